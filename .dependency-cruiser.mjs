@@ -1,0 +1,59 @@
+/**
+ * Data flows one way (ARCHITECTURE.md): transports and ops may use the cache, the cache may use Redis' outcomes, nobody
+ * is used from the left. @type {import('dependency-cruiser').IConfiguration}
+ */
+export default {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    { name: 'no-orphans', severity: 'error', from: { orphan: true, pathNot: ['\\.spec\\.ts$', '^src/main\\.ts$'] }, to: {} },
+    {
+      name: 'only-redis-imports-ioredis',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/redis/' },
+      to: { path: 'node_modules/ioredis' },
+    },
+    {
+      name: 'config-reads-nobody',
+      severity: 'error',
+      from: { path: '^src/config/' },
+      to: { path: '^src/', pathNot: '^src/config/' },
+    },
+    {
+      name: 'redis-uses-config-only',
+      severity: 'error',
+      from: { path: '^src/redis/' },
+      to: { path: '^src/', pathNot: '^src/(redis|config)/' },
+    },
+    {
+      name: 'cache-uses-redis-and-config-only',
+      severity: 'error',
+      from: { path: '^src/cache/' },
+      to: { path: '^src/', pathNot: '^src/(cache|redis|config)/' },
+    },
+    {
+      name: 'ops-do-not-use-transports',
+      severity: 'error',
+      from: { path: '^src/(admin|health|docs)/' },
+      to: { path: '^src/runtime/|^src/main' },
+    },
+    {
+      name: 'transports-do-not-use-ops',
+      severity: 'error',
+      from: { path: '^src/http/' },
+      to: { path: '^src/(admin|health|docs|runtime|redis)/' },
+    },
+    {
+      name: 'logic-without-nest',
+      comment: 'Files with real logic need no container: only the files that wire may know Nest.',
+      severity: 'error',
+      from: { path: '^src/cache/', pathNot: '\\.(module|service)\\.ts$' },
+      to: { path: 'node_modules/@nestjs' },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default', 'types'] },
+  },
+};

@@ -1,0 +1,39 @@
+/**
+ * HalfSipHash-1-3 of a key: 32 bits, keyed with two secret words, so that a stranger who chooses the keys cannot choose
+ * the bucket they fall into. The rounds are those of J.-P. Aumasson's HalfSipHash, with the reduced count that Linux
+ * uses for its hash tables (`hsiphash`).
+ */
+export function hashKey(key: Uint8Array, seed0: number, seed1: number): number {
+  let v0 = seed0;
+  let v1 = seed1;
+  let v2 = 0x6c796765 ^ seed0;
+  let v3 = 0x74656462 ^ seed1;
+  const length = key.length;
+  const whole = length & ~3;
+  // One round per 32-bit word, one for the tail with the length in its top byte, three to finish.
+  const words = (whole >> 2) + 1;
+  for (let word = 0, at = 0; word < words + 3; word++, at += 4) {
+    let m = 0;
+    if (at < whole) {
+      m = key[at] | (key[at + 1] << 8) | (key[at + 2] << 16) | (key[at + 3] << 24);
+    } else if (at === whole) {
+      m = length << 24;
+      for (let i = whole; i < length; i++) m |= key[i] << ((i - whole) << 3);
+    } else if (word === words) {
+      v2 ^= 0xff;
+    }
+    v3 ^= m;
+    v0 = (v0 + v1) | 0;
+    v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
+    v0 = (v0 << 16) | (v0 >>> 16);
+    v2 = (v2 + v3) | 0;
+    v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
+    v0 = (v0 + v3) | 0;
+    v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0;
+    v2 = (v2 + v1) | 0;
+    v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
+    v2 = (v2 << 16) | (v2 >>> 16);
+    v0 ^= m;
+  }
+  return v1 ^ v3;
+}

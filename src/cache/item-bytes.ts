@@ -1,0 +1,206 @@
+import {
+  BLOCK_BYTES,
+  Header,
+  INLINE_BYTES,
+  type LruMemory,
+  NONE,
+  SLOT_BYTES,
+  SLOT_INLINE_AT,
+  SLOT_WORDS,
+  Slot,
+} from './layout.ts';
+
+const LONG_BYTES = 8;
+const INLINE_LONGS = INLINE_BYTES / LONG_BYTES;
+const BLOCK_LONGS = BLOCK_BYTES / LONG_BYTES;
+const SLOT_LONGS = SLOT_BYTES / LONG_BYTES;
+const SLOT_INLINE_LONGS_AT = SLOT_INLINE_AT / LONG_BYTES;
+
+/** Bytes that are written in one go at most. */
+export const STAGE_BYTES = 64 * 1024;
+
+/** A place in an item from which reading goes on: blocks from the first one on, and 64-bit words into that block. */
+export interface Cursor {
+  block: number;
+  long: number;
+}
+
+/**
+ * The bytes of the items, key and value as one string: the first 128 in the slot, the rest in a chain of blocks of 64.
+ * An eviction always frees blocks that any other item can use, so nothing fragments. Bytes are moved as 64-bit words,
+ * which from shared memory is several times faster than `TypedArray.prototype.set`: positions are multiples of 8.
+ */
+export class ItemBytes {
+  readonly #header: Int32Array;
+  readonly #slots: Int32Array;
+  readonly #slotBytes: Uint8Array;
+  readonly #slotLongs: BigInt64Array;
+  readonly #links: Int32Array;
+  readonly #blockBytes: Uint8Array;
+  readonly #blockLongs: BigInt64Array;
+  readonly #stage = new Uint8Array(STAGE_BYTES);
+  readonly #stageLongs = new BigInt64Array(this.#stage.buffer);
+
+  constructor(memory: LruMemory) {
+    this.#header = memory.header;
+    this.#slots = memory.slots;
+    this.#slotBytes = memory.slotBytes;
+    this.#slotLongs = memory.slotLongs;
+    this.#links = memory.links;
+    this.#blockBytes = memory.blockBytes;
+    this.#blockLongs = memory.blockLongs;
+  }
+
+  /** Where the value of an item starts that has a key of so many bytes. */
+  static valuePosition(keyBytes: number): number {
+    return (keyBytes + LONG_BYTES - 1) & -LONG_BYTES;
+  }
+
+  /** Blocks that an item that ends at `position` takes beside its slot. */
+  static blocksFor(position: number): number {
+    return position <= INLINE_BYTES ? 0 : Math.ceil((position - INLINE_BYTES) / BLOCK_BYTES);
+  }
+
+  /**
+   * Writes at the end of an item, taking blocks as needed; the caller has made sure that there are as many.
+   *
+   * @param position where the item ends so far, a multiple of 8.
+   * @param tail the item's last block so far, as the append before answered it; NONE to have it looked up.
+   * @param bytes at most STAGE_BYTES.
+   * @returns the item's last block from now on.
+   */
+  append(slot: number, position: number, tail: number, bytes: Uint8Array): number {
+    const held = ItemBytes.blocksFor(position);
+    if (tail === NONE && held > 0) tail = this.#walk(this.#firstBlock(slot), held - 1);
+    const newTail = this.#extend(slot, tail, ItemBytes.blocksFor(position + bytes.length) - held);
+    this.#stage.set(bytes);
+    const longs = longsIn(bytes.length);
+    const from = position / LONG_BYTES;
+    const inSlot = Math.max(0, Math.min(INLINE_LONGS - from, longs));
+    const at = slot * SLOT_LONGS + SLOT_INLINE_LONGS_AT + from;
+    for (let i = 0; i < inSlot; i++) this.#slotLongs[at + i] = this.#stageLongs[i];
+    if (inSlot < longs) {
+      const offset = from + inSlot - INLINE_LONGS;
+      if (held === 0) this.#writeBlocks(this.#firstBlock(slot), offset, inSlot, longs);
+      else this.#writeBlocks(tail, offset - (held - 1) * BLOCK_LONGS, inSlot, longs);
+    }
+    return newTail;
+  }
+
+  /**
+   * Copies `bytes` bytes, rounded up to words, from `position` of the item on, to word `at` of `target`.
+   *
+   * @returns where the item goes on.
+   */
+  read(slot: number, position: number, target: BigInt64Array, at: number, bytes: number, cursor: Cursor): void {
+    const longs = longsIn(bytes);
+    const first = position / LONG_BYTES;
+    const inSlot = Math.max(0, Math.min(INLINE_LONGS - first, longs));
+    const from = slot * SLOT_LONGS + SLOT_INLINE_LONGS_AT + first;
+    for (let i = 0; i < inSlot; i++) target[at + i] = this.#slotLongs[from + i];
+    if (inSlot === longs) return;
+    cursor.block = this.#firstBlock(slot);
+    cursor.long = first + inSlot - INLINE_LONGS;
+    this.readOn(cursor, target, at + inSlot, bytes - inSlot * LONG_BYTES);
+  }
+
+  /** Copies the next `bytes` bytes, rounded up to words, and moves the cursor behind them. */
+  readOn(cursor: Cursor, target: BigInt64Array, at: number, bytes: number): void {
+    const end = at + longsIn(bytes);
+    let block = this.#walk(cursor.block, Math.floor(cursor.long / BLOCK_LONGS));
+    let long = cursor.long % BLOCK_LONGS;
+    for (;;) {
+      const from = block * BLOCK_LONGS - at;
+      const stop = Math.min(end, at + BLOCK_LONGS - long);
+      const shift = from + long;
+      for (; at < stop; at++) target[at] = this.#blockLongs[shift + at];
+      if (at === end) {
+        cursor.block = block;
+        cursor.long = shift + at - block * BLOCK_LONGS;
+        return;
+      }
+      block = this.#links[block];
+      long = 0;
+    }
+  }
+
+  /** Whether the slot holds just this key. */
+  hasKey(slot: number, key: Uint8Array): boolean {
+    const length = key.length;
+    if (this.#slots[slot * SLOT_WORDS + Slot.KEY_BYTES] !== length) return false;
+    const inSlot = Math.min(INLINE_BYTES, length);
+    const at = slot * SLOT_BYTES + SLOT_INLINE_AT;
+    for (let i = 0; i < inSlot; i++) if (this.#slotBytes[at + i] !== key[i]) return false;
+    return inSlot === length || this.#blocksHold(this.#firstBlock(slot), key);
+  }
+
+  /** Gives back the blocks of an item that ends at `position`. */
+  free(slot: number, position: number): void {
+    const count = ItemBytes.blocksFor(position);
+    if (count === 0) return;
+    const first = this.#firstBlock(slot);
+    this.#links[this.#walk(first, count - 1)] = this.#header[Header.FREE_BLOCK];
+    this.#header[Header.FREE_BLOCK] = first;
+  }
+
+  /** Forgets every chain at once. */
+  clear(): void {
+    this.#header[Header.FREE_BLOCK] = NONE;
+    this.#header[Header.BLOCK_MARK] = 0;
+  }
+
+  #firstBlock(slot: number): number {
+    return this.#slots[slot * SLOT_WORDS + Slot.FIRST_BLOCK];
+  }
+
+  /** The block `steps` after `block` in its chain. */
+  #walk(block: number, steps: number): number {
+    for (let i = 0; i < steps; i++) block = this.#links[block];
+    return block;
+  }
+
+  #extend(slot: number, tail: number, count: number): number {
+    for (let taken = 0; taken < count; taken++) {
+      const block = this.#takeBlock();
+      if (tail === NONE) this.#slots[slot * SLOT_WORDS + Slot.FIRST_BLOCK] = block;
+      else this.#links[tail] = block;
+      tail = block;
+    }
+    return tail;
+  }
+
+  #takeBlock(): number {
+    const free = this.#header[Header.FREE_BLOCK];
+    if (free === NONE) return ++this.#header[Header.BLOCK_MARK];
+    this.#header[Header.FREE_BLOCK] = this.#links[free];
+    return free;
+  }
+
+  /** Writes words `from` to `to` of the stage at word `long`, counted from the start of `block`, of a chain. */
+  #writeBlocks(block: number, long: number, from: number, to: number): void {
+    block = this.#walk(block, Math.floor(long / BLOCK_LONGS));
+    long %= BLOCK_LONGS;
+    for (;;) {
+      const stop = Math.min(to, from + BLOCK_LONGS - long);
+      const shift = block * BLOCK_LONGS + long - from;
+      for (; from < stop; from++) this.#blockLongs[shift + from] = this.#stageLongs[from];
+      if (from === to) return;
+      block = this.#links[block];
+      long = 0;
+    }
+  }
+
+  #blocksHold(block: number, key: Uint8Array): boolean {
+    for (let done = INLINE_BYTES; done < key.length; block = this.#links[block]) {
+      const shift = block * BLOCK_BYTES - done;
+      const end = Math.min(key.length, done + BLOCK_BYTES);
+      for (; done < end; done++) if (this.#blockBytes[shift + done] !== key[done]) return false;
+    }
+    return true;
+  }
+}
+
+/** 64-bit words that hold so many bytes. */
+export function longsIn(bytes: number): number {
+  return Math.ceil(bytes / LONG_BYTES);
+}

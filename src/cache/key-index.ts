@@ -1,0 +1,53 @@
+import type { ItemBytes } from './item-bytes.ts';
+import { type LruMemory, NODE_WORDS, NONE, Node } from './layout.ts';
+
+/** The hash chains: from a key to the slot that holds it, entry or lease. */
+export class KeyIndex {
+  readonly #buckets: Int32Array;
+  readonly #nodes: Int32Array;
+  readonly #mask: number;
+  readonly #items: ItemBytes;
+
+  constructor(memory: LruMemory, items: ItemBytes) {
+    this.#buckets = memory.buckets;
+    this.#nodes = memory.nodes;
+    this.#mask = memory.buckets.length - 1;
+    this.#items = items;
+  }
+
+  find(key: Uint8Array, hash: number): number {
+    const nodes = this.#nodes;
+    let slot = this.#buckets[hash & this.#mask];
+    while (slot !== NONE) {
+      if (nodes[slot * NODE_WORDS + Node.HASH] === hash && this.#items.hasKey(slot, key)) break;
+      slot = nodes[slot * NODE_WORDS + Node.CHAIN];
+    }
+    return slot;
+  }
+
+  /** Adds a slot whose hash is set. */
+  insert(slot: number): void {
+    const at = slot * NODE_WORDS;
+    const bucket = this.#nodes[at + Node.HASH] & this.#mask;
+    this.#nodes[at + Node.CHAIN] = this.#buckets[bucket];
+    this.#buckets[bucket] = slot;
+  }
+
+  remove(slot: number): void {
+    const nodes = this.#nodes;
+    const at = slot * NODE_WORDS;
+    const bucket = nodes[at + Node.HASH] & this.#mask;
+    const next = nodes[at + Node.CHAIN];
+    if (this.#buckets[bucket] === slot) {
+      this.#buckets[bucket] = next;
+      return;
+    }
+    let before = this.#buckets[bucket];
+    while (nodes[before * NODE_WORDS + Node.CHAIN] !== slot) before = nodes[before * NODE_WORDS + Node.CHAIN];
+    nodes[before * NODE_WORDS + Node.CHAIN] = next;
+  }
+
+  clear(): void {
+    this.#buckets.fill(NONE);
+  }
+}

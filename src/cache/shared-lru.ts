@@ -1,0 +1,529 @@
+import { randomInt } from 'node:crypto';
+import type { Clock } from './clock.ts';
+import { type CounterName, type Counters, SharedCounters, counter } from './counters.ts';
+import type { Etag } from './etag.ts';
+import { hashKey } from './hash.ts';
+import { type Cursor, ItemBytes } from './item-bytes.ts';
+import { KeyIndex } from './key-index.ts';
+import {
+  Header,
+  HeaderFloat,
+  type LruLimits,
+  LruMemory,
+  MISSING,
+  NODE_WORDS,
+  NONE,
+  Node,
+  SLOT_WORDS,
+  Slot,
+  State,
+} from './layout.ts';
+import { SharedLock } from './shared-lock.ts';
+import { SlotList } from './slot-list.ts';
+import { ValueSlab } from './value-slab.ts';
+
+/** The right, and the duty, to load one key. Worth nothing once the key was purged or the lease has expired. */
+export interface Lease {
+  readonly slot: number;
+  readonly version: number;
+  readonly epoch: number;
+}
+
+/** How old an answer is and how long it may be given, in milliseconds. */
+export interface Freshness {
+  /** Since the entry was stored. */
+  readonly ageMs: number;
+  /** From when it was stored to when it expires. */
+  readonly lifetimeMs: number;
+}
+
+export type Lookup =
+  | { readonly kind: 'hit'; readonly value: Buffer; readonly etag: Etag; readonly freshness: Freshness }
+  /** The key is known not to exist. */
+  | { readonly kind: 'missing'; readonly freshness: Freshness }
+  /** Not held, and the caller is the one to load it: it must `fill` or `release` the lease. */
+  | { readonly kind: 'miss'; readonly lease: Lease }
+  /** Not held, and the holder of this lease is loading it. */
+  | { readonly kind: 'loading'; readonly lease: Lease }
+  /** Not held, and no lease can be given: the caller loads for itself, nothing is stored. */
+  | { readonly kind: 'unleased' };
+
+/** `void`: the lease had ended. `uncacheable`: larger than the limits allow. */
+export type FillResult = 'stored' | 'void' | 'uncacheable';
+
+export interface LruStats extends Counters {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly leases: number;
+}
+
+/** Bytes copied in one hold of the lock, a multiple of 8: a large value takes several. */
+const STEP_BYTES = 16 * 1024;
+
+/** A key known to be missing has no value to hash. */
+const NO_ETAG: Etag = [0, 0, 0];
+
+const HITS = counter('hits');
+const MISSES = counter('misses');
+const COLLAPSED = counter('collapsed');
+const EVICTIONS_BY_CAPACITY = counter('evictionsByCapacity');
+const EVICTIONS_BY_BYTES = counter('evictionsByBytes');
+const EXPIRATIONS = counter('expirations');
+const INVALIDATIONS = counter('invalidations');
+const UNCACHEABLE = counter('uncacheable');
+const VOIDED_FILLS = counter('voidedFills');
+const EXPIRED_LEASES = counter('expiredLeases');
+const RECOVERIES = counter('recoveries');
+
+/**
+ * A strict LRU cache of byte keys and byte values in one `SharedArrayBuffer`, exact for all threads that map it: they
+ * share one order of use, one capacity in keys, one budget of bytes and one expiry. {@link LruMemory} draws the layout;
+ * every operation is O(1) but for the bytes it copies and the entries it evicts, and {@link flush}, which is O(buckets).
+ *
+ * A key that is not held is *leased* to the first who asks for it (R. Nishtala et al., "Scaling Memcache at Facebook",
+ * NSDI 2013), and only a fill with a living lease stores: a value that was read before a purge is never stored after it.
+ */
+export class SharedLru {
+  readonly buffer: SharedArrayBuffer;
+  readonly limits: LruLimits;
+  readonly #clock: Clock;
+  readonly #header: Int32Array;
+  readonly #headerFloats: Float64Array;
+  readonly #nodes: Int32Array;
+  readonly #slots: Int32Array;
+  readonly #slotFloats: Float64Array;
+  readonly #leaseBlockBudget: number;
+  readonly #lock: SharedLock;
+  readonly #items: ItemBytes;
+  readonly #index: KeyIndex;
+  /** Entries, the most recently read first. */
+  readonly #recency: SlotList;
+  /** Leases, the youngest first. */
+  readonly #leases: SlotList;
+  readonly #counters: SharedCounters;
+  readonly #slab = new ValueSlab();
+  readonly #cursor: Cursor = { block: NONE, long: 0 };
+
+  /** @param thread a number other than 0 that no other thread of this cache has. */
+  private constructor(memory: LruMemory, thread: number, clock: Clock) {
+    this.buffer = memory.buffer;
+    this.limits = memory.limits;
+    this.#clock = clock;
+    this.#header = memory.header;
+    this.#headerFloats = memory.headerFloats;
+    this.#nodes = memory.nodes;
+    this.#slots = memory.slots;
+    this.#slotFloats = memory.slotFloats;
+    this.#leaseBlockBudget = memory.leaseBlockBudget;
+    this.#lock = new SharedLock(memory.header, thread);
+    this.#items = new ItemBytes(memory);
+    this.#index = new KeyIndex(memory, this.#items);
+    this.#recency = new SlotList(memory.header, memory.nodes, Header.RECENCY_HEAD, Header.RECENCY_TAIL);
+    this.#leases = new SlotList(memory.header, memory.nodes, Header.LEASE_HEAD, Header.LEASE_TAIL);
+    this.#counters = new SharedCounters(memory.headerFloats);
+  }
+
+  /**
+   * Makes an empty cache.
+   *
+   * @throws LayoutError when so much memory cannot be had.
+   */
+  static create(limits: LruLimits, thread: number, clock: Clock): SharedLru {
+    const seeds = [randomInt(2 ** 32) | 0, randomInt(2 ** 32) | 0] as const;
+    return new SharedLru(LruMemory.reserve(limits, seeds), thread, clock);
+  }
+
+  /** Maps a cache that another thread made. */
+  static attach(buffer: SharedArrayBuffer, thread: number, clock: Clock): SharedLru {
+    return new SharedLru(new LruMemory(buffer), thread, clock);
+  }
+
+  /** Reads a key, and makes it the most recently used one. */
+  lookup(key: Uint8Array): Lookup {
+    const hash = this.#hash(key);
+    for (;;) {
+      const now = this.#clock();
+      this.#lock.acquire();
+      try {
+        const slot = this.#findLive(key, hash, now);
+        if (slot === NONE) return this.#grantLease(key, hash, now);
+        const at = slot * SLOT_WORDS;
+        if (this.#slots[at + Slot.STATE] === State.LEASE) {
+          this.#counters.increment(COLLAPSED);
+          return { kind: 'loading', lease: this.#leaseIn(slot) };
+        }
+        this.#recency.moveToFront(slot);
+        const length = this.#slots[at + Slot.VALUE_BYTES];
+        if (length <= STEP_BYTES) {
+          this.#counters.increment(HITS);
+          const freshness = this.#freshness(slot, now);
+          if (length === MISSING) return { kind: 'missing', freshness };
+          return { kind: 'hit', value: this.#copyOut(slot, length), etag: this.#etag(slot), freshness };
+        }
+      } finally {
+        this.#lock.release();
+      }
+      const large = this.#readLarge(key, hash, now);
+      if (large !== undefined) return large;
+    }
+  }
+
+  /** Stores what the holder of a lease has loaded, for `lifetimeMs` milliseconds from now. Ends the lease. */
+  fill(lease: Lease, value: Uint8Array, etag: Etag, lifetimeMs: number): FillResult {
+    const total = value.length;
+    if (total > this.limits.maxValueBytes) return this.#refuse(lease);
+    let written = 0;
+    let tail = NONE;
+    for (;;) {
+      const step = Math.min(total, written + STEP_BYTES);
+      const now = this.#clock();
+      this.#lock.acquire();
+      try {
+        if (!this.#isAlive(lease)) return this.#voided();
+        if (!this.#makeRoom(lease.slot, step - written, total)) return this.#giveUp(lease.slot);
+        tail = this.#append(lease.slot, tail, value.subarray(written, step));
+        written = step;
+        if (written === total) {
+          this.#becomeEntry(lease.slot, etag, now, lifetimeMs);
+          return 'stored';
+        }
+      } finally {
+        this.#lock.release();
+      }
+    }
+  }
+
+  /** Remembers for `lifetimeMs` milliseconds that the leased key does not exist. Ends the lease. */
+  fillMissing(lease: Lease, lifetimeMs: number): FillResult {
+    const now = this.#clock();
+    return this.#locked(() => {
+      if (!this.#isAlive(lease)) return this.#voided();
+      if (!this.#makeRoom(lease.slot, 0, 0)) return this.#giveUp(lease.slot);
+      this.#slots[lease.slot * SLOT_WORDS + Slot.VALUE_BYTES] = MISSING;
+      this.#becomeEntry(lease.slot, NO_ETAG, now, lifetimeMs);
+      return 'stored';
+    });
+  }
+
+  /** Ends a lease with nothing to store. */
+  release(lease: Lease): void {
+    this.#locked(() => {
+      if (this.#isAlive(lease)) this.#dropLease(lease.slot);
+    });
+  }
+
+  /** Forgets a key, and voids the lease on it. Answers whether it was held. */
+  purge(key: Uint8Array): boolean {
+    const hash = this.#hash(key);
+    const now = this.#clock();
+    return this.#locked(() => {
+      const slot = this.#index.find(key, hash);
+      if (slot === NONE) return false;
+      if (this.#slots[slot * SLOT_WORDS + Slot.STATE] === State.LEASE) {
+        this.#dropLease(slot);
+        return false;
+      }
+      const live = !this.#isOver(slot, now);
+      this.#counters.increment(live ? INVALIDATIONS : EXPIRATIONS);
+      this.#dropEntry(slot);
+      return live;
+    });
+  }
+
+  /** Forgets every key, and voids every lease. Answers how many entries were held. */
+  flush(): number {
+    return this.#locked(() => this.#clear());
+  }
+
+  /** Adds one to a counter that the callers of the cache keep. */
+  count(name: CounterName): void {
+    const index = counter(name);
+    this.#locked(() => this.#counters.increment(index));
+  }
+
+  stats(): LruStats {
+    return this.#locked(() => ({
+      entries: this.#header[Header.COUNT],
+      bytes: this.#headerFloats[HeaderFloat.BYTES],
+      leases: this.#header[Header.LEASE_COUNT],
+      ...this.#counters.read(),
+    }));
+  }
+
+  /**
+   * Frees the lock of a thread that died while it held it. What that thread left half done cannot be known, so the
+   * cache is emptied. Answers whether that was needed.
+   */
+  recoverFrom(deadThread: number): boolean {
+    if (!this.#lock.seizeFrom(deadThread)) return false;
+    try {
+      this.#clear();
+      this.#counters.increment(RECOVERIES);
+    } finally {
+      this.#lock.release();
+    }
+    return true;
+  }
+
+  /** Copies a large value out in steps; undefined when it changed meanwhile, and the lookup has to start over. */
+  #readLarge(key: Uint8Array, hash: number, now: number): Lookup | undefined {
+    const start = this.#locked(() => {
+      const slot = this.#findLive(key, hash, now);
+      const at = slot * SLOT_WORDS;
+      if (slot === NONE || this.#slots[at + Slot.STATE] !== State.ENTRY) return undefined;
+      return {
+        slot,
+        version: this.#slots[at + Slot.VERSION],
+        epoch: this.#header[Header.EPOCH],
+        length: this.#slots[at + Slot.VALUE_BYTES],
+        etag: this.#etag(slot),
+        freshness: this.#freshness(slot, now),
+      };
+    });
+    if (start === undefined || start.length === MISSING) return undefined;
+    const { slot, version, epoch, length, etag, freshness } = start;
+    this.#slab.reserve(length);
+    const { longs, at } = this.#slab;
+    const cursor: Cursor = { block: NONE, long: 0 };
+    for (let done = 0; done < length; done += STEP_BYTES) {
+      const step = Math.min(STEP_BYTES, length - done);
+      const unchanged = this.#locked(() => {
+        if (!this.#isSame(slot, version, epoch, State.ENTRY)) return false;
+        if (done === 0) this.#items.read(slot, this.#valuePosition(slot), longs, at, step, cursor);
+        else this.#items.readOn(cursor, longs, at + done / 8, step);
+        if (done + step === length) this.#counters.increment(HITS);
+        return true;
+      });
+      if (!unchanged) return undefined;
+    }
+    return { kind: 'hit', value: this.#slab.take(length), etag, freshness };
+  }
+
+  #copyOut(slot: number, length: number): Buffer {
+    this.#slab.reserve(length);
+    this.#items.read(slot, this.#valuePosition(slot), this.#slab.longs, this.#slab.at, length, this.#cursor);
+    return this.#slab.take(length);
+  }
+
+  #valuePosition(slot: number): number {
+    return ItemBytes.valuePosition(this.#slots[slot * SLOT_WORDS + Slot.KEY_BYTES]);
+  }
+
+  /** The slot of the key, entry or lease, after one whose time is over has been dropped. */
+  #findLive(key: Uint8Array, hash: number, now: number): number {
+    const slot = this.#index.find(key, hash);
+    if (slot === NONE || !this.#isOver(slot, now)) return slot;
+    if (this.#slots[slot * SLOT_WORDS + Slot.STATE] === State.LEASE) {
+      this.#expireLease(slot);
+    } else {
+      this.#counters.increment(EXPIRATIONS);
+      this.#dropEntry(slot);
+    }
+    return NONE;
+  }
+
+  #grantLease(key: Uint8Array, hash: number, now: number): Lookup {
+    this.#counters.increment(MISSES);
+    const blocks = ItemBytes.blocksFor(key.length);
+    if (!this.#leaseFits(blocks)) {
+      while (this.#leases.last !== NONE && this.#isOver(this.#leases.last, now)) this.#expireLease(this.#leases.last);
+      if (!this.#leaseFits(blocks)) return { kind: 'unleased' };
+    }
+    const slot = this.#takeSlot();
+    const at = slot * SLOT_WORDS;
+    this.#items.append(slot, 0, NONE, key);
+    this.#nodes[slot * NODE_WORDS + Node.HASH] = hash;
+    this.#slots[at + Slot.KEY_BYTES] = key.length;
+    this.#slots[at + Slot.VALUE_BYTES] = 0;
+    this.#slots[at + Slot.STATE] = State.LEASE;
+    this.#slots[at + Slot.VERSION] = this.#header[Header.LEASE_SEQUENCE]++;
+    this.#slotFloats[(at + Slot.EXPIRES) >> 1] = now + this.limits.leaseMs;
+    this.#header[Header.LEASE_COUNT]++;
+    this.#header[Header.LEASE_BLOCKS] += blocks;
+    this.#leases.prepend(slot);
+    this.#index.insert(slot);
+    return { kind: 'miss', lease: this.#leaseIn(slot) };
+  }
+
+  #leaseFits(blocks: number): boolean {
+    return (
+      this.#header[Header.LEASE_COUNT] < this.limits.maxLeases &&
+      this.#header[Header.LEASE_BLOCKS] + blocks <= this.#leaseBlockBudget
+    );
+  }
+
+  #leaseIn(slot: number): Lease {
+    return { slot, version: this.#slots[slot * SLOT_WORDS + Slot.VERSION], epoch: this.#header[Header.EPOCH] };
+  }
+
+  #isAlive(lease: Lease): boolean {
+    return this.#isSame(lease.slot, lease.version, lease.epoch, State.LEASE);
+  }
+
+  /** Whether a slot is still what it was when its version and the epoch were read. */
+  #isSame(slot: number, version: number, epoch: number, state: number): boolean {
+    const at = slot * SLOT_WORDS;
+    return (
+      this.#slots[at + Slot.STATE] === state &&
+      this.#slots[at + Slot.VERSION] === version &&
+      this.#header[Header.EPOCH] === epoch
+    );
+  }
+
+  #isOver(slot: number, now: number): boolean {
+    return this.#slotFloats[(slot * SLOT_WORDS + Slot.EXPIRES) >> 1] <= now;
+  }
+
+  /**
+   * Evicts until the leased item, `more` bytes longer than it is, fits the budget of bytes, and, with its last bytes,
+   * the capacity. False when it never will.
+   */
+  #makeRoom(slot: number, more: number, total: number): boolean {
+    const at = slot * SLOT_WORDS;
+    const keyBytes = this.#slots[at + Slot.KEY_BYTES];
+    const written = this.#slots[at + Slot.VALUE_BYTES];
+    const { maxBytes, capacity } = this.limits;
+    if (keyBytes + total > maxBytes) return false;
+    // The bytes of a lease are counted as they are written, its key with the first of them.
+    const added = written === 0 ? keyBytes + more : more;
+    while (this.#headerFloats[HeaderFloat.BYTES] + added > maxBytes) {
+      if (!this.#evict(EVICTIONS_BY_BYTES)) return false;
+    }
+    if (written + more === total) {
+      while (this.#header[Header.COUNT] >= capacity) this.#evict(EVICTIONS_BY_CAPACITY);
+    }
+    this.#headerFloats[HeaderFloat.BYTES] += added;
+    return true;
+  }
+
+  #evict(cause: number): boolean {
+    const slot = this.#recency.last;
+    if (slot === NONE) return false;
+    this.#counters.increment(cause);
+    this.#dropEntry(slot);
+    return true;
+  }
+
+  /** Writes more of a leased item's value; takes the item's last block and answers the new one, as ItemBytes does. */
+  #append(slot: number, tail: number, bytes: Uint8Array): number {
+    const at = slot * SLOT_WORDS;
+    const position = this.#valuePosition(slot) + this.#slots[at + Slot.VALUE_BYTES];
+    this.#slots[at + Slot.VALUE_BYTES] += bytes.length;
+    return this.#items.append(slot, position, tail, bytes);
+  }
+
+  #becomeEntry(slot: number, etag: Etag, now: number, lifetimeMs: number): void {
+    const at = slot * SLOT_WORDS;
+    this.#unlistLease(slot);
+    this.#slots[at + Slot.STATE] = State.ENTRY;
+    this.#slots[at + Slot.ETAG] = etag[0];
+    this.#slots[at + Slot.ETAG + 1] = etag[1];
+    this.#slots[at + Slot.ETAG + 2] = etag[2];
+    this.#slotFloats[(at + Slot.EXPIRES) >> 1] = now + lifetimeMs;
+    this.#slotFloats[(at + Slot.STORED) >> 1] = now;
+    this.#header[Header.COUNT]++;
+    this.#recency.prepend(slot);
+  }
+
+  #unlistLease(slot: number): void {
+    this.#leases.remove(slot);
+    this.#header[Header.LEASE_COUNT]--;
+    this.#header[Header.LEASE_BLOCKS] -= ItemBytes.blocksFor(this.#slots[slot * SLOT_WORDS + Slot.KEY_BYTES]);
+  }
+
+  #expireLease(slot: number): void {
+    this.#counters.increment(EXPIRED_LEASES);
+    this.#dropLease(slot);
+  }
+
+  #dropLease(slot: number): void {
+    const at = slot * SLOT_WORDS;
+    const written = this.#slots[at + Slot.VALUE_BYTES];
+    if (written > 0) this.#headerFloats[HeaderFloat.BYTES] -= this.#slots[at + Slot.KEY_BYTES] + written;
+    this.#unlistLease(slot);
+    this.#freeSlot(slot);
+  }
+
+  #dropEntry(slot: number): void {
+    const at = slot * SLOT_WORDS;
+    const value = Math.max(0, this.#slots[at + Slot.VALUE_BYTES]);
+    this.#headerFloats[HeaderFloat.BYTES] -= this.#slots[at + Slot.KEY_BYTES] + value;
+    this.#header[Header.COUNT]--;
+    this.#recency.remove(slot);
+    this.#freeSlot(slot);
+  }
+
+  #takeSlot(): number {
+    const free = this.#header[Header.FREE_SLOT];
+    if (free === NONE) return ++this.#header[Header.SLOT_MARK];
+    this.#header[Header.FREE_SLOT] = this.#nodes[free * NODE_WORDS + Node.NEXT];
+    return free;
+  }
+
+  #freeSlot(slot: number): void {
+    const at = slot * SLOT_WORDS;
+    this.#index.remove(slot);
+    this.#items.free(slot, this.#valuePosition(slot) + Math.max(0, this.#slots[at + Slot.VALUE_BYTES]));
+    this.#slots[at + Slot.STATE] = State.FREE;
+    this.#nodes[slot * NODE_WORDS + Node.NEXT] = this.#header[Header.FREE_SLOT];
+    this.#header[Header.FREE_SLOT] = slot;
+  }
+
+  #clear(): number {
+    const header = this.#header;
+    const entries = header[Header.COUNT];
+    // A new epoch ends all leases and large reads without a walk over lists that a dead thread may have left broken.
+    header[Header.EPOCH]++;
+    header[Header.COUNT] = 0;
+    header[Header.LEASE_COUNT] = 0;
+    header[Header.LEASE_BLOCKS] = 0;
+    header[Header.FREE_SLOT] = NONE;
+    header[Header.SLOT_MARK] = 0;
+    this.#headerFloats[HeaderFloat.BYTES] = 0;
+    this.#recency.clear();
+    this.#leases.clear();
+    this.#items.clear();
+    this.#index.clear();
+    return entries;
+  }
+
+  #refuse(lease: Lease): FillResult {
+    return this.#locked(() => (this.#isAlive(lease) ? this.#giveUp(lease.slot) : this.#voided()));
+  }
+
+  #giveUp(slot: number): FillResult {
+    this.#counters.increment(UNCACHEABLE);
+    this.#dropLease(slot);
+    return 'uncacheable';
+  }
+
+  #voided(): FillResult {
+    this.#counters.increment(VOIDED_FILLS);
+    return 'void';
+  }
+
+  #freshness(slot: number, now: number): Freshness {
+    const at = (slot * SLOT_WORDS) >> 1;
+    const stored = this.#slotFloats[at + (Slot.STORED >> 1)];
+    // Another thread may have stored it after this one had read the time.
+    return { ageMs: Math.max(0, now - stored), lifetimeMs: this.#slotFloats[at + (Slot.EXPIRES >> 1)] - stored };
+  }
+
+  #etag(slot: number): Etag {
+    const at = slot * SLOT_WORDS + Slot.ETAG;
+    return [this.#slots[at], this.#slots[at + 1], this.#slots[at + 2]];
+  }
+
+  #hash(key: Uint8Array): number {
+    return hashKey(key, this.#header[Header.SEED_0], this.#header[Header.SEED_1]);
+  }
+
+  #locked<Result>(section: () => Result): Result {
+    this.#lock.acquire();
+    try {
+      return section();
+    } finally {
+      this.#lock.release();
+    }
+  }
+}

@@ -1,0 +1,42 @@
+import { longsIn } from './item-bytes.ts';
+
+const SLAB_BYTES = 64 * 1024;
+/** Larger values get memory of their own, so that one of them does not keep a whole slab alive. */
+const LARGEST_SHARED = SLAB_BYTES / 8;
+
+/**
+ * Memory for the copies of values that leave the cache. Like `Buffer.allocUnsafe`, many small copies share one
+ * allocation; unlike it, the words of a copy are reachable without making another view of them.
+ */
+export class ValueSlab {
+  longs = new BigInt64Array(0);
+  at = 0;
+  #slab = this.longs;
+  #next = 0;
+
+  /** Makes room for a copy of so many bytes at {@link at} of {@link longs}. */
+  reserve(bytes: number): void {
+    const words = longsIn(bytes);
+    if (bytes > LARGEST_SHARED) {
+      this.longs = uninitialised(words);
+      this.at = 0;
+      return;
+    }
+    if (this.#next + words > this.#slab.length) {
+      this.#slab = uninitialised(SLAB_BYTES / 8);
+      this.#next = 0;
+    }
+    this.longs = this.#slab;
+    this.at = this.#next;
+    this.#next += words;
+  }
+
+  /** The first `bytes` bytes of the latest reservation. */
+  take(bytes: number): Buffer {
+    return Buffer.from(this.longs.buffer, this.at * 8, bytes);
+  }
+}
+
+function uninitialised(words: number): BigInt64Array<ArrayBuffer> {
+  return new BigInt64Array(Buffer.allocUnsafeSlow(words * 8).buffer);
+}
