@@ -1,0 +1,76 @@
+import { All, Controller, Delete, Get, Req, Res, UseGuards } from '@nestjs/common';
+import { ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
+import type { Request, Response } from 'express';
+import { type CacheStats, CacheService } from '../cache/cache.service.ts';
+import { jsonAnswer, methodNotAllowed, send } from '../http/answer.ts';
+import { badKeyAnswer } from '../http/key-answer.ts';
+import { ENTRIES_PATH, keyFromTarget } from '../http/key-path.ts';
+import { AdminTokenGuard } from './admin-token.guard.ts';
+import { DescribeFlushRoute, DescribePurgeRoute, DescribeStatsRoute } from './admin.openapi.ts';
+
+/** What operators may see of the cache and do to it. */
+@ApiTags('admin')
+@Controller()
+@UseGuards(AdminTokenGuard)
+export class AdminController {
+  readonly #cache: CacheService;
+
+  constructor(cache: CacheService) {
+    this.#cache = cache;
+  }
+
+  @Get('v1/cache')
+  @DescribeStatsRoute()
+  stats(@Req() request: Request, @Res() response: Response): void {
+    send(jsonAnswer(200, statsBody(this.#cache.stats(), process.uptime())), request.method, response);
+  }
+
+  @Delete('v1/cache')
+  @DescribeFlushRoute()
+  flush(@Req() request: Request, @Res() response: Response): void {
+    send(jsonAnswer(200, { flushed: this.#cache.flush() }), request.method, response);
+  }
+
+  @Delete(`${ENTRIES_PATH}:key`)
+  @DescribePurgeRoute()
+  purge(@Req() request: Request, @Res() response: Response): void {
+    const key = keyFromTarget(request.originalUrl, ENTRIES_PATH);
+    if (!Buffer.isBuffer(key)) return send(badKeyAnswer(key), request.method, response);
+    send(jsonAnswer(200, { purged: this.#cache.purge(key) }), request.method, response);
+  }
+
+  @All('v1/cache')
+  @ApiExcludeEndpoint()
+  otherOnCache(@Req() request: Request, @Res() response: Response): void {
+    send(methodNotAllowed('GET, HEAD, DELETE'), request.method, response);
+  }
+
+  @All(`${ENTRIES_PATH}:key`)
+  @ApiExcludeEndpoint()
+  otherOnEntry(@Req() request: Request, @Res() response: Response): void {
+    send(methodNotAllowed('DELETE'), request.method, response);
+  }
+}
+
+function statsBody(stats: CacheStats, uptimeSeconds: number) {
+  return {
+    entries: stats.entries,
+    capacity: stats.limits.capacity,
+    bytes: stats.bytes,
+    maxBytes: stats.limits.maxBytes,
+    hits: stats.hits,
+    misses: stats.misses,
+    collapsed: stats.collapsed,
+    hitRatio: stats.hitRatio ?? null,
+    loads: stats.loads,
+    loadErrors: stats.loadErrors,
+    evictions: {
+      capacity: stats.evictionsByCapacity,
+      bytes: stats.evictionsByBytes,
+      expired: stats.expirations,
+      purged: stats.invalidations,
+    },
+    uncacheable: stats.uncacheable,
+    uptimeSeconds: Math.floor(uptimeSeconds),
+  };
+}

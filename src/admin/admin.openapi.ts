@@ -1,0 +1,114 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiBearerAuth, ApiOperation, ApiParam, ApiResponse } from '@nestjs/swagger';
+import { KEY_EXAMPLES, header, problemResponse } from '../http/openapi.ts';
+
+const MOMENTARY = { 'Cache-Control': header('The answer is about the moment.', 'no-store') };
+
+const count = (description: string, example = 0) => ({ type: 'integer', minimum: 0, description, example });
+
+const STATS = {
+  entries: count('keys held', 3),
+  capacity: count('keys that may be held', 10_000),
+  bytes: count('bytes held, keys and values', 74),
+  maxBytes: count('bytes that may be held', 268_435_456),
+  hits: count('reads answered from the cache', 57),
+  misses: count('reads that were the first to ask for a key that is not held', 3),
+  collapsed: count('reads that waited for the load of another', 1),
+  hitRatio: {
+    type: 'number',
+    nullable: true,
+    description: 'hits among all reads, 0 to 1; null before the first read',
+    example: 0.934,
+  },
+  loads: count('reads of Redis', 3),
+  loadErrors: count('reads of Redis that it could not answer'),
+  evictions: {
+    type: 'object',
+    description: 'entries that were dropped, by cause',
+    required: ['capacity', 'bytes', 'expired', 'purged'],
+    properties: {
+      capacity: count('to make room for another key'),
+      bytes: count('to make room for the bytes of another'),
+      expired: count('found to be past their time'),
+      purged: count('by DELETE /v1/cache/{key}'),
+    },
+  },
+  uncacheable: count('values that were served and, too large, not stored'),
+  uptimeSeconds: count('seconds since the start', 3600),
+};
+
+/** All that the OpenAPI document says of `GET /v1/cache`. */
+export function DescribeStatsRoute(): MethodDecorator {
+  return applyDecorators(
+    ApiOperation({ operationId: 'getStats', summary: 'What the cache holds and has done since the start' }),
+    ApiResponse({
+      status: 200,
+      description: 'Counts of the whole instance.',
+      headers: MOMENTARY,
+      content: {
+        'application/json': { schema: { type: 'object', required: Object.keys(STATS), properties: STATS } },
+      },
+    }),
+    DescribeDoor(),
+  );
+}
+
+/** All that the OpenAPI document says of `DELETE /v1/cache`. */
+export function DescribeFlushRoute(): MethodDecorator {
+  return applyDecorators(
+    ApiOperation({
+      operationId: 'flush',
+      summary: 'Forget every key',
+      description: 'Loads that are under way are answered, and not stored. Redis is not touched.',
+    }),
+    DescribeResult('flushed', { type: 'integer', minimum: 0, description: 'entries forgotten', example: 3 }),
+    DescribeDoor(),
+  );
+}
+
+/** All that the OpenAPI document says of `DELETE /v1/cache/{key}`. */
+export function DescribePurgeRoute(): MethodDecorator {
+  return applyDecorators(
+    ApiOperation({
+      operationId: 'purge',
+      summary: 'Forget one key',
+      description: 'A load of it that is under way is answered, and not stored. Redis is not touched.',
+    }),
+    ApiParam({
+      name: 'key',
+      description: 'The key, percent-encoded: 1 to 65536 bytes.',
+      schema: { type: 'string', minLength: 1 },
+      examples: KEY_EXAMPLES,
+    }),
+    DescribeResult('purged', { type: 'boolean', description: 'whether it was held', example: true }),
+    ApiResponse(problemResponse({ 'bad-key': 'The key is empty.' })),
+    DescribeDoor(),
+  );
+}
+
+function DescribeResult(
+  name: string,
+  schema: { type: string; description: string; example: unknown; minimum?: number },
+) {
+  return ApiResponse({
+    status: 200,
+    description: 'Done.',
+    headers: MOMENTARY,
+    content: { 'application/json': { schema: { type: 'object', required: [name], properties: { [name]: schema } } } },
+  });
+}
+
+function DescribeDoor(): MethodDecorator {
+  return applyDecorators(
+    ApiBearerAuth('adminToken'),
+    ApiResponse(
+      problemResponse(
+        { unauthorized: 'The admin API needs its bearer token.' },
+        { 'WWW-Authenticate': header('How to authenticate.', 'Bearer realm="admin"') },
+      ),
+    ),
+    ApiResponse(
+      problemResponse({ 'admin-disabled': 'The admin API is off: the proxy was started without ADMIN_TOKEN.' }),
+    ),
+  );
+}

@@ -1,0 +1,43 @@
+import { Injectable } from '@nestjs/common';
+import type { LruLimits } from './layout.ts';
+import { ReadThrough, type ReadOutcome } from './read-through.ts';
+import { type LruStats, SharedLru } from './shared-lru.ts';
+
+export interface CacheStats extends LruStats {
+  readonly limits: LruLimits;
+  /** Hits among all reads, 0 to 1; undefined before the first read. */
+  readonly hitRatio: number | undefined;
+}
+
+/** The cache, as the rest of the application uses it. */
+@Injectable()
+export class CacheService {
+  readonly #lru: SharedLru;
+  readonly #readThrough: ReadThrough;
+
+  constructor(lru: SharedLru, readThrough: ReadThrough) {
+    this.#lru = lru;
+    this.#readThrough = readThrough;
+  }
+
+  /** Reads a key: a hit on the spot, a miss as a promise. */
+  read(key: Buffer): ReadOutcome | Promise<ReadOutcome> {
+    return this.#readThrough.read(key);
+  }
+
+  /** Forgets a key; answers whether it was held. */
+  purge(key: Buffer): boolean {
+    return this.#lru.purge(key);
+  }
+
+  /** Forgets every key; answers how many were held. */
+  flush(): number {
+    return this.#lru.flush();
+  }
+
+  stats(): CacheStats {
+    const stats = this.#lru.stats();
+    const reads = stats.hits + stats.misses + stats.collapsed;
+    return { ...stats, limits: this.#lru.limits, hitRatio: reads === 0 ? undefined : stats.hits / reads };
+  }
+}

@@ -1,0 +1,108 @@
+import { parseRedisUrl } from './redis-url.ts';
+import { Flag, OneOf, Text, WholeNumber } from './setting.decorators.ts';
+
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+export const LOG_FORMATS = ['json', 'pretty'] as const;
+
+const MiB = 2 ** 20;
+const GiB = 2 ** 30;
+const DAY_MS = 86_400_000;
+
+/** The settings as the environment names them: one property each, all that is to be said about it in its decorator. */
+export class Environment {
+  @Text({ default: '0.0.0.0', accepted: 'an address or a host name', meaning: 'address of the HTTP listener' })
+  HTTP_HOST!: string;
+
+  @WholeNumber({ default: 8080, min: 0, max: 65535, meaning: 'port of the HTTP listener; 0: any free one' })
+  HTTP_PORT!: number;
+
+  @Text({
+    default: 'application/octet-stream',
+    pattern: /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:; ?[\w-]+=[\w.-]+)*$/,
+    accepted: 'a media type',
+    meaning: 'Content-Type of the values',
+  })
+  HTTP_CONTENT_TYPE!: string;
+
+  @Text({
+    default: 'redis://127.0.0.1:6379/0',
+    check: (value) => parseRedisUrl(value) !== undefined,
+    accepted: 'redis:// or rediss:// [user[:password]@]host[:port][/database]',
+    meaning: 'the Redis behind the proxy',
+    secret: true,
+  })
+  REDIS_URL!: string;
+
+  @Text({ accepted: 'a user name', meaning: 'user at the Redis; wins over the one in REDIS_URL' })
+  REDIS_USERNAME?: string;
+
+  @Text({ accepted: 'a password', meaning: 'password at the Redis; wins over the one in REDIS_URL', secret: true })
+  REDIS_PASSWORD?: string;
+
+  @Text({
+    accepted: 'the path of a readable PEM file, with a rediss:// address',
+    meaning: 'certificate authority that has signed the certificate of the Redis; unset: those Node.js trusts',
+  })
+  REDIS_TLS_CA_FILE?: string;
+
+  @WholeNumber({ default: 1000, min: 1, max: 600_000, meaning: 'milliseconds the Redis has to answer a read' })
+  REDIS_COMMAND_TIMEOUT_MS!: number;
+
+  @WholeNumber({ default: 2000, min: 1, max: 600_000, meaning: 'milliseconds the Redis has to accept a connection' })
+  REDIS_CONNECT_TIMEOUT_MS!: number;
+
+  @WholeNumber({ default: 10_000, min: 1, max: 50_000_000, meaning: 'keys held, exactly' })
+  CACHE_CAPACITY!: number;
+
+  @WholeNumber({
+    default: 256 * MiB,
+    min: 1,
+    max: 64 * GiB,
+    meaning: 'bytes held, keys and values; whichever limit is met first evicts',
+  })
+  CACHE_MAX_BYTES!: number;
+
+  @WholeNumber({ default: MiB, min: 0, max: 512 * MiB, meaning: 'a larger value is served, not cached' })
+  CACHE_MAX_VALUE_BYTES!: number;
+
+  @WholeNumber({
+    default: 60_000,
+    min: 1,
+    max: 366 * DAY_MS,
+    meaning: 'global expiry: milliseconds that an entry is held from when it was stored',
+  })
+  CACHE_TTL_MS!: number;
+
+  @WholeNumber({
+    default: 0,
+    min: 0,
+    max: 366 * DAY_MS,
+    meaning: 'milliseconds that a missing key is remembered; 0: not at all',
+  })
+  CACHE_NEGATIVE_TTL_MS!: number;
+
+  @Flag({ default: true, meaning: "an entry never outlives the key's own expiry in Redis" })
+  CACHE_HONOUR_REDIS_TTL!: boolean;
+
+  @Text({
+    check: (value) => value.split(',').every((token) => /^[\x21-\x2b\x2d-\x7e]+$/.test(token)),
+    accepted: 'tokens of visible ASCII characters, separated by commas',
+    meaning: 'bearer tokens of the admin API; unset: the admin API is off',
+    secret: true,
+  })
+  ADMIN_TOKEN?: string;
+
+  @WholeNumber({
+    default: 10_000,
+    min: 0,
+    max: 600_000,
+    meaning: 'milliseconds to finish what is under way after SIGTERM',
+  })
+  SHUTDOWN_GRACE_MS!: number;
+
+  @OneOf({ default: 'info', words: LOG_LEVELS, meaning: 'the least severe level that is logged' })
+  LOG_LEVEL!: (typeof LOG_LEVELS)[number];
+
+  @OneOf({ default: 'json', words: LOG_FORMATS, meaning: 'a JSON object per line, or lines for people' })
+  LOG_FORMAT!: (typeof LOG_FORMATS)[number];
+}

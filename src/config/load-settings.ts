@@ -1,0 +1,144 @@
+import 'reflect-metadata';
+import { readFileSync } from 'node:fs';
+import { parseEnv } from 'node:util';
+import { plainToInstance } from 'class-transformer';
+import { validateSync } from 'class-validator';
+import { Environment } from './environment.ts';
+import { parseRedisUrl } from './redis-url.ts';
+import { Secret } from './secret.ts';
+import { type SettingDescription, describeSettings } from './setting.decorators.ts';
+import type { Settings } from './settings.ts';
+import { unknownNames } from './unknown-names.ts';
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/** All that is wrong with the settings, a line each. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'));
+    this.problems = problems;
+  }
+}
+
+/**
+ * Reads the settings from the environment and from a `.env` file; the environment wins. An empty value counts as unset.
+ *
+ * @throws SettingsError
+ */
+export function loadSettings(environment: Variables, dotEnvFile = '.env'): Settings {
+  const variables = { ...readDotEnv(dotEnvFile), ...withoutEmpty(environment) };
+  const problems = unknownNames(Object.keys(variables), variables);
+  const given: Record<string, string> = {};
+  for (const setting of describeSettings()) {
+    const value = valueOf(setting, variables, problems) ?? setting.default;
+    if (value !== '') given[setting.name] = value;
+  }
+  const values = plainToInstance(Environment, given);
+  problems.push(...invalid(values, given));
+  const tlsCa = readCa(values, problems);
+  if (problems.length > 0) throw new SettingsError(problems);
+  return settingsFrom(values, tlsCa);
+}
+
+function readDotEnv(file: string): Variables {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw new SettingsError([`${file}: cannot be read (${reasonOf(error)})`]);
+  }
+  return withoutEmpty(parseEnv(text));
+}
+
+function withoutEmpty(variables: Variables): Variables {
+  return Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined && value !== ''));
+}
+
+/** The value of a setting, read from its file if it is a secret that came as one. */
+function valueOf(setting: SettingDescription, variables: Variables, problems: string[]): string | undefined {
+  const value = variables[setting.name];
+  const fileName = `${setting.name}_FILE`;
+  const file = setting.secret ? variables[fileName] : undefined;
+  if (file === undefined) return value;
+  if (value !== undefined) {
+    problems.push(`${fileName}: given together with ${setting.name}; accepted: one of the two`);
+    return undefined;
+  }
+  try {
+    return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+  } catch (error) {
+    problems.push(`${fileName}: cannot be read (${reasonOf(error)}); accepted: the path of a readable file`);
+    return undefined;
+  }
+}
+
+function invalid(values: Environment, given: Readonly<Record<string, string>>): string[] {
+  const secrets = new Set(describeSettings().flatMap(({ name, secret }) => (secret ? [name] : [])));
+  return validateSync(values, { stopAtFirstError: true, skipUndefinedProperties: true }).map((error) => {
+    const shown = secrets.has(error.property) ? 'the value (not shown)' : JSON.stringify(given[error.property]);
+    const accepted = Object.values(error.constraints ?? {}).join('; ');
+    return `${error.property}: ${shown} is not accepted; accepted: ${accepted}`;
+  });
+}
+
+function readCa(values: Environment, problems: string[]): string | undefined {
+  const file = values.REDIS_TLS_CA_FILE;
+  if (file === undefined) return undefined;
+  if (parseRedisUrl(values.REDIS_URL)?.tls === false) {
+    problems.push(
+      'REDIS_TLS_CA_FILE: given without TLS; accepted: together with a REDIS_URL that starts with rediss://',
+    );
+  }
+  try {
+    const text = readFileSync(file, 'utf8');
+    if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+    problems.push('REDIS_TLS_CA_FILE: holds no certificate; accepted: the path of a PEM file');
+  } catch (error) {
+    problems.push(`REDIS_TLS_CA_FILE: cannot be read (${reasonOf(error)}); accepted: the path of a readable PEM file`);
+  }
+  return undefined;
+}
+
+function settingsFrom(values: Environment, tlsCa: string | undefined): Settings {
+  const url = parseRedisUrl(values.REDIS_URL);
+  if (url === undefined) throw new Error('REDIS_URL was validated before');
+  const password = values.REDIS_PASSWORD ?? url.password;
+  return deepFreeze({
+    http: { host: values.HTTP_HOST, port: values.HTTP_PORT, contentType: values.HTTP_CONTENT_TYPE },
+    redis: {
+      tls: url.tls,
+      host: url.host,
+      port: url.port,
+      database: url.database,
+      username: values.REDIS_USERNAME ?? url.username,
+      password: password === undefined ? undefined : new Secret(password),
+      tlsCa,
+      commandTimeoutMs: values.REDIS_COMMAND_TIMEOUT_MS,
+      connectTimeoutMs: values.REDIS_CONNECT_TIMEOUT_MS,
+    },
+    cache: {
+      capacity: values.CACHE_CAPACITY,
+      maxBytes: values.CACHE_MAX_BYTES,
+      maxValueBytes: values.CACHE_MAX_VALUE_BYTES,
+      ttlMs: values.CACHE_TTL_MS,
+      negativeTtlMs: values.CACHE_NEGATIVE_TTL_MS,
+      honourRedisTtl: values.CACHE_HONOUR_REDIS_TTL,
+    },
+    adminTokens: values.ADMIN_TOKEN?.split(',').map((token) => new Secret(token)) ?? [],
+    shutdownGraceMs: values.SHUTDOWN_GRACE_MS,
+    log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT },
+  });
+}
+
+function deepFreeze<Value extends object>(value: Value): Value {
+  for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part as object);
+  return Object.freeze(value);
+}
+
+function reasonOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? 'unknown reason';
+}

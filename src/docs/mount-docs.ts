@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { PROBLEM_SCHEMA } from '../http/openapi.ts';
+
+/** Serves the OpenAPI document and, from this process alone, the page that shows it. */
+export function mountDocs(app: NestExpressApplication): void {
+  SwaggerModule.setup('docs', app, () => openApiDocument(app), {
+    jsonDocumentUrl: 'openapi.json',
+    raw: ['json'],
+    customSiteTitle: 'Redis HTTP Cache Proxy',
+    swaggerOptions: { displayRequestDuration: true, tryItOutEnabled: true, validatorUrl: null },
+  });
+}
+
+function openApiDocument(app: NestExpressApplication): OpenAPIObject {
+  const config = new DocumentBuilder()
+    .setOpenAPIVersion('3.0.3')
+    .setTitle('Redis HTTP Cache Proxy')
+    .setDescription('Read-only: GET by key from one Redis, through one cache. Keys and values are bytes.')
+    .setVersion(packageVersion())
+    .setLicense('MIT', 'https://opensource.org/license/mit')
+    .addServer('/')
+    .addTag('keys', 'The values')
+    .addTag('admin', 'The cache, for operators who have the admin token')
+    .addTag('health', 'For orchestrators')
+    .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'A token of ADMIN_TOKEN.' }, 'adminToken')
+    .build();
+  const document = SwaggerModule.createDocument(app, config);
+  document.components = {
+    ...document.components,
+    schemas: { ...document.components?.schemas, Problem: structuredClone(PROBLEM_SCHEMA) as object },
+  };
+  return document;
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}

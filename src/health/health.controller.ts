@@ -1,0 +1,60 @@
+import { Controller, Get, Req, Res } from '@nestjs/common';
+import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import type { Request, Response } from 'express';
+import { jsonAnswer, send } from '../http/answer.ts';
+import { header } from '../http/openapi.ts';
+import { RedisService } from '../redis/redis.service.ts';
+
+const MOMENTARY = { 'Cache-Control': header('The answer is about the moment.', 'no-store') };
+
+function healthResponse(status: number, description: string, example: object) {
+  return ApiResponse({
+    status,
+    description,
+    headers: MOMENTARY,
+    content: {
+      'application/json': {
+        schema: {
+          type: 'object',
+          required: ['status'],
+          properties: { status: { type: 'string' }, redis: { type: 'string' } },
+        },
+        example,
+      },
+    },
+  });
+}
+
+/** What an orchestrator asks. */
+@ApiTags('health')
+@Controller('health')
+export class HealthController {
+  readonly #redis: RedisService;
+
+  constructor(redis: RedisService) {
+    this.#redis = redis;
+  }
+
+  @Get('live')
+  @ApiOperation({ operationId: 'live', summary: 'Whether the process runs' })
+  @healthResponse(200, 'It does.', { status: 'ok' })
+  live(@Req() request: Request, @Res() response: Response): void {
+    send(jsonAnswer(200, { status: 'ok' }), request.method, response);
+  }
+
+  @Get('ready')
+  @ApiOperation({
+    operationId: 'ready',
+    summary: 'Whether the proxy can answer for any key',
+    description:
+      'Redis is asked at each call. While it does not answer, the keys that the cache holds are still served.',
+  })
+  @healthResponse(200, 'Redis answers.', { status: 'ok', redis: 'ok' })
+  @healthResponse(503, 'Redis does not answer.', { status: 'unavailable', redis: 'timeout' })
+  async ready(@Req() request: Request, @Res() response: Response): Promise<void> {
+    const redis = await this.#redis.ping();
+    const ready = redis.kind === 'ok';
+    const body = { status: ready ? 'ok' : 'unavailable', redis: redis.kind };
+    send(jsonAnswer(ready ? 200 : 503, body), request.method, response);
+  }
+}

@@ -1,0 +1,42 @@
+import type { ServerResponse } from 'node:http';
+import { PROBLEM_MEDIA_TYPE, type Problem, problem } from './problem.ts';
+
+/** What is sent in answer to a request, whoever sends it. */
+export interface Answer {
+  readonly status: number;
+  /** Names and values in turn, in the order in which they are sent. */
+  readonly headers: readonly string[];
+  readonly body: Buffer | undefined;
+}
+
+/** Errors are about the moment: nobody may keep one. */
+export function problemAnswer(problem: Problem, headers: readonly string[] = []): Answer {
+  const body = Buffer.from(JSON.stringify(problem));
+  return {
+    status: problem.status,
+    headers: [
+      ...['Content-Type', PROBLEM_MEDIA_TYPE, 'Content-Length', String(body.length), 'Cache-Control', 'no-store'],
+      ...headers,
+    ],
+    body,
+  };
+}
+
+export function methodNotAllowed(allowed: string): Answer {
+  return problemAnswer(problem('method-not-allowed', `Allowed here: ${allowed}.`), ['Allow', allowed]);
+}
+
+export function jsonAnswer(status: number, body: object): Answer {
+  const bytes = Buffer.from(JSON.stringify(body));
+  return {
+    status,
+    headers: ['Content-Type', 'application/json', 'Content-Length', String(bytes.length), 'Cache-Control', 'no-store'],
+    body: bytes,
+  };
+}
+
+/** Sends an answer over node:http; a HEAD request gets the headers alone. */
+export function send(answer: Answer, method: string | undefined, response: ServerResponse): void {
+  response.writeHead(answer.status, answer.headers as string[]);
+  response.end(method === 'HEAD' ? undefined : answer.body);
+}

@@ -1,0 +1,98 @@
+import { formatEtag } from '../cache/etag.ts';
+import type { Origin, ReadOutcome } from '../cache/read-through.ts';
+import type { Freshness } from '../cache/shared-lru.ts';
+import { type Answer, problemAnswer } from './answer.ts';
+import { etagMatches } from './conditional.ts';
+import type { KeyProblem } from './key-path.ts';
+import { problem } from './problem.ts';
+
+/** This cache's name in `Cache-Status` (RFC 9211). */
+export const CACHE_NAME = 'redis-http-cache-proxy';
+
+/** Seconds after which it is worth asking again. */
+const RETRY_AFTER_S = '1';
+
+/** What the answers to all keys have in common. */
+export interface KeyAnswerPolicy {
+  readonly contentType: string;
+}
+
+/** The answer to `GET` or `HEAD /v1/keys/{key}`. */
+export function keyAnswer(outcome: ReadOutcome, ifNoneMatch: string | undefined, policy: KeyAnswerPolicy): Answer {
+  switch (outcome.kind) {
+    case 'hit':
+      return valueAnswer(outcome, hitStatus(outcome.freshness), ifNoneMatch, policy);
+    case 'value':
+      return valueAnswer(outcome, missStatus(outcome.origin), ifNoneMatch, policy);
+    case 'missing':
+      return notFound(hitStatus(outcome.freshness));
+    case 'absent':
+      return notFound(missStatus(outcome.origin));
+    case 'wrong-type':
+      return failed('wrong-type', 'The key holds no string.', outcome.origin);
+    case 'timeout':
+      return failed('redis-timeout', 'Redis did not answer in time.', outcome.origin);
+    case 'unavailable':
+      return failed('redis-unavailable', 'Redis cannot be asked now.', outcome.origin, ['Retry-After', RETRY_AFTER_S]);
+  }
+}
+
+/** The answer to a request whose key is none. */
+export function badKeyAnswer(why: KeyProblem): Answer {
+  return problemAnswer(problem('bad-key', BAD_KEY[why]));
+}
+
+const BAD_KEY: Readonly<Record<KeyProblem, string>> = {
+  empty: 'The key is empty.',
+  'bad-encoding': 'The key is not percent-encoded: a % must be followed by two hexadecimal digits.',
+  'too-long': 'The key is longer than 65536 bytes.',
+};
+
+function valueAnswer(
+  found: { readonly value: Buffer; readonly etag: Parameters<typeof formatEtag>[0]; readonly freshness: Freshness },
+  cacheStatus: string,
+  ifNoneMatch: string | undefined,
+  policy: KeyAnswerPolicy,
+): Answer {
+  const { value, freshness } = found;
+  const etag = formatEtag(found.etag);
+  const headers = [
+    ...['ETag', etag, 'Age', String(seconds(freshness.ageMs))],
+    ...['Cache-Control', `max-age=${seconds(freshness.lifetimeMs)}`, 'Cache-Status', cacheStatus],
+  ];
+  if (ifNoneMatch !== undefined && etagMatches(ifNoneMatch, etag)) return { status: 304, headers, body: undefined };
+  headers.push('Content-Type', policy.contentType, 'Content-Length', String(value.length));
+  return { status: 200, headers, body: value };
+}
+
+function notFound(cacheStatus: string): Answer {
+  return problemAnswer(problem('key-not-found', 'Redis has no such key.'), ['Cache-Status', cacheStatus]);
+}
+
+function failed(
+  code: 'wrong-type' | 'redis-timeout' | 'redis-unavailable',
+  detail: string,
+  origin: Origin,
+  headers: readonly string[] = [],
+): Answer {
+  return problemAnswer(problem(code, detail), ['Cache-Status', missStatus(origin), ...headers]);
+}
+
+function hitStatus({ ageMs, lifetimeMs }: Freshness): string {
+  return `${CACHE_NAME}; hit; ttl=${seconds(lifetimeMs - ageMs)}`;
+}
+
+function missStatus(origin: Origin): string {
+  return MISS_STATUS[origin];
+}
+
+const MISS_STATUS: Readonly<Record<Origin, string>> = {
+  stored: `${CACHE_NAME}; fwd=uri-miss; stored`,
+  'not-stored': `${CACHE_NAME}; fwd=uri-miss`,
+  collapsed: `${CACHE_NAME}; fwd=uri-miss; collapsed`,
+};
+
+/** Whole seconds, rounded down, since HTTP knows no shorter ones: a lifetime is never announced as longer than it is. */
+function seconds(milliseconds: number): number {
+  return Math.floor(milliseconds / 1000);
+}

@@ -1,0 +1,71 @@
+/** Bytes of the longest key that may be asked for. */
+export const MAX_KEY_BYTES = 64 * 1024;
+
+/** Where values are read. */
+export const KEYS_PATH = '/v1/keys/';
+/** Where entries of the cache are purged. */
+export const ENTRIES_PATH = '/v1/cache/';
+
+export type KeyProblem = 'empty' | 'bad-encoding' | 'too-long';
+
+const PERCENT = 0x25;
+
+/**
+ * The key in a request target: what follows `prefix`, up to the query. A key is bytes, percent-encoded where need be;
+ * any byte is allowed, and a slash stands for itself. node:http gives the target as Latin-1, a character per byte.
+ */
+export function keyFromTarget(target: string, prefix: string): Buffer | KeyProblem {
+  const path = pathOf(target);
+  const query = path.indexOf('?');
+  const encoded = path.slice(prefix.length, query === -1 ? undefined : query);
+  if (encoded === '') return 'empty';
+  const key = percentDecode(encoded);
+  if (key === undefined) return 'bad-encoding';
+  return key.length > MAX_KEY_BYTES ? 'too-long' : key;
+}
+
+/**
+ * Makes a router see the same path whatever the key is: routers decode what they match, as UTF-8, and a key need not be
+ * UTF-8. Handlers take the key from the untouched target.
+ */
+export function hideKey(url: string): string {
+  const path = pathOf(url);
+  for (const prefix of [KEYS_PATH, ENTRIES_PATH]) if (path.startsWith(prefix)) return `${prefix}key`;
+  return url;
+}
+
+/** The path and query of a target, whose absolute form (RFC 9112, section 3.2.2) names the host before them. */
+function pathOf(target: string): string {
+  if (target.startsWith('/')) return target;
+  const host = target.indexOf('//');
+  const path = target.indexOf('/', host + 2);
+  return host === -1 || path === -1 ? '/' : target.slice(path);
+}
+
+/** The bytes of a percent-encoded text; undefined when a `%` is not followed by two hexadecimal digits. */
+function percentDecode(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, 'latin1');
+  const first = bytes.indexOf(PERCENT);
+  if (first === -1) return bytes;
+  let length = first;
+  for (let i = first; i < bytes.length; i++) {
+    if (bytes[i] !== PERCENT) {
+      bytes[length++] = bytes[i];
+      continue;
+    }
+    const high = hexDigit(bytes[i + 1]);
+    const low = hexDigit(bytes[i + 2]);
+    if (high === -1 || low === -1) return undefined;
+    bytes[length++] = (high << 4) | low;
+    i += 2;
+  }
+  return bytes.subarray(0, length);
+}
+
+/** The value of a hexadecimal digit, -1 for anything else, the end of the text included. */
+function hexDigit(code: number | undefined): number {
+  if (code === undefined) return -1;
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  const letter = code | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
+}

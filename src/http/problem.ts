@@ -1,0 +1,31 @@
+/** The body of an error (RFC 9457). `code` is stable; `detail` is for people. */
+export interface Problem {
+  readonly status: number;
+  readonly title: string;
+  readonly code: ProblemCode;
+  readonly detail: string;
+}
+
+export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
+
+/** Every error that the proxy answers: its status, and what that status is called. */
+export const PROBLEMS = {
+  'bad-request': [400, 'Bad Request'],
+  'bad-key': [400, 'Bad Request'],
+  unauthorized: [401, 'Unauthorized'],
+  'key-not-found': [404, 'Not Found'],
+  'route-not-found': [404, 'Not Found'],
+  'admin-disabled': [404, 'Not Found'],
+  'method-not-allowed': [405, 'Method Not Allowed'],
+  'wrong-type': [409, 'Conflict'],
+  'internal-error': [500, 'Internal Server Error'],
+  'redis-unavailable': [503, 'Service Unavailable'],
+  'redis-timeout': [504, 'Gateway Timeout'],
+} as const satisfies Record<string, readonly [number, string]>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+export function problem(code: ProblemCode, detail: string): Problem {
+  const [status, title] = PROBLEMS[code];
+  return { status, title, code, detail };
+}

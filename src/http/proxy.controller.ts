@@ -1,0 +1,49 @@
+import { All, Controller, Get, Head, Req, Res } from '@nestjs/common';
+import { ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
+import type { Request, Response } from 'express';
+import { CacheService } from '../cache/cache.service.ts';
+import { Settings } from '../config/settings.ts';
+import { methodNotAllowed, send } from './answer.ts';
+import { type KeyAnswerPolicy, badKeyAnswer, keyAnswer } from './key-answer.ts';
+import { KEYS_PATH, keyFromTarget } from './key-path.ts';
+import { DescribeGet, DescribeHead } from './proxy.openapi.ts';
+
+/** `GET` and `HEAD` by key. */
+@ApiTags('keys')
+@Controller()
+export class ProxyController {
+  readonly #cache: CacheService;
+  readonly #policy: KeyAnswerPolicy;
+
+  constructor(cache: CacheService, settings: Settings) {
+    this.#cache = cache;
+    this.#policy = { contentType: settings.http.contentType };
+  }
+
+  // Before GET, which Express would take HEAD requests to as well.
+  @Head(`${KEYS_PATH}:key`)
+  @DescribeHead()
+  head(@Req() request: Request, @Res() response: Response): Promise<void> {
+    return this.#answer(request, response);
+  }
+
+  @Get(`${KEYS_PATH}:key`)
+  @DescribeGet()
+  get(@Req() request: Request, @Res() response: Response): Promise<void> {
+    return this.#answer(request, response);
+  }
+
+  @All(`${KEYS_PATH}:key`)
+  @ApiExcludeEndpoint()
+  other(@Req() request: Request, @Res() response: Response): void {
+    send(methodNotAllowed('GET, HEAD'), request.method, response);
+  }
+
+  async #answer(request: Request, response: Response): Promise<void> {
+    const key = keyFromTarget(request.originalUrl, KEYS_PATH);
+    if (!Buffer.isBuffer(key)) return send(badKeyAnswer(key), request.method, response);
+    const read = this.#cache.read(key);
+    const outcome = read instanceof Promise ? await read : read;
+    send(keyAnswer(outcome, request.headers['if-none-match'], this.#policy), request.method, response);
+  }
+}

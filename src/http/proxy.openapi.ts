@@ -1,0 +1,86 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiHeader, ApiOperation, ApiParam, ApiResponse } from '@nestjs/swagger';
+import { KEY_EXAMPLES, type ProblemResponse, header, problemResponse } from './openapi.ts';
+
+const FRESHNESS = {
+  ETag: header('Strong validator: a hash of the value.', '"7f16c2772a51b6138ccc3aff"'),
+  Age: header('Seconds since the value was read from Redis.', '3'),
+  'Cache-Control': header('Seconds for which the value may be given, from when it was read.', 'max-age=60'),
+  'Cache-Status': header(
+    'How the answer came to be (RFC 9211): a hit with the seconds it has left; or a miss that was read from Redis and ' +
+      'stored, not stored (too large, or about to expire), or read for several requests at once (collapsed).',
+    'redis-http-cache-proxy; hit; ttl=57',
+  ),
+};
+
+const VALUE_HEADERS = { ...FRESHNESS, 'Content-Length': header('Bytes of the value.', '16') };
+
+/** All that the OpenAPI document says of `GET /v1/keys/{key}`. */
+export function DescribeGet(): MethodDecorator {
+  return applyDecorators(
+    ApiOperation({
+      operationId: 'getValue',
+      summary: 'The value of a key',
+      description:
+        'The bytes of a string in Redis, from the cache if it holds them. Keys are bytes: any of them can be given ' +
+        'percent-encoded, `%00` and `%2F` included.',
+    }),
+    ApiResponse({
+      status: 200,
+      description: 'The value, byte for byte. An empty string is a value.',
+      headers: VALUE_HEADERS,
+      content: {
+        'application/octet-stream': { schema: { type: 'string', format: 'binary' }, example: 'hello from redis' },
+      },
+    }),
+    describeKeyRequest(),
+    ...describeFailures((failure) => failure),
+  );
+}
+
+/** All that the OpenAPI document says of `HEAD /v1/keys/{key}`. */
+export function DescribeHead(): MethodDecorator {
+  return applyDecorators(
+    ApiOperation({
+      operationId: 'headValue',
+      summary: 'What is to be said of the value of a key, without the value',
+      description: 'The status and the headers that `GET` would answer with. A key that is not held is loaded.',
+    }),
+    ApiResponse({ status: 200, description: 'There is a value.', headers: VALUE_HEADERS }),
+    describeKeyRequest(),
+    ...describeFailures(({ status, description, headers }) => ({ status, description, headers })),
+  );
+}
+
+function describeKeyRequest(): MethodDecorator {
+  return applyDecorators(
+    ApiParam({
+      name: 'key',
+      description: 'The key, percent-encoded: 1 to 65536 bytes.',
+      schema: { type: 'string', minLength: 1 },
+      examples: KEY_EXAMPLES,
+    }),
+    ApiHeader({
+      name: 'If-None-Match',
+      required: false,
+      description: 'Entity tags of values at hand, or `*`: if the value is one of them the answer is 304 without it.',
+      schema: { type: 'string' },
+      example: '"7f16c2772a51b6138ccc3aff"',
+    }),
+    ApiResponse({ status: 304, description: 'The value is one of those in If-None-Match.', headers: FRESHNESS }),
+  );
+}
+
+function describeFailures(adapt: (failure: ProblemResponse) => ProblemResponse): MethodDecorator[] {
+  const cacheStatus = {
+    'Cache-Status': header('How the answer came to be (RFC 9211).', 'redis-http-cache-proxy; fwd=uri-miss'),
+  };
+  const retryAfter = { 'Retry-After': header('Seconds after which to ask again.', '1') };
+  return [
+    problemResponse({ 'bad-key': 'The key is empty.' }),
+    problemResponse({ 'key-not-found': 'Redis has no such key.' }, cacheStatus),
+    problemResponse({ 'wrong-type': 'The key holds no string.' }, cacheStatus),
+    problemResponse({ 'redis-unavailable': 'Redis cannot be asked now.' }, { ...cacheStatus, ...retryAfter }),
+    problemResponse({ 'redis-timeout': 'Redis did not answer in time.' }, cacheStatus),
+  ].map((failure) => ApiResponse(adapt(failure)));
+}

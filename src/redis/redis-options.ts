@@ -1,0 +1,33 @@
+import type { RedisOptions } from 'ioredis';
+import type { Settings } from '../config/settings.ts';
+
+/** Reconnecting starts at once and slows down to this, so that the proxy is back within a second of its Redis. */
+const LONGEST_BACK_OFF_MS = 500;
+/** Spreads the reconnections of a fleet. */
+const JITTER_MS = 100;
+
+/** Milliseconds before the `attempt`-th (from 1) attempt to reconnect. */
+export function backOffMs(attempt: number, random: () => number = Math.random): number {
+  return Math.min(25 * 2 ** (attempt - 1), LONGEST_BACK_OFF_MS) + Math.floor(random() * JITTER_MS);
+}
+
+/** ioredis' options: fail fast, never queue for a connection that is not there, send what comes together as one write. */
+export function redisOptions(redis: Settings['redis']): RedisOptions {
+  return {
+    host: redis.host,
+    port: redis.port,
+    db: redis.database,
+    username: redis.username,
+    password: redis.password?.reveal(),
+    tls: redis.tls ? { servername: redis.host, ca: redis.tlsCa } : undefined,
+    connectTimeout: redis.connectTimeoutMs,
+    commandTimeout: redis.commandTimeoutMs,
+    retryStrategy: (attempt) => backOffMs(attempt),
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    enableAutoPipelining: true,
+    connectionName: 'redis-http-cache-proxy',
+  };
+}

@@ -1,0 +1,18 @@
+/** How a read of the Redis ended. Never an exception: those are for bugs. */
+export type RedisReply =
+  | {
+      readonly kind: 'value';
+      readonly value: Buffer;
+      /** Milliseconds to the key's own expiry in Redis; undefined when it has none, or nobody asked. */
+      readonly ttlMs: number | undefined;
+    }
+  /** The key does not exist. */
+  | { readonly kind: 'missing' }
+  /** The key holds no string. */
+  | { readonly kind: 'wrong-type' }
+  /** No answer in time. */
+  | { readonly kind: 'timeout' }
+  /** No connection, or an answer that is an error; `reason` is the error's code word, or `connection`. */
+  | { readonly kind: 'unavailable'; readonly reason: string };
+
+export type RedisFailure = Extract<RedisReply, { kind: 'timeout' | 'unavailable' }>;

@@ -1,0 +1,86 @@
+import { Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { Redis, ReplyError } from 'ioredis';
+import { Settings } from '../config/settings.ts';
+import { redisOptions } from './redis-options.ts';
+import type { RedisFailure, RedisReply } from './redis-reply.ts';
+
+/** The one connection to the Redis. It connects in the background: the proxy starts, and serves hits, without it. */
+@Injectable()
+export class RedisService implements OnModuleInit, OnApplicationShutdown {
+  readonly #logger = new Logger(RedisService.name);
+  readonly #redis: Redis;
+  readonly #timeoutMs: number;
+  readonly #readTtl: boolean;
+  #reachable: boolean | undefined;
+
+  constructor(settings: Settings) {
+    this.#redis = new Redis(redisOptions(settings.redis));
+    this.#timeoutMs = settings.redis.commandTimeoutMs;
+    this.#readTtl = settings.cache.honourRedisTtl;
+    this.#redis.on('ready', () => this.#report(true));
+    this.#redis.on('close', () => this.#report(false));
+    this.#redis.on('error', (error: Error) => this.#report(false, reasonOf(error)));
+  }
+
+  onModuleInit(): void {
+    // What becomes of the attempt, and of those after it, is told by the events.
+    this.#redis.connect().catch(() => undefined);
+  }
+
+  onApplicationShutdown(): void {
+    this.#redis.disconnect();
+  }
+
+  /**
+   * Reads a key and its time to live in one round trip. GET goes first: were a key written between the two commands, a
+   * new key's shorter time would then bound the old value, never the other way round.
+   */
+  async fetch(key: Buffer): Promise<RedisReply> {
+    const read = Promise.all([this.#redis.getBuffer(key), this.#readTtl ? this.#redis.pttl(key) : undefined]).then(
+      ([value, pttl]) => replyOf(value, pttl),
+      failureOf,
+    );
+    return this.#inTime(read);
+  }
+
+  /** Whether the Redis answers. */
+  async ping(): Promise<{ readonly kind: 'ok' } | RedisFailure> {
+    const answer = this.#redis.ping().then(() => ({ kind: 'ok' }) as const, failureOf);
+    const outcome = await this.#inTime(answer);
+    return outcome.kind === 'wrong-type' ? { kind: 'unavailable', reason: 'WRONGTYPE' } : outcome;
+  }
+
+  /** ioredis counts a command's time from when it is sent; a command that waits its turn must not wait longer either. */
+  #inTime<Outcome>(outcome: Promise<Outcome>): Promise<Outcome | { kind: 'timeout' }> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => resolve({ kind: 'timeout' }), this.#timeoutMs);
+      outcome.finally(() => clearTimeout(timer)).then(resolve, reject);
+    });
+  }
+
+  #report(reachable: boolean, reason?: string): void {
+    if (this.#reachable === reachable) return;
+    this.#reachable = reachable;
+    if (reachable) this.#logger.log('Redis is reachable');
+    else this.#logger.warn(`Redis is not reachable${reason === undefined ? '' : ` (${reason})`}`);
+  }
+}
+
+function replyOf(value: Buffer | null, pttl: number | undefined): RedisReply {
+  if (value === null) return { kind: 'missing' };
+  // -1: no expiry. -2: the key went between the two commands, so its value is already out of date.
+  const ttlMs = pttl === undefined || pttl === -1 ? undefined : Math.max(0, pttl);
+  return { kind: 'value', value, ttlMs };
+}
+
+function failureOf(error: unknown): RedisFailure | { readonly kind: 'wrong-type' } {
+  if (error instanceof ReplyError && (error as Error).message.startsWith('WRONGTYPE')) return { kind: 'wrong-type' };
+  if (error instanceof Error && error.message === 'Command timed out') return { kind: 'timeout' };
+  return { kind: 'unavailable', reason: reasonOf(error) };
+}
+
+/** A word that says what was wrong and holds nothing of the request. */
+function reasonOf(error: unknown): string {
+  if (error instanceof ReplyError) return /^[A-Z]+/.exec((error as Error).message)?.[0] ?? 'ERR';
+  return (error as NodeJS.ErrnoException | undefined)?.code ?? 'connection';
+}
