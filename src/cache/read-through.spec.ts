@@ -1,0 +1,148 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { RedisReply } from '../redis/redis-reply.ts';
+import { ReadThrough } from './read-through.ts';
+import { SharedLru } from './shared-lru.ts';
+
+const limits = { capacity: 3, maxBytes: 10_000, maxValueBytes: 100, maxLeases: 8, leaseMs: 2000 };
+const key = Buffer.from('k');
+const valueReply = (text: string, ttlMs?: number): RedisReply => ({ kind: 'value', value: Buffer.from(text), ttlMs });
+
+/** A store whose answers the test gives, when it likes. */
+class ManualStore {
+  readonly #asked: ((reply: RedisReply | Error) => void)[] = [];
+  asked = 0;
+
+  fetch(): Promise<RedisReply> {
+    this.asked++;
+    return new Promise((resolve, reject) => {
+      this.#asked.push((reply) => (reply instanceof Error ? reject(reply) : resolve(reply)));
+    });
+  }
+
+  answer(reply: RedisReply | Error): void {
+    this.#asked.shift()?.(reply);
+  }
+}
+
+let now: number;
+let store: ManualStore;
+let lru: SharedLru;
+let reads: ReadThrough;
+
+function start(lifetimes = { ttlMs: 1000, negativeTtlMs: 0 }): void {
+  now = 5000;
+  store = new ManualStore();
+  lru = SharedLru.create(limits, 1, () => now);
+  reads = new ReadThrough(lru, store, () => now, lifetimes);
+}
+
+async function load(reply: RedisReply) {
+  const outcome = reads.read(key);
+  store.answer(reply);
+  return outcome;
+}
+
+beforeEach(() => start());
+
+describe('a miss', () => {
+  it('is loaded and stored, and the next read is a hit without a promise', async () => {
+    expect(await load(valueReply('v'))).toMatchObject({ kind: 'value', value: Buffer.from('v'), origin: 'stored' });
+    const hit = reads.read(key);
+    expect(hit).not.toBeInstanceOf(Promise);
+    expect(hit).toMatchObject({ kind: 'hit', value: Buffer.from('v') });
+    expect(store.asked).toBe(1);
+  });
+
+  it('is loaded once for all who ask meanwhile', async () => {
+    const outcomes = Array.from({ length: 200 }, () => reads.read(key));
+    store.answer(valueReply('v'));
+    const [first, ...others] = await Promise.all(outcomes);
+    expect(store.asked).toBe(1);
+    expect(first).toMatchObject({ kind: 'value', origin: 'stored' });
+    for (const other of others) expect(other).toMatchObject({ kind: 'value', origin: 'collapsed' });
+    expect(lru.stats()).toMatchObject({ misses: 1, collapsed: 199, loads: 1 });
+  });
+
+  it.each([
+    { kind: 'missing' },
+    { kind: 'wrong-type' },
+    { kind: 'timeout' },
+    { kind: 'unavailable', reason: 'LOADING' },
+  ] as const)('that ends as $kind ends so for all who ask, and is not stored', async (reply) => {
+    const outcomes = Array.from({ length: 5 }, () => reads.read(key));
+    store.answer(reply);
+    const kinds = (await Promise.all(outcomes)).map(({ kind }) => kind);
+    expect(new Set(kinds)).toEqual(new Set([reply.kind === 'missing' ? 'absent' : reply.kind]));
+    expect(reads.read(key)).toBeInstanceOf(Promise);
+    expect(store.asked).toBe(2);
+  });
+
+  it('that meets a bug fails for all who ask, and leaves the key free', async () => {
+    const outcomes = [reads.read(key), reads.read(key)];
+    store.answer(new Error('bug'));
+    for (const outcome of outcomes) await expect(outcome).rejects.toThrow('bug');
+    expect(await load(valueReply('v'))).toMatchObject({ origin: 'stored' });
+  });
+
+  it('of a value over the limit is answered and not stored', async () => {
+    const large = 'x'.repeat(limits.maxValueBytes + 1);
+    expect(await load(valueReply(large))).toMatchObject({ kind: 'value', origin: 'not-stored' });
+    expect(lru.stats()).toMatchObject({ entries: 0, uncacheable: 1, leases: 0 });
+  });
+
+  it('that was purged while it was loaded is answered and not stored; who asks after the purge waits for a new load', async () => {
+    const before = reads.read(key);
+    lru.purge(key);
+    const after = reads.read(key);
+    store.answer(valueReply('old'));
+    store.answer(valueReply('new'));
+    expect(await before).toMatchObject({ value: Buffer.from('old'), origin: 'not-stored' });
+    expect(await after).toMatchObject({ value: Buffer.from('new'), origin: 'stored' });
+    expect(reads.read(key)).toMatchObject({ kind: 'hit', value: Buffer.from('new') });
+  });
+
+  it('beyond the leases there are is loaded for the one who asks', async () => {
+    const others = Array.from({ length: limits.maxLeases }, (_, i) => reads.read(Buffer.from(`other${i}`)));
+    const unleased = reads.read(key);
+    for (let i = 0; i <= others.length; i++) store.answer(valueReply('v'));
+    expect(await unleased).toMatchObject({ kind: 'value', origin: 'not-stored' });
+    await Promise.all(others);
+  });
+});
+
+describe('an entry', () => {
+  it('lives for the global expiry', async () => {
+    await load(valueReply('v'));
+    now += 999;
+    expect(reads.read(key)).toMatchObject({ kind: 'hit', freshness: { ageMs: 999, lifetimeMs: 1000 } });
+    now += 1;
+    expect(reads.read(key)).toBeInstanceOf(Promise);
+  });
+
+  it("never outlives the key's own expiry in Redis, counted from when Redis was asked", async () => {
+    const outcome = reads.read(key);
+    now += 30;
+    store.answer(valueReply('v', 100));
+    await outcome;
+    now += 69;
+    expect(reads.read(key)).toMatchObject({ kind: 'hit' });
+    now += 1;
+    expect(reads.read(key)).toBeInstanceOf(Promise);
+  });
+
+  it('is not made of a value that is about to expire', async () => {
+    expect(await load(valueReply('v', 0))).toMatchObject({ origin: 'not-stored', freshness: { lifetimeMs: 0 } });
+    expect(lru.stats()).toMatchObject({ entries: 0, leases: 0 });
+  });
+});
+
+describe('a missing key', () => {
+  it('is remembered for as long as the settings say', async () => {
+    start({ ttlMs: 1000, negativeTtlMs: 50 });
+    expect(await load({ kind: 'missing' })).toMatchObject({ kind: 'absent', origin: 'stored' });
+    now += 49;
+    expect(reads.read(key)).toMatchObject({ kind: 'missing' });
+    now += 1;
+    expect(reads.read(key)).toBeInstanceOf(Promise);
+  });
+});

@@ -1,0 +1,181 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { SettingsError, loadSettings } from './load-settings.ts';
+import { describeSettings } from './setting.decorators.ts';
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'settings-'));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+function file(name: string, text: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+const load = (environment: Record<string, string>, dotEnv = '') => loadSettings(environment, file('.env', dotEnv));
+
+function problemsOf(environment: Record<string, string>, dotEnv = ''): readonly string[] {
+  try {
+    load(environment, dotEnv);
+  } catch (error) {
+    if (error instanceof SettingsError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe('settings', () => {
+  it('have the documented defaults', () => {
+    expect(JSON.parse(JSON.stringify(loadSettings({}, join(directory, 'none'))))).toEqual({
+      http: { host: '0.0.0.0', port: 8080, contentType: 'application/octet-stream' },
+      redis: {
+        tls: false,
+        host: '127.0.0.1',
+        port: 6379,
+        database: 0,
+        commandTimeoutMs: 1000,
+        connectTimeoutMs: 2000,
+      },
+      cache: {
+        capacity: 10_000,
+        maxBytes: 268_435_456,
+        maxValueBytes: 1_048_576,
+        ttlMs: 60_000,
+        negativeTtlMs: 0,
+        honourRedisTtl: true,
+      },
+      adminTokens: [],
+      shutdownGraceMs: 10_000,
+      log: { level: 'info', format: 'json' },
+    });
+  });
+
+  it('come from the environment before the .env file, and an empty value is none', () => {
+    const settings = load({ CACHE_CAPACITY: '3', CACHE_TTL_MS: '' }, 'CACHE_CAPACITY=5\nCACHE_TTL_MS=7\n');
+    expect(settings.cache).toMatchObject({ capacity: 3, ttlMs: 7 });
+  });
+
+  it('cannot be changed', () => {
+    const settings = load({});
+    expect(Object.isFrozen(settings) && Object.isFrozen(settings.cache)).toBe(true);
+  });
+
+  it('are refused one line each, with the name, what was wrong and what is accepted', () => {
+    expect(problemsOf({ CACHE_CAPACITY: 'many', HTTP_PORT: '65536', CACHE_HONOUR_REDIS_TTL: 'yes' })).toEqual([
+      'HTTP_PORT: "65536" is not accepted; accepted: a whole number from 0 to 65535',
+      'CACHE_CAPACITY: "many" is not accepted; accepted: a whole number from 1 to 50000000',
+      'CACHE_HONOUR_REDIS_TTL: "yes" is not accepted; accepted: true or false',
+    ]);
+  });
+
+  it.each(['0', '-1', '1.5', '1e3', ' 5', '0x10', '5k', 'NaN', '99999999999999999999'])(
+    'take no %j for a capacity',
+    (text) => {
+      expect(problemsOf({ CACHE_CAPACITY: text })).toHaveLength(1);
+    },
+  );
+
+  it.each([
+    'http://host',
+    'redis://',
+    'host:6379',
+    'redis://host/x',
+    'redis://host:99999',
+    'redis://host?db=1',
+    'redis://%zz@host',
+  ])('take no %j for an address', (text) => {
+    expect(problemsOf({ REDIS_URL: text })).toHaveLength(1);
+  });
+
+  it.each(Object.entries({ LOG_LEVEL: 'loud', LOG_FORMAT: 'xml', HTTP_CONTENT_TYPE: 'text', ADMIN_TOKEN: 'a,,b' }))(
+    'take no %s=%s',
+    (name, value) => {
+      expect(problemsOf({ [name]: value })).toHaveLength(1);
+    },
+  );
+
+  it('that look like ours and are none are refused, with the likely name', () => {
+    expect(problemsOf({ CACHE_CAPACTIY: '3', REDIS_SOMETHING_ELSE: 'x' })).toEqual([
+      'CACHE_CAPACTIY: there is no such setting; did you mean CACHE_CAPACITY?',
+      'REDIS_SOMETHING_ELSE: there is no such setting; accepted: the names in the README',
+    ]);
+  });
+
+  it('are not confused by what Kubernetes and others put into the environment', () => {
+    const foreign = {
+      REDIS_SERVICE_HOST: '10.0.0.1',
+      REDIS_SERVICE_PORT: '6379',
+      REDIS_SERVICE_PORT_TCP: '6379',
+      REDIS_PORT: 'tcp://10.0.0.1:6379',
+      REDIS_PORT_6379_TCP: 'tcp://10.0.0.1:6379',
+      REDIS_PORT_6379_TCP_ADDR: '10.0.0.1',
+      HTTP_PROXY: 'http://proxy',
+      PATH: '/bin',
+    };
+    expect(problemsOf(foreign)).toEqual([]);
+    expect(problemsOf({ REDIS_PORT: '6379' })).toHaveLength(1);
+  });
+});
+
+describe('secrets', () => {
+  it('are shown by nothing that prints, serialises or inspects the settings', () => {
+    const settings = load({ REDIS_URL: 'redis://u:hunter2@h', ADMIN_TOKEN: 'hunter3,hunter4' });
+    const shown = `${JSON.stringify(settings)}${inspect(settings, { depth: 9, showHidden: true })}${String(settings.redis.password)}`;
+    expect(shown).not.toMatch(/hunter/);
+    expect(settings.redis.password?.reveal()).toBe('hunter2');
+    expect(settings.adminTokens.map((token) => token.reveal())).toEqual(['hunter3', 'hunter4']);
+  });
+
+  it('are not shown when they are wrong', () => {
+    const problems = problemsOf({ ADMIN_TOKEN: 'hunter 2', REDIS_URL: 'hunter://2' });
+    expect(problems).toHaveLength(2);
+    expect(problems.join()).not.toContain('hunter');
+  });
+
+  it('can come from a file, without the newline at its end', () => {
+    const settings = load({ ADMIN_TOKEN_FILE: file('token', 'hunter2\n') });
+    expect(settings.adminTokens[0].reveal()).toBe('hunter2');
+  });
+
+  it('cannot come from a file and a variable, nor from a file that is not there', () => {
+    expect(problemsOf({ ADMIN_TOKEN: 'a', ADMIN_TOKEN_FILE: file('token', 'b') })).toEqual([
+      'ADMIN_TOKEN_FILE: given together with ADMIN_TOKEN; accepted: one of the two',
+    ]);
+    expect(problemsOf({ REDIS_PASSWORD_FILE: join(directory, 'none') })).toEqual([
+      'REDIS_PASSWORD_FILE: cannot be read (ENOENT); accepted: the path of a readable file',
+    ]);
+  });
+
+  it('are compared as wholes', () => {
+    const [token] = load({ ADMIN_TOKEN: 'hunter2' }).adminTokens;
+    expect(token.equals('hunter2')).toBe(true);
+    for (const other of ['', 'hunter', 'hunter22', 'Hunter2']) expect(token.equals(other)).toBe(false);
+  });
+
+  it('have a _FILE form, and the others have none', () => {
+    const secret = describeSettings().filter((setting) => setting.secret);
+    expect(secret.map(({ name }) => name)).toEqual(['REDIS_URL', 'REDIS_PASSWORD', 'ADMIN_TOKEN']);
+    expect(problemsOf({ HTTP_HOST_FILE: '/x' })).toHaveLength(1);
+  });
+});
+
+describe('the certificate authority of Redis', () => {
+  const pem = '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n';
+
+  it('is read at the start', () => {
+    const settings = load({ REDIS_URL: 'rediss://h', REDIS_TLS_CA_FILE: file('ca.pem', pem) });
+    expect(settings.redis.tlsCa).toBe(pem);
+  });
+
+  it('must be there, hold a certificate, and be of use', () => {
+    expect(problemsOf({ REDIS_URL: 'rediss://h', REDIS_TLS_CA_FILE: '/none' })).toHaveLength(1);
+    expect(problemsOf({ REDIS_URL: 'rediss://h', REDIS_TLS_CA_FILE: file('no.pem', 'x') })).toHaveLength(1);
+    expect(problemsOf({ REDIS_URL: 'redis://h', REDIS_TLS_CA_FILE: file('ca.pem', pem) })).toHaveLength(1);
+  });
+});

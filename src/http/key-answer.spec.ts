@@ -1,0 +1,92 @@
+import { describe, expect, it } from '@jest/globals';
+import { etagOf, formatEtag } from '../cache/etag.ts';
+import type { Origin, ReadOutcome } from '../cache/read-through.ts';
+import { type Answer } from './answer.ts';
+import { keyAnswer } from './key-answer.ts';
+
+const value = Buffer.from('hello from redis');
+const etag = etagOf(value);
+const policy = { contentType: 'text/plain' };
+
+const hit: ReadOutcome = { kind: 'hit', value, etag, freshness: { ageMs: 3999, lifetimeMs: 60_000 } };
+const loaded = (origin: Origin): ReadOutcome => ({
+  kind: 'value',
+  value,
+  etag,
+  freshness: { ageMs: 0, lifetimeMs: 1999 },
+  origin,
+});
+
+function headersOf(answer: Answer): Record<string, string> {
+  return Object.fromEntries(
+    answer.headers.flatMap((name, i) => (i % 2 === 0 ? [[name, answer.headers[i + 1]]] : [])),
+  ) as Record<string, string>;
+}
+
+function problemOf(answer: Answer): { status: number; code: string } {
+  return JSON.parse(String(answer.body)) as { status: number; code: string };
+}
+
+describe('the answer to a key', () => {
+  it('is the value, with how old it is and how long it lives', () => {
+    const answer = keyAnswer(hit, undefined, policy);
+    expect(answer.status).toBe(200);
+    expect(answer.body).toBe(value);
+    expect(headersOf(answer)).toEqual({
+      ETag: formatEtag(etag),
+      Age: '3',
+      'Cache-Control': 'max-age=60',
+      'Cache-Status': 'redis-http-cache-proxy; hit; ttl=56',
+      'Content-Type': 'text/plain',
+      'Content-Length': '16',
+    });
+  });
+
+  it.each([
+    ['stored', 'redis-http-cache-proxy; fwd=uri-miss; stored'],
+    ['not-stored', 'redis-http-cache-proxy; fwd=uri-miss'],
+    ['collapsed', 'redis-http-cache-proxy; fwd=uri-miss; collapsed'],
+  ] as const)('says of a miss that was %s: %s', (origin, status) => {
+    const headers = headersOf(keyAnswer(loaded(origin), undefined, policy));
+    expect(headers).toMatchObject({ Age: '0', 'Cache-Control': 'max-age=1', 'Cache-Status': status });
+  });
+
+  it('is 304 without a body for a value that the client has', () => {
+    const answer = keyAnswer(hit, formatEtag(etag), policy);
+    expect(answer).toMatchObject({ status: 304, body: undefined });
+    expect(Object.keys(headersOf(answer))).toEqual(['ETag', 'Age', 'Cache-Control', 'Cache-Status']);
+  });
+
+  it('is 200 for an empty string', () => {
+    const answer = keyAnswer({ ...hit, value: Buffer.alloc(0) }, undefined, policy);
+    expect(answer.status).toBe(200);
+    expect(headersOf(answer)['Content-Length']).toBe('0');
+  });
+
+  it.each([
+    [{ kind: 'missing', freshness: { ageMs: 1, lifetimeMs: 5000 } }, 404, 'key-not-found', 'hit; ttl=4'],
+    [
+      { kind: 'absent', freshness: { ageMs: 0, lifetimeMs: 0 }, origin: 'not-stored' },
+      404,
+      'key-not-found',
+      'fwd=uri-miss',
+    ],
+    [{ kind: 'wrong-type', origin: 'collapsed' }, 409, 'wrong-type', 'fwd=uri-miss; collapsed'],
+    [{ kind: 'timeout', origin: 'not-stored' }, 504, 'redis-timeout', 'fwd=uri-miss'],
+    [{ kind: 'unavailable', reason: 'LOADING', origin: 'not-stored' }, 503, 'redis-unavailable', 'fwd=uri-miss'],
+  ] satisfies [ReadOutcome, number, string, string][])('is a problem for %j', (outcome, status, code, cacheStatus) => {
+    const answer = keyAnswer(outcome, '*', policy);
+    expect(answer.status).toBe(status);
+    expect(problemOf(answer)).toMatchObject({ status, code });
+    expect(headersOf(answer)).toMatchObject({
+      'Content-Type': 'application/problem+json',
+      'Cache-Control': 'no-store',
+      'Cache-Status': `redis-http-cache-proxy; ${cacheStatus}`,
+    });
+  });
+
+  it('says when to come back while Redis cannot be asked', () => {
+    const answer = keyAnswer({ kind: 'unavailable', reason: 'connection', origin: 'not-stored' }, undefined, policy);
+    expect(headersOf(answer)['Retry-After']).toBe('1');
+  });
+});

@@ -1,0 +1,40 @@
+import { describe, expect, it } from '@jest/globals';
+import { loadSettings } from '../config/load-settings.ts';
+import { backOffMs, redisOptions } from './redis-options.ts';
+
+const optionsFor = (environment: Record<string, string>) => redisOptions(loadSettings(environment, '/nowhere').redis);
+
+describe('reconnecting', () => {
+  it('starts at once, slows down and stays within 600 ms, so that the proxy is back within a second', () => {
+    const none = Array.from({ length: 40 }, (_, i) => backOffMs(i + 1, () => 0));
+    expect(none.slice(0, 6)).toEqual([25, 50, 100, 200, 400, 500]);
+    expect(Math.max(...none)).toBe(500);
+    expect(backOffMs(1000, () => 0.999)).toBe(599);
+  });
+});
+
+describe('the connection', () => {
+  it('never queues for a Redis that is not there', () => {
+    expect(optionsFor({})).toMatchObject({ enableOfflineQueue: false, maxRetriesPerRequest: 0, lazyConnect: true });
+  });
+
+  it('takes address, database and account from REDIS_URL', () => {
+    expect(optionsFor({ REDIS_URL: 'redis://ann:p%40ss@db.example:7000/3' })).toMatchObject({
+      host: 'db.example',
+      port: 7000,
+      db: 3,
+      username: 'ann',
+      password: 'p@ss',
+      tls: undefined,
+    });
+  });
+
+  it('prefers the account given by its own settings', () => {
+    const options = optionsFor({ REDIS_URL: 'redis://ann:a@db', REDIS_USERNAME: 'ben', REDIS_PASSWORD: 'b' });
+    expect(options).toMatchObject({ username: 'ben', password: 'b' });
+  });
+
+  it('is encrypted for rediss:// and checks the name', () => {
+    expect(optionsFor({ REDIS_URL: 'rediss://db.example' }).tls).toMatchObject({ servername: 'db.example' });
+  });
+});
