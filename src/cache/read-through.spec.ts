@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { RedisReply } from '../redis/redis-reply.ts';
-import { ReadThrough } from './read-through.ts';
+import { type ReadOutcome, ReadThrough } from './read-through.ts';
 import { SharedLru } from './shared-lru.ts';
 
 const limits = { capacity: 3, maxBytes: 10_000, maxValueBytes: 100, maxLeases: 8, leaseMs: 2000 };
@@ -42,6 +42,8 @@ async function load(reply: RedisReply) {
   return outcome;
 }
 
+const ask = async (name = key): Promise<ReadOutcome> => reads.read(name);
+
 beforeEach(() => start());
 
 describe('a miss', () => {
@@ -54,7 +56,7 @@ describe('a miss', () => {
   });
 
   it('is loaded once for all who ask meanwhile', async () => {
-    const outcomes = Array.from({ length: 200 }, () => reads.read(key));
+    const outcomes = Array.from({ length: 200 }, () => ask());
     store.answer(valueReply('v'));
     const [first, ...others] = await Promise.all(outcomes);
     expect(store.asked).toBe(1);
@@ -69,7 +71,7 @@ describe('a miss', () => {
     { kind: 'timeout' },
     { kind: 'unavailable', reason: 'LOADING' },
   ] as const)('that ends as $kind ends so for all who ask, and is not stored', async (reply) => {
-    const outcomes = Array.from({ length: 5 }, () => reads.read(key));
+    const outcomes = Array.from({ length: 5 }, () => ask());
     store.answer(reply);
     const kinds = (await Promise.all(outcomes)).map(({ kind }) => kind);
     expect(new Set(kinds)).toEqual(new Set([reply.kind === 'missing' ? 'absent' : reply.kind]));
@@ -78,7 +80,7 @@ describe('a miss', () => {
   });
 
   it('that meets a bug fails for all who ask, and leaves the key free', async () => {
-    const outcomes = [reads.read(key), reads.read(key)];
+    const outcomes = [ask(), ask()];
     store.answer(new Error('bug'));
     for (const outcome of outcomes) await expect(outcome).rejects.toThrow('bug');
     expect(await load(valueReply('v'))).toMatchObject({ origin: 'stored' });
@@ -102,7 +104,7 @@ describe('a miss', () => {
   });
 
   it('beyond the leases there are is loaded for the one who asks', async () => {
-    const others = Array.from({ length: limits.maxLeases }, (_, i) => reads.read(Buffer.from(`other${i}`)));
+    const others = Array.from({ length: limits.maxLeases }, (_, i) => ask(Buffer.from(`other${i}`)));
     const unleased = reads.read(key);
     for (let i = 0; i <= others.length; i++) store.answer(valueReply('v'));
     expect(await unleased).toMatchObject({ kind: 'value', origin: 'not-stored' });

@@ -20,7 +20,7 @@ const loaded = (origin: Origin): ReadOutcome => ({
 function headersOf(answer: Answer): Record<string, string> {
   return Object.fromEntries(
     answer.headers.flatMap((name, i) => (i % 2 === 0 ? [[name, answer.headers[i + 1]]] : [])),
-  ) as Record<string, string>;
+  );
 }
 
 function problemOf(answer: Answer): { status: number; code: string } {
