@@ -42,7 +42,6 @@ export interface LruLimits {
 export const NONE = 0;
 
 export const BLOCK_BYTES = 64;
-export const BLOCK_SHIFT = 6;
 
 /** Indices of 32-bit words in the header. The lock has a cache line of its own. */
 export const Header = {
@@ -120,6 +119,8 @@ const LEASE_KEY_BLOCKS = 4;
 
 const MAX_SLOTS = 2 ** 26;
 const MAX_BLOCKS = 2 ** 30;
+/** Lengths are kept as signed 32-bit numbers. */
+const MAX_VALUE_BYTES = 2 ** 31 - 1;
 
 export class LayoutError extends Error {
   override readonly name = 'LayoutError';
@@ -179,6 +180,12 @@ export class LruMemory {
    * @throws LayoutError when the limits need more than can be addressed or reserved.
    */
   static reserve(limits: LruLimits, seeds: readonly [number, number]): LruMemory {
+    requireWhole(limits.capacity, 1, 'a capacity', 'keys');
+    requireWhole(limits.maxLeases, 1, 'a maximum', 'leases');
+    requireWhole(limits.maxBytes, 1, 'a budget', 'bytes');
+    requireWhole(limits.maxValueBytes, 0, 'a limit for values', 'bytes');
+    if (limits.maxValueBytes > MAX_VALUE_BYTES)
+      throw new LayoutError(`${limits.maxValueBytes} bytes a value are too many`);
     const sizes = sizesFor(limits);
     if (sizes.slots > MAX_SLOTS) throw new LayoutError(`a capacity of ${limits.capacity} keys is too large`);
     if (sizes.blocks > MAX_BLOCKS) throw new LayoutError(`${limits.maxBytes} bytes are too many`);
@@ -210,6 +217,11 @@ function sizesFor(limits: LruLimits) {
     roundUp((blocks + 1) * 4, BLOCK_BYTES) +
     (blocks + 1) * BLOCK_BYTES;
   return { slots, buckets, leaseBlocks, blocks, total };
+}
+
+function requireWhole(limit: number, least: number, what: string, unit: string): void {
+  if (Number.isSafeInteger(limit) && limit >= least) return;
+  throw new LayoutError(`${what} of ${limit} ${unit} makes no cache`);
 }
 
 function roundUp(bytes: number, to: number): number {

@@ -3,7 +3,7 @@ import type { Clock } from './clock.ts';
 import { type CounterName, type Counters, SharedCounters, counter } from './counters.ts';
 import type { Etag } from './etag.ts';
 import { hashKey } from './hash.ts';
-import { type Cursor, ItemBytes } from './item-bytes.ts';
+import { type Cursor, ItemBytes, STAGE_BYTES } from './item-bytes.ts';
 import { KeyIndex } from './key-index.ts';
 import {
   Header,
@@ -22,7 +22,7 @@ import { SharedLock } from './shared-lock.ts';
 import { SlotList } from './slot-list.ts';
 import { ValueSlab } from './value-slab.ts';
 
-/** The right, and the duty, to load one key. Worth nothing once the key was purged or the lease has expired. */
+/** The right, and the duty, to load one key. Worth nothing once the key was purged, or the lease, overdue, taken back. */
 export interface Lease {
   readonly slot: number;
   readonly version: number;
@@ -55,6 +55,16 @@ export interface LruStats extends Counters {
   readonly entries: number;
   readonly bytes: number;
   readonly leases: number;
+}
+
+/** An entry whose value is copied out in several holds of the lock. */
+interface LargeEntry {
+  readonly slot: number;
+  readonly version: number;
+  readonly epoch: number;
+  readonly length: number;
+  readonly etag: Etag;
+  readonly freshness: Freshness;
 }
 
 /** Bytes copied in one hold of the lock, a multiple of 8: a large value takes several. */
@@ -143,6 +153,7 @@ export class SharedLru {
     const hash = this.#hash(key);
     for (;;) {
       const now = this.#clock();
+      let found: LargeEntry;
       this.#lock.acquire();
       try {
         const slot = this.#findLive(key, hash, now);
@@ -154,16 +165,18 @@ export class SharedLru {
         }
         this.#recency.moveToFront(slot);
         const length = this.#slots[at + Slot.VALUE_BYTES];
+        const freshness = this.#freshness(slot, now);
         if (length <= STEP_BYTES) {
           this.#counters.increment(HITS);
-          const freshness = this.#freshness(slot, now);
           if (length === MISSING) return { kind: 'missing', freshness };
           return { kind: 'hit', value: this.#copyOut(slot, length), etag: this.#etag(slot), freshness };
         }
+        const version = this.#slots[at + Slot.VERSION];
+        found = { slot, version, epoch: this.#header[Header.EPOCH], length, etag: this.#etag(slot), freshness };
       } finally {
         this.#lock.release();
       }
-      const large = this.#readLarge(key, hash, now);
+      const large = this.#readLarge(found);
       if (large !== undefined) return large;
     }
   }
@@ -179,7 +192,7 @@ export class SharedLru {
       const now = this.#clock();
       this.#lock.acquire();
       try {
-        if (!this.#isAlive(lease)) return this.#voided();
+        if (!this.#isFillable(lease, written)) return this.#voided();
         if (!this.#makeRoom(lease.slot, step - written, total)) return this.#giveUp(lease.slot);
         tail = this.#append(lease.slot, tail, value.subarray(written, step));
         written = step;
@@ -197,7 +210,7 @@ export class SharedLru {
   fillMissing(lease: Lease, lifetimeMs: number): FillResult {
     const now = this.#clock();
     return this.#locked(() => {
-      if (!this.#isAlive(lease)) return this.#voided();
+      if (!this.#isFillable(lease, 0)) return this.#voided();
       if (!this.#makeRoom(lease.slot, 0, 0)) return this.#giveUp(lease.slot);
       this.#slots[lease.slot * SLOT_WORDS + Slot.VALUE_BYTES] = MISSING;
       this.#becomeEntry(lease.slot, NO_ETAG, now, lifetimeMs);
@@ -266,22 +279,8 @@ export class SharedLru {
   }
 
   /** Copies a large value out in steps; undefined when it changed meanwhile, and the lookup has to start over. */
-  #readLarge(key: Uint8Array, hash: number, now: number): Lookup | undefined {
-    const start = this.#locked(() => {
-      const slot = this.#findLive(key, hash, now);
-      const at = slot * SLOT_WORDS;
-      if (slot === NONE || this.#slots[at + Slot.STATE] !== State.ENTRY) return undefined;
-      return {
-        slot,
-        version: this.#slots[at + Slot.VERSION],
-        epoch: this.#header[Header.EPOCH],
-        length: this.#slots[at + Slot.VALUE_BYTES],
-        etag: this.#etag(slot),
-        freshness: this.#freshness(slot, now),
-      };
-    });
-    if (start === undefined || start.length === MISSING) return undefined;
-    const { slot, version, epoch, length, etag, freshness } = start;
+  #readLarge(entry: LargeEntry): Lookup | undefined {
+    const { slot, version, epoch, length, etag, freshness } = entry;
     this.#slab.reserve(length);
     const { longs, at } = this.#slab;
     const cursor: Cursor = { block: NONE, long: 0 };
@@ -325,10 +324,10 @@ export class SharedLru {
   #grantLease(key: Uint8Array, hash: number, now: number): Lookup {
     this.#counters.increment(MISSES);
     const blocks = ItemBytes.blocksFor(key.length);
-    if (!this.#leaseFits(blocks)) {
-      while (this.#leases.last !== NONE && this.#isOver(this.#leases.last, now)) this.#expireLease(this.#leases.last);
-      if (!this.#leaseFits(blocks)) return { kind: 'unleased' };
-    }
+    // Those whose time is over are the oldest. What they have written so far counts against the budget of bytes, and
+    // nobody may ever ask for their keys again.
+    while (this.#leases.last !== NONE && this.#isOver(this.#leases.last, now)) this.#expireLease(this.#leases.last);
+    if (key.length > STAGE_BYTES || !this.#leaseFits(blocks)) return { kind: 'unleased' };
     const slot = this.#takeSlot();
     const at = slot * SLOT_WORDS;
     this.#items.append(slot, 0, NONE, key);
@@ -337,7 +336,7 @@ export class SharedLru {
     this.#slots[at + Slot.VALUE_BYTES] = 0;
     this.#slots[at + Slot.STATE] = State.LEASE;
     this.#slots[at + Slot.VERSION] = this.#header[Header.LEASE_SEQUENCE]++;
-    this.#slotFloats[(at + Slot.EXPIRES) >> 1] = now + this.limits.leaseMs;
+    this.#slotFloats[(at + Slot.EXPIRES) >>> 1] = now + this.limits.leaseMs;
     this.#header[Header.LEASE_COUNT]++;
     this.#header[Header.LEASE_BLOCKS] += blocks;
     this.#leases.prepend(slot);
@@ -360,6 +359,11 @@ export class SharedLru {
     return this.#isSame(lease.slot, lease.version, lease.epoch, State.LEASE);
   }
 
+  /** Whether a fill that has written so many bytes may go on: not when the lease has ended or another fill is at it. */
+  #isFillable(lease: Lease, written: number): boolean {
+    return this.#isAlive(lease) && this.#slots[lease.slot * SLOT_WORDS + Slot.VALUE_BYTES] === written;
+  }
+
   /** Whether a slot is still what it was when its version and the epoch were read. */
   #isSame(slot: number, version: number, epoch: number, state: number): boolean {
     const at = slot * SLOT_WORDS;
@@ -371,7 +375,7 @@ export class SharedLru {
   }
 
   #isOver(slot: number, now: number): boolean {
-    return this.#slotFloats[(slot * SLOT_WORDS + Slot.EXPIRES) >> 1] <= now;
+    return this.#slotFloats[(slot * SLOT_WORDS + Slot.EXPIRES) >>> 1] <= now;
   }
 
   /**
@@ -419,8 +423,8 @@ export class SharedLru {
     this.#slots[at + Slot.ETAG] = etag[0];
     this.#slots[at + Slot.ETAG + 1] = etag[1];
     this.#slots[at + Slot.ETAG + 2] = etag[2];
-    this.#slotFloats[(at + Slot.EXPIRES) >> 1] = now + lifetimeMs;
-    this.#slotFloats[(at + Slot.STORED) >> 1] = now;
+    this.#slotFloats[(at + Slot.EXPIRES) >>> 1] = now + lifetimeMs;
+    this.#slotFloats[(at + Slot.STORED) >>> 1] = now;
     this.#header[Header.COUNT]++;
     this.#recency.prepend(slot);
   }
@@ -503,7 +507,7 @@ export class SharedLru {
   }
 
   #freshness(slot: number, now: number): Freshness {
-    const at = (slot * SLOT_WORDS) >> 1;
+    const at = (slot * SLOT_WORDS) >>> 1;
     const stored = this.#slotFloats[at + (Slot.STORED >> 1)];
     // Another thread may have stored it after this one had read the time.
     return { ageMs: Math.max(0, now - stored), lifetimeMs: this.#slotFloats[at + (Slot.EXPIRES >> 1)] - stored };
