@@ -1,0 +1,61 @@
+# Everything a newcomer or CI runs. `make` alone lists the targets.
+#
+# Settings of the proxy may stand on the command line, which make hands on to what it runs, or in the environment:
+#   make start HTTP_PORT=9090 CACHE_CAPACITY=3
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# npm writes this file at the end of every installation.
+INSTALLED := node_modules/.package-lock.json
+# The folders stand for the files that were removed from them.
+SOURCES := $(shell find src ! -name '*.spec.ts' ! -name '*.spec-support.ts') package.json tsconfig.json tsconfig.build.json nest-cli.json
+# The devDependency `node` brings the right Node.js along; npm scripts find it by themselves.
+WITH_NODE := exec env PATH="$(CURDIR)/node_modules/.bin:$$PATH" node
+
+.PHONY: help install build start test lint format bench bench-cache clean toolchain
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Install the dependencies, if package-lock.json has changed
+
+build: dist/main.js ## Compile src to dist, if src has changed
+
+start: build ## Serve: on your Redis, or on an own one with demo keys; Ctrl-C stops everything
+	@$(WITH_NODE) deploy/local/start.mjs
+
+test: install ## Lint, check types, build, run all tests
+	@($(WITH_NODE) deploy/local/ensure-redis-server.mjs)
+	npm run lint
+	npm run types
+	npm run build
+	npm test
+
+lint: install ## Check style, formatting and the direction of imports
+	npm run lint
+
+format: install ## Format all files
+	npm run format
+
+bench: bench-cache ## Run all benchmarks
+
+bench-cache: install ## Compare the cache with lru-cache; takes minutes
+	npm run bench:cache
+
+clean: ## Remove what was built; node_modules stays
+	rm -rf dist coverage
+
+$(INSTALLED): package-lock.json | toolchain
+	@echo 'Installing the dependencies (npm ci), about half a minute …'
+	@npm ci --loglevel=error
+	@touch $@
+
+dist/main.js: $(SOURCES) $(INSTALLED)
+	@echo 'Building …'
+	@npm run --silent build
+
+toolchain:
+	@command -v node >/dev/null || { echo 'Node.js 20 or newer is needed and no `node` is on the PATH: see https://nodejs.org' >&2; exit 1; }
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || { echo "Node.js 20 or newer is needed, this is $$(node --version): see https://nodejs.org" >&2; exit 1; }
+	@command -v npm >/dev/null || { echo 'npm is needed and not on the PATH; it usually comes with Node.js: see https://nodejs.org' >&2; exit 1; }

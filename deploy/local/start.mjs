@@ -1,0 +1,138 @@
+// `make start`: the built proxy on the Redis that the settings name or that answers at the default address; on an own
+// one with demo keys where there is none. Ends what it has started when it is asked to end.
+import { basename } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath, URL } from 'node:url';
+import { seedDemoKeys } from '../demo/keys.mjs';
+import { ChildProcess } from './child-process.mjs';
+import { headOf } from './http-head.mjs';
+import { OwnRedis } from './own-redis.mjs';
+import { freePort, isTaken } from './ports.mjs';
+import { connectTo } from './redis-connection.mjs';
+import { ensureRedisServer, findRedisProgram } from './redis-server.mjs';
+import { baseUrl, readSettings } from './settings.mjs';
+import { whatToTry } from './what-to-try.mjs';
+
+const DEFAULT_REDIS_URL = 'redis://127.0.0.1:6379/0';
+const READY_MS = 15_000;
+/** Longer than the longest SHUTDOWN_GRACE_MS: the proxy keeps that time itself. */
+const STOP_MS = 660_000;
+
+const folder = fileURLToPath(new URL('../..', import.meta.url));
+const say = (message) => console.log(message);
+
+class CannotStart extends Error {}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(error instanceof CannotStart ? error.message : error);
+  process.exitCode = 1;
+}
+
+/** Returns the exit status: that of the proxy if it ended by itself, 0 if it was stopped. */
+async function main() {
+  if (Number.parseInt(process.versions.node, 10) < 24) {
+    throw new CannotStart(`Node.js 24 is needed, this is ${process.version}. \`make start\` brings it along.`);
+  }
+  const stopRequest = nextStopRequest();
+  const settings = readSettings(folder);
+  const port = settings.httpPort === 0 ? await freePort() : settings.httpPort;
+  if (await isTaken(settings.httpHost, port)) {
+    throw new CannotStart(`Port ${port} is in use. Another one: make start HTTP_PORT=${port + 1}`);
+  }
+
+  const ownRedis = await findRedis(settings);
+  let proxy;
+  try {
+    proxy = startProxy(settings, ownRedis, port);
+    void introduce(settings, ownRedis, baseUrl(settings.httpHost, port), proxy);
+    const outcome = await Promise.race([stopRequest, proxy.ended]);
+    return exitStatus(outcome);
+  } finally {
+    await proxy?.stop(STOP_MS);
+    await ownRedis?.stop();
+  }
+}
+
+/** Settles with `{ asked: true }` on the first of the signals; the following ones change nothing. */
+function nextStopRequest() {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+      process.on(signal, () => resolve({ asked: true }));
+    }
+  });
+}
+
+/** An own Redis with the demo keys in it, or undefined when there is another one to use, which stays as it is. */
+async function findRedis({ choosesRedis }) {
+  if (choosesRedis) {
+    say('Redis: the one that the settings name. Nothing is written to it.');
+    return undefined;
+  }
+  const foreign = await connectTo(DEFAULT_REDIS_URL);
+  if (foreign) {
+    foreign.disconnect();
+    say(`Redis: the one that answers at ${DEFAULT_REDIS_URL}. Nothing is written to it.`);
+    return undefined;
+  }
+  const redis = await OwnRedis.start(ensureRedisServer(say));
+  const connection = await connectTo(redis.url);
+  await seedDemoKeys(connection);
+  connection.disconnect();
+  say(`Redis: none answers at ${DEFAULT_REDIS_URL}, so an own one runs at ${redis.url}, with demo keys.`);
+  return redis;
+}
+
+function startProxy({ logFormat }, ownRedis, port) {
+  return new ChildProcess(process.execPath, ['dist/main.js'], {
+    cwd: folder,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: {
+      ...process.env,
+      ...(Number.isInteger(port) && { HTTP_PORT: String(port) }),
+      ...(ownRedis && { REDIS_URL: ownRedis.url }),
+      ...(process.stdout.isTTY && !logFormat && { LOG_FORMAT: 'pretty' }),
+    },
+  });
+}
+
+/** Once the proxy serves, says what can be done with it. */
+async function introduce(settings, ownRedis, base, proxy) {
+  const ready = await waitUntilReady(base, proxy);
+  if (ready === undefined) return;
+  const cli = findRedisProgram('cli');
+  const demo = ownRedis && {
+    etag: (await headOf(`${base}/v1/keys/user:42`))?.headers.etag,
+    cli: cli && `${basename(cli)} -p ${ownRedis.port}`,
+  };
+  say(`
+The proxy serves ${base}${ready ? '' : ', but its Redis does not answer (yet)'}. In another terminal:
+
+${whatToTry({ base, demo, hasAdminToken: settings.hasAdminToken })}
+Documentation: ${base}/docs
+Ctrl-C stops ${ownRedis ? 'the proxy and its Redis' : 'the proxy; the Redis goes on'}.
+`);
+  const failure = await ownRedis?.ended;
+  if (failure) say(`The own redis-server has ended; what is cached is still served. It said:\n${failure}`);
+}
+
+/** True when it is ready, false when it serves without Redis for long, undefined when it has ended. */
+async function waitUntilReady(base, proxy) {
+  let hasEnded = false;
+  const ended = proxy.ended.then(() => (hasEnded = true));
+  for (const deadline = Date.now() + READY_MS; Date.now() < deadline;) {
+    const answer = await headOf(`${base}/health/ready`);
+    if (hasEnded) return undefined;
+    if (answer?.status === 200) return true;
+    await Promise.race([delay(100), ended]);
+  }
+  return (await headOf(`${base}/health/live`)) && !hasEnded ? false : undefined;
+}
+
+function exitStatus({ asked, code, signal, error }) {
+  if (asked) return 0;
+  if (error) throw new CannotStart(`The proxy could not be started: ${error.message}`);
+  say(`The proxy has ended by itself (${signal ?? `status ${code}`}).`);
+  return code ?? 1;
+}

@@ -1,0 +1,38 @@
+/**
+ * Commands for the reader's other terminal, with a word on what each shows.
+ * @param {{ base: string, demo?: { etag?: string, cli?: string }, hasAdminToken: boolean }} state `demo` when the demo
+ *   keys are there: an ETag of `user:42`, and a redis-cli command line if there is a redis-cli
+ */
+export function whatToTry({ base, demo, hasAdminToken }) {
+  const steps = [...(demo ? demoSteps(`${base}/v1/keys`, demo) : ownKeySteps(`${base}/v1/keys`))];
+  if (hasAdminToken) {
+    steps.push(['the counters of the cache', `curl -s -H "Authorization: Bearer $ADMIN_TOKEN" ${base}/v1/cache`]);
+  }
+  return steps.map(([about, command]) => `  # ${about}\n  ${command}\n`).join('');
+}
+
+function demoSteps(keys, { etag, cli }) {
+  return [
+    ['a value; ask twice: Cache-Status tells that the second answer comes from the cache', `curl -i ${keys}/greeting`],
+    ['a JSON document', `curl -i ${keys}/user:42`],
+    ...(etag ? [['the same, if it has changed: 304', `curl -i -H 'If-None-Match: ${etag}' ${keys}/user:42`]] : []),
+    ['an empty string is a value: 200, zero bytes', `curl -i ${keys}/empty`],
+    ['all 256 byte values come back exactly', `curl -s ${keys}/binary | od -An -tx1`],
+    ['the key café/menu, percent-encoded', `curl -i ${keys}/caf%C3%A9%2Fmenu`],
+    ['a list is no string: 409', `curl -i ${keys}/queue`],
+    ['a key that does not exist: 404', `curl -i ${keys}/nobody`],
+    cli
+      ? [
+          'an entry never outlives its key: with 20 s left in Redis, max-age says so, and 404 follows',
+          `${cli} expire short-lived 20 && curl -i ${keys}/short-lived`,
+        ]
+      : ['a key that expires within the hour', `curl -i ${keys}/short-lived`],
+  ];
+}
+
+function ownKeySteps(keys) {
+  return [
+    ['a key of your Redis in place of my-key; ask twice and watch Cache-Status', `curl -i ${keys}/my-key`],
+    ['any byte of a key may be percent-encoded: this is a/b', `curl -i ${keys}/a%2Fb`],
+  ];
+}
