@@ -1,0 +1,49 @@
+# The proxy's image; `docker build --target test .` makes the one that runs the black-box suite against it.
+
+# --- all dependencies, for building and testing ---------------------------------------------------------------------
+FROM node:24-bookworm-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+# No lifecycle scripts: the image has its Node.js already, and what else needs a binary has it in a package.
+RUN npm ci --ignore-scripts
+
+FROM dependencies AS build
+COPY tsconfig.json tsconfig.build.json nest-cli.json ./
+COPY src src
+RUN npm run build
+
+# --- the black-box suite: docker compose --profile test run --rm test ------------------------------------------------
+FROM dependencies AS test
+COPY . .
+USER node
+# The addresses of the proxies to test stand in PROXY_URL.
+CMD ["node", "--experimental-vm-modules", "node_modules/jest/bin/jest.js", "--selectProjects", "e2e"]
+
+# --- what the proxy needs at run time --------------------------------------------------------------------------------
+FROM node:24-bookworm-slim AS production-dependencies
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+# The TypeScript compiler is an optional peer of a production dependency: without `optional` it would come along.
+RUN npm ci --omit=dev --omit=optional --ignore-scripts
+# Types, sources, source maps and documents of the packages are of no use to a running program.
+RUN find node_modules -type f \( -name '*.ts' -o -name '*.[cm]ts' -o -name '*.map' -o -iname '*.md' \) -delete
+
+FROM node:24-bookworm-slim
+LABEL org.opencontainers.image.title="Redis HTTP Cache Proxy" \
+  org.opencontainers.image.description="A read-only proxy in front of one Redis: GET by key over HTTP from one strict LRU cache" \
+  org.opencontainers.image.licenses="MIT"
+ENV NODE_ENV=production
+# Lets the cache's one big buffer lie in huge pages, which makes hits among a million entries a tenth faster.
+ENV GLIBC_TUNABLES=glibc.malloc.hugetlb=1
+WORKDIR /app
+COPY --from=production-dependencies /app/node_modules node_modules
+COPY --from=build /app/dist dist
+COPY package.json ./
+COPY deploy/container deploy/container
+COPY deploy/demo deploy/demo
+USER node
+EXPOSE 8080
+# Alive, not ready: while Redis is away the proxy still serves what it has cached, and a restart would throw that away.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["node", "deploy/container/healthcheck.mjs"]
+# No shell and no npm in between: SIGTERM reaches the proxy, which finishes what is under way.
+CMD ["node", "dist/main.js"]
