@@ -91,8 +91,8 @@ function install({ program, refresh, install: verb, environment = {} }, prefix, 
 
 function instructions(manager) {
   if (!manager) {
-    return 'Install redis-server (https://redis.io/docs/latest/operate/oss_and_stack/install/), or give REDIS_URL.';
+    return 'Install redis-server (https://redis.io/docs/latest/operate/oss_and_stack/install/).';
   }
   const command = [manager.program, ...manager.install.filter((word) => !/^-+q/.test(word)), manager.packages[0]];
-  return `Install redis-server with \`${manager.asOrdinaryUser ? '' : 'sudo '}${command.join(' ')}\`, or give REDIS_URL.`;
+  return `Install redis-server with \`${manager.asOrdinaryUser ? '' : 'sudo '}${command.join(' ')}\`.`;
 }

@@ -76,12 +76,20 @@ async function findRedis({ choosesRedis }) {
     say(`Redis: the one that answers at ${DEFAULT_REDIS_URL}. Nothing is written to it.`);
     return undefined;
   }
-  const redis = await OwnRedis.start(ensureRedisServer(say));
+  const redis = await OwnRedis.start(redisServer());
   const connection = await connectTo(redis.url);
   await seedDemoKeys(connection);
   connection.disconnect();
   say(`Redis: none answers at ${DEFAULT_REDIS_URL}, so an own one runs at ${redis.url}, with demo keys.`);
   return redis;
+}
+
+function redisServer() {
+  try {
+    return ensureRedisServer(say);
+  } catch (error) {
+    throw new CannotStart(`${error.message}\nOr name a Redis to use: make start REDIS_URL=redis://host:6379/0`);
+  }
 }
 
 function startProxy({ logFormat }, ownRedis, port) {
