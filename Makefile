@@ -29,7 +29,7 @@ test: install ## Lint, check types, build, run all tests
 	@($(WITH_NODE) deploy/local/ensure-redis-server.mjs)
 	npm run lint
 	npm run types
-	npm run build
+	@$(MAKE) --no-print-directory build
 	npm test
 
 lint: install ## Check style, formatting and the direction of imports
