@@ -1,0 +1,210 @@
+import { COUNTER_NAMES, type Counters } from './counters.ts';
+import type { Etag } from './etag.ts';
+import type { LruLimits } from './layout.ts';
+
+/** A lease is known by its identity; `ended` once it has been filled, released, voided or taken back. */
+export interface ReferenceLease {
+  readonly key: string;
+  readonly until: number;
+  /** Bytes of the value written so far, by a fill of several steps. */
+  written: number;
+  ended: boolean;
+}
+
+interface ReferenceEntry {
+  /** `undefined`: the key is known not to exist. */
+  readonly value: Buffer | undefined;
+  readonly etag: Etag;
+  readonly stored: number;
+  readonly until: number;
+}
+
+export type ReferenceLookup =
+  | {
+      readonly kind: 'hit';
+      readonly value: Buffer;
+      readonly etag: Etag;
+      readonly ageMs: number;
+      readonly lifetimeMs: number;
+    }
+  | { readonly kind: 'missing'; readonly ageMs: number; readonly lifetimeMs: number }
+  | { readonly kind: 'miss' | 'loading'; readonly lease: ReferenceLease }
+  | { readonly kind: 'unleased' };
+
+/** 'more': a step of a fill that was not its last one. */
+export type ReferenceStep = 'stored' | 'void' | 'uncacheable' | 'more';
+
+const LONGEST_KEY = 64 * 1024;
+/** What of a key lies beside its slot, in units; there are four units for each lease that may be held. */
+const KEY_BYTES_IN_SLOT = 128;
+const KEY_UNIT = 64;
+const KEY_UNITS_PER_LEASE = 4;
+
+/**
+ * What the cache promises, in as few words as can be: a Map keeps the order of insertion, so its first key is the one
+ * that was read least recently. Keys are binary strings. Slow, and obviously right.
+ */
+export class ReferenceLru {
+  readonly #limits: LruLimits;
+  /** The least recently read first. */
+  readonly #entries = new Map<string, ReferenceEntry>();
+  /** The oldest first. */
+  readonly #leases = new Map<string, ReferenceLease>();
+  readonly #counters = Object.fromEntries(COUNTER_NAMES.map((name) => [name, 0])) as Record<keyof Counters, number>;
+
+  constructor(limits: LruLimits) {
+    this.#limits = limits;
+  }
+
+  get keysByRecency(): string[] {
+    return [...this.#entries.keys()].reverse();
+  }
+
+  get stats() {
+    return { entries: this.#entries.size, bytes: this.#bytes(), leases: this.#leases.size, ...this.#counters };
+  }
+
+  lookup(key: string, now: number): ReferenceLookup {
+    this.#dropOverdue(key, now);
+    const entry = this.#entries.get(key);
+    const lease = this.#leases.get(key);
+    if (entry !== undefined) {
+      this.#counters.hits++;
+      this.#entries.delete(key);
+      this.#entries.set(key, entry);
+      const { value, etag, stored, until } = entry;
+      const freshness = { ageMs: now - stored, lifetimeMs: until - stored };
+      return value === undefined ? { kind: 'missing', ...freshness } : { kind: 'hit', value, etag, ...freshness };
+    }
+    if (lease !== undefined) {
+      this.#counters.collapsed++;
+      return { kind: 'loading', lease };
+    }
+    this.#counters.misses++;
+    return this.#grantLease(key, now);
+  }
+
+  /** One step of a fill: writes the bytes of the value from `start` to `end`, and stores it with the last of them. */
+  fill(
+    lease: ReferenceLease,
+    value: Buffer,
+    start: number,
+    end: number,
+    etag: Etag,
+    now: number,
+    lifetimeMs: number,
+  ): ReferenceStep {
+    if (lease.ended) return this.#voided();
+    if (value.length > this.#limits.maxValueBytes) return this.#giveUp(lease);
+    // Another fill is at it.
+    if (lease.written !== start) return this.#voided();
+    if (lease.key.length + value.length > this.#limits.maxBytes) return this.#giveUp(lease);
+    if (!this.#makeRoomFor(start === 0 ? lease.key.length + end : end - start)) return this.#giveUp(lease);
+    if (end === value.length) return this.#store(lease, { value, etag, stored: now, until: now + lifetimeMs });
+    lease.written = end;
+    return 'more';
+  }
+
+  fillMissing(lease: ReferenceLease, now: number, lifetimeMs: number): ReferenceStep {
+    if (lease.ended || lease.written > 0) return this.#voided();
+    if (lease.key.length > this.#limits.maxBytes || !this.#makeRoomFor(lease.key.length)) return this.#giveUp(lease);
+    return this.#store(lease, { value: undefined, etag: [0, 0, 0], stored: now, until: now + lifetimeMs });
+  }
+
+  release(lease: ReferenceLease): void {
+    if (!lease.ended) this.#endLease(lease);
+  }
+
+  purge(key: string, now: number): boolean {
+    const lease = this.#leases.get(key);
+    if (lease !== undefined) this.#endLease(lease);
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return false;
+    this.#entries.delete(key);
+    const live = entry.until > now;
+    this.#counters[live ? 'invalidations' : 'expirations']++;
+    return live;
+  }
+
+  flush(): number {
+    const count = this.#entries.size;
+    this.#entries.clear();
+    for (const lease of this.#leases.values()) this.#endLease(lease);
+    return count;
+  }
+
+  #dropOverdue(key: string, now: number): void {
+    const entry = this.#entries.get(key);
+    if (entry !== undefined && entry.until <= now) {
+      this.#entries.delete(key);
+      this.#counters.expirations++;
+    }
+    const lease = this.#leases.get(key);
+    if (lease !== undefined && lease.until <= now) this.#takeBack(lease);
+  }
+
+  #grantLease(key: string, now: number): ReferenceLookup {
+    for (const lease of this.#leases.values()) if (lease.until <= now) this.#takeBack(lease);
+    const { maxLeases, leaseMs } = this.#limits;
+    let units = keyUnits(key);
+    for (const other of this.#leases.keys()) units += keyUnits(other);
+    const fits = this.#leases.size < maxLeases && units <= maxLeases * KEY_UNITS_PER_LEASE;
+    if (!fits || key.length > LONGEST_KEY) return { kind: 'unleased' };
+    const lease = { key, until: now + leaseMs, written: 0, ended: false };
+    this.#leases.set(key, lease);
+    return { kind: 'miss', lease };
+  }
+
+  /** Evicts until so many bytes more fit; false when evicting everything is not enough. */
+  #makeRoomFor(bytes: number): boolean {
+    while (this.#bytes() + bytes > this.#limits.maxBytes) {
+      const oldest = this.#entries.keys().next();
+      if (oldest.done === true) return false;
+      this.#entries.delete(oldest.value);
+      this.#counters.evictionsByBytes++;
+    }
+    return true;
+  }
+
+  #store(lease: ReferenceLease, entry: ReferenceEntry): ReferenceStep {
+    while (this.#entries.size >= this.#limits.capacity) {
+      this.#entries.delete(this.#entries.keys().next().value ?? '');
+      this.#counters.evictionsByCapacity++;
+    }
+    this.#endLease(lease);
+    this.#entries.set(lease.key, entry);
+    return 'stored';
+  }
+
+  #takeBack(lease: ReferenceLease): void {
+    this.#counters.expiredLeases++;
+    this.#endLease(lease);
+  }
+
+  #endLease(lease: ReferenceLease): void {
+    lease.ended = true;
+    this.#leases.delete(lease.key);
+  }
+
+  #giveUp(lease: ReferenceLease): ReferenceStep {
+    this.#counters.uncacheable++;
+    this.#endLease(lease);
+    return 'uncacheable';
+  }
+
+  #voided(): ReferenceStep {
+    this.#counters.voidedFills++;
+    return 'void';
+  }
+
+  #bytes(): number {
+    let bytes = 0;
+    for (const [key, { value }] of this.#entries) bytes += key.length + (value?.length ?? 0);
+    for (const { key, written } of this.#leases.values()) if (written > 0) bytes += key.length + written;
+    return bytes;
+  }
+}
+
+function keyUnits(key: string): number {
+  return Math.max(0, Math.ceil((key.length - KEY_BYTES_IN_SLOT) / KEY_UNIT));
+}

@@ -1,0 +1,67 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { type LockOrders, Word } from './lock-worker.spec-support.ts';
+import { SharedLock } from './shared-lock.ts';
+
+const MAIN = 1;
+describe('SharedLock', () => {
+  const workers: Worker[] = [];
+  let words: Int32Array<SharedArrayBuffer>;
+  let lock: SharedLock;
+
+  beforeEach(() => {
+    words = new Int32Array(new SharedArrayBuffer(256));
+    lock = new SharedLock(words, MAIN);
+  });
+
+  afterEach(async () => {
+    await Promise.all(workers.splice(0).map((worker) => worker.terminate()));
+  });
+
+  function start(thread: number, task: LockOrders['task'], rounds = 0): Worker {
+    const workerData: LockOrders = { memory: words.buffer, thread, task, rounds };
+    const worker = new Worker(new URL('./lock-worker.spec-support.ts', import.meta.url), { workerData, execArgv: [] });
+    workers.push(worker);
+    return worker;
+  }
+
+  function letGo(): void {
+    Atomics.store(words, Word.GO, 1);
+    Atomics.notify(words, Word.GO);
+  }
+
+  it('lets one thread in at a time: no increment by plain reads and writes is lost', async () => {
+    const rounds = 300_000;
+    const threads = [2, 3, 4].map((thread) => start(thread, 'count', rounds));
+    await Promise.all(threads.map((thread) => once(thread, 'message')));
+    const ends = threads.map((thread) => once(thread, 'exit'));
+    // All at once, or the first would be done before the last has started.
+    letGo();
+    await Promise.all(ends);
+    expect(words[Word.COUNTER]).toBe(3 * rounds);
+    expect(lock.holder).toBe(0);
+  });
+
+  it('makes a thread wait until the holder lets go', async () => {
+    const holder = start(2, 'hold');
+    await once(holder, 'message');
+    expect(lock.holder).toBe(2);
+    letGo();
+    lock.acquire();
+    expect(words[Word.RELEASING]).toBe(1);
+    expect(lock.holder).toBe(MAIN);
+    lock.release();
+    await once(holder, 'exit');
+  });
+
+  it('can be taken from a thread that died holding it, and from no other', async () => {
+    await once(start(2, 'die'), 'exit');
+    expect(lock.seizeFrom(3)).toBe(false);
+    expect(lock.seizeFrom(2)).toBe(true);
+    expect(lock.holder).toBe(MAIN);
+    lock.release();
+    expect(lock.seizeFrom(2)).toBe(false);
+    expect(lock.holder).toBe(0);
+  });
+});

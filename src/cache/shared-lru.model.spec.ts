@@ -1,0 +1,291 @@
+import { deepStrictEqual } from 'node:assert';
+import { randomBytes } from 'node:crypto';
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { keysOfOneBucket, keysOfOneHash } from './colliding-keys.spec-support.ts';
+import type { Etag } from './etag.ts';
+import { type LruLimits, LruMemory } from './layout.ts';
+import { type ReferenceLease, ReferenceLru, type ReferenceStep } from './reference-lru.spec-support.ts';
+import { checkInvariants, keysByRecency } from './shared-memory.spec-support.ts';
+import { type Lease, type Lookup, SharedLru } from './shared-lru.ts';
+
+/** FC_SEED and FC_PATH repeat a failure, as fast-check printed them; FC_RUNS makes the run longer. */
+const RUNS = Number(process.env['FC_RUNS'] ?? 4000);
+const REPEAT = {
+  ...(process.env['FC_SEED'] !== undefined && { seed: Number(process.env['FC_SEED']) }),
+  ...(process.env['FC_PATH'] !== undefined && { path: process.env['FC_PATH'] }),
+};
+const MINUTES_MS = 60_000 * Math.ceil(RUNS / 4000);
+
+/** A value goes in and out in steps of so many bytes, and the lock is free between them. */
+const STEP = 16 * 1024;
+const KEY_LIMIT = 64 * 1024;
+/** Fixed, so that which keys collide is known. */
+const SEEDS = [0x1f2e3d4c, 0x5b6a7988] as const;
+const BUCKETS = 1024;
+
+const KEYS: readonly Buffer[] = [
+  Buffer.from('a'),
+  Buffer.from('b'),
+  Buffer.alloc(0),
+  Buffer.from([0]),
+  Buffer.from([0, 0xff, 0x80, 0x0a]),
+  ...keysOfOneBucket(4, BUCKETS, SEEDS),
+  ...keysOfOneHash('short', SEEDS),
+  ...keysOfOneHash('beyond the slot '.padEnd(160, '.'), SEEDS),
+  // One less, as many, and one more than lie in the slot; the same for the first block.
+  ...[127, 128, 129, 191, 192, 193, 1000].map((length) => Buffer.alloc(length, 'k')),
+];
+const HUGE_KEYS = [KEY_LIMIT - 1, KEY_LIMIT, KEY_LIMIT + 1].map((length) => Buffer.alloc(length, 'h'));
+const NOISE = randomBytes(64 * 1024);
+
+type Plain =
+  | { readonly act: 'read'; readonly key: number }
+  | { readonly act: 'read and fill'; readonly key: number; readonly size: number; readonly lifetimeMs: number }
+  | { readonly act: 'fill'; readonly lease: number; readonly size: number; readonly lifetimeMs: number }
+  | { readonly act: 'fill missing'; readonly lease: number; readonly lifetimeMs: number }
+  | { readonly act: 'release'; readonly lease: number }
+  | { readonly act: 'purge'; readonly key: number }
+  | { readonly act: 'flush' }
+  | { readonly act: 'wait'; readonly ms: number };
+/** A fill of several steps, and what the other thread does before the second of them. */
+interface Interrupted {
+  readonly act: 'interrupted fill';
+  readonly lease: number;
+  readonly size: number;
+  readonly lifetimeMs: number;
+  readonly by: readonly Plain[];
+}
+interface Command {
+  readonly thread: 0 | 1;
+  readonly command: Plain | Interrupted;
+}
+
+const key = fc.oneof(
+  { weight: 30, arbitrary: fc.nat({ max: 5 }) },
+  { weight: 20, arbitrary: fc.nat({ max: KEYS.length - 1 }) },
+  { weight: 1, arbitrary: fc.integer({ min: KEYS.length, max: KEYS.length + HUGE_KEYS.length - 1 }) },
+);
+/** Counted back from the youngest lease; most of the older ones have ended. */
+const lease = fc.nat({ max: 5 });
+const lifetimeMs = fc.integer({ min: 1, max: 40 });
+const largeSize = fc.oneof(
+  fc.constantFrom(STEP - 1, STEP, STEP + 1, 2 * STEP, 2 * STEP + 1),
+  fc.integer({ min: STEP + 1, max: 45_000 }),
+);
+const size = fc.oneof(
+  { weight: 4, arbitrary: fc.nat({ max: 20 }) },
+  { weight: 4, arbitrary: fc.nat({ max: 400 }) },
+  { weight: 2, arbitrary: largeSize },
+);
+const plain: fc.Arbitrary<Plain> = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ act: fc.constant('read' as const), key }) },
+  { weight: 12, arbitrary: fc.record({ act: fc.constant('read and fill' as const), key, size, lifetimeMs }) },
+  { weight: 4, arbitrary: fc.record({ act: fc.constant('fill' as const), lease, size, lifetimeMs }) },
+  { weight: 2, arbitrary: fc.record({ act: fc.constant('fill missing' as const), lease, lifetimeMs }) },
+  { weight: 1, arbitrary: fc.record({ act: fc.constant('release' as const), lease }) },
+  { weight: 2, arbitrary: fc.record({ act: fc.constant('purge' as const), key }) },
+  { weight: 1, arbitrary: fc.constant({ act: 'flush' as const }) },
+  { weight: 3, arbitrary: fc.record({ act: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 15 }) }) },
+);
+const interrupted: fc.Arbitrary<Interrupted> = fc.record({
+  act: fc.constant('interrupted fill' as const),
+  lease,
+  size: largeSize,
+  lifetimeMs,
+  by: fc.array(plain, { minLength: 1, maxLength: 3 }),
+});
+const commands: fc.Arbitrary<Command[]> = fc.array(
+  fc.record({
+    thread: fc.constantFrom(0 as const, 1 as const),
+    command: fc.oneof({ weight: 10, arbitrary: plain }, { weight: 1, arbitrary: interrupted }),
+  }),
+  { minLength: 1, maxLength: 60, size: 'max' },
+);
+const limits: fc.Arbitrary<LruLimits> = fc.record({
+  capacity: fc.integer({ min: 1, max: 6 }),
+  maxBytes: fc.oneof(fc.integer({ min: 1, max: 2000 }), fc.integer({ min: STEP, max: 200_000 })),
+  maxValueBytes: fc.oneof(fc.nat({ max: 500 }), fc.constantFrom(STEP, 40_000, 64_000)),
+  // 260 leases have room for a key of 64 KiB.
+  maxLeases: fc.constantFrom(1, 2, 3, 260),
+  leaseMs: fc.integer({ min: 1, max: 30 }),
+});
+
+/** Both caches, two threads' views of the real one, and the time that all of them read. */
+class Session {
+  readonly reference: ReferenceLru;
+  readonly reached = new Set<string>();
+  readonly #buffer: SharedArrayBuffer;
+  readonly #threads: readonly [SharedLru, SharedLru];
+  readonly #leases: { readonly real: Lease; readonly reference: ReferenceLease }[] = [];
+  #now = 0;
+  #generation = 0;
+  /** The cache reads the clock before every step that it takes under the lock: the place to get in between. */
+  #beforeStep: (() => void) | undefined;
+
+  constructor(lruLimits: LruLimits) {
+    this.reference = new ReferenceLru(lruLimits);
+    this.#buffer = LruMemory.reserve(lruLimits, SEEDS).buffer;
+    const clock = (): number => {
+      this.#beforeStep?.();
+      return this.#now;
+    };
+    this.#threads = [SharedLru.attach(this.#buffer, 1, clock), SharedLru.attach(this.#buffer, 2, clock)];
+  }
+
+  run({ thread, command }: Command): void {
+    const lru = this.#threads[thread];
+    switch (command.act) {
+      case 'read':
+        this.#read(lru, keyAt(command.key));
+        break;
+      case 'read and fill':
+        if (this.#read(lru, keyAt(command.key)) === 'miss') this.#fill(lru, 0, command);
+        break;
+      case 'fill':
+        this.#fill(lru, command.lease, command);
+        break;
+      case 'interrupted fill':
+        this.#fill(lru, command.lease, command, () => {
+          this.reached.add('interrupted');
+          for (const other of command.by) this.run({ thread: thread === 0 ? 1 : 0, command: other });
+        });
+        break;
+      case 'fill missing': {
+        const pair = this.#leases.at(-1 - command.lease);
+        if (pair === undefined) return;
+        const result = lru.fillMissing(pair.real, command.lifetimeMs);
+        deepStrictEqual(result, this.reference.fillMissing(pair.reference, this.#now, command.lifetimeMs));
+        break;
+      }
+      case 'release': {
+        const pair = this.#leases.at(-1 - command.lease);
+        if (pair === undefined) return;
+        lru.release(pair.real);
+        this.reference.release(pair.reference);
+        break;
+      }
+      case 'purge': {
+        const bytes = keyAt(command.key);
+        deepStrictEqual(lru.purge(bytes), this.reference.purge(nameOf(bytes), this.#now));
+        break;
+      }
+      case 'flush':
+        deepStrictEqual(lru.flush(), this.reference.flush());
+        break;
+      case 'wait':
+        this.#now += command.ms;
+        break;
+    }
+    this.#compare(lru);
+  }
+
+  #read(lru: SharedLru, bytes: Buffer): Lookup['kind'] {
+    const found = lru.lookup(bytes);
+    const expected = this.reference.lookup(nameOf(bytes), this.#now);
+    this.reached.add(found.kind);
+    deepStrictEqual(found.kind, expected.kind);
+    switch (expected.kind) {
+      case 'hit': {
+        const { kind, value, etag, ageMs, lifetimeMs: lifetime } = expected;
+        deepStrictEqual(found, { kind, value, etag, freshness: { ageMs, lifetimeMs: lifetime } });
+        break;
+      }
+      case 'missing': {
+        const { kind, ageMs, lifetimeMs: lifetime } = expected;
+        deepStrictEqual(found, { kind, freshness: { ageMs, lifetimeMs: lifetime } });
+        break;
+      }
+      case 'loading':
+        // It is the very lease of the one who is loading.
+        deepStrictEqual(found, {
+          kind: 'loading',
+          lease: this.#leases.find(({ reference }) => reference === expected.lease)?.real,
+        });
+        break;
+      case 'miss':
+        if (found.kind === 'miss') this.#leases.push({ real: found.lease, reference: expected.lease });
+        break;
+      case 'unleased':
+        break;
+    }
+    return found.kind;
+  }
+
+  #fill(
+    lru: SharedLru,
+    leaseBack: number,
+    { size: bytes, lifetimeMs: lifetime }: { readonly size: number; readonly lifetimeMs: number },
+    interrupt?: () => void,
+  ): void {
+    const pair = this.#leases.at(-1 - leaseBack);
+    if (pair === undefined) return;
+    const generation = ++this.#generation;
+    // Another generation has another stretch of the noise, so any mixture of two values is neither of them.
+    const value = NOISE.subarray(generation, generation + bytes);
+    const etag: Etag = [generation, -generation, bytes];
+    let start = 0;
+    let expected: ReferenceStep = 'more';
+    const step = (): void => {
+      const end = Math.min(bytes, start + STEP);
+      expected = this.reference.fill(pair.reference, value, start, end, etag, this.#now, lifetime);
+      start = end;
+    };
+    this.#beforeStep = () => {
+      if (start === STEP && interrupt !== undefined) {
+        const beforeStep = this.#beforeStep;
+        this.#beforeStep = undefined;
+        interrupt();
+        this.#beforeStep = beforeStep;
+      }
+      step();
+    };
+    const result = lru.fill(pair.real, value, etag, lifetime);
+    this.#beforeStep = undefined;
+    // A value over the limit is refused without a look at the time.
+    if (start === 0 && expected === 'more') step();
+    this.reached.add(result);
+    deepStrictEqual(result, expected);
+  }
+
+  #compare(lru: SharedLru): void {
+    checkInvariants(this.#buffer);
+    deepStrictEqual(keysByRecency(this.#buffer), this.reference.keysByRecency);
+    deepStrictEqual(lru.stats(), this.reference.stats);
+  }
+}
+
+function keyAt(index: number): Buffer {
+  return KEYS[index] ?? HUGE_KEYS[index - KEYS.length];
+}
+
+function nameOf(bytes: Buffer): string {
+  return bytes.toString('latin1');
+}
+
+describe('SharedLru against a model', () => {
+  it(
+    'answers, counts, orders and evicts as a Map would, whatever two threads do in turn',
+    () => {
+      const reached = new Set<string>();
+      fc.assert(
+        fc.property(limits, commands, (lruLimits, sequence) => {
+          const session = new Session(lruLimits);
+          for (const command of sequence) session.run(command);
+          for (const what of session.reached) reached.add(what);
+          for (const [what, count] of Object.entries(session.reference.stats)) if (count > 0) reached.add(what);
+        }),
+        { numRuns: RUNS, ...REPEAT },
+      );
+      // A model test that never gets to the interesting places promises nothing.
+      if (RUNS < 1000 || Object.keys(REPEAT).length > 0) return;
+      expect([...reached]).toEqual(
+        expect.arrayContaining([
+          ...['hit', 'missing', 'miss', 'loading', 'unleased', 'stored', 'void', 'uncacheable', 'interrupted'],
+          ...['evictionsByCapacity', 'evictionsByBytes', 'expirations', 'invalidations', 'expiredLeases'],
+        ]),
+      );
+    },
+    MINUTES_MS,
+  );
+});

@@ -1,0 +1,378 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { Etag } from './etag.ts';
+import { LayoutError, type LruLimits } from './layout.ts';
+import { type FillResult, type Lease, SharedLru } from './shared-lru.ts';
+
+const LIMITS: LruLimits = { capacity: 3, maxBytes: 100_000, maxValueBytes: 50_000, maxLeases: 4, leaseMs: 100 };
+const ETAG: Etag = [1, -2, 3];
+const MINUTE_MS = 60_000;
+
+describe('SharedLru', () => {
+  let now: number;
+  /** Called whenever the cache reads the clock: before each step of a fill, for one. */
+  let onClock: () => void;
+  let lru: SharedLru;
+  const clock = (): number => {
+    onClock();
+    return now;
+  };
+
+  beforeEach(() => {
+    now = 1000;
+    onClock = () => undefined;
+    lru = create();
+  });
+
+  function create(limits: Partial<LruLimits> = {}): SharedLru {
+    return SharedLru.create({ ...LIMITS, ...limits }, 1, clock);
+  }
+
+  function leaseOf(key: string): Lease {
+    const found = lru.lookup(Buffer.from(key));
+    if (found.kind !== 'miss') throw new Error(`${key}: ${found.kind}`);
+    return found.lease;
+  }
+
+  function store(key: string, value: string | Buffer = '', lifetimeMs = MINUTE_MS): FillResult {
+    return lru.fill(leaseOf(key), Buffer.from(value), ETAG, lifetimeMs);
+  }
+
+  function kindOf(key: string): string {
+    return lru.lookup(Buffer.from(key)).kind;
+  }
+
+  function valueOf(key: string): Buffer | undefined {
+    const found = lru.lookup(Buffer.from(key));
+    return found.kind === 'hit' ? found.value : undefined;
+  }
+
+  describe('holds values', () => {
+    it.each([0, 1, 8, 127, 128, 129, 16_384, 16_385, 50_000])('of %d bytes', (size) => {
+      const value = Buffer.from(Array.from({ length: size }, (_, i) => (i * 7919) >> 3));
+      store('key', value);
+      expect(valueOf('key')).toEqual(value);
+    });
+
+    it('under keys of any bytes, none at all included', () => {
+      for (const key of [Buffer.alloc(0), Buffer.from([0]), Buffer.from([0xff, 0xfe])]) {
+        const found = lru.lookup(key);
+        if (found.kind === 'miss') lru.fill(found.lease, key, ETAG, MINUTE_MS);
+        expect(lru.lookup(key)).toMatchObject({ kind: 'hit', value: key });
+      }
+    });
+
+    it('and their etags', () => {
+      store('key');
+      expect(lru.lookup(Buffer.from('key'))).toMatchObject({ kind: 'hit', etag: ETAG });
+    });
+
+    it('as copies: what a caller does with one changes nothing', () => {
+      store('key', 'value');
+      valueOf('key')?.fill(0);
+      expect(valueOf('key')).toEqual(Buffer.from('value'));
+    });
+
+    it('for every thread that maps the memory', () => {
+      const other = SharedLru.attach(lru.buffer, 2, clock);
+      store('key', 'value');
+      expect(other.limits).toEqual(LIMITS);
+      expect(other.lookup(Buffer.from('key'))).toMatchObject({ kind: 'hit', value: Buffer.from('value') });
+      expect(other.purge(Buffer.from('key'))).toBe(true);
+      expect(kindOf('key')).toBe('miss');
+    });
+  });
+
+  describe('evicts', () => {
+    it('nothing before the capacity is reached, and one entry for each beyond it', () => {
+      for (const key of ['a', 'b', 'c']) store(key);
+      expect(lru.stats()).toMatchObject({ entries: 3, evictionsByCapacity: 0 });
+      store('d');
+      expect(lru.stats()).toMatchObject({ entries: 3, evictionsByCapacity: 1 });
+    });
+
+    it('the entry that was read least recently, not the one that was stored first', () => {
+      for (const key of ['a', 'b', 'c']) store(key);
+      kindOf('a');
+      store('d');
+      expect(['a', 'b', 'c', 'd'].map(kindOf)).toEqual(['hit', 'miss', 'hit', 'hit']);
+    });
+
+    it('as many as it takes to fit the budget of bytes, keys included', () => {
+      lru = create({ maxBytes: 30 });
+      store('a', '123456789');
+      store('b', '123456789');
+      store('c', '123456789');
+      expect(lru.stats()).toMatchObject({ entries: 3, bytes: 30, evictionsByBytes: 0 });
+      store('d', '12345678901');
+      expect(lru.stats()).toMatchObject({ entries: 2, bytes: 22, evictionsByBytes: 2 });
+      expect(kindOf('c')).toBe('hit');
+    });
+
+    it('nothing for a key that is only being loaded', () => {
+      for (const key of ['a', 'b', 'c']) store(key);
+      leaseOf('d');
+      expect(lru.stats()).toMatchObject({ entries: 3, leases: 1, evictionsByCapacity: 0 });
+    });
+  });
+
+  describe('expires', () => {
+    it('an entry at exactly the end of its lifetime', () => {
+      store('key', 'value', 500);
+      now += 499;
+      expect(lru.lookup(Buffer.from('key'))).toMatchObject({ kind: 'hit', freshness: { ageMs: 499, lifetimeMs: 500 } });
+      now += 1;
+      expect(kindOf('key')).toBe('miss');
+      expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, expirations: 1 });
+    });
+
+    it('no later for being read', () => {
+      store('key', 'value', 500);
+      for (; now < 1500; now += 100) expect(kindOf('key')).toBe('hit');
+      expect(kindOf('key')).toBe('miss');
+    });
+
+    it('never what has no end', () => {
+      store('key', 'value', Infinity);
+      now += 1e15;
+      expect(kindOf('key')).toBe('hit');
+    });
+  });
+
+  describe('does not store', () => {
+    it('a value over the limit for values', () => {
+      expect(store('key', Buffer.alloc(50_001))).toBe('uncacheable');
+      expect(store('key', Buffer.alloc(50_000))).toBe('stored');
+      expect(lru.stats()).toMatchObject({ entries: 1, uncacheable: 1 });
+    });
+
+    it('an item over the whole budget of bytes, and evicts nothing for it', () => {
+      lru = create({ maxBytes: 30 });
+      store('a');
+      expect(store('b', Buffer.alloc(30))).toBe('uncacheable');
+      expect(kindOf('a')).toBe('hit');
+      expect(lru.stats()).toMatchObject({ leases: 0, uncacheable: 1 });
+    });
+
+    it('anything under a key of more than 64 KiB, for which there is no lease', () => {
+      lru = create({ maxLeases: 1000 });
+      expect(lru.lookup(Buffer.alloc(65_536)).kind).toBe('miss');
+      expect(lru.lookup(Buffer.alloc(65_537)).kind).toBe('unleased');
+      expect(lru.stats()).toMatchObject({ misses: 2, leases: 1 });
+    });
+  });
+
+  describe('remembers that a key is missing', () => {
+    it('for as long as it is told, apart from an empty value', () => {
+      lru.fillMissing(leaseOf('nothing'), 500);
+      store('empty', '');
+      expect(lru.lookup(Buffer.from('nothing'))).toEqual({ kind: 'missing', freshness: { ageMs: 0, lifetimeMs: 500 } });
+      expect(valueOf('empty')).toEqual(Buffer.alloc(0));
+      now += 500;
+      expect(kindOf('nothing')).toBe('miss');
+    });
+
+    it('as an entry like any other: it is counted, it is purged, it evicts and is evicted', () => {
+      for (const key of ['a', 'b', 'c']) store(key);
+      lru.fillMissing(leaseOf('nothing'), MINUTE_MS);
+      expect(lru.stats()).toMatchObject({ entries: 3, evictionsByCapacity: 1, bytes: 'bcnothing'.length });
+      expect(lru.purge(Buffer.from('nothing'))).toBe(true);
+      expect(kindOf('nothing')).toBe('miss');
+    });
+  });
+
+  describe('leases a key', () => {
+    it('to one at a time; the others learn who is loading it', () => {
+      const lease = leaseOf('key');
+      expect(lru.lookup(Buffer.from('key'))).toEqual({ kind: 'loading', lease });
+      expect(kindOf('another')).toBe('miss');
+    });
+
+    it('until it is filled, once', () => {
+      const lease = leaseOf('key');
+      expect(lru.fill(lease, Buffer.from('1'), ETAG, MINUTE_MS)).toBe('stored');
+      expect(lru.fill(lease, Buffer.from('2'), ETAG, MINUTE_MS)).toBe('void');
+      expect(lru.fillMissing(lease, MINUTE_MS)).toBe('void');
+      expect(valueOf('key')).toEqual(Buffer.from('1'));
+    });
+
+    it('until it is released, with nothing stored', () => {
+      lru.release(leaseOf('key'));
+      expect(lru.stats()).toMatchObject({ entries: 0, leases: 0 });
+      expect(kindOf('key')).toBe('miss');
+    });
+
+    it('until it is purged: what was read before is never stored after', () => {
+      const lease = leaseOf('key');
+      expect(lru.purge(Buffer.from('key'))).toBe(false);
+      expect(lru.fill(lease, Buffer.from('old'), ETAG, MINUTE_MS)).toBe('void');
+      expect(kindOf('key')).toBe('miss');
+    });
+
+    it('until the cache is flushed', () => {
+      const lease = leaseOf('key');
+      lru.flush();
+      expect(lru.fill(lease, Buffer.from('old'), ETAG, MINUTE_MS)).toBe('void');
+      expect(lru.stats()).toMatchObject({ entries: 0, leases: 0, voidedFills: 1 });
+    });
+
+    it('anew after a purge, and the lease of before does not speak for the new one', () => {
+      const old = leaseOf('key');
+      lru.purge(Buffer.from('key'));
+      const young = leaseOf('key');
+      lru.release(old);
+      expect(lru.fill(old, Buffer.from('old'), ETAG, MINUTE_MS)).toBe('void');
+      expect(lru.fill(young, Buffer.from('young'), ETAG, MINUTE_MS)).toBe('stored');
+      expect(valueOf('key')).toEqual(Buffer.from('young'));
+    });
+
+    it('to the next who asks once leaseMs have passed', () => {
+      const lease = leaseOf('key');
+      now += 99;
+      expect(kindOf('key')).toBe('loading');
+      now += 1;
+      expect(kindOf('key')).toBe('miss');
+      expect(lru.fill(lease, Buffer.from('late'), ETAG, MINUTE_MS)).toBe('void');
+      expect(lru.stats()).toMatchObject({ leases: 1, expiredLeases: 1 });
+    });
+
+    it('to no more than maxLeases at a time, and again to others when those are overdue', () => {
+      for (const key of ['a', 'b', 'c', 'd']) leaseOf(key);
+      expect(kindOf('e')).toBe('unleased');
+      expect(lru.stats()).toMatchObject({ misses: 5, leases: 4 });
+      now += 100;
+      expect(kindOf('e')).toBe('miss');
+      expect(lru.stats()).toMatchObject({ leases: 1, expiredLeases: 4 });
+    });
+  });
+
+  describe('takes a large value in steps, between which others have their turn', () => {
+    const large = Buffer.alloc(40_000, 'large');
+    let other: SharedLru;
+
+    beforeEach(() => {
+      other = SharedLru.attach(lru.buffer, 2, () => now);
+    });
+
+    /** Fills `key`; before the second step, which is after 16 KiB, something happens. */
+    function fillInterrupted(lease: Lease, interruption: () => void): FillResult {
+      let reads = 0;
+      onClock = () => {
+        if (++reads === 2) interruption();
+      };
+      return lru.fill(lease, large, ETAG, MINUTE_MS);
+    }
+
+    it('and stores nothing when the key was purged meanwhile', () => {
+      expect(fillInterrupted(leaseOf('key'), () => other.purge(Buffer.from('key')))).toBe('void');
+      expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, leases: 0 });
+    });
+
+    it('and stores nothing when the cache was flushed meanwhile', () => {
+      expect(fillInterrupted(leaseOf('key'), () => other.flush())).toBe('void');
+      expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, leases: 0 });
+    });
+
+    it('and keeps within the budget while others store', () => {
+      lru = create({ maxBytes: 40_010 });
+      other = SharedLru.attach(lru.buffer, 2, () => now);
+      const lease = leaseOf('key');
+      const interrupt = (): void => {
+        const found = other.lookup(Buffer.from('small'));
+        if (found.kind === 'miss') other.fill(found.lease, Buffer.alloc(100), ETAG, MINUTE_MS);
+      };
+      expect(fillInterrupted(lease, interrupt)).toBe('stored');
+      expect(lru.stats()).toMatchObject({ entries: 1, bytes: 40_003, evictionsByBytes: 1 });
+    });
+
+    it('and never mixes it with what somebody else fills under the same lease', () => {
+      const lease = leaseOf('key');
+      const intruder = (): void => {
+        expect(other.fill(lease, Buffer.alloc(30_000, 'intruder'), ETAG, MINUTE_MS)).toBe('void');
+        expect(other.fillMissing(lease, MINUTE_MS)).toBe('void');
+      };
+      expect(fillInterrupted(lease, intruder)).toBe('stored');
+      expect(valueOf('key')).toEqual(large);
+    });
+
+    it('and gets back what a fill has written that never went on', () => {
+      lru = create({ maxBytes: 40_010 });
+      expect(() =>
+        fillInterrupted(leaseOf('key'), () => {
+          throw new Error('as if the thread had died');
+        }),
+      ).toThrow('died');
+      onClock = () => undefined;
+      expect(lru.stats()).toMatchObject({ bytes: 16_387, leases: 1 });
+      now += LIMITS.leaseMs;
+      // Whoever misses any key, from now on, gets the bytes back.
+      expect(store('other', large)).toBe('stored');
+      expect(lru.stats()).toMatchObject({ entries: 1, bytes: 40_005, leases: 0 });
+    });
+  });
+
+  describe('forgets', () => {
+    it('one key by a purge, and tells whether it was held', () => {
+      store('key', 'value');
+      store('other');
+      expect(lru.purge(Buffer.from('key'))).toBe(true);
+      expect(lru.purge(Buffer.from('key'))).toBe(false);
+      expect(kindOf('key')).toBe('miss');
+      expect(kindOf('other')).toBe('hit');
+      expect(lru.stats()).toMatchObject({ invalidations: 1 });
+    });
+
+    it('an entry that had expired, which was not held any more', () => {
+      store('key', 'value', 500);
+      now += 500;
+      expect(lru.purge(Buffer.from('key'))).toBe(false);
+      expect(lru.stats()).toMatchObject({ entries: 0, invalidations: 0, expirations: 1 });
+    });
+
+    it('every key by a flush, and tells how many there were', () => {
+      for (const key of ['a', 'b']) store(key, 'value');
+      expect(lru.flush()).toBe(2);
+      expect(lru.flush()).toBe(0);
+      expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, leases: 0 });
+      expect(['a', 'b'].map(kindOf)).toEqual(['miss', 'miss']);
+    });
+  });
+
+  it('never tells an age below 0, to a thread that read the time before another stored', () => {
+    store('key');
+    const behind = SharedLru.attach(lru.buffer, 2, () => now - 1);
+    expect(behind.lookup(Buffer.from('key'))).toMatchObject({ kind: 'hit', freshness: { ageMs: 0 } });
+  });
+
+  it('counts every lookup as a hit, a miss or collapsed', () => {
+    store('a');
+    lru.fillMissing(leaseOf('b'), MINUTE_MS);
+    expect(['a', 'b', 'c', 'c'].map(kindOf)).toEqual(['hit', 'missing', 'miss', 'loading']);
+    expect(lru.stats()).toMatchObject({ hits: 2, misses: 3, collapsed: 1 });
+  });
+
+  it('counts for its callers', () => {
+    lru.count('loads');
+    lru.count('loads');
+    lru.count('loadErrors');
+    expect(lru.stats()).toMatchObject({ loads: 2, loadErrors: 1 });
+  });
+
+  it('does not recover what nobody died holding', () => {
+    store('a');
+    expect(lru.recoverFrom(2)).toBe(false);
+    expect(kindOf('a')).toBe('hit');
+  });
+
+  it.each<[string, Partial<LruLimits>]>([
+    ['no entries', { capacity: 0 }],
+    ['half an entry', { capacity: 1.5 }],
+    ['more entries than there are slots', { capacity: 2 ** 27 }],
+    ['no bytes', { maxBytes: 0 }],
+    ['what is no number of bytes', { maxBytes: NaN }],
+    ['more bytes than there are blocks', { maxBytes: 2 ** 40 }],
+    ['values longer than a length can tell', { maxBytes: 2 ** 33, maxValueBytes: 2 ** 31 }],
+    ['no leases', { maxLeases: 0 }],
+  ])('cannot be made for %s', (_, limits) => {
+    expect(() => create(limits)).toThrow(LayoutError);
+  });
+});
