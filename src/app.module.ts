@@ -4,10 +4,14 @@ import { ConfigModule } from './config/config.module.ts';
 import type { Settings } from './config/settings.ts';
 import { HealthModule } from './health/health.module.ts';
 import { HttpModule } from './http/http.module.ts';
+import { MetricsModule } from './metrics/metrics.module.ts';
 
 @Module({})
 export class AppModule {
   static forRoot(settings: Settings): DynamicModule {
-    return { module: AppModule, imports: [ConfigModule.forRoot(settings), HttpModule, AdminModule, HealthModule] };
+    return {
+      module: AppModule,
+      imports: [ConfigModule.forRoot(settings), HttpModule, AdminModule, HealthModule, MetricsModule],
+    };
   }
 }

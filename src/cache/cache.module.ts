@@ -3,44 +3,52 @@ import { Settings } from '../config/settings.ts';
 import { RedisModule } from '../redis/redis.module.ts';
 import { RedisService } from '../redis/redis.service.ts';
 import { CacheService } from './cache.service.ts';
-import { monotonicClock } from './clock.ts';
+import { ConnectionCount } from './connection-count.ts';
+import { InstanceStats } from './instance-stats.ts';
+import { LoadGate } from './load-gate.ts';
 import { ReadThrough } from './read-through.ts';
-import { SharedLru } from './shared-lru.ts';
-
-/** Keys that may be on their way from Redis at the same time, each asked for once. */
-const MAX_LEASES = 16_384;
-/** What a lease lasts beyond the longest load: time to store what was loaded. */
-const LEASE_MARGIN_MS = 1000;
-/** This thread's name in the cache's lock. */
-const THREAD = 1;
+import { RequestCounts } from './request-counts.ts';
+import { ThreadContext, currentThread } from './thread-context.ts';
 
 @Module({
   imports: [RedisModule],
   providers: [
+    { provide: ThreadContext, inject: [Settings], useFactory: currentThread },
     {
-      provide: SharedLru,
-      inject: [Settings],
-      useFactory: ({ cache, redis }: Settings) =>
-        SharedLru.create(
-          {
-            capacity: cache.capacity,
-            maxBytes: cache.maxBytes,
-            maxValueBytes: cache.maxValueBytes,
-            maxLeases: MAX_LEASES,
-            leaseMs: redis.commandTimeoutMs + LEASE_MARGIN_MS,
-          },
-          THREAD,
-          monotonicClock(),
-        ),
+      provide: LoadGate,
+      inject: [ThreadContext, Settings],
+      useFactory: ({ instance, row, owner }: ThreadContext, { proxy }: Settings) =>
+        new LoadGate(instance, row, owner, proxy),
+    },
+    {
+      provide: RequestCounts,
+      inject: [ThreadContext],
+      useFactory: ({ instance, row }: ThreadContext) => new RequestCounts(instance, row),
+    },
+    {
+      provide: ConnectionCount,
+      inject: [ThreadContext, Settings],
+      useFactory: ({ instance, row }: ThreadContext, { proxy }: Settings) =>
+        new ConnectionCount(instance, row, proxy.maxConnections),
+    },
+    {
+      provide: InstanceStats,
+      inject: [ThreadContext, Settings],
+      useFactory: ({ instance }: ThreadContext, { proxy }: Settings) => new InstanceStats(instance, proxy.threads),
     },
     {
       provide: ReadThrough,
-      inject: [SharedLru, RedisService, Settings],
-      useFactory: (lru: SharedLru, redis: RedisService, { cache }: Settings) =>
-        new ReadThrough(lru, redis, monotonicClock(), cache),
+      inject: [ThreadContext, RedisService, LoadGate, RequestCounts, Settings],
+      useFactory: (
+        { lru, clock }: ThreadContext,
+        store: RedisService,
+        gate: LoadGate,
+        counts: RequestCounts,
+        { cache }: Settings,
+      ) => new ReadThrough({ lru, store, gate, counts, clock, lifetimes: cache }),
     },
     CacheService,
   ],
-  exports: [CacheService],
+  exports: [CacheService, ConnectionCount, InstanceStats, RequestCounts, ThreadContext],
 })
 export class CacheModule {}

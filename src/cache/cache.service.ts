@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { LruLimits } from './layout.ts';
 import { ReadThrough, type ReadOutcome } from './read-through.ts';
-import { type LruStats, SharedLru } from './shared-lru.ts';
+import type { LruStats, SharedLru } from './shared-lru.ts';
+import { ThreadContext } from './thread-context.ts';
 
 export interface CacheStats extends LruStats {
   readonly limits: LruLimits;
@@ -15,8 +16,8 @@ export class CacheService {
   readonly #lru: SharedLru;
   readonly #readThrough: ReadThrough;
 
-  constructor(lru: SharedLru, readThrough: ReadThrough) {
-    this.#lru = lru;
+  constructor(thread: ThreadContext, readThrough: ReadThrough) {
+    this.#lru = thread.lru;
     this.#readThrough = readThrough;
   }
 

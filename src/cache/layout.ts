@@ -98,7 +98,11 @@ export const Slot = {
   EXPIRES: 4,
   STORED: 6,
   ETAG: 8,
-  /** Drawn anew whenever the slot is given to a lease; tells one use of a slot from the next. */
+  /** In a lease, the words of the etag say who loads, how many threads wait, and what they are to be told. */
+  LEASE_OWNER: 8,
+  LEASE_WAITERS: 9,
+  LEASE_RESULT: 10,
+  /** Drawn anew whenever a lease is granted and whenever it ends; tells one use of a slot from the next. */
   VERSION: 11,
 } as const;
 
@@ -111,7 +115,8 @@ export const SLOT_INLINE_AT = SLOT_META_BYTES;
 
 export const MISSING = -1;
 
-export const State = { FREE: 0, ENTRY: 1, LEASE: 2 } as const;
+/** SETTLED: a lease that has ended, kept until those who waited for it have read its result. */
+export const State = { FREE: 0, ENTRY: 1, LEASE: 2, SETTLED: 3 } as const;
 
 const HEADER_BYTES = 1024;
 /** Keys fit in their slots as a rule; a lease whose key does not fit in what is left of this share is not granted. */

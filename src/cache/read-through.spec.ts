@@ -1,9 +1,14 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { RedisReply } from '../redis/redis-reply.ts';
-import { type ReadOutcome, ReadThrough } from './read-through.ts';
+import { InstanceMemory } from './instance-memory.ts';
+import { LoadGate } from './load-gate.ts';
+import { type Lifetimes, type ReadOutcome, ReadThrough } from './read-through.ts';
+import { RequestCounts } from './request-counts.ts';
 import { SharedLru } from './shared-lru.ts';
+import { checkInvariants } from './shared-memory.spec-support.ts';
 
 const limits = { capacity: 3, maxBytes: 10_000, maxValueBytes: 100, maxLeases: 8, leaseMs: 2000 };
+const loadLimits = { maxConcurrentLoads: 9, maxQueuedLoads: 1, queueTimeoutMs: 60_000 };
 const key = Buffer.from('k');
 const valueReply = (text: string, ttlMs?: number): RedisReply => ({ kind: 'value', value: Buffer.from(text), ttlMs });
 
@@ -28,12 +33,26 @@ let now: number;
 let store: ManualStore;
 let lru: SharedLru;
 let reads: ReadThrough;
+let instance: InstanceMemory;
 
-function start(lifetimes = { ttlMs: 1000, negativeTtlMs: 0 }): void {
+function start(lifetimes: Lifetimes = { ttlMs: 1000, negativeTtlMs: 0 }): void {
   now = 5000;
   store = new ManualStore();
   lru = SharedLru.create(limits, 1, () => now);
-  reads = new ReadThrough(lru, store, () => now, lifetimes);
+  instance = InstanceMemory.create();
+  reads = threadReads(lru, 0, lifetimes);
+}
+
+/** A thread's view of the instance. */
+function threadReads(threadLru: SharedLru, row: number, lifetimes: Lifetimes): ReadThrough {
+  return new ReadThrough({
+    lru: threadLru,
+    store,
+    gate: new LoadGate(instance, row, row + 1, loadLimits),
+    counts: new RequestCounts(instance, row),
+    clock: () => now,
+    lifetimes,
+  });
 }
 
 async function load(reply: RedisReply) {
@@ -146,5 +165,100 @@ describe('a missing key', () => {
     expect(reads.read(key)).toMatchObject({ kind: 'missing' });
     now += 1;
     expect(reads.read(key)).toBeInstanceOf(Promise);
+  });
+});
+
+describe('a load in another thread', () => {
+  let other: ReadThrough;
+  beforeEach(() => {
+    other = threadReads(
+      SharedLru.attach(lru.buffer, 2, () => now),
+      1,
+      { ttlMs: 1000, negativeTtlMs: 0 },
+    );
+  });
+
+  /** Asks both threads, this one first, lets this one's load end with `reply`, and answers what the other was told. */
+  async function outcomeElsewhere(reply: RedisReply): Promise<ReadOutcome[]> {
+    const here = ask();
+    const there = Array.from({ length: 3 }, async () => other.read(key));
+    store.answer(reply);
+    await here;
+    return Promise.all(there);
+  }
+
+  it('is waited for, and its value shared', async () => {
+    for (const outcome of await outcomeElsewhere(valueReply('v'))) {
+      expect(outcome).toMatchObject({ kind: 'value', value: Buffer.from('v'), origin: 'collapsed' });
+    }
+    expect(store.asked).toBe(1);
+    expect(lru.stats()).toMatchObject({ misses: 1, collapsed: 3, hits: 0, leases: 0 });
+  });
+
+  it.each([
+    { kind: 'missing' },
+    { kind: 'wrong-type' },
+    { kind: 'timeout' },
+    { kind: 'unavailable', reason: 'X' },
+  ] as const)('that ends as $kind is told to all threads, and leaves nothing behind', async (reply) => {
+    for (const outcome of await outcomeElsewhere(reply)) {
+      expect(outcome).toMatchObject({ kind: reply.kind === 'missing' ? 'absent' : reply.kind, origin: 'collapsed' });
+    }
+    expect(store.asked).toBe(1);
+    expect(lru.stats()).toMatchObject({ leases: 0 });
+    checkInvariants(lru.buffer);
+  });
+
+  it('of a value that is too large to be stored is done once more by each thread, not by each who waits', async () => {
+    const here = ask();
+    const there = Array.from({ length: 3 }, async () => other.read(key));
+    const large = valueReply('x'.repeat(limits.maxValueBytes + 1));
+    store.answer(large);
+    await here;
+    while (store.asked < 2) await new Promise(setImmediate);
+    store.answer(large);
+    for (const outcome of await Promise.all(there)) expect(outcome).toMatchObject({ kind: 'value' });
+    expect(store.asked).toBe(2);
+  });
+
+  it('that was voided by a purge is done anew', async () => {
+    const here = ask();
+    const there = other.read(key);
+    lru.purge(key);
+    while (store.asked < 2) await new Promise(setImmediate);
+    store.answer(valueReply('old'));
+    store.answer(valueReply('new'));
+    await here;
+    expect(await there).toMatchObject({ value: Buffer.from('new') });
+  });
+
+  it.each(['dies', 'empties the cache'])('is done anew when its thread %s', async (event) => {
+    void ask();
+    const there = other.read(key);
+    if (event === 'dies') lru.recoverFrom(1);
+    else lru.flush();
+    while (store.asked < 2) await new Promise(setImmediate);
+    store.answer({ kind: 'timeout' });
+    store.answer(valueReply('new'));
+    expect(await there).toMatchObject({ kind: 'value', value: Buffer.from('new') });
+  });
+});
+
+describe('too many loads', () => {
+  it('wait for their turn, and beyond that are refused at once, while hits go on', async () => {
+    await load(valueReply('v'));
+    const loads = Array.from({ length: 9 }, (_, i) => ask(Buffer.from(`busy${i}`)));
+    const asked = store.asked;
+    expect(asked).toBe(10);
+    const waiting = ask(Buffer.from('waiting'));
+    expect(await ask(Buffer.from('refused'))).toMatchObject({ kind: 'overloaded' });
+    expect(reads.read(key)).toMatchObject({ kind: 'hit' });
+    expect(store.asked).toBe(asked);
+    store.answer(valueReply('v'));
+    await loads[0];
+    expect(store.asked).toBe(asked + 1);
+    for (let i = 0; i < 9; i++) store.answer(valueReply('v'));
+    expect(await waiting).toMatchObject({ kind: 'value' });
+    await Promise.all(loads);
   });
 });

@@ -1,7 +1,9 @@
 import type { RedisReply } from '../redis/redis-reply.ts';
 import type { Clock } from './clock.ts';
 import { type Etag, etagOf } from './etag.ts';
-import type { FillResult, Freshness, Lease, Lookup, SharedLru } from './shared-lru.ts';
+import type { LoadGate } from './load-gate.ts';
+import type { ReadOutcomeName, RequestCounts } from './request-counts.ts';
+import type { FillResult, Freshness, Lease, LoadResult, Lookup, SharedLru } from './shared-lru.ts';
 
 /** What the answer to a miss is drawn from. */
 export interface Store {
@@ -25,103 +27,209 @@ export type Loaded =
   | { readonly kind: 'absent'; readonly freshness: Freshness }
   | { readonly kind: 'wrong-type' }
   | { readonly kind: 'timeout' }
-  | { readonly kind: 'unavailable'; readonly reason: string };
+  | { readonly kind: 'unavailable' }
+  /** Too many loads wait already, or this one has waited too long for its turn. */
+  | { readonly kind: 'overloaded' };
+
+/** A load's outcome, and how this caller came by it. */
+export type LoadOutcome = Loaded & { readonly origin: Origin };
 
 /** The answer to a read: from the cache, or loaded. */
-export type ReadOutcome = Hit | (Loaded & { readonly origin: Origin });
+export type ReadOutcome = Hit | LoadOutcome;
 
-type Led = Loaded & { readonly origin: Origin };
+/** What a read-through is made of. */
+export interface ReadThroughParts {
+  readonly lru: SharedLru;
+  readonly store: Store;
+  readonly gate: LoadGate;
+  readonly counts: RequestCounts;
+  readonly clock: Clock;
+  readonly lifetimes: Lifetimes;
+}
 
 /**
- * Answers reads from the cache, and loads what it lacks: a key is loaded once at a time, and all who ask for it
- * meanwhile get that load's outcome, whatever it is. Failures are never stored.
+ * Answers reads from the cache, and loads what it lacks: a key is loaded once at a time, across all threads, and all who
+ * ask for it meanwhile get that load's outcome, whatever it is. Failures are never stored.
  */
 export class ReadThrough {
   readonly #lru: SharedLru;
   readonly #store: Store;
+  readonly #gate: LoadGate;
+  readonly #counts: RequestCounts;
   readonly #clock: Clock;
   readonly #lifetimes: Lifetimes;
-  /** Loads that this thread has under way, by the slot of their lease. */
-  readonly #loads = new Map<number, { readonly lease: Lease; readonly outcome: Promise<Led> }>();
+  /** Loads that this thread has under way or waits for, by the slot of their lease. */
+  readonly #loads = new Map<number, { readonly lease: Lease; readonly outcome: Promise<LoadOutcome> }>();
 
-  constructor(lru: SharedLru, store: Store, clock: Clock, lifetimes: Lifetimes) {
-    this.#lru = lru;
-    this.#store = store;
-    this.#clock = clock;
-    this.#lifetimes = lifetimes;
+  constructor(parts: ReadThroughParts) {
+    this.#lru = parts.lru;
+    this.#store = parts.store;
+    this.#gate = parts.gate;
+    this.#counts = parts.counts;
+    this.#clock = parts.clock;
+    this.#lifetimes = parts.lifetimes;
   }
 
   /** A hit is answered on the spot; only what has to be loaded is a promise. */
   read(key: Buffer): ReadOutcome | Promise<ReadOutcome> {
-    const found = this.#lru.lookup(key);
+    return this.#answer(key, this.#lru.lookup(key));
+  }
+
+  #answer(key: Buffer, found: Lookup): ReadOutcome | Promise<ReadOutcome> {
     switch (found.kind) {
       case 'hit':
       case 'missing':
         return found;
       case 'miss':
-        return this.#lead(key, found.lease);
+        return this.#share(found.lease, this.#load(key, found.lease));
       case 'loading':
-        return this.#follow(key, found.lease);
+        return this.#follow(key, found.lease, found.own);
       case 'unleased':
         return this.#load(key, undefined);
     }
   }
 
-  #lead(key: Buffer, lease: Lease): Promise<ReadOutcome> {
-    const outcome = this.#load(key, lease).finally(() => {
+  /** Lets those of this thread who ask for the leased key meanwhile have the same outcome. */
+  #share(lease: Lease, outcome: Promise<LoadOutcome>): Promise<LoadOutcome> {
+    const shared = outcome.finally(() => {
       if (this.#loads.get(lease.slot)?.lease === lease) this.#loads.delete(lease.slot);
     });
-    this.#loads.set(lease.slot, { lease, outcome });
-    return outcome;
+    this.#loads.set(lease.slot, { lease, outcome: shared });
+    return shared;
   }
 
-  async #follow(key: Buffer, lease: Lease): Promise<ReadOutcome> {
+  async #follow(key: Buffer, lease: Lease, own: boolean): Promise<LoadOutcome> {
     const load = this.#loads.get(lease.slot);
-    // The lease is held elsewhere, so there is nothing here to wait for.
-    if (load?.lease.version !== lease.version) return this.#load(key, undefined);
-    return { ...(await load.outcome), origin: 'collapsed' };
+    if (load?.lease.version === lease.version) return { ...(await load.outcome), origin: 'collapsed' };
+    // A lease of this thread that it no longer works on is one that nobody will fill.
+    if (own) return this.#load(key, undefined);
+    return this.#share(lease, this.#awaitThread(key, lease));
   }
 
-  async #load(key: Buffer, lease: Lease | undefined): Promise<Led> {
-    const askedAt = this.#clock();
-    this.#lru.count('loads');
-    try {
-      return this.#settle(await this.#store.fetch(key), lease, askedAt);
-    } catch (bug) {
-      if (lease !== undefined) this.#lru.release(lease);
-      throw bug;
+  /** The outcome of a load that another thread has under way. */
+  async #awaitThread(key: Buffer, lease: Lease): Promise<LoadOutcome> {
+    const result = await this.#lru.result(lease);
+    switch (result) {
+      case 'missing':
+        return { kind: 'absent', freshness: { ageMs: 0, lifetimeMs: 0 }, origin: 'collapsed' };
+      case 'wrong-type':
+      case 'timeout':
+      case 'unavailable':
+      case 'overloaded':
+        return { kind: result, origin: 'collapsed' };
+      case 'unshared':
+        return this.#load(key, undefined);
+      case 'void':
+        return this.#lookAgain(key);
     }
   }
 
-  #settle(reply: RedisReply, lease: Lease | undefined, askedAt: number): Led {
+  /** After a load by another thread: its outcome is in the cache, unless it was purged, evicted or never came. */
+  async #lookAgain(key: Buffer): Promise<LoadOutcome> {
+    const outcome = await this.#answer(key, this.#lru.lookup(key, true));
+    switch (outcome.kind) {
+      case 'hit':
+        return { ...outcome, kind: 'value', origin: 'collapsed' };
+      case 'missing':
+        return { ...outcome, kind: 'absent', origin: 'collapsed' };
+      case 'value':
+      case 'absent':
+      case 'wrong-type':
+      case 'timeout':
+      case 'unavailable':
+      case 'overloaded':
+        return outcome;
+    }
+  }
+
+  async #load(key: Buffer, lease: Lease | undefined): Promise<LoadOutcome> {
+    const entry = this.#gate.enter();
+    if (entry !== 'entered') {
+      const queuedAt = this.#clock();
+      const admitted = (await entry) === 'entered';
+      this.#counts.observeQueue(this.#clock() - queuedAt);
+      if (!admitted) return this.#end(lease, { kind: 'overloaded' });
+    }
+    const askedAt = this.#clock();
+    this.#lru.count('loads');
+    let reply: RedisReply;
+    try {
+      reply = await this.#store.fetch(key);
+    } catch (bug) {
+      if (lease !== undefined) this.#lru.release(lease, 'void');
+      throw bug;
+    } finally {
+      this.#gate.leave();
+      this.#counts.observeLoad(this.#clock() - askedAt);
+    }
+    return this.#settle(reply, lease, askedAt);
+  }
+
+  #settle(reply: RedisReply, lease: Lease | undefined, askedAt: number): LoadOutcome {
     switch (reply.kind) {
       case 'value': {
         const { value, ttlMs = Infinity } = reply;
         const etag = etagOf(value);
         // The key's own time ran from when Redis answered, which was not before it was asked.
         const lifetimeMs = Math.min(this.#lifetimes.ttlMs, askedAt + ttlMs - this.#clock());
-        const origin = this.#keep(lease, lifetimeMs, (held) => this.#lru.fill(held, value, etag, lifetimeMs));
-        return { kind: 'value', value, etag, freshness: { ageMs: 0, lifetimeMs: Math.max(0, lifetimeMs) }, origin };
+        const outcome = {
+          kind: 'value',
+          value,
+          etag,
+          freshness: { ageMs: 0, lifetimeMs: Math.max(0, lifetimeMs) },
+        } as const;
+        if (lifetimeMs <= 0) return this.#end(lease, outcome);
+        return this.#stored(lease, outcome, (held) => this.#lru.fill(held, value, etag, lifetimeMs));
       }
       case 'missing': {
         const lifetimeMs = this.#lifetimes.negativeTtlMs;
-        const origin = this.#keep(lease, lifetimeMs, (held) => this.#lru.fillMissing(held, lifetimeMs));
-        return { kind: 'absent', freshness: { ageMs: 0, lifetimeMs }, origin };
+        const outcome = { kind: 'absent', freshness: { ageMs: 0, lifetimeMs } } as const;
+        if (lifetimeMs <= 0) return this.#end(lease, outcome);
+        return this.#stored(lease, outcome, (held) => this.#lru.fillMissing(held, lifetimeMs));
       }
       case 'timeout':
       case 'unavailable':
         this.#lru.count('loadErrors');
-        return { ...reply, origin: this.#keep(lease, 0) };
+        return this.#end(lease, { kind: reply.kind });
       case 'wrong-type':
-        return { ...reply, origin: this.#keep(lease, 0) };
+        return this.#end(lease, reply);
     }
   }
 
-  /** Ends a lease: by storing what was loaded if it may live for a while, else with nothing. */
-  #keep(lease: Lease | undefined, lifetimeMs: number, fill?: (lease: Lease) => FillResult): Origin {
-    if (lease === undefined) return 'not-stored';
-    if (fill !== undefined && lifetimeMs > 0) return fill(lease) === 'stored' ? 'stored' : 'not-stored';
-    this.#lru.release(lease);
-    return 'not-stored';
+  #stored(lease: Lease | undefined, loaded: Loaded, fill: (lease: Lease) => FillResult): LoadOutcome {
+    const stored = lease !== undefined && fill(lease) === 'stored';
+    return { ...loaded, origin: stored ? 'stored' : 'not-stored' };
+  }
+
+  /** Ends a lease with nothing stored, and tells the threads that wait why. */
+  #end(lease: Lease | undefined, loaded: Loaded): LoadOutcome {
+    if (lease !== undefined) this.#lru.release(lease, RESULTS[loaded.kind]);
+    return { ...loaded, origin: 'not-stored' };
+  }
+}
+
+const RESULTS: Readonly<Record<Loaded['kind'], LoadResult>> = {
+  value: 'unshared',
+  absent: 'missing',
+  'wrong-type': 'wrong-type',
+  timeout: 'timeout',
+  unavailable: 'unavailable',
+  overloaded: 'overloaded',
+};
+
+/** What a read's outcome is counted as. */
+export function outcomeName(outcome: ReadOutcome): ReadOutcomeName {
+  switch (outcome.kind) {
+    case 'value':
+      return outcome.origin === 'collapsed' ? 'collapsed' : 'loaded';
+    case 'absent':
+      return 'missing';
+    case 'hit':
+    case 'missing':
+    case 'wrong-type':
+    case 'timeout':
+    case 'unavailable':
+    case 'overloaded':
+      return outcome.kind;
   }
 }

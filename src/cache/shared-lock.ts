@@ -23,6 +23,14 @@ export class SharedLock {
     if (Atomics.compareExchange(this.#header, Header.LOCK, 0, this.#owner) !== 0) this.#contend();
   }
 
+  /** Takes the lock if it falls free within a few microseconds: for who must not wait for a holder that may be dead. */
+  tryAcquire(): boolean {
+    for (let spin = 0; spin < SPINS; spin++) {
+      if (Atomics.compareExchange(this.#header, Header.LOCK, 0, this.#owner) === 0) return true;
+    }
+    return false;
+  }
+
   release(): void {
     Atomics.store(this.#header, Header.LOCK, 0);
     if (Atomics.load(this.#header, Header.LOCK_WAITERS) > 0) Atomics.notify(this.#header, Header.LOCK, 1);

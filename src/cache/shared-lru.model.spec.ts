@@ -117,7 +117,7 @@ class Session {
   readonly reached = new Set<string>();
   readonly #buffer: SharedArrayBuffer;
   readonly #threads: readonly [SharedLru, SharedLru];
-  readonly #leases: { readonly real: Lease; readonly reference: ReferenceLease }[] = [];
+  readonly #leases: { readonly real: Lease; readonly reference: ReferenceLease; readonly holder: SharedLru }[] = [];
   #now = 0;
   #generation = 0;
   /** The cache reads the clock before every step that it takes under the lock: the place to get in between. */
@@ -196,15 +196,16 @@ class Session {
         deepStrictEqual(found, { kind, freshness: { ageMs, lifetimeMs: lifetime } });
         break;
       }
-      case 'loading':
+      case 'loading': {
         // It is the very lease of the one who is loading.
-        deepStrictEqual(found, {
-          kind: 'loading',
-          lease: this.#leases.find(({ reference }) => reference === expected.lease)?.real,
-        });
+        const held = this.#leases.find(({ reference }) => reference === expected.lease);
+        deepStrictEqual(found, { kind: 'loading', lease: held?.real, own: held?.holder === lru });
         break;
+      }
       case 'miss':
-        if (found.kind === 'miss') this.#leases.push({ real: found.lease, reference: expected.lease });
+        if (found.kind === 'miss') {
+          this.#leases.push({ real: found.lease, reference: expected.lease, holder: lru });
+        }
         break;
       case 'unleased':
         break;

@@ -183,7 +183,7 @@ describe('SharedLru', () => {
   describe('leases a key', () => {
     it('to one at a time; the others learn who is loading it', () => {
       const lease = leaseOf('key');
-      expect(lru.lookup(Buffer.from('key'))).toEqual({ kind: 'loading', lease });
+      expect(lru.lookup(Buffer.from('key'))).toEqual({ kind: 'loading', lease, own: true });
       expect(kindOf('another')).toBe('miss');
     });
 
@@ -359,7 +359,7 @@ describe('SharedLru', () => {
 
   it('does not recover what nobody died holding', () => {
     store('a');
-    expect(lru.recoverFrom(2)).toBe(false);
+    expect(lru.recoverFrom(2)).toBe('intact');
     expect(kindOf('a')).toBe('hit');
   });
 

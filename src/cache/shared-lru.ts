@@ -43,13 +43,27 @@ export type Lookup =
   | { readonly kind: 'missing'; readonly freshness: Freshness }
   /** Not held, and the caller is the one to load it: it must `fill` or `release` the lease. */
   | { readonly kind: 'miss'; readonly lease: Lease }
-  /** Not held, and the holder of this lease is loading it. */
-  | { readonly kind: 'loading'; readonly lease: Lease }
+  /** Not held, and the holder of this lease, this thread or another, is loading it. */
+  | { readonly kind: 'loading'; readonly lease: Lease; readonly own: boolean }
   /** Not held, and no lease can be given: the caller loads for itself, nothing is stored. */
   | { readonly kind: 'unleased' };
 
 /** `void`: the lease had ended. `uncacheable`: larger than the limits allow. */
 export type FillResult = 'stored' | 'void' | 'uncacheable';
+
+/** What those who wait for a load are told. `void`: nothing, they have to look again; so they have when it was stored. */
+export const LOAD_RESULTS = [
+  'void',
+  'missing',
+  'wrong-type',
+  'timeout',
+  'unavailable',
+  'overloaded',
+  /** There is a value, but it is not in the cache. */
+  'unshared',
+] as const;
+
+export type LoadResult = (typeof LOAD_RESULTS)[number];
 
 export interface LruStats extends Counters {
   readonly entries: number;
@@ -103,6 +117,7 @@ export class SharedLru {
   readonly #slots: Int32Array;
   readonly #slotFloats: Float64Array;
   readonly #leaseBlockBudget: number;
+  readonly #thread: number;
   readonly #lock: SharedLock;
   readonly #items: ItemBytes;
   readonly #index: KeyIndex;
@@ -125,6 +140,7 @@ export class SharedLru {
     this.#slots = memory.slots;
     this.#slotFloats = memory.slotFloats;
     this.#leaseBlockBudget = memory.leaseBlockBudget;
+    this.#thread = thread;
     this.#lock = new SharedLock(memory.header, thread);
     this.#items = new ItemBytes(memory);
     this.#index = new KeyIndex(memory, this.#items);
@@ -148,8 +164,12 @@ export class SharedLru {
     return new SharedLru(new LruMemory(buffer), thread, clock);
   }
 
-  /** Reads a key, and makes it the most recently used one. */
-  lookup(key: Uint8Array): Lookup {
+  /**
+   * Reads a key, and makes it the most recently used one.
+   *
+   * @param again whether the caller has looked before, and was counted then.
+   */
+  lookup(key: Uint8Array, again = false): Lookup {
     const hash = this.#hash(key);
     for (;;) {
       const now = this.#clock();
@@ -157,17 +177,21 @@ export class SharedLru {
       this.#lock.acquire();
       try {
         const slot = this.#findLive(key, hash, now);
-        if (slot === NONE) return this.#grantLease(key, hash, now);
+        if (slot === NONE) {
+          if (!again) this.#counters.increment(MISSES);
+          return this.#grantLease(key, hash, now);
+        }
         const at = slot * SLOT_WORDS;
         if (this.#slots[at + Slot.STATE] === State.LEASE) {
-          this.#counters.increment(COLLAPSED);
-          return { kind: 'loading', lease: this.#leaseIn(slot) };
+          if (!again) this.#counters.increment(COLLAPSED);
+          const own = this.#slots[at + Slot.LEASE_OWNER] === this.#thread;
+          return { kind: 'loading', lease: this.#leaseIn(slot), own };
         }
         this.#recency.moveToFront(slot);
         const length = this.#slots[at + Slot.VALUE_BYTES];
         const freshness = this.#freshness(slot, now);
         if (length <= STEP_BYTES) {
-          this.#counters.increment(HITS);
+          if (!again) this.#counters.increment(HITS);
           if (length === MISSING) return { kind: 'missing', freshness };
           return { kind: 'hit', value: this.#copyOut(slot, length), etag: this.#etag(slot), freshness };
         }
@@ -176,7 +200,7 @@ export class SharedLru {
       } finally {
         this.#lock.release();
       }
-      const large = this.#readLarge(found);
+      const large = this.#readLarge(found, again);
       if (large !== undefined) return large;
     }
   }
@@ -218,11 +242,28 @@ export class SharedLru {
     });
   }
 
-  /** Ends a lease with nothing to store. */
-  release(lease: Lease): void {
+  /** Ends a lease with nothing to store; `result` is told to the threads that wait. */
+  release(lease: Lease, result: LoadResult = 'void'): void {
     this.#locked(() => {
-      if (this.#isAlive(lease)) this.#dropLease(lease.slot);
+      if (this.#isAlive(lease)) this.#dropLease(lease.slot, result);
     });
+  }
+
+  /**
+   * Waits until a lease that another thread holds has ended, without polling, and answers what came of it; `void` also
+   * when it did not end in its time.
+   */
+  async result(lease: Lease): Promise<LoadResult> {
+    const joined = this.#locked(() => {
+      if (!this.#isAlive(lease)) return false;
+      this.#slots[lease.slot * SLOT_WORDS + Slot.LEASE_WAITERS]++;
+      return true;
+    });
+    if (!joined) return 'void';
+    const word = lease.slot * SLOT_WORDS + Slot.VERSION;
+    const wait = Atomics.waitAsync(this.#slots, word, lease.version, this.limits.leaseMs);
+    if (wait.async) await wait.value;
+    return this.#locked(() => this.#collect(lease));
   }
 
   /** Forgets a key, and voids the lease on it. Answers whether it was held. */
@@ -233,7 +274,7 @@ export class SharedLru {
       const slot = this.#index.find(key, hash);
       if (slot === NONE) return false;
       if (this.#slots[slot * SLOT_WORDS + Slot.STATE] === State.LEASE) {
-        this.#dropLease(slot);
+        this.#dropLease(slot, 'void');
         return false;
       }
       const live = !this.#isOver(slot, now);
@@ -264,22 +305,31 @@ export class SharedLru {
   }
 
   /**
-   * Frees the lock of a thread that died while it held it. What that thread left half done cannot be known, so the
-   * cache is emptied. Answers whether that was needed.
+   * Ends what a dead thread had begun: its leases and, if it died while it held the lock, the hold. What it left half
+   * done then cannot be known, so the cache is emptied. To be called once the thread is known to be dead, and again later while
+   * it answers `busy`: the lock's holder may be another dead thread, for which this one must not wait.
    */
-  recoverFrom(deadThread: number): boolean {
-    if (!this.#lock.seizeFrom(deadThread)) return false;
+  recoverFrom(deadThread: number): 'intact' | 'emptied' | 'busy' {
+    if (!this.#lock.seizeFrom(deadThread)) {
+      if (!this.#lock.tryAcquire()) return 'busy';
+      try {
+        this.#endLeasesOf(deadThread);
+      } finally {
+        this.#lock.release();
+      }
+      return 'intact';
+    }
     try {
       this.#clear();
       this.#counters.increment(RECOVERIES);
     } finally {
       this.#lock.release();
     }
-    return true;
+    return 'emptied';
   }
 
   /** Copies a large value out in steps; undefined when it changed meanwhile, and the lookup has to start over. */
-  #readLarge(entry: LargeEntry): Lookup | undefined {
+  #readLarge(entry: LargeEntry, again: boolean): Lookup | undefined {
     const { slot, version, epoch, length, etag, freshness } = entry;
     this.#slab.reserve(length);
     const { longs, at } = this.#slab;
@@ -290,7 +340,7 @@ export class SharedLru {
         if (!this.#isSame(slot, version, epoch, State.ENTRY)) return false;
         if (done === 0) this.#items.read(slot, this.#valuePosition(slot), longs, at, step, cursor);
         else this.#items.readOn(cursor, longs, at + done / 8, step);
-        if (done + step === length) this.#counters.increment(HITS);
+        if (done + step === length && !again) this.#counters.increment(HITS);
         return true;
       });
       if (!unchanged) return undefined;
@@ -322,7 +372,6 @@ export class SharedLru {
   }
 
   #grantLease(key: Uint8Array, hash: number, now: number): Lookup {
-    this.#counters.increment(MISSES);
     const blocks = ItemBytes.blocksFor(key.length);
     // Those whose time is over are the oldest. What they have written so far counts against the budget of bytes, and
     // nobody may ever ask for their keys again.
@@ -336,6 +385,8 @@ export class SharedLru {
     this.#slots[at + Slot.VALUE_BYTES] = 0;
     this.#slots[at + Slot.STATE] = State.LEASE;
     this.#slots[at + Slot.VERSION] = this.#header[Header.LEASE_SEQUENCE]++;
+    this.#slots[at + Slot.LEASE_OWNER] = this.#thread;
+    this.#slots[at + Slot.LEASE_WAITERS] = 0;
     this.#slotFloats[(at + Slot.EXPIRES) >>> 1] = now + this.limits.leaseMs;
     this.#header[Header.LEASE_COUNT]++;
     this.#header[Header.LEASE_BLOCKS] += blocks;
@@ -419,6 +470,7 @@ export class SharedLru {
   #becomeEntry(slot: number, etag: Etag, now: number, lifetimeMs: number): void {
     const at = slot * SLOT_WORDS;
     this.#unlistLease(slot);
+    this.#wakeWaiters(slot);
     this.#slots[at + Slot.STATE] = State.ENTRY;
     this.#slots[at + Slot.ETAG] = etag[0];
     this.#slots[at + Slot.ETAG + 1] = etag[1];
@@ -436,16 +488,78 @@ export class SharedLru {
   }
 
   #expireLease(slot: number): void {
+    if (this.#slots[slot * SLOT_WORDS + Slot.STATE] === State.SETTLED) {
+      this.#forgetSettled(slot);
+      return;
+    }
     this.#counters.increment(EXPIRED_LEASES);
-    this.#dropLease(slot);
+    this.#dropLease(slot, 'void');
   }
 
-  #dropLease(slot: number): void {
+  #dropLease(slot: number, result: LoadResult): void {
     const at = slot * SLOT_WORDS;
     const written = this.#slots[at + Slot.VALUE_BYTES];
     if (written > 0) this.#headerFloats[HeaderFloat.BYTES] -= this.#slots[at + Slot.KEY_BYTES] + written;
+    this.#index.remove(slot);
+    if (result !== 'void' && this.#slots[at + Slot.LEASE_WAITERS] > 0) {
+      this.#settle(slot, result);
+    } else {
+      this.#wakeWaiters(slot);
+      this.#unlistLease(slot);
+      this.#freeSlot(slot);
+    }
+  }
+
+  /** Keeps an ended lease, out of the index, for those who wait for its result. */
+  #settle(slot: number, result: LoadResult): void {
+    const at = slot * SLOT_WORDS;
+    const waiters = this.#slots[at + Slot.LEASE_WAITERS];
+    this.#slots[at + Slot.STATE] = State.SETTLED;
+    this.#slots[at + Slot.LEASE_RESULT] = LOAD_RESULTS.indexOf(result);
+    // Those who wait know the lease by its version, which wakes them by being another.
+    this.#slots[at + Slot.LEASE_OWNER] = this.#slots[at + Slot.VERSION];
+    this.#wakeWaiters(slot);
+    this.#slots[at + Slot.LEASE_WAITERS] = waiters;
+  }
+
+  /** What came of an ended lease; the last who asks lets go of it. */
+  #collect(lease: Lease): LoadResult {
+    const at = lease.slot * SLOT_WORDS;
+    if (this.#isAlive(lease)) {
+      this.#slots[at + Slot.LEASE_WAITERS]--;
+      return 'void';
+    }
+    const settled =
+      this.#slots[at + Slot.STATE] === State.SETTLED &&
+      this.#slots[at + Slot.LEASE_OWNER] === lease.version &&
+      this.#header[Header.EPOCH] === lease.epoch;
+    if (!settled) return 'void';
+    const result = LOAD_RESULTS[this.#slots[at + Slot.LEASE_RESULT]];
+    if (--this.#slots[at + Slot.LEASE_WAITERS] === 0) this.#forgetSettled(lease.slot);
+    return result;
+  }
+
+  #forgetSettled(slot: number): void {
     this.#unlistLease(slot);
     this.#freeSlot(slot);
+  }
+
+  /** Gives a slot whose lease ends its next version, and wakes the threads that wait for the one it had. */
+  #wakeWaiters(slot: number): void {
+    const at = slot * SLOT_WORDS;
+    Atomics.store(this.#slots, at + Slot.VERSION, this.#header[Header.LEASE_SEQUENCE]++);
+    if (this.#slots[at + Slot.LEASE_WAITERS] > 0) Atomics.notify(this.#slots, at + Slot.VERSION);
+  }
+
+  #endLeasesOf(thread: number): void {
+    for (let slot = this.#leases.first; slot !== NONE;) {
+      const next = this.#leases.next(slot);
+      const at = slot * SLOT_WORDS;
+      if (this.#slots[at + Slot.STATE] === State.LEASE && this.#slots[at + Slot.LEASE_OWNER] === thread) {
+        this.#dropLease(slot, 'void');
+      }
+      slot = next;
+    }
   }
 
   #dropEntry(slot: number): void {
@@ -454,6 +568,7 @@ export class SharedLru {
     this.#headerFloats[HeaderFloat.BYTES] -= this.#slots[at + Slot.KEY_BYTES] + value;
     this.#header[Header.COUNT]--;
     this.#recency.remove(slot);
+    this.#index.remove(slot);
     this.#freeSlot(slot);
   }
 
@@ -466,7 +581,6 @@ export class SharedLru {
 
   #freeSlot(slot: number): void {
     const at = slot * SLOT_WORDS;
-    this.#index.remove(slot);
     this.#items.free(slot, this.#valuePosition(slot) + Math.max(0, this.#slots[at + Slot.VALUE_BYTES]));
     this.#slots[at + Slot.STATE] = State.FREE;
     this.#nodes[slot * NODE_WORDS + Node.NEXT] = this.#header[Header.FREE_SLOT];
@@ -476,8 +590,9 @@ export class SharedLru {
   #clear(): number {
     const header = this.#header;
     const entries = header[Header.COUNT];
-    // A new epoch ends all leases and large reads without a walk over lists that a dead thread may have left broken.
+    // A new epoch ends all leases and large reads.
     header[Header.EPOCH]++;
+    this.#wakeAll();
     header[Header.COUNT] = 0;
     header[Header.LEASE_COUNT] = 0;
     header[Header.LEASE_BLOCKS] = 0;
@@ -491,13 +606,26 @@ export class SharedLru {
     return entries;
   }
 
+  /** Wakes all who wait. The walk is bounded, as a dead thread may have left the list broken. */
+  #wakeAll(): void {
+    let slot = this.#leases.first;
+    for (let left = this.#header[Header.LEASE_COUNT]; left > 0 && this.#isSlot(slot); left--) {
+      this.#wakeWaiters(slot);
+      slot = this.#leases.next(slot);
+    }
+  }
+
+  #isSlot(slot: number): boolean {
+    return slot > NONE && slot <= this.#header[Header.SLOT_MARK];
+  }
+
   #refuse(lease: Lease): FillResult {
     return this.#locked(() => (this.#isAlive(lease) ? this.#giveUp(lease.slot) : this.#voided()));
   }
 
   #giveUp(slot: number): FillResult {
     this.#counters.increment(UNCACHEABLE);
-    this.#dropLease(slot);
+    this.#dropLease(slot, 'unshared');
     return 'uncacheable';
   }
 

@@ -46,17 +46,19 @@ export function checkInvariants(buffer: SharedArrayBuffer): void {
   const entries = walkList(memory, 'recency', Header.RECENCY_HEAD, Header.RECENCY_TAIL).map((s) => rawItem(memory, s));
   const leases = walkList(memory, 'leases', Header.LEASE_HEAD, Header.LEASE_TAIL).map((s) => rawItem(memory, s));
   for (const { slot, state } of entries) equal(state, State.ENTRY, () => `state of slot ${slot}, listed as an entry`);
-  for (const { slot, state } of leases) equal(state, State.LEASE, () => `state of slot ${slot}, listed as a lease`);
+  const open = leases.filter(({ state }) => state !== State.SETTLED);
+  for (const { slot, state } of open) equal(state, State.LEASE, () => `state of slot ${slot}, listed as a lease`);
 
   checkSlots(memory, entries, leases);
   checkBlocks(memory, entries, leases);
-  checkIndex(memory, [...entries, ...leases]);
+  // A lease that has ended is kept for those who wait for its result, and found by nobody else.
+  checkIndex(memory, [...entries, ...open]);
 
   equal(header[Header.COUNT], entries.length, () => 'entries counted, against entries listed');
   equal(header[Header.LEASE_COUNT], leases.length, () => 'leases counted, against leases listed');
   equal(header[Header.LEASE_BLOCKS], sum(leases.map(keyBlocks)), () => 'blocks counted for the keys of leases');
   // A lease is charged from the first byte of its value on.
-  const charged = [...entries, ...leases.filter(({ valueBytes }) => valueBytes > 0)];
+  const charged = [...entries, ...open.filter(({ valueBytes }) => valueBytes > 0)];
   equal(headerFloats[HeaderFloat.BYTES], sum(charged.map(itemBytes)), () => 'bytes counted, against bytes held');
   ensure(entries.length <= limits.capacity, () => `${entries.length} entries, capacity is ${limits.capacity}`);
   ensure(leases.length <= limits.maxLeases, () => `${leases.length} leases, the most is ${limits.maxLeases}`);

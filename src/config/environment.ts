@@ -1,12 +1,19 @@
+import { availableParallelism } from 'node:os';
 import { parseRedisUrl } from './redis-url.ts';
 import { Flag, OneOf, Text, WholeNumber } from './setting.decorators.ts';
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+export const PROXY_MODES = ['parallel', 'sequential'] as const;
 export const LOG_FORMATS = ['json', 'pretty'] as const;
 
+const KiB = 2 ** 10;
 const MiB = 2 ** 20;
 const GiB = 2 ** 30;
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/** More threads than this do not help: they share one cache. */
+const MAX_THREADS = 128;
 
 /** The settings as the environment names them: one property each, all that is to be said about it in its decorator. */
 export class Environment {
@@ -23,6 +30,33 @@ export class Environment {
     meaning: 'Content-Type of the values',
   })
   HTTP_CONTENT_TYPE!: string;
+
+  @WholeNumber({
+    default: 208 * KiB,
+    min: KiB,
+    max: MiB,
+    meaning: 'bytes of the request line and the headers; the default leaves room for the longest key',
+  })
+  HTTP_MAX_HEADER_BYTES!: number;
+
+  @WholeNumber({ default: 10_000, min: 1, max: HOUR_MS, meaning: 'milliseconds a client has to send its headers' })
+  HTTP_HEADERS_TIMEOUT_MS!: number;
+
+  @WholeNumber({
+    default: 30_000,
+    min: 1,
+    max: HOUR_MS,
+    meaning: 'milliseconds a client has to send its whole request',
+  })
+  HTTP_REQUEST_TIMEOUT_MS!: number;
+
+  @WholeNumber({
+    default: 65_000,
+    min: 0,
+    max: HOUR_MS,
+    meaning: 'milliseconds an idle connection is kept: longer than load balancers do; 0: as long as the client likes',
+  })
+  HTTP_KEEP_ALIVE_TIMEOUT_MS!: number;
 
   @Text({
     default: 'redis://127.0.0.1:6379/0',
@@ -84,6 +118,39 @@ export class Environment {
   @Flag({ default: true, meaning: "an entry never outlives the key's own expiry in Redis" })
   CACHE_HONOUR_REDIS_TTL!: boolean;
 
+  @OneOf({
+    default: 'parallel',
+    words: PROXY_MODES,
+    meaning: 'parallel: several threads; sequential: one thread, one request at a time',
+  })
+  PROXY_MODE!: (typeof PROXY_MODES)[number];
+
+  @WholeNumber({
+    default: Math.min(availableParallelism(), MAX_THREADS),
+    defaultText: 'the number of cores',
+    min: 1,
+    max: MAX_THREADS,
+    meaning: 'threads that answer, in parallel mode',
+  })
+  PROXY_THREADS!: number;
+
+  @WholeNumber({ default: 10_000, min: 1, max: 1_000_000, meaning: 'open client connections; one more gets a 503' })
+  PROXY_MAX_CONNECTIONS!: number;
+
+  @WholeNumber({ default: 511, min: 1, max: 65_535, meaning: 'pending connections the kernel may queue, per thread' })
+  PROXY_BACKLOG!: number;
+
+  @WholeNumber({ default: 256, min: 1, max: 65_536, meaning: 'reads of Redis in flight, in all threads' })
+  PROXY_MAX_CONCURRENT_LOADS!: number;
+
+  @WholeNumber({
+    default: 10_000,
+    min: 0,
+    max: 1_000_000,
+    meaning: 'reads of Redis that may wait for their turn, in all threads; one more gets a 503',
+  })
+  PROXY_MAX_QUEUED_LOADS!: number;
+
   @Text({
     check: (value) => value.split(',').every((token) => /^[\x21-\x2b\x2d-\x7e]+$/.test(token)),
     accepted: 'tokens of visible ASCII characters, separated by commas',
@@ -103,6 +170,11 @@ export class Environment {
   @OneOf({ default: 'info', words: LOG_LEVELS, meaning: 'the least severe level that is logged' })
   LOG_LEVEL!: (typeof LOG_LEVELS)[number];
 
-  @OneOf({ default: 'json', words: LOG_FORMATS, meaning: 'a JSON object per line, or lines for people' })
+  @OneOf({
+    default: process.stdout.isTTY ? 'pretty' : 'json',
+    defaultText: 'json; pretty in a terminal',
+    words: LOG_FORMATS,
+    meaning: 'a JSON object per line, or lines for people',
+  })
   LOG_FORMAT!: (typeof LOG_FORMATS)[number];
 }

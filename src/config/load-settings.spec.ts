@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -33,7 +33,15 @@ function problemsOf(environment: Record<string, string>, dotEnv = ''): readonly 
 describe('settings', () => {
   it('have the documented defaults', () => {
     expect(JSON.parse(JSON.stringify(loadSettings({}, join(directory, 'none'))))).toEqual({
-      http: { host: '0.0.0.0', port: 8080, contentType: 'application/octet-stream' },
+      http: {
+        host: '0.0.0.0',
+        port: 8080,
+        contentType: 'application/octet-stream',
+        maxHeaderBytes: 212_992,
+        headersTimeoutMs: 10_000,
+        requestTimeoutMs: 30_000,
+        keepAliveTimeoutMs: 65_000,
+      },
       redis: {
         tls: false,
         host: '127.0.0.1',
@@ -50,9 +58,18 @@ describe('settings', () => {
         negativeTtlMs: 0,
         honourRedisTtl: true,
       },
+      proxy: {
+        mode: 'parallel',
+        threads: availableParallelism(),
+        maxConnections: 10_000,
+        backlog: 511,
+        maxConcurrentLoads: 256,
+        maxQueuedLoads: 10_000,
+        queueTimeoutMs: 1000,
+      },
       adminTokens: [],
       shutdownGraceMs: 10_000,
-      log: { level: 'info', format: 'json' },
+      log: { level: 'info', format: process.stdout.isTTY ? 'pretty' : 'json' },
     });
   });
 

@@ -108,7 +108,15 @@ function settingsFrom(values: Environment, tlsCa: string | undefined): Settings 
   if (url === undefined) throw new Error('REDIS_URL was validated before');
   const password = values.REDIS_PASSWORD ?? url.password;
   return deepFreeze({
-    http: { host: values.HTTP_HOST, port: values.HTTP_PORT, contentType: values.HTTP_CONTENT_TYPE },
+    http: {
+      host: values.HTTP_HOST,
+      port: values.HTTP_PORT,
+      contentType: values.HTTP_CONTENT_TYPE,
+      maxHeaderBytes: values.HTTP_MAX_HEADER_BYTES,
+      headersTimeoutMs: values.HTTP_HEADERS_TIMEOUT_MS,
+      requestTimeoutMs: values.HTTP_REQUEST_TIMEOUT_MS,
+      keepAliveTimeoutMs: values.HTTP_KEEP_ALIVE_TIMEOUT_MS,
+    },
     redis: {
       tls: url.tls,
       host: url.host,
@@ -127,6 +135,15 @@ function settingsFrom(values: Environment, tlsCa: string | undefined): Settings 
       ttlMs: values.CACHE_TTL_MS,
       negativeTtlMs: values.CACHE_NEGATIVE_TTL_MS,
       honourRedisTtl: values.CACHE_HONOUR_REDIS_TTL,
+    },
+    proxy: {
+      mode: values.PROXY_MODE,
+      threads: values.PROXY_MODE === 'sequential' ? 1 : values.PROXY_THREADS,
+      maxConnections: values.PROXY_MAX_CONNECTIONS,
+      backlog: values.PROXY_BACKLOG,
+      maxConcurrentLoads: values.PROXY_MAX_CONCURRENT_LOADS,
+      maxQueuedLoads: values.PROXY_MAX_QUEUED_LOADS,
+      queueTimeoutMs: values.REDIS_COMMAND_TIMEOUT_MS,
     },
     adminTokens: values.ADMIN_TOKEN?.split(',').map((token) => new Secret(token)) ?? [],
     shutdownGraceMs: values.SHUTDOWN_GRACE_MS,

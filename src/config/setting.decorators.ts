@@ -7,6 +7,8 @@ export interface SettingDescription {
   readonly meaning: string;
   /** As one would write it; empty when there is none. */
   readonly default: string;
+  /** The same for people, where the value depends on the machine. */
+  readonly defaultText: string;
   /** What is accepted, in words. */
   readonly accepted: string;
   /** Its value is never shown, and it has a `_FILE` form. */
@@ -26,11 +28,13 @@ export function describeSettings(): readonly SettingDescription[] {
 }
 
 /** A whole number from `min` to `max`, both included. */
-export function WholeNumber(options: Common & { default: number; min: number; max: number }): PropertyDecorator {
+export function WholeNumber(
+  options: Common & { default: number; defaultText?: string; min: number; max: number },
+): PropertyDecorator {
   const { min, max } = options;
   const accepted = `a whole number from ${min} to ${max}`;
   return compose(
-    describe({ ...options, default: String(options.default), accepted }),
+    describe({ ...options, default: String(options.default), accepted }, options.defaultText),
     Transform(({ value }: { value: unknown }) =>
       typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value,
     ),
@@ -55,10 +59,12 @@ export function Flag(options: Common & { default: boolean }): PropertyDecorator 
 }
 
 /** One of a few words. */
-export function OneOf(options: Common & { default: string; words: readonly string[] }): PropertyDecorator {
+export function OneOf(
+  options: Common & { default: string; defaultText?: string; words: readonly string[] },
+): PropertyDecorator {
   const accepted = `one of ${options.words.join(', ')}`;
   return compose(
-    describe({ ...options, accepted }),
+    describe({ ...options, accepted }, options.defaultText),
     ValidateBy(
       { name: 'oneOf', validator: { validate: (value: string) => options.words.includes(value) } },
       { message: accepted },
@@ -81,10 +87,13 @@ export function Text(
   );
 }
 
-function describe(description: Omit<SettingDescription, 'name' | 'secret'> & { secret?: boolean }): PropertyDecorator {
+function describe(
+  description: Omit<SettingDescription, 'name' | 'secret' | 'defaultText'> & { secret?: boolean },
+  defaultText = description.default,
+): PropertyDecorator {
   const { meaning, accepted, secret = false } = description;
   return (_target, name) => {
-    descriptions.push({ name: String(name), meaning, accepted, secret, default: description.default });
+    descriptions.push({ name: String(name), meaning, accepted, secret, default: description.default, defaultText });
   };
 }
 

@@ -1,4 +1,4 @@
-import type { LOG_FORMATS, LOG_LEVELS } from './environment.ts';
+import type { LOG_FORMATS, LOG_LEVELS, PROXY_MODES } from './environment.ts';
 import type { Secret } from './secret.ts';
 
 /** The settings of one instance: parsed once, frozen, injected wherever they are needed. */
@@ -7,6 +7,10 @@ export abstract class Settings {
     readonly host: string;
     readonly port: number;
     readonly contentType: string;
+    readonly maxHeaderBytes: number;
+    readonly headersTimeoutMs: number;
+    readonly requestTimeoutMs: number;
+    readonly keepAliveTimeoutMs: number;
   };
 
   abstract readonly redis: {
@@ -29,6 +33,18 @@ export abstract class Settings {
     readonly ttlMs: number;
     readonly negativeTtlMs: number;
     readonly honourRedisTtl: boolean;
+  };
+
+  abstract readonly proxy: {
+    readonly mode: (typeof PROXY_MODES)[number];
+    /** 1 in sequential mode. */
+    readonly threads: number;
+    readonly maxConnections: number;
+    readonly backlog: number;
+    readonly maxConcurrentLoads: number;
+    readonly maxQueuedLoads: number;
+    /** A load waits no longer for its turn than Redis may take to answer it. */
+    readonly queueTimeoutMs: number;
   };
 
   /** Empty: the admin API is off. */

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { PROBLEM_SCHEMA } from '../http/openapi.ts';
+import { packageVersion } from './package-version.ts';
 
 /** Serves the OpenAPI document and, from this process alone, the page that shows it. */
 export function mountDocs(app: NestExpressApplication): void {
@@ -23,7 +23,7 @@ function openApiDocument(app: NestExpressApplication): OpenAPIObject {
     .addServer('/')
     .addTag('keys', 'The values')
     .addTag('admin', 'The cache, for operators who have the admin token')
-    .addTag('health', 'For orchestrators')
+    .addTag('health', 'For orchestrators and monitoring')
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'A token of ADMIN_TOKEN.' }, 'adminToken')
     .build();
   const document = SwaggerModule.createDocument(app, config);
@@ -32,9 +32,4 @@ function openApiDocument(app: NestExpressApplication): OpenAPIObject {
     schemas: { ...document.components?.schemas, Problem: structuredClone(PROBLEM_SCHEMA) as object },
   };
   return document;
-}
-
-function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }

@@ -2,6 +2,7 @@ import { Controller, Get, Req, Res } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { jsonAnswer, send } from '../http/answer.ts';
+import { HttpConnections } from '../http/http-connections.ts';
 import { header } from '../http/openapi.ts';
 import { RedisService } from '../redis/redis.service.ts';
 
@@ -30,9 +31,11 @@ function healthResponse(status: number, description: string, example: object) {
 @Controller('health')
 export class HealthController {
   readonly #redis: RedisService;
+  readonly #connections: HttpConnections;
 
-  constructor(redis: RedisService) {
+  constructor(redis: RedisService, connections: HttpConnections) {
     this.#redis = redis;
+    this.#connections = connections;
   }
 
   @Get('live')
@@ -50,8 +53,14 @@ export class HealthController {
       'Redis is asked at each call. While it does not answer, the keys that the cache holds are still served.',
   })
   @healthResponse(200, 'Redis answers.', { status: 'ok', redis: 'ok' })
-  @healthResponse(503, 'Redis does not answer.', { status: 'unavailable', redis: 'timeout' })
+  @healthResponse(503, 'Redis does not answer, or the proxy is about to end (`shutting-down`).', {
+    status: 'unavailable',
+    redis: 'timeout',
+  })
   async ready(@Req() request: Request, @Res() response: Response): Promise<void> {
+    if (this.#connections.draining) {
+      return send(jsonAnswer(503, { status: 'shutting-down' }), request.method, response);
+    }
     const redis = await this.#redis.ping();
     const ready = redis.kind === 'ok';
     const body = { status: ready ? 'ok' : 'unavailable', redis: redis.kind };

@@ -18,9 +18,7 @@ const loaded = (origin: Origin): ReadOutcome => ({
 });
 
 function headersOf(answer: Answer): Record<string, string> {
-  return Object.fromEntries(
-    answer.headers.flatMap((name, i) => (i % 2 === 0 ? [[name, answer.headers[i + 1]]] : [])),
-  );
+  return Object.fromEntries(answer.headers.flatMap((name, i) => (i % 2 === 0 ? [[name, answer.headers[i + 1]]] : [])));
 }
 
 function problemOf(answer: Answer): { status: number; code: string } {
@@ -72,8 +70,9 @@ describe('the answer to a key', () => {
       'fwd=uri-miss',
     ],
     [{ kind: 'wrong-type', origin: 'collapsed' }, 409, 'wrong-type', 'fwd=uri-miss; collapsed'],
+    [{ kind: 'overloaded', origin: 'collapsed' }, 503, 'overloaded', 'fwd=uri-miss; collapsed'],
     [{ kind: 'timeout', origin: 'not-stored' }, 504, 'redis-timeout', 'fwd=uri-miss'],
-    [{ kind: 'unavailable', reason: 'LOADING', origin: 'not-stored' }, 503, 'redis-unavailable', 'fwd=uri-miss'],
+    [{ kind: 'unavailable', origin: 'not-stored' }, 503, 'redis-unavailable', 'fwd=uri-miss'],
   ] satisfies [ReadOutcome, number, string, string][])('is a problem for %j', (outcome, status, code, cacheStatus) => {
     const answer = keyAnswer(outcome, '*', policy);
     expect(answer.status).toBe(status);
@@ -86,7 +85,7 @@ describe('the answer to a key', () => {
   });
 
   it('says when to come back while Redis cannot be asked', () => {
-    const answer = keyAnswer({ kind: 'unavailable', reason: 'connection', origin: 'not-stored' }, undefined, policy);
+    const answer = keyAnswer({ kind: 'unavailable', origin: 'not-stored' }, undefined, policy);
     expect(headersOf(answer)['Retry-After']).toBe('1');
   });
 });

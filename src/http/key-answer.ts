@@ -4,13 +4,13 @@ import type { Freshness } from '../cache/shared-lru.ts';
 import { type Answer, problemAnswer } from './answer.ts';
 import { etagMatches } from './conditional.ts';
 import type { KeyProblem } from './key-path.ts';
-import { problem } from './problem.ts';
+import { type ProblemCode, problem } from './problem.ts';
 
 /** This cache's name in `Cache-Status` (RFC 9211). */
 export const CACHE_NAME = 'redis-http-cache-proxy';
 
 /** Seconds after which it is worth asking again. */
-const RETRY_AFTER_S = '1';
+const RETRY_AFTER = ['Retry-After', '1'] as const;
 
 /** What the answers to all keys have in common. */
 export interface KeyAnswerPolicy {
@@ -33,7 +33,9 @@ export function keyAnswer(outcome: ReadOutcome, ifNoneMatch: string | undefined,
     case 'timeout':
       return failed('redis-timeout', 'Redis did not answer in time.', outcome.origin);
     case 'unavailable':
-      return failed('redis-unavailable', 'Redis cannot be asked now.', outcome.origin, ['Retry-After', RETRY_AFTER_S]);
+      return failed('redis-unavailable', 'Redis cannot be asked now.', outcome.origin, RETRY_AFTER);
+    case 'overloaded':
+      return failed('overloaded', 'Too many reads of Redis wait already.', outcome.origin, RETRY_AFTER);
   }
 }
 
@@ -69,12 +71,7 @@ function notFound(cacheStatus: string): Answer {
   return problemAnswer(problem('key-not-found', 'Redis has no such key.'), ['Cache-Status', cacheStatus]);
 }
 
-function failed(
-  code: 'wrong-type' | 'redis-timeout' | 'redis-unavailable',
-  detail: string,
-  origin: Origin,
-  headers: readonly string[] = [],
-): Answer {
+function failed(code: ProblemCode, detail: string, origin: Origin, headers: readonly string[] = []): Answer {
   return problemAnswer(problem(code, detail), ['Cache-Status', missStatus(origin), ...headers]);
 }
 

@@ -20,6 +20,8 @@ export const PROBLEMS = {
   'wrong-type': [409, 'Conflict'],
   'internal-error': [500, 'Internal Server Error'],
   'redis-unavailable': [503, 'Service Unavailable'],
+  overloaded: [503, 'Service Unavailable'],
+  'shutting-down': [503, 'Service Unavailable'],
   'redis-timeout': [504, 'Gateway Timeout'],
 } as const satisfies Record<string, readonly [number, string]>;
 

@@ -1,20 +1,43 @@
 import { createServer } from 'node:http';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import type { Express, NextFunction, Request, Response } from 'express';
-import { MAX_KEY_BYTES, hideKey } from './key-path.ts';
+import type { Settings } from '../config/settings.ts';
+import { hideKey } from './key-path.ts';
+import { Sequencer } from './sequencer.ts';
 
-/** The longest key, each of its bytes percent-encoded, and as much again as node:http allows by default. */
-const MAX_HEADER_BYTES = 3 * MAX_KEY_BYTES + 16 * 1024;
+/** How often node:http looks for clients that are too slow. */
+const LONGEST_CHECK_INTERVAL_MS = 1000;
 
-/** Express, but for what a proxy of arbitrary keys needs otherwise: long request lines, and paths that are no UTF-8. */
+/** Express, but for what a proxy of arbitrary keys needs otherwise: limits that fit, and paths that are no UTF-8. */
 export class ProxyHttpAdapter extends ExpressAdapter {
+  readonly #settings: Settings;
+
+  constructor(settings: Settings) {
+    super();
+    this.#settings = settings;
+  }
+
   override initHttpServer(): void {
+    const { http, proxy } = this.#settings;
     const express = this.getInstance<Express>();
     express.disable('x-powered-by');
+    if (proxy.mode === 'sequential') {
+      const sequencer = new Sequencer();
+      express.use((_request: Request, response: Response, next: NextFunction) => sequencer.admit(response, next));
+    }
     express.use((request: Request, _response: Response, next: NextFunction) => {
       request.url = hideKey(request.url);
       next();
     });
-    this.httpServer = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, express);
+    this.httpServer = createServer(
+      {
+        maxHeaderSize: http.maxHeaderBytes,
+        headersTimeout: Math.min(http.headersTimeoutMs, http.requestTimeoutMs),
+        requestTimeout: http.requestTimeoutMs,
+        keepAliveTimeout: http.keepAliveTimeoutMs,
+        connectionsCheckingInterval: Math.min(http.headersTimeoutMs, LONGEST_CHECK_INTERVAL_MS),
+      },
+      express,
+    );
   }
 }

@@ -2,6 +2,8 @@ import { All, Controller, Get, Head, Req, Res } from '@nestjs/common';
 import { ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { CacheService } from '../cache/cache.service.ts';
+import { outcomeName } from '../cache/read-through.ts';
+import { RequestCounts } from '../cache/request-counts.ts';
 import { Settings } from '../config/settings.ts';
 import { methodNotAllowed, send } from './answer.ts';
 import { type KeyAnswerPolicy, badKeyAnswer, keyAnswer } from './key-answer.ts';
@@ -13,10 +15,12 @@ import { DescribeGet, DescribeHead } from './proxy.openapi.ts';
 @Controller()
 export class ProxyController {
   readonly #cache: CacheService;
+  readonly #counts: RequestCounts;
   readonly #policy: KeyAnswerPolicy;
 
-  constructor(cache: CacheService, settings: Settings) {
+  constructor(cache: CacheService, counts: RequestCounts, settings: Settings) {
     this.#cache = cache;
+    this.#counts = counts;
     this.#policy = { contentType: settings.http.contentType };
   }
 
@@ -41,9 +45,13 @@ export class ProxyController {
 
   async #answer(request: Request, response: Response): Promise<void> {
     const key = keyFromTarget(request.originalUrl, KEYS_PATH);
-    if (!Buffer.isBuffer(key)) return send(badKeyAnswer(key), request.method, response);
+    if (!Buffer.isBuffer(key)) {
+      this.#counts.countRead('http', 'bad-key');
+      return send(badKeyAnswer(key), request.method, response);
+    }
     const read = this.#cache.read(key);
     const outcome = read instanceof Promise ? await read : read;
+    this.#counts.countRead('http', outcomeName(outcome));
     send(keyAnswer(outcome, request.headers['if-none-match'], this.#policy), request.method, response);
   }
 }

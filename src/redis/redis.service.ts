@@ -1,25 +1,28 @@
-import { Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { Redis, ReplyError } from 'ioredis';
 import { Settings } from '../config/settings.ts';
 import { redisOptions } from './redis-options.ts';
 import type { RedisFailure, RedisReply } from './redis-reply.ts';
 
-/** The one connection to the Redis. It connects in the background: the proxy starts, and serves hits, without it. */
+/** Whether there is a connection, and if not, the last error's code. */
+export type RedisState = { readonly reachable: true } | { readonly reachable: false; readonly reason: string };
+
+/** This thread's connection to the Redis. It connects in the background: the proxy starts, and serves hits, without it. */
 @Injectable()
 export class RedisService implements OnModuleInit, OnApplicationShutdown {
-  readonly #logger = new Logger(RedisService.name);
   readonly #redis: Redis;
   readonly #timeoutMs: number;
   readonly #readTtl: boolean;
-  #reachable: boolean | undefined;
+  #state: RedisState | undefined;
+  #watch: (state: RedisState) => void = () => undefined;
 
   constructor(settings: Settings) {
     this.#redis = new Redis(redisOptions(settings.redis));
     this.#timeoutMs = settings.redis.commandTimeoutMs;
     this.#readTtl = settings.cache.honourRedisTtl;
-    this.#redis.on('ready', () => this.#report(true));
-    this.#redis.on('close', () => this.#report(false));
-    this.#redis.on('error', (error: Error) => this.#report(false, reasonOf(error)));
+    this.#redis.on('ready', () => this.#change({ reachable: true }));
+    this.#redis.on('error', (error: Error) => this.#change({ reachable: false, reason: reasonOf(error) }));
+    this.#redis.on('close', () => this.#change({ reachable: false, reason: 'connection' }));
   }
 
   onModuleInit(): void {
@@ -29,6 +32,12 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
 
   onApplicationShutdown(): void {
     this.#redis.disconnect();
+  }
+
+  /** Tells `watch` of each change of the connection's state from now on, and of the state it is in. */
+  watch(watch: (state: RedisState) => void): void {
+    this.#watch = watch;
+    if (this.#state !== undefined) watch(this.#state);
   }
 
   /**
@@ -58,11 +67,10 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
     });
   }
 
-  #report(reachable: boolean, reason?: string): void {
-    if (this.#reachable === reachable) return;
-    this.#reachable = reachable;
-    if (reachable) this.#logger.log('Redis is reachable');
-    else this.#logger.warn(`Redis is not reachable${reason === undefined ? '' : ` (${reason})`}`);
+  #change(state: RedisState): void {
+    if (this.#state?.reachable === state.reachable) return;
+    this.#state = state;
+    this.#watch(state);
   }
 }
 

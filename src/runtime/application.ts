@@ -3,16 +3,22 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from '../app.module.ts';
 import type { Settings } from '../config/settings.ts';
 import { mountDocs } from '../docs/mount-docs.ts';
+import { HttpConnections } from '../http/http-connections.ts';
 import { ProxyHttpAdapter } from '../http/proxy-http-adapter.ts';
 import { ProxyLogger } from './logger.ts';
 
 /** Makes one whole application; it does not listen yet. */
 export async function createApplication(settings: Settings): Promise<NestExpressApplication> {
-  const app = await NestFactory.create<NestExpressApplication>(AppModule.forRoot(settings), new ProxyHttpAdapter(), {
-    logger: new ProxyLogger(settings.log),
-    bodyParser: false,
-    abortOnError: false,
-  });
+  const app = await NestFactory.create<NestExpressApplication>(
+    AppModule.forRoot(settings),
+    new ProxyHttpAdapter(settings),
+    {
+      logger: new ProxyLogger(settings.log),
+      bodyParser: false,
+      abortOnError: false,
+    },
+  );
   mountDocs(app);
+  app.get(HttpConnections).attach(app.getHttpServer());
   return app;
 }

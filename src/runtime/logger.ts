@@ -1,4 +1,6 @@
+import { isMainThread, workerData } from 'node:worker_threads';
 import { ConsoleLogger, type LogLevel } from '@nestjs/common';
+import type { ThreadData } from '../cache/thread-context.ts';
 import type { Settings } from '../config/settings.ts';
 
 /** Our levels, the most severe first, and what Nest calls them. */
@@ -11,15 +13,21 @@ const NEST_LEVELS: Readonly<Record<Settings['log']['level'], LogLevel>> = {
   trace: 'verbose',
 };
 
+const OUR_LEVELS = new Map(Object.entries(NEST_LEVELS).map(([ours, nest]) => [nest, ours]));
+
 /** What Nest says of its own start is of interest to those who debug it. */
 const NEST_CONTEXTS = new Set(['NestFactory', 'InstanceLoader', 'RoutesResolver', 'RouterExplorer', 'NestApplication']);
 
+/** A JSON object per line, with the levels and fields that log collectors know, or lines for people. */
 export class ProxyLogger extends ConsoleLogger {
+  readonly #thread = isMainThread ? undefined : (workerData as ThreadData).row;
+
   constructor({ level, format }: Settings['log']) {
     const names = Object.keys(NEST_LEVELS) as (keyof typeof NEST_LEVELS)[];
     super({
       json: format === 'json',
-      colors: format === 'pretty' && process.stdout.isTTY,
+      colors: format === 'pretty',
+      flattenParams: true,
       logLevels: names.slice(0, names.indexOf(level) + 1).map((name) => NEST_LEVELS[name]),
     });
   }
@@ -28,5 +36,15 @@ export class ProxyLogger extends ConsoleLogger {
     const context = rest.at(-1);
     if (typeof context === 'string' && NEST_CONTEXTS.has(context)) this.debug(message, ...rest);
     else super.log(message, ...rest);
+  }
+
+  protected override getJsonLogObject(...args: Parameters<ConsoleLogger['getJsonLogObject']>) {
+    const { level, timestamp, ...rest } = super.getJsonLogObject(...args);
+    return {
+      time: new Date(timestamp).toISOString(),
+      level: OUR_LEVELS.get(level) ?? level,
+      thread: this.#thread,
+      ...rest,
+    } as unknown as ReturnType<ConsoleLogger['getJsonLogObject']>;
   }
 }

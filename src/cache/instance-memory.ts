@@ -1,0 +1,82 @@
+/**
+ * What the threads of one instance share beside the cache: how many loads and connections there are, and what each
+ * thread has counted. A thread that dies leaves its row behind, so that what it held can be given back.
+ *
+ * ```
+ *   header  lock │ loads in flight, loads waiting │ connections │ next row to be served │ restarts
+ *   row 0   held, waiting, granted │ connections │ Redis     ║ counts of thread 0, 64-bit floats
+ *   row 1   …
+ * ```
+ */
+
+/** Indices of 32-bit words in the header. The first two are those of {@link SharedLock}. */
+export const InstanceWord = {
+  LOADS: 16,
+  WAITING_LOADS: 17,
+  NEXT_ROW: 18,
+  CONNECTIONS: 32,
+  RESTARTS: 33,
+} as const;
+
+/** Indices of 32-bit words in a row. */
+export const RowWord = {
+  /** Loads of this thread in flight. */
+  HELD: 0,
+  /** Loads of this thread that wait for a place. */
+  WAITING: 1,
+  /** Places given to this thread that it has not taken yet. */
+  GRANTED: 2,
+  CONNECTIONS: 3,
+  REDIS_READY: 4,
+} as const;
+
+/** The largest number of threads. */
+export const MAX_THREADS = 256;
+
+const HEADER_WORDS = 64;
+const ROW_WORDS = 16;
+/** Counts of one thread. */
+export const ROW_COUNTS = 128;
+
+const COUNTS_AT = (HEADER_WORDS + MAX_THREADS * ROW_WORDS) * 4;
+
+export class InstanceMemory {
+  readonly buffer: SharedArrayBuffer;
+  readonly words: Int32Array;
+  readonly #counts: Float64Array;
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.buffer = buffer;
+    this.words = new Int32Array(buffer, 0, COUNTS_AT / 4);
+    this.#counts = new Float64Array(buffer, COUNTS_AT);
+  }
+
+  static create(): InstanceMemory {
+    return new InstanceMemory(new SharedArrayBuffer(COUNTS_AT + MAX_THREADS * ROW_COUNTS * 8));
+  }
+
+  /** The index in {@link words} of a word of a thread's row. */
+  static word(thread: number, word: number): number {
+    return HEADER_WORDS + thread * ROW_WORDS + word;
+  }
+
+  /** What one thread has counted; written by that thread alone. */
+  countsOf(thread: number): Float64Array {
+    return this.#counts.subarray(thread * ROW_COUNTS, (thread + 1) * ROW_COUNTS);
+  }
+
+  /** A word of the rows of all threads, added up. */
+  sum(word: number): number {
+    let sum = 0;
+    for (let thread = 0; thread < MAX_THREADS; thread++)
+      sum += Atomics.load(this.words, InstanceMemory.word(thread, word));
+    return sum;
+  }
+
+  /** A count of all threads, added up. */
+  total(count: number): number {
+    let sum = 0;
+    for (let thread = 0; thread < MAX_THREADS; thread++) sum += this.#counts[thread * ROW_COUNTS + count];
+    return sum;
+  }
+}

@@ -1,0 +1,39 @@
+import { type InstanceMemory, InstanceWord, RowWord } from './instance-memory.ts';
+
+/** What can be seen of the whole instance beside its cache. */
+export class InstanceStats {
+  readonly #memory: InstanceMemory;
+  /** Threads that there are to be. */
+  readonly threads: number;
+
+  constructor(memory: InstanceMemory, threads: number) {
+    this.#memory = memory;
+    this.threads = threads;
+  }
+
+  get loads(): number {
+    return this.#word(InstanceWord.LOADS);
+  }
+
+  get queuedLoads(): number {
+    return this.#word(InstanceWord.WAITING_LOADS);
+  }
+
+  get connections(): number {
+    return this.#word(InstanceWord.CONNECTIONS);
+  }
+
+  /** Threads that died and were replaced. */
+  get restarts(): number {
+    return this.#word(InstanceWord.RESTARTS);
+  }
+
+  /** Threads that have their connection to Redis. */
+  get redisConnections(): number {
+    return this.#memory.sum(RowWord.REDIS_READY);
+  }
+
+  #word(word: number): number {
+    return Atomics.load(this.#memory.words, word);
+  }
+}

@@ -1,0 +1,145 @@
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
+import fc from 'fast-check';
+import { InstanceMemory, InstanceWord, RowWord } from './instance-memory.ts';
+import { type Entry, LoadGate, type LoadLimits } from './load-gate.ts';
+
+const LIMITS: LoadLimits = { maxConcurrentLoads: 2, maxQueuedLoads: 3, queueTimeoutMs: 1000 };
+
+let memory: InstanceMemory;
+let gates: LoadGate[];
+
+function start(limits: LoadLimits, threads: number): void {
+  memory = InstanceMemory.create();
+  gates = Array.from({ length: threads }, (_, row) => new LoadGate(memory, row, row + 1, limits));
+}
+
+beforeEach(() => start(LIMITS, 2));
+
+const loads = (): number => memory.words[InstanceWord.LOADS];
+const waiting = (): number => memory.words[InstanceWord.WAITING_LOADS];
+const turn = (): Promise<void> => new Promise(setImmediate);
+
+function enterAtOnce(gate: LoadGate): void {
+  expect(gate.enter()).toBe('entered');
+}
+
+/** Whether a load has been let in by now. */
+async function isIn(entry: Entry | Promise<Entry>): Promise<boolean> {
+  await turn();
+  const now = await Promise.race([Promise.resolve(entry), Promise.resolve('still waiting')]);
+  return now === 'entered';
+}
+
+describe('the gate for loads', () => {
+  it('lets in as many as there may be, from all threads together, makes others wait, and refuses the rest', () => {
+    expect(gates[0].enter()).toBe('entered');
+    expect(gates[1].enter()).toBe('entered');
+    const queue = [gates[0].enter(), gates[1].enter(), gates[0].enter()];
+    for (const entry of queue) expect(entry).toBeInstanceOf(Promise);
+    expect(gates[0].enter()).toBe('full');
+    expect(gates[1].enter()).toBe('full');
+    expect(loads()).toBe(2);
+    for (let i = 0; i < 2 + queue.length; i++) gates[i % 2].leave();
+  });
+
+  it('gives a place that falls free to the waiting threads in turn, each in the order of its own', async () => {
+    enterAtOnce(gates[0]);
+    enterAtOnce(gates[0]);
+    const first = gates[0].enter();
+    const second = gates[0].enter();
+    const elsewhere = gates[1].enter();
+    gates[0].leave();
+    expect([await isIn(first), await isIn(second), await isIn(elsewhere)]).toEqual([true, false, false]);
+    gates[0].leave();
+    expect([await isIn(second), await isIn(elsewhere)]).toEqual([false, true]);
+    gates[1].leave();
+    expect(await isIn(second)).toBe(true);
+    gates[0].leave();
+    gates[0].leave();
+    expect([loads(), waiting()]).toEqual([0, 0]);
+  });
+
+  it('lets nobody wait longer than the deadline', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'performance'] });
+    try {
+      enterAtOnce(gates[0]);
+      enterAtOnce(gates[0]);
+      const late = gates[0].enter();
+      jest.advanceTimersByTime(LIMITS.queueTimeoutMs);
+      expect(await late).toBe('expired');
+      expect(waiting()).toBe(0);
+      gates[0].leave();
+      gates[0].leave();
+      expect(gates[1].enter()).toBe('entered');
+      gates[1].leave();
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('gives the places of a thread that died to those who wait, and forgets who waited there', async () => {
+    enterAtOnce(gates[0]);
+    enterAtOnce(gates[0]);
+    void gates[0].enter();
+    const survivor = gates[1].enter();
+    expect(gates[1].recoverFrom(0, 1)).toBe(true);
+    expect(await isIn(survivor)).toBe(true);
+    expect([loads(), waiting()]).toEqual([1, 0]);
+    gates[1].leave();
+    expect(loads()).toBe(0);
+  });
+
+  it('is free again when its holder died, and never waits for one that may be dead', () => {
+    Atomics.store(memory.words, 0, 1);
+    expect(gates[1].recoverFrom(3, 99)).toBe(false);
+    expect(gates[1].recoverFrom(0, 1)).toBe(true);
+    expect(gates[1].enter()).toBe('entered');
+    gates[1].leave();
+  });
+
+  it('never lets in more than may be, and keeps no place free while somebody waits', async () => {
+    const command = fc.record({
+      thread: fc.integer({ min: 0, max: 2 }),
+      act: fc.constantFrom('enter', 'leave', 'die'),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(command, { maxLength: 60 }), async (commands) => {
+        const limits = { maxConcurrentLoads: 2, maxQueuedLoads: 4, queueTimeoutMs: 60_000 };
+        start(limits, 3);
+        let owner = 3;
+        const inside = [0, 0, 0];
+        const generation = [0, 0, 0];
+        const owners = [1, 2, 3];
+        for (const { thread, act } of commands) {
+          if (act === 'enter') {
+            const born = generation[thread];
+            const admit = (entry: Entry): void => {
+              if (entry === 'entered' && generation[thread] === born) inside[thread]++;
+            };
+            const entry = gates[thread].enter();
+            if (entry instanceof Promise) void entry.then(admit);
+            else admit(entry);
+          } else if (act === 'leave' && inside[thread] > 0) {
+            inside[thread]--;
+            gates[thread].leave();
+          } else if (act === 'die') {
+            generation[thread]++;
+            inside[thread] = 0;
+            const survivor = gates[(thread + 1) % 3];
+            expect(survivor.recoverFrom(thread, owners[thread])).toBe(true);
+            gates[thread] = new LoadGate(memory, thread, (owners[thread] = ++owner), limits);
+          }
+          await turn();
+          await turn();
+          const total = inside[0] + inside[1] + inside[2];
+          expect(total).toBeLessThanOrEqual(2);
+          expect(loads()).toBe(total);
+          expect(memory.sum(RowWord.HELD)).toBe(total);
+          expect(memory.sum(RowWord.WAITING)).toBe(waiting());
+          if (total < 2) expect(waiting()).toBe(0);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+});

@@ -1,0 +1,10 @@
+import { readFileSync } from 'node:fs';
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+/** The version of this program. */
+export function packageVersion(): string {
+  return version;
+}

@@ -1,0 +1,7 @@
+import { Module } from '@nestjs/common';
+import { CacheModule } from '../cache/cache.module.ts';
+import { MetricsController } from './metrics.controller.ts';
+import { MetricsService } from './metrics.service.ts';
+
+@Module({ imports: [CacheModule], controllers: [MetricsController], providers: [MetricsService] })
+export class MetricsModule {}

@@ -1,0 +1,87 @@
+import { Injectable } from '@nestjs/common';
+import { CacheService } from '../cache/cache.service.ts';
+import { InstanceStats } from '../cache/instance-stats.ts';
+import { DURATION_BUCKETS, type Histogram, READ_OUTCOMES, RequestCounts, TRANSPORTS } from '../cache/request-counts.ts';
+import { packageVersion } from '../docs/package-version.ts';
+import { MetricSet, type Observations } from './metric-set.ts';
+
+/** What Prometheus is told: of the whole instance, whichever thread it asks. No label ever holds a key. */
+@Injectable()
+export class MetricsService {
+  readonly #metrics = new MetricSet();
+
+  constructor(cache: CacheService, requests: RequestCounts, instance: InstanceStats) {
+    this.#describeRequests(requests);
+    this.#describeCache(cache);
+    this.#describeInstance(instance);
+  }
+
+  get contentType(): string {
+    return this.#metrics.registry.contentType;
+  }
+
+  render(): Promise<string> {
+    return this.#metrics.registry.metrics();
+  }
+
+  #describeRequests(requests: RequestCounts): void {
+    this.#metrics.counter('requests', 'Reads of a key, by how they ended.', ['transport', 'outcome'], () =>
+      TRANSPORTS.flatMap((transport) =>
+        READ_OUTCOMES.map((outcome) => [{ transport, outcome }, requests.reads(transport, outcome)] as const),
+      ),
+    );
+    this.#metrics.histogram('load_duration_seconds', 'Time Redis took to answer a read, or to fail.', () =>
+      observations(requests.loadDurations()),
+    );
+    this.#metrics.histogram('load_queue_duration_seconds', 'Time a read of Redis waited for its turn.', () =>
+      observations(requests.queueDurations()),
+    );
+  }
+
+  #describeCache(cache: CacheService): void {
+    const counter = (name: string, help: string, read: (stats: ReturnType<CacheService['stats']>) => number): void =>
+      this.#metrics.counter(name, help, [], () => [[{}, read(cache.stats())]]);
+    const gauge = (name: string, help: string, read: (stats: ReturnType<CacheService['stats']>) => number): void =>
+      this.#metrics.gauge(name, help, [], () => [[{}, read(cache.stats())]]);
+    counter('cache_hits', 'Reads answered from the cache.', ({ hits }) => hits);
+    counter('cache_misses', 'Reads that were the first to ask for a key that is not held.', ({ misses }) => misses);
+    counter('cache_collapsed', 'Reads that waited for the load of another.', ({ collapsed }) => collapsed);
+    counter('loads', 'Reads of Redis.', ({ loads }) => loads);
+    counter('load_errors', 'Reads of Redis that it could not answer.', ({ loadErrors }) => loadErrors);
+    counter('cache_uncacheable', 'Values that were too large to be stored.', ({ uncacheable }) => uncacheable);
+    counter('cache_recoveries', 'Times the cache was emptied because a thread died.', ({ recoveries }) => recoveries);
+    this.#metrics.counter('cache_evictions', 'Entries that were dropped, by cause.', ['cause'], () => {
+      const stats = cache.stats();
+      return [
+        [{ cause: 'capacity' }, stats.evictionsByCapacity],
+        [{ cause: 'bytes' }, stats.evictionsByBytes],
+        [{ cause: 'expired' }, stats.expirations],
+        [{ cause: 'purged' }, stats.invalidations],
+      ];
+    });
+    gauge('cache_entries', 'Keys held.', ({ entries }) => entries);
+    gauge('cache_capacity_entries', 'Keys that may be held.', ({ limits }) => limits.capacity);
+    gauge('cache_bytes', 'Bytes held, keys and values.', ({ bytes }) => bytes);
+    gauge('cache_capacity_bytes', 'Bytes that may be held.', ({ limits }) => limits.maxBytes);
+  }
+
+  #describeInstance(instance: InstanceStats): void {
+    const gauge = (name: string, help: string, read: () => number): void =>
+      this.#metrics.gauge(name, help, [], () => [[{}, read()]]);
+    gauge('loads_in_flight', 'Reads of Redis in flight.', () => instance.loads);
+    gauge('loads_queued', 'Reads of Redis that wait for their turn.', () => instance.queuedLoads);
+    gauge('connections', 'Open client connections.', () => instance.connections);
+    gauge('redis_connections', 'Threads that have their connection to Redis.', () => instance.redisConnections);
+    gauge('threads', 'Threads that answer.', () => instance.threads);
+    this.#metrics.counter('thread_restarts', 'Threads started in place of one that died.', [], () => [
+      [{}, instance.restarts],
+    ]);
+    this.#metrics.gauge('build_info', 'Always 1; the labels say what runs.', ['version', 'node'], () => [
+      [{ version: packageVersion(), node: process.versions.node }, 1],
+    ]);
+  }
+}
+
+function observations({ buckets, sum }: Histogram): Observations {
+  return { bounds: DURATION_BUCKETS, counts: buckets, sum };
+}

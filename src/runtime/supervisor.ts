@@ -1,0 +1,176 @@
+import { Worker } from 'node:worker_threads';
+import { Logger } from '@nestjs/common';
+import { ConnectionCount } from '../cache/connection-count.ts';
+import { InstanceMemory, InstanceWord, RowWord } from '../cache/instance-memory.ts';
+import { LoadGate } from '../cache/load-gate.ts';
+import { type ThreadContext, type ThreadData, createInstance, SUPERVISOR_ROW } from '../cache/thread-context.ts';
+import type { Settings } from '../config/settings.ts';
+import type { RedisState } from '../redis/redis.service.ts';
+import type { SupervisorMessage, WorkerMessage } from './messages.ts';
+import type { WorkerStart } from './worker.ts';
+
+/** Why an instance cannot start, for people. */
+export class StartError extends Error {
+  override readonly name = 'StartError';
+}
+
+const FIRST_BACK_OFF_MS = 100;
+const LONGEST_BACK_OFF_MS = 5000;
+/** A thread that has lived so long did not die of its start. */
+const SETTLED_MS = 10_000;
+const RECOVERY_RETRY_MS = 5;
+
+interface Thread {
+  readonly row: number;
+  readonly worker: Worker;
+  readonly id: number;
+  readonly startedAt: number;
+  listening: boolean;
+}
+
+/**
+ * Starts the threads of an instance, replaces those that die, and brings them all to an end. It answers no request: the
+ * threads are equals, and none of them knows of the others but through the memory they share.
+ */
+export class Supervisor {
+  readonly #logger = new Logger('Supervisor');
+  readonly #settings: Settings;
+  readonly #port: number;
+  readonly #memory: ThreadContext;
+  readonly #gate: LoadGate;
+  readonly #threads = new Map<number, Thread>();
+  /** Deaths in a row of each thread, for the back-off. */
+  readonly #deaths = new Map<number, number>();
+  readonly #restarts = new Set<NodeJS.Timeout>();
+  readonly #redis = new Map<number, RedisState>();
+  #redisReachable: boolean | undefined;
+  #draining = false;
+  #drained: () => void = () => undefined;
+
+  /**
+   * @param port the port to listen on; not 0.
+   * @throws LayoutError when the cache is too large for this machine.
+   */
+  constructor(settings: Settings, port: number) {
+    this.#settings = settings;
+    this.#port = port;
+    this.#memory = createInstance(settings);
+    this.#gate = new LoadGate(this.#memory.instance, SUPERVISOR_ROW, this.#memory.owner, settings.proxy);
+  }
+
+  /**
+   * Starts the threads; all of them listen when it is done.
+   *
+   * @throws StartError
+   */
+  async start(): Promise<void> {
+    const rows = Array.from({ length: this.#settings.proxy.threads }, (_, row) => row);
+    await Promise.all(rows.map((row) => this.#startFirst(row)));
+  }
+
+  /** Lets the threads answer what they have accepted, and end; resolves when all have. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    for (const restart of this.#restarts) clearTimeout(restart);
+    if (this.#threads.size === 0) return;
+    const drained = new Promise<void>((resolve) => (this.#drained = resolve));
+    for (const { worker } of this.#threads.values()) worker.postMessage('drain' satisfies SupervisorMessage);
+    await drained;
+  }
+
+  #startFirst(row: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const thread = this.#spawn(row);
+      thread.worker.on('message', (message: WorkerMessage) => {
+        if (message.kind === 'listening') resolve();
+        if (message.kind === 'failed') reject(new StartError(message.problem));
+      });
+      thread.worker.once('exit', () => reject(new StartError('a thread died while it started')));
+    });
+  }
+
+  #spawn(row: number): Thread {
+    const { lru, instance } = this.#memory;
+    const data: ThreadData & WorkerStart = { row, cache: lru.buffer, instance: instance.buffer, port: this.#port };
+    const worker = new Worker(new URL('./worker.js', import.meta.url), {
+      workerData: data,
+      name: `proxy ${row}`,
+      env: { ...process.env, LOG_FORMAT: this.#settings.log.format },
+    });
+    const thread: Thread = { row, worker, id: worker.threadId, startedAt: performance.now(), listening: false };
+    this.#threads.set(row, thread);
+    worker.on('message', (message: WorkerMessage) => this.#hear(thread, message));
+    worker.on('error', (error) => this.#logger.error(`thread ${row} failed: ${describe(error)}`));
+    worker.once('exit', (code) => this.#bury(thread, code));
+    return thread;
+  }
+
+  #hear(thread: Thread, message: WorkerMessage): void {
+    switch (message.kind) {
+      case 'listening':
+        thread.listening = true;
+        break;
+      case 'failed':
+        if (this.#deaths.has(thread.row)) this.#logger.error(`thread ${thread.row} cannot start: ${message.problem}`);
+        void thread.worker.terminate();
+        break;
+      case 'redis':
+        this.#redis.set(thread.row, message.state);
+        this.#reportRedis();
+        break;
+    }
+  }
+
+  /** The loss of Redis is told once, by the first thread that meets it, and its return once, when all are back. */
+  #reportRedis(): void {
+    const states = [...this.#redis.values()];
+    const lost = states.find((state) => !state.reachable);
+    const reachable = lost === undefined;
+    if (this.#redisReachable === reachable) return;
+    this.#redisReachable = reachable;
+    if (reachable) this.#logger.log('Redis is reachable');
+    else this.#logger.warn(`Redis is not reachable (${lost.reason})`);
+  }
+
+  #bury(thread: Thread, code: number): void {
+    const { row } = thread;
+    this.#threads.delete(row);
+    this.#redis.delete(row);
+    ConnectionCount.recoverFrom(this.#memory.instance, row);
+    Atomics.store(this.#memory.instance.words, InstanceMemory.word(row, RowWord.REDIS_READY), 0);
+    this.#recover(() => this.#recoverCache(thread));
+    this.#recover(() => this.#gate.recoverFrom(row, thread.id));
+    if (this.#draining) {
+      if (this.#threads.size === 0) this.#drained();
+      return;
+    }
+    const lived = performance.now() - thread.startedAt;
+    const deaths = lived >= SETTLED_MS ? 1 : (this.#deaths.get(row) ?? 0) + 1;
+    this.#deaths.set(row, deaths);
+    const delayMs = Math.min(FIRST_BACK_OFF_MS * 2 ** (deaths - 1), LONGEST_BACK_OFF_MS);
+    this.#logger.error(`thread ${row} has died (exit code ${code}); it is restarted in ${delayMs} ms`);
+    const restart = setTimeout(() => {
+      this.#restarts.delete(restart);
+      Atomics.add(this.#memory.instance.words, InstanceWord.RESTARTS, 1);
+      this.#spawn(row);
+    }, delayMs);
+    this.#restarts.add(restart);
+  }
+
+  /** Tries until it is done, and never waits: only this thread can free a lock whose holder is dead. */
+  #recover(attempt: () => boolean): void {
+    if (!attempt()) setTimeout(() => this.#recover(attempt), RECOVERY_RETRY_MS);
+  }
+
+  #recoverCache({ row, id }: Thread): boolean {
+    const state = this.#memory.lru.recoverFrom(id);
+    if (state === 'emptied') {
+      this.#logger.warn(`thread ${row} died in the middle of a change of the cache: the cache was emptied`);
+    }
+    return state !== 'busy';
+  }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
