@@ -38,14 +38,14 @@ export default {
     {
       name: 'ops-do-not-use-transports',
       severity: 'error',
-      from: { path: '^src/(admin|health|docs)/' },
+      from: { path: '^src/(admin|health|docs|metrics)/' },
       to: { path: '^src/runtime/|^src/main' },
     },
     {
       name: 'transports-do-not-use-ops',
       severity: 'error',
       from: { path: '^src/http/' },
-      to: { path: '^src/(admin|health|docs|runtime|redis)/' },
+      to: { path: '^src/(admin|health|docs|metrics|runtime|redis)/' },
     },
     {
       name: 'logic-without-nest',
