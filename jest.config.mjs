@@ -18,6 +18,8 @@ const common = {
 };
 
 export default {
+  // Handles are traced, which makes hundreds of sockets slow.
+  testTimeout: 30_000,
   projects: [
     { ...common, displayName: 'unit', testMatch: ['<rootDir>/src/**/*.spec.ts'] },
     { ...common, displayName: 'e2e', testMatch: ['<rootDir>/test/**/*.e2e-spec.ts'] },

@@ -1,0 +1,85 @@
+/**
+ * Preloaded (`node --import`) into a proxy under test: lets the test move the monotonic clock on, in all threads, and
+ * kill threads, by messages over the IPC channel. The proxy itself has no test hooks.
+ */
+import { performance } from 'node:perf_hooks';
+import { BroadcastChannel, Worker, isMainThread, threadId } from 'node:worker_threads';
+
+const now = performance.now.bind(performance);
+let ahead = 0;
+performance.now = () => now() + ahead;
+
+const threads = new BroadcastChannel('test-orders');
+threads.unref();
+
+if (isMainThread) obeyTest();
+else obeyMainThread();
+
+function obeyTest() {
+  const expected = new Map();
+  // A proxy whose test has gone ends, however that test has ended.
+  process.on('disconnect', () => process.exit(1));
+  process.channel?.unref();
+  threads.onmessage = ({ data }) => {
+    if (!('done' in data)) return;
+    const waiting = expected.get(data.done);
+    if (waiting?.delete(data.thread) && waiting.size === 0) process.send({ done: data.done });
+  };
+  const workers = watchWorkers();
+  process.on('message', (order) => {
+    if (order.kind === 'advance') {
+      ahead += order.ms;
+      expected.set(order.id, new Set([...workers.keys()]));
+      threads.postMessage(order);
+      if (workers.size === 0) process.send({ done: order.id });
+    } else {
+      const [worker] = [...workers.values()].slice(order.thread);
+      if (order.kind === 'terminate') void worker?.terminate();
+      else threads.postMessage({ ...order, threadId: worker?.threadId });
+      process.send({ done: order.id });
+    }
+  });
+}
+
+/** The proxy's worker threads, by their ids; new ones are told what time it is. */
+function watchWorkers() {
+  const workers = new Map();
+  const { emit } = Worker.prototype;
+  Worker.prototype.emit = function (event, ...rest) {
+    if (event === 'online') {
+      const id = this.threadId;
+      workers.set(id, this);
+      this.once('exit', () => workers.delete(id));
+      threads.postMessage({ kind: 'advance', ms: 0, total: ahead });
+    }
+    return emit.call(this, event, ...rest);
+  };
+  return workers;
+}
+
+function obeyMainThread() {
+  const { store } = Atomics;
+  threads.onmessage = ({ data: order }) => {
+    if (order.kind === 'advance') {
+      ahead = order.total ?? ahead + order.ms;
+      if (order.id !== undefined) threads.postMessage({ done: order.id, thread: threadId });
+    } else if (order.threadId !== threadId) {
+      return;
+    } else if (order.kind === 'throw') {
+      setImmediate(() => {
+        throw new Error('ordered by the test');
+      });
+    } else if (order.kind === 'exhaust memory') {
+      setImmediate(() => {
+        const hoard = [];
+        for (;;) hoard.push(new Array(1e6).fill(hoard.length));
+      });
+    } else if (order.kind === 'stall in critical section') {
+      // The next release of a lock, a store of 0, never comes: the thread holds the lock until it is terminated.
+      Atomics.store = (words, index, value) => {
+        if (value === 0) for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+        return store(words, index, value);
+      };
+    }
+  };
+}

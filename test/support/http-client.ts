@@ -1,0 +1,67 @@
+import { type Agent, type IncomingHttpHeaders, request } from 'node:http';
+import { type Socket, connect } from 'node:net';
+
+/** An answer, to the byte. */
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+  readonly text: string;
+  /** The body as JSON. */
+  readonly json: Readonly<Record<string, unknown>>;
+}
+
+export interface HttpQuestion {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly agent?: Agent;
+}
+
+/** Sends a request whose path is used as it is. */
+export function ask(
+  base: string,
+  path: string,
+  { method = 'GET', headers = {}, agent }: HttpQuestion = {},
+): Promise<HttpAnswer> {
+  const { hostname, port } = new URL(base);
+  return new Promise((resolve, reject) => {
+    const sent = request({ hostname, port, path, method, headers, agent }, (response) => {
+      const parts: Buffer[] = [];
+      response.on('data', (part: Buffer) => parts.push(part));
+      response.on('error', reject);
+      response.on('end', () => {
+        const body = Buffer.concat(parts);
+        const text = body.toString();
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          body,
+          text,
+          get json() {
+            return JSON.parse(text) as Record<string, unknown>;
+          },
+        });
+      });
+    });
+    sent.on('error', reject);
+    sent.end();
+  });
+}
+
+/** Sends bytes as they are, and answers all that comes back until the server ends the connection or `enough` says so. */
+export function exchange(
+  base: string,
+  bytes: string | Buffer,
+  enough: (received: string) => boolean = () => false,
+): Promise<string> {
+  const { hostname, port } = new URL(base);
+  return new Promise((resolve, reject) => {
+    let received = '';
+    const socket: Socket = connect(Number(port), hostname, () => socket.write(bytes));
+    socket.setEncoding('latin1').on('data', (part: string) => {
+      received += part;
+      if (enough(received)) socket.destroy();
+    });
+    socket.on('error', reject).on('close', () => resolve(received));
+  });
+}

@@ -1,0 +1,73 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+
+const KILL_AFTER_MS = 15_000;
+
+/** A port that nobody listens on. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Asks again and again until the answer is not undefined. */
+export async function until<T>(
+  what: string,
+  ask: () => T | undefined | Promise<T | undefined>,
+  ms = 10_000,
+): Promise<T> {
+  const deadline = Date.now() + ms;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== undefined) return answer;
+    if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** A process that a test has started, with all it has said. */
+export class Child {
+  readonly process: ChildProcess;
+  output = '';
+  errors = '';
+  readonly exit: Promise<number | null>;
+
+  constructor(
+    command: string,
+    args: readonly string[],
+    options: { env?: NodeJS.ProcessEnv; cwd?: string; ipc?: boolean },
+  ) {
+    this.process = spawn(command, args, {
+      env: options.env,
+      cwd: options.cwd,
+      stdio: ['ignore', 'pipe', 'pipe', ...(options.ipc ? (['ipc'] as const) : [])],
+    });
+    this.process.stdout?.setEncoding('utf8').on('data', (text: string) => (this.output += text));
+    this.process.stderr?.setEncoding('utf8').on('data', (text: string) => (this.errors += text));
+    this.exit = once(this.process, 'close').then(([code]) => code as number | null);
+  }
+
+  get running(): boolean {
+    return this.process.exitCode === null && this.process.signalCode === null;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.process.kill(name);
+  }
+
+  /** Ends it: kindly, and by force if that does not help. Resolves with its exit code. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    if (this.running) {
+      this.signal('SIGCONT');
+      this.signal(signal);
+      const force = setTimeout(() => this.signal('SIGKILL'), KILL_AFTER_MS);
+      await this.exit;
+      clearTimeout(force);
+    }
+    return this.exit;
+  }
+}

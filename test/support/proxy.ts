@@ -1,0 +1,159 @@
+import { type Redis } from 'ioredis';
+import { Child, until } from './processes.ts';
+import { type HttpAnswer, type HttpQuestion, ask } from './http-client.ts';
+
+const MAIN = new URL('../../dist/main.js', import.meta.url).pathname;
+const PRELOAD = new URL('./adjustable-clock.mjs', import.meta.url).href;
+const LONGEST_WAIT_MS = 5000;
+
+/** The proxies that run already (PROXY_URL, separated by commas); undefined when the tests start their own. */
+export const RUNNING = process.env.PROXY_URL?.split(',');
+
+export type Settings = Readonly<Record<string, string | number>>;
+
+/** What a test may order a thread of its own proxy to suffer. */
+export type Fate = 'terminate' | 'throw' | 'exhaust memory' | 'stall in critical section';
+
+/** A proxy, as its clients see it. */
+export class TestProxy {
+  readonly url: string;
+  readonly child: Child | undefined;
+  readonly settings: Settings;
+  #orders = 0;
+
+  private constructor(url: string, child: Child | undefined, settings: Settings) {
+    this.url = url;
+    this.child = child;
+    this.settings = settings;
+  }
+
+  /** Starts the built proxy on a free port. */
+  static async start(settings: Settings, cwd = '/'): Promise<TestProxy> {
+    const child = launch(settings, cwd);
+    const url = await until('the proxy listens', () => {
+      if (!child.running) throw new Error(`the proxy ended: ${child.errors}${child.output}`);
+      return /"message":"listening on (http:[^"]+)"/.exec(child.output)?.[1];
+    });
+    const proxy = new TestProxy(url, child, settings);
+    if (settings.REDIS_URL !== undefined) await proxy.ready();
+    return proxy;
+  }
+
+  /** The `index`-th of the proxies that run already, or one that is started with these settings. */
+  static async use(settings: Settings, index = 0): Promise<TestProxy> {
+    if (RUNNING === undefined) return TestProxy.start(settings);
+    const { CACHE_CAPACITY = '10000', CACHE_TTL_MS = '60000', ADMIN_TOKEN = '' } = process.env;
+    const proxy = new TestProxy(RUNNING[index % RUNNING.length], undefined, {
+      CACHE_CAPACITY,
+      CACHE_TTL_MS,
+      ADMIN_TOKEN,
+    });
+    await proxy.ready();
+    return proxy;
+  }
+
+  async ready(): Promise<void> {
+    await until('the proxy is ready', async () =>
+      (await this.get('/health/ready')).status === 200 ? true : undefined,
+    );
+  }
+
+  get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<HttpAnswer> {
+    return ask(this.url, path, { headers });
+  }
+
+  ask(path: string, question: HttpQuestion): Promise<HttpAnswer> {
+    return ask(this.url, path, question);
+  }
+
+  key(name: string | Buffer, headers: Readonly<Record<string, string>> = {}): Promise<HttpAnswer> {
+    return this.get(`/v1/keys/${percentEncode(name)}`, headers);
+  }
+
+  /** The admin API, with the first of the proxy's tokens. */
+  admin(method: string, path: string): Promise<HttpAnswer> {
+    const [token] = String(this.settings.ADMIN_TOKEN).split(',');
+    return this.ask(path, { method, headers: { authorization: `Bearer ${token}` } });
+  }
+
+  async stats(): Promise<Readonly<Record<string, number>>> {
+    return (await this.admin('GET', '/v1/cache')).json as Record<string, number>;
+  }
+
+  get ttlMs(): number {
+    return Number(this.settings.CACHE_TTL_MS ?? 60_000);
+  }
+
+  /** Lets time pass: moves the clock of a proxy that the test has started, waits for one that runs already. */
+  async advance(ms: number): Promise<void> {
+    if (this.child !== undefined) return this.#order({ kind: 'advance', ms });
+    if (ms > LONGEST_WAIT_MS) throw new Error(`${ms} ms are too long to wait for`);
+    await new Promise((resolve) => setTimeout(resolve, ms));
+  }
+
+  /** Whether {@link advance} can let so much time pass. */
+  static canAdvance(ms: number): boolean {
+    return RUNNING === undefined || ms <= LONGEST_WAIT_MS;
+  }
+
+  /** Lets something happen to the `thread`-th of the threads that live. */
+  suffer(thread: number, fate: Fate): Promise<void> {
+    return this.#order({ kind: fate, thread });
+  }
+
+  /** Its log so far, an object a line. */
+  log(): Record<string, unknown>[] {
+    const lines = this.child?.output.split('\n').slice(0, -1) ?? [];
+    return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+
+  async stop(): Promise<number | null> {
+    return this.child === undefined ? 0 : this.child.stop();
+  }
+
+  #order(order: object): Promise<void> {
+    const id = ++this.#orders;
+    const { child } = this;
+    if (child === undefined) throw new Error('only to a proxy that the test has started');
+    return new Promise((resolve, reject) => {
+      const hear = (message: { readonly done?: number }): void => {
+        if (message.done !== id) return;
+        child.process.off('message', hear);
+        resolve();
+      };
+      child.process.on('message', hear);
+      child.process.send({ ...order, id }, (error) => {
+        if (error !== null) reject(error);
+      });
+    });
+  }
+}
+
+/** Starts the built proxy, whether it can start or not. */
+export function launch(settings: Settings, cwd = '/', preload = true): Child {
+  const values = Object.entries(settings).map(([name, value]) => [name, String(value)] as const);
+  const env = {
+    PATH: process.env.PATH,
+    HTTP_HOST: '127.0.0.1',
+    HTTP_PORT: '0',
+    LOG_FORMAT: 'json',
+    ...Object.fromEntries(values),
+  };
+  return new Child(process.execPath, [...(preload ? ['--import', PRELOAD] : []), MAIN], { env, cwd, ipc: preload });
+}
+
+export function percentEncode(key: string | Buffer): string {
+  return [...Buffer.from(key)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
+}
+
+/** Keys that no other run uses. */
+export function keyPrefix(): string {
+  return `test:${process.pid}:${Date.now().toString(36)}:${Math.random().toString(36).slice(2, 8)}:`;
+}
+
+/** Forgets a run's keys. */
+export async function removeKeys(client: Redis, prefix: string): Promise<void> {
+  for await (const keys of client.scanStream({ match: `${prefix}*`, count: 1000 })) {
+    if ((keys as string[]).length > 0) await client.del(...(keys as string[]));
+  }
+}

@@ -1,0 +1,75 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { Child, freePort, until } from './processes.ts';
+
+/** A real Redis, and a client that the test uses to prepare and to look. */
+export class TestRedis {
+  readonly url: string;
+  readonly client: Redis;
+  readonly server: Child | undefined;
+  readonly port: number;
+  readonly #args: readonly string[];
+  readonly #directory: string | undefined;
+
+  private constructor(
+    url: string,
+    server: Child | undefined,
+    port: number,
+    args: readonly string[],
+    directory?: string,
+  ) {
+    this.url = url;
+    this.server = server;
+    this.port = port;
+    this.#args = args;
+    this.#directory = directory;
+    this.client = new Redis(url, { retryStrategy: () => 50, maxRetriesPerRequest: null });
+    this.client.on('error', () => undefined);
+  }
+
+  /** Starts a redis-server of the test's own, or uses the one at REDIS_URL when the proxy runs already. */
+  static async start(...args: string[]): Promise<TestRedis> {
+    const running = process.env.PROXY_URL === undefined ? undefined : process.env.REDIS_URL;
+    if (running !== undefined) return new TestRedis(running, undefined, 0, []);
+    const port = await freePort();
+    const directory = mkdtempSync(join(tmpdir(), 'test-redis-'));
+    const all = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', directory, ...args];
+    const redis = new TestRedis(`redis://127.0.0.1:${port}/0`, launch(all), port, all, directory);
+    await redis.answers();
+    return redis;
+  }
+
+  /** The same Redis once more, empty, after it was killed. */
+  async restart(): Promise<TestRedis> {
+    const again = new TestRedis(this.url, launch(this.#args), this.port, this.#args, this.#directory);
+    await again.answers();
+    this.client.disconnect();
+    return again;
+  }
+
+  async answers(): Promise<void> {
+    await until('Redis answers', async () => ((await this.client.ping()) === 'PONG' ? true : undefined));
+  }
+
+  /** How often a command was called since the last {@link forgetCalls}. */
+  async calls(command: string): Promise<number> {
+    const stats = await this.client.info('commandstats');
+    return Number(new RegExp(`^cmdstat_${command}:calls=(\\d+)`, 'm').exec(stats)?.[1] ?? 0);
+  }
+
+  async forgetCalls(): Promise<void> {
+    await this.client.config('RESETSTAT');
+  }
+
+  async stop(): Promise<void> {
+    this.client.disconnect();
+    await this.server?.stop('SIGKILL');
+    if (this.#directory !== undefined) rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+function launch(args: readonly string[]): Child {
+  return new Child('redis-server', args, { env: process.env });
+}
