@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from '@jest/globals';
+import './environment.ts';
+import { loadSettings } from './load-settings.ts';
+import { type SettingDescription, describeSettings } from './setting.decorators.ts';
+
+const top = (name: string) => new URL(`../../${name}`, import.meta.url);
+const readme = readFileSync(top('README.md'), 'utf8');
+const dotEnv = readFileSync(top('.env'), 'utf8');
+
+const dependsOnMachine = (setting: SettingDescription) => setting.defaultText !== setting.default;
+
+describe('the table of settings in the README', () => {
+  it('has a row for every setting, in their order, with its default and its meaning', () => {
+    const table = /^\| name \| default \| meaning \|\n\|[ |-]+\|\n((?:\|.*\n)+)/m.exec(readme)?.[1] ?? '';
+    const rows = describeSettings().map(
+      ({ name, defaultText, meaning }) => `| \`${name}\` | ${defaultText} | ${meaning} |`,
+    );
+    expect(table.trimEnd().split('\n')).toEqual(rows);
+  });
+});
+
+describe('the .env file', () => {
+  it('sets nothing, so that what runs without it runs with it', () => {
+    expect(dotEnv.split('\n').filter((line) => line !== '' && !line.startsWith('#'))).toEqual([]);
+  });
+
+  it('has every setting, in their order, commented out: its meaning, then its name with its default', () => {
+    const documented = [...dotEnv.matchAll(/^# (.+)\n#(\w+=.*)$/gm)].map(([, meaning, line]) => ({ meaning, line }));
+    expect(documented).toEqual(
+      describeSettings().map((setting) => ({
+        meaning: `${setting.meaning}${dependsOnMachine(setting) ? `; default: ${setting.defaultText}` : ''}`,
+        line: `${setting.name}=${dependsOnMachine(setting) ? '' : setting.default}`,
+      })),
+    );
+    expect(dotEnv.match(/^#\w+=/gm)).toHaveLength(documented.length);
+  });
+
+  it('changes nothing when every `#` before a name is taken away', () => {
+    const given = Object.fromEntries([...dotEnv.matchAll(/^#(\w+)=(.*)$/gm)].map(([, name, value]) => [name, value]));
+    expect(loadSettings(given, '/none')).toEqual(loadSettings({}, '/none'));
+  });
+
+  it('names the secrets that can be read from a file', () => {
+    for (const { name, secret } of describeSettings()) if (secret) expect(dotEnv).toContain(`${name}_FILE`);
+  });
+});
