@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { longsIn } from './item-bytes.ts';
 
 const SLAB_BYTES = 64 * 1024;
