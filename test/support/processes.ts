@@ -48,7 +48,11 @@ export class Child {
     });
     this.process.stdout?.setEncoding('utf8').on('data', (text: string) => (this.output += text));
     this.process.stderr?.setEncoding('utf8').on('data', (text: string) => (this.errors += text));
-    this.exit = once(this.process, 'close').then(([code]) => code as number | null);
+    const watch = guard(this.process.pid);
+    this.exit = once(this.process, 'close').then(([code]) => {
+      watch.kill('SIGKILL');
+      return code as number | null;
+    });
   }
 
   get running(): boolean {
@@ -70,4 +74,14 @@ export class Child {
     }
     return this.exit;
   }
+}
+
+/** Ends a process should the tests be killed: that closes the guard's standard input. */
+function guard(pid: number | undefined): ChildProcess {
+  const child = spawn('sh', ['-c', 'read -r _; kill -KILL "$1"', 'guard', String(pid)], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  child.stdin.on('error', () => undefined);
+  return child;
 }

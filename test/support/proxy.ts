@@ -52,10 +52,15 @@ export class TestProxy {
     return proxy;
   }
 
+  /** Every thread has its connection to Redis: `/health/ready` tells of one thread only. */
   async ready(): Promise<void> {
-    await until('the proxy is ready', async () =>
-      (await this.get('/health/ready')).status === 200 ? true : undefined,
-    );
+    await until('the proxy is ready', async () => {
+      const { text } = await this.get('/metrics');
+      const [threads, connected] = ['threads', 'redis_connections'].map((name) =>
+        Number(new RegExp(`^redis_http_cache_proxy_${name} (\\d+)$`, 'm').exec(text)?.[1]),
+      );
+      return (threads > 0 && threads === connected) || undefined;
+    });
   }
 
   get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<HttpAnswer> {
