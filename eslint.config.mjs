@@ -43,7 +43,8 @@ export default tseslint.config(
     ...tseslint.configs.disableTypeChecked,
   },
   {
-    files: ['*.config.mjs', '.dependency-cruiser.mjs'],
+    // What others expect to be a default export.
+    files: ['*.config.mjs', '.dependency-cruiser.mjs', '**/*.d.ts'],
     rules: { 'no-restricted-syntax': 'off' },
   },
   {

@@ -1,7 +1,7 @@
 import type { RedisReply } from '../redis/redis-reply.ts';
 import type { Clock } from './clock.ts';
 import { type Etag, etagOf } from './etag.ts';
-import type { LoadGate } from './load-gate.ts';
+import type { Entry, LoadGate } from './load-gate.ts';
 import type { ReadOutcomeName, RequestCounts } from './request-counts.ts';
 import type { FillResult, Freshness, Lease, LoadResult, Lookup, SharedLru } from './shared-lru.ts';
 
@@ -144,12 +144,8 @@ export class ReadThrough {
 
   async #load(key: Buffer, lease: Lease | undefined): Promise<LoadOutcome> {
     const entry = this.#gate.enter();
-    if (entry !== 'entered') {
-      const queuedAt = this.#clock();
-      const admitted = (await entry) === 'entered';
-      this.#counts.observeQueue(this.#clock() - queuedAt);
-      if (!admitted) return this.#end(lease, { kind: 'overloaded' });
-    }
+    const admitted = entry instanceof Promise ? await this.#queued(entry) : entry;
+    if (admitted !== 'entered') return this.#end(lease, { kind: 'overloaded' });
     const askedAt = this.#clock();
     this.#lru.count('loads');
     let reply: RedisReply;
@@ -163,6 +159,13 @@ export class ReadThrough {
       this.#counts.observeLoad(this.#clock() - askedAt);
     }
     return this.#settle(reply, lease, askedAt);
+  }
+
+  async #queued(entry: Promise<Entry>): Promise<Entry> {
+    const since = this.#clock();
+    const outcome = await entry;
+    this.#counts.observeQueue(this.#clock() - since);
+    return outcome;
   }
 
   #settle(reply: RedisReply, lease: Lease | undefined, askedAt: number): LoadOutcome {

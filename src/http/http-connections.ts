@@ -1,5 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
 import { Injectable } from '@nestjs/common';
 import { ConnectionCount } from '../cache/connection-count.ts';
 import { problemAnswer } from './answer.ts';
@@ -18,6 +18,8 @@ export class HttpConnections {
   readonly #unanswered = new Set<ServerResponse>();
   #server: Server | undefined;
   #draining = false;
+  #closing = false;
+  #closed: Promise<void> = Promise.resolve();
 
   constructor(count: ConnectionCount) {
     this.#count = count;
@@ -41,22 +43,28 @@ export class HttpConnections {
     server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => this.#follow(response));
   }
 
-  /** Stops listening, answers what was accepted, tells each client that its connection ends, and ends it. */
-  async drain(): Promise<void> {
+  /** Accepts no more connections; those that there are go on. */
+  stopListening(): void {
     const server = this.#server;
     this.#draining = true;
+    // Not http's own close: it cuts connections between two requests, one of which may be on its way.
+    if (server !== undefined)
+      this.#closed = new Promise((done) => NetServer.prototype.close.call(server, () => done()));
+  }
+
+  /** Answers what was accepted, tells each client that its connection ends, and ends it. */
+  async drain(): Promise<void> {
+    this.#closing = true;
     for (const response of this.#unanswered) response.shouldKeepAlive = false;
-    if (!server?.listening) return;
-    const closed = new Promise((resolve) => server.close(resolve));
     const lingerUntil = performance.now() + LINGER_MS;
     const sweep = setInterval(() => {
-      if (performance.now() >= lingerUntil) server.closeIdleConnections();
+      if (performance.now() >= lingerUntil) this.#server?.closeIdleConnections();
     }, SWEEP_MS);
-    await closed.finally(() => clearInterval(sweep));
+    await this.#closed.finally(() => clearInterval(sweep));
   }
 
   #follow(response: ServerResponse): void {
-    if (this.#draining) response.shouldKeepAlive = false;
+    if (this.#closing) response.shouldKeepAlive = false;
     this.#unanswered.add(response);
     response.once('close', () => this.#unanswered.delete(response));
   }

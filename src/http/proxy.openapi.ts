@@ -80,7 +80,10 @@ function describeFailures(adapt: (failure: ProblemResponse) => ProblemResponse):
     problemResponse({ 'bad-key': 'The key is empty.' }),
     problemResponse({ 'key-not-found': 'Redis has no such key.' }, cacheStatus),
     problemResponse({ 'wrong-type': 'The key holds no string.' }, cacheStatus),
-    problemResponse({ 'redis-unavailable': 'Redis cannot be asked now.' }, { ...cacheStatus, ...retryAfter }),
+    problemResponse(
+      { 'redis-unavailable': 'Redis cannot be asked now.', overloaded: 'Too many reads of Redis wait already.' },
+      { ...cacheStatus, ...retryAfter },
+    ),
     problemResponse({ 'redis-timeout': 'Redis did not answer in time.' }, cacheStatus),
   ].map((failure) => ApiResponse(adapt(failure)));
 }

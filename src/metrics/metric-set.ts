@@ -3,12 +3,16 @@ import { Counter, Gauge, type Metric, Registry, collectDefaultMetrics } from 'pr
 /** The start of every name of ours. */
 export const PREFIX = 'redis_http_cache_proxy_';
 
+/** Defaults that grow with the thread that counts them; the next scrape may meet another. */
 const COUNTED_PER_THREAD = [
   'process_cpu_seconds_total',
   'process_cpu_user_seconds_total',
   'process_cpu_system_seconds_total',
   'nodejs_gc_duration_seconds',
 ];
+
+/** Defaults that are called totals and are none. */
+const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
 
 /** A histogram that was observed elsewhere: how many fell into each bucket, and their sum. */
 export interface Observations {
@@ -27,8 +31,7 @@ export class MetricSet {
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
-    // These grow with the thread that counts them, and the next scrape may meet another.
-    for (const name of COUNTED_PER_THREAD) this.registry.removeSingleMetric(name);
+    for (const name of [...COUNTED_PER_THREAD, ...MISNAMED]) this.registry.removeSingleMetric(name);
     this.#processTime();
   }
 

@@ -38,6 +38,12 @@ export class ProxyLogger extends ConsoleLogger {
     else super.log(message, ...rest);
   }
 
+  /** One stream for all levels, so that the lines stay in order. */
+  protected override printMessages(...args: Parameters<ConsoleLogger['printMessages']>): void {
+    args[3] = 'stdout';
+    super.printMessages(...args);
+  }
+
   protected override getJsonLogObject(...args: Parameters<ConsoleLogger['getJsonLogObject']>) {
     const { level, timestamp, ...rest } = super.getJsonLogObject(...args);
     return {

@@ -3,9 +3,14 @@ import type { RedisState } from '../redis/redis.service.ts';
 /** What a worker thread tells the supervisor. */
 export type WorkerMessage =
   | { readonly kind: 'listening' }
+  /** It accepts no more connections. */
+  | { readonly kind: 'stopped' }
   /** It cannot start; `problem` is for people. */
   | { readonly kind: 'failed'; readonly problem: string }
   | { readonly kind: 'redis'; readonly state: RedisState };
 
-/** What the supervisor tells a worker thread: to answer what it has accepted, and end. */
-export type SupervisorMessage = 'drain';
+/**
+ * What the supervisor tells a worker thread: first to accept no more connections, then, when no thread does, to answer
+ * what it has accepted and end. A client whose connection ends would else turn to a thread that is about to end too.
+ */
+export type SupervisorMessage = 'stop' | 'drain';

@@ -25,7 +25,7 @@ interface Thread {
   readonly worker: Worker;
   readonly id: number;
   readonly startedAt: number;
-  listening: boolean;
+  stopped: boolean;
 }
 
 /**
@@ -45,7 +45,7 @@ export class Supervisor {
   readonly #redis = new Map<number, RedisState>();
   #redisReachable: boolean | undefined;
   #draining = false;
-  #drained: () => void = () => undefined;
+  #ended: () => void = () => undefined;
 
   /**
    * @param port the port to listen on; not 0.
@@ -73,9 +73,19 @@ export class Supervisor {
     this.#draining = true;
     for (const restart of this.#restarts) clearTimeout(restart);
     if (this.#threads.size === 0) return;
-    const drained = new Promise<void>((resolve) => (this.#drained = resolve));
-    for (const { worker } of this.#threads.values()) worker.postMessage('drain' satisfies SupervisorMessage);
-    await drained;
+    const ended = new Promise<void>((resolve) => (this.#ended = resolve));
+    this.#tellAll('stop');
+    await ended;
+  }
+
+  #tellAll(message: SupervisorMessage): void {
+    for (const { worker } of this.#threads.values()) worker.postMessage(message);
+  }
+
+  /** Once no thread accepts connections any more, or is no more, the rest can be told to end. */
+  #drainWhenStopped(): void {
+    if (this.#threads.size === 0) this.#ended();
+    else if ([...this.#threads.values()].every(({ stopped }) => stopped)) this.#tellAll('drain');
   }
 
   #startFirst(row: number): Promise<void> {
@@ -97,7 +107,7 @@ export class Supervisor {
       name: `proxy ${row}`,
       env: { ...process.env, LOG_FORMAT: this.#settings.log.format },
     });
-    const thread: Thread = { row, worker, id: worker.threadId, startedAt: performance.now(), listening: false };
+    const thread: Thread = { row, worker, id: worker.threadId, startedAt: performance.now(), stopped: false };
     this.#threads.set(row, thread);
     worker.on('message', (message: WorkerMessage) => this.#hear(thread, message));
     worker.on('error', (error) => this.#logger.error(`thread ${row} failed: ${describe(error)}`));
@@ -108,7 +118,10 @@ export class Supervisor {
   #hear(thread: Thread, message: WorkerMessage): void {
     switch (message.kind) {
       case 'listening':
-        thread.listening = true;
+        break;
+      case 'stopped':
+        thread.stopped = true;
+        this.#drainWhenStopped();
         break;
       case 'failed':
         if (this.#deaths.has(thread.row)) this.#logger.error(`thread ${thread.row} cannot start: ${message.problem}`);
@@ -141,7 +154,7 @@ export class Supervisor {
     this.#recover(() => this.#recoverCache(thread));
     this.#recover(() => this.#gate.recoverFrom(row, thread.id));
     if (this.#draining) {
-      if (this.#threads.size === 0) this.#drained();
+      this.#drainWhenStopped();
       return;
     }
     const lived = performance.now() - thread.startedAt;

@@ -26,7 +26,8 @@ try {
   const app = await createApplication(settings);
   publishRedisState(app);
   supervisor.on('message', (message: SupervisorMessage) => {
-    if (message === 'drain') void drain(app);
+    if (message === 'stop') stop(app);
+    else void drain(app);
   });
   await app.init();
   await listen(app.getHttpServer(), settings);
@@ -51,6 +52,11 @@ function publishRedisState(app: NestExpressApplication): void {
     Atomics.store(instance.words, InstanceMemory.word(row, RowWord.REDIS_READY), state.reachable ? 1 : 0);
     tell({ kind: 'redis', state });
   });
+}
+
+function stop(app: NestExpressApplication): void {
+  app.get(HttpConnections).stopListening();
+  tell({ kind: 'stopped' });
 }
 
 async function drain(app: NestExpressApplication): Promise<void> {

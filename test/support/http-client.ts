@@ -1,4 +1,4 @@
-import { type Agent, type IncomingHttpHeaders, request } from 'node:http';
+import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { type Socket, connect } from 'node:net';
 
 /** An answer, to the byte. */
@@ -17,11 +17,14 @@ export interface HttpQuestion {
   readonly agent?: Agent;
 }
 
+/** A connection for each request. */
+const ONE_SHOT = new Agent({ keepAlive: false });
+
 /** Sends a request whose path is used as it is. */
 export function ask(
   base: string,
   path: string,
-  { method = 'GET', headers = {}, agent }: HttpQuestion = {},
+  { method = 'GET', headers = {}, agent = ONE_SHOT }: HttpQuestion = {},
 ): Promise<HttpAnswer> {
   const { hostname, port } = new URL(base);
   return new Promise((resolve, reject) => {

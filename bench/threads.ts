@@ -1,0 +1,169 @@
+/**
+ * How one cache serves several threads: hits per second and CPU time per hit with 1 and 2 threads, how long a hit holds
+ * the lock, and what share of the time the lock would then be held with 8 threads. `npm run bench:threads`
+ */
+import { availableParallelism } from 'node:os';
+import { once } from 'node:events';
+import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { monotonicClock } from '../src/cache/clock.ts';
+import { SharedLock } from '../src/cache/shared-lock.ts';
+import { SharedLru } from '../src/cache/shared-lru.ts';
+
+const ENTRIES = 100_000;
+const VALUE_BYTES = 100;
+const KEY_BYTES = 12;
+const RUN_MS = 2000;
+const ROUNDS = 5;
+const LIMITS = { capacity: ENTRIES, maxBytes: 2 ** 30, maxValueBytes: 2 ** 20, maxLeases: 1024, leaseMs: 1000 };
+/** Hits per second of one thread that the last table asks about: behind Express, behind a lean HTTP server, beyond. */
+const RATES = [40_000, 150_000, 1_000_000];
+
+interface Orders {
+  readonly buffer: SharedArrayBuffer;
+  readonly thread: number;
+  readonly runMs: number;
+}
+
+interface Report {
+  readonly hits: number;
+  readonly cpuMs: number;
+  readonly wallMs: number;
+}
+
+if (isMainThread) await main();
+else parentPort?.postMessage(read(workerData as Orders));
+
+async function main(): Promise<void> {
+  const lru = SharedLru.create(LIMITS, 1, monotonicClock());
+  fill(lru);
+  console.log(`${ENTRIES} entries of ${VALUE_BYTES} bytes, Zipf reads, ${availableParallelism()} cores, Node.js ${process.version}\n`);
+  console.log('| threads | hits/s | CPU time per hit |\n| --- | --- | --- |');
+  for (const [threads, reports] of await rounds(lru)) console.log(row(threads, reports));
+  const heldNs = lockHoldNs(lru);
+  console.log(`\nA hit holds the lock for ${heldNs.toFixed(0)} ns.\n`);
+  console.log('| hits/s of each thread | lock held, 8 threads |\n| --- | --- |');
+  for (const rate of RATES) console.log(`| ${rate.toLocaleString('en')} | ${((8 * rate * heldNs) / 1e7).toFixed(0)} % |`);
+}
+
+/** All rounds, the numbers of threads taking turns, so that what else the machine does meets all of them. */
+async function rounds(lru: SharedLru): Promise<Map<number, Report[]>> {
+  const results = new Map<number, Report[]>([
+    [1, []],
+    [2, []],
+  ]);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [threads, reports] of results) {
+      process.stderr.write(`round ${round + 1} of ${ROUNDS}, ${threads} thread(s)\n`);
+      reports.push(await run(lru, threads));
+    }
+  }
+  return results;
+}
+
+async function run(lru: SharedLru, threads: number): Promise<Report> {
+  const workers = Array.from({ length: threads }, (_, i) => {
+    const orders: Orders = { buffer: lru.buffer, thread: i + 2, runMs: RUN_MS };
+    return new Worker(new URL(import.meta.url), { workerData: orders });
+  });
+  const reports = await Promise.all(
+    workers.map(async (worker) => {
+      const exited = once(worker, 'exit');
+      const [report] = (await once(worker, 'message')) as [Report];
+      await exited;
+      return report;
+    }),
+  );
+  const hits = reports.reduce((sum, report) => sum + report.hits, 0);
+  const cpuMs = reports.reduce((sum, report) => sum + report.cpuMs, 0);
+  return { hits, cpuMs, wallMs: Math.max(...reports.map((report) => report.wallMs)) };
+}
+
+/** What each thread does: reads keys that are held, for a while. */
+function read({ buffer, thread, runMs }: Orders): Report {
+  const lru = SharedLru.attach(buffer, thread, monotonicClock());
+  const keys = zipfKeys(thread);
+  const chunk = Buffer.alloc(KEY_BYTES);
+  for (let i = 0; i < keys.length; i++) lru.lookup(keyInto(chunk, keys[i]));
+  const cpu = process.threadCpuUsage();
+  const start = performance.now();
+  let hits = 0;
+  for (let at = 0; performance.now() - start < runMs; ) {
+    for (let i = 0; i < 1000; i++, at = (at + 1) % keys.length) {
+      if (lru.lookup(keyInto(chunk, keys[at])).kind === 'hit') hits++;
+    }
+  }
+  const { user, system } = process.threadCpuUsage(cpu);
+  return { hits, cpuMs: (user + system) / 1000, wallMs: performance.now() - start };
+}
+
+function fill(lru: SharedLru): void {
+  const value = Buffer.alloc(VALUE_BYTES, 'v');
+  const key = Buffer.alloc(KEY_BYTES);
+  for (let i = 0; i < ENTRIES; i++) {
+    const found = lru.lookup(keyInto(key, i));
+    if (found.kind === 'miss') lru.fill(found.lease, value, [1, 2, 3], 3_600_000);
+  }
+}
+
+/** Time between taking the lock and giving it back, less what reading the clock costs. */
+function lockHoldNs(lru: SharedLru): number {
+  const { acquire, release } = SharedLock.prototype;
+  const keys = zipfKeys(99);
+  const chunk = Buffer.alloc(KEY_BYTES);
+  let held = 0;
+  let takenAt = 0;
+  SharedLock.prototype.acquire = function (this: SharedLock) {
+    acquire.call(this);
+    takenAt = performance.now();
+  };
+  SharedLock.prototype.release = function (this: SharedLock) {
+    held += performance.now() - takenAt;
+    release.call(this);
+  };
+  try {
+    const lock = new SharedLock(new Int32Array(new SharedArrayBuffer(64)), 1);
+    const measure = (once: (i: number) => void): number => {
+      for (let i = 0; i < keys.length; i++) once(i);
+      held = 0;
+      for (let i = 0; i < keys.length; i++) once(i);
+      return (held * 1e6) / keys.length;
+    };
+    const hit = measure((i) => lru.lookup(keyInto(chunk, keys[i])));
+    const nothing = measure(() => {
+      lock.acquire();
+      lock.release();
+    });
+    return hit - nothing;
+  } finally {
+    Object.assign(SharedLock.prototype, { acquire, release });
+  }
+}
+
+function zipfKeys(seed: number): Int32Array {
+  let state = seed;
+  return Int32Array.from({ length: 500_000 }, () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    const rank = Math.floor(ENTRIES ** (state / 2 ** 32));
+    // Spreads the popular keys over the memory.
+    return (rank * 7919) % ENTRIES;
+  });
+}
+
+function keyInto(chunk: Buffer, key: number): Buffer {
+  for (let at = KEY_BYTES - 1, rest = key; at >= 0; at--, rest = (rest / 10) | 0) chunk[at] = 0x30 + (rest % 10);
+  return chunk;
+}
+
+function row(threads: number, reports: readonly Report[]): string {
+  const rate = spread(reports.map(({ hits, wallMs }) => hits / wallMs / 1000));
+  const cpu = spread(reports.map(({ hits, cpuMs }) => (cpuMs * 1e6) / hits));
+  return `| ${threads} | ${rate(2)} M | ${cpu(0)} ns |`;
+}
+
+/** The median, and the least and the most. */
+function spread(values: readonly number[]): (digits: number) => string {
+  const sorted = [...values].sort((a, b) => a - b);
+  const text = (value: number, digits: number): string => value.toFixed(digits);
+  return (digits) =>
+    `${text(sorted[sorted.length >> 1], digits)} (${text(sorted[0], digits)}–${text(sorted.at(-1) ?? 0, digits)})`;
+}
