@@ -1,0 +1,171 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type ApiDocument, type ApiResponse, type ObjectSchema } from './support/documentation.ts';
+import type { HttpAnswer, HttpQuestion } from './support/http-client.ts';
+import { describeOwn } from './support/only-own.ts';
+import { until } from './support/processes.ts';
+import { TestProxy } from './support/proxy.ts';
+import { TestRedis } from './support/redis.ts';
+
+/** How an answer of each documented kind is brought about: method, route, status, code; then the request. */
+type Scenario = readonly [kind: string, path: string, question?: HttpQuestion];
+
+const TOKEN = { authorization: 'Bearer admin' };
+const ANY = { 'if-none-match': '*' };
+
+const WITH_REDIS: readonly Scenario[] = [
+  ['GET /v1/keys/{key} 200', '/v1/keys/text'],
+  ['GET /v1/keys/{key} 304', '/v1/keys/text', { headers: ANY }],
+  ['GET /v1/keys/{key} 400 bad-key', '/v1/keys/'],
+  ['GET /v1/keys/{key} 404 key-not-found', '/v1/keys/nobody'],
+  ['GET /v1/keys/{key} 409 wrong-type', '/v1/keys/list'],
+  ['HEAD /v1/keys/{key} 200', '/v1/keys/text'],
+  ['HEAD /v1/keys/{key} 304', '/v1/keys/text', { headers: ANY }],
+  ['HEAD /v1/keys/{key} 400', '/v1/keys/%zz'],
+  ['HEAD /v1/keys/{key} 404', '/v1/keys/nobody'],
+  ['HEAD /v1/keys/{key} 409', '/v1/keys/list'],
+  ['GET /v1/cache 200', '/v1/cache', { headers: TOKEN }],
+  ['GET /v1/cache 401 unauthorized', '/v1/cache'],
+  ['DELETE /v1/cache 200', '/v1/cache', { headers: TOKEN }],
+  ['DELETE /v1/cache 401 unauthorized', '/v1/cache'],
+  ['DELETE /v1/cache/{key} 200', '/v1/cache/text', { headers: TOKEN }],
+  ['DELETE /v1/cache/{key} 400 bad-key', '/v1/cache/%', { headers: TOKEN }],
+  ['DELETE /v1/cache/{key} 401 unauthorized', '/v1/cache/text'],
+  ['GET /health/live 200', '/health/live'],
+  ['GET /health/ready 200', '/health/ready'],
+  ['GET /metrics 200', '/metrics'],
+];
+
+const WITHOUT_TOKEN: readonly Scenario[] = [
+  ['GET /v1/cache 404 admin-disabled', '/v1/cache'],
+  ['DELETE /v1/cache 404 admin-disabled', '/v1/cache'],
+  ['DELETE /v1/cache/{key} 404 admin-disabled', '/v1/cache/text'],
+];
+
+const REDIS_SILENT: readonly Scenario[] = [
+  ['GET /v1/keys/{key} 504 redis-timeout', '/v1/keys/unread'],
+  ['HEAD /v1/keys/{key} 504', '/v1/keys/unread'],
+];
+
+const OVERLOADED: readonly Scenario[] = [['GET /v1/keys/{key} 503 overloaded', '/v1/keys/another']];
+
+const REDIS_GONE: readonly Scenario[] = [
+  ['GET /v1/keys/{key} 503 redis-unavailable', '/v1/keys/unread'],
+  ['HEAD /v1/keys/{key} 503', '/v1/keys/unread'],
+  ['GET /health/ready 503', '/health/ready'],
+];
+
+/** Headers that every answer has, or that the description of the content stands for. */
+const UNDOCUMENTED = ['date', 'connection', 'keep-alive', 'content-type', 'content-length'];
+
+describeOwn('every answer is the one that /openapi.json describes', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+  let proxyWithoutToken: TestProxy;
+  let document: ApiDocument;
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    const settings = {
+      REDIS_URL: redis.url,
+      PROXY_THREADS: 1,
+      REDIS_COMMAND_TIMEOUT_MS: 300,
+      PROXY_MAX_CONCURRENT_LOADS: 1,
+      PROXY_MAX_QUEUED_LOADS: 0,
+    };
+    [proxy, proxyWithoutToken] = await Promise.all([
+      TestProxy.start({ ...settings, ADMIN_TOKEN: 'admin' }),
+      TestProxy.start(settings),
+    ]);
+    document = (await proxy.get('/openapi.json')).json as unknown as ApiDocument;
+    await redis.client.set('text', 'a text');
+    await redis.client.rpush('list', 'a');
+  });
+  afterAll(async () => {
+    await Promise.all([proxy?.stop(), proxyWithoutToken?.stop()]);
+    await redis?.stop();
+  });
+
+  function promise([kind, path, question]: Scenario, whose: () => TestProxy = () => proxy): void {
+    it(kind, async () => {
+      const [method, route, status, code] = kind.split(' ');
+      const answer = await whose().ask(path, { method, ...question });
+      expect(answer.status).toBe(Number(status));
+      const description = document.paths[route][method.toLowerCase()].responses[status];
+      expectDescribed(answer, description, method, code);
+    });
+  }
+
+  function expectDescribed(answer: HttpAnswer, description: ApiResponse, method: string, code?: string): void {
+    const documented = Object.keys(description.headers ?? {}).map((name) => name.toLowerCase());
+    const sent = Object.keys(answer.headers).filter((name) => !UNDOCUMENTED.includes(name));
+    expect(documented.filter((name) => !UNDOCUMENTED.includes(name)).sort()).toEqual(sent.sort());
+    expect(documented.filter((name) => answer.headers[name] === undefined)).toEqual([]);
+    if (method === 'HEAD' || answer.status === 304) {
+      expect(description.content).toBeUndefined();
+      expect(answer.body).toHaveLength(0);
+      return;
+    }
+    const [mediaType] = String(answer.headers['content-type']).split(';');
+    const content = description.content?.[mediaType];
+    expect([mediaType]).toEqual(Object.keys(description.content ?? {}));
+    if (mediaType.endsWith('json')) expectShape(answer.json, schemaOf(content?.schema ?? {}));
+    if (code === undefined) return;
+    expect(answer.json.code).toBe(code);
+    expect(Object.keys(content?.examples ?? {})).toContain(code);
+  }
+
+  function schemaOf(schema: ObjectSchema | { readonly $ref: string }): ObjectSchema {
+    return '$ref' in schema ? document.components.schemas[schema.$ref.split('/').at(-1) ?? ''] : schema;
+  }
+
+  function expectShape(body: object, { required = [], properties = {} }: ObjectSchema): void {
+    expect(Object.keys(properties)).toEqual(expect.arrayContaining(Object.keys(body)));
+    expect(Object.keys(body)).toEqual(expect.arrayContaining([...required]));
+  }
+
+  describe('while Redis answers', () => {
+    for (const scenario of WITH_REDIS) promise(scenario);
+    for (const scenario of WITHOUT_TOKEN) promise(scenario, () => proxyWithoutToken);
+  });
+
+  describe('while Redis is there and answers nothing', () => {
+    beforeAll(() => redis.server?.signal('SIGSTOP'));
+    for (const scenario of REDIS_SILENT) promise(scenario);
+
+    describe('and no more reads of it are let in', () => {
+      let first: Promise<HttpAnswer>;
+      beforeAll(async () => {
+        first = proxy.get('/v1/keys/first');
+        await until(
+          'a read of Redis is under way',
+          async () =>
+            (await proxy.get('/metrics')).text.includes('redis_http_cache_proxy_loads_in_flight 1') || undefined,
+        );
+      });
+      afterAll(() => first);
+      for (const scenario of OVERLOADED) promise(scenario);
+    });
+  });
+
+  describe('when Redis is gone', () => {
+    beforeAll(async () => {
+      await redis.server?.stop('SIGKILL');
+      await until(
+        'the proxy has noticed',
+        async () => (await proxy.get('/v1/keys/noticed')).status === 503 || undefined,
+      );
+    });
+    for (const scenario of REDIS_GONE) promise(scenario);
+  });
+
+  it('and every answer that it describes can be had', () => {
+    const all = [...WITH_REDIS, ...WITHOUT_TOKEN, ...REDIS_SILENT, ...OVERLOADED, ...REDIS_GONE];
+    const seen = new Set(all.map(([kind]) => kind.split(' ').slice(0, 3).join(' ')));
+    const described = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.entries(methods).flatMap(([method, { responses }]) =>
+        Object.keys(responses).map((status) => `${method.toUpperCase()} ${path} ${status}`),
+      ),
+    );
+    expect(described.sort()).toEqual([...seen].sort());
+  });
+});
