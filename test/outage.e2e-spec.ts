@@ -1,0 +1,186 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { type HttpAnswer, ask } from './support/http-client.ts';
+import { describeOwn } from './support/only-own.ts';
+import { until } from './support/processes.ts';
+import { launch, TestProxy } from './support/proxy.ts';
+import { TestRedis } from './support/redis.ts';
+
+const COMMAND_TIMEOUT_MS = 300;
+/** The command time-out, and what a busy machine takes beside. */
+const IN_TIME_MS = COMMAND_TIMEOUT_MS + 700;
+/** "Back by itself within a second or so": the longest pause between two attempts to connect, and some. */
+const BACK_MS = 2_000;
+
+function expectProblem(answer: HttpAnswer, status: number, code: string): void {
+  expect(answer.json).toMatchObject({ status, code });
+  expect(answer.status).toBe(status);
+  expect(answer.headers).toMatchObject({
+    'content-type': 'application/problem+json',
+    'cache-control': 'no-store',
+    'cache-status': expect.stringMatching(/^redis-http-cache-proxy; fwd=uri-miss(; collapsed)?$/),
+  });
+}
+
+const crowd = (proxy: TestProxy, key: string, count: number) =>
+  Promise.all(Array.from({ length: count }, () => proxy.key(key)));
+
+/** Waits until every thread of the proxy is connected again, and sees to it that this takes no longer than it may. */
+async function expectBackSoon(proxy: TestProxy): Promise<void> {
+  const start = performance.now();
+  await proxy.ready();
+  expect(performance.now() - start).toBeLessThan(BACK_MS);
+}
+
+describeOwn('while Redis is gone', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    proxy = await TestProxy.start({
+      REDIS_URL: redis.url,
+      PROXY_THREADS: 2,
+      CACHE_TTL_MS: 60_000,
+      CACHE_NEGATIVE_TTL_MS: 60_000,
+    });
+    await redis.client.mset('held', 'value of held', 'cold', 'value of cold');
+    await proxy.key('held');
+    await redis.server?.stop('SIGKILL');
+  });
+  afterAll(async () => {
+    await proxy?.stop();
+    await redis?.stop();
+  });
+
+  it('keys in the cache are served as ever', async () => {
+    for (const answer of await crowd(proxy, 'held', 50)) {
+      expect([answer.status, answer.text]).toEqual([200, 'value of held']);
+      expect(answer.headers['cache-status']).toContain('; hit;');
+    }
+    expect((await proxy.key('held', { 'if-none-match': '*' })).status).toBe(304);
+  });
+
+  it('other keys are 503 redis-unavailable at once, with the time after which to ask again; never 404', async () => {
+    const start = performance.now();
+    const answers = [...(await crowd(proxy, 'cold', 20)), ...(await crowd(proxy, 'nobody', 20))];
+    expect(performance.now() - start).toBeLessThan(1000);
+    for (const answer of answers) {
+      expectProblem(answer, 503, 'redis-unavailable');
+      expect(answer.headers['retry-after']).toBe('1');
+    }
+  });
+
+  it('the proxy is live, and not ready', async () => {
+    expect((await proxy.get('/health/live')).status).toBe(200);
+    const ready = await proxy.get('/health/ready');
+    expect([ready.status, ready.json]).toEqual([503, { status: 'unavailable', redis: 'unavailable' }]);
+  });
+
+  it('an entry that expires is not replaced by a failure: it is 503 until Redis is back', async () => {
+    await proxy.advance(60_000);
+    expectProblem(await proxy.key('held'), 503, 'redis-unavailable');
+  });
+
+  it('the log tells it once', () => {
+    expect(proxy.log().filter(({ message }) => String(message).startsWith('Redis is not reachable'))).toHaveLength(1);
+  });
+
+  it('and when it is back the proxy is, by itself, within a second or so, and no failure was remembered', async () => {
+    redis = await redis.restart();
+    await redis.client.mset('held', 'new value of held', 'cold', 'value of cold', 'nobody', 'somebody');
+    await expectBackSoon(proxy);
+    const answers = await Promise.all(['held', 'cold', 'nobody'].map((key) => proxy.key(key)));
+    expect(answers.map(({ status, text }) => `${status} ${text}`)).toEqual([
+      '200 new value of held',
+      '200 value of cold',
+      '200 somebody',
+    ]);
+    await until('the log tells it', () =>
+      proxy.log().some(({ message }) => message === 'Redis is reachable') ? true : undefined,
+    );
+  });
+});
+
+describeOwn('a proxy whose Redis is not there when it starts', () => {
+  it('starts, is live and not ready, and serves as soon as Redis is there', async () => {
+    let redis = await TestRedis.start();
+    await redis.server?.stop('SIGKILL');
+    const proxy = launch({ REDIS_URL: redis.url, PROXY_THREADS: 2 });
+    const url = await until('the proxy listens', () => /listening on (http:[^"]+)/.exec(proxy.output)?.[1]);
+    expect((await ask(url, '/health/live')).status).toBe(200);
+    expect((await ask(url, '/health/ready')).status).toBe(503);
+    expectProblem(await ask(url, '/v1/keys/greeting'), 503, 'redis-unavailable');
+
+    redis = await redis.restart();
+    await redis.client.set('greeting', 'hello');
+    const found = async () => {
+      const { status, text } = await ask(url, '/v1/keys/greeting');
+      return status === 200 ? text : undefined;
+    };
+    expect(await until('the proxy serves', found, BACK_MS)).toBe('hello');
+    await proxy.stop();
+    await redis.stop();
+  });
+});
+
+describeOwn('while Redis does not answer', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    proxy = await TestProxy.start({
+      REDIS_URL: redis.url,
+      PROXY_THREADS: 2,
+      REDIS_COMMAND_TIMEOUT_MS: COMMAND_TIMEOUT_MS,
+    });
+    await redis.client.mset('held', 'value of held', 'cold', 'value of cold');
+    await proxy.key('held');
+    redis.server?.signal('SIGSTOP');
+  });
+  afterAll(async () => {
+    await proxy?.stop();
+    await redis?.stop();
+  });
+
+  it('all who ask for one key that is not held get 504 redis-timeout, within the time a command may take', async () => {
+    const start = performance.now();
+    const answers = await crowd(proxy, 'cold', 50);
+    const took = performance.now() - start;
+    for (const answer of answers) expectProblem(answer, 504, 'redis-timeout');
+    expect(took).toBeGreaterThan(COMMAND_TIMEOUT_MS - 50);
+    expect(took).toBeLessThan(IN_TIME_MS);
+  });
+
+  it('requests for many keys do not wait for one another', async () => {
+    const start = performance.now();
+    const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => proxy.key(`cold${i}`)));
+    expect(performance.now() - start).toBeLessThan(IN_TIME_MS);
+    for (const answer of answers) expectProblem(answer, 504, 'redis-timeout');
+  });
+
+  it('keys in the cache are served without waiting, in the midst of requests that wait', async () => {
+    let waiting = true;
+    const slow = proxy.key('cold').finally(() => (waiting = false));
+    const answers = await crowd(proxy, 'held', 20);
+    expect(waiting).toBe(true);
+    expect(new Set(answers.map(({ text }) => text))).toEqual(new Set(['value of held']));
+    expectProblem(await slow, 504, 'redis-timeout');
+  });
+
+  it('the proxy is live, and not ready', async () => {
+    expect((await proxy.get('/health/live')).status).toBe(200);
+    const ready = await proxy.get('/health/ready');
+    expect([ready.status, ready.json]).toEqual([503, { status: 'unavailable', redis: 'timeout' }]);
+  });
+
+  it('and when it answers again the proxy does too, each key with its own value', async () => {
+    redis.server?.signal('SIGCONT');
+    await expectBackSoon(proxy);
+    const pairs = Array.from({ length: 50 }, (_, i) => [`late${i}`, `value of late${i}`]);
+    await redis.client.mset(pairs.flat());
+    const answers = await Promise.all(pairs.map(([key]) => proxy.key(key)));
+    expect(answers.map(({ text }) => text)).toEqual(pairs.map(([, value]) => value));
+    expect((await proxy.key('cold')).text).toBe('value of cold');
+  });
+});
