@@ -25,9 +25,9 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
     this.#redis.on('close', () => this.#change({ reachable: false, reason: 'connection' }));
   }
 
-  onModuleInit(): void {
-    // What becomes of the attempt, and of those after it, is told by the events.
-    this.#redis.connect().catch(() => undefined);
+  /** Waits for the first attempt, so that a thread that listens is connected; if it fails, others follow by themselves. */
+  async onModuleInit(): Promise<void> {
+    await this.#redis.connect().catch(() => undefined);
   }
 
   onApplicationShutdown(): void {

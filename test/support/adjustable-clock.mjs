@@ -26,12 +26,15 @@ function obeyTest() {
     if (waiting?.delete(data.thread) && waiting.size === 0) process.send({ done: data.done });
   };
   const workers = watchWorkers();
+  const cache = rememberLargestBuffer();
   process.on('message', (order) => {
     if (order.kind === 'advance') {
       ahead += order.ms;
       expected.set(order.id, new Set([...workers.keys()]));
       threads.postMessage(order);
       if (workers.size === 0) process.send({ done: order.id });
+    } else if (order.kind === 'check') {
+      void check(cache()).then((problem) => process.send({ done: order.id, problem }));
     } else {
       const [worker] = [...workers.values()].slice(order.thread);
       if (order.kind === 'terminate') void worker?.terminate();
@@ -39,6 +42,33 @@ function obeyTest() {
       process.send({ done: order.id });
     }
   });
+}
+
+/** The memory of the cache: nothing else that is shared is as large. */
+function rememberLargestBuffer() {
+  let largest = new SharedArrayBuffer(0);
+  globalThis.SharedArrayBuffer = class extends SharedArrayBuffer {
+    constructor(...args) {
+      super(...args);
+      largest = larger(largest, this);
+    }
+  };
+  return () => largest;
+}
+
+function larger(a, b) {
+  return a.byteLength >= b.byteLength ? a : b;
+}
+
+/** What is wrong with the memory of a cache that nobody uses just now; undefined when nothing is. */
+async function check(buffer) {
+  const { checkInvariants } = await import('../../src/cache/shared-memory.spec-support.ts');
+  try {
+    checkInvariants(buffer);
+    return undefined;
+  } catch (error) {
+    return error.message;
+  }
 }
 
 /** The proxy's worker threads, by their ids; new ones are told what time it is. */

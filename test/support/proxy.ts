@@ -14,6 +14,12 @@ export type Settings = Readonly<Record<string, string | number>>;
 /** What a test may order a thread of its own proxy to suffer. */
 export type Fate = 'terminate' | 'throw' | 'exhaust memory' | 'stall in critical section';
 
+/** That an order has been carried out. */
+interface Done {
+  readonly done?: number;
+  readonly problem?: string;
+}
+
 /** A proxy, as its clients see it. */
 export class TestProxy {
   readonly url: string;
@@ -91,7 +97,7 @@ export class TestProxy {
 
   /** Lets time pass: moves the clock of a proxy that the test has started, waits for one that runs already. */
   async advance(ms: number): Promise<void> {
-    if (this.child !== undefined) return this.#order({ kind: 'advance', ms });
+    if (this.child !== undefined) return void (await this.#order({ kind: 'advance', ms }));
     if (ms > LONGEST_WAIT_MS) throw new Error(`${ms} ms are too long to wait for`);
     await new Promise((resolve) => setTimeout(resolve, ms));
   }
@@ -102,8 +108,13 @@ export class TestProxy {
   }
 
   /** Lets something happen to the `thread`-th of the threads that live. */
-  suffer(thread: number, fate: Fate): Promise<void> {
-    return this.#order({ kind: fate, thread });
+  async suffer(thread: number, fate: Fate): Promise<void> {
+    await this.#order({ kind: fate, thread });
+  }
+
+  /** What is wrong with the memory of its cache, which nobody uses just now; undefined when nothing is. */
+  async problemInMemory(): Promise<string | undefined> {
+    return (await this.#order({ kind: 'check' })).problem;
   }
 
   /** Its log so far, an object a line. */
@@ -116,15 +127,15 @@ export class TestProxy {
     return this.child === undefined ? 0 : this.child.stop();
   }
 
-  #order(order: object): Promise<void> {
+  #order(order: object): Promise<Done> {
     const id = ++this.#orders;
     const { child } = this;
     if (child === undefined) throw new Error('only to a proxy that the test has started');
     return new Promise((resolve, reject) => {
-      const hear = (message: { readonly done?: number }): void => {
+      const hear = (message: Done): void => {
         if (message.done !== id) return;
         child.process.off('message', hear);
-        resolve();
+        resolve(message);
       };
       child.process.on('message', hear);
       child.process.send({ ...order, id }, (error) => {
