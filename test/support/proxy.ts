@@ -169,7 +169,7 @@ export function keyPrefix(): string {
 
 /** Forgets a run's keys. */
 export async function removeKeys(client: Redis, prefix: string): Promise<void> {
-  for await (const keys of client.scanStream({ match: `${prefix}*`, count: 1000 })) {
-    if ((keys as string[]).length > 0) await client.del(...(keys as string[]));
+  for await (const keys of client.scanBufferStream({ match: `${prefix}*`, count: 1000 })) {
+    if ((keys as Buffer[]).length > 0) await client.del(...(keys as Buffer[]));
   }
 }
