@@ -8,6 +8,8 @@ import { Worker, isMainThread, parentPort, workerData } from 'node:worker_thread
 import { monotonicClock } from '../src/cache/clock.ts';
 import { SharedLock } from '../src/cache/shared-lock.ts';
 import { SharedLru } from '../src/cache/shared-lru.ts';
+import { measureHttp } from './http-threads.ts';
+import { row } from './spread.ts';
 
 const ENTRIES = 100_000;
 const VALUE_BYTES = 100;
@@ -36,13 +38,22 @@ else parentPort?.postMessage(read(workerData as Orders));
 async function main(): Promise<void> {
   const lru = SharedLru.create(LIMITS, 1, monotonicClock());
   fill(lru);
-  console.log(`${ENTRIES} entries of ${VALUE_BYTES} bytes, Zipf reads, ${availableParallelism()} cores, Node.js ${process.version}\n`);
+  console.log(
+    `Of the cache alone: ${ENTRIES} entries of ${VALUE_BYTES} bytes, Zipf reads, ${availableParallelism()} cores, Node.js ${process.version}\n`,
+  );
   console.log('| threads | hits/s | CPU time per hit |\n| --- | --- | --- |');
-  for (const [threads, reports] of await rounds(lru)) console.log(row(threads, reports));
+  for (const [threads, reports] of await rounds(lru)) {
+    const rates = reports.map(({ hits, wallMs }) => hits / wallMs / 1000);
+    const costs = reports.map(({ hits, cpuMs }) => (cpuMs * 1e6) / hits);
+    console.log(row(threads, rates, 'M', costs, 'ns', 0));
+  }
   const heldNs = lockHoldNs(lru);
   console.log(`\nA hit holds the lock for ${heldNs.toFixed(0)} ns.\n`);
   console.log('| hits/s of each thread | lock held, 8 threads |\n| --- | --- |');
-  for (const rate of RATES) console.log(`| ${rate.toLocaleString('en')} | ${((8 * rate * heldNs) / 1e7).toFixed(0)} % |`);
+  for (const rate of RATES)
+    console.log(`| ${rate.toLocaleString('en')} | ${((8 * rate * heldNs) / 1e7).toFixed(0)} % |`);
+  console.log();
+  await measureHttp();
 }
 
 /** All rounds, the numbers of threads taking turns, so that what else the machine does meets all of them. */
@@ -87,7 +98,7 @@ function read({ buffer, thread, runMs }: Orders): Report {
   const cpu = process.threadCpuUsage();
   const start = performance.now();
   let hits = 0;
-  for (let at = 0; performance.now() - start < runMs; ) {
+  for (let at = 0; performance.now() - start < runMs;) {
     for (let i = 0; i < 1000; i++, at = (at + 1) % keys.length) {
       if (lru.lookup(keyInto(chunk, keys[at])).kind === 'hit') hits++;
     }
@@ -107,7 +118,9 @@ function fill(lru: SharedLru): void {
 
 /** Time between taking the lock and giving it back, less what reading the clock costs. */
 function lockHoldNs(lru: SharedLru): number {
-  const { acquire, release } = SharedLock.prototype;
+  const [acquire, release] = ['acquire', 'release'].map(
+    (name) => Reflect.get(SharedLock.prototype, name) as (this: SharedLock) => void,
+  );
   const keys = zipfKeys(99);
   const chunk = Buffer.alloc(KEY_BYTES);
   let held = 0;
@@ -152,18 +165,4 @@ function zipfKeys(seed: number): Int32Array {
 function keyInto(chunk: Buffer, key: number): Buffer {
   for (let at = KEY_BYTES - 1, rest = key; at >= 0; at--, rest = (rest / 10) | 0) chunk[at] = 0x30 + (rest % 10);
   return chunk;
-}
-
-function row(threads: number, reports: readonly Report[]): string {
-  const rate = spread(reports.map(({ hits, wallMs }) => hits / wallMs / 1000));
-  const cpu = spread(reports.map(({ hits, cpuMs }) => (cpuMs * 1e6) / hits));
-  return `| ${threads} | ${rate(2)} M | ${cpu(0)} ns |`;
-}
-
-/** The median, and the least and the most. */
-function spread(values: readonly number[]): (digits: number) => string {
-  const sorted = [...values].sort((a, b) => a - b);
-  const text = (value: number, digits: number): string => value.toFixed(digits);
-  return (digits) =>
-    `${text(sorted[sorted.length >> 1], digits)} (${text(sorted[0], digits)}–${text(sorted.at(-1) ?? 0, digits)})`;
 }

@@ -1,0 +1,17 @@
+/** The median, and the least and the most. */
+export function spread(values: readonly number[], digits: number): string {
+  const sorted = [...values].sort((a, b) => a - b).map((value) => value.toFixed(digits));
+  return `${sorted[sorted.length >> 1]} (${sorted[0]}–${sorted.at(-1)})`;
+}
+
+/** A line of a table: so many threads, a rate and a cost. */
+export function row(
+  threads: number,
+  rates: readonly number[],
+  rateUnit: string,
+  costs: readonly number[],
+  costUnit: string,
+  digits: number,
+): string {
+  return `| ${threads} | ${spread(rates, 2)} ${rateUnit} | ${spread(costs, digits)} ${costUnit} |`;
+}
