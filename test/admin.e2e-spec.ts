@@ -2,253 +2,349 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { HttpAnswer } from './support/http-client.ts';
 import { describeOwn } from './support/only-own.ts';
 import { until } from './support/processes.ts';
-import { RUNNING, TestProxy, keyPrefix, percentEncode, removeKeys } from './support/proxy.ts';
+import { keyPrefix, percentEncode, removeKeys, RUNNING, TestProxy } from './support/proxy.ts';
 import { TestRedis } from './support/redis.ts';
-
-interface Stats {
-  readonly [counter: string]: unknown;
-  readonly entries: number;
-  readonly bytes: number;
-  readonly hits: number;
-  readonly misses: number;
-  readonly collapsed: number;
-  readonly hitRatio: number | null;
-  readonly loads: number;
-  readonly loadErrors: number;
-  readonly evictions: Readonly<Record<'capacity' | 'bytes' | 'expired' | 'purged', number>>;
-  readonly uncacheable: number;
-  readonly uptimeSeconds: number;
-}
 
 const ROUTES = [
   ['GET', '/v1/cache'],
   ['DELETE', '/v1/cache'],
-  ['DELETE', '/v1/cache/key'],
+  ['DELETE', '/v1/cache/some-key'],
 ] as const;
-
-const isOn = RUNNING === undefined || Boolean(process.env.ADMIN_TOKEN);
-const describeAdmin = isOn ? describe : describe.skip;
-const why = isOn ? '' : ' (skipped: needs the ADMIN_TOKEN of the running proxy)';
 
 const prefix = keyPrefix();
 let redis: TestRedis;
-let proxy: TestProxy;
 
 beforeAll(async () => {
   redis = await TestRedis.start();
-  proxy = await TestProxy.use({
-    REDIS_URL: redis.url,
-    PROXY_THREADS: 2,
-    ADMIN_TOKEN: 'first,second',
-    REDIS_COMMAND_TIMEOUT_MS: 5000,
-  });
 });
 afterAll(async () => {
-  await proxy?.stop();
   await removeKeys(redis.client, prefix);
-  await redis?.stop();
+  await redis.stop();
 });
 
-async function stats(): Promise<Stats> {
-  return (await proxy.admin('GET', '/v1/cache')).json as unknown as Stats;
+const cacheStatus = ({ headers }: HttpAnswer) =>
+  String(headers['cache-status']).replace(/^redis-http-cache-proxy; /, '');
+
+async function evictions(proxy: TestProxy): Promise<Record<string, number>> {
+  return (await proxy.admin('GET', '/v1/cache')).json.evictions as Record<string, number>;
 }
 
-function expectProblem({ status, headers, json }: HttpAnswer, expected: number, code: string): void {
-  expect([status, json.code, headers['content-type']]).toEqual([expected, code, 'application/problem+json']);
-}
-
-describeAdmin(`the admin API lets nobody in who has no token${why}`, () => {
-  it.each(ROUTES)('%s %s without one is answered 401, and how to authenticate', async (method, path) => {
-    const answer = await proxy.ask(path, { method });
-    expectProblem(answer, 401, 'unauthorized');
-    expect(answer.headers['www-authenticate']).toBe('Bearer realm="admin"');
+describeOwn('without an ADMIN_TOKEN', () => {
+  let proxy: TestProxy;
+  beforeAll(async () => {
+    proxy = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 1 });
   });
+  afterAll(() => proxy.stop());
 
-  it.each([
-    ['another token', 'Bearer other'],
-    ['a part of the token', 'Bearer firs'],
-    ['the token and more', 'Bearer firstt'],
-    ['all tokens as one', 'Bearer first,second'],
-    ['an empty token', 'Bearer '],
-    ['no scheme', 'first'],
-    ['another scheme', 'Basic first'],
-    ['a token in another case', 'Bearer FIRST'],
-  ])('%s is no token', async (_, authorization) => {
-    for (const [method, path] of ROUTES) {
-      expectProblem(await proxy.ask(path, { method, headers: { authorization } }), 401, 'unauthorized');
+  it.each(ROUTES)('%s %s is off: 404 admin-disabled, whatever token comes', async (method, path) => {
+    for (const headers of [{}, { authorization: 'Bearer guess' }, { authorization: 'Bearer ' }]) {
+      const answer = await proxy.ask(path, { method, headers });
+      expect(answer.status).toBe(404);
+      expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
+      expect(answer.json).toMatchObject({ status: 404, code: 'admin-disabled' });
     }
   });
 
-  it('and does nothing for them', async () => {
-    const key = `${prefix}untouched`;
-    await redis.client.set(key, 'value');
-    await proxy.key(key);
-    for (const path of ['/v1/cache', `/v1/cache/${key}`]) await proxy.ask(path, { method: 'DELETE' });
-    expect((await proxy.key(key)).headers['cache-status']).toContain('; hit;');
+  it('keys are served all the same', async () => {
+    await redis.client.set(`${prefix}open`, 'value');
+    expect((await proxy.key(`${prefix}open`)).text).toBe('value');
+  });
+});
+
+const describeAdmin = RUNNING === undefined || process.env.ADMIN_TOKEN ? describe : describe.skip;
+const why = describeAdmin === describe ? '' : ' (skipped: needs the ADMIN_TOKEN of the running proxy)';
+
+describeAdmin(`the admin API${why}`, () => {
+  let proxy: TestProxy;
+  beforeAll(async () => {
+    proxy = await TestProxy.use({ REDIS_URL: redis.url, PROXY_THREADS: 2, ADMIN_TOKEN: 'first-token,second-token' });
+  });
+  afterAll(() => proxy.stop());
+
+  /** Sets a key in Redis and has it cached. */
+  async function cached(name: string | Buffer, value = 'value'): Promise<void> {
+    await redis.client.set(name, value);
+    await proxy.key(name);
+    expect(cacheStatus(await proxy.key(name))).toMatch(/^hit;/);
+  }
+
+  const purge = (name: string | Buffer) => proxy.admin('DELETE', `/v1/cache/${percentEncode(name)}`);
+
+  describe('lets nobody in without a token', () => {
+    const [token] = (RUNNING === undefined ? 'first-token' : (process.env.ADMIN_TOKEN ?? '')).split(',');
+    const refused = [
+      ['no Authorization', {}],
+      ['a wrong token', { authorization: 'Bearer wrong' }],
+      ['an empty token', { authorization: 'Bearer ' }],
+      ['the beginning of a token', { authorization: `Bearer ${token.slice(0, -1)}` }],
+      ['a token and something more', { authorization: `Bearer ${token}x` }],
+      ['two tokens at once', { authorization: `Bearer ${token},${token}` }],
+      ['another scheme', { authorization: `Basic ${token}` }],
+      ['no scheme', { authorization: token }],
+      ['the token as a user of Basic', { authorization: `Basic ${Buffer.from(`${token}:`).toString('base64')}` }],
+    ] as const;
+
+    it.each(refused)('%s: 401 unauthorized, and how to authenticate, on every route', async (_what, headers) => {
+      await cached(`${prefix}guarded`);
+      for (const [method, path] of [...ROUTES, ['DELETE', `/v1/cache/${prefix}guarded`] as const]) {
+        const answer = await proxy.ask(path, { method, headers });
+        expect(answer.status).toBe(401);
+        expect(answer.headers['www-authenticate']).toBe('Bearer realm="admin"');
+        expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
+        expect(answer.json).toMatchObject({ status: 401, code: 'unauthorized' });
+        expect(answer.text).not.toContain(token);
+      }
+      expect(cacheStatus(await proxy.key(`${prefix}guarded`))).toMatch(/^hit;/);
+    });
+
+    it('a token in the query is none', async () => {
+      expect((await proxy.get(`/v1/cache?token=${token}&access_token=${token}`)).status).toBe(401);
+    });
+  });
+
+  it('lets in who has any of its tokens, and takes the scheme in any case', async () => {
+    for (const token of String(proxy.settings.ADMIN_TOKEN).split(',')) {
+      for (const scheme of ['Bearer', 'bearer', 'BEARER']) {
+        expect((await proxy.get('/v1/cache', { authorization: `${scheme} ${token}` })).status).toBe(200);
+      }
+    }
+  });
+
+  it('answers what is about the moment, not to be stored', async () => {
+    const { headers } = await proxy.admin('GET', '/v1/cache');
+    expect(headers['cache-control']).toBe('no-store');
+    expect(headers['content-type']).toMatch(/^application\/json/);
   });
 
   it.each([
-    ['/v1/cache', 'POST', 'GET, HEAD, DELETE'],
-    ['/v1/cache/key', 'GET', 'DELETE'],
-  ])('%s answers 405 to %s, and says what is allowed', async (path, method, allowed) => {
+    ['POST', '/v1/cache', 'GET, HEAD, DELETE'],
+    ['PUT', '/v1/cache', 'GET, HEAD, DELETE'],
+    ['PATCH', '/v1/cache', 'GET, HEAD, DELETE'],
+    ['GET', '/v1/cache/some-key', 'DELETE'],
+    ['PUT', '/v1/cache/some-key', 'DELETE'],
+    ['POST', '/v1/cache/some-key', 'DELETE'],
+  ])('knows no %s %s: 405, and what it knows', async (method, path, allow) => {
     const answer = await proxy.admin(method, path);
-    expectProblem(answer, 405, 'method-not-allowed');
-    expect(answer.headers.allow).toBe(allowed);
+    expect(answer.status).toBe(405);
+    expect(answer.headers.allow).toBe(allow);
+    expect(answer.json).toMatchObject({ status: 405, code: 'method-not-allowed' });
+  });
+
+  describe('GET /v1/cache', () => {
+    it('counts entries, bytes, hits, misses and loads of what happened since', async () => {
+      await proxy.admin('DELETE', '/v1/cache');
+      const before = await proxy.stats();
+      const keys = [1, 2, 3].map((i) => `${prefix}counted-${i}`);
+      for (const key of keys) await redis.client.set(key, '0123456789');
+      for (const key of keys) await proxy.key(key);
+      for (const key of keys) for (let i = 0; i < 4; i++) await proxy.key(key);
+      const after = await proxy.stats();
+      expect(after).toMatchObject({
+        entries: 3,
+        bytes: 3 * (10 + keys[0].length),
+        capacity: before.capacity,
+        maxBytes: before.maxBytes,
+        hits: before.hits + 12,
+        misses: before.misses + 3,
+        collapsed: before.collapsed,
+        loads: before.loads + 3,
+        loadErrors: before.loadErrors,
+        uncacheable: before.uncacheable,
+      });
+      expect(after.hitRatio).toBeCloseTo(after.hits / (after.hits + after.misses + after.collapsed), 10);
+    });
+
+    it('counts a key that does not exist as a miss, not as an entry', async () => {
+      await proxy.admin('DELETE', '/v1/cache');
+      const before = await proxy.stats();
+      expect((await proxy.key(`${prefix}none`)).status).toBe(404);
+      expect(await proxy.stats()).toMatchObject({ misses: before.misses + 1, loads: before.loads + 1 });
+    });
+
+    it('counts those who waited for the load of another as collapsed, and the load once', async () => {
+      await redis.client.set(`${prefix}collapsed`, 'value');
+      const before = await proxy.stats();
+      await Promise.all(Array.from({ length: 20 }, () => proxy.key(`${prefix}collapsed`)));
+      const after = await proxy.stats();
+      const since = (name: string) => after[name] - before[name];
+      expect(since('loads')).toBe(1);
+      expect(since('misses')).toBe(1);
+      expect(since('hits') + since('collapsed')).toBe(19);
+    });
+
+    it('says how long the instance runs, in whole seconds', async () => {
+      const { uptimeSeconds } = await proxy.stats();
+      expect(Number.isInteger(uptimeSeconds)).toBe(true);
+      expect(uptimeSeconds).toBeGreaterThanOrEqual(0);
+    });
+  });
+
+  describe('DELETE /v1/cache/{key}', () => {
+    it.each([
+      ['a plain name', 'plain'],
+      ['a NUL', 'nul \0 byte'],
+      ['slashes', 'a/b//c/'],
+      ['dots that a URL would resolve', 'a/../b/./c'],
+      ['a question mark, a hash and a percent sign', 'what?now#here%20'],
+      ['letters beyond ASCII', 'schlüssel-🔑'],
+      ['invalid UTF-8', Buffer.from([0xff, 0xfe, 0x80, 0xc3])],
+    ])('forgets a key with %s, once, and the next read reaches Redis', async (_what, name) => {
+      const key = Buffer.concat([Buffer.from(prefix), Buffer.from(name)]);
+      await cached(key, 'old');
+      await redis.client.set(key, 'new');
+      expect((await proxy.key(key)).text).toBe('old');
+      const purged = await purge(key);
+      expect(`${purged.status} ${purged.text}`).toBe('200 {"purged":true}');
+      expect((await purge(key)).json).toEqual({ purged: false });
+      await redis.forgetCalls();
+      expect((await proxy.key(key)).text).toBe('new');
+      expect(await redis.calls('get')).toBe(1);
+    });
+
+    it('takes the key as it stands, too: slashes need no encoding', async () => {
+      await cached(`${prefix}a/b/c`);
+      expect((await proxy.admin('DELETE', `/v1/cache/${prefix}a/b/c`)).json).toEqual({ purged: true });
+    });
+
+    it('forgets that key and no other, and leaves Redis alone', async () => {
+      await cached(`${prefix}this`);
+      await cached(`${prefix}that`);
+      const { purged } = await evictions(proxy);
+      await purge(`${prefix}this`);
+      expect((await evictions(proxy)).purged).toBe(purged + 1);
+      expect(cacheStatus(await proxy.key(`${prefix}that`))).toMatch(/^hit;/);
+      expect(await redis.client.get(`${prefix}this`)).toBe('value');
+    });
+
+    it.each([
+      ['an empty key (a slash too much is no flush)', ''],
+      ['an empty key with a query', '?x=1'],
+      ['a broken percent-encoding', '%zz'],
+      ['a key over 64 KiB', 'k'.repeat(64 * 1024 + 1)],
+    ])('refuses %s as bad-key, and forgets nothing', async (_what, rest) => {
+      await cached(`${prefix}kept`);
+      const before = await proxy.stats();
+      const answer = await proxy.admin('DELETE', `/v1/cache/${rest}`);
+      expect(answer).toMatchObject({ status: 400, json: { code: 'bad-key' } });
+      expect((await proxy.stats()).entries).toBe(before.entries);
+      expect(cacheStatus(await proxy.key(`${prefix}kept`))).toMatch(/^hit;/);
+    });
+  });
+
+  describe('DELETE /v1/cache', () => {
+    it('forgets every key, says how many there were, and leaves Redis alone', async () => {
+      await proxy.admin('DELETE', '/v1/cache');
+      const keys = Array.from({ length: 25 }, (_, i) => `${prefix}flushed-${i}`);
+      for (const key of keys) await cached(key);
+      const flushed = await proxy.admin('DELETE', '/v1/cache');
+      expect(`${flushed.status} ${flushed.text}`).toBe('200 {"flushed":25}');
+      expect(await proxy.stats()).toMatchObject({ entries: 0, bytes: 0 });
+      expect((await proxy.admin('DELETE', '/v1/cache')).json).toEqual({ flushed: 0 });
+      expect(await redis.client.exists(keys)).toBe(25);
+      await redis.forgetCalls();
+      for (const key of keys) expect(cacheStatus(await proxy.key(key))).toBe('fwd=uri-miss; stored');
+      expect(await redis.calls('get')).toBe(25);
+    });
   });
 });
 
-describeOwn('ADMIN_TOKEN', () => {
-  it.each(['first', 'second'])('may list several, of which each is one (%s)', async (token) => {
-    for (const scheme of ['Bearer', 'bearer']) {
-      const answer = await proxy.get('/v1/cache', { authorization: `${scheme} ${token}` });
-      expect(answer.status).toBe(200);
-    }
-  });
-
-  describe('unset', () => {
-    let closed: TestProxy;
-    beforeAll(async () => {
-      closed = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 1 });
-    });
-    afterAll(async () => {
-      await closed?.stop();
-    });
-
-    it.each(ROUTES)(
-      'turns the admin API off: %s %s is answered 404 admin-disabled, to anybody',
-      async (method, path) => {
-        for (const authorization of ['', 'Bearer ', 'Bearer undefined']) {
-          expectProblem(await closed.ask(path, { method, headers: { authorization } }), 404, 'admin-disabled');
-        }
-      },
-    );
-  });
-});
-
-describeAdmin(`GET /v1/cache${why}`, () => {
-  it('tells what the cache holds and has done', async () => {
-    const answer = await proxy.admin('GET', '/v1/cache');
-    expect([answer.status, answer.headers['content-type'], answer.headers['cache-control']]).toEqual([
-      200,
-      'application/json',
-      'no-store',
-    ]);
-    const count = expect.any(Number);
-    expect(answer.json).toEqual({
-      ...{ entries: count, capacity: count, bytes: count, maxBytes: count },
-      ...{ hits: count, misses: count, collapsed: count, loads: count, loadErrors: count },
-      evictions: { capacity: count, bytes: count, expired: count, purged: count },
-      ...{ uncacheable: count, uptimeSeconds: count },
-      hitRatio: (answer.json.hitRatio === null ? null : count) as unknown,
+describeOwn('GET /v1/cache counts evictions by their cause:', () => {
+  let proxy: TestProxy;
+  beforeAll(async () => {
+    proxy = await TestProxy.start({
+      REDIS_URL: redis.url,
+      PROXY_THREADS: 2,
+      ADMIN_TOKEN: 'admin',
+      CACHE_CAPACITY: 4,
+      CACHE_MAX_BYTES: 20_000,
+      CACHE_MAX_VALUE_BYTES: 15_000,
+      CACHE_TTL_MS: 60_000,
     });
   });
+  afterAll(() => proxy.stop());
 
-  it('counts each read as a hit or a miss, each read of Redis as a load, and the bytes of keys and values', async () => {
-    await proxy.admin('DELETE', '/v1/cache');
-    const [one, two] = [`${prefix}counted`, `${prefix}counted too`];
-    await redis.client.mset(one, '12345', two, '');
-    const before = await stats();
-    for (const key of [one, one, two, one, `${prefix}nobody`]) await proxy.key(key);
-    const after = await stats();
-    expect(after).toMatchObject({
-      entries: 2,
-      bytes: one.length + 5 + two.length,
-      hits: before.hits + 2,
-      misses: before.misses + 3,
-      loads: before.loads + 3,
-      collapsed: before.collapsed,
-      loadErrors: before.loadErrors,
-      uncacheable: before.uncacheable,
-      evictions: before.evictions,
-    });
-    expect(after.hitRatio).toBeCloseTo(after.hits / (after.hits + after.misses + after.collapsed), 10);
-    expect(after.uptimeSeconds).toBeGreaterThanOrEqual(before.uptimeSeconds);
-  });
-});
+  async function read(name: string, bytes: number): Promise<void> {
+    await redis.client.set(prefix + name, Buffer.alloc(bytes));
+    expect((await proxy.key(prefix + name)).status).toBe(200);
+  }
 
-describeOwn('the counts', () => {
-  it('begin at zero, without a hit ratio', async () => {
-    const fresh = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 1, ADMIN_TOKEN: 'a' });
-    const counts = (await fresh.admin('GET', '/v1/cache')).json;
-    await fresh.stop();
-    const zeros = { entries: 0, bytes: 0, hits: 0, misses: 0, collapsed: 0, loads: 0, loadErrors: 0, uncacheable: 0 };
-    expect(counts).toEqual({
-      ...zeros,
-      ...{ hitRatio: null, capacity: 10_000, maxBytes: 268_435_456, uptimeSeconds: expect.any(Number) },
+  it('a fresh proxy has counted nothing, and has no hit ratio yet', async () => {
+    expect((await proxy.admin('GET', '/v1/cache')).json).toEqual({
+      entries: 0,
+      capacity: 4,
+      bytes: 0,
+      maxBytes: 20_000,
+      hits: 0,
+      misses: 0,
+      collapsed: 0,
+      hitRatio: null,
+      loads: 0,
+      loadErrors: 0,
       evictions: { capacity: 0, bytes: 0, expired: 0, purged: 0 },
+      uncacheable: 0,
+      uptimeSeconds: expect.any(Number) as number,
     });
   });
-});
 
-describeAdmin(`DELETE /v1/cache${why}`, () => {
-  it('forgets every key, says how many there were, and leaves Redis alone', async () => {
+  it('capacity, bytes, expired, purged; and values too large as uncacheable', async () => {
+    for (let i = 0; i < 6; i++) await read(`small-${i}`, 10);
+    expect(await evictions(proxy)).toEqual({ capacity: 2, bytes: 0, expired: 0, purged: 0 });
+
+    await proxy.admin('DELETE', `/v1/cache/${prefix}small-5`);
+    expect(await evictions(proxy)).toEqual({ capacity: 2, bytes: 0, expired: 0, purged: 1 });
+
     await proxy.admin('DELETE', '/v1/cache');
-    const keys = ['a', 'b', 'c'].map((name) => `${prefix}flushed ${name}`);
-    await redis.client.mset(keys.flatMap((key) => [key, 'old']));
-    for (const key of keys) await proxy.key(key);
-    expect((await proxy.admin('DELETE', '/v1/cache')).json).toEqual({ flushed: 3 });
-    expect(await stats()).toMatchObject({ entries: 0, bytes: 0 });
-    expect(await redis.client.exists(...keys)).toBe(3);
-    await redis.client.set(keys[0], 'new');
-    const { text, headers } = await proxy.key(keys[0]);
-    expect([text, headers['cache-status']]).toEqual(['new', expect.stringContaining('stored')]);
-    expect((await proxy.admin('DELETE', '/v1/cache')).json).toEqual({ flushed: 1 });
+    const flushed = await evictions(proxy);
+    await read('large-1', 12_000);
+    await read('large-2', 12_000);
+    expect(await evictions(proxy)).toEqual({ ...flushed, bytes: 1 });
+
+    await proxy.advance(60_000);
+    await read('large-2', 12_000);
+    expect(await evictions(proxy)).toEqual({ ...flushed, bytes: 1, expired: 1 });
+
+    await read('too-large', 15_001);
+    expect(await proxy.stats()).toMatchObject({ uncacheable: 1 });
   });
 });
 
-describeAdmin(`DELETE /v1/cache/{key}${why}`, () => {
-  it('forgets that key and no other, and says whether it was held', async () => {
-    const [one, other] = [`${prefix}purged`, `${prefix}kept`];
-    await redis.client.mset(one, 'old', other, 'value');
-    for (const key of [one, other]) await proxy.key(key);
-    const { purged } = (await stats()).evictions;
-    expect((await proxy.admin('DELETE', `/v1/cache/${one}`)).json).toEqual({ purged: true });
-    expect((await proxy.admin('DELETE', `/v1/cache/${one}`)).json).toEqual({ purged: false });
-    expect((await stats()).evictions.purged).toBe(purged + 1);
-    await redis.client.set(one, 'new');
-    expect((await proxy.key(one)).text).toBe('new');
-    expect((await proxy.key(other)).headers['cache-status']).toContain('; hit;');
+describeOwn('a load that is under way when its key is forgotten', () => {
+  let stoppable: TestRedis;
+  let proxy: TestProxy;
+  beforeAll(async () => {
+    stoppable = await TestRedis.start();
+    proxy = await TestProxy.start({
+      REDIS_URL: stoppable.url,
+      PROXY_THREADS: 2,
+      ADMIN_TOKEN: 'admin',
+      REDIS_COMMAND_TIMEOUT_MS: 20_000,
+    });
+  });
+  afterAll(async () => {
+    stoppable.server?.signal('SIGCONT');
+    await proxy.stop();
+    await stoppable.stop();
   });
 
   it.each([
-    ['a slash', Buffer.from('a/b')],
-    ['an encoded slash at the end', Buffer.from('a/')],
-    ['zero bytes', Buffer.from([0, 0])],
-    ['bytes that are no UTF-8', Buffer.from([0xff, 0xc3, 0x28])],
-    ['all 256 byte values', Buffer.from(Uint8Array.from({ length: 256 }, (_, byte) => byte))],
-  ])('takes keys as reads do: %s', async (_, suffix) => {
-    const key = Buffer.concat([Buffer.from(prefix), suffix]);
-    await redis.client.set(key, 'value');
-    await proxy.key(key);
-    expect((await proxy.admin('DELETE', `/v1/cache/${percentEncode(key)}`)).json).toEqual({ purged: true });
-    expect((await proxy.key(key)).headers['cache-status']).toContain('stored');
-  });
+    ['purged', '/v1/cache/slow'],
+    ['flushed', '/v1/cache'],
+  ])('(%s) is answered, and not stored over what is newer', async (_how, path) => {
+    await proxy.admin('DELETE', '/v1/cache');
+    await stoppable.client.set('slow', 'old');
+    const before = await proxy.stats();
+    stoppable.server?.signal('SIGSTOP');
+    const answer = proxy.key('slow');
+    await until('the load is under way', async () => ((await proxy.stats()).loads > before.loads ? true : undefined));
+    await proxy.admin('DELETE', path);
+    stoppable.server?.signal('SIGCONT');
+    const { status, text, headers } = await answer;
+    expect(`${status} ${text}`).toBe('200 old');
+    expect(headers['cache-status']).toBe('redis-http-cache-proxy; fwd=uri-miss');
+    expect((await proxy.stats()).entries).toBe(0);
 
-  it.each([
-    ['no key', ''],
-    ['a key that is not percent-encoded', '%zz'],
-    ['a key of 65537 bytes', 'k'.repeat(65_537)],
-  ])('answers 400 bad-key to %s', async (_, key) => {
-    expectProblem(await proxy.admin('DELETE', `/v1/cache/${key}`), 400, 'bad-key');
-  });
-});
-
-describeOwn('while a key is read from Redis', () => {
-  it.each([
-    ['a purge of it', (key: string) => `/v1/cache/${key}`],
-    ['a flush', () => '/v1/cache'],
-  ])('%s has the last word: what was read before it is given, and not stored', async (name, path) => {
-    const key = `${prefix}${name}`.replaceAll(' ', '-');
-    await redis.client.set(key, 'old');
-    redis.server?.signal('SIGSTOP');
-    const { misses } = await stats();
-    const read = proxy.key(key);
-    await until('the read has begun', async () => (await stats()).misses === misses + 1 || undefined);
-    await proxy.admin('DELETE', path(key));
-    redis.server?.signal('SIGCONT');
-    const { status, text, headers } = await read;
-    expect([status, text, headers['cache-status']]).toEqual([200, 'old', 'redis-http-cache-proxy; fwd=uri-miss']);
-    await redis.client.set(key, 'new');
-    expect((await proxy.key(key)).text).toBe('new');
+    await stoppable.client.set('slow', 'new');
+    expect((await proxy.key('slow')).text).toBe('new');
+    expect(cacheStatus(await proxy.key('slow'))).toMatch(/^hit;/);
   });
 });
