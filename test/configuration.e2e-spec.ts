@@ -1,154 +1,347 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import { describeOwn } from './support/only-own.ts';
-import type { Settings } from './support/proxy.ts';
-import { refusal } from './support/refusal.ts';
+import { type Child, freePort, until } from './support/processes.ts';
+import { launch, type Settings, TestProxy } from './support/proxy.ts';
+import { TestRedis } from './support/redis.ts';
 
-const whole = (min: number, max: number): string => `a whole number from ${min} to ${max}`;
-const DAYS_366 = 31_622_400_000;
-const HOUR = 3_600_000;
+/** What a promise has started, to be stopped after it. */
+const started: { stop(): Promise<unknown> }[] = [];
+let directory: string;
+let files = 0;
 
-/** For each setting: a value that is none, and what is accepted instead. */
-const BAD_VALUES: readonly (readonly [name: string, value: string, accepted: string])[] = [
-  ['HTTP_HOST', 'a\nb', 'an address or a host name'],
-  ['HTTP_PORT', '65536', whole(0, 65_535)],
-  ['HTTP_CONTENT_TYPE', 'text', 'a media type'],
-  ['HTTP_MAX_HEADER_BYTES', '1023', whole(1024, 1_048_576)],
-  ['HTTP_HEADERS_TIMEOUT_MS', '0', whole(1, HOUR)],
-  ['HTTP_REQUEST_TIMEOUT_MS', '1h', whole(1, HOUR)],
-  ['HTTP_KEEP_ALIVE_TIMEOUT_MS', '-1', whole(0, HOUR)],
-  ['REDIS_COMMAND_TIMEOUT_MS', '0', whole(1, 600_000)],
-  ['REDIS_CONNECT_TIMEOUT_MS', 'never', whole(1, 600_000)],
-  ['CACHE_CAPACITY', '0', whole(1, 50_000_000)],
-  ['CACHE_MAX_BYTES', '256MB', whole(1, 64 * 2 ** 30)],
-  ['CACHE_MAX_VALUE_BYTES', '1.5', whole(0, 512 * 2 ** 20)],
-  ['CACHE_TTL_MS', '0', whole(1, DAYS_366)],
-  ['CACHE_NEGATIVE_TTL_MS', '1e3', whole(0, DAYS_366)],
-  ['CACHE_HONOUR_REDIS_TTL', 'yes', 'true or false'],
-  ['PROXY_MODE', 'threads', 'one of parallel, sequential'],
-  ['PROXY_THREADS', '129', whole(1, 128)],
-  ['PROXY_MAX_CONNECTIONS', '0', whole(1, 1_000_000)],
-  ['PROXY_BACKLOG', ' 5', whole(1, 65_535)],
-  ['PROXY_MAX_CONCURRENT_LOADS', '0', whole(1, 65_536)],
-  ['PROXY_MAX_QUEUED_LOADS', '0x10', whole(0, 1_000_000)],
-  ['SHUTDOWN_GRACE_MS', 'Infinity', whole(0, 600_000)],
-  ['LOG_LEVEL', 'loud', 'one of fatal, error, warn, info, debug, trace'],
-  ['LOG_FORMAT', 'xml', 'one of json, pretty'],
-];
-
-/** The same for settings whose value is never shown. */
-const BAD_SECRETS: typeof BAD_VALUES = [
-  ['REDIS_URL', 'http://hunter2', 'redis:// or rediss:// [user[:password]@]host[:port][/database]'],
-  ['REDIS_PASSWORD', 'hunter\n2', 'a password'],
-  ['ADMIN_TOKEN', 'hunter 2', 'tokens of visible ASCII characters, separated by commas'],
-];
-
-let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'configuration-'));
+  directory = mkdtempSync(join(tmpdir(), 'test-configuration-'));
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterEach(async () => {
+  await Promise.all(started.splice(0).map((one) => one.stop()));
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-/** Writes a file; its path. */
-function file(name: string, text: string): string {
-  const path = join(folder, name);
+function keep<T extends { stop(): Promise<unknown> }>(one: T): T {
+  started.push(one);
+  return one;
+}
+
+const startRedis = async (...args: string[]) => keep(await TestRedis.start(...args));
+const startProxy = async (settings: Settings, cwd?: string) =>
+  keep(await TestProxy.start({ PROXY_THREADS: 1, ...settings }, cwd));
+
+/** A file with this text. */
+function file(text: string): string {
+  const path = join(directory, `file-${++files}`);
   writeFileSync(path, text);
   return path;
 }
 
-/** What a proxy says that does not start. */
-async function problems(settings: Settings, cwd = folder): Promise<readonly string[]> {
-  const { code, errors, output } = await refusal(settings, cwd);
-  expect([code, output]).toEqual([1, '']);
-  return errors;
+/** A working directory with this `.env`. */
+function directoryWith(dotEnv: string): string {
+  const path = join(directory, `directory-${++files}`);
+  mkdirSync(path);
+  writeFileSync(join(path, '.env'), dotEnv);
+  return path;
 }
 
-describeOwn('a proxy that is given bad settings ends with status 1 before it listens, and', () => {
-  it('says in a line for each of them its name, what is wrong and what is accepted', async () => {
-    expect(
-      (
-        await problems(
-          Object.fromEntries<string>([...BAD_VALUES, ...BAD_SECRETS].map(([name, value]) => [name, value] as const)),
-        )
-      ).toSorted(),
-    ).toEqual(
-      [
-        ...BAD_VALUES.map(
-          ([name, value, accepted]) => `${name}: ${JSON.stringify(value)} is not accepted; accepted: ${accepted}`,
-        ),
-        ...BAD_SECRETS.map(
-          ([name, , accepted]) => `${name}: the value (not shown) is not accepted; accepted: ${accepted}`,
-        ),
-      ].toSorted(),
-    );
-  });
+/** Starts a proxy that is expected not to start, and answers the lines of its complaint. */
+async function problems(settings: Settings, cwd?: string): Promise<string[]> {
+  const child: Child = keep(launch(settings, cwd, false));
+  expect(await child.exit).toBe(1);
+  expect(child.output).not.toContain('listening on');
+  return child.errors.trimEnd().split('\n');
+}
 
-  it('does so for a single one as well', async () => {
+describeOwn('a bad setting ends the start with exit code 1 and a line that says', () => {
+  it('its name, what was wrong, and what is accepted', async () => {
     expect(await problems({ CACHE_CAPACITY: 'many' })).toEqual([
       'CACHE_CAPACITY: "many" is not accepted; accepted: a whole number from 1 to 50000000',
     ]);
   });
 
-  it('takes a name that begins like a setting and is none for a typo, in .env too', async () => {
-    const cwd = mkdtempSync(join(folder, 'typo-'));
-    writeFileSync(join(cwd, '.env'), 'CACHE_TTL=5\n');
-    expect(await problems({ CACHE_CAPACTIY: 3, REDIS_SOMETHING_ELSE: 'x', HTTP_PORT_FILE: '/x' }, cwd)).toEqual(
-      expect.arrayContaining([
-        'CACHE_CAPACTIY: there is no such setting; did you mean CACHE_CAPACITY?',
-        'CACHE_TTL: there is no such setting; did you mean CACHE_TTL_MS?',
-        'REDIS_SOMETHING_ELSE: there is no such setting; accepted: the names in the README',
-        expect.stringMatching(/^HTTP_PORT_FILE: there is no such setting/),
-      ]),
-    );
+  it('the same of every other one: all problems at once, a line each', async () => {
+    expect(
+      await problems({
+        HTTP_PORT: 65536,
+        CACHE_TTL_MS: -1,
+        CACHE_HONOUR_REDIS_TTL: 'yes',
+        PROXY_MODE: 'fast',
+        ADMIN_TOKEN_FILE: '/none',
+        REDIS_TLS_CA_FILE: '/none',
+        CACHE_CAPACTIY: 3,
+      }),
+    ).toEqual([
+      'CACHE_CAPACTIY: there is no such setting; did you mean CACHE_CAPACITY?',
+      'ADMIN_TOKEN_FILE: cannot be read (ENOENT); accepted: the path of a readable file',
+      'HTTP_PORT: "65536" is not accepted; accepted: a whole number from 0 to 65535',
+      'CACHE_TTL_MS: "-1" is not accepted; accepted: a whole number from 1 to 31622400000',
+      'CACHE_HONOUR_REDIS_TTL: "yes" is not accepted; accepted: true or false',
+      'PROXY_MODE: "fast" is not accepted; accepted: one of parallel, sequential',
+      'REDIS_TLS_CA_FILE: given without TLS; accepted: together with a REDIS_URL that starts with rediss://',
+      'REDIS_TLS_CA_FILE: cannot be read (ENOENT); accepted: the path of a readable PEM file',
+    ]);
   });
 
-  it('says what is wrong with the file of a secret, and with one that is given twice', async () => {
-    const lines = await problems({
-      REDIS_URL_FILE: join(folder, 'none'),
-      REDIS_PASSWORD_FILE: folder,
-      ADMIN_TOKEN: 'hunter2',
-      ADMIN_TOKEN_FILE: file('token', 'hunter3'),
-    });
-    expect(lines).toEqual([
-      'REDIS_URL_FILE: cannot be read (ENOENT); accepted: the path of a readable file',
-      'REDIS_PASSWORD_FILE: cannot be read (EISDIR); accepted: the path of a readable file',
+  it('that there is no such setting, and which one was probably meant', async () => {
+    expect(await problems({ HTTP_PROT: 8080 })).toEqual([
+      'HTTP_PROT: there is no such setting; did you mean HTTP_PORT?',
+    ]);
+  });
+
+  it('that a secret was given both as a value and as a file', async () => {
+    expect(await problems({ ADMIN_TOKEN: 'hunter2', ADMIN_TOKEN_FILE: file('hunter2') })).toEqual([
       'ADMIN_TOKEN_FILE: given together with ADMIN_TOKEN; accepted: one of the two',
     ]);
   });
 
-  it('does not show the secret that a file holds', async () => {
-    const [line] = await problems({ ADMIN_TOKEN_FILE: file('bad-token', 'hunter 2') });
-    expect(line).toBe(
-      'ADMIN_TOKEN: the value (not shown) is not accepted; accepted: tokens of visible ASCII characters, separated by commas',
+  it('that the port is in use, naming HTTP_PORT', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    try {
+      const lines = await problems({ HTTP_PORT: port });
+      expect(lines).toHaveLength(1);
+      expect(lines[0]).toMatch(new RegExp(`HTTP_PORT: .*EADDRINUSE.*${port}`));
+    } finally {
+      server.close();
+    }
+  });
+
+  it('that the port is in use by another proxy, although threads share theirs', async () => {
+    const proxy = await startProxy({});
+    const lines = await problems({ HTTP_PORT: new URL(proxy.url).port });
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(/HTTP_PORT: .*EADDRINUSE/);
+  });
+
+  it('that this machine has not the memory for such a CACHE_CAPACITY and CACHE_MAX_BYTES', async () => {
+    const lines = await problems({ CACHE_CAPACITY: 50_000_000, CACHE_MAX_BYTES: 64 * 2 ** 30 });
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(/^CACHE_CAPACITY, CACHE_MAX_BYTES: /);
+  });
+});
+
+describeOwn('no secret is ever shown, in nothing the proxy prints,', () => {
+  it('when it is wrong', async () => {
+    const child = keep(
+      launch({ REDIS_URL: 'hunter://user:hunter2@host', ADMIN_TOKEN: 'hunter 2,', LOG_LEVEL: 'trace' }, '/', false),
     );
+    expect(await child.exit).toBe(1);
+    expect(child.errors).toMatch(/^REDIS_URL: the value \(not shown\) is not accepted/m);
+    expect(child.errors).toMatch(/^ADMIN_TOKEN: the value \(not shown\) is not accepted/m);
+    expect(child.output + child.errors).not.toContain('hunter');
+  });
+
+  it.each(['json', 'pretty'])('when it is right, at the most talkative level, in %s', async (format) => {
+    const redis = await startRedis();
+    await redis.client.config('SET', 'requirepass', 'hunter2');
+    const port = await freePort();
+    const child = keep(
+      launch(
+        {
+          HTTP_PORT: port,
+          REDIS_URL: `redis://:hunter2@127.0.0.1:${redis.port}/0`,
+          ADMIN_TOKEN: 'hunter3,hunter4',
+          LOG_LEVEL: 'trace',
+          LOG_FORMAT: format,
+          PROXY_THREADS: 1,
+        },
+        '/',
+        false,
+      ),
+    );
+    await until('it listens', () => (child.output.includes('listening on') ? true : undefined));
+    await child.stop();
+    expect(child.output).toContain('starting');
+    expect(child.output + child.errors).not.toContain('hunter');
+  });
+
+  it('when it is right and the Redis refuses it', async () => {
+    const redis = await startRedis();
+    const proxy = keep(
+      await TestProxy.start({
+        REDIS_URL_FILE: file(`redis://nobody:hunter2@127.0.0.1:${redis.port}`),
+        LOG_LEVEL: 'trace',
+      }),
+    );
+    expect((await proxy.get('/health/ready')).status).toBe(503);
+    expect(await proxy.key('key')).toMatchObject({ status: 503, json: { code: 'redis-unavailable' } });
+    await proxy.stop();
+    expect(`${proxy.child?.output}${proxy.child?.errors}`).not.toContain('hunter');
+  });
+});
+
+describeOwn('settings come', () => {
+  it('from the .env file in the working directory, and the environment wins', async () => {
+    const cwd = directoryWith('# a comment\nCACHE_CAPACITY=77\nADMIN_TOKEN=from-file\nCACHE_MAX_BYTES=5000000\n');
+    const proxy = await startProxy({ ADMIN_TOKEN: 'from-environment', CACHE_MAX_BYTES: '' }, cwd);
+    expect(await proxy.stats()).toMatchObject({ capacity: 77, maxBytes: 5_000_000 });
+    expect((await proxy.get('/v1/cache', { authorization: 'Bearer from-file' })).status).toBe(401);
+  });
+
+  it('from a .env file that is checked like the environment', async () => {
+    expect(await problems({}, directoryWith('CACHE_CAPACITY=0\nCACHE_TTL=5\n'))).toEqual([
+      'CACHE_TTL: there is no such setting; did you mean CACHE_TTL_MS?',
+      'CACHE_CAPACITY: "0" is not accepted; accepted: a whole number from 1 to 50000000',
+    ]);
+  });
+
+  it('among what Kubernetes puts there for services that are named like them', async () => {
+    const proxy = await startProxy({
+      REDIS_SERVICE_HOST: '10.0.0.1',
+      REDIS_SERVICE_PORT: 6379,
+      REDIS_PORT: 'tcp://10.0.0.1:6379',
+      REDIS_PORT_6379_TCP: 'tcp://10.0.0.1:6379',
+      REDIS_PORT_6379_TCP_ADDR: '10.0.0.1',
+      REDIS_PORT_6379_TCP_PROTO: 'tcp',
+      PROXY_SERVICE_PORT_HTTP: 8080,
+    });
+    expect((await proxy.get('/health/live')).status).toBe(200);
+  });
+
+  it('for secrets from files: ADMIN_TOKEN_FILE and REDIS_PASSWORD_FILE, the newline at the end not counting', async () => {
+    const redis = await startRedis();
+    await redis.client.set('key', 'value');
+    await redis.client.config('SET', 'requirepass', 'right password');
+    const proxy = await startProxy({
+      REDIS_URL: redis.url,
+      REDIS_PASSWORD_FILE: file('right password\n'),
+      ADMIN_TOKEN_FILE: file('token\n'),
+    });
+    expect((await proxy.key('key')).text).toBe('value');
+    expect((await proxy.get('/v1/cache', { authorization: 'Bearer token' })).status).toBe(200);
+  });
+});
+
+describeOwn('the Redis behind the proxy', () => {
+  it('may be out of reach at the start: the proxy lives, is not ready, and becomes so when the Redis comes', async () => {
+    const gone = await startRedis();
+    await gone.server?.stop('SIGKILL');
+    const proxy = keep(await TestProxy.start({ PROXY_THREADS: 2, REDIS_URL_FILE: file(gone.url) }));
+    expect((await proxy.get('/health/live')).status).toBe(200);
+    expect((await proxy.get('/health/ready')).status).toBe(503);
+    expect(await proxy.key('key')).toMatchObject({ status: 503, json: { code: 'redis-unavailable' } });
+
+    const redis = keep(await gone.restart());
+    await redis.client.set('key', 'value');
+    await proxy.ready();
+    await until('every thread is back', async () => ((await proxy.key('key')).text === 'value' ? true : undefined));
+  });
+
+  it('is read in the database that REDIS_URL names', async () => {
+    const redis = await startRedis();
+    await redis.client.set('key', 'in 0');
+    await redis.client.select(5);
+    await redis.client.set('key', 'in 5');
+    const base = redis.url.replace(/\/0$/, '');
+    const texts = await Promise.all(
+      [base, `${base}/`, `${base}/0`, `${base}/5`].map(async (url) => {
+        const proxy = await startProxy({ REDIS_URL: url });
+        return (await proxy.key('key')).text;
+      }),
+    );
+    expect(texts).toEqual(['in 0', 'in 0', 'in 0', 'in 5']);
+  });
+
+  it('needs to let the proxy do no more than +get +pttl +ping on the keys it may read', async () => {
+    const redis = await startRedis();
+    await redis.client.mset('open:key', 'value', 'closed:key', 'value');
+    await redis.client.acl('SETUSER', 'reader', 'on', '>hunter2', '~open:*', '+get', '+pttl', '+ping');
+    const proxy = await startProxy({ REDIS_URL: `redis://reader:hunter2@127.0.0.1:${redis.port}/0` });
+    expect((await proxy.key('open:key')).text).toBe('value');
+    expect((await proxy.key('closed:key')).status).toBe(503);
+    expect((await proxy.get('/health/ready')).status).toBe(200);
+  });
+
+  it('is asked as REDIS_USERNAME with REDIS_PASSWORD, which win over those in REDIS_URL', async () => {
+    const redis = await startRedis();
+    await redis.client.set('key', 'value');
+    await redis.client.acl('SETUSER', 'reader', 'on', '>hunter2', '~*', '+@all');
+    await redis.client.acl('SETUSER', 'default', 'off');
+    const proxy = await startProxy({
+      REDIS_URL: `redis://someone:else@127.0.0.1:${redis.port}/0`,
+      REDIS_USERNAME: 'reader',
+      REDIS_PASSWORD: 'hunter2',
+    });
+    expect((await proxy.key('key')).text).toBe('value');
+  });
+});
+
+describeOwn('over rediss://, the proxy', () => {
+  let authority: Authority;
+  let stranger: Authority;
+  beforeAll(() => {
+    authority = new Authority('authority');
+    stranger = new Authority('stranger');
+  });
+
+  /** A Redis with a certificate of this authority, and its address. */
+  async function startTls({ certificate, key, ca }: Authority): Promise<string> {
+    const port = await freePort();
+    const tls = ['--tls-port', String(port), '--tls-cert-file', certificate, '--tls-key-file', key];
+    const redis = await startRedis(...tls, '--tls-ca-cert-file', ca, '--tls-auth-clients', 'no');
+    await redis.client.set('key', 'value');
+    return `rediss://localhost:${port}/0`;
+  }
+
+  it('reads from a Redis whose certificate the authority of REDIS_TLS_CA_FILE has signed', async () => {
+    const proxy = await startProxy({ REDIS_URL: await startTls(authority), REDIS_TLS_CA_FILE: authority.ca });
+    expect((await proxy.key('key')).text).toBe('value');
   });
 
   it.each([
-    ['is not there', { REDIS_URL: 'rediss://h', REDIS_TLS_CA_FILE: '/none' }, 'cannot be read (ENOENT)'],
-    ['is of no use', { REDIS_URL: 'redis://h', REDIS_TLS_CA_FILE: '/none' }, 'given without TLS'],
-  ])('refuses a certificate authority that %s', async (_, settings, what) => {
-    expect((await problems(settings))[0]).toContain(`REDIS_TLS_CA_FILE: ${what}`);
+    ['that another authority has signed', () => ({ REDIS_TLS_CA_FILE: stranger.ca })],
+    ['that is of an authority nobody knows', () => ({})],
+  ])('has nothing to do with a certificate %s', async (_whose, trusting) => {
+    const url = await startTls(authority);
+    const proxy = keep(await TestProxy.start({ PROXY_THREADS: 1, REDIS_URL_FILE: file(url), ...trusting() }));
+    await until('the log says so', () =>
+      /not reachable \((?:SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_\w+)\)/.test(proxy.child?.output ?? '')
+        ? true
+        : undefined,
+    );
+    expect((await proxy.get('/health/ready')).status).toBe(503);
+    expect((await proxy.key('key')).status).toBe(503);
   });
 
-  it('refuses a cache that is larger than can be had', async () => {
-    const lines = await problems({ CACHE_CAPACITY: 50_000_000, CACHE_MAX_BYTES: 64 * 2 ** 30, LOG_LEVEL: 'fatal' });
-    expect(lines).toEqual([expect.stringMatching(/^CACHE_CAPACITY, CACHE_MAX_BYTES: /)]);
-  });
-
-  it('refuses an address that is not this machine’s', async () => {
-    const lines = await problems({ HTTP_HOST: '192.0.2.1', LOG_LEVEL: 'fatal' });
-    expect(lines).toEqual([expect.stringMatching(/^HTTP_HOST, HTTP_PORT: .*EADDRNOTAVAIL/)]);
+  it('has nothing to do with a certificate for another host', async () => {
+    const url = (await startTls(authority)).replace('localhost', '127.0.0.1');
+    const proxy = keep(
+      await TestProxy.start({ PROXY_THREADS: 1, REDIS_URL_FILE: file(url), REDIS_TLS_CA_FILE: authority.ca }),
+    );
+    await until('the log says so', () =>
+      proxy.child?.output.includes('not reachable (ERR_TLS_CERT_ALTNAME_INVALID)') ? true : undefined,
+    );
+    expect((await proxy.key('key')).status).toBe(503);
   });
 });
 
-describeOwn('the README', () => {
-  it('lists the settings that are tested here, and no other', () => {
-    const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
-    const documented = [...readme.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, name]) => name);
-    const tested = [...BAD_VALUES, ...BAD_SECRETS].map(([name]) => name);
-    // Any line of text is a user name; the authority's file has tests of its own.
-    expect([...tested, 'REDIS_USERNAME', 'REDIS_TLS_CA_FILE'].sort()).toEqual(documented.sort());
-  });
-});
+/** A certificate authority of the test's own, and a certificate for `localhost` that it has signed. */
+class Authority {
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+
+  constructor(name: string) {
+    const path = (what: string) => join(directory, `${name}-${what}.pem`);
+    [this.ca, this.certificate, this.key] = [path('ca'), path('certificate'), path('key')];
+    const common = [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:prime256v1',
+      '-nodes',
+      '-days',
+      '2',
+    ];
+    const openssl = (...args: string[]) => execFileSync('openssl', [...common, ...args], { stdio: 'pipe' });
+    openssl('-subj', `/CN=${name}`, '-keyout', path('ca-key'), '-out', this.ca);
+    const signed = ['-CA', this.ca, '-CAkey', path('ca-key'), '-addext', 'subjectAltName=DNS:localhost'];
+    openssl('-subj', '/CN=localhost', ...signed, '-keyout', this.key, '-out', this.certificate);
+  }
+}
