@@ -6,9 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import { describeOwn } from './support/only-own.ts';
-import { type Child, freePort, until } from './support/processes.ts';
+import { Child, freePort, until } from './support/processes.ts';
 import { launch, type Settings, TestProxy } from './support/proxy.ts';
 import { TestRedis } from './support/redis.ts';
+
+const MAIN = new URL('../dist/main.js', import.meta.url).pathname;
 
 /** What a promise has started, to be stopped after it. */
 const started: { stop(): Promise<unknown> }[] = [];
@@ -117,10 +119,19 @@ describeOwn('a bad setting ends the start with exit code 1 and a line that says'
     expect(lines[0]).toMatch(/HTTP_PORT: .*EADDRINUSE/);
   });
 
-  it('that this machine has not the memory for such a CACHE_CAPACITY and CACHE_MAX_BYTES', async () => {
-    const lines = await problems({ CACHE_CAPACITY: 50_000_000, CACHE_MAX_BYTES: 64 * 2 ** 30 });
-    expect(lines).toHaveLength(1);
-    expect(lines[0]).toMatch(/^CACHE_CAPACITY, CACHE_MAX_BYTES: /);
+  it('that such a CACHE_CAPACITY and CACHE_MAX_BYTES are too large for the cache', async () => {
+    expect(await problems({ CACHE_CAPACITY: 50_000_000, CACHE_MAX_BYTES: 64 * 2 ** 30 })).toEqual([
+      'CACHE_CAPACITY, CACHE_MAX_BYTES: 68719476736 bytes are too many',
+    ]);
+  });
+
+  it('that the machine does not give the memory for them', async () => {
+    // 16 GiB of addresses, of which Node.js itself needs some.
+    const limited = `ulimit -v ${16 * 2 ** 20} && exec "$0" "$1"`;
+    const env = { PATH: process.env.PATH, HTTP_PORT: '0', CACHE_MAX_BYTES: String(32 * 2 ** 30) };
+    const child = keep(new Child('sh', ['-c', limited, process.execPath, MAIN], { env, cwd: '/' }));
+    expect(await child.exit).toBe(1);
+    expect(child.errors).toMatch(/^CACHE_CAPACITY, CACHE_MAX_BYTES: \d+ bytes of shared memory cannot be reserved\n$/);
   });
 });
 
@@ -249,6 +260,7 @@ describeOwn('the Redis behind the proxy', () => {
   it('needs to let the proxy do no more than +get +pttl +ping on the keys it may read', async () => {
     const redis = await startRedis();
     await redis.client.mset('open:key', 'value', 'closed:key', 'value');
+    // Without +info it cannot see whether the Redis still loads its data, and says so at the start.
     await redis.client.acl('SETUSER', 'reader', 'on', '>hunter2', '~open:*', '+get', '+pttl', '+ping');
     const proxy = await startProxy({ REDIS_URL: `redis://reader:hunter2@127.0.0.1:${redis.port}/0` });
     expect((await proxy.key('open:key')).text).toBe('value');
