@@ -20,6 +20,8 @@ const common = {
 export default {
   // Handles are traced, which makes hundreds of sockets slow.
   testTimeout: 30_000,
+  // Proxies that run already are shared by all specs, and so are their caches.
+  ...(process.env.PROXY_URL ? { maxWorkers: 1 } : {}),
   projects: [
     { ...common, displayName: 'unit', testMatch: ['<rootDir>/src/**/*.spec.ts'] },
     { ...common, displayName: 'e2e', testMatch: ['<rootDir>/test/**/*.e2e-spec.ts'] },
