@@ -1,3 +1,5 @@
+import process from 'node:process';
+
 /** Specs run as native ES modules, compiled by swc. @type {import('jest').Config} */
 const common = {
   testEnvironment: 'node',
