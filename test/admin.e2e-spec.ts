@@ -323,7 +323,7 @@ describeOwn('a load that is under way when its key is forgotten', () => {
   });
   afterAll(async () => {
     stoppable.server?.signal('SIGCONT');
-    await proxy.stop();
+    await proxy?.stop();
     await stoppable.stop();
   });
 

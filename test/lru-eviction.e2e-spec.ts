@@ -39,7 +39,7 @@ describeLru(`the least recently used key goes first${why === undefined ? '' : ` 
     await pipeline.exec();
   });
   afterAll(async () => {
-    await proxy.stop();
+    await proxy?.stop();
     await removeKeys(redis.client, prefix);
     await redis.stop();
   });
