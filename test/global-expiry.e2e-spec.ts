@@ -131,26 +131,41 @@ describeOwn('an entry', () => {
 });
 
 describe('a key that Redis lets expire', () => {
+  let proxy: TestProxy;
+
+  beforeAll(async () => {
+    proxy = await TestProxy.use({ REDIS_URL: redis.url, PROXY_THREADS: 2 });
+  });
+  afterAll(async () => {
+    await proxy?.stop();
+  });
+
   it('is 404 from then on', async () => {
-    const proxy = await TestProxy.use({ REDIS_URL: redis.url, PROXY_THREADS: 2 });
     const key = `${prefix}volatile`;
     await redis.client.set(key, 'value', 'PX', 300);
     expect((await proxy.key(key)).text).toBe('value');
     await goneFromRedis(key);
     // Nothing but what its clock lacks of Redis' may be left of the entry.
     await until('the entry has expired', async () => ((await proxy.key(key)).status === 404 ? true : undefined), 500);
-    await proxy.stop();
   });
 });
 
 describeOwn('CACHE_HONOUR_REDIS_TTL=false', () => {
-  it('lets an entry outlive the key in Redis, until CACHE_TTL_MS', async () => {
-    const proxy = await TestProxy.start({
+  let proxy: TestProxy;
+
+  beforeAll(async () => {
+    proxy = await TestProxy.start({
       REDIS_URL: redis.url,
       PROXY_THREADS: 2,
       CACHE_TTL_MS: TTL_MS,
       CACHE_HONOUR_REDIS_TTL: 'false',
     });
+  });
+  afterAll(async () => {
+    await proxy?.stop();
+  });
+
+  it('lets an entry outlive the key in Redis, until CACHE_TTL_MS', async () => {
     const key = `${prefix}outlives`;
     await redis.client.set(key, 'value', 'PX', 300);
     expect((await proxy.key(key)).headers['cache-control']).toBe('max-age=60');
@@ -159,7 +174,6 @@ describeOwn('CACHE_HONOUR_REDIS_TTL=false', () => {
     expect((await proxy.key(key)).text).toBe('value');
     await proxy.advance(5_000);
     expect((await proxy.key(key)).status).toBe(404);
-    await proxy.stop();
   });
 });
 

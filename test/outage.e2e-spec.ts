@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { type HttpAnswer, ask } from './support/http-client.ts';
 import { describeOwn } from './support/only-own.ts';
-import { until } from './support/processes.ts';
+import { type Child, until } from './support/processes.ts';
 import { launch, TestProxy } from './support/proxy.ts';
 import { TestRedis } from './support/redis.ts';
 
@@ -102,10 +102,20 @@ describeOwn('while Redis is gone', () => {
 });
 
 describeOwn('a proxy whose Redis is not there when it starts', () => {
-  it('starts, is live and not ready, and serves as soon as Redis is there', async () => {
-    let redis = await TestRedis.start();
+  let redis: TestRedis;
+  let proxy: Child;
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
     await redis.server?.stop('SIGKILL');
-    const proxy = launch({ REDIS_URL: redis.url, PROXY_THREADS: 2 });
+    proxy = launch({ REDIS_URL: redis.url, PROXY_THREADS: 2 });
+  });
+  afterAll(async () => {
+    await proxy?.stop();
+    await redis?.stop();
+  });
+
+  it('starts, is live and not ready, and serves as soon as Redis is there', async () => {
     const url = await until('the proxy listens', () => /listening on (http:[^"]+)/.exec(proxy.output)?.[1]);
     expect((await ask(url, '/health/live')).status).toBe(200);
     expect((await ask(url, '/health/ready')).status).toBe(503);
@@ -118,8 +128,6 @@ describeOwn('a proxy whose Redis is not there when it starts', () => {
       return status === 200 ? text : undefined;
     };
     expect(await until('the proxy serves', found, BACK_MS)).toBe('hello');
-    await proxy.stop();
-    await redis.stop();
   });
 });
 
