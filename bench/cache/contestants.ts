@@ -1,7 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import { monotonicClock } from '../../src/cache/clock.ts';
 import type { Etag } from '../../src/cache/etag.ts';
-import { type Lookup, SharedLru } from '../../src/cache/shared-lru.ts';
+import type { Lookup } from '../../src/cache/lookup.ts';
+import { SharedLru } from '../../src/cache/shared-lru.ts';
 import type { Requests, Workload } from './workload.ts';
 
 /** Nothing expires while it is measured; but each read has to look. */

@@ -1,18 +1,26 @@
+import { hashKey } from './hash.ts';
 import type { ItemBytes } from './item-bytes.ts';
-import { type LruMemory, NODE_WORDS, NONE, Node } from './layout.ts';
+import { Header, type LruMemory, NODE_WORDS, NONE, Node } from './layout.ts';
 
 /** The hash chains: from a key to the slot that holds it, entry or lease. */
 export class KeyIndex {
+  readonly #header: Int32Array;
   readonly #buckets: Int32Array;
   readonly #nodes: Int32Array;
   readonly #mask: number;
   readonly #items: ItemBytes;
 
   constructor(memory: LruMemory, items: ItemBytes) {
+    this.#header = memory.header;
     this.#buckets = memory.buckets;
     this.#nodes = memory.nodes;
     this.#mask = memory.buckets.length - 1;
     this.#items = items;
+  }
+
+  /** The hash by which a key is found. Needs no lock. */
+  hash(key: Uint8Array): number {
+    return hashKey(key, this.#header[Header.SEED_0], this.#header[Header.SEED_1]);
   }
 
   find(key: Uint8Array, hash: number): number {

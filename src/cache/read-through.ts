@@ -2,8 +2,9 @@ import type { RedisReply } from '../redis/redis-reply.ts';
 import type { Clock } from './clock.ts';
 import { type Etag, etagOf } from './etag.ts';
 import type { Entry, LoadGate } from './load-gate.ts';
+import type { FillResult, Freshness, Lease, LoadResult, Lookup } from './lookup.ts';
 import type { ReadOutcomeName, RequestCounts } from './request-counts.ts';
-import type { FillResult, Freshness, Lease, LoadResult, Lookup, SharedLru } from './shared-lru.ts';
+import type { SharedLru } from './shared-lru.ts';
 
 /** What the answer to a miss is drawn from. */
 export interface Store {

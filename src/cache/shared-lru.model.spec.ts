@@ -5,9 +5,10 @@ import fc from 'fast-check';
 import { keysOfOneBucket, keysOfOneHash } from './colliding-keys.spec-support.ts';
 import type { Etag } from './etag.ts';
 import { type LruLimits, LruMemory } from './layout.ts';
+import type { Lease, Lookup } from './lookup.ts';
 import { type ReferenceLease, ReferenceLru, type ReferenceStep } from './reference-lru.spec-support.ts';
 import { checkInvariants, keysByRecency } from './shared-memory.spec-support.ts';
-import { type Lease, type Lookup, SharedLru } from './shared-lru.ts';
+import { SharedLru } from './shared-lru.ts';
 
 /** FC_SEED and FC_PATH repeat a failure, as fast-check printed them; FC_RUNS makes the run longer. */
 const RUNS = Number(process.env['FC_RUNS'] ?? 4000);

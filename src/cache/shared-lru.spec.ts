@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Etag } from './etag.ts';
 import { LayoutError, type LruLimits } from './layout.ts';
-import { type FillResult, type Lease, SharedLru } from './shared-lru.ts';
+import type { FillResult, Lease } from './lookup.ts';
+import { SharedLru } from './shared-lru.ts';
 
 const LIMITS: LruLimits = { capacity: 3, maxBytes: 100_000, maxValueBytes: 50_000, maxLeases: 4, leaseMs: 100 };
 const ETAG: Etag = [1, -2, 3];

@@ -2,7 +2,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { monotonicClock } from './clock.ts';
 import type { Etag } from './etag.ts';
-import { type FillResult, type Lease, SharedLru } from './shared-lru.ts';
+import type { FillResult, Lease } from './lookup.ts';
+import { SharedLru } from './shared-lru.ts';
 
 export interface TortureOrders {
   readonly buffer: SharedArrayBuffer;

@@ -1,6 +1,6 @@
 import { formatEtag } from '../cache/etag.ts';
 import type { Origin, ReadOutcome } from '../cache/read-through.ts';
-import type { Freshness } from '../cache/shared-lru.ts';
+import type { Freshness } from '../cache/lookup.ts';
 import { type Answer, problemAnswer } from './answer.ts';
 import { etagMatches } from './conditional.ts';
 import type { KeyProblem } from './key-path.ts';

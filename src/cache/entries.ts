@@ -1,0 +1,100 @@
+import { type SharedCounters, counter } from './counters.ts';
+import type { Etag } from './etag.ts';
+import type { KeyIndex } from './key-index.ts';
+import { Header, type LruLimits, type LruMemory, NONE, State } from './layout.ts';
+import { SlotList } from './slot-list.ts';
+import type { Slots } from './slots.ts';
+
+const EVICTIONS_BY_CAPACITY = counter('evictionsByCapacity');
+const EVICTIONS_BY_BYTES = counter('evictionsByBytes');
+const EXPIRATIONS = counter('expirations');
+
+/**
+ * The entries in the order of their use, kept within the capacity and the budget of bytes: the least recently used go
+ * first. Called with the cache's lock held.
+ */
+export class Entries {
+  readonly #header: Int32Array;
+  readonly #limits: LruLimits;
+  readonly #slots: Slots;
+  readonly #index: KeyIndex;
+  readonly #counters: SharedCounters;
+  /** The most recently used first. */
+  readonly #recency: SlotList;
+
+  constructor(memory: LruMemory, slots: Slots, index: KeyIndex, counters: SharedCounters) {
+    this.#header = memory.header;
+    this.#limits = memory.limits;
+    this.#slots = slots;
+    this.#index = index;
+    this.#counters = counters;
+    this.#recency = new SlotList(memory.header, memory.nodes, Header.RECENCY_HEAD, Header.RECENCY_TAIL);
+  }
+
+  get count(): number {
+    return this.#header[Header.COUNT];
+  }
+
+  /** Makes an entry the most recently used one. */
+  touch(slot: number): void {
+    this.#recency.moveToFront(slot);
+  }
+
+  /**
+   * Evicts until the leased item, `more` bytes longer than it is, fits the budget of bytes, and, with its last bytes,
+   * the capacity. False when it never will.
+   */
+  makeRoom(slot: number, more: number, total: number): boolean {
+    const keyBytes = this.#slots.keyBytes(slot);
+    const written = this.#slots.valueBytes(slot);
+    const { maxBytes, capacity } = this.#limits;
+    if (keyBytes + total > maxBytes) return false;
+    const added = written === 0 ? keyBytes + more : more;
+    while (this.#slots.bytes + added > maxBytes) {
+      if (!this.#evict(EVICTIONS_BY_BYTES)) return false;
+    }
+    if (written + more === total) {
+      while (this.count >= capacity) this.#evict(EVICTIONS_BY_CAPACITY);
+    }
+    this.#slots.bytes += added;
+    return true;
+  }
+
+  /** Makes an entry, the most recently used one, of an item that was leased and is complete. */
+  add(slot: number, etag: Etag, now: number, lifetimeMs: number): void {
+    this.#slots.setState(slot, State.ENTRY);
+    this.#slots.setEtag(slot, etag);
+    this.#slots.setExpiry(slot, now + lifetimeMs);
+    this.#slots.setStored(slot, now);
+    this.#header[Header.COUNT]++;
+    this.#recency.prepend(slot);
+  }
+
+  drop(slot: number): void {
+    this.#slots.bytes -= this.#slots.keyBytes(slot) + Math.max(0, this.#slots.valueBytes(slot));
+    this.#header[Header.COUNT]--;
+    this.#recency.remove(slot);
+    this.#index.remove(slot);
+    this.#slots.free(slot);
+  }
+
+  /** Drops an entry whose time is over. */
+  expire(slot: number): void {
+    this.#counters.increment(EXPIRATIONS);
+    this.drop(slot);
+  }
+
+  /** Forgets the entries without visiting them. */
+  clear(): void {
+    this.#header[Header.COUNT] = 0;
+    this.#recency.clear();
+  }
+
+  #evict(cause: number): boolean {
+    const slot = this.#recency.last;
+    if (slot === NONE) return false;
+    this.#counters.increment(cause);
+    this.drop(slot);
+    return true;
+  }
+}

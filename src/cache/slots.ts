@@ -1,0 +1,181 @@
+import type { Etag } from './etag.ts';
+import { ItemBytes } from './item-bytes.ts';
+import {
+  Header,
+  HeaderFloat,
+  type LruMemory,
+  MISSING,
+  NODE_WORDS,
+  NONE,
+  Node,
+  SLOT_WORDS,
+  Slot,
+  State,
+} from './layout.ts';
+import type { Freshness, Handle } from './lookup.ts';
+
+/**
+ * The slots, each with one item: which of them are free, what an entry and a lease alike keep in theirs, and by which
+ * handle an item is known to be still the same after the lock was let go. Slots are handed out from a free list, and
+ * while that is empty, from the mark up to which they have ever been used.
+ */
+export class Slots {
+  readonly #header: Int32Array;
+  readonly #headerFloats: Float64Array;
+  readonly #nodes: Int32Array;
+  readonly #words: Int32Array;
+  readonly #floats: Float64Array;
+  readonly #items: ItemBytes;
+
+  constructor(memory: LruMemory, items: ItemBytes) {
+    this.#header = memory.header;
+    this.#headerFloats = memory.headerFloats;
+    this.#nodes = memory.nodes;
+    this.#words = memory.slots;
+    this.#floats = memory.slotFloats;
+    this.#items = items;
+  }
+
+  /** Takes a slot for an item that is nothing but its key so far, with a version that no handle names yet. */
+  take(key: Uint8Array, hash: number): number {
+    const slot = this.#takeFree();
+    const at = slot * SLOT_WORDS;
+    this.#items.append(slot, 0, NONE, key);
+    this.#nodes[slot * NODE_WORDS + Node.HASH] = hash;
+    this.#words[at + Slot.KEY_BYTES] = key.length;
+    this.#words[at + Slot.VALUE_BYTES] = 0;
+    this.#words[at + Slot.VERSION] = this.#header[Header.LEASE_SEQUENCE]++;
+    return slot;
+  }
+
+  free(slot: number): void {
+    this.#items.free(slot, this.valuePosition(slot) + Math.max(0, this.valueBytes(slot)));
+    this.#words[slot * SLOT_WORDS + Slot.STATE] = State.FREE;
+    this.#nodes[slot * NODE_WORDS + Node.NEXT] = this.#header[Header.FREE_SLOT];
+    this.#header[Header.FREE_SLOT] = slot;
+  }
+
+  /** Whether there is such a slot, and it was ever taken. */
+  has(slot: number): boolean {
+    return slot > NONE && slot <= this.#header[Header.SLOT_MARK];
+  }
+
+  /** Frees all slots without visiting them. */
+  clear(): void {
+    this.#header[Header.FREE_SLOT] = NONE;
+    this.#header[Header.SLOT_MARK] = 0;
+    this.#headerFloats[HeaderFloat.BYTES] = 0;
+  }
+
+  state(slot: number): number {
+    return this.#words[slot * SLOT_WORDS + Slot.STATE];
+  }
+
+  setState(slot: number, state: number): void {
+    this.#words[slot * SLOT_WORDS + Slot.STATE] = state;
+  }
+
+  handle(slot: number): Handle {
+    return { slot, version: this.version(slot), epoch: this.epoch };
+  }
+
+  /** Whether a slot is still used as it was when the handle was made, and is in this state. */
+  isSame(handle: Handle, state: number): boolean {
+    const at = handle.slot * SLOT_WORDS;
+    return (
+      this.#words[at + Slot.STATE] === state &&
+      this.#words[at + Slot.VERSION] === handle.version &&
+      this.#header[Header.EPOCH] === handle.epoch
+    );
+  }
+
+  version(slot: number): number {
+    return this.#words[slot * SLOT_WORDS + Slot.VERSION];
+  }
+
+  /** Makes the handles of a slot stale. The word is one that threads wait on, hence the atomic store. */
+  renew(slot: number): void {
+    Atomics.store(this.#words, slot * SLOT_WORDS + Slot.VERSION, this.#header[Header.LEASE_SEQUENCE]++);
+  }
+
+  get epoch(): number {
+    return this.#header[Header.EPOCH];
+  }
+
+  /** Makes all handles stale. */
+  startEpoch(): void {
+    this.#header[Header.EPOCH]++;
+  }
+
+  keyBytes(slot: number): number {
+    return this.#words[slot * SLOT_WORDS + Slot.KEY_BYTES];
+  }
+
+  /** Bytes of the value, as far as it is written; MISSING for a key known not to exist. */
+  valueBytes(slot: number): number {
+    return this.#words[slot * SLOT_WORDS + Slot.VALUE_BYTES];
+  }
+
+  /** Where in the item the value starts. */
+  valuePosition(slot: number): number {
+    return ItemBytes.valuePosition(this.keyBytes(slot));
+  }
+
+  /** Writes more of an item's value; takes the item's last block and answers the new one, as ItemBytes does. */
+  append(slot: number, tail: number, bytes: Uint8Array): number {
+    const position = this.valuePosition(slot) + this.valueBytes(slot);
+    this.#words[slot * SLOT_WORDS + Slot.VALUE_BYTES] += bytes.length;
+    return this.#items.append(slot, position, tail, bytes);
+  }
+
+  setMissing(slot: number): void {
+    this.#words[slot * SLOT_WORDS + Slot.VALUE_BYTES] = MISSING;
+  }
+
+  /** Bytes of all keys and values, against the budget: those of a lease as they are written, its key with the first. */
+  get bytes(): number {
+    return this.#headerFloats[HeaderFloat.BYTES];
+  }
+
+  set bytes(bytes: number) {
+    this.#headerFloats[HeaderFloat.BYTES] = bytes;
+  }
+
+  isOver(slot: number, now: number): boolean {
+    return this.#floats[(slot * SLOT_WORDS + Slot.EXPIRES) >>> 1] <= now;
+  }
+
+  setExpiry(slot: number, expires: number): void {
+    this.#floats[(slot * SLOT_WORDS + Slot.EXPIRES) >>> 1] = expires;
+  }
+
+  setStored(slot: number, stored: number): void {
+    this.#floats[(slot * SLOT_WORDS + Slot.STORED) >>> 1] = stored;
+  }
+
+  freshness(slot: number, now: number): Freshness {
+    const at = (slot * SLOT_WORDS) >>> 1;
+    const stored = this.#floats[at + (Slot.STORED >> 1)];
+    // Another thread may have stored it after this one had read the time.
+    return { ageMs: Math.max(0, now - stored), lifetimeMs: this.#floats[at + (Slot.EXPIRES >> 1)] - stored };
+  }
+
+  etag(slot: number): Etag {
+    const at = slot * SLOT_WORDS + Slot.ETAG;
+    return [this.#words[at], this.#words[at + 1], this.#words[at + 2]];
+  }
+
+  setEtag(slot: number, etag: Etag): void {
+    const at = slot * SLOT_WORDS + Slot.ETAG;
+    this.#words[at] = etag[0];
+    this.#words[at + 1] = etag[1];
+    this.#words[at + 2] = etag[2];
+  }
+
+  #takeFree(): number {
+    const free = this.#header[Header.FREE_SLOT];
+    if (free === NONE) return ++this.#header[Header.SLOT_MARK];
+    this.#header[Header.FREE_SLOT] = this.#nodes[free * NODE_WORDS + Node.NEXT];
+    return free;
+  }
+}
