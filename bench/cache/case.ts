@@ -37,7 +37,7 @@ const TURN = 1024;
 const WARM_UP = 50_000;
 const OUTGOING_BYTES = 64 * 1024;
 /** Of small caches there are several, until what they hold stands out against what a process takes anyway. */
-const WEIGHABLE_BYTES = 32 * 1024 * 1024;
+const WEIGHABLE_BYTES = 128 * 1024 * 1024;
 /** Every other is of a new key. */
 const CHURN_PER_ENTRY = 2;
 /** What is observed is delivered a few turns of the event loop later. */
@@ -98,7 +98,7 @@ async function measureSpace({ name, shape }: Case): Promise<Space> {
   const { entries, keyBytes, valueBytes } = shape;
   const copies = Math.ceil(WEIGHABLE_BYTES / (entries * (keyBytes + valueBytes)));
   const churn = workload.churn(CHURN_PER_ENTRY * entries);
-  await warmUp(name, shape);
+  // No warming up: memory that it gave back to the process would be taken again, unseen.
   const before = resident();
   const caches: Contestant[] = [];
   while (caches.length < copies) {

@@ -11,6 +11,9 @@ const TTL_MS = 3_600_000;
 /** Whoever loads a value hashes it; what that costs is no matter of the cache. */
 const ETAG: Etag = [1, 2, 3];
 
+/** From this size on a value is better off with memory of its own: less is kept alive than that costs. */
+const OWN_MEMORY_BYTES = 1024;
+
 export const CONTESTANTS = ['SharedLru', 'lru-cache'] as const;
 export type ContestantName = (typeof CONTESTANTS)[number];
 
@@ -143,9 +146,17 @@ class LruCacheContestant implements Contestant {
   }
 
   #fill(key: string, number: number): void {
-    // A copy: the part alone would keep alive all that was received with it.
-    this.#cache.set(key, Buffer.from(this.#workload.value(number)));
+    this.#cache.set(key, copyOf(this.#workload.value(number)));
   }
+}
+
+/** A copy, as the part alone would keep alive all that was received with it; in the memory that suits its size best. */
+function copyOf(value: Buffer): Buffer {
+  // Of those that share a slab, one that lives keeps the memory of all: little for small ones, too much for large ones.
+  if (value.length < OWN_MEMORY_BYTES) return Buffer.from(value);
+  const copy = Buffer.allocUnsafeSlow(value.length);
+  copy.set(value);
+  return copy;
 }
 
 /** What `toString('latin1')` comes down to, and the fastest way from bytes to a string; not in the types. */
