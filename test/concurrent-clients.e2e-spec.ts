@@ -1,5 +1,8 @@
 import { Agent } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { HttpAnswer } from './support/http-client.ts';
+import { describeOwn } from './support/only-own.ts';
+import { until } from './support/processes.ts';
 import { keyPrefix, removeKeys, TestProxy } from './support/proxy.ts';
 import { TestRedis } from './support/redis.ts';
 
@@ -42,5 +45,74 @@ describe('concurrent clients', () => {
       expect(new Set(answers.map(({ status, text }) => `${status} ${text}`))).toEqual(new Set([`200 ${key}`]));
       expect(await redis.calls('get')).toBe(1);
     }
+  });
+});
+
+describeOwn('200 clients who all wait for one key while Redis takes its time', () => {
+  let own: TestProxy;
+  const own200 = (key: string) =>
+    Promise.all(Array.from({ length: 200 }, () => own.ask(`/v1/keys/${encodeURIComponent(key)}`, { agent })));
+
+  beforeAll(async () => {
+    own = await TestProxy.start({
+      REDIS_URL: redis.url,
+      PROXY_THREADS: 4,
+      ADMIN_TOKEN: 'admin',
+      REDIS_COMMAND_TIMEOUT_MS: 2000,
+    });
+  });
+  afterAll(async () => {
+    await own?.stop();
+  });
+
+  /** Lets 200 clients ask while Redis is stopped; it goes on when they all wait, if `resume` says so, else when they were answered. */
+  async function allWait(key: string, resume: boolean): Promise<HttpAnswer[]> {
+    await redis.forgetCalls();
+    const before = await own.stats();
+    redis.server?.signal('SIGSTOP');
+    try {
+      const answers = own200(key);
+      await until('all of them wait', async () => {
+        const { misses, collapsed } = await own.stats();
+        return (misses === before.misses + 1 && collapsed === before.collapsed + 199) || undefined;
+      });
+      if (resume) redis.server?.signal('SIGCONT');
+      return await answers;
+    } finally {
+      redis.server?.signal('SIGCONT');
+    }
+  }
+
+  const kinds = (answers: readonly HttpAnswer[]) =>
+    new Set(answers.map(({ status, text }) => (status === 200 ? text : String(status))));
+
+  it('get the value of the one read; one says stored, the others say collapsed', async () => {
+    const key = `${prefix}slow`;
+    await redis.client.set(key, 'value');
+    const answers = await allWait(key, true);
+    expect(kinds(answers)).toEqual(new Set(['value']));
+    const collapsed = answers.filter(({ headers }) => String(headers['cache-status']).endsWith('; collapsed'));
+    expect(collapsed).toHaveLength(199);
+    expect(await redis.calls('get')).toBe(1);
+  });
+
+  it('learn from the one read that the key does not exist', async () => {
+    expect(kinds(await allWait(`${prefix}slow-nobody`, true))).toEqual(new Set(['404']));
+    expect(await redis.calls('get')).toBe(1);
+  });
+
+  it('learn from the one read that the key holds no string', async () => {
+    await redis.client.rpush(`${prefix}slow-list`, 'a');
+    expect(kinds(await allWait(`${prefix}slow-list`, true))).toEqual(new Set(['409']));
+    expect(await redis.calls('get')).toBe(1);
+  });
+
+  it('learn from the one read that Redis did not answer in time; the next one who asks reads anew', async () => {
+    const key = `${prefix}too-slow`;
+    await redis.client.set(key, 'value');
+    expect(kinds(await allWait(key, false))).toEqual(new Set(['504']));
+    expect(await redis.calls('get')).toBe(1);
+    await own.ready();
+    expect((await own.key(key)).text).toBe('value');
   });
 });
