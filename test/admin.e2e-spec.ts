@@ -92,8 +92,13 @@ describeAdmin(`the admin API${why}`, () => {
         expect(answer.status).toBe(401);
         expect(answer.headers['www-authenticate']).toBe('Bearer realm="admin"');
         expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
-        expect(answer.json).toMatchObject({ status: 401, code: 'unauthorized' });
-        expect(answer.text).not.toContain(token);
+        // Always the same words: nothing of what was sent, or should have been.
+        expect(answer.json).toEqual({
+          status: 401,
+          title: 'Unauthorized',
+          code: 'unauthorized',
+          detail: 'The admin API needs its bearer token.',
+        });
       }
       expect(cacheStatus(await proxy.key(`${prefix}guarded`))).toMatch(/^hit;/);
     });
@@ -235,16 +240,17 @@ describeAdmin(`the admin API${why}`, () => {
   describe('DELETE /v1/cache', () => {
     it('forgets every key, says how many there were, and leaves Redis alone', async () => {
       await proxy.admin('DELETE', '/v1/cache');
-      const keys = Array.from({ length: 25 }, (_, i) => `${prefix}flushed-${i}`);
+      const count = Math.min(25, (await proxy.stats()).capacity);
+      const keys = Array.from({ length: count }, (_, i) => `${prefix}flushed-${i}`);
       for (const key of keys) await cached(key);
       const flushed = await proxy.admin('DELETE', '/v1/cache');
-      expect(`${flushed.status} ${flushed.text}`).toBe('200 {"flushed":25}');
+      expect(`${flushed.status} ${flushed.text}`).toBe(`200 {"flushed":${count}}`);
       expect(await proxy.stats()).toMatchObject({ entries: 0, bytes: 0 });
       expect((await proxy.admin('DELETE', '/v1/cache')).json).toEqual({ flushed: 0 });
-      expect(await redis.client.exists(keys)).toBe(25);
+      expect(await redis.client.exists(keys)).toBe(count);
       await redis.forgetCalls();
       for (const key of keys) expect(cacheStatus(await proxy.key(key))).toBe('fwd=uri-miss; stored');
-      expect(await redis.calls('get')).toBe(25);
+      expect(await redis.calls('get')).toBe(count);
     });
   });
 });

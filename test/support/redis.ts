@@ -31,8 +31,9 @@ export class TestRedis {
 
   /** Starts a redis-server of the test's own, or uses the one at REDIS_URL when the proxy runs already. */
   static async start(...args: string[]): Promise<TestRedis> {
-    const running = process.env.PROXY_URL === undefined ? undefined : process.env.REDIS_URL;
-    if (running !== undefined) return new TestRedis(running, undefined, 0, []);
+    // The default is the proxy's own.
+    const { PROXY_URL, REDIS_URL = 'redis://127.0.0.1:6379/0' } = process.env;
+    if (PROXY_URL !== undefined) return new TestRedis(REDIS_URL, undefined, 0, []);
     const port = await freePort();
     const directory = mkdtempSync(join(tmpdir(), 'test-redis-'));
     const all = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', directory, ...args];
