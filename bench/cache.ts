@@ -33,7 +33,7 @@ const USAGE = `npm run bench:cache -- [options]
   --values 100,4096         bytes of each value
   --key 20                  bytes of each key, ${LEAST_KEY_BYTES} at least
   --rounds 5
-  --operations 300000       reads of each measure; sets are half as many
+  --operations 200000       reads of each measure; sets are half as many
   --quick                   a few seconds: few entries, rounds and operations
   --json                    every single result instead of the table`;
 
@@ -67,7 +67,7 @@ function readPlan(): Plan | undefined {
   const sizes = numbers(values.values ?? (quick ? '100' : '100,4096'));
   const [keyBytes] = numbers(values.key, LEAST_KEY_BYTES);
   const [rounds] = numbers(values.rounds ?? (quick ? '2' : '5'));
-  const [operations] = numbers(values.operations ?? (quick ? '100000' : '300000'));
+  const [operations] = numbers(values.operations ?? (quick ? '100000' : '200000'));
   const shapes = entries.flatMap((count) => sizes.map((valueBytes) => ({ entries: count, keyBytes, valueBytes })));
   return { shapes, rounds, operations, json };
 }
