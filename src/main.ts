@@ -15,7 +15,7 @@ try {
   const supervisor = new Supervisor(settings, port);
   endOnSignal(() => supervisor.drain(), settings.shutdownGraceMs);
   await supervisor.start();
-  logger.log(`listening on ${urlOf(settings.http.host, port)}`, 'Supervisor');
+  if (!supervisor.draining) logger.log(`listening on ${urlOf(settings.http.host, port)}`, 'Supervisor');
 } catch (error) {
   process.stderr.write(`${explain(error)}\n`);
   process.exit(1);

@@ -4,7 +4,7 @@ import { exchange } from './support/http-client.ts';
 import { SteadyLoad } from './support/load.ts';
 import { describeOwn } from './support/only-own.ts';
 import { until } from './support/processes.ts';
-import { TestProxy } from './support/proxy.ts';
+import { TestProxy, launch } from './support/proxy.ts';
 import { TestRedis } from './support/redis.ts';
 
 describeOwn('a proxy that is told to end', () => {
@@ -85,6 +85,29 @@ describeOwn('a proxy that is told to end', () => {
     expect(await proxy.child?.exit).toBe(1);
     expect(await cut).toBe('');
     expect(proxy.child?.output).toContain('not done within 200 ms');
+  });
+
+  it('does not wait for connections that nothing was ever asked on, or only half', async () => {
+    await start();
+    const port = Number(new URL(proxy.url).port);
+    const silent = connect(port, '127.0.0.1');
+    const half = connect(port, '127.0.0.1', () => half.write('GET /v1/keys/key HTTP/1.1\r\nHo'));
+    for (const socket of [silent, half]) socket.on('error', () => undefined);
+    await until('both are connected', async () =>
+      /_connections [34]$/m.test((await proxy.get('/metrics')).text) ? true : undefined,
+    );
+    proxy.child?.signal('SIGTERM');
+    expect(await proxy.child?.exit).toBe(0);
+    silent.destroy();
+    half.destroy();
+  });
+
+  it('while it still starts ends with 0 as well', async () => {
+    const child = launch({ REDIS_URL: redis.url, PROXY_THREADS: 3 });
+    await until('the start', () => (child.output.includes('starting') ? true : undefined));
+    child.signal('SIGTERM');
+    expect(await child.exit).toBe(0);
+    expect(child.errors).toBe('');
   });
 
   it('twice ends at once', async () => {

@@ -56,6 +56,17 @@ describeOwn('limits of the whole instance', () => {
     expect(served).toMatch(/^HTTP\/1.1 200 /);
   });
 
+  it('a client that is turned away cannot stay by sending a byte now and then', async () => {
+    await start({ PROXY_MAX_CONNECTIONS: 1 });
+    await metric('connections');
+    const socket = connect(Number(new URL(proxy.url).port), '127.0.0.1');
+    sockets.push(socket);
+    socket.on('error', () => undefined);
+    const trickle = setInterval(() => socket.write('x'), 100);
+    await new Promise((resolve) => socket.once('close', resolve));
+    clearInterval(trickle);
+  });
+
   it('PROXY_MAX_CONCURRENT_LOADS and PROXY_MAX_QUEUED_LOADS: who is beyond gets a 503 at once, hits are served', async () => {
     await start({ PROXY_MAX_CONCURRENT_LOADS: 2, PROXY_MAX_QUEUED_LOADS: 3, REDIS_COMMAND_TIMEOUT_MS: 20_000 });
     await redis.client.mset({ hot: 'value', ...Object.fromEntries([...'abcdef'].map((key) => [key, key])) });
@@ -88,12 +99,14 @@ describeOwn('limits of the whole instance', () => {
   it('HTTP_MAX_HEADER_BYTES: a larger head is refused', async () => {
     await start({ HTTP_MAX_HEADER_BYTES: 4096 });
     const answer = await exchange(proxy.url, `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(5000)}\r\n\r\n`);
-    expect(answer).toMatch(/^HTTP\/1.1 431 /);
+    expect(answer).toMatch(/^HTTP\/1.1 431 [^]*application\/problem\+json[^]*"code":"head-too-large"/);
   });
 
   it('HTTP_HEADERS_TIMEOUT_MS: who does not send its head in time is answered 408 and closed', async () => {
     await start({ HTTP_HEADERS_TIMEOUT_MS: 100 });
-    expect(await exchange(proxy.url, 'GET / HTTP/1.1\r\nHost: x\r\n')).toMatch(/^HTTP\/1.1 408 /);
+    expect(await exchange(proxy.url, 'GET / HTTP/1.1\r\nHost: x\r\n')).toMatch(
+      /^HTTP\/1.1 408 [^]*"code":"request-timeout"/,
+    );
   });
 
   it('HTTP_KEEP_ALIVE_TIMEOUT_MS: an idle connection is closed', async () => {

@@ -8,12 +8,12 @@ import { InstanceStats } from './instance-stats.ts';
 import { LoadGate } from './load-gate.ts';
 import { ReadThrough } from './read-through.ts';
 import { RequestCounts } from './request-counts.ts';
-import { ThreadContext, currentThread } from './thread-context.ts';
+import { ThreadContext, attachThread } from './thread-context.ts';
 
 @Module({
   imports: [RedisModule],
   providers: [
-    { provide: ThreadContext, inject: [Settings], useFactory: currentThread },
+    { provide: ThreadContext, useFactory: attachThread },
     {
       provide: LoadGate,
       inject: [ThreadContext, Settings],

@@ -30,15 +30,15 @@ export const RowWord = {
   REDIS_READY: 4,
 } as const;
 
-/** The largest number of threads. */
-export const MAX_THREADS = 256;
+/** Rows: one for each thread there can be, and the last one for the supervisor. */
+export const ROWS = 256;
 
 const HEADER_WORDS = 64;
 const ROW_WORDS = 16;
 /** Counts of one thread. */
 export const ROW_COUNTS = 128;
 
-const COUNTS_AT = (HEADER_WORDS + MAX_THREADS * ROW_WORDS) * 4;
+const COUNTS_AT = (HEADER_WORDS + ROWS * ROW_WORDS) * 4;
 
 export class InstanceMemory {
   readonly buffer: SharedArrayBuffer;
@@ -52,7 +52,7 @@ export class InstanceMemory {
   }
 
   static create(): InstanceMemory {
-    return new InstanceMemory(new SharedArrayBuffer(COUNTS_AT + MAX_THREADS * ROW_COUNTS * 8));
+    return new InstanceMemory(new SharedArrayBuffer(COUNTS_AT + ROWS * ROW_COUNTS * 8));
   }
 
   /** The index in {@link words} of a word of a thread's row. */
@@ -68,15 +68,14 @@ export class InstanceMemory {
   /** A word of the rows of all threads, added up. */
   sum(word: number): number {
     let sum = 0;
-    for (let thread = 0; thread < MAX_THREADS; thread++)
-      sum += Atomics.load(this.words, InstanceMemory.word(thread, word));
+    for (let thread = 0; thread < ROWS; thread++) sum += Atomics.load(this.words, InstanceMemory.word(thread, word));
     return sum;
   }
 
   /** A count of all threads, added up. */
   total(count: number): number {
     let sum = 0;
-    for (let thread = 0; thread < MAX_THREADS; thread++) sum += this.#counts[thread * ROW_COUNTS + count];
+    for (let thread = 0; thread < ROWS; thread++) sum += this.#counts[thread * ROW_COUNTS + count];
     return sum;
   }
 }

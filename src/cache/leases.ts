@@ -91,7 +91,9 @@ export class Leases {
     const written = this.#slots.valueBytes(slot);
     if (written > 0) this.#slots.bytes -= this.#slots.keyBytes(slot) + written;
     this.#index.remove(slot);
-    if (result !== 'void' && this.#words[slot * SLOT_WORDS + Slot.LEASE_WAITERS] > 0) {
+    // What a fill has written before it gave up leaves the budget now, so its blocks must not be kept either.
+    const keeps = result !== 'void' && written === 0;
+    if (keeps && this.#words[slot * SLOT_WORDS + Slot.LEASE_WAITERS] > 0) {
       this.#settle(slot, result);
     } else {
       this.#wake(slot);

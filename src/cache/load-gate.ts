@@ -1,4 +1,4 @@
-import { InstanceMemory, InstanceWord, MAX_THREADS, RowWord } from './instance-memory.ts';
+import { InstanceMemory, InstanceWord, ROWS, RowWord } from './instance-memory.ts';
 import { SharedLock } from './shared-lock.ts';
 
 /** How many loads there may be, in all threads together. */
@@ -113,8 +113,8 @@ export class LoadGate {
   #nextWaiting(): number {
     const words = this.#words;
     let thread = words[InstanceWord.NEXT_ROW];
-    while (words[InstanceMemory.word(thread, RowWord.WAITING)] === 0) thread = (thread + 1) % MAX_THREADS;
-    words[InstanceWord.NEXT_ROW] = (thread + 1) % MAX_THREADS;
+    while (words[InstanceMemory.word(thread, RowWord.WAITING)] === 0) thread = (thread + 1) % ROWS;
+    words[InstanceWord.NEXT_ROW] = (thread + 1) % ROWS;
     return thread;
   }
 

@@ -244,6 +244,29 @@ describe('a load in another thread', () => {
   });
 });
 
+describe('a load in another thread that takes longer than its lease', () => {
+  it('is waited for as long as nobody can take the lease over, and taken over then', async () => {
+    lru = SharedLru.create({ ...limits, leaseMs: 5 }, 1, () => now);
+    reads = threadReads(lru, 0, { ttlMs: 1000, negativeTtlMs: 0 });
+    const other = threadReads(
+      SharedLru.attach(lru.buffer, 2, () => now),
+      1,
+      { ttlMs: 1000, negativeTtlMs: 0 },
+    );
+    const slow = ask();
+    const there = Array.from({ length: 3 }, async () => other.read(key));
+    // The waits end by the real clock, again and again, while by the cache's own no time passes.
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    expect(store.asked).toBe(1);
+    now += 5;
+    while (store.asked < 2) await new Promise(setImmediate);
+    store.answer(valueReply('late'));
+    store.answer(valueReply('new'));
+    expect(await slow).toMatchObject({ value: Buffer.from('late'), origin: 'not-stored' });
+    for (const outcome of await Promise.all(there)) expect(outcome).toMatchObject({ value: Buffer.from('new') });
+  });
+});
+
 describe('too many loads', () => {
   it('wait for their turn, and beyond that are refused at once, while hits go on', async () => {
     await load(valueReply('v'));

@@ -121,6 +121,8 @@ export class ReadThrough {
       case 'unshared':
         return this.#load(key, undefined);
       case 'void':
+        // Others of this thread who look now must not wait for this one, which looks again itself.
+        if (this.#loads.get(lease.slot)?.lease === lease) this.#loads.delete(lease.slot);
         return this.#lookAgain(key);
     }
   }

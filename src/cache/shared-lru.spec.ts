@@ -3,6 +3,7 @@ import type { Etag } from './etag.ts';
 import { LayoutError, type LruLimits } from './layout.ts';
 import type { FillResult, Lease } from './lookup.ts';
 import { SharedLru } from './shared-lru.ts';
+import { checkInvariants } from './shared-memory.spec-support.ts';
 
 const LIMITS: LruLimits = { capacity: 3, maxBytes: 100_000, maxValueBytes: 50_000, maxLeases: 4, leaseMs: 100 };
 const ETAG: Etag = [1, -2, 3];
@@ -375,5 +376,26 @@ describe('SharedLru', () => {
     ['no leases', { maxLeases: 0 }],
   ])('cannot be made for %s', (_, limits) => {
     expect(() => create(limits)).toThrow(LayoutError);
+  });
+
+  it('has blocks for every fill that the budget lets in, also while others wait for one that gave up half-way', async () => {
+    const big = { capacity: 10, maxBytes: 4_000_000, maxValueBytes: 3_000_000, leaseMs: MINUTE_MS };
+    lru = create(big);
+    const elsewhere = SharedLru.attach(lru.buffer, 2, () => now);
+    const [a, b, c] = ['a', 'b', 'c'].map(leaseOf);
+    const told = elsewhere.result(b);
+    const value = Buffer.alloc(1_500_000, 'c');
+    let steps = 0;
+    onClock = () => {
+      if (++steps !== 150) return;
+      // More than 2 MB of a are written, nothing can be evicted: b does not fit, c does.
+      expect(elsewhere.fill(b, Buffer.alloc(2_500_000), ETAG, MINUTE_MS)).toBe('uncacheable');
+      expect(elsewhere.fill(c, value, ETAG, MINUTE_MS)).toBe('stored');
+    };
+    lru.fill(a, Buffer.alloc(3_000_000), ETAG, MINUTE_MS);
+    onClock = () => undefined;
+    expect(steps).toBeGreaterThan(150);
+    await told;
+    checkInvariants(lru.buffer);
   });
 });

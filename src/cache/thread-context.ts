@@ -1,7 +1,7 @@
-import { isMainThread, threadId, workerData } from 'node:worker_threads';
+import { threadId, workerData } from 'node:worker_threads';
 import type { Settings } from '../config/settings.ts';
 import { type Clock, monotonicClock } from './clock.ts';
-import { InstanceMemory, MAX_THREADS } from './instance-memory.ts';
+import { InstanceMemory, ROWS } from './instance-memory.ts';
 import { SharedLru } from './shared-lru.ts';
 
 /** What a lease lasts beyond the longest wait and load: time to store what was loaded. */
@@ -9,7 +9,7 @@ const LEASE_MARGIN_MS = 1000;
 /** The main thread's name in the locks; worker threads are named by their `threadId`, which starts at 1. */
 const MAIN_THREAD = -1;
 /** The row of the supervisor, which is no thread that answers. */
-export const SUPERVISOR_ROW = MAX_THREADS - 1;
+export const SUPERVISOR_ROW = ROWS - 1;
 
 /** What a worker thread is given when it is started. */
 export interface ThreadData {
@@ -63,9 +63,4 @@ export function createInstance({ cache, redis, proxy }: Settings): ThreadContext
     lru: SharedLru.create(limits, MAIN_THREAD, clock),
     instance: InstanceMemory.create(),
   };
-}
-
-/** The context of a worker thread, or of an application that runs in the main thread alone. */
-export function currentThread(settings: Settings): ThreadContext {
-  return isMainThread ? createInstance(settings) : attachThread();
 }

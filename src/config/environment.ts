@@ -52,9 +52,9 @@ export class Environment {
 
   @WholeNumber({
     default: 65_000,
-    min: 0,
+    min: 1,
     max: HOUR_MS,
-    meaning: 'milliseconds an idle connection is kept: longer than load balancers do; 0: as long as the client likes',
+    meaning: 'milliseconds an idle connection is kept: longer than load balancers do',
   })
   HTTP_KEEP_ALIVE_TIMEOUT_MS!: number;
 
@@ -137,7 +137,12 @@ export class Environment {
   @WholeNumber({ default: 10_000, min: 1, max: 1_000_000, meaning: 'open client connections; one more gets a 503' })
   PROXY_MAX_CONNECTIONS!: number;
 
-  @WholeNumber({ default: 511, min: 1, max: 65_535, meaning: 'pending connections the kernel may queue, per thread' })
+  @WholeNumber({
+    default: 511,
+    min: 1,
+    max: 65_535,
+    meaning: 'pending connections the kernel may queue, for all threads',
+  })
   PROXY_BACKLOG!: number;
 
   @WholeNumber({ default: 256, min: 1, max: 65_536, meaning: 'reads of Redis in flight, in all threads' })

@@ -1,9 +1,9 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { type IncomingMessage, STATUS_CODES, type Server, type ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
 import { Injectable } from '@nestjs/common';
 import { ConnectionCount } from '../cache/connection-count.ts';
-import { problemAnswer } from './answer.ts';
-import { problem } from './problem.ts';
+import { type Answer, problemAnswer } from './answer.ts';
+import { type Problem, problem } from './problem.ts';
 
 /** Milliseconds a client that is turned away has to take note of it. */
 const FAREWELL_MS = 2000;
@@ -15,7 +15,8 @@ const SWEEP_MS = 20;
 @Injectable()
 export class HttpConnections {
   readonly #count: ConnectionCount;
-  readonly #unanswered = new Set<ServerResponse>();
+  /** Each open connection, with the requests on it that are not answered yet. */
+  readonly #unanswered = new Map<Socket, Set<ServerResponse>>();
   #server: Server | undefined;
   #draining = false;
   #closing = false;
@@ -36,11 +37,18 @@ export class HttpConnections {
     const accept = server.listeners('connection') as ((socket: Socket) => void)[];
     server.removeAllListeners('connection');
     server.on('connection', (socket: Socket) => {
-      if (!this.#count.open()) return turnAway(socket);
-      socket.once('close', () => this.#count.close());
+      if (!this.#count.open()) return sayFarewell(socket, problem('overloaded', 'There are too many connections.'));
+      this.#unanswered.set(socket, new Set());
+      socket.once('close', () => {
+        this.#unanswered.delete(socket);
+        this.#count.close();
+      });
       for (const listener of accept) listener.call(server, socket);
     });
-    server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => this.#follow(response));
+    server.prependListener('request', (request: IncomingMessage, response: ServerResponse) =>
+      this.#follow(request.socket, response),
+    );
+    server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => refuse(socket, error));
   }
 
   /** Accepts no more connections; those that there are go on. */
@@ -48,37 +56,62 @@ export class HttpConnections {
     const server = this.#server;
     this.#draining = true;
     // Not http's own close: it cuts connections between two requests, one of which may be on its way.
-    if (server !== undefined)
-      this.#closed = new Promise((done) => NetServer.prototype.close.call(server, () => done()));
+    if (server?.listening) this.#closed = new Promise((done) => NetServer.prototype.close.call(server, () => done()));
   }
 
   /** Answers what was accepted, tells each client that its connection ends, and ends it. */
   async drain(): Promise<void> {
     this.#closing = true;
-    for (const response of this.#unanswered) response.shouldKeepAlive = false;
+    for (const responses of this.#unanswered.values()) for (const each of responses) each.shouldKeepAlive = false;
     const lingerUntil = performance.now() + LINGER_MS;
     const sweep = setInterval(() => {
-      if (performance.now() >= lingerUntil) this.#server?.closeIdleConnections();
+      if (performance.now() >= lingerUntil) this.#cutIdle();
     }, SWEEP_MS);
     await this.#closed.finally(() => clearInterval(sweep));
   }
 
-  #follow(response: ServerResponse): void {
+  /** Ends the connections that nobody has asked anything on, or only a part of it. */
+  #cutIdle(): void {
+    for (const [socket, responses] of this.#unanswered) if (responses.size === 0) socket.destroy();
+  }
+
+  #follow(socket: Socket, response: ServerResponse): void {
     if (this.#closing) response.shouldKeepAlive = false;
-    this.#unanswered.add(response);
-    response.once('close', () => this.#unanswered.delete(response));
+    const responses = this.#unanswered.get(socket);
+    responses?.add(response);
+    response.once('close', () => responses?.delete(response));
   }
 }
 
-/** Tells a client that there are too many. */
-function turnAway(socket: Socket): void {
-  const { status, headers, body } = problemAnswer(problem('overloaded', 'There are too many connections.'), [
-    ...['Retry-After', '1', 'Connection', 'close'],
-  ]);
-  const fields = headers.map((text, i) => (i % 2 === 0 ? `${text}: ` : `${text}\r\n`)).join('');
-  socket.on('error', () => socket.destroy());
-  socket.setTimeout(FAREWELL_MS, () => socket.destroy());
+/** Answers what node:http could not make a request of, or not in time. */
+function refuse(socket: Socket, { code }: NodeJS.ErrnoException): void {
+  const answering = Reflect.get(socket, '_httpMessage') as ServerResponse | undefined;
+  if (!socket.writable || answering?.headersSent) {
+    socket.destroy();
+    return;
+  }
+  sayFarewell(socket, REFUSALS.get(code) ?? problem('bad-request', 'The request is no HTTP/1.1.'));
+}
+
+/** Problems by the code of node:http's error. */
+const REFUSALS: ReadonlyMap<string | undefined, Problem> = new Map([
+  ['HPE_HEADER_OVERFLOW', problem('head-too-large', 'The request line and the headers are too long.')],
+  ['ERR_HTTP_REQUEST_TIMEOUT', problem('request-timeout', 'The request did not arrive in time.')],
+]);
+
+/** Answers a client with a problem, and ends the connection. */
+function sayFarewell(socket: Socket, why: Problem): void {
+  const retry = why.status === 503 ? ['Retry-After', '1'] : [];
+  // Not the socket's own time-out, which a client can put off by sending a byte now and then.
+  const farewell = setTimeout(() => socket.destroy(), FAREWELL_MS);
+  socket.once('close', () => clearTimeout(farewell)).on('error', () => socket.destroy());
   // What the client sends is read and dropped: to close on it unread would take the answer back.
   socket.resume();
-  socket.end(`HTTP/1.1 ${status} Service Unavailable\r\n${fields}\r\n${String(body)}`);
+  socket.end(messageOf(problemAnswer(why, [...retry, 'Connection', 'close'])));
+}
+
+/** An answer as HTTP/1.1 writes it. */
+function messageOf({ status, headers, body }: Answer): string {
+  const fields = headers.map((text, i) => (i % 2 === 0 ? `${text}: ` : `${text}\r\n`)).join('');
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${fields}\r\n${String(body ?? '')}`;
 }

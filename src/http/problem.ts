@@ -17,11 +17,12 @@ export const PROBLEMS = {
   'route-not-found': [404, 'Not Found'],
   'admin-disabled': [404, 'Not Found'],
   'method-not-allowed': [405, 'Method Not Allowed'],
+  'request-timeout': [408, 'Request Timeout'],
   'wrong-type': [409, 'Conflict'],
+  'head-too-large': [431, 'Request Header Fields Too Large'],
   'internal-error': [500, 'Internal Server Error'],
   'redis-unavailable': [503, 'Service Unavailable'],
   overloaded: [503, 'Service Unavailable'],
-  'shutting-down': [503, 'Service Unavailable'],
   'redis-timeout': [504, 'Gateway Timeout'],
 } as const satisfies Record<string, readonly [number, string]>;
 

@@ -5,6 +5,9 @@ import type { Settings } from '../config/settings.ts';
 import { hideKey } from './key-path.ts';
 import { Sequencer } from './sequencer.ts';
 
+/** A read waits for its turn once and for Redis once; a third time is margin. */
+const ROUNDS_OF_WAITING = 3;
+
 /** How often node:http looks for clients that are too slow. */
 const LONGEST_CHECK_INTERVAL_MS = 1000;
 
@@ -18,9 +21,9 @@ export class ProxyHttpAdapter extends ExpressAdapter {
   }
 
   override initHttpServer(): void {
-    const { http, proxy } = this.#settings;
+    const { http, proxy, redis } = this.#settings;
     const express = this.getInstance<Express>();
-    express.disable('x-powered-by');
+    express.disable('x-powered-by').enable('case sensitive routing');
     if (proxy.mode === 'sequential') {
       const sequencer = new Sequencer();
       express.use((_request: Request, response: Response, next: NextFunction) => sequencer.admit(response, next));
@@ -39,5 +42,7 @@ export class ProxyHttpAdapter extends ExpressAdapter {
       },
       express,
     );
+    // A client that does not read its answer is cut off, but never one that waits for Redis.
+    this.httpServer.setTimeout(Math.max(http.requestTimeoutMs, ROUNDS_OF_WAITING * redis.commandTimeoutMs));
   }
 }

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { CacheService } from '../cache/cache.service.ts';
 import { InstanceStats } from '../cache/instance-stats.ts';
 import { DURATION_BUCKETS, type Histogram, READ_OUTCOMES, RequestCounts, TRANSPORTS } from '../cache/request-counts.ts';
-import { packageVersion } from '../docs/package-version.ts';
+import { packageVersion } from '../config/package-version.ts';
 import { MetricSet, type Observations } from './metric-set.ts';
 
 /** What Prometheus is told: of the whole instance, whichever thread it asks. No label ever holds a key. */

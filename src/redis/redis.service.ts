@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { Redis, ReplyError } from 'ioredis';
 import { Settings } from '../config/settings.ts';
@@ -12,6 +13,7 @@ export type RedisState = { readonly reachable: true } | { readonly reachable: fa
 export class RedisService implements OnModuleInit, OnApplicationShutdown {
   readonly #redis: Redis;
   readonly #timeoutMs: number;
+  readonly #connectTimeoutMs: number;
   readonly #readTtl: boolean;
   #state: RedisState | undefined;
   #watch: (state: RedisState) => void = () => undefined;
@@ -19,15 +21,20 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
   constructor(settings: Settings) {
     this.#redis = new Redis(redisOptions(settings.redis));
     this.#timeoutMs = settings.redis.commandTimeoutMs;
+    this.#connectTimeoutMs = settings.redis.connectTimeoutMs;
     this.#readTtl = settings.cache.honourRedisTtl;
     this.#redis.on('ready', () => this.#change({ reachable: true }));
     this.#redis.on('error', (error: Error) => this.#change({ reachable: false, reason: reasonOf(error) }));
     this.#redis.on('close', () => this.#change({ reachable: false, reason: 'connection' }));
   }
 
-  /** Waits for the first attempt, so that a thread that listens is connected; if it fails, others follow by themselves. */
+  /**
+   * Waits for the first attempt, so that a thread that listens is connected; but not for a Redis that takes its time
+   * (it may be loading its data), nor for the attempts that follow by themselves.
+   */
   async onModuleInit(): Promise<void> {
-    await this.#redis.connect().catch(() => undefined);
+    const attempt = this.#redis.connect().catch(() => undefined);
+    await Promise.race([attempt, delay(this.#connectTimeoutMs, undefined, { ref: false })]);
   }
 
   onApplicationShutdown(): void {
@@ -68,10 +75,17 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
   }
 
   #change(state: RedisState): void {
-    if (this.#state?.reachable === state.reachable) return;
+    const before = this.#state;
+    if (before?.reachable === state.reachable && reasonIn(before) === reasonIn(state)) return;
+    // A connection that is closed after an error says no more than the error did.
+    if (before?.reachable === false && reasonIn(state) === 'connection') return;
     this.#state = state;
     this.#watch(state);
   }
+}
+
+function reasonIn(state: RedisState): string | undefined {
+  return state.reachable ? undefined : state.reason;
 }
 
 function replyOf(value: Buffer | null, pttl: number | undefined): RedisReply {

@@ -1,9 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { Logger } from '@nestjs/common';
 import { ConnectionCount } from '../cache/connection-count.ts';
 import { InstanceMemory, InstanceWord, RowWord } from '../cache/instance-memory.ts';
 import { LoadGate } from '../cache/load-gate.ts';
 import { type ThreadContext, type ThreadData, createInstance, SUPERVISOR_ROW } from '../cache/thread-context.ts';
+import { packSettings } from '../config/settings-transfer.ts';
 import type { Settings } from '../config/settings.ts';
 import type { RedisState } from '../redis/redis.service.ts';
 import type { SupervisorMessage, WorkerMessage } from './messages.ts';
@@ -45,6 +47,7 @@ export class Supervisor {
   readonly #redis = new Map<number, RedisState>();
   #redisReachable: boolean | undefined;
   #draining = false;
+  #told = false;
   #ended: () => void = () => undefined;
 
   /**
@@ -68,6 +71,11 @@ export class Supervisor {
     await Promise.all(rows.map((row) => this.#startFirst(row)));
   }
 
+  /** Whether the instance is about to end. */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
   /** Lets the threads answer what they have accepted, and end; resolves when all have. */
   async drain(): Promise<void> {
     this.#draining = true;
@@ -85,7 +93,10 @@ export class Supervisor {
   /** Once no thread accepts connections any more, or is no more, the rest can be told to end. */
   #drainWhenStopped(): void {
     if (this.#threads.size === 0) this.#ended();
-    else if ([...this.#threads.values()].every(({ stopped }) => stopped)) this.#tellAll('drain');
+    else if (!this.#told && [...this.#threads.values()].every(({ stopped }) => stopped)) {
+      this.#told = true;
+      this.#tellAll('drain');
+    }
   }
 
   #startFirst(row: number): Promise<void> {
@@ -95,17 +106,25 @@ export class Supervisor {
         if (message.kind === 'listening') resolve();
         if (message.kind === 'failed') reject(new StartError(message.problem));
       });
-      thread.worker.once('exit', () => reject(new StartError('a thread died while it started')));
+      thread.worker.once('exit', () => {
+        if (this.#draining) resolve();
+        else reject(new StartError('a thread died while it started'));
+      });
     });
   }
 
   #spawn(row: number): Thread {
     const { lru, instance } = this.#memory;
-    const data: ThreadData & WorkerStart = { row, cache: lru.buffer, instance: instance.buffer, port: this.#port };
+    const data: ThreadData & WorkerStart = {
+      row,
+      cache: lru.buffer,
+      instance: instance.buffer,
+      port: this.#port,
+      settings: packSettings(this.#settings),
+    };
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
       workerData: data,
       name: `proxy ${row}`,
-      env: { ...process.env, LOG_FORMAT: this.#settings.log.format },
     });
     const thread: Thread = { row, worker, id: worker.threadId, startedAt: performance.now(), stopped: false };
     this.#threads.set(row, thread);
@@ -149,15 +168,15 @@ export class Supervisor {
     const { row } = thread;
     this.#threads.delete(row);
     this.#redis.delete(row);
-    ConnectionCount.recoverFrom(this.#memory.instance, row);
-    Atomics.store(this.#memory.instance.words, InstanceMemory.word(row, RowWord.REDIS_READY), 0);
-    this.#recover(() => this.#recoverCache(thread));
-    this.#recover(() => this.#gate.recoverFrom(row, thread.id));
+    void this.#recoverFrom(thread).then(() => this.#restart(thread, code));
+  }
+
+  #restart({ row, startedAt }: Thread, code: number): void {
     if (this.#draining) {
       this.#drainWhenStopped();
       return;
     }
-    const lived = performance.now() - thread.startedAt;
+    const lived = performance.now() - startedAt;
     const deaths = lived >= SETTLED_MS ? 1 : (this.#deaths.get(row) ?? 0) + 1;
     this.#deaths.set(row, deaths);
     const delayMs = Math.min(FIRST_BACK_OFF_MS * 2 ** (deaths - 1), LONGEST_BACK_OFF_MS);
@@ -170,9 +189,16 @@ export class Supervisor {
     this.#restarts.add(restart);
   }
 
-  /** Tries until it is done, and never waits: only this thread can free a lock whose holder is dead. */
-  #recover(attempt: () => boolean): void {
-    if (!attempt()) setTimeout(() => this.#recover(attempt), RECOVERY_RETRY_MS);
+  /**
+   * Takes what a dead thread held out of the shared memory. It tries until it is done and never waits for a lock: only
+   * this thread can free one whose holder is dead.
+   */
+  async #recoverFrom(thread: Thread): Promise<void> {
+    const { instance } = this.#memory;
+    ConnectionCount.recoverFrom(instance, thread.row);
+    Atomics.store(instance.words, InstanceMemory.word(thread.row, RowWord.REDIS_READY), 0);
+    while (!this.#recoverCache(thread)) await delay(RECOVERY_RETRY_MS);
+    while (!this.#gate.recoverFrom(thread.row, thread.id)) await delay(RECOVERY_RETRY_MS);
   }
 
   #recoverCache({ row, id }: Thread): boolean {

@@ -5,7 +5,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { InstanceMemory, RowWord } from '../cache/instance-memory.ts';
 import { ThreadContext } from '../cache/thread-context.ts';
-import { loadSettings } from '../config/load-settings.ts';
+import { type PackedSettings, unpackSettings } from '../config/settings-transfer.ts';
 import type { Settings } from '../config/settings.ts';
 import { HttpConnections } from '../http/http-connections.ts';
 import { RedisService } from '../redis/redis.service.ts';
@@ -15,14 +15,17 @@ import type { SupervisorMessage, WorkerMessage } from './messages.ts';
 /** What a worker thread needs to know beside the memory it maps. */
 export interface WorkerStart {
   readonly port: number;
+  /** Those of the instance: a thread that replaces another must not read them anew. */
+  readonly settings: PackedSettings;
 }
 
 if (parentPort === null) throw new Error('this file is run by the supervisor');
 const supervisor = parentPort;
-const { port } = workerData as WorkerStart;
+const { port, settings: packed } = workerData as WorkerStart;
+const settings = unpackSettings(packed);
+let stopping = false;
 
 try {
-  const settings = loadSettings(process.env);
   const app = await createApplication(settings);
   publishRedisState(app);
   supervisor.on('message', (message: SupervisorMessage) => {
@@ -30,7 +33,7 @@ try {
     else void drain(app);
   });
   await app.init();
-  await listen(app.getHttpServer(), settings);
+  if (!stopping) await listen(app.getHttpServer(), settings);
   tell({ kind: 'listening' });
 } catch (error) {
   tell({ kind: 'failed', problem: error instanceof Error ? (error.stack ?? error.message) : String(error) });
@@ -42,7 +45,7 @@ function tell(message: WorkerMessage): void {
 
 /** All threads listen on one port; the kernel spreads the connections. */
 async function listen(server: Server, { http, proxy }: Settings): Promise<void> {
-  server.listen({ port, host: http.host, backlog: proxy.backlog, reusePort: true });
+  server.listen({ port, host: http.host, backlog: Math.ceil(proxy.backlog / proxy.threads), reusePort: true });
   await once(server, 'listening');
 }
 
@@ -55,6 +58,7 @@ function publishRedisState(app: NestExpressApplication): void {
 }
 
 function stop(app: NestExpressApplication): void {
+  stopping = true;
   app.get(HttpConnections).stopListening();
   tell({ kind: 'stopped' });
 }

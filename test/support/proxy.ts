@@ -34,14 +34,14 @@ export class TestProxy {
   }
 
   /** Starts the built proxy on a free port. */
-  static async start(settings: Settings, cwd = '/'): Promise<TestProxy> {
+  static async start(settings: Settings, cwd = '/', whenReady = settings.REDIS_URL !== undefined): Promise<TestProxy> {
     const child = launch(settings, cwd);
     const url = await until('the proxy listens', () => {
       if (!child.running) throw new Error(`the proxy ended: ${child.errors}${child.output}`);
       return /"message":"listening on (http:[^"]+)"/.exec(child.output)?.[1];
     });
     const proxy = new TestProxy(url, child, settings);
-    if (settings.REDIS_URL !== undefined) await proxy.ready();
+    if (whenReady) await proxy.ready();
     return proxy;
   }
 
