@@ -6,14 +6,16 @@ import { ProxyLogger } from './runtime/logger.ts';
 import { endOnSignal } from './runtime/signals.ts';
 import { StartError, Supervisor } from './runtime/supervisor.ts';
 
+let supervisor: Supervisor | undefined;
+
 try {
   const settings = loadSettings(process.env);
   const logger = new ProxyLogger(settings.log);
   Logger.overrideLogger(logger);
+  endOnSignal(async () => supervisor?.drain(), settings.shutdownGraceMs);
   logger.log('starting', { settings }, 'Supervisor');
   const port = await freePort(settings.http.host, settings.http.port);
-  const supervisor = new Supervisor(settings, port);
-  endOnSignal(() => supervisor.drain(), settings.shutdownGraceMs);
+  supervisor = new Supervisor(settings, port);
   await supervisor.start();
   if (!supervisor.draining) logger.log(`listening on ${urlOf(settings.http.host, port)}`, 'Supervisor');
 } catch (error) {

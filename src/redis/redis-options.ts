@@ -3,8 +3,8 @@ import type { Settings } from '../config/settings.ts';
 
 /** Reconnecting starts at once and slows down to this, so that the proxy is back within a second of its Redis. */
 const LONGEST_BACK_OFF_MS = 500;
-/** A connection is given up when nothing came for the time of so many commands. */
-const SILENT_COMMANDS = 2;
+/** A connection on which something was asked and nothing came for so long is given up. */
+const LONGEST_SILENCE_MS = 10_000;
 /** Spreads the reconnections of a fleet. */
 const JITTER_MS = 100;
 
@@ -25,7 +25,7 @@ export function redisOptions(redis: Settings['redis']): RedisOptions {
     connectTimeout: redis.connectTimeoutMs,
     commandTimeout: redis.commandTimeoutMs,
     // A peer that has gone without a word answers nothing for as long as the kernel tries; a new connection may work.
-    socketTimeout: SILENT_COMMANDS * redis.commandTimeoutMs,
+    socketTimeout: Math.max(LONGEST_SILENCE_MS, 2 * redis.commandTimeoutMs),
     retryStrategy: (attempt) => backOffMs(attempt),
     lazyConnect: true,
     enableOfflineQueue: false,
