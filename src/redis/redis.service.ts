@@ -8,6 +8,9 @@ import type { RedisFailure, RedisReply } from './redis-reply.ts';
 /** Whether there is a connection, and if not, the last error's code. */
 export type RedisState = { readonly reachable: true } | { readonly reachable: false; readonly reason: string };
 
+/** How often it is tried again to select a database that cannot be had. */
+const SELECT_RETRY_MS = 500;
+
 /** This thread's connection to the Redis. It connects in the background: the proxy starts, and serves hits, without it. */
 @Injectable()
 export class RedisService implements OnModuleInit, OnApplicationShutdown {
@@ -15,6 +18,11 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
   readonly #timeoutMs: number;
   readonly #connectTimeoutMs: number;
   readonly #readTtl: boolean;
+  readonly #database: number;
+  /** Whether the connection reads the database that it is to read. */
+  #inDatabase = false;
+  #entered: Promise<void> | undefined;
+  #retry: NodeJS.Timeout | undefined;
   #state: RedisState | undefined;
   #watch: (state: RedisState) => void = () => undefined;
 
@@ -23,9 +31,15 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
     this.#timeoutMs = settings.redis.commandTimeoutMs;
     this.#connectTimeoutMs = settings.redis.connectTimeoutMs;
     this.#readTtl = settings.cache.honourRedisTtl;
-    this.#redis.on('ready', () => this.#change({ reachable: true }));
+    this.#database = settings.redis.database;
+    this.#redis.on('ready', () => {
+      this.#entered = this.#enterDatabase();
+    });
     this.#redis.on('error', (error: Error) => this.#change({ reachable: false, reason: reasonOf(error) }));
-    this.#redis.on('close', () => this.#change({ reachable: false, reason: 'connection' }));
+    this.#redis.on('close', () => {
+      this.#inDatabase = false;
+      this.#change({ reachable: false, reason: 'connection' });
+    });
   }
 
   /**
@@ -33,11 +47,15 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
    * (it may be loading its data), nor for the attempts that follow by themselves.
    */
   async onModuleInit(): Promise<void> {
-    const attempt = this.#redis.connect().catch(() => undefined);
+    const attempt = this.#redis.connect().then(
+      () => this.#entered,
+      () => undefined,
+    );
     await Promise.race([attempt, delay(this.#connectTimeoutMs, undefined, { ref: false })]);
   }
 
   onApplicationShutdown(): void {
+    clearTimeout(this.#retry);
     this.#redis.disconnect();
   }
 
@@ -52,6 +70,7 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
    * new key's shorter time would then bound the old value, never the other way round.
    */
   async fetch(key: Buffer): Promise<RedisReply> {
+    if (!this.#inDatabase) return { kind: 'unavailable', reason: 'connection' };
     const read = Promise.all([this.#redis.getBuffer(key), this.#readTtl ? this.#redis.pttl(key) : undefined]).then(
       ([value, pttl]) => replyOf(value, pttl),
       failureOf,
@@ -61,6 +80,7 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
 
   /** Whether the Redis answers. */
   async ping(): Promise<{ readonly kind: 'ok' } | RedisFailure> {
+    if (!this.#inDatabase) return { kind: 'unavailable', reason: 'connection' };
     const answer = this.#redis.ping().then(() => ({ kind: 'ok' }) as const, failureOf);
     const outcome = await this.#inTime(answer);
     return outcome.kind === 'wrong-type' ? { kind: 'unavailable', reason: 'WRONGTYPE' } : outcome;
@@ -72,6 +92,20 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
       const timer = setTimeout(() => resolve({ kind: 'timeout' }), this.#timeoutMs);
       outcome.finally(() => clearTimeout(timer)).then(resolve, reject);
     });
+  }
+
+  /** ioredis goes on with database 0 when it cannot select another, and a value of that one must never be given. */
+  async #enterDatabase(): Promise<void> {
+    clearTimeout(this.#retry);
+    try {
+      if (this.#database !== 0) await this.#redis.select(this.#database);
+      this.#inDatabase = true;
+      this.#change({ reachable: true });
+    } catch (error) {
+      this.#change({ reachable: false, reason: reasonOf(error) });
+      if (this.#redis.status !== 'ready') return;
+      this.#retry = setTimeout(() => void this.#enterDatabase(), SELECT_RETRY_MS).unref();
+    }
   }
 
   #change(state: RedisState): void {
@@ -103,6 +137,10 @@ function failureOf(error: unknown): RedisFailure | { readonly kind: 'wrong-type'
 
 /** A word that says what was wrong and holds nothing of the request. */
 function reasonOf(error: unknown): string {
-  if (error instanceof ReplyError) return /^[A-Z]+/.exec((error as Error).message)?.[0] ?? 'ERR';
+  if (error instanceof ReplyError) {
+    const { message, command } = error as Error & { readonly command?: { readonly name: string } };
+    const code = /^[A-Z]+/.exec(message)?.[0] ?? 'ERR';
+    return command?.name === 'select' ? `SELECT: ${code}` : code;
+  }
   return (error as NodeJS.ErrnoException | undefined)?.code ?? 'connection';
 }
