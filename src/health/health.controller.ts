@@ -58,10 +58,11 @@ export class HealthController {
     redis: 'timeout',
   })
   async ready(@Req() request: Request, @Res() response: Response): Promise<void> {
-    if (this.#connections.draining) {
+    const redis = this.#connections.draining ? undefined : await this.#redis.ping();
+    // The end may have begun while Redis was asked.
+    if (redis === undefined || this.#connections.draining) {
       return send(jsonAnswer(503, { status: 'shutting-down' }), request.method, response);
     }
-    const redis = await this.#redis.ping();
     const ready = redis.kind === 'ok';
     const body = { status: ready ? 'ok' : 'unavailable', redis: redis.kind };
     send(jsonAnswer(ready ? 200 : 503, body), request.method, response);
