@@ -64,4 +64,17 @@ describe('SharedLock', () => {
     expect(lock.seizeFrom(2)).toBe(false);
     expect(lock.holder).toBe(0);
   });
+
+  it('does not keep a terminated thread alive that held it and has callbacks left', async () => {
+    const thread = start(2, 'be terminated');
+    await once(thread, 'message');
+    await thread.terminate();
+    expect(lock.holder).toBe(2);
+    expect(lock.seizeFrom(2)).toBe(true);
+  });
+
+  it('refuses a thread that holds it already', () => {
+    lock.acquire();
+    expect(() => lock.acquire()).toThrow('this thread holds the lock already');
+  });
 });

@@ -1,3 +1,4 @@
+import { isMainThread } from 'node:worker_threads';
 import { Header } from './layout.ts';
 
 /** Tries before a waiter goes to sleep: a few microseconds, several times what a holder needs. */
@@ -20,7 +21,10 @@ export class SharedLock {
   }
 
   acquire(): void {
-    if (Atomics.compareExchange(this.#header, Header.LOCK, 0, this.#owner) !== 0) this.#contend();
+    const holder = Atomics.compareExchange(this.#header, Header.LOCK, 0, this.#owner);
+    if (holder === 0) return;
+    if (holder === this.#owner) endThread();
+    this.#contend();
   }
 
   /** Takes the lock if it falls free within a few microseconds: for who must not wait for a holder that may be dead. */
@@ -61,4 +65,13 @@ export class SharedLock {
       Atomics.sub(header, Header.LOCK_WAITERS, 1);
     }
   }
+}
+
+/**
+ * Ends a thread that would wait for itself. V8 skips `finally` when it terminates a thread (out of memory, `terminate()`),
+ * so the lock stays held; yet Node.js still runs the callbacks that were due already, and one of them has come here.
+ */
+function endThread(): never {
+  if (!isMainThread) process.exit(1);
+  throw new Error('this thread holds the lock already');
 }
