@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { Hit } from './hit.ts';
 import type { LruLimits } from './layout.ts';
 import { ReadThrough, type ReadOutcome } from './read-through.ts';
 import type { LruStats, SharedLru } from './shared-lru.ts';
@@ -19,6 +20,14 @@ export class CacheService {
   constructor(thread: ThreadContext, readThrough: ReadThrough) {
     this.#lru = thread.lru;
     this.#readThrough = readThrough;
+  }
+
+  /**
+   * Reads a key, bytes `from` to `to` of `bytes`, if it is held with a value of at most 16 KiB: what most requests need,
+   * without an object made for it. False when {@link read} is to be asked, which counts the read then.
+   */
+  hit(bytes: Uint8Array, from: number, to: number, hit: Hit): boolean {
+    return this.#lru.hit(bytes, from, to, hit);
   }
 
   /** Reads a key: a hit on the spot, a miss as a promise. */

@@ -48,6 +48,8 @@ describe('hashKey', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), fc.integer(), fc.integer(), (key, seed0, seed1) => {
         expect(hashKey(key, seed0, seed1)).toBe(halfSipHash13(key, seed0, seed1));
+        const framed = Buffer.concat([Buffer.from('abc'), key, Buffer.from('d')]);
+        expect(hashKey(framed, seed0, seed1, 3, 3 + key.length)).toBe(halfSipHash13(key, seed0, seed1));
       }),
       { numRuns: 500 },
     );

@@ -1,24 +1,24 @@
 /**
- * HalfSipHash-1-3 of a key: 32 bits, keyed with two secret words, so that a stranger who chooses the keys cannot choose
+ * HalfSipHash-1-3 of a key, bytes `from` to `to` of `bytes`: 32 bits, keyed with two secret words, so that a stranger who chooses the keys cannot choose
  * the bucket they fall into. The rounds are those of J.-P. Aumasson's HalfSipHash, with the reduced count that Linux
  * uses for its hash tables (`hsiphash`).
  */
-export function hashKey(key: Uint8Array, seed0: number, seed1: number): number {
+export function hashKey(bytes: Uint8Array, seed0: number, seed1: number, from = 0, to = bytes.length): number {
   let v0 = seed0;
   let v1 = seed1;
   let v2 = 0x6c796765 ^ seed0;
   let v3 = 0x74656462 ^ seed1;
-  const length = key.length;
-  const whole = length & ~3;
+  const length = to - from;
+  const whole = from + (length & ~3);
   // One round per 32-bit word, one for the tail with the length in its top byte, three to finish.
-  const words = (whole >> 2) + 1;
-  for (let word = 0, at = 0; word < words + 3; word++, at += 4) {
+  const words = (length >> 2) + 1;
+  for (let word = 0, at = from; word < words + 3; word++, at += 4) {
     let m = 0;
     if (at < whole) {
-      m = key[at] | (key[at + 1] << 8) | (key[at + 2] << 16) | (key[at + 3] << 24);
+      m = bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
     } else if (at === whole) {
       m = length << 24;
-      for (let i = whole; i < length; i++) m |= key[i] << ((i - whole) << 3);
+      for (let i = whole; i < to; i++) m |= bytes[i] << ((i - whole) << 3);
     } else if (word === words) {
       v2 ^= 0xff;
     }

@@ -130,14 +130,14 @@ export class ItemBytes {
     }
   }
 
-  /** Whether the slot holds just this key. */
-  hasKey(slot: number, key: Uint8Array): boolean {
-    const length = key.length;
+  /** Whether the slot holds just this key, bytes `from` to `to` of `bytes`. */
+  hasKey(slot: number, bytes: Uint8Array, from = 0, to = bytes.length): boolean {
+    const length = to - from;
     if (this.#slots[slot * SLOT_WORDS + Slot.KEY_BYTES] !== length) return false;
     const inSlot = Math.min(INLINE_BYTES, length);
     const at = slot * SLOT_BYTES + SLOT_INLINE_AT;
-    for (let i = 0; i < inSlot; i++) if (this.#slotBytes[at + i] !== key[i]) return false;
-    return inSlot === length || this.#blocksHold(this.#firstBlock(slot), key);
+    for (let i = 0; i < inSlot; i++) if (this.#slotBytes[at + i] !== bytes[from + i]) return false;
+    return inSlot === length || this.#blocksHold(this.#firstBlock(slot), bytes, from + inSlot, to);
   }
 
   /** Gives back the blocks of an item that ends at `position`. */
@@ -205,11 +205,11 @@ export class ItemBytes {
     return block;
   }
 
-  #blocksHold(block: number, key: Uint8Array): boolean {
-    for (let done = INLINE_BYTES; done < key.length; block = this.#links[block]) {
+  #blocksHold(block: number, bytes: Uint8Array, from: number, to: number): boolean {
+    for (let done = from; done < to; block = this.#links[block]) {
       const shift = block * BLOCK_BYTES - done;
-      const end = Math.min(key.length, done + BLOCK_BYTES);
-      for (; done < end; done++) if (this.#blockBytes[shift + done] !== key[done]) return false;
+      const end = Math.min(to, done + BLOCK_BYTES);
+      for (; done < end; done++) if (this.#blockBytes[shift + done] !== bytes[done]) return false;
     }
     return true;
   }

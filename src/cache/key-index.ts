@@ -18,16 +18,16 @@ export class KeyIndex {
     this.#items = items;
   }
 
-  /** The hash by which a key is found. Needs no lock. */
-  hash(key: Uint8Array): number {
-    return hashKey(key, this.#header[Header.SEED_0], this.#header[Header.SEED_1]);
+  /** The hash by which a key, bytes `from` to `to` of `bytes`, is found. Needs no lock. */
+  hash(bytes: Uint8Array, from = 0, to = bytes.length): number {
+    return hashKey(bytes, this.#header[Header.SEED_0], this.#header[Header.SEED_1], from, to);
   }
 
-  find(key: Uint8Array, hash: number): number {
+  find(bytes: Uint8Array, hash: number, from = 0, to = bytes.length): number {
     const nodes = this.#nodes;
     let slot = this.#buckets[hash & this.#mask];
     while (slot !== NONE) {
-      if (nodes[slot * NODE_WORDS + Node.HASH] === hash && this.#items.hasKey(slot, key)) break;
+      if (nodes[slot * NODE_WORDS + Node.HASH] === hash && this.#items.hasKey(slot, bytes, from, to)) break;
       slot = nodes[slot * NODE_WORDS + Node.CHAIN];
     }
     return slot;

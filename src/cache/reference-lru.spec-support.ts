@@ -64,6 +64,12 @@ export class ReferenceLru {
     return { entries: this.#entries.size, bytes: this.#bytes(), leases: this.#leases.size, ...this.#counters };
   }
 
+  /** Whether there is a living value of at most so many bytes. */
+  holds(key: string, now: number, longest: number): boolean {
+    const entry = this.#entries.get(key);
+    return entry?.value !== undefined && entry.until > now && entry.value.length <= longest;
+  }
+
   lookup(key: string, now: number): ReferenceLookup {
     this.#dropOverdue(key, now);
     const entry = this.#entries.get(key);

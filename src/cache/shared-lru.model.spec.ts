@@ -4,6 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { keysOfOneBucket, keysOfOneHash } from './colliding-keys.spec-support.ts';
 import type { Etag } from './etag.ts';
+import { Hit } from './hit.ts';
 import { type LruLimits, LruMemory } from './layout.ts';
 import type { Lease, Lookup } from './lookup.ts';
 import { type ReferenceLease, ReferenceLru, type ReferenceStep } from './reference-lru.spec-support.ts';
@@ -39,9 +40,13 @@ const KEYS: readonly Buffer[] = [
 ];
 const HUGE_KEYS = [KEY_LIMIT - 1, KEY_LIMIT, KEY_LIMIT + 1].map((length) => Buffer.alloc(length, 'h'));
 const NOISE = randomBytes(64 * 1024);
+/** What may stand before and after a key in the bytes that it is a part of. */
+const MARGIN = Buffer.from('kkk');
+const HIT = new Hit();
 
 type Plain =
   | { readonly act: 'read'; readonly key: number }
+  | { readonly act: 'hit'; readonly key: number }
   | { readonly act: 'read and fill'; readonly key: number; readonly size: number; readonly lifetimeMs: number }
   | { readonly act: 'fill'; readonly lease: number; readonly size: number; readonly lifetimeMs: number }
   | { readonly act: 'fill missing'; readonly lease: number; readonly lifetimeMs: number }
@@ -81,6 +86,7 @@ const size = fc.oneof(
 );
 const plain: fc.Arbitrary<Plain> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ act: fc.constant('read' as const), key }) },
+  { weight: 6, arbitrary: fc.record({ act: fc.constant('hit' as const), key }) },
   { weight: 12, arbitrary: fc.record({ act: fc.constant('read and fill' as const), key, size, lifetimeMs }) },
   { weight: 4, arbitrary: fc.record({ act: fc.constant('fill' as const), lease, size, lifetimeMs }) },
   { weight: 2, arbitrary: fc.record({ act: fc.constant('fill missing' as const), lease, lifetimeMs }) },
@@ -140,6 +146,9 @@ class Session {
       case 'read':
         this.#read(lru, keyAt(command.key));
         break;
+      case 'hit':
+        this.#hit(lru, keyAt(command.key));
+        break;
       case 'read and fill':
         if (this.#read(lru, keyAt(command.key)) === 'miss') this.#fill(lru, 0, command);
         break;
@@ -179,6 +188,19 @@ class Session {
         break;
     }
     this.#compare(lru);
+  }
+
+  #hit(lru: SharedLru, bytes: Buffer): void {
+    const held = this.reference.holds(nameOf(bytes), this.#now, STEP);
+    const found = lru.hit(Buffer.concat([MARGIN, bytes, MARGIN]), MARGIN.length, MARGIN.length + bytes.length, HIT);
+    deepStrictEqual(found, held);
+    if (!held) return;
+    this.reached.add('hit without objects');
+    const { bytes: value, length, etag, ageMs, lifetimeMs: lifetime } = HIT;
+    deepStrictEqual(
+      { kind: 'hit', value: Buffer.from(value.subarray(0, length)), etag: [...etag], ageMs, lifetimeMs: lifetime },
+      this.reference.lookup(nameOf(bytes), this.#now),
+    );
   }
 
   #read(lru: SharedLru, bytes: Buffer): Lookup['kind'] {
@@ -284,6 +306,7 @@ describe('SharedLru against a model', () => {
       expect([...reached]).toEqual(
         expect.arrayContaining([
           ...['hit', 'missing', 'miss', 'loading', 'unleased', 'stored', 'void', 'uncacheable', 'interrupted'],
+          'hit without objects',
           ...['evictionsByCapacity', 'evictionsByBytes', 'expirations', 'invalidations', 'expiredLeases'],
         ]),
       );

@@ -8,6 +8,7 @@ import { KeyIndex } from './key-index.ts';
 import { LargeRead, type LargeEntry, STEP_BYTES } from './large-read.ts';
 import { type LruLimits, LruMemory, MISSING, NONE, State } from './layout.ts';
 import { Leases } from './leases.ts';
+import type { Hit } from './hit.ts';
 import type { FillResult, Lease, LoadResult, Lookup } from './lookup.ts';
 import { SharedLock } from './shared-lock.ts';
 import { Slots } from './slots.ts';
@@ -79,6 +80,30 @@ export class SharedLru {
   /** Maps a cache that another thread made. */
   static attach(buffer: SharedArrayBuffer, thread: number, clock: Clock): SharedLru {
     return new SharedLru(new LruMemory(buffer), thread, clock);
+  }
+
+  /**
+   * Reads a key, bytes `from` to `to` of `bytes`, if it is held with a value of at most STEP_BYTES, and makes it the most
+   * recently used one. False, with nothing changed or counted, when it takes a {@link lookup} to say more.
+   */
+  hit(bytes: Uint8Array, from: number, to: number, hit: Hit): boolean {
+    const hash = this.#index.hash(bytes, from, to);
+    const now = this.#clock();
+    this.#lock.acquire();
+    try {
+      const slot = this.#index.find(bytes, hash, from, to);
+      if (slot === NONE || this.#slots.state(slot) !== State.ENTRY || this.#slots.isOver(slot, now)) return false;
+      const length = this.#slots.valueBytes(slot);
+      if (length < 0 || length > STEP_BYTES) return false;
+      this.#entries.touch(slot);
+      this.#counters.increment(HITS);
+      this.#items.read(slot, this.#slots.valuePosition(slot), hit.longs, 0, length, this.#cursor);
+      hit.length = length;
+      this.#slots.describe(slot, now, hit);
+      return true;
+    } finally {
+      this.#lock.release();
+    }
   }
 
   /**

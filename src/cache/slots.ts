@@ -1,4 +1,5 @@
 import type { Etag } from './etag.ts';
+import type { Hit } from './hit.ts';
 import { ItemBytes } from './item-bytes.ts';
 import {
   Header,
@@ -163,6 +164,17 @@ export class Slots {
   etag(slot: number): Etag {
     const at = slot * SLOT_WORDS + Slot.ETAG;
     return [this.#words[at], this.#words[at + 1], this.#words[at + 2]];
+  }
+
+  /** Notes etag and freshness of an entry, as {@link etag} and {@link freshness} give them, without making objects. */
+  describe(slot: number, now: number, hit: Hit): void {
+    const at = slot * SLOT_WORDS;
+    hit.etag[0] = this.#words[at + Slot.ETAG];
+    hit.etag[1] = this.#words[at + Slot.ETAG + 1];
+    hit.etag[2] = this.#words[at + Slot.ETAG + 2];
+    const stored = this.#floats[(at + Slot.STORED) >>> 1];
+    hit.ageMs = Math.max(0, now - stored);
+    hit.lifetimeMs = this.#floats[(at + Slot.EXPIRES) >>> 1] - stored;
   }
 
   setEtag(slot: number, etag: Etag): void {
