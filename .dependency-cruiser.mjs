@@ -36,6 +36,12 @@ export default {
       to: { path: '^src/', pathNot: '^src/(cache|redis|config)/' },
     },
     {
+      name: 'access-uses-config-only',
+      severity: 'error',
+      from: { path: '^src/access/' },
+      to: { path: '^src/', pathNot: '^src/(access|config)/' },
+    },
+    {
       name: 'ops-do-not-use-transports',
       severity: 'error',
       from: { path: '^src/(admin|health|docs|metrics)/' },
@@ -51,7 +57,7 @@ export default {
       name: 'logic-without-nest',
       comment: 'Files with real logic need no container: only the files that wire may know Nest.',
       severity: 'error',
-      from: { path: '^src/cache/', pathNot: '\\.(module|service)\\.ts$' },
+      from: { path: '^src/(access|cache)/', pathNot: '\\.(module|service)\\.ts$' },
       to: { path: 'node_modules/@nestjs' },
     },
   ],

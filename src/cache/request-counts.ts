@@ -15,6 +15,8 @@ export const READ_OUTCOMES = [
   'unavailable',
   'overloaded',
   'bad-key',
+  'unauthorized',
+  'not-allowed',
 ] as const;
 export type ReadOutcomeName = (typeof READ_OUTCOMES)[number];
 

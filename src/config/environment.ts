@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { parseKeyPatterns } from './key-pattern-syntax.ts';
 import { parseRedisUrl } from './redis-url.ts';
 import { Flag, OneOf, Text, WholeNumber } from './setting.decorators.ts';
 
@@ -157,12 +158,28 @@ export class Environment {
   PROXY_MAX_QUEUED_LOADS!: number;
 
   @Text({
-    check: (value) => value.split(',').every((token) => /^[\x21-\x2b\x2d-\x7e]+$/.test(token)),
+    check: areTokens,
+    accepted: 'tokens of visible ASCII characters, separated by commas',
+    meaning: 'bearer tokens of those who read keys; unset: everybody may',
+    secret: true,
+  })
+  ACCESS_TOKEN?: string;
+
+  @Text({
+    check: areTokens,
     accepted: 'tokens of visible ASCII characters, separated by commas',
     meaning: 'bearer tokens of the admin API; unset: the admin API is off',
     secret: true,
   })
   ADMIN_TOKEN?: string;
+
+  @Text({
+    default: '*',
+    check: (value) => parseKeyPatterns(value) !== undefined,
+    accepted: 'patterns separated by commas, of *, ?, [abc], [^abc], [a-z], and \\ before what stands for itself',
+    meaning: 'patterns of the keys that may be read, as in the Redis command KEYS',
+  })
+  KEY_ALLOWLIST!: string;
 
   @WholeNumber({
     default: 10_000,
@@ -182,4 +199,8 @@ export class Environment {
     meaning: 'a JSON object per line, or lines for people',
   })
   LOG_FORMAT!: (typeof LOG_FORMATS)[number];
+}
+
+function areTokens(text: string): boolean {
+  return text.split(',').every((token) => /^[\x21-\x2b\x2d-\x7e]+$/.test(token));
 }

@@ -145,10 +145,15 @@ function settingsFrom(values: Environment, tlsCa: string | undefined): Settings 
       maxQueuedLoads: values.PROXY_MAX_QUEUED_LOADS,
       queueTimeoutMs: values.REDIS_COMMAND_TIMEOUT_MS,
     },
-    adminTokens: values.ADMIN_TOKEN?.split(',').map((token) => new Secret(token)) ?? [],
+    access: { tokens: secretsFrom(values.ACCESS_TOKEN), keyPatterns: values.KEY_ALLOWLIST },
+    adminTokens: secretsFrom(values.ADMIN_TOKEN),
     shutdownGraceMs: values.SHUTDOWN_GRACE_MS,
     log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT },
   });
+}
+
+function secretsFrom(text: string | undefined): Secret[] {
+  return text?.split(',').map((token) => new Secret(token)) ?? [];
 }
 
 function deepFreeze<Value extends object>(value: Value): Value {

@@ -47,6 +47,13 @@ export abstract class Settings {
     readonly queueTimeoutMs: number;
   };
 
+  abstract readonly access: {
+    /** Empty: reads need none. */
+    readonly tokens: readonly Secret[];
+    /** As KEY_ALLOWLIST writes them. */
+    readonly keyPatterns: string;
+  };
+
   /** Empty: the admin API is off. */
   abstract readonly adminTokens: readonly Secret[];
 

@@ -1,12 +1,13 @@
 import { Module } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
+import { AccessModule } from '../access/access.module.ts';
 import { CacheModule } from '../cache/cache.module.ts';
 import { HttpConnections } from './http-connections.ts';
 import { ProblemFilter } from './problem.filter.ts';
 import { ProxyController } from './proxy.controller.ts';
 
 @Module({
-  imports: [CacheModule],
+  imports: [AccessModule, CacheModule],
   controllers: [ProxyController],
   providers: [{ provide: APP_FILTER, useClass: ProblemFilter }, HttpConnections],
   exports: [HttpConnections],

@@ -6,7 +6,7 @@ import { keyAnswer } from './key-answer.ts';
 
 const value = Buffer.from('hello from redis');
 const etag = etagOf(value);
-const policy = { contentType: 'text/plain' };
+const policy = { contentType: 'text/plain', private: false };
 
 const hit: ReadOutcome = { kind: 'hit', value, etag, freshness: { ageMs: 3999, lifetimeMs: 60_000 } };
 const loaded = (origin: Origin): ReadOutcome => ({

@@ -15,6 +15,8 @@ const RETRY_AFTER = ['Retry-After', '1'] as const;
 /** What the answers to all keys have in common. */
 export interface KeyAnswerPolicy {
   readonly contentType: string;
+  /** Whether caches that several share must not keep the answers, since a token is needed to read. */
+  readonly private: boolean;
 }
 
 /** The answer to `GET` or `HEAD /v1/keys/{key}`. */
@@ -60,11 +62,15 @@ function valueAnswer(
   const etag = formatEtag(found.etag);
   const headers = [
     ...['ETag', etag, 'Age', String(seconds(freshness.ageMs))],
-    ...['Cache-Control', `max-age=${seconds(freshness.lifetimeMs)}`, 'Cache-Status', cacheStatus],
+    ...['Cache-Control', cacheControl(freshness, policy), 'Cache-Status', cacheStatus],
   ];
   if (ifNoneMatch !== undefined && etagMatches(ifNoneMatch, etag)) return { status: 304, headers, body: undefined };
   headers.push('Content-Type', policy.contentType, 'Content-Length', String(value.length));
   return { status: 200, headers, body: value };
+}
+
+function cacheControl({ lifetimeMs }: Freshness, policy: KeyAnswerPolicy): string {
+  return `${policy.private ? 'private, ' : ''}max-age=${seconds(lifetimeMs)}`;
 }
 
 function notFound(cacheStatus: string): Answer {

@@ -13,6 +13,7 @@ export const PROBLEMS = {
   'bad-request': [400, 'Bad Request'],
   'bad-key': [400, 'Bad Request'],
   unauthorized: [401, 'Unauthorized'],
+  'key-not-allowed': [403, 'Forbidden'],
   'key-not-found': [404, 'Not Found'],
   'route-not-found': [404, 'Not Found'],
   'admin-disabled': [404, 'Not Found'],

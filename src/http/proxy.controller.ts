@@ -1,12 +1,14 @@
 import { All, Controller, Get, Head, Req, Res } from '@nestjs/common';
 import { ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
+import { Access } from '../access/access.ts';
 import { CacheService } from '../cache/cache.service.ts';
 import { outcomeName } from '../cache/read-through.ts';
 import { RequestCounts } from '../cache/request-counts.ts';
 import { Settings } from '../config/settings.ts';
 import { methodNotAllowed, send } from './answer.ts';
 import { type KeyAnswerPolicy, badKeyAnswer, keyAnswer } from './key-answer.ts';
+import { type KeyRefusal, refuseClient, refuseKey } from './key-refusal.ts';
 import { KEYS_PATH, keyFromTarget } from './key-path.ts';
 import { DescribeGet, DescribeHead } from './proxy.openapi.ts';
 
@@ -14,14 +16,16 @@ import { DescribeGet, DescribeHead } from './proxy.openapi.ts';
 @ApiTags('keys')
 @Controller()
 export class ProxyController {
+  readonly #access: Access;
   readonly #cache: CacheService;
   readonly #counts: RequestCounts;
   readonly #policy: KeyAnswerPolicy;
 
-  constructor(cache: CacheService, counts: RequestCounts, settings: Settings) {
+  constructor(access: Access, cache: CacheService, counts: RequestCounts, settings: Settings) {
+    this.#access = access;
     this.#cache = cache;
     this.#counts = counts;
-    this.#policy = { contentType: settings.http.contentType };
+    this.#policy = { contentType: settings.http.contentType, private: access.tokenRequired };
   }
 
   // Before GET, which Express would take HEAD requests to as well.
@@ -44,14 +48,24 @@ export class ProxyController {
   }
 
   async #answer(request: Request, response: Response): Promise<void> {
+    const { authorization, 'if-none-match': ifNoneMatch } = request.headers;
+    const refused = refuseClient(this.#access, authorization);
+    if (refused !== undefined) return this.#refuse(refused, request, response);
     const key = keyFromTarget(request.originalUrl, KEYS_PATH);
     if (!Buffer.isBuffer(key)) {
       this.#counts.countRead('http', 'bad-key');
       return send(badKeyAnswer(key), request.method, response);
     }
+    const notAllowed = refuseKey(this.#access, key);
+    if (notAllowed !== undefined) return this.#refuse(notAllowed, request, response);
     const read = this.#cache.read(key);
     const outcome = read instanceof Promise ? await read : read;
     this.#counts.countRead('http', outcomeName(outcome));
-    send(keyAnswer(outcome, request.headers['if-none-match'], this.#policy), request.method, response);
+    send(keyAnswer(outcome, ifNoneMatch, this.#policy), request.method, response);
+  }
+
+  #refuse({ outcome, answer }: KeyRefusal, request: Request, response: Response): void {
+    this.#counts.countRead('http', outcome);
+    send(answer, request.method, response);
   }
 }

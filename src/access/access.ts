@@ -1,0 +1,33 @@
+import { parseKeyPatterns } from '../config/key-pattern-syntax.ts';
+import type { Settings } from '../config/settings.ts';
+import { BearerTokens } from './bearer-tokens.ts';
+import { KeyPattern } from './key-pattern.ts';
+
+/** Who may read (ACCESS_TOKEN), and what (KEY_ALLOWLIST), whichever way they ask. */
+export class Access {
+  /** Whether reads need a token. */
+  readonly tokenRequired: boolean;
+  readonly #tokens: BearerTokens;
+  /** Empty: every key may be read. */
+  readonly #patterns: readonly KeyPattern[];
+
+  constructor({ tokens, keyPatterns }: Settings['access']) {
+    this.#tokens = new BearerTokens(tokens);
+    this.tokenRequired = this.#tokens.exist;
+    const patterns = (parseKeyPatterns(keyPatterns) ?? []).map((elements) => new KeyPattern(elements));
+    if (patterns.length === 0) throw new Error('the patterns were validated before');
+    this.#patterns = patterns.some((pattern) => pattern.matchesAll) ? [] : patterns;
+  }
+
+  /** Compares in constant time with each of the tokens. */
+  acceptsToken(given: string): boolean {
+    return this.#tokens.accept(given);
+  }
+
+  /** Whether the key, bytes [from, to) of source, may be read. Takes no memory. */
+  allowsKey(source: Uint8Array, from = 0, to = source.length): boolean {
+    if (this.#patterns.length === 0) return true;
+    for (const pattern of this.#patterns) if (pattern.matches(source, from, to)) return true;
+    return false;
+  }
+}

@@ -1,0 +1,138 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { TestRedis } from '../../test/support/redis.ts';
+import { type PatternElement, parseKeyPatterns } from '../config/key-pattern-syntax.ts';
+import { KeyPattern } from './key-pattern.ts';
+
+/** Few of them, so that keys often match. */
+const LETTERS = ['a', 'b', 'c', 'd', 'z', '-', ']', '[', '^', '*', '?', '\\', ',', ' '];
+const letter = fc.constantFrom(...LETTERS);
+
+const classItem = fc.oneof(
+  letter.map((each) => `\\${each}`),
+  fc.constantFrom('a', 'b', 'z', '*', '?', '[', '^'),
+  fc.tuple(fc.constantFrom('a', 'd', 'z', '*'), fc.constantFrom('a', 'c', ']', '\\')).map((ends) => ends.join('-')),
+);
+const element = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom('a', 'b', 'c', '-', ']', '^') },
+  { weight: 3, arbitrary: fc.constant('*') },
+  fc.constant('?'),
+  letter.map((each) => `\\${each}`),
+  fc
+    .tuple(fc.constantFrom('', '^'), fc.array(classItem, { minLength: 1, maxLength: 3 }))
+    // A caret at the start of a class that is not negated would negate it.
+    .map(([negation, items]) => `[${negation}${items.join('').replace(/^\^/, '\\^')}]`),
+);
+const pattern = fc.array(element, { minLength: 1, maxLength: 8 }).map((elements) => elements.join(''));
+const key = fc.array(letter, { minLength: 1, maxLength: 8 }).map((letters) => letters.join(''));
+
+const parsed = (text: string): PatternElement[] => {
+  const patterns = parseKeyPatterns(text);
+  if (patterns?.length !== 1) throw new Error(`no single pattern: ${text}`);
+  return patterns[0];
+};
+const matches = (text: string, bytes: Buffer | string): boolean =>
+  new KeyPattern(parsed(text)).matches(Buffer.from(bytes), 0, Buffer.from(bytes).length);
+
+/** What a pattern means, said as plainly as can be. */
+function means(elements: readonly PatternElement[], bytes: readonly number[]): boolean {
+  if (elements.length === 0) return bytes.length === 0;
+  const [first, ...rest] = elements;
+  if (first === 'any-bytes') return means(rest, bytes) || (bytes.length > 0 && means(elements, bytes.slice(1)));
+  return bytes.length > 0 && first.has(bytes[0]) && means(rest, bytes.slice(1));
+}
+
+describe('a pattern', () => {
+  it('matches the keys that its elements describe one after the other, wherever they stand in a buffer', () => {
+    fc.assert(
+      fc.property(pattern, fc.uint8Array({ maxLength: 3 }), key, (text, around, inside) => {
+        const bytes = Buffer.from(inside);
+        const source = Buffer.concat([around, bytes, around]);
+        const expected = means(parsed(text), [...bytes]);
+        const [from, to] = [around.length, around.length + bytes.length];
+        expect(new KeyPattern(parsed(text)).matches(source, from, to)).toBe(expected);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  it.each([
+    ['user:*', 'user:', true],
+    ['user:*', 'user:42', true],
+    ['user:*', 'users', false],
+    ['*', '', true],
+    ['?', '', false],
+    ['a?c', 'abc', true],
+    ['a?c', 'a\nc', true],
+    ['[abc]', 'b', true],
+    ['[^abc]', 'b', false],
+    ['[^abc]', 'd', true],
+    ['[a-c]', 'b', true],
+    ['[c-a]', 'b', true],
+    ['[a-c]', 'd', false],
+    ['\\*', '*', true],
+    ['\\*', 'a', false],
+    ['a\\,b', 'a,b', true],
+    ['[\\]]', ']', true],
+    ['A', 'a', false],
+    ['\\ a b\\ ', ' a b ', true],
+  ])('%j and the key %j: %s', (text, bytes, expected) => {
+    expect(matches(text, bytes)).toBe(expected);
+  });
+
+  it('looks at bytes, and so takes a letter beyond ASCII for several', () => {
+    expect(matches('caf\u00e9', Buffer.from('caf\u00e9'))).toBe(true);
+    expect(matches('caf?', Buffer.from('caf\u00e9'))).toBe(false);
+    expect(matches('caf??', Buffer.from('caf\u00e9'))).toBe(true);
+    expect(matches('*', Buffer.from([0, 0xff]))).toBe(true);
+  });
+
+  it('costs no more than the product of the lengths, however many stars it has', () => {
+    const started = performance.now();
+    expect(matches(`${'*a'.repeat(100)}*b`, 'a'.repeat(65_536))).toBe(false);
+    expect(performance.now() - started).toBeLessThan(5000);
+  });
+});
+
+describe('KEY_ALLOWLIST', () => {
+  it('is several patterns, separated by commas that no backslash precedes', () => {
+    expect(parseKeyPatterns('a,b*,c\\,d')).toEqual([parsed('a'), parsed('b*'), parsed('c\\,d')]);
+  });
+
+  it.each(['', ',', 'a,', ',a', 'a,,b', '[', '[a', '[a-', '[a-]', '[]', '[^]', '[a,b]', '[a-,]', '\\', 'a\\'])(
+    'is not %j',
+    (text) => {
+      expect(parseKeyPatterns(text)).toBeUndefined();
+    },
+  );
+
+  it.each([' a', 'a ', 'a, b', 'a ,b', ' '])('is not %j, where a space is likelier a slip than meant', (text) => {
+    expect(parseKeyPatterns(text)).toBeUndefined();
+  });
+});
+
+describe('a pattern means to Redis what it means here:', () => {
+  let redis: TestRedis;
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+  });
+  afterAll(() => redis?.stop());
+
+  it('KEYS finds the same', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.uniqueArray(key, { minLength: 1, maxLength: 30 }),
+        fc.array(pattern, { minLength: 1, maxLength: 10 }),
+        async (keys, patterns) => {
+          await redis.client.flushall();
+          await redis.client.mset(keys.flatMap((each) => [each, '']));
+          for (const text of patterns) {
+            const found = await redis.client.keys(text);
+            expect([text, found.sort()]).toEqual([text, keys.filter((each) => matches(text, each)).sort()]);
+          }
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+});
