@@ -71,6 +71,7 @@ describeOwn('a bad setting ends the start with exit code 1 and a line that says'
         CACHE_TTL_MS: -1,
         CACHE_HONOUR_REDIS_TTL: 'yes',
         PROXY_MODE: 'fast',
+        KEY_ALLOWLIST: 'user:*,[',
         ADMIN_TOKEN_FILE: '/none',
         REDIS_TLS_CA_FILE: '/none',
         CACHE_CAPACTIY: 3,
@@ -82,6 +83,7 @@ describeOwn('a bad setting ends the start with exit code 1 and a line that says'
       'CACHE_TTL_MS: "-1" is not accepted; accepted: a whole number from 1 to 31622400000',
       'CACHE_HONOUR_REDIS_TTL: "yes" is not accepted; accepted: true or false',
       'PROXY_MODE: "fast" is not accepted; accepted: one of parallel, sequential',
+      'KEY_ALLOWLIST: "user:*,[" is not accepted; accepted: patterns separated by commas, of *, ?, [abc], [^abc], [a-z], and \\ before what stands for itself',
       'REDIS_TLS_CA_FILE: given without TLS; accepted: together with a REDIS_URL that starts with rediss://',
       'REDIS_TLS_CA_FILE: cannot be read (ENOENT); accepted: the path of a readable PEM file',
     ]);

@@ -10,6 +10,7 @@ import { TestRedis } from './support/redis.ts';
 type Scenario = readonly [kind: string, path: string, question?: HttpQuestion];
 
 const TOKEN = { authorization: 'Bearer admin' };
+const READER = { authorization: 'Bearer reader' };
 const ANY = { 'if-none-match': '*' };
 
 const WITH_REDIS: readonly Scenario[] = [
@@ -41,6 +42,13 @@ const WITHOUT_TOKEN: readonly Scenario[] = [
   ['DELETE /v1/cache/{key} 404 admin-disabled', '/v1/cache/text'],
 ];
 
+const WITH_ACCESS: readonly Scenario[] = [
+  ['GET /v1/keys/{key} 401 unauthorized', '/v1/keys/text'],
+  ['GET /v1/keys/{key} 403 key-not-allowed', '/v1/keys/list', { headers: READER }],
+  ['HEAD /v1/keys/{key} 401', '/v1/keys/text'],
+  ['HEAD /v1/keys/{key} 403', '/v1/keys/list', { headers: READER }],
+];
+
 const REDIS_SILENT: readonly Scenario[] = [
   ['GET /v1/keys/{key} 504 redis-timeout', '/v1/keys/unread'],
   ['HEAD /v1/keys/{key} 504', '/v1/keys/unread'],
@@ -61,6 +69,7 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
   let redis: TestRedis;
   let proxy: TestProxy;
   let proxyWithoutToken: TestProxy;
+  let proxyWithAccess: TestProxy;
   let document: ApiDocument;
 
   beforeAll(async () => {
@@ -72,16 +81,17 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
       PROXY_MAX_CONCURRENT_LOADS: 1,
       PROXY_MAX_QUEUED_LOADS: 0,
     };
-    [proxy, proxyWithoutToken] = await Promise.all([
+    [proxy, proxyWithoutToken, proxyWithAccess] = await Promise.all([
       TestProxy.start({ ...settings, ADMIN_TOKEN: 'admin' }),
       TestProxy.start(settings),
+      TestProxy.start({ ...settings, ACCESS_TOKEN: 'reader', KEY_ALLOWLIST: 'text' }),
     ]);
     document = (await proxy.get('/openapi.json')).json as unknown as ApiDocument;
     await redis.client.set('text', 'a text');
     await redis.client.rpush('list', 'a');
   });
   afterAll(async () => {
-    await Promise.all([proxy?.stop(), proxyWithoutToken?.stop()]);
+    await Promise.all([proxy?.stop(), proxyWithoutToken?.stop(), proxyWithAccess?.stop()]);
     await redis?.stop();
   });
 
@@ -126,6 +136,7 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
   describe('while Redis answers', () => {
     for (const scenario of WITH_REDIS) promise(scenario);
     for (const scenario of WITHOUT_TOKEN) promise(scenario, () => proxyWithoutToken);
+    for (const scenario of WITH_ACCESS) promise(scenario, () => proxyWithAccess);
   });
 
   describe('while Redis is there and answers nothing', () => {
@@ -159,7 +170,7 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
   });
 
   it('and every answer that it describes can be had', () => {
-    const all = [...WITH_REDIS, ...WITHOUT_TOKEN, ...REDIS_SILENT, ...OVERLOADED, ...REDIS_GONE];
+    const all = [...WITH_REDIS, ...WITHOUT_TOKEN, ...WITH_ACCESS, ...REDIS_SILENT, ...OVERLOADED, ...REDIS_GONE];
     const seen = new Set(all.map(([kind]) => kind.split(' ').slice(0, 3).join(' ')));
     const described = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.entries(methods).flatMap(([method, { responses }]) =>

@@ -24,6 +24,10 @@ function openApiDocument(app: NestExpressApplication): OpenAPIObject {
     .addTag('keys', 'The values')
     .addTag('admin', 'The cache, for operators who have the admin token')
     .addTag('health', 'For orchestrators and monitoring')
+    .addBearerAuth(
+      { type: 'http', scheme: 'bearer', description: 'A token of ACCESS_TOKEN, where the proxy has any.' },
+      'accessToken',
+    )
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'A token of ADMIN_TOKEN.' }, 'adminToken')
     .build();
   const document = SwaggerModule.createDocument(app, config);

@@ -1,11 +1,14 @@
 import { applyDecorators } from '@nestjs/common';
-import { ApiHeader, ApiOperation, ApiParam, ApiResponse } from '@nestjs/swagger';
+import { ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiSecurity } from '@nestjs/swagger';
 import { KEY_EXAMPLES, type ProblemResponse, header, problemResponse } from './openapi.ts';
 
 const FRESHNESS = {
   ETag: header('Strong validator: a hash of the value.', '"7f16c2772a51b6138ccc3aff"'),
   Age: header('Seconds since the value was read from Redis.', '3'),
-  'Cache-Control': header('Seconds for which the value may be given, from when it was read.', 'max-age=60'),
+  'Cache-Control': header(
+    'Seconds for which the value may be given, from when it was read; before them `private` where a token is needed.',
+    'max-age=60',
+  ),
   'Cache-Status': header(
     'How the answer came to be (RFC 9211): a hit with the seconds it has left; or a miss that was read from Redis and ' +
       'stored, not stored (too large, or about to expire), or read for several requests at once (collapsed).',
@@ -54,6 +57,7 @@ export function DescribeHead(): MethodDecorator {
 
 function describeKeyRequest(): MethodDecorator {
   return applyDecorators(
+    ApiSecurity('accessToken'),
     ApiParam({
       name: 'key',
       description: 'The key, percent-encoded: 1 to 65536 bytes.',
@@ -75,9 +79,12 @@ function describeFailures(adapt: (failure: ProblemResponse) => ProblemResponse):
   const cacheStatus = {
     'Cache-Status': header('How the answer came to be (RFC 9211).', 'redis-http-cache-proxy; fwd=uri-miss'),
   };
+  const challenge = { 'WWW-Authenticate': header('How to authenticate.', 'Bearer realm="keys"') };
   const retryAfter = { 'Retry-After': header('Seconds after which to ask again.', '1') };
   return [
     problemResponse({ 'bad-key': 'The key is empty.' }),
+    problemResponse({ unauthorized: 'Keys are read with a bearer token.' }, challenge),
+    problemResponse({ 'key-not-allowed': 'This key is none of those that may be read.' }),
     problemResponse({ 'key-not-found': 'Redis has no such key.' }, cacheStatus),
     problemResponse({ 'wrong-type': 'The key holds no string.' }, cacheStatus),
     problemResponse(
