@@ -35,6 +35,11 @@ export class CacheService {
     return this.#readThrough.read(key);
   }
 
+  /** Reads many keys, all that have to be loaded in one round trip: one outcome per key, in order. */
+  readMany(keys: readonly Buffer[]): readonly ReadOutcome[] | Promise<readonly ReadOutcome[]> {
+    return this.#readThrough.readMany(keys);
+  }
+
   /** Forgets a key; answers whether it was held. */
   purge(key: Buffer): boolean {
     return this.#lru.purge(key);

@@ -131,6 +131,39 @@ describe('a miss', () => {
   });
 });
 
+describe('many keys at once', () => {
+  const names = (...texts: string[]) => texts.map((text) => Buffer.from(text));
+
+  it('are answered in order, without a promise when all are held', async () => {
+    await load(valueReply('v'));
+    expect(reads.readMany([key, key])).toMatchObject([{ kind: 'hit' }, { kind: 'hit' }]);
+    expect(reads.readMany([])).toEqual([]);
+    const outcomes = reads.readMany(names('a', 'k', 'b'));
+    expect(outcomes).toBeInstanceOf(Promise);
+    store.answer(valueReply('of a'));
+    store.answer({ kind: 'missing' });
+    expect(await outcomes).toMatchObject([
+      { kind: 'value', value: Buffer.from('of a'), origin: 'stored' },
+      { kind: 'hit', value: Buffer.from('v') },
+      { kind: 'absent' },
+    ]);
+  });
+
+  it('are each loaded once: a key that is named twice, and one that is being loaded already', async () => {
+    const single = ask(names('a')[0]);
+    const outcomes = reads.readMany(names('a', 'b', 'b'));
+    expect(store.asked).toBe(2);
+    store.answer(valueReply('of a'));
+    store.answer(valueReply('of b'));
+    expect(await single).toMatchObject({ origin: 'stored' });
+    expect(await outcomes).toMatchObject([
+      { value: Buffer.from('of a'), origin: 'collapsed' },
+      { value: Buffer.from('of b'), origin: 'stored' },
+      { value: Buffer.from('of b'), origin: 'collapsed' },
+    ]);
+  });
+});
+
 describe('an entry', () => {
   it('lives for the global expiry', async () => {
     await load(valueReply('v'));

@@ -76,6 +76,16 @@ export class ReadThrough {
     return this.#answer(key, this.#lru.lookup(key));
   }
 
+  /**
+   * Reads many keys, each as {@link read} does, and answers one outcome per key, in order. Hits alone are answered on the
+   * spot; all misses of the call go to the store in one turn of the event loop, and a key that is named twice is loaded
+   * once.
+   */
+  readMany(keys: readonly Buffer[]): readonly ReadOutcome[] | Promise<readonly ReadOutcome[]> {
+    const outcomes = keys.map((key) => this.read(key));
+    return areKnown(outcomes) ? outcomes : Promise.all(outcomes.map(async (outcome) => outcome));
+  }
+
   #answer(key: Buffer, found: Lookup): ReadOutcome | Promise<ReadOutcome> {
     switch (found.kind) {
       case 'hit':
@@ -222,6 +232,10 @@ const RESULTS: Readonly<Record<Loaded['kind'], LoadResult>> = {
   unavailable: 'unavailable',
   overloaded: 'overloaded',
 };
+
+function areKnown(outcomes: readonly (ReadOutcome | Promise<ReadOutcome>)[]): outcomes is readonly ReadOutcome[] {
+  return outcomes.every((outcome) => !(outcome instanceof Promise));
+}
 
 /** What a read's outcome is counted as. */
 export function outcomeName(outcome: ReadOutcome): ReadOutcomeName {
