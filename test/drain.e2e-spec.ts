@@ -25,6 +25,12 @@ describeOwn('a proxy that is told to end', () => {
   const start = async (settings = {}): Promise<TestProxy> =>
     (proxy = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 2, ...settings }));
 
+  const loadInFlight = (): Promise<true> =>
+    until('the load', async () => {
+      const { text } = await proxy.get('/metrics');
+      return /loads_in_flight 1$/m.test(text) ? true : undefined;
+    });
+
   /** Sends SIGTERM; what a client that goes on asking is told last, with the end of its connection. */
   async function endWitnessed(path = '/health/live'): Promise<HttpAnswer> {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -66,10 +72,7 @@ describeOwn('a proxy that is told to end', () => {
     await start({ REDIS_COMMAND_TIMEOUT_MS: 5000, PROXY_THREADS: 1 });
     redis.server?.signal('SIGSTOP');
     const answer = exchange(proxy.url, 'GET /v1/keys/key HTTP/1.1\r\nHost: x\r\n\r\n');
-    await until('the load', async () => {
-      const { text } = await proxy.get('/metrics');
-      return /loads_in_flight 1$/m.test(text) ? true : undefined;
-    });
+    await loadInFlight();
     await endWitnessed();
     redis.server?.signal('SIGCONT');
     expect(await answer).toMatch(/^HTTP\/1.1 200 [^]*Connection: close\r\n\r\nvalue$/i);
@@ -80,10 +83,7 @@ describeOwn('a proxy that is told to end', () => {
     await start({ REDIS_COMMAND_TIMEOUT_MS: 60_000, SHUTDOWN_GRACE_MS: 200 });
     redis.server?.signal('SIGSTOP');
     const cut = exchange(proxy.url, 'GET /v1/keys/key HTTP/1.1\r\nHost: x\r\n\r\n').catch(() => '');
-    await until('the load', async () => {
-      const { text } = await proxy.get('/metrics');
-      return /loads_in_flight 1$/m.test(text) ? true : undefined;
-    });
+    await loadInFlight();
     proxy.child?.signal('SIGTERM');
     expect(await proxy.child?.exit).toBe(1);
     expect(await cut).toBe('');
@@ -117,6 +117,7 @@ describeOwn('a proxy that is told to end', () => {
     await start({ REDIS_COMMAND_TIMEOUT_MS: 60_000, SHUTDOWN_GRACE_MS: 60_000 });
     redis.server?.signal('SIGSTOP');
     void exchange(proxy.url, 'GET /v1/keys/key HTTP/1.1\r\nHost: x\r\n\r\n').catch(() => '');
+    await loadInFlight();
     proxy.child?.signal('SIGTERM');
     await until('the drain', () => (proxy.child?.output.includes('SIGTERM') ? true : undefined));
     proxy.child?.signal('SIGTERM');

@@ -4,6 +4,7 @@ import { parseRedisUrl } from './redis-url.ts';
 import { Flag, OneOf, Text, WholeNumber } from './setting.decorators.ts';
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+export const LANE_STATES = ['on', 'off'] as const;
 export const PROXY_MODES = ['parallel', 'sequential'] as const;
 export const LOG_FORMATS = ['json', 'pretty'] as const;
 
@@ -58,6 +59,13 @@ export class Environment {
     meaning: 'milliseconds an idle connection is kept: longer than load balancers do',
   })
   HTTP_KEEP_ALIVE_TIMEOUT_MS!: number;
+
+  @OneOf({
+    default: 'on',
+    words: LANE_STATES,
+    meaning: 'whether plain requests for keys are answered without node:http and Express: faster, never different',
+  })
+  HTTP_LANE!: (typeof LANE_STATES)[number];
 
   @Text({
     default: 'redis://127.0.0.1:6379/0',

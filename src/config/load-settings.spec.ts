@@ -41,6 +41,7 @@ describe('settings', () => {
         headersTimeoutMs: 10_000,
         requestTimeoutMs: 30_000,
         keepAliveTimeoutMs: 65_000,
+        lane: 'on',
       },
       redis: {
         tls: false,

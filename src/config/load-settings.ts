@@ -116,6 +116,7 @@ function settingsFrom(values: Environment, tlsCa: string | undefined): Settings 
       headersTimeoutMs: values.HTTP_HEADERS_TIMEOUT_MS,
       requestTimeoutMs: values.HTTP_REQUEST_TIMEOUT_MS,
       keepAliveTimeoutMs: values.HTTP_KEEP_ALIVE_TIMEOUT_MS,
+      lane: values.HTTP_LANE,
     },
     redis: {
       tls: url.tls,

@@ -1,4 +1,4 @@
-import type { LOG_FORMATS, LOG_LEVELS, PROXY_MODES } from './environment.ts';
+import type { LANE_STATES, LOG_FORMATS, LOG_LEVELS, PROXY_MODES } from './environment.ts';
 import type { Secret } from './secret.ts';
 
 /** The settings of one instance: parsed once, frozen, injected wherever they are needed. */
@@ -11,6 +11,7 @@ export abstract class Settings {
     readonly headersTimeoutMs: number;
     readonly requestTimeoutMs: number;
     readonly keepAliveTimeoutMs: number;
+    readonly lane: (typeof LANE_STATES)[number];
   };
 
   abstract readonly redis: {

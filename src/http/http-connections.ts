@@ -1,8 +1,10 @@
-import { type IncomingMessage, STATUS_CODES, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
 import { Injectable } from '@nestjs/common';
 import { ConnectionCount } from '../cache/connection-count.ts';
-import { type Answer, problemAnswer } from './answer.ts';
+import { problemAnswer } from './answer.ts';
+import { KeyLane } from './lane/key-lane.ts';
+import { HttpDate, messageHead } from './message.ts';
 import { type Problem, problem } from './problem.ts';
 
 /** Milliseconds a client that is turned away has to take note of it. */
@@ -11,19 +13,24 @@ const FAREWELL_MS = 2000;
 const LINGER_MS = 1000;
 const SWEEP_MS = 20;
 
-/** The HTTP connections of this thread: counts them, turns away those beyond the limit, and brings them to an end. */
+/**
+ * The HTTP connections of this thread: counts them, turns away those beyond the limit, gives each to the key lane and,
+ * when it leaves that, to node:http, and brings them to an end.
+ */
 @Injectable()
 export class HttpConnections {
   readonly #count: ConnectionCount;
-  /** Each open connection, with the requests on it that are not answered yet. */
+  readonly #lane: KeyLane;
+  /** Each connection that node:http has, with the requests on it that are not answered yet. */
   readonly #unanswered = new Map<Socket, Set<ServerResponse>>();
   #server: Server | undefined;
   #draining = false;
   #closing = false;
   #closed: Promise<void> = Promise.resolve();
 
-  constructor(count: ConnectionCount) {
+  constructor(count: ConnectionCount, lane: KeyLane) {
     this.#count = count;
+    this.#lane = lane;
   }
 
   /** Whether the proxy is about to end. */
@@ -38,12 +45,24 @@ export class HttpConnections {
     server.removeAllListeners('connection');
     server.on('connection', (socket: Socket) => {
       if (!this.#count.open()) return sayFarewell(socket, problem('overloaded', 'There are too many connections.'));
-      this.#unanswered.set(socket, new Set());
       socket.once('close', () => {
         this.#unanswered.delete(socket);
         this.#count.close();
       });
+      if (this.#lane.on) this.#lane.take(socket);
+      else giveToHttp(socket);
+    });
+    const giveToHttp = (socket: Socket): void => {
+      this.#unanswered.set(socket, new Set());
       for (const listener of accept) listener.call(server, socket);
+    };
+    this.#lane.open({
+      leave: (socket, rest) => {
+        giveToHttp(socket);
+        socket.emit('data', rest);
+        socket.resume();
+      },
+      giveUp: (socket) => refuse(socket, { code: 'ERR_HTTP_REQUEST_TIMEOUT' }),
     });
     server.prependListener('request', (request: IncomingMessage, response: ServerResponse) =>
       this.#follow(request.socket, response),
@@ -62,6 +81,7 @@ export class HttpConnections {
   /** Answers what was accepted, tells each client that its connection ends, and ends it. */
   async drain(): Promise<void> {
     this.#closing = true;
+    this.#lane.close();
     for (const responses of this.#unanswered.values()) for (const each of responses) each.shouldKeepAlive = false;
     const lingerUntil = performance.now() + LINGER_MS;
     const sweep = setInterval(() => {
@@ -72,6 +92,7 @@ export class HttpConnections {
 
   /** Ends the connections that nobody has asked anything on, or only a part of it. */
   #cutIdle(): void {
+    this.#lane.cutIdle();
     for (const [socket, responses] of this.#unanswered) if (responses.size === 0) socket.destroy();
   }
 
@@ -84,7 +105,7 @@ export class HttpConnections {
 }
 
 /** Answers what node:http could not make a request of, or not in time. */
-function refuse(socket: Socket, { code }: NodeJS.ErrnoException): void {
+function refuse(socket: Socket, { code }: Pick<NodeJS.ErrnoException, 'code'>): void {
   const answering = Reflect.get(socket, '_httpMessage') as ServerResponse | undefined;
   if (!socket.writable || answering?.headersSent) {
     socket.destroy();
@@ -107,11 +128,8 @@ function sayFarewell(socket: Socket, why: Problem): void {
   socket.once('close', () => clearTimeout(farewell)).on('error', () => socket.destroy());
   // What the client sends is read and dropped: to close on it unread would take the answer back.
   socket.resume();
-  socket.end(messageOf(problemAnswer(why, [...retry, 'Connection', 'close'])));
+  const answer = problemAnswer(why, retry);
+  socket.end(messageHead(answer, DATE.now, { close: true, keepAliveTimeoutMs: 0 }) + String(answer.body));
 }
 
-/** An answer as HTTP/1.1 writes it. */
-function messageOf({ status, headers, body }: Answer): string {
-  const fields = headers.map((text, i) => (i % 2 === 0 ? `${text}: ` : `${text}\r\n`)).join('');
-  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${fields}\r\n${String(body ?? '')}`;
-}
+const DATE = new HttpDate();

@@ -3,13 +3,14 @@ import { APP_FILTER } from '@nestjs/core';
 import { AccessModule } from '../access/access.module.ts';
 import { CacheModule } from '../cache/cache.module.ts';
 import { HttpConnections } from './http-connections.ts';
+import { KeyLane } from './lane/key-lane.ts';
 import { ProblemFilter } from './problem.filter.ts';
 import { ProxyController } from './proxy.controller.ts';
 
 @Module({
   imports: [AccessModule, CacheModule],
   controllers: [ProxyController],
-  providers: [{ provide: APP_FILTER, useClass: ProblemFilter }, HttpConnections],
+  providers: [{ provide: APP_FILTER, useClass: ProblemFilter }, HttpConnections, KeyLane],
   exports: [HttpConnections],
 })
 export class HttpModule {}

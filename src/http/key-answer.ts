@@ -1,4 +1,4 @@
-import { formatEtag } from '../cache/etag.ts';
+import { type Etag, formatEtag } from '../cache/etag.ts';
 import type { Origin, ReadOutcome } from '../cache/read-through.ts';
 import type { Freshness } from '../cache/lookup.ts';
 import { type Answer, problemAnswer } from './answer.ts';
@@ -23,11 +23,11 @@ export interface KeyAnswerPolicy {
 export function keyAnswer(outcome: ReadOutcome, ifNoneMatch: string | undefined, policy: KeyAnswerPolicy): Answer {
   switch (outcome.kind) {
     case 'hit':
-      return valueAnswer(outcome, hitStatus(outcome.freshness), ifNoneMatch, policy);
+      return valueAnswer(outcome, hitStatus(ttlOf(outcome.freshness)), ifNoneMatch, policy);
     case 'value':
       return valueAnswer(outcome, missStatus(outcome.origin), ifNoneMatch, policy);
     case 'missing':
-      return notFound(hitStatus(outcome.freshness));
+      return notFound(hitStatus(ttlOf(outcome.freshness)));
     case 'absent':
       return notFound(missStatus(outcome.origin));
     case 'wrong-type':
@@ -39,6 +39,22 @@ export function keyAnswer(outcome: ReadOutcome, ifNoneMatch: string | undefined,
     case 'overloaded':
       return failed('overloaded', 'Too many reads of Redis wait already.', outcome.origin, RETRY_AFTER);
   }
+}
+
+/** What differs from one answer to a hit to the next, as its headers have it: seconds and bytes in digits. */
+export interface HitFields {
+  /** With its quotes. */
+  readonly etag: string;
+  readonly age: string;
+  readonly lifetime: string;
+  readonly ttl: string;
+  readonly length: string;
+}
+
+/** The answer to a hit whose value is asked for, less the value. */
+export function hitAnswer(fields: HitFields, policy: KeyAnswerPolicy): Answer {
+  const headers = [...cachingHeaders(fields, hitStatus(fields.ttl), policy), ...contentHeaders(fields.length, policy)];
+  return { status: 200, headers, body: undefined };
 }
 
 /** The answer to a request whose key is none. */
@@ -53,24 +69,31 @@ const BAD_KEY: Readonly<Record<KeyProblem, string>> = {
 };
 
 function valueAnswer(
-  found: { readonly value: Buffer; readonly etag: Parameters<typeof formatEtag>[0]; readonly freshness: Freshness },
+  found: { readonly value: Buffer; readonly etag: Etag; readonly freshness: Freshness },
   cacheStatus: string,
   ifNoneMatch: string | undefined,
   policy: KeyAnswerPolicy,
 ): Answer {
   const { value, freshness } = found;
   const etag = formatEtag(found.etag);
-  const headers = [
-    ...['ETag', etag, 'Age', String(seconds(freshness.ageMs))],
-    ...['Cache-Control', cacheControl(freshness, policy), 'Cache-Status', cacheStatus],
-  ];
+  const fields = { etag, age: seconds(freshness.ageMs), lifetime: seconds(freshness.lifetimeMs) };
+  const headers = cachingHeaders(fields, cacheStatus, policy);
   if (ifNoneMatch !== undefined && etagMatches(ifNoneMatch, etag)) return { status: 304, headers, body: undefined };
-  headers.push('Content-Type', policy.contentType, 'Content-Length', String(value.length));
+  headers.push(...contentHeaders(String(value.length), policy));
   return { status: 200, headers, body: value };
 }
 
-function cacheControl({ lifetimeMs }: Freshness, policy: KeyAnswerPolicy): string {
-  return `${policy.private ? 'private, ' : ''}max-age=${seconds(lifetimeMs)}`;
+function cachingHeaders(
+  { etag, age, lifetime }: Omit<HitFields, 'ttl' | 'length'>,
+  cacheStatus: string,
+  policy: KeyAnswerPolicy,
+): string[] {
+  const cacheControl = `${policy.private ? 'private, ' : ''}max-age=${lifetime}`;
+  return ['ETag', etag, 'Age', age, 'Cache-Control', cacheControl, 'Cache-Status', cacheStatus];
+}
+
+function contentHeaders(length: string, { contentType }: KeyAnswerPolicy): string[] {
+  return ['Content-Type', contentType, 'Content-Length', length];
 }
 
 function notFound(cacheStatus: string): Answer {
@@ -81,8 +104,12 @@ function failed(code: ProblemCode, detail: string, origin: Origin, headers: read
   return problemAnswer(problem(code, detail), ['Cache-Status', missStatus(origin), ...headers]);
 }
 
-function hitStatus({ ageMs, lifetimeMs }: Freshness): string {
-  return `${CACHE_NAME}; hit; ttl=${seconds(lifetimeMs - ageMs)}`;
+function hitStatus(ttl: string): string {
+  return `${CACHE_NAME}; hit; ttl=${ttl}`;
+}
+
+function ttlOf({ ageMs, lifetimeMs }: Freshness): string {
+  return seconds(lifetimeMs - ageMs);
 }
 
 function missStatus(origin: Origin): string {
@@ -96,6 +123,6 @@ const MISS_STATUS: Readonly<Record<Origin, string>> = {
 };
 
 /** Whole seconds, rounded down, since HTTP knows no shorter ones: a lifetime is never announced as longer than it is. */
-function seconds(milliseconds: number): number {
-  return Math.floor(milliseconds / 1000);
+function seconds(milliseconds: number): string {
+  return String(Math.floor(milliseconds / 1000));
 }

@@ -19,9 +19,10 @@ export function keyFromTarget(target: string, prefix: string): Buffer | KeyProbl
   const query = path.indexOf('?');
   const encoded = path.slice(prefix.length, query === -1 ? undefined : query);
   if (encoded === '') return 'empty';
-  const key = percentDecode(encoded);
-  if (key === undefined) return 'bad-encoding';
-  return key.length > MAX_KEY_BYTES ? 'too-long' : key;
+  const bytes = Buffer.from(encoded, 'latin1');
+  const length = percentDecode(bytes, 0, bytes.length, bytes);
+  if (length === -1) return 'bad-encoding';
+  return length > MAX_KEY_BYTES ? 'too-long' : bytes.subarray(0, length);
 }
 
 /**
@@ -42,29 +43,29 @@ function pathOf(target: string): string {
   return host === -1 || path === -1 ? '/' : target.slice(path);
 }
 
-/** The bytes of a percent-encoded text; undefined when a `%` is not followed by two hexadecimal digits. */
-function percentDecode(text: string): Buffer | undefined {
-  const bytes = Buffer.from(text, 'latin1');
-  const first = bytes.indexOf(PERCENT);
-  if (first === -1) return bytes;
-  let length = first;
-  for (let i = first; i < bytes.length; i++) {
-    if (bytes[i] !== PERCENT) {
-      bytes[length++] = bytes[i];
+/**
+ * Decodes bytes `from` to `to` of `source` to the start of `target`, which may be the same memory. Answers how many bytes
+ * the key has, -1 when a `%` is not followed by two hexadecimal digits.
+ */
+export function percentDecode(source: Uint8Array, from: number, to: number, target: Uint8Array): number {
+  let length = 0;
+  for (let i = from; i < to; i++) {
+    if (source[i] !== PERCENT) {
+      target[length++] = source[i];
       continue;
     }
-    const high = hexDigit(bytes[i + 1]);
-    const low = hexDigit(bytes[i + 2]);
-    if (high === -1 || low === -1) return undefined;
-    bytes[length++] = (high << 4) | low;
+    if (i + 2 >= to) return -1;
+    const high = hexDigit(source[i + 1]);
+    const low = hexDigit(source[i + 2]);
+    if (high === -1 || low === -1) return -1;
+    target[length++] = (high << 4) | low;
     i += 2;
   }
-  return bytes.subarray(0, length);
+  return length;
 }
 
-/** The value of a hexadecimal digit, -1 for anything else, the end of the text included. */
-function hexDigit(code: number | undefined): number {
-  if (code === undefined) return -1;
+/** The value of a hexadecimal digit, -1 for anything else. */
+function hexDigit(code: number): number {
   if (code >= 0x30 && code <= 0x39) return code - 0x30;
   const letter = code | 0x20;
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;

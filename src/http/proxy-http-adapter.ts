@@ -42,7 +42,13 @@ export class ProxyHttpAdapter extends ExpressAdapter {
       },
       express,
     );
-    // A client that does not read its answer is cut off, but never one that waits for Redis.
-    this.httpServer.setTimeout(Math.max(http.requestTimeoutMs, ROUNDS_OF_WAITING * redis.commandTimeoutMs));
+    this.httpServer.setTimeout(idleTimeoutMs(http, redis));
+    // A client that sends no more still gets the answers to what it has sent.
+    Object.assign(this.httpServer, { httpAllowHalfOpen: true });
   }
+}
+
+/** Milliseconds after which a client is cut off that does not read its answer: never one that waits for Redis. */
+export function idleTimeoutMs(http: Settings['http'], redis: Settings['redis']): number {
+  return Math.max(http.requestTimeoutMs, ROUNDS_OF_WAITING * redis.commandTimeoutMs);
 }

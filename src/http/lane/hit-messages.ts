@@ -1,0 +1,115 @@
+import { Buffer } from 'node:buffer';
+import type { Hit } from '../../cache/hit.ts';
+import { type HitFields, type KeyAnswerPolicy, hitAnswer } from '../key-answer.ts';
+import { type HttpDate, type Persistence, messageHead } from '../message.ts';
+
+/** Characters that no header holds, each standing for a field until a hit's own is put in its place. */
+const PLACEHOLDERS = { etag: '\x01', age: '\x02', lifetime: '\x03', ttl: '\x04', length: '\x05' } as const;
+const ETAG_DIGITS = 24;
+const HEX = Buffer.from('0123456789abcdef');
+const ZERO = 0x30;
+
+/** The head of the answer to a hit, in which all that differs from hit to hit has a fixed place. */
+interface Template {
+  readonly bytes: Buffer;
+  readonly etagAt: number;
+  readonly ageAt: number;
+  readonly lifetimeAt: number;
+  readonly ttlAt: number;
+  readonly lengthAt: number;
+}
+
+/** More than any head of an answer to a hit that was ever seen, so that there is room for one. */
+export const LONGEST_HIT_HEAD = 1024;
+
+/**
+ * Writes the answers to hits, as `keyAnswer` and `messageHead` have them: a template for each combination of lengths
+ * of the numbers in it, made by these two with placeholders, so that they alone say what an answer looks like.
+ */
+export class HitMessages {
+  readonly #policy: KeyAnswerPolicy;
+  readonly #persistence: Persistence;
+  readonly #date: HttpDate;
+  readonly #templates = new Map<number, Template>();
+  #dateOfTemplates = '';
+
+  constructor(policy: KeyAnswerPolicy, keepAliveTimeoutMs: number, date: HttpDate) {
+    this.#policy = policy;
+    this.#persistence = { close: false, keepAliveTimeoutMs };
+    this.#date = date;
+  }
+
+  /** Writes the head of the answer to a hit, as the request asked for, at `at`; answers where it ends. */
+  write(hit: Hit, target: Buffer, at: number): number {
+    const age = Math.floor(hit.ageMs / 1000);
+    const lifetime = Math.floor(hit.lifetimeMs / 1000);
+    const ttl = Math.floor((hit.lifetimeMs - hit.ageMs) / 1000);
+    const { length } = hit;
+    const { bytes, etagAt, ageAt, lifetimeAt, ttlAt, lengthAt } = this.#template(age, lifetime, ttl, length);
+    target.set(bytes, at);
+    const { etag } = hit;
+    writeHex(target, at + etagAt, etag[0]);
+    writeHex(target, at + etagAt + 8, etag[1]);
+    writeHex(target, at + etagAt + 16, etag[2]);
+    writeNumber(target, at + ageAt, age);
+    writeNumber(target, at + lifetimeAt, lifetime);
+    writeNumber(target, at + ttlAt, ttl);
+    writeNumber(target, at + lengthAt, length);
+    return at + bytes.length;
+  }
+
+  #template(age: number, lifetime: number, ttl: number, length: number): Template {
+    const date = this.#date.now;
+    if (date !== this.#dateOfTemplates) {
+      this.#templates.clear();
+      this.#dateOfTemplates = date;
+    }
+    const widths = digits(age) | (digits(lifetime) << 5) | (digits(ttl) << 10) | (digits(length) << 15);
+    let template = this.#templates.get(widths);
+    if (template === undefined) {
+      template = this.#make(digits(age), digits(lifetime), digits(ttl), digits(length));
+      this.#templates.set(widths, template);
+    }
+    return template;
+  }
+
+  #make(age: number, lifetime: number, ttl: number, length: number): Template {
+    const fields: HitFields = {
+      etag: `"${PLACEHOLDERS.etag.repeat(ETAG_DIGITS)}"`,
+      age: PLACEHOLDERS.age.repeat(age),
+      lifetime: PLACEHOLDERS.lifetime.repeat(lifetime),
+      ttl: PLACEHOLDERS.ttl.repeat(ttl),
+      length: PLACEHOLDERS.length.repeat(length),
+    };
+    const head = messageHead(hitAnswer(fields, this.#policy), this.#dateOfTemplates, this.#persistence);
+    return {
+      bytes: Buffer.from(head, 'latin1'),
+      etagAt: head.indexOf(PLACEHOLDERS.etag),
+      ageAt: head.indexOf(PLACEHOLDERS.age),
+      lifetimeAt: head.indexOf(PLACEHOLDERS.lifetime),
+      ttlAt: head.indexOf(PLACEHOLDERS.ttl),
+      lengthAt: head.indexOf(PLACEHOLDERS.length),
+    };
+  }
+}
+
+/** Decimal digits of a whole number that is not negative. */
+function digits(number: number): number {
+  let count = 1;
+  for (let rest = number; rest >= 10; rest = Math.floor(rest / 10)) count++;
+  return count;
+}
+
+function writeNumber(target: Buffer, at: number, number: number): void {
+  let rest = number;
+  let digit = at + digits(number) - 1;
+  do {
+    const next = Math.floor(rest / 10);
+    target[digit--] = ZERO + rest - next * 10;
+    rest = next;
+  } while (rest > 0);
+}
+
+function writeHex(target: Buffer, at: number, word: number): void {
+  for (let i = 0, shift = 28; i < 8; i++, shift -= 4) target[at + i] = HEX[(word >>> shift) & 15];
+}

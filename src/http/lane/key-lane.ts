@@ -1,0 +1,132 @@
+import type { Socket } from 'node:net';
+import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { Access } from '../../access/access.ts';
+import { CacheService } from '../../cache/cache.service.ts';
+import { Hit } from '../../cache/hit.ts';
+import { RequestCounts } from '../../cache/request-counts.ts';
+import { Settings } from '../../config/settings.ts';
+import { type Answer, problemAnswer } from '../answer.ts';
+import type { KeyAnswerPolicy } from '../key-answer.ts';
+import { idleTimeoutMs } from '../proxy-http-adapter.ts';
+import { HttpDate, type Persistence } from '../message.ts';
+import { problem } from '../problem.ts';
+import { HitMessages } from './hit-messages.ts';
+import { type Lane, LaneConnection } from './lane-connection.ts';
+import { Output } from './output.ts';
+import { LONGEST_HEAD_BYTES, RequestHead } from './request-head.ts';
+
+/** Milliseconds between two looks at the connections: time-outs are kept to this accuracy. */
+const TICK_MS = 100;
+/** Milliseconds by which node:http keeps a connection longer than it says, as a request may be on its way. */
+const KEEP_ALIVE_MARGIN_MS = 1000;
+
+/** Where a connection goes that leaves the lane. */
+export interface LaneExit {
+  /** Gives a connection to node:http, which is to find these bytes first. */
+  leave(socket: Socket, rest: Buffer): void;
+  /** Ends a connection on which no request has come in time. */
+  giveUp(socket: Socket): void;
+}
+
+/**
+ * The key lane of a thread: it has every connection first, and answers plain requests for keys from whole chunks of the
+ * socket, without node:http and Express, which cost more than the answer does. Anything else goes untouched to
+ * node:http, with all that follows it on its connection: so the odd case is always judged by a whole HTTP stack.
+ */
+@Injectable()
+export class KeyLane implements Lane, OnApplicationShutdown {
+  readonly access: Access;
+  readonly cache: CacheService;
+  readonly counts: RequestCounts;
+  readonly policy: KeyAnswerPolicy;
+  readonly date = new HttpDate();
+  readonly messages: HitMessages;
+  readonly head: RequestHead;
+  readonly hit = new Hit();
+  readonly output = new Output();
+  readonly keyBytes: Buffer;
+  readonly connections = new Set<LaneConnection>();
+  readonly stallTimeoutMs: number;
+  /** Whether connections are to be given to the lane at all. */
+  readonly on: boolean;
+  closing = false;
+  ticks = 0;
+  readonly #logger = new Logger(KeyLane.name);
+  readonly #keepAlive: Persistence;
+  readonly #close: Persistence;
+  readonly #longestSilenceMs: { readonly unused: number; readonly used: number };
+  #exit: LaneExit | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(access: Access, cache: CacheService, counts: RequestCounts, { http, proxy, redis }: Settings) {
+    this.access = access;
+    this.cache = cache;
+    this.counts = counts;
+    this.policy = { contentType: http.contentType, private: access.tokenRequired };
+    this.messages = new HitMessages(this.policy, http.keepAliveTimeoutMs, this.date);
+    this.#keepAlive = { close: false, keepAliveTimeoutMs: http.keepAliveTimeoutMs };
+    this.#close = { close: true, keepAliveTimeoutMs: 0 };
+    const longestHead = Math.min(LONGEST_HEAD_BYTES, http.maxHeaderBytes);
+    this.head = new RequestHead(longestHead);
+    this.keyBytes = Buffer.alloc(longestHead);
+    this.stallTimeoutMs = idleTimeoutMs(http, redis);
+    this.#longestSilenceMs = {
+      unused: Math.min(http.headersTimeoutMs, http.requestTimeoutMs),
+      used: http.keepAliveTimeoutMs + KEEP_ALIVE_MARGIN_MS,
+    };
+    // One request after the other, over all connections, is not what the lane is for.
+    this.on = http.lane === 'on' && proxy.mode === 'parallel';
+  }
+
+  /** Takes connections from now on, and gives those to `exit` that are not for the lane. */
+  open(exit: LaneExit): void {
+    this.#exit = exit;
+    this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
+  }
+
+  take(socket: Socket): void {
+    new LaneConnection(this, socket);
+  }
+
+  persistence(close: boolean): Persistence {
+    return close ? this.#close : this.#keepAlive;
+  }
+
+  leave(socket: Socket, rest: Buffer): void {
+    this.#exit?.leave(socket, rest);
+  }
+
+  giveUp(socket: Socket): void {
+    this.#exit?.giveUp(socket);
+  }
+
+  failure(bug: unknown): Answer {
+    this.#logger.error(bug instanceof Error ? bug.stack : bug);
+    return problemAnswer(problem('internal-error', 'This is a bug in the proxy; its log says more.'));
+  }
+
+  /** Lets every answer from now on be the last one of its connection. */
+  close(): void {
+    this.closing = true;
+  }
+
+  /** Ends the connections on which nothing is under way. */
+  cutIdle(): void {
+    for (const connection of this.connections) if (connection.idle) connection.socket.destroy();
+  }
+
+  onApplicationShutdown(): void {
+    clearInterval(this.#timer);
+  }
+
+  #tick(): void {
+    this.ticks++;
+    const { unused, used } = this.#longestSilenceMs;
+    for (const connection of this.connections) {
+      if (!connection.idle) continue;
+      const silentMs = connection.idleTicks * TICK_MS;
+      if (connection.used && silentMs > used) connection.socket.destroy();
+      else if (!connection.used && silentMs > unused) connection.giveUp();
+    }
+  }
+}

@@ -1,0 +1,292 @@
+import { Buffer } from 'node:buffer';
+import type { Socket } from 'node:net';
+import type { Access } from '../../access/access.ts';
+import type { CacheService } from '../../cache/cache.service.ts';
+import type { Hit } from '../../cache/hit.ts';
+import { type ReadOutcome, outcomeName } from '../../cache/read-through.ts';
+import type { RequestCounts } from '../../cache/request-counts.ts';
+import type { Answer } from '../answer.ts';
+import { type KeyAnswerPolicy, keyAnswer } from '../key-answer.ts';
+import { percentDecode } from '../key-path.ts';
+import { refuseClient, refuseKey } from '../key-refusal.ts';
+import { type HttpDate, type Persistence, messageHead } from '../message.ts';
+import { type HitMessages, LONGEST_HIT_HEAD } from './hit-messages.ts';
+import type { Output } from './output.ts';
+import type { RequestHead } from './request-head.ts';
+import { type Reply, ReplyQueue, writeMessage } from './reply-queue.ts';
+
+/** Requests of one connection that are worked on at the same time; more are left in the socket. */
+const MOST_REPLIES = 256;
+
+/** What the connections of a thread's lane have in common; the memory is each one's while it is its turn. */
+export interface Lane {
+  readonly access: Access;
+  readonly cache: CacheService;
+  readonly counts: RequestCounts;
+  readonly policy: KeyAnswerPolicy;
+  readonly date: HttpDate;
+  readonly messages: HitMessages;
+  readonly head: RequestHead;
+  readonly hit: Hit;
+  readonly output: Output;
+  /** Room for the longest key, decoded. */
+  readonly keyBytes: Buffer;
+  readonly connections: Set<LaneConnection>;
+  /** Milliseconds after which a client is cut off that does not read its answers. */
+  readonly stallTimeoutMs: number;
+  /** Whether every answer is to be the last one of its connection. */
+  readonly closing: boolean;
+  /** Counts time: as often as is good enough to know for how long a connection has been idle. */
+  readonly ticks: number;
+  persistence(close: boolean): Persistence;
+  /** Gives a connection, and what has arrived on it, to node:http. */
+  leave(socket: Socket, rest: Buffer): void;
+  /** Ends a connection, which has left, on which no request has come in time. */
+  giveUp(socket: Socket): void;
+  /** Reports a bug; answers what the client is told. */
+  failure(bug: unknown): Answer;
+}
+
+/**
+ * A connection on which nothing but plain requests for keys has come so far. They are answered in their order: hits at
+ * once, all hits of a chunk in one write; behind a miss, answers wait for their turn while the requests after it are
+ * worked on already. With the first request that is not plain the connection leaves the lane.
+ */
+export class LaneConnection {
+  readonly #lane: Lane;
+  readonly #socket: Socket;
+  readonly #replies: ReplyQueue;
+  /** What has arrived and must wait: for the client to read, or for answers that are under way. */
+  #held: Buffer | undefined;
+  /** Whether the client sends no more. */
+  #ended = false;
+  /** Whether the connection ends with the answers that are under way. */
+  #closing = false;
+  #paused = false;
+  /** Whether a request was answered here. */
+  #used = false;
+  /** The lane's ticks when something was last done here. */
+  #activeAt: number;
+  readonly #listeners = {
+    data: (chunk: Buffer) => this.#guard(() => this.#receive(chunk)),
+    drain: () => this.#guard(() => this.#resume()),
+    end: () => this.#receiveEnd(),
+    close: () => this.#lane.connections.delete(this),
+    error: () => this.#socket.destroy(),
+    timeout: () => this.#socket.destroy(),
+  };
+
+  constructor(lane: Lane, socket: Socket) {
+    this.#lane = lane;
+    this.#socket = socket;
+    this.#replies = new ReplyQueue(socket);
+    this.#activeAt = lane.ticks;
+    lane.connections.add(this);
+    for (const [event, listener] of Object.entries(this.#listeners)) socket.on(event, listener);
+  }
+
+  /** Whether nothing has been asked that is not answered yet. */
+  get idle(): boolean {
+    return this.#replies.length === 0 && this.#held === undefined && this.#socket.writableLength === 0;
+  }
+
+  /** Ticks of the lane since something was last done here. */
+  get idleTicks(): number {
+    return this.#lane.ticks - this.#activeAt;
+  }
+
+  get used(): boolean {
+    return this.#used;
+  }
+
+  get socket(): Socket {
+    return this.#socket;
+  }
+
+  /** Ends a connection on which no request has come in time. */
+  giveUp(): void {
+    this.#detach();
+    this.#lane.giveUp(this.#socket);
+  }
+
+  /** Gives the connection, and what has arrived on it, to node:http. */
+  #leave(rest: Buffer): void {
+    this.#detach();
+    this.#lane.leave(this.#socket, rest);
+    if (this.#ended) this.#socket.emit('end');
+  }
+
+  #detach(): void {
+    for (const [event, listener] of Object.entries(this.#listeners)) this.#socket.off(event, listener);
+    this.#lane.connections.delete(this);
+  }
+
+  /** Ends the connection, and it alone, when there is a bug: nothing of its answers may be left for another one. */
+  #guard(step: () => void): void {
+    try {
+      step();
+    } catch (bug) {
+      this.#lane.failure(bug);
+      this.#lane.output.clear();
+      this.#socket.destroy();
+    }
+  }
+
+  #receive(chunk: Buffer): void {
+    this.#activeAt = this.#lane.ticks;
+    if (this.#closing) return;
+    if (this.#held === undefined) this.#work(chunk);
+    else this.#held = Buffer.concat([this.#held, chunk]);
+  }
+
+  #receiveEnd(): void {
+    this.#ended = true;
+    this.#endIfDone();
+  }
+
+  /** Answers the requests in `bytes` as far as that can be done now. */
+  #work(bytes: Buffer): void {
+    const { head, output } = this.#lane;
+    let at = 0;
+    while (at < bytes.length && !this.#closing) {
+      if (at > 0 && this.#mustWait()) return this.#hold(bytes.subarray(at));
+      if (!head.scan(bytes, at) || !this.#answer(bytes)) {
+        output.flush(this.#socket);
+        if (this.#replies.length > 0) return this.#hold(bytes.subarray(at));
+        return this.#leave(at === 0 ? bytes : bytes.subarray(at));
+      }
+      at = head.end;
+    }
+    output.flush(this.#socket);
+    if (this.#socket.writableNeedDrain) this.#pause();
+  }
+
+  /** Answers the request in `lane.head`, or sees to it; false when it is not for the lane. */
+  #answer(bytes: Buffer): boolean {
+    const { access, head, keyBytes } = this.#lane;
+    let { keyFrom: from, keyTo: to } = head;
+    let source = bytes;
+    if (head.encoded) {
+      to = percentDecode(bytes, from, to, keyBytes);
+      if (to === -1) return false;
+      from = 0;
+      source = keyBytes;
+    }
+    this.#used = true;
+    const refused = access.tokenRequired ? refuseClient(access, this.#authorization(bytes)) : undefined;
+    const refusal = refused ?? refuseKey(access, source, from, to);
+    if (refusal !== undefined) {
+      this.#lane.counts.countRead('http', refusal.outcome);
+      this.#reply(refusal.answer, head.headOnly);
+    } else if (head.ifNoneMatchFrom !== 0 || !this.#answerHit(source, from, to)) {
+      this.#read(Buffer.from(source.subarray(from, to)), bytes);
+    }
+    return true;
+  }
+
+  /** Answers from the cache without making an object for it; false when that cannot be done. */
+  #answerHit(source: Buffer, from: number, to: number): boolean {
+    const { cache, closing, counts, head, hit, messages, output } = this.#lane;
+    if (this.#replies.length > 0 || closing || !cache.hit(source, from, to, hit)) return false;
+    counts.countRead('http', 'hit');
+    if (!output.hasRoom(LONGEST_HIT_HEAD + hit.length)) output.flush(this.#socket);
+    output.end = messages.write(hit, output.bytes, output.end);
+    if (!head.headOnly) {
+      hit.bytes.copy(output.bytes, output.end, 0, hit.length);
+      output.end += hit.length;
+    }
+    return true;
+  }
+
+  #read(key: Buffer, bytes: Buffer): void {
+    const { cache, counts, head, policy } = this.#lane;
+    const { headOnly, ifNoneMatchFrom, ifNoneMatchTo } = head;
+    const ifNoneMatch = ifNoneMatchFrom === 0 ? undefined : bytes.toString('latin1', ifNoneMatchFrom, ifNoneMatchTo);
+    const answer = (outcome: ReadOutcome): Answer => {
+      counts.countRead('http', outcomeName(outcome));
+      return keyAnswer(outcome, ifNoneMatch, policy);
+    };
+    const read = cache.read(key);
+    if (!(read instanceof Promise)) return this.#reply(answer(read), headOnly);
+    this.#lane.output.flush(this.#socket);
+    const reply = this.#replies.add();
+    if (this.#lane.closing) this.#closing = true;
+    read.then(
+      (outcome) => this.#guard(() => this.#settle(reply, answer(outcome), headOnly)),
+      (bug: unknown) => this.#guard(() => this.#settle(reply, this.#lane.failure(bug), headOnly)),
+    );
+  }
+
+  /** Sends an answer that there is already, or puts it behind those that are still to come. */
+  #reply(answer: Answer, headOnly: boolean): void {
+    if (this.#lane.closing) this.#closing = true;
+    const head = messageHead(answer, this.#lane.date.now, this.#lane.persistence(this.#closing));
+    const body = headOnly || answer.body === undefined ? NO_BODY : answer.body;
+    if (this.#replies.length > 0) {
+      this.#replies.add(head, body);
+      return;
+    }
+    this.#lane.output.flush(this.#socket);
+    writeMessage(this.#socket, head, body);
+    this.#endIfDone();
+  }
+
+  /** Has the answer to a request that had to be loaded. */
+  #settle(reply: Reply, answer: Answer, headOnly: boolean): void {
+    if (this.#socket.destroyed) return;
+    this.#activeAt = this.#lane.ticks;
+    if (this.#lane.closing && this.#held === undefined && this.#replies.isLast(reply)) this.#closing = true;
+    const close = this.#closing && this.#replies.isLast(reply);
+    reply.head = messageHead(answer, this.#lane.date.now, this.#lane.persistence(close));
+    reply.body = headOnly || answer.body === undefined ? NO_BODY : answer.body;
+    this.#replies.send();
+    this.#resume();
+    this.#endIfDone();
+  }
+
+  #authorization(bytes: Buffer): string | undefined {
+    const { authorizationFrom, authorizationTo } = this.#lane.head;
+    return authorizationFrom === 0 ? undefined : bytes.toString('latin1', authorizationFrom, authorizationTo);
+  }
+
+  /** Whether so much is under way that no more can be taken on. */
+  #mustWait(): boolean {
+    return this.#replies.length >= MOST_REPLIES || this.#socket.writableNeedDrain;
+  }
+
+  #hold(bytes: Buffer): void {
+    this.#lane.output.flush(this.#socket);
+    this.#held = bytes;
+    this.#pause();
+  }
+
+  /** Reads no more for now. A client that does not take its answers is cut off after a while. */
+  #pause(): void {
+    this.#paused = true;
+    this.#socket.pause();
+    if (this.#socket.writableNeedDrain) this.#socket.setTimeout(this.#lane.stallTimeoutMs);
+  }
+
+  /** Goes on with what had to wait. */
+  #resume(): void {
+    if (this.#closing || this.#socket.destroyed || this.#mustWait()) return;
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#socket.setTimeout(0);
+    const held = this.#held;
+    this.#held = undefined;
+    if (held !== undefined) this.#work(held);
+    // Unless there was too much again, or the connection has left.
+    if (!this.#paused && this.#lane.connections.has(this)) this.#socket.resume();
+    this.#endIfDone();
+  }
+
+  /** Ends the connection when all that is to be answered on it has been. */
+  #endIfDone(): void {
+    if (this.#replies.length > 0 || this.#held !== undefined) return;
+    if (this.#closing) this.#socket.destroySoon();
+    else if (this.#ended) this.#socket.end();
+  }
+}
+
+const NO_BODY = Buffer.alloc(0);

@@ -1,0 +1,31 @@
+import { Buffer } from 'node:buffer';
+import type { Socket } from 'node:net';
+
+const OUTPUT_BYTES = 64 * 1024;
+
+/**
+ * Memory in which answers are put together, all of a turn behind each other, so that they leave in one write. One for
+ * all connections of a thread, as each is flushed before the next one's turn.
+ */
+export class Output {
+  bytes = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
+  /** Where the next answer starts. */
+  end = 0;
+
+  hasRoom(bytes: number): boolean {
+    return this.end + bytes <= OUTPUT_BYTES;
+  }
+
+  clear(): void {
+    this.end = 0;
+  }
+
+  /** Sends what there is. */
+  flush(socket: Socket): void {
+    if (this.end === 0) return;
+    socket.write(this.bytes.subarray(0, this.end));
+    this.end = 0;
+    // What the kernel has not taken at once is still read from here.
+    if (socket.writableLength > 0) this.bytes = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
+  }
+}

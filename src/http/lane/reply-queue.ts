@@ -1,0 +1,64 @@
+import { Buffer } from 'node:buffer';
+import type { Socket } from 'node:net';
+
+/** Bytes below which head and body are joined rather than written one after the other. */
+const JOINED_BYTES = 16 * 1024;
+
+/** An answer whose place in the order is kept. */
+export interface Reply {
+  /** Undefined until there is an answer. */
+  head: string | undefined;
+  body: Buffer | undefined;
+}
+
+/** The answers that wait for one before them, in the order of their requests. */
+export class ReplyQueue {
+  readonly #socket: Socket;
+  readonly #replies: Reply[] = [];
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  get length(): number {
+    return this.#replies.length;
+  }
+
+  /** Whether no request was made after the one that is answered by this. */
+  isLast(reply: Reply): boolean {
+    return this.#replies.at(-1) === reply;
+  }
+
+  add(head?: string, body?: Buffer): Reply {
+    const reply = { head, body };
+    this.#replies.push(reply);
+    return reply;
+  }
+
+  /** Sends the answers that wait for none any more. */
+  send(): void {
+    const waiting = this.#replies.findIndex(({ head }) => head === undefined);
+    const ready = this.#replies.splice(0, waiting === -1 ? this.#replies.length : waiting);
+    if (ready.length === 0) return;
+    if (ready.length > 1) this.#socket.cork();
+    for (const { head = '', body } of ready) writeMessage(this.#socket, head, body);
+    if (ready.length > 1) this.#socket.uncork();
+  }
+}
+
+/** Sends one answer. */
+export function writeMessage(socket: Socket, head: string, body: Buffer | undefined): void {
+  if (body === undefined) {
+    socket.write(head, 'latin1');
+  } else if (body.length <= JOINED_BYTES) {
+    const message = Buffer.allocUnsafe(head.length + body.length);
+    message.write(head, 'latin1');
+    message.set(body, head.length);
+    socket.write(message);
+  } else {
+    socket.cork();
+    socket.write(head, 'latin1');
+    socket.write(body);
+    socket.uncork();
+  }
+}
