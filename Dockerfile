@@ -42,7 +42,7 @@ COPY package.json ./
 COPY deploy/container deploy/container
 COPY deploy/demo deploy/demo
 USER node
-EXPOSE 8080
+EXPOSE 8080 6380
 # Alive, not ready: while Redis is away the proxy still serves what it has cached, and a restart would throw that away.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["node", "deploy/container/healthcheck.mjs"]
 # No shell and no npm in between: SIGTERM reaches the proxy, which finishes what is under way.

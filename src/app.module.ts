@@ -5,13 +5,14 @@ import type { Settings } from './config/settings.ts';
 import { HealthModule } from './health/health.module.ts';
 import { HttpModule } from './http/http.module.ts';
 import { MetricsModule } from './metrics/metrics.module.ts';
+import { RespModule } from './resp/resp.module.ts';
 
 @Module({})
 export class AppModule {
   static forRoot(settings: Settings): DynamicModule {
     return {
       module: AppModule,
-      imports: [ConfigModule.forRoot(settings), HttpModule, AdminModule, HealthModule, MetricsModule],
+      imports: [ConfigModule.forRoot(settings), HttpModule, RespModule, AdminModule, HealthModule, MetricsModule],
     };
   }
 }

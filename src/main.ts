@@ -1,10 +1,12 @@
 import { Logger } from '@nestjs/common';
 import { LayoutError } from './cache/layout.ts';
 import { SettingsError, loadSettings } from './config/load-settings.ts';
+import type { Settings } from './config/settings.ts';
 import { freePort } from './runtime/free-port.ts';
 import { ProxyLogger } from './runtime/logger.ts';
 import { endOnSignal } from './runtime/signals.ts';
 import { StartError, Supervisor } from './runtime/supervisor.ts';
+import type { Ports } from './runtime/worker.ts';
 
 let supervisor: Supervisor | undefined;
 
@@ -14,19 +16,36 @@ try {
   Logger.overrideLogger(logger);
   endOnSignal(async () => supervisor?.drain(), settings.shutdownGraceMs);
   logger.log('starting', { settings }, 'Supervisor');
-  const port = await freePort(settings.http.host, settings.http.port);
-  supervisor = new Supervisor(settings, port);
+  const ports = await findPorts(settings);
+  supervisor = new Supervisor(settings, ports);
   await supervisor.start();
-  if (!supervisor.draining) logger.log(`listening on ${urlOf(settings.http.host, port)}`, 'Supervisor');
+  if (!supervisor.draining) {
+    const name = reachableName(settings.http.host);
+    if (ports.resp !== undefined) {
+      logger.log(`listening for the Redis protocol on redis://${name}:${ports.resp}`, 'Supervisor');
+    }
+    logger.log(`listening on http://${name}:${ports.http}`, 'Supervisor');
+  }
 } catch (error) {
   process.stderr.write(`${explain(error)}\n`);
   process.exit(1);
 }
 
-/** Where a browser on the same machine finds the proxy. */
-function urlOf(host: string, port: number): string {
+async function findPorts({ http, resp }: Settings): Promise<Ports> {
+  const ports = { http: await freePort(http.host, http.port), resp: undefined };
+  if (resp.port === undefined) return ports;
+  if (resp.port === ports.http) throw new StartError(`RESP_PORT: ${resp.port} is the port of HTTP; accepted: another`);
+  try {
+    return { ...ports, resp: await freePort(http.host, resp.port) };
+  } catch (error) {
+    throw new StartError(`HTTP_HOST, RESP_PORT: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** The name by which a client on the same machine finds the proxy. */
+function reachableName(host: string): string {
   const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
-  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
+  return name.includes(':') ? `[${name}]` : name;
 }
 
 /** A line per problem; a stack only for what nobody foresaw. */

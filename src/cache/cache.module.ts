@@ -5,6 +5,7 @@ import { RedisService } from '../redis/redis.service.ts';
 import { CacheService } from './cache.service.ts';
 import { ConnectionCount } from './connection-count.ts';
 import { InstanceStats } from './instance-stats.ts';
+import { KeyExpiry } from './key-expiry.ts';
 import { LoadGate } from './load-gate.ts';
 import { ReadThrough } from './read-through.ts';
 import { RequestCounts } from './request-counts.ts';
@@ -46,6 +47,11 @@ import { ThreadContext, attachThread } from './thread-context.ts';
         counts: RequestCounts,
         { cache }: Settings,
       ) => new ReadThrough({ lru, store, gate, counts, clock, lifetimes: cache }),
+    },
+    {
+      provide: KeyExpiry,
+      inject: [RedisService, LoadGate],
+      useFactory: (store: RedisService, gate: LoadGate) => new KeyExpiry(store, gate),
     },
     CacheService,
   ],

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Hit } from './hit.ts';
+import { type ExpiryOutcome, KeyExpiry } from './key-expiry.ts';
 import type { LruLimits } from './layout.ts';
 import { ReadThrough, type ReadOutcome } from './read-through.ts';
 import type { LruStats, SharedLru } from './shared-lru.ts';
@@ -16,10 +17,12 @@ export interface CacheStats extends LruStats {
 export class CacheService {
   readonly #lru: SharedLru;
   readonly #readThrough: ReadThrough;
+  readonly #keyExpiry: KeyExpiry;
 
-  constructor(thread: ThreadContext, readThrough: ReadThrough) {
+  constructor(thread: ThreadContext, readThrough: ReadThrough, keyExpiry: KeyExpiry) {
     this.#lru = thread.lru;
     this.#readThrough = readThrough;
+    this.#keyExpiry = keyExpiry;
   }
 
   /**
@@ -38,6 +41,11 @@ export class CacheService {
   /** Reads many keys, all that have to be loaded in one round trip: one outcome per key, in order. */
   readMany(keys: readonly Buffer[]): readonly ReadOutcome[] | Promise<readonly ReadOutcome[]> {
     return this.#readThrough.readMany(keys);
+  }
+
+  /** Asks Redis for how long a key lives. */
+  expiry(key: Buffer): Promise<ExpiryOutcome> {
+    return this.#keyExpiry.of(key);
   }
 
   /** Forgets a key; answers whether it was held. */

@@ -27,6 +27,11 @@ export class ConnectionCount {
     Atomics.sub(this.#words, InstanceWord.CONNECTIONS, 1);
   }
 
+  /** A number that no other connection of the instance has had: 1, 2, … */
+  nextId(): number {
+    return (Atomics.add(this.#words, InstanceWord.CONNECTION_IDS, 1) + 1) >>> 0;
+  }
+
   get total(): number {
     return Atomics.load(this.#words, InstanceWord.CONNECTIONS);
   }

@@ -16,6 +16,7 @@ export const InstanceWord = {
   NEXT_ROW: 18,
   CONNECTIONS: 32,
   RESTARTS: 33,
+  CONNECTION_IDS: 34,
 } as const;
 
 /** Indices of 32-bit words in a row. */

@@ -1,7 +1,7 @@
 import { type InstanceMemory, ROW_COUNTS } from './instance-memory.ts';
 
 /** How clients reach the proxy. */
-export const TRANSPORTS = ['http'] as const;
+export const TRANSPORTS = ['http', 'resp'] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 
 /** How a read of a key ended. */
@@ -49,8 +49,8 @@ export class RequestCounts {
     this.#own = memory.countsOf(thread);
   }
 
-  countRead(transport: Transport, outcome: ReadOutcomeName): void {
-    this.#own[requestCount(transport, outcome)]++;
+  countRead(transport: Transport, outcome: ReadOutcomeName, times = 1): void {
+    this.#own[requestCount(transport, outcome)] += times;
   }
 
   /** @param ms how long Redis took to answer, or to fail. */

@@ -67,6 +67,15 @@ export class Environment {
   })
   HTTP_LANE!: (typeof LANE_STATES)[number];
 
+  @WholeNumber({
+    default: 6380,
+    min: 0,
+    max: 65535,
+    mayBeEmpty: true,
+    meaning: 'port of the Redis-protocol listener, at HTTP_HOST; 0: any free one; empty: off',
+  })
+  RESP_PORT?: number;
+
   @Text({
     default: 'redis://127.0.0.1:6379/0',
     check: (value) => parseRedisUrl(value) !== undefined,

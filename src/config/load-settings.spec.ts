@@ -43,6 +43,7 @@ describe('settings', () => {
         keepAliveTimeoutMs: 65_000,
         lane: 'on',
       },
+      resp: { port: 6380 },
       redis: {
         tls: false,
         host: '127.0.0.1',
@@ -73,6 +74,13 @@ describe('settings', () => {
       shutdownGraceMs: 10_000,
       log: { level: 'info', format: process.stdout.isTTY ? 'pretty' : 'json' },
     });
+  });
+
+  it('tell an empty RESP_PORT, which turns the Redis protocol off, from one that is not set', () => {
+    expect(load({ RESP_PORT: '' }).resp.port).toBeUndefined();
+    expect(load({ RESP_PORT: '0' }).resp.port).toBe(0);
+    expect(load({}, 'RESP_PORT=').resp.port).toBeUndefined();
+    expect(load({ RESP_PORT: '' }, 'RESP_PORT=7000').resp.port).toBeUndefined();
   });
 
   it('come from the environment before the .env file, and an empty value is none', () => {

@@ -24,7 +24,8 @@ export class SettingsError extends Error {
 }
 
 /**
- * Reads the settings from the environment and from a `.env` file; the environment wins. An empty value counts as unset.
+ * Reads the settings from the environment and from a `.env` file; the environment wins. An empty value counts as unset, but
+ * where being empty means something.
  *
  * @throws SettingsError
  */
@@ -55,7 +56,10 @@ function readDotEnv(file: string): Variables {
 }
 
 function withoutEmpty(variables: Variables): Variables {
-  return Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined && value !== ''));
+  const meant = new Set(describeSettings().flatMap(({ name, mayBeEmpty }) => (mayBeEmpty ? [name] : [])));
+  return Object.fromEntries(
+    Object.entries(variables).filter(([name, value]) => value !== undefined && (value !== '' || meant.has(name))),
+  );
 }
 
 /** The value of a setting, read from its file if it is a secret that came as one. */
@@ -118,6 +122,7 @@ function settingsFrom(values: Environment, tlsCa: string | undefined): Settings 
       keepAliveTimeoutMs: values.HTTP_KEEP_ALIVE_TIMEOUT_MS,
       lane: values.HTTP_LANE,
     },
+    resp: { port: values.RESP_PORT },
     redis: {
       tls: url.tls,
       host: url.host,

@@ -13,11 +13,14 @@ export interface SettingDescription {
   readonly accepted: string;
   /** Its value is never shown, and it has a `_FILE` form. */
   readonly secret: boolean;
+  /** An empty value means something; elsewhere it is none. */
+  readonly mayBeEmpty: boolean;
 }
 
 interface Common {
   readonly meaning: string;
   readonly secret?: boolean;
+  readonly mayBeEmpty?: boolean;
 }
 
 const descriptions: SettingDescription[] = [];
@@ -32,7 +35,7 @@ export function WholeNumber(
   options: Common & { default: number; defaultText?: string; min: number; max: number },
 ): PropertyDecorator {
   const { min, max } = options;
-  const accepted = `a whole number from ${min} to ${max}`;
+  const accepted = `a whole number from ${min} to ${max}${options.mayBeEmpty ? ', or nothing' : ''}`;
   return compose(
     describe({ ...options, default: String(options.default), accepted }, options.defaultText),
     Transform(({ value }: { value: unknown }) =>
@@ -88,12 +91,13 @@ export function Text(
 }
 
 function describe(
-  description: Omit<SettingDescription, 'name' | 'secret' | 'defaultText'> & { secret?: boolean },
+  description: Common & Pick<SettingDescription, 'default' | 'accepted'>,
   defaultText = description.default,
 ): PropertyDecorator {
-  const { meaning, accepted, secret = false } = description;
-  return (_target, name) => {
-    descriptions.push({ name: String(name), meaning, accepted, secret, default: description.default, defaultText });
+  const { meaning, accepted, secret = false, mayBeEmpty = false } = description;
+  return (_target, property) => {
+    const name = String(property);
+    descriptions.push({ name, meaning, accepted, secret, mayBeEmpty, default: description.default, defaultText });
   };
 }
 

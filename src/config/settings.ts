@@ -14,6 +14,11 @@ export abstract class Settings {
     readonly lane: (typeof LANE_STATES)[number];
   };
 
+  abstract readonly resp: {
+    /** Undefined: the Redis protocol is not spoken. */
+    readonly port: number | undefined;
+  };
+
   abstract readonly redis: {
     readonly tls: boolean;
     readonly host: string;

@@ -3,7 +3,7 @@ import { ExpressAdapter } from '@nestjs/platform-express';
 import type { Express, NextFunction, Request, Response } from 'express';
 import type { Settings } from '../config/settings.ts';
 import { hideKey } from './key-path.ts';
-import { Sequencer } from './sequencer.ts';
+import type { Sequencer } from './sequencer.ts';
 
 /** A read waits for its turn once and for Redis once; a third time is margin. */
 const ROUNDS_OF_WAITING = 3;
@@ -14,18 +14,21 @@ const LONGEST_CHECK_INTERVAL_MS = 1000;
 /** Express, but for what a proxy of arbitrary keys needs otherwise: limits that fit, and paths that are no UTF-8. */
 export class ProxyHttpAdapter extends ExpressAdapter {
   readonly #settings: Settings;
+  /** Undefined: requests do not wait for one another. */
+  readonly #sequencer: Sequencer | undefined;
 
-  constructor(settings: Settings) {
+  constructor(settings: Settings, sequencer: Sequencer | undefined) {
     super();
     this.#settings = settings;
+    this.#sequencer = sequencer;
   }
 
   override initHttpServer(): void {
-    const { http, proxy, redis } = this.#settings;
+    const { http, redis } = this.#settings;
+    const sequencer = this.#sequencer;
     const express = this.getInstance<Express>();
     express.disable('x-powered-by').enable('case sensitive routing');
-    if (proxy.mode === 'sequential') {
-      const sequencer = new Sequencer();
+    if (sequencer !== undefined) {
       express.use((_request: Request, response: Response, next: NextFunction) => sequencer.admit(response, next));
     }
     express.use((request: Request, _response: Response, next: NextFunction) => {

@@ -1,5 +1,4 @@
 import { EventEmitter } from 'node:events';
-import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import { Sequencer } from './sequencer.ts';
 
@@ -17,7 +16,7 @@ function admitAll(count: number): Exchange[] {
   const sequencer = new Sequencer();
   return Array.from({ length: count }, () => {
     const exchange = new Exchange();
-    sequencer.admit(exchange as unknown as ServerResponse, () => (exchange.started = true));
+    sequencer.admit(exchange, () => (exchange.started = true));
     return exchange;
   });
 }

@@ -15,4 +15,12 @@ export type RedisReply =
   /** No connection, or an answer that is an error; `reason` is the error's code word, or `connection`. */
   | { readonly kind: 'unavailable'; readonly reason: string };
 
+/** How asking for a key's time to live ended. */
+export type RedisExpiry =
+  | { readonly kind: 'expires'; readonly ms: number }
+  /** The key exists, and does not expire. */
+  | { readonly kind: 'endless' }
+  | { readonly kind: 'missing' }
+  | RedisFailure;
+
 export type RedisFailure = Extract<RedisReply, { kind: 'timeout' | 'unavailable' }>;

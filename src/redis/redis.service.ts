@@ -3,7 +3,7 @@ import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nest
 import { Redis, ReplyError } from 'ioredis';
 import { Settings } from '../config/settings.ts';
 import { redisOptions } from './redis-options.ts';
-import type { RedisFailure, RedisReply } from './redis-reply.ts';
+import type { RedisExpiry, RedisFailure, RedisReply } from './redis-reply.ts';
 
 /** Whether there is a connection, and if not, the last error's code. */
 export type RedisState = { readonly reachable: true } | { readonly reachable: false; readonly reason: string };
@@ -78,6 +78,13 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
     return this.#inTime(read);
   }
 
+  /** Asks for how long a key lives. */
+  async expiry(key: Buffer): Promise<RedisExpiry> {
+    if (!this.#inDatabase) return { kind: 'unavailable', reason: 'connection' };
+    const outcome = await this.#inTime(this.#redis.pttl(key).then(expiryOf, failureOf));
+    return outcome.kind === 'wrong-type' ? { kind: 'unavailable', reason: 'WRONGTYPE' } : outcome;
+  }
+
   /** Whether the Redis answers. */
   async ping(): Promise<{ readonly kind: 'ok' } | RedisFailure> {
     if (!this.#inDatabase) return { kind: 'unavailable', reason: 'connection' };
@@ -127,6 +134,11 @@ function replyOf(value: Buffer | null, pttl: number | undefined): RedisReply {
   // -1: no expiry. -2: the key went between the two commands, so its value is already out of date.
   const ttlMs = pttl === undefined || pttl === -1 ? undefined : Math.max(0, pttl);
   return { kind: 'value', value, ttlMs };
+}
+
+function expiryOf(pttl: number): RedisExpiry {
+  if (pttl === -2) return { kind: 'missing' };
+  return pttl === -1 ? { kind: 'endless' } : { kind: 'expires', ms: pttl };
 }
 
 function failureOf(error: unknown): RedisFailure | { readonly kind: 'wrong-type' } {

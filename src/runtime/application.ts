@@ -5,13 +5,21 @@ import type { Settings } from '../config/settings.ts';
 import { mountDocs } from '../docs/mount-docs.ts';
 import { HttpConnections } from '../http/http-connections.ts';
 import { ProxyHttpAdapter } from '../http/proxy-http-adapter.ts';
+import type { Sequencer } from '../http/sequencer.ts';
 import { ProxyLogger } from './logger.ts';
 
-/** Makes one whole application; it does not listen yet. */
-export async function createApplication(settings: Settings): Promise<NestExpressApplication> {
+/**
+ * Makes one whole application; it does not listen yet.
+ *
+ * @param sequencer what requests wait for their turn at; undefined: they do not.
+ */
+export async function createApplication(
+  settings: Settings,
+  sequencer: Sequencer | undefined,
+): Promise<NestExpressApplication> {
   const app = await NestFactory.create<NestExpressApplication>(
     AppModule.forRoot(settings),
-    new ProxyHttpAdapter(settings),
+    new ProxyHttpAdapter(settings, sequencer),
     {
       logger: new ProxyLogger(settings.log),
       bodyParser: false,

@@ -9,7 +9,7 @@ import { packSettings } from '../config/settings-transfer.ts';
 import type { Settings } from '../config/settings.ts';
 import type { RedisState } from '../redis/redis.service.ts';
 import type { SupervisorMessage, WorkerMessage } from './messages.ts';
-import type { WorkerStart } from './worker.ts';
+import type { Ports, WorkerStart } from './worker.ts';
 
 /** Why an instance cannot start, for people. */
 export class StartError extends Error {
@@ -37,7 +37,7 @@ interface Thread {
 export class Supervisor {
   readonly #logger = new Logger('Supervisor');
   readonly #settings: Settings;
-  readonly #port: number;
+  readonly #ports: Ports;
   readonly #memory: ThreadContext;
   readonly #gate: LoadGate;
   readonly #threads = new Map<number, Thread>();
@@ -51,12 +51,11 @@ export class Supervisor {
   #ended: () => void = () => undefined;
 
   /**
-   * @param port the port to listen on; not 0.
    * @throws LayoutError when the cache is too large for this machine.
    */
-  constructor(settings: Settings, port: number) {
+  constructor(settings: Settings, ports: Ports) {
     this.#settings = settings;
-    this.#port = port;
+    this.#ports = ports;
     this.#memory = createInstance(settings);
     this.#gate = new LoadGate(this.#memory.instance, SUPERVISOR_ROW, this.#memory.owner, settings.proxy);
   }
@@ -119,7 +118,7 @@ export class Supervisor {
       row,
       cache: lru.buffer,
       instance: instance.buffer,
-      port: this.#port,
+      ports: this.#ports,
       settings: packSettings(this.#settings),
     };
     const worker = new Worker(new URL('./worker.js', import.meta.url), {

@@ -1,6 +1,5 @@
 import 'reflect-metadata';
 import { once } from 'node:events';
-import type { Server } from 'node:http';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { InstanceMemory, RowWord } from '../cache/instance-memory.ts';
@@ -8,32 +7,42 @@ import { ThreadContext } from '../cache/thread-context.ts';
 import { type PackedSettings, unpackSettings } from '../config/settings-transfer.ts';
 import type { Settings } from '../config/settings.ts';
 import { HttpConnections } from '../http/http-connections.ts';
+import { Sequencer } from '../http/sequencer.ts';
 import { RedisService } from '../redis/redis.service.ts';
+import { RespServer } from '../resp/resp-server.ts';
 import { createApplication } from './application.ts';
 import type { SupervisorMessage, WorkerMessage } from './messages.ts';
 
+/** Where the threads listen; neither is 0. */
+export interface Ports {
+  readonly http: number;
+  /** Undefined: the Redis protocol is not spoken. */
+  readonly resp: number | undefined;
+}
+
 /** What a worker thread needs to know beside the memory it maps. */
 export interface WorkerStart {
-  readonly port: number;
+  readonly ports: Ports;
   /** Those of the instance: a thread that replaces another must not read them anew. */
   readonly settings: PackedSettings;
 }
 
 if (parentPort === null) throw new Error('this file is run by the supervisor');
 const supervisor = parentPort;
-const { port, settings: packed } = workerData as WorkerStart;
+const { ports, settings: packed } = workerData as WorkerStart;
 const settings = unpackSettings(packed);
 let stopping = false;
 
 try {
-  const app = await createApplication(settings);
+  const sequencer = settings.proxy.mode === 'sequential' ? new Sequencer() : undefined;
+  const app = await createApplication(settings, sequencer);
   publishRedisState(app);
   supervisor.on('message', (message: SupervisorMessage) => {
     if (message === 'stop') stop(app);
     else void drain(app);
   });
   await app.init();
-  if (!stopping) await listen(app.getHttpServer(), settings);
+  if (!stopping) await listen(app, settings, sequencer);
   tell({ kind: 'listening' });
 } catch (error) {
   tell({ kind: 'failed', problem: error instanceof Error ? (error.stack ?? error.message) : String(error) });
@@ -43,10 +52,18 @@ function tell(message: WorkerMessage): void {
   supervisor.postMessage(message);
 }
 
-/** All threads listen on one port; the kernel spreads the connections. */
-async function listen(server: Server, { http, proxy }: Settings): Promise<void> {
-  server.listen({ port, host: http.host, backlog: Math.ceil(proxy.backlog / proxy.threads), reusePort: true });
+/** All threads listen on the same ports; the kernel spreads the connections. */
+async function listen(
+  app: NestExpressApplication,
+  { http, proxy }: Settings,
+  sequencer: Sequencer | undefined,
+): Promise<void> {
+  const { host } = http;
+  const backlog = Math.ceil(proxy.backlog / proxy.threads);
+  const server = app.getHttpServer();
+  server.listen({ port: ports.http, host, backlog, reusePort: true });
   await once(server, 'listening');
+  if (ports.resp !== undefined) await app.get(RespServer).listen({ port: ports.resp, host, backlog, sequencer });
 }
 
 function publishRedisState(app: NestExpressApplication): void {
@@ -60,11 +77,12 @@ function publishRedisState(app: NestExpressApplication): void {
 function stop(app: NestExpressApplication): void {
   stopping = true;
   app.get(HttpConnections).stopListening();
+  app.get(RespServer).stopListening();
   tell({ kind: 'stopped' });
 }
 
 async function drain(app: NestExpressApplication): Promise<void> {
-  await app.get(HttpConnections).drain();
+  await Promise.all([app.get(HttpConnections).drain(), app.get(RespServer).drain()]);
   await app.close();
   process.exit(0);
 }

@@ -152,6 +152,8 @@ export function launch(settings: Settings, cwd = '/', preload = true): Child {
     PATH: process.env.PATH,
     HTTP_HOST: '127.0.0.1',
     HTTP_PORT: '0',
+    // Many proxies run at once; who needs the Redis protocol asks for a free port.
+    RESP_PORT: '',
     LOG_FORMAT: 'json',
     ...Object.fromEntries(values),
   };

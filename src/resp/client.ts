@@ -1,0 +1,20 @@
+import type { Protocol } from './reply-writer.ts';
+
+/** A client, as its commands see it: what it has said of itself, and what it may do. */
+export interface Client {
+  /** Unique in the instance. */
+  readonly id: number;
+  /** `address:port`. */
+  readonly address: string;
+  readonly localAddress: string;
+  /** As `Date.now()` gives it. */
+  readonly connectedAt: number;
+  protocol: Protocol;
+  /** Whether it may read; always, where no token is needed. */
+  authenticated: boolean;
+  name: string;
+  libraryName: string;
+  libraryVersion: string;
+  /** It has asked to be left. */
+  quitting: boolean;
+}

@@ -1,0 +1,48 @@
+import type { RequestCounts } from '../cache/request-counts.ts';
+import type { Client } from './client.ts';
+import { type Command, type Replied, fits, wrongArguments } from './command.ts';
+import type { ReplyWriter } from './reply-writer.ts';
+import { WRITE_COMMANDS } from './write-commands.ts';
+
+/** What an error repeats of a request. */
+const MAX_REPEATED = 128;
+const READ_ONLY = "READONLY You can't write against a read only replica.";
+const NOT_AUTHENTICATED = 'NOAUTH Authentication required.';
+
+/** Finds the command that a request names, and carries it out if it may be. The checks and their order are Redis'. */
+export class Commands {
+  readonly #table: ReadonlyMap<string, Command>;
+  readonly #counts: RequestCounts;
+
+  /** @param table the commands by their names. */
+  constructor(table: ReadonlyMap<string, Command>, counts: RequestCounts) {
+    this.#table = table;
+    this.#counts = counts;
+  }
+
+  /** @param request a command's name and its arguments: views, as {@link Command.run} takes them. */
+  execute(request: readonly Buffer[], client: Client, out: ReplyWriter): Replied {
+    const name = request[0].toString('latin1', 0, MAX_REPEATED);
+    const lower = name.toLowerCase();
+    const command = this.#table.get(lower);
+    if (command === undefined) {
+      if (!WRITE_COMMANDS.has(lower)) return out.error(unknownCommand(name, request));
+      return out.error(client.authenticated ? READ_ONLY : NOT_AUTHENTICATED);
+    }
+    if (!fits(command.arity, request.length)) return out.error(wrongArguments(command.name));
+    if (!client.authenticated && !command.flags.includes('no_auth')) {
+      if (command.flags.includes('readonly')) this.#counts.countRead('resp', 'unauthorized');
+      return out.error(NOT_AUTHENTICATED);
+    }
+    return command.run(request.slice(1), client, out);
+  }
+}
+
+function unknownCommand(name: string, request: readonly Buffer[]): string {
+  let repeated = '';
+  for (const argument of request.slice(1)) {
+    if (repeated.length >= MAX_REPEATED) break;
+    repeated += `'${argument.toString('latin1', 0, MAX_REPEATED - repeated.length)}' `;
+  }
+  return `ERR unknown command '${name}', with args beginning with: ${repeated}`;
+}

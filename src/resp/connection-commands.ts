@@ -1,0 +1,227 @@
+import type { Access } from '../access/access.ts';
+import type { Client } from './client.ts';
+import { type Command, type Handler, type Subcommand, container } from './command.ts';
+import type { ReplyWriter } from './reply-writer.ts';
+import { COMPATIBLE_VERSION } from './compatible-version.ts';
+
+const WRONG_PASSWORD = 'WRONGPASS invalid username-password pair or user is disabled.';
+const SYNTAX = 'ERR syntax error';
+const DEFAULT_USER = 'default';
+
+/** The commands that are about the connection. */
+export class ConnectionCommands {
+  readonly #access: Access;
+  readonly #database: number;
+
+  /** @param database the number of the one database that can be read. */
+  constructor(access: Access, database: number) {
+    this.#access = access;
+    this.#database = database;
+  }
+
+  commands(): Command[] {
+    const always = { keys: [0, 0, 0], group: 'connection' } as const;
+    const session = { ...always, flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth', 'allow_busy'] };
+    const plain = { ...always, flags: ['loading', 'stale', 'fast'] };
+    return [
+      { ...plain, flags: ['fast'], name: 'ping', arity: -1, summary: 'Ping the server', since: '1.0.0', run: ping },
+      { ...plain, name: 'echo', arity: 2, summary: 'Echo the given string', since: '1.0.0', run: echo },
+      {
+        ...session,
+        name: 'auth',
+        arity: -2,
+        summary: 'Authenticate to the server',
+        since: '1.0.0',
+        run: (args, client, out) => this.#auth(args, client, out),
+      },
+      {
+        ...session,
+        name: 'hello',
+        arity: -1,
+        summary: 'Handshake with Redis',
+        since: '6.0.0',
+        run: (args, client, out) => this.#hello(args, client, out),
+      },
+      {
+        ...plain,
+        name: 'select',
+        arity: 2,
+        summary: 'Change the selected database for the current connection',
+        since: '1.0.0',
+        run: (args, _client, out) => this.#select(args[0], out),
+      },
+      {
+        ...always,
+        flags: [],
+        name: 'client',
+        arity: -2,
+        summary: 'A container for client connection commands',
+        since: '2.4.0',
+        run: container('client', this.#clientCommands()),
+      },
+      {
+        ...session,
+        name: 'reset',
+        arity: 1,
+        summary: 'Reset the connection',
+        since: '6.2.0',
+        run: (_args, client, out) => this.#reset(client, out),
+      },
+      { ...session, name: 'quit', arity: -1, summary: 'Close the connection', since: '1.0.0', run: quit },
+    ];
+  }
+
+  #clientCommands(): ReadonlyMap<string, Subcommand> {
+    const onOff: Handler = ([word], _client, out) =>
+      /^(?:on|off)$/i.test(word.toString('latin1')) ? out.simple('OK') : out.error(SYNTAX);
+    return new Map<string, Subcommand>([
+      ['id', { arity: 2, run: (_args, client, out) => out.integer(client.id) }],
+      ['getname', { arity: 2, run: (_args, { name }, out) => (name === '' ? out.null() : out.bulk(name)) }],
+      ['setname', { arity: 3, run: setName }],
+      ['setinfo', { arity: 4, run: setInfo }],
+      ['info', { arity: 2, run: (_args, client, out) => out.verbatim(`${describe(client, this.#database)}\n`) }],
+      // What these ask for is so anyway: clients are not evicted, and every read counts as a use.
+      ['no-evict', { arity: 3, run: onOff }],
+      ['no-touch', { arity: 3, run: onOff }],
+    ]);
+  }
+
+  #auth(args: readonly Buffer[], client: Client, out: ReplyWriter): void {
+    if (args.length > 2) return out.error(SYNTAX);
+    if (args.length === 1 && !this.#access.tokenRequired) {
+      return out.error(
+        'ERR AUTH <password> called without any password configured for the default user. ' +
+          'Are you sure your configuration is correct?',
+      );
+    }
+    const user = args.length === 2 ? args[0].toString('latin1') : DEFAULT_USER;
+    if (this.#authenticate(user, args[args.length - 1], client)) out.simple('OK');
+    else out.error(WRONG_PASSWORD);
+  }
+
+  #authenticate(user: string, password: Buffer, client: Client): boolean {
+    if (user !== DEFAULT_USER) return false;
+    if (this.#access.tokenRequired && !this.#access.acceptsToken(password.toString('latin1'))) return false;
+    client.authenticated = true;
+    return true;
+  }
+
+  #hello(args: readonly Buffer[], client: Client, out: ReplyWriter): void {
+    let version: number | undefined;
+    if (args.length > 0) {
+      version = wholeNumber(args[0]);
+      if (version === undefined) return out.error('ERR Protocol version is not an integer or out of range');
+      if (version !== 2 && version !== 3) return out.error('NOPROTO unsupported protocol version');
+    }
+    let name: Buffer | undefined;
+    let account: readonly [string, Buffer] | undefined;
+    for (let i = 1; i < args.length; i++) {
+      const option = args[i].toString('latin1');
+      const more = args.length - 1 - i;
+      if (option.toLowerCase() === 'auth' && more >= 2) {
+        account = [args[++i].toString('latin1'), args[++i]];
+      } else if (option.toLowerCase() === 'setname' && more >= 1) {
+        name = args[++i];
+        if (!isName(name)) return out.error(BAD_NAME);
+      } else {
+        return out.error(`ERR Syntax error in HELLO option '${option.slice(0, 128)}'`);
+      }
+    }
+    if (account !== undefined && !this.#authenticate(...account, client)) return out.error(WRONG_PASSWORD);
+    if (!client.authenticated) {
+      return out.error(
+        'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> ' +
+          '<pass> option can be used to authenticate the client and select the RESP protocol version at the same time',
+      );
+    }
+    if (name !== undefined) client.name = name.toString('latin1');
+    if (version === 2 || version === 3) client.protocol = version;
+    out.protocol = client.protocol;
+    welcome(client, out);
+  }
+
+  #select(number: Buffer, out: ReplyWriter): void {
+    const database = wholeNumber(number);
+    if (database === undefined) return out.error('ERR value is not an integer or out of range');
+    if (database === this.#database) return out.simple('OK');
+    out.error(`ERR DB index is out of range: this proxy reads database ${this.#database} alone`);
+  }
+
+  #reset(client: Client, out: ReplyWriter): void {
+    client.protocol = 2;
+    client.name = '';
+    client.authenticated = !this.#access.tokenRequired;
+    out.simple('RESET');
+  }
+}
+
+const ping: Handler = (args, _client, out) => {
+  if (args.length > 1) out.error("ERR wrong number of arguments for 'ping' command");
+  else if (args.length === 1) out.bulk(args[0]);
+  else out.simple('PONG');
+};
+
+const echo: Handler = ([text], _client, out) => out.bulk(text);
+
+const quit: Handler = (_args, client, out) => {
+  client.quitting = true;
+  out.simple('OK');
+};
+
+const BAD_NAME = 'ERR Client names cannot contain spaces, newlines or special characters.';
+/** Longest name that is kept of a client or its library. */
+const MAX_NAME_BYTES = 1024;
+
+function isName(name: Buffer): boolean {
+  return name.length <= MAX_NAME_BYTES && name.every((byte) => byte >= 0x21 && byte <= 0x7e);
+}
+
+const setName: Handler = ([name], client, out) => {
+  if (!isName(name)) return out.error(BAD_NAME);
+  client.name = name.toString('latin1');
+  out.simple('OK');
+};
+
+const setInfo: Handler = ([option, value], client, out) => {
+  const name = option.toString('latin1').toLowerCase();
+  if (name !== 'lib-name' && name !== 'lib-ver') {
+    return out.error(`ERR Unrecognized option '${option.toString('latin1').slice(0, 128)}'`);
+  }
+  if (!isName(value)) return out.error(`ERR ${name} cannot contain spaces, newlines or special characters.`);
+  if (name === 'lib-name') client.libraryName = value.toString('latin1');
+  else client.libraryVersion = value.toString('latin1');
+  out.simple('OK');
+};
+
+function welcome(client: Client, out: ReplyWriter): void {
+  out.map(7);
+  out.bulk('server');
+  out.bulk('redis');
+  out.bulk('version');
+  out.bulk(COMPATIBLE_VERSION);
+  out.bulk('proto');
+  out.integer(client.protocol);
+  out.bulk('id');
+  out.integer(client.id);
+  out.bulk('mode');
+  out.bulk('standalone');
+  out.bulk('role');
+  out.bulk('master');
+  out.bulk('modules');
+  out.array(0);
+}
+
+function describe(client: Client, database: number): string {
+  const age = Math.floor((Date.now() - client.connectedAt) / 1000);
+  return (
+    `id=${client.id} addr=${client.address} laddr=${client.localAddress} name=${client.name} age=${age} flags=N ` +
+    `db=${database} user=${DEFAULT_USER} resp=${client.protocol} ` +
+    `lib-name=${client.libraryName} lib-ver=${client.libraryVersion}`
+  );
+}
+
+/** Of up to nine digits. */
+function wholeNumber(text: Buffer): number | undefined {
+  const digits = text.toString('latin1');
+  return /^(?:0|-?[1-9]\d{0,8})$/.test(digits) ? Number(digits) : undefined;
+}

@@ -1,0 +1,321 @@
+import type { Socket } from 'node:net';
+import type { Client } from './client.ts';
+import type { Front } from './front.ts';
+import { KeptBytes } from './kept-bytes.ts';
+import { type Reply, ReplyQueue } from './reply-queue.ts';
+import { WRITE_BYTES } from './reply-writer.ts';
+import { type RequestLimits, RequestParser } from './request-parser.ts';
+
+/** Replies of one connection that may be queued behind one that is still to come. */
+const MAX_QUEUED = 128;
+/** Bytes of them. */
+const MAX_QUEUED_BYTES = 2 ** 20;
+/** Milliseconds a client whose connection ends has to take note of it. */
+const FAREWELL_MS = 2000;
+
+const LIMITS: RequestLimits = {
+  maxArguments: 1101,
+  maxBulkBytes: 128 * 1024,
+  maxRequestBytes: 256 * 1024,
+  unauthenticated: false,
+};
+/** As in Redis. */
+const UNAUTHENTICATED_LIMITS: RequestLimits = {
+  maxArguments: 10,
+  maxBulkBytes: 16 * 1024,
+  maxRequestBytes: 256 * 1024,
+  unauthenticated: true,
+};
+
+/** The first words of requests that a browser can be made to send to this port; Redis cuts their sender off, too. */
+const HTTP_WORDS = /^(?:post|host:)$/i;
+
+/**
+ * One connection: reads requests, carries them out in their order, and sends the replies in that order. While a reply is
+ * still to come, the requests after it are carried out, so that their loads run at once. It reads no further while too
+ * many replies are queued, while the client does not read those there are, or while others have their turn.
+ */
+export class RespConnection {
+  readonly #socket: Socket;
+  readonly #front: Front;
+  readonly #client: Client;
+  readonly #parser = new RequestParser();
+  readonly #kept = new KeptBytes();
+  readonly #queue = new ReplyQueue();
+  #queuedBytes = 0;
+  /** The client does not read. */
+  #choked = false;
+  /** A request waits for its turn. */
+  #inLine = false;
+  /** A request is under way, and nobody else's may be. */
+  #hasTurn = false;
+  /** Requests are read as far as they have been received. */
+  #finishing = false;
+  /** No more requests are read. */
+  #ended = false;
+  #saidFarewell = false;
+  /** The socket reads nothing for the time being. */
+  #paused = false;
+  #waking = false;
+  /** Runs while a part of a request is there. */
+  #partTimer: NodeJS.Timeout | undefined;
+  /** A request has been read since the timer was started. */
+  #advanced = false;
+
+  constructor(socket: Socket, client: Client, front: Front) {
+    this.#socket = socket;
+    this.#client = client;
+    this.#front = front;
+    socket.on('drain', () => this.#drained());
+    socket.on('timeout', () => socket.destroy());
+    socket.on('end', () => this.finish());
+    socket.on('error', () => socket.destroy());
+    socket.once('close', () => this.#closed());
+  }
+
+  /** Whether everything that was asked is answered. */
+  get idle(): boolean {
+    return this.#queue.length === 0 && !this.#inLine && this.#socket.writableLength === 0;
+  }
+
+  /** Takes what was received: the first `length` bytes, which change later. Answers whether more may be read. */
+  receive(bytes: Buffer, length: number): boolean {
+    if (this.#ended) return true;
+    if (this.#kept.length === 0) {
+      const at = this.#run(bytes, 0, length);
+      if (at < length) this.#kept.add(bytes, at, length);
+    } else {
+      this.#kept.add(bytes, 0, length);
+      this.#runKept();
+    }
+    this.#settle();
+    this.#paused = this.#held;
+    return !this.#paused;
+  }
+
+  /** Reads no more than was received, and ends when that is answered. */
+  finish(): void {
+    this.#finishing = true;
+    this.#settle();
+  }
+
+  #run(bytes: Buffer, from: number, end: number): number {
+    const { get, hit, out, cache, access } = this.#front;
+    const parser = this.#parser;
+    let at = from;
+    let hits = 0;
+    let direct = this.#direct;
+    while (at < end && !this.#held) {
+      if (
+        direct &&
+        get.match(bytes, at, end) &&
+        access.allowsKey(bytes, get.from, get.to) &&
+        cache.hit(bytes, get.from, get.to, hit)
+      ) {
+        if (!out.hasRoom(hit.length)) this.#flush();
+        out.hit(hit);
+        hits++;
+        at = get.to + 2;
+        continue;
+      }
+      if (!parser.next(bytes, at, end, this.#client.authenticated ? LIMITS : UNAUTHENTICATED_LIMITS)) {
+        if (parser.problem !== undefined) this.#refuse(parser.problem);
+        break;
+      }
+      const request = parser.argumentsOf(bytes, at);
+      at += parser.length;
+      if (request.length > 0) this.#take(request);
+      direct = this.#direct;
+    }
+    if (hits > 0) this.#front.counts.countRead('resp', 'hit', hits);
+    if (at > from) this.#advanced = true;
+    return at;
+  }
+
+  /** Whether replies may be written without asking who else has one to be written. */
+  get #direct(): boolean {
+    return (
+      this.#client.authenticated &&
+      this.#front.sequencer === undefined &&
+      this.#queue.length === 0 &&
+      !this.#parser.inRequest
+    );
+  }
+
+  get #held(): boolean {
+    return (
+      this.#choked ||
+      this.#ended ||
+      this.#inLine ||
+      this.#hasTurn ||
+      this.#queue.length >= MAX_QUEUED ||
+      this.#queuedBytes >= MAX_QUEUED_BYTES
+    );
+  }
+
+  #runKept(): void {
+    const kept = this.#kept;
+    kept.drop(this.#run(kept.bytes, 0, kept.length));
+  }
+
+  /** Carries a request out, in its turn. */
+  #take(request: readonly Buffer[]): void {
+    const { sequencer } = this.#front;
+    if (sequencer === undefined) return this.#carryOut(request);
+    if (sequencer.tryEnter()) return this.#inTurn(request);
+    const held = request.map((argument) => Buffer.from(argument));
+    this.#inLine = true;
+    sequencer.wait(() => {
+      this.#inLine = false;
+      if (this.#socket.destroyed) return sequencer.leave();
+      this.#inTurn(held);
+      this.#wake();
+    });
+  }
+
+  #inTurn(request: readonly Buffer[]): void {
+    this.#carryOut(request);
+    this.#hasTurn = true;
+    if (this.#queue.length === 0) this.#leave();
+  }
+
+  /** Lets others have their turn, once all is answered. */
+  #leave(): void {
+    this.#flush();
+    this.#hasTurn = false;
+    this.#front.sequencer?.leave();
+  }
+
+  #carryOut(request: readonly Buffer[]): void {
+    const { commands, out } = this.#front;
+    const client = this.#client;
+    if (HTTP_WORDS.test(request[0].toString('latin1', 0, 5))) {
+      this.#socket.destroy();
+      this.#ended = true;
+      return;
+    }
+    out.protocol = client.protocol;
+    const behind = this.#queue.length > 0;
+    const replied = commands.execute(request, client, out);
+    if (replied !== undefined) {
+      this.#await(replied);
+    } else if (behind) {
+      this.#queuedBytes += out.length;
+      const parts = out.take();
+      this.#queue.push(() => out.put(parts));
+    } else if (out.length >= WRITE_BYTES) {
+      this.#flush();
+    }
+    if (client.quitting) this.#ended = true;
+  }
+
+  #await(replied: Promise<Reply>): void {
+    const { out, report } = this.#front;
+    // What stands before it can be sent.
+    this.#flush();
+    const give = this.#queue.reserve();
+    replied
+      .catch((bug: unknown): Reply => {
+        report(bug);
+        return () => out.error('ERR internal error');
+      })
+      .then((reply) => {
+        give(reply);
+        this.#wake();
+      })
+      .catch(report);
+  }
+
+  /** Goes on, once for all that happens in one turn of the event loop. */
+  #wake(): void {
+    if (this.#waking) return;
+    this.#waking = true;
+    process.nextTick(() => {
+      this.#waking = false;
+      this.#goOn();
+    });
+  }
+
+  #goOn(): void {
+    if (this.#socket.destroyed) return;
+    const { out } = this.#front;
+    for (let reply; !this.#choked && (reply = this.#queue.shift()) !== undefined;) {
+      reply();
+      if (out.length >= WRITE_BYTES) this.#flush();
+    }
+    this.#flush();
+    if (this.#queue.length === 0) {
+      this.#queuedBytes = 0;
+      if (this.#hasTurn) this.#leave();
+    }
+    if (!this.#held && this.#kept.length > 0) this.#runKept();
+    this.#settle();
+    if (this.#paused && !this.#held) {
+      this.#paused = false;
+      this.#socket.resume();
+    }
+  }
+
+  #settle(): void {
+    this.#flush();
+    if (this.#finishing && !this.#held) this.#ended = true;
+    this.#watchPart(this.#kept.length > 0 && !this.#held);
+    if (this.#ended && this.#queue.length === 0 && !this.#inLine) this.#sayFarewell();
+  }
+
+  #flush(): void {
+    const socket = this.#socket;
+    this.#front.out.flush(socket);
+    if (socket.writableNeedDrain && !this.#choked) {
+      this.#choked = true;
+      socket.setTimeout(this.#front.writeTimeoutMs);
+    }
+  }
+
+  #drained(): void {
+    if (!this.#choked) return;
+    this.#choked = false;
+    this.#socket.setTimeout(0);
+    this.#goOn();
+  }
+
+  /** Cuts the client off that takes too long to send the rest of a request. */
+  #watchPart(isThere: boolean): void {
+    if (!isThere) {
+      clearTimeout(this.#partTimer);
+      this.#partTimer = undefined;
+    } else if (this.#partTimer === undefined) {
+      this.#partTimer = setTimeout(() => this.#socket.destroy(), this.#front.requestTimeoutMs).unref();
+    } else if (this.#advanced) {
+      this.#partTimer.refresh();
+    }
+    this.#advanced = false;
+  }
+
+  #refuse(problem: string): void {
+    this.#ended = true;
+    const { out } = this.#front;
+    if (this.#queue.length === 0) out.error(`ERR ${problem}`);
+    else this.#queue.push(() => out.error(`ERR ${problem}`));
+  }
+
+  #sayFarewell(): void {
+    if (this.#saidFarewell) return;
+    this.#saidFarewell = true;
+    const socket = this.#socket;
+    socket.end(() => {
+      const farewell = setTimeout(() => socket.destroy(), FAREWELL_MS);
+      socket.once('close', () => clearTimeout(farewell));
+    });
+    // What the client sends is read and dropped: to close on it unread would take the replies back.
+    socket.resume();
+  }
+
+  #closed(): void {
+    clearTimeout(this.#partTimer);
+    this.#ended = true;
+    this.#queue.clear();
+    this.#kept.drop(this.#kept.length);
+    if (this.#hasTurn) this.#leave();
+  }
+}

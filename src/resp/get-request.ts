@@ -1,0 +1,58 @@
+const MAX_KEY_DIGITS = 5;
+const CR = 0x0d;
+const LF = 0x0a;
+const ZERO = 0x30;
+/** The bit that tells small letters from capital ones. */
+const SMALL = 0x20;
+
+/**
+ * Recognises the request that is asked most, `GET key` in one piece, without making anything:
+ *
+ * ```
+ *   *2\r\n$3\r\nGET\r\n$<length>\r\n<key>\r\n
+ * ```
+ */
+export class GetRequest {
+  /** Where the key starts. */
+  from = 0;
+  /** Where the key ends; the request ends two bytes behind it. */
+  to = 0;
+
+  /** Whether there is one at `at`, whole before `end`. If not, it may still be one that is written in another way. */
+  match(bytes: Buffer, at: number, end: number): boolean {
+    if (
+      end - at < 20 ||
+      bytes[at] !== 0x2a ||
+      bytes[at + 1] !== 0x32 ||
+      bytes[at + 2] !== CR ||
+      bytes[at + 3] !== LF ||
+      bytes[at + 4] !== 0x24 ||
+      bytes[at + 5] !== 0x33 ||
+      bytes[at + 6] !== CR ||
+      bytes[at + 7] !== LF ||
+      (bytes[at + 8] | SMALL) !== 0x67 ||
+      (bytes[at + 9] | SMALL) !== 0x65 ||
+      (bytes[at + 10] | SMALL) !== 0x74 ||
+      bytes[at + 11] !== CR ||
+      bytes[at + 12] !== LF ||
+      bytes[at + 13] !== 0x24
+    ) {
+      return false;
+    }
+    let cursor = at + 14;
+    let length = bytes[cursor] - ZERO;
+    if (length < 1 || length > 9) return false;
+    for (cursor++; cursor < at + 14 + MAX_KEY_DIGITS; cursor++) {
+      const digit = bytes[cursor] - ZERO;
+      if (digit < 0 || digit > 9) break;
+      length = length * 10 + digit;
+    }
+    if (bytes[cursor] !== CR || bytes[cursor + 1] !== LF) return false;
+    const from = cursor + 2;
+    const to = from + length;
+    if (to + 2 > end || bytes[to] !== CR || bytes[to + 1] !== LF) return false;
+    this.from = from;
+    this.to = to;
+    return true;
+  }
+}

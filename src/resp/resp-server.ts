@@ -1,0 +1,165 @@
+import { once } from 'node:events';
+import { type Server, Socket, createServer } from 'node:net';
+import { Injectable, Logger } from '@nestjs/common';
+import { Access } from '../access/access.ts';
+import { CacheService } from '../cache/cache.service.ts';
+import { ConnectionCount } from '../cache/connection-count.ts';
+import { Hit } from '../cache/hit.ts';
+import { InstanceStats } from '../cache/instance-stats.ts';
+import { RequestCounts } from '../cache/request-counts.ts';
+import { Settings } from '../config/settings.ts';
+import type { Sequencer } from '../http/sequencer.ts';
+import type { Client } from './client.ts';
+import type { Command } from './command.ts';
+import { Commands } from './commands.ts';
+import { RespConnection } from './connection.ts';
+import { ConnectionCommands } from './connection-commands.ts';
+import type { Front } from './front.ts';
+import { GetRequest } from './get-request.ts';
+import { KeyCommands } from './key-commands.ts';
+import { ReplyWriter } from './reply-writer.ts';
+import { ServerCommands } from './server-commands.ts';
+import { ServerInfo } from './server-info.ts';
+
+/** Milliseconds a client that is turned away has to take note of it. */
+const FAREWELL_MS = 2000;
+/** Milliseconds for which idle connections stay open when the proxy is to end: a request may be on its way. */
+const LINGER_MS = 1000;
+/** A read waits for its turn once and for Redis once; a third time is margin. As over HTTP. */
+const ROUNDS_OF_WAITING = 3;
+
+/** Where and how to listen. */
+export interface RespListening {
+  readonly port: number;
+  readonly host: string;
+  readonly backlog: number;
+  readonly sequencer: Sequencer | undefined;
+}
+
+/** The Redis-protocol listener of this thread, and its connections. */
+@Injectable()
+export class RespServer {
+  readonly #logger = new Logger('RespServer');
+  readonly #cache: CacheService;
+  readonly #counts: RequestCounts;
+  readonly #connectionCount: ConnectionCount;
+  readonly #access: Access;
+  readonly #instance: InstanceStats;
+  readonly #settings: Settings;
+  readonly #connections = new Set<RespConnection>();
+  #server: Server | undefined;
+  #closed: Promise<unknown> = Promise.resolve();
+  #allGone: () => void = () => undefined;
+
+  constructor(
+    cache: CacheService,
+    counts: RequestCounts,
+    connectionCount: ConnectionCount,
+    access: Access,
+    instance: InstanceStats,
+    settings: Settings,
+  ) {
+    this.#cache = cache;
+    this.#counts = counts;
+    this.#connectionCount = connectionCount;
+    this.#access = access;
+    this.#instance = instance;
+    this.#settings = settings;
+  }
+
+  /** Listens on a port that other threads listen on, too. */
+  async listen({ port, host, backlog, sequencer }: RespListening): Promise<void> {
+    const front = this.#front(port, sequencer);
+    const options = { noDelay: true, pauseOnConnect: true, allowHalfOpen: true };
+    const server = createServer(options, (socket) => this.#accept(socket, front));
+    this.#server = server;
+    server.listen({ port, host, backlog, reusePort: true });
+    await once(server, 'listening');
+  }
+
+  /** Accepts no more connections; those that there are go on. */
+  stopListening(): void {
+    const server = this.#server;
+    if (server?.listening) this.#closed = new Promise((done) => server.close(done));
+  }
+
+  /** Answers what was accepted, and ends the connections. */
+  async drain(): Promise<void> {
+    if (this.#server === undefined) return;
+    const gone = new Promise<void>((resolve) => (this.#allGone = resolve));
+    const linger = setTimeout(() => {
+      for (const connection of this.#connections) connection.finish();
+    }, LINGER_MS);
+    if (this.#connections.size > 0) await gone;
+    clearTimeout(linger);
+    await this.#closed;
+  }
+
+  #front(port: number, sequencer: Sequencer | undefined): Front {
+    const { http, redis } = this.#settings;
+    const hit = new Hit();
+    return {
+      commands: new Commands(this.#table(port, hit), this.#counts),
+      cache: this.#cache,
+      access: this.#access,
+      counts: this.#counts,
+      out: new ReplyWriter(),
+      get: new GetRequest(),
+      hit,
+      sequencer,
+      requestTimeoutMs: http.requestTimeoutMs,
+      writeTimeoutMs: Math.max(http.requestTimeoutMs, ROUNDS_OF_WAITING * redis.commandTimeoutMs),
+      report: (bug) => this.#logger.error(bug),
+    };
+  }
+
+  #table(port: number, hit: Hit): ReadonlyMap<string, Command> {
+    const table = new Map<string, Command>();
+    const info = new ServerInfo(this.#cache, this.#instance, this.#counts, this.#settings, port);
+    for (const { commands } of [
+      { commands: new KeyCommands(this.#cache, this.#counts, this.#access, hit).commands() },
+      { commands: new ConnectionCommands(this.#access, this.#settings.redis.database).commands() },
+      { commands: new ServerCommands(info, table).commands() },
+    ]) {
+      for (const command of commands) table.set(command.name, command);
+    }
+    return table;
+  }
+
+  #accept(socket: Socket, front: Front): void {
+    if (!this.#connectionCount.open()) return turnAway(socket);
+    const connection = new RespConnection(socket, this.#clientAt(socket), front);
+    this.#connections.add(connection);
+    socket.once('close', () => {
+      this.#connections.delete(connection);
+      this.#connectionCount.close();
+      if (this.#connections.size === 0) this.#allGone();
+    });
+    socket.on('data', (chunk: Buffer) => {
+      if (!connection.receive(chunk, chunk.length)) socket.pause();
+    });
+    socket.resume();
+  }
+
+  #clientAt(socket: Socket): Client {
+    return {
+      id: this.#connectionCount.nextId(),
+      address: `${socket.remoteAddress}:${socket.remotePort}`,
+      localAddress: `${socket.localAddress}:${socket.localPort}`,
+      connectedAt: Date.now(),
+      protocol: 2,
+      authenticated: !this.#access.tokenRequired,
+      name: '',
+      libraryName: '',
+      libraryVersion: '',
+      quitting: false,
+    };
+  }
+}
+
+function turnAway(socket: Socket): void {
+  const farewell = setTimeout(() => socket.destroy(), FAREWELL_MS);
+  socket.once('close', () => clearTimeout(farewell)).on('error', () => socket.destroy());
+  socket.resume();
+  socket.end('-ERR max number of clients reached\r\n', () => socket.destroySoon());
+}
