@@ -12,6 +12,11 @@ const ZERO = 0x30;
 /** The head of the answer to a hit, in which all that differs from hit to hit has a fixed place. */
 interface Template {
   readonly bytes: Buffer;
+  /** Digits that there are places for. */
+  readonly age: number;
+  readonly lifetime: number;
+  readonly ttl: number;
+  readonly length: number;
   readonly etagAt: number;
   readonly ageAt: number;
   readonly lifetimeAt: number;
@@ -31,6 +36,7 @@ export class HitMessages {
   readonly #persistence: Persistence;
   readonly #date: HttpDate;
   readonly #templates = new Map<number, Template>();
+  #latest: Template | undefined;
   #dateOfTemplates = '';
 
   constructor(policy: KeyAnswerPolicy, keepAliveTimeoutMs: number, date: HttpDate) {
@@ -45,31 +51,36 @@ export class HitMessages {
     const lifetime = Math.floor(hit.lifetimeMs / 1000);
     const ttl = Math.floor((hit.lifetimeMs - hit.ageMs) / 1000);
     const { length } = hit;
-    const { bytes, etagAt, ageAt, lifetimeAt, ttlAt, lengthAt } = this.#template(age, lifetime, ttl, length);
+    const template = this.#template(digits(age), digits(lifetime), digits(ttl), digits(length));
+    const { bytes, etagAt, ageAt, lifetimeAt, ttlAt, lengthAt } = template;
     target.set(bytes, at);
     const { etag } = hit;
     writeHex(target, at + etagAt, etag[0]);
     writeHex(target, at + etagAt + 8, etag[1]);
     writeHex(target, at + etagAt + 16, etag[2]);
-    writeNumber(target, at + ageAt, age);
-    writeNumber(target, at + lifetimeAt, lifetime);
-    writeNumber(target, at + ttlAt, ttl);
-    writeNumber(target, at + lengthAt, length);
+    writeNumber(target, at + ageAt, template.age, age);
+    writeNumber(target, at + lifetimeAt, template.lifetime, lifetime);
+    writeNumber(target, at + ttlAt, template.ttl, ttl);
+    writeNumber(target, at + lengthAt, template.length, length);
     return at + bytes.length;
   }
 
+  /** The one with so many digits. */
   #template(age: number, lifetime: number, ttl: number, length: number): Template {
     const date = this.#date.now;
     if (date !== this.#dateOfTemplates) {
       this.#templates.clear();
+      this.#latest = undefined;
       this.#dateOfTemplates = date;
     }
-    const widths = digits(age) | (digits(lifetime) << 5) | (digits(ttl) << 10) | (digits(length) << 15);
-    let template = this.#templates.get(widths);
-    if (template === undefined) {
-      template = this.#make(digits(age), digits(lifetime), digits(ttl), digits(length));
-      this.#templates.set(widths, template);
+    const latest = this.#latest;
+    if (latest?.age === age && latest.lifetime === lifetime && latest.ttl === ttl && latest.length === length) {
+      return latest;
     }
+    const widths = age | (lifetime << 5) | (ttl << 10) | (length << 15);
+    const template = this.#templates.get(widths) ?? this.#make(age, lifetime, ttl, length);
+    this.#templates.set(widths, template);
+    this.#latest = template;
     return template;
   }
 
@@ -84,6 +95,10 @@ export class HitMessages {
     const head = messageHead(hitAnswer(fields, this.#policy), this.#dateOfTemplates, this.#persistence);
     return {
       bytes: Buffer.from(head, 'latin1'),
+      age,
+      lifetime,
+      ttl,
+      length,
       etagAt: head.indexOf(PLACEHOLDERS.etag),
       ageAt: head.indexOf(PLACEHOLDERS.age),
       lifetimeAt: head.indexOf(PLACEHOLDERS.lifetime),
@@ -96,18 +111,16 @@ export class HitMessages {
 /** Decimal digits of a whole number that is not negative. */
 function digits(number: number): number {
   let count = 1;
-  for (let rest = number; rest >= 10; rest = Math.floor(rest / 10)) count++;
+  for (let limit = 10; number >= limit; limit *= 10) count++;
   return count;
 }
 
-function writeNumber(target: Buffer, at: number, number: number): void {
-  let rest = number;
-  let digit = at + digits(number) - 1;
-  do {
+function writeNumber(target: Buffer, at: number, width: number, number: number): void {
+  for (let digit = at + width - 1, rest = number; digit >= at; digit--) {
     const next = Math.floor(rest / 10);
-    target[digit--] = ZERO + rest - next * 10;
+    target[digit] = ZERO + rest - next * 10;
     rest = next;
-  } while (rest > 0);
+  }
 }
 
 function writeHex(target: Buffer, at: number, word: number): void {

@@ -5,6 +5,8 @@ import { CacheService } from '../../cache/cache.service.ts';
 import { Hit } from '../../cache/hit.ts';
 import { RequestCounts } from '../../cache/request-counts.ts';
 import { Settings } from '../../config/settings.ts';
+import { Output } from '../../sockets/output.ts';
+import { ReadBuffer } from '../../sockets/read-buffer.ts';
 import { type Answer, problemAnswer } from '../answer.ts';
 import type { KeyAnswerPolicy } from '../key-answer.ts';
 import { idleTimeoutMs } from '../proxy-http-adapter.ts';
@@ -12,7 +14,6 @@ import { HttpDate, type Persistence } from '../message.ts';
 import { problem } from '../problem.ts';
 import { HitMessages } from './hit-messages.ts';
 import { type Lane, LaneConnection } from './lane-connection.ts';
-import { Output } from './output.ts';
 import { LONGEST_HEAD_BYTES, RequestHead } from './request-head.ts';
 
 /** Milliseconds between two looks at the connections: time-outs are kept to this accuracy. */
@@ -44,6 +45,7 @@ export class KeyLane implements Lane, OnApplicationShutdown {
   readonly head: RequestHead;
   readonly hit = new Hit();
   readonly output = new Output();
+  readonly reads = new ReadBuffer();
   readonly keyBytes: Buffer;
   readonly connections = new Set<LaneConnection>();
   readonly stallTimeoutMs: number;

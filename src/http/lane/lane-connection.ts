@@ -11,7 +11,8 @@ import { percentDecode } from '../key-path.ts';
 import { refuseClient, refuseKey } from '../key-refusal.ts';
 import { type HttpDate, type Persistence, messageHead } from '../message.ts';
 import { type HitMessages, LONGEST_HIT_HEAD } from './hit-messages.ts';
-import type { Output } from './output.ts';
+import type { Output } from '../../sockets/output.ts';
+import { ReadBuffer } from '../../sockets/read-buffer.ts';
 import type { RequestHead } from './request-head.ts';
 import { type Reply, ReplyQueue, writeMessage } from './reply-queue.ts';
 
@@ -29,6 +30,7 @@ export interface Lane {
   readonly head: RequestHead;
   readonly hit: Hit;
   readonly output: Output;
+  readonly reads: ReadBuffer;
   /** Room for the longest key, decoded. */
   readonly keyBytes: Buffer;
   readonly connections: Set<LaneConnection>;
@@ -67,8 +69,14 @@ export class LaneConnection {
   #used = false;
   /** The lane's ticks when something was last done here. */
   #activeAt: number;
+  readonly #onRead = (bytes: Buffer): void => {
+    try {
+      this.#receive(bytes);
+    } catch (bug) {
+      this.#fail(bug);
+    }
+  };
   readonly #listeners = {
-    data: (chunk: Buffer) => this.#guard(() => this.#receive(chunk)),
     drain: () => this.#guard(() => this.#resume()),
     end: () => this.#receiveEnd(),
     close: () => this.#lane.connections.delete(this),
@@ -83,6 +91,7 @@ export class LaneConnection {
     this.#activeAt = lane.ticks;
     lane.connections.add(this);
     for (const [event, listener] of Object.entries(this.#listeners)) socket.on(event, listener);
+    lane.reads.attach(socket, this.#onRead);
   }
 
   /** Whether nothing has been asked that is not answered yet. */
@@ -118,6 +127,7 @@ export class LaneConnection {
 
   #detach(): void {
     for (const [event, listener] of Object.entries(this.#listeners)) this.#socket.off(event, listener);
+    ReadBuffer.detach(this.#socket, this.#onRead);
     this.#lane.connections.delete(this);
   }
 
@@ -126,12 +136,17 @@ export class LaneConnection {
     try {
       step();
     } catch (bug) {
-      this.#lane.failure(bug);
-      this.#lane.output.clear();
-      this.#socket.destroy();
+      this.#fail(bug);
     }
   }
 
+  #fail(bug: unknown): void {
+    this.#lane.failure(bug);
+    this.#lane.output.clear();
+    this.#socket.destroy();
+  }
+
+  /** @param chunk is memory that is used again. */
   #receive(chunk: Buffer): void {
     this.#activeAt = this.#lane.ticks;
     if (this.#closing) return;
@@ -153,7 +168,7 @@ export class LaneConnection {
       if (!head.scan(bytes, at) || !this.#answer(bytes)) {
         output.flush(this.#socket);
         if (this.#replies.length > 0) return this.#hold(bytes.subarray(at));
-        return this.#leave(at === 0 ? bytes : bytes.subarray(at));
+        return this.#leave(Buffer.from(bytes.subarray(at)));
       }
       at = head.end;
     }
@@ -256,7 +271,7 @@ export class LaneConnection {
 
   #hold(bytes: Buffer): void {
     this.#lane.output.flush(this.#socket);
-    this.#held = bytes;
+    this.#held = Buffer.from(bytes);
     this.#pause();
   }
 

@@ -1,0 +1,47 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { Hit } from '../../cache/hit.ts';
+import { keyAnswer } from '../key-answer.ts';
+import { HttpDate, messageHead } from '../message.ts';
+import { HitMessages, LONGEST_HIT_HEAD } from './hit-messages.ts';
+
+const word = fc.integer();
+const hits = fc.record({
+  etag: fc.tuple(word, word, word),
+  ageMs: fc.double({ min: 0, max: 1e10, noNaN: true }),
+  // What is served still lives.
+  remainingMs: fc.double({ min: 0, max: 1e10, noNaN: true }),
+  length: fc.oneof(fc.nat({ max: 16 * 1024 }), fc.constantFrom(0, 9, 10, 99, 100, 999, 1000, 9999, 10_000)),
+});
+
+describe('the answers to hits that the lane writes', () => {
+  it('are those of the controller, to the byte, one after the other', () => {
+    fc.assert(
+      fc.property(
+        fc.boolean(),
+        fc.constantFrom('text/plain', 'application/octet-stream'),
+        fc.constantFrom(1, 999, 65_000),
+        fc.array(hits, { minLength: 1, maxLength: 8 }),
+        (isPrivate, contentType, keepAliveTimeoutMs, answered) => {
+          const policy = { contentType, private: isPrivate };
+          const date = new HttpDate();
+          const messages = new HitMessages(policy, keepAliveTimeoutMs, date);
+          const hit = new Hit();
+          const target = Buffer.alloc(answered.length * LONGEST_HIT_HEAD);
+          let end = 0;
+          let expected = '';
+          for (const { etag, ageMs, remainingMs, length } of answered) {
+            [hit.etag[0], hit.etag[1], hit.etag[2]] = etag;
+            Object.assign(hit, { ageMs, lifetimeMs: ageMs + remainingMs, length });
+            end = messages.write(hit, target, end);
+            const freshness = { ageMs, lifetimeMs: hit.lifetimeMs };
+            const answer = keyAnswer({ kind: 'hit', value: Buffer.alloc(length), etag, freshness }, undefined, policy);
+            expected += messageHead(answer, date.now, { close: false, keepAliveTimeoutMs });
+          }
+          expect(target.toString('latin1', 0, end)).toBe(expected);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});
