@@ -14,10 +14,12 @@ import { type HitMessages, LONGEST_HIT_HEAD } from './hit-messages.ts';
 import type { Output } from '../../sockets/output.ts';
 import { ReadBuffer } from '../../sockets/read-buffer.ts';
 import type { RequestHead } from './request-head.ts';
-import { type Reply, ReplyQueue, writeMessage } from './reply-queue.ts';
+import { NO_BODY, type Reply, ReplyQueue, writeMessage } from './reply-queue.ts';
 
 /** Requests of one connection that are worked on at the same time; more are left in the socket. */
-const MOST_REPLIES = 256;
+const MOST_REPLIES = 128;
+/** Bytes of answers that wait for one before them. */
+const MOST_WAITING_BYTES = 2 ** 20;
 
 /** What the connections of a thread's lane have in common; the memory is each one's while it is its turn. */
 export interface Lane {
@@ -224,7 +226,7 @@ export class LaneConnection {
     const read = cache.read(key);
     if (!(read instanceof Promise)) return this.#reply(answer(read), headOnly);
     this.#lane.output.flush(this.#socket);
-    const reply = this.#replies.add();
+    const reply = this.#replies.reserve();
     if (this.#lane.closing) this.#closing = true;
     read.then(
       (outcome) => this.#guard(() => this.#settle(reply, answer(outcome), headOnly)),
@@ -238,7 +240,7 @@ export class LaneConnection {
     const head = messageHead(answer, this.#lane.date.now, this.#lane.persistence(this.#closing));
     const body = headOnly || answer.body === undefined ? NO_BODY : answer.body;
     if (this.#replies.length > 0) {
-      this.#replies.add(head, body);
+      this.#replies.put(head, body);
       return;
     }
     this.#lane.output.flush(this.#socket);
@@ -252,8 +254,8 @@ export class LaneConnection {
     this.#activeAt = this.#lane.ticks;
     if (this.#lane.closing && this.#held === undefined && this.#replies.isLast(reply)) this.#closing = true;
     const close = this.#closing && this.#replies.isLast(reply);
-    reply.head = messageHead(answer, this.#lane.date.now, this.#lane.persistence(close));
-    reply.body = headOnly || answer.body === undefined ? NO_BODY : answer.body;
+    const head = messageHead(answer, this.#lane.date.now, this.#lane.persistence(close));
+    this.#replies.put(head, headOnly || answer.body === undefined ? NO_BODY : answer.body, reply);
     this.#replies.send();
     this.#resume();
     this.#endIfDone();
@@ -266,7 +268,8 @@ export class LaneConnection {
 
   /** Whether so much is under way that no more can be taken on. */
   #mustWait(): boolean {
-    return this.#replies.length >= MOST_REPLIES || this.#socket.writableNeedDrain;
+    const { length, bytes } = this.#replies;
+    return length >= MOST_REPLIES || bytes >= MOST_WAITING_BYTES || this.#socket.writableNeedDrain;
   }
 
   #hold(bytes: Buffer): void {
@@ -303,5 +306,3 @@ export class LaneConnection {
     else if (this.#ended) this.#socket.end();
   }
 }
-
-const NO_BODY = Buffer.alloc(0);

@@ -8,13 +8,16 @@ const JOINED_BYTES = 16 * 1024;
 export interface Reply {
   /** Undefined until there is an answer. */
   head: string | undefined;
-  body: Buffer | undefined;
+  body: Buffer;
 }
+
+export const NO_BODY = Buffer.alloc(0);
 
 /** The answers that wait for one before them, in the order of their requests. */
 export class ReplyQueue {
   readonly #socket: Socket;
   readonly #replies: Reply[] = [];
+  #bytes = 0;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -24,15 +27,28 @@ export class ReplyQueue {
     return this.#replies.length;
   }
 
+  /** Bytes of the bodies that wait. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Whether no request was made after the one that is answered by this. */
   isLast(reply: Reply): boolean {
     return this.#replies.at(-1) === reply;
   }
 
-  add(head?: string, body?: Buffer): Reply {
-    const reply = { head, body };
+  /** Keeps a place for an answer that is to come. */
+  reserve(): Reply {
+    const reply: Reply = { head: undefined, body: NO_BODY };
     this.#replies.push(reply);
     return reply;
+  }
+
+  /** Gives an answer its place, or the one that was kept for it. */
+  put(head: string, body: Buffer, reply = this.reserve()): void {
+    reply.head = head;
+    reply.body = body;
+    this.#bytes += body.length;
   }
 
   /** Sends the answers that wait for none any more. */
@@ -41,16 +57,17 @@ export class ReplyQueue {
     const ready = this.#replies.splice(0, waiting === -1 ? this.#replies.length : waiting);
     if (ready.length === 0) return;
     if (ready.length > 1) this.#socket.cork();
-    for (const { head = '', body } of ready) writeMessage(this.#socket, head, body);
+    for (const { head = '', body } of ready) {
+      this.#bytes -= body.length;
+      writeMessage(this.#socket, head, body);
+    }
     if (ready.length > 1) this.#socket.uncork();
   }
 }
 
 /** Sends one answer. */
-export function writeMessage(socket: Socket, head: string, body: Buffer | undefined): void {
-  if (body === undefined) {
-    socket.write(head, 'latin1');
-  } else if (body.length <= JOINED_BYTES) {
+export function writeMessage(socket: Socket, head: string, body: Buffer): void {
+  if (body.length <= JOINED_BYTES) {
     const message = Buffer.allocUnsafe(head.length + body.length);
     message.write(head, 'latin1');
     message.set(body, head.length);
