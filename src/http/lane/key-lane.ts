@@ -56,7 +56,8 @@ export class KeyLane implements Lane, OnApplicationShutdown {
   readonly #logger = new Logger(KeyLane.name);
   readonly #keepAlive: Persistence;
   readonly #close: Persistence;
-  readonly #longestSilenceMs: { readonly unused: number; readonly used: number };
+  readonly #ticksToFirst: number;
+  readonly #ticksToNext: number;
   #exit: LaneExit | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -72,10 +73,8 @@ export class KeyLane implements Lane, OnApplicationShutdown {
     this.head = new RequestHead(longestHead);
     this.keyBytes = Buffer.alloc(longestHead);
     this.stallTimeoutMs = idleTimeoutMs(http, redis);
-    this.#longestSilenceMs = {
-      unused: Math.min(http.headersTimeoutMs, http.requestTimeoutMs),
-      used: http.keepAliveTimeoutMs + KEEP_ALIVE_MARGIN_MS,
-    };
+    this.#ticksToFirst = Math.min(http.headersTimeoutMs, http.requestTimeoutMs) / TICK_MS;
+    this.#ticksToNext = (http.keepAliveTimeoutMs + KEEP_ALIVE_MARGIN_MS) / TICK_MS;
     // One request after the other, over all connections, is not what the lane is for.
     this.on = http.lane === 'on' && proxy.mode === 'parallel';
   }
@@ -114,7 +113,7 @@ export class KeyLane implements Lane, OnApplicationShutdown {
 
   /** Ends the connections on which nothing is under way. */
   cutIdle(): void {
-    for (const connection of this.connections) if (connection.idle) connection.socket.destroy();
+    for (const connection of this.connections) connection.cutIfIdle();
   }
 
   onApplicationShutdown(): void {
@@ -123,12 +122,6 @@ export class KeyLane implements Lane, OnApplicationShutdown {
 
   #tick(): void {
     this.ticks++;
-    const { unused, used } = this.#longestSilenceMs;
-    for (const connection of this.connections) {
-      if (!connection.idle) continue;
-      const silentMs = connection.idleTicks * TICK_MS;
-      if (connection.used && silentMs > used) connection.socket.destroy();
-      else if (!connection.used && silentMs > unused) connection.giveUp();
-    }
+    for (const connection of this.connections) connection.expire(this.#ticksToFirst, this.#ticksToNext);
   }
 }

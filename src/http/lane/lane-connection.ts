@@ -83,7 +83,7 @@ export class LaneConnection {
     end: () => this.#receiveEnd(),
     close: () => this.#lane.connections.delete(this),
     error: () => this.#socket.destroy(),
-    timeout: () => this.#socket.destroy(),
+    timeout: () => this.#timeOut(),
   };
 
   constructor(lane: Lane, socket: Socket) {
@@ -96,28 +96,26 @@ export class LaneConnection {
     lane.reads.attach(socket, this.#onRead);
   }
 
+  /** Ends the connection if nothing is under way on it. */
+  cutIfIdle(): void {
+    if (this.#idle) this.#socket.destroy();
+  }
+
+  /** Ends the connection if no request has come on it for so many ticks: the first one, or another one. */
+  expire(ticksToFirst: number, ticksToNext: number): void {
+    if (!this.#idle) return;
+    const ticks = this.#lane.ticks - this.#activeAt;
+    if (this.#used && ticks > ticksToNext) {
+      this.#socket.destroy();
+    } else if (!this.#used && ticks > ticksToFirst) {
+      this.#detach();
+      this.#lane.giveUp(this.#socket);
+    }
+  }
+
   /** Whether nothing has been asked that is not answered yet. */
-  get idle(): boolean {
+  get #idle(): boolean {
     return this.#replies.length === 0 && this.#held === undefined && this.#socket.writableLength === 0;
-  }
-
-  /** Ticks of the lane since something was last done here. */
-  get idleTicks(): number {
-    return this.#lane.ticks - this.#activeAt;
-  }
-
-  get used(): boolean {
-    return this.#used;
-  }
-
-  get socket(): Socket {
-    return this.#socket;
-  }
-
-  /** Ends a connection on which no request has come in time. */
-  giveUp(): void {
-    this.#detach();
-    this.#lane.giveUp(this.#socket);
   }
 
   /** Gives the connection, and what has arrived on it, to node:http. */
@@ -175,7 +173,7 @@ export class LaneConnection {
       at = head.end;
     }
     output.flush(this.#socket);
-    if (this.#socket.writableNeedDrain) this.#pause();
+    this.#watchWrites();
   }
 
   /** Answers the request in `lane.head`, or sees to it; false when it is not for the lane. */
@@ -257,6 +255,7 @@ export class LaneConnection {
     const head = messageHead(answer, this.#lane.date.now, this.#lane.persistence(close));
     this.#replies.put(head, headOnly || answer.body === undefined ? NO_BODY : answer.body, reply);
     this.#replies.send();
+    this.#watchWrites();
     this.#resume();
     this.#endIfDone();
   }
@@ -275,14 +274,25 @@ export class LaneConnection {
   #hold(bytes: Buffer): void {
     this.#lane.output.flush(this.#socket);
     this.#held = Buffer.from(bytes);
+    this.#watchWrites();
     this.#pause();
   }
 
-  /** Reads no more for now. A client that does not take its answers is cut off after a while. */
   #pause(): void {
     this.#paused = true;
     this.#socket.pause();
-    if (this.#socket.writableNeedDrain) this.#socket.setTimeout(this.#lane.stallTimeoutMs);
+  }
+
+  /** A client that does not take its answers is asked for no more requests, and cut off after a while. */
+  #watchWrites(): void {
+    if (this.#socket.writableLength === 0) return;
+    this.#socket.setTimeout(this.#lane.stallTimeoutMs);
+    if (this.#socket.writableNeedDrain) this.#pause();
+  }
+
+  #timeOut(): void {
+    if (this.#socket.writableLength > 0) this.#socket.destroy();
+    else this.#socket.setTimeout(0);
   }
 
   /** Goes on with what had to wait. */
@@ -290,7 +300,7 @@ export class LaneConnection {
     if (this.#closing || this.#socket.destroyed || this.#mustWait()) return;
     if (!this.#paused) return;
     this.#paused = false;
-    this.#socket.setTimeout(0);
+    this.#activeAt = this.#lane.ticks;
     const held = this.#held;
     this.#held = undefined;
     if (held !== undefined) this.#work(held);
