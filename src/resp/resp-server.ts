@@ -9,6 +9,7 @@ import { InstanceStats } from '../cache/instance-stats.ts';
 import { RequestCounts } from '../cache/request-counts.ts';
 import { Settings } from '../config/settings.ts';
 import type { Sequencer } from '../http/sequencer.ts';
+import { ReadBuffer } from '../sockets/read-buffer.ts';
 import type { Client } from './client.ts';
 import type { Command } from './command.ts';
 import { Commands } from './commands.ts';
@@ -47,6 +48,7 @@ export class RespServer {
   readonly #instance: InstanceStats;
   readonly #settings: Settings;
   readonly #connections = new Set<RespConnection>();
+  readonly #reads = new ReadBuffer();
   #server: Server | undefined;
   #closed: Promise<unknown> = Promise.resolve();
   #allGone: () => void = () => undefined;
@@ -135,10 +137,9 @@ export class RespServer {
       this.#connectionCount.close();
       if (this.#connections.size === 0) this.#allGone();
     });
-    socket.on('data', (chunk: Buffer) => {
+    this.#reads.attach(socket, (chunk) => {
       if (!connection.receive(chunk, chunk.length)) socket.pause();
     });
-    socket.resume();
   }
 
   #clientAt(socket: Socket): Client {
