@@ -2,12 +2,18 @@ import { Injectable } from '@nestjs/common';
 import type { Hit } from './hit.ts';
 import { type ExpiryOutcome, KeyExpiry } from './key-expiry.ts';
 import type { LruLimits } from './layout.ts';
-import { ReadThrough, type ReadOutcome } from './read-through.ts';
+import type { ReadOutcome } from './read-outcome.ts';
+import { ReadThrough, type Unread } from './read-through.ts';
+import { RequestCounts } from './request-counts.ts';
 import type { LruStats, SharedLru } from './shared-lru.ts';
 import { ThreadContext } from './thread-context.ts';
 
 export interface CacheStats extends LruStats {
   readonly limits: LruLimits;
+  /** Reads of Redis. */
+  readonly loads: number;
+  /** Reads of Redis that it could not answer. */
+  readonly loadErrors: number;
   /** Hits among all reads, 0 to 1; undefined before the first read. */
   readonly hitRatio: number | undefined;
 }
@@ -18,11 +24,13 @@ export class CacheService {
   readonly #lru: SharedLru;
   readonly #readThrough: ReadThrough;
   readonly #keyExpiry: KeyExpiry;
+  readonly #counts: RequestCounts;
 
-  constructor(thread: ThreadContext, readThrough: ReadThrough, keyExpiry: KeyExpiry) {
+  constructor(thread: ThreadContext, readThrough: ReadThrough, keyExpiry: KeyExpiry, counts: RequestCounts) {
     this.#lru = thread.lru;
     this.#readThrough = readThrough;
     this.#keyExpiry = keyExpiry;
+    this.#counts = counts;
   }
 
   /**
@@ -38,9 +46,21 @@ export class CacheService {
     return this.#readThrough.read(key);
   }
 
-  /** Reads many keys, all that have to be loaded in one round trip: one outcome per key, in order. */
-  readMany(keys: readonly Buffer[]): readonly ReadOutcome[] | Promise<readonly ReadOutcome[]> {
-    return this.#readThrough.readMany(keys);
+  /**
+   * Reads many keys, all that have to be loaded in one round trip: one outcome per key, in order.
+   *
+   * @param maxBytes once the values found in the cache are as many bytes together, no more keys are read.
+   */
+  readMany(keys: readonly Buffer[]): readonly ReadOutcome[] | Promise<readonly ReadOutcome[]>;
+  readMany(
+    keys: readonly Buffer[],
+    maxBytes: number,
+  ): readonly (ReadOutcome | Unread)[] | Promise<readonly (ReadOutcome | Unread)[]>;
+  readMany(
+    keys: readonly Buffer[],
+    maxBytes = Infinity,
+  ): readonly (ReadOutcome | Unread)[] | Promise<readonly (ReadOutcome | Unread)[]> {
+    return this.#readThrough.readMany(keys, maxBytes);
   }
 
   /** Asks Redis for how long a key lives. */
@@ -61,6 +81,13 @@ export class CacheService {
   stats(): CacheStats {
     const stats = this.#lru.stats();
     const reads = stats.hits + stats.misses + stats.collapsed;
-    return { ...stats, limits: this.#lru.limits, hitRatio: reads === 0 ? undefined : stats.hits / reads };
+    const { loads, loadErrors } = this.#counts;
+    return {
+      ...stats,
+      loads,
+      loadErrors,
+      limits: this.#lru.limits,
+      hitRatio: reads === 0 ? undefined : stats.hits / reads,
+    };
   }
 }

@@ -9,8 +9,6 @@ export const COUNTER_NAMES = [
   'evictionsByBytes',
   'expirations',
   'invalidations',
-  'loads',
-  'loadErrors',
   'uncacheable',
   'voidedFills',
   'expiredLeases',

@@ -5,8 +5,19 @@ export type Etag = readonly [number, number, number];
 
 /** Hashes a value; done once, when it is loaded. */
 export function etagOf(value: Uint8Array): Etag {
-  const digest = hash('sha256', value, 'buffer');
-  return [digest.readInt32BE(0), digest.readInt32BE(4), digest.readInt32BE(8)];
+  // As a string, which takes Node.js a quarter of the time that a buffer does.
+  const digest = hash('sha256', value, 'binary');
+  return [wordAt(digest, 0), wordAt(digest, 4), wordAt(digest, 8)];
+}
+
+/** The big-endian 32-bit word at a position of a binary string. */
+function wordAt(text: string, at: number): number {
+  return (
+    (text.charCodeAt(at) << 24) |
+    (text.charCodeAt(at + 1) << 16) |
+    (text.charCodeAt(at + 2) << 8) |
+    text.charCodeAt(at + 3)
+  );
 }
 
 /** The validator as HTTP writes it, quotes included: `"` + 24 hexadecimal digits + `"`. */

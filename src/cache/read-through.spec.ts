@@ -1,8 +1,10 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { RedisReply } from '../redis/redis-reply.ts';
-import { InstanceMemory } from './instance-memory.ts';
+import { InstanceMemory, InstanceWord } from './instance-memory.ts';
 import { LoadGate } from './load-gate.ts';
-import { type Lifetimes, type ReadOutcome, ReadThrough } from './read-through.ts';
+import type { Lifetimes } from './loader.ts';
+import type { ReadOutcome } from './read-outcome.ts';
+import { ReadThrough } from './read-through.ts';
 import { RequestCounts } from './request-counts.ts';
 import { SharedLru } from './shared-lru.ts';
 import { checkInvariants } from './shared-memory.spec-support.ts';
@@ -14,17 +16,17 @@ const valueReply = (text: string, ttlMs?: number): RedisReply => ({ kind: 'value
 
 /** A store whose answers the test gives, when it likes. */
 class ManualStore {
-  readonly #asked: ((reply: RedisReply | Error) => void)[] = [];
+  readonly #asked: ((reply: RedisReply) => void)[] = [];
   asked = 0;
+  bug: Error | undefined;
 
-  fetch(): Promise<RedisReply> {
+  fetch(_key: Buffer, take: (reply: RedisReply) => void): void {
     this.asked++;
-    return new Promise((resolve, reject) => {
-      this.#asked.push((reply) => (reply instanceof Error ? reject(reply) : resolve(reply)));
-    });
+    if (this.bug !== undefined) throw this.bug;
+    this.#asked.push(take);
   }
 
-  answer(reply: RedisReply | Error): void {
+  answer(reply: RedisReply): void {
     this.#asked.shift()?.(reply);
   }
 }
@@ -81,7 +83,8 @@ describe('a miss', () => {
     expect(store.asked).toBe(1);
     expect(first).toMatchObject({ kind: 'value', origin: 'stored' });
     for (const other of others) expect(other).toMatchObject({ kind: 'value', origin: 'collapsed' });
-    expect(lru.stats()).toMatchObject({ misses: 1, collapsed: 199, loads: 1 });
+    expect(lru.stats()).toMatchObject({ misses: 1, collapsed: 199 });
+    expect(new RequestCounts(instance, 1).loads).toBe(1);
   });
 
   it.each([
@@ -100,9 +103,13 @@ describe('a miss', () => {
 
   it('that meets a bug fails for all who ask, and leaves the key free', async () => {
     const outcomes = [ask(), ask()];
-    store.answer(new Error('bug'));
-    for (const outcome of outcomes) await expect(outcome).rejects.toThrow('bug');
+    store.answer({ kind: 'value' } as RedisReply);
+    for (const outcome of outcomes) await expect(outcome).rejects.toThrow('input');
+    store.bug = new Error('bug');
+    await expect(ask()).rejects.toThrow('bug');
+    store.bug = undefined;
     expect(await load(valueReply('v'))).toMatchObject({ origin: 'stored' });
+    expect(instance.words[InstanceWord.LOADS]).toBe(0);
   });
 
   it('of a value over the limit is answered and not stored', async () => {
@@ -132,13 +139,13 @@ describe('a miss', () => {
 });
 
 describe('many keys at once', () => {
-  const names = (...texts: string[]) => texts.map((text) => Buffer.from(text));
+  const named = (...texts: string[]) => texts.map((text) => Buffer.from(text));
 
   it('are answered in order, without a promise when all are held', async () => {
     await load(valueReply('v'));
     expect(reads.readMany([key, key])).toMatchObject([{ kind: 'hit' }, { kind: 'hit' }]);
     expect(reads.readMany([])).toEqual([]);
-    const outcomes = reads.readMany(names('a', 'k', 'b'));
+    const outcomes = reads.readMany(named('a', 'k', 'b'));
     expect(outcomes).toBeInstanceOf(Promise);
     store.answer(valueReply('of a'));
     store.answer({ kind: 'missing' });
@@ -150,8 +157,8 @@ describe('many keys at once', () => {
   });
 
   it('are each loaded once: a key that is named twice, and one that is being loaded already', async () => {
-    const single = ask(names('a')[0]);
-    const outcomes = reads.readMany(names('a', 'b', 'b'));
+    const single = ask(named('a')[0]);
+    const outcomes = reads.readMany(named('a', 'b', 'b'));
     expect(store.asked).toBe(2);
     store.answer(valueReply('of a'));
     store.answer(valueReply('of b'));
@@ -161,6 +168,87 @@ describe('many keys at once', () => {
       { value: Buffer.from('of b'), origin: 'stored' },
       { value: Buffer.from('of b'), origin: 'collapsed' },
     ]);
+  });
+
+  const letters = (count: number) => Array.from({ length: count }, (_, i) => Buffer.from(`letter${i}`));
+  const inFlight = () => instance.words[InstanceWord.LOADS];
+
+  it('take one place at the gate, until the last of them has been answered', async () => {
+    const outcomes = reads.readMany(letters(5));
+    expect([store.asked, inFlight()]).toEqual([5, 1]);
+    for (let i = 0; i < 4; i++) store.answer({ kind: 'missing' });
+    expect(inFlight()).toBe(1);
+    store.answer({ kind: 'missing' });
+    expect(inFlight()).toBe(0);
+    expect(await outcomes).toHaveLength(5);
+  });
+
+  it('wait for that place together, or are refused together, but for those that are held', async () => {
+    await load(valueReply('v'));
+    const busy = letters(9).map((letter) => ask(letter));
+    const waiting = reads.readMany(named('a', 'k', 'b'));
+    expect(await reads.readMany(named('c', 'k', 'd'))).toMatchObject([
+      { kind: 'overloaded' },
+      { kind: 'hit' },
+      { kind: 'overloaded' },
+    ]);
+    expect(store.asked).toBe(10);
+    for (let i = 0; i < 9; i++) store.answer(valueReply('of a letter'));
+    await Promise.all(busy);
+    expect(store.asked).toBe(12);
+    store.answer(valueReply('of a'));
+    store.answer(valueReply('of b'));
+    expect(await waiting).toMatchObject([{ kind: 'value' }, { kind: 'hit' }, { kind: 'value' }]);
+  });
+
+  it('learn of a failure of the round trip each, and so do those who wait for one of them', async () => {
+    const outcomes = reads.readMany(named('a', 'b'));
+    const single = ask(Buffer.from('b'));
+    store.answer({ kind: 'timeout' });
+    store.answer({ kind: 'timeout' });
+    expect(await outcomes).toMatchObject([{ kind: 'timeout' }, { kind: 'timeout' }]);
+    expect(await single).toMatchObject({ kind: 'timeout', origin: 'collapsed' });
+  });
+
+  it('are loaded once each when no more leases can be given', async () => {
+    const leased = letters(limits.maxLeases).map((letter) => ask(letter));
+    const outcomes = reads.readMany(named('a', 'b', 'a', 'b', 'a'));
+    expect(store.asked).toBe(limits.maxLeases + 2);
+    for (let i = 0; i < limits.maxLeases; i++) store.answer(valueReply('of a letter'));
+    store.answer(valueReply('of a'));
+    store.answer(valueReply('of b'));
+    const values = (await outcomes).map((outcome) => outcome.kind === 'value' && outcome.value.toString());
+    expect(values).toEqual(['of a', 'of b', 'of a', 'of b', 'of a']);
+    await Promise.all(leased);
+  });
+
+  it('are not read any more when those that are held fill what there is room for', async () => {
+    await load(valueReply('four'));
+    expect(reads.readMany([key, key, Buffer.from('a')], 8)).toMatchObject([
+      { kind: 'hit' },
+      { kind: 'hit' },
+      { kind: 'unread' },
+    ]);
+    expect(reads.readMany([key, key, key], 5)).toMatchObject([{ kind: 'hit' }, { kind: 'hit' }, { kind: 'unread' }]);
+    expect(store.asked).toBe(1);
+  });
+
+  it('do not wait for ever when two threads ask for the same keys the other way round', async () => {
+    const there = threadReads(
+      SharedLru.attach(lru.buffer, 2, () => now),
+      1,
+      { ttlMs: 1000, negativeTtlMs: 0 },
+    );
+    const outcomes = [
+      reads.readMany(named('a')),
+      there.readMany(named('b')),
+      reads.readMany(named('b', 'c')),
+      there.readMany(named('c', 'a')),
+    ].map(async (outcome) => (await outcome).map((each) => each.kind === 'value' && each.value.toString()));
+    expect(store.asked).toBe(3);
+    for (const name of ['a', 'b', 'c']) store.answer(valueReply(`of ${name}`));
+    expect(await Promise.all(outcomes)).toEqual([['of a'], ['of b'], ['of b', 'of c'], ['of c', 'of a']]);
+    expect(lru.stats()).toMatchObject({ leases: 0 });
   });
 });
 

@@ -1,120 +1,102 @@
-import type { RedisReply } from '../redis/redis-reply.ts';
-import type { Clock } from './clock.ts';
-import { type Etag, etagOf } from './etag.ts';
-import type { Entry, LoadGate } from './load-gate.ts';
-import type { FillResult, Freshness, Lease, LoadResult, Lookup } from './lookup.ts';
-import type { ReadOutcomeName, RequestCounts } from './request-counts.ts';
+import { Load, type LoadsUnderWay } from './load.ts';
+import { Loader, type LoaderParts } from './loader.ts';
+import type { Lease, Lookup } from './lookup.ts';
+import type { CachedOutcome, LoadOutcome, ReadOutcome } from './read-outcome.ts';
 import type { SharedLru } from './shared-lru.ts';
 
-/** What the answer to a miss is drawn from. */
-export interface Store {
-  fetch(key: Buffer): Promise<RedisReply>;
-}
-
-/** For how long what was loaded is held, in milliseconds. */
-export interface Lifetimes {
-  readonly ttlMs: number;
-  /** 0: a missing key is not remembered. */
-  readonly negativeTtlMs: number;
-}
-
-/** How a loaded answer came to be: loaded and stored, loaded and not stored, or loaded for somebody else. */
-export type Origin = 'stored' | 'not-stored' | 'collapsed';
-
-export type Hit = Extract<Lookup, { kind: 'hit' | 'missing' }>;
-
-export type Loaded =
-  | { readonly kind: 'value'; readonly value: Buffer; readonly etag: Etag; readonly freshness: Freshness }
-  | { readonly kind: 'absent'; readonly freshness: Freshness }
-  | { readonly kind: 'wrong-type' }
-  | { readonly kind: 'timeout' }
-  | { readonly kind: 'unavailable' }
-  /** Too many loads wait already, or this one has waited too long for its turn. */
-  | { readonly kind: 'overloaded' };
-
-/** A load's outcome, and how this caller came by it. */
-export type LoadOutcome = Loaded & { readonly origin: Origin };
-
-/** The answer to a read: from the cache, or loaded. */
-export type ReadOutcome = Hit | LoadOutcome;
-
-/** What a read-through is made of. */
-export interface ReadThroughParts {
-  readonly lru: SharedLru;
-  readonly store: Store;
-  readonly gate: LoadGate;
-  readonly counts: RequestCounts;
-  readonly clock: Clock;
-  readonly lifetimes: Lifetimes;
+/** Of many reads, one that was not begun, as the values read before it fill what there is room for. */
+export interface Unread {
+  readonly kind: 'unread';
 }
 
 /**
  * Answers reads from the cache, and loads what it lacks: a key is loaded once at a time, across all threads, and all who
- * ask for it meanwhile get that load's outcome, whatever it is. Failures are never stored.
+ * ask for it meanwhile get that load's outcome, whatever it is.
  */
 export class ReadThrough {
   readonly #lru: SharedLru;
-  readonly #store: Store;
-  readonly #gate: LoadGate;
-  readonly #counts: RequestCounts;
-  readonly #clock: Clock;
-  readonly #lifetimes: Lifetimes;
-  /** Loads that this thread has under way or waits for, by the slot of their lease. */
-  readonly #loads = new Map<number, { readonly lease: Lease; readonly outcome: Promise<LoadOutcome> }>();
+  readonly #loader: Loader;
+  readonly #underWay: LoadsUnderWay = new Map();
 
-  constructor(parts: ReadThroughParts) {
+  constructor(parts: LoaderParts) {
     this.#lru = parts.lru;
-    this.#store = parts.store;
-    this.#gate = parts.gate;
-    this.#counts = parts.counts;
-    this.#clock = parts.clock;
-    this.#lifetimes = parts.lifetimes;
+    this.#loader = new Loader(parts);
   }
 
   /** A hit is answered on the spot; only what has to be loaded is a promise. */
   read(key: Buffer): ReadOutcome | Promise<ReadOutcome> {
-    return this.#answer(key, this.#lru.lookup(key));
+    const found = this.#lru.lookup(key);
+    return isCached(found) ? found : this.#loadOne(key, found);
   }
 
   /**
-   * Reads many keys, each as {@link read} does, and answers one outcome per key, in order. Hits alone are answered on the
-   * spot; all misses of the call go to the store in one turn of the event loop, and a key that is named twice is loaded
-   * once.
+   * Reads many keys, and answers one outcome per key, in order: on the spot when all are held. All that have to be
+   * loaded are one round trip, and one place at the load gate; a key that somebody is loading already, or that is named
+   * twice, is waited for. The waiting comes after the asking, so that reads that wait for one another's keys all end.
+   *
+   * @param maxBytes once the values found in the cache are as many bytes together, no more keys are read.
    */
-  readMany(keys: readonly Buffer[]): readonly ReadOutcome[] | Promise<readonly ReadOutcome[]> {
-    const outcomes = keys.map((key) => this.read(key));
-    return areKnown(outcomes) ? outcomes : Promise.all(outcomes.map(async (outcome) => outcome));
+  readMany(keys: readonly Buffer[]): readonly ReadOutcome[] | Promise<readonly ReadOutcome[]>;
+  readMany(
+    keys: readonly Buffer[],
+    maxBytes: number,
+  ): readonly (ReadOutcome | Unread)[] | Promise<readonly (ReadOutcome | Unread)[]>;
+  readMany(
+    keys: readonly Buffer[],
+    maxBytes = Infinity,
+  ): readonly (ReadOutcome | Unread)[] | Promise<readonly (ReadOutcome | Unread)[]> {
+    const batch = new Batch(this.#underWay);
+    let left = maxBytes;
+    let waits = false;
+    const outcomes = keys.map((key) => {
+      if (left <= 0) return UNREAD;
+      const found = this.#lru.lookup(key);
+      if (found.kind === 'hit') left -= found.value.length;
+      if (isCached(found)) return found;
+      waits = true;
+      return this.#load(key, found, batch);
+    });
+    if (batch.loads.length > 0) this.#loader.start(batch.loads);
+    if (waits) return Promise.all(outcomes.map(async (outcome) => outcome));
+    return outcomes as readonly (ReadOutcome | Unread)[];
   }
 
-  #answer(key: Buffer, found: Lookup): ReadOutcome | Promise<ReadOutcome> {
+  #loadOne(key: Buffer, found: Uncached): Promise<LoadOutcome> {
+    const batch = new Batch(this.#underWay);
+    const outcome = this.#load(key, found, batch);
+    if (batch.loads.length > 0) this.#loader.start(batch.loads);
+    return outcome;
+  }
+
+  /** The outcome of a load: of one that is under way, or of one that is left in the batch for the caller to start. */
+  #load(key: Buffer, found: Uncached, batch: Batch): Promise<LoadOutcome> {
     switch (found.kind) {
-      case 'hit':
-      case 'missing':
-        return found;
       case 'miss':
-        return this.#share(found.lease, this.#load(key, found.lease));
+        return batch.add(key, found.lease);
       case 'loading':
-        return this.#follow(key, found.lease, found.own);
+        return this.#follow(key, found.lease, found.own, batch);
       case 'unleased':
-        return this.#load(key, undefined);
+        return batch.add(key, undefined);
     }
+  }
+
+  #follow(key: Buffer, lease: Lease, own: boolean, batch: Batch): Promise<LoadOutcome> {
+    const load = this.#underWay.get(lease.slot);
+    if (load?.lease?.version === lease.version) return collapsed(load.outcome);
+    // A lease of this thread that it no longer works on is one that nobody will fill.
+    if (own) return batch.add(key, undefined);
+    return this.#share(lease, this.#awaitThread(key, lease));
   }
 
   /** Lets those of this thread who ask for the leased key meanwhile have the same outcome. */
   #share(lease: Lease, outcome: Promise<LoadOutcome>): Promise<LoadOutcome> {
-    const shared = outcome.finally(() => {
-      if (this.#loads.get(lease.slot)?.lease === lease) this.#loads.delete(lease.slot);
-    });
-    this.#loads.set(lease.slot, { lease, outcome: shared });
+    const shared = outcome.finally(() => this.#unshare(lease));
+    this.#underWay.set(lease.slot, { lease, outcome: shared });
     return shared;
   }
 
-  async #follow(key: Buffer, lease: Lease, own: boolean): Promise<LoadOutcome> {
-    const load = this.#loads.get(lease.slot);
-    if (load?.lease.version === lease.version) return { ...(await load.outcome), origin: 'collapsed' };
-    // A lease of this thread that it no longer works on is one that nobody will fill.
-    if (own) return this.#load(key, undefined);
-    return this.#share(lease, this.#awaitThread(key, lease));
+  #unshare(lease: Lease): void {
+    if (this.#underWay.get(lease.slot)?.lease === lease) this.#underWay.delete(lease.slot);
   }
 
   /** The outcome of a load that another thread has under way. */
@@ -129,127 +111,68 @@ export class ReadThrough {
       case 'overloaded':
         return { kind: result, origin: 'collapsed' };
       case 'unshared':
-        return this.#load(key, undefined);
+        return this.#loadOne(key, { kind: 'unleased' });
       case 'void':
         // Others of this thread who look now must not wait for this one, which looks again itself.
-        if (this.#loads.get(lease.slot)?.lease === lease) this.#loads.delete(lease.slot);
+        this.#unshare(lease);
         return this.#lookAgain(key);
     }
   }
 
   /** After a load by another thread: its outcome is in the cache, unless it was purged, evicted or never came. */
-  async #lookAgain(key: Buffer): Promise<LoadOutcome> {
-    const outcome = await this.#answer(key, this.#lru.lookup(key, true));
-    switch (outcome.kind) {
+  #lookAgain(key: Buffer): LoadOutcome | Promise<LoadOutcome> {
+    const found = this.#lru.lookup(key, true);
+    switch (found.kind) {
       case 'hit':
-        return { ...outcome, kind: 'value', origin: 'collapsed' };
+        return { ...found, kind: 'value', origin: 'collapsed' };
       case 'missing':
-        return { ...outcome, kind: 'absent', origin: 'collapsed' };
-      case 'value':
-      case 'absent':
-      case 'wrong-type':
-      case 'timeout':
-      case 'unavailable':
-      case 'overloaded':
-        return outcome;
+        return { ...found, kind: 'absent', origin: 'collapsed' };
+      case 'miss':
+      case 'loading':
+      case 'unleased':
+        return this.#loadOne(key, found);
     }
-  }
-
-  async #load(key: Buffer, lease: Lease | undefined): Promise<LoadOutcome> {
-    const entry = this.#gate.enter();
-    const admitted = entry instanceof Promise ? await this.#queued(entry) : entry;
-    if (admitted !== 'entered') return this.#end(lease, { kind: 'overloaded' });
-    const askedAt = this.#clock();
-    this.#lru.count('loads');
-    let reply: RedisReply;
-    try {
-      reply = await this.#store.fetch(key);
-    } catch (bug) {
-      if (lease !== undefined) this.#lru.release(lease, 'void');
-      throw bug;
-    } finally {
-      this.#gate.leave();
-      this.#counts.observeLoad(this.#clock() - askedAt);
-    }
-    return this.#settle(reply, lease, askedAt);
-  }
-
-  async #queued(entry: Promise<Entry>): Promise<Entry> {
-    const since = this.#clock();
-    const outcome = await entry;
-    this.#counts.observeQueue(this.#clock() - since);
-    return outcome;
-  }
-
-  #settle(reply: RedisReply, lease: Lease | undefined, askedAt: number): LoadOutcome {
-    switch (reply.kind) {
-      case 'value': {
-        const { value, ttlMs = Infinity } = reply;
-        const etag = etagOf(value);
-        // The key's own time ran from when Redis answered, which was not before it was asked.
-        const lifetimeMs = Math.min(this.#lifetimes.ttlMs, askedAt + ttlMs - this.#clock());
-        const outcome = {
-          kind: 'value',
-          value,
-          etag,
-          freshness: { ageMs: 0, lifetimeMs: Math.max(0, lifetimeMs) },
-        } as const;
-        if (lifetimeMs <= 0) return this.#end(lease, outcome);
-        return this.#stored(lease, outcome, (held) => this.#lru.fill(held, value, etag, lifetimeMs));
-      }
-      case 'missing': {
-        const lifetimeMs = this.#lifetimes.negativeTtlMs;
-        const outcome = { kind: 'absent', freshness: { ageMs: 0, lifetimeMs } } as const;
-        if (lifetimeMs <= 0) return this.#end(lease, outcome);
-        return this.#stored(lease, outcome, (held) => this.#lru.fillMissing(held, lifetimeMs));
-      }
-      case 'timeout':
-      case 'unavailable':
-        this.#lru.count('loadErrors');
-        return this.#end(lease, { kind: reply.kind });
-      case 'wrong-type':
-        return this.#end(lease, reply);
-    }
-  }
-
-  #stored(lease: Lease | undefined, loaded: Loaded, fill: (lease: Lease) => FillResult): LoadOutcome {
-    const stored = lease !== undefined && fill(lease) === 'stored';
-    return { ...loaded, origin: stored ? 'stored' : 'not-stored' };
-  }
-
-  /** Ends a lease with nothing stored, and tells the threads that wait why. */
-  #end(lease: Lease | undefined, loaded: Loaded): LoadOutcome {
-    if (lease !== undefined) this.#lru.release(lease, RESULTS[loaded.kind]);
-    return { ...loaded, origin: 'not-stored' };
   }
 }
 
-const RESULTS: Readonly<Record<Loaded['kind'], LoadResult>> = {
-  value: 'unshared',
-  absent: 'missing',
-  'wrong-type': 'wrong-type',
-  timeout: 'timeout',
-  unavailable: 'unavailable',
-  overloaded: 'overloaded',
-};
+type Uncached = Exclude<Lookup, CachedOutcome>;
 
-function areKnown(outcomes: readonly (ReadOutcome | Promise<ReadOutcome>)[]): outcomes is readonly ReadOutcome[] {
-  return outcomes.every((outcome) => !(outcome instanceof Promise));
+const UNREAD: Unread = { kind: 'unread' };
+
+/** Loads that are to be started together. */
+class Batch {
+  readonly loads: Load[] = [];
+  readonly #underWay: LoadsUnderWay;
+  /** Those without a lease, by their key, as binary strings: nobody else would find them when it is named again. */
+  #unleased: Map<string, Load> | undefined;
+
+  constructor(underWay: LoadsUnderWay) {
+    this.#underWay = underWay;
+  }
+
+  add(key: Buffer, lease: Lease | undefined): Promise<LoadOutcome> {
+    if (lease === undefined) return this.#addUnleased(key);
+    const load = new Load(key, lease, this.#underWay);
+    this.loads.push(load);
+    return load.outcome;
+  }
+
+  #addUnleased(key: Buffer): Promise<LoadOutcome> {
+    const name = key.toString('latin1');
+    const unleased = (this.#unleased ??= new Map<string, Load>());
+    const same = unleased.get(name);
+    if (same !== undefined) return collapsed(same.outcome);
+    const load = new Load(key, undefined, this.#underWay);
+    this.loads.push(load);
+    unleased.set(name, load);
+    return load.outcome;
+  }
 }
 
-/** What a read's outcome is counted as. */
-export function outcomeName(outcome: ReadOutcome): ReadOutcomeName {
-  switch (outcome.kind) {
-    case 'value':
-      return outcome.origin === 'collapsed' ? 'collapsed' : 'loaded';
-    case 'absent':
-      return 'missing';
-    case 'hit':
-    case 'missing':
-    case 'wrong-type':
-    case 'timeout':
-    case 'unavailable':
-    case 'overloaded':
-      return outcome.kind;
-  }
+function isCached(found: Lookup): found is CachedOutcome {
+  return found.kind === 'hit' || found.kind === 'missing';
+}
+
+async function collapsed(outcome: Promise<LoadOutcome>): Promise<LoadOutcome> {
+  return { ...(await outcome), origin: 'collapsed' };
 }

@@ -37,7 +37,9 @@ const HISTOGRAM_COUNTS = DURATION_BUCKETS.length + 2;
 const REQUESTS_AT = 0;
 const LOADS_AT = REQUESTS_AT + TRANSPORTS.length * READ_OUTCOMES.length;
 const QUEUE_AT = LOADS_AT + HISTOGRAM_COUNTS;
-if (QUEUE_AT + HISTOGRAM_COUNTS > ROW_COUNTS) throw new Error('a row is too short for its counts');
+const LOAD_COUNT_AT = QUEUE_AT + HISTOGRAM_COUNTS;
+const LOAD_ERRORS_AT = LOAD_COUNT_AT + 1;
+if (LOAD_ERRORS_AT >= ROW_COUNTS) throw new Error('a row is too short for its counts');
 
 /** What one thread counts of the requests it answers; any thread can add up those of all. */
 export class RequestCounts {
@@ -53,6 +55,16 @@ export class RequestCounts {
     this.#own[requestCount(transport, outcome)] += times;
   }
 
+  /** Counts a read of Redis that begins. */
+  countLoad(): void {
+    this.#own[LOAD_COUNT_AT]++;
+  }
+
+  /** Counts a read of Redis that it could not answer. */
+  countLoadError(): void {
+    this.#own[LOAD_ERRORS_AT]++;
+  }
+
   /** @param ms how long Redis took to answer, or to fail. */
   observeLoad(ms: number): void {
     this.#observe(LOADS_AT, ms / 1000);
@@ -66,6 +78,16 @@ export class RequestCounts {
   /** Of all threads. */
   reads(transport: Transport, outcome: ReadOutcomeName): number {
     return this.#memory.total(requestCount(transport, outcome));
+  }
+
+  /** Reads of Redis begun by all threads. */
+  get loads(): number {
+    return this.#memory.total(LOAD_COUNT_AT);
+  }
+
+  /** Reads of Redis, by all threads, that it could not answer. */
+  get loadErrors(): number {
+    return this.#memory.total(LOAD_ERRORS_AT);
   }
 
   /** Of all threads. */

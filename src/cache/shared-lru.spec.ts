@@ -352,13 +352,6 @@ describe('SharedLru', () => {
     expect(lru.stats()).toMatchObject({ hits: 2, misses: 3, collapsed: 1 });
   });
 
-  it('counts for its callers', () => {
-    lru.count('loads');
-    lru.count('loads');
-    lru.count('loadErrors');
-    expect(lru.stats()).toMatchObject({ loads: 2, loadErrors: 1 });
-  });
-
   it('does not recover what nobody died holding', () => {
     store('a');
     expect(lru.recoverFrom(2)).toBe('intact');

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { Clock } from './clock.ts';
-import { type CounterName, type Counters, SharedCounters, counter } from './counters.ts';
+import { type Counters, SharedCounters, counter } from './counters.ts';
 import { Entries } from './entries.ts';
 import type { Etag } from './etag.ts';
 import { type Cursor, ItemBytes } from './item-bytes.ts';
@@ -230,12 +230,6 @@ export class SharedLru {
   /** Forgets every key, and voids every lease. Answers how many entries were held. */
   flush(): number {
     return this.#locked(() => this.#clear());
-  }
-
-  /** Adds one to a counter that the callers of the cache keep. */
-  count(name: CounterName): void {
-    const index = counter(name);
-    this.#locked(() => this.#counters.increment(index));
   }
 
   stats(): LruStats {

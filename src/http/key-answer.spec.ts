@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { etagOf, formatEtag } from '../cache/etag.ts';
-import type { Origin, ReadOutcome } from '../cache/read-through.ts';
+import type { Origin, ReadOutcome } from '../cache/read-outcome.ts';
 import { type Answer } from './answer.ts';
 import { keyAnswer } from './key-answer.ts';
 

@@ -1,5 +1,5 @@
 import { type Etag, formatEtag } from '../cache/etag.ts';
-import type { Origin, ReadOutcome } from '../cache/read-through.ts';
+import type { Origin, ReadOutcome } from '../cache/read-outcome.ts';
 import type { Freshness } from '../cache/lookup.ts';
 import { type Answer, problemAnswer } from './answer.ts';
 import { etagMatches } from './conditional.ts';

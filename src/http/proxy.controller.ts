@@ -3,7 +3,7 @@ import { ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { Access } from '../access/access.ts';
 import { CacheService } from '../cache/cache.service.ts';
-import { outcomeName } from '../cache/read-through.ts';
+import { outcomeName } from '../cache/read-outcome.ts';
 import { RequestCounts } from '../cache/request-counts.ts';
 import { Settings } from '../config/settings.ts';
 import { methodNotAllowed, send } from './answer.ts';

@@ -13,7 +13,7 @@ export function backOffMs(attempt: number, random: () => number = Math.random): 
   return Math.min(25 * 2 ** (attempt - 1), LONGEST_BACK_OFF_MS) + Math.floor(random() * JITTER_MS);
 }
 
-/** ioredis' options: fail fast, never queue for a connection that is not there, send what comes together as one write. */
+/** ioredis' options: fail fast, never queue for a connection that is not there. */
 export function redisOptions(redis: Settings['redis']): RedisOptions {
   return {
     host: redis.host,
@@ -31,7 +31,6 @@ export function redisOptions(redis: Settings['redis']): RedisOptions {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
-    enableAutoPipelining: true,
     connectionName: 'redis-http-cache-proxy',
   };
 }

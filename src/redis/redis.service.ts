@@ -1,7 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { Redis, ReplyError } from 'ioredis';
+import { Redis } from 'ioredis';
 import { Settings } from '../config/settings.ts';
+import { ReadCommands } from './read-commands.ts';
+import { ReadPipeline } from './read-pipeline.ts';
+import { failureOf, reasonOf } from './redis-failure.ts';
 import { redisOptions } from './redis-options.ts';
 import type { RedisExpiry, RedisFailure, RedisReply } from './redis-reply.ts';
 
@@ -11,26 +14,30 @@ export type RedisState = { readonly reachable: true } | { readonly reachable: fa
 /** How often it is tried again to select a database that cannot be had. */
 const SELECT_RETRY_MS = 500;
 
+const NO_CONNECTION: RedisFailure = { kind: 'unavailable', reason: 'connection' };
+
 /** This thread's connection to the Redis. It connects in the background: the proxy starts, and serves hits, without it. */
 @Injectable()
 export class RedisService implements OnModuleInit, OnApplicationShutdown {
   readonly #redis: Redis;
   readonly #timeoutMs: number;
   readonly #connectTimeoutMs: number;
-  readonly #readTtl: boolean;
+  readonly #commands: ReadCommands;
   readonly #database: number;
   /** Whether the connection reads the database that it is to read. */
   #inDatabase = false;
   #entered: Promise<void> | undefined;
   #retry: NodeJS.Timeout | undefined;
   #state: RedisState | undefined;
+  /** What was asked in this turn of the event loop. */
+  #pipeline: ReadPipeline | undefined;
   #watch: (state: RedisState) => void = () => undefined;
 
   constructor(settings: Settings) {
     this.#redis = new Redis(redisOptions(settings.redis));
     this.#timeoutMs = settings.redis.commandTimeoutMs;
     this.#connectTimeoutMs = settings.redis.connectTimeoutMs;
-    this.#readTtl = settings.cache.honourRedisTtl;
+    this.#commands = new ReadCommands(settings.cache.honourRedisTtl);
     this.#database = settings.redis.database;
     this.#redis.on('ready', () => {
       this.#entered = this.#enterDatabase();
@@ -66,39 +73,42 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
   }
 
   /**
-   * Reads a key and its time to live in one round trip. GET goes first: were a key written between the two commands, a
-   * new key's shorter time would then bound the old value, never the other way round.
+   * Reads a key and its time to live. GET goes first: were a key written between the two commands, a new key's shorter
+   * time would then bound the old value, never the other way round. All that is asked in one turn of the event loop goes
+   * out as one write; any number of them may be under way.
+   *
+   * @param take is called once, also when no reply came in time; at once when there is no connection.
    */
-  async fetch(key: Buffer): Promise<RedisReply> {
-    if (!this.#inDatabase) return { kind: 'unavailable', reason: 'connection' };
-    const read = Promise.all([this.#redis.getBuffer(key), this.#readTtl ? this.#redis.pttl(key) : undefined]).then(
-      ([value, pttl]) => replyOf(value, pttl),
-      failureOf,
-    );
-    return this.#inTime(read);
+  fetch(key: Buffer, take: (reply: RedisReply) => void): void {
+    if (!this.#inDatabase) return take(NO_CONNECTION);
+    if (this.#pipeline === undefined) {
+      this.#pipeline = new ReadPipeline(this.#commands, this.#timeoutMs);
+      // Not a microtask: what the other clients have sent until now is to come along.
+      setImmediate(() => this.#send());
+    }
+    this.#pipeline.add(key, take);
   }
 
   /** Asks for how long a key lives. */
   async expiry(key: Buffer): Promise<RedisExpiry> {
-    if (!this.#inDatabase) return { kind: 'unavailable', reason: 'connection' };
-    const outcome = await this.#inTime(this.#redis.pttl(key).then(expiryOf, failureOf));
+    if (!this.#inDatabase) return NO_CONNECTION;
+    const outcome = await this.#redis.pttl(key).then(expiryOf, failureOf);
     return outcome.kind === 'wrong-type' ? { kind: 'unavailable', reason: 'WRONGTYPE' } : outcome;
   }
 
   /** Whether the Redis answers. */
   async ping(): Promise<{ readonly kind: 'ok' } | RedisFailure> {
-    if (!this.#inDatabase) return { kind: 'unavailable', reason: 'connection' };
+    if (!this.#inDatabase) return NO_CONNECTION;
     const answer = this.#redis.ping().then(() => ({ kind: 'ok' }) as const, failureOf);
-    const outcome = await this.#inTime(answer);
+    const outcome = await answer;
     return outcome.kind === 'wrong-type' ? { kind: 'unavailable', reason: 'WRONGTYPE' } : outcome;
   }
 
-  /** ioredis counts a command's time from when it is sent; a command that waits its turn must not wait longer either. */
-  #inTime<Outcome>(outcome: Promise<Outcome>): Promise<Outcome | { kind: 'timeout' }> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => resolve({ kind: 'timeout' }), this.#timeoutMs);
-      outcome.finally(() => clearTimeout(timer)).then(resolve, reject);
-    });
+  #send(): void {
+    const pipeline = this.#pipeline;
+    this.#pipeline = undefined;
+    if (this.#inDatabase) pipeline?.send(this.#redis);
+    else pipeline?.end(NO_CONNECTION);
   }
 
   /** ioredis goes on with database 0 when it cannot select another, and a value of that one must never be given. */
@@ -129,30 +139,7 @@ function reasonIn(state: RedisState): string | undefined {
   return state.reachable ? undefined : state.reason;
 }
 
-function replyOf(value: Buffer | null, pttl: number | undefined): RedisReply {
-  if (value === null) return { kind: 'missing' };
-  // -1: no expiry. -2: the key went between the two commands, so its value is already out of date.
-  const ttlMs = pttl === undefined || pttl === -1 ? undefined : Math.max(0, pttl);
-  return { kind: 'value', value, ttlMs };
-}
-
 function expiryOf(pttl: number): RedisExpiry {
   if (pttl === -2) return { kind: 'missing' };
   return pttl === -1 ? { kind: 'endless' } : { kind: 'expires', ms: pttl };
-}
-
-function failureOf(error: unknown): RedisFailure | { readonly kind: 'wrong-type' } {
-  if (error instanceof ReplyError && (error as Error).message.startsWith('WRONGTYPE')) return { kind: 'wrong-type' };
-  if (error instanceof Error && error.message === 'Command timed out') return { kind: 'timeout' };
-  return { kind: 'unavailable', reason: reasonOf(error) };
-}
-
-/** A word that says what was wrong and holds nothing of the request. */
-function reasonOf(error: unknown): string {
-  if (error instanceof ReplyError) {
-    const { message, command } = error as Error & { readonly command?: { readonly name: string } };
-    const code = /^[A-Z]+/.exec(message)?.[0] ?? 'ERR';
-    return command?.name === 'select' ? `SELECT: ${code}` : code;
-  }
-  return (error as NodeJS.ErrnoException | undefined)?.code ?? 'connection';
 }

@@ -2,7 +2,7 @@ import type { Access } from '../access/access.ts';
 import type { CacheService } from '../cache/cache.service.ts';
 import type { ExpiryOutcome } from '../cache/key-expiry.ts';
 import type { Hit } from '../cache/hit.ts';
-import { type ReadOutcome, outcomeName } from '../cache/read-through.ts';
+import { type ReadOutcome, outcomeName } from '../cache/read-outcome.ts';
 import type { RequestCounts } from '../cache/request-counts.ts';
 import type { Command, Handler, Replied } from './command.ts';
 import type { ReplyWriter } from './reply-writer.ts';

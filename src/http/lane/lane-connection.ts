@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { Access } from '../../access/access.ts';
 import type { CacheService } from '../../cache/cache.service.ts';
 import type { Hit } from '../../cache/hit.ts';
-import { type ReadOutcome, outcomeName } from '../../cache/read-through.ts';
+import { type ReadOutcome, outcomeName } from '../../cache/read-outcome.ts';
 import type { RequestCounts } from '../../cache/request-counts.ts';
 import type { Answer } from '../answer.ts';
 import { type KeyAnswerPolicy, keyAnswer } from '../key-answer.ts';

@@ -1,0 +1,111 @@
+/**
+ * What a miss costs without a transport: ReadThrough and RedisService on a real Redis, every key cold, as many readers
+ * as connections, each of which asks for its next key when it has been answered. Loads per second, and CPU time of this
+ * process and of Redis per load. Run it after a build, on one core with its Redis:
+ *
+ *     npm run build && taskset -c 0 node bench/misses.ts
+ */
+import { readFileSync } from 'node:fs';
+import { monotonicClock } from '../src/cache/clock.ts';
+import { InstanceMemory } from '../src/cache/instance-memory.ts';
+import { LoadGate } from '../src/cache/load-gate.ts';
+import { ReadThrough } from '../src/cache/read-through.ts';
+import { RequestCounts } from '../src/cache/request-counts.ts';
+import { SharedLru } from '../src/cache/shared-lru.ts';
+import type { loadSettings as LoadSettings } from '../src/config/load-settings.ts';
+import type { RedisService } from '../src/redis/redis.service.ts';
+import { TestRedis } from '../test/support/redis.ts';
+import { spread } from './spread.ts';
+
+const KEYS = 200_000;
+const HELD = 10_000;
+const VALUE_BYTES = 100;
+const READERS = 64;
+const ROUNDS = Number(process.env.ROUNDS ?? 5);
+const LOADS_PER_ROUND = 200_000;
+/** Kernel clock ticks per second, the unit of /proc/PID/stat. */
+const TICKS_PER_S = 100;
+
+interface Round {
+  readonly perSecond: number;
+  readonly ownUs: number;
+  readonly redisUs: number;
+}
+
+// As built: their decorators need a compiler.
+const { loadSettings } = (await import(built('config/load-settings.js'))) as { loadSettings: typeof LoadSettings };
+const { RedisService: Service } = (await import(built('redis/redis.service.js'))) as {
+  RedisService: typeof RedisService;
+};
+
+const redis = await TestRedis.start();
+await seed();
+const settings = loadSettings({ REDIS_URL: redis.url }, '/nowhere');
+const service = new Service(settings);
+await service.onModuleInit();
+const reads = readThrough();
+
+let next = 0;
+await run(LOADS_PER_ROUND);
+const rounds: Round[] = [];
+for (let round = 0; round < ROUNDS; round++) rounds.push(await run(LOADS_PER_ROUND));
+console.log('| loads/s | CPU time per load | of Redis |\n| --- | --- | --- |');
+const perSecond = rounds.map((round) => round.perSecond / 1000);
+const own = rounds.map((round) => round.ownUs);
+const theirs = rounds.map((round) => round.redisUs);
+console.log(`| ${spread(perSecond, 1)} k | ${spread(own, 2)} µs | ${spread(theirs, 2)} µs |`);
+service.onApplicationShutdown();
+await redis.stop();
+
+async function seed(): Promise<void> {
+  for (let from = 0; from < KEYS; from += 10_000) {
+    const pairs = Array.from({ length: 10_000 }, (_, i) => [nameOf(from + i), 'v'.repeat(VALUE_BYTES)]);
+    await redis.client.mset(pairs.flat());
+  }
+}
+
+function readThrough(): ReadThrough {
+  const clock = monotonicClock();
+  const limits = { capacity: HELD, maxBytes: 2 ** 28, maxValueBytes: 2 ** 20, maxLeases: 10_256, leaseMs: 5000 };
+  const instance = InstanceMemory.create();
+  return new ReadThrough({
+    lru: SharedLru.create(limits, 1, clock),
+    store: service,
+    gate: new LoadGate(instance, 0, 1, settings.proxy),
+    counts: new RequestCounts(instance, 0),
+    clock,
+    lifetimes: settings.cache,
+  });
+}
+
+async function run(loads: number): Promise<Round> {
+  const end = next + loads;
+  const start = performance.now();
+  const cpu = process.cpuUsage();
+  const redisBefore = cpuSeconds(redis.server?.process.pid ?? 0);
+  await Promise.all(Array.from({ length: READERS }, () => read(end)));
+  const wallMs = performance.now() - start;
+  const { user, system } = process.cpuUsage(cpu);
+  const redisS = cpuSeconds(redis.server?.process.pid ?? 0) - redisBefore;
+  return { perSecond: (loads / wallMs) * 1000, ownUs: (user + system) / loads, redisUs: (redisS * 1e6) / loads };
+}
+
+async function read(end: number): Promise<void> {
+  while (next < end) {
+    const outcome = await reads.read(Buffer.from(nameOf(next++ % KEYS)));
+    if (outcome.kind !== 'value' || outcome.value.length !== VALUE_BYTES) throw new Error(`got ${outcome.kind}`);
+  }
+}
+
+function nameOf(key: number): string {
+  return `key:${String(key).padStart(8, '0')}`;
+}
+
+function built(file: string): string {
+  return new URL(`../dist/${file}`, import.meta.url).href;
+}
+
+function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_S;
+}

@@ -1,0 +1,158 @@
+import type { RedisReply } from '../redis/redis-reply.ts';
+import type { Clock } from './clock.ts';
+import { etagOf } from './etag.ts';
+import type { Load } from './load.ts';
+import type { Entry, LoadGate } from './load-gate.ts';
+import type { FillResult, Lease, LoadResult } from './lookup.ts';
+import type { LoadOutcome, Loaded } from './read-outcome.ts';
+import type { RequestCounts } from './request-counts.ts';
+import type { SharedLru } from './shared-lru.ts';
+
+/** What the answer to a miss is drawn from. */
+export interface Store {
+  /**
+   * Reads a key and calls `take` once with the reply, possibly before it returns. What is asked in one turn of the event
+   * loop is one round trip.
+   */
+  fetch(key: Buffer, take: (reply: RedisReply) => void): void;
+}
+
+/** For how long what was loaded is held, in milliseconds. */
+export interface Lifetimes {
+  readonly ttlMs: number;
+  /** 0: a missing key is not remembered. */
+  readonly negativeTtlMs: number;
+}
+
+/** What a loader is made of. */
+export interface LoaderParts {
+  readonly lru: SharedLru;
+  readonly store: Store;
+  readonly gate: LoadGate;
+  readonly counts: RequestCounts;
+  readonly clock: Clock;
+  readonly lifetimes: Lifetimes;
+}
+
+/** Carries out loads: asks the store when the gate lets them, and stores what it answers. Failures are never stored. */
+export class Loader {
+  readonly #lru: SharedLru;
+  readonly #store: Store;
+  readonly #gate: LoadGate;
+  readonly #counts: RequestCounts;
+  readonly #clock: Clock;
+  readonly #lifetimes: Lifetimes;
+
+  constructor(parts: LoaderParts) {
+    this.#lru = parts.lru;
+    this.#store = parts.store;
+    this.#gate = parts.gate;
+    this.#counts = parts.counts;
+    this.#clock = parts.clock;
+    this.#lifetimes = parts.lifetimes;
+  }
+
+  /** Starts loads that go to the store together: one place at the gate, one round trip. Each ends by itself. */
+  start(loads: readonly Load[]): void {
+    const entry = this.#gate.enter();
+    if (entry instanceof Promise) void this.#queue(entry, loads);
+    else this.#enter(entry, loads);
+  }
+
+  async #queue(entry: Promise<Entry>, loads: readonly Load[]): Promise<void> {
+    const since = this.#clock();
+    const outcome = await entry;
+    this.#counts.observeQueue(this.#clock() - since);
+    this.#enter(outcome, loads);
+  }
+
+  #enter(entry: Entry, loads: readonly Load[]): void {
+    if (entry === 'entered') this.#ask(loads);
+    else for (const load of loads) load.end(this.#release(load.lease, { kind: 'overloaded' }));
+  }
+
+  #ask(loads: readonly Load[]): void {
+    const askedAt = this.#clock();
+    let awaited = loads.length;
+    const leave = (): void => {
+      if (--awaited === 0) this.#gate.leave();
+    };
+    for (const load of loads) {
+      this.#counts.countLoad();
+      try {
+        this.#store.fetch(load.key, (reply) => {
+          leave();
+          this.#settle(load, reply, askedAt);
+        });
+      } catch (bug) {
+        leave();
+        this.#fail(load, bug);
+      }
+    }
+  }
+
+  #settle(load: Load, reply: RedisReply, askedAt: number): void {
+    const now = this.#clock();
+    this.#counts.observeLoad(now - askedAt);
+    let outcome: LoadOutcome;
+    try {
+      outcome = this.#outcomeOf(reply, load.lease, askedAt, now);
+    } catch (bug) {
+      this.#fail(load, bug);
+      return;
+    }
+    load.end(outcome);
+  }
+
+  #fail(load: Load, bug: unknown): void {
+    if (load.lease !== undefined) this.#lru.release(load.lease, 'void');
+    load.fail(bug);
+  }
+
+  #outcomeOf(reply: RedisReply, lease: Lease | undefined, askedAt: number, now: number): LoadOutcome {
+    switch (reply.kind) {
+      case 'value': {
+        const { value, ttlMs = Infinity } = reply;
+        const etag = etagOf(value);
+        // The key's own time ran from when Redis answered, which was not before it was asked.
+        const lifetimeMs = Math.min(this.#lifetimes.ttlMs, askedAt + ttlMs - now);
+        const freshness = { ageMs: 0, lifetimeMs: Math.max(0, lifetimeMs) };
+        if (lifetimeMs <= 0) return this.#release(lease, { kind: 'value', value, etag, freshness });
+        const stored = isStored(lease, (held) => this.#lru.fill(held, value, etag, lifetimeMs));
+        return { kind: 'value', value, etag, freshness, origin: stored ? 'stored' : 'not-stored' };
+      }
+      case 'missing': {
+        const lifetimeMs = this.#lifetimes.negativeTtlMs;
+        const freshness = { ageMs: 0, lifetimeMs };
+        if (lifetimeMs <= 0) return this.#release(lease, { kind: 'absent', freshness });
+        const stored = isStored(lease, (held) => this.#lru.fillMissing(held, lifetimeMs));
+        return { kind: 'absent', freshness, origin: stored ? 'stored' : 'not-stored' };
+      }
+      case 'timeout':
+      case 'unavailable':
+        this.#counts.countLoadError();
+        return this.#release(lease, { kind: reply.kind });
+      case 'wrong-type':
+        return this.#release(lease, reply);
+    }
+  }
+
+  /** Ends a lease with nothing stored, and tells the threads that wait why. */
+  #release(lease: Lease | undefined, loaded: Loaded): LoadOutcome {
+    if (lease !== undefined) this.#lru.release(lease, RESULTS[loaded.kind]);
+    return { ...loaded, origin: 'not-stored' };
+  }
+}
+
+function isStored(lease: Lease | undefined, fill: (lease: Lease) => FillResult): boolean {
+  return lease !== undefined && fill(lease) === 'stored';
+}
+
+const RESULTS: Readonly<Record<Loaded['kind'], LoadResult>> = {
+  value: 'unshared',
+  absent: 'missing',
+  'wrong-type': 'wrong-type',
+  timeout: 'timeout',
+  unavailable: 'unavailable',
+  overloaded: 'overloaded',
+};

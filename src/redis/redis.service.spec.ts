@@ -1,0 +1,189 @@
+import { once } from 'node:events';
+import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { TestRedis } from '../../test/support/redis.ts';
+import { loadSettings } from '../config/load-settings.ts';
+import type { RedisReply } from './redis-reply.ts';
+import { RedisService } from './redis.service.ts';
+
+const TIMEOUT_MS = 200;
+
+let service: RedisService;
+
+async function connect(url: string, settings: Readonly<Record<string, string>> = {}): Promise<void> {
+  const environment = { REDIS_URL: url, REDIS_COMMAND_TIMEOUT_MS: String(TIMEOUT_MS), ...settings };
+  service = new RedisService(loadSettings(environment, '/nowhere'));
+  await service.onModuleInit();
+}
+
+const fetch = (key: string | Buffer): Promise<RedisReply> =>
+  new Promise((take) => service.fetch(Buffer.from(key), take));
+const fetchAll = (...keys: (string | Buffer)[]): Promise<RedisReply[]> => Promise.all(keys.map(fetch));
+const value = (text: string, ttlMs?: number): RedisReply => ({ kind: 'value', value: Buffer.from(text), ttlMs });
+
+afterEach(() => service.onApplicationShutdown());
+
+describe('reads of a Redis', () => {
+  let redis: TestRedis;
+
+  beforeEach(async () => {
+    redis = await TestRedis.start();
+  });
+  afterEach(() => redis.stop());
+
+  it('answer with the value and the time it has, a missing key, or a key that holds no string', async () => {
+    await connect(redis.url);
+    await redis.client.mset('text', 'a text', 'empty', '');
+    await redis.client.set('expiring', 'soon', 'PX', 60_000);
+    await redis.client.rpush('list', 'a');
+    const [text, list, nobody, empty, expiring] = await fetchAll('text', 'list', 'nobody', 'empty', 'expiring');
+    expect([text, list, nobody, empty]).toEqual([
+      value('a text'),
+      { kind: 'wrong-type' },
+      { kind: 'missing' },
+      value(''),
+    ]);
+    expect(expiring).toMatchObject({ kind: 'value', value: Buffer.from('soon') });
+    const { ttlMs } = expiring as { ttlMs: number };
+    expect(ttlMs).toBeGreaterThan(50_000);
+    expect(ttlMs).toBeLessThanOrEqual(60_000);
+  });
+
+  it('ask for keys of any length and any bytes, and give each its own value', async () => {
+    await connect(redis.url);
+    const keys = [1, 2, 9, 10, 99, 100, 255, 256, 1000, 65_536].map((length, i) => Buffer.alloc(length, 250 + i));
+    keys.push(Buffer.from('\r\n$3\r\n'), Buffer.from([0]), Buffer.from('*2\r\n'));
+    for (const [i, key] of keys.entries()) await redis.client.set(key, `value ${i}`);
+    expect(await fetchAll(...keys)).toEqual(keys.map((_, i) => value(`value ${i}`)));
+  });
+
+  it('give long values, which come in parts, between short ones', async () => {
+    await connect(redis.url);
+    const long = 'x'.repeat(3_000_000);
+    await redis.client.mset('short', 's', 'long', long);
+    const replies = await fetchAll('short', 'long', 'short', 'long');
+    // Compared by equals, as Jest takes its time over millions of bytes.
+    const equal = replies.map(
+      (reply, i) => reply.kind === 'value' && reply.value.equals(Buffer.from(['s', long][i % 2])),
+    );
+    expect(equal).toEqual([true, true, true, true]);
+  });
+
+  it('are GET and PTTL each, or GET alone when nobody wants to know the time', async () => {
+    await connect(redis.url);
+    await fetchAll('a', 'b');
+    expect(await Promise.all(['get', 'pttl'].map((name) => redis.calls(name)))).toEqual([2, 2]);
+    service.onApplicationShutdown();
+    await redis.forgetCalls();
+    await connect(redis.url, { CACHE_HONOUR_REDIS_TTL: 'false' });
+    await redis.client.set('a', 'value', 'PX', 60_000);
+    expect(await fetchAll('a', 'b')).toEqual([value('value'), { kind: 'missing' }]);
+    expect(await Promise.all(['get', 'pttl'].map((name) => redis.calls(name)))).toEqual([2, 0]);
+  });
+
+  it('need no more rights than to do so; without them the Redis is as good as not there', async () => {
+    await redis.client.call('ACL', 'SETUSER', 'reader', 'on', '>secret', '~*', '+get', '+pttl', '+ping');
+    await redis.client.set('key', 'value');
+    await connect(`redis://reader:secret@127.0.0.1:${redis.port}`);
+    expect(await fetch('key')).toEqual(value('value'));
+    await redis.client.call('ACL', 'SETUSER', 'reader', '-pttl');
+    expect(await fetchAll('key', 'nobody')).toEqual(Array(2).fill({ kind: 'unavailable', reason: 'NOPERM' }));
+    await redis.client.call('ACL', 'SETUSER', 'reader', '+pttl', '-get');
+    expect(await fetch('key')).toEqual({ kind: 'unavailable', reason: 'NOPERM' });
+  });
+
+  it('end when their time is over, and what comes too late is nobody else’s answer', async () => {
+    await connect(redis.url);
+    await redis.client.mset('a', 'of a', 'b', 'of b');
+    redis.server?.signal('SIGSTOP');
+    const start = performance.now();
+    expect(await fetchAll('a', 'b')).toEqual([{ kind: 'timeout' }, { kind: 'timeout' }]);
+    expect(performance.now() - start).toBeGreaterThanOrEqual(TIMEOUT_MS - 1);
+    const waiting = fetchAll('b', 'a');
+    await new Promise(setImmediate);
+    redis.server?.signal('SIGCONT');
+    expect(await waiting).toEqual([value('of b'), value('of a')]);
+  });
+
+  it('end when the connection does, and when there is none, at once', async () => {
+    await connect(redis.url);
+    redis.server?.signal('SIGSTOP');
+    const waiting = fetchAll('a', 'b');
+    await new Promise(setImmediate);
+    redis.server?.signal('SIGKILL');
+    const gone = { kind: 'unavailable', reason: expect.any(String) };
+    expect(await waiting).toEqual([gone, gone]);
+    let reply: RedisReply | undefined;
+    service.fetch(Buffer.from('a'), (given) => (reply = given));
+    expect(reply).toEqual({ kind: 'unavailable', reason: 'connection' });
+  });
+});
+
+describe('what is asked in one turn of the event loop', () => {
+  let server: Server;
+  let written: string[];
+  let sockets: Socket[];
+
+  beforeEach(async () => {
+    written = [];
+    sockets = [];
+    server = createServer((socket) => {
+      sockets.push(socket);
+      socket.on('error', () => undefined).setEncoding('latin1');
+      socket.on('data', (text: string) => {
+        if (/^\*2\r\n\$3\r\nGET/.test(text)) written.push(text);
+        // The handshake: all of it is answered alike, and INFO says nothing.
+        else socket.write('+OK\r\n'.repeat([...text.matchAll(/^\*\d+\r\n/gm)].length));
+      });
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    await connect(`redis://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  });
+  afterEach(async () => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+    await once(server, 'close');
+  });
+
+  const arrived = async (count: number): Promise<void> => {
+    while (written.length < count) await new Promise(setImmediate);
+  };
+
+  it('is one write; the next one does not wait for its replies, which may come in any portions', async () => {
+    const first = fetchAll('a', 'bc');
+    await arrived(1);
+    const second = fetchAll('d');
+    await arrived(2);
+    const commands = (key: string) =>
+      `*2\r\n$3\r\nGET\r\n$${key.length}\r\n${key}\r\n*2\r\n$4\r\nPTTL\r\n$${key.length}\r\n${key}\r\n`;
+    expect(written).toEqual([commands('a') + commands('bc'), commands('d')]);
+    for (const byte of '$1\r\nA\r\n:-1\r\n$-1\r\n:-2\r\n$1\r\nD\r\n:77\r\n') {
+      sockets[0].write(byte);
+      await new Promise(setImmediate);
+    }
+    expect(await first).toEqual([value('A'), { kind: 'missing' }]);
+    expect(await second).toEqual([value('D', 77)]);
+  });
+
+  it('does not get a value that went between GET and PTTL as one that lasts', async () => {
+    const reply = fetch('a');
+    await arrived(1);
+    sockets[0].write('$1\r\nA\r\n:-2\r\n');
+    expect(await reply).toEqual(value('A', 0));
+  });
+
+  it('fails together when the Redis speaks something else', async () => {
+    const replies = fetchAll('a', 'b');
+    await arrived(1);
+    sockets[0].write('HTTP/1.1 400 Bad Request\r\n');
+    const gone = { kind: 'unavailable', reason: expect.any(String) };
+    expect(await replies).toEqual([gone, gone]);
+  });
+
+  it('fails together when it is an error of the Redis', async () => {
+    const replies = fetchAll('a');
+    await arrived(1);
+    sockets[0].write('-LOADING Redis is loading the dataset in memory\r\n-LOADING again\r\n');
+    expect(await replies).toEqual([{ kind: 'unavailable', reason: 'LOADING' }]);
+  });
+});
