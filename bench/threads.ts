@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import { once } from 'node:events';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { monotonicClock } from '../src/cache/clock.ts';
+import { Hit } from '../src/cache/hit.ts';
 import { SharedLock } from '../src/cache/shared-lock.ts';
 import { SharedLru } from '../src/cache/shared-lru.ts';
 import { measureHttp } from './http-threads.ts';
@@ -94,13 +95,14 @@ function read({ buffer, thread, runMs }: Orders): Report {
   const lru = SharedLru.attach(buffer, thread, monotonicClock());
   const keys = zipfKeys(thread);
   const chunk = Buffer.alloc(KEY_BYTES);
-  for (let i = 0; i < keys.length; i++) lru.lookup(keyInto(chunk, keys[i]));
+  const hit = new Hit();
+  for (let i = 0; i < keys.length; i++) lru.hit(keyInto(chunk, keys[i]), 0, KEY_BYTES, hit);
   const cpu = process.threadCpuUsage();
   const start = performance.now();
   let hits = 0;
   for (let at = 0; performance.now() - start < runMs;) {
     for (let i = 0; i < 1000; i++, at = (at + 1) % keys.length) {
-      if (lru.lookup(keyInto(chunk, keys[at])).kind === 'hit') hits++;
+      if (lru.hit(keyInto(chunk, keys[at]), 0, KEY_BYTES, hit)) hits++;
     }
   }
   const { user, system } = process.threadCpuUsage(cpu);
@@ -141,7 +143,8 @@ function lockHoldNs(lru: SharedLru): number {
       for (let i = 0; i < keys.length; i++) once(i);
       return (held * 1e6) / keys.length;
     };
-    const hit = measure((i) => lru.lookup(keyInto(chunk, keys[i])));
+    const copy = new Hit();
+    const hit = measure((i) => lru.hit(keyInto(chunk, keys[i]), 0, KEY_BYTES, copy));
     const nothing = measure(() => {
       lock.acquire();
       lock.release();

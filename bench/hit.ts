@@ -1,0 +1,102 @@
+/**
+ * What a hit costs beside the kernel and Node.js' sockets: nanoseconds of each step of both fronts, one after the other
+ * over keys drawn at random, with few entries and with many. `npm run bench:hit`
+ */
+import { Buffer } from 'node:buffer';
+import type { Socket } from 'node:net';
+import { monotonicClock } from '../src/cache/clock.ts';
+import { hashKey } from '../src/cache/hash.ts';
+import { Hit } from '../src/cache/hit.ts';
+import { InstanceMemory } from '../src/cache/instance-memory.ts';
+import { RequestCounts } from '../src/cache/request-counts.ts';
+import { SharedLru } from '../src/cache/shared-lru.ts';
+import { HitMessages } from '../src/http/lane/hit-messages.ts';
+import { RequestHead } from '../src/http/lane/request-head.ts';
+import { HttpDate } from '../src/http/message.ts';
+import { GetRequest } from '../src/resp/get-request.ts';
+import { ReplyWriter } from '../src/resp/reply-writer.ts';
+import { spread } from './spread.ts';
+
+const ENTRIES = [5000, 500_000];
+const VALUE_BYTES = 100;
+const KEY_BYTES = 12;
+const ROUNDS = 7;
+/** Requests that are prepared for a round, and how often they are gone through. */
+const REQUESTS = 8192;
+const PASSES = 20;
+
+const clock = monotonicClock();
+const counts = new RequestCounts(InstanceMemory.create(), 0);
+const hit = new Hit();
+const head = new RequestHead(8192);
+const get = new GetRequest();
+const writer = new ReplyWriter();
+const messages = new HitMessages({ contentType: 'application/octet-stream', private: false }, 65_000, new HttpDate());
+const answer = Buffer.alloc(4096);
+const nowhere = { writableLength: 0, write: () => true } as unknown as Socket;
+
+interface Step {
+  readonly name: string;
+  readonly run: (lru: SharedLru, http: Buffer, resp: Buffer) => void;
+}
+
+const KEY_AT = 'GET /v1/keys/'.length;
+const STEPS: readonly Step[] = [
+  { name: 'HTTP: read the request', run: (_, http) => head.scan(http, 0) },
+  { name: 'RESP: read the request', run: (_, __, resp) => get.match(resp, 0, resp.length) },
+  { name: 'find and copy out (`SharedLru.hit`)', run: (lru, http) => lru.hit(http, KEY_AT, KEY_AT + KEY_BYTES, hit) },
+  { name: '– of which the hash', run: (_, http) => hashKey(http, 1, 2, KEY_AT, KEY_AT + KEY_BYTES) },
+  { name: '– of which the time', run: () => clock() },
+  { name: 'HTTP: write the head', run: () => messages.write(hit, answer, 0) },
+  { name: 'HTTP: write the value', run: () => hit.bytes.copy(answer, 400, 0, hit.length) },
+  {
+    name: 'RESP: write the reply',
+    run: () => {
+      if (!writer.hasRoom(hit.length)) writer.flush(nowhere);
+      writer.hit(hit);
+    },
+  },
+  { name: 'count it', run: () => counts.countRead('http', 'hit') },
+];
+
+console.log(`| | ${ENTRIES.map((entries) => `${entries.toLocaleString('en')} entries, ns`).join(' | ')} |`);
+console.log(`| --- |${' --- |'.repeat(ENTRIES.length)}`);
+const columns = ENTRIES.map(measure);
+for (const [i, { name }] of STEPS.entries()) {
+  console.log(`| ${name} | ${columns.map((times) => spread(times[i], 0)).join(' | ')} |`);
+}
+
+/** For each step its time in each round. */
+function measure(entries: number): number[][] {
+  const lru = filled(entries);
+  const times = STEPS.map(() => [] as number[]);
+  for (let round = -1; round < ROUNDS; round++) {
+    process.stderr.write(`\r${entries} entries, round ${Math.max(0, round)} of ${ROUNDS}`);
+    const keys = Array.from({ length: REQUESTS }, () => nameOf(Math.floor(Math.random() * entries)));
+    const http = keys.map((key) => Buffer.from(`GET /v1/keys/${key} HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n`));
+    const resp = keys.map((key) => Buffer.from(`*2\r\n$3\r\nGET\r\n$${KEY_BYTES}\r\n${key}\r\n`));
+    for (const [i, { run }] of STEPS.entries()) {
+      const start = process.hrtime.bigint();
+      for (let pass = 0; pass < PASSES; pass++) for (let r = 0; r < REQUESTS; r++) run(lru, http[r], resp[r]);
+      const ns = Number(process.hrtime.bigint() - start) / (PASSES * REQUESTS);
+      // The first round warms up.
+      if (round >= 0) times[i].push(ns);
+    }
+  }
+  process.stderr.write('\r\x1b[K');
+  return times;
+}
+
+function filled(entries: number): SharedLru {
+  const limits = { capacity: entries, maxBytes: 2 ** 30, maxValueBytes: 2 ** 20, maxLeases: 1024, leaseMs: 1000 };
+  const lru = SharedLru.create(limits, 1, clock);
+  for (let i = 0; i < entries; i++) {
+    const found = lru.lookup(Buffer.from(nameOf(i)));
+    if (found.kind === 'miss') lru.fill(found.lease, Buffer.alloc(VALUE_BYTES, 'v'), [i, i, i], 3_600_000);
+  }
+  return lru;
+}
+
+function nameOf(i: number): string {
+  return `key:${String(i).padStart(KEY_BYTES - 4, '0')}`;
+}
