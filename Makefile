@@ -13,7 +13,7 @@ SOURCES := $(shell find src ! -name '*.spec.ts' ! -name '*.spec-support.ts') pac
 # The devDependency `node` brings the right Node.js along; npm scripts find it by themselves.
 WITH_NODE := exec env PATH="$(CURDIR)/node_modules/.bin:$$PATH" node
 
-.PHONY: help install build start test lint format bench bench-cache clean toolchain
+.PHONY: help install build start test lint format bench bench-cache bench-threads clean toolchain
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,10 +38,14 @@ lint: install ## Check style, formatting and the direction of imports
 format: install ## Format all files
 	npm run format
 
-bench: bench-cache ## Run all benchmarks
+bench: build ## Compare with webdis, Varnish, nginx, redis-server: README's figures; ten minutes
+	npm run bench
 
 bench-cache: install ## Compare the cache with lru-cache; takes minutes
 	npm run bench:cache
+
+bench-threads: install ## Measure how threads share the cache; takes a minute
+	npm run bench:threads
 
 clean: ## Remove what was built; node_modules stays
 	rm -rf dist coverage

@@ -3,16 +3,14 @@
  * `wrk`, on the same cores; where there is none, this says so. `npm run bench:threads`
  */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { TestProxy } from '../test/support/proxy.ts';
 import { TestRedis } from '../test/support/redis.ts';
+import { cpuSeconds } from './processes.ts';
 import { row } from './spread.ts';
 
 const ROUNDS = 3;
 const SECONDS = 4;
 const CONNECTIONS = 64;
-/** Kernel clock ticks per second, the unit of /proc/PID/stat. */
-const TICKS_PER_S = 100;
 
 /** Prints a table, or why there is none. */
 export async function measureHttp(): Promise<void> {
@@ -57,9 +55,4 @@ function load(proxy: TestProxy): { rate: number; costUs: number } {
   const requests = Number(/(\d+) requests in/.exec(stdout)?.[1]);
   const rate = Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]);
   return { rate, costUs: ((cpuSeconds(pid) - before) * 1e6) / requests };
-}
-
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_S;
 }

@@ -15,3 +15,8 @@ export function row(
 ): string {
   return `| ${threads} | ${spread(rates, 2)} ${rateUnit} | ${spread(costs, digits)} ${costUnit} |`;
 }
+
+/** The median; of an even number of values the upper one of the two in the middle, as in {@link spread}. */
+export function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1];
+}

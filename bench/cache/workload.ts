@@ -1,5 +1,7 @@
 /** What both sides of the comparison are given: the same keys, values and reads, told by numbers from 0 on. */
 
+import { mulberry32 } from '../random.ts';
+
 /** One kind of cache to compare. */
 export interface Shape {
   readonly entries: number;
@@ -85,15 +87,4 @@ export class Workload {
     }
     return numbers;
   }
-}
-
-/** Random numbers that are the same in every process. */
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -1,0 +1,136 @@
+import type { Contestant, Needs } from './contestant.ts';
+import { nest, nodeHttp } from './contestants/node.ts';
+import { nginx } from './contestants/nginx.ts';
+import { ours, oursOverRedisProtocol } from './contestants/ours.ts';
+import { redisServer } from './contestants/redis.ts';
+import { varnish } from './contestants/varnish.ts';
+import { webdis } from './contestants/webdis.ts';
+import { inTurn, uniform, zipf } from './draws.ts';
+import { valueOf } from './store.ts';
+import { type Workload, fixedRate, gets, manyKeys, oneKey } from './workloads.ts';
+
+/** Who takes part in a case, and with what. */
+export interface Entry {
+  readonly name: string;
+  readonly contestant: Contestant;
+  readonly workload: Workload;
+  /** Keys that are cached before it is measured, when that is what the case is about. */
+  readonly cachedKeys?: number;
+}
+
+/** Something to compare. */
+export interface Case {
+  readonly id: string;
+  readonly title: string;
+  /** What is asked for, in a sentence or two. */
+  readonly about: string;
+  readonly needs: Needs;
+  /** The first one is compared with each of the others. */
+  readonly entries: readonly Entry[];
+  /** What those that cache must do for the case to be what it says; undefined: whatever they do. */
+  readonly expect?: 'hits' | 'misses';
+  /** Whether latency is what counts; otherwise it is the rate. */
+  readonly latency?: true;
+}
+
+const ALL = [ours, webdis, varnish, nginx, nest, nodeHttp];
+const IN_FRONT_OF_REDIS = [ours, webdis, varnish];
+const REDIS_PROTOCOL = [oursOverRedisProtocol, redisServer];
+const CAPACITY = 10_000;
+const COLD_KEYS = 300_000;
+const ZIPF_KEYS = 100_000;
+const ZIPF_EXPONENT = 0.99;
+const DRAWS = 1_000_000;
+const FEW = 5000;
+const MANY = 500_000;
+
+/** All that is compared; `rate`: requests a second of the case that fixes them. */
+export function allCases(rate: number): readonly Case[] {
+  const fewest = { capacity: CAPACITY };
+  return [
+    {
+      id: 'http-hits',
+      title: 'HTTP, hits of 100 B',
+      about: 'One key of 100 B over and over, 64 keep-alive connections.',
+      needs: { ...fewest, constant: valueOf('small', 0) },
+      entries: all(ALL, oneKey('small')),
+      expect: 'hits',
+    },
+    {
+      id: 'http-hits-10k',
+      title: 'HTTP, hits of 10 KiB',
+      about: 'One key of 10 KiB over and over, 64 keep-alive connections.',
+      needs: { ...fewest, constant: valueOf('large', 0) },
+      entries: all(ALL, oneKey('large')),
+      expect: 'hits',
+    },
+    {
+      id: 'http-misses',
+      title: 'HTTP, misses of 100 B',
+      about: `${text(COLD_KEYS)} keys in turn, where ${text(CAPACITY)} fit into the cache: each has been forgotten when its turn comes again.`,
+      needs: fewest,
+      entries: all(IN_FRONT_OF_REDIS, manyKeys({ keys: COLD_KEYS, draws: () => inTurn(COLD_KEYS), fill: false })),
+      expect: 'misses',
+    },
+    {
+      id: 'http-mixed',
+      title: 'HTTP, mixed traffic',
+      about: `Reads of ${text(ZIPF_KEYS)} keys of 100 B, Zipf-distributed with exponent ${ZIPF_EXPONENT}, where ${text(CAPACITY)} fit into the cache (Varnish's limit is one of bytes, and set to about as many).`,
+      needs: fewest,
+      entries: all(
+        IN_FRONT_OF_REDIS,
+        manyKeys({ keys: ZIPF_KEYS, draws: () => zipf(ZIPF_KEYS, ZIPF_EXPONENT, DRAWS), fill: false }),
+      ),
+    },
+    {
+      id: 'http-latency',
+      title: `HTTP, latency at ${text(rate)} requests/s`,
+      about:
+        'Hits of one key of 100 B. Requests come at random (Poisson), whatever has been answered, on 64 connections; a time counts from when the request was due, so a stall is charged with all that comes meanwhile.',
+      needs: { ...fewest, constant: valueOf('small', 0) },
+      entries: all(ALL, fixedRate(rate)),
+      expect: 'hits',
+      latency: true,
+    },
+    redisCase('redis-hits', 'Redis protocol, hits of 100 B', { size: 'small', keys: CAPACITY, pipeline: 1 }),
+    redisCase('redis-hits-16', 'Redis protocol, hits of 100 B, 16 deep', {
+      size: 'small',
+      keys: CAPACITY,
+      pipeline: 16,
+    }),
+    redisCase('redis-hits-10k', 'Redis protocol, hits of 10 KiB', { size: 'large', keys: 1000, pipeline: 1 }),
+    {
+      id: 'scale',
+      title: 'HTTP, hits among many entries',
+      about: `All keys that are cached, 100 B each, equally often; \`CACHE_CAPACITY=${MANY}\`.`,
+      needs: { capacity: MANY },
+      entries: [MANY, FEW].map((keys) => ({
+        name: `${ours.name}, ${text(keys)} cached`,
+        contestant: ours,
+        workload: manyKeys({ keys, draws: () => uniform(keys, DRAWS), fill: true }),
+        cachedKeys: keys,
+      })),
+      expect: 'hits',
+    },
+  ];
+}
+
+function redisCase(id: string, title: string, plan: Parameters<typeof gets>[0]): Case {
+  const deep = plan.pipeline > 1 ? `, ${plan.pipeline} commands at a time` : '';
+  return {
+    id,
+    title,
+    about: `GET of ${text(plan.keys)} keys, equally often; 64 connections${deep}.`,
+    needs: { capacity: CAPACITY },
+    entries: all(REDIS_PROTOCOL, gets(plan)),
+    expect: 'hits',
+  };
+}
+
+function all(contestants: readonly Contestant[], workload: Workload): Entry[] {
+  return contestants.map((contestant) => ({ name: contestant.name, contestant, workload }));
+}
+
+function text(number: number): string {
+  return number.toLocaleString('en');
+}

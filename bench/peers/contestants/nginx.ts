@@ -1,0 +1,57 @@
+import { freePort } from '../../../test/support/processes.ts';
+import type { Contestant, Running } from '../contestant.ts';
+import { get } from '../get.ts';
+import { installed } from '../workbench.ts';
+import { debianVersion } from './debian-version.ts';
+
+/** A longer word is refused in its configuration. */
+const LONGEST_WORD = 2048;
+
+/** Has no keys: it answers a constant, which is about as fast as a server on this machine can be. */
+export const nginx: Contestant = {
+  name: 'nginx, a constant',
+  caches: false,
+  settings:
+    '`return 200 "…"` (10 KiB: five variables of 2 KiB), `worker_processes 1`, no access log, endless keep-alive',
+  absent: () => (installed('nginx') ? undefined : 'nginx is not installed'),
+  version: () => debianVersion('nginx'),
+  async start(bench, _store, { constant }): Promise<Running> {
+    if (constant === undefined) throw new Error('nginx only answers a constant');
+    const port = await freePort();
+    const path = bench.file(`nginx-${port}.conf`, configuration(port, bench.folder(`nginx-${port}`), constant));
+    const server = bench.launch('nginx', ['-e', 'stderr', '-c', path]);
+    await server.ready(async () => void (await get(port, '/')));
+    return { port, prefix: '/', suffix: '', pids: [server.pid], cachePid: server.pid, stop: () => server.stop() };
+  },
+};
+
+function configuration(port: number, folder: string, constant: string): string {
+  const parts = constant.match(new RegExp(`.{1,${LONGEST_WORD}}`, 'g')) ?? [];
+  const variables = parts.map((part, i) => `set $part${i} "${part}";`).join('\n      ');
+  const answer =
+    parts.length > 1
+      ? `${variables}\n      return 200 "${parts.map((_, i) => `$part${i}`).join('')}";`
+      : `return 200 "${constant}";`;
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (name) => `${name}_temp_path ${folder}/${name};`,
+  );
+  return `daemon off;
+worker_processes 1;
+pid ${folder}/pid;
+error_log stderr error;
+events { worker_connections 1024; }
+http {
+  access_log off;
+  keepalive_requests 1000000000;
+  keepalive_timeout 1h;
+  default_type application/octet-stream;
+  ${temporary.join('\n  ')}
+  server {
+    listen 127.0.0.1:${port};
+    location / {
+      ${answer}
+    }
+  }
+}
+`;
+}

@@ -1,0 +1,61 @@
+import { type Socket, connect } from 'node:net';
+
+/** A whole answer, as it came. */
+export interface RawAnswer {
+  readonly status: number;
+  readonly body: Buffer;
+}
+
+/** Called with the next answer, or with nothing when the connection is lost first. */
+export type OnAnswer = (answer: RawAnswer | undefined) => void;
+
+/** A keep-alive connection for one request at a time. It does little, so that it measures the server and not itself. */
+export class HttpConnection {
+  readonly #socket: Socket;
+  #received: Buffer = Buffer.alloc(0);
+  #waiting: OnAnswer | undefined;
+
+  constructor(port: number) {
+    this.#socket = connect({ port, host: '127.0.0.1', noDelay: true });
+    this.#socket.on('data', (chunk) => this.#take(chunk));
+    this.#socket.on('error', () => undefined);
+    this.#socket.on('close', () => this.#answer(undefined));
+  }
+
+  /** Sends a request, which must be a whole one; there must be none under way. */
+  ask(request: Buffer, onAnswer: OnAnswer): void {
+    this.#waiting = onAnswer;
+    if (this.#socket.destroyed) this.#answer(undefined);
+    else this.#socket.write(request);
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #take(chunk: Buffer): void {
+    const received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk]);
+    this.#received = received;
+    const endOfHead = received.indexOf('\r\n\r\n');
+    if (endOfHead < 0) return;
+    const head = received.toString('latin1', 0, endOfHead);
+    const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
+    // Whoever answers in chunks is no contestant.
+    if (length === undefined) return this.close();
+    const from = endOfHead + 4;
+    if (received.length < from + Number(length)) return;
+    this.#received = Buffer.alloc(0);
+    this.#answer({ status: Number(head.slice(9, 12)), body: received.subarray(from, from + Number(length)) });
+  }
+
+  #answer(answer: RawAnswer | undefined): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.(answer);
+  }
+}
+
+/** The bytes of a request, as short as wrk's. */
+export function requestFor(path: string): Buffer {
+  return Buffer.from(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`);
+}

@@ -1,0 +1,45 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { pinnedTo } from './cores.ts';
+import type { Workbench } from './workbench.ts';
+
+/** What a load generator has done. */
+export interface Load {
+  readonly requests: number;
+  readonly seconds: number;
+  /** CPU time of the generator. */
+  readonly generatorSeconds: number;
+  readonly latency?: Latency;
+}
+
+/** Times from when a request was due to when its answer was there, in microseconds. */
+export interface Latency {
+  readonly p50Us: number;
+  readonly p99Us: number;
+  /** How late the generator itself was in sending, at the 99th percentile: it is part of the times. */
+  readonly lateUs: number;
+}
+
+/** Runs a program on the core of the load; answers what it has printed, and its CPU time in seconds. */
+export async function runGenerator(
+  bench: Workbench,
+  command: string,
+  args: readonly string[],
+): Promise<{ output: string; cpuSeconds: number }> {
+  // The shell tells the CPU time of the children it has waited for.
+  const [taskset, ...pinned] = pinnedTo(bench.cores.load);
+  const child = spawn(
+    taskset,
+    [...pinned, 'sh', '-c', '"$@" 2>&1; status=$?; times; exit $status', 'sh', command, ...args],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  bench.endWithThis(child);
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  const [status] = (await once(child, 'close')) as [number | null];
+  if (status !== 0) throw new Error(`${command} ended with ${status}: ${output.slice(-300)}`);
+  const times = [...(output.trimEnd().split('\n').at(-1) ?? '').matchAll(/(\d+)m([\d.]+)s/g)];
+  return { output, cpuSeconds: times.reduce((sum, [, min, s]) => sum + Number(min) * 60 + Number(s), 0) };
+}

@@ -1,0 +1,201 @@
+import { coreSeconds, cpuSeconds, family, residentBytes } from '../processes.ts';
+import type { Case, Entry } from './cases.ts';
+import type { Running } from './contestant.ts';
+import type { Latency } from './load.ts';
+import type { Store } from './store.ts';
+import type { Workbench } from './workbench.ts';
+import type { Run } from './workloads.ts';
+
+/** Part of the reads that may come from elsewhere than the case says: the first ones. */
+const TOLERANCE = 0.01;
+
+/** What one run has told. */
+export interface Sample {
+  /** Requests per second. */
+  readonly rate: number;
+  /** CPU time of all processes of the contestant, per request, in microseconds. */
+  readonly cpuUs: number;
+  /** Part of the requests for which Redis was not asked. */
+  readonly withoutRedis: number;
+  /** Parts of a core that were used by the contestant, by the generator, and by anyone else on the two cores. */
+  readonly serverBusy: number;
+  readonly generatorBusy: number;
+  readonly othersBusy: number;
+  readonly latency?: Latency;
+}
+
+/** How one of a case has fared. */
+export interface Outcome {
+  readonly name: string;
+  readonly samples: readonly Sample[];
+  /** Resident bytes when it had started, when what it caches was cached, and after all rounds. */
+  readonly resident?: Resident;
+  /** Why it did not take part, or what went wrong. */
+  readonly absent?: string;
+  readonly problem?: string;
+}
+
+export interface Resident {
+  readonly idle: number;
+  readonly filled: number;
+  readonly loaded: number;
+  readonly keys: number;
+}
+
+interface Ready {
+  readonly running: Running;
+  readonly run: Run;
+  readonly idleBytes: number;
+  readonly filledBytes: number;
+}
+
+export interface Effort {
+  readonly rounds: number;
+  readonly seconds: number;
+}
+
+/** Tells what is being done. */
+export type Tell = (what: string) => void;
+
+/** Starts who takes part in a case, loads them in turn, round by round, and stops them. */
+export async function measure(
+  bench: Workbench,
+  store: Store,
+  plan: Case,
+  effort: Effort,
+  tell: Tell,
+): Promise<Outcome[]> {
+  const attempts = plan.entries.map((entry) => new Attempt(bench, store, plan, entry));
+  try {
+    for (const attempt of attempts) {
+      tell(`${attempt.name}: starts, is checked and warmed up`);
+      await attempt.start();
+      if (attempt.silent !== undefined) tell(`${attempt.name}: ${attempt.silent}`);
+    }
+    for (let round = 0; round < effort.rounds; round++) {
+      // Nobody is always the one after the slowest.
+      const turns = attempts.map((_, i) => attempts[(i + round) % attempts.length]);
+      for (const attempt of turns.filter(({ silent }) => silent === undefined)) {
+        const result = await attempt.run(effort.seconds);
+        tell(`round ${round + 1} of ${effort.rounds}, ${attempt.name}: ${result}`);
+      }
+    }
+    return attempts.map((attempt) => attempt.outcome());
+  } finally {
+    for (const attempt of attempts) await attempt.stop();
+  }
+}
+
+/** One contestant in one case. A failure of its is told and spares the others. */
+class Attempt {
+  readonly #bench: Workbench;
+  readonly #store: Store;
+  readonly #case: Case;
+  readonly #entry: Entry;
+  readonly #samples: Sample[] = [];
+  readonly #absent: string | undefined;
+  #ready: Ready | undefined;
+  #started: Running | undefined;
+  #problem: string | undefined;
+
+  constructor(bench: Workbench, store: Store, plan: Case, entry: Entry) {
+    this.#bench = bench;
+    this.#store = store;
+    this.#case = plan;
+    this.#entry = entry;
+    this.#absent = entry.contestant.absent();
+  }
+
+  get name(): string {
+    return this.#entry.name;
+  }
+
+  /** Why it is not measured. */
+  get silent(): string | undefined {
+    return this.#absent ?? this.#problem;
+  }
+
+  async start(): Promise<void> {
+    if (this.#absent !== undefined) return;
+    await this.#try(async () => {
+      const running = await this.#entry.contestant.start(this.#bench, this.#store, this.#case.needs);
+      this.#started = running;
+      const idleBytes = residentBytes(running.cachePid);
+      const run = await this.#entry.workload(running, this.#bench);
+      this.#ready = { running, run, idleBytes, filledBytes: residentBytes(running.cachePid) };
+    });
+  }
+
+  /** A round; answers its result in a few words. */
+  async run(seconds: number): Promise<string> {
+    await this.#try(async () => this.#samples.push(await this.#sample(seconds)));
+    if (this.#problem !== undefined) return this.#problem;
+    const { rate, latency } = this.#samples[this.#samples.length - 1];
+    return latency === undefined
+      ? `${Math.round(rate).toLocaleString('en')} requests/s`
+      : `p50 ${latency.p50Us.toFixed(0)} µs, p99 ${latency.p99Us.toFixed(0)} µs`;
+  }
+
+  outcome(): Outcome {
+    const { name, cachedKeys: keys } = this.#entry;
+    const ready = this.#ready;
+    const measured = keys !== undefined && ready !== undefined && this.#problem === undefined;
+    const resident = measured
+      ? { idle: ready.idleBytes, filled: ready.filledBytes, loaded: residentBytes(ready.running.cachePid), keys }
+      : undefined;
+    return { name, samples: this.#samples, resident, absent: this.#absent, problem: this.#problem };
+  }
+
+  async stop(): Promise<void> {
+    await this.#started?.stop();
+  }
+
+  async #try(act: () => Promise<unknown>): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      this.#problem = error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  async #sample(seconds: number): Promise<Sample> {
+    if (this.#ready === undefined) throw new Error('it has not been started');
+    const { running, run } = this.#ready;
+    const before = await this.#usage(running);
+    const load = await run(seconds);
+    const after = await this.#usage(running);
+    const cpu = after.cpu - before.cpu;
+    const cores = after.cores - before.cores;
+    const withoutRedis = 1 - (after.reads - before.reads) / load.requests;
+    this.#expect(withoutRedis);
+    return {
+      rate: load.requests / load.seconds,
+      cpuUs: (cpu * 1e6) / load.requests,
+      withoutRedis,
+      serverBusy: cpu / load.seconds,
+      generatorBusy: load.generatorSeconds / load.seconds,
+      othersBusy: Math.max(0, cores - cpu - load.generatorSeconds) / (after.atS - before.atS),
+      latency: load.latency,
+    };
+  }
+
+  async #usage({ pids }: Running): Promise<{ atS: number; cpu: number; cores: number; reads: number }> {
+    const reads = await this.#store.reads();
+    const { server, load } = this.#bench.cores;
+    const cpu = pids.flatMap(family).reduce((sum, pid) => sum + cpuSeconds(pid), 0);
+    return { atS: performance.now() / 1000, cpu, cores: coreSeconds(server) + coreSeconds(load), reads };
+  }
+
+  #expect(withoutRedis: number): void {
+    if (!this.#entry.contestant.caches) return;
+    const part = `${(withoutRedis * 100).toFixed(1)} % were answered without Redis`;
+    if (this.#case.expect === 'hits' && withoutRedis < 1 - TOLERANCE) throw new Error(`not hits: ${part}`);
+    if (this.#case.expect === 'misses' && withoutRedis > TOLERANCE) throw new Error(`not misses: ${part}`);
+  }
+}
+
+/** Whether the load generator was what limited a rate, which is then only a lower bound. */
+export function limitedByGenerator({ serverBusy, generatorBusy, latency }: Sample): boolean {
+  // The one of a fixed rate never sleeps.
+  return latency === undefined && generatorBusy > 0.95 && serverBusy < 0.95;
+}

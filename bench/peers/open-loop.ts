@@ -1,0 +1,111 @@
+import { mulberry32 } from '../random.ts';
+import { HttpConnection } from './http-connection.ts';
+import type { Latency, Load } from './load.ts';
+
+const CONNECTIONS = 64;
+/** Not measured, while connections open and code gets warm. */
+const SETTLE_S = 0.5;
+const LONGEST_WAIT_MS = 10_000;
+
+export interface FixedRate {
+  /** Requests per second. */
+  readonly rate: number;
+  readonly seconds: number;
+  readonly request: Buffer;
+  readonly bodyBytes: number;
+}
+
+/**
+ * Requests at times that do not depend on the answers: Poisson arrivals of a fixed rate on 64 keep-alive connections. A
+ * request that finds all of them busy waits for one, and its time counts from when it was due. A server that stalls is
+ * so charged with all that would have come meanwhile, instead of being spared it (coordinated omission). The generator
+ * never sleeps, as timers are too coarse.
+ */
+export async function openLoop(port: number, plan: FixedRate): Promise<Load> {
+  const connections = Array.from({ length: CONNECTIONS }, () => new HttpConnection(port));
+  try {
+    return await new Arrivals(connections, plan).run();
+  } finally {
+    for (const connection of connections) connection.close();
+  }
+}
+
+class Arrivals {
+  readonly #plan: FixedRate;
+  readonly #idle: HttpConnection[];
+  readonly #random = mulberry32(3);
+  readonly #startMs = performance.now();
+  /** When requests were due that wait for a connection, in milliseconds. */
+  readonly #due: number[] = [];
+  readonly #latenciesMs: number[] = [];
+  readonly #lateMs: number[] = [];
+  #nextMs = this.#startMs;
+  #underWay = 0;
+  #answered = 0;
+  #problem: string | undefined;
+
+  constructor(connections: readonly HttpConnection[], plan: FixedRate) {
+    this.#idle = [...connections];
+    this.#plan = plan;
+  }
+
+  async run(): Promise<Load> {
+    const cpu = process.cpuUsage();
+    const endMs = this.#startMs + (SETTLE_S + this.#plan.seconds) * 1000;
+    for (;;) {
+      const nowMs = performance.now();
+      while (this.#nextMs <= nowMs && this.#nextMs < endMs) this.#arrive(nowMs);
+      this.#send();
+      if (this.#problem !== undefined) throw new Error(this.#problem);
+      if (this.#nextMs >= endMs && this.#due.length === 0 && this.#underWay === 0) break;
+      if (nowMs > endMs + LONGEST_WAIT_MS) throw new Error('the rate is more than it can serve');
+      await new Promise(setImmediate);
+    }
+    const { user, system } = process.cpuUsage(cpu);
+    const seconds = (performance.now() - this.#startMs) / 1000;
+    return { requests: this.#answered, seconds, generatorSeconds: (user + system) / 1e6, latency: this.#latency() };
+  }
+
+  #arrive(nowMs: number): void {
+    if (this.#measured(this.#nextMs)) this.#lateMs.push(nowMs - this.#nextMs);
+    this.#due.push(this.#nextMs);
+    this.#nextMs += (-Math.log(1 - this.#random()) * 1000) / this.#plan.rate;
+  }
+
+  #send(): void {
+    let sent = 0;
+    for (; sent < this.#due.length; sent++) {
+      const connection = this.#idle.pop();
+      if (connection === undefined) break;
+      this.#ask(connection, this.#due[sent]);
+    }
+    if (sent > 0) this.#due.splice(0, sent);
+  }
+
+  #ask(connection: HttpConnection, dueMs: number): void {
+    this.#underWay++;
+    connection.ask(this.#plan.request, (answer) => {
+      this.#underWay--;
+      this.#answered++;
+      if (this.#measured(dueMs)) this.#latenciesMs.push(performance.now() - dueMs);
+      if (answer?.status !== 200 || answer.body.length !== this.#plan.bodyBytes) {
+        this.#problem ??= `an answer was ${answer === undefined ? 'missing' : `${answer.status}, ${answer.body.length} B`}`;
+      }
+      this.#idle.push(connection);
+    });
+  }
+
+  #measured(dueMs: number): boolean {
+    return dueMs >= this.#startMs + SETTLE_S * 1000;
+  }
+
+  #latency(): Latency {
+    const quantile = (values: number[], part: number): number =>
+      values.sort((a, b) => a - b)[Math.floor(values.length * part)] * 1000;
+    return {
+      p50Us: quantile(this.#latenciesMs, 0.5),
+      p99Us: quantile(this.#latenciesMs, 0.99),
+      lateUs: quantile(this.#lateMs, 0.99),
+    };
+  }
+}

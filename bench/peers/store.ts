@@ -1,0 +1,63 @@
+import { Redis } from 'ioredis';
+import { freePort } from '../../test/support/processes.ts';
+import type { Server, Workbench } from './workbench.ts';
+
+/** Keys of 100 B values, `key:000000000000` on: the names that redis-benchmark makes. */
+export const SMALL_KEYS = 500_000;
+/** Keys of 10 KiB values, `big:000000000000` on. */
+export const LARGE_KEYS = 1000;
+const KEYS_PER_COMMAND = 500;
+
+export type Size = 'small' | 'large';
+
+export function keyName(size: Size, number: number): string {
+  return `${size === 'small' ? 'key' : 'big'}:${String(number).padStart(12, '0')}`;
+}
+
+/** Text of 100 B or 10 KiB, another for each key. */
+export function valueOf(size: Size, number: number): string {
+  return `value ${number} `.padEnd(size === 'small' ? 100 : 10_240, 'abcdefghijklmnopqrstuvwxyz0123456789');
+}
+
+/** The redis-server behind all contestants, on their core, with every key in it. */
+export class Store {
+  readonly port: number;
+  readonly server: Server;
+  readonly #client: Redis;
+
+  private constructor(port: number, server: Server) {
+    this.port = port;
+    this.server = server;
+    this.#client = new Redis(port, '127.0.0.1', { retryStrategy: () => 50, maxRetriesPerRequest: null });
+    this.#client.on('error', () => undefined);
+  }
+
+  static async start(bench: Workbench): Promise<Store> {
+    const port = await freePort();
+    const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', bench.folder('redis')];
+    const store = new Store(port, bench.launch('redis-server', args));
+    await store.server.ready(async () => void (await store.#client.ping()));
+    await store.#fill('large', LARGE_KEYS);
+    await store.#fill('small', SMALL_KEYS);
+    return store;
+  }
+
+  /** Commands that have asked for the value of a key so far. */
+  async reads(): Promise<number> {
+    const stats = await this.#client.info('commandstats');
+    const calls = ['get', 'mget'].map((name) => new RegExp(`^cmdstat_${name}:calls=(\\d+)`, 'm').exec(stats)?.[1]);
+    return calls.reduce((sum, count) => sum + Number(count ?? 0), 0);
+  }
+
+  async stop(): Promise<void> {
+    this.#client.disconnect();
+    await this.server.stop();
+  }
+
+  async #fill(size: Size, keys: number): Promise<void> {
+    for (let first = 0; first < keys; first += KEYS_PER_COMMAND) {
+      const numbers = Array.from({ length: Math.min(KEYS_PER_COMMAND, keys - first) }, (_, i) => first + i);
+      await this.#client.mset(numbers.flatMap((number) => [keyName(size, number), valueOf(size, number)]));
+    }
+  }
+}

@@ -1,0 +1,94 @@
+import type { Running } from './contestant.ts';
+import { get, getAll } from './get.ts';
+import { requestFor } from './http-connection.ts';
+import type { Load } from './load.ts';
+import { openLoop } from './open-loop.ts';
+import { redisBenchmark, type Gets } from './redis-benchmark.ts';
+import { checkValues } from './redis-values.ts';
+import { type Size, keyName, valueOf } from './store.ts';
+import type { Workbench } from './workbench.ts';
+import { wrk, wrkOfKeys } from './wrk.ts';
+
+const WARM_UP_S = 2;
+const SAMPLE_KEYS = 500;
+const CALIBRATING_REQUESTS = 50_000;
+
+/** Loads a contestant for so many seconds. */
+export type Run = (seconds: number) => Promise<Load>;
+/** Makes sure that a contestant answers as it should, warms it up, and answers what loads it. */
+export type Workload = (running: Running, bench: Workbench) => Promise<Run>;
+
+/** One key over and over, which is what wrk asks for at the least cost. */
+export function oneKey(size: Size): Workload {
+  return async (running, bench) => {
+    const path = await checkedPath(running, size);
+    const run: Run = (seconds) => wrk(bench, running.port, path, seconds);
+    await run(WARM_UP_S);
+    return run;
+  };
+}
+
+/** Keys of 100 B values. */
+export interface ManyKeys {
+  readonly keys: number;
+  /** The order in which they are asked for. */
+  readonly draws: () => Uint32Array;
+  /** Whether each of them is read once before. */
+  readonly fill: boolean;
+}
+
+export function manyKeys({ keys, draws, fill }: ManyKeys): Workload {
+  return async ({ port, prefix, suffix }, bench) => {
+    const step = fill ? 1 : Math.ceil(keys / SAMPLE_KEYS);
+    const numbers = Array.from({ length: Math.ceil(keys / step) }, (_, i) => i * step);
+    const paths = numbers.map((number) => `${prefix}${keyName('small', number)}${suffix}`);
+    await getAll(port, paths, (index, body) => check(paths[index], body, valueOf('small', numbers[index])));
+    const order = draws();
+    const drawsFile = bench.file(`draws-${port}`, new Uint8Array(order.buffer));
+    let first = 0;
+    const run: Run = async (seconds) => {
+      const load = await wrkOfKeys(bench, port, { prefix, suffix, keys, drawsFile, first }, seconds);
+      first = (first + load.requests) % order.length;
+      return load;
+    };
+    await run(WARM_UP_S);
+    return run;
+  };
+}
+
+/** One key of 100 B at a fixed rate, requests a second. */
+export function fixedRate(rate: number): Workload {
+  return async (running, bench) => {
+    const path = await checkedPath(running, 'small');
+    await wrk(bench, running.port, path, WARM_UP_S);
+    const bodyBytes = valueOf('small', 0).length;
+    return (seconds) => openLoop(running.port, { rate, seconds, request: requestFor(path), bodyBytes });
+  };
+}
+
+/** GET over the Redis protocol, all keys equally often. */
+export function gets(plan: Gets): Workload {
+  return async ({ port }, bench) => {
+    await checkValues(port, plan.size, plan.keys);
+    const first = await redisBenchmark(bench, port, plan, CALIBRATING_REQUESTS);
+    let rate = first.requests / first.seconds;
+    const run: Run = async (seconds) => {
+      // It wants to know how many requests, not how long.
+      const load = await redisBenchmark(bench, port, plan, Math.ceil(rate * seconds));
+      rate = load.requests / load.seconds;
+      return load;
+    };
+    await run(WARM_UP_S);
+    return run;
+  };
+}
+
+async function checkedPath({ port, prefix, suffix }: Running, size: Size): Promise<string> {
+  const path = `${prefix}${keyName(size, 0)}${suffix}`;
+  check(path, await get(port, path), valueOf(size, 0));
+  return path;
+}
+
+function check(path: string, body: Buffer, value: string): void {
+  if (body.toString('latin1') !== value) throw new Error(`GET ${path}: not the value of the key, ${body.length} B`);
+}

@@ -1,0 +1,44 @@
+import { type Load, runGenerator } from './load.ts';
+import type { Workbench } from './workbench.ts';
+
+const CONNECTIONS = 64;
+const SCRIPT = new URL('keys.lua', import.meta.url).pathname;
+
+/** Loads one URL from 64 keep-alive connections. */
+export async function wrk(bench: Workbench, port: number, path: string, seconds: number): Promise<Load> {
+  return run(bench, [`-d${seconds}s`, `http://127.0.0.1:${port}${path}`]);
+}
+
+/** Keys to ask for: those before and after whose names stand in a path, and the file with their order. */
+export interface KeyOrder {
+  readonly prefix: string;
+  readonly suffix: string;
+  /** There are that many different ones. */
+  readonly keys: number;
+  readonly drawsFile: string;
+  /** Where in the order to begin. */
+  readonly first: number;
+}
+
+/** The same with many keys. */
+export async function wrkOfKeys(bench: Workbench, port: number, order: KeyOrder, seconds: number): Promise<Load> {
+  const { prefix, suffix, keys, drawsFile, first } = order;
+  const args = [prefix, suffix, String(keys), drawsFile, String(first)];
+  return run(bench, [`-d${seconds}s`, '-s', SCRIPT, `http://127.0.0.1:${port}`, '--', ...args]);
+}
+
+async function run(bench: Workbench, args: readonly string[]): Promise<Load> {
+  const { output, cpuSeconds } = await runGenerator(bench, 'wrk', [
+    '-t1',
+    `-c${CONNECTIONS}`,
+    '--timeout',
+    '10s',
+    ...args,
+  ]);
+  const problem = /Socket errors:.*|Non-2xx or 3xx responses:.*/.exec(output)?.[0];
+  if (problem !== undefined) throw new Error(problem);
+  const requests = Number(/(\d+) requests in/.exec(output)?.[1]);
+  const rate = Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1]);
+  if (!(requests > 0 && rate > 0)) throw new Error(`wrk: ${output}`);
+  return { requests, seconds: requests / rate, generatorSeconds: cpuSeconds };
+}
