@@ -98,7 +98,7 @@ describe('the HTTP service', () => {
       },
     );
 
-    it.each(['/nowhere', '/v1', '/v1/key/greeting', '/V2/keys/greeting', '/v1/mget/', '/health'])(
+    it.each(['/nowhere', '/v1', '/v1/key/greeting', '/V1/keys/greeting', '/Health/live', '/v1/mget/', '/health'])(
       'GET %s, which is no route, answers 404 route-not-found',
       async (target) => expectProblem(await proxy.get(target), 404, 'route-not-found'),
     );
@@ -271,6 +271,21 @@ describe('the HTTP service', () => {
       expected.splice(25, 0, '400');
       const answers = answersIn(received).map(({ status, body }) => (status === 200 ? `200 ${body}` : String(status)));
       expect(answers).toEqual(expected);
+    });
+
+    it('are told to go on with a body when it is their turn, breaking into no other answer', async () => {
+      await redis.client.mset(`${prefix}first`, 'value', `${prefix}expected`, 'other');
+      await proxy.key(`${prefix}expected`);
+      const expecting = `GET /v1/keys/${prefix}expected HTTP/1.1\r\nHost: proxy\r\nExpect: 100-continue\r\n`;
+      const alone = await exchange(proxy.url, `${expecting}Connection: close\r\n\r\n`);
+      expect(alone).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 OK\r\n/);
+      const first = `GET /v1/keys/${prefix}first HTTP/1.1\r\nHost: proxy\r\n\r\n`;
+      const received = await exchange(proxy.url, `${first}${expecting}Connection: close\r\n\r\n`);
+      expect(answersIn(received)).toEqual([
+        { status: 200, body: 'value' },
+        { status: 100, body: '' },
+        { status: 200, body: 'other' },
+      ]);
     });
 
     it('take requests in absolute form, as proxies send them', async () => {

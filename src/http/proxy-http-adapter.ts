@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import type { Express, NextFunction, Request, Response } from 'express';
 import type { Settings } from '../config/settings.ts';
@@ -27,7 +27,9 @@ export class ProxyHttpAdapter extends ExpressAdapter {
     const { http, redis } = this.#settings;
     const sequencer = this.#sequencer;
     const express = this.getInstance<Express>();
-    express.disable('x-powered-by').enable('case sensitive routing');
+    express.disable('x-powered-by');
+    // Not the setting of this name: the router has been made already, by the adapter's constructor.
+    Object.assign(express.router, { caseSensitive: true });
     if (sequencer !== undefined) {
       express.use((_request: Request, response: Response, next: NextFunction) => sequencer.admit(response, next));
     }
@@ -46,9 +48,23 @@ export class ProxyHttpAdapter extends ExpressAdapter {
       express,
     );
     this.httpServer.setTimeout(idleTimeoutMs(http, redis));
+    this.httpServer.on('checkContinue', answerExpectation);
     // A client that sends no more still gets the answers to what it has sent.
     Object.assign(this.httpServer, { httpAllowHalfOpen: true });
   }
+}
+
+/**
+ * Tells a client that waits for it to send its body. When other answers are still to be sent before, that waits for its
+ * turn, and so does the request: node:http would write the 100 behind the head of the answer, and break into its body.
+ */
+function answerExpectation(this: Server, request: IncomingMessage, response: ServerResponse): void {
+  const go = (): void => {
+    response.writeContinue();
+    this.emit('request', request, response);
+  };
+  if (response.socket === null) response.once('socket', go);
+  else go();
 }
 
 /** Milliseconds after which a client is cut off that does not read its answer: never one that waits for Redis. */
