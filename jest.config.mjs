@@ -19,6 +19,27 @@ const common = {
   },
 };
 
+/** Specs that ask for no key over HTTP, or that are about the lane itself. */
+const NOT_WITHOUT_LANE = [
+  'configuration',
+  'docs',
+  'health',
+  'key-lane.*',
+  'redis-access',
+  'resp.*',
+  'settings',
+  'torture',
+];
+
+/** @type {import('jest').Config} */
+const laneOff = {
+  ...common,
+  displayName: 'e2e-lane-off',
+  testMatch: ['<rootDir>/test/**/*.e2e-spec.ts'],
+  testPathIgnorePatterns: [`/test/(?:${NOT_WITHOUT_LANE.join('|')})\\.e2e-spec\\.ts$`],
+  setupFiles: ['<rootDir>/test/support/lane-off.mjs'],
+};
+
 export default {
   // Handles are traced, which makes hundreds of sockets slow.
   testTimeout: 30_000,
@@ -27,5 +48,7 @@ export default {
   projects: [
     { ...common, displayName: 'unit', testMatch: ['<rootDir>/src/**/*.spec.ts'] },
     { ...common, displayName: 'e2e', testMatch: ['<rootDir>/test/**/*.e2e-spec.ts'] },
+    // What is promised over HTTP is promised without the key lane as well; proxies that run already are as they are.
+    ...(process.env.PROXY_URL ? [] : [laneOff]),
   ],
 };

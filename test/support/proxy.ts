@@ -155,6 +155,7 @@ export function launch(settings: Settings, cwd = '/', preload = true): Child {
     // Many proxies run at once; who needs the Redis protocol asks for a free port.
     RESP_PORT: '',
     LOG_FORMAT: 'json',
+    ...(process.env.TEST_LANE === undefined ? {} : { HTTP_LANE: process.env.TEST_LANE }),
     ...Object.fromEntries(values),
   };
   return new Child(process.execPath, [...(preload ? ['--import', PRELOAD] : []), MAIN], { env, cwd, ipc: preload });

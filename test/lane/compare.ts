@@ -1,0 +1,54 @@
+import type { Outcome } from './play.ts';
+import { LAST_VALUE } from './targets.ts';
+
+/** Where an answer starts; no value and no problem has such text in it. */
+const ANSWER = /HTTP\/1\.1 \d{3} /g;
+
+/** The answer to what is no request, after which the connection ends. */
+const FAREWELL =
+  /^HTTP\/1\.1 4\d\d [^]*\r\nConnection: close\r\n\r\n\{[^}]*"code":"(?:bad-request|head-too-large)"[^}]*\}$/;
+
+/** Whether two servers have said the same, but for the time of day and what a second more or less changes. */
+export function alike(a: Outcome, b: Outcome): boolean {
+  const [one, other] = [withoutTime(a), withoutTime(b)];
+  return same(one, other) && one.seconds.every((each, i) => Math.abs(each - other.seconds[i]) <= 1);
+}
+
+/**
+ * Whether node:http may have said this as well, which says `inTurn` when it is given the time to answer each request
+ * before the next arrives. It ends a connection as soon as it reads what is no request, a CONNECT, or anything after a
+ * request that is to be the last: what it has not answered by then is never answered, and what it is about to answer is cut
+ * off. How far it gets depends on how the requests arrive.
+ */
+export function possible(outcome: Outcome, inTurn: Outcome): boolean {
+  const [one, all] = [withoutTime(outcome), withoutTime(inTurn)];
+  if (same(one, all)) return true;
+  const starts = [...all.received.matchAll(ANSWER)].map(({ index }) => index);
+  const last = all.received.slice(starts.at(-1) ?? 0);
+  if (one.endedBy === 'client' || all.endedBy === 'client' || last.endsWith(LAST_VALUE)) return false;
+  if (all.received.startsWith(one.received)) return true;
+  return [...starts, all.received.length].some((start) => {
+    const farewell = one.received.slice(start);
+    const fits = FAREWELL.test(last) ? farewell === last : FAREWELL.test(farewell);
+    return fits && all.received.startsWith(one.received.slice(0, start));
+  });
+}
+
+function same(a: Outcome, b: Outcome): boolean {
+  return a.endedBy === b.endedBy && a.closed === b.closed && a.received === b.received && a.afterEnd === b.afterEnd;
+}
+
+/** Takes out the values of Date, Age and ttl; `seconds` are those of the last two. */
+function withoutTime(outcome: Outcome): Outcome & { readonly seconds: readonly number[] } {
+  const seconds: number[] = [];
+  const strip = (text: string): string =>
+    text
+      // Two that read a missing key at once are one load.
+      .replaceAll('; fwd=uri-miss; collapsed\r\n', '; fwd=uri-miss\r\n')
+      .replace(/(\r\nDate: )\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT(?=\r\n)/g, '$1')
+      .replace(/(\r\nAge: |\r\nCache-Status: [^\r]*; ttl=)(-?\d+)(?=\r\n)/g, (_, name: string, value: string) => {
+        seconds.push(Number(value));
+        return name;
+      });
+  return { ...outcome, received: strip(outcome.received), afterEnd: strip(outcome.afterEnd), seconds };
+}
