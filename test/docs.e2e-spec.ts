@@ -78,6 +78,7 @@ describe('/openapi.json', () => {
       'GET /v1/cache',
       'GET /v1/keys/{key}',
       'HEAD /v1/keys/{key}',
+      'POST /v1/mget',
     ]);
   });
 

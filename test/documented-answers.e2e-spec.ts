@@ -13,7 +13,15 @@ const TOKEN = { authorization: 'Bearer admin' };
 const READER = { authorization: 'Bearer reader' };
 const ANY = { 'if-none-match': '*' };
 
+const mget = (body: string, type = 'application/json'): HttpQuestion => ({ body, headers: { 'content-type': type } });
+const SOME = mget('{"keys":["text","nobody"]}');
+
 const WITH_REDIS: readonly Scenario[] = [
+  ['POST /v1/mget 200', '/v1/mget', SOME],
+  ['POST /v1/mget 400 bad-request', '/v1/mget', mget('[]')],
+  ['POST /v1/mget 400 bad-key', '/v1/mget', mget('{"keys":[""]}')],
+  ['POST /v1/mget 413 body-too-large', '/v1/mget', mget(JSON.stringify({ keys: Array(1001).fill('text') }))],
+  ['POST /v1/mget 415 unsupported-media-type', '/v1/mget', mget('{"keys":[]}', 'text/plain')],
   ['GET /v1/keys/{key} 200', '/v1/keys/text'],
   ['GET /v1/keys/{key} 304', '/v1/keys/text', { headers: ANY }],
   ['GET /v1/keys/{key} 400 bad-key', '/v1/keys/'],
@@ -43,6 +51,7 @@ const WITHOUT_TOKEN: readonly Scenario[] = [
 ];
 
 const WITH_ACCESS: readonly Scenario[] = [
+  ['POST /v1/mget 401 unauthorized', '/v1/mget', SOME],
   ['GET /v1/keys/{key} 401 unauthorized', '/v1/keys/text'],
   ['GET /v1/keys/{key} 403 key-not-allowed', '/v1/keys/list', { headers: READER }],
   ['HEAD /v1/keys/{key} 401', '/v1/keys/text'],

@@ -4,6 +4,8 @@ import { type Clock, monotonicClock } from './clock.ts';
 import { InstanceMemory, ROWS } from './instance-memory.ts';
 import { SharedLru } from './shared-lru.ts';
 
+/** Leases beyond the places for loads: many keys that are read at once take one place, and a lease each. */
+const LEASES_FOR_MANY = 10_000;
 /** What a lease lasts beyond the longest wait and load: time to store what was loaded. */
 const LEASE_MARGIN_MS = 1000;
 /** The main thread's name in the locks; worker threads are named by their `threadId`, which starts at 1. */
@@ -53,7 +55,7 @@ export function createInstance({ cache, redis, proxy }: Settings): ThreadContext
     capacity: cache.capacity,
     maxBytes: cache.maxBytes,
     maxValueBytes: cache.maxValueBytes,
-    maxLeases: proxy.maxConcurrentLoads + proxy.maxQueuedLoads,
+    maxLeases: proxy.maxConcurrentLoads + proxy.maxQueuedLoads + LEASES_FOR_MANY,
     leaseMs: proxy.queueTimeoutMs + redis.commandTimeoutMs + LEASE_MARGIN_MS,
   };
   return {

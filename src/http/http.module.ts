@@ -4,12 +4,13 @@ import { AccessModule } from '../access/access.module.ts';
 import { CacheModule } from '../cache/cache.module.ts';
 import { HttpConnections } from './http-connections.ts';
 import { KeyLane } from './lane/key-lane.ts';
+import { MgetController } from './mget/mget.controller.ts';
 import { ProblemFilter } from './problem.filter.ts';
 import { ProxyController } from './proxy.controller.ts';
 
 @Module({
   imports: [AccessModule, CacheModule],
-  controllers: [ProxyController],
+  controllers: [ProxyController, MgetController],
   providers: [{ provide: APP_FILTER, useClass: ProblemFilter }, HttpConnections, KeyLane],
   exports: [HttpConnections],
 })

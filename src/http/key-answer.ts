@@ -4,7 +4,8 @@ import type { Freshness } from '../cache/lookup.ts';
 import { type Answer, problemAnswer } from './answer.ts';
 import { etagMatches } from './conditional.ts';
 import type { KeyProblem } from './key-path.ts';
-import { type ProblemCode, problem } from './problem.ts';
+import { OUTCOME_PROBLEMS } from './outcome-problem.ts';
+import { problem } from './problem.ts';
 
 /** This cache's name in `Cache-Status` (RFC 9211). */
 export const CACHE_NAME = 'redis-http-cache-proxy';
@@ -27,17 +28,14 @@ export function keyAnswer(outcome: ReadOutcome, ifNoneMatch: string | undefined,
     case 'value':
       return valueAnswer(outcome, missStatus(outcome.origin), ifNoneMatch, policy);
     case 'missing':
-      return notFound(hitStatus(ttlOf(outcome.freshness)));
+      return failed(outcome.kind, hitStatus(ttlOf(outcome.freshness)));
     case 'absent':
-      return notFound(missStatus(outcome.origin));
     case 'wrong-type':
-      return failed('wrong-type', 'The key holds no string.', outcome.origin);
     case 'timeout':
-      return failed('redis-timeout', 'Redis did not answer in time.', outcome.origin);
+      return failed(outcome.kind, missStatus(outcome.origin));
     case 'unavailable':
-      return failed('redis-unavailable', 'Redis cannot be asked now.', outcome.origin, RETRY_AFTER);
     case 'overloaded':
-      return failed('overloaded', 'Too many reads of Redis wait already.', outcome.origin, RETRY_AFTER);
+      return failed(outcome.kind, missStatus(outcome.origin), RETRY_AFTER);
   }
 }
 
@@ -96,12 +94,8 @@ function contentHeaders(length: string, { contentType }: KeyAnswerPolicy): strin
   return ['Content-Type', contentType, 'Content-Length', length];
 }
 
-function notFound(cacheStatus: string): Answer {
-  return problemAnswer(problem('key-not-found', 'Redis has no such key.'), ['Cache-Status', cacheStatus]);
-}
-
-function failed(code: ProblemCode, detail: string, origin: Origin, headers: readonly string[] = []): Answer {
-  return problemAnswer(problem(code, detail), ['Cache-Status', missStatus(origin), ...headers]);
+function failed(kind: keyof typeof OUTCOME_PROBLEMS, cacheStatus: string, headers: readonly string[] = []): Answer {
+  return problemAnswer(OUTCOME_PROBLEMS[kind], ['Cache-Status', cacheStatus, ...headers]);
 }
 
 function hitStatus(ttl: string): string {

@@ -17,10 +17,10 @@ const UNAUTHORIZED: KeyRefusal = {
   ]),
 };
 
-const NOT_ALLOWED: KeyRefusal = {
-  outcome: 'not-allowed',
-  answer: problemAnswer(problem('key-not-allowed', 'This key is none of those that may be read.')),
-};
+/** What is wrong with a key that KEY_ALLOWLIST leaves out. */
+export const KEY_NOT_ALLOWED = problem('key-not-allowed', 'This key is none of those that may be read.');
+
+const NOT_ALLOWED: KeyRefusal = { outcome: 'not-allowed', answer: problemAnswer(KEY_NOT_ALLOWED) };
 
 /** Refuses a client that has no token where one is needed; undefined: it may read. */
 export function refuseClient(access: Access, authorization: string | undefined): KeyRefusal | undefined {

@@ -15,6 +15,7 @@ export interface HttpQuestion {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly agent?: Agent;
+  readonly body?: string | Buffer;
 }
 
 /** A connection for each request. */
@@ -24,7 +25,7 @@ const ONE_SHOT = new Agent({ keepAlive: false });
 export function ask(
   base: string,
   path: string,
-  { method = 'GET', headers = {}, agent = ONE_SHOT }: HttpQuestion = {},
+  { method = 'GET', headers = {}, agent = ONE_SHOT, body }: HttpQuestion = {},
 ): Promise<HttpAnswer> {
   const { hostname, port } = new URL(base);
   return new Promise((resolve, reject) => {
@@ -33,12 +34,12 @@ export function ask(
       response.on('data', (part: Buffer) => parts.push(part));
       response.on('error', reject);
       response.on('end', () => {
-        const body = Buffer.concat(parts);
-        const text = body.toString();
+        const answered = Buffer.concat(parts);
+        const text = answered.toString();
         resolve({
           status: response.statusCode ?? 0,
           headers: response.headers,
-          body,
+          body: answered,
           text,
           get json() {
             return JSON.parse(text) as Record<string, unknown>;
@@ -47,7 +48,7 @@ export function ask(
       });
     });
     sent.on('error', reject);
-    sent.end();
+    sent.end(body);
   });
 }
 

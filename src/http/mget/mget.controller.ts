@@ -1,0 +1,92 @@
+import { All, Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
+import { ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
+import type { Request, Response } from 'express';
+import { Access } from '../../access/access.ts';
+import { CacheService } from '../../cache/cache.service.ts';
+import { outcomeName } from '../../cache/read-outcome.ts';
+import { RequestCounts } from '../../cache/request-counts.ts';
+import { type Answer, methodNotAllowed, problemAnswer, send } from '../answer.ts';
+import { refuseClient } from '../key-refusal.ts';
+import { problem } from '../problem.ts';
+import { MAX_ANSWER_BYTES, type MgetOutcome, mgetAnswer } from './mget-answer.ts';
+import { MAX_BODY_BYTES, parseMget } from './mget-request.ts';
+import { DescribeMget } from './mget.openapi.ts';
+import { readBody } from './read-body.ts';
+
+const MGET_PATH = 'v1/mget';
+
+/** `POST /v1/mget`: many keys at once. */
+@ApiTags('keys')
+@Controller()
+export class MgetController {
+  readonly #access: Access;
+  readonly #cache: CacheService;
+  readonly #counts: RequestCounts;
+
+  constructor(access: Access, cache: CacheService, counts: RequestCounts) {
+    this.#access = access;
+    this.#cache = cache;
+    this.#counts = counts;
+  }
+
+  @Post(MGET_PATH)
+  @HttpCode(200)
+  @DescribeMget()
+  async mget(@Req() request: Request, @Res() response: Response): Promise<void> {
+    const answer = await this.#answer(request);
+    if (answer !== undefined) send(answer, request.method, response);
+  }
+
+  @All(MGET_PATH)
+  @ApiExcludeEndpoint()
+  other(@Req() request: Request, @Res() response: Response): void {
+    send(methodNotAllowed('POST'), request.method, response);
+  }
+
+  /** Undefined: there is nobody to answer. */
+  async #answer(request: Request): Promise<Answer | undefined> {
+    const refused = refuseClient(this.#access, request.headers.authorization);
+    if (refused !== undefined) {
+      this.#counts.countRead('http', refused.outcome);
+      return refused.answer;
+    }
+    if (!isJson(request.headers)) return problemAnswer(NOT_JSON);
+    // Said at once to a client that announces it.
+    if (Number(request.headers['content-length']) > MAX_BODY_BYTES) return problemAnswer(BODY_TOO_LARGE);
+    const body = await readBody(request, MAX_BODY_BYTES);
+    if (body === 'aborted') return undefined;
+    if (body === 'too-large') return problemAnswer(BODY_TOO_LARGE);
+    const keys = parseMget(body);
+    if ('code' in keys) {
+      if (keys.code === 'bad-key') this.#counts.countRead('http', 'bad-key');
+      return problemAnswer(keys);
+    }
+    return mgetAnswer(await this.#read(keys));
+  }
+
+  async #read(keys: readonly Buffer[]): Promise<MgetOutcome[]> {
+    const allowed = keys.map((key) => this.#access.allowsKey(key));
+    const outcomes = await this.#cache.readMany(
+      keys.filter((_, i) => allowed[i]),
+      MAX_ANSWER_BYTES,
+    );
+    const inOrder = outcomes.values();
+    const all = allowed.map((each): MgetOutcome => (each ? (inOrder.next().value ?? UNREAD) : NOT_ALLOWED));
+    for (const outcome of all) this.#count(outcome);
+    return all;
+  }
+
+  #count(outcome: MgetOutcome): void {
+    if (outcome.kind === 'unread') return;
+    this.#counts.countRead('http', outcome.kind === 'not-allowed' ? outcome.kind : outcomeName(outcome));
+  }
+}
+
+const NOT_ALLOWED: MgetOutcome = { kind: 'not-allowed' };
+const UNREAD: MgetOutcome = { kind: 'unread' };
+const NOT_JSON = problem('unsupported-media-type', 'The body is to be application/json, in UTF-8, as it is.');
+const BODY_TOO_LARGE = problem('body-too-large', `The body is longer than ${MAX_BODY_BYTES} bytes.`);
+
+function isJson({ 'content-type': type = '', 'content-encoding': encoding = 'identity' }: Request['headers']): boolean {
+  return encoding.toLowerCase() === 'identity' && /^application\/json *(?:; *charset="?utf-8"? *)?$/i.test(type);
+}

@@ -1,0 +1,125 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiBody, ApiOperation, ApiResponse, ApiSecurity } from '@nestjs/swagger';
+import { header, problemResponse } from '../openapi.ts';
+import { CACHE_STATUSES, MAX_ANSWER_BYTES } from './mget-answer.ts';
+import { MAX_BODY_BYTES, MAX_KEYS, MAX_KEYS_BYTES } from './mget-request.ts';
+
+const text = (description: string, example: string) => ({ type: 'string', description, example });
+const seconds = (description: string, example: number) => ({ type: 'integer', minimum: 0, description, example });
+
+const CACHE_STATUS = {
+  ...text('From the cache; or read from Redis and stored, not stored, or read for several requests at once.', 'hit'),
+  enum: [...CACHE_STATUSES],
+};
+
+const VALUE = {
+  type: 'object',
+  description: 'The key has a value.',
+  required: ['status', 'value', 'encoding', 'etag', 'age', 'maxAge', 'cacheStatus'],
+  properties: {
+    status: { type: 'integer', enum: [200] },
+    value: text('The value, in `encoding`.', 'hello from redis'),
+    encoding: { ...text('`utf8` when the value is valid UTF-8.', 'utf8'), enum: ['utf8', 'base64'] },
+    etag: text('The validator that `GET` gives.', '"7f16c2772a51b6138ccc3aff"'),
+    age: seconds('Seconds since the value was read from Redis.', 3),
+    maxAge: seconds('Seconds for which the value may be given, from when it was read.', 60),
+    cacheStatus: CACHE_STATUS,
+  },
+};
+
+const FAILURE = {
+  type: 'object',
+  description:
+    'There is no value to give. `status` and `code` are those of `GET`: 403 `key-not-allowed`, 404 `key-not-found`, ' +
+    '409 `wrong-type`, 503 `redis-unavailable` and `overloaded`, 504 `redis-timeout`; or 413 `answer-too-large`: the ' +
+    `values take ${MAX_ANSWER_BYTES} bytes of an answer at most, so ask for this key with fewer others.`,
+  required: ['status', 'code', 'detail'],
+  properties: {
+    status: { type: 'integer', example: 404 },
+    code: text('What went wrong; stable.', 'key-not-found'),
+    detail: text('The same for people.', 'Redis has no such key.'),
+    cacheStatus: CACHE_STATUS,
+  },
+};
+
+const KEY = {
+  oneOf: [
+    { type: 'string', minLength: 1 },
+    {
+      type: 'object',
+      required: ['base64'],
+      additionalProperties: false,
+      properties: { base64: { type: 'string', format: 'byte', minLength: 1 } },
+    },
+  ],
+};
+
+const REQUEST = {
+  type: 'object',
+  required: ['keys'],
+  additionalProperties: false,
+  properties: { keys: { type: 'array', maxItems: MAX_KEYS, items: KEY } },
+};
+
+const ANSWER = {
+  type: 'object',
+  required: ['results'],
+  properties: {
+    results: { type: 'array', description: 'One for each key, in order.', items: { oneOf: [VALUE, FAILURE] } },
+  },
+};
+
+const EXAMPLE = {
+  results: [
+    {
+      status: 200,
+      value: 'hello from redis',
+      encoding: 'utf8',
+      etag: '"7f16c2772a51b6138ccc3aff"',
+      age: 3,
+      maxAge: 60,
+      cacheStatus: 'hit',
+    },
+    { status: 404, code: 'key-not-found', detail: 'Redis has no such key.', cacheStatus: 'not-stored' },
+  ],
+};
+
+/** All that the OpenAPI document says of `POST /v1/mget`. */
+export function DescribeMget(): MethodDecorator {
+  const challenge = { 'WWW-Authenticate': header('How to authenticate.', 'Bearer realm="keys"') };
+  return applyDecorators(
+    ApiSecurity('accessToken'),
+    ApiOperation({
+      operationId: 'getValues',
+      summary: 'The values of many keys',
+      description:
+        `Up to ${MAX_KEYS} keys of ${MAX_KEYS_BYTES} bytes together; what the cache does not hold is read from Redis in ` +
+        'one round trip. A key is a text, or `{"base64": "…"}` for bytes that are no UTF-8. Each result says how it went ' +
+        'for its key: the answer is 200 also when there is no value for any.',
+    }),
+    ApiBody({
+      required: true,
+      schema: REQUEST,
+      examples: {
+        some: { summary: 'two texts and some bytes', value: { keys: ['greeting', 'nobody', { base64: 'AP8=' }] } },
+      },
+    }),
+    ApiResponse({
+      status: 200,
+      description: 'A result for each key, in order.',
+      headers: { 'Cache-Control': header('It is an answer to a POST.', 'no-store') },
+      content: { 'application/json': { schema: ANSWER, example: EXAMPLE } },
+    }),
+    ...[
+      problemResponse({
+        'bad-request': 'The body is no JSON of the form {"keys": […]}.',
+        'bad-key': 'keys[0] is empty.',
+      }),
+      problemResponse({ unauthorized: 'Keys are read with a bearer token.' }, challenge),
+      problemResponse({
+        'body-too-large': `There are more than ${MAX_KEYS} keys, their bytes are more than ${MAX_KEYS_BYTES}, or those of the body more than ${MAX_BODY_BYTES}.`,
+      }),
+      problemResponse({ 'unsupported-media-type': 'The body is to be application/json, in UTF-8, as it is.' }),
+    ].map((failure) => ApiResponse(failure)),
+  );
+}

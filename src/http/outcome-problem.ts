@@ -1,0 +1,16 @@
+import type { ReadOutcome } from '../cache/read-outcome.ts';
+import { type Problem, problem } from './problem.ts';
+
+type FailedRead = Exclude<ReadOutcome['kind'], 'hit' | 'value'>;
+
+const NOT_FOUND = problem('key-not-found', 'Redis has no such key.');
+
+/** What is wrong when a read gives no value. */
+export const OUTCOME_PROBLEMS: Readonly<Record<FailedRead, Problem>> = {
+  missing: NOT_FOUND,
+  absent: NOT_FOUND,
+  'wrong-type': problem('wrong-type', 'The key holds no string.'),
+  timeout: problem('redis-timeout', 'Redis did not answer in time.'),
+  unavailable: problem('redis-unavailable', 'Redis cannot be asked now.'),
+  overloaded: problem('overloaded', 'Too many reads of Redis wait already.'),
+};
