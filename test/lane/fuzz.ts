@@ -47,6 +47,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
   const progress: Progress = { requests: 0, conversations: 0, raced: 0 };
   let difference: string | undefined;
   let finder: number | undefined;
+  let deadline = Infinity;
   let nextSeed = seed;
 
   // Those that take one client at a time are asked less often.
@@ -57,16 +58,17 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
 
   async function run(client: number): Promise<void> {
     const property = fc.asyncProperty(pair, conversation, async (pair, conversation) => {
-      if (finder !== undefined && finder !== client) return true;
+      if (finder !== undefined && (finder !== client || performance.now() > deadline)) return true;
       await prepare();
       const found = await queues[pair](() => differenceIn(rivals[pair], conversation, progress));
       if (found === undefined || (finder ?? client) !== client) return true;
+      if (finder === undefined) deadline = performance.now() + shrinkMs;
       finder = client;
       difference = found;
       return false;
     });
     while (progress.requests < requests && finder === undefined) {
-      await fc.check(property, { seed: nextSeed++, numRuns: RUNS, interruptAfterTimeLimit: shrinkMs });
+      await fc.check(property, { seed: nextSeed++, numRuns: RUNS });
       onProgress?.(progress);
     }
   }
