@@ -14,7 +14,7 @@ export interface Entry {
   readonly name: string;
   readonly contestant: Contestant;
   readonly workload: Workload;
-  /** Keys that are cached before it is measured, when that is what the case is about. */
+  /** Keys that its cache holds, when it is not as the case says: all of them are cached before it is measured. */
   readonly cachedKeys?: number;
 }
 
@@ -69,7 +69,7 @@ export function allCases(rate: number): readonly Case[] {
       title: 'HTTP, misses of 100 B',
       about: `${text(COLD_KEYS)} keys in turn, where ${text(CAPACITY)} fit into the cache: each has been forgotten when its turn comes again.`,
       needs: fewest,
-      entries: all(IN_FRONT_OF_REDIS, manyKeys({ keys: COLD_KEYS, draws: () => inTurn(COLD_KEYS), fill: false })),
+      entries: all(IN_FRONT_OF_REDIS, manyKeys({ keys: COLD_KEYS, draws: () => inTurn(COLD_KEYS), fill: 0 })),
       expect: 'misses',
     },
     {
@@ -79,7 +79,7 @@ export function allCases(rate: number): readonly Case[] {
       needs: fewest,
       entries: all(
         IN_FRONT_OF_REDIS,
-        manyKeys({ keys: ZIPF_KEYS, draws: () => zipf(ZIPF_KEYS, ZIPF_EXPONENT, DRAWS), fill: false }),
+        manyKeys({ keys: ZIPF_KEYS, draws: () => zipf(ZIPF_KEYS, ZIPF_EXPONENT, DRAWS), fill: 0 }),
       ),
     },
     {
@@ -102,12 +102,12 @@ export function allCases(rate: number): readonly Case[] {
     {
       id: 'scale',
       title: 'HTTP, hits among many entries',
-      about: `All keys that are cached, 100 B each, equally often; \`CACHE_CAPACITY=${MANY}\`.`,
+      about: `All keys that are cached, 100 B each, equally often; \`CACHE_CAPACITY\` is just enough for them. Both have read ${text(MANY)} keys once before.`,
       needs: { capacity: MANY },
       entries: [MANY, FEW].map((keys) => ({
         name: `${ours.name}, ${text(keys)} cached`,
         contestant: ours,
-        workload: manyKeys({ keys, draws: () => uniform(keys, DRAWS), fill: true }),
+        workload: manyKeys({ keys, draws: () => uniform(keys, DRAWS), fill: MANY }),
         cachedKeys: keys,
       })),
       expect: 'hits',

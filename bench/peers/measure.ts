@@ -118,7 +118,9 @@ class Attempt {
   async start(): Promise<void> {
     if (this.#absent !== undefined) return;
     await this.#try(async () => {
-      const running = await this.#entry.contestant.start(this.#bench, this.#store, this.#case.needs);
+      const { cachedKeys: capacity = this.#case.needs.capacity } = this.#entry;
+      const needs = { ...this.#case.needs, capacity };
+      const running = await this.#entry.contestant.start(this.#bench, this.#store, needs);
       this.#started = running;
       const idleBytes = residentBytes(running.cachePid);
       const run = await this.#entry.workload(running, this.#bench);

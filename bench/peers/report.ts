@@ -94,15 +94,25 @@ function remarks({ outcomes }: Result): string[] {
       `Included in all times: the generator's own delay in sending, ${spread(late, 0)} µs at the 99th percentile.`,
     );
   }
-  for (const { name, resident } of outcomes) {
-    if (resident === undefined) continue;
-    const { idle, filled, loaded, keys } = resident;
-    const each = (bytes: number): string => `${Math.round((bytes - idle) / keys).toLocaleString('en')} B`;
-    said.push(
-      `${name}: ${mebibytes(idle)} resident when idle, ${mebibytes(filled)} when filled, ${mebibytes(loaded)} ` +
-        `after all rounds: beyond the idle process ${each(filled)}, then ${each(loaded)} an entry.`,
-    );
-  }
+  said.push(...memory(outcomes));
+  return said;
+}
+
+/** What an entry takes. Whatever a process takes beside its entries is the same in both that have cached some. */
+function memory(outcomes: readonly Outcome[]): string[] {
+  const known = outcomes.flatMap(({ name, resident }) => (resident === undefined ? [] : [{ name, ...resident }]));
+  const said = known.map(
+    ({ name, idle, filled, loaded }) =>
+      `${name}: ${mebibytes(idle)} resident when started, ${mebibytes(filled)} when filled, ${mebibytes(loaded)} after all rounds.`,
+  );
+  if (known.length !== 2) return said;
+  const [many, few] = known;
+  const between = (many.loaded - few.loaded) / (many.keys - few.keys);
+  const beyond = (many.loaded - many.idle) / many.keys;
+  said.push(
+    `Resident memory of an entry: ${between.toFixed(0)} B, the difference of the two processes; ${beyond.toFixed(0)} B ` +
+      'beyond the process as it was when started, with all that its heap has grown by since.',
+  );
   return said;
 }
 

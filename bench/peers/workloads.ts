@@ -33,14 +33,14 @@ export interface ManyKeys {
   readonly keys: number;
   /** The order in which they are asked for. */
   readonly draws: () => Uint32Array;
-  /** Whether each of them is read once before. */
-  readonly fill: boolean;
+  /** So many are read once before, from the last to the first, so that the least numbers stay; 0: only samples. */
+  readonly fill: number;
 }
 
 export function manyKeys({ keys, draws, fill }: ManyKeys): Workload {
   return async ({ port, prefix, suffix }, bench) => {
-    const step = fill ? 1 : Math.ceil(keys / SAMPLE_KEYS);
-    const numbers = Array.from({ length: Math.ceil(keys / step) }, (_, i) => i * step);
+    const step = fill > 0 ? 1 : Math.ceil(keys / SAMPLE_KEYS);
+    const numbers = Array.from({ length: Math.ceil((fill || keys) / step) }, (_, i) => i * step).reverse();
     const paths = numbers.map((number) => `${prefix}${keyName('small', number)}${suffix}`);
     await getAll(port, paths, (index, body) => check(paths[index], body, valueOf('small', numbers[index])));
     const order = draws();
