@@ -51,11 +51,6 @@ export class ReplyWriter {
     this.#line(this.protocol === 3 ? '_' : '$-1');
   }
 
-  /** Null in the place of an array. */
-  nullArray(): void {
-    this.#line(this.protocol === 3 ? '_' : '*-1');
-  }
-
   /** The head of an array: its elements are to follow. */
   array(length: number): void {
     this.#line(`*${length}`);

@@ -75,7 +75,7 @@ export class ServerCommands {
     out.array(commands.length);
     for (const command of commands) {
       if (command === undefined) {
-        out.nullArray();
+        out.null();
         continue;
       }
       out.array(10);

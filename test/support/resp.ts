@@ -1,0 +1,86 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { type Socket, connect } from 'node:net';
+import { promisify } from 'node:util';
+import { until } from './processes.ts';
+import type { TestProxy } from './proxy.ts';
+
+const run = promisify(execFile);
+
+/** The port on which a proxy that was started with RESP_PORT=0 speaks the Redis protocol. */
+export function respPort(proxy: TestProxy): number {
+  const found = /listening for the Redis protocol on redis:\/\/[^"]*:(\d+)/.exec(proxy.child?.output ?? '')?.[1];
+  if (found === undefined) throw new Error('the proxy does not speak the Redis protocol');
+  return Number(found);
+}
+
+/** What one of Redis' own programs prints when it is pointed at a port. */
+export async function redisProgram(
+  name: 'redis-cli' | 'redis-benchmark',
+  port: number,
+  ...args: string[]
+): Promise<string> {
+  const { stdout } = await run(name, ['-p', String(port), ...args], { encoding: 'latin1', timeout: 20_000 });
+  return stdout;
+}
+
+/** A request as clients write it. */
+export function request(...args: (string | Buffer)[]): Buffer {
+  const parts = args.flatMap((arg) => [
+    Buffer.from(`$${Buffer.byteLength(arg)}\r\n`),
+    Buffer.from(arg),
+    Buffer.from('\r\n'),
+  ]);
+  return Buffer.concat([Buffer.from(`*${args.length}\r\n`), ...parts]);
+}
+
+/** A connection that sends bytes as they are, and keeps all that comes back, a character for each byte. */
+export class RespSocket {
+  readonly socket: Socket;
+  received = '';
+  readonly closed: Promise<unknown>;
+
+  private constructor(socket: Socket) {
+    this.socket = socket;
+    this.closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.on('error', () => undefined).setEncoding('latin1');
+    socket.on('data', (text: string) => (this.received += text));
+  }
+
+  static async open(port: number): Promise<RespSocket> {
+    const socket = connect(port, '127.0.0.1');
+    await once(socket, 'connect');
+    return new RespSocket(socket);
+  }
+
+  send(...bytes: (string | Buffer)[]): this {
+    for (const part of bytes) this.socket.write(part);
+    return this;
+  }
+
+  /** Waits until so much has come back, and takes it. */
+  async expect(text: string): Promise<void> {
+    await until(`the reply ${JSON.stringify(text.slice(0, 100))}`, () => {
+      if (this.received.length >= text.length) return true;
+      if (this.socket.destroyed) throw new Error(`the connection ended after ${JSON.stringify(this.received)}`);
+      return undefined;
+    });
+    const found = this.received.slice(0, text.length);
+    this.received = this.received.slice(text.length);
+    if (found !== text) throw new Error(`received ${JSON.stringify(found)}, not ${JSON.stringify(text)}`);
+  }
+
+  /** Waits until what has come back ends like this, and takes what stands before it. */
+  async until(end: string): Promise<string> {
+    await until(`the reply that ends with ${JSON.stringify(end)}`, () => this.received.endsWith(end) || undefined);
+    const found = this.received.slice(0, -end.length);
+    this.received = '';
+    return found;
+  }
+
+  /** All that comes back until the connection ends. */
+  async rest(): Promise<string> {
+    await this.closed;
+    return this.received;
+  }
+}
