@@ -50,7 +50,7 @@ export default {
     {
       name: 'transports-do-not-use-ops',
       severity: 'error',
-      from: { path: '^src/http/' },
+      from: { path: '^src/(http|resp)/' },
       to: { path: '^src/(admin|health|docs|metrics|runtime|redis)/' },
     },
     {
