@@ -21,6 +21,11 @@ const LONGEST_BACK_OFF_MS = 5000;
 /** A thread that has lived so long did not die of its start. */
 const SETTLED_MS = 10_000;
 const RECOVERY_RETRY_MS = 5;
+/**
+ * What a thread makes for a request is garbage as soon as it is answered: more room for the young would let a thread grow
+ * by a hundred megabytes before it looks.
+ */
+const YOUNG_GENERATION_MB = 16;
 
 interface Thread {
   readonly row: number;
@@ -124,6 +129,7 @@ export class Supervisor {
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
       workerData: data,
       name: `proxy ${row}`,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     });
     const thread: Thread = { row, worker, id: worker.threadId, startedAt: performance.now(), stopped: false };
     this.#threads.set(row, thread);
