@@ -98,7 +98,7 @@ describe('the HTTP service', () => {
       },
     );
 
-    it.each(['/nowhere', '/v1', '/v1/key/greeting', '/V1/keys/greeting', '/Health/live', '/v1/mget/', '/health'])(
+    it.each(['/nowhere', '/v1', '/v1/key/greeting', '/V1/keys/greeting', '/Health/live', '/v1/mgets', '/health'])(
       'GET %s, which is no route, answers 404 route-not-found',
       async (target) => expectProblem(await proxy.get(target), 404, 'route-not-found'),
     );
