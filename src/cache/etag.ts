@@ -3,6 +3,8 @@ import { hash } from 'node:crypto';
 /** A strong validator: the first 96 bits of the SHA-256 of a value, as three 32-bit words. */
 export type Etag = readonly [number, number, number];
 
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 /** Hashes a value; done once, when it is loaded. */
 export function etagOf(value: Uint8Array): Etag {
   // As a string, which takes Node.js a quarter of the time that a buffer does.
@@ -26,5 +28,5 @@ export function formatEtag(etag: Etag): string {
 }
 
 function hexWord(word: number): string {
-  return (word >>> 0).toString(16).padStart(8, '0');
+  return HEX[word >>> 24] + HEX[(word >>> 16) & 0xff] + HEX[(word >>> 8) & 0xff] + HEX[word & 0xff];
 }
