@@ -1,16 +1,16 @@
 import type { Lease } from './lookup.ts';
+import type { Awaited, LoadsUnderWay } from './loads-under-way.ts';
 import type { LoadOutcome } from './read-outcome.ts';
 
-/** The loads that this thread has under way or waits for, by the slot of their lease. */
-export type LoadsUnderWay = Map<number, { readonly lease: Lease | undefined; readonly outcome: Promise<LoadOutcome> }>;
-
-/** One load of a key by this thread. Those of it who ask for the leased key meanwhile find it among those under way. */
+/** One load of a key by this thread. */
 export class Load {
   readonly key: Buffer;
   /** Undefined: nothing is stored, and the load is for the one who asks. */
   readonly lease: Lease | undefined;
   readonly outcome: Promise<LoadOutcome>;
   readonly #underWay: LoadsUnderWay;
+  /** How those of this thread find it who ask for the leased key meanwhile. */
+  readonly #awaited: Awaited | undefined;
   #resolve!: (outcome: LoadOutcome) => void;
   #reject!: (bug: unknown) => void;
 
@@ -22,7 +22,9 @@ export class Load {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    if (lease !== undefined) underWay.set(lease.slot, this);
+    if (lease === undefined) return;
+    this.#awaited = { lease, outcome: this.outcome, next: undefined };
+    underWay.add(this.#awaited);
   }
 
   end(outcome: LoadOutcome): void {
@@ -36,8 +38,6 @@ export class Load {
   }
 
   #forget(): void {
-    if (this.lease === undefined) return;
-    const { slot } = this.lease;
-    if (this.#underWay.get(slot) === this) this.#underWay.delete(slot);
+    if (this.#awaited !== undefined) this.#underWay.remove(this.#awaited);
   }
 }

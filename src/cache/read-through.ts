@@ -1,5 +1,6 @@
-import { Load, type LoadsUnderWay } from './load.ts';
+import { Load } from './load.ts';
 import { Loader, type LoaderParts } from './loader.ts';
+import { type Awaited, LoadsUnderWay } from './loads-under-way.ts';
 import type { Lease, Lookup } from './lookup.ts';
 import type { CachedOutcome, LoadOutcome, ReadOutcome } from './read-outcome.ts';
 import type { SharedLru } from './shared-lru.ts';
@@ -16,7 +17,7 @@ export interface Unread {
 export class ReadThrough {
   readonly #lru: SharedLru;
   readonly #loader: Loader;
-  readonly #underWay: LoadsUnderWay = new Map();
+  readonly #underWay = new LoadsUnderWay();
 
   constructor(parts: LoaderParts) {
     this.#lru = parts.lru;
@@ -81,22 +82,19 @@ export class ReadThrough {
   }
 
   #follow(key: Buffer, lease: Lease, own: boolean, batch: Batch): Promise<LoadOutcome> {
-    const load = this.#underWay.get(lease.slot);
-    if (load?.lease?.version === lease.version) return collapsed(load.outcome);
+    const load = this.#underWay.find(lease);
+    if (load !== undefined) return collapsed(load.outcome);
     // A lease of this thread that it no longer works on is one that nobody will fill.
     if (own) return batch.add(key, undefined);
-    return this.#share(lease, this.#awaitThread(key, lease));
+    return this.#share(key, lease);
   }
 
-  /** Lets those of this thread who ask for the leased key meanwhile have the same outcome. */
-  #share(lease: Lease, outcome: Promise<LoadOutcome>): Promise<LoadOutcome> {
-    const shared = outcome.finally(() => this.#unshare(lease));
-    this.#underWay.set(lease.slot, { lease, outcome: shared });
-    return shared;
-  }
-
-  #unshare(lease: Lease): void {
-    if (this.#underWay.get(lease.slot)?.lease === lease) this.#underWay.delete(lease.slot);
+  /** Waits for another thread's load; those of this thread who ask for the leased key meanwhile have the same outcome. */
+  #share(key: Buffer, lease: Lease): Promise<LoadOutcome> {
+    const outcome = this.#awaitThread(key, lease).finally(() => this.#underWay.remove(awaited));
+    const awaited: Awaited = { lease, outcome, next: undefined };
+    this.#underWay.add(awaited);
+    return outcome;
   }
 
   /** The outcome of a load that another thread has under way. */
@@ -114,9 +112,14 @@ export class ReadThrough {
         return this.#loadOne(key, { kind: 'unleased' });
       case 'void':
         // Others of this thread who look now must not wait for this one, which looks again itself.
-        this.#unshare(lease);
+        this.#forget(lease);
         return this.#lookAgain(key);
     }
+  }
+
+  #forget(lease: Lease): void {
+    const awaited = this.#underWay.find(lease);
+    if (awaited !== undefined) this.#underWay.remove(awaited);
   }
 
   /** After a load by another thread: its outcome is in the cache, unless it was purged, evicted or never came. */

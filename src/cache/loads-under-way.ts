@@ -1,0 +1,48 @@
+import type { Lease } from './lookup.ts';
+import type { LoadOutcome } from './read-outcome.ts';
+
+/** What came, or is to come, of the load that a lease is for. */
+export interface Awaited {
+  readonly lease: Lease;
+  readonly outcome: Promise<LoadOutcome>;
+  /** The next one of the same bucket. */
+  next: Awaited | undefined;
+}
+
+const BUCKETS = 1024;
+
+/**
+ * The loads that this thread has under way or waits for, by their lease. A table of its own: a Map that is filled and
+ * emptied all the time moves on to new tables, to which V8 links the old ones; once an old one has grown old, whatever
+ * hangs on the chain survives each minor collection. That was a tenth of what a miss costs.
+ */
+export class LoadsUnderWay {
+  readonly #buckets = Array.from({ length: BUCKETS }, (): Awaited | undefined => undefined);
+
+  find({ slot, version }: Lease): Awaited | undefined {
+    let each = this.#buckets[slot % BUCKETS];
+    while (each !== undefined && (each.lease.slot !== slot || each.lease.version !== version)) each = each.next;
+    return each;
+  }
+
+  add(awaited: Awaited): void {
+    const bucket = awaited.lease.slot % BUCKETS;
+    awaited.next = this.#buckets[bucket];
+    this.#buckets[bucket] = awaited;
+  }
+
+  /** Does nothing when it is gone already. */
+  remove(awaited: Awaited): void {
+    const bucket = awaited.lease.slot % BUCKETS;
+    let before: Awaited | undefined;
+    let each = this.#buckets[bucket];
+    while (each !== undefined && each !== awaited) {
+      before = each;
+      each = each.next;
+    }
+    if (each === undefined) return;
+    if (before === undefined) this.#buckets[bucket] = awaited.next;
+    else before.next = awaited.next;
+    awaited.next = undefined;
+  }
+}
