@@ -1,9 +1,7 @@
 /**
  * What a miss costs without a transport: ReadThrough and RedisService on a real Redis, every key cold, as many readers
  * as connections, each of which asks for its next key when it has been answered. Loads per second, and CPU time of this
- * process and of Redis per load. Run it after a build, on one core with its Redis:
- *
- *     npm run build && taskset -c 0 node bench/misses.ts
+ * process and of Redis per load. On one core with its Redis: `taskset -c 0 npm run bench:misses`
  */
 import { readFileSync } from 'node:fs';
 import { monotonicClock } from '../src/cache/clock.ts';
