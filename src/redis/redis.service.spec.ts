@@ -21,7 +21,10 @@ const fetch = (key: string | Buffer): Promise<RedisReply> =>
 const fetchAll = (...keys: (string | Buffer)[]): Promise<RedisReply[]> => Promise.all(keys.map(fetch));
 const value = (text: string, ttlMs?: number): RedisReply => ({ kind: 'value', value: Buffer.from(text), ttlMs });
 
-afterEach(() => service.onApplicationShutdown());
+afterEach(async () => {
+  service.onApplicationShutdown();
+  await new Promise<void>((closed) => service.watch(({ reachable }) => !reachable && closed()));
+});
 
 describe('reads of a Redis', () => {
   let redis: TestRedis;
