@@ -17,6 +17,8 @@ beforeEach(() => start(LIMITS, 2));
 
 const loads = (): number => memory.words[InstanceWord.LOADS];
 const waiting = (): number => memory.words[InstanceWord.WAITING_LOADS];
+/** Turns of the event loop after which what has not happened does not happen: others wake a thread by way of the system. */
+const MOST_TURNS = 500;
 const turn = (): Promise<void> => new Promise(setImmediate);
 
 function enterAtOnce(gate: LoadGate): void {
@@ -25,9 +27,12 @@ function enterAtOnce(gate: LoadGate): void {
 
 /** Whether a load has been let in by now. */
 async function isIn(entry: Entry | Promise<Entry>): Promise<boolean> {
-  await turn();
-  const now = await Promise.race([Promise.resolve(entry), Promise.resolve('still waiting')]);
-  return now === 'entered';
+  for (let turns = 0; turns < MOST_TURNS; turns++) {
+    await turn();
+    const now = await Promise.race([Promise.resolve(entry), Promise.resolve('still waiting')]);
+    if (now !== 'still waiting') return now === 'entered';
+  }
+  return false;
 }
 
 describe('the gate for loads', () => {
@@ -129,14 +134,17 @@ describe('the gate for loads', () => {
             expect(survivor.recoverFrom(thread, owners[thread])).toBe(true);
             gates[thread] = new LoadGate(memory, thread, (owners[thread] = ++owner), limits);
           }
-          await turn();
-          await turn();
-          const total = inside[0] + inside[1] + inside[2];
-          expect(total).toBeLessThanOrEqual(2);
-          expect(loads()).toBe(total);
-          expect(memory.sum(RowWord.HELD)).toBe(total);
+          const total = (): number => inside[0] + inside[1] + inside[2];
+          // A place goes to another thread by way of the system, which takes its time.
+          const settled = (): boolean => loads() === total() && (total() === 2 || waiting() === 0);
+          for (let turns = 0; turns < 2 || (turns < MOST_TURNS && !settled()); turns++) {
+            await turn();
+            expect(total()).toBeLessThanOrEqual(2);
+          }
+          expect(loads()).toBe(total());
+          expect(memory.sum(RowWord.HELD)).toBe(total());
           expect(memory.sum(RowWord.WAITING)).toBe(waiting());
-          if (total < 2) expect(waiting()).toBe(0);
+          if (total() < 2) expect(waiting()).toBe(0);
         }
       }),
       { numRuns: 200 },
