@@ -20,12 +20,17 @@ function obeyTest() {
   // A proxy whose test has gone ends, however that test has ended.
   process.on('disconnect', () => process.exit(1));
   process.channel?.unref();
-  threads.onmessage = ({ data }) => {
-    if (!('done' in data)) return;
-    const waiting = expected.get(data.done);
-    if (waiting?.delete(data.thread) && waiting.size === 0) process.send({ done: data.done });
+  const carriedOut = (id, thread) => {
+    const waiting = expected.get(id);
+    if (waiting?.delete(thread) && waiting.size === 0) process.send({ done: id });
   };
-  const workers = watchWorkers();
+  threads.onmessage = ({ data }) => {
+    if ('done' in data) carriedOut(data.done, data.thread);
+  };
+  // What was ordered of a thread that is no more is not waited for.
+  const workers = watchWorkers((thread) => {
+    for (const id of expected.keys()) carriedOut(id, thread);
+  });
   const cache = rememberLargestBuffer();
   process.on('message', (order) => {
     if (order.kind === 'advance') {
@@ -37,7 +42,7 @@ function obeyTest() {
       void check(cache()).then((problem) => process.send({ done: order.id, problem }));
     } else {
       const [worker] = [...workers.values()].slice(order.thread);
-      if (order.kind === 'stall in critical section') expected.set(order.id, new Set([worker?.threadId]));
+      if (order.kind === 'stall in critical section' && worker) expected.set(order.id, new Set([worker.threadId]));
       if (order.kind === 'terminate') void worker?.terminate();
       else threads.postMessage({ ...order, threadId: worker?.threadId });
       if (!expected.has(order.id)) process.send({ done: order.id });
@@ -73,14 +78,17 @@ async function check(buffer) {
 }
 
 /** The proxy's worker threads, by their ids; new ones are told what time it is. */
-function watchWorkers() {
+function watchWorkers(ended) {
   const workers = new Map();
   const { emit } = Worker.prototype;
   Worker.prototype.emit = function (event, ...rest) {
     if (event === 'online') {
       const id = this.threadId;
       workers.set(id, this);
-      this.once('exit', () => workers.delete(id));
+      this.once('exit', () => {
+        workers.delete(id);
+        ended(id);
+      });
       threads.postMessage({ kind: 'advance', ms: 0, total: ahead });
     }
     return emit.call(this, event, ...rest);

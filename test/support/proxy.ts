@@ -5,6 +5,7 @@ import { type HttpAnswer, type HttpQuestion, ask } from './http-client.ts';
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname;
 const PRELOAD = new URL('./adjustable-clock.mjs', import.meta.url).href;
 const LONGEST_WAIT_MS = 5000;
+const POKE_MS = 5;
 
 /** The proxies that run already (PROXY_URL, separated by commas); undefined when the tests start their own. */
 export const RUNNING = process.env.PROXY_URL?.split(',');
@@ -109,7 +110,11 @@ export class TestProxy {
 
   /** Lets something happen to the `thread`-th of the threads that live. */
   async suffer(thread: number, fate: Fate): Promise<void> {
-    await this.#order({ kind: fate, thread });
+    const order = this.#order({ kind: fate, thread });
+    if (fate !== 'stall in critical section') return void (await order);
+    // The thread stalls when it uses the cache: it may have no client, and new connections go to any thread.
+    const poke = setInterval(() => void this.get('/v1/keys/poke').catch(() => undefined), POKE_MS);
+    await order.finally(() => clearInterval(poke));
   }
 
   /** What is wrong with the memory of its cache, which nobody uses just now; undefined when nothing is. */
