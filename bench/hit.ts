@@ -12,6 +12,7 @@ import { RequestCounts } from '../src/cache/request-counts.ts';
 import { SharedLru } from '../src/cache/shared-lru.ts';
 import { HitMessages } from '../src/http/lane/hit-messages.ts';
 import { RequestHead } from '../src/http/lane/request-head.ts';
+import { hitAnswer } from '../src/http/key-answer.ts';
 import { HttpDate } from '../src/http/message.ts';
 import { GetRequest } from '../src/resp/get-request.ts';
 import { ReplyWriter } from '../src/resp/reply-writer.ts';
@@ -31,7 +32,12 @@ const hit = new Hit();
 const head = new RequestHead(8192);
 const get = new GetRequest();
 const writer = new ReplyWriter();
-const messages = new HitMessages({ contentType: 'application/octet-stream', private: false }, 65_000, new HttpDate());
+const messages = new HitMessages(
+  hitAnswer,
+  { contentType: 'application/octet-stream', private: false },
+  65_000,
+  new HttpDate(),
+);
 const answer = Buffer.alloc(4096);
 const nowhere = { writableLength: 0, write: () => true } as unknown as Socket;
 

@@ -39,7 +39,7 @@ export function keyAnswer(outcome: ReadOutcome, ifNoneMatch: string | undefined,
   }
 }
 
-/** What differs from one answer to a hit to the next, as its headers have it: seconds and bytes in digits. */
+/** What differs from one answer with a value to the next, as its headers have it: seconds and bytes in digits. */
 export interface HitFields {
   /** With its quotes. */
   readonly etag: string;
@@ -52,6 +52,12 @@ export interface HitFields {
 /** The answer to a hit whose value is asked for, less the value. */
 export function hitAnswer(fields: HitFields, policy: KeyAnswerPolicy): Answer {
   const headers = [...cachingHeaders(fields, hitStatus(fields.ttl), policy), ...contentHeaders(fields.length, policy)];
+  return { status: 200, headers, body: undefined };
+}
+
+/** The answer to a miss whose value has been stored, less the value. */
+export function storedAnswer(fields: HitFields, policy: KeyAnswerPolicy): Answer {
+  const headers = [...cachingHeaders(fields, missStatus('stored'), policy), ...contentHeaders(fields.length, policy)];
   return { status: 200, headers, body: undefined };
 }
 

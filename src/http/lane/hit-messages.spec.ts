@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { Hit } from '../../cache/hit.ts';
-import { keyAnswer } from '../key-answer.ts';
+import type { ReadOutcome } from '../../cache/read-outcome.ts';
+import { hitAnswer, keyAnswer, storedAnswer } from '../key-answer.ts';
 import { HttpDate, messageHead } from '../message.ts';
 import { HitMessages, LONGEST_HIT_HEAD } from './hit-messages.ts';
 
@@ -14,18 +15,19 @@ const hits = fc.record({
   length: fc.oneof(fc.nat({ max: 16 * 1024 }), fc.constantFrom(0, 9, 10, 99, 100, 999, 1000, 9999, 10_000)),
 });
 
-describe('the answers to hits that the lane writes', () => {
+describe('the answers that the lane writes from templates', () => {
   it('are those of the controller, to the byte, one after the other', () => {
     fc.assert(
       fc.property(
         fc.boolean(),
+        fc.boolean(),
         fc.constantFrom('text/plain', 'application/octet-stream'),
         fc.constantFrom(1, 999, 65_000),
         fc.array(hits, { minLength: 1, maxLength: 8 }),
-        (isPrivate, contentType, keepAliveTimeoutMs, answered) => {
+        (isHit, isPrivate, contentType, keepAliveTimeoutMs, answered) => {
           const policy = { contentType, private: isPrivate };
           const date = new HttpDate();
-          const messages = new HitMessages(policy, keepAliveTimeoutMs, date);
+          const messages = new HitMessages(isHit ? hitAnswer : storedAnswer, policy, keepAliveTimeoutMs, date);
           const hit = new Hit();
           const target = Buffer.alloc(answered.length * LONGEST_HIT_HEAD);
           let end = 0;
@@ -35,7 +37,11 @@ describe('the answers to hits that the lane writes', () => {
             Object.assign(hit, { ageMs, lifetimeMs: ageMs + remainingMs, length });
             end = messages.write(hit, target, end);
             const freshness = { ageMs, lifetimeMs: hit.lifetimeMs };
-            const answer = keyAnswer({ kind: 'hit', value: Buffer.alloc(length), etag, freshness }, undefined, policy);
+            const read = { value: Buffer.alloc(length), etag, freshness };
+            const outcome: ReadOutcome = isHit
+              ? { kind: 'hit', ...read }
+              : { kind: 'value', origin: 'stored', ...read };
+            const answer = keyAnswer(outcome, undefined, policy);
             expected += messageHead(answer, date.now, { close: false, keepAliveTimeoutMs });
           }
           expect(target.toString('latin1', 0, end)).toBe(expected);

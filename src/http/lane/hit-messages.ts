@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { Hit } from '../../cache/hit.ts';
-import { type HitFields, type KeyAnswerPolicy, hitAnswer } from '../key-answer.ts';
+import type { Answer } from '../answer.ts';
+import type { HitFields, KeyAnswerPolicy } from '../key-answer.ts';
 import { type HttpDate, type Persistence, messageHead } from '../message.ts';
 
 /** Characters that no header holds, each standing for a field until a hit's own is put in its place. */
@@ -20,6 +21,7 @@ interface Template {
   readonly etagAt: number;
   readonly ageAt: number;
   readonly lifetimeAt: number;
+  /** -1: there is none. */
   readonly ttlAt: number;
   readonly lengthAt: number;
 }
@@ -28,8 +30,9 @@ interface Template {
 export const LONGEST_HIT_HEAD = 1024;
 
 /**
- * Writes the answers to hits, as `keyAnswer` and `messageHead` have them: a template for each combination of lengths
- * of the numbers in it, made by these two with placeholders, so that they alone say what an answer looks like.
+ * Writes the answers to hits, or to misses just stored, as `keyAnswer` and `messageHead` have them: a template for each
+ * combination of lengths of the numbers in it, made with placeholders by what makes all other answers, so that it alone
+ * says what an answer looks like.
  */
 export class HitMessages {
   readonly #policy: KeyAnswerPolicy;
@@ -39,7 +42,16 @@ export class HitMessages {
   #latest: Template | undefined;
   #dateOfTemplates = '';
 
-  constructor(policy: KeyAnswerPolicy, keepAliveTimeoutMs: number, date: HttpDate) {
+  readonly #render: (fields: HitFields, policy: KeyAnswerPolicy) => Answer;
+
+  /** @param render the answer that is to be written, `hitAnswer` or `storedAnswer`. */
+  constructor(
+    render: (fields: HitFields, policy: KeyAnswerPolicy) => Answer,
+    policy: KeyAnswerPolicy,
+    keepAliveTimeoutMs: number,
+    date: HttpDate,
+  ) {
+    this.#render = render;
     this.#policy = policy;
     this.#persistence = { close: false, keepAliveTimeoutMs };
     this.#date = date;
@@ -60,7 +72,7 @@ export class HitMessages {
     writeHex(target, at + etagAt + 16, etag[2]);
     writeNumber(target, at + ageAt, template.age, age);
     writeNumber(target, at + lifetimeAt, template.lifetime, lifetime);
-    writeNumber(target, at + ttlAt, template.ttl, ttl);
+    if (ttlAt !== -1) writeNumber(target, at + ttlAt, template.ttl, ttl);
     writeNumber(target, at + lengthAt, template.length, length);
     return at + bytes.length;
   }
@@ -92,7 +104,7 @@ export class HitMessages {
       ttl: PLACEHOLDERS.ttl.repeat(ttl),
       length: PLACEHOLDERS.length.repeat(length),
     };
-    const head = messageHead(hitAnswer(fields, this.#policy), this.#dateOfTemplates, this.#persistence);
+    const head = messageHead(this.#render(fields, this.#policy), this.#dateOfTemplates, this.#persistence);
     return {
       bytes: Buffer.from(head, 'latin1'),
       age,

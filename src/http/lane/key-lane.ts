@@ -8,7 +8,7 @@ import { Settings } from '../../config/settings.ts';
 import { Output } from '../../sockets/output.ts';
 import { ReadBuffer } from '../../sockets/read-buffer.ts';
 import { type Answer, problemAnswer } from '../answer.ts';
-import type { KeyAnswerPolicy } from '../key-answer.ts';
+import { type KeyAnswerPolicy, hitAnswer, storedAnswer } from '../key-answer.ts';
 import { idleTimeoutMs } from '../proxy-http-adapter.ts';
 import { HttpDate, type Persistence } from '../message.ts';
 import { problem } from '../problem.ts';
@@ -42,6 +42,7 @@ export class KeyLane implements Lane, OnApplicationShutdown {
   readonly policy: KeyAnswerPolicy;
   readonly date = new HttpDate();
   readonly messages: HitMessages;
+  readonly storedMessages: HitMessages;
   readonly head: RequestHead;
   readonly hit = new Hit();
   readonly output = new Output();
@@ -66,7 +67,8 @@ export class KeyLane implements Lane, OnApplicationShutdown {
     this.cache = cache;
     this.counts = counts;
     this.policy = { contentType: http.contentType, private: access.tokenRequired };
-    this.messages = new HitMessages(this.policy, http.keepAliveTimeoutMs, this.date);
+    this.messages = new HitMessages(hitAnswer, this.policy, http.keepAliveTimeoutMs, this.date);
+    this.storedMessages = new HitMessages(storedAnswer, this.policy, http.keepAliveTimeoutMs, this.date);
     this.#keepAlive = { close: false, keepAliveTimeoutMs: http.keepAliveTimeoutMs };
     this.#close = { close: true, keepAliveTimeoutMs: 0 };
     const longestHead = Math.min(LONGEST_HEAD_BYTES, http.maxHeaderBytes);

@@ -28,7 +28,9 @@ export interface Lane {
   readonly counts: RequestCounts;
   readonly policy: KeyAnswerPolicy;
   readonly date: HttpDate;
+  /** For hits, and for misses that have been stored. */
   readonly messages: HitMessages;
+  readonly storedMessages: HitMessages;
   readonly head: RequestHead;
   readonly hit: Hit;
   readonly output: Output;
@@ -217,17 +219,16 @@ export class LaneConnection {
     const { cache, counts, head, policy } = this.#lane;
     const { headOnly, ifNoneMatchFrom, ifNoneMatchTo } = head;
     const ifNoneMatch = ifNoneMatchFrom === 0 ? undefined : bytes.toString('latin1', ifNoneMatchFrom, ifNoneMatchTo);
-    const answer = (outcome: ReadOutcome): Answer => {
-      counts.countRead('http', outcomeName(outcome));
-      return keyAnswer(outcome, ifNoneMatch, policy);
-    };
     const read = cache.read(key);
-    if (!(read instanceof Promise)) return this.#reply(answer(read), headOnly);
+    if (!(read instanceof Promise)) {
+      counts.countRead('http', outcomeName(read));
+      return this.#reply(keyAnswer(read, ifNoneMatch, policy), headOnly);
+    }
     this.#lane.output.flush(this.#socket);
     const reply = this.#replies.reserve();
     if (this.#lane.closing) this.#closing = true;
     read.then(
-      (outcome) => this.#guard(() => this.#settle(reply, answer(outcome), headOnly)),
+      (outcome) => this.#guard(() => this.#settleRead(reply, outcome, ifNoneMatch, headOnly)),
       (bug: unknown) => this.#guard(() => this.#settle(reply, this.#lane.failure(bug), headOnly)),
     );
   }
@@ -244,6 +245,39 @@ export class LaneConnection {
     this.#lane.output.flush(this.#socket);
     writeMessage(this.#socket, head, body);
     this.#endIfDone();
+  }
+
+  /** Has what was loaded for a request. */
+  #settleRead(reply: Reply, outcome: ReadOutcome, ifNoneMatch: string | undefined, headOnly: boolean): void {
+    this.#lane.counts.countRead('http', outcomeName(outcome));
+    if (ifNoneMatch !== undefined || !this.#answerStored(reply, outcome, headOnly)) {
+      this.#settle(reply, keyAnswer(outcome, ifNoneMatch, this.#lane.policy), headOnly);
+    }
+  }
+
+  /** Answers with what was loaded and stored in the way of hits; false when that cannot be done. */
+  #answerStored(reply: Reply, outcome: ReadOutcome, headOnly: boolean): boolean {
+    const { closing, hit, output, storedMessages } = this.#lane;
+    if (outcome.kind !== 'value' || outcome.origin !== 'stored' || outcome.value.length > hit.bytes.length)
+      return false;
+    if (closing || this.#closing || this.#socket.destroyed || !this.#replies.isOnly(reply)) return false;
+    const { value, etag, freshness } = outcome;
+    this.#replies.clear();
+    this.#activeAt = this.#lane.ticks;
+    [hit.etag[0], hit.etag[1], hit.etag[2]] = etag;
+    hit.ageMs = freshness.ageMs;
+    hit.lifetimeMs = freshness.lifetimeMs;
+    hit.length = value.length;
+    output.end = storedMessages.write(hit, output.bytes, output.end);
+    if (!headOnly) {
+      output.bytes.set(value, output.end);
+      output.end += value.length;
+    }
+    output.flush(this.#socket);
+    this.#watchWrites();
+    this.#resume();
+    this.#endIfDone();
+    return true;
   }
 
   /** Has the answer to a request that had to be loaded. */

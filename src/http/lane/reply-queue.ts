@@ -32,6 +32,16 @@ export class ReplyQueue {
     return this.#bytes;
   }
 
+  /** Whether no other answer is under way than this one. */
+  isOnly(reply: Reply): boolean {
+    return this.#replies.length === 1 && this.#replies[0] === reply;
+  }
+
+  /** Forgets the one place that there is, as its answer is sent some other way. */
+  clear(): void {
+    this.#replies.length = 0;
+  }
+
   /** Whether no request was made after the one that is answered by this. */
   isLast(reply: Reply): boolean {
     return this.#replies.at(-1) === reply;
