@@ -27,7 +27,7 @@ export class Environment {
 
   @Text({
     default: 'application/octet-stream',
-    pattern: /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:; ?[\w-]+=[\w.-]+)*$/,
+    pattern: /^(?=.{1,200}$)[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:; ?[\w-]+=[\w.-]+)*$/,
     accepted: 'a media type',
     meaning: 'Content-Type of the values',
   })

@@ -22,13 +22,16 @@ export class Sequencer {
     // Not one inside the other, however many are over at once.
     if (this.#serving) return;
     this.#serving = true;
-    while (!this.#busy) {
-      const start = this.#waiting.shift();
-      if (start === undefined) break;
-      this.#busy = true;
-      start();
+    try {
+      while (!this.#busy) {
+        const start = this.#waiting.shift();
+        if (start === undefined) break;
+        this.#busy = true;
+        start();
+      }
+    } finally {
+      this.#serving = false;
     }
-    this.#serving = false;
   }
 
   /** Calls `start` when the turn has come. It is over when `answered` says so, and skipped if it is so already. */

@@ -157,11 +157,16 @@ export class ConnectionCommands {
 
 const ping: Handler = (args, _client, out) => {
   if (args.length > 1) out.error("ERR wrong number of arguments for 'ping' command");
-  else if (args.length === 1) out.bulk(args[0]);
+  else if (args.length === 1) out.bulk(kept(args[0]));
   else out.simple('PONG');
 };
 
-const echo: Handler = ([text], _client, out) => out.bulk(text);
+const echo: Handler = ([text], _client, out) => out.bulk(kept(text));
+
+/** A reply may have to wait, and what the arguments are views of is written over by the next read. */
+function kept(argument: Buffer): Buffer {
+  return Buffer.from(argument);
+}
 
 const quit: Handler = (_args, client, out) => {
   client.quitting = true;

@@ -66,7 +66,7 @@ export class RespConnection {
     this.#socket = socket;
     this.#client = client;
     this.#front = front;
-    socket.on('drain', () => this.#drained());
+    socket.on('drain', () => this.#guard(() => this.#drained()));
     socket.on('timeout', () => socket.destroy());
     socket.on('end', () => this.finish());
     socket.on('error', () => socket.destroy());
@@ -80,7 +80,29 @@ export class RespConnection {
 
   /** Takes what was received: the first `length` bytes, which change later. Answers whether more may be read. */
   receive(bytes: Buffer, length: number): boolean {
-    if (this.#ended) return true;
+    if (!this.#ended) this.#guard(() => this.#take(bytes, length));
+    return this.#ended || !this.#paused;
+  }
+
+  /** Reads no more than was received, and ends when that is answered. */
+  finish(): void {
+    this.#finishing = true;
+    this.#guard(() => this.#settle());
+  }
+
+  /** Ends the connection, and it alone, when there is a bug: nothing of its replies may be left for another one. */
+  #guard(step: () => void): void {
+    try {
+      step();
+    } catch (bug) {
+      this.#front.report(bug);
+      this.#front.out.clear();
+      this.#ended = true;
+      this.#socket.destroy();
+    }
+  }
+
+  #take(bytes: Buffer, length: number): void {
     if (this.#kept.length === 0) {
       const at = this.#run(bytes, 0, length);
       if (at < length) this.#kept.add(bytes, at, length);
@@ -89,14 +111,7 @@ export class RespConnection {
       this.#runKept();
     }
     this.#settle();
-    this.#paused = this.#held;
-    return !this.#paused;
-  }
-
-  /** Reads no more than was received, and ends when that is answered. */
-  finish(): void {
-    this.#finishing = true;
-    this.#settle();
+    this.#paused = this.#held && !this.#ended;
   }
 
   #run(bytes: Buffer, from: number, end: number): number {
@@ -124,7 +139,7 @@ export class RespConnection {
       }
       const request = parser.argumentsOf(bytes, at);
       at += parser.length;
-      if (request.length > 0) this.#take(request);
+      if (request.length > 0) this.#execute(request);
       direct = this.#direct;
     }
     if (hits > 0) this.#front.counts.countRead('resp', 'hit', hits);
@@ -159,7 +174,7 @@ export class RespConnection {
   }
 
   /** Carries a request out, in its turn. */
-  #take(request: readonly Buffer[]): void {
+  #execute(request: readonly Buffer[]): void {
     const { sequencer } = this.#front;
     if (sequencer === undefined) return this.#carryOut(request);
     if (sequencer.tryEnter()) return this.#inTurn(request);
@@ -168,7 +183,7 @@ export class RespConnection {
     sequencer.wait(() => {
       this.#inLine = false;
       if (this.#socket.destroyed) return sequencer.leave();
-      this.#inTurn(held);
+      this.#guard(() => this.#inTurn(held));
       this.#wake();
     });
   }
@@ -232,7 +247,7 @@ export class RespConnection {
     this.#waking = true;
     process.nextTick(() => {
       this.#waking = false;
-      this.#goOn();
+      this.#guard(() => this.#goOn());
     });
   }
 
@@ -303,9 +318,12 @@ export class RespConnection {
     if (this.#saidFarewell) return;
     this.#saidFarewell = true;
     const socket = this.#socket;
+    const cutOff = (ms: number): NodeJS.Timeout => setTimeout(() => socket.destroy(), ms);
+    let farewell = cutOff(this.#front.writeTimeoutMs);
+    socket.once('close', () => clearTimeout(farewell));
     socket.end(() => {
-      const farewell = setTimeout(() => socket.destroy(), FAREWELL_MS);
-      socket.once('close', () => clearTimeout(farewell));
+      clearTimeout(farewell);
+      farewell = cutOff(FAREWELL_MS);
     });
     // What the client sends is read and dropped: to close on it unread would take the replies back.
     socket.resume();

@@ -2,6 +2,7 @@ import type { Access } from '../access/access.ts';
 import type { CacheService } from '../cache/cache.service.ts';
 import type { ExpiryOutcome } from '../cache/key-expiry.ts';
 import type { Hit } from '../cache/hit.ts';
+import type { Unread } from '../cache/read-through.ts';
 import { type ReadOutcome, outcomeName } from '../cache/read-outcome.ts';
 import type { RequestCounts } from '../cache/request-counts.ts';
 import type { Command, Handler, Replied } from './command.ts';
@@ -16,7 +17,13 @@ const FAILURES = {
   timeout: 'TIMEOUT Redis did not answer in time',
   unavailable: 'UNAVAILABLE Redis cannot be reached',
   overloaded: 'OVERLOADED too many reads wait for Redis',
+  'too-large': 'ERR the values are too many bytes for one reply: ask for fewer keys at once',
 } as const;
+
+/** Bytes of values after which no other one is put in a reply. */
+const MOST_REPLY_BYTES = 64 * 1024 * 1024;
+/** Keys whose values are held at once to count them. */
+const EXISTS_AT_ONCE = 32;
 
 const KEY_TOO_LONG = `ERR a key may have ${MAX_KEY_BYTES} bytes`;
 const KEY_NOT_ALLOWED = 'NOPERM No permissions to access a key';
@@ -65,7 +72,7 @@ export class KeyCommands {
         summary: 'Determine if a key exists',
         since: '1.0.0',
         group: 'generic',
-        run: this.#checked((args, _client, out) => this.#readAll(args, out, writeNumber)),
+        run: this.#checked((args, _client, out) => this.#exists(args, out)),
       },
       {
         ...one,
@@ -144,18 +151,47 @@ export class KeyCommands {
     write: (reads: readonly Read[], out: ReplyWriter) => void,
   ): Replied {
     const { protocol } = out;
-    const outcomes = this.#cache.readMany(keys.map((key) => Buffer.from(key)));
-    if (!(outcomes instanceof Promise))
-      return write(
-        outcomes.map((outcome) => this.#counted(outcome)),
-        out,
-      );
+    const outcomes = this.#cache.readMany(
+      keys.map((key) => Buffer.from(key)),
+      MOST_REPLY_BYTES,
+    );
+    if (!(outcomes instanceof Promise)) return write(this.#allCounted(outcomes), out);
     return outcomes.then((late) => {
-      const reads = late.map((outcome) => this.#counted(outcome));
+      const reads = this.#allCounted(late);
       return () => {
         out.protocol = protocol;
         write(reads, out);
       };
+    });
+  }
+
+  #exists(keys: readonly Buffer[], out: ReplyWriter): Replied {
+    if (keys.length <= EXISTS_AT_ONCE) return this.#readAll(keys, out, writeNumber);
+    return this.#existsInParts(
+      keys.map((key) => Buffer.from(key)),
+      out,
+    );
+  }
+
+  /** Values are read with their keys, and it takes none of them to count the keys: so not all are held at once. */
+  async #existsInParts(keys: readonly Buffer[], out: ReplyWriter): Promise<() => void> {
+    let found = 0;
+    for (let from = 0; from < keys.length; from += EXISTS_AT_ONCE) {
+      const reads = this.#allCounted(await this.#cache.readMany(keys.slice(from, from + EXISTS_AT_ONCE)));
+      const failure = failureAmong(reads);
+      if (failure !== undefined) return () => out.error(FAILURES[failure]);
+      found += existing(reads);
+    }
+    return () => out.integer(found);
+  }
+
+  #allCounted(outcomes: readonly (ReadOutcome | Unread)[]): readonly Read[] {
+    let bytes = 0;
+    return outcomes.map((outcome) => {
+      if (outcome.kind === 'unread' || bytes >= MOST_REPLY_BYTES) return { failure: 'too-large' };
+      const read = this.#counted(outcome);
+      if (read !== undefined && 'value' in read) bytes += read.value.length;
+      return read;
     });
   }
 
@@ -216,7 +252,11 @@ function writeValues(reads: readonly Read[], out: ReplyWriter): void {
 function writeNumber(reads: readonly Read[], out: ReplyWriter): void {
   const failure = failureAmong(reads);
   if (failure !== undefined) out.error(FAILURES[failure]);
-  else out.integer(reads.filter((read) => read !== undefined).length);
+  else out.integer(existing(reads));
+}
+
+function existing(reads: readonly Read[]): number {
+  return reads.filter((read) => read !== undefined).length;
 }
 
 function writeExpiry(outcome: ExpiryOutcome, out: ReplyWriter, unit: (ms: number) => number): void {

@@ -99,6 +99,13 @@ export class ReplyWriter {
     this.#end();
   }
 
+  /** Forgets all that was written. */
+  clear(): void {
+    this.#at = 0;
+    this.#parts = [];
+    this.#partBytes = 0;
+  }
+
   /** Sends all that was written. */
   flush(socket: Writable): void {
     const length = this.#at;
@@ -150,10 +157,10 @@ export class ReplyWriter {
 
   /** Puts bytes behind what there is, without copying them. */
   #part(value: Buffer): void {
-    const before = this.#takeParts();
-    this.#parts = before;
-    before.push(value);
-    for (const part of before) this.#partBytes += part.length;
+    const bytes = this.length + value.length;
+    this.#parts = this.#takeParts();
+    this.#parts.push(value);
+    this.#partBytes = bytes;
   }
 
   #line(text: string): void {

@@ -67,7 +67,7 @@ export class RequestParser {
         this.#state = 'mark';
       }
     }
-    if (this.#state === 'inline') return this.#readInline(bytes, base, end);
+    if (this.#state === 'inline') return this.#readInline(bytes, base, end, limits);
     while (this.#missing > 0) if (!this.#readArgument(bytes, base, end, limits)) return false;
     return this.#whole();
   }
@@ -146,7 +146,7 @@ export class RequestParser {
     return decimal(bytes, from, to);
   }
 
-  #readInline(bytes: Buffer, base: number, end: number): boolean {
+  #readInline(bytes: Buffer, base: number, end: number, limits: RequestLimits): boolean {
     const limit = Math.min(end, base + MAX_INLINE_BYTES);
     let at = base + this.#at;
     while (at < limit && bytes[at] !== LF) at++;
@@ -155,6 +155,7 @@ export class RequestParser {
     const lineEnd = at > base && bytes[at - 1] === CR ? at - 1 : at;
     this.#inline = splitInline(bytes.subarray(base, lineEnd));
     if (this.#inline === undefined) return this.#fail('unbalanced quotes in request');
+    if (this.#inline.length > limits.maxArguments) return this.#fail('invalid multibulk length');
     this.#at++;
     return this.#whole();
   }

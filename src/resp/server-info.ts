@@ -1,8 +1,9 @@
 import { memoryUsage } from 'node:process';
-import { matchesGlob } from 'node:path';
+import { KeyPattern } from '../access/key-pattern.ts';
 import type { CacheService } from '../cache/cache.service.ts';
 import type { InstanceStats } from '../cache/instance-stats.ts';
 import { READ_OUTCOMES, type RequestCounts } from '../cache/request-counts.ts';
+import { parseKeyPatterns } from '../config/key-pattern-syntax.ts';
 import { packageVersion } from '../config/package-version.ts';
 import type { Settings } from '../config/settings.ts';
 import { COMPATIBLE_VERSION } from './compatible-version.ts';
@@ -95,6 +96,20 @@ export class ServerInfo {
 
   /** Names and values of the parameters that one of these glob patterns fits. */
   configuration(patterns: readonly string[]): readonly (readonly [string, string])[] {
-    return this.#configuration.filter(([name]) => patterns.some((pattern) => matchesGlob(name, pattern.toLowerCase())));
+    const wanted = patterns.map(patternOf);
+    return this.#configuration.filter(([name]) => {
+      const bytes = Buffer.from(name);
+      return wanted.some((pattern) => pattern?.matches(bytes, 0, bytes.length));
+    });
   }
+}
+
+/** Longer than the name of any parameter. */
+const LONGEST_PATTERN = 64;
+
+/** Undefined: it fits nothing. */
+function patternOf(text: string): KeyPattern | undefined {
+  if (text.length > LONGEST_PATTERN) return undefined;
+  const [elements] = parseKeyPatterns(text.toLowerCase().replaceAll(',', '\\,')) ?? [];
+  return elements && new KeyPattern(elements);
 }
