@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
+import { Views } from './views.ts';
 
 const OUTPUT_BYTES = 64 * 1024;
 
@@ -9,6 +10,7 @@ const OUTPUT_BYTES = 64 * 1024;
  */
 export class Output {
   bytes = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
+  #views = new Views(this.bytes);
   /** Where the next answer starts. */
   end = 0;
 
@@ -23,9 +25,11 @@ export class Output {
   /** Sends what there is. */
   flush(socket: Socket): void {
     if (this.end === 0) return;
-    socket.write(this.bytes.subarray(0, this.end));
+    socket.write(this.#views.of(this.end));
     this.end = 0;
     // What the kernel has not taken at once is still read from here.
-    if (socket.writableLength > 0) this.bytes = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
+    if (socket.writableLength === 0) return;
+    this.bytes = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
+    this.#views = new Views(this.bytes);
   }
 }

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
+import { Views } from './views.ts';
 
 const READ_BYTES = 64 * 1024;
 
@@ -21,11 +22,12 @@ type OnRead = (length: number, buffer: Uint8Array) => boolean;
  */
 export class ReadBuffer {
   readonly #bytes = Buffer.allocUnsafeSlow(READ_BYTES);
+  readonly #views = new Views(this.#bytes);
 
   /** Has `read` called with whatever arrives on a socket. The bytes are gone when it returns. */
   attach(socket: Socket, read: (bytes: Buffer) => void): void {
     const onRead: OnRead = (length) => {
-      read(this.#bytes.subarray(0, length));
+      read(this.#views.of(length));
       return true;
     };
     if (!replaceRead(socket, this.#bytes, onRead)) socket.on('data', read);
