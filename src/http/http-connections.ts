@@ -2,15 +2,12 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
 import { Injectable } from '@nestjs/common';
 import { ConnectionCount } from '../cache/connection-count.ts';
+import { FAREWELL_MS, LINGER_MS } from '../sockets/time-limits.ts';
 import { problemAnswer } from './answer.ts';
 import { KeyLane } from './lane/key-lane.ts';
 import { HttpDate, messageHead } from './message.ts';
 import { type Problem, problem } from './problem.ts';
 
-/** Milliseconds a client that is turned away has to take note of it. */
-const FAREWELL_MS = 2000;
-/** Milliseconds for which connections without a request stay open when the proxy is to end: one may be on its way. */
-const LINGER_MS = 1000;
 const SWEEP_MS = 20;
 
 /**

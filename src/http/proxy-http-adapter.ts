@@ -2,11 +2,9 @@ import { type IncomingMessage, type Server, type ServerResponse, createServer } 
 import { ExpressAdapter } from '@nestjs/platform-express';
 import type { Express, NextFunction, Request, Response } from 'express';
 import type { Settings } from '../config/settings.ts';
+import { idleTimeoutMs } from '../sockets/time-limits.ts';
 import { hideKey } from './key-path.ts';
 import type { Sequencer } from './sequencer.ts';
-
-/** A read waits for its turn once and for Redis once; a third time is margin. */
-const ROUNDS_OF_WAITING = 3;
 
 /** How often node:http looks for clients that are too slow. */
 const LONGEST_CHECK_INTERVAL_MS = 1000;
@@ -24,7 +22,7 @@ export class ProxyHttpAdapter extends ExpressAdapter {
   }
 
   override initHttpServer(): void {
-    const { http, redis } = this.#settings;
+    const { http } = this.#settings;
     const sequencer = this.#sequencer;
     const express = this.getInstance<Express>();
     express.disable('x-powered-by');
@@ -47,7 +45,7 @@ export class ProxyHttpAdapter extends ExpressAdapter {
       },
       express,
     );
-    this.httpServer.setTimeout(idleTimeoutMs(http, redis));
+    this.httpServer.setTimeout(idleTimeoutMs(this.#settings));
     this.httpServer.on('checkContinue', answerExpectation);
     // A client that sends no more still gets the answers to what it has sent.
     Object.assign(this.httpServer, { httpAllowHalfOpen: true });
@@ -65,9 +63,4 @@ function answerExpectation(this: Server, request: IncomingMessage, response: Ser
   };
   if (response.socket === null) response.once('socket', go);
   else go();
-}
-
-/** Milliseconds after which a client is cut off that does not read its answer: never one that waits for Redis. */
-export function idleTimeoutMs(http: Settings['http'], redis: Settings['redis']): number {
-  return Math.max(http.requestTimeoutMs, ROUNDS_OF_WAITING * redis.commandTimeoutMs);
 }

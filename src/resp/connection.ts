@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Client } from './client.ts';
+import { FAREWELL_MS } from '../sockets/time-limits.ts';
 import type { Front } from './front.ts';
 import { KeptBytes } from './kept-bytes.ts';
 import { type Reply, ReplyQueue } from './reply-queue.ts';
@@ -10,8 +11,6 @@ import { type RequestLimits, RequestParser } from './request-parser.ts';
 const MAX_QUEUED = 128;
 /** Bytes of them. */
 const MAX_QUEUED_BYTES = 2 ** 20;
-/** Milliseconds a client whose connection ends has to take note of it. */
-const FAREWELL_MS = 2000;
 
 const LIMITS: RequestLimits = {
   maxArguments: 1101,

@@ -10,6 +10,7 @@ import { RequestCounts } from '../cache/request-counts.ts';
 import { Settings } from '../config/settings.ts';
 import type { Sequencer } from '../http/sequencer.ts';
 import { ReadBuffer } from '../sockets/read-buffer.ts';
+import { FAREWELL_MS, LINGER_MS, idleTimeoutMs } from '../sockets/time-limits.ts';
 import type { Client } from './client.ts';
 import type { Command } from './command.ts';
 import { Commands } from './commands.ts';
@@ -21,13 +22,6 @@ import { KeyCommands } from './key-commands.ts';
 import { ReplyWriter } from './reply-writer.ts';
 import { ServerCommands } from './server-commands.ts';
 import { ServerInfo } from './server-info.ts';
-
-/** Milliseconds a client that is turned away has to take note of it. */
-const FAREWELL_MS = 2000;
-/** Milliseconds for which idle connections stay open when the proxy is to end: a request may be on its way. */
-const LINGER_MS = 1000;
-/** A read waits for its turn once and for Redis once; a third time is margin. As over HTTP. */
-const ROUNDS_OF_WAITING = 3;
 
 /** Where and how to listen. */
 export interface RespListening {
@@ -98,7 +92,6 @@ export class RespServer {
   }
 
   #front(port: number, sequencer: Sequencer | undefined): Front {
-    const { http, redis } = this.#settings;
     const hit = new Hit();
     return {
       commands: new Commands(this.#table(port, hit), this.#counts),
@@ -109,8 +102,8 @@ export class RespServer {
       get: new GetRequest(),
       hit,
       sequencer,
-      requestTimeoutMs: http.requestTimeoutMs,
-      writeTimeoutMs: Math.max(http.requestTimeoutMs, ROUNDS_OF_WAITING * redis.commandTimeoutMs),
+      requestTimeoutMs: this.#settings.http.requestTimeoutMs,
+      writeTimeoutMs: idleTimeoutMs(this.#settings),
       report: (bug) => this.#logger.error(bug),
     };
   }

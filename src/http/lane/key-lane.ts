@@ -7,9 +7,9 @@ import { RequestCounts } from '../../cache/request-counts.ts';
 import { Settings } from '../../config/settings.ts';
 import { Output } from '../../sockets/output.ts';
 import { ReadBuffer } from '../../sockets/read-buffer.ts';
+import { idleTimeoutMs } from '../../sockets/time-limits.ts';
 import { type Answer, problemAnswer } from '../answer.ts';
 import { type KeyAnswerPolicy, hitAnswer, storedAnswer } from '../key-answer.ts';
-import { idleTimeoutMs } from '../proxy-http-adapter.ts';
 import { HttpDate, type Persistence } from '../message.ts';
 import { problem } from '../problem.ts';
 import { HitMessages } from './hit-messages.ts';
@@ -62,7 +62,8 @@ export class KeyLane implements Lane, OnApplicationShutdown {
   #exit: LaneExit | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(access: Access, cache: CacheService, counts: RequestCounts, { http, proxy, redis }: Settings) {
+  constructor(access: Access, cache: CacheService, counts: RequestCounts, settings: Settings) {
+    const { http, proxy } = settings;
     this.access = access;
     this.cache = cache;
     this.counts = counts;
@@ -74,7 +75,7 @@ export class KeyLane implements Lane, OnApplicationShutdown {
     const longestHead = Math.min(LONGEST_HEAD_BYTES, http.maxHeaderBytes);
     this.head = new RequestHead(longestHead);
     this.keyBytes = Buffer.alloc(longestHead);
-    this.stallTimeoutMs = idleTimeoutMs(http, redis);
+    this.stallTimeoutMs = idleTimeoutMs(settings);
     this.#ticksToFirst = Math.min(http.headersTimeoutMs, http.requestTimeoutMs) / TICK_MS;
     this.#ticksToNext = (http.keepAliveTimeoutMs + KEEP_ALIVE_MARGIN_MS) / TICK_MS;
     // One request after the other, over all connections, is not what the lane is for.
