@@ -50,28 +50,21 @@ async function launch(bench: Workbench, store: Store, { capacity }: Needs): Prom
 const SETTINGS =
   '`PROXY_THREADS=1`, `CACHE_TTL_MS=3600000`, `REDIS_COMMAND_TIMEOUT_MS=10000`, huge pages as in its image; its redis-server on the same core';
 
-export const ours: Contestant = {
-  name: NAME,
-  caches: true,
-  settings: SETTINGS,
-  absent,
-  version,
-  async start(bench, store, needs): Promise<Running> {
-    const { server, httpPort } = await launch(bench, store, needs);
-    const pids = [server.pid, store.server.pid];
-    return { port: httpPort, prefix: '/v1/keys/', suffix: '', pids, cachePid: server.pid, stop: () => server.stop() };
-  },
-};
+export const ours = contestant('/v1/keys/', ({ httpPort }) => httpPort);
+export const oursOverRedisProtocol = contestant('', ({ respPort }) => respPort);
 
-export const oursOverRedisProtocol: Contestant = {
-  name: NAME,
-  caches: true,
-  settings: SETTINGS,
-  absent,
-  version,
-  async start(bench, store, needs): Promise<Running> {
-    const { server, respPort } = await launch(bench, store, needs);
-    const pids = [server.pid, store.server.pid];
-    return { port: respPort, prefix: '', suffix: '', pids, cachePid: server.pid, stop: () => server.stop() };
-  },
-};
+function contestant(prefix: string, portOf: (started: Started) => number): Contestant {
+  return {
+    name: NAME,
+    caches: true,
+    settings: SETTINGS,
+    absent,
+    version,
+    async start(bench, store, needs): Promise<Running> {
+      const started = await launch(bench, store, needs);
+      const { server } = started;
+      const pids = [server.pid, store.server.pid];
+      return { port: portOf(started), prefix, suffix: '', pids, cachePid: server.pid, stop: () => server.stop() };
+    },
+  };
+}
