@@ -71,6 +71,7 @@ function readThrough(): ReadThrough {
     store: service,
     gate: new LoadGate(instance, 0, 1, settings.proxy),
     counts: new RequestCounts(instance, 0),
+    coherence: { mayStore: true },
     clock,
     lifetimes: settings.cache,
   });

@@ -3,6 +3,7 @@ import { Settings } from '../config/settings.ts';
 import { RedisModule } from '../redis/redis.module.ts';
 import { RedisService } from '../redis/redis.service.ts';
 import { CacheService } from './cache.service.ts';
+import { CoherenceState } from './coherence-state.ts';
 import { ConnectionCount } from './connection-count.ts';
 import { InstanceStats } from './instance-stats.ts';
 import { KeyExpiry } from './key-expiry.ts';
@@ -38,15 +39,21 @@ import { ThreadContext, attachThread } from './thread-context.ts';
       useFactory: ({ instance }: ThreadContext, { proxy }: Settings) => new InstanceStats(instance, proxy.threads),
     },
     {
+      provide: CoherenceState,
+      inject: [ThreadContext],
+      useFactory: ({ instance }: ThreadContext) => new CoherenceState(instance),
+    },
+    {
       provide: ReadThrough,
-      inject: [ThreadContext, RedisService, LoadGate, RequestCounts, Settings],
+      inject: [ThreadContext, RedisService, LoadGate, RequestCounts, CoherenceState, Settings],
       useFactory: (
         { lru, clock }: ThreadContext,
         store: RedisService,
         gate: LoadGate,
         counts: RequestCounts,
+        coherence: CoherenceState,
         { cache }: Settings,
-      ) => new ReadThrough({ lru, store, gate, counts, clock, lifetimes: cache }),
+      ) => new ReadThrough({ lru, store, gate, counts, clock, coherence, lifetimes: cache }),
     },
     {
       provide: KeyExpiry,
@@ -55,6 +62,6 @@ import { ThreadContext, attachThread } from './thread-context.ts';
     },
     CacheService,
   ],
-  exports: [CacheService, ConnectionCount, InstanceStats, RequestCounts, ThreadContext],
+  exports: [CacheService, CoherenceState, ConnectionCount, InstanceStats, RequestCounts, ThreadContext],
 })
 export class CacheModule {}

@@ -5,6 +5,8 @@ export type Clock = () => number;
 
 /** A power of two, so that floating-point numbers hold ticks exactly. */
 const TICKS_PER_MS = 1024;
+/** The least time there is between two times that differ. */
+export const TICK_MS = 1 / TICKS_PER_MS;
 
 /**
  * The process-wide monotonic clock. `performance.now()` counts from the start of each thread, `process.hrtime` from one

@@ -64,8 +64,7 @@ export class Entries {
   add(slot: number, etag: Etag, now: number, lifetimeMs: number): void {
     this.#slots.setState(slot, State.ENTRY);
     this.#slots.setEtag(slot, etag);
-    this.#slots.setExpiry(slot, now + lifetimeMs);
-    this.#slots.setStored(slot, now);
+    this.#slots.setLifetime(slot, now, lifetimeMs);
     this.#header[Header.COUNT]++;
     this.#recency.prepend(slot);
   }

@@ -3,7 +3,7 @@
  * thread has counted. A thread that dies leaves its row behind, so that what it held can be given back.
  *
  * ```
- *   header  lock │ loads in flight, loads waiting │ connections │ next row to be served │ restarts
+ *   header  lock │ loads in flight, loads waiting │ connections │ next row to be served │ restarts │ coherence
  *   row 0   held, waiting, granted │ connections │ Redis     ║ counts of thread 0, 64-bit floats
  *   row 1   …
  * ```
@@ -17,6 +17,8 @@ export const InstanceWord = {
   CONNECTIONS: 32,
   RESTARTS: 33,
   CONNECTION_IDS: 34,
+  /** Index of {@link COHERENCE_STATES}; has a cache line of its own, as all threads read it and one seldom writes it. */
+  COHERENCE: 48,
 } as const;
 
 /** Indices of 32-bit words in a row. */

@@ -72,6 +72,10 @@ export const HeaderFloat = {
   MAX_LEASES: 21,
   LEASE_MS: 22,
   BYTES: 24,
+  /** What was stored at this time or before is over, whatever its own time. */
+  OVER: 25,
+  /** When the latest of all entries was stored. */
+  LATEST: 26,
   COUNTERS: 32,
 } as const;
 
@@ -201,6 +205,8 @@ export class LruMemory {
     floats[HeaderFloat.MAX_VALUE_BYTES] = limits.maxValueBytes;
     floats[HeaderFloat.MAX_LEASES] = limits.maxLeases;
     floats[HeaderFloat.LEASE_MS] = limits.leaseMs;
+    floats[HeaderFloat.OVER] = -Infinity;
+    floats[HeaderFloat.LATEST] = -Infinity;
     const memory = new LruMemory(buffer);
     memory.header[Header.SEED_0] = seeds[0];
     memory.header[Header.SEED_1] = seeds[1];

@@ -50,7 +50,7 @@ export class Leases {
   grant(key: Uint8Array, hash: number, now: number): Lease | undefined {
     // Those whose time is over are the oldest. What they have written so far counts against the budget of bytes, and
     // nobody may ever ask for their keys again.
-    while (this.#list.last !== NONE && this.#slots.isOver(this.#list.last, now)) this.expire(this.#list.last);
+    while (this.#list.last !== NONE && this.#slots.isPast(this.#list.last, now)) this.expire(this.#list.last);
     const blocks = ItemBytes.blocksFor(key.length);
     if (key.length > STAGE_BYTES || !this.#fits(blocks)) return undefined;
     const slot = this.#slots.take(key, hash);
@@ -144,12 +144,12 @@ export class Leases {
 
   /** Ends the leases of a thread that has died: who waits is to look again, and may load in its place. */
   dropAllOf(thread: number): void {
-    for (let slot = this.#list.first; slot !== NONE;) {
-      const next = this.#list.next(slot);
-      const owner = this.#words[slot * SLOT_WORDS + Slot.LEASE_OWNER];
-      if (this.#slots.state(slot) === State.LEASE && owner === thread) this.drop(slot, 'void');
-      slot = next;
-    }
+    this.#dropEach((slot) => this.#words[slot * SLOT_WORDS + Slot.LEASE_OWNER] === thread);
+  }
+
+  /** Ends all leases: what is being loaded will not be stored, and who waits is to look again. */
+  dropAll(): void {
+    this.#dropEach(() => true);
   }
 
   /** Wakes all who wait and forgets all leases. The walk is bounded, as a dead thread may have left the list broken. */
@@ -162,6 +162,14 @@ export class Leases {
     this.#header[Header.LEASE_COUNT] = 0;
     this.#header[Header.LEASE_BLOCKS] = 0;
     this.#list.clear();
+  }
+
+  #dropEach(isMeant: (slot: number) => boolean): void {
+    for (let slot = this.#list.first; slot !== NONE;) {
+      const next = this.#list.next(slot);
+      if (this.#slots.state(slot) === State.LEASE && isMeant(slot)) this.drop(slot, 'void');
+      slot = next;
+    }
   }
 
   #fits(blocks: number): boolean {

@@ -24,6 +24,11 @@ export interface Lifetimes {
   readonly negativeTtlMs: number;
 }
 
+/** Says whether what is loaded now may be stored. */
+export interface Storing {
+  readonly mayStore: boolean;
+}
+
 /** What a loader is made of. */
 export interface LoaderParts {
   readonly lru: SharedLru;
@@ -32,6 +37,7 @@ export interface LoaderParts {
   readonly counts: RequestCounts;
   readonly clock: Clock;
   readonly lifetimes: Lifetimes;
+  readonly coherence: Storing;
 }
 
 /** Carries out loads: asks the store when the gate lets them, and stores what it answers. Failures are never stored. */
@@ -42,6 +48,7 @@ export class Loader {
   readonly #counts: RequestCounts;
   readonly #clock: Clock;
   readonly #lifetimes: Lifetimes;
+  readonly #coherence: Storing;
 
   constructor(parts: LoaderParts) {
     this.#lru = parts.lru;
@@ -50,6 +57,7 @@ export class Loader {
     this.#counts = parts.counts;
     this.#clock = parts.clock;
     this.#lifetimes = parts.lifetimes;
+    this.#coherence = parts.coherence;
   }
 
   /** Starts loads that go to the store together: one place at the gate, one round trip. Each ends by itself. */
@@ -117,14 +125,14 @@ export class Loader {
         // The key's own time ran from when Redis answered, which was not before it was asked.
         const lifetimeMs = Math.min(this.#lifetimes.ttlMs, askedAt + ttlMs - now);
         const freshness = { ageMs: 0, lifetimeMs: Math.max(0, lifetimeMs) };
-        if (lifetimeMs <= 0) return this.#release(lease, { kind: 'value', value, etag, freshness });
+        if (!this.#mayStoreFor(lifetimeMs)) return this.#release(lease, { kind: 'value', value, etag, freshness });
         const stored = isStored(lease, (held) => this.#lru.fill(held, value, etag, lifetimeMs));
         return { kind: 'value', value, etag, freshness, origin: stored ? 'stored' : 'not-stored' };
       }
       case 'missing': {
         const lifetimeMs = this.#lifetimes.negativeTtlMs;
         const freshness = { ageMs: 0, lifetimeMs };
-        if (lifetimeMs <= 0) return this.#release(lease, { kind: 'absent', freshness });
+        if (!this.#mayStoreFor(lifetimeMs)) return this.#release(lease, { kind: 'absent', freshness });
         const stored = isStored(lease, (held) => this.#lru.fillMissing(held, lifetimeMs));
         return { kind: 'absent', freshness, origin: stored ? 'stored' : 'not-stored' };
       }
@@ -135,6 +143,14 @@ export class Loader {
       case 'wrong-type':
         return this.#release(lease, reply);
     }
+  }
+
+  /**
+   * Whether something that lives so long may be stored. That this is asked before it is stored leaves no gap: when it
+   * stops being so, all leases are voided after that, and all entries ended.
+   */
+  #mayStoreFor(lifetimeMs: number): boolean {
+    return lifetimeMs > 0 && this.#coherence.mayStore;
   }
 
   /** Ends a lease with nothing stored, and tells the threads that wait why. */

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { RedisReply } from '../redis/redis-reply.ts';
+import { CoherenceState } from './coherence-state.ts';
 import { InstanceMemory, InstanceWord } from './instance-memory.ts';
 import { LoadGate } from './load-gate.ts';
 import type { Lifetimes } from './loader.ts';
@@ -52,6 +53,7 @@ function threadReads(threadLru: SharedLru, row: number, lifetimes: Lifetimes): R
     store,
     gate: new LoadGate(instance, row, row + 1, loadLimits),
     counts: new RequestCounts(instance, row),
+    coherence: new CoherenceState(instance),
     clock: () => now,
     lifetimes,
   });
@@ -275,6 +277,27 @@ describe('an entry', () => {
   it('is not made of a value that is about to expire', async () => {
     expect(await load(valueReply('v', 0))).toMatchObject({ origin: 'not-stored', freshness: { lifetimeMs: 0 } });
     expect(lru.stats()).toMatchObject({ entries: 0, leases: 0 });
+  });
+});
+
+describe('while the news of writes is lost', () => {
+  it('loads are answered and not stored', async () => {
+    start({ ttlMs: 1000, negativeTtlMs: 50 });
+    const coherence = new CoherenceState(instance);
+    coherence.current = 'resync';
+    expect(await load(valueReply('v'))).toMatchObject({ kind: 'value', value: Buffer.from('v'), origin: 'not-stored' });
+    expect(await load({ kind: 'missing' })).toMatchObject({ kind: 'absent', origin: 'not-stored' });
+    expect(lru.stats()).toMatchObject({ entries: 0, leases: 0 });
+    coherence.current = 'tracking';
+    expect(await load(valueReply('v'))).toMatchObject({ kind: 'value', origin: 'stored' });
+  });
+
+  it('a load from before it is not stored after it, nor answered as held', async () => {
+    const before = reads.read(key);
+    lru.expireAll();
+    store.answer(valueReply('v'));
+    expect(await before).toMatchObject({ kind: 'value', origin: 'not-stored' });
+    expect(reads.read(key)).toBeInstanceOf(Promise);
   });
 });
 

@@ -17,6 +17,8 @@ interface ReferenceEntry {
   readonly etag: Etag;
   readonly stored: number;
   readonly until: number;
+  /** Ended with all others of its time. */
+  isOver: boolean;
 }
 
 export type ReferenceLookup =
@@ -35,6 +37,8 @@ export type ReferenceLookup =
 export type ReferenceStep = 'stored' | 'void' | 'uncacheable' | 'more';
 
 const LONGEST_KEY = 64 * 1024;
+/** What is stored in the same instant in which all was ended is stored one tick later. */
+const TICK_MS = 1 / 1024;
 /** What of a key lies beside its slot, in units; there are four units for each lease that may be held. */
 const KEY_BYTES_IN_SLOT = 128;
 const KEY_UNIT = 64;
@@ -52,6 +56,9 @@ export class ReferenceLru {
   readonly #leases = new Map<string, ReferenceLease>();
   readonly #counters = Object.fromEntries(COUNTER_NAMES.map((name) => [name, 0])) as Record<keyof Counters, number>;
 
+  #over = -Infinity;
+  #latest = -Infinity;
+
   constructor(limits: LruLimits) {
     this.#limits = limits;
   }
@@ -67,7 +74,7 @@ export class ReferenceLru {
   /** Whether there is a living value of at most so many bytes. */
   holds(key: string, now: number, longest: number): boolean {
     const entry = this.#entries.get(key);
-    return entry?.value !== undefined && entry.until > now && entry.value.length <= longest;
+    return entry?.value !== undefined && isLive(entry, now) && entry.value.length <= longest;
   }
 
   lookup(key: string, now: number): ReferenceLookup {
@@ -79,7 +86,7 @@ export class ReferenceLru {
       this.#entries.delete(key);
       this.#entries.set(key, entry);
       const { value, etag, stored, until } = entry;
-      const freshness = { ageMs: now - stored, lifetimeMs: until - stored };
+      const freshness = { ageMs: Math.max(0, now - stored), lifetimeMs: until - stored };
       return value === undefined ? { kind: 'missing', ...freshness } : { kind: 'hit', value, etag, ...freshness };
     }
     if (lease !== undefined) {
@@ -106,7 +113,7 @@ export class ReferenceLru {
     if (lease.written !== start) return this.#voided();
     if (lease.key.length + value.length > this.#limits.maxBytes) return this.#giveUp(lease);
     if (!this.#makeRoomFor(start === 0 ? lease.key.length + end : end - start)) return this.#giveUp(lease);
-    if (end === value.length) return this.#store(lease, { value, etag, stored: now, until: now + lifetimeMs });
+    if (end === value.length) return this.#store(lease, value, etag, now, lifetimeMs);
     lease.written = end;
     return 'more';
   }
@@ -114,7 +121,7 @@ export class ReferenceLru {
   fillMissing(lease: ReferenceLease, now: number, lifetimeMs: number): ReferenceStep {
     if (lease.ended || lease.written > 0) return this.#voided();
     if (lease.key.length > this.#limits.maxBytes || !this.#makeRoomFor(lease.key.length)) return this.#giveUp(lease);
-    return this.#store(lease, { value: undefined, etag: [0, 0, 0], stored: now, until: now + lifetimeMs });
+    return this.#store(lease, undefined, [0, 0, 0], now, lifetimeMs);
   }
 
   release(lease: ReferenceLease): void {
@@ -127,7 +134,7 @@ export class ReferenceLru {
     const entry = this.#entries.get(key);
     if (entry === undefined) return false;
     this.#entries.delete(key);
-    const live = entry.until > now;
+    const live = isLive(entry, now);
     this.#counters[live ? 'invalidations' : 'expirations']++;
     return live;
   }
@@ -139,9 +146,15 @@ export class ReferenceLru {
     return count;
   }
 
+  expireAll(now: number): void {
+    for (const entry of this.#entries.values()) entry.isOver = true;
+    for (const lease of this.#leases.values()) this.#endLease(lease);
+    this.#over = Math.max(now, this.#latest);
+  }
+
   #dropOverdue(key: string, now: number): void {
     const entry = this.#entries.get(key);
-    if (entry !== undefined && entry.until <= now) {
+    if (entry !== undefined && !isLive(entry, now)) {
       this.#entries.delete(key);
       this.#counters.expirations++;
     }
@@ -172,13 +185,15 @@ export class ReferenceLru {
     return true;
   }
 
-  #store(lease: ReferenceLease, entry: ReferenceEntry): ReferenceStep {
+  #store(lease: ReferenceLease, value: Buffer | undefined, etag: Etag, now: number, lifetimeMs: number): ReferenceStep {
     while (this.#entries.size >= this.#limits.capacity) {
       this.#entries.delete(this.#entries.keys().next().value ?? '');
       this.#counters.evictionsByCapacity++;
     }
     this.#endLease(lease);
-    this.#entries.set(lease.key, entry);
+    const stored = Math.max(now, this.#over + TICK_MS);
+    this.#latest = Math.max(stored, this.#latest);
+    this.#entries.set(lease.key, { value, etag, stored, until: stored + lifetimeMs, isOver: false });
     return 'stored';
   }
 
@@ -209,6 +224,10 @@ export class ReferenceLru {
     for (const { key, written } of this.#leases.values()) if (written > 0) bytes += key.length + written;
     return bytes;
   }
+}
+
+function isLive({ until, isOver }: ReferenceEntry, now: number): boolean {
+  return until > now && !isOver;
 }
 
 function keyUnits(key: string): number {

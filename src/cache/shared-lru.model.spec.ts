@@ -53,6 +53,7 @@ type Plain =
   | { readonly act: 'release'; readonly lease: number }
   | { readonly act: 'purge'; readonly key: number }
   | { readonly act: 'flush' }
+  | { readonly act: 'expire all' }
   | { readonly act: 'wait'; readonly ms: number };
 /** A fill of several steps, and what the other thread does before the second of them. */
 interface Interrupted {
@@ -93,6 +94,7 @@ const plain: fc.Arbitrary<Plain> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ act: fc.constant('release' as const), lease }) },
   { weight: 2, arbitrary: fc.record({ act: fc.constant('purge' as const), key }) },
   { weight: 1, arbitrary: fc.constant({ act: 'flush' as const }) },
+  { weight: 1, arbitrary: fc.constant({ act: 'expire all' as const }) },
   { weight: 3, arbitrary: fc.record({ act: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 15 }) }) },
 );
 const interrupted: fc.Arbitrary<Interrupted> = fc.record({
@@ -182,6 +184,10 @@ class Session {
       }
       case 'flush':
         deepStrictEqual(lru.flush(), this.reference.flush());
+        break;
+      case 'expire all':
+        lru.expireAll();
+        this.reference.expireAll(this.#now);
         break;
       case 'wait':
         this.#now += command.ms;

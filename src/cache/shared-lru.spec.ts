@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Etag } from './etag.ts';
+import { Hit } from './hit.ts';
 import { LayoutError, type LruLimits } from './layout.ts';
 import type { FillResult, Lease } from './lookup.ts';
 import { SharedLru } from './shared-lru.ts';
@@ -336,6 +337,51 @@ describe('SharedLru', () => {
       expect(lru.flush()).toBe(0);
       expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, leases: 0 });
       expect(['a', 'b'].map(kindOf)).toEqual(['miss', 'miss']);
+    });
+  });
+
+  describe('ends all entries at once', () => {
+    const key = Buffer.from('key');
+
+    it('also those that were stored in this very instant, and frees them when they are met', () => {
+      store('key');
+      store('purged');
+      lru.expireAll();
+      expect(lru.hit(key, 0, key.length, new Hit())).toBe(false);
+      expect(lru.purge(Buffer.from('purged'))).toBe(false);
+      expect(lru.stats()).toMatchObject({ entries: 1, invalidations: 0, expirations: 1 });
+      expect(kindOf('key')).toBe('miss');
+      expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, expirations: 2 });
+    });
+
+    it('but not what is stored after, though the clock has not moved on, until it is done again', () => {
+      for (let times = 0; times < 3; times++) {
+        lru.expireAll();
+        store('key', 'value', 500);
+        expect(lru.lookup(key)).toMatchObject({ kind: 'hit', freshness: { ageMs: 0, lifetimeMs: 500 } });
+        expect(lru.hit(key, 0, key.length, new Hit())).toBe(true);
+      }
+    });
+
+    it('and voids the leases: what was asked for before is not stored after', () => {
+      const lease = leaseOf('key');
+      lru.expireAll();
+      expect(lru.fill(lease, Buffer.from('old'), ETAG, MINUTE_MS)).toBe('void');
+      expect(lru.stats()).toMatchObject({ entries: 0, leases: 0 });
+    });
+
+    it('and wakes who waits for a load, to look again', async () => {
+      const told = SharedLru.attach(lru.buffer, 2, clock).result(leaseOf('key'));
+      lru.expireAll();
+      expect(await told).toBe('void');
+      checkInvariants(lru.buffer);
+    });
+
+    it('also those that a thread stored whose clock is ahead', () => {
+      const ahead = SharedLru.attach(lru.buffer, 2, () => now + 5);
+      ahead.fill(leaseOf('key'), Buffer.from('value'), ETAG, MINUTE_MS);
+      lru.expireAll();
+      expect(kindOf('key')).toBe('miss');
     });
   });
 

@@ -1,3 +1,4 @@
+import { TICK_MS } from './clock.ts';
 import type { Etag } from './etag.ts';
 import type { Hit } from './hit.ts';
 import { ItemBytes } from './item-bytes.ts';
@@ -142,16 +143,37 @@ export class Slots {
     this.#headerFloats[HeaderFloat.BYTES] = bytes;
   }
 
-  isOver(slot: number, now: number): boolean {
+  /** Whether the time of an entry or a lease has run out. */
+  isPast(slot: number, now: number): boolean {
     return this.#floats[(slot * SLOT_WORDS + Slot.EXPIRES) >>> 1] <= now;
+  }
+
+  /** Whether an entry must not be answered any more: its time has run out, or it is one of those that {@link overAll} ended. */
+  isOver(slot: number, now: number): boolean {
+    const at = (slot * SLOT_WORDS) >>> 1;
+    return (
+      this.#floats[at + (Slot.EXPIRES >> 1)] <= now ||
+      this.#floats[at + (Slot.STORED >> 1)] <= this.#headerFloats[HeaderFloat.OVER]
+    );
+  }
+
+  /** Ends the time of all entries that there are. */
+  overAll(now: number): void {
+    // The clocks of threads may be apart by a little, and each was read before the lock was had.
+    this.#headerFloats[HeaderFloat.OVER] = Math.max(now, this.#headerFloats[HeaderFloat.LATEST]);
   }
 
   setExpiry(slot: number, expires: number): void {
     this.#floats[(slot * SLOT_WORDS + Slot.EXPIRES) >>> 1] = expires;
   }
 
-  setStored(slot: number, stored: number): void {
-    this.#floats[(slot * SLOT_WORDS + Slot.STORED) >>> 1] = stored;
+  /** Starts the time of an entry: now, or where the clock has not moved on since {@link overAll}, right after that. */
+  setLifetime(slot: number, now: number, lifetimeMs: number): void {
+    const at = (slot * SLOT_WORDS) >>> 1;
+    const stored = Math.max(now, this.#headerFloats[HeaderFloat.OVER] + TICK_MS);
+    if (stored > this.#headerFloats[HeaderFloat.LATEST]) this.#headerFloats[HeaderFloat.LATEST] = stored;
+    this.#floats[at + (Slot.STORED >> 1)] = stored;
+    this.#floats[at + (Slot.EXPIRES >> 1)] = stored + lifetimeMs;
   }
 
   freshness(slot: number, now: number): Freshness {
