@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Etag } from './etag.ts';
 import { Hit } from './hit.ts';
-import { LayoutError, type LruLimits } from './layout.ts';
+import { Header, LayoutError, type LruLimits } from './layout.ts';
 import type { FillResult, Lease } from './lookup.ts';
 import { SharedLru } from './shared-lru.ts';
 import { checkInvariants } from './shared-memory.spec-support.ts';
@@ -382,6 +382,29 @@ describe('SharedLru', () => {
       ahead.fill(leaseOf('key'), Buffer.from('value'), ETAG, MINUTE_MS);
       lru.expireAll();
       expect(kindOf('key')).toBe('miss');
+    });
+  });
+
+  describe('for a thread that must not wait', () => {
+    it('forgets one key, or all, and ends all, as for the others', () => {
+      for (const key of ['a', 'b']) store(key);
+      const lease = leaseOf('leased');
+      expect([lru.tryPurge(Buffer.from('a')), lru.tryPurge(Buffer.from('leased'))]).toEqual([true, true]);
+      expect(lru.fill(lease, Buffer.from('old'), ETAG, MINUTE_MS)).toBe('void');
+      expect([kindOf('a'), kindOf('b')]).toEqual(['miss', 'hit']);
+      expect([lru.tryExpireAll(), kindOf('b')]).toEqual([true, 'miss']);
+      store('c');
+      expect([lru.tryFlush(), kindOf('c')]).toEqual([true, 'miss']);
+      expect(lru.stats().invalidations).toBe(1);
+    });
+
+    it('does nothing while another one holds the lock', () => {
+      store('key');
+      const header = new Int32Array(lru.buffer);
+      header[Header.LOCK] = 2;
+      expect([lru.tryPurge(Buffer.from('key')), lru.tryFlush(), lru.tryExpireAll()]).toEqual([false, false, false]);
+      header[Header.LOCK] = 0;
+      expect(kindOf('key')).toBe('hit');
     });
   });
 

@@ -210,21 +210,7 @@ export class SharedLru {
   purge(key: Uint8Array): boolean {
     const hash = this.#index.hash(key);
     const now = this.#clock();
-    return this.#locked(() => {
-      const slot = this.#index.find(key, hash);
-      if (slot === NONE) return false;
-      if (this.#slots.state(slot) === State.LEASE) {
-        this.#leases.drop(slot, 'void');
-        return false;
-      }
-      if (this.#slots.isOver(slot, now)) {
-        this.#entries.expire(slot);
-        return false;
-      }
-      this.#counters.increment(INVALIDATIONS);
-      this.#entries.drop(slot);
-      return true;
-    });
+    return this.#locked(() => this.#forget(key, hash, now));
   }
 
   /** Forgets every key, and voids every lease. Answers how many entries were held. */
@@ -238,10 +224,28 @@ export class SharedLru {
    */
   expireAll(): void {
     const now = this.#clock();
-    this.#locked(() => {
-      this.#slots.overAll(now);
-      this.#leases.dropAll();
-    });
+    this.#locked(() => this.#endAll(now));
+  }
+
+  /**
+   * As {@link purge}, for the thread that must never wait for a lock whose holder may be dead, since it is the one that
+   * finds that out. False, with nothing done, while the lock is held.
+   */
+  tryPurge(key: Uint8Array): boolean {
+    const hash = this.#index.hash(key);
+    const now = this.#clock();
+    return this.#tryLocked(() => this.#forget(key, hash, now));
+  }
+
+  /** As {@link flush}, on the terms of {@link tryPurge}. */
+  tryFlush(): boolean {
+    return this.#tryLocked(() => this.#clear());
+  }
+
+  /** As {@link expireAll}, on the terms of {@link tryPurge}. */
+  tryExpireAll(): boolean {
+    const now = this.#clock();
+    return this.#tryLocked(() => this.#endAll(now));
   }
 
   stats(): LruStats {
@@ -335,6 +339,28 @@ export class SharedLru {
     return 'void';
   }
 
+  /** Drops what is held of a key, and its lease; answers whether it was held and not over. */
+  #forget(key: Uint8Array, hash: number, now: number): boolean {
+    const slot = this.#index.find(key, hash);
+    if (slot === NONE) return false;
+    if (this.#slots.state(slot) === State.LEASE) {
+      this.#leases.drop(slot, 'void');
+      return false;
+    }
+    if (this.#slots.isOver(slot, now)) {
+      this.#entries.expire(slot);
+      return false;
+    }
+    this.#counters.increment(INVALIDATIONS);
+    this.#entries.drop(slot);
+    return true;
+  }
+
+  #endAll(now: number): void {
+    this.#slots.overAll(now);
+    this.#leases.dropAll();
+  }
+
   #clear(): number {
     const entries = this.#entries.count;
     // A new epoch ends all leases and large reads. The walk to those who wait needs the slots, which go after the leases.
@@ -345,6 +371,16 @@ export class SharedLru {
     this.#items.clear();
     this.#index.clear();
     return entries;
+  }
+
+  #tryLocked(section: () => void): boolean {
+    if (!this.#lock.tryAcquire()) return false;
+    try {
+      section();
+    } finally {
+      this.#lock.release();
+    }
+    return true;
   }
 
   #locked<Result>(section: () => Result): Result {
