@@ -6,6 +6,7 @@ import { freePort } from './runtime/free-port.ts';
 import { ProxyLogger } from './runtime/logger.ts';
 import { endOnSignal } from './runtime/signals.ts';
 import { StartError, Supervisor } from './runtime/supervisor.ts';
+import { TokenFiles } from './runtime/token-files.ts';
 import type { Ports } from './runtime/worker.ts';
 
 let supervisor: Supervisor | undefined;
@@ -19,6 +20,7 @@ try {
   const ports = await findPorts(settings);
   supervisor = new Supervisor(settings, ports);
   await supervisor.start();
+  new TokenFiles(settings, (changed) => supervisor?.useTokens(changed)).watch();
   if (!supervisor.draining) {
     const name = reachableName(settings.http.host);
     if (ports.resp !== undefined) {

@@ -1,6 +1,7 @@
 import { parseKeyPatterns } from '../config/key-pattern-syntax.ts';
 import type { Settings } from '../config/settings.ts';
-import { BearerTokens } from './bearer-tokens.ts';
+import type { Secret } from '../config/secret.ts';
+import { BearerTokens, type Credential } from './bearer-tokens.ts';
 import { KeyPattern } from './key-pattern.ts';
 
 /** Who may read (ACCESS_TOKEN), and what (KEY_ALLOWLIST), whichever way they ask. */
@@ -11,7 +12,7 @@ export class Access {
   /** Empty: every key may be read. */
   readonly #patterns: readonly KeyPattern[];
 
-  constructor({ tokens, keyPatterns }: Settings['access']) {
+  constructor({ tokens, keyPatterns }: Pick<Settings['access'], 'tokens' | 'keyPatterns'>) {
     this.#tokens = new BearerTokens(tokens);
     this.tokenRequired = this.#tokens.exist;
     const patterns = (parseKeyPatterns(keyPatterns) ?? []).map((elements) => new KeyPattern(elements));
@@ -22,6 +23,21 @@ export class Access {
   /** Compares in constant time with each of the tokens. */
   acceptsToken(given: string): boolean {
     return this.#tokens.accept(given);
+  }
+
+  /** The same; answers what the token is remembered by where it is not sent with each request. */
+  recognise(given: string): Credential | undefined {
+    return this.#tokens.recognise(given);
+  }
+
+  /** Whether what was recognised is still one of the tokens. */
+  stillAccepts(credential: Credential): boolean {
+    return this.#tokens.hold(credential);
+  }
+
+  /** Goes on with other tokens, where there were any: whether one is needed never changes. */
+  replaceTokens(tokens: readonly Secret[]): void {
+    this.#tokens.replace(tokens);
   }
 
   /** Whether the key, bytes [from, to) of source, may be read. Takes no memory. */

@@ -18,6 +18,25 @@ describe('tokens', () => {
   });
 });
 
+describe('tokens that take the place of others', () => {
+  const secrets = (...tokens: string[]) => tokens.map((token) => new Secret(token));
+
+  it('are valid from then on, and the others no more', () => {
+    const tokens = new BearerTokens(secrets('old', 'both'));
+    const [old, both] = ['old', 'both'].map((token) => tokens.recognise(token));
+    tokens.replace(secrets('both', 'new'));
+    expect(['old', 'both', 'new'].map((token) => tokens.accept(token))).toEqual([false, true, true]);
+    expect([old, both].map((credential) => credential && tokens.hold(credential))).toEqual([false, true]);
+  });
+
+  it('neither open a closed door nor close an open one', () => {
+    const closed = new BearerTokens(secrets('token'));
+    expect(() => closed.replace([])).toThrow();
+    expect(closed.accept('token')).toBe(true);
+    expect(() => new BearerTokens([]).replace(secrets('token'))).toThrow();
+  });
+});
+
 describe('the token of a request', () => {
   it.each(['Bearer abc', 'bearer abc', 'BEARER  abc '])('is found in %j', (field) => {
     expect(bearerToken(field)).toBe('abc');

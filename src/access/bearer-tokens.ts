@@ -1,12 +1,15 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { Secret } from '../config/secret.ts';
 
+/** What a token is remembered by: it says nothing about the token. */
+export type Credential = Buffer;
+
 /** Tokens each of which opens a door (RFC 6750). */
 export class BearerTokens {
-  readonly #digests: readonly Buffer[];
+  #digests: readonly Credential[];
 
   constructor(tokens: readonly Secret[]) {
-    this.#digests = tokens.map((token) => digest(token.reveal()));
+    this.#digests = digests(tokens);
   }
 
   /** Whether there are any. */
@@ -16,16 +19,36 @@ export class BearerTokens {
 
   /** Compares with all of them, in a time that says nothing about them. */
   accept(given: string): boolean {
+    return this.recognise(given) !== undefined;
+  }
+
+  /** The same; answers what it is remembered by. */
+  recognise(given: string): Credential | undefined {
     const compared = digest(given);
-    let accepted = false;
-    for (const each of this.#digests) accepted = timingSafeEqual(each, compared) || accepted;
-    return accepted;
+    let found: Credential | undefined;
+    for (const each of this.#digests) if (timingSafeEqual(each, compared)) found = each;
+    return found;
+  }
+
+  /** Whether one that was recognised is among them. */
+  hold(credential: Credential): boolean {
+    return this.#digests.some((each) => each.equals(credential));
+  }
+
+  /** Puts others in their place; a door that had none stays as it is, and one that had some keeps some. */
+  replace(tokens: readonly Secret[]): void {
+    if (tokens.length > 0 !== this.exist) throw new Error('other tokens would open or close the door for good');
+    this.#digests = digests(tokens);
   }
 }
 
 /** The token in an `Authorization` field; undefined when there is none. */
 export function bearerToken(authorization: string | undefined): string | undefined {
   return authorization === undefined ? undefined : /^Bearer +(\S+) *$/i.exec(authorization)?.[1];
+}
+
+function digests(tokens: readonly Secret[]): Credential[] {
+  return tokens.map((token) => digest(token.reveal()));
 }
 
 /** Of one length whatever the token's is. */

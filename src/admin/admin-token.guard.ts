@@ -1,7 +1,7 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { Request } from 'express';
-import { BearerTokens, bearerToken } from '../access/bearer-tokens.ts';
-import { Settings } from '../config/settings.ts';
+import { AdminTokens } from '../access/admin-tokens.ts';
+import { bearerToken } from '../access/bearer-tokens.ts';
 import { problemAnswer } from '../http/answer.ts';
 import { AnswerException } from '../http/problem.filter.ts';
 import { problem } from '../http/problem.ts';
@@ -9,10 +9,10 @@ import { problem } from '../http/problem.ts';
 /** Lets those in who have an admin token, and nobody where there is none. */
 @Injectable()
 export class AdminTokenGuard implements CanActivate {
-  readonly #tokens: BearerTokens;
+  readonly #tokens: AdminTokens;
 
-  constructor(settings: Settings) {
-    this.#tokens = new BearerTokens(settings.adminTokens);
+  constructor(tokens: AdminTokens) {
+    this.#tokens = tokens;
   }
 
   canActivate(context: ExecutionContext): boolean {

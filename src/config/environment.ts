@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { parseKeyPatterns } from './key-pattern-syntax.ts';
 import { parseRedisUrl } from './redis-url.ts';
 import { Flag, OneOf, Text, WholeNumber } from './setting.decorators.ts';
+import { areTokens } from './tokens.ts';
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 export const LANE_STATES = ['on', 'off'] as const;
@@ -216,8 +217,4 @@ export class Environment {
     meaning: 'a JSON object per line, or lines for people',
   })
   LOG_FORMAT!: (typeof LOG_FORMATS)[number];
-}
-
-function areTokens(text: string): boolean {
-  return text.split(',').every((token) => /^[\x21-\x2b\x2d-\x7e]+$/.test(token));
 }

@@ -170,6 +170,17 @@ describe('secrets', () => {
     expect(settings.adminTokens[0].reveal()).toBe('hunter2');
   });
 
+  it.each(['REDIS_PASSWORD', 'ACCESS_TOKEN', 'ADMIN_TOKEN'])(
+    'cannot come from a file with nothing in it: %s',
+    (name) => {
+      for (const content of ['', '\n']) {
+        expect(problemsOf({ [`${name}_FILE`]: file('empty', content) })).toEqual([
+          `${name}_FILE: is empty; accepted: the path of a file with the secret in it`,
+        ]);
+      }
+    },
+  );
+
   it('cannot come from a file and a variable, nor from a file that is not there', () => {
     expect(problemsOf({ ADMIN_TOKEN: 'a', ADMIN_TOKEN_FILE: file('token', 'b') })).toEqual([
       'ADMIN_TOKEN_FILE: given together with ADMIN_TOKEN; accepted: one of the two',

@@ -8,6 +8,7 @@ import { parseRedisUrl } from './redis-url.ts';
 import { Secret } from './secret.ts';
 import { type SettingDescription, describeSettings } from './setting.decorators.ts';
 import type { Settings } from './settings.ts';
+import { secretIn, tokensIn } from './tokens.ts';
 import { unknownNames } from './unknown-names.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -41,7 +42,7 @@ export function loadSettings(environment: Variables, dotEnvFile = '.env'): Setti
   problems.push(...invalid(values, given));
   const tlsCa = readCa(values, problems);
   if (problems.length > 0) throw new SettingsError(problems);
-  return settingsFrom(values, tlsCa);
+  return settingsFrom(values, tlsCa, variables);
 }
 
 function readDotEnv(file: string): Variables {
@@ -73,7 +74,10 @@ function valueOf(setting: SettingDescription, variables: Variables, problems: st
     return undefined;
   }
   try {
-    return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+    const text = secretIn(readFileSync(file, 'utf8'));
+    // Nothing in it would pass for a setting that is not there, and open a door.
+    if (text === '') problems.push(`${fileName}: is empty; accepted: the path of a file with the secret in it`);
+    return text;
   } catch (error) {
     problems.push(`${fileName}: cannot be read (${reasonOf(error)}); accepted: the path of a readable file`);
     return undefined;
@@ -107,7 +111,7 @@ function readCa(values: Environment, problems: string[]): string | undefined {
   return undefined;
 }
 
-function settingsFrom(values: Environment, tlsCa: string | undefined): Settings {
+function settingsFrom(values: Environment, tlsCa: string | undefined, variables: Variables): Settings {
   const url = parseRedisUrl(values.REDIS_URL);
   if (url === undefined) throw new Error('REDIS_URL was validated before');
   const password = values.REDIS_PASSWORD ?? url.password;
@@ -151,15 +155,16 @@ function settingsFrom(values: Environment, tlsCa: string | undefined): Settings 
       maxQueuedLoads: values.PROXY_MAX_QUEUED_LOADS,
       queueTimeoutMs: values.REDIS_COMMAND_TIMEOUT_MS,
     },
-    access: { tokens: secretsFrom(values.ACCESS_TOKEN), keyPatterns: values.KEY_ALLOWLIST },
-    adminTokens: secretsFrom(values.ADMIN_TOKEN),
+    access: {
+      tokens: tokensIn(values.ACCESS_TOKEN),
+      tokenFile: variables.ACCESS_TOKEN_FILE,
+      keyPatterns: values.KEY_ALLOWLIST,
+    },
+    adminTokens: tokensIn(values.ADMIN_TOKEN),
+    adminTokenFile: variables.ADMIN_TOKEN_FILE,
     shutdownGraceMs: values.SHUTDOWN_GRACE_MS,
     log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT },
   });
-}
-
-function secretsFrom(text: string | undefined): Secret[] {
-  return text?.split(',').map((token) => new Secret(token)) ?? [];
 }
 
 function deepFreeze<Value extends object>(value: Value): Value {

@@ -56,12 +56,16 @@ export abstract class Settings {
   abstract readonly access: {
     /** Empty: reads need none. */
     readonly tokens: readonly Secret[];
+    /** Where they stand, and are looked up again while the proxy runs. */
+    readonly tokenFile: string | undefined;
     /** As KEY_ALLOWLIST writes them. */
     readonly keyPatterns: string;
   };
 
   /** Empty: the admin API is off. */
   abstract readonly adminTokens: readonly Secret[];
+  /** Where they stand, as above. */
+  abstract readonly adminTokenFile: string | undefined;
 
   abstract readonly shutdownGraceMs: number;
 

@@ -1,3 +1,4 @@
+import type { Credential } from '../access/bearer-tokens.ts';
 import type { Protocol } from './reply-writer.ts';
 
 /** A client, as its commands see it: what it has said of itself, and what it may do. */
@@ -12,6 +13,8 @@ export interface Client {
   protocol: Protocol;
   /** Whether it may read; always, where no token is needed. */
   authenticated: boolean;
+  /** The token it has shown; undefined where none is needed. */
+  credential: Credential | undefined;
   name: string;
   libraryName: string;
   libraryVersion: string;

@@ -101,7 +101,11 @@ export class ConnectionCommands {
 
   #authenticate(user: string, password: Buffer, client: Client): boolean {
     if (user !== DEFAULT_USER) return false;
-    if (this.#access.tokenRequired && !this.#access.acceptsToken(password.toString('latin1'))) return false;
+    if (this.#access.tokenRequired) {
+      const credential = this.#access.recognise(password.toString('latin1'));
+      if (credential === undefined) return false;
+      client.credential = credential;
+    }
     client.authenticated = true;
     return true;
   }
@@ -151,6 +155,7 @@ export class ConnectionCommands {
     client.protocol = 2;
     client.name = '';
     client.authenticated = !this.#access.tokenRequired;
+    client.credential = undefined;
     out.simple('RESET');
   }
 }

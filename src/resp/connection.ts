@@ -89,6 +89,19 @@ export class RespConnection {
     this.#guard(() => this.#settle());
   }
 
+  /**
+   * Ends the connection if the token that it was opened with is one no more: what is under way is answered, no more is.
+   * Clients turn to a new connection when one ends, and authenticate there with the token they have now; to an error
+   * that asks for it they do not.
+   */
+  endIfRevoked(): void {
+    const client = this.#client;
+    if (client.credential === undefined || this.#front.access.stillAccepts(client.credential)) return;
+    client.authenticated = false;
+    client.credential = undefined;
+    this.finish();
+  }
+
   /** Ends the connection, and it alone, when there is a bug: nothing of its replies may be left for another one. */
   #guard(step: () => void): void {
     try {

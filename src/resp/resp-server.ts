@@ -79,6 +79,11 @@ export class RespServer {
     if (server?.listening) this.#closed = new Promise((done) => server.close(done));
   }
 
+  /** Ends the connections that were opened with a token that is one no more. */
+  endRevoked(): void {
+    for (const connection of this.#connections) connection.endIfRevoked();
+  }
+
   /** Answers what was accepted, and ends the connections. */
   async drain(): Promise<void> {
     if (this.#server === undefined) return;
@@ -143,6 +148,7 @@ export class RespServer {
       connectedAt: Date.now(),
       protocol: 2,
       authenticated: !this.#access.tokenRequired,
+      credential: undefined,
       name: '',
       libraryName: '',
       libraryVersion: '',

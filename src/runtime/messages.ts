@@ -1,3 +1,4 @@
+import type { PackedSettings } from '../config/settings-transfer.ts';
 import type { RedisState } from '../redis/redis.service.ts';
 
 /** What a worker thread tells the supervisor. */
@@ -12,5 +13,6 @@ export type WorkerMessage =
 /**
  * What the supervisor tells a worker thread: first to accept no more connections, then, when no thread does, to answer
  * what it has accepted and end. A client whose connection ends would else turn to a thread that is about to end too.
+ * `tokens`: to go on with the tokens in these settings.
  */
-export type SupervisorMessage = 'stop' | 'drain';
+export type SupervisorMessage = 'stop' | 'drain' | { readonly kind: 'tokens'; readonly settings: PackedSettings };

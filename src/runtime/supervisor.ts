@@ -41,7 +41,7 @@ interface Thread {
  */
 export class Supervisor {
   readonly #logger = new Logger('Supervisor');
-  readonly #settings: Settings;
+  #settings: Settings;
   readonly #ports: Ports;
   readonly #memory: ThreadContext;
   readonly #gate: LoadGate;
@@ -88,6 +88,12 @@ export class Supervisor {
     const ended = new Promise<void>((resolve) => (this.#ended = resolve));
     this.#tellAll('stop');
     await ended;
+  }
+
+  /** Has all threads, and those that come after them, go on with the tokens in these settings. */
+  useTokens(settings: Settings): void {
+    this.#settings = settings;
+    this.#tellAll({ kind: 'tokens', settings: packSettings(settings) });
   }
 
   #tellAll(message: SupervisorMessage): void {

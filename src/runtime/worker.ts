@@ -2,6 +2,8 @@ import 'reflect-metadata';
 import { once } from 'node:events';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import { Access } from '../access/access.ts';
+import { AdminTokens } from '../access/admin-tokens.ts';
 import { InstanceMemory, RowWord } from '../cache/instance-memory.ts';
 import { ThreadContext } from '../cache/thread-context.ts';
 import { type PackedSettings, unpackSettings } from '../config/settings-transfer.ts';
@@ -39,7 +41,8 @@ try {
   publishRedisState(app);
   supervisor.on('message', (message: SupervisorMessage) => {
     if (message === 'stop') stop(app);
-    else void drain(app);
+    else if (message === 'drain') void drain(app);
+    else useTokens(app, unpackSettings(message.settings));
   });
   await app.init();
   if (!stopping) await listen(app, settings, sequencer);
@@ -72,6 +75,12 @@ function publishRedisState(app: NestExpressApplication): void {
     Atomics.store(instance.words, InstanceMemory.word(row, RowWord.REDIS_READY), state.reachable ? 1 : 0);
     tell({ kind: 'redis', state });
   });
+}
+
+function useTokens(app: NestExpressApplication, { access, adminTokens }: Settings): void {
+  app.get(Access).replaceTokens(access.tokens);
+  app.get(AdminTokens).replace(adminTokens);
+  app.get(RespServer).endRevoked();
 }
 
 function stop(app: NestExpressApplication): void {
