@@ -3,10 +3,11 @@ import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nest
 import { Redis } from 'ioredis';
 import { Settings } from '../config/settings.ts';
 import { ReadCommands } from './read-commands.ts';
-import { ReadPipeline } from './read-pipeline.ts';
+import { ReadBatch } from './read-batch.ts';
 import { failureOf, reasonOf } from './redis-failure.ts';
 import { redisOptions } from './redis-options.ts';
 import type { RedisExpiry, RedisFailure, RedisReply } from './redis-reply.ts';
+import { ReplyReader } from './reply-reader.ts';
 
 /** Whether there is a connection, and if not, the last error's code. */
 export type RedisState = { readonly reachable: true } | { readonly reachable: false; readonly reason: string };
@@ -30,7 +31,7 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
   #retry: NodeJS.Timeout | undefined;
   #state: RedisState | undefined;
   /** What was asked in this turn of the event loop. */
-  #pipeline: ReadPipeline | undefined;
+  #batch: ReadBatch | undefined;
   #watch: (state: RedisState) => void = () => undefined;
 
   constructor(settings: Settings) {
@@ -40,6 +41,7 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
     this.#commands = new ReadCommands(settings.cache.honourRedisTtl);
     this.#database = settings.redis.database;
     this.#redis.on('ready', () => {
+      ReplyReader.attach(this.#redis);
       this.#entered = this.#enterDatabase();
     });
     this.#redis.on('error', (error: Error) => this.#change({ reachable: false, reason: reasonOf(error) }));
@@ -81,12 +83,12 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
    */
   fetch(key: Buffer, take: (reply: RedisReply) => void): void {
     if (!this.#inDatabase) return take(NO_CONNECTION);
-    if (this.#pipeline === undefined) {
-      this.#pipeline = new ReadPipeline(this.#commands, this.#timeoutMs);
+    if (this.#batch === undefined) {
+      this.#batch = new ReadBatch(this.#commands, this.#timeoutMs);
       // Not a microtask: what the other clients have sent until now is to come along.
       setImmediate(() => this.#send());
     }
-    this.#pipeline.add(key, take);
+    this.#batch.add(key, take);
   }
 
   /** Asks for how long a key lives. */
@@ -105,10 +107,10 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
   }
 
   #send(): void {
-    const pipeline = this.#pipeline;
-    this.#pipeline = undefined;
-    if (this.#inDatabase) pipeline?.send(this.#redis);
-    else pipeline?.end(NO_CONNECTION);
+    const batch = this.#batch;
+    this.#batch = undefined;
+    if (this.#inDatabase) batch?.send(this.#redis);
+    else batch?.end(NO_CONNECTION);
   }
 
   /** ioredis goes on with database 0 when it cannot select another, and a value of that one must never be given. */

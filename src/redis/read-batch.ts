@@ -1,0 +1,129 @@
+import { Buffer } from 'node:buffer';
+import type { Command, Redis } from 'ioredis';
+import type { ReadCommands } from './read-commands.ts';
+import { failureOf } from './redis-failure.ts';
+import type { RedisReply } from './redis-reply.ts';
+
+/** What a connection of ioredis uses of a command that it sends. */
+type SentCommand = Pick<
+  Command,
+  'name' | 'args' | 'isTraced' | 'setReplyContext' | 'setTimeout' | 'toWritable' | 'resolve' | 'reject'
+>;
+
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * The reads that go to the Redis in one write: GET of each key, and PTTL behind it if that is wanted. They have one time
+ * limit, which runs from when the first was asked. To ioredis all of them are one command, which has more replies than
+ * one: the commands that it makes have promises, closures and timers, which cost several times what the reading does.
+ */
+export class ReadBatch implements SentCommand {
+  readonly name = 'get';
+  /** ioredis adds them to errors, of which nobody sees more than the first word. */
+  readonly args = [];
+  /** Tracing wants a promise. */
+  isTraced = true;
+  readonly #commands: ReadCommands;
+  readonly #reads: { readonly key: Buffer; readonly take: (reply: RedisReply) => void }[] = [];
+  readonly #timer: NodeJS.Timeout;
+  #redis: Redis | undefined;
+  #bytes: Buffer = NOTHING;
+  /** Replies that are still to come. */
+  #repliesLeft = 0;
+  /** Reads that have been settled: the first ones. */
+  #settled = 0;
+  /** The first read of which a reply is still to come. */
+  #current = 0;
+  /** The reply to its GET, while that to its PTTL is still to come. */
+  #got: Buffer | Error | null | undefined;
+
+  constructor(commands: ReadCommands, timeoutMs: number) {
+    this.#commands = commands;
+    this.#timer = setTimeout(() => this.end({ kind: 'timeout' }), timeoutMs);
+  }
+
+  /** @param take is called once, with the reply. */
+  add(key: Buffer, take: (reply: RedisReply) => void): void {
+    this.#reads.push({ key, take });
+  }
+
+  send(redis: Redis): void {
+    this.#redis = redis;
+    this.#bytes = this.#commands.encode(this.#reads);
+    this.#repliesLeft = this.#reads.length * this.#commands.perKey;
+    redis.sendCommand(this as unknown as Command);
+  }
+
+  setReplyContext(): void {
+    // Replies are taken as they are.
+  }
+
+  setTimeout(): void {
+    // The batch has a timer of its own.
+  }
+
+  toWritable(): Buffer {
+    return this.#bytes;
+  }
+
+  /** A reply as ioredis has decoded it, after it took the command for done. */
+  resolve(reply: unknown): void {
+    if (!this.accept(reply as Buffer | number | null)) this.#awaitMore();
+  }
+
+  /** An error that is the reply to one command; or the end of the connection, and so of all. */
+  reject(error: Error): void {
+    // What ioredis has decoded names its command.
+    if (!('command' in error)) this.end(failureOf(error));
+    else if (!this.accept(error)) this.#awaitMore();
+  }
+
+  /** Takes the next reply; answers whether it was the last one. */
+  accept(reply: Buffer | number | Error | null): boolean {
+    this.#repliesLeft--;
+    if (this.#commands.perKey === 1) {
+      this.#settle(replyOf(reply as Buffer | Error | null, undefined));
+    } else if (this.#got === undefined) {
+      this.#got = reply as Buffer | Error | null;
+    } else {
+      const got = this.#got;
+      this.#got = undefined;
+      this.#settle(replyOf(got, reply as number | Error));
+    }
+    return this.#repliesLeft === 0;
+  }
+
+  /** Ends what has not been answered; replies that come yet are of no use to anybody. */
+  end(reply: RedisReply): void {
+    while (this.#settled < this.#reads.length) this.#end(reply);
+  }
+
+  #settle(reply: RedisReply): void {
+    // Unless time was up.
+    if (this.#current++ === this.#settled) this.#end(reply);
+  }
+
+  #end(reply: RedisReply): void {
+    const { take } = this.#reads[this.#settled++];
+    if (this.#settled === this.#reads.length) clearTimeout(this.#timer);
+    take(reply);
+  }
+
+  /** Puts the command in front of the queue again, out of which ioredis takes one with each reply. */
+  #awaitMore(): void {
+    const redis = this.#redis;
+    if (redis === undefined) return;
+    const item = { command: this as unknown as Command, stream: undefined, select: redis.condition?.select };
+    redis.commandQueue.unshift(item as unknown as NonNullable<ReturnType<typeof redis.commandQueue.shift>>);
+  }
+}
+
+/** @param pttl undefined when it was not asked. */
+function replyOf(got: Buffer | Error | null, pttl: number | Error | undefined): RedisReply {
+  if (got instanceof Error) return failureOf(got);
+  if (pttl instanceof Error) return failureOf(pttl);
+  if (got === null) return { kind: 'missing' };
+  // -1: no expiry. -2: the key went between the two commands, so its value is already out of date.
+  const ttlMs = pttl === undefined || pttl === -1 ? undefined : Math.max(0, pttl);
+  return { kind: 'value', value: got, ttlMs };
+}

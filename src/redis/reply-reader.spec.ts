@@ -1,0 +1,113 @@
+import { once } from 'node:events';
+import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { Redis } from 'ioredis';
+import { ReadBatch } from './read-batch.ts';
+import { ReadCommands } from './read-commands.ts';
+import type { RedisReply } from './redis-reply.ts';
+import { ReplyReader } from './reply-reader.ts';
+
+interface Scripted {
+  readonly wire: Buffer;
+  readonly reply: RedisReply;
+}
+
+const COMMANDS = new ReadCommands(true);
+
+const bytes = fc.uint8Array({ maxLength: 30 }).map((array) => Buffer.from(array));
+const ttl = fc.oneof(fc.constantFrom(-1, -2), fc.nat());
+const value = fc.tuple(bytes, ttl).map(([got, pttl]): Scripted => {
+  const wire = Buffer.concat([Buffer.from(`$${got.length}\r\n`), got, Buffer.from(`\r\n:${pttl}\r\n`)]);
+  return { wire, reply: { kind: 'value', value: got, ttlMs: pttl === -1 ? undefined : Math.max(0, pttl) } };
+});
+const other = fc.constantFrom<Scripted>(
+  { wire: Buffer.from('$-1\r\n:-2\r\n'), reply: { kind: 'missing' } },
+  { wire: Buffer.from('_\r\n:-2\r\n'), reply: { kind: 'missing' } },
+  { wire: Buffer.from('-WRONGTYPE holds a list\r\n:-1\r\n'), reply: { kind: 'wrong-type' } },
+  { wire: Buffer.from('-LOADING a\r\n-LOADING b\r\n'), reply: { kind: 'unavailable', reason: 'LOADING' } },
+  { wire: Buffer.from('$1\r\na\r\n-NOPERM\r\n'), reply: { kind: 'unavailable', reason: 'NOPERM' } },
+);
+/** The replies to a batch; or to a PING, which ioredis sends by itself. */
+const batch = fc.array(fc.oneof({ weight: 4, arbitrary: value }, other), { minLength: 1, maxLength: 8 });
+const sent = fc.array(fc.oneof({ weight: 3, arbitrary: batch }, fc.constant('ping' as const)), {
+  minLength: 1,
+  maxLength: 5,
+});
+const cuts = fc.array(fc.nat(400), { maxLength: 12 });
+
+describe('replies, in whatever portions they arrive', () => {
+  let server: Server;
+  let redis: Redis;
+
+  beforeAll(async () => {
+    server = createServer((socket: Socket) => {
+      socket.on('error', () => undefined).setEncoding('latin1');
+      // The handshake is answered; the replies to what comes after it are the test's.
+      socket.on('data', (text: string) => {
+        const handshake = !/GET|ping/.test(text);
+        if (handshake) socket.write('+OK\r\n'.repeat([...text.matchAll(/^\*\d+\r\n/gm)].length));
+      });
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    redis = new Redis((server.address() as AddressInfo).port, { enableReadyCheck: false });
+    await once(redis, 'ready');
+    ReplyReader.attach(redis);
+  });
+  afterAll(async () => {
+    redis.disconnect();
+    server.close();
+    await once(server, 'close');
+  });
+
+  it('end the reads that they are the replies to, in order, and leave the others to ioredis', async () => {
+    await fc.assert(
+      fc.asyncProperty(sent, cuts, async (all, at) => {
+        const given: RedisReply[] = [];
+        const pings: Promise<unknown>[] = [];
+        for (const each of all) {
+          if (each === 'ping') pings.push(redis.ping());
+          else ask(redis, each, (reply) => given.push(reply));
+        }
+        const wire = Buffer.concat(
+          all.flatMap((each) => (each === 'ping' ? [Buffer.from('+PONG\r\n')] : each.map((one) => one.wire))),
+        );
+        for (const portion of portions(wire, at)) redis.stream.emit('data', portion);
+        expect(given).toEqual(all.flatMap((each) => (each === 'ping' ? [] : each.map((one) => one.reply))));
+        expect(await Promise.all(pings)).toEqual(pings.map(() => 'PONG'));
+        expect(redis.commandQueue.length).toBe(0);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('are of no use once time is up, but do not answer anything else', () => {
+    const given: RedisReply[] = [];
+    const late = new ReadBatch(COMMANDS, 1000);
+    for (const key of ['a', 'b']) late.add(Buffer.from(key), (reply) => given.push(reply));
+    late.send(redis);
+    redis.stream.emit('data', Buffer.from('$1\r\nA\r\n:-1\r\n$1\r\n'));
+    late.end({ kind: 'timeout' });
+    const next = new ReadBatch(COMMANDS, 1000);
+    next.add(Buffer.from('c'), (reply) => given.push(reply));
+    next.send(redis);
+    redis.stream.emit('data', Buffer.from('B\r\n:-1\r\n$1\r\nC\r\n:5\r\n'));
+    expect(given).toEqual([
+      { kind: 'value', value: Buffer.from('A'), ttlMs: undefined },
+      { kind: 'timeout' },
+      { kind: 'value', value: Buffer.from('C'), ttlMs: 5 },
+    ]);
+  });
+});
+
+function ask(redis: Redis, replies: readonly Scripted[], take: (reply: RedisReply) => void): void {
+  const reads = new ReadBatch(COMMANDS, 10_000);
+  for (const index of replies.keys()) reads.add(Buffer.from(`key ${index}`), take);
+  reads.send(redis);
+}
+
+/** The bytes, cut at some of these places. */
+function portions(wire: Buffer, cuts: readonly number[]): Buffer[] {
+  const places = [0, ...cuts.filter((at) => at < wire.length).sort((a, b) => a - b), wire.length];
+  return places.slice(1).map((to, index) => wire.subarray(places[index], to));
+}
