@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { parseKeyPatterns } from './key-pattern-syntax.ts';
+import { parseRedisNodes } from './redis-nodes.ts';
 import { parseRedisUrl } from './redis-url.ts';
 import { Flag, OneOf, Text, WholeNumber } from './setting.decorators.ts';
 import { areTokens } from './tokens.ts';
@@ -7,6 +8,7 @@ import { areTokens } from './tokens.ts';
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 export const LANE_STATES = ['on', 'off'] as const;
 export const PROXY_MODES = ['parallel', 'sequential'] as const;
+export const REDIS_MODES = ['standalone', 'sentinel', 'cluster'] as const;
 export const LOG_FORMATS = ['json', 'pretty'] as const;
 
 const KiB = 2 ** 10;
@@ -77,14 +79,37 @@ export class Environment {
   })
   RESP_PORT?: number;
 
+  @OneOf({
+    default: 'standalone',
+    words: REDIS_MODES,
+    meaning: 'standalone: one Redis; sentinel: the master that sentinels name; cluster: the nodes of a Redis Cluster',
+  })
+  REDIS_MODE!: (typeof REDIS_MODES)[number];
+
   @Text({
     default: 'redis://127.0.0.1:6379/0',
     check: (value) => parseRedisUrl(value) !== undefined,
     accepted: 'redis:// or rediss:// [user[:password]@]host[:port][/database]',
-    meaning: 'the Redis behind the proxy',
+    meaning: 'the Redis behind the proxy; with REDIS_NODES only scheme, account and database count, not the host',
     secret: true,
   })
   REDIS_URL!: string;
+
+  @Text({
+    check: (value) => parseRedisNodes(value) !== undefined,
+    accepted: 'host:port, separated by commas; IPv6 addresses in brackets',
+    meaning: 'the sentinels, or some nodes of the cluster: host:port,…',
+  })
+  REDIS_NODES?: string;
+
+  @Text({ accepted: 'the name the sentinels have for the master', meaning: 'name of the master at the sentinels' })
+  REDIS_SENTINEL_NAME?: string;
+
+  @Text({ accepted: 'a user name', meaning: 'user at the sentinels, when they have one' })
+  REDIS_SENTINEL_USERNAME?: string;
+
+  @Text({ accepted: 'a password', meaning: 'password at the sentinels, when they have one', secret: true })
+  REDIS_SENTINEL_PASSWORD?: string;
 
   @Text({ accepted: 'a user name', meaning: 'user at the Redis; wins over the one in REDIS_URL' })
   REDIS_USERNAME?: string;
@@ -97,6 +122,18 @@ export class Environment {
     meaning: 'certificate authority that has signed the certificate of the Redis; unset: those Node.js trusts',
   })
   REDIS_TLS_CA_FILE?: string;
+
+  @Text({
+    accepted: 'the path of a readable PEM file, with a rediss:// address and REDIS_TLS_KEY_FILE',
+    meaning: 'certificate of the proxy, for a Redis that asks for one (mutual TLS)',
+  })
+  REDIS_TLS_CERT_FILE?: string;
+
+  @Text({
+    accepted: 'the path of a readable PEM file, with REDIS_TLS_CERT_FILE',
+    meaning: 'private key of that certificate, not encrypted',
+  })
+  REDIS_TLS_KEY_FILE?: string;
 
   @WholeNumber({ default: 1000, min: 1, max: 600_000, meaning: 'milliseconds the Redis has to answer a read' })
   REDIS_COMMAND_TIMEOUT_MS!: number;

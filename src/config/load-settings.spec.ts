@@ -45,9 +45,12 @@ describe('settings', () => {
       },
       resp: { port: 6380 },
       redis: {
+        mode: 'standalone',
         tls: false,
         host: '127.0.0.1',
         port: 6379,
+        nodes: [],
+        sentinel: {},
         database: 0,
         commandTimeoutMs: 1000,
         connectTimeoutMs: 2000,
@@ -192,22 +195,13 @@ describe('secrets', () => {
 
   it('have a _FILE form, and the others have none', () => {
     const secret = describeSettings().filter((setting) => setting.secret);
-    expect(secret.map(({ name }) => name)).toEqual(['REDIS_URL', 'REDIS_PASSWORD', 'ACCESS_TOKEN', 'ADMIN_TOKEN']);
+    expect(secret.map(({ name }) => name)).toEqual([
+      'REDIS_URL',
+      'REDIS_SENTINEL_PASSWORD',
+      'REDIS_PASSWORD',
+      'ACCESS_TOKEN',
+      'ADMIN_TOKEN',
+    ]);
     expect(problemsOf({ HTTP_HOST_FILE: '/x' })).toHaveLength(1);
-  });
-});
-
-describe('the certificate authority of Redis', () => {
-  const pem = '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n';
-
-  it('is read at the start', () => {
-    const settings = load({ REDIS_URL: 'rediss://h', REDIS_TLS_CA_FILE: file('ca.pem', pem) });
-    expect(settings.redis.tlsCa).toBe(pem);
-  });
-
-  it('must be there, hold a certificate, and be of use', () => {
-    expect(problemsOf({ REDIS_URL: 'rediss://h', REDIS_TLS_CA_FILE: '/none' })).toHaveLength(1);
-    expect(problemsOf({ REDIS_URL: 'rediss://h', REDIS_TLS_CA_FILE: file('no.pem', 'x') })).toHaveLength(1);
-    expect(problemsOf({ REDIS_URL: 'redis://h', REDIS_TLS_CA_FILE: file('ca.pem', pem) })).toHaveLength(1);
   });
 });

@@ -4,7 +4,7 @@ import { parseEnv } from 'node:util';
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import { Environment } from './environment.ts';
-import { parseRedisUrl } from './redis-url.ts';
+import { redisSettings } from './redis-settings.ts';
 import { Secret } from './secret.ts';
 import { type SettingDescription, describeSettings } from './setting.decorators.ts';
 import type { Settings } from './settings.ts';
@@ -40,9 +40,9 @@ export function loadSettings(environment: Variables, dotEnvFile = '.env'): Setti
   }
   const values = plainToInstance(Environment, given);
   problems.push(...invalid(values, given));
-  const tlsCa = readCa(values, problems);
-  if (problems.length > 0) throw new SettingsError(problems);
-  return settingsFrom(values, tlsCa, variables);
+  const redis = redisSettings(values, problems);
+  if (problems.length > 0 || redis === undefined) throw new SettingsError(problems);
+  return settingsFrom(values, redis, variables);
 }
 
 function readDotEnv(file: string): Variables {
@@ -93,28 +93,7 @@ function invalid(values: Environment, given: Readonly<Record<string, string>>): 
   });
 }
 
-function readCa(values: Environment, problems: string[]): string | undefined {
-  const file = values.REDIS_TLS_CA_FILE;
-  if (file === undefined) return undefined;
-  if (parseRedisUrl(values.REDIS_URL)?.tls === false) {
-    problems.push(
-      'REDIS_TLS_CA_FILE: given without TLS; accepted: together with a REDIS_URL that starts with rediss://',
-    );
-  }
-  try {
-    const text = readFileSync(file, 'utf8');
-    if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
-    problems.push('REDIS_TLS_CA_FILE: holds no certificate; accepted: the path of a PEM file');
-  } catch (error) {
-    problems.push(`REDIS_TLS_CA_FILE: cannot be read (${reasonOf(error)}); accepted: the path of a readable PEM file`);
-  }
-  return undefined;
-}
-
-function settingsFrom(values: Environment, tlsCa: string | undefined, variables: Variables): Settings {
-  const url = parseRedisUrl(values.REDIS_URL);
-  if (url === undefined) throw new Error('REDIS_URL was validated before');
-  const password = values.REDIS_PASSWORD ?? url.password;
+function settingsFrom(values: Environment, redis: Settings['redis'], variables: Variables): Settings {
   return deepFreeze({
     http: {
       host: values.HTTP_HOST,
@@ -127,17 +106,7 @@ function settingsFrom(values: Environment, tlsCa: string | undefined, variables:
       lane: values.HTTP_LANE,
     },
     resp: { port: values.RESP_PORT },
-    redis: {
-      tls: url.tls,
-      host: url.host,
-      port: url.port,
-      database: url.database,
-      username: values.REDIS_USERNAME ?? url.username,
-      password: password === undefined ? undefined : new Secret(password),
-      tlsCa,
-      commandTimeoutMs: values.REDIS_COMMAND_TIMEOUT_MS,
-      connectTimeoutMs: values.REDIS_CONNECT_TIMEOUT_MS,
-    },
+    redis,
     cache: {
       capacity: values.CACHE_CAPACITY,
       maxBytes: values.CACHE_MAX_BYTES,

@@ -1,4 +1,5 @@
-import type { LANE_STATES, LOG_FORMATS, LOG_LEVELS, PROXY_MODES } from './environment.ts';
+import type { LANE_STATES, LOG_FORMATS, LOG_LEVELS, PROXY_MODES, REDIS_MODES } from './environment.ts';
+import type { RedisNode } from './redis-nodes.ts';
 import type { Secret } from './secret.ts';
 
 /** The settings of one instance: parsed once, frozen, injected wherever they are needed. */
@@ -20,14 +21,27 @@ export abstract class Settings {
   };
 
   abstract readonly redis: {
+    readonly mode: (typeof REDIS_MODES)[number];
     readonly tls: boolean;
+    /** Of the only Redis; of no meaning in the other modes, as is the port. */
     readonly host: string;
     readonly port: number;
+    /** The sentinels, or some nodes of the cluster; empty in the standalone mode. */
+    readonly nodes: readonly RedisNode[];
+    /** The master's name is there in the sentinel mode; the account is that at the sentinels. */
+    readonly sentinel: {
+      readonly name: string | undefined;
+      readonly username: string | undefined;
+      readonly password: Secret | undefined;
+    };
     readonly database: number;
     readonly username: string | undefined;
     readonly password: Secret | undefined;
-    /** PEM text. */
+    /** PEM text, as are the following. */
     readonly tlsCa: string | undefined;
+    /** What the proxy proves with who it is; there together with its key. */
+    readonly tlsCert: string | undefined;
+    readonly tlsKey: Secret | undefined;
     readonly commandTimeoutMs: number;
     readonly connectTimeoutMs: number;
   };
