@@ -5,7 +5,6 @@ import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import { Environment } from './environment.ts';
 import { redisSettings } from './redis-settings.ts';
-import { Secret } from './secret.ts';
 import { type SettingDescription, describeSettings } from './setting.decorators.ts';
 import type { Settings } from './settings.ts';
 import { secretIn, tokensIn } from './tokens.ts';

@@ -36,5 +36,27 @@ describe('the connection', () => {
 
   it('is encrypted for rediss:// and checks the name', () => {
     expect(optionsFor({ REDIS_URL: 'rediss://db.example' }).tls).toMatchObject({ servername: 'db.example' });
+    expect(optionsFor({ REDIS_URL: 'rediss://[::1]' }).tls).not.toHaveProperty('servername');
+  });
+
+  it('is to whom the sentinels name, with an account of its own there, and encrypted to both or to none', () => {
+    const sentinel = {
+      REDIS_MODE: 'sentinel',
+      REDIS_NODES: 'a:1,b:2',
+      REDIS_SENTINEL_NAME: 'main',
+      REDIS_SENTINEL_PASSWORD: 'secret',
+    };
+    const options = optionsFor({ ...sentinel, REDIS_URL: 'redis://ann:a@any/3' });
+    expect(options).toMatchObject({
+      sentinels: [
+        { host: 'a', port: 1 },
+        { host: 'b', port: 2 },
+      ],
+      ...{ name: 'main', role: 'master', sentinelPassword: 'secret', username: 'ann', password: 'a', db: 3 },
+      ...{ enableTLSForSentinelMode: false, tls: undefined, sentinelTLS: undefined },
+    });
+    expect(options).not.toHaveProperty('host');
+    const encrypted = optionsFor({ ...sentinel, REDIS_URL: 'rediss://any' });
+    expect(encrypted).toMatchObject({ enableTLSForSentinelMode: true, tls: {}, sentinelTLS: {} });
   });
 });

@@ -1,4 +1,6 @@
+import { isIP } from 'node:net';
 import type { RedisOptions } from 'ioredis';
+import type { RedisNode } from '../config/redis-nodes.ts';
 import type { Settings } from '../config/settings.ts';
 
 /** Reconnecting starts at once and slows down to this, so that the proxy is back within a second of its Redis. */
@@ -13,15 +15,46 @@ export function backOffMs(attempt: number, random: () => number = Math.random): 
   return Math.min(25 * 2 ** (attempt - 1), LONGEST_BACK_OFF_MS) + Math.floor(random() * JITTER_MS);
 }
 
-/** ioredis' options: fail fast, never queue for a connection that is not there. */
+/** ioredis' options for a connection to the only Redis, or to whichever one the sentinels say is the master. */
 export function redisOptions(redis: Settings['redis']): RedisOptions {
+  return redis.mode === 'sentinel' ? masterOptions(redis) : nodeOptions(redis, redis);
+}
+
+/** ioredis' options for a connection to one server. */
+export function nodeOptions(redis: Settings['redis'], { host, port }: RedisNode): RedisOptions {
+  return { ...commonOptions(redis), host, port, tls: redis.tls ? tlsOptions(redis, host) : undefined };
+}
+
+/**
+ * Each time it connects, ioredis asks the sentinels for the master, and makes sure that it is one: the former master may
+ * be back as a replica. When a sentinel tells of a failover the connection is given up, whatever state it is in.
+ */
+function masterOptions(redis: Settings['redis']): RedisOptions {
+  const { name, username, password } = redis.sentinel;
+  const tls = redis.tls ? tlsOptions(redis) : undefined;
   return {
-    host: redis.host,
-    port: redis.port,
+    ...commonOptions(redis),
+    sentinels: [...redis.nodes],
+    name,
+    role: 'master',
+    sentinelUsername: username,
+    sentinelPassword: password?.reveal(),
+    sentinelRetryStrategy: (attempt) => backOffMs(attempt),
+    sentinelReconnectStrategy: (attempt) => backOffMs(attempt),
+    sentinelCommandTimeout: redis.commandTimeoutMs,
+    failoverDetector: true,
+    enableTLSForSentinelMode: redis.tls,
+    tls,
+    sentinelTLS: tls,
+  };
+}
+
+/** Fail fast, never queue for a connection that is not there. */
+function commonOptions(redis: Settings['redis']): RedisOptions {
+  return {
     db: redis.database,
     username: redis.username,
     password: redis.password?.reveal(),
-    tls: redis.tls ? { servername: redis.host, ca: redis.tlsCa } : undefined,
     connectTimeout: redis.connectTimeoutMs,
     commandTimeout: redis.commandTimeoutMs,
     // A peer that has gone without a word answers nothing for as long as the kernel tries; a new connection may work.
@@ -33,4 +66,11 @@ export function redisOptions(redis: Settings['redis']): RedisOptions {
     autoResendUnfulfilledCommands: false,
     connectionName: 'redis-http-cache-proxy',
   };
+}
+
+/** @param host whom the certificate has to be for; undefined: whoever is connected to, which Node.js sees to itself. */
+function tlsOptions({ tlsCa, tlsCert, tlsKey }: Settings['redis'], host = ''): NonNullable<RedisOptions['tls']> {
+  // Addresses are not for SNI.
+  const servername = host === '' || isIP(host) !== 0 ? undefined : host;
+  return { ca: tlsCa, cert: tlsCert, key: tlsKey?.reveal(), ...(servername === undefined ? {} : { servername }) };
 }

@@ -1,147 +1,44 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { Redis } from 'ioredis';
 import { Settings } from '../config/settings.ts';
-import { ReadCommands } from './read-commands.ts';
-import { ReadBatch } from './read-batch.ts';
-import { failureOf, reasonOf } from './redis-failure.ts';
+import type { Reader, RedisState } from './reader.ts';
+import { RedisConnection } from './redis-connection.ts';
 import { redisOptions } from './redis-options.ts';
 import type { RedisExpiry, RedisFailure, RedisReply } from './redis-reply.ts';
-import { ReplyReader } from './reply-reader.ts';
 
-/** Whether there is a connection, and if not, the last error's code. */
-export type RedisState = { readonly reachable: true } | { readonly reachable: false; readonly reason: string };
-
-/** How often it is tried again to select a database that cannot be had. */
-const SELECT_RETRY_MS = 500;
-
-const NO_CONNECTION: RedisFailure = { kind: 'unavailable', reason: 'connection' };
-
-/** This thread's connection to the Redis. It connects in the background: the proxy starts, and serves hits, without it. */
+/** This thread's way to the Redis. It connects in the background: the proxy starts, and serves hits, without it. */
 @Injectable()
 export class RedisService implements OnModuleInit, OnApplicationShutdown {
-  readonly #redis: Redis;
-  readonly #timeoutMs: number;
-  readonly #connectTimeoutMs: number;
-  readonly #commands: ReadCommands;
-  readonly #database: number;
-  /** Whether the connection reads the database that it is to read. */
-  #inDatabase = false;
-  #entered: Promise<void> | undefined;
-  #retry: NodeJS.Timeout | undefined;
-  #state: RedisState | undefined;
-  /** What was asked in this turn of the event loop. */
-  #batch: ReadBatch | undefined;
-  #watch: (state: RedisState) => void = () => undefined;
+  readonly #reader: Reader;
 
   constructor(settings: Settings) {
-    this.#redis = new Redis(redisOptions(settings.redis));
-    this.#timeoutMs = settings.redis.commandTimeoutMs;
-    this.#connectTimeoutMs = settings.redis.connectTimeoutMs;
-    this.#commands = new ReadCommands(settings.cache.honourRedisTtl);
-    this.#database = settings.redis.database;
-    this.#redis.on('ready', () => {
-      ReplyReader.attach(this.#redis);
-      this.#entered = this.#enterDatabase();
-    });
-    this.#redis.on('error', (error: Error) => this.#change({ reachable: false, reason: reasonOf(error) }));
-    this.#redis.on('close', () => {
-      this.#inDatabase = false;
-      this.#change({ reachable: false, reason: 'connection' });
-    });
+    this.#reader = new RedisConnection(redisOptions(settings.redis), settings);
   }
 
-  /**
-   * Waits for the first attempt, so that a thread that listens is connected; but not for a Redis that takes its time
-   * (it may be loading its data), nor for the attempts that follow by themselves.
-   */
-  async onModuleInit(): Promise<void> {
-    const attempt = this.#redis.connect().then(
-      () => this.#entered,
-      () => undefined,
-    );
-    await Promise.race([attempt, delay(this.#connectTimeoutMs, undefined, { ref: false })]);
+  onModuleInit(): Promise<void> {
+    return this.#reader.connect();
   }
 
   onApplicationShutdown(): void {
-    clearTimeout(this.#retry);
-    this.#redis.disconnect();
+    this.#reader.close();
   }
 
-  /** Tells `watch` of each change of the connection's state from now on, and of the state it is in. */
+  /** As {@link Reader.watch}. */
   watch(watch: (state: RedisState) => void): void {
-    this.#watch = watch;
-    if (this.#state !== undefined) watch(this.#state);
+    this.#reader.watch(watch);
   }
 
-  /**
-   * Reads a key and its time to live. GET goes first: were a key written between the two commands, a new key's shorter
-   * time would then bound the old value, never the other way round. All that is asked in one turn of the event loop goes
-   * out as one write; any number of them may be under way.
-   *
-   * @param take is called once, also when no reply came in time; at once when there is no connection.
-   */
+  /** As {@link Reader.fetch}. */
   fetch(key: Buffer, take: (reply: RedisReply) => void): void {
-    if (!this.#inDatabase) return take(NO_CONNECTION);
-    if (this.#batch === undefined) {
-      this.#batch = new ReadBatch(this.#commands, this.#timeoutMs);
-      // Not a microtask: what the other clients have sent until now is to come along.
-      setImmediate(() => this.#send());
-    }
-    this.#batch.add(key, take);
+    this.#reader.fetch(key, take);
   }
 
-  /** Asks for how long a key lives. */
-  async expiry(key: Buffer): Promise<RedisExpiry> {
-    if (!this.#inDatabase) return NO_CONNECTION;
-    const outcome = await this.#redis.pttl(key).then(expiryOf, failureOf);
-    return outcome.kind === 'wrong-type' ? { kind: 'unavailable', reason: 'WRONGTYPE' } : outcome;
+  /** As {@link Reader.expiry}. */
+  expiry(key: Buffer): Promise<RedisExpiry> {
+    return this.#reader.expiry(key);
   }
 
-  /** Whether the Redis answers. */
-  async ping(): Promise<{ readonly kind: 'ok' } | RedisFailure> {
-    if (!this.#inDatabase) return NO_CONNECTION;
-    const answer = this.#redis.ping().then(() => ({ kind: 'ok' }) as const, failureOf);
-    const outcome = await answer;
-    return outcome.kind === 'wrong-type' ? { kind: 'unavailable', reason: 'WRONGTYPE' } : outcome;
+  /** As {@link Reader.ping}. */
+  ping(): Promise<{ readonly kind: 'ok' } | RedisFailure> {
+    return this.#reader.ping();
   }
-
-  #send(): void {
-    const batch = this.#batch;
-    this.#batch = undefined;
-    if (this.#inDatabase) batch?.send(this.#redis);
-    else batch?.end(NO_CONNECTION);
-  }
-
-  /** ioredis goes on with database 0 when it cannot select another, and a value of that one must never be given. */
-  async #enterDatabase(): Promise<void> {
-    clearTimeout(this.#retry);
-    try {
-      if (this.#database !== 0) await this.#redis.select(this.#database);
-      this.#inDatabase = true;
-      this.#change({ reachable: true });
-    } catch (error) {
-      this.#change({ reachable: false, reason: reasonOf(error) });
-      if (this.#redis.status !== 'ready') return;
-      this.#retry = setTimeout(() => void this.#enterDatabase(), SELECT_RETRY_MS).unref();
-    }
-  }
-
-  #change(state: RedisState): void {
-    const before = this.#state;
-    if (before?.reachable === state.reachable && reasonIn(before) === reasonIn(state)) return;
-    // A connection that is closed after an error says no more than the error did.
-    if (before?.reachable === false && reasonIn(state) === 'connection') return;
-    this.#state = state;
-    this.#watch(state);
-  }
-}
-
-function reasonIn(state: RedisState): string | undefined {
-  return state.reachable ? undefined : state.reason;
-}
-
-function expiryOf(pttl: number): RedisExpiry {
-  if (pttl === -2) return { kind: 'missing' };
-  return pttl === -1 ? { kind: 'endless' } : { kind: 'expires', ms: pttl };
 }

@@ -1,5 +1,5 @@
 import type { PackedSettings } from '../config/settings-transfer.ts';
-import type { RedisState } from '../redis/redis.service.ts';
+import type { RedisState } from '../redis/reader.ts';
 
 /** What a worker thread tells the supervisor. */
 export type WorkerMessage =

@@ -7,7 +7,7 @@ import { LoadGate } from '../cache/load-gate.ts';
 import { type ThreadContext, type ThreadData, createInstance, SUPERVISOR_ROW } from '../cache/thread-context.ts';
 import { packSettings } from '../config/settings-transfer.ts';
 import type { Settings } from '../config/settings.ts';
-import type { RedisState } from '../redis/redis.service.ts';
+import type { RedisState } from '../redis/reader.ts';
 import type { SupervisorMessage, WorkerMessage } from './messages.ts';
 import type { Ports, WorkerStart } from './worker.ts';
 

@@ -1,0 +1,31 @@
+import type { RedisExpiry, RedisFailure, RedisReply } from './redis-reply.ts';
+
+/** Whether there is a connection, and if not, the last error's code. */
+export type RedisState = { readonly reachable: true } | { readonly reachable: false; readonly reason: string };
+
+/** What reads a Redis: over one connection, or over one to each master of a cluster. It connects again by itself. */
+export interface Reader {
+  /** Begins to connect, and waits for the first attempt, but no longer than REDIS_CONNECT_TIMEOUT_MS. */
+  connect(): Promise<void>;
+
+  /** Ends for good: what is under way fails. */
+  close(): void;
+
+  /** Tells `watch` of each change of the state from now on, and of the one it is in. */
+  watch(watch: (state: RedisState) => void): void;
+
+  /**
+   * Reads a key and its time to live. GET goes first: were a key written between the two commands, a new key's shorter
+   * time would then bound the old value, never the other way round. All that is asked in one turn of the event loop goes
+   * out as one write; any number of them may be under way.
+   *
+   * @param take is called once, also when no reply came in time; at once when there is no connection.
+   */
+  fetch(key: Buffer, take: (reply: RedisReply) => void): void;
+
+  /** Asks for how long a key lives. */
+  expiry(key: Buffer): Promise<RedisExpiry>;
+
+  /** Whether the Redis answers. */
+  ping(): Promise<{ readonly kind: 'ok' } | RedisFailure>;
+}

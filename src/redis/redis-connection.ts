@@ -1,0 +1,132 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Redis, type RedisOptions } from 'ioredis';
+import type { Settings } from '../config/settings.ts';
+import { ReadBatch } from './read-batch.ts';
+import { ReadCommands } from './read-commands.ts';
+import type { Reader, RedisState } from './reader.ts';
+import { failureOf, reasonOf } from './redis-failure.ts';
+import type { RedisExpiry, RedisFailure, RedisReply } from './redis-reply.ts';
+import { ReplyReader } from './reply-reader.ts';
+
+/** How often it is tried again to select a database that cannot be had. */
+const SELECT_RETRY_MS = 500;
+
+export const NO_CONNECTION: RedisFailure = { kind: 'unavailable', reason: 'connection' };
+
+/** One connection: to the only Redis, to the master that sentinels name, or to a node of a cluster. */
+export class RedisConnection implements Reader {
+  readonly #redis: Redis;
+  readonly #timeoutMs: number;
+  readonly #connectTimeoutMs: number;
+  readonly #commands: ReadCommands;
+  readonly #database: number;
+  /** Whether the connection reads the database that it is to read. */
+  #inDatabase = false;
+  #entered: Promise<void> | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #state: RedisState | undefined;
+  /** What was asked in this turn of the event loop. */
+  #batch: ReadBatch | undefined;
+  #watch: (state: RedisState) => void = () => undefined;
+
+  constructor(options: RedisOptions, { redis, cache }: Pick<Settings, 'redis' | 'cache'>) {
+    this.#redis = new Redis(options);
+    this.#timeoutMs = redis.commandTimeoutMs;
+    this.#connectTimeoutMs = redis.connectTimeoutMs;
+    this.#commands = new ReadCommands(cache.honourRedisTtl);
+    this.#database = redis.database;
+    this.#redis.on('ready', () => {
+      ReplyReader.attach(this.#redis);
+      this.#entered = this.#enterDatabase();
+    });
+    this.#redis.on('error', (error: Error) => this.#change({ reachable: false, reason: reasonOf(error) }));
+    this.#redis.on('close', () => {
+      this.#inDatabase = false;
+      this.#change({ reachable: false, reason: 'connection' });
+    });
+  }
+
+  /**
+   * Waits for the first attempt, so that a thread that listens is connected; but not for a Redis that takes its time
+   * (it may be loading its data), nor for the attempts that follow by themselves.
+   */
+  async connect(): Promise<void> {
+    const attempt = this.#redis.connect().then(
+      () => this.#entered,
+      () => undefined,
+    );
+    await Promise.race([attempt, delay(this.#connectTimeoutMs, undefined, { ref: false })]);
+  }
+
+  close(): void {
+    clearTimeout(this.#retry);
+    this.#redis.disconnect();
+  }
+
+  watch(watch: (state: RedisState) => void): void {
+    this.#watch = watch;
+    if (this.#state !== undefined) watch(this.#state);
+  }
+
+  fetch(key: Buffer, take: (reply: RedisReply) => void): void {
+    if (!this.#inDatabase) return take(NO_CONNECTION);
+    if (this.#batch === undefined) {
+      this.#batch = new ReadBatch(this.#commands, this.#timeoutMs);
+      // Not a microtask: what the other clients have sent until now is to come along.
+      setImmediate(() => this.#send());
+    }
+    this.#batch.add(key, take);
+  }
+
+  async expiry(key: Buffer): Promise<RedisExpiry> {
+    if (!this.#inDatabase) return NO_CONNECTION;
+    const outcome = await this.#redis.pttl(key).then(expiryOf, failureOf);
+    return outcome.kind === 'wrong-type' ? { kind: 'unavailable', reason: 'WRONGTYPE' } : outcome;
+  }
+
+  async ping(): Promise<{ readonly kind: 'ok' } | RedisFailure> {
+    if (!this.#inDatabase) return NO_CONNECTION;
+    const answer = this.#redis.ping().then(() => ({ kind: 'ok' }) as const, failureOf);
+    const outcome = await answer;
+    return outcome.kind === 'wrong-type' ? { kind: 'unavailable', reason: 'WRONGTYPE' } : outcome;
+  }
+
+  #send(): void {
+    const batch = this.#batch;
+    this.#batch = undefined;
+    if (this.#inDatabase) batch?.send(this.#redis);
+    else batch?.end(NO_CONNECTION);
+  }
+
+  /** ioredis goes on with database 0 when it cannot select another, and a value of that one must never be given. */
+  async #enterDatabase(): Promise<void> {
+    clearTimeout(this.#retry);
+    try {
+      if (this.#database !== 0) await this.#redis.select(this.#database);
+      this.#inDatabase = true;
+      this.#change({ reachable: true });
+    } catch (error) {
+      this.#change({ reachable: false, reason: reasonOf(error) });
+      if (this.#redis.status !== 'ready') return;
+      this.#retry = setTimeout(() => void this.#enterDatabase(), SELECT_RETRY_MS).unref();
+    }
+  }
+
+  #change(state: RedisState): void {
+    const before = this.#state;
+    if (before?.reachable === state.reachable && reasonIn(before) === reasonIn(state)) return;
+    // A connection that is closed after an error says no more than the error did.
+    if (before?.reachable === false && reasonIn(state) === 'connection') return;
+    this.#state = state;
+    this.#watch(state);
+  }
+}
+
+function reasonIn(state: RedisState): string | undefined {
+  return state.reachable ? undefined : state.reason;
+}
+
+function expiryOf(pttl: number): RedisExpiry {
+  if (pttl === -2) return { kind: 'missing' };
+  return pttl === -1 ? { kind: 'endless' } : { kind: 'expires', ms: pttl };
+}
