@@ -44,6 +44,38 @@ describe('/docs', () => {
     }
   });
 
+  it('has security headers that let it work, and nothing from elsewhere', async () => {
+    const { headers, text } = await proxy.get('/docs');
+    const policy = new Map(
+      String(headers['content-security-policy'])
+        .split(';')
+        .map((directive) => directive.split(' '))
+        .map(([name, ...sources]) => [name, sources.join(' ')]),
+    );
+    expect(Object.fromEntries(policy)).toEqual({
+      'default-src': "'none'",
+      'script-src': "'self'",
+      'style-src': "'self' 'unsafe-inline'",
+      'img-src': "'self' data:",
+      'connect-src': "'self'",
+      'base-uri': "'none'",
+      'form-action': "'none'",
+      'frame-ancestors': "'none'",
+    });
+    expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' });
+    expect(headers['strict-transport-security']).toBeUndefined();
+    // No script stands in the page itself.
+    expect(text.match(/<script(?![^>]*\bsrc=)/g) ?? []).toEqual([]);
+    expect(text).not.toMatch(/<[^>]+\son\w+=|javascript:/i);
+    const scripts = await Promise.all(
+      ['swagger-ui-bundle.js', 'swagger-ui-init.js'].map((name) => proxy.get(`/docs/${name}`)),
+    );
+    for (const script of scripts) expect(script.headers['x-content-type-options']).toBe('nosniff');
+    // Code from text would be refused: what asks for it has another way.
+    expect(scripts[0].text).not.toMatch(/[^.\w]eval\(/);
+    expect((await proxy.get('/openapi.json')).headers['x-content-type-options']).toBe('nosniff');
+  });
+
   it('names no other host, but for the namespaces of SVG and the link to the license', async () => {
     const page = (await proxy.get('/docs')).text;
     const start = (await proxy.get('/docs/swagger-ui-init.js')).text;

@@ -36,6 +36,13 @@ export class Environment {
   })
   HTTP_CONTENT_TYPE!: string;
 
+  @Text({
+    check: areOrigins,
+    accepted: '*, or origins as https://example.com:8443, separated by commas',
+    meaning: 'origins whose pages may read keys (CORS); *: all; unset: none',
+  })
+  HTTP_CORS_ORIGINS?: string;
+
   @WholeNumber({
     default: 208 * KiB,
     min: KiB,
@@ -254,4 +261,9 @@ export class Environment {
     meaning: 'a JSON object per line, or lines for people',
   })
   LOG_FORMAT!: (typeof LOG_FORMATS)[number];
+}
+
+/** As browsers write them. */
+function areOrigins(text: string): boolean {
+  return text === '*' || text.split(',').every((each) => /^https?:/.test(each) && URL.parse(each)?.origin === each);
 }

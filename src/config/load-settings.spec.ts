@@ -37,6 +37,7 @@ describe('settings', () => {
         host: '0.0.0.0',
         port: 8080,
         contentType: 'application/octet-stream',
+        corsOrigins: [],
         maxHeaderBytes: 212_992,
         headersTimeoutMs: 10_000,
         requestTimeoutMs: 30_000,
@@ -125,6 +126,9 @@ describe('settings', () => {
 
   it.each([
     ...Object.entries({ LOG_LEVEL: 'loud', LOG_FORMAT: 'xml', HTTP_CONTENT_TYPE: 'text' }),
+    ...['https://a/', 'a.com', 'https://A', '*,https://a', 'https://a,', 'null', 'ftp://a', 'https://a:443'].map(
+      (origins) => ['HTTP_CORS_ORIGINS', origins] as const,
+    ),
     ...Object.entries({ ADMIN_TOKEN: 'a,,b', ACCESS_TOKEN: 'a b', KEY_ALLOWLIST: 'user:*,[' }),
   ])('take no %s=%s', (name, value) => {
     expect(problemsOf({ [name]: value })).toHaveLength(1);

@@ -98,6 +98,7 @@ function settingsFrom(values: Environment, redis: Settings['redis'], variables: 
       host: values.HTTP_HOST,
       port: values.HTTP_PORT,
       contentType: values.HTTP_CONTENT_TYPE,
+      corsOrigins: values.HTTP_CORS_ORIGINS?.split(',') ?? [],
       maxHeaderBytes: values.HTTP_MAX_HEADER_BYTES,
       headersTimeoutMs: values.HTTP_HEADERS_TIMEOUT_MS,
       requestTimeoutMs: values.HTTP_REQUEST_TIMEOUT_MS,

@@ -8,6 +8,8 @@ export abstract class Settings {
     readonly host: string;
     readonly port: number;
     readonly contentType: string;
+    /** Empty: none; `*` alone: all. */
+    readonly corsOrigins: readonly string[];
     readonly maxHeaderBytes: number;
     readonly headersTimeoutMs: number;
     readonly requestTimeoutMs: number;

@@ -1,10 +1,12 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { PROBLEM_SCHEMA } from '../http/openapi.ts';
+import { pageHeaders } from '../http/page-headers.ts';
 import { packageVersion } from '../config/package-version.ts';
 
 /** Serves the OpenAPI document and, from this process alone, the page that shows it. */
 export function mountDocs(app: NestExpressApplication): void {
+  app.use(['/docs', '/openapi.json'], pageHeaders());
   SwaggerModule.setup('docs', app, () => openApiDocument(app), {
     jsonDocumentUrl: 'openapi.json',
     raw: ['json'],

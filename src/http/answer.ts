@@ -9,6 +9,9 @@ export interface Answer {
   readonly body: Buffer | undefined;
 }
 
+/** What every answer says: that it is of the type it says, whatever its bytes look like to a browser. */
+export const COMMON_HEADERS: readonly string[] = ['X-Content-Type-Options', 'nosniff'];
+
 /** Errors are about the moment: nobody may keep one. */
 export function problemAnswer(problem: Problem, headers: readonly string[] = []): Answer {
   const body = Buffer.from(JSON.stringify(problem));
@@ -35,8 +38,17 @@ export function jsonAnswer(status: number, body: object): Answer {
   };
 }
 
-/** Sends an answer over node:http; a HEAD request gets the headers alone. */
-export function send(answer: Answer, method: string | undefined, response: ServerResponse): void {
-  response.writeHead(answer.status, answer.headers as string[]);
+/**
+ * Sends an answer over node:http; a HEAD request gets the headers alone.
+ *
+ * @param more names and values that stand behind the answer's own.
+ */
+export function send(
+  answer: Answer,
+  method: string | undefined,
+  response: ServerResponse,
+  more: readonly string[] = [],
+): void {
+  response.writeHead(answer.status, [...answer.headers, ...more, ...COMMON_HEADERS]);
   response.end(method === 'HEAD' ? undefined : answer.body);
 }

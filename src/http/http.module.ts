@@ -2,6 +2,8 @@ import { Module } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import { AccessModule } from '../access/access.module.ts';
 import { CacheModule } from '../cache/cache.module.ts';
+import { Settings } from '../config/settings.ts';
+import { Cors } from './cors.ts';
 import { HttpConnections } from './http-connections.ts';
 import { KeyLane } from './lane/key-lane.ts';
 import { MgetController } from './mget/mget.controller.ts';
@@ -11,7 +13,12 @@ import { ProxyController } from './proxy.controller.ts';
 @Module({
   imports: [AccessModule, CacheModule],
   controllers: [ProxyController, MgetController],
-  providers: [{ provide: APP_FILTER, useClass: ProblemFilter }, HttpConnections, KeyLane],
+  providers: [
+    { provide: APP_FILTER, useClass: ProblemFilter },
+    { provide: Cors, inject: [Settings], useFactory: ({ http }: Settings) => new Cors(http.corsOrigins) },
+    HttpConnections,
+    KeyLane,
+  ],
   exports: [HttpConnections],
 })
 export class HttpModule {}

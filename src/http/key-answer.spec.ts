@@ -37,7 +37,13 @@ describe('the answer to a key', () => {
       'Cache-Status': 'redis-http-cache-proxy; hit; ttl=56',
       'Content-Type': 'text/plain',
       'Content-Length': '16',
+      'Content-Security-Policy': "default-src 'none'; sandbox",
     });
+  });
+
+  it('needs no sandbox where browsers do not show the value', () => {
+    const { headers } = keyAnswer(hit, undefined, { ...policy, contentType: 'application/octet-stream' });
+    expect(headers).not.toContain('Content-Security-Policy');
   });
 
   it.each([

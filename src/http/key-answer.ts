@@ -97,8 +97,14 @@ function cachingHeaders(
 }
 
 function contentHeaders(length: string, { contentType }: KeyAnswerPolicy): string[] {
-  return ['Content-Type', contentType, 'Content-Length', length];
+  const headers = ['Content-Type', contentType, 'Content-Length', length];
+  return contentType === OCTETS ? headers : [...headers, ...SANDBOX];
 }
+
+/** What browsers do not show, but save. */
+const OCTETS = 'application/octet-stream';
+/** Whoever may write a value must not be able to write a page that acts as one of the proxy's own. */
+const SANDBOX = ['Content-Security-Policy', "default-src 'none'; sandbox"] as const;
 
 function failed(kind: keyof typeof OUTCOME_PROBLEMS, cacheStatus: string, headers: readonly string[] = []): Answer {
   return problemAnswer(OUTCOME_PROBLEMS[kind], ['Cache-Status', cacheStatus, ...headers]);

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http';
-import type { Answer } from './answer.ts';
+import { type Answer, COMMON_HEADERS } from './answer.ts';
 
 /** How a connection goes on after an answer. */
 export interface Persistence {
@@ -9,14 +9,21 @@ export interface Persistence {
   readonly keepAliveTimeoutMs: number;
 }
 
-/** Status line and headers of an answer, to the empty line, as node:http writes them. */
+/**
+ * Status line and headers of an answer, to the empty line, as node:http writes them.
+ *
+ * @param more names and values that stand behind the answer's own.
+ */
 export function messageHead(
   { status, headers }: Answer,
   date: string,
   { close, keepAliveTimeoutMs }: Persistence,
+  more: readonly string[] = [],
 ): string {
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n`;
-  for (let i = 0; i < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`;
+  for (const fields of [headers, more, COMMON_HEADERS]) {
+    for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
+  }
   head += `Date: ${date}\r\n`;
   if (close) return `${head}Connection: close\r\n\r\n`;
   head += 'Connection: keep-alive\r\n';

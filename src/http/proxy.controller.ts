@@ -6,11 +6,14 @@ import { CacheService } from '../cache/cache.service.ts';
 import { outcomeName } from '../cache/read-outcome.ts';
 import { RequestCounts } from '../cache/request-counts.ts';
 import { Settings } from '../config/settings.ts';
-import { methodNotAllowed, send } from './answer.ts';
+import { type Answer, methodNotAllowed, send } from './answer.ts';
+import { Cors } from './cors.ts';
 import { type KeyAnswerPolicy, badKeyAnswer, keyAnswer } from './key-answer.ts';
 import { type KeyRefusal, refuseClient, refuseKey } from './key-refusal.ts';
 import { KEYS_PATH, keyFromTarget } from './key-path.ts';
 import { DescribeGet, DescribeHead } from './proxy.openapi.ts';
+
+const METHODS = 'GET, HEAD';
 
 /** `GET` and `HEAD` by key. */
 @ApiTags('keys')
@@ -19,10 +22,12 @@ export class ProxyController {
   readonly #access: Access;
   readonly #cache: CacheService;
   readonly #counts: RequestCounts;
+  readonly #cors: Cors;
   readonly #policy: KeyAnswerPolicy;
 
-  constructor(access: Access, cache: CacheService, counts: RequestCounts, settings: Settings) {
+  constructor(access: Access, cache: CacheService, counts: RequestCounts, cors: Cors, settings: Settings) {
     this.#access = access;
+    this.#cors = cors;
     this.#cache = cache;
     this.#counts = counts;
     this.#policy = { contentType: settings.http.contentType, private: access.tokenRequired };
@@ -44,7 +49,8 @@ export class ProxyController {
   @All(`${KEYS_PATH}:key`)
   @ApiExcludeEndpoint()
   other(@Req() request: Request, @Res() response: Response): void {
-    send(methodNotAllowed('GET, HEAD'), request.method, response);
+    const isPreflight = this.#cors.on && request.method === 'OPTIONS';
+    this.#send(isPreflight ? Cors.preflight(METHODS) : methodNotAllowed(METHODS), request, response);
   }
 
   async #answer(request: Request, response: Response): Promise<void> {
@@ -54,18 +60,22 @@ export class ProxyController {
     const key = keyFromTarget(request.originalUrl, KEYS_PATH);
     if (!Buffer.isBuffer(key)) {
       this.#counts.countRead('http', 'bad-key');
-      return send(badKeyAnswer(key), request.method, response);
+      return this.#send(badKeyAnswer(key), request, response);
     }
     const notAllowed = refuseKey(this.#access, key);
     if (notAllowed !== undefined) return this.#refuse(notAllowed, request, response);
     const read = this.#cache.read(key);
     const outcome = read instanceof Promise ? await read : read;
     this.#counts.countRead('http', outcomeName(outcome));
-    send(keyAnswer(outcome, ifNoneMatch, this.#policy), request.method, response);
+    this.#send(keyAnswer(outcome, ifNoneMatch, this.#policy), request, response);
   }
 
   #refuse({ outcome, answer }: KeyRefusal, request: Request, response: Response): void {
     this.#counts.countRead('http', outcome);
-    send(answer, request.method, response);
+    this.#send(answer, request, response);
+  }
+
+  #send(answer: Answer, request: Request, response: Response): void {
+    send(answer, request.method, response, this.#cors.headersFor(request.headers.origin));
   }
 }

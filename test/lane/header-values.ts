@@ -47,6 +47,7 @@ export const KNOWN: Readonly<Record<string, readonly string[]>> = {
     ...['chunked', 'Chunked', 'identity', 'gzip', 'gzip, chunked', 'chunked, gzip', 'chunked, chunked', 'xchunked'],
     ...['', ' chunked', 'chunked\x0b', 'chunked;a=b', 'chunked,', '\tchunked', '"chunked"'],
   ],
+  Origin: ['https://a.example', 'https://b.example', 'https://a.example, https://a.example', 'null', ''],
   Expect: ['100-continue', '100-Continue', '200-ok', '', 'x', '100-continue, x', ' 100-continue'],
   Upgrade: ['h2c', 'websocket', '', 'HTTP/2.0', 'TLS/1.0'],
   'If-None-Match': [

@@ -24,7 +24,9 @@ const VARIANTS: Readonly<Record<string, Settings>> = {
     ACCESS_TOKEN: 'reader,other',
     KEY_ALLOWLIST: 'hit*,cold:*,gone:*,list:*',
     HTTP_MAX_HEADER_BYTES: 2048,
+    HTTP_CORS_ORIGINS: 'https://a.example',
   },
+  'for pages of all origins': { HTTP_CORS_ORIGINS: '*', HTTP_CONTENT_TYPE: 'text/html' },
   'one request at a time': { PROXY_MODE: 'sequential', HTTP_CONTENT_TYPE: 'text/plain; charset=utf-8' },
 };
 

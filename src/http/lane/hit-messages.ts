@@ -42,15 +42,21 @@ export class HitMessages {
   #latest: Template | undefined;
   #dateOfTemplates = '';
 
+  readonly #headers: readonly string[];
   readonly #render: (fields: HitFields, policy: KeyAnswerPolicy) => Answer;
 
-  /** @param render the answer that is to be written, `hitAnswer` or `storedAnswer`. */
+  /**
+   * @param render the answer that is to be written, `hitAnswer` or `storedAnswer`.
+   * @param headers names and values that it has beside its own.
+   */
   constructor(
     render: (fields: HitFields, policy: KeyAnswerPolicy) => Answer,
     policy: KeyAnswerPolicy,
     keepAliveTimeoutMs: number,
     date: HttpDate,
+    headers: readonly string[] = [],
   ) {
+    this.#headers = headers;
     this.#render = render;
     this.#policy = policy;
     this.#persistence = { close: false, keepAliveTimeoutMs };
@@ -104,7 +110,8 @@ export class HitMessages {
       ttl: PLACEHOLDERS.ttl.repeat(ttl),
       length: PLACEHOLDERS.length.repeat(length),
     };
-    const head = messageHead(this.#render(fields, this.#policy), this.#dateOfTemplates, this.#persistence);
+    const answer = this.#render(fields, this.#policy);
+    const head = messageHead(answer, this.#dateOfTemplates, this.#persistence, this.#headers);
     return {
       bytes: Buffer.from(head, 'latin1'),
       age,

@@ -9,6 +9,7 @@ import { Output } from '../../sockets/output.ts';
 import { ReadBuffer } from '../../sockets/read-buffer.ts';
 import { idleTimeoutMs } from '../../sockets/time-limits.ts';
 import { type Answer, problemAnswer } from '../answer.ts';
+import { Cors } from '../cors.ts';
 import { type KeyAnswerPolicy, hitAnswer, storedAnswer } from '../key-answer.ts';
 import { HttpDate, type Persistence } from '../message.ts';
 import { problem } from '../problem.ts';
@@ -40,6 +41,7 @@ export class KeyLane implements Lane, OnApplicationShutdown {
   readonly cache: CacheService;
   readonly counts: RequestCounts;
   readonly policy: KeyAnswerPolicy;
+  readonly headers: readonly string[];
   readonly date = new HttpDate();
   readonly messages: HitMessages;
   readonly storedMessages: HitMessages;
@@ -62,18 +64,21 @@ export class KeyLane implements Lane, OnApplicationShutdown {
   #exit: LaneExit | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(access: Access, cache: CacheService, counts: RequestCounts, settings: Settings) {
+  constructor(access: Access, cache: CacheService, counts: RequestCounts, cors: Cors, settings: Settings) {
     const { http, proxy } = settings;
     this.access = access;
     this.cache = cache;
     this.counts = counts;
     this.policy = { contentType: http.contentType, private: access.tokenRequired };
-    this.messages = new HitMessages(hitAnswer, this.policy, http.keepAliveTimeoutMs, this.date);
-    this.storedMessages = new HitMessages(storedAnswer, this.policy, http.keepAliveTimeoutMs, this.date);
+    this.headers = cors.headers;
+    const [keepAliveMs, more] = [http.keepAliveTimeoutMs, this.headers];
+    this.messages = new HitMessages(hitAnswer, this.policy, keepAliveMs, this.date, more);
+    this.storedMessages = new HitMessages(storedAnswer, this.policy, keepAliveMs, this.date, more);
     this.#keepAlive = { close: false, keepAliveTimeoutMs: http.keepAliveTimeoutMs };
     this.#close = { close: true, keepAliveTimeoutMs: 0 };
     const longestHead = Math.min(LONGEST_HEAD_BYTES, http.maxHeaderBytes);
-    this.head = new RequestHead(longestHead);
+    // Answers that depend on the origin are node:http's.
+    this.head = new RequestHead(longestHead, cors.byOrigin ? ['origin'] : []);
     this.keyBytes = Buffer.alloc(longestHead);
     this.stallTimeoutMs = idleTimeoutMs(settings);
     this.#ticksToFirst = Math.min(http.headersTimeoutMs, http.requestTimeoutMs) / TICK_MS;

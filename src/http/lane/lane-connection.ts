@@ -27,6 +27,8 @@ export interface Lane {
   readonly cache: CacheService;
   readonly counts: RequestCounts;
   readonly policy: KeyAnswerPolicy;
+  /** Names and values that every answer has beside its own. */
+  readonly headers: readonly string[];
   readonly date: HttpDate;
   /** For hits, and for misses that have been stored. */
   readonly messages: HitMessages;
@@ -236,7 +238,7 @@ export class LaneConnection {
   /** Sends an answer that there is already, or puts it behind those that are still to come. */
   #reply(answer: Answer, headOnly: boolean): void {
     if (this.#lane.closing) this.#closing = true;
-    const head = messageHead(answer, this.#lane.date.now, this.#lane.persistence(this.#closing));
+    const head = messageHead(answer, this.#lane.date.now, this.#lane.persistence(this.#closing), this.#lane.headers);
     const body = headOnly || answer.body === undefined ? NO_BODY : answer.body;
     if (this.#replies.length > 0) {
       this.#replies.put(head, body);
@@ -286,7 +288,7 @@ export class LaneConnection {
     this.#activeAt = this.#lane.ticks;
     if (this.#lane.closing && this.#held === undefined && this.#replies.isLast(reply)) this.#closing = true;
     const close = this.#closing && this.#replies.isLast(reply);
-    const head = messageHead(answer, this.#lane.date.now, this.#lane.persistence(close));
+    const head = messageHead(answer, this.#lane.date.now, this.#lane.persistence(close), this.#lane.headers);
     this.#replies.put(head, headOnly || answer.body === undefined ? NO_BODY : answer.body, reply);
     this.#replies.send();
     this.#watchWrites();

@@ -30,12 +30,11 @@ const IS_HOST = bytesOf('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 
 /**
  * Headers that say more than the lane understands: of a body, of another protocol, of how the connection is to go on.
- * By length, as most names are of another one.
  */
-const ELSEWHERE: readonly (readonly Uint8Array[])[] = byLength(
+const ELSEWHERE = [
   ...['te', 'expect', 'trailer', 'upgrade', 'keep-alive', 'content-length', 'http2-settings', 'proxy-connection'],
   'transfer-encoding',
-);
+];
 const HOST = ascii('host');
 const CONNECTION = ascii('connection');
 const IF_NONE_MATCH = ascii('if-none-match');
@@ -64,10 +63,16 @@ export class RequestHead {
   end = 0;
   #hosts = 0;
   readonly #longest: number;
+  /** Names of headers that are for node:http, by their length, as most names are of another one. */
+  readonly #elsewhere: readonly (readonly Uint8Array[])[];
 
-  /** @param longest bytes of the longest head that may be read. */
-  constructor(longest: number) {
+  /**
+   * @param longest bytes of the longest head that may be read.
+   * @param elsewhere names, in small letters, of further headers that are for node:http.
+   */
+  constructor(longest: number, elsewhere: readonly string[] = []) {
     this.#longest = longest;
+    this.#elsewhere = byLength(...ELSEWHERE, ...elsewhere);
   }
 
   /** Reads the request that starts at `from`; false when it is not for the lane or has not arrived whole. */
@@ -126,7 +131,7 @@ export class RequestHead {
         return !isName(bytes, name, HOST) || this.#takeHost(bytes, from, to);
       case CONNECTION.length:
         if (isName(bytes, name, CONNECTION)) return to - from === KEEP_ALIVE.length && isName(bytes, from, KEEP_ALIVE);
-        return !isElsewhere(bytes, name, nameEnd);
+        return !this.#isElsewhere(bytes, name, nameEnd);
       case IF_NONE_MATCH.length:
         if (isName(bytes, name, IF_NONE_MATCH)) {
           // Several of them are one list, which node:http makes of them.
@@ -140,8 +145,15 @@ export class RequestHead {
         }
         return true;
       default:
-        return !isElsewhere(bytes, name, nameEnd);
+        return !this.#isElsewhere(bytes, name, nameEnd);
     }
+  }
+
+  #isElsewhere(bytes: Uint8Array, name: number, nameEnd: number): boolean {
+    const names = this.#elsewhere[nameEnd - name];
+    if (names === undefined) return false;
+    for (const each of names) if (isName(bytes, name, each)) return true;
+    return false;
   }
 
   #takeHost(bytes: Uint8Array, from: number, to: number): boolean {
@@ -149,13 +161,6 @@ export class RequestHead {
     for (let at = from; at < to; at++) if (IS_HOST[bytes[at]] !== 1) return false;
     return true;
   }
-}
-
-function isElsewhere(bytes: Uint8Array, name: number, nameEnd: number): boolean {
-  const names = ELSEWHERE[nameEnd - name];
-  if (names === undefined) return false;
-  for (const each of names) if (isName(bytes, name, each)) return true;
-  return false;
 }
 
 /** Whether these are the bytes of a text in small letters, whatever the case of theirs. */

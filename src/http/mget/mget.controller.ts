@@ -6,6 +6,7 @@ import { CacheService } from '../../cache/cache.service.ts';
 import { outcomeName } from '../../cache/read-outcome.ts';
 import { RequestCounts } from '../../cache/request-counts.ts';
 import { type Answer, methodNotAllowed, problemAnswer, send } from '../answer.ts';
+import { Cors } from '../cors.ts';
 import { refuseClient } from '../key-refusal.ts';
 import { problem } from '../problem.ts';
 import { MAX_ANSWER_BYTES, type MgetOutcome, mgetAnswer } from './mget-answer.ts';
@@ -22,8 +23,10 @@ export class MgetController {
   readonly #access: Access;
   readonly #cache: CacheService;
   readonly #counts: RequestCounts;
+  readonly #cors: Cors;
 
-  constructor(access: Access, cache: CacheService, counts: RequestCounts) {
+  constructor(access: Access, cache: CacheService, counts: RequestCounts, cors: Cors) {
+    this.#cors = cors;
     this.#access = access;
     this.#cache = cache;
     this.#counts = counts;
@@ -34,13 +37,18 @@ export class MgetController {
   @DescribeMget()
   async mget(@Req() request: Request, @Res() response: Response): Promise<void> {
     const answer = await this.#answer(request);
-    if (answer !== undefined) send(answer, request.method, response);
+    if (answer !== undefined) this.#send(answer, request, response);
   }
 
   @All(MGET_PATH)
   @ApiExcludeEndpoint()
   other(@Req() request: Request, @Res() response: Response): void {
-    send(methodNotAllowed('POST'), request.method, response);
+    const isPreflight = this.#cors.on && request.method === 'OPTIONS';
+    this.#send(isPreflight ? Cors.preflight('POST') : methodNotAllowed('POST'), request, response);
+  }
+
+  #send(answer: Answer, request: Request, response: Response): void {
+    send(answer, request.method, response, this.#cors.headersFor(request.headers.origin));
   }
 
   /** Undefined: there is nobody to answer. */
