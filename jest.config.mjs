@@ -23,6 +23,7 @@ const common = {
 const NOT_WITHOUT_LANE = [
   'configuration',
   'docs',
+  'faults/(?!outage).*',
   'health',
   'key-lane.*',
   'redis-access',

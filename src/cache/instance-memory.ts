@@ -1,10 +1,12 @@
+import type { CircuitState } from '../redis/circuit-breaker.ts';
+
 /**
  * What the threads of one instance share beside the cache: how many loads and connections there are, and what each
  * thread has counted. A thread that dies leaves its row behind, so that what it held can be given back.
  *
  * ```
  *   header  lock │ loads in flight, loads waiting │ connections │ next row to be served │ restarts │ coherence
- *   row 0   held, waiting, granted │ connections │ Redis     ║ counts of thread 0, 64-bit floats
+ *   row 0   held, waiting, granted │ connections │ Redis, circuit ║ counts of thread 0, 64-bit floats
  *   row 1   …
  * ```
  */
@@ -31,7 +33,12 @@ export const RowWord = {
   GRANTED: 2,
   CONNECTIONS: 3,
   REDIS_READY: 4,
+  /** Index of {@link CIRCUIT_STATES}. */
+  CIRCUIT: 5,
 } as const;
+
+/** States of a thread's circuit to Redis, by their numbers in {@link RowWord.CIRCUIT}. */
+export const CIRCUIT_STATES = ['closed', 'half-open', 'open'] as const satisfies readonly CircuitState[];
 
 /** Rows: one for each thread there can be, and the last one for the supervisor. */
 export const ROWS = 256;

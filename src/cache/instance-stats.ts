@@ -1,4 +1,5 @@
-import { type InstanceMemory, InstanceWord, RowWord } from './instance-memory.ts';
+import type { CircuitState } from '../redis/circuit-breaker.ts';
+import { CIRCUIT_STATES, InstanceMemory, InstanceWord, RowWord } from './instance-memory.ts';
 
 /** What can be seen of the whole instance beside its cache. */
 export class InstanceStats {
@@ -31,6 +32,16 @@ export class InstanceStats {
   /** Threads that have their connection to Redis. */
   get redisConnections(): number {
     return this.#memory.sum(RowWord.REDIS_READY);
+  }
+
+  /** Threads whose circuit to Redis is in a state. */
+  circuits(state: CircuitState): number {
+    const wanted = CIRCUIT_STATES.indexOf(state);
+    let threads = 0;
+    for (let row = 0; row < this.threads; row++) {
+      if (Atomics.load(this.#memory.words, InstanceMemory.word(row, RowWord.CIRCUIT)) === wanted) threads++;
+    }
+    return threads;
   }
 
   #word(word: number): number {

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { CacheService } from '../cache/cache.service.ts';
+import { CIRCUIT_STATES } from '../cache/instance-memory.ts';
 import { InstanceStats } from '../cache/instance-stats.ts';
 import { DURATION_BUCKETS, type Histogram, READ_OUTCOMES, RequestCounts, TRANSPORTS } from '../cache/request-counts.ts';
 import { packageVersion } from '../config/package-version.ts';
@@ -72,6 +73,9 @@ export class MetricsService {
     gauge('loads_queued', 'Reads of Redis that wait for their turn.', () => instance.queuedLoads);
     gauge('connections', 'Open client connections.', () => instance.connections);
     gauge('redis_connections', 'Threads that have their connection to Redis.', () => instance.redisConnections);
+    this.#metrics.gauge('circuit', 'Threads by the state of their circuit to Redis.', ['state'], () =>
+      CIRCUIT_STATES.map((state) => [{ state }, instance.circuits(state)]),
+    );
     gauge('threads', 'Threads that answer.', () => instance.threads);
     this.#metrics.counter('thread_restarts', 'Threads started in place of one that died.', [], () => [
       [{}, instance.restarts],

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { Command, Redis } from 'ioredis';
+import { isAnswer } from './circuit-breaker.ts';
 import type { ReadCommands } from './read-commands.ts';
 import { failureOf } from './redis-failure.ts';
 import type { RedisReply } from './redis-reply.ts';
@@ -26,6 +27,8 @@ export class ReadBatch implements SentCommand {
   readonly #commands: ReadCommands;
   readonly #reads: { readonly key: Buffer; readonly take: (reply: RedisReply) => void }[] = [];
   readonly #timer: NodeJS.Timeout;
+  readonly #judge: (reply: RedisReply) => void;
+  #judged = false;
   #redis: Redis | undefined;
   #bytes: Buffer = NOTHING;
   /** Replies that are still to come. */
@@ -37,8 +40,10 @@ export class ReadBatch implements SentCommand {
   /** The reply to its GET, while that to its PTTL is still to come. */
   #got: Buffer | Error | null | undefined;
 
-  constructor(commands: ReadCommands, timeoutMs: number) {
+  /** @param judge is called once: with the first answer, or with the last reply when none is an answer. */
+  constructor(commands: ReadCommands, timeoutMs: number, judge: (reply: RedisReply) => void) {
     this.#commands = commands;
+    this.#judge = judge;
     this.#timer = setTimeout(() => this.end({ kind: 'timeout' }), timeoutMs);
   }
 
@@ -105,7 +110,12 @@ export class ReadBatch implements SentCommand {
 
   #end(reply: RedisReply): void {
     const { take } = this.#reads[this.#settled++];
-    if (this.#settled === this.#reads.length) clearTimeout(this.#timer);
+    const last = this.#settled === this.#reads.length;
+    if (last) clearTimeout(this.#timer);
+    if (!this.#judged && (last || isAnswer(reply))) {
+      this.#judged = true;
+      this.#judge(reply);
+    }
     take(reply);
   }
 

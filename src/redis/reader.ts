@@ -1,3 +1,4 @@
+import type { WatchCircuit } from './circuit-breaker.ts';
 import type { RedisExpiry, RedisFailure, RedisReply } from './redis-reply.ts';
 
 /** Whether there is a connection, and if not, the last error's code. */
@@ -14,12 +15,16 @@ export interface Reader {
   /** Tells `watch` of each change of the state from now on, and of the one it is in. */
   watch(watch: (state: RedisState) => void): void;
 
+  /** Tells `watch` of each change of the circuit's state from now on, and of the one it is in. */
+  watchCircuit(watch: WatchCircuit): void;
+
   /**
    * Reads a key and its time to live. GET goes first: were a key written between the two commands, a new key's shorter
    * time would then bound the old value, never the other way round. All that is asked in one turn of the event loop goes
    * out as one write; any number of them may be under way.
    *
-   * @param take is called once, also when no reply came in time; at once when there is no connection.
+   * @param take is called once, also when no reply came in time; at once when there is no connection, or
+   *   Redis is spared.
    */
   fetch(key: Buffer, take: (reply: RedisReply) => void): void;
 

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Settings } from '../config/settings.ts';
+import { CircuitBreaker, REFUSED, type WatchCircuit } from './circuit-breaker.ts';
 import { ReadBatch } from './read-batch.ts';
 import { ReadCommands } from './read-commands.ts';
 import type { Reader, RedisState } from './reader.ts';
@@ -12,6 +13,7 @@ import { ReplyReader } from './reply-reader.ts';
 const SELECT_RETRY_MS = 500;
 
 export const NO_CONNECTION: RedisFailure = { kind: 'unavailable', reason: 'connection' };
+const CIRCUIT_OPEN: RedisFailure = { kind: 'unavailable', reason: 'circuit' };
 
 /** One connection: to the only Redis, to the master that sentinels name, or to a node of a cluster. */
 export class RedisConnection implements Reader {
@@ -19,6 +21,7 @@ export class RedisConnection implements Reader {
   readonly #timeoutMs: number;
   readonly #connectTimeoutMs: number;
   readonly #commands: ReadCommands;
+  readonly #circuit = new CircuitBreaker();
   readonly #database: number;
   /** Whether the connection reads the database that it is to read. */
   #inDatabase = false;
@@ -42,6 +45,7 @@ export class RedisConnection implements Reader {
     this.#redis.on('error', (error: Error) => this.#change({ reachable: false, reason: reasonOf(error) }));
     this.#redis.on('close', () => {
       this.#inDatabase = false;
+      this.#circuit.close();
       this.#change({ reachable: false, reason: 'connection' });
     });
   }
@@ -68,10 +72,17 @@ export class RedisConnection implements Reader {
     if (this.#state !== undefined) watch(this.#state);
   }
 
+  watchCircuit(watch: WatchCircuit): void {
+    this.#circuit.watch(watch);
+  }
+
   fetch(key: Buffer, take: (reply: RedisReply) => void): void {
     if (!this.#inDatabase) return take(NO_CONNECTION);
     if (this.#batch === undefined) {
-      this.#batch = new ReadBatch(this.#commands, this.#timeoutMs);
+      const turn = this.#circuit.enter();
+      if (turn === REFUSED) return take(CIRCUIT_OPEN);
+      const judge = (reply: RedisReply): void => this.#circuit.end(turn, reply);
+      this.#batch = new ReadBatch(this.#commands, this.#timeoutMs, judge);
       // Not a microtask: what the other clients have sent until now is to come along.
       setImmediate(() => this.#send());
     }
@@ -80,6 +91,7 @@ export class RedisConnection implements Reader {
 
   async expiry(key: Buffer): Promise<RedisExpiry> {
     if (!this.#inDatabase) return NO_CONNECTION;
+    if (this.#circuit.state !== 'closed') return CIRCUIT_OPEN;
     const outcome = await this.#redis.pttl(key).then(expiryOf, failureOf);
     return outcome.kind === 'wrong-type' ? { kind: 'unavailable', reason: 'WRONGTYPE' } : outcome;
   }

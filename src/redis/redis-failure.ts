@@ -1,11 +1,16 @@
 import { ReplyError } from 'ioredis';
 import type { RedisFailure } from './redis-reply.ts';
 
+/** Errors by which a Redis says that it cannot answer anybody just now. */
+const ABOUT_ANY_READ: ReadonlySet<string> = new Set(['LOADING', 'BUSY', 'MASTERDOWN', 'CLUSTERDOWN']);
+
 /** What an error of ioredis says of a command. */
 export function failureOf(error: unknown): RedisFailure | { readonly kind: 'wrong-type' } {
   if (error instanceof ReplyError && (error as Error).message.startsWith('WRONGTYPE')) return { kind: 'wrong-type' };
   if (error instanceof Error && error.message === 'Command timed out') return { kind: 'timeout' };
-  return { kind: 'unavailable', reason: reasonOf(error) };
+  const reason = reasonOf(error);
+  if (!(error instanceof ReplyError)) return { kind: 'unavailable', reason };
+  return { kind: 'unavailable', reason, refusal: ABOUT_ANY_READ.has(reason) ? 'any' : 'this' };
 }
 
 /** A word that says what was wrong and holds nothing of the request. */

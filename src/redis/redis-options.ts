@@ -6,7 +6,7 @@ import type { Settings } from '../config/settings.ts';
 /** Reconnecting starts at once and slows down to this, so that the proxy is back within a second of its Redis. */
 const LONGEST_BACK_OFF_MS = 500;
 /** A connection on which something was asked and nothing came for so long is given up. */
-const LONGEST_SILENCE_MS = 10_000;
+const LEAST_SILENCE_MS = 2_000;
 /** Spreads the reconnections of a fleet. */
 const JITTER_MS = 100;
 
@@ -58,7 +58,7 @@ function commonOptions(redis: Settings['redis']): RedisOptions {
     connectTimeout: redis.connectTimeoutMs,
     commandTimeout: redis.commandTimeoutMs,
     // A peer that has gone without a word answers nothing for as long as the kernel tries; a new connection may work.
-    socketTimeout: Math.max(LONGEST_SILENCE_MS, 2 * redis.commandTimeoutMs),
+    socketTimeout: Math.max(LEAST_SILENCE_MS, 2 * redis.commandTimeoutMs),
     retryStrategy: (attempt) => backOffMs(attempt),
     lazyConnect: true,
     enableOfflineQueue: false,

@@ -13,7 +13,12 @@ export type RedisReply =
   /** No answer in time. */
   | { readonly kind: 'timeout' }
   /** No connection, or an answer that is an error; `reason` is the error's code word, or `connection`. */
-  | { readonly kind: 'unavailable'; readonly reason: string };
+  | {
+      readonly kind: 'unavailable';
+      readonly reason: string;
+      /** What an answer that is an error is about: any read now, as while Redis is loading, or this one. */
+      readonly refusal?: 'any' | 'this';
+    };
 
 /** How asking for a key's time to live ended. */
 export type RedisExpiry =

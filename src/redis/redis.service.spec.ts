@@ -20,6 +20,7 @@ const fetch = (key: string | Buffer): Promise<RedisReply> =>
   new Promise((take) => service.fetch(Buffer.from(key), take));
 const fetchAll = (...keys: (string | Buffer)[]): Promise<RedisReply[]> => Promise.all(keys.map(fetch));
 const value = (text: string, ttlMs?: number): RedisReply => ({ kind: 'value', value: Buffer.from(text), ttlMs });
+const NOT_PERMITTED: RedisReply = { kind: 'unavailable', reason: 'NOPERM', refusal: 'this' };
 
 afterEach(async () => {
   service.onApplicationShutdown();
@@ -90,9 +91,9 @@ describe('reads of a Redis', () => {
     await connect(`redis://reader:secret@127.0.0.1:${redis.port}`);
     expect(await fetch('key')).toEqual(value('value'));
     await redis.client.call('ACL', 'SETUSER', 'reader', '-pttl');
-    expect(await fetchAll('key', 'nobody')).toEqual(Array(2).fill({ kind: 'unavailable', reason: 'NOPERM' }));
+    expect(await fetchAll('key', 'nobody')).toEqual(Array(2).fill(NOT_PERMITTED));
     await redis.client.call('ACL', 'SETUSER', 'reader', '+pttl', '-get');
-    expect(await fetch('key')).toEqual({ kind: 'unavailable', reason: 'NOPERM' });
+    expect(await fetch('key')).toEqual(NOT_PERMITTED);
   });
 
   it('end when their time is over, and what comes too late is nobody else’s answer', async () => {
@@ -106,6 +107,29 @@ describe('reads of a Redis', () => {
     await new Promise(setImmediate);
     redis.server?.signal('SIGCONT');
     expect(await waiting).toEqual([value('of b'), value('of a')]);
+  });
+
+  it('spare a Redis that does not answer, and all who ask wait no longer; it is asked again soon', async () => {
+    await connect(redis.url);
+    await redis.client.set('a', 'of a');
+    let circuit = '';
+    service.watchCircuit((state) => (circuit = state));
+    redis.server?.signal('SIGSTOP');
+    const turns = [];
+    for (let i = 0; i < 3; i++) {
+      turns.push(fetch('a'));
+      await new Promise(setImmediate);
+    }
+    expect(await Promise.all(turns)).toEqual(Array(3).fill({ kind: 'timeout' }));
+    const spared = { kind: 'unavailable', reason: 'circuit' };
+    expect([circuit, await fetch('a'), await service.expiry(Buffer.from('a'))]).toEqual(['open', spared, spared]);
+    redis.server?.signal('SIGCONT');
+    let reply: RedisReply;
+    do {
+      await new Promise(setImmediate);
+      reply = await fetch('a');
+    } while (reply.kind !== 'value');
+    expect([reply, circuit]).toEqual([value('of a'), 'closed']);
   });
 
   it('end when the connection does, and when there is none, at once', async () => {
@@ -187,6 +211,6 @@ describe('what is asked in one turn of the event loop', () => {
     const replies = fetchAll('a');
     await arrived(1);
     sockets[0].write('-LOADING Redis is loading the dataset in memory\r\n-LOADING again\r\n');
-    expect(await replies).toEqual([{ kind: 'unavailable', reason: 'LOADING' }]);
+    expect(await replies).toEqual([{ kind: 'unavailable', reason: 'LOADING', refusal: 'any' }]);
   });
 });

@@ -1,5 +1,6 @@
 import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { Settings } from '../config/settings.ts';
+import type { WatchCircuit } from './circuit-breaker.ts';
 import type { Reader, RedisState } from './reader.ts';
 import { RedisConnection } from './redis-connection.ts';
 import { redisOptions } from './redis-options.ts';
@@ -25,6 +26,11 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
   /** As {@link Reader.watch}. */
   watch(watch: (state: RedisState) => void): void {
     this.#reader.watch(watch);
+  }
+
+  /** As {@link Reader.watchCircuit}. */
+  watchCircuit(watch: WatchCircuit): void {
+    this.#reader.watchCircuit(watch);
   }
 
   /** As {@link Reader.fetch}. */

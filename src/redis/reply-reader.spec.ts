@@ -14,6 +14,7 @@ interface Scripted {
 }
 
 const COMMANDS = new ReadCommands(true);
+const IGNORE = (): void => undefined;
 
 const bytes = fc.uint8Array({ maxLength: 30 }).map((array) => Buffer.from(array));
 const ttl = fc.oneof(fc.constantFrom(-1, -2), fc.nat());
@@ -25,8 +26,11 @@ const other = fc.constantFrom<Scripted>(
   { wire: Buffer.from('$-1\r\n:-2\r\n'), reply: { kind: 'missing' } },
   { wire: Buffer.from('_\r\n:-2\r\n'), reply: { kind: 'missing' } },
   { wire: Buffer.from('-WRONGTYPE holds a list\r\n:-1\r\n'), reply: { kind: 'wrong-type' } },
-  { wire: Buffer.from('-LOADING a\r\n-LOADING b\r\n'), reply: { kind: 'unavailable', reason: 'LOADING' } },
-  { wire: Buffer.from('$1\r\na\r\n-NOPERM\r\n'), reply: { kind: 'unavailable', reason: 'NOPERM' } },
+  {
+    wire: Buffer.from('-LOADING a\r\n-LOADING b\r\n'),
+    reply: { kind: 'unavailable', reason: 'LOADING', refusal: 'any' },
+  },
+  { wire: Buffer.from('$1\r\na\r\n-NOPERM\r\n'), reply: { kind: 'unavailable', reason: 'NOPERM', refusal: 'this' } },
 );
 /** The replies to a batch; or to a PING, which ioredis sends by itself. */
 const batch = fc.array(fc.oneof({ weight: 4, arbitrary: value }, other), { minLength: 1, maxLength: 8 });
@@ -83,12 +87,12 @@ describe('replies, in whatever portions they arrive', () => {
 
   it('are of no use once time is up, but do not answer anything else', () => {
     const given: RedisReply[] = [];
-    const late = new ReadBatch(COMMANDS, 1000);
+    const late = new ReadBatch(COMMANDS, 1000, IGNORE);
     for (const key of ['a', 'b']) late.add(Buffer.from(key), (reply) => given.push(reply));
     late.send(redis);
     redis.stream.emit('data', Buffer.from('$1\r\nA\r\n:-1\r\n$1\r\n'));
     late.end({ kind: 'timeout' });
-    const next = new ReadBatch(COMMANDS, 1000);
+    const next = new ReadBatch(COMMANDS, 1000, IGNORE);
     next.add(Buffer.from('c'), (reply) => given.push(reply));
     next.send(redis);
     redis.stream.emit('data', Buffer.from('B\r\n:-1\r\n$1\r\nC\r\n:5\r\n'));
@@ -101,7 +105,7 @@ describe('replies, in whatever portions they arrive', () => {
 });
 
 function ask(redis: Redis, replies: readonly Scripted[], take: (reply: RedisReply) => void): void {
-  const reads = new ReadBatch(COMMANDS, 10_000);
+  const reads = new ReadBatch(COMMANDS, 10_000, IGNORE);
   for (const index of replies.keys()) reads.add(Buffer.from(`key ${index}`), take);
   reads.send(redis);
 }

@@ -1,4 +1,5 @@
 import type { PackedSettings } from '../config/settings-transfer.ts';
+import type { CircuitState } from '../redis/circuit-breaker.ts';
 import type { RedisState } from '../redis/reader.ts';
 
 /** What a worker thread tells the supervisor. */
@@ -8,7 +9,9 @@ export type WorkerMessage =
   | { readonly kind: 'stopped' }
   /** It cannot start; `problem` is for people. */
   | { readonly kind: 'failed'; readonly problem: string }
-  | { readonly kind: 'redis'; readonly state: RedisState };
+  | { readonly kind: 'redis'; readonly state: RedisState }
+  /** `reason` says why it is open. */
+  | { readonly kind: 'circuit'; readonly state: CircuitState; readonly reason: string };
 
 /**
  * What the supervisor tells a worker thread: first to accept no more connections, then, when no thread does, to answer

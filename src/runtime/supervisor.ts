@@ -51,6 +51,8 @@ export class Supervisor {
   readonly #restarts = new Set<NodeJS.Timeout>();
   readonly #redis = new Map<number, RedisState>();
   #redisReachable: boolean | undefined;
+  readonly #openCircuits = new Set<number>();
+  #circuitOpen = false;
   #draining = false;
   #told = false;
   #ended: () => void = () => undefined;
@@ -161,6 +163,11 @@ export class Supervisor {
         this.#redis.set(thread.row, message.state);
         this.#reportRedis();
         break;
+      case 'circuit':
+        if (message.state === 'closed') this.#openCircuits.delete(thread.row);
+        else this.#openCircuits.add(thread.row);
+        this.#reportCircuit(message.reason);
+        break;
     }
   }
 
@@ -175,10 +182,21 @@ export class Supervisor {
     else this.#logger.warn(`Redis is not reachable (${lost.reason})`);
   }
 
+  /** Probes that fail are not told: the circuit is open until the circuits of all threads are closed. */
+  #reportCircuit(reason: string): void {
+    const open = this.#openCircuits.size > 0;
+    if (this.#circuitOpen === open) return;
+    this.#circuitOpen = open;
+    if (open)
+      this.#logger.warn(`the circuit to Redis is open, as it does not answer (${reason}): reads of it are refused`);
+    else this.#logger.log('the circuit to Redis is closed');
+  }
+
   #bury(thread: Thread, code: number): void {
     const { row } = thread;
     this.#threads.delete(row);
     this.#redis.delete(row);
+    this.#openCircuits.delete(row);
     void this.#recoverFrom(thread).then(() => this.#restart(thread, code));
   }
 
@@ -208,6 +226,7 @@ export class Supervisor {
     const { instance } = this.#memory;
     ConnectionCount.recoverFrom(instance, thread.row);
     Atomics.store(instance.words, InstanceMemory.word(thread.row, RowWord.REDIS_READY), 0);
+    Atomics.store(instance.words, InstanceMemory.word(thread.row, RowWord.CIRCUIT), 0);
     while (!this.#recoverCache(thread)) await delay(RECOVERY_RETRY_MS);
     while (!this.#gate.recoverFrom(thread.row, thread.id)) await delay(RECOVERY_RETRY_MS);
   }

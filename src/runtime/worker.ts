@@ -4,7 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { Access } from '../access/access.ts';
 import { AdminTokens } from '../access/admin-tokens.ts';
-import { InstanceMemory, RowWord } from '../cache/instance-memory.ts';
+import { CIRCUIT_STATES, InstanceMemory, RowWord } from '../cache/instance-memory.ts';
 import { ThreadContext } from '../cache/thread-context.ts';
 import { type PackedSettings, unpackSettings } from '../config/settings-transfer.ts';
 import type { Settings } from '../config/settings.ts';
@@ -71,9 +71,14 @@ async function listen(
 
 function publishRedisState(app: NestExpressApplication): void {
   const { instance, row } = app.get(ThreadContext);
-  app.get(RedisService).watch((state) => {
+  const redis = app.get(RedisService);
+  redis.watch((state) => {
     Atomics.store(instance.words, InstanceMemory.word(row, RowWord.REDIS_READY), state.reachable ? 1 : 0);
     tell({ kind: 'redis', state });
+  });
+  redis.watchCircuit((state, reason) => {
+    Atomics.store(instance.words, InstanceMemory.word(row, RowWord.CIRCUIT), CIRCUIT_STATES.indexOf(state));
+    tell({ kind: 'circuit', state, reason });
   });
 }
 

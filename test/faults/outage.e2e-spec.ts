@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { type HttpAnswer, ask } from './support/http-client.ts';
-import { describeOwn } from './support/only-own.ts';
-import { type Child, until } from './support/processes.ts';
-import { launch, TestProxy } from './support/proxy.ts';
-import { TestRedis } from './support/redis.ts';
+import { type HttpAnswer, ask } from '../support/http-client.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { type Child, until } from '../support/processes.ts';
+import { launch, TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
 
 const COMMAND_TIMEOUT_MS = 300;
 /** The command time-out, and what a busy machine takes beside. */
@@ -160,13 +160,6 @@ describeOwn('while Redis does not answer', () => {
     expect(took).toBeLessThan(IN_TIME_MS);
   });
 
-  it('requests for many keys do not wait for one another', async () => {
-    const start = performance.now();
-    const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => proxy.key(`cold${i}`)));
-    expect(performance.now() - start).toBeLessThan(IN_TIME_MS);
-    for (const answer of answers) expectProblem(answer, 504, 'redis-timeout');
-  });
-
   it('keys in the cache are served without waiting, in the midst of requests that wait', async () => {
     let waiting = true;
     const slow = proxy.key('cold').finally(() => (waiting = false));
@@ -176,10 +169,37 @@ describeOwn('while Redis does not answer', () => {
     expectProblem(await slow, 504, 'redis-timeout');
   });
 
+  it('requests for many keys do not wait for one another', async () => {
+    const start = performance.now();
+    const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => proxy.key(`cold${i}`)));
+    expect(performance.now() - start).toBeLessThan(IN_TIME_MS);
+    for (const answer of answers) expect(answer.json.code).toMatch(/^redis-(?:timeout|unavailable)$/);
+  });
+
+  it('after a few that waited in vain most are 503 redis-unavailable at once, as Redis is spared', async () => {
+    const answers = [];
+    const start = performance.now();
+    for (let i = 0; i < 200; i++) answers.push(await proxy.key(`cold${i}`));
+    const waited = answers.filter(({ status }) => status === 504);
+    expect(waited.length).toBeLessThan(20);
+    expect(performance.now() - start).toBeLessThan((waited.length + 5) * IN_TIME_MS);
+    for (const answer of answers) {
+      if (answer.status === 504) continue;
+      expectProblem(answer, 503, 'redis-unavailable');
+      expect(answer.headers['retry-after']).toBe('1');
+    }
+    expect(
+      proxy.log().filter(({ message }) => String(message).startsWith('the circuit to Redis is open')),
+    ).toHaveLength(1);
+  });
+
   it('the proxy is live, and not ready', async () => {
     expect((await proxy.get('/health/live')).status).toBe(200);
     const ready = await proxy.get('/health/ready');
-    expect([ready.status, ready.json]).toEqual([503, { status: 'unavailable', redis: 'timeout' }]);
+    expect([ready.status, ready.json]).toEqual([
+      503,
+      { status: 'unavailable', redis: expect.stringMatching('timeout|unavailable') },
+    ]);
   });
 
   it('and when it answers again the proxy does too, each key with its own value', async () => {
@@ -190,5 +210,8 @@ describeOwn('while Redis does not answer', () => {
     const answers = await Promise.all(pairs.map(([key]) => proxy.key(key)));
     expect(answers.map(({ text }) => text)).toEqual(pairs.map(([, value]) => value));
     expect((await proxy.key('cold')).text).toBe('value of cold');
+    await until('the log tells it', () =>
+      proxy.log().some(({ message }) => message === 'the circuit to Redis is closed') ? true : undefined,
+    );
   });
 });

@@ -1,10 +1,10 @@
 import type { AddressInfo } from 'node:net';
 import { expect, it } from '@jest/globals';
-import { describeOwn } from './support/only-own.ts';
-import { until } from './support/processes.ts';
-import { TestProxy } from './support/proxy.ts';
-import { TestRedis } from './support/redis.ts';
-import { Relay, startLoadingRedis } from './support/relay.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { until } from '../support/processes.ts';
+import { TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+import { Relay, startLoadingRedis } from '../support/relay.ts';
 
 describeOwn('a Redis that is loading its data', () => {
   it('does not keep the proxy from starting; reads are 503 until it is done', async () => {
