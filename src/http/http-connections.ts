@@ -1,12 +1,12 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
 import { Injectable } from '@nestjs/common';
 import { ConnectionCount } from '../cache/connection-count.ts';
-import { FAREWELL_MS, LINGER_MS } from '../sockets/time-limits.ts';
-import { problemAnswer } from './answer.ts';
+import { LINGER_MS } from '../sockets/time-limits.ts';
+import { Farewells } from './farewells.ts';
 import { KeyLane } from './lane/key-lane.ts';
-import { HttpDate, messageHead } from './message.ts';
 import { type Problem, problem } from './problem.ts';
+import { RequestTurns } from './request-turns.ts';
 
 const SWEEP_MS = 20;
 
@@ -18,8 +18,9 @@ const SWEEP_MS = 20;
 export class HttpConnections {
   readonly #count: ConnectionCount;
   readonly #lane: KeyLane;
+  readonly #farewells = new Farewells();
   /** Each connection that node:http has, with the requests on it that are not answered yet. */
-  readonly #unanswered = new Map<Socket, Set<ServerResponse>>();
+  readonly #unanswered = new Map<Socket, RequestTurns>();
   #server: Server | undefined;
   #draining = false;
   #closing = false;
@@ -41,7 +42,7 @@ export class HttpConnections {
     const accept = server.listeners('connection') as ((socket: Socket) => void)[];
     server.removeAllListeners('connection');
     server.on('connection', (socket: Socket) => {
-      if (!this.#count.open()) return sayFarewell(socket, problem('overloaded', 'There are too many connections.'));
+      if (!this.#count.open()) return this.#farewells.say(socket, TOO_MANY);
       socket.once('close', () => {
         this.#unanswered.delete(socket);
         this.#count.close();
@@ -50,7 +51,7 @@ export class HttpConnections {
       else giveToHttp(socket);
     });
     const giveToHttp = (socket: Socket): void => {
-      this.#unanswered.set(socket, new Set());
+      this.#unanswered.set(socket, new RequestTurns(socket));
       for (const listener of accept) listener.call(server, socket);
     };
     this.#lane.open({
@@ -59,12 +60,24 @@ export class HttpConnections {
         socket.emit('data', rest);
         socket.resume();
       },
-      giveUp: (socket) => refuse(socket, { code: 'ERR_HTTP_REQUEST_TIMEOUT' }),
+      giveUp: (socket) => this.#refuse(socket, { code: 'ERR_HTTP_REQUEST_TIMEOUT' }),
     });
-    server.prependListener('request', (request: IncomingMessage, response: ServerResponse) =>
-      this.#follow(request.socket, response),
+    const handle = server.listeners('request') as RequestListener[];
+    const start: RequestListener = (request, response) => {
+      for (const listener of handle) listener.call(server, request, response);
+    };
+    server.removeAllListeners('request');
+    server.on('request', (request: IncomingMessage, response: ServerResponse) =>
+      this.#admit(request, response, () => start(request, response)),
     );
-    server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => refuse(socket, error));
+    // In its turn: node:http would write the 100 behind the head of the answer before, and break into its body.
+    server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
+      this.#admit(request, response, () => {
+        response.writeContinue();
+        start(request, response);
+      }),
+    );
+    server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => this.#refuse(socket, error));
   }
 
   /** Accepts no more connections; those that there are go on. */
@@ -79,7 +92,7 @@ export class HttpConnections {
   async drain(): Promise<void> {
     this.#closing = true;
     this.#lane.close();
-    for (const responses of this.#unanswered.values()) for (const each of responses) each.shouldKeepAlive = false;
+    for (const turns of this.#unanswered.values()) turns.end();
     const lingerUntil = performance.now() + LINGER_MS;
     const sweep = setInterval(() => {
       if (performance.now() >= lingerUntil) this.#cutIdle();
@@ -90,43 +103,31 @@ export class HttpConnections {
   /** Ends the connections that nobody has asked anything on, or only a part of it. */
   #cutIdle(): void {
     this.#lane.cutIdle();
-    for (const [socket, responses] of this.#unanswered) if (responses.size === 0) socket.destroy();
+    for (const [socket, turns] of this.#unanswered) if (turns.idle) socket.destroy();
   }
 
-  #follow(socket: Socket, response: ServerResponse): void {
+  #admit({ socket }: IncomingMessage, response: ServerResponse, start: () => void): void {
     if (this.#closing) response.shouldKeepAlive = false;
-    const responses = this.#unanswered.get(socket);
-    responses?.add(response);
-    response.once('close', () => responses?.delete(response));
+    this.#unanswered.get(socket)?.admit(response, start);
+  }
+
+  /** Answers what node:http could not make a request of, or not in time. */
+  #refuse(socket: Socket, { code }: Pick<NodeJS.ErrnoException, 'code'>): void {
+    // node:http says so again for all that comes after it.
+    if (this.#farewells.has(socket)) return;
+    const answering = Reflect.get(socket, '_httpMessage') as ServerResponse | undefined;
+    if (!socket.writable || answering?.headersSent) {
+      socket.destroy();
+      return;
+    }
+    this.#farewells.say(socket, REFUSALS.get(code) ?? problem('bad-request', 'The request is no HTTP/1.1.'));
   }
 }
 
-/** Answers what node:http could not make a request of, or not in time. */
-function refuse(socket: Socket, { code }: Pick<NodeJS.ErrnoException, 'code'>): void {
-  const answering = Reflect.get(socket, '_httpMessage') as ServerResponse | undefined;
-  if (!socket.writable || answering?.headersSent) {
-    socket.destroy();
-    return;
-  }
-  sayFarewell(socket, REFUSALS.get(code) ?? problem('bad-request', 'The request is no HTTP/1.1.'));
-}
+const TOO_MANY = problem('overloaded', 'There are too many connections.');
 
 /** Problems by the code of node:http's error. */
 const REFUSALS: ReadonlyMap<string | undefined, Problem> = new Map([
   ['HPE_HEADER_OVERFLOW', problem('head-too-large', 'The request line and the headers are too long.')],
   ['ERR_HTTP_REQUEST_TIMEOUT', problem('request-timeout', 'The request did not arrive in time.')],
 ]);
-
-/** Answers a client with a problem, and ends the connection. */
-function sayFarewell(socket: Socket, why: Problem): void {
-  const retry = why.status === 503 ? ['Retry-After', '1'] : [];
-  // Not the socket's own time-out, which a client can put off by sending a byte now and then.
-  const farewell = setTimeout(() => socket.destroy(), FAREWELL_MS);
-  socket.once('close', () => clearTimeout(farewell)).on('error', () => socket.destroy());
-  // What the client sends is read and dropped: to close on it unread would take the answer back.
-  socket.resume();
-  const answer = problemAnswer(why, retry);
-  socket.end(messageHead(answer, DATE.now, { close: true, keepAliveTimeoutMs: 0 }) + String(answer.body));
-}
-
-const DATE = new HttpDate();

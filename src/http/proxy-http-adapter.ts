@@ -1,4 +1,4 @@
-import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
+import { createServer } from 'node:http';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import type { Express, NextFunction, Request, Response } from 'express';
 import type { Settings } from '../config/settings.ts';
@@ -46,21 +46,7 @@ export class ProxyHttpAdapter extends ExpressAdapter {
       express,
     );
     this.httpServer.setTimeout(idleTimeoutMs(this.#settings));
-    this.httpServer.on('checkContinue', answerExpectation);
     // A client that sends no more still gets the answers to what it has sent.
     Object.assign(this.httpServer, { httpAllowHalfOpen: true });
   }
-}
-
-/**
- * Tells a client that waits for it to send its body. When other answers are still to be sent before, that waits for its
- * turn, and so does the request: node:http would write the 100 behind the head of the answer, and break into its body.
- */
-function answerExpectation(this: Server, request: IncomingMessage, response: ServerResponse): void {
-  const go = (): void => {
-    response.writeContinue();
-    this.emit('request', request, response);
-  };
-  if (response.socket === null) response.once('socket', go);
-  else go();
 }
