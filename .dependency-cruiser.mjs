@@ -36,6 +36,19 @@ export default {
       to: { path: '^src/', pathNot: '^src/(cache|redis|config)/' },
     },
     {
+      name: 'coherence-uses-cache-redis-and-config-only',
+      severity: 'error',
+      from: { path: '^src/coherence/' },
+      to: { path: '^src/', pathNot: '^src/(coherence|cache|redis|config)/' },
+    },
+    {
+      name: 'only-runtime-uses-coherence',
+      comment: 'The state is in shared memory; what brings it about is a matter of the main thread.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(coherence|runtime)/' },
+      to: { path: '^src/coherence/' },
+    },
+    {
       name: 'access-uses-config-only',
       severity: 'error',
       from: { path: '^src/access/' },
@@ -57,7 +70,7 @@ export default {
       name: 'logic-without-nest',
       comment: 'Files with real logic need no container: only the files that wire may know Nest.',
       severity: 'error',
-      from: { path: '^src/(access|cache)/', pathNot: '\\.(module|service)\\.ts$' },
+      from: { path: '^src/(access|cache|coherence)/', pathNot: '\\.(module|service)\\.ts$' },
       to: { path: 'node_modules/@nestjs' },
     },
   ],

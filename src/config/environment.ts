@@ -7,6 +7,7 @@ import { areTokens } from './tokens.ts';
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 export const LANE_STATES = ['on', 'off'] as const;
+export const COHERENCE_MODES = ['ttl', 'tracking'] as const;
 export const PROXY_MODES = ['parallel', 'sequential'] as const;
 export const REDIS_MODES = ['standalone', 'sentinel', 'cluster'] as const;
 export const LOG_FORMATS = ['json', 'pretty'] as const;
@@ -180,6 +181,13 @@ export class Environment {
 
   @Flag({ default: true, meaning: "an entry never outlives the key's own expiry in Redis" })
   CACHE_HONOUR_REDIS_TTL!: boolean;
+
+  @OneOf({
+    default: 'ttl',
+    words: COHERENCE_MODES,
+    meaning: 'ttl: entries end with their time; tracking: Redis tells of each write, which ends the entry at once',
+  })
+  CACHE_COHERENCE!: (typeof COHERENCE_MODES)[number];
 
   @OneOf({
     default: 'parallel',

@@ -63,6 +63,7 @@ describe('settings', () => {
         ttlMs: 60_000,
         negativeTtlMs: 0,
         honourRedisTtl: true,
+        coherence: 'ttl',
       },
       proxy: {
         mode: 'parallel',

@@ -114,6 +114,7 @@ function settingsFrom(values: Environment, redis: Settings['redis'], variables: 
       ttlMs: values.CACHE_TTL_MS,
       negativeTtlMs: values.CACHE_NEGATIVE_TTL_MS,
       honourRedisTtl: values.CACHE_HONOUR_REDIS_TTL,
+      coherence: values.CACHE_COHERENCE,
     },
     proxy: {
       mode: values.PROXY_MODE,

@@ -1,4 +1,4 @@
-import type { LANE_STATES, LOG_FORMATS, LOG_LEVELS, PROXY_MODES, REDIS_MODES } from './environment.ts';
+import type { COHERENCE_MODES, LANE_STATES, LOG_FORMATS, LOG_LEVELS, PROXY_MODES, REDIS_MODES } from './environment.ts';
 import type { RedisNode } from './redis-nodes.ts';
 import type { Secret } from './secret.ts';
 
@@ -55,6 +55,7 @@ export abstract class Settings {
     readonly ttlMs: number;
     readonly negativeTtlMs: number;
     readonly honourRedisTtl: boolean;
+    readonly coherence: (typeof COHERENCE_MODES)[number];
   };
 
   abstract readonly proxy: {

@@ -1,0 +1,80 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { Header, type LruLimits } from '../cache/layout.ts';
+import { SharedLru } from '../cache/shared-lru.ts';
+import { CacheOrders, MOST_WAITING } from './cache-orders.ts';
+
+const LIMITS: LruLimits = { capacity: 10, maxBytes: 10_000, maxValueBytes: 1000, maxLeases: 4, leaseMs: 1000 };
+const DEAD = 7;
+
+let lru: SharedLru;
+let header: Int32Array;
+let orders: CacheOrders;
+let later: (() => void)[];
+
+function store(key: string): void {
+  const found = lru.lookup(Buffer.from(key));
+  if (found.kind === 'miss') lru.fill(found.lease, Buffer.from('value'), [1, 2, 3], 60_000);
+}
+
+const kindOf = (key: string): string => lru.lookup(Buffer.from(key)).kind;
+const retry = (): void => later.splice(0).forEach((work) => work());
+
+beforeEach(() => {
+  lru = SharedLru.create(LIMITS, -1, () => 1000);
+  header = new Int32Array(lru.buffer);
+  later = [];
+  orders = new CacheOrders(lru, (work) => later.push(work));
+  for (const key of ['a', 'b', 'c']) store(key);
+});
+
+describe('orders to the cache', () => {
+  it('are carried out at once, and followed by what is to follow them', () => {
+    orders.purge(Buffer.from('a'));
+    expect([kindOf('a'), kindOf('b')]).toEqual(['miss', 'hit']);
+    let followed = false;
+    orders.expireAll(() => (followed = true));
+    expect([kindOf('b'), followed]).toEqual(['miss', true]);
+    store('d');
+    orders.flush();
+    expect([kindOf('d'), later.length]).toEqual(['miss', 0]);
+  });
+
+  it('wait, however long, for a lock that a dead thread holds, and never keep from burying it', () => {
+    header[Header.LOCK] = DEAD;
+    const chunk = Buffer.from('a and more');
+    orders.purge(chunk.subarray(0, 1));
+    // The memory of what Redis has sent is used again.
+    chunk.fill('x');
+    let followed = false;
+    orders.expireAll(() => (followed = true));
+    for (let times = 0; times < 3; times++) {
+      expect(later).toHaveLength(1);
+      retry();
+    }
+    expect(followed).toBe(false);
+    expect(lru.recoverFrom(DEAD)).toBe('emptied');
+    store('b');
+    retry();
+    expect([kindOf('b'), followed, later.length]).toEqual(['miss', true, 0]);
+  });
+
+  it('wait for one another', () => {
+    header[Header.LOCK] = DEAD;
+    orders.purge(Buffer.from('a'));
+    header[Header.LOCK] = 0;
+    orders.purge(Buffer.from('b'));
+    expect([kindOf('a'), kindOf('b'), kindOf('c')]).toEqual(['miss', 'miss', 'hit']);
+    retry();
+    expect(later).toHaveLength(0);
+  });
+
+  it('become one to forget all when too many wait, and lose nothing that is to follow', () => {
+    header[Header.LOCK] = DEAD;
+    let followed = 0;
+    orders.expireAll(() => followed++);
+    for (let i = 0; i < 3 * MOST_WAITING; i++) orders.purge(Buffer.from(`key ${i}`));
+    header[Header.LOCK] = 0;
+    retry();
+    expect([lru.stats().entries, followed]).toEqual([0, 1]);
+  });
+});

@@ -1,0 +1,85 @@
+import type { Settings } from '../config/settings.ts';
+import { InvalidationConnection } from './invalidation-connection.ts';
+import { literalPrefixes } from './literal-prefixes.ts';
+import { backOffMs, redisOptions } from './redis-options.ts';
+
+/** Milliseconds for which a refusal counts before it is asked again. */
+const REFUSED_RETRY_MS = 5000;
+
+/** What a feed knows of the writes to its Redis. */
+export type FeedState =
+  /** All of them, from now on. */
+  | { readonly kind: 'tracking' }
+  /** Nothing for now; `reason` is a code word. */
+  | { readonly kind: 'lost'; readonly reason: string }
+  /** Nothing, as the Redis refuses to tell; `reason` is the error's code word. */
+  | { readonly kind: 'refused'; readonly reason: string };
+
+export interface FeedListener {
+  /** A key was written, has expired or was evicted. */
+  invalidated(key: Buffer): void;
+  /** Redis was emptied. */
+  flushed(): void;
+  /** Only told of changes; a feed starts as lost. */
+  changed(state: FeedState): void;
+}
+
+/** The news of all writes to one Redis, for as long as it is started. It connects again, and asks again, by itself. */
+export class InvalidationFeed {
+  readonly #settings: Pick<Settings, 'redis' | 'access'>;
+  readonly #refusedRetryMs: number;
+  #connection: InvalidationConnection | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #attempts = 0;
+  #known: FeedState['kind'] | undefined;
+
+  constructor(settings: Pick<Settings, 'redis' | 'access'>, refusedRetryMs = REFUSED_RETRY_MS) {
+    this.#settings = settings;
+    this.#refusedRetryMs = refusedRetryMs;
+  }
+
+  start(listener: FeedListener): void {
+    const { redis, access } = this.#settings;
+    const options = {
+      ...redisOptions(redis),
+      // ioredis does not pass on what Redis tells of in RESP3.
+      protocol: 2 as const,
+      // Redis tells of the keys of all databases.
+      db: 0,
+      connectionName: 'redis-http-cache-proxy:invalidations',
+      // A connection is never used again, and one that is silent is found out sooner than by these.
+      retryStrategy: () => null,
+      autoResubscribe: false,
+      commandTimeout: undefined,
+      socketTimeout: undefined,
+      // While Redis loads its data there is nothing to be told, and it can be subscribed to.
+      enableReadyCheck: false,
+    };
+    const startMs = redis.connectTimeoutMs + redis.commandTimeoutMs;
+    this.#connection = new InvalidationConnection(options, literalPrefixes(access.keyPatterns), startMs, {
+      tracking: () => {
+        this.#attempts = 0;
+        this.#change({ kind: 'tracking' }, listener);
+      },
+      invalidated: (key) => listener.invalidated(key),
+      flushed: () => listener.flushed(),
+      ended: (end) => {
+        const delayMs = end.kind === 'refused' ? this.#refusedRetryMs : backOffMs(++this.#attempts);
+        this.#retry = setTimeout(() => this.start(listener), delayMs);
+        // A Redis that refuses and then goes away is not known to have changed its mind.
+        if (end.kind === 'refused' || this.#known !== 'refused') this.#change(end, listener);
+      },
+    });
+  }
+
+  stop(): void {
+    clearTimeout(this.#retry);
+    this.#connection?.close();
+  }
+
+  #change(state: FeedState, listener: FeedListener): void {
+    if (state.kind === this.#known) return;
+    this.#known = state.kind;
+    listener.changed(state);
+  }
+}

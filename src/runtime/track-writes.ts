@@ -1,0 +1,46 @@
+import { Logger } from '@nestjs/common';
+import { CoherenceCounts } from '../cache/coherence-counts.ts';
+import { type Coherence as State, CoherenceState } from '../cache/coherence-state.ts';
+import type { ThreadContext } from '../cache/thread-context.ts';
+import { CacheOrders } from '../coherence/cache-orders.ts';
+import { Coherence } from '../coherence/coherence.ts';
+import type { Settings } from '../config/settings.ts';
+import { STALENESS_BOUND_MS } from '../redis/invalidation-connection.ts';
+import { InvalidationFeed } from '../redis/invalidation-feed.ts';
+
+/** How soon the cache's lock is tried again. */
+const RETRY_MS = 1;
+
+/**
+ * Keeps the cache in step with the writes to Redis, as CACHE_COHERENCE has it; undefined: nothing does. It is to be
+ * called before a thread answers: what is loaded before the news of writes comes must not be stored.
+ */
+export function trackWrites(settings: Settings, { lru, instance }: ThreadContext): Coherence | undefined {
+  if (settings.cache.coherence === 'ttl') return undefined;
+  const logger = new Logger('Coherence');
+  const state = new CoherenceState(instance);
+  state.current = 'resync';
+  const coherence = new Coherence({
+    orders: new CacheOrders(lru, (work) => void setTimeout(work, RETRY_MS)),
+    state,
+    counts: new CoherenceCounts(instance),
+    report: (entered, reason) => report(logger, entered, reason),
+    now: Date.now,
+  });
+  coherence.add(new InvalidationFeed(settings));
+  return coherence;
+}
+
+function report(logger: Logger, state: State, reason = ''): void {
+  switch (state) {
+    case 'tracking':
+      logger.log(`tracking: Redis tells of writes; what is held is true but for the last ${STALENESS_BOUND_MS} ms`);
+      break;
+    case 'resync':
+      logger.warn(`resync: Redis does not tell of writes (${reason}); nothing is stored until it does`);
+      break;
+    case 'ttl':
+      logger.warn(`ttl: Redis refuses to tell of writes (${reason}); what is held ends with its time`);
+      break;
+  }
+}
