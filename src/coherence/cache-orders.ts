@@ -5,9 +5,9 @@ export const MOST_WAITING = 1000;
 
 interface Order {
   /** False: the cache's lock is held, and nothing was done. */
-  attempt(): boolean;
+  readonly attempt: () => boolean;
   /** What is to follow when it has been done. */
-  done?(): void;
+  readonly done?: (() => void) | undefined;
 }
 
 /**
@@ -50,9 +50,9 @@ export class CacheOrders {
 
   /** To forget all keys does more than any of the orders. */
   #forgetAll(): void {
-    const followers = this.#waiting.filter(({ done }) => done !== undefined);
+    const followers = this.#waiting.flatMap(({ done }) => done ?? []);
     const done = (): void => {
-      for (const order of followers) order.done?.();
+      for (const follower of followers) follower();
     };
     this.#waiting = [{ attempt: () => this.#lru.tryFlush(), done }];
   }

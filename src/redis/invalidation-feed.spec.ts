@@ -5,6 +5,7 @@ import { TestRedis } from '../../test/support/redis.ts';
 import { loadSettings } from '../config/load-settings.ts';
 import { STALENESS_BOUND_MS } from './invalidation-connection.ts';
 import { type FeedState, InvalidationFeed } from './invalidation-feed.ts';
+import { redisOptions } from './redis-options.ts';
 
 const REFUSED_RETRY_MS = 50;
 
@@ -14,7 +15,8 @@ let states: FeedState[];
 let news: string[];
 
 function follow(url: string, settings: Readonly<Record<string, string>> = {}): void {
-  feed = new InvalidationFeed(loadSettings({ REDIS_URL: url, ...settings }, '/nowhere'), REFUSED_RETRY_MS);
+  const loaded = loadSettings({ REDIS_URL: url, ...settings }, '/nowhere');
+  feed = new InvalidationFeed(redisOptions(loaded.redis), loaded, REFUSED_RETRY_MS);
   states = [];
   news = [];
   feed.start({

@@ -1,7 +1,8 @@
+import type { RedisOptions } from 'ioredis';
 import type { Settings } from '../config/settings.ts';
 import { InvalidationConnection } from './invalidation-connection.ts';
 import { literalPrefixes } from './literal-prefixes.ts';
-import { backOffMs, redisOptions } from './redis-options.ts';
+import { backOffMs } from './redis-options.ts';
 
 /** Milliseconds for which a refusal counts before it is asked again. */
 const REFUSED_RETRY_MS = 5000;
@@ -26,37 +27,25 @@ export interface FeedListener {
 
 /** The news of all writes to one Redis, for as long as it is started. It connects again, and asks again, by itself. */
 export class InvalidationFeed {
-  readonly #settings: Pick<Settings, 'redis' | 'access'>;
+  readonly #options: RedisOptions;
+  readonly #prefixes: readonly Buffer[];
+  readonly #startMs: number;
   readonly #refusedRetryMs: number;
   #connection: InvalidationConnection | undefined;
   #retry: NodeJS.Timeout | undefined;
   #attempts = 0;
   #known: FeedState['kind'] | undefined;
 
-  constructor(settings: Pick<Settings, 'redis' | 'access'>, refusedRetryMs = REFUSED_RETRY_MS) {
-    this.#settings = settings;
+  /** @param options of a connection to its Redis. */
+  constructor(options: RedisOptions, { redis, access }: Settings, refusedRetryMs = REFUSED_RETRY_MS) {
+    this.#options = feedOptions(options);
+    this.#prefixes = literalPrefixes(access.keyPatterns);
+    this.#startMs = redis.connectTimeoutMs + redis.commandTimeoutMs;
     this.#refusedRetryMs = refusedRetryMs;
   }
 
   start(listener: FeedListener): void {
-    const { redis, access } = this.#settings;
-    const options = {
-      ...redisOptions(redis),
-      // ioredis does not pass on what Redis tells of in RESP3.
-      protocol: 2 as const,
-      // Redis tells of the keys of all databases.
-      db: 0,
-      connectionName: 'redis-http-cache-proxy:invalidations',
-      // A connection is never used again, and one that is silent is found out sooner than by these.
-      retryStrategy: () => null,
-      autoResubscribe: false,
-      commandTimeout: undefined,
-      socketTimeout: undefined,
-      // While Redis loads its data there is nothing to be told, and it can be subscribed to.
-      enableReadyCheck: false,
-    };
-    const startMs = redis.connectTimeoutMs + redis.commandTimeoutMs;
-    this.#connection = new InvalidationConnection(options, literalPrefixes(access.keyPatterns), startMs, {
+    this.#connection = new InvalidationConnection(this.#options, this.#prefixes, this.#startMs, {
       tracking: () => {
         this.#attempts = 0;
         this.#change({ kind: 'tracking' }, listener);
@@ -82,4 +71,22 @@ export class InvalidationFeed {
     this.#known = state.kind;
     listener.changed(state);
   }
+}
+
+function feedOptions(options: RedisOptions): RedisOptions {
+  return {
+    ...options,
+    // ioredis does not pass on what Redis tells of in RESP3.
+    protocol: 2,
+    // Redis tells of the keys of all databases.
+    db: 0,
+    connectionName: 'redis-http-cache-proxy:invalidations',
+    // A connection is never used again, and one that is silent is found out sooner than by these.
+    retryStrategy: () => null,
+    autoResubscribe: false,
+    commandTimeout: undefined,
+    socketTimeout: undefined,
+    // Makes sure that it is the master. Otherwise it is not worth the right to ask: nobody reads while data is loaded.
+    enableReadyCheck: options.sentinels !== undefined,
+  };
 }

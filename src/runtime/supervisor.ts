@@ -5,12 +5,11 @@ import { ConnectionCount } from '../cache/connection-count.ts';
 import { InstanceMemory, InstanceWord, RowWord } from '../cache/instance-memory.ts';
 import { LoadGate } from '../cache/load-gate.ts';
 import { type ThreadContext, type ThreadData, createInstance, SUPERVISOR_ROW } from '../cache/thread-context.ts';
-import type { Coherence } from '../coherence/coherence.ts';
 import { packSettings } from '../config/settings-transfer.ts';
 import type { Settings } from '../config/settings.ts';
 import type { RedisState } from '../redis/reader.ts';
 import type { SupervisorMessage, WorkerMessage } from './messages.ts';
-import { trackWrites } from './track-writes.ts';
+import { type WriteTracking, trackWrites } from './track-writes.ts';
 import type { Ports, WorkerStart } from './worker.ts';
 
 /** Why an instance cannot start, for people. */
@@ -52,7 +51,7 @@ export class Supervisor {
   readonly #deaths = new Map<number, number>();
   readonly #restarts = new Set<NodeJS.Timeout>();
   readonly #redis = new Map<number, RedisState>();
-  #coherence: Coherence | undefined;
+  #tracking: WriteTracking | undefined;
   #redisReachable: boolean | undefined;
   readonly #openCircuits = new Set<number>();
   #circuitOpen = false;
@@ -76,7 +75,7 @@ export class Supervisor {
    * @throws StartError
    */
   async start(): Promise<void> {
-    this.#coherence = trackWrites(this.#settings, this.#memory);
+    this.#tracking = trackWrites(this.#settings, this.#memory);
     const rows = Array.from({ length: this.#settings.proxy.threads }, (_, row) => row);
     await Promise.all(rows.map((row) => this.#startFirst(row)));
   }
@@ -95,7 +94,7 @@ export class Supervisor {
     this.#tellAll('stop');
     await ended;
     // Not before: what is answered until then is to be true.
-    this.#coherence?.stop();
+    this.#tracking?.stop();
   }
 
   /** Has all threads, and those that come after them, go on with the tokens in these settings. */

@@ -4,18 +4,25 @@ import { type Coherence as State, CoherenceState } from '../cache/coherence-stat
 import type { ThreadContext } from '../cache/thread-context.ts';
 import { CacheOrders } from '../coherence/cache-orders.ts';
 import { Coherence } from '../coherence/coherence.ts';
+import { NodeFeeds } from '../coherence/node-feeds.ts';
 import type { Settings } from '../config/settings.ts';
 import { STALENESS_BOUND_MS } from '../redis/invalidation-connection.ts';
 import { InvalidationFeed } from '../redis/invalidation-feed.ts';
+import { Masters } from '../redis/masters.ts';
 
 /** How soon the cache's lock is tried again. */
 const RETRY_MS = 1;
+
+/** The cache being kept in step with the writes to Redis. */
+export interface WriteTracking {
+  stop(): void;
+}
 
 /**
  * Keeps the cache in step with the writes to Redis, as CACHE_COHERENCE has it; undefined: nothing does. It is to be
  * called before a thread answers: what is loaded before the news of writes comes must not be stored.
  */
-export function trackWrites(settings: Settings, { lru, instance }: ThreadContext): Coherence | undefined {
+export function trackWrites(settings: Settings, { lru, instance }: ThreadContext): WriteTracking | undefined {
   if (settings.cache.coherence === 'ttl') return undefined;
   const logger = new Logger('Coherence');
   const state = new CoherenceState(instance);
@@ -25,10 +32,17 @@ export function trackWrites(settings: Settings, { lru, instance }: ThreadContext
     state,
     counts: new CoherenceCounts(instance),
     report: (entered, reason) => report(logger, entered, reason),
-    now: Date.now,
+    now: () => Date.now(),
   });
-  coherence.add(new InvalidationFeed(settings));
-  return coherence;
+  const feeds = new NodeFeeds(coherence, ({ options }) => new InvalidationFeed(options, settings));
+  const masters = new Masters(settings.redis);
+  masters.watch((all) => feeds.follow(all));
+  return {
+    stop: () => {
+      masters.close();
+      coherence.stop();
+    },
+  };
 }
 
 function report(logger: Logger, state: State, reason = ''): void {

@@ -1,0 +1,27 @@
+import { expect, it } from '@jest/globals';
+import { NodeFeeds } from './node-feeds.ts';
+
+it('there is a feed for each master; one that takes the place of another comes before that goes', () => {
+  const done: string[] = [];
+  const names = new Map<object, string>();
+  const feeds = new NodeFeeds(
+    {
+      add: (feed) => done.push(`+${names.get(feed)}`),
+      remove: (feed) => done.push(`-${names.get(feed)}`),
+    },
+    ({ name }) => {
+      const feed = { start: () => undefined, stop: () => undefined };
+      names.set(feed, name);
+      return feed;
+    },
+  );
+  const follow = (...masters: string[]): string[] => {
+    feeds.follow(masters.map((name) => ({ name, options: {} })));
+    return done.splice(0);
+  };
+  expect(follow()).toEqual([]);
+  expect(follow('a', 'b')).toEqual(['+a', '+b']);
+  expect(follow('b', 'a')).toEqual([]);
+  expect(follow('a', 'c')).toEqual(['+c', '-b']);
+  expect(follow('a', 'b')).toEqual(['+b', '-c']);
+});

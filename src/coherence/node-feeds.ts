@@ -1,0 +1,32 @@
+import type { Master } from '../redis/masters.ts';
+import type { Coherence, Feed } from './coherence.ts';
+
+/** Sees to it that there is one feed for each master, as masters come and go. */
+export class NodeFeeds {
+  readonly #coherence: Pick<Coherence, 'add' | 'remove'>;
+  readonly #feedOf: (master: Master) => Feed;
+  readonly #feeds = new Map<string, Feed>();
+
+  constructor(coherence: Pick<Coherence, 'add' | 'remove'>, feedOf: (master: Master) => Feed) {
+    this.#coherence = coherence;
+    this.#feedOf = feedOf;
+  }
+
+  /** @param masters all that there are now. */
+  follow(masters: readonly Master[]): void {
+    // Those that come, first: were the one that has gone, and is lost, taken out before the one in its place is counted on,
+    // all that are left might be tracking, and writes to the new one would be missed.
+    for (const master of masters) {
+      if (this.#feeds.has(master.name)) continue;
+      const feed = this.#feedOf(master);
+      this.#feeds.set(master.name, feed);
+      this.#coherence.add(feed);
+    }
+    const names = new Set(masters.map(({ name }) => name));
+    for (const [name, feed] of this.#feeds) {
+      if (names.has(name)) continue;
+      this.#feeds.delete(name);
+      this.#coherence.remove(feed);
+    }
+  }
+}
