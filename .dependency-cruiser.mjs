@@ -8,7 +8,7 @@ export default {
     {
       name: 'no-orphans',
       severity: 'error',
-      from: { orphan: true, pathNot: ['\\.spec\\.ts$', '^src/main\\.ts$'] },
+      from: { orphan: true, pathNot: ['\\.(?:spec|d)\\.ts$', '^src/main\\.ts$'] },
       to: {},
     },
     {

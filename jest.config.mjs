@@ -21,6 +21,7 @@ const common = {
 
 /** Specs that ask for no key over HTTP, or that are about the lane itself. */
 const NOT_WITHOUT_LANE = [
+  'cluster',
   'configuration',
   'docs',
   'faults/(?!outage).*',
@@ -28,7 +29,9 @@ const NOT_WITHOUT_LANE = [
   'key-lane.*',
   'redis-access',
   'resp.*',
+  'sentinel',
   'settings',
+  'tls',
   'torture',
 ];
 

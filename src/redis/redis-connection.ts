@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Settings } from '../config/settings.ts';
@@ -25,6 +26,7 @@ export class RedisConnection implements Reader {
   readonly #database: number;
   /** Whether the connection reads the database that it is to read. */
   #inDatabase = false;
+  #connecting: Promise<void> | undefined;
   #entered: Promise<void> | undefined;
   #retry: NodeJS.Timeout | undefined;
   #state: RedisState | undefined;
@@ -54,7 +56,12 @@ export class RedisConnection implements Reader {
    * Waits for the first attempt, so that a thread that listens is connected; but not for a Redis that takes its time
    * (it may be loading its data), nor for the attempts that follow by themselves.
    */
-  async connect(): Promise<void> {
+  connect(): Promise<void> {
+    this.#connecting ??= this.#attempt();
+    return this.#connecting;
+  }
+
+  async #attempt(): Promise<void> {
     const attempt = this.#redis.connect().then(
       () => this.#entered,
       () => undefined,
@@ -96,11 +103,35 @@ export class RedisConnection implements Reader {
     return outcome.kind === 'wrong-type' ? { kind: 'unavailable', reason: 'WRONGTYPE' } : outcome;
   }
 
+  /**
+   * As {@link fetch}, of a node of a cluster that a slot is on its way to. Its value is not to be held: this node may be
+   * one that serves no slot as yet, and whose writes nobody follows.
+   */
+  async fetchMoving(key: Buffer): Promise<RedisReply> {
+    if (!this.#inDatabase) return NO_CONNECTION;
+    this.#ask();
+    const value = await this.#redis.getBuffer(key).catch(failureOf);
+    if (value === null) return { kind: 'missing' };
+    return Buffer.isBuffer(value) ? { kind: 'value', value, ttlMs: 0 } : value;
+  }
+
+  /** As {@link expiry}, of a node of a cluster that a slot is on its way to. */
+  expiryMoving(key: Buffer): Promise<RedisExpiry> {
+    if (this.#inDatabase) this.#ask();
+    return this.expiry(key);
+  }
+
   async ping(): Promise<{ readonly kind: 'ok' } | RedisFailure> {
     if (!this.#inDatabase) return NO_CONNECTION;
     const answer = this.#redis.ping().then(() => ({ kind: 'ok' }) as const, failureOf);
     const outcome = await answer;
     return outcome.kind === 'wrong-type' ? { kind: 'unavailable', reason: 'WRONGTYPE' } : outcome;
+  }
+
+  /** Lets the next command be about a slot that is on its way to this node. */
+  #ask(): void {
+    // If it fails, so does the command.
+    this.#redis.asking().catch(() => undefined);
   }
 
   #send(): void {

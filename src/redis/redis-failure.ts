@@ -1,4 +1,5 @@
 import { ReplyError } from 'ioredis';
+import { redirectIn } from './redirect.ts';
 import type { RedisFailure } from './redis-reply.ts';
 
 /** Errors by which a Redis says that it cannot answer anybody just now. */
@@ -10,6 +11,8 @@ export function failureOf(error: unknown): RedisFailure | { readonly kind: 'wron
   if (error instanceof Error && error.message === 'Command timed out') return { kind: 'timeout' };
   const reason = reasonOf(error);
   if (!(error instanceof ReplyError)) return { kind: 'unavailable', reason };
+  const redirect = redirectIn((error as Error).message);
+  if (redirect !== undefined) return { kind: 'unavailable', reason, refusal: 'this', redirect };
   return { kind: 'unavailable', reason, refusal: ABOUT_ANY_READ.has(reason) ? 'any' : 'this' };
 }
 

@@ -1,3 +1,5 @@
+import type { Redirect } from './redirect.ts';
+
 /** How a read of the Redis ended. Never an exception: those are for bugs. */
 export type RedisReply =
   | {
@@ -18,6 +20,8 @@ export type RedisReply =
       readonly reason: string;
       /** What an answer that is an error is about: any read now, as while Redis is loading, or this one. */
       readonly refusal?: 'any' | 'this';
+      /** Where else the key is, when a node of a cluster has said so. */
+      readonly redirect?: Redirect;
     };
 
 /** How asking for a key's time to live ended. */

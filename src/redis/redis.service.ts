@@ -1,6 +1,7 @@
 import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { Settings } from '../config/settings.ts';
 import type { WatchCircuit } from './circuit-breaker.ts';
+import { ClusterReader } from './cluster-reader.ts';
 import type { Reader, RedisState } from './reader.ts';
 import { RedisConnection } from './redis-connection.ts';
 import { redisOptions } from './redis-options.ts';
@@ -12,7 +13,9 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
   readonly #reader: Reader;
 
   constructor(settings: Settings) {
-    this.#reader = new RedisConnection(redisOptions(settings.redis), settings);
+    const { redis } = settings;
+    this.#reader =
+      redis.mode === 'cluster' ? new ClusterReader(settings) : new RedisConnection(redisOptions(redis), settings);
   }
 
   onModuleInit(): Promise<void> {

@@ -1,0 +1,76 @@
+import { describe, expect, it } from '@jest/globals';
+import { ClusterView } from './cluster-view.ts';
+import { redirectIn } from './redirect.ts';
+
+const asked = { host: 'asked', port: 1 };
+const a = ['10.0.0.1', 7000, 'id', []];
+const b = ['2001:db8::1', 7001, 'id', []];
+const replica = ['10.0.0.3', 7002, 'id', []];
+
+describe('what a node says of who serves which slot', () => {
+  it('names a master for each slot, and replicas that nobody reads', () => {
+    const view = ClusterView.of(
+      [
+        [0, 99, a, replica],
+        [100, 16_383, b],
+      ],
+      asked,
+    );
+    expect(view.masters).toEqual([
+      { host: '10.0.0.1', port: 7000 },
+      { host: '2001:db8::1', port: 7001 },
+    ]);
+    expect(view.nodes).toContainEqual({ host: '10.0.0.3', port: 7002 });
+    expect([0, 99, 100, 16_383].map((slot) => view.masterOf(slot))).toEqual([0, 0, 1, 1]);
+    expect(view.whole).toBe(true);
+  });
+
+  it('may leave slots out, which nobody serves', () => {
+    const view = ClusterView.of([[5, 6, a]], asked);
+    expect([4, 5, 6, 7].map((slot) => view.masterOf(slot))).toEqual([-1, 0, 0, -1]);
+    expect(view.whole).toBe(false);
+  });
+
+  it.each([[null], [''], ['?']])('is at the host that was asked when it calls a host %j', (host) => {
+    expect(ClusterView.of([[0, 1, [host, 7000]]], asked).masters).toEqual([{ host: 'asked', port: 7000 }]);
+  });
+
+  it('is the same when the same masters serve the same slots, in ranges of any size', () => {
+    const whole = ClusterView.of([[0, 9, a]], asked);
+    const parts = ClusterView.of([[0, 4, a, replica], [5, 9, a]], asked); // prettier-ignore
+    expect(whole.equals(parts)).toBe(true);
+    expect(whole.equals(ClusterView.of([[0, 8, a]], asked))).toBe(false);
+    expect(whole.equals(ClusterView.of([[0, 9, b]], asked))).toBe(false);
+  });
+
+  it.each([
+    ['nothing', []],
+    ['no list', 'OK'],
+    ['no ranges', ['OK']],
+    ['a range without a master', [[0, 1]]],
+    ['slots that there are not', [[0, 16_384, a]]],
+    ['a node without a port', [[0, 1, ['10.0.0.1']]]],
+  ])('is not believed when it is %s', (_, reply) => {
+    expect(() => ClusterView.of(reply, asked)).toThrow();
+  });
+});
+
+describe('a redirection', () => {
+  it('says where to ask, for good or once, and may leave the host out', () => {
+    expect(redirectIn('MOVED 3999 10.0.0.1:7000')).toEqual({ kind: 'moved', slot: 3999, host: '10.0.0.1', port: 7000 });
+    expect(redirectIn('ASK 0 2001:db8::1:7000')).toEqual({ kind: 'ask', slot: 0, host: '2001:db8::1', port: 7000 });
+    expect(redirectIn('MOVED 16383 :7000')).toMatchObject({ host: '' });
+  });
+
+  it.each([
+    'MOVED',
+    'MOVED 1',
+    'MOVED 1 host',
+    'MOVED 16384 h:1',
+    'MOVED __proto__ h:1',
+    'MOVED -1 h:1',
+    'ERR MOVED 1 h:1',
+  ])('is not %j', (message) => {
+    expect(redirectIn(message)).toBeUndefined();
+  });
+});

@@ -1,0 +1,43 @@
+import { describe, expect, it } from '@jest/globals';
+import { TestCluster, type TestNode } from '../../test/support/cluster.ts';
+import { until } from '../../test/support/processes.ts';
+import { loadSettings } from '../config/load-settings.ts';
+import { type Master, Masters } from './masters.ts';
+
+const mastersFor = (environment: Record<string, string>) => new Masters(loadSettings(environment, '/nowhere').redis);
+
+describe('the masters that hold the data', () => {
+  it('are the only Redis, or the one that sentinels name, from the start', () => {
+    const seen: string[] = [];
+    const note = (all: readonly Master[]): void => void seen.push(all.map(({ name }) => name).join());
+    mastersFor({ REDIS_URL: 'redis://db:7000' }).watch(note);
+    mastersFor({ REDIS_MODE: 'sentinel', REDIS_NODES: 's:1', REDIS_SENTINEL_NAME: 'main' }).watch(note);
+    expect(seen).toEqual(['db:7000', 'main']);
+  });
+
+  it('of a cluster are told when they are known, and again when slots are served by others', async () => {
+    const cluster = await TestCluster.start(2, 1);
+    let masters: Masters | undefined;
+    try {
+      const [one, other] = cluster.masters;
+      const [replica] = cluster.replicas;
+      const seen: string[][] = [];
+      masters = mastersFor({ REDIS_MODE: 'cluster', REDIS_NODES: `127.0.0.1:1,${one.address}` });
+      masters.watch((all) => seen.push(all.map(({ name }) => name)));
+      const last = (...nodes: TestNode[]) =>
+        until('they are told', () => {
+          const names = seen.at(-1)?.toSorted().join();
+          return names === nodes.map(({ address }) => address).toSorted().join() || undefined; // prettier-ignore
+        });
+      await last(one, other);
+      for (const { client } of [other, one]) await client.cluster('SETSLOT', 0, 'NODE', other.id);
+      await until('a slot is told of', () => seen.length === 2 || undefined);
+      await replica.client.cluster('FAILOVER');
+      await last(replica, other);
+      expect(seen).toHaveLength(3);
+    } finally {
+      masters?.close();
+      await cluster.stop();
+    }
+  }, 60_000);
+});

@@ -1,0 +1,147 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { Child, freePort, until } from './processes.ts';
+
+const SLOTS = 16_384;
+const START_MS = 30_000;
+/** A replica takes over after about this and half of it again. */
+const NODE_TIMEOUT_MS = 1000;
+
+/** A node of a cluster, and a client of it. */
+export interface TestNode {
+  readonly port: number;
+  /** Where it talks to the other nodes. */
+  readonly bus: number;
+  readonly address: string;
+  readonly id: string;
+  readonly client: Redis;
+  readonly server: Child;
+}
+
+/** A real Redis Cluster of masters with the same number of slots each, and of one replica for each. */
+export class TestCluster {
+  readonly masters: readonly TestNode[];
+  /** The `i`-th is that of the `i`-th master. */
+  readonly replicas: readonly TestNode[];
+  readonly #directory: string;
+
+  private constructor(masters: readonly TestNode[], replicas: readonly TestNode[], directory: string) {
+    this.masters = masters;
+    this.replicas = replicas;
+    this.#directory = directory;
+  }
+
+  static async start(masters = 3, replicas = masters, args: readonly string[] = []): Promise<TestCluster> {
+    const directory = mkdtempSync(join(tmpdir(), 'test-cluster-'));
+    const nodes: TestNode[] = [];
+    try {
+      for (let i = 0; i < masters + replicas; i++) nodes.push(await startNode(directory, args));
+      const cluster = new TestCluster(nodes.slice(0, masters), nodes.slice(masters), directory);
+      await cluster.#join();
+      return cluster;
+    } catch (error) {
+      await stopAll(nodes, directory);
+      throw error;
+    }
+  }
+
+  get nodes(): readonly TestNode[] {
+    return [...this.masters, ...this.replicas];
+  }
+
+  /** What REDIS_NODES is set to. */
+  get addresses(): string {
+    return this.nodes.map(({ address }) => address).join(',');
+  }
+
+  /** The master that served a slot when the cluster was made. */
+  firstMasterOf(slot: number): TestNode {
+    return this.masters[Math.floor((slot * this.masters.length) / SLOTS)];
+  }
+
+  /** A new node, which serves nothing. */
+  async add(): Promise<TestNode> {
+    const node = await startNode(this.#directory, []);
+    const [{ port, bus }] = this.masters;
+    await node.client.cluster('MEET', '127.0.0.1', port, bus);
+    await until('all know the new node', () => knownBy([...this.nodes, node], this.nodes.length + 1), START_MS);
+    await until('it knows the slots', () => inOrder([...this.nodes, node], this.replicas), START_MS);
+    return node;
+  }
+
+  async stop(...added: readonly TestNode[]): Promise<void> {
+    await stopAll([...this.nodes, ...added], this.#directory);
+  }
+
+  async #join(): Promise<void> {
+    const { masters, replicas, nodes } = this;
+    for (const [i, { client }] of masters.entries()) {
+      const first = Math.ceil((i * SLOTS) / masters.length);
+      const last = Math.ceil(((i + 1) * SLOTS) / masters.length) - 1;
+      await client.call('CLUSTER', 'ADDSLOTSRANGE', first, last);
+    }
+    for (const [i, { client }] of nodes.entries()) await client.call('CLUSTER', 'SET-CONFIG-EPOCH', i + 1);
+    for (const { port, bus } of nodes.slice(1)) await nodes[0].client.cluster('MEET', '127.0.0.1', port, bus);
+    await until('all nodes know each other', () => knownBy(nodes, nodes.length), START_MS);
+    for (const [i, { client }] of replicas.entries()) await client.cluster('REPLICATE', masters[i].id);
+    await until('the cluster is in order', () => inOrder(nodes, replicas), START_MS);
+  }
+}
+
+async function startNode(directory: string, args: readonly string[]): Promise<TestNode> {
+  // The cluster's own port has to be one as well, which is 10,000 higher by default.
+  const [port, bus] = [await freePort(), await freePort()];
+  const server = new Child(
+    'redis-server',
+    [
+      ...[
+        '--port',
+        String(port),
+        '--cluster-port',
+        String(bus),
+        '--bind',
+        '127.0.0.1',
+        '--save',
+        '',
+        '--dir',
+        directory,
+      ],
+      ...['--cluster-enabled', 'yes', '--cluster-config-file', `nodes-${port}.conf`, '--repl-diskless-sync-delay', '0'],
+      ...['--cluster-node-timeout', String(NODE_TIMEOUT_MS), '--enable-debug-command', 'yes', ...args],
+    ],
+    { env: process.env },
+  );
+  const client = new Redis({ port, host: '127.0.0.1', retryStrategy: () => 50, maxRetriesPerRequest: null });
+  client.on('error', () => undefined);
+  const id = await until('the node answers', async () => String(await client.cluster('MYID')), START_MS);
+  return { port, bus, address: `127.0.0.1:${port}`, id, client, server };
+}
+
+async function knownBy(nodes: readonly TestNode[], count: number): Promise<true | undefined> {
+  const known = await Promise.all(nodes.map(({ client }) => client.cluster('NODES') as Promise<string>));
+  const all = known.every((text) => text.trim().split('\n').length === count && !/handshake|noaddr/.test(text));
+  return all || undefined;
+}
+
+async function inOrder(nodes: readonly TestNode[], replicas: readonly TestNode[]): Promise<true | undefined> {
+  const infos = await Promise.all(nodes.map(({ client }) => client.cluster('INFO')));
+  const links = await Promise.all(replicas.map(({ client }) => client.info('replication')));
+  const views = await Promise.all(nodes.map(({ client }) => client.cluster('NODES') as Promise<string>));
+  const fine =
+    infos.every((info) => /cluster_state:ok/.test(info)) &&
+    links.every((info) => /master_link_status:up/.test(info)) &&
+    views.every((view) => (view.match(/\bslave\b/g) ?? []).length === replicas.length);
+  return fine || undefined;
+}
+
+async function stopAll(nodes: readonly TestNode[], directory: string): Promise<void> {
+  await Promise.all(
+    nodes.map(async ({ client, server }) => {
+      client.disconnect();
+      await server.stop('SIGKILL');
+    }),
+  );
+  rmSync(directory, { recursive: true, force: true });
+}
