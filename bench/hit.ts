@@ -34,7 +34,7 @@ const get = new GetRequest();
 const writer = new ReplyWriter();
 const messages = new HitMessages(
   hitAnswer,
-  { contentType: 'application/octet-stream', private: false },
+  { contentType: 'application/octet-stream', private: false, revalidate: false },
   65_000,
   new HttpDate(),
 );

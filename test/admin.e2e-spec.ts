@@ -289,6 +289,7 @@ describeOwn('GET /v1/cache counts evictions by their cause:', () => {
       loadErrors: 0,
       evictions: { capacity: 0, bytes: 0, expired: 0, purged: 0 },
       uncacheable: 0,
+      coherence: { state: 'ttl', invalidations: 0, flushes: 0, losses: 0 },
       uptimeSeconds: expect.any(Number),
     });
   });

@@ -19,7 +19,7 @@ afterAll(async () => {
 describe('health', () => {
   it.each<[string, object]>([
     ['/health/live', { status: 'ok' }],
-    ['/health/ready', { status: 'ok', redis: 'ok' }],
+    ['/health/ready', { status: 'ok', redis: 'ok', coherence: 'ttl' }],
   ])('%s answers 200 and JSON to everybody, for the moment alone', async (path, body) => {
     const answer = await proxy.get(path);
     expect([answer.status, answer.json]).toEqual([200, body]);
@@ -51,10 +51,10 @@ describeOwn('readiness', () => {
   it('goes with Redis and comes back with it, again and again, while the process stays live', async () => {
     for (let round = 0; round < 3; round++) {
       await redis.server?.stop('SIGKILL');
-      expect((await ready(503)).json).toEqual({ status: 'unavailable', redis: 'unavailable' });
+      expect((await ready(503)).json).toEqual({ status: 'unavailable', redis: 'unavailable', coherence: 'ttl' });
       expect((await proxy.get('/health/live')).status).toBe(200);
       redis = await redis.restart();
-      expect((await ready(200)).json).toEqual({ status: 'ok', redis: 'ok' });
+      expect((await ready(200)).json).toEqual({ status: 'ok', redis: 'ok', coherence: 'ttl' });
     }
   });
 });

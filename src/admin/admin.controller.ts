@@ -2,6 +2,8 @@ import { All, Controller, Delete, Get, Req, Res, UseGuards } from '@nestjs/commo
 import { ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { type CacheStats, CacheService } from '../cache/cache.service.ts';
+import { CoherenceCounts } from '../cache/coherence-counts.ts';
+import { type Coherence, CoherenceState } from '../cache/coherence-state.ts';
 import { jsonAnswer, methodNotAllowed, send } from '../http/answer.ts';
 import { badKeyAnswer } from '../http/key-answer.ts';
 import { ENTRIES_PATH, keyFromTarget } from '../http/key-path.ts';
@@ -14,15 +16,23 @@ import { DescribeFlushRoute, DescribePurgeRoute, DescribeStatsRoute } from './ad
 @UseGuards(AdminTokenGuard)
 export class AdminController {
   readonly #cache: CacheService;
+  readonly #coherence: CoherenceState;
+  readonly #news: CoherenceCounts;
 
-  constructor(cache: CacheService) {
+  constructor(cache: CacheService, coherence: CoherenceState, news: CoherenceCounts) {
     this.#cache = cache;
+    this.#coherence = coherence;
+    this.#news = news;
   }
 
   @Get('v1/cache')
   @DescribeStatsRoute()
   stats(@Req() request: Request, @Res() response: Response): void {
-    send(jsonAnswer(200, statsBody(this.#cache.stats(), process.uptime())), request.method, response);
+    send(
+      jsonAnswer(200, statsBody(this.#cache.stats(), this.#coherence.current, this.#news, process.uptime())),
+      request.method,
+      response,
+    );
   }
 
   @Delete('v1/cache')
@@ -52,7 +62,7 @@ export class AdminController {
   }
 }
 
-function statsBody(stats: CacheStats, uptimeSeconds: number) {
+function statsBody(stats: CacheStats, state: Coherence, news: CoherenceCounts, uptimeSeconds: number) {
   return {
     entries: stats.entries,
     capacity: stats.limits.capacity,
@@ -71,6 +81,7 @@ function statsBody(stats: CacheStats, uptimeSeconds: number) {
       purged: stats.invalidations,
     },
     uncacheable: stats.uncacheable,
+    coherence: { state, invalidations: news.invalidations, flushes: news.flushes, losses: news.losses },
     uptimeSeconds: Math.floor(uptimeSeconds),
   };
 }

@@ -1,5 +1,6 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiParam, ApiResponse } from '@nestjs/swagger';
+import { COHERENCE_STATES } from '../cache/coherence-state.ts';
 import { KEY_EXAMPLES, header, problemResponse } from '../http/openapi.ts';
 
 const MOMENTARY = { 'Cache-Control': header('The answer is about the moment.', 'no-store') };
@@ -30,10 +31,21 @@ const STATS = {
       capacity: count('to make room for another key'),
       bytes: count('to make room for the bytes of another'),
       expired: count('found to be past their time'),
-      purged: count('by DELETE /v1/cache/{key}'),
+      purged: count('by DELETE /v1/cache/{key}, or because Redis told that they were written'),
     },
   },
   uncacheable: count('values that were served and, too large, not stored'),
+  coherence: {
+    type: 'object',
+    description: 'what is known of writes to Redis',
+    required: ['state', 'invalidations', 'flushes', 'losses'],
+    properties: {
+      state: { type: 'string', enum: [...COHERENCE_STATES], description: 'what ends an entry', example: 'tracking' },
+      invalidations: count('keys that Redis has told of', 57),
+      flushes: count('times that Redis has told that it was emptied'),
+      losses: count('times that the news of writes was lost'),
+    },
+  },
   uptimeSeconds: count('seconds since the start', 3600),
 };
 

@@ -3,6 +3,7 @@ import { Settings } from '../config/settings.ts';
 import { RedisModule } from '../redis/redis.module.ts';
 import { RedisService } from '../redis/redis.service.ts';
 import { CacheService } from './cache.service.ts';
+import { CoherenceCounts } from './coherence-counts.ts';
 import { CoherenceState } from './coherence-state.ts';
 import { ConnectionCount } from './connection-count.ts';
 import { InstanceStats } from './instance-stats.ts';
@@ -44,6 +45,11 @@ import { ThreadContext, attachThread } from './thread-context.ts';
       useFactory: ({ instance }: ThreadContext) => new CoherenceState(instance),
     },
     {
+      provide: CoherenceCounts,
+      inject: [ThreadContext],
+      useFactory: ({ instance }: ThreadContext) => new CoherenceCounts(instance),
+    },
+    {
       provide: ReadThrough,
       inject: [ThreadContext, RedisService, LoadGate, RequestCounts, CoherenceState, Settings],
       useFactory: (
@@ -62,6 +68,14 @@ import { ThreadContext, attachThread } from './thread-context.ts';
     },
     CacheService,
   ],
-  exports: [CacheService, CoherenceState, ConnectionCount, InstanceStats, RequestCounts, ThreadContext],
+  exports: [
+    CacheService,
+    CoherenceCounts,
+    CoherenceState,
+    ConnectionCount,
+    InstanceStats,
+    RequestCounts,
+    ThreadContext,
+  ],
 })
 export class CacheModule {}

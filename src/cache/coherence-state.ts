@@ -7,6 +7,7 @@ import { type InstanceMemory, InstanceWord } from './instance-memory.ts';
 export const COHERENCE_STATES = ['ttl', 'tracking', 'resync'] as const;
 export type Coherence = (typeof COHERENCE_STATES)[number];
 
+const TTL = COHERENCE_STATES.indexOf('ttl');
 const RESYNC = COHERENCE_STATES.indexOf('resync');
 
 /** The state of the whole instance, which the main thread sets and every thread reads. */
@@ -23,6 +24,14 @@ export class CoherenceState {
 
   set current(state: Coherence) {
     Atomics.store(this.#words, InstanceWord.COHERENCE, COHERENCE_STATES.indexOf(state));
+  }
+
+  /**
+   * Whether those who are given a value may give it again for as long as it has time. Else they have to ask first: when
+   * it is written this cache is told, or has just lost the news, and they are never told.
+   */
+  get othersMayKeep(): boolean {
+    return Atomics.load(this.#words, InstanceWord.COHERENCE) === TTL;
   }
 
   /** Whether what is loaded now may be stored. */

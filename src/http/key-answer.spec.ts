@@ -6,7 +6,7 @@ import { keyAnswer } from './key-answer.ts';
 
 const value = Buffer.from('hello from redis');
 const etag = etagOf(value);
-const policy = { contentType: 'text/plain', private: false };
+const policy = { contentType: 'text/plain', private: false, revalidate: false };
 
 const hit: ReadOutcome = { kind: 'hit', value, etag, freshness: { ageMs: 3999, lifetimeMs: 60_000 } };
 const loaded = (origin: Origin): ReadOutcome => ({
@@ -39,6 +39,13 @@ describe('the answer to a key', () => {
       'Content-Length': '16',
       'Content-Security-Policy': "default-src 'none'; sandbox",
     });
+  });
+
+  it('is not to be given again without asking while its writes are followed', () => {
+    const headers = headersOf(keyAnswer(hit, undefined, { ...policy, revalidate: true }));
+    expect(headers).toMatchObject({ Age: '3', 'Cache-Control': 'no-cache' });
+    const closed = headersOf(keyAnswer(hit, undefined, { ...policy, private: true, revalidate: true }));
+    expect(closed).toMatchObject({ 'Cache-Control': 'private, no-cache' });
   });
 
   it('needs no sandbox where browsers do not show the value', () => {

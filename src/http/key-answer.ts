@@ -18,6 +18,8 @@ export interface KeyAnswerPolicy {
   readonly contentType: string;
   /** Whether caches that several share must not keep the answers, since a token is needed to read. */
   readonly private: boolean;
+  /** Whether other caches must ask each time before they give a value again. This may change at any time. */
+  readonly revalidate: boolean;
 }
 
 /** The answer to `GET` or `HEAD /v1/keys/{key}`. */
@@ -92,7 +94,8 @@ function cachingHeaders(
   cacheStatus: string,
   policy: KeyAnswerPolicy,
 ): string[] {
-  const cacheControl = `${policy.private ? 'private, ' : ''}max-age=${lifetime}`;
+  // Not max-age=0, with which a cache that cannot ask may give what it has, and so may one whose client takes stale answers.
+  const cacheControl = `${policy.private ? 'private, ' : ''}${policy.revalidate ? 'no-cache' : `max-age=${lifetime}`}`;
   return ['ETag', etag, 'Age', age, 'Cache-Control', cacheControl, 'Cache-Status', cacheStatus];
 }
 

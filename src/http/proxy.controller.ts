@@ -5,12 +5,12 @@ import { Access } from '../access/access.ts';
 import { CacheService } from '../cache/cache.service.ts';
 import { outcomeName } from '../cache/read-outcome.ts';
 import { RequestCounts } from '../cache/request-counts.ts';
-import { Settings } from '../config/settings.ts';
 import { type Answer, methodNotAllowed, send } from './answer.ts';
 import { Cors } from './cors.ts';
 import { type KeyAnswerPolicy, badKeyAnswer, keyAnswer } from './key-answer.ts';
 import { type KeyRefusal, refuseClient, refuseKey } from './key-refusal.ts';
 import { KEYS_PATH, keyFromTarget } from './key-path.ts';
+import { KeyPolicy } from './key-policy.ts';
 import { DescribeGet, DescribeHead } from './proxy.openapi.ts';
 
 const METHODS = 'GET, HEAD';
@@ -25,12 +25,12 @@ export class ProxyController {
   readonly #cors: Cors;
   readonly #policy: KeyAnswerPolicy;
 
-  constructor(access: Access, cache: CacheService, counts: RequestCounts, cors: Cors, settings: Settings) {
+  constructor(access: Access, cache: CacheService, counts: RequestCounts, cors: Cors, policy: KeyPolicy) {
     this.#access = access;
     this.#cors = cors;
     this.#cache = cache;
     this.#counts = counts;
-    this.#policy = { contentType: settings.http.contentType, private: access.tokenRequired };
+    this.#policy = policy;
   }
 
   // Before GET, which Express would take HEAD requests to as well.

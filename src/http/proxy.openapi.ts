@@ -6,7 +6,8 @@ const FRESHNESS = {
   ETag: header('Strong validator: a hash of the value.', '"7f16c2772a51b6138ccc3aff"'),
   Age: header('Seconds since the value was read from Redis.', '3'),
   'Cache-Control': header(
-    'Seconds for which the value may be given, from when it was read; before them `private` where a token is needed.',
+    'Seconds for which the value may be given, from when it was read, or `no-cache` while Redis tells this cache alone of ' +
+      'writes; before them `private` where a token is needed.',
     'max-age=60',
   ),
   'Cache-Status': header(

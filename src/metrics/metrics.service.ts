@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { CacheService } from '../cache/cache.service.ts';
 import { CIRCUIT_STATES } from '../cache/instance-memory.ts';
+import { CoherenceCounts } from '../cache/coherence-counts.ts';
+import { COHERENCE_STATES, CoherenceState } from '../cache/coherence-state.ts';
 import { InstanceStats } from '../cache/instance-stats.ts';
 import { DURATION_BUCKETS, type Histogram, READ_OUTCOMES, RequestCounts, TRANSPORTS } from '../cache/request-counts.ts';
 import { packageVersion } from '../config/package-version.ts';
@@ -11,9 +13,16 @@ import { MetricSet, type Observations } from './metric-set.ts';
 export class MetricsService {
   readonly #metrics = new MetricSet();
 
-  constructor(cache: CacheService, requests: RequestCounts, instance: InstanceStats) {
+  constructor(
+    cache: CacheService,
+    requests: RequestCounts,
+    coherence: CoherenceState,
+    news: CoherenceCounts,
+    instance: InstanceStats,
+  ) {
     this.#describeRequests(requests);
     this.#describeCache(cache);
+    this.#describeCoherence(coherence, news);
     this.#describeInstance(instance);
   }
 
@@ -64,6 +73,23 @@ export class MetricsService {
     gauge('cache_capacity_entries', 'Keys that may be held.', ({ limits }) => limits.capacity);
     gauge('cache_bytes', 'Bytes held, keys and values.', ({ bytes }) => bytes);
     gauge('cache_capacity_bytes', 'Bytes that may be held.', ({ limits }) => limits.maxBytes);
+  }
+
+  #describeCoherence(state: CoherenceState, counts: CoherenceCounts): void {
+    const counter = (name: string, help: string, read: () => number): void =>
+      this.#metrics.counter(name, help, [], () => [[{}, read()]]);
+    this.#metrics.gauge('coherence', 'What ends an entry: 1 for the state that it is.', ['state'], () =>
+      COHERENCE_STATES.map((each) => [{ state: each }, each === state.current ? 1 : 0]),
+    );
+    counter('coherence_invalidations', 'Keys that Redis has told of.', () => counts.invalidations);
+    counter('coherence_flushes', 'Times that Redis has told that it was emptied.', () => counts.flushes);
+    counter('coherence_losses', 'Times that the news of writes was lost.', () => counts.losses);
+    this.#metrics.gauge(
+      'coherence_last_loss_timestamp_seconds',
+      'When the news of writes was last lost; 0: never.',
+      [],
+      () => [[{}, counts.lastLoss]],
+    );
   }
 
   #describeInstance(instance: InstanceStats): void {

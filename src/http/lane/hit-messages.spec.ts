@@ -12,6 +12,7 @@ const hits = fc.record({
   ageMs: fc.double({ min: 0, max: 1e10, noNaN: true }),
   // What is served still lives.
   remainingMs: fc.double({ min: 0, max: 1e10, noNaN: true }),
+  revalidate: fc.boolean(),
   length: fc.oneof(fc.nat({ max: 16 * 1024 }), fc.constantFrom(0, 9, 10, 99, 100, 999, 1000, 9999, 10_000)),
 });
 
@@ -25,14 +26,16 @@ describe('the answers that the lane writes from templates', () => {
         fc.constantFrom(1, 999, 65_000),
         fc.array(hits, { minLength: 1, maxLength: 8 }),
         (isHit, isPrivate, contentType, keepAliveTimeoutMs, answered) => {
-          const policy = { contentType, private: isPrivate };
+          const policy = { contentType, private: isPrivate, revalidate: false };
           const date = new HttpDate();
           const messages = new HitMessages(isHit ? hitAnswer : storedAnswer, policy, keepAliveTimeoutMs, date);
           const hit = new Hit();
           const target = Buffer.alloc(answered.length * LONGEST_HIT_HEAD);
           let end = 0;
           let expected = '';
-          for (const { etag, ageMs, remainingMs, length } of answered) {
+          for (const { etag, ageMs, remainingMs, length, revalidate } of answered) {
+            // As it is by now, from one answer to the next.
+            policy.revalidate = revalidate;
             [hit.etag[0], hit.etag[1], hit.etag[2]] = etag;
             Object.assign(hit, { ageMs, lifetimeMs: ageMs + remainingMs, length });
             end = messages.write(hit, target, end);

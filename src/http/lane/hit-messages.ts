@@ -18,10 +18,11 @@ interface Template {
   readonly lifetime: number;
   readonly ttl: number;
   readonly length: number;
+  readonly revalidate: boolean;
   readonly etagAt: number;
   readonly ageAt: number;
+  /** -1: there is none, as with the next. */
   readonly lifetimeAt: number;
-  /** -1: there is none. */
   readonly ttlAt: number;
   readonly lengthAt: number;
 }
@@ -69,7 +70,8 @@ export class HitMessages {
     const lifetime = Math.floor(hit.lifetimeMs / 1000);
     const ttl = Math.floor((hit.lifetimeMs - hit.ageMs) / 1000);
     const { length } = hit;
-    const template = this.#template(digits(age), digits(lifetime), digits(ttl), digits(length));
+    const { revalidate } = this.#policy;
+    const template = this.#template(digits(age), digits(lifetime), digits(ttl), digits(length), revalidate);
     const { bytes, etagAt, ageAt, lifetimeAt, ttlAt, lengthAt } = template;
     target.set(bytes, at);
     const { etag } = hit;
@@ -77,14 +79,14 @@ export class HitMessages {
     writeHex(target, at + etagAt + 8, etag[1]);
     writeHex(target, at + etagAt + 16, etag[2]);
     writeNumber(target, at + ageAt, template.age, age);
-    writeNumber(target, at + lifetimeAt, template.lifetime, lifetime);
+    if (lifetimeAt !== -1) writeNumber(target, at + lifetimeAt, template.lifetime, lifetime);
     if (ttlAt !== -1) writeNumber(target, at + ttlAt, template.ttl, ttl);
     writeNumber(target, at + lengthAt, template.length, length);
     return at + bytes.length;
   }
 
   /** The one with so many digits. */
-  #template(age: number, lifetime: number, ttl: number, length: number): Template {
+  #template(age: number, lifetime: number, ttl: number, length: number, revalidate: boolean): Template {
     const date = this.#date.now;
     if (date !== this.#dateOfTemplates) {
       this.#templates.clear();
@@ -92,17 +94,23 @@ export class HitMessages {
       this.#dateOfTemplates = date;
     }
     const latest = this.#latest;
-    if (latest?.age === age && latest.lifetime === lifetime && latest.ttl === ttl && latest.length === length) {
+    if (
+      latest?.age === age &&
+      latest.lifetime === lifetime &&
+      latest.ttl === ttl &&
+      latest.length === length &&
+      latest.revalidate === revalidate
+    ) {
       return latest;
     }
-    const widths = age | (lifetime << 5) | (ttl << 10) | (length << 15);
-    const template = this.#templates.get(widths) ?? this.#make(age, lifetime, ttl, length);
-    this.#templates.set(widths, template);
+    const kind = age | (lifetime << 5) | (ttl << 10) | (length << 15) | (revalidate ? 1 << 20 : 0);
+    const template = this.#templates.get(kind) ?? this.#make(age, lifetime, ttl, length, revalidate);
+    this.#templates.set(kind, template);
     this.#latest = template;
     return template;
   }
 
-  #make(age: number, lifetime: number, ttl: number, length: number): Template {
+  #make(age: number, lifetime: number, ttl: number, length: number, revalidate: boolean): Template {
     const fields: HitFields = {
       etag: `"${PLACEHOLDERS.etag.repeat(ETAG_DIGITS)}"`,
       age: PLACEHOLDERS.age.repeat(age),
@@ -110,7 +118,7 @@ export class HitMessages {
       ttl: PLACEHOLDERS.ttl.repeat(ttl),
       length: PLACEHOLDERS.length.repeat(length),
     };
-    const answer = this.#render(fields, this.#policy);
+    const answer = this.#render(fields, { ...this.#policy, revalidate });
     const head = messageHead(answer, this.#dateOfTemplates, this.#persistence, this.#headers);
     return {
       bytes: Buffer.from(head, 'latin1'),
@@ -118,6 +126,7 @@ export class HitMessages {
       lifetime,
       ttl,
       length,
+      revalidate,
       etagAt: head.indexOf(PLACEHOLDERS.etag),
       ageAt: head.indexOf(PLACEHOLDERS.age),
       lifetimeAt: head.indexOf(PLACEHOLDERS.lifetime),

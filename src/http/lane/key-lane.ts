@@ -11,6 +11,7 @@ import { idleTimeoutMs } from '../../sockets/time-limits.ts';
 import { type Answer, problemAnswer } from '../answer.ts';
 import { Cors } from '../cors.ts';
 import { type KeyAnswerPolicy, hitAnswer, storedAnswer } from '../key-answer.ts';
+import { KeyPolicy } from '../key-policy.ts';
 import { HttpDate, type Persistence } from '../message.ts';
 import { problem } from '../problem.ts';
 import { HitMessages } from './hit-messages.ts';
@@ -64,12 +65,19 @@ export class KeyLane implements Lane, OnApplicationShutdown {
   #exit: LaneExit | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(access: Access, cache: CacheService, counts: RequestCounts, cors: Cors, settings: Settings) {
+  constructor(
+    access: Access,
+    cache: CacheService,
+    counts: RequestCounts,
+    cors: Cors,
+    policy: KeyPolicy,
+    settings: Settings,
+  ) {
     const { http, proxy } = settings;
     this.access = access;
     this.cache = cache;
     this.counts = counts;
-    this.policy = { contentType: http.contentType, private: access.tokenRequired };
+    this.policy = policy;
     this.headers = cors.headers;
     const [keepAliveMs, more] = [http.keepAliveTimeoutMs, this.headers];
     this.messages = new HitMessages(hitAnswer, this.policy, keepAliveMs, this.date, more);

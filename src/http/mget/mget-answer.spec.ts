@@ -10,8 +10,10 @@ const hit = (value: Buffer) => ({
   freshness: { ageMs: 1999, lifetimeMs: 60_000 },
 });
 
+const KEPT = { revalidate: false };
+
 async function resultsOf(...outcomes: Parameters<typeof mgetAnswer>[0]): Promise<Record<string, unknown>[]> {
-  const { status, headers, body } = await mgetAnswer(outcomes);
+  const { status, headers, body } = await mgetAnswer(outcomes, KEPT);
   expect([status, headers[headers.indexOf('Content-Length') + 1]]).toEqual([200, String(body?.length)]);
   return (JSON.parse(String(body)) as { results: Record<string, unknown>[] }).results;
 }
@@ -35,6 +37,11 @@ describe('the answer to many keys', () => {
     const value = Buffer.from('value');
     const common = { value: 'value', encoding: 'utf8', etag: formatEtag(etagOf(value)), age: 1, maxAge: 60 };
     expect(await resultsOf(hit(value))).toEqual([{ status: 200, ...common, cacheStatus: 'hit' }]);
+  });
+
+  it('is not to be kept while writes are followed', async () => {
+    const { body } = await mgetAnswer([hit(Buffer.from('value'))], { revalidate: true });
+    expect(JSON.parse(String(body))).toMatchObject({ results: [{ age: 1, maxAge: 0 }] });
   });
 
   it('never takes a failure for a missing key', async () => {
@@ -66,7 +73,10 @@ describe('the answer to many keys', () => {
       again = setImmediate(count);
     };
     let again = setImmediate(count);
-    await mgetAnswer(Array.from({ length: 12 }, () => hit(Buffer.alloc(MAX_ANSWER_BYTES / 16, 'x'))));
+    await mgetAnswer(
+      Array.from({ length: 12 }, () => hit(Buffer.alloc(MAX_ANSWER_BYTES / 16, 'x'))),
+      KEPT,
+    );
     clearImmediate(again);
     expect(turns).toBeGreaterThanOrEqual(11);
   });

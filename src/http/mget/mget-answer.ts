@@ -5,6 +5,7 @@ import type { Freshness } from '../../cache/lookup.ts';
 import type { Origin, ReadOutcome } from '../../cache/read-outcome.ts';
 import type { Unread } from '../../cache/read-through.ts';
 import type { Answer } from '../answer.ts';
+import type { KeyAnswerPolicy } from '../key-answer.ts';
 import { KEY_NOT_ALLOWED } from '../key-refusal.ts';
 import { OUTCOME_PROBLEMS } from '../outcome-problem.ts';
 import { type Problem, problem } from '../problem.ts';
@@ -27,12 +28,15 @@ const ANSWER_TOO_LARGE = problem(
 );
 
 /** The answer: a result for each key, in order. It is put together in steps, as it may be long. */
-export async function mgetAnswer(outcomes: readonly MgetOutcome[]): Promise<Answer> {
+export async function mgetAnswer(
+  outcomes: readonly MgetOutcome[],
+  policy: Pick<KeyAnswerPolicy, 'revalidate'>,
+): Promise<Answer> {
   const parts: Buffer[] = [];
   let left = MAX_ANSWER_BYTES;
   let step = STEP_BYTES;
   for (const outcome of outcomes) {
-    const part = resultOf(outcome, left);
+    const part = resultOf(outcome, left, policy);
     if (hasValue(outcome)) left -= part.length;
     parts.push(parts.length === 0 ? OPENING : COMMA, part);
     step -= part.length;
@@ -53,12 +57,12 @@ const OPENING = Buffer.from('{"results":[');
 const COMMA = Buffer.from(',');
 const CLOSING = Buffer.from(']}');
 
-function resultOf(outcome: MgetOutcome, maxBytes: number): Buffer {
+function resultOf(outcome: MgetOutcome, maxBytes: number, policy: Pick<KeyAnswerPolicy, 'revalidate'>): Buffer {
   switch (outcome.kind) {
     case 'hit':
-      return valueResult(outcome, 'hit', maxBytes);
+      return valueResult(outcome, 'hit', maxBytes, policy);
     case 'value':
-      return valueResult(outcome, outcome.origin, maxBytes);
+      return valueResult(outcome, outcome.origin, maxBytes, policy);
     case 'missing':
       return problemResult(OUTCOME_PROBLEMS.missing, 'hit');
     case 'absent':
@@ -78,6 +82,7 @@ function valueResult(
   found: { readonly value: Buffer; readonly etag: Etag; readonly freshness: Freshness },
   cacheStatus: CacheStatus,
   maxBytes: number,
+  { revalidate }: Pick<KeyAnswerPolicy, 'revalidate'>,
 ): Buffer {
   const { value, freshness } = found;
   if (value.length > maxBytes) return problemResult(ANSWER_TOO_LARGE);
@@ -88,7 +93,7 @@ function valueResult(
     encoding,
     etag: formatEtag(found.etag),
     age: Math.floor(freshness.ageMs / 1000),
-    maxAge: Math.floor(freshness.lifetimeMs / 1000),
+    maxAge: revalidate ? 0 : Math.floor(freshness.lifetimeMs / 1000),
     cacheStatus,
   });
   return result.length > maxBytes ? problemResult(ANSWER_TOO_LARGE) : result;

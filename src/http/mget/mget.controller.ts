@@ -8,6 +8,7 @@ import { RequestCounts } from '../../cache/request-counts.ts';
 import { type Answer, methodNotAllowed, problemAnswer, send } from '../answer.ts';
 import { Cors } from '../cors.ts';
 import { refuseClient } from '../key-refusal.ts';
+import { KeyPolicy } from '../key-policy.ts';
 import { problem } from '../problem.ts';
 import { MAX_ANSWER_BYTES, type MgetOutcome, mgetAnswer } from './mget-answer.ts';
 import { MAX_BODY_BYTES, parseMget } from './mget-request.ts';
@@ -23,9 +24,11 @@ export class MgetController {
   readonly #access: Access;
   readonly #cache: CacheService;
   readonly #counts: RequestCounts;
+  readonly #policy: KeyPolicy;
   readonly #cors: Cors;
 
-  constructor(access: Access, cache: CacheService, counts: RequestCounts, cors: Cors) {
+  constructor(access: Access, cache: CacheService, counts: RequestCounts, cors: Cors, policy: KeyPolicy) {
+    this.#policy = policy;
     this.#cors = cors;
     this.#access = access;
     this.#cache = cache;
@@ -69,7 +72,7 @@ export class MgetController {
       if (keys.code === 'bad-key') this.#counts.countRead('http', 'bad-key');
       return problemAnswer(keys);
     }
-    return mgetAnswer(await this.#read(keys));
+    return mgetAnswer(await this.#read(keys), this.#policy);
   }
 
   async #read(keys: readonly Buffer[]): Promise<MgetOutcome[]> {
