@@ -94,7 +94,14 @@ function measure(entries: number): number[][] {
 }
 
 function filled(entries: number): SharedLru {
-  const limits = { capacity: entries, maxBytes: 2 ** 30, maxValueBytes: 2 ** 20, maxLeases: 1024, leaseMs: 1000 };
+  const limits = {
+    capacity: entries,
+    maxBytes: 2 ** 30,
+    maxValueBytes: 2 ** 20,
+    maxLeases: 1024,
+    leaseMs: 1000,
+    staleMs: 0,
+  };
   const lru = SharedLru.create(limits, 1, clock);
   for (let i = 0; i < entries; i++) {
     const found = lru.lookup(Buffer.from(nameOf(i)));

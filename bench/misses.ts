@@ -64,7 +64,14 @@ async function seed(): Promise<void> {
 
 function readThrough(): ReadThrough {
   const clock = monotonicClock();
-  const limits = { capacity: HELD, maxBytes: 2 ** 28, maxValueBytes: 2 ** 20, maxLeases: 10_256, leaseMs: 5000 };
+  const limits = {
+    capacity: HELD,
+    maxBytes: 2 ** 28,
+    maxValueBytes: 2 ** 20,
+    maxLeases: 10_256,
+    leaseMs: 5000,
+    staleMs: 0,
+  };
   const instance = InstanceMemory.create();
   return new ReadThrough({
     lru: SharedLru.create(limits, 1, clock),

@@ -17,7 +17,14 @@ const VALUE_BYTES = 100;
 const KEY_BYTES = 12;
 const RUN_MS = 2000;
 const ROUNDS = 5;
-const LIMITS = { capacity: ENTRIES, maxBytes: 2 ** 30, maxValueBytes: 2 ** 20, maxLeases: 1024, leaseMs: 1000 };
+const LIMITS = {
+  capacity: ENTRIES,
+  maxBytes: 2 ** 30,
+  maxValueBytes: 2 ** 20,
+  maxLeases: 1024,
+  leaseMs: 1000,
+  staleMs: 0,
+};
 /** Hits per second of one thread that the last table asks about: behind Express, behind a lean HTTP server, beyond. */
 const RATES = [40_000, 150_000, 1_000_000];
 

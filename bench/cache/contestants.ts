@@ -49,7 +49,14 @@ class SharedLruContestant implements Contestant {
   constructor(workload: Workload) {
     const { entries, keyBytes, valueBytes } = workload.shape;
     const maxBytes = entries * (keyBytes + valueBytes);
-    const limits = { capacity: entries, maxBytes, maxValueBytes: valueBytes, maxLeases: 1024, leaseMs: 1000 };
+    const limits = {
+      capacity: entries,
+      maxBytes,
+      maxValueBytes: valueBytes,
+      maxLeases: 1024,
+      leaseMs: 1000,
+      staleMs: 0,
+    };
     this.#workload = workload;
     this.#lru = SharedLru.create(limits, 1, monotonicClock());
     this.#keyBytes = keyBytes;

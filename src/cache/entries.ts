@@ -69,18 +69,30 @@ export class Entries {
     this.#recency.prepend(slot);
   }
 
+  /** Drops an entry. The lease that was to replace it goes on, and is found in its place. */
   drop(slot: number): void {
+    const lease = this.#slots.leaseOf(slot);
+    if (lease !== NONE) this.#slots.unlink(slot, lease);
     this.#slots.bytes -= this.#slots.keyBytes(slot) + Math.max(0, this.#slots.valueBytes(slot));
     this.#header[Header.COUNT]--;
     this.#recency.remove(slot);
     this.#index.remove(slot);
     this.#slots.free(slot);
+    if (lease !== NONE) this.#index.insert(lease);
   }
 
   /** Drops an entry whose time is over. */
   expire(slot: number): void {
     this.#counters.increment(EXPIRATIONS);
     this.drop(slot);
+  }
+
+  /** Drops the entry that a lease is to replace, if there is one: Redis has answered, and so what is held is outdated. */
+  supersede(lease: number, now: number): void {
+    const slot = this.#slots.entryOf(lease);
+    if (slot === NONE) return;
+    if (this.#slots.isOver(slot, now)) this.expire(slot);
+    else this.drop(slot);
   }
 
   /** Forgets the entries without visiting them. */

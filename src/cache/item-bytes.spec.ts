@@ -9,7 +9,7 @@ const SLOT_A = 1;
 const SLOT_B = 2;
 
 function reserve(): LruMemory {
-  const limits = { capacity: 2, maxBytes: 64 * 1024, maxValueBytes: 64 * 1024, maxLeases: 1, leaseMs: 1 };
+  const limits = { capacity: 2, maxBytes: 64 * 1024, maxValueBytes: 64 * 1024, maxLeases: 1, leaseMs: 1, staleMs: 0 };
   return LruMemory.reserve(limits, [0, 0]);
 }
 

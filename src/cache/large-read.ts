@@ -9,6 +9,7 @@ export const STEP_BYTES = 16 * 1024;
 
 /** An entry as it was found, whose value is too large to be copied in one hold of the lock. */
 export interface LargeEntry {
+  readonly kind: 'large';
   readonly handle: Handle;
   /** Where in the item the value starts. */
   readonly position: number;

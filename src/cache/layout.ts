@@ -37,6 +37,8 @@ export interface LruLimits {
   readonly maxLeases: number;
   /** Milliseconds after which a lease may be taken over. */
   readonly leaseMs: number;
+  /** Milliseconds for which a value that is over is kept, to be answered as a stale one while it cannot be loaded. */
+  readonly staleMs: number;
 }
 
 export const NONE = 0;
@@ -71,6 +73,7 @@ export const HeaderFloat = {
   MAX_VALUE_BYTES: 20,
   MAX_LEASES: 21,
   LEASE_MS: 22,
+  STALE_MS: 23,
   BYTES: 24,
   /** What was stored at this time or before is over, whatever its own time. */
   OVER: 25,
@@ -97,10 +100,13 @@ export const Slot = {
   /** Bytes of the value; {@link MISSING} for a key known not to exist. In a lease: bytes of the value written so far. */
   VALUE_BYTES: 1,
   FIRST_BLOCK: 2,
+  /** The lowest {@link STATE_BITS} bits. Those above them are, in an entry, the slot of the lease that is to replace it. */
   STATE: 3,
   /** 64-bit floats at words 4 and 6: the end of the entry's or the lease's time, and when the entry was stored. */
   EXPIRES: 4,
   STORED: 6,
+  /** In a lease, where an entry notes when it was stored: the entry that it is to replace. */
+  LEASE_ENTRY: 6,
   ETAG: 8,
   /** In a lease, the words of the etag say who loads, how many threads wait, and what they are to be told. */
   LEASE_OWNER: 8,
@@ -121,6 +127,9 @@ export const MISSING = -1;
 
 /** SETTLED: a lease that has ended, kept until those who waited for it have read its result. */
 export const State = { FREE: 0, ENTRY: 1, LEASE: 2, SETTLED: 3 } as const;
+
+export const STATE_BITS = 2;
+export const STATE_MASK = 2 ** STATE_BITS - 1;
 
 const HEADER_BYTES = 1024;
 /** Keys fit in their slots as a rule; a lease whose key does not fit in what is left of this share is not granted. */
@@ -164,6 +173,7 @@ export class LruMemory {
       maxValueBytes: this.headerFloats[HeaderFloat.MAX_VALUE_BYTES],
       maxLeases: this.headerFloats[HeaderFloat.MAX_LEASES],
       leaseMs: this.headerFloats[HeaderFloat.LEASE_MS],
+      staleMs: this.headerFloats[HeaderFloat.STALE_MS],
     });
     const sizes = sizesFor(this.limits);
     this.leaseBlockBudget = sizes.leaseBlocks;
@@ -205,6 +215,7 @@ export class LruMemory {
     floats[HeaderFloat.MAX_VALUE_BYTES] = limits.maxValueBytes;
     floats[HeaderFloat.MAX_LEASES] = limits.maxLeases;
     floats[HeaderFloat.LEASE_MS] = limits.leaseMs;
+    floats[HeaderFloat.STALE_MS] = limits.staleMs;
     floats[HeaderFloat.OVER] = -Infinity;
     floats[HeaderFloat.LATEST] = -Infinity;
     const memory = new LruMemory(buffer);

@@ -17,6 +17,10 @@ const EXPIRED_LEASES = counter('expiredLeases');
  * and that ended with a result is *settled*: out of the index, so that the key can be leased anew, but kept in the list
  * until all have collected the result or its time is over.
  *
+ * While the key is held, its lease is not in the index either: entry and lease are *linked*. When the entry goes, the
+ * lease takes its place in the index, so that a purge finds and voids it. A fill drops the entry before it writes, so a
+ * lease that is linked has nothing but its key.
+ *
  * All but {@link ended} are called with the cache's lock held.
  */
 export class Leases {
@@ -46,8 +50,12 @@ export class Leases {
     return this.#header[Header.LEASE_COUNT];
   }
 
-  /** Leases a key that is not in the index; undefined when there are as many leases as there may be. */
-  grant(key: Uint8Array, hash: number, now: number): Lease | undefined {
+  /**
+   * Leases a key; undefined when there are as many leases as there may be.
+   *
+   * @param entry of this key, which is in the index until it is replaced; NONE: there is none.
+   */
+  grant(key: Uint8Array, hash: number, now: number, entry: number): Lease | undefined {
     // Those whose time is over are the oldest. What they have written so far counts against the budget of bytes, and
     // nobody may ever ask for their keys again.
     while (this.#list.last !== NONE && this.#slots.isPast(this.#list.last, now)) this.expire(this.#list.last);
@@ -62,8 +70,17 @@ export class Leases {
     this.#header[Header.LEASE_COUNT]++;
     this.#header[Header.LEASE_BLOCKS] += blocks;
     this.#list.prepend(slot);
-    this.#index.insert(slot);
+    this.#words[at + Slot.LEASE_ENTRY] = NONE;
+    if (entry === NONE) this.#index.insert(slot);
+    else this.#slots.link(entry, slot);
     return this.#slots.handle(slot);
+  }
+
+  /** Whether a lease's time is not over; otherwise it is ended. */
+  lives(slot: number, now: number): boolean {
+    if (!this.#slots.isPast(slot, now)) return true;
+    this.expire(slot);
+    return false;
   }
 
   isAlive(lease: Lease): boolean {
@@ -90,7 +107,9 @@ export class Leases {
   drop(slot: number, result: LoadResult): void {
     const written = this.#slots.valueBytes(slot);
     if (written > 0) this.#slots.bytes -= this.#slots.keyBytes(slot) + written;
-    this.#index.remove(slot);
+    const entry = this.#slots.entryOf(slot);
+    if (entry === NONE) this.#index.remove(slot);
+    else this.#slots.unlink(entry, slot);
     // What a fill has written before it gave up leaves the budget now, so its blocks must not be kept either.
     const keeps = result !== 'void' && written === 0;
     if (keeps && this.#words[slot * SLOT_WORDS + Slot.LEASE_WAITERS] > 0) {

@@ -19,16 +19,36 @@ export interface Freshness {
   readonly lifetimeMs: number;
 }
 
-export type Lookup =
-  | { readonly kind: 'hit'; readonly value: Buffer; readonly etag: Etag; readonly freshness: Freshness }
+/** A value as it was held. */
+export interface HeldValue {
+  readonly value: Buffer;
+  readonly etag: Etag;
+  readonly freshness: Freshness;
+}
+
+/** What is held of a key. */
+export type Held =
+  | ({ readonly kind: 'hit' } & HeldValue)
   /** The key is known not to exist. */
-  | { readonly kind: 'missing'; readonly freshness: Freshness }
-  /** Not held, and the caller is the one to load it: it must `fill` or `release` the lease. */
-  | { readonly kind: 'miss'; readonly lease: Lease }
-  /** Not held, and the holder of this lease, this thread or another, is loading it. */
-  | { readonly kind: 'loading'; readonly lease: Lease; readonly own: boolean }
-  /** Not held, and no lease can be given: the caller loads for itself, nothing is stored. */
-  | { readonly kind: 'unleased' };
+  | { readonly kind: 'missing'; readonly freshness: Freshness };
+
+/** A value whose time is over: its age is more than its lifetime. */
+export type Stale = { readonly kind: 'stale' } & HeldValue;
+
+/**
+ * Why what is held does not do, in the words of RFC 9211: nothing is; or a value, but its time is over; or something that
+ * is older than the reader wants it.
+ */
+export type Forward = 'uri-miss' | 'stale' | 'request';
+
+export type Lookup =
+  | Held
+  /** The caller is the one to load it: it must `fill` or `release` the lease. */
+  | { readonly kind: 'miss'; readonly lease: Lease; readonly forward: Forward }
+  /** The holder of this lease, this thread or another, is loading it. */
+  | { readonly kind: 'loading'; readonly lease: Lease; readonly own: boolean; readonly forward: Forward }
+  /** No lease can be given: the caller loads for itself, nothing is stored. */
+  | { readonly kind: 'unleased'; readonly forward: Forward };
 
 /** `void`: the lease had ended. `uncacheable`: larger than the limits allow. */
 export type FillResult = 'stored' | 'void' | 'uncacheable';
@@ -46,3 +66,8 @@ export const LOAD_RESULTS = [
 ] as const;
 
 export type LoadResult = (typeof LOAD_RESULTS)[number];
+
+/** Whether a load that ended so has told what is in Redis, so that whatever was held of the key is outdated. */
+export function isAnswer(result: LoadResult): boolean {
+  return result === 'missing' || result === 'wrong-type' || result === 'unshared';
+}

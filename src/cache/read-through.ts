@@ -109,7 +109,7 @@ export class ReadThrough {
       case 'overloaded':
         return { kind: result, origin: 'collapsed' };
       case 'unshared':
-        return this.#loadOne(key, { kind: 'unleased' });
+        return this.#loadOne(key, { kind: 'unleased', forward: 'uri-miss' });
       case 'void':
         // Others of this thread who look now must not wait for this one, which looks again itself.
         this.#forget(lease);

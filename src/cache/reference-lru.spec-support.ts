@@ -1,6 +1,7 @@
 import { COUNTER_NAMES, type Counters } from './counters.ts';
 import type { Etag } from './etag.ts';
 import type { LruLimits } from './layout.ts';
+import type { Forward, Held, LoadResult, Stale } from './lookup.ts';
 
 /** A lease is known by its identity; `ended` once it has been filled, released, voided or taken back. */
 export interface ReferenceLease {
@@ -22,21 +23,16 @@ interface ReferenceEntry {
 }
 
 export type ReferenceLookup =
-  | {
-      readonly kind: 'hit';
-      readonly value: Buffer;
-      readonly etag: Etag;
-      readonly ageMs: number;
-      readonly lifetimeMs: number;
-    }
-  | { readonly kind: 'missing'; readonly ageMs: number; readonly lifetimeMs: number }
-  | { readonly kind: 'miss' | 'loading'; readonly lease: ReferenceLease }
-  | { readonly kind: 'unleased' };
+  | Held
+  | { readonly kind: 'miss' | 'loading'; readonly lease: ReferenceLease; readonly forward: Forward }
+  | { readonly kind: 'unleased'; readonly forward: Forward };
 
 /** 'more': a step of a fill that was not its last one. */
 export type ReferenceStep = 'stored' | 'void' | 'uncacheable' | 'more';
 
 const LONGEST_KEY = 64 * 1024;
+/** What tells that Redis has answered. */
+const ANSWERS: readonly LoadResult[] = ['missing', 'wrong-type', 'unshared'];
 /** What is stored in the same instant in which all was ended is stored one tick later. */
 const TICK_MS = 1 / 1024;
 /** What of a key lies beside its slot, in units; there are four units for each lease that may be held. */
@@ -74,27 +70,39 @@ export class ReferenceLru {
   /** Whether there is a living value of at most so many bytes. */
   holds(key: string, now: number, longest: number): boolean {
     const entry = this.#entries.get(key);
-    return entry?.value !== undefined && isLive(entry, now) && entry.value.length <= longest;
+    return entry?.value !== undefined && this.#isFresh(entry, now) && entry.value.length <= longest;
   }
 
-  lookup(key: string, now: number): ReferenceLookup {
-    this.#dropOverdue(key, now);
+  held(key: string, now: number, maxAgeMs: number): Held | undefined {
     const entry = this.#entries.get(key);
-    const lease = this.#leases.get(key);
-    if (entry !== undefined) {
+    const isHeld = entry !== undefined && this.#isFresh(entry, now, maxAgeMs);
+    this.#counters[isHeld ? 'hits' : 'misses']++;
+    return isHeld ? this.#read(key, entry, now) : undefined;
+  }
+
+  stale(key: string, now: number): Stale | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined || this.#isFresh(entry, now) || !this.#isUsable(entry, now)) return undefined;
+    const found = this.#read(key, entry, now);
+    return found.kind === 'hit' ? { ...found, kind: 'stale' } : undefined;
+  }
+
+  lookup(key: string, now: number, maxAgeMs: number): ReferenceLookup {
+    const entry = this.#usableEntry(key, now);
+    if (entry !== undefined && this.#isFresh(entry, now, maxAgeMs)) {
       this.#counters.hits++;
-      this.#entries.delete(key);
-      this.#entries.set(key, entry);
-      const { value, etag, stored, until } = entry;
-      const freshness = { ageMs: Math.max(0, now - stored), lifetimeMs: until - stored };
-      return value === undefined ? { kind: 'missing', ...freshness } : { kind: 'hit', value, etag, ...freshness };
+      return this.#read(key, entry, now);
     }
-    if (lease !== undefined) {
+    if (entry !== undefined) this.#touch(key, entry);
+    const forward = entry === undefined ? 'uri-miss' : this.#isFresh(entry, now) ? 'request' : 'stale';
+    const lease = this.#leases.get(key);
+    if (lease !== undefined && lease.until > now) {
       this.#counters.collapsed++;
-      return { kind: 'loading', lease };
+      return { kind: 'loading', lease, forward };
     }
+    if (lease !== undefined) this.#takeBack(lease);
     this.#counters.misses++;
-    return this.#grantLease(key, now);
+    return this.#grantLease(key, now, forward);
   }
 
   /** One step of a fill: writes the bytes of the value from `start` to `end`, and stores it with the last of them. */
@@ -108,9 +116,13 @@ export class ReferenceLru {
     lifetimeMs: number,
   ): ReferenceStep {
     if (lease.ended) return this.#voided();
-    if (value.length > this.#limits.maxValueBytes) return this.#giveUp(lease);
+    if (value.length > this.#limits.maxValueBytes) {
+      this.#outdate(lease.key, now);
+      return this.#giveUp(lease);
+    }
     // Another fill is at it.
     if (lease.written !== start) return this.#voided();
+    if (start === 0) this.#outdate(lease.key, now);
     if (lease.key.length + value.length > this.#limits.maxBytes) return this.#giveUp(lease);
     if (!this.#makeRoomFor(start === 0 ? lease.key.length + end : end - start)) return this.#giveUp(lease);
     if (end === value.length) return this.#store(lease, value, etag, now, lifetimeMs);
@@ -120,12 +132,15 @@ export class ReferenceLru {
 
   fillMissing(lease: ReferenceLease, now: number, lifetimeMs: number): ReferenceStep {
     if (lease.ended || lease.written > 0) return this.#voided();
+    this.#outdate(lease.key, now);
     if (lease.key.length > this.#limits.maxBytes || !this.#makeRoomFor(lease.key.length)) return this.#giveUp(lease);
     return this.#store(lease, undefined, [0, 0, 0], now, lifetimeMs);
   }
 
-  release(lease: ReferenceLease): void {
-    if (!lease.ended) this.#endLease(lease);
+  release(lease: ReferenceLease, result: LoadResult, now: number): void {
+    if (lease.ended) return;
+    if (ANSWERS.includes(result)) this.#outdate(lease.key, now);
+    this.#endLease(lease);
   }
 
   purge(key: string, now: number): boolean {
@@ -134,9 +149,9 @@ export class ReferenceLru {
     const entry = this.#entries.get(key);
     if (entry === undefined) return false;
     this.#entries.delete(key);
-    const live = isLive(entry, now);
-    this.#counters[live ? 'invalidations' : 'expirations']++;
-    return live;
+    const usable = this.#isUsable(entry, now);
+    this.#counters[usable ? 'invalidations' : 'expirations']++;
+    return usable;
   }
 
   flush(): number {
@@ -152,26 +167,60 @@ export class ReferenceLru {
     this.#over = Math.max(now, this.#latest);
   }
 
-  #dropOverdue(key: string, now: number): void {
+  /** The entry of the key, unless it is of no use any more and dropped. */
+  #usableEntry(key: string, now: number): ReferenceEntry | undefined {
     const entry = this.#entries.get(key);
-    if (entry !== undefined && !isLive(entry, now)) {
-      this.#entries.delete(key);
-      this.#counters.expirations++;
-    }
-    const lease = this.#leases.get(key);
-    if (lease !== undefined && lease.until <= now) this.#takeBack(lease);
+    if (entry === undefined || this.#isUsable(entry, now)) return entry;
+    this.#entries.delete(key);
+    this.#counters.expirations++;
+    return undefined;
   }
 
-  #grantLease(key: string, now: number): ReferenceLookup {
+  #read(key: string, entry: ReferenceEntry, now: number): Held {
+    this.#touch(key, entry);
+    const { value, etag, stored } = entry;
+    const freshness = { ageMs: Math.max(0, now - stored), lifetimeMs: this.#endOf(entry) - stored };
+    return value === undefined ? { kind: 'missing', freshness } : { kind: 'hit', value, etag, freshness };
+  }
+
+  #touch(key: string, entry: ReferenceEntry): void {
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+  }
+
+  #isFresh({ until, isOver, stored }: ReferenceEntry, now: number, maxAgeMs = Infinity): boolean {
+    return until > now && !isOver && maxAgeMs > 0 && now - stored <= maxAgeMs;
+  }
+
+  /** Whether it may be answered: as long as it is fresh, and a value for some time after that. */
+  #isUsable(entry: ReferenceEntry, now: number): boolean {
+    if (this.#isFresh(entry, now)) return true;
+    const { staleMs } = this.#limits;
+    return staleMs > 0 && entry.value !== undefined && now < this.#endOf(entry) + staleMs;
+  }
+
+  #endOf({ until, isOver }: ReferenceEntry): number {
+    return isOver ? Math.min(until, this.#over) : until;
+  }
+
+  /** Redis has answered: what is held is outdated. */
+  #outdate(key: string, now: number): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    this.#entries.delete(key);
+    if (!this.#isFresh(entry, now)) this.#counters.expirations++;
+  }
+
+  #grantLease(key: string, now: number, forward: Forward): ReferenceLookup {
     for (const lease of this.#leases.values()) if (lease.until <= now) this.#takeBack(lease);
     const { maxLeases, leaseMs } = this.#limits;
     let units = keyUnits(key);
     for (const other of this.#leases.keys()) units += keyUnits(other);
     const fits = this.#leases.size < maxLeases && units <= maxLeases * KEY_UNITS_PER_LEASE;
-    if (!fits || key.length > LONGEST_KEY) return { kind: 'unleased' };
+    if (!fits || key.length > LONGEST_KEY) return { kind: 'unleased', forward };
     const lease = { key, until: now + leaseMs, written: 0, ended: false };
     this.#leases.set(key, lease);
-    return { kind: 'miss', lease };
+    return { kind: 'miss', lease, forward };
   }
 
   /** Evicts until so many bytes more fit; false when evicting everything is not enough. */
@@ -224,10 +273,6 @@ export class ReferenceLru {
     for (const { key, written } of this.#leases.values()) if (written > 0) bytes += key.length + written;
     return bytes;
   }
-}
-
-function isLive({ until, isOver }: ReferenceEntry, now: number): boolean {
-  return until > now && !isOver;
 }
 
 function keyUnits(key: string): number {

@@ -6,7 +6,14 @@ import type { FillResult, Lease } from './lookup.ts';
 import { SharedLru } from './shared-lru.ts';
 import { checkInvariants } from './shared-memory.spec-support.ts';
 
-const LIMITS: LruLimits = { capacity: 3, maxBytes: 100_000, maxValueBytes: 50_000, maxLeases: 4, leaseMs: 100 };
+const LIMITS: LruLimits = {
+  capacity: 3,
+  maxBytes: 100_000,
+  maxValueBytes: 50_000,
+  maxLeases: 4,
+  leaseMs: 100,
+  staleMs: 0,
+};
 const ETAG: Etag = [1, -2, 3];
 const MINUTE_MS = 60_000;
 
@@ -186,7 +193,7 @@ describe('SharedLru', () => {
   describe('leases a key', () => {
     it('to one at a time; the others learn who is loading it', () => {
       const lease = leaseOf('key');
-      expect(lru.lookup(Buffer.from('key'))).toEqual({ kind: 'loading', lease, own: true });
+      expect(lru.lookup(Buffer.from('key'))).toMatchObject({ kind: 'loading', lease, own: true });
       expect(kindOf('another')).toBe('miss');
     });
 

@@ -16,7 +16,14 @@ const SECONDS = Number(process.env['TORTURE_SECONDS'] ?? 3);
 const TIMEOUT_MS = SECONDS * 1000 + 30_000;
 const THREADS = 3;
 
-const LIMITS: LruLimits = { capacity: 40, maxBytes: 400_000, maxValueBytes: 38_000, maxLeases: 12, leaseMs: 2 };
+const LIMITS: LruLimits = {
+  capacity: 40,
+  maxBytes: 400_000,
+  maxValueBytes: 38_000,
+  maxLeases: 12,
+  leaseMs: 2,
+  staleMs: 3,
+};
 /** Some of the values are larger than those that are stored. */
 const LARGEST_VALUE = 40_000;
 const SEEDS = [0x0badcafe, 0x600df00d] as const;
@@ -92,6 +99,7 @@ describe('SharedLru under many threads', () => {
       expect(stats.recoveries).toBe(0);
       // It was torture, and not a walk in the park.
       expect(total('largeHits')).toBeGreaterThan(100 * SECONDS);
+      expect(total('stale')).toBeGreaterThan(10 * SECONDS);
       for (const name of ['voidedFills', 'expirations', 'invalidations', 'expiredLeases', 'uncacheable'] as const) {
         expect({ [name]: stats[name] }).not.toEqual({ [name]: 0 });
       }

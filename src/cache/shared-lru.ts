@@ -2,17 +2,26 @@ import { randomInt } from 'node:crypto';
 import type { Clock } from './clock.ts';
 import { type Counters, SharedCounters, counter } from './counters.ts';
 import { Entries } from './entries.ts';
+import { EntryReader } from './entry-reader.ts';
 import type { Etag } from './etag.ts';
-import { type Cursor, ItemBytes } from './item-bytes.ts';
+import { ItemBytes } from './item-bytes.ts';
 import { KeyIndex } from './key-index.ts';
-import { LargeRead, type LargeEntry, STEP_BYTES } from './large-read.ts';
-import { type LruLimits, LruMemory, MISSING, NONE, State } from './layout.ts';
+import { type LargeEntry, STEP_BYTES } from './large-read.ts';
+import { type LruLimits, LruMemory, NONE, State } from './layout.ts';
 import { Leases } from './leases.ts';
 import type { Hit } from './hit.ts';
-import type { FillResult, Lease, LoadResult, Lookup } from './lookup.ts';
+import {
+  type FillResult,
+  type Forward,
+  type Held,
+  type Lease,
+  type LoadResult,
+  type Lookup,
+  type Stale,
+  isAnswer,
+} from './lookup.ts';
 import { SharedLock } from './shared-lock.ts';
 import { Slots } from './slots.ts';
-import { ValueSlab } from './value-slab.ts';
 
 export interface LruStats extends Counters {
   readonly entries: number;
@@ -49,9 +58,8 @@ export class SharedLru {
   readonly #index: KeyIndex;
   readonly #entries: Entries;
   readonly #leases: Leases;
+  readonly #reader: EntryReader;
   readonly #counters: SharedCounters;
-  readonly #slab = new ValueSlab();
-  readonly #cursor: Cursor = { block: NONE, long: 0 };
 
   /** @param thread a number other than 0 that no other thread of this cache has. */
   private constructor(memory: LruMemory, thread: number, clock: Clock) {
@@ -65,6 +73,7 @@ export class SharedLru {
     this.#counters = new SharedCounters(memory.headerFloats);
     this.#entries = new Entries(memory, this.#slots, this.#index, this.#counters);
     this.#leases = new Leases(memory, thread, this.#slots, this.#index, this.#counters);
+    this.#reader = new EntryReader(this.#slots, this.#items);
   }
 
   /**
@@ -97,9 +106,7 @@ export class SharedLru {
       if (length < 0 || length > STEP_BYTES) return false;
       this.#entries.touch(slot);
       this.#counters.increment(HITS);
-      this.#items.read(slot, this.#slots.valuePosition(slot), hit.longs, 0, length, this.#cursor);
-      hit.length = length;
-      this.#slots.describe(slot, now, hit);
+      this.#reader.readInto(hit, slot, length, now);
       return true;
     } finally {
       this.#lock.release();
@@ -110,45 +117,46 @@ export class SharedLru {
    * Reads a key, and makes it the most recently used one.
    *
    * @param again whether the caller has looked before, and was counted then.
+   * @param maxAgeMs milliseconds; what was stored longer ago is to be loaded anew, and at 0 whatever is held.
    */
-  lookup(key: Uint8Array, again = false): Lookup {
+  lookup(key: Uint8Array, again = false, maxAgeMs = Infinity): Lookup {
     const hash = this.#index.hash(key);
     for (;;) {
       const now = this.#clock();
-      let found: LargeEntry;
+      let large: LargeEntry;
       this.#lock.acquire();
       try {
-        const slot = this.#findLive(key, hash, now);
-        if (slot === NONE) {
-          if (!again) this.#counters.increment(MISSES);
-          const lease = this.#leases.grant(key, hash, now);
-          return lease === undefined ? { kind: 'unleased' } : { kind: 'miss', lease };
-        }
-        if (this.#slots.state(slot) === State.LEASE) {
-          if (!again) this.#counters.increment(COLLAPSED);
-          return { kind: 'loading', lease: this.#slots.handle(slot), own: this.#leases.isOwn(slot) };
-        }
+        const slot = this.#findUsable(key, hash, now);
+        if (slot === NONE) return this.#grant(key, hash, now, NONE, 'uri-miss', again);
+        if (this.#slots.state(slot) === State.LEASE) return this.#underWay(slot, 'uri-miss', again);
         this.#entries.touch(slot);
-        const length = this.#slots.valueBytes(slot);
-        const freshness = this.#slots.freshness(slot, now);
-        if (length <= STEP_BYTES) {
+        if (!this.#slots.isFresh(slot, now, maxAgeMs)) return this.#reload(key, hash, now, slot, again);
+        const found = this.#reader.read(slot, now);
+        if (found.kind !== 'large') {
           if (!again) this.#counters.increment(HITS);
-          if (length === MISSING) return { kind: 'missing', freshness };
-          return { kind: 'hit', value: this.#copyOut(slot, length), etag: this.#slots.etag(slot), freshness };
+          return found;
         }
-        found = {
-          handle: this.#slots.handle(slot),
-          position: this.#slots.valuePosition(slot),
-          length,
-          etag: this.#slots.etag(slot),
-          freshness,
-        };
+        large = found;
       } finally {
         this.#lock.release();
       }
-      const large = this.#readLarge(found, again);
-      if (large !== undefined) return large;
+      const value = this.#readLarge(large, !again);
+      if (value !== undefined) return { kind: 'hit', value, etag: large.etag, freshness: large.freshness };
     }
+  }
+
+  /** Reads a key if it is held and not older than `maxAgeMs`, as {@link lookup} does, but leases nothing. */
+  held(key: Uint8Array, maxAgeMs = Infinity): Held | undefined {
+    const found = this.#readIf(key, (slot, now) => this.#slots.isFresh(slot, now, maxAgeMs));
+    this.#locked(() => this.#counters.increment(found === undefined ? MISSES : HITS));
+    return found;
+  }
+
+  /** Reads a value whose time is over, and has been for less than `staleMs`. Counts nothing. */
+  stale(key: Uint8Array): Stale | undefined {
+    if (this.limits.staleMs === 0) return undefined;
+    const found = this.#readIf(key, (slot, now) => this.#slots.isOver(slot, now) && this.#slots.isStale(slot, now));
+    return found?.kind === 'hit' ? { ...found, kind: 'stale' } : undefined;
   }
 
   /** Stores what the holder of a lease has loaded, for `lifetimeMs` milliseconds from now. Ends the lease. */
@@ -163,6 +171,7 @@ export class SharedLru {
       this.#lock.acquire();
       try {
         if (!this.#leases.isFillable(lease, written)) return this.#voided();
+        if (written === 0) this.#entries.supersede(lease.slot, now);
         if (!this.#entries.makeRoom(lease.slot, step - written, total)) return this.#giveUp(lease.slot);
         tail = this.#slots.append(lease.slot, tail, value.subarray(written, step));
         written = step;
@@ -181,6 +190,7 @@ export class SharedLru {
     const now = this.#clock();
     return this.#locked(() => {
       if (!this.#leases.isFillable(lease, 0)) return this.#voided();
+      this.#entries.supersede(lease.slot, now);
       if (!this.#entries.makeRoom(lease.slot, 0, 0)) return this.#giveUp(lease.slot);
       this.#slots.setMissing(lease.slot);
       this.#store(lease.slot, NO_ETAG, now, lifetimeMs);
@@ -188,10 +198,16 @@ export class SharedLru {
     });
   }
 
-  /** Ends a lease with nothing to store; `result` is told to the threads that wait. */
+  /**
+   * Ends a lease with nothing to store; `result` is told to the threads that wait. What was held of the key goes if Redis
+   * has answered, and stays if it has not.
+   */
   release(lease: Lease, result: LoadResult = 'void'): void {
+    const now = this.#clock();
     this.#locked(() => {
-      if (this.#leases.isAlive(lease)) this.#leases.drop(lease.slot, result);
+      if (!this.#leases.isAlive(lease)) return;
+      if (isAnswer(result)) this.#entries.supersede(lease.slot, now);
+      this.#leases.drop(lease.slot, result);
     });
   }
 
@@ -206,7 +222,7 @@ export class SharedLru {
     return this.#locked(() => this.#leases.collect(lease));
   }
 
-  /** Forgets a key, and voids the lease on it. Answers whether it was held. */
+  /** Forgets a key, and voids the lease on it. Answers whether it was held, be it as a stale value. */
   purge(key: Uint8Array): boolean {
     const hash = this.#index.hash(key);
     const now = this.#clock();
@@ -281,40 +297,73 @@ export class SharedLru {
     return 'emptied';
   }
 
-  /** The slot of the key, entry or lease, after one whose time is over has been dropped. */
-  #findLive(key: Uint8Array, hash: number, now: number): number {
-    const slot = this.#index.find(key, hash);
+  /** The slot of the key, entry or lease, after one has been dropped that is of no use any more. */
+  #findUsable(key: Uint8Array, hash: number, now: number): number {
+    let slot = this.#index.find(key, hash);
     if (slot === NONE) return NONE;
-    if (this.#slots.state(slot) === State.LEASE) {
-      if (!this.#slots.isPast(slot, now)) return slot;
-      this.#leases.expire(slot);
-    } else {
-      if (!this.#slots.isOver(slot, now)) return slot;
+    if (this.#slots.state(slot) === State.ENTRY) {
+      if (this.#isUsable(slot, now)) return slot;
+      const lease = this.#slots.leaseOf(slot);
       this.#entries.expire(slot);
+      slot = lease;
     }
-    return NONE;
+    return slot === NONE || this.#leases.lives(slot, now) ? slot : NONE;
   }
 
-  #copyOut(slot: number, length: number): Buffer {
-    this.#slab.reserve(length);
-    const position = this.#slots.valuePosition(slot);
-    this.#items.read(slot, position, this.#slab.longs, this.#slab.at, length, this.#cursor);
-    return this.#slab.take(length);
+  /** Whether an entry can be answered, or could when it cannot be loaded. */
+  #isUsable(slot: number, now: number): boolean {
+    return !this.#slots.isOver(slot, now) || this.#slots.isStale(slot, now);
   }
 
-  /** Copies a large value out in steps; undefined when it changed meanwhile, and the lookup has to start over. */
-  #readLarge(entry: LargeEntry, again: boolean): Lookup | undefined {
-    const read = new LargeRead(entry, this.#items, this.#slab);
+  /** Has an entry loaded anew, which stays while that is under way. */
+  #reload(key: Uint8Array, hash: number, now: number, entry: number, again: boolean): Lookup {
+    const forward = this.#slots.isOver(entry, now) ? 'stale' : 'request';
+    const lease = this.#slots.leaseOf(entry);
+    if (lease !== NONE && this.#leases.lives(lease, now)) return this.#underWay(lease, forward, again);
+    return this.#grant(key, hash, now, entry, forward, again);
+  }
+
+  #grant(key: Uint8Array, hash: number, now: number, entry: number, forward: Forward, again: boolean): Lookup {
+    if (!again) this.#counters.increment(MISSES);
+    const lease = this.#leases.grant(key, hash, now, entry);
+    return lease === undefined ? { kind: 'unleased', forward } : { kind: 'miss', lease, forward };
+  }
+
+  #underWay(lease: number, forward: Forward, again: boolean): Lookup {
+    if (!again) this.#counters.increment(COLLAPSED);
+    return { kind: 'loading', lease: this.#slots.handle(lease), own: this.#leases.isOwn(lease), forward };
+  }
+
+  /** Reads the entry of a key, and makes it the most recently used one, if `isMeant`. */
+  #readIf(key: Uint8Array, isMeant: (slot: number, now: number) => boolean): Held | undefined {
+    const hash = this.#index.hash(key);
+    for (;;) {
+      const now = this.#clock();
+      const found = this.#locked(() => {
+        const slot = this.#index.find(key, hash);
+        if (slot === NONE || this.#slots.state(slot) !== State.ENTRY || !isMeant(slot, now)) return undefined;
+        this.#entries.touch(slot);
+        return this.#reader.read(slot, now);
+      });
+      if (found?.kind !== 'large') return found;
+      const value = this.#readLarge(found, false);
+      if (value !== undefined) return { kind: 'hit', value, etag: found.etag, freshness: found.freshness };
+    }
+  }
+
+  /** Copies a large value out in steps; undefined when it changed meanwhile, and the read has to start over. */
+  #readLarge(entry: LargeEntry, isCounted: boolean): Buffer | undefined {
+    const read = this.#reader.readInSteps(entry);
     for (let complete = false; !complete;) {
       const unchanged = this.#locked(() => {
         if (!this.#slots.isSame(entry.handle, State.ENTRY)) return false;
         complete = read.step();
-        if (complete && !again) this.#counters.increment(HITS);
+        if (complete && isCounted) this.#counters.increment(HITS);
         return true;
       });
       if (!unchanged) return undefined;
     }
-    return { kind: 'hit', value: read.take(), etag: entry.etag, freshness: entry.freshness };
+    return read.take();
   }
 
   /** Makes an entry of a leased item that is complete. */
@@ -325,7 +374,12 @@ export class SharedLru {
   }
 
   #refuse(lease: Lease): FillResult {
-    return this.#locked(() => (this.#leases.isAlive(lease) ? this.#giveUp(lease.slot) : this.#voided()));
+    const now = this.#clock();
+    return this.#locked(() => {
+      if (!this.#leases.isAlive(lease)) return this.#voided();
+      this.#entries.supersede(lease.slot, now);
+      return this.#giveUp(lease.slot);
+    });
   }
 
   #giveUp(slot: number): FillResult {
@@ -339,7 +393,7 @@ export class SharedLru {
     return 'void';
   }
 
-  /** Drops what is held of a key, and its lease; answers whether it was held and not over. */
+  /** Drops what is held of a key, and its lease; answers whether it was held, be it as a stale value. */
   #forget(key: Uint8Array, hash: number, now: number): boolean {
     const slot = this.#index.find(key, hash);
     if (slot === NONE) return false;
@@ -347,7 +401,9 @@ export class SharedLru {
       this.#leases.drop(slot, 'void');
       return false;
     }
-    if (this.#slots.isOver(slot, now)) {
+    const lease = this.#slots.leaseOf(slot);
+    if (lease !== NONE) this.#leases.drop(lease, 'void');
+    if (!this.#isUsable(slot, now)) {
       this.#entries.expire(slot);
       return false;
     }

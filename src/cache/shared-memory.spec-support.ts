@@ -12,6 +12,8 @@ import {
   SLOT_BYTES,
   SLOT_INLINE_AT,
   SLOT_WORDS,
+  STATE_BITS,
+  STATE_MASK,
   Slot,
   State,
 } from './layout.ts';
@@ -20,6 +22,8 @@ import {
 export interface RawItem {
   readonly slot: number;
   readonly state: number;
+  /** The lease that is to replace an entry, or the entry that a lease is to replace; NONE: there is none. */
+  readonly linked: number;
   readonly key: Buffer;
   /** Bytes of the value written so far; {@link MISSING} for a key known not to exist. */
   readonly valueBytes: number;
@@ -52,7 +56,9 @@ export function checkInvariants(buffer: SharedArrayBuffer): void {
   checkSlots(memory, entries, leases);
   checkBlocks(memory, entries, leases);
   // A lease that has ended is kept for those who wait for its result, and found by nobody else.
-  checkIndex(memory, [...entries, ...open]);
+  const alone = open.filter(({ linked }) => linked === NONE);
+  checkIndex(memory, [...entries, ...alone]);
+  checkLinks(entries, open);
 
   equal(header[Header.COUNT], entries.length, () => 'entries counted, against entries listed');
   equal(header[Header.LEASE_COUNT], leases.length, () => 'leases counted, against leases listed');
@@ -77,7 +83,7 @@ function checkSlots({ header, nodes, slots, limits }: LruMemory, entries: RawIte
   for (let slot = header[Header.FREE_SLOT]; slot !== NONE; slot = nodes[slot * NODE_WORDS + Node.NEXT]) {
     uses.add(slot, 'free');
     const { [slot * SLOT_WORDS + Slot.STATE]: state } = slots;
-    equal(state, State.FREE, () => `state of slot ${slot}, in the free list`);
+    equal(state & STATE_MASK, State.FREE, () => `state of slot ${slot}, in the free list`);
   }
   uses.checkAllUsed();
 }
@@ -112,6 +118,20 @@ function checkIndex({ header, buckets, nodes }: LruMemory, items: RawItem[]): vo
   ensure(expected.size === 0, () => `slots ${[...expected.keys()].join(', ')} are in no bucket`);
 }
 
+/** Entry and lease of a key lead to each other, and nothing of the value that is to come is there yet. */
+function checkLinks(entries: RawItem[], leases: RawItem[]): void {
+  const bySlot = new Map([...entries, ...leases].map((item) => [item.slot, item]));
+  for (const item of bySlot.values()) {
+    if (item.linked === NONE) continue;
+    const other = bySlot.get(item.linked);
+    if (other === undefined) throw new Error(`slot ${item.slot} is linked with ${item.linked}, which is no item`);
+    equal(other.linked, item.slot, () => `what slot ${other.slot} is linked with`);
+    ensure(other.state !== item.state, () => `slots ${item.slot} and ${other.slot} are linked, both ${item.state}`);
+    ensure(other.key.equals(item.key), () => `keys of slots ${item.slot} and ${other.slot}, linked, are the same`);
+    if (item.state === State.LEASE) equal(item.valueBytes, 0, () => `bytes of the value of linked lease ${item.slot}`);
+  }
+}
+
 function walkList({ header, nodes, limits }: LruMemory, name: string, head: number, tail: number): number[] {
   const members: number[] = [];
   let previous: number = NONE;
@@ -143,7 +163,10 @@ function rawItem(memory: LruMemory, slot: number): RawItem {
     parts.push(memory.blockBytes.subarray(blocks[i] * BLOCK_BYTES, (blocks[i] + 1) * BLOCK_BYTES));
   }
   const key = Buffer.concat(parts).subarray(0, keyLength);
-  return { slot, state: memory.slots[at + Slot.STATE], key, valueBytes, blocks };
+  const state = memory.slots[at + Slot.STATE] & STATE_MASK;
+  const linked =
+    state === State.ENTRY ? memory.slots[at + Slot.STATE] >>> STATE_BITS : memory.slots[at + Slot.LEASE_ENTRY];
+  return { slot, state, linked, key, valueBytes, blocks };
 }
 
 function itemBytes({ key, valueBytes }: RawItem): number {

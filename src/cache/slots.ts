@@ -11,6 +11,8 @@ import {
   NONE,
   Node,
   SLOT_WORDS,
+  STATE_BITS,
+  STATE_MASK,
   Slot,
   State,
 } from './layout.ts';
@@ -70,11 +72,32 @@ export class Slots {
   }
 
   state(slot: number): number {
-    return this.#words[slot * SLOT_WORDS + Slot.STATE];
+    return this.#words[slot * SLOT_WORDS + Slot.STATE] & STATE_MASK;
   }
 
+  /** Sets the state of a slot, which is linked with no other then. */
   setState(slot: number, state: number): void {
     this.#words[slot * SLOT_WORDS + Slot.STATE] = state;
+  }
+
+  /** The lease that is to replace an entry, or NONE. */
+  leaseOf(entry: number): number {
+    return this.#words[entry * SLOT_WORDS + Slot.STATE] >>> STATE_BITS;
+  }
+
+  /** The entry that a lease is to replace, or NONE. */
+  entryOf(lease: number): number {
+    return this.#words[lease * SLOT_WORDS + Slot.LEASE_ENTRY];
+  }
+
+  link(entry: number, lease: number): void {
+    this.#words[entry * SLOT_WORDS + Slot.STATE] = State.ENTRY | (lease << STATE_BITS);
+    this.#words[lease * SLOT_WORDS + Slot.LEASE_ENTRY] = entry;
+  }
+
+  unlink(entry: number, lease: number): void {
+    this.setState(entry, State.ENTRY);
+    this.#words[lease * SLOT_WORDS + Slot.LEASE_ENTRY] = NONE;
   }
 
   handle(slot: number): Handle {
@@ -85,7 +108,7 @@ export class Slots {
   isSame(handle: Handle, state: number): boolean {
     const at = handle.slot * SLOT_WORDS;
     return (
-      this.#words[at + Slot.STATE] === state &&
+      (this.#words[at + Slot.STATE] & STATE_MASK) === state &&
       this.#words[at + Slot.VERSION] === handle.version &&
       this.#header[Header.EPOCH] === handle.epoch
     );
@@ -157,6 +180,19 @@ export class Slots {
     );
   }
 
+  /** Whether an entry that is over may be answered as a stale one: never one that says that its key is missing. */
+  isStale(slot: number, now: number): boolean {
+    const staleMs = this.#headerFloats[HeaderFloat.STALE_MS];
+    return staleMs > 0 && this.valueBytes(slot) >= 0 && now < this.#end(slot) + staleMs;
+  }
+
+  /** Whether an entry is not over, and not older than somebody wants it: at 0, nothing is young enough. */
+  isFresh(slot: number, now: number, maxAgeMs: number): boolean {
+    if (this.isOver(slot, now)) return false;
+    if (maxAgeMs === Infinity) return true;
+    return maxAgeMs > 0 && now - this.#floats[(slot * SLOT_WORDS + Slot.STORED) >>> 1] <= maxAgeMs;
+  }
+
   /** Ends the time of all entries that there are. */
   overAll(now: number): void {
     // The clocks of threads may be apart by a little, and each was read before the lock was had.
@@ -180,7 +216,7 @@ export class Slots {
     const at = (slot * SLOT_WORDS) >>> 1;
     const stored = this.#floats[at + (Slot.STORED >> 1)];
     // Another thread may have stored it after this one had read the time.
-    return { ageMs: Math.max(0, now - stored), lifetimeMs: this.#floats[at + (Slot.EXPIRES >> 1)] - stored };
+    return { ageMs: Math.max(0, now - stored), lifetimeMs: this.#end(slot) - stored };
   }
 
   etag(slot: number): Etag {
@@ -204,6 +240,14 @@ export class Slots {
     this.#words[at] = etag[0];
     this.#words[at + 1] = etag[1];
     this.#words[at + 2] = etag[2];
+  }
+
+  /** When an entry is, or was, over. */
+  #end(slot: number): number {
+    const at = (slot * SLOT_WORDS) >>> 1;
+    const expires = this.#floats[at + (Slot.EXPIRES >> 1)];
+    const over = this.#headerFloats[HeaderFloat.OVER];
+    return this.#floats[at + (Slot.STORED >> 1)] <= over ? Math.min(expires, over) : expires;
   }
 
   #takeFree(): number {

@@ -56,6 +56,7 @@ export function createInstance({ cache, redis, proxy }: Settings): ThreadContext
     maxBytes: cache.maxBytes,
     maxValueBytes: cache.maxValueBytes,
     maxLeases: proxy.maxConcurrentLoads + proxy.maxQueuedLoads + LEASES_FOR_MANY,
+    staleMs: cache.staleIfErrorMs,
     leaseMs: proxy.queueTimeoutMs + redis.commandTimeoutMs + LEASE_MARGIN_MS,
   };
   return {

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { monotonicClock } from './clock.ts';
 import type { Etag } from './etag.ts';
-import type { FillResult, Lease } from './lookup.ts';
+import { type FillResult, type HeldValue, LOAD_RESULTS, type Lease } from './lookup.ts';
 import { SharedLru } from './shared-lru.ts';
 
 export interface TortureOrders {
@@ -26,6 +26,7 @@ export interface TortureReport {
   readonly hits: number;
   readonly largeHits: number;
   readonly voided: number;
+  readonly stale: number;
 }
 
 const LARGE = 16 * 1024;
@@ -43,6 +44,7 @@ class Torture {
   #hits = 0;
   #largeHits = 0;
   #voided = 0;
+  #stale = 0;
 
   constructor(orders: TortureOrders) {
     this.#orders = orders;
@@ -59,7 +61,13 @@ class Torture {
       for (let i = 0; i < OPERATIONS_BETWEEN_LOOKS; i++) this.#operate();
       this.#checkLimits();
     }
-    return { lookups: this.#lookups, hits: this.#hits, largeHits: this.#largeHits, voided: this.#voided };
+    return {
+      lookups: this.#lookups,
+      hits: this.#hits,
+      largeHits: this.#largeHits,
+      voided: this.#voided,
+      stale: this.#stale,
+    };
   }
 
   #operate(): void {
@@ -69,24 +77,22 @@ class Torture {
     if (dice < 0.02) this.#write(key);
     else if (dice < 0.021) this.#writeAll();
     else if (dice < 0.04) this.#fillLate();
+    else if (dice < 0.042) this.#lru.expireAll();
+    else if (dice < 0.1) this.#readStale(key);
     else this.#read(key);
   }
 
   #read(key: number): void {
     const atLeast = Atomics.load(this.#purged, key);
     this.#lookups++;
-    const found = this.#lru.lookup(this.#orders.keys[key]);
+    const maxAgeMs = this.#random() < 0.1 ? this.#random() : Infinity;
+    const found = this.#lru.lookup(this.#orders.keys[key], false, maxAgeMs);
     switch (found.kind) {
-      case 'hit': {
-        const [ofKey, generation, size] = found.etag;
-        ensure(ofKey === key, `key ${key} was answered with the value of key ${ofKey}`);
-        ensure(generation >= atLeast, `key ${key}: generation ${generation} outlived the purge of ${atLeast - 1}`);
-        const expected = this.#value(key, generation, size);
-        ensure(Buffer.compare(found.value, expected) === 0, `key ${key}: bytes of another value, ${size} expected`);
+      case 'hit':
+        this.#check(key, found, atLeast);
         this.#hits++;
-        if (size > LARGE) this.#largeHits++;
+        if (found.value.length > LARGE) this.#largeHits++;
         break;
-      }
       case 'miss':
         this.#load(key, found.lease);
         break;
@@ -99,12 +105,27 @@ class Torture {
     }
   }
 
+  #readStale(key: number): void {
+    const atLeast = Atomics.load(this.#purged, key);
+    const found = this.#lru.stale(this.#orders.keys[key]);
+    if (found === undefined) return;
+    this.#check(key, found, atLeast);
+    this.#stale++;
+  }
+
+  #check(key: number, { value, etag: [ofKey, generation, size] }: HeldValue, atLeast: number): void {
+    ensure(ofKey === key, `key ${key} was answered with the value of key ${ofKey}`);
+    ensure(generation >= atLeast, `key ${key}: generation ${generation} outlived the purge of ${atLeast - 1}`);
+    const expected = this.#value(key, generation, size);
+    ensure(Buffer.compare(value, expected) === 0, `key ${key}: bytes of another value, ${size} expected`);
+  }
+
   #load(key: number, lease: Lease): void {
     const generation = Atomics.load(this.#stored, key);
     const dice = this.#random();
     if (dice < 0.85) this.#fill(key, generation, lease);
     else if (dice < 0.9) this.#note(this.#lru.fillMissing(lease, 1));
-    else if (dice < 0.93) this.#lru.release(lease);
+    else if (dice < 0.93) this.#lru.release(lease, LOAD_RESULTS[Math.floor(this.#random() * LOAD_RESULTS.length)]);
     else if (dice < 0.98) this.#late.push({ key, generation, lease });
     // The rest is forgotten, as by a thread that died.
   }

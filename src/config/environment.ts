@@ -179,6 +179,14 @@ export class Environment {
   })
   CACHE_NEGATIVE_TTL_MS!: number;
 
+  @WholeNumber({
+    default: 0,
+    min: 0,
+    max: 366 * DAY_MS,
+    meaning: 'milliseconds after its expiry for which a value may still be answered while Redis cannot; 0: not at all',
+  })
+  CACHE_STALE_IF_ERROR_MS!: number;
+
   @Flag({ default: true, meaning: "an entry never outlives the key's own expiry in Redis" })
   CACHE_HONOUR_REDIS_TTL!: boolean;
 

@@ -62,6 +62,7 @@ describe('settings', () => {
         maxValueBytes: 1_048_576,
         ttlMs: 60_000,
         negativeTtlMs: 0,
+        staleIfErrorMs: 0,
         honourRedisTtl: true,
         coherence: 'ttl',
       },

@@ -113,6 +113,7 @@ function settingsFrom(values: Environment, redis: Settings['redis'], variables: 
       maxValueBytes: values.CACHE_MAX_VALUE_BYTES,
       ttlMs: values.CACHE_TTL_MS,
       negativeTtlMs: values.CACHE_NEGATIVE_TTL_MS,
+      staleIfErrorMs: values.CACHE_STALE_IF_ERROR_MS,
       honourRedisTtl: values.CACHE_HONOUR_REDIS_TTL,
       coherence: values.CACHE_COHERENCE,
     },

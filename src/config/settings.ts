@@ -54,6 +54,8 @@ export abstract class Settings {
     readonly maxValueBytes: number;
     readonly ttlMs: number;
     readonly negativeTtlMs: number;
+    /** How long a value may be answered after its time, while Redis cannot be asked; 0: not at all. */
+    readonly staleIfErrorMs: number;
     readonly honourRedisTtl: boolean;
     readonly coherence: (typeof COHERENCE_MODES)[number];
   };
