@@ -71,6 +71,7 @@ function statsBody(stats: CacheStats, state: Coherence, news: CoherenceCounts, u
     hits: stats.hits,
     misses: stats.misses,
     collapsed: stats.collapsed,
+    stale: stats.stale,
     hitRatio: stats.hitRatio ?? null,
     loads: stats.loads,
     loadErrors: stats.loadErrors,

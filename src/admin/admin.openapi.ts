@@ -15,6 +15,7 @@ const STATS = {
   hits: count('reads answered from the cache', 57),
   misses: count('reads that were the first to ask for a key that is not held', 3),
   collapsed: count('reads that waited for the load of another', 1),
+  stale: count('reads answered with a value whose time was over, as Redis could not be asked'),
   hitRatio: {
     type: 'number',
     nullable: true,

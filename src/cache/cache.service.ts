@@ -2,9 +2,10 @@ import { Injectable } from '@nestjs/common';
 import type { Hit } from './hit.ts';
 import { type ExpiryOutcome, KeyExpiry } from './key-expiry.ts';
 import type { LruLimits } from './layout.ts';
-import type { ReadOutcome } from './read-outcome.ts';
+import type { ReadDirectives } from './read-directives.ts';
+import type { DirectedOutcome, ReadOutcome } from './read-outcome.ts';
 import { ReadThrough, type Unread } from './read-through.ts';
-import { RequestCounts } from './request-counts.ts';
+import { RequestCounts, TRANSPORTS } from './request-counts.ts';
 import type { LruStats, SharedLru } from './shared-lru.ts';
 import { ThreadContext } from './thread-context.ts';
 
@@ -14,6 +15,8 @@ export interface CacheStats extends LruStats {
   readonly loads: number;
   /** Reads of Redis that it could not answer. */
   readonly loadErrors: number;
+  /** Reads answered with a value whose time was over, as Redis could not be asked. */
+  readonly stale: number;
   /** Hits among all reads, 0 to 1; undefined before the first read. */
   readonly hitRatio: number | undefined;
 }
@@ -42,8 +45,10 @@ export class CacheService {
   }
 
   /** Reads a key: a hit on the spot, a miss as a promise. */
-  read(key: Buffer): ReadOutcome | Promise<ReadOutcome> {
-    return this.#readThrough.read(key);
+  read(key: Buffer): ReadOutcome | Promise<ReadOutcome>;
+  read(key: Buffer, directives: ReadDirectives | undefined): DirectedOutcome | Promise<DirectedOutcome>;
+  read(key: Buffer, directives?: ReadDirectives): DirectedOutcome | Promise<DirectedOutcome> {
+    return this.#readThrough.read(key, directives);
   }
 
   /**
@@ -86,6 +91,7 @@ export class CacheService {
       ...stats,
       loads,
       loadErrors,
+      stale: TRANSPORTS.reduce((sum, transport) => sum + this.#counts.reads(transport, 'stale'), 0),
       limits: this.#lru.limits,
       hitRatio: reads === 0 ? undefined : stats.hits / reads,
     };

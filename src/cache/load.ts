@@ -1,4 +1,4 @@
-import type { Lease } from './lookup.ts';
+import type { Forward, Lease } from './lookup.ts';
 import type { Awaited, LoadsUnderWay } from './loads-under-way.ts';
 import type { LoadOutcome } from './read-outcome.ts';
 
@@ -7,6 +7,7 @@ export class Load {
   readonly key: Buffer;
   /** Undefined: nothing is stored, and the load is for the one who asks. */
   readonly lease: Lease | undefined;
+  readonly forward: Forward;
   readonly outcome: Promise<LoadOutcome>;
   readonly #underWay: LoadsUnderWay;
   /** How those of this thread find it who ask for the leased key meanwhile. */
@@ -14,9 +15,10 @@ export class Load {
   #resolve!: (outcome: LoadOutcome) => void;
   #reject!: (bug: unknown) => void;
 
-  constructor(key: Buffer, lease: Lease | undefined, underWay: LoadsUnderWay) {
+  constructor(key: Buffer, lease: Lease | undefined, forward: Forward, underWay: LoadsUnderWay) {
     this.key = key;
     this.lease = lease;
+    this.forward = forward;
     this.#underWay = underWay;
     this.outcome = new Promise((resolve, reject) => {
       this.#resolve = resolve;

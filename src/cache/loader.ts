@@ -4,7 +4,7 @@ import { etagOf } from './etag.ts';
 import type { Load } from './load.ts';
 import type { Entry, LoadGate } from './load-gate.ts';
 import type { FillResult, Lease, LoadResult } from './lookup.ts';
-import type { LoadOutcome, Loaded } from './read-outcome.ts';
+import { type Failure, type LoadOutcome, type Loaded, failedLoad } from './read-outcome.ts';
 import type { RequestCounts } from './request-counts.ts';
 import type { SharedLru } from './shared-lru.ts';
 
@@ -76,7 +76,7 @@ export class Loader {
 
   #enter(entry: Entry, loads: readonly Load[]): void {
     if (entry === 'entered') this.#ask(loads);
-    else for (const load of loads) load.end(this.#release(load.lease, { kind: 'overloaded' }));
+    else for (const load of loads) load.end(this.#failed(load, 'overloaded'));
   }
 
   #ask(loads: readonly Load[]): void {
@@ -104,7 +104,7 @@ export class Loader {
     this.#counts.observeLoad(now - askedAt);
     let outcome: LoadOutcome;
     try {
-      outcome = this.#outcomeOf(reply, load.lease, askedAt, now);
+      outcome = this.#outcomeOf(load, reply, askedAt, now);
     } catch (bug) {
       this.#fail(load, bug);
       return;
@@ -117,7 +117,8 @@ export class Loader {
     load.fail(bug);
   }
 
-  #outcomeOf(reply: RedisReply, lease: Lease | undefined, askedAt: number, now: number): LoadOutcome {
+  #outcomeOf(load: Load, reply: RedisReply, askedAt: number, now: number): LoadOutcome {
+    const { lease, forward } = load;
     switch (reply.kind) {
       case 'value': {
         const { value, ttlMs = Infinity } = reply;
@@ -125,23 +126,23 @@ export class Loader {
         // The key's own time ran from when Redis answered, which was not before it was asked.
         const lifetimeMs = Math.min(this.#lifetimes.ttlMs, askedAt + ttlMs - now);
         const freshness = { ageMs: 0, lifetimeMs: Math.max(0, lifetimeMs) };
-        if (!this.#mayStoreFor(lifetimeMs)) return this.#release(lease, { kind: 'value', value, etag, freshness });
+        if (!this.#mayStoreFor(lifetimeMs)) return this.#release(load, { kind: 'value', value, etag, freshness });
         const stored = isStored(lease, (held) => this.#lru.fill(held, value, etag, lifetimeMs));
-        return { kind: 'value', value, etag, freshness, origin: stored ? 'stored' : 'not-stored' };
+        return { kind: 'value', value, etag, freshness, origin: stored ? 'stored' : 'not-stored', forward };
       }
       case 'missing': {
         const lifetimeMs = this.#lifetimes.negativeTtlMs;
         const freshness = { ageMs: 0, lifetimeMs };
-        if (!this.#mayStoreFor(lifetimeMs)) return this.#release(lease, { kind: 'absent', freshness });
+        if (!this.#mayStoreFor(lifetimeMs)) return this.#release(load, { kind: 'absent', freshness });
         const stored = isStored(lease, (held) => this.#lru.fillMissing(held, lifetimeMs));
-        return { kind: 'absent', freshness, origin: stored ? 'stored' : 'not-stored' };
+        return { kind: 'absent', freshness, origin: stored ? 'stored' : 'not-stored', forward };
       }
       case 'timeout':
       case 'unavailable':
         this.#counts.countLoadError();
-        return this.#release(lease, { kind: reply.kind });
+        return this.#failed(load, reply.kind);
       case 'wrong-type':
-        return this.#release(lease, reply);
+        return this.#release(load, reply);
     }
   }
 
@@ -153,10 +154,16 @@ export class Loader {
     return lifetimeMs > 0 && this.#coherence.mayStore;
   }
 
-  /** Ends a lease with nothing stored, and tells the threads that wait why. */
-  #release(lease: Lease | undefined, loaded: Loaded): LoadOutcome {
-    if (lease !== undefined) this.#lru.release(lease, RESULTS[loaded.kind]);
-    return { ...loaded, origin: 'not-stored' };
+  /** Ends a load that has an answer with nothing stored. */
+  #release({ lease, forward }: Load, answer: Answer): LoadOutcome {
+    if (lease !== undefined) this.#lru.release(lease, RESULTS[answer.kind]);
+    return { ...answer, origin: 'not-stored', forward };
+  }
+
+  /** Ends a load that has none. */
+  #failed({ key, lease, forward }: Load, failure: Failure): LoadOutcome {
+    if (lease !== undefined) this.#lru.release(lease, failure);
+    return failedLoad(this.#lru, key, failure, 'not-stored', forward);
   }
 }
 
@@ -164,11 +171,12 @@ function isStored(lease: Lease | undefined, fill: (lease: Lease) => FillResult):
   return lease !== undefined && fill(lease) === 'stored';
 }
 
-const RESULTS: Readonly<Record<Loaded['kind'], LoadResult>> = {
+/** What Redis has told of a key. */
+type Answer = Extract<Loaded, { kind: 'value' | 'absent' | 'wrong-type' }>;
+
+/** What the threads that wait are told of it, when it is not stored. */
+const RESULTS: Readonly<Record<Answer['kind'], LoadResult>> = {
   value: 'unshared',
   absent: 'missing',
   'wrong-type': 'wrong-type',
-  timeout: 'timeout',
-  unavailable: 'unavailable',
-  overloaded: 'overloaded',
 };

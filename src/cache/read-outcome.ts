@@ -1,29 +1,53 @@
-import type { Etag } from './etag.ts';
-import type { Freshness, Lookup } from './lookup.ts';
+import type { Forward, Freshness, Held, HeldValue, Stale } from './lookup.ts';
 import type { ReadOutcomeName } from './request-counts.ts';
+import type { SharedLru } from './shared-lru.ts';
 
 /** How a loaded answer came to be: loaded and stored, loaded and not stored, or loaded for somebody else. */
 export type Origin = 'stored' | 'not-stored' | 'collapsed';
 
-export type CachedOutcome = Extract<Lookup, { kind: 'hit' | 'missing' }>;
+/**
+ * Why a load has learned nothing of its key. `overloaded`: too many loads wait already, or this one has waited too long
+ * for its turn.
+ */
+export type Failure = 'timeout' | 'unavailable' | 'overloaded';
 
 export type Loaded =
-  | { readonly kind: 'value'; readonly value: Buffer; readonly etag: Etag; readonly freshness: Freshness }
+  | ({ readonly kind: 'value' } & HeldValue)
   | { readonly kind: 'absent'; readonly freshness: Freshness }
   | { readonly kind: 'wrong-type' }
-  | { readonly kind: 'timeout' }
-  | { readonly kind: 'unavailable' }
-  /** Too many loads wait already, or this one has waited too long for its turn. */
-  | { readonly kind: 'overloaded' };
+  | { readonly kind: Failure }
+  /** The load has failed, but a value is held whose time is over not too long. */
+  | (Stale & { readonly failure: Failure });
 
-/** A load's outcome, and how this caller came by it. */
-export type LoadOutcome = Loaded & { readonly origin: Origin };
+/** A load's outcome, how this caller came by it, and why what was held did not do. */
+export type LoadOutcome = Loaded & { readonly origin: Origin; readonly forward: Forward };
 
 /** The answer to a read: from the cache, or loaded. */
-export type ReadOutcome = CachedOutcome | LoadOutcome;
+export type ReadOutcome = Held | LoadOutcome;
+
+/** The answer to a read with directives. `not-cached`: nothing that would do is held, and nothing was to be loaded. */
+export type DirectedOutcome = ReadOutcome | { readonly kind: 'not-cached' };
+
+/** The outcome of a load that has failed: a value whose time is over, where there is one that may still be given. */
+export function failedLoad(
+  lru: SharedLru,
+  key: Buffer,
+  failure: Failure,
+  origin: Origin,
+  forward: Forward,
+): LoadOutcome {
+  const stale = lru.stale(key);
+  return stale === undefined ? { kind: failure, origin, forward } : { ...stale, failure, origin, forward };
+}
+
+/** The same for a reader who wants no value whose time is over. */
+export function withoutStale(outcome: LoadOutcome): LoadOutcome {
+  if (outcome.kind !== 'stale') return outcome;
+  return { kind: outcome.failure, origin: outcome.origin, forward: outcome.forward };
+}
 
 /** What a read's outcome is counted as. */
-export function outcomeName(outcome: ReadOutcome): ReadOutcomeName {
+export function outcomeName(outcome: DirectedOutcome): ReadOutcomeName {
   switch (outcome.kind) {
     case 'value':
       return outcome.origin === 'collapsed' ? 'collapsed' : 'loaded';
@@ -31,10 +55,12 @@ export function outcomeName(outcome: ReadOutcome): ReadOutcomeName {
       return 'missing';
     case 'hit':
     case 'missing':
+    case 'stale':
     case 'wrong-type':
     case 'timeout':
     case 'unavailable':
     case 'overloaded':
+    case 'not-cached':
       return outcome.kind;
   }
 }

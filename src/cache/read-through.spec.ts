@@ -37,11 +37,12 @@ let store: ManualStore;
 let lru: SharedLru;
 let reads: ReadThrough;
 let instance: InstanceMemory;
+let staleMs: number;
 
 function start(lifetimes: Lifetimes = { ttlMs: 1000, negativeTtlMs: 0 }): void {
   now = 5000;
   store = new ManualStore();
-  lru = SharedLru.create(limits, 1, () => now);
+  lru = SharedLru.create({ ...limits, staleMs }, 1, () => now);
   instance = InstanceMemory.create();
   reads = threadReads(lru, 0, lifetimes);
 }
@@ -67,7 +68,10 @@ async function load(reply: RedisReply) {
 
 const ask = async (name = key): Promise<ReadOutcome> => reads.read(name);
 
-beforeEach(() => start());
+beforeEach(() => {
+  staleMs = 0;
+  start();
+});
 
 describe('a miss', () => {
   it('is loaded and stored, and the next read is a hit without a promise', async () => {
@@ -298,6 +302,173 @@ describe('while the news of writes is lost', () => {
     store.answer(valueReply('v'));
     expect(await before).toMatchObject({ kind: 'value', origin: 'not-stored' });
     expect(reads.read(key)).toBeInstanceOf(Promise);
+  });
+});
+
+describe('while Redis cannot answer', () => {
+  const failures = [{ kind: 'timeout' }, { kind: 'unavailable', reason: 'LOADING' }] as const;
+
+  /** Stores `value` and lets its time pass. */
+  async function storeStale(value = 'old'): Promise<void> {
+    staleMs = 500;
+    start();
+    await load(valueReply(value));
+    now += 1000;
+  }
+
+  it.each(failures)('as it ends with $kind, a value whose time is over is answered, to all who wait', async (reply) => {
+    await storeStale();
+    const outcomes = Array.from({ length: 5 }, () => ask());
+    store.answer(reply);
+    for (const outcome of await Promise.all(outcomes)) {
+      expect(outcome).toMatchObject({ kind: 'stale', value: Buffer.from('old'), failure: reply.kind });
+      expect(outcome).toMatchObject({ freshness: { ageMs: 1000, lifetimeMs: 1000 } });
+    }
+    expect(store.asked).toBe(2);
+  });
+
+  it.each(failures)('as it ends with $kind, so it is for those who wait in another thread', async (reply) => {
+    await storeStale();
+    const there = SharedLru.attach(lru.buffer, 2, () => now);
+    const other = threadReads(there, 1, { ttlMs: 1000, negativeTtlMs: 0 });
+    const outcomes = [ask(), ...Array.from({ length: 3 }, async () => other.read(key))];
+    store.answer(reply);
+    for (const outcome of await Promise.all(outcomes)) expect(outcome).toMatchObject({ kind: 'stale' });
+    expect(store.asked).toBe(2);
+    expect(lru.stats()).toMatchObject({ leases: 0 });
+  });
+
+  it('nor take the load', async () => {
+    await storeStale();
+    const busy = Array.from({ length: 10 }, (_, i) => ask(Buffer.from(`busy${i}`)));
+    expect(await ask()).toMatchObject({ kind: 'stale', failure: 'overloaded' });
+    for (let i = 0; i < 10; i++) {
+      store.answer({ kind: 'missing' });
+      await new Promise(setImmediate);
+    }
+    await Promise.all(busy);
+  });
+
+  it('a value is answered for as long as the settings say, and the failure after that', async () => {
+    await storeStale();
+    now += 499;
+    expect(await load({ kind: 'timeout' })).toMatchObject({ kind: 'stale' });
+    now += 1;
+    expect(await load({ kind: 'timeout' })).toMatchObject({ kind: 'timeout' });
+  });
+
+  it('a value is answered among others that are asked for at once', async () => {
+    await storeStale();
+    const outcomes = reads.readMany([key, Buffer.from('b')]);
+    store.answer({ kind: 'timeout' });
+    store.answer({ kind: 'timeout' });
+    expect(await outcomes).toMatchObject([{ kind: 'stale' }, { kind: 'timeout' }]);
+  });
+
+  it('nothing is answered that Redis has said to be otherwise since', async () => {
+    for (const reply of [{ kind: 'missing' }, { kind: 'wrong-type' }] as const) {
+      await storeStale();
+      expect(await load(reply)).toMatchObject({ origin: 'not-stored', forward: 'stale' });
+      expect(await load({ kind: 'timeout' })).toMatchObject({ kind: 'timeout', forward: 'uri-miss' });
+    }
+  });
+
+  it('what is stored when it can again takes the place of what was over', async () => {
+    await storeStale();
+    expect(await load({ kind: 'timeout' })).toMatchObject({ kind: 'stale' });
+    expect(await load(valueReply('new'))).toMatchObject({ kind: 'value', origin: 'stored', forward: 'stale' });
+    expect(reads.read(key)).toMatchObject({ kind: 'hit', value: Buffer.from('new') });
+  });
+});
+
+describe('a reader who wants nothing that is held', () => {
+  const anew = async (maxAgeMs = 0) => reads.read(key, { maxAgeMs });
+
+  it('has it loaded, and stored for all, while others go on to hit', async () => {
+    await load(valueReply('old'));
+    const outcome = anew();
+    expect(reads.read(key)).toMatchObject({ kind: 'hit', value: Buffer.from('old') });
+    store.answer(valueReply('new'));
+    expect(await outcome).toMatchObject({ value: Buffer.from('new'), origin: 'stored', forward: 'request' });
+    expect(reads.read(key)).toMatchObject({ kind: 'hit', value: Buffer.from('new') });
+  });
+
+  it('is told of the failure of that load, whatever is held, and others keep what is', async () => {
+    staleMs = 500;
+    start();
+    await load(valueReply('old'));
+    for (const reply of ['hit', 'stale']) {
+      const outcome = anew();
+      store.answer({ kind: 'timeout' });
+      expect(await outcome).toMatchObject({ kind: 'timeout' });
+      const other = ask();
+      if (reply === 'stale') store.answer({ kind: 'timeout' });
+      expect(await other).toMatchObject({ kind: reply, value: Buffer.from('old') });
+      now += 1000;
+    }
+  });
+
+  it('shares a load that fails with one who takes what is over', async () => {
+    staleMs = 500;
+    start();
+    await load(valueReply('old'));
+    now += 1000;
+    const outcomes = [anew(), ask(), anew()];
+    store.answer({ kind: 'timeout' });
+    expect(await Promise.all(outcomes)).toMatchObject([{ kind: 'timeout' }, { kind: 'stale' }, { kind: 'timeout' }]);
+    expect(store.asked).toBe(2);
+  });
+
+  it('does not take what was asked for before: all such share one more load, after the one under way', async () => {
+    const before = ask();
+    const outcomes = Array.from({ length: 20 }, () => anew());
+    store.answer(valueReply('old'));
+    expect(await before).toMatchObject({ value: Buffer.from('old') });
+    while (store.asked < 2) await new Promise(setImmediate);
+    expect(store.asked).toBe(2);
+    store.answer(valueReply('new'));
+    for (const outcome of await Promise.all(outcomes)) expect(outcome).toMatchObject({ value: Buffer.from('new') });
+    expect(reads.read(key)).toMatchObject({ kind: 'hit', value: Buffer.from('new') });
+  });
+
+  it('nor what another thread has asked for before', async () => {
+    const there = SharedLru.attach(lru.buffer, 2, () => now);
+    const before = threadReads(there, 1, { ttlMs: 1000, negativeTtlMs: 0 }).read(key);
+    const outcome = anew();
+    store.answer(valueReply('old'));
+    await before;
+    while (store.asked < 2) await new Promise(setImmediate);
+    store.answer(valueReply('new'));
+    expect(await outcome).toMatchObject({ value: Buffer.from('new') });
+  });
+
+  it('or nothing older than so much, gets what is younger', async () => {
+    await load(valueReply('old'));
+    now += 100;
+    expect(await anew(100)).toMatchObject({ kind: 'hit' });
+    const outcome = anew(99);
+    store.answer(valueReply('new'));
+    expect(await outcome).toMatchObject({ value: Buffer.from('new'), forward: 'request' });
+  });
+});
+
+describe('a reader who wants only what is held', () => {
+  it('gets it, or is told that there is nothing, without a load or a wait', async () => {
+    staleMs = 500;
+    start({ ttlMs: 1000, negativeTtlMs: 50 });
+    const held = (maxAgeMs = Infinity) => reads.read(key, { onlyIfCached: true, maxAgeMs });
+    expect(held()).toEqual({ kind: 'not-cached' });
+    const loading = reads.read(key);
+    expect(held()).toEqual({ kind: 'not-cached' });
+    store.answer(valueReply('v'));
+    await loading;
+    expect(held()).toMatchObject({ kind: 'hit' });
+    expect(held(0)).toEqual({ kind: 'not-cached' });
+    now += 1000;
+    expect(held()).toEqual({ kind: 'not-cached' });
+    expect(await load({ kind: 'missing' })).toMatchObject({ kind: 'absent' });
+    expect(held()).toMatchObject({ kind: 'missing' });
+    expect(store.asked).toBe(2);
   });
 });
 

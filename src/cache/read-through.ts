@@ -1,8 +1,9 @@
 import { Load } from './load.ts';
 import { Loader, type LoaderParts } from './loader.ts';
 import { type Awaited, LoadsUnderWay } from './loads-under-way.ts';
-import type { Lease, Lookup } from './lookup.ts';
-import type { CachedOutcome, LoadOutcome, ReadOutcome } from './read-outcome.ts';
+import type { Forward, Held, Lease, Lookup } from './lookup.ts';
+import type { ReadDirectives } from './read-directives.ts';
+import { type DirectedOutcome, type LoadOutcome, type ReadOutcome, failedLoad, withoutStale } from './read-outcome.ts';
 import type { SharedLru } from './shared-lru.ts';
 
 /** Of many reads, one that was not begun, as the values read before it fill what there is room for. */
@@ -25,9 +26,33 @@ export class ReadThrough {
   }
 
   /** A hit is answered on the spot; only what has to be loaded is a promise. */
-  read(key: Buffer): ReadOutcome | Promise<ReadOutcome> {
+  read(key: Buffer): ReadOutcome | Promise<ReadOutcome>;
+  read(key: Buffer, directives: ReadDirectives | undefined): DirectedOutcome | Promise<DirectedOutcome>;
+  read(key: Buffer, directives?: ReadDirectives): DirectedOutcome | Promise<DirectedOutcome> {
+    if (directives !== undefined) return this.#readDirected(key, directives);
     const found = this.#lru.lookup(key);
     return isCached(found) ? found : this.#loadOne(key, found);
+  }
+
+  #readDirected(
+    key: Buffer,
+    { maxAgeMs = Infinity, onlyIfCached = false }: ReadDirectives,
+  ): DirectedOutcome | Promise<DirectedOutcome> {
+    if (onlyIfCached) return this.#lru.held(key, maxAgeMs) ?? NOT_CACHED;
+    const found = this.#lru.lookup(key, false, maxAgeMs);
+    if (isCached(found)) return found;
+    return maxAgeMs === Infinity ? this.#loadOne(key, found) : this.#loadYoung(key, found, maxAgeMs);
+  }
+
+  /** Loads for a reader who wants nothing old: if that fails, it is told so, whatever is held. */
+  async #loadYoung(key: Buffer, found: Uncached, maxAgeMs: number): Promise<LoadOutcome> {
+    const outcome = withoutStale(await this.#loadOne(key, found));
+    const isAnswer = outcome.kind === 'value' || outcome.kind === 'absent' || outcome.kind === 'wrong-type';
+    // A load that was under way may have read what was there before this reader asked, or wrote. One that is begun after
+    // it, by whomever, has not: so however many ask at once, it takes one more, and no two at the same time.
+    if (maxAgeMs > 0 || found.kind !== 'loading' || !isAnswer) return outcome;
+    const again = this.#lru.lookup(key, true, maxAgeMs);
+    return isCached(again) ? outcome : withoutStale(await this.#loadOne(key, again));
   }
 
   /**
@@ -73,47 +98,48 @@ export class ReadThrough {
   #load(key: Buffer, found: Uncached, batch: Batch): Promise<LoadOutcome> {
     switch (found.kind) {
       case 'miss':
-        return batch.add(key, found.lease);
+        return batch.add(key, found.lease, found.forward);
       case 'loading':
-        return this.#follow(key, found.lease, found.own, batch);
+        return this.#follow(key, found, batch);
       case 'unleased':
-        return batch.add(key, undefined);
+        return batch.add(key, undefined, found.forward);
     }
   }
 
-  #follow(key: Buffer, lease: Lease, own: boolean, batch: Batch): Promise<LoadOutcome> {
+  #follow(key: Buffer, { lease, own, forward }: Loading, batch: Batch): Promise<LoadOutcome> {
     const load = this.#underWay.find(lease);
-    if (load !== undefined) return collapsed(load.outcome);
+    if (load !== undefined) return collapsed(load.outcome, forward);
     // A lease of this thread that it no longer works on is one that nobody will fill.
-    if (own) return batch.add(key, undefined);
-    return this.#share(key, lease);
+    if (own) return batch.add(key, undefined, forward);
+    return this.#share(key, lease, forward);
   }
 
   /** Waits for another thread's load; those of this thread who ask for the leased key meanwhile have the same outcome. */
-  #share(key: Buffer, lease: Lease): Promise<LoadOutcome> {
-    const outcome = this.#awaitThread(key, lease).finally(() => this.#underWay.remove(awaited));
+  #share(key: Buffer, lease: Lease, forward: Forward): Promise<LoadOutcome> {
+    const outcome = this.#awaitThread(key, lease, forward).finally(() => this.#underWay.remove(awaited));
     const awaited: Awaited = { lease, outcome, next: undefined };
     this.#underWay.add(awaited);
     return outcome;
   }
 
   /** The outcome of a load that another thread has under way. */
-  async #awaitThread(key: Buffer, lease: Lease): Promise<LoadOutcome> {
+  async #awaitThread(key: Buffer, lease: Lease, forward: Forward): Promise<LoadOutcome> {
     const result = await this.#lru.result(lease);
     switch (result) {
       case 'missing':
-        return { kind: 'absent', freshness: { ageMs: 0, lifetimeMs: 0 }, origin: 'collapsed' };
+        return { kind: 'absent', freshness: { ageMs: 0, lifetimeMs: 0 }, origin: 'collapsed', forward };
       case 'wrong-type':
+        return { kind: result, origin: 'collapsed', forward };
       case 'timeout':
       case 'unavailable':
       case 'overloaded':
-        return { kind: result, origin: 'collapsed' };
+        return failedLoad(this.#lru, key, result, 'collapsed', forward);
       case 'unshared':
-        return this.#loadOne(key, { kind: 'unleased', forward: 'uri-miss' });
+        return this.#loadOne(key, { kind: 'unleased', forward });
       case 'void':
         // Others of this thread who look now must not wait for this one, which looks again itself.
         this.#forget(lease);
-        return this.#lookAgain(key);
+        return this.#lookAgain(key, forward);
     }
   }
 
@@ -123,13 +149,13 @@ export class ReadThrough {
   }
 
   /** After a load by another thread: its outcome is in the cache, unless it was purged, evicted or never came. */
-  #lookAgain(key: Buffer): LoadOutcome | Promise<LoadOutcome> {
+  #lookAgain(key: Buffer, forward: Forward): LoadOutcome | Promise<LoadOutcome> {
     const found = this.#lru.lookup(key, true);
     switch (found.kind) {
       case 'hit':
-        return { ...found, kind: 'value', origin: 'collapsed' };
+        return { ...found, kind: 'value', origin: 'collapsed', forward };
       case 'missing':
-        return { ...found, kind: 'absent', origin: 'collapsed' };
+        return { ...found, kind: 'absent', origin: 'collapsed', forward };
       case 'miss':
       case 'loading':
       case 'unleased':
@@ -138,7 +164,10 @@ export class ReadThrough {
   }
 }
 
-type Uncached = Exclude<Lookup, CachedOutcome>;
+type Uncached = Exclude<Lookup, Held>;
+type Loading = Extract<Lookup, { kind: 'loading' }>;
+
+const NOT_CACHED: DirectedOutcome = { kind: 'not-cached' };
 
 const UNREAD: Unread = { kind: 'unread' };
 
@@ -153,29 +182,29 @@ class Batch {
     this.#underWay = underWay;
   }
 
-  add(key: Buffer, lease: Lease | undefined): Promise<LoadOutcome> {
-    if (lease === undefined) return this.#addUnleased(key);
-    const load = new Load(key, lease, this.#underWay);
+  add(key: Buffer, lease: Lease | undefined, forward: Forward): Promise<LoadOutcome> {
+    if (lease === undefined) return this.#addUnleased(key, forward);
+    const load = new Load(key, lease, forward, this.#underWay);
     this.loads.push(load);
     return load.outcome;
   }
 
-  #addUnleased(key: Buffer): Promise<LoadOutcome> {
+  #addUnleased(key: Buffer, forward: Forward): Promise<LoadOutcome> {
     const name = key.toString('latin1');
     const unleased = (this.#unleased ??= new Map<string, Load>());
     const same = unleased.get(name);
-    if (same !== undefined) return collapsed(same.outcome);
-    const load = new Load(key, undefined, this.#underWay);
+    if (same !== undefined) return collapsed(same.outcome, forward);
+    const load = new Load(key, undefined, forward, this.#underWay);
     this.loads.push(load);
     unleased.set(name, load);
     return load.outcome;
   }
 }
 
-function isCached(found: Lookup): found is CachedOutcome {
+function isCached(found: Lookup): found is Held {
   return found.kind === 'hit' || found.kind === 'missing';
 }
 
-async function collapsed(outcome: Promise<LoadOutcome>): Promise<LoadOutcome> {
-  return { ...(await outcome), origin: 'collapsed' };
+async function collapsed(outcome: Promise<LoadOutcome>, forward: Forward): Promise<LoadOutcome> {
+  return { ...(await outcome), origin: 'collapsed', forward };
 }

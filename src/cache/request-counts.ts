@@ -7,6 +7,7 @@ export type Transport = (typeof TRANSPORTS)[number];
 /** How a read of a key ended. */
 export const READ_OUTCOMES = [
   'hit',
+  'stale',
   'loaded',
   'collapsed',
   'missing',
@@ -14,6 +15,7 @@ export const READ_OUTCOMES = [
   'timeout',
   'unavailable',
   'overloaded',
+  'not-cached',
   'bad-key',
   'unauthorized',
   'not-allowed',

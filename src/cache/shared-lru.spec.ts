@@ -347,6 +347,172 @@ describe('SharedLru', () => {
     });
   });
 
+  describe('keeps what is over for a while', () => {
+    const key = Buffer.from('key');
+    beforeEach(() => {
+      lru = create({ staleMs: 200 });
+    });
+
+    /** The value whose time is over, of `key`. */
+    const staleValue = (): Buffer | undefined => lru.stale(key)?.value;
+
+    it('as long as it was told to, and not a moment longer', () => {
+      store('key', 'value', 500);
+      now += 499;
+      expect(lru.stale(key)).toBeUndefined();
+      now += 1;
+      expect(lru.hit(key, 0, key.length, new Hit())).toBe(false);
+      now += 199;
+      expect(lru.stale(key)).toMatchObject({ value: Buffer.from('value'), freshness: { ageMs: 699, lifetimeMs: 500 } });
+      expect(lru.stats()).toMatchObject({ entries: 1, bytes: 8, hits: 0, expirations: 0 });
+      now += 1;
+      expect(lru.stale(key)).toBeUndefined();
+      expect(kindOf('key')).toBe('miss');
+      expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, expirations: 1 });
+    });
+
+    it('but not that a key is missing', () => {
+      lru.fillMissing(leaseOf('key'), 500);
+      now += 500;
+      expect(lru.stale(key)).toBeUndefined();
+      expect(lru.lookup(key)).toMatchObject({ kind: 'miss', forward: 'uri-miss' });
+    });
+
+    it('be it large', () => {
+      const large = Buffer.alloc(50_000, 'large');
+      store('key', large, 500);
+      now += 500;
+      expect(staleValue()).toEqual(large);
+    });
+
+    it('counted towards the capacity and the budget, and evicted in its turn: reads of it are reads', () => {
+      store('key', 'value', 500);
+      store('b');
+      store('c');
+      now += 500;
+      expect(staleValue()).toEqual(Buffer.from('value'));
+      store('d');
+      expect(lru.stats()).toMatchObject({ entries: 3, evictionsByCapacity: 1 });
+      expect(staleValue()).toEqual(Buffer.from('value'));
+      for (const other of ['e', 'f', 'g']) store(other);
+      expect(staleValue()).toBeUndefined();
+    });
+
+    it('while it is loaded by one, and says so', () => {
+      store('key', 'old', 500);
+      now += 500;
+      const found = lru.lookup(key);
+      expect(found).toMatchObject({ kind: 'miss', forward: 'stale' });
+      expect(lru.lookup(key)).toMatchObject({ kind: 'loading', forward: 'stale' });
+      expect(staleValue()).toEqual(Buffer.from('old'));
+      if (found.kind === 'miss') lru.fill(found.lease, Buffer.from('new'), ETAG, MINUTE_MS);
+      expect(valueOf('key')).toEqual(Buffer.from('new'));
+      expect(lru.stats()).toMatchObject({ entries: 1, bytes: 6, leases: 0, expirations: 1 });
+    });
+
+    it.each(['timeout', 'unavailable', 'overloaded', 'void'] as const)(
+      'and after a load that ended as %s',
+      (result) => {
+        store('key', 'value', 500);
+        now += 500;
+        lru.release(leaseOf('key'), result);
+        expect(staleValue()).toEqual(Buffer.from('value'));
+        expect(kindOf('key')).toBe('miss');
+      },
+    );
+
+    it.each(['missing', 'wrong-type', 'unshared'] as const)('but not once it is known to be outdated: %s', (result) => {
+      store('key', 'value', 500);
+      now += 500;
+      lru.release(leaseOf('key'), result);
+      expect(staleValue()).toBeUndefined();
+      expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, leases: 0 });
+    });
+
+    it('nor when its new value is too large to be stored', () => {
+      store('key', 'value', 500);
+      now += 500;
+      expect(store('key', Buffer.alloc(50_001))).toBe('uncacheable');
+      expect(staleValue()).toBeUndefined();
+    });
+
+    it.each(['purge', 'flush'] as const)('until a %s, which also voids the lease of its reload', (how) => {
+      store('key', 'value', 500);
+      now += 500;
+      const lease = leaseOf('key');
+      if (how === 'purge') expect(lru.purge(key)).toBe(true);
+      else lru.flush();
+      expect(staleValue()).toBeUndefined();
+      expect(lru.fill(lease, Buffer.from('read before'), ETAG, MINUTE_MS)).toBe('void');
+      expect(lru.stats()).toMatchObject({ entries: 0, leases: 0 });
+    });
+
+    it('until it is evicted; the lease of its reload is still found by a purge then', () => {
+      store('key', 'value', 500);
+      now += 500;
+      const lease = leaseOf('key');
+      for (const other of ['b', 'c', 'd']) store(other);
+      expect(staleValue()).toBeUndefined();
+      expect(lru.lookup(key)).toMatchObject({ kind: 'loading', lease, forward: 'uri-miss' });
+      lru.purge(key);
+      expect(lru.fill(lease, Buffer.from('read before'), ETAG, MINUTE_MS)).toBe('void');
+      checkInvariants(lru.buffer);
+    });
+
+    it('also when the thread that loads it dies, or takes too long', () => {
+      store('key', 'value', 10);
+      now += 10;
+      SharedLru.attach(lru.buffer, 2, clock).lookup(key);
+      lru.recoverFrom(2);
+      expect(kindOf('key')).toBe('miss');
+      now += LIMITS.leaseMs;
+      expect(kindOf('key')).toBe('miss');
+      expect(staleValue()).toEqual(Buffer.from('value'));
+      expect(lru.stats()).toMatchObject({ leases: 1, expiredLeases: 1 });
+    });
+
+    it('from when all entries were ended, too, but never past its own expiry and the while', () => {
+      store('key', 'value', 500);
+      now += 100;
+      lru.expireAll();
+      now += 199;
+      expect(lru.stale(key)).toMatchObject({ freshness: { ageMs: 299, lifetimeMs: 100 } });
+      now += 1;
+      expect(lru.stale(key)).toBeUndefined();
+    });
+  });
+
+  describe('is asked for nothing older than', () => {
+    const key = Buffer.from('key');
+
+    it('so many milliseconds: what is, is loaded anew, and others go on to hit it meanwhile', () => {
+      store('key', 'old');
+      now += 100;
+      expect(lru.lookup(key, false, 100)).toMatchObject({ kind: 'hit' });
+      const found = lru.lookup(key, false, 99);
+      expect(found).toMatchObject({ kind: 'miss', forward: 'request' });
+      expect(kindOf('key')).toBe('hit');
+      if (found.kind === 'miss') lru.fill(found.lease, Buffer.from('new'), ETAG, MINUTE_MS);
+      expect(lru.lookup(key, false, 1)).toMatchObject({ kind: 'hit', value: Buffer.from('new') });
+      expect(lru.stats()).toMatchObject({ entries: 1, bytes: 6, expirations: 0 });
+    });
+
+    it('this very moment: nothing that is held will do', () => {
+      lru.fillMissing(leaseOf('key'), MINUTE_MS);
+      expect(lru.lookup(key, false, 0)).toMatchObject({ kind: 'miss', forward: 'request' });
+      expect(kindOf('key')).toBe('missing');
+    });
+
+    it('and answers what is held, if asked for that alone, without a lease', () => {
+      expect(lru.held(key)).toBeUndefined();
+      store('key', 'value');
+      now += 10;
+      expect(lru.held(key, 10)).toMatchObject({ kind: 'hit', value: Buffer.from('value') });
+      expect(lru.held(key, 9)).toBeUndefined();
+      expect(lru.stats()).toMatchObject({ hits: 1, misses: 3, leases: 0 });
+    });
+  });
+
   describe('ends all entries at once', () => {
     const key = Buffer.from('key');
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { etagOf, formatEtag } from '../cache/etag.ts';
-import type { Origin, ReadOutcome } from '../cache/read-outcome.ts';
+import type { Forward } from '../cache/lookup.ts';
+import type { DirectedOutcome, Origin, ReadOutcome } from '../cache/read-outcome.ts';
 import { type Answer } from './answer.ts';
 import { keyAnswer } from './key-answer.ts';
 
@@ -9,12 +10,14 @@ const etag = etagOf(value);
 const policy = { contentType: 'text/plain', private: false, revalidate: false };
 
 const hit: ReadOutcome = { kind: 'hit', value, etag, freshness: { ageMs: 3999, lifetimeMs: 60_000 } };
-const loaded = (origin: Origin): ReadOutcome => ({
+const stale = { kind: 'stale', value, etag, freshness: { ageMs: 62_001, lifetimeMs: 60_000 } } as const;
+const loaded = (origin: Origin, forward: Forward = 'uri-miss'): ReadOutcome => ({
   kind: 'value',
   value,
   etag,
   freshness: { ageMs: 0, lifetimeMs: 1999 },
   origin,
+  forward,
 });
 
 function headersOf(answer: Answer): Record<string, string> {
@@ -62,6 +65,30 @@ describe('the answer to a key', () => {
     expect(headers).toMatchObject({ Age: '0', 'Cache-Control': 'max-age=1', 'Cache-Status': status });
   });
 
+  it.each([
+    ['stale', 'stored', 'redis-http-cache-proxy; fwd=stale; stored'],
+    ['stale', 'collapsed', 'redis-http-cache-proxy; fwd=stale; collapsed'],
+    ['request', 'stored', 'redis-http-cache-proxy; fwd=request; stored'],
+    ['request', 'not-stored', 'redis-http-cache-proxy; fwd=request'],
+  ] as const)('says why what was held did not do: %s, %s', (forward, origin, status) => {
+    expect(headersOf(keyAnswer(loaded(origin, forward), undefined, policy))['Cache-Status']).toBe(status);
+  });
+
+  it('says of a stale value for how long its time has been over', () => {
+    const outcome = { ...stale, failure: 'timeout', origin: 'not-stored', forward: 'stale' } as const;
+    const answer = keyAnswer(outcome, undefined, policy);
+    expect(answer).toMatchObject({ status: 200, body: value });
+    expect(headersOf(answer)).toMatchObject({
+      ETag: formatEtag(etag),
+      Age: '62',
+      'Cache-Control': 'max-age=60',
+      'Cache-Status': 'redis-http-cache-proxy; hit; ttl=-3; detail=stale-if-error',
+    });
+    const unchanged = keyAnswer(outcome, formatEtag(etag), policy);
+    expect(unchanged).toMatchObject({ status: 304, body: undefined });
+    expect(headersOf(unchanged)['Cache-Status']).toContain('stale-if-error');
+  });
+
   it('is 304 without a body for a value that the client has', () => {
     const answer = keyAnswer(hit, formatEtag(etag), policy);
     expect(answer).toMatchObject({ status: 304, body: undefined });
@@ -77,28 +104,32 @@ describe('the answer to a key', () => {
   it.each([
     [{ kind: 'missing', freshness: { ageMs: 1, lifetimeMs: 5000 } }, 404, 'key-not-found', 'hit; ttl=4'],
     [
-      { kind: 'absent', freshness: { ageMs: 0, lifetimeMs: 0 }, origin: 'not-stored' },
+      { kind: 'absent', freshness: { ageMs: 0, lifetimeMs: 0 }, origin: 'not-stored', forward: 'uri-miss' },
       404,
       'key-not-found',
       'fwd=uri-miss',
     ],
-    [{ kind: 'wrong-type', origin: 'collapsed' }, 409, 'wrong-type', 'fwd=uri-miss; collapsed'],
-    [{ kind: 'overloaded', origin: 'collapsed' }, 503, 'overloaded', 'fwd=uri-miss; collapsed'],
-    [{ kind: 'timeout', origin: 'not-stored' }, 504, 'redis-timeout', 'fwd=uri-miss'],
-    [{ kind: 'unavailable', origin: 'not-stored' }, 503, 'redis-unavailable', 'fwd=uri-miss'],
-  ] satisfies [ReadOutcome, number, string, string][])('is a problem for %j', (outcome, status, code, cacheStatus) => {
-    const answer = keyAnswer(outcome, '*', policy);
-    expect(answer.status).toBe(status);
-    expect(problemOf(answer)).toMatchObject({ status, code });
-    expect(headersOf(answer)).toMatchObject({
-      'Content-Type': 'application/problem+json',
-      'Cache-Control': 'no-store',
-      'Cache-Status': `redis-http-cache-proxy; ${cacheStatus}`,
-    });
-  });
+    [{ kind: 'wrong-type', origin: 'collapsed', forward: 'uri-miss' }, 409, 'wrong-type', 'fwd=uri-miss; collapsed'],
+    [{ kind: 'overloaded', origin: 'collapsed', forward: 'uri-miss' }, 503, 'overloaded', 'fwd=uri-miss; collapsed'],
+    [{ kind: 'timeout', origin: 'not-stored', forward: 'stale' }, 504, 'redis-timeout', 'fwd=stale'],
+    [{ kind: 'unavailable', origin: 'not-stored', forward: 'request' }, 503, 'redis-unavailable', 'fwd=request'],
+    [{ kind: 'not-cached' }, 504, 'not-cached', 'detail=only-if-cached'],
+  ] satisfies [DirectedOutcome, number, string, string][])(
+    'is a problem for %j',
+    (outcome, status, code, cacheStatus) => {
+      const answer = keyAnswer(outcome, '*', policy);
+      expect(answer.status).toBe(status);
+      expect(problemOf(answer)).toMatchObject({ status, code });
+      expect(headersOf(answer)).toMatchObject({
+        'Content-Type': 'application/problem+json',
+        'Cache-Control': 'no-store',
+        'Cache-Status': `redis-http-cache-proxy; ${cacheStatus}`,
+      });
+    },
+  );
 
   it('says when to come back while Redis cannot be asked', () => {
-    const answer = keyAnswer({ kind: 'unavailable', origin: 'not-stored' }, undefined, policy);
+    const answer = keyAnswer({ kind: 'unavailable', origin: 'not-stored', forward: 'uri-miss' }, undefined, policy);
     expect(headersOf(answer)['Retry-After']).toBe('1');
   });
 });

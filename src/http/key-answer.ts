@@ -1,6 +1,6 @@
-import { type Etag, formatEtag } from '../cache/etag.ts';
-import type { Origin, ReadOutcome } from '../cache/read-outcome.ts';
-import type { Freshness } from '../cache/lookup.ts';
+import { formatEtag } from '../cache/etag.ts';
+import type { Forward, Freshness, HeldValue } from '../cache/lookup.ts';
+import type { DirectedOutcome, Origin } from '../cache/read-outcome.ts';
 import { type Answer, problemAnswer } from './answer.ts';
 import { etagMatches } from './conditional.ts';
 import type { KeyProblem } from './key-path.ts';
@@ -23,21 +23,25 @@ export interface KeyAnswerPolicy {
 }
 
 /** The answer to `GET` or `HEAD /v1/keys/{key}`. */
-export function keyAnswer(outcome: ReadOutcome, ifNoneMatch: string | undefined, policy: KeyAnswerPolicy): Answer {
+export function keyAnswer(outcome: DirectedOutcome, ifNoneMatch: string | undefined, policy: KeyAnswerPolicy): Answer {
   switch (outcome.kind) {
     case 'hit':
       return valueAnswer(outcome, hitStatus(ttlOf(outcome.freshness)), ifNoneMatch, policy);
     case 'value':
-      return valueAnswer(outcome, missStatus(outcome.origin), ifNoneMatch, policy);
+      return valueAnswer(outcome, missStatus(outcome), ifNoneMatch, policy);
+    case 'stale':
+      return valueAnswer(outcome, staleStatus(ttlOf(outcome.freshness)), ifNoneMatch, policy);
     case 'missing':
       return failed(outcome.kind, hitStatus(ttlOf(outcome.freshness)));
     case 'absent':
     case 'wrong-type':
     case 'timeout':
-      return failed(outcome.kind, missStatus(outcome.origin));
+      return failed(outcome.kind, missStatus(outcome));
     case 'unavailable':
     case 'overloaded':
-      return failed(outcome.kind, missStatus(outcome.origin), RETRY_AFTER);
+      return failed(outcome.kind, missStatus(outcome), RETRY_AFTER);
+    case 'not-cached':
+      return failed(outcome.kind, `${CACHE_NAME}; detail=only-if-cached`);
   }
 }
 
@@ -59,7 +63,10 @@ export function hitAnswer(fields: HitFields, policy: KeyAnswerPolicy): Answer {
 
 /** The answer to a miss whose value has been stored, less the value. */
 export function storedAnswer(fields: HitFields, policy: KeyAnswerPolicy): Answer {
-  const headers = [...cachingHeaders(fields, missStatus('stored'), policy), ...contentHeaders(fields.length, policy)];
+  const headers = [
+    ...cachingHeaders(fields, missStatus({ origin: 'stored', forward: 'uri-miss' }), policy),
+    ...contentHeaders(fields.length, policy),
+  ];
   return { status: 200, headers, body: undefined };
 }
 
@@ -75,7 +82,7 @@ const BAD_KEY: Readonly<Record<KeyProblem, string>> = {
 };
 
 function valueAnswer(
-  found: { readonly value: Buffer; readonly etag: Etag; readonly freshness: Freshness },
+  found: HeldValue,
   cacheStatus: string,
   ifNoneMatch: string | undefined,
   policy: KeyAnswerPolicy,
@@ -121,14 +128,19 @@ function ttlOf({ ageMs, lifetimeMs }: Freshness): string {
   return seconds(lifetimeMs - ageMs);
 }
 
-function missStatus(origin: Origin): string {
-  return MISS_STATUS[origin];
+/** @param ttl below 0: seconds for which its time has been over. */
+function staleStatus(ttl: string): string {
+  return `${hitStatus(ttl)}; detail=stale-if-error`;
 }
 
-const MISS_STATUS: Readonly<Record<Origin, string>> = {
-  stored: `${CACHE_NAME}; fwd=uri-miss; stored`,
-  'not-stored': `${CACHE_NAME}; fwd=uri-miss`,
-  collapsed: `${CACHE_NAME}; fwd=uri-miss; collapsed`,
+function missStatus({ forward, origin }: { readonly forward: Forward; readonly origin: Origin }): string {
+  return `${CACHE_NAME}; fwd=${forward}${ORIGIN_STATUS[origin]}`;
+}
+
+const ORIGIN_STATUS: Readonly<Record<Origin, string>> = {
+  stored: '; stored',
+  'not-stored': '',
+  collapsed: '; collapsed',
 };
 
 /** Whole seconds, rounded down, since HTTP knows no shorter ones: a lifetime is never announced as longer than it is. */

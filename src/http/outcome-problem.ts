@@ -1,7 +1,7 @@
-import type { ReadOutcome } from '../cache/read-outcome.ts';
+import type { DirectedOutcome } from '../cache/read-outcome.ts';
 import { type Problem, problem } from './problem.ts';
 
-type FailedRead = Exclude<ReadOutcome['kind'], 'hit' | 'value'>;
+type FailedRead = Exclude<DirectedOutcome['kind'], 'hit' | 'value' | 'stale'>;
 
 const NOT_FOUND = problem('key-not-found', 'Redis has no such key.');
 
@@ -12,5 +12,6 @@ export const OUTCOME_PROBLEMS: Readonly<Record<FailedRead, Problem>> = {
   'wrong-type': problem('wrong-type', 'The key holds no string.'),
   timeout: problem('redis-timeout', 'Redis did not answer in time.'),
   unavailable: problem('redis-unavailable', 'Redis cannot be asked now.'),
+  'not-cached': problem('not-cached', 'The cache does not hold it, and was not to ask Redis.'),
   overloaded: problem('overloaded', 'Too many reads of Redis wait already.'),
 };

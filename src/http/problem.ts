@@ -27,6 +27,7 @@ export const PROBLEMS = {
   'internal-error': [500, 'Internal Server Error'],
   'redis-unavailable': [503, 'Service Unavailable'],
   overloaded: [503, 'Service Unavailable'],
+  'not-cached': [504, 'Gateway Timeout'],
   'redis-timeout': [504, 'Gateway Timeout'],
 } as const satisfies Record<string, readonly [number, string]>;
 

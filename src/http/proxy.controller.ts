@@ -12,6 +12,7 @@ import { type KeyRefusal, refuseClient, refuseKey } from './key-refusal.ts';
 import { KEYS_PATH, keyFromTarget } from './key-path.ts';
 import { KeyPolicy } from './key-policy.ts';
 import { DescribeGet, DescribeHead } from './proxy.openapi.ts';
+import { readDirectives } from './read-directives.ts';
 
 const METHODS = 'GET, HEAD';
 
@@ -54,7 +55,7 @@ export class ProxyController {
   }
 
   async #answer(request: Request, response: Response): Promise<void> {
-    const { authorization, 'if-none-match': ifNoneMatch } = request.headers;
+    const { authorization, 'if-none-match': ifNoneMatch, 'cache-control': cacheControl, pragma } = request.headers;
     const refused = refuseClient(this.#access, authorization);
     if (refused !== undefined) return this.#refuse(refused, request, response);
     const key = keyFromTarget(request.originalUrl, KEYS_PATH);
@@ -64,7 +65,7 @@ export class ProxyController {
     }
     const notAllowed = refuseKey(this.#access, key);
     if (notAllowed !== undefined) return this.#refuse(notAllowed, request, response);
-    const read = this.#cache.read(key);
+    const read = this.#cache.read(key, readDirectives(cacheControl, pragma));
     const outcome = read instanceof Promise ? await read : read;
     this.#counts.countRead('http', outcomeName(outcome));
     this.#send(keyAnswer(outcome, ifNoneMatch, this.#policy), request, response);

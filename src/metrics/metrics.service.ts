@@ -56,6 +56,11 @@ export class MetricsService {
     counter('cache_hits', 'Reads answered from the cache.', ({ hits }) => hits);
     counter('cache_misses', 'Reads that were the first to ask for a key that is not held.', ({ misses }) => misses);
     counter('cache_collapsed', 'Reads that waited for the load of another.', ({ collapsed }) => collapsed);
+    counter(
+      'cache_stale',
+      'Reads answered with a value past its time, as Redis could not be asked.',
+      ({ stale }) => stale,
+    );
     counter('loads', 'Reads of Redis.', ({ loads }) => loads);
     counter('load_errors', 'Reads of Redis that it could not answer.', ({ loadErrors }) => loadErrors);
     counter('cache_uncacheable', 'Values that were too large to be stored.', ({ uncacheable }) => uncacheable);

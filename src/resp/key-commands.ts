@@ -204,6 +204,7 @@ export class KeyCommands {
     this.#counts.countRead('resp', outcomeName(outcome));
     switch (outcome.kind) {
       case 'hit':
+      case 'stale':
       case 'value':
         return { value: outcome.value };
       case 'missing':

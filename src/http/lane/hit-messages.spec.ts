@@ -43,7 +43,7 @@ describe('the answers that the lane writes from templates', () => {
             const read = { value: Buffer.alloc(length), etag, freshness };
             const outcome: ReadOutcome = isHit
               ? { kind: 'hit', ...read }
-              : { kind: 'value', origin: 'stored', ...read };
+              : { kind: 'value', origin: 'stored', forward: 'uri-miss', ...read };
             const answer = keyAnswer(outcome, undefined, policy);
             expected += messageHead(answer, date.now, { close: false, keepAliveTimeoutMs });
           }

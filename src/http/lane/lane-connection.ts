@@ -3,11 +3,13 @@ import type { Socket } from 'node:net';
 import type { Access } from '../../access/access.ts';
 import type { CacheService } from '../../cache/cache.service.ts';
 import type { Hit } from '../../cache/hit.ts';
-import { type ReadOutcome, outcomeName } from '../../cache/read-outcome.ts';
+import type { ReadDirectives } from '../../cache/read-directives.ts';
+import { type DirectedOutcome, outcomeName } from '../../cache/read-outcome.ts';
 import type { RequestCounts } from '../../cache/request-counts.ts';
 import type { Answer } from '../answer.ts';
 import { type KeyAnswerPolicy, keyAnswer } from '../key-answer.ts';
 import { percentDecode } from '../key-path.ts';
+import { readDirectives } from '../read-directives.ts';
 import { refuseClient, refuseKey } from '../key-refusal.ts';
 import { type HttpDate, type Persistence, messageHead } from '../message.ts';
 import { type HitMessages, LONGEST_HIT_HEAD } from './hit-messages.ts';
@@ -197,7 +199,7 @@ export class LaneConnection {
     if (refusal !== undefined) {
       this.#lane.counts.countRead('http', refusal.outcome);
       this.#reply(refusal.answer, head.headOnly);
-    } else if (head.ifNoneMatchFrom !== 0 || !this.#answerHit(source, from, to)) {
+    } else if (head.isConditional || !this.#answerHit(source, from, to)) {
       this.#read(Buffer.from(source.subarray(from, to)), bytes);
     }
     return true;
@@ -219,9 +221,9 @@ export class LaneConnection {
 
   #read(key: Buffer, bytes: Buffer): void {
     const { cache, counts, head, policy } = this.#lane;
-    const { headOnly, ifNoneMatchFrom, ifNoneMatchTo } = head;
-    const ifNoneMatch = ifNoneMatchFrom === 0 ? undefined : bytes.toString('latin1', ifNoneMatchFrom, ifNoneMatchTo);
-    const read = cache.read(key);
+    const { headOnly } = head;
+    const ifNoneMatch = textOf(bytes, head.ifNoneMatchFrom, head.ifNoneMatchTo);
+    const read = cache.read(key, head.isConditional ? this.#directives(bytes) : undefined);
     if (!(read instanceof Promise)) {
       counts.countRead('http', outcomeName(read));
       return this.#reply(keyAnswer(read, ifNoneMatch, policy), headOnly);
@@ -250,7 +252,7 @@ export class LaneConnection {
   }
 
   /** Has what was loaded for a request. */
-  #settleRead(reply: Reply, outcome: ReadOutcome, ifNoneMatch: string | undefined, headOnly: boolean): void {
+  #settleRead(reply: Reply, outcome: DirectedOutcome, ifNoneMatch: string | undefined, headOnly: boolean): void {
     this.#lane.counts.countRead('http', outcomeName(outcome));
     if (ifNoneMatch !== undefined || !this.#answerStored(reply, outcome, headOnly)) {
       this.#settle(reply, keyAnswer(outcome, ifNoneMatch, this.#lane.policy), headOnly);
@@ -258,10 +260,10 @@ export class LaneConnection {
   }
 
   /** Answers with what was loaded and stored in the way of hits; false when that cannot be done. */
-  #answerStored(reply: Reply, outcome: ReadOutcome, headOnly: boolean): boolean {
+  #answerStored(reply: Reply, outcome: DirectedOutcome, headOnly: boolean): boolean {
     const { closing, hit, output, storedMessages } = this.#lane;
-    if (outcome.kind !== 'value' || outcome.origin !== 'stored' || outcome.value.length > hit.bytes.length)
-      return false;
+    if (outcome.kind !== 'value' || outcome.origin !== 'stored' || outcome.forward !== 'uri-miss') return false;
+    if (outcome.value.length > hit.bytes.length) return false;
     if (closing || this.#closing || this.#socket.destroyed || !this.#replies.isOnly(reply)) return false;
     const { value, etag, freshness } = outcome;
     this.#replies.clear();
@@ -297,8 +299,12 @@ export class LaneConnection {
   }
 
   #authorization(bytes: Buffer): string | undefined {
-    const { authorizationFrom, authorizationTo } = this.#lane.head;
-    return authorizationFrom === 0 ? undefined : bytes.toString('latin1', authorizationFrom, authorizationTo);
+    return textOf(bytes, this.#lane.head.authorizationFrom, this.#lane.head.authorizationTo);
+  }
+
+  #directives(bytes: Buffer): ReadDirectives | undefined {
+    const { cacheControlFrom, cacheControlTo, pragmaFrom, pragmaTo } = this.#lane.head;
+    return readDirectives(textOf(bytes, cacheControlFrom, cacheControlTo), textOf(bytes, pragmaFrom, pragmaTo));
   }
 
   /** Whether so much is under way that no more can be taken on. */
@@ -351,4 +357,9 @@ export class LaneConnection {
     if (this.#closing) this.#socket.destroySoon();
     else if (this.#ended) this.#socket.end();
   }
+}
+
+/** The value of a header; undefined when there is none, which starts at 0. */
+function textOf(bytes: Buffer, from: number, to: number): string | undefined {
+  return from === 0 ? undefined : bytes.toString('latin1', from, to);
 }

@@ -90,6 +90,8 @@ describe('the head of a plain request', () => {
     ['the end of the connection', withHeader('Connection: close')],
     ['more about the connection', withHeader('Connection: keep-alive, x')],
     ['several If-None-Match', withHeader('If-None-Match: "a"\r\nIf-None-Match: "b"')],
+    ['several Cache-Control', withHeader('Cache-Control: a\r\nCache-Control: b')],
+    ['several Pragma', withHeader('Pragma: a\r\nPragma: b')],
     ['many headers', withHeader(Array.from({ length: 100 }, (_, i) => `X-${i}: a`).join('\r\n'))],
     ['a very long head', withHeader(`X-A: ${'a'.repeat(LONGEST)}`)],
   ])('is not one with %s', (_, text) => {

@@ -38,7 +38,10 @@ const ELSEWHERE = [
 const HOST = ascii('host');
 const CONNECTION = ascii('connection');
 const IF_NONE_MATCH = ascii('if-none-match');
+/** These have the length of the one above. */
 const AUTHORIZATION = ascii('authorization');
+const CACHE_CONTROL = ascii('cache-control');
+const PRAGMA = ascii('pragma');
 
 /**
  * The head of a request, `GET` or `HEAD` of a key, as the strict subset of HTTP/1.1 has it that is answered without
@@ -59,6 +62,10 @@ export class RequestHead {
   ifNoneMatchTo = 0;
   authorizationFrom = 0;
   authorizationTo = 0;
+  cacheControlFrom = 0;
+  cacheControlTo = 0;
+  pragmaFrom = 0;
+  pragmaTo = 0;
   /** Where the request ends. */
   end = 0;
   #hosts = 0;
@@ -73,6 +80,11 @@ export class RequestHead {
   constructor(longest: number, elsewhere: readonly string[] = []) {
     this.#longest = longest;
     this.#elsewhere = byLength(...ELSEWHERE, ...elsewhere);
+  }
+
+  /** Whether there is a header that asks for more than the value that is held. */
+  get isConditional(): boolean {
+    return this.ifNoneMatchFrom !== 0 || this.cacheControlFrom !== 0 || this.pragmaFrom !== 0;
   }
 
   /** Reads the request that starts at `from`; false when it is not for the lane or has not arrived whole. */
@@ -101,6 +113,8 @@ export class RequestHead {
     this.#hosts = 0;
     this.ifNoneMatchFrom = this.ifNoneMatchTo = 0;
     this.authorizationFrom = this.authorizationTo = 0;
+    this.cacheControlFrom = this.cacheControlTo = 0;
+    this.pragmaFrom = this.pragmaTo = 0;
     let at = from;
     for (let headers = 0; headers <= MOST_HEADERS; headers++) {
       if (at + 2 > limit) return false;
@@ -142,8 +156,19 @@ export class RequestHead {
           if (this.authorizationFrom !== 0) return false;
           this.authorizationFrom = from;
           this.authorizationTo = to;
+        } else if (isName(bytes, name, CACHE_CONTROL)) {
+          if (this.cacheControlFrom !== 0) return false;
+          this.cacheControlFrom = from;
+          this.cacheControlTo = to;
         }
         return true;
+      case PRAGMA.length:
+        if (isName(bytes, name, PRAGMA)) {
+          if (this.pragmaFrom !== 0) return false;
+          this.pragmaFrom = from;
+          this.pragmaTo = to;
+        }
+        return !isElsewhere(bytes, name, nameEnd);
       default:
         return !this.#isElsewhere(bytes, name, nameEnd);
     }

@@ -44,10 +44,23 @@ describe('the answer to many keys', () => {
     expect(JSON.parse(String(body))).toMatchObject({ results: [{ age: 1, maxAge: 0 }] });
   });
 
+  it('says of a value whose time is over that it is stale', async () => {
+    const value = Buffer.from('value');
+    const freshness = { ageMs: 61_999, lifetimeMs: 60_000 };
+    const load = { failure: 'timeout', origin: 'not-stored', forward: 'stale' } as const;
+    const results = await resultsOf({ kind: 'stale', value, etag: etagOf(value), freshness, ...load });
+    expect(results).toMatchObject([{ status: 200, value: 'value', age: 61, maxAge: 60, cacheStatus: 'stale' }]);
+  });
+
   it('never takes a failure for a missing key', async () => {
     const kinds = ['absent', 'wrong-type', 'timeout', 'unavailable', 'overloaded'] as const;
     const freshness = { ageMs: 0, lifetimeMs: 0 };
-    const loaded = kinds.map((kind) => ({ kind, freshness, origin: 'not-stored' as const }));
+    const loaded = kinds.map((kind) => ({
+      kind,
+      freshness,
+      origin: 'not-stored' as const,
+      forward: 'uri-miss' as const,
+    }));
     const results = await resultsOf(
       { kind: 'missing', freshness },
       ...loaded,

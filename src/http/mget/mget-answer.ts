@@ -1,7 +1,7 @@
 import { Buffer, isUtf8 } from 'node:buffer';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type Etag, formatEtag } from '../../cache/etag.ts';
-import type { Freshness } from '../../cache/lookup.ts';
+import { formatEtag } from '../../cache/etag.ts';
+import type { HeldValue } from '../../cache/lookup.ts';
 import type { Origin, ReadOutcome } from '../../cache/read-outcome.ts';
 import type { Unread } from '../../cache/read-through.ts';
 import type { Answer } from '../answer.ts';
@@ -19,7 +19,9 @@ const STEP_BYTES = 256 * 1024;
 export type MgetOutcome = ReadOutcome | Unread | { readonly kind: 'not-allowed' };
 
 /** How a result came to be, as in `Cache-Status`. */
-export const CACHE_STATUSES = ['hit', 'stored', 'not-stored', 'collapsed'] as const satisfies (Origin | 'hit')[];
+export const CACHE_STATUSES = ['hit', 'stale', 'stored', 'not-stored', 'collapsed'] as const satisfies (
+  Origin | 'hit' | 'stale'
+)[];
 type CacheStatus = (typeof CACHE_STATUSES)[number];
 
 const ANSWER_TOO_LARGE = problem(
@@ -60,7 +62,8 @@ const CLOSING = Buffer.from(']}');
 function resultOf(outcome: MgetOutcome, maxBytes: number, policy: Pick<KeyAnswerPolicy, 'revalidate'>): Buffer {
   switch (outcome.kind) {
     case 'hit':
-      return valueResult(outcome, 'hit', maxBytes, policy);
+    case 'stale':
+      return valueResult(outcome, outcome.kind, maxBytes, policy);
     case 'value':
       return valueResult(outcome, outcome.origin, maxBytes, policy);
     case 'missing':
@@ -79,7 +82,7 @@ function resultOf(outcome: MgetOutcome, maxBytes: number, policy: Pick<KeyAnswer
 }
 
 function valueResult(
-  found: { readonly value: Buffer; readonly etag: Etag; readonly freshness: Freshness },
+  found: HeldValue,
   cacheStatus: CacheStatus,
   maxBytes: number,
   { revalidate }: Pick<KeyAnswerPolicy, 'revalidate'>,
@@ -108,5 +111,5 @@ function bytesOf(result: object): Buffer {
 }
 
 function hasValue({ kind }: MgetOutcome): boolean {
-  return kind === 'hit' || kind === 'value';
+  return kind === 'hit' || kind === 'value' || kind === 'stale';
 }

@@ -8,7 +8,11 @@ const text = (description: string, example: string) => ({ type: 'string', descri
 const seconds = (description: string, example: number) => ({ type: 'integer', minimum: 0, description, example });
 
 const CACHE_STATUS = {
-  ...text('From the cache; or read from Redis and stored, not stored, or read for several requests at once.', 'hit'),
+  ...text(
+    'From the cache; or from the cache though its time is over, as Redis cannot be asked; or read from Redis and stored, ' +
+      'not stored, or read for several requests at once.',
+    'hit',
+  ),
   enum: [...CACHE_STATUSES],
 };
 
