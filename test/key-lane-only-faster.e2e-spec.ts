@@ -49,6 +49,8 @@ describeOwn('the key lane is only faster', () => {
       ['that forgives spaces before a colon', (text) => text.replace(/(\n[\w-]+)[ \t]+:/g, '$1:'), same],
       ['that takes a lone line feed for the end of a line', (text) => text.replace(/(?<!\r)\n/g, '\r\n'), same],
       ['that reads no If-None-Match', (text) => text.replace(/If-None-Match/gi, 'X-None-Match'), same],
+      ['that reads no Cache-Control', (text) => text.replace(/Cache-Control/gi, 'X-Cache-Control'), same],
+      ['that reads no Pragma', (text) => text.replace(/Pragma/gi, 'X-Pragma'), same],
       ['that writes a header in another way', same, (text) => text.replaceAll('Content-Length', 'content-length')],
     ])(
       '%s',

@@ -5,7 +5,7 @@ const known = fc
   .constantFrom(...Object.keys(KNOWN))
   .chain((name) => fc.tuple(fc.constant(name), fc.constantFrom(...KNOWN[name])));
 const frequent = fc
-  .constantFrom('If-None-Match', 'Authorization', 'Connection', 'X-Something')
+  .constantFrom('If-None-Match', 'Authorization', 'Connection', 'X-Something', 'Cache-Control', 'Pragma')
   .chain((name) => fc.tuple(fc.constant(name), fc.constantFrom(...KNOWN[name])));
 
 const nameCase = fc.oneof(
@@ -120,6 +120,9 @@ export const plainHeaders = fc
       'User-Agent: test\r\nAccept: */*\r\n',
       `If-None-Match: ${ETAG}\r\n`,
       'Connection: keep-alive\r\n',
+      'Cache-Control: no-cache\r\nPragma: no-cache\r\n',
+      `Cache-Control: max-age=0\r\nIf-None-Match: ${ETAG}\r\n`,
+      'Cache-Control: only-if-cached\r\n',
     ),
     fc.constantFrom('', 'Authorization: Bearer reader\r\n'),
   )

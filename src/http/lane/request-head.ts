@@ -168,7 +168,7 @@ export class RequestHead {
           this.pragmaFrom = from;
           this.pragmaTo = to;
         }
-        return !isElsewhere(bytes, name, nameEnd);
+        return !this.#isElsewhere(bytes, name, nameEnd);
       default:
         return !this.#isElsewhere(bytes, name, nameEnd);
     }
