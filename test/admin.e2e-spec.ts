@@ -284,6 +284,7 @@ describeOwn('GET /v1/cache counts evictions by their cause:', () => {
       hits: 0,
       misses: 0,
       collapsed: 0,
+      stale: 0,
       hitRatio: null,
       loads: 0,
       loadErrors: 0,

@@ -3,7 +3,14 @@ import { Header, type LruLimits } from '../cache/layout.ts';
 import { SharedLru } from '../cache/shared-lru.ts';
 import { CacheOrders, MOST_WAITING } from './cache-orders.ts';
 
-const LIMITS: LruLimits = { capacity: 10, maxBytes: 10_000, maxValueBytes: 1000, maxLeases: 4, leaseMs: 1000 };
+const LIMITS: LruLimits = {
+  capacity: 10,
+  maxBytes: 10_000,
+  maxValueBytes: 1000,
+  maxLeases: 4,
+  leaseMs: 1000,
+  staleMs: 0,
+};
 const DEAD = 7;
 
 let lru: SharedLru;
