@@ -7,6 +7,7 @@ import { ReadBatch } from './read-batch.ts';
 import { ReadCommands } from './read-commands.ts';
 import type { Reader, RedisState } from './reader.ts';
 import { failureOf, reasonOf } from './redis-failure.ts';
+import { backOffMs } from './redis-options.ts';
 import type { RedisExpiry, RedisFailure, RedisReply } from './redis-reply.ts';
 import { ReplyReader } from './reply-reader.ts';
 
@@ -27,6 +28,8 @@ export class RedisConnection implements Reader {
   /** Whether the connection reads the database that it is to read. */
   #inDatabase = false;
   #connecting: Promise<void> | undefined;
+  #revival: NodeJS.Timeout | undefined;
+  #closed = false;
   #entered: Promise<void> | undefined;
   #retry: NodeJS.Timeout | undefined;
   #state: RedisState | undefined;
@@ -50,6 +53,7 @@ export class RedisConnection implements Reader {
       this.#circuit.close();
       this.#change({ reachable: false, reason: 'connection' });
     });
+    this.#redis.on('end', () => this.#revive());
   }
 
   /**
@@ -70,7 +74,9 @@ export class RedisConnection implements Reader {
   }
 
   close(): void {
+    this.#closed = true;
     clearTimeout(this.#retry);
+    clearTimeout(this.#revival);
     this.#redis.disconnect();
   }
 
@@ -153,6 +159,12 @@ export class RedisConnection implements Reader {
       if (this.#redis.status !== 'ready') return;
       this.#retry = setTimeout(() => void this.#enterDatabase(), SELECT_RETRY_MS).unref();
     }
+  }
+
+  /** ioredis gives up when sentinels tell of a failover while it is asking them for the master. */
+  #revive(): void {
+    if (this.#closed) return;
+    this.#revival = setTimeout(() => void this.#redis.connect().catch(() => undefined), backOffMs(1));
   }
 
   #change(state: RedisState): void {

@@ -23,5 +23,15 @@ export function reasonOf(error: unknown): string {
     const code = /^[A-Z]+/.exec(message)?.[0] ?? 'ERR';
     return command?.name === 'select' ? `SELECT: ${code}` : code;
   }
-  return (error as NodeJS.ErrnoException | undefined)?.code ?? 'connection';
+  const { code, message = '' } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
+  return code ?? sentinelReason(message) ?? 'connection';
+}
+
+/** What ioredis says when it has asked all sentinels in vain, in a few words. */
+function sentinelReason(message: string): string | undefined {
+  if (!message.startsWith('All sentinels are unreachable')) return undefined;
+  const [, last] = / Last error: (.*)$/.exec(message) ?? [];
+  if (last === undefined || /No such master/.test(last)) return 'no sentinel knows the master';
+  const word = /\b[A-Z][A-Z\d_]{3,}\b/.exec(last)?.[0];
+  return word === undefined ? 'no sentinel answers' : `sentinels: ${word}`;
 }

@@ -1,0 +1,144 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { Child, freePort, until } from './processes.ts';
+
+const START_MS = 30_000;
+const DOWN_AFTER_MS = 500;
+
+/** A process that the test has started, and a client of it. */
+export interface TestServer {
+  readonly port: number;
+  readonly address: string;
+  readonly client: Redis;
+  readonly server: Child;
+  readonly args: readonly string[];
+}
+
+/** A real master, a replica of it, and three sentinels that watch them. */
+export class TestSentinels {
+  /** What the sentinels call it. */
+  readonly name = 'main';
+  /** The first master. */
+  readonly master: TestServer;
+  readonly replica: TestServer;
+  readonly sentinels: readonly TestServer[];
+  readonly #directory: string;
+  readonly #others: TestServer[] = [];
+  /** When a sentinel has first told of another master, by `performance.now()`. */
+  #switchedAt: number | undefined;
+
+  private constructor(servers: readonly TestServer[], directory: string) {
+    [this.master, this.replica, ...this.sentinels] = servers;
+    this.#directory = directory;
+  }
+
+  /** @param rules lines for the configuration of the sentinels. */
+  static async start(rules: readonly string[] = [], password?: string): Promise<TestSentinels> {
+    const directory = mkdtempSync(join(tmpdir(), 'test-sentinels-'));
+    const servers: TestServer[] = [];
+    try {
+      servers.push(await startRedis(directory));
+      const { port } = servers[0];
+      servers.push(await startRedis(directory, ['--replicaof', `127.0.0.1 ${port}`]));
+      for (let i = 0; i < 3; i++) servers.push(await startSentinel(directory, port, rules, password));
+      const test = new TestSentinels(servers, directory);
+      await test.#settle();
+      return test;
+    } catch (error) {
+      await stopAll(servers, directory);
+      throw error;
+    }
+  }
+
+  /** What REDIS_NODES is set to. */
+  get addresses(): string {
+    return this.sentinels.map(({ address }) => address).join(',');
+  }
+
+  /** When the sentinels have first told that there is another master, by `performance.now()`. */
+  switched(): Promise<number> {
+    return until('the sentinels name another master', () => this.#switchedAt, START_MS);
+  }
+
+  /** Has the sentinels make the replica the master, though the master is well. */
+  async failOver(): Promise<void> {
+    await until('the sentinels agree to it', async () => {
+      const answer = await this.sentinels[0].client.call('SENTINEL', 'FAILOVER', this.name).catch(() => undefined);
+      return answer === undefined ? undefined : true;
+    });
+  }
+
+  /** A server of these that was killed, as it was started. */
+  async restart({ port, args }: TestServer): Promise<TestServer> {
+    const again = await launch(port, args);
+    this.#others.push(again);
+    return again;
+  }
+
+  async stop(): Promise<void> {
+    await stopAll([this.master, this.replica, ...this.sentinels, ...this.#others], this.#directory);
+  }
+
+  async #settle(): Promise<void> {
+    await until('the replica follows', async () => {
+      const info = await this.replica.client.info('replication');
+      return /master_link_status:up/.test(info) || undefined;
+    });
+    for (const { client } of this.sentinels) {
+      await until('a sentinel knows all', async () => {
+        const fields = (await client.call('SENTINEL', 'MASTER', this.name)) as string[];
+        const value = (name: string): string => fields[fields.indexOf(name) + 1];
+        return (value('num-other-sentinels') === '2' && value('num-slaves') === '1') || undefined;
+      }, START_MS); // prettier-ignore
+      const listener = client.duplicate();
+      listener.on('error', () => undefined);
+      listener.on('message', () => (this.#switchedAt ??= performance.now()));
+      await listener.subscribe('+switch-master');
+      client.once('end', () => listener.disconnect());
+    }
+  }
+}
+
+async function startRedis(directory: string, args: readonly string[] = []): Promise<TestServer> {
+  const port = await freePort();
+  return launch(port, [
+    ...['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', directory],
+    ...['--dbfilename', `${port}.rdb`, '--repl-diskless-sync-delay', '0', ...args],
+  ]);
+}
+
+async function startSentinel(
+  directory: string,
+  masterPort: number,
+  rules: readonly string[],
+  password: string | undefined,
+): Promise<TestServer> {
+  const port = await freePort();
+  const file = join(directory, `sentinel-${port}.conf`);
+  const lines = [
+    ...[`port ${port}`, 'bind 127.0.0.1', `dir ${directory}`, `sentinel monitor main 127.0.0.1 ${masterPort} 2`],
+    ...[`sentinel down-after-milliseconds main ${DOWN_AFTER_MS}`, 'sentinel failover-timeout main 5000', ...rules],
+  ];
+  writeFileSync(file, `${lines.join('\n')}\n`);
+  return launch(port, [file, '--sentinel'], password);
+}
+
+async function launch(port: number, args: readonly string[], password?: string): Promise<TestServer> {
+  const server = new Child('redis-server', args, { env: process.env });
+  const client = new Redis({ port, password, host: '127.0.0.1', retryStrategy: () => 50, maxRetriesPerRequest: null });
+  client.on('error', () => undefined);
+  await until('it answers', async () => ((await client.ping()) === 'PONG' ? true : undefined), START_MS);
+  return { port, address: `127.0.0.1:${port}`, client, server, args };
+}
+
+async function stopAll(servers: readonly TestServer[], directory: string): Promise<void> {
+  await Promise.all(
+    servers.map(async ({ client, server }) => {
+      client.disconnect();
+      await server.stop('SIGKILL');
+    }),
+  );
+  rmSync(directory, { recursive: true, force: true });
+}
