@@ -1,0 +1,105 @@
+/**
+ * Mixed traffic for many minutes while everything goes wrong that can: `npm run soak`, or
+ * `npm run soak -- --minutes 1 --seed 7`. Every answer is held against what the key was: it must have been the truth at
+ * some moment within the bound that the proxy states for its coherence.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { freePort } from '../support/processes.ts';
+import { TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+import { Relay } from '../support/relay.ts';
+import { Faults } from './faults.ts';
+import { Random } from './random.ts';
+import { type Reading, httpReader, mgetReader, respReader } from './readers.ts';
+import { report } from './report.ts';
+import { makeKeys } from './truth.ts';
+import { Verdicts } from './verdicts.ts';
+import { Vitals } from './vitals.ts';
+import { Writers } from './writers.ts';
+
+const KEYS = 2000;
+const CAPACITY = 1000;
+const THREADS = 2;
+const HTTP_READERS = 16;
+const OTHER_READERS = 2;
+const STALE_IF_ERROR_MS = 2000;
+/** What is promised under CACHE_COHERENCE=tracking. */
+const BOUND_MS = 1000;
+const SAMPLE_MS = 1000;
+const TELL_MS = 10_000;
+
+const { values } = parseArgs({
+  options: { minutes: { type: 'string', default: '10' }, seed: { type: 'string', default: String(Date.now() % 1e6) } },
+});
+const [minutes, seed] = [Number(values.minutes), Number(values.seed)];
+
+// What was acknowledged must outlive the server's death.
+const redis = await TestRedis.start(
+  ...['--appendonly', 'yes', '--appendfsync', 'always', '--enable-debug-command', 'yes'],
+);
+const relay = await Relay.to(redis.port);
+const respPort = await freePort();
+const proxy = await TestProxy.start({
+  REDIS_URL: `redis://127.0.0.1:${relay.port}/0`,
+  RESP_PORT: respPort,
+  PROXY_THREADS: THREADS,
+  ADMIN_TOKEN: 'admin',
+  CACHE_COHERENCE: 'tracking',
+  CACHE_CAPACITY: CAPACITY,
+  CACHE_TTL_MS: 60_000,
+  CACHE_NEGATIVE_TTL_MS: 60_000,
+  CACHE_STALE_IF_ERROR_MS: STALE_IF_ERROR_MS,
+});
+const vitals = new Vitals(proxy.child?.process.pid ?? 0);
+const handlesBefore = vitals.handles;
+
+const verdicts = new Verdicts();
+const keys = makeKeys(KEYS);
+const writers = new Writers(redis.url, keys, new Random(seed), verdicts);
+await writers.begin();
+const victims = { redis, proxy, threads: THREADS, relay, writers };
+const faults = new Faults(victims, new Random(seed + 1), verdicts);
+const reading: Reading = {
+  httpUrl: proxy.url,
+  respPort,
+  keys,
+  random: new Random(seed + 2),
+  verdicts,
+  boundMs: BOUND_MS,
+  staleBoundMs: BOUND_MS + STALE_IF_ERROR_MS,
+  disturbedSince: (time) => faults.since(time),
+};
+
+console.error(`${minutes} min, seed ${seed}`);
+const started = performance.now();
+const ending = AbortSignal.timeout(minutes * 60_000);
+const watch = setInterval(() => {
+  vitals.sample();
+  const longAgo = performance.now() - 60_000;
+  for (const { history } of keys) history.forgetBefore(longAgo);
+}, SAMPLE_MS);
+const tell = setInterval(() => {
+  const answers = [...verdicts.counts].filter(([what]) => !/^(write|fault)/.test(what));
+  const sum = answers.reduce((total, [, count]) => total + count, 0);
+  const seconds = Math.round((performance.now() - started) / 1000);
+  console.error(`${seconds} s: ${sum} answers, ${verdicts.violated} violations, ${vitals.residentMiB.toFixed(0)} MiB`);
+}, TELL_MS);
+await Promise.all([
+  writers.run(ending),
+  faults.run(ending),
+  ...Array.from({ length: HTTP_READERS }, () => httpReader(reading)(ending)),
+  ...Array.from({ length: OTHER_READERS }, () => mgetReader(reading)(ending)),
+  ...Array.from({ length: OTHER_READERS }, () => respReader(reading)(ending)),
+]);
+clearInterval(watch);
+clearInterval(tell);
+// Connections of clients that have gone, and of threads that have died, take a moment to be closed.
+await delay(5000);
+const handles = { before: handlesBefore, after: vitals.handles };
+console.log(report({ minutes, seed, verdicts, vitals, handles }));
+const clean = verdicts.violated === 0 && !vitals.grown && handles.after <= handles.before;
+await proxy.stop();
+await relay.stop();
+await victims.redis.stop();
+process.exitCode = clean ? 0 : 1;
