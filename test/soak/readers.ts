@@ -47,8 +47,9 @@ export function httpReader(reading: Reading): Reader {
     const status = String(answer.headers['cache-status']);
     const how = `GET ${directive ?? ''} (${answer.status}, ${status})`;
     verdicts.count(`http: ${answer.status} ${status.replace(/^[^;]*; /, '').replace(/-?\d+/g, 'N')}`);
-    const boundMs = status.includes('stale-if-error') ? reading.staleBoundMs : reading.boundMs;
-    const said = { key, askedAt, answeredAt, how, boundMs: directive === 'no-cache' ? 0 : boundMs };
+    const stale = status.includes('stale-if-error');
+    const boundMs = directive === 'no-cache' ? 0 : boundOf(reading, stale);
+    const said = { key, askedAt, answeredAt, how, boundMs, stale };
     if (answer.status === 304) return void verdicts.judge({ ...said, version: condition?.version });
     if (answer.status === 504 && directive === 'only-if-cached') return;
     const version = judge(reading, said, answer.status, answer.text);
@@ -70,8 +71,9 @@ export function mgetReader(reading: Reading): Reader {
     const { results } = answer.json as { readonly results: readonly MgetResult[] };
     for (const [index, { status, value, cacheStatus }] of results.entries()) {
       verdicts.count(`mget: ${status} ${cacheStatus ?? ''}`);
-      const boundMs = cacheStatus === 'stale' ? reading.staleBoundMs : reading.boundMs;
-      const said = { key: some[index], askedAt, answeredAt, boundMs, how: `mget (${status}, ${cacheStatus})` };
+      const stale = cacheStatus === 'stale';
+      const boundMs = boundOf(reading, stale);
+      const said = { key: some[index], askedAt, answeredAt, boundMs, stale, how: `mget (${status}, ${cacheStatus})` };
       judge(reading, said, status, value ?? '');
     }
   });
@@ -85,7 +87,8 @@ interface MgetResult {
 
 /** GET and MGET of the Redis protocol, which does not tell a stale answer from another. */
 export function respReader(reading: Reading): Reader {
-  const { keys, random, verdicts, staleBoundMs: boundMs } = reading;
+  const { keys, random, verdicts } = reading;
+  const boundMs = boundOf(reading, true);
   return async (ending) => {
     const client = new Redis(reading.respPort, '127.0.0.1', { retryStrategy: () => 50, maxRetriesPerRequest: 0 });
     client.on('error', () => undefined);
@@ -99,7 +102,7 @@ export function respReader(reading: Reading): Reader {
         const answeredAt = performance.now();
         verdicts.count(`resp: ${names.length === 1 ? 'GET' : 'MGET'}`);
         for (const [index, value] of values.entries()) {
-          const said = { key: some[index], askedAt, answeredAt, boundMs, how: 'Redis protocol' };
+          const said = { key: some[index], askedAt, answeredAt, boundMs, stale: true, how: 'Redis protocol' };
           judge(reading, said, value === null ? 404 : 200, value ?? '');
         }
       } catch (error) {
@@ -108,6 +111,10 @@ export function respReader(reading: Reading): Reader {
     }
     client.disconnect();
   };
+}
+
+function boundOf({ boundMs, staleBoundMs }: Reading, stale: boolean): number {
+  return stale ? staleBoundMs : boundMs;
 }
 
 /** Judges one answer; the version of the value that it has. */

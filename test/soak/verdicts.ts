@@ -12,6 +12,8 @@ export interface Said {
   readonly answeredAt: number;
   /** Milliseconds by which the answer may be late. */
   readonly boundMs: number;
+  /** Whether it may be one of those that are given because Redis cannot answer. */
+  readonly stale: boolean;
   /** How it was asked, for the report. */
   readonly how: string;
 }
@@ -21,22 +23,22 @@ export class Verdicts {
   readonly counts = new Map<string, number>();
   readonly violations: string[] = [];
   violated = 0;
-  /** Answers that had been the truth, but were not when they were asked for: by how many milliseconds. */
-  readonly lateness: number[] = [];
+  /** By how many milliseconds answers were late, those that may be stale apart. */
+  readonly lateness = { coherent: [] as number[], stale: [] as number[] };
 
   count(what: string): void {
     this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
   }
 
-  judge({ key, version, askedAt, answeredAt, boundMs, how }: Said): void {
+  judge({ key, version, askedAt, answeredAt, boundMs, stale, how }: Said): void {
     const late = key.history.lateness(version, askedAt, answeredAt);
     const what = version === undefined ? 'no such key' : `version ${version}`;
     if (late === undefined) {
       this.violate(`${how}: ${key.name} is said to be ${what}, which it was not`);
     } else if (late > boundMs) {
       this.violate(`${how}: ${key.name} is said to be ${what}, which it last was ${late.toFixed(0)} ms before`);
-    } else if (late > 0) {
-      this.lateness.push(late);
+    } else {
+      this.lateness[stale ? 'stale' : 'coherent'].push(late);
     }
   }
 
