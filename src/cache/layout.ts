@@ -80,7 +80,11 @@ export const HeaderFloat = {
   /** When the latest of all entries was stored. */
   LATEST: 26,
   COUNTERS: 32,
+  /** The times at which all entries were ended, {@link ENDINGS} of them, the last one last. */
+  ENDINGS: 112,
 } as const;
+
+export const ENDINGS = 8;
 
 /** Indices of 32-bit words in a slot's node. */
 export const Node = {
@@ -217,6 +221,7 @@ export class LruMemory {
     floats[HeaderFloat.LEASE_MS] = limits.leaseMs;
     floats[HeaderFloat.STALE_MS] = limits.staleMs;
     floats[HeaderFloat.OVER] = -Infinity;
+    floats.fill(-Infinity, HeaderFloat.ENDINGS, HeaderFloat.ENDINGS + ENDINGS);
     floats[HeaderFloat.LATEST] = -Infinity;
     const memory = new LruMemory(buffer);
     memory.header[Header.SEED_0] = seeds[0];

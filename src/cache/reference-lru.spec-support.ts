@@ -1,6 +1,6 @@
 import { COUNTER_NAMES, type Counters } from './counters.ts';
 import type { Etag } from './etag.ts';
-import type { LruLimits } from './layout.ts';
+import { ENDINGS, type LruLimits } from './layout.ts';
 import type { Forward, Held, LoadResult, Stale } from './lookup.ts';
 
 /** A lease is known by its identity; `ended` once it has been filled, released, voided or taken back. */
@@ -18,8 +18,8 @@ interface ReferenceEntry {
   readonly etag: Etag;
   readonly stored: number;
   readonly until: number;
-  /** Ended with all others of its time. */
-  isOver: boolean;
+  /** Which of the times that all entries were ended has ended it. */
+  ending: number | undefined;
 }
 
 export type ReferenceLookup =
@@ -52,7 +52,7 @@ export class ReferenceLru {
   readonly #leases = new Map<string, ReferenceLease>();
   readonly #counters = Object.fromEntries(COUNTER_NAMES.map((name) => [name, 0])) as Record<keyof Counters, number>;
 
-  #over = -Infinity;
+  readonly #endings: number[] = [];
   #latest = -Infinity;
 
   constructor(limits: LruLimits) {
@@ -162,9 +162,9 @@ export class ReferenceLru {
   }
 
   expireAll(now: number): void {
-    for (const entry of this.#entries.values()) entry.isOver = true;
+    this.#endings.push(Math.max(now, this.#latest));
+    for (const entry of this.#entries.values()) entry.ending ??= this.#endings.length - 1;
     for (const lease of this.#leases.values()) this.#endLease(lease);
-    this.#over = Math.max(now, this.#latest);
   }
 
   /** The entry of the key, unless it is of no use any more and dropped. */
@@ -188,8 +188,8 @@ export class ReferenceLru {
     this.#entries.set(key, entry);
   }
 
-  #isFresh({ until, isOver, stored }: ReferenceEntry, now: number, maxAgeMs = Infinity): boolean {
-    return until > now && !isOver && maxAgeMs > 0 && now - stored <= maxAgeMs;
+  #isFresh({ until, ending, stored }: ReferenceEntry, now: number, maxAgeMs = Infinity): boolean {
+    return until > now && ending === undefined && maxAgeMs > 0 && now - stored <= maxAgeMs;
   }
 
   /** Whether it may be answered: as long as it is fresh, and a value for some time after that. */
@@ -199,8 +199,10 @@ export class ReferenceLru {
     return staleMs > 0 && entry.value !== undefined && now < this.#endOf(entry) + staleMs;
   }
 
-  #endOf({ until, isOver }: ReferenceEntry): number {
-    return isOver ? Math.min(until, this.#over) : until;
+  #endOf({ until, ending }: ReferenceEntry): number {
+    if (ending === undefined) return until;
+    // So many endings are known in all, and the first of them is not enough to go by.
+    return this.#endings.length - ending < ENDINGS ? Math.min(until, this.#endings[ending]) : -Infinity;
   }
 
   /** Redis has answered: what is held is outdated. */
@@ -240,9 +242,9 @@ export class ReferenceLru {
       this.#counters.evictionsByCapacity++;
     }
     this.#endLease(lease);
-    const stored = Math.max(now, this.#over + TICK_MS);
+    const stored = Math.max(now, (this.#endings.at(-1) ?? -Infinity) + TICK_MS);
     this.#latest = Math.max(stored, this.#latest);
-    this.#entries.set(lease.key, { value, etag, stored, until: stored + lifetimeMs, isOver: false });
+    this.#entries.set(lease.key, { value, etag, stored, until: stored + lifetimeMs, ending: undefined });
     return 'stored';
   }
 

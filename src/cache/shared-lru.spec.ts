@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Etag } from './etag.ts';
 import { Hit } from './hit.ts';
-import { Header, LayoutError, type LruLimits } from './layout.ts';
+import { ENDINGS, Header, LayoutError, type LruLimits } from './layout.ts';
 import type { FillResult, Lease } from './lookup.ts';
 import { SharedLru } from './shared-lru.ts';
 import { checkInvariants } from './shared-memory.spec-support.ts';
@@ -478,6 +478,23 @@ describe('SharedLru', () => {
       now += 199;
       expect(lru.stale(key)).toMatchObject({ freshness: { ageMs: 299, lifetimeMs: 100 } });
       now += 1;
+      expect(lru.stale(key)).toBeUndefined();
+    });
+
+    it('no longer when all entries are ended again', () => {
+      store('key', 'value');
+      for (let times = 0; times < 4; times++) {
+        lru.expireAll();
+        now += 50;
+      }
+      expect(lru.stale(key)).toBeUndefined();
+    });
+
+    it('no longer than it is known when it was over', () => {
+      store('key', 'value');
+      for (let times = 1; times < ENDINGS; times++) lru.expireAll();
+      expect(lru.stale(key)).toBeDefined();
+      lru.expireAll();
       expect(lru.stale(key)).toBeUndefined();
     });
   });

@@ -3,6 +3,7 @@ import type { Etag } from './etag.ts';
 import type { Hit } from './hit.ts';
 import { ItemBytes } from './item-bytes.ts';
 import {
+  ENDINGS,
   Header,
   HeaderFloat,
   type LruMemory,
@@ -29,6 +30,7 @@ export class Slots {
   readonly #nodes: Int32Array;
   readonly #words: Int32Array;
   readonly #floats: Float64Array;
+  readonly #endings: Float64Array;
   readonly #items: ItemBytes;
 
   constructor(memory: LruMemory, items: ItemBytes) {
@@ -37,6 +39,7 @@ export class Slots {
     this.#nodes = memory.nodes;
     this.#words = memory.slots;
     this.#floats = memory.slotFloats;
+    this.#endings = memory.headerFloats.subarray(HeaderFloat.ENDINGS, HeaderFloat.ENDINGS + ENDINGS);
     this.#items = items;
   }
 
@@ -196,7 +199,10 @@ export class Slots {
   /** Ends the time of all entries that there are. */
   overAll(now: number): void {
     // The clocks of threads may be apart by a little, and each was read before the lock was had.
-    this.#headerFloats[HeaderFloat.OVER] = Math.max(now, this.#headerFloats[HeaderFloat.LATEST]);
+    const over = Math.max(now, this.#headerFloats[HeaderFloat.LATEST]);
+    this.#headerFloats[HeaderFloat.OVER] = over;
+    this.#endings.copyWithin(0, 1);
+    this.#endings[ENDINGS - 1] = over;
   }
 
   setExpiry(slot: number, expires: number): void {
@@ -242,12 +248,15 @@ export class Slots {
     this.#words[at + 2] = etag[2];
   }
 
-  /** When an entry is, or was, over. */
+  /** When an entry is, or was, over; -Infinity: nobody knows any more, since all entries were ended too often after it. */
   #end(slot: number): number {
     const at = (slot * SLOT_WORDS) >>> 1;
     const expires = this.#floats[at + (Slot.EXPIRES >> 1)];
-    const over = this.#headerFloats[HeaderFloat.OVER];
-    return this.#floats[at + (Slot.STORED >> 1)] <= over ? Math.min(expires, over) : expires;
+    const stored = this.#floats[at + (Slot.STORED >> 1)];
+    if (stored > this.#headerFloats[HeaderFloat.OVER]) return expires;
+    // What was stored before the first known ending may have been ended by one before that.
+    const ending = this.#endings.findIndex((time) => stored <= time);
+    return ending === 0 ? -Infinity : Math.min(expires, this.#endings[ending]);
   }
 
   #takeFree(): number {
