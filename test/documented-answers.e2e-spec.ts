@@ -27,6 +27,8 @@ const WITH_REDIS: readonly Scenario[] = [
   ['GET /v1/keys/{key} 400 bad-key', '/v1/keys/'],
   ['GET /v1/keys/{key} 404 key-not-found', '/v1/keys/nobody'],
   ['GET /v1/keys/{key} 409 wrong-type', '/v1/keys/list'],
+  ['GET /v1/keys/{key} 502 value-too-large', '/v1/keys/long'],
+  ['HEAD /v1/keys/{key} 502', '/v1/keys/long'],
   ['HEAD /v1/keys/{key} 200', '/v1/keys/text'],
   ['HEAD /v1/keys/{key} 304', '/v1/keys/text', { headers: ANY }],
   ['HEAD /v1/keys/{key} 400', '/v1/keys/%zz'],
@@ -87,6 +89,7 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
       REDIS_URL: redis.url,
       PROXY_THREADS: 1,
       REDIS_COMMAND_TIMEOUT_MS: 300,
+      REDIS_MAX_VALUE_BYTES: 1000,
       PROXY_MAX_CONCURRENT_LOADS: 1,
       PROXY_MAX_QUEUED_LOADS: 0,
     };
@@ -96,7 +99,7 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
       TestProxy.start({ ...settings, ACCESS_TOKEN: 'reader', KEY_ALLOWLIST: 'text' }),
     ]);
     document = (await proxy.get('/openapi.json')).json as unknown as ApiDocument;
-    await redis.client.set('text', 'a text');
+    await redis.client.mset('text', 'a text', 'long', 'x'.repeat(1001));
     await redis.client.rpush('list', 'a');
   });
   afterAll(async () => {

@@ -141,6 +141,7 @@ export class Loader {
       case 'unavailable':
         this.#counts.countLoadError();
         return this.#failed(load, reply.kind);
+      case 'value-too-large':
       case 'wrong-type':
         return this.#release(load, reply);
     }
@@ -172,11 +173,12 @@ function isStored(lease: Lease | undefined, fill: (lease: Lease) => FillResult):
 }
 
 /** What Redis has told of a key. */
-type Answer = Extract<Loaded, { kind: 'value' | 'absent' | 'wrong-type' }>;
+type Answer = Extract<Loaded, { kind: 'value' | 'absent' | 'value-too-large' | 'wrong-type' }>;
 
 /** What the threads that wait are told of it, when it is not stored. */
 const RESULTS: Readonly<Record<Answer['kind'], LoadResult>> = {
   value: 'unshared',
   absent: 'missing',
+  'value-too-large': 'value-too-large',
   'wrong-type': 'wrong-type',
 };

@@ -58,6 +58,7 @@ export const LOAD_RESULTS = [
   'void',
   'missing',
   'wrong-type',
+  'value-too-large',
   'timeout',
   'unavailable',
   'overloaded',
@@ -67,7 +68,9 @@ export const LOAD_RESULTS = [
 
 export type LoadResult = (typeof LOAD_RESULTS)[number];
 
+const ANSWERS: ReadonlySet<LoadResult> = new Set(['missing', 'wrong-type', 'value-too-large', 'unshared']);
+
 /** Whether a load that ended so has told what is in Redis, so that whatever was held of the key is outdated. */
 export function isAnswer(result: LoadResult): boolean {
-  return result === 'missing' || result === 'wrong-type' || result === 'unshared';
+  return ANSWERS.has(result);
 }

@@ -15,6 +15,8 @@ export type Loaded =
   | ({ readonly kind: 'value' } & HeldValue)
   | { readonly kind: 'absent'; readonly freshness: Freshness }
   | { readonly kind: 'wrong-type' }
+  /** There is a value, of more bytes than are read. */
+  | { readonly kind: 'value-too-large' }
   | { readonly kind: Failure }
   /** The load has failed, but a value is held whose time is over not too long. */
   | (Stale & { readonly failure: Failure });
@@ -57,6 +59,7 @@ export function outcomeName(outcome: DirectedOutcome): ReadOutcomeName {
     case 'missing':
     case 'stale':
     case 'wrong-type':
+    case 'value-too-large':
     case 'timeout':
     case 'unavailable':
     case 'overloaded':

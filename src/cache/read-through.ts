@@ -47,10 +47,9 @@ export class ReadThrough {
   /** Loads for a reader who wants nothing old: if that fails, it is told so, whatever is held. */
   async #loadYoung(key: Buffer, found: Uncached, maxAgeMs: number): Promise<LoadOutcome> {
     const outcome = withoutStale(await this.#loadOne(key, found));
-    const isAnswer = outcome.kind === 'value' || outcome.kind === 'absent' || outcome.kind === 'wrong-type';
     // A load that was under way may have read what was there before this reader asked, or wrote. One that is begun after
     // it, by whomever, has not: so however many ask at once, it takes one more, and no two at the same time.
-    if (maxAgeMs > 0 || found.kind !== 'loading' || !isAnswer) return outcome;
+    if (maxAgeMs > 0 || found.kind !== 'loading' || !ANSWERS.has(outcome.kind)) return outcome;
     const again = this.#lru.lookup(key, true, maxAgeMs);
     return isCached(again) ? outcome : withoutStale(await this.#loadOne(key, again));
   }
@@ -129,6 +128,7 @@ export class ReadThrough {
       case 'missing':
         return { kind: 'absent', freshness: { ageMs: 0, lifetimeMs: 0 }, origin: 'collapsed', forward };
       case 'wrong-type':
+      case 'value-too-large':
         return { kind: result, origin: 'collapsed', forward };
       case 'timeout':
       case 'unavailable':
@@ -168,6 +168,9 @@ type Uncached = Exclude<Lookup, Held>;
 type Loading = Extract<Lookup, { kind: 'loading' }>;
 
 const NOT_CACHED: DirectedOutcome = { kind: 'not-cached' };
+
+/** Outcomes of loads that have learned what is in Redis. */
+const ANSWERS: ReadonlySet<LoadOutcome['kind']> = new Set(['value', 'absent', 'wrong-type', 'value-too-large']);
 
 const UNREAD: Unread = { kind: 'unread' };
 

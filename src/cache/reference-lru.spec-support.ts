@@ -32,7 +32,7 @@ export type ReferenceStep = 'stored' | 'void' | 'uncacheable' | 'more';
 
 const LONGEST_KEY = 64 * 1024;
 /** What tells that Redis has answered. */
-const ANSWERS: readonly LoadResult[] = ['missing', 'wrong-type', 'unshared'];
+const ANSWERS: readonly LoadResult[] = ['missing', 'wrong-type', 'value-too-large', 'unshared'];
 /** What is stored in the same instant in which all was ended is stored one tick later. */
 const TICK_MS = 1 / 1024;
 /** What of a key lies beside its slot, in units; there are four units for each lease that may be held. */

@@ -12,6 +12,7 @@ export const READ_OUTCOMES = [
   'collapsed',
   'missing',
   'wrong-type',
+  'value-too-large',
   'timeout',
   'unavailable',
   'overloaded',

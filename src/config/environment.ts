@@ -149,6 +149,14 @@ export class Environment {
   @WholeNumber({ default: 2000, min: 1, max: 600_000, meaning: 'milliseconds the Redis has to accept a connection' })
   REDIS_CONNECT_TIMEOUT_MS!: number;
 
+  @WholeNumber({
+    default: 64 * MiB,
+    min: 1,
+    max: 512 * MiB,
+    meaning: 'bytes of the longest value that is read; a longer one is an error, and is never in memory',
+  })
+  REDIS_MAX_VALUE_BYTES!: number;
+
   @WholeNumber({ default: 10_000, min: 1, max: 50_000_000, meaning: 'keys held, exactly' })
   CACHE_CAPACITY!: number;
 

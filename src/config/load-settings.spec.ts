@@ -55,6 +55,7 @@ describe('settings', () => {
         database: 0,
         commandTimeoutMs: 1000,
         connectTimeoutMs: 2000,
+        maxValueBytes: 67_108_864,
       },
       cache: {
         capacity: 10_000,

@@ -36,6 +36,7 @@ export function redisSettings(values: Environment, problems: string[]): Settings
     ...tlsFiles(values, url.tls, report),
     commandTimeoutMs: values.REDIS_COMMAND_TIMEOUT_MS,
     connectTimeoutMs: values.REDIS_CONNECT_TIMEOUT_MS,
+    maxValueBytes: values.REDIS_MAX_VALUE_BYTES,
   };
 }
 

@@ -46,6 +46,7 @@ export abstract class Settings {
     readonly tlsKey: Secret | undefined;
     readonly commandTimeoutMs: number;
     readonly connectTimeoutMs: number;
+    readonly maxValueBytes: number;
   };
 
   abstract readonly cache: {

@@ -110,6 +110,7 @@ describe('the answer to a key', () => {
       'fwd=uri-miss',
     ],
     [{ kind: 'wrong-type', origin: 'collapsed', forward: 'uri-miss' }, 409, 'wrong-type', 'fwd=uri-miss; collapsed'],
+    [{ kind: 'value-too-large', origin: 'not-stored', forward: 'uri-miss' }, 502, 'value-too-large', 'fwd=uri-miss'],
     [{ kind: 'overloaded', origin: 'collapsed', forward: 'uri-miss' }, 503, 'overloaded', 'fwd=uri-miss; collapsed'],
     [{ kind: 'timeout', origin: 'not-stored', forward: 'stale' }, 504, 'redis-timeout', 'fwd=stale'],
     [{ kind: 'unavailable', origin: 'not-stored', forward: 'request' }, 503, 'redis-unavailable', 'fwd=request'],

@@ -35,6 +35,7 @@ export function keyAnswer(outcome: DirectedOutcome, ifNoneMatch: string | undefi
       return failed(outcome.kind, hitStatus(ttlOf(outcome.freshness)));
     case 'absent':
     case 'wrong-type':
+    case 'value-too-large':
     case 'timeout':
       return failed(outcome.kind, missStatus(outcome));
     case 'unavailable':

@@ -10,6 +10,7 @@ export const OUTCOME_PROBLEMS: Readonly<Record<FailedRead, Problem>> = {
   missing: NOT_FOUND,
   absent: NOT_FOUND,
   'wrong-type': problem('wrong-type', 'The key holds no string.'),
+  'value-too-large': problem('value-too-large', 'Redis holds a value of more bytes than are read.'),
   timeout: problem('redis-timeout', 'Redis did not answer in time.'),
   unavailable: problem('redis-unavailable', 'Redis cannot be asked now.'),
   'not-cached': problem('not-cached', 'The cache does not hold it, and was not to ask Redis.'),

@@ -25,6 +25,7 @@ export const PROBLEMS = {
   'unsupported-media-type': [415, 'Unsupported Media Type'],
   'head-too-large': [431, 'Request Header Fields Too Large'],
   'internal-error': [500, 'Internal Server Error'],
+  'value-too-large': [502, 'Bad Gateway'],
   'redis-unavailable': [503, 'Service Unavailable'],
   overloaded: [503, 'Service Unavailable'],
   'not-cached': [504, 'Gateway Timeout'],

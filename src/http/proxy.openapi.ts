@@ -88,6 +88,7 @@ function describeFailures(adapt: (failure: ProblemResponse) => ProblemResponse):
     problemResponse({ 'key-not-allowed': 'This key is none of those that may be read.' }),
     problemResponse({ 'key-not-found': 'Redis has no such key.' }, cacheStatus),
     problemResponse({ 'wrong-type': 'The key holds no string.' }, cacheStatus),
+    problemResponse({ 'value-too-large': 'Redis holds a value of more bytes than are read.' }, cacheStatus),
     problemResponse(
       { 'redis-unavailable': 'Redis cannot be asked now.', overloaded: 'Too many reads of Redis wait already.' },
       { ...cacheStatus, ...retryAfter },

@@ -20,6 +20,7 @@ function verdictOn(reply: RedisReply): Verdict {
     case 'value':
     case 'missing':
     case 'wrong-type':
+    case 'value-too-large':
       return 'answered';
     case 'timeout':
       return 'unanswered';

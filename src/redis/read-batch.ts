@@ -1,15 +1,22 @@
 import { Buffer } from 'node:buffer';
 import type { Command, Redis } from 'ioredis';
+import { breakOff } from './break-off.ts';
 import { isAnswer } from './circuit-breaker.ts';
 import type { ReadCommands } from './read-commands.ts';
 import { failureOf } from './redis-failure.ts';
-import type { RedisReply } from './redis-reply.ts';
+import { type RedisReply, TOO_LARGE, type TooLarge } from './redis-reply.ts';
 
 /** What a connection of ioredis uses of a command that it sends. */
 type SentCommand = Pick<
   Command,
   'name' | 'args' | 'isTraced' | 'setReplyContext' | 'setTimeout' | 'toWritable' | 'resolve' | 'reject'
 >;
+
+/** A reply to GET or PTTL, as it is read off a connection. */
+export type ReadReply = Buffer | TooLarge | number | Error | null;
+
+/** A reply to GET. */
+type Got = Buffer | TooLarge | Error | null;
 
 const NOTHING = Buffer.alloc(0);
 
@@ -38,7 +45,8 @@ export class ReadBatch implements SentCommand {
   /** The first read of which a reply is still to come. */
   #current = 0;
   /** The reply to its GET, while that to its PTTL is still to come. */
-  #got: Buffer | Error | null | undefined;
+  #got: Got | undefined;
+  #broken = false;
 
   /** @param judge is called once: with the first answer, or with the last reply when none is an answer. */
   constructor(commands: ReadCommands, timeoutMs: number, judge: (reply: RedisReply) => void) {
@@ -73,7 +81,7 @@ export class ReadBatch implements SentCommand {
 
   /** A reply as ioredis has decoded it, after it took the command for done. */
   resolve(reply: unknown): void {
-    if (!this.accept(reply as Buffer | number | null)) this.#awaitMore();
+    if (!this.accept(reply as ReadReply)) this.#awaitMore();
   }
 
   /** An error that is the reply to one command; or the end of the connection, and so of all. */
@@ -84,23 +92,32 @@ export class ReadBatch implements SentCommand {
   }
 
   /** Takes the next reply; answers whether it was the last one. */
-  accept(reply: Buffer | number | Error | null): boolean {
-    this.#repliesLeft--;
-    if (this.#commands.perKey === 1) {
-      this.#settle(replyOf(reply as Buffer | Error | null, undefined));
-    } else if (this.#got === undefined) {
-      this.#got = reply as Buffer | Error | null;
+  accept(reply: ReadReply): boolean {
+    if (this.#got === undefined) {
+      if (!isGot(reply)) return this.#break();
+      if (this.#commands.perKey === 1) this.#settle(replyOf(reply, undefined));
+      else this.#got = reply;
     } else {
+      if (typeof reply !== 'number' && !(reply instanceof Error)) return this.#break();
       const got = this.#got;
       this.#got = undefined;
-      this.#settle(replyOf(got, reply as number | Error));
+      this.#settle(replyOf(got, reply));
     }
-    return this.#repliesLeft === 0;
+    return --this.#repliesLeft === 0;
   }
 
   /** Ends what has not been answered; replies that come yet are of no use to anybody. */
   end(reply: RedisReply): void {
     while (this.#settled < this.#reads.length) this.#end(reply);
+  }
+
+  /** Once one reply is not to what was asked, none is, and a value would be taken for that of another key. */
+  #break(): boolean {
+    this.#broken = true;
+    if (this.#redis !== undefined) breakOff(this.#redis);
+    // ioredis may have taken it for done.
+    this.end({ kind: 'unavailable', reason: 'PROTOCOL' });
+    return false;
   }
 
   #settle(reply: RedisReply): void {
@@ -122,18 +139,23 @@ export class ReadBatch implements SentCommand {
   /** Puts the command in front of the queue again, out of which ioredis takes one with each reply. */
   #awaitMore(): void {
     const redis = this.#redis;
-    if (redis === undefined) return;
+    if (redis === undefined || this.#broken) return;
     const item = { command: this as unknown as Command, stream: undefined, select: redis.condition?.select };
     redis.commandQueue.unshift(item as unknown as NonNullable<ReturnType<typeof redis.commandQueue.shift>>);
   }
 }
 
+function isGot(reply: ReadReply): reply is Got {
+  return reply === null || reply instanceof Buffer || reply === TOO_LARGE || reply instanceof Error;
+}
+
 /** @param pttl undefined when it was not asked. */
-function replyOf(got: Buffer | Error | null, pttl: number | Error | undefined): RedisReply {
+function replyOf(got: Got, pttl: number | Error | undefined): RedisReply {
   if (got instanceof Error) return failureOf(got);
   if (pttl instanceof Error) return failureOf(pttl);
   if (got === null) return { kind: 'missing' };
+  if (got === TOO_LARGE) return TOO_LARGE;
   // -1: no expiry. -2: the key went between the two commands, so its value is already out of date.
   const ttlMs = pttl === undefined || pttl === -1 ? undefined : Math.max(0, pttl);
-  return { kind: 'value', value: got, ttlMs };
+  return { kind: 'value', value: got as Buffer, ttlMs };
 }

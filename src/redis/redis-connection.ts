@@ -44,7 +44,7 @@ export class RedisConnection implements Reader {
     this.#commands = new ReadCommands(cache.honourRedisTtl);
     this.#database = redis.database;
     this.#redis.on('ready', () => {
-      ReplyReader.attach(this.#redis);
+      ReplyReader.attach(this.#redis, redis.maxValueBytes);
       this.#entered = this.#enterDatabase();
     });
     this.#redis.on('error', (error: Error) => this.#change({ reachable: false, reason: reasonOf(error) }));

@@ -7,6 +7,8 @@ import type { Settings } from '../config/settings.ts';
 const LONGEST_BACK_OFF_MS = 500;
 /** A connection on which something was asked and nothing came for so long is given up. */
 const LEAST_SILENCE_MS = 2_000;
+/** How often it is tried again whether a Redis has loaded its data. */
+const LOADING_RETRY_MS = 500;
 /** Spreads the reconnections of a fleet. */
 const JITTER_MS = 100;
 
@@ -59,6 +61,8 @@ function commonOptions(redis: Settings['redis']): RedisOptions {
     commandTimeout: redis.commandTimeoutMs,
     // A peer that has gone without a word answers nothing for as long as the kernel tries; a new connection may work.
     socketTimeout: Math.max(LEAST_SILENCE_MS, 2 * redis.commandTimeoutMs),
+    // Else it would look again when Redis expects to be done, which is a guess.
+    maxLoadingRetryTime: LOADING_RETRY_MS,
     retryStrategy: (attempt) => backOffMs(attempt),
     lazyConnect: true,
     enableOfflineQueue: false,

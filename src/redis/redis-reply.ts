@@ -12,6 +12,7 @@ export type RedisReply =
   | { readonly kind: 'missing' }
   /** The key holds no string. */
   | { readonly kind: 'wrong-type' }
+  | TooLarge
   /** No answer in time. */
   | { readonly kind: 'timeout' }
   /** No connection, or an answer that is an error; `reason` is the error's code word, or `connection`. */
@@ -23,6 +24,10 @@ export type RedisReply =
       /** Where else the key is, when a node of a cluster has said so. */
       readonly redirect?: Redirect;
     };
+
+/** The value is longer than what is read. */
+export const TOO_LARGE = { kind: 'value-too-large' } as const;
+export type TooLarge = typeof TOO_LARGE;
 
 /** How asking for a key's time to live ended. */
 export type RedisExpiry =

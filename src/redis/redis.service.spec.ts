@@ -62,7 +62,7 @@ describe('reads of a Redis', () => {
   });
 
   it('give long values, which come in parts, between short ones', async () => {
-    await connect(redis.url);
+    await connect(redis.url, { REDIS_COMMAND_TIMEOUT_MS: '10000' });
     const long = 'x'.repeat(3_000_000);
     await redis.client.mset('short', 's', 'long', long);
     const replies = await fetchAll('short', 'long', 'short', 'long');

@@ -14,12 +14,15 @@ interface Scripted {
 }
 
 const COMMANDS = new ReadCommands(true);
+/** The longest value that is read. */
+const MAX_BYTES = 25;
 const IGNORE = (): void => undefined;
 
 const bytes = fc.uint8Array({ maxLength: 30 }).map((array) => Buffer.from(array));
 const ttl = fc.oneof(fc.constantFrom(-1, -2), fc.nat());
 const value = fc.tuple(bytes, ttl).map(([got, pttl]): Scripted => {
   const wire = Buffer.concat([Buffer.from(`$${got.length}\r\n`), got, Buffer.from(`\r\n:${pttl}\r\n`)]);
+  if (got.length > MAX_BYTES) return { wire, reply: { kind: 'value-too-large' } };
   return { wire, reply: { kind: 'value', value: got, ttlMs: pttl === -1 ? undefined : Math.max(0, pttl) } };
 });
 const other = fc.constantFrom<Scripted>(
@@ -45,18 +48,10 @@ describe('replies, in whatever portions they arrive', () => {
   let redis: Redis;
 
   beforeAll(async () => {
-    server = createServer((socket: Socket) => {
-      socket.on('error', () => undefined).setEncoding('latin1');
-      // The handshake is answered; the replies to what comes after it are the test's.
-      socket.on('data', (text: string) => {
-        const handshake = !/GET|ping/.test(text);
-        if (handshake) socket.write('+OK\r\n'.repeat([...text.matchAll(/^\*\d+\r\n/gm)].length));
-      });
-    }).listen(0, '127.0.0.1');
-    await once(server, 'listening');
+    server = await startMute();
     redis = new Redis((server.address() as AddressInfo).port, { enableReadyCheck: false });
     await once(redis, 'ready');
-    ReplyReader.attach(redis);
+    ReplyReader.attach(redis, MAX_BYTES);
   });
   afterAll(async () => {
     redis.disconnect();
@@ -103,6 +98,60 @@ describe('replies, in whatever portions they arrive', () => {
     ]);
   });
 });
+
+describe('replies that cannot be those to what was asked', () => {
+  const lines = (...parts: string[]): string => parts.map((part) => `${part}\r\n`).join('');
+
+  it.each([
+    ['those to something else before them', lines(':5', '$1', 'A', ':-1', '$1', 'B', ':-1')],
+    ['one too few', lines('$1', 'A', '$1', 'B', ':-1')],
+    ['a list', lines('*1', '$1', 'A', ':-1')],
+    ['a value that is longer than it says', lines('$1', 'AB', ':-1')],
+    ['a length that is none', lines('$x', 'A', ':-1')],
+    ['another protocol', lines('HTTP/1.1 400 Bad Request', '')],
+    ['no protocol', '\0\u00ff\u0001\u0002'.repeat(50)],
+  ])('end the connection, and all reads on it without a value: %s', async (_, wire) => {
+    const server = await startMute();
+    for (const bytewise of [false, true]) {
+      const { port } = server.address() as AddressInfo;
+      const redis = new Redis({ port, enableReadyCheck: false, retryStrategy: () => null });
+      redis.on('error', () => undefined);
+      await once(redis, 'ready');
+      ReplyReader.attach(redis, MAX_BYTES);
+      const given: RedisReply[] = [];
+      const [first, second] = [0, 1].map(() => new ReadBatch(COMMANDS, 10_000, IGNORE));
+      for (const batch of [first, second]) {
+        batch.add(Buffer.from('key'), (reply) => given.push(reply));
+        batch.send(redis);
+      }
+      const closed = new Promise((resolve) => redis.once('close', resolve));
+      for (const portion of bytewise ? wire : [wire]) redis.stream.emit('data', Buffer.from(portion, 'latin1'));
+      await closed;
+      const values = given.filter(({ kind }) => kind !== 'unavailable');
+      // What came before the first reply that cannot be is as good as any.
+      expect(values).toEqual(
+        values.slice(0, 1).map(() => ({ kind: 'value', value: Buffer.from('A'), ttlMs: undefined })),
+      );
+      expect(given).toHaveLength(2);
+      redis.disconnect();
+    }
+    server.close();
+    await once(server, 'close');
+  });
+});
+
+/** A server that answers the handshake; the replies to what comes after it are the test's. */
+async function startMute(): Promise<Server> {
+  const server = createServer((socket: Socket) => {
+    socket.on('error', () => undefined).setEncoding('latin1');
+    socket.on('data', (text: string) => {
+      const handshake = !/GET|ping/.test(text);
+      if (handshake) socket.write('+OK\r\n'.repeat([...text.matchAll(/^\*\d+\r\n/gm)].length));
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
 
 function ask(redis: Redis, replies: readonly Scripted[], take: (reply: RedisReply) => void): void {
   const reads = new ReadBatch(COMMANDS, 10_000, IGNORE);

@@ -14,6 +14,7 @@ export const MAX_KEY_BYTES = 64 * 1024;
 /** What stands for the reading of a key that has failed: the code word, and the cause. */
 const FAILURES = {
   'wrong-type': 'WRONGTYPE Operation against a key holding the wrong kind of value',
+  'value-too-large': 'ERR the value has more bytes than are read of Redis',
   timeout: 'TIMEOUT Redis did not answer in time',
   unavailable: 'UNAVAILABLE Redis cannot be reached',
   overloaded: 'OVERLOADED too many reads wait for Redis',
@@ -211,6 +212,7 @@ export class KeyCommands {
       case 'absent':
         return undefined;
       case 'wrong-type':
+      case 'value-too-large':
       case 'timeout':
       case 'unavailable':
       case 'overloaded':

@@ -70,6 +70,7 @@ function resultOf(outcome: MgetOutcome, maxBytes: number, policy: Pick<KeyAnswer
       return problemResult(OUTCOME_PROBLEMS.missing, 'hit');
     case 'absent':
     case 'wrong-type':
+    case 'value-too-large':
     case 'timeout':
     case 'unavailable':
     case 'overloaded':

@@ -38,8 +38,8 @@ const FAILURE = {
   type: 'object',
   description:
     'There is no value to give. `status` and `code` are those of `GET`: 403 `key-not-allowed`, 404 `key-not-found`, ' +
-    '409 `wrong-type`, 503 `redis-unavailable` and `overloaded`, 504 `redis-timeout`; or 413 `answer-too-large`: the ' +
-    `values take ${MAX_ANSWER_BYTES} bytes of an answer at most, so ask for this key with fewer others.`,
+    '409 `wrong-type`, 502 `value-too-large`, 503 `redis-unavailable` and `overloaded`, 504 `redis-timeout`; or 413 ' +
+    `\`answer-too-large\`: the values take ${MAX_ANSWER_BYTES} bytes of an answer at most, so ask for this key with fewer others.`,
   required: ['status', 'code', 'detail'],
   properties: {
     status: { type: 'integer', example: 404 },
