@@ -5,6 +5,22 @@ import type { RedisFailure } from './redis-reply.ts';
 /** Errors by which a Redis says that it cannot answer anybody just now. */
 const ABOUT_ANY_READ: ReadonlySet<string> = new Set(['LOADING', 'BUSY', 'MASTERDOWN', 'CLUSTERDOWN']);
 
+const UNKNOWN_AUTHORITY = 'its certificate is of an unknown authority';
+
+/** What is wrong between two that speak TLS. */
+const WORDS_FOR: Readonly<Partial<Record<string, string>>> = {
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet',
+  CERT_SIGNATURE_FAILURE: UNKNOWN_AUTHORITY,
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNKNOWN_AUTHORITY,
+  SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_AUTHORITY,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_AUTHORITY,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'it asks for a certificate of the proxy',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS',
+};
+
 /** What an error of ioredis says of a command. */
 export function failureOf(error: unknown): RedisFailure | { readonly kind: 'wrong-type' } {
   if (error instanceof ReplyError && (error as Error).message.startsWith('WRONGTYPE')) return { kind: 'wrong-type' };
@@ -24,7 +40,9 @@ export function reasonOf(error: unknown): string {
     return command?.name === 'select' ? `SELECT: ${code}` : code;
   }
   const { code, message = '' } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
-  return code ?? sentinelReason(message) ?? 'connection';
+  if (code === undefined) return sentinelReason(message) ?? 'connection';
+  const words = WORDS_FOR[code];
+  return words === undefined ? code : `${code}: ${words}`;
 }
 
 /** What ioredis says when it has asked all sentinels in vain, in a few words. */
