@@ -1,59 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { TestRedis } from '../../test/support/redis.ts';
-import { type PatternElement, parseKeyPatterns } from '../config/key-pattern-syntax.ts';
+import { parseKeyPatterns } from '../config/key-pattern-syntax.ts';
 import { KeyPattern } from './key-pattern.ts';
+import { anyPatterns, key, parsed, pattern, patternMatching, patternTime } from './key-pattern.spec-support.ts';
 
-/** Few of them, so that keys often match. */
-const LETTERS = ['a', 'b', 'c', 'd', 'z', '-', ']', '[', '^', '*', '?', '\\', ',', ' '];
-const letter = fc.constantFrom(...LETTERS);
-
-const classItem = fc.oneof(
-  letter.map((each) => `\\${each}`),
-  fc.constantFrom('a', 'b', 'z', '*', '?', '[', '^'),
-  fc.tuple(fc.constantFrom('a', 'd', 'z', '*'), fc.constantFrom('a', 'c', ']', '\\')).map((ends) => ends.join('-')),
-);
-const element = fc.oneof(
-  { weight: 3, arbitrary: fc.constantFrom('a', 'b', 'c', '-', ']', '^') },
-  { weight: 3, arbitrary: fc.constant('*') },
-  fc.constant('?'),
-  letter.map((each) => `\\${each}`),
-  fc
-    .tuple(fc.constantFrom('', '^'), fc.array(classItem, { minLength: 1, maxLength: 3 }))
-    // A caret at the start of a class that is not negated would negate it.
-    .map(([negation, items]) => `[${negation}${items.join('').replace(/^\^/, '\\^')}]`),
-);
-const pattern = fc.array(element, { minLength: 1, maxLength: 8 }).map((elements) => elements.join(''));
-const key = fc.array(letter, { minLength: 1, maxLength: 8 }).map((letters) => letters.join(''));
-
-const parsed = (text: string): PatternElement[] => {
-  const patterns = parseKeyPatterns(text);
-  if (patterns?.length !== 1) throw new Error(`no single pattern: ${text}`);
-  return patterns[0];
-};
 const matches = (text: string, bytes: Buffer | string): boolean =>
   new KeyPattern(parsed(text)).matches(Buffer.from(bytes), 0, Buffer.from(bytes).length);
 
-/** What a pattern means, said as plainly as can be. */
-function means(elements: readonly PatternElement[], bytes: readonly number[]): boolean {
-  if (elements.length === 0) return bytes.length === 0;
-  const [first, ...rest] = elements;
-  if (first === 'any-bytes') return means(rest, bytes) || (bytes.length > 0 && means(elements, bytes.slice(1)));
-  return bytes.length > 0 && first.has(bytes[0]) && means(rest, bytes.slice(1));
-}
-
 describe('a pattern', () => {
   it('matches the keys that its elements describe one after the other, wherever they stand in a buffer', () => {
-    fc.assert(
-      fc.property(pattern, fc.uint8Array({ maxLength: 3 }), key, (text, around, inside) => {
-        const bytes = Buffer.from(inside);
-        const source = Buffer.concat([around, bytes, around]);
-        const expected = means(parsed(text), [...bytes]);
-        const [from, to] = [around.length, around.length + bytes.length];
-        expect(new KeyPattern(parsed(text)).matches(source, from, to)).toBe(expected);
-      }),
-      { numRuns: 3000 },
-    );
+    fc.assert(patternMatching, { numRuns: 3000 });
   });
 
   it.each([
@@ -85,6 +42,14 @@ describe('a pattern', () => {
     expect(matches('caf?', Buffer.from('caf\u00e9'))).toBe(false);
     expect(matches('caf??', Buffer.from('caf\u00e9'))).toBe(true);
     expect(matches('*', Buffer.from([0, 0xff]))).toBe(true);
+  });
+
+  it('is any text that is not refused', () => {
+    fc.assert(anyPatterns, { numRuns: 3000 });
+  });
+
+  it('costs little, however many ways there are to match it', () => {
+    fc.assert(patternTime, { numRuns: 1000 });
   });
 
   it('costs no more than the product of the lengths, however many stars it has', () => {

@@ -87,6 +87,14 @@ export class Environment {
   })
   RESP_PORT?: number;
 
+  @WholeNumber({
+    default: HOUR_MS,
+    min: 0,
+    max: DAY_MS,
+    meaning: 'milliseconds an idle connection of the Redis protocol is kept; 0: for ever',
+  })
+  RESP_IDLE_TIMEOUT_MS!: number;
+
   @OneOf({
     default: 'standalone',
     words: REDIS_MODES,

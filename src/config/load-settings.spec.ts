@@ -44,7 +44,7 @@ describe('settings', () => {
         keepAliveTimeoutMs: 65_000,
         lane: 'on',
       },
-      resp: { port: 6380 },
+      resp: { port: 6380, idleTimeoutMs: 3_600_000 },
       redis: {
         mode: 'standalone',
         tls: false,

@@ -105,7 +105,7 @@ function settingsFrom(values: Environment, redis: Settings['redis'], variables: 
       keepAliveTimeoutMs: values.HTTP_KEEP_ALIVE_TIMEOUT_MS,
       lane: values.HTTP_LANE,
     },
-    resp: { port: values.RESP_PORT },
+    resp: { port: values.RESP_PORT, idleTimeoutMs: values.RESP_IDLE_TIMEOUT_MS },
     redis,
     cache: {
       capacity: values.CACHE_CAPACITY,

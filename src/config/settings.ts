@@ -20,6 +20,8 @@ export abstract class Settings {
   abstract readonly resp: {
     /** Undefined: the Redis protocol is not spoken. */
     readonly port: number | undefined;
+    /** 0: idle connections are kept for ever. */
+    readonly idleTimeoutMs: number;
   };
 
   abstract readonly redis: {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { keyInTarget, percentDecoding } from './key-path.spec-support.ts';
 import { ENTRIES_PATH, KEYS_PATH, MAX_KEY_BYTES, hideKey, keyFromTarget } from './key-path.ts';
 
 const key = (target: string) => keyFromTarget(KEYS_PATH + target, KEYS_PATH);
@@ -29,6 +30,11 @@ describe('the key in a request target', () => {
         expect(keyFromTarget(`http://host:8080${KEYS_PATH}${text}`, KEYS_PATH)).toEqual(bytes);
       }),
     );
+  });
+
+  it('is what a plain model makes of any text, right or wrong', () => {
+    fc.assert(percentDecoding, { numRuns: 3000 });
+    fc.assert(keyInTarget, { numRuns: 3000 });
   });
 
   it('is what encodeURIComponent makes of any text', () => {

@@ -26,6 +26,12 @@ const UNAUTHENTICATED_LIMITS: RequestLimits = {
   unauthenticated: true,
 };
 
+/**
+ * Requests of many keys that wait for Redis at once: each may hold the values of one whole reply, and how long they are is
+ * not known before.
+ */
+const MAX_BATCHES = 4;
+
 /** The first words of requests that a browser can be made to send to this port; Redis cuts their sender off, too. */
 const HTTP_WORDS = /^(?:post|host:)$/i;
 
@@ -41,7 +47,13 @@ export class RespConnection {
   readonly #parser = new RequestParser();
   readonly #kept = new KeptBytes();
   readonly #queue = new ReplyQueue();
+  #batches = 0;
   #queuedBytes = 0;
+  /** Something was received since the last look. */
+  #heard = true;
+  #heardAt = 0;
+  /** When it was last known who the client is, or it came. */
+  #knownAt = performance.now();
   /** The client does not read. */
   #choked = false;
   /** A request waits for its turn. */
@@ -77,8 +89,19 @@ export class RespConnection {
     return this.#queue.length === 0 && !this.#inLine && this.#socket.writableLength === 0;
   }
 
+  /** Ends the connection if the client has asked nothing, or not authenticated, for too long. */
+  expire(now: number): void {
+    const { idleTimeoutMs, authenticationTimeoutMs } = this.#front;
+    if (this.#heard) this.#heardAt = now;
+    this.#heard = false;
+    if (this.#client.authenticated) this.#knownAt = now;
+    const isIdle = idleTimeoutMs > 0 && now - this.#heardAt > idleTimeoutMs && this.idle;
+    if (isIdle || now - this.#knownAt > authenticationTimeoutMs) this.#socket.destroy();
+  }
+
   /** Takes what was received: the first `length` bytes, which change later. Answers whether more may be read. */
   receive(bytes: Buffer, length: number): boolean {
+    this.#heard = true;
     if (!this.#ended) this.#guard(() => this.#take(bytes, length));
     return this.#ended || !this.#paused;
   }
@@ -176,6 +199,7 @@ export class RespConnection {
       this.#inLine ||
       this.#hasTurn ||
       this.#queue.length >= MAX_QUEUED ||
+      this.#batches >= MAX_BATCHES ||
       this.#queuedBytes >= MAX_QUEUED_BYTES
     );
   }
@@ -225,7 +249,7 @@ export class RespConnection {
     const behind = this.#queue.length > 0;
     const replied = commands.execute(request, client, out);
     if (replied !== undefined) {
-      this.#await(replied);
+      this.#await(replied, request.length > 2);
     } else if (behind) {
       this.#queuedBytes += out.length;
       const parts = out.take();
@@ -236,18 +260,22 @@ export class RespConnection {
     if (client.quitting) this.#ended = true;
   }
 
-  #await(replied: Promise<Reply>): void {
+  #await(replied: Promise<Reply>, isBatch: boolean): void {
     const { out, report } = this.#front;
     // What stands before it can be sent.
     this.#flush();
     const give = this.#queue.reserve();
+    if (isBatch) this.#batches++;
     replied
       .catch((bug: unknown): Reply => {
         report(bug);
         return () => out.error('ERR internal error');
       })
       .then((reply) => {
-        give(reply);
+        give(() => {
+          if (isBatch) this.#batches--;
+          reply();
+        });
         this.#wake();
       })
       .catch(report);

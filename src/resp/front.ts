@@ -20,6 +20,10 @@ export interface Front {
   readonly sequencer: Sequencer | undefined;
   /** Milliseconds a client has to send a whole request. */
   readonly requestTimeoutMs: number;
+  /** Milliseconds that a client may ask nothing, where everything is answered; 0: as long as it likes. */
+  readonly idleTimeoutMs: number;
+  /** Milliseconds a client has to authenticate. */
+  readonly authenticationTimeoutMs: number;
   /** Milliseconds that a client may let its replies lie. */
   readonly writeTimeoutMs: number;
   /** Told of what nobody foresaw. */

@@ -1,6 +1,7 @@
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', b: '\b', a: '\x07' };
 
-const isSpace = (character: string): boolean => /[\s\0]/.test(character);
+/** As C has it: not what else is a space in Unicode. */
+const isSpace = (character: string): boolean => /[ \t\n\v\f\r\0]/.test(character);
 
 /**
  * The arguments of an inline request, split as Redis splits them: at spaces, with `"…"` (in which `\n`, `\x00`, … mean what

@@ -1,5 +1,4 @@
-import { splitInline } from './inline-request.ts';
-import type { RequestLimits } from './request-parser.ts';
+import { MAX_INLINE_BYTES, type RequestLimits } from './request-parser.ts';
 
 interface Outcome {
   readonly requests: string[][];
@@ -16,7 +15,7 @@ export function modelRequests(stream: string, limits: RequestLimits): Outcome {
   let rest = stream;
   try {
     while (rest !== '') {
-      const { found, length } = rest.startsWith('*') ? multibulk(rest, limits) : inline(rest);
+      const { found, length } = rest.startsWith('*') ? multibulk(rest, limits) : inline(rest, limits);
       if (found.length > 0) requests.push(found);
       rest = rest.slice(length);
     }
@@ -59,10 +58,45 @@ function count(text: string, mark: number, max: number, problem: string): { valu
   return { value, end: to + 2 };
 }
 
-function inline(text: string): { found: string[]; length: number } {
+function inline(text: string, limits: RequestLimits): { found: string[]; length: number } {
   const end = text.indexOf('\n');
+  if (end >= MAX_INLINE_BYTES || (end === -1 && text.length >= MAX_INLINE_BYTES)) {
+    throw new Problem('too big inline request');
+  }
   if (end === -1) throw new Rest();
-  const found = splitInline(Buffer.from(text.slice(0, end).replace(/\r$/, ''), 'latin1'));
-  if (found === undefined) throw new Problem('unbalanced quotes in request');
-  return { found: found.map((argument) => argument.toString('latin1')), length: end + 1 };
+  const found = words(text.slice(0, end).replace(/\r$/, ''));
+  if (found.length > limits.maxArguments) throw new Problem('invalid multibulk length');
+  return { found, length: end + 1 };
+}
+
+/** A word, or a part of one: plain, in double quotes, in single quotes. Only a space may follow a quotation. */
+const PART =
+  /([^ \t\n\v\f\r\0"']+)|"((?:[^"\\]|\\[^])*)"(?=[ \t\n\v\f\r\0]|$)|'((?:[^'\\]|\\'|\\(?!'))*)'(?=[ \t\n\v\f\r\0]|$)/y;
+const LETTERS: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', b: '\b', a: '\x07' };
+
+function words(line: string): string[] {
+  const found: string[] = [];
+  let rest = line;
+  for (;;) {
+    rest = rest.replace(/^[ \t\n\v\f\r\0]+/, '');
+    if (rest === '') return found;
+    let word = '';
+    while (rest !== '' && !/^[ \t\n\v\f\r\0]/.test(rest)) {
+      PART.lastIndex = 0;
+      const part = PART.exec(rest);
+      if (part === null) throw new Problem('unbalanced quotes in request');
+      const [whole, plain, double, single] = part as (string | undefined)[];
+      word +=
+        plain ??
+        double?.replace(/\\(?:x([\da-f]{2})|([^]))/gi, (_, hex?: string, letter = '') =>
+          hex === undefined
+            ? (LETTERS[letter as string] ?? (letter as string))
+            : String.fromCharCode(parseInt(hex, 16)),
+        ) ??
+        single?.replaceAll("\\'", "'") ??
+        '';
+      rest = rest.slice(whole?.length);
+    }
+    found.push(word);
+  }
 }

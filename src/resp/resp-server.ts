@@ -23,6 +23,11 @@ import { ReplyWriter } from './reply-writer.ts';
 import { ServerCommands } from './server-commands.ts';
 import { ServerInfo } from './server-info.ts';
 
+/** Milliseconds between two looks at who is idle. */
+const LONGEST_SWEEP_MS = 1000;
+/** Milliseconds after which the kernel asks an idle client whether it is there, as Redis has it. */
+const PROBE_AFTER_MS = 300_000;
+
 /** Where and how to listen. */
 export interface RespListening {
   readonly port: number;
@@ -66,11 +71,17 @@ export class RespServer {
   /** Listens on a port that other threads listen on, too. */
   async listen({ port, host, backlog, sequencer }: RespListening): Promise<void> {
     const front = this.#front(port, sequencer);
-    const options = { noDelay: true, pauseOnConnect: true, allowHalfOpen: true };
+    const options = {
+      ...{ noDelay: true, pauseOnConnect: true, allowHalfOpen: true },
+      // A client whose machine is gone says nothing.
+      ...{ keepAlive: true, keepAliveInitialDelay: PROBE_AFTER_MS },
+    };
     const server = createServer(options, (socket) => this.#accept(socket, front));
     this.#server = server;
     server.listen({ port, host, backlog, reusePort: true });
     await once(server, 'listening');
+    const timeouts = [front.idleTimeoutMs || Infinity, front.authenticationTimeoutMs];
+    setInterval(() => this.#expire(), Math.min(LONGEST_SWEEP_MS, ...timeouts)).unref();
   }
 
   /** Accepts no more connections; those that there are go on. */
@@ -96,6 +107,11 @@ export class RespServer {
     await this.#closed;
   }
 
+  #expire(): void {
+    const now = performance.now();
+    for (const connection of this.#connections) connection.expire(now);
+  }
+
   #front(port: number, sequencer: Sequencer | undefined): Front {
     const hit = new Hit();
     return {
@@ -108,6 +124,8 @@ export class RespServer {
       hit,
       sequencer,
       requestTimeoutMs: this.#settings.http.requestTimeoutMs,
+      idleTimeoutMs: this.#settings.resp.idleTimeoutMs,
+      authenticationTimeoutMs: this.#settings.http.headersTimeoutMs,
       writeTimeoutMs: idleTimeoutMs(this.#settings),
       report: (bug) => this.#logger.error(bug),
     };

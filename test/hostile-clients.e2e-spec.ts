@@ -1,0 +1,328 @@
+import { once } from 'node:events';
+import { type Socket, connect } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { Bystander } from './support/bystander.ts';
+import { describeOwn } from './support/only-own.ts';
+import { until } from './support/processes.ts';
+import { TestProxy } from './support/proxy.ts';
+import { TestRedis } from './support/redis.ts';
+import { request, respPort } from './support/resp.ts';
+
+const LONG_MS = 40_000;
+const MEGABYTE = 1_000_000;
+/** Large values that are in the cache. */
+const LARGE = Array.from({ length: 16 }, (_, i) => `large${i}`);
+
+/** A connection, and what comes back on it, unless it is told not to read. */
+interface Attacker {
+  readonly socket: Socket;
+  received: string;
+  closed: boolean;
+}
+
+describeOwn('clients that mean no good take nothing from the others:', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+  let attackers: Attacker[];
+  let bystander: Bystander;
+
+  beforeEach(async () => {
+    attackers = [];
+    redis = await TestRedis.start();
+    await redis.client.mset('hit', 'value', ...LARGE.flatMap((key) => [key, 'x'.repeat(MEGABYTE)]));
+  });
+  afterEach(async () => {
+    for (const { socket } of attackers) socket.destroy();
+    await proxy.stop();
+    await redis.stop();
+  });
+
+  async function start(settings: Record<string, string | number> = {}): Promise<void> {
+    // One thread, so that nobody is elsewhere.
+    proxy = await TestProxy.start({ REDIS_URL: redis.url, RESP_PORT: 0, PROXY_THREADS: 1, ...settings });
+    for (const key of ['hit', ...LARGE]) expect((await proxy.key(key)).status).toBe(200);
+    bystander = await Bystander.of(proxy, 'hit');
+  }
+
+  /** @param reads whether it takes what it is sent. */
+  function attack(port: number, bytes: string | Buffer, reads = true): Attacker {
+    const socket = connect(port, '127.0.0.1');
+    const attacker = { socket, received: '', closed: false };
+    socket.on('error', () => undefined).on('close', () => (attacker.closed = true));
+    if (reads) socket.setEncoding('latin1').on('data', (text: string) => (attacker.received += text));
+    else socket.pause();
+    socket.write(bytes);
+    attackers.push(attacker);
+    return attacker;
+  }
+
+  const httpPort = (): number => Number(new URL(proxy.url).port);
+  async function connections(): Promise<number> {
+    const { text } = await proxy.get('/metrics');
+    return Number(/^redis_http_cache_proxy_connections (\d+)$/m.exec(text)?.[1]);
+  }
+
+  /** Who does not read does not see the end either: the proxy knows it. */
+  const allGone = (): Promise<true> =>
+    until('all attackers are cut off', async () => (await connections()) <= 2 || undefined, LONG_MS);
+  const allClosed = (): Promise<true> =>
+    until('all attackers are cut off', () => attackers.every(({ closed }) => closed) || undefined, LONG_MS);
+
+  /** Others were served all the time, and the proxy's memory has stayed within so many MiB of what it was. */
+  async function expectUnharmed(maxGrownMiB: number): Promise<void> {
+    const before = bystander.answers;
+    await until('others are served', () => bystander.answers > before + 5 || bystander.seen.size > 1 || undefined);
+    const { seen, grownMiB } = await bystander.stop();
+    expect(seen).toEqual(['200']);
+    expect(grownMiB).toBeLessThan(maxGrownMiB);
+  }
+
+  describe('over HTTP', () => {
+    it('who send their headers byte by byte', async () => {
+      await start({ HTTP_HEADERS_TIMEOUT_MS: 500 });
+      for (let i = 0; i < 200; i++) attack(httpPort(), 'GET /v1/keys/hit HTTP/1.1\r\nHost: x\r\nX: ');
+      const drip = setInterval(() => {
+        for (const { socket } of attackers) socket.write('a');
+      }, 50);
+      await allClosed().finally(() => clearInterval(drip));
+      for (const { received } of attackers) expect(received).toMatch(/^HTTP\/1\.1 408 /);
+      await expectUnharmed(100);
+    });
+
+    it(
+      'who ask for much and never read',
+      async () => {
+        await start({ HTTP_REQUEST_TIMEOUT_MS: 3000, REDIS_COMMAND_TIMEOUT_MS: 1000 });
+        const asked = LARGE.map((key) => `GET /v1/keys/${key} HTTP/1.1\r\nHost: x\r\n\r\n`).join('');
+        for (let i = 0; i < 30; i++) attack(httpPort(), asked.repeat(50), false);
+        await allGone();
+        // Each holds one answer at most beside what the kernel has taken.
+        await expectUnharmed(200);
+      },
+      LONG_MS,
+    );
+
+    it(
+      'who ask for many batches at once and never read',
+      async () => {
+        await start({ HTTP_REQUEST_TIMEOUT_MS: 3000 });
+        const body = JSON.stringify({ keys: LARGE });
+        const batch = `POST /v1/mget HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+        for (let i = 0; i < 3; i++) attack(httpPort(), batch.repeat(300), false);
+        await allGone();
+        // Three answers of 16 MiB, and what it takes to make them.
+        await expectUnharmed(300);
+      },
+      LONG_MS,
+    );
+
+    it.each([
+      ['hits', '/v1/keys/hit'],
+      ['what is not for the key lane', '/health/live'],
+      ['what waits for Redis', '/health/ready'],
+      ['what is long', '/metrics'],
+    ])(
+      'who pipeline 50,000 requests and read nothing: %s',
+      async (_, path) => {
+        await start({ HTTP_REQUEST_TIMEOUT_MS: 3000, REDIS_COMMAND_TIMEOUT_MS: 1000 });
+        attack(httpPort(), `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`.repeat(50_000), false);
+        await allGone();
+        await expectUnharmed(150);
+      },
+      LONG_MS,
+    );
+
+    it(
+      'who pipeline 50,000 requests and read the answers: each is answered',
+      async () => {
+        await start();
+        const attacker = attack(httpPort(), 'GET /v1/keys/hit HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(50_000));
+        const count = (): number => attacker.received.split('HTTP/1.1 200 OK\r\n').length - 1;
+        await until('all are answered', () => count() === 50_000 || undefined, LONG_MS);
+        await expectUnharmed(150);
+      },
+      LONG_MS,
+    );
+
+    it(
+      'who come in thousands',
+      async () => {
+        await start({ PROXY_MAX_CONNECTIONS: 50, HTTP_HEADERS_TIMEOUT_MS: 2000 });
+        for (let wave = 0; wave < 10; wave++) {
+          for (let i = 0; i < 200; i++) {
+            // Some say nothing, some the half of something, some that they will send no more.
+            const { socket } = attack(i % 4 === 3 ? respPort(proxy) : httpPort(), i % 2 === 0 ? '' : 'GET /v1/ke');
+            if (i % 4 === 0) socket.end();
+          }
+          const connecting = attackers.filter(({ socket }) => socket.connecting);
+          await Promise.all(connecting.map(({ socket }) => once(socket, 'connect').catch(() => [])));
+        }
+        const refused = (): number =>
+          attackers.filter(({ received }) => /^HTTP\/1\.1 503 |^-ERR max/.test(received)).length;
+        await until('some are told that they are too many', () => refused() > 100 || undefined, LONG_MS);
+        for (const { socket } of attackers) socket.destroy();
+        await until(
+          'there is room again',
+          async () => (await proxy.get('/health/live').catch(() => undefined))?.status === 200 || undefined,
+        );
+        await expectUnharmed(150);
+      },
+      LONG_MS,
+    );
+
+    const head = 'GET /v1/keys/hit HTTP/1.1\r\nHost: x\r\n';
+    it.each([
+      ['many headers', `${head}${'a: b\r\n'.repeat(60_000)}\r\n`],
+      ['long headers', `${head}X: ${'x'.repeat(10 * MEGABYTE)}\r\n\r\n`],
+      ['the name of a header that does not end', `${head}${'x'.repeat(10 * MEGABYTE)}`],
+      ['a long request line', `GET /v1/keys/${'x'.repeat(10 * MEGABYTE)} HTTP/1.1\r\nHost: x\r\n\r\n`],
+      ['a long query', `GET /v1/keys/hit?${'x'.repeat(10 * MEGABYTE)} HTTP/1.1\r\nHost: x\r\n\r\n`],
+    ])(
+      'who send %s: they are told that it is too much',
+      async (_, bytes) => {
+        await start();
+        for (let i = 0; i < 5; i++) attack(httpPort(), bytes);
+        await allClosed();
+        expect(attackers.map(({ received }) => received.slice(0, 13))).toContain('HTTP/1.1 431 ');
+        await expectUnharmed(100);
+      },
+      LONG_MS,
+    );
+
+    it(
+      'who send a body without end to what has none',
+      async () => {
+        await start({ HTTP_REQUEST_TIMEOUT_MS: 2000 });
+        const endless = (path: string): void => {
+          const { socket } = attack(
+            httpPort(),
+            `${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`,
+          );
+          const chunk = `10000\r\n${'x'.repeat(0x10000)}\r\n`;
+          const pour = (): void => {
+            while (!socket.destroyed && socket.write(chunk));
+          };
+          socket.on('drain', pour);
+          pour();
+        };
+        for (let i = 0; i < 5; i++) endless('GET /v1/keys/hit');
+        endless('POST /v1/mget');
+        await allClosed();
+        expect(attackers[0].received).toMatch(/^HTTP\/1\.1 200 /);
+        expect(attackers[5].received).toMatch(/^HTTP\/1\.1 413 /);
+        await expectUnharmed(300);
+      },
+      LONG_MS,
+    );
+
+    it.each([
+      ['nested', '['.repeat(500_000)],
+      ['nested as objects', '{"a":'.repeat(100_000)],
+      ['nested as it should be', `{"keys":${'['.repeat(200_000)}${']'.repeat(200_000)}}`],
+      ['of many names', `{${Array.from({ length: 40_000 }, (_, i) => `"${i}":1`).join()}}`],
+      ['of many keys', JSON.stringify({ keys: Array.from({ length: 100_000 }, () => 'k') })],
+      ['of a long number', `{"keys":[${'9'.repeat(500_000)}]}`],
+    ])('who send JSON that is %s: 4xx', async (_, body) => {
+      await start();
+      const headers = `Content-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close`;
+      for (let i = 0; i < 5; i++) attack(httpPort(), `POST /v1/mget HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n${body}`);
+      await allClosed();
+      for (const { received } of attackers) expect(received).toMatch(/^HTTP\/1\.1 4(?:00|13) /);
+      await expectUnharmed(150);
+    });
+  });
+
+  describe('over the Redis protocol', () => {
+    it.each([
+      ['an array of a million', '*1000000\r\n', 'invalid multibulk length'],
+      ['an array beyond all numbers', `*${'9'.repeat(30)}\r\n`, 'invalid multibulk length'],
+      ['half a gigabyte', '*1\r\n$536870912\r\n', 'invalid bulk length'],
+      ['arrays in arrays', '*1\r\n'.repeat(100_000), "expected '$', got '*'"],
+      ['a count without end', `*${'1'.repeat(MEGABYTE)}`, 'invalid multibulk length'],
+      ['an inline request without end', 'x'.repeat(MEGABYTE), 'too big inline request'],
+      ['a quotation without end', `"${'x'.repeat(60_000)}\r\n`, 'unbalanced quotes in request'],
+      [
+        'more bytes than a request has',
+        `*1000\r\n${`$100000\r\n${'x'.repeat(100_000)}\r\n`.repeat(3)}`,
+        'too big request',
+      ],
+      ['a negative length', '*1\r\n$-5\r\n', 'invalid bulk length'],
+    ])('who send %s: they are told, and cut off', async (_, bytes, problem) => {
+      await start();
+      for (let i = 0; i < 20; i++) attack(respPort(proxy), bytes);
+      await allClosed();
+      for (const { received } of attackers) expect(received).toBe(`-ERR Protocol error: ${problem}\r\n`);
+      await expectUnharmed(100);
+    });
+
+    it(
+      'who ask for much and never read',
+      async () => {
+        await start({ HTTP_REQUEST_TIMEOUT_MS: 3000, REDIS_COMMAND_TIMEOUT_MS: 1000 });
+        for (let i = 0; i < 30; i++)
+          attack(respPort(proxy), Buffer.concat(LARGE.map((key) => request('GET', key))), false);
+        for (let i = 0; i < 3; i++) {
+          // A key that is not there makes each of them wait for Redis, with the values of the others.
+          const batch = request('MGET', ...LARGE, 'nobody');
+          attack(respPort(proxy), Buffer.concat(Array.from({ length: 500 }, () => batch)), false);
+        }
+        await allGone();
+        await expectUnharmed(500);
+      },
+      LONG_MS,
+    );
+
+    it(
+      'who pipeline 100,000 requests in one piece and read nothing',
+      async () => {
+        await start({ HTTP_REQUEST_TIMEOUT_MS: 3000, REDIS_COMMAND_TIMEOUT_MS: 1000 });
+        attack(respPort(proxy), 'PING\r\n'.repeat(100_000), false);
+        attack(respPort(proxy), Buffer.concat(Array.from({ length: 100_000 }, () => request('GET', 'hit'))), false);
+        attack(respPort(proxy), 'COMMAND\r\n'.repeat(20_000), false);
+        attack(respPort(proxy), 'TTL nobody\r\n'.repeat(100_000), false);
+        await until(
+          'who gets more than the kernel takes is cut off',
+          async () => (await connections()) <= 5 || undefined,
+          LONG_MS,
+        );
+        await expectUnharmed(200);
+      },
+      LONG_MS,
+    );
+
+    it('who send a request byte by byte', async () => {
+      await start({ HTTP_REQUEST_TIMEOUT_MS: 500 });
+      for (let i = 0; i < 100; i++) attack(respPort(proxy), '*2\r\n$3\r\nGET\r\n$1000\r\n');
+      const drip = setInterval(() => {
+        for (const { socket } of attackers) socket.write('a');
+      }, 50);
+      await allClosed().finally(() => clearInterval(drip));
+      await expectUnharmed(100);
+    });
+
+    it('who never say who they are, or say nothing any more', async () => {
+      await start({ RESP_IDLE_TIMEOUT_MS: 1500, HTTP_HEADERS_TIMEOUT_MS: 300 });
+      const known = attack(respPort(proxy), 'PING\r\n');
+      await until('it is answered', () => known.received === '+PONG\r\n' || undefined);
+      await allClosed();
+      await expectUnharmed(100);
+      await proxy.stop();
+      proxy = await TestProxy.start({
+        REDIS_URL: redis.url,
+        RESP_PORT: 0,
+        PROXY_THREADS: 1,
+        ACCESS_TOKEN: 'reader',
+        HTTP_HEADERS_TIMEOUT_MS: 300,
+      });
+      const stranger = attack(respPort(proxy), '');
+      const persistent = attack(respPort(proxy), 'PING\r\n');
+      const drip = setInterval(() => persistent.socket.write('AUTH guess\r\n'), 20);
+      const reader = attack(respPort(proxy), 'AUTH reader\r\n');
+      await until('strangers are cut off', () => (stranger.closed && persistent.closed) || undefined).finally(() =>
+        clearInterval(drip),
+      );
+      reader.socket.write('PING\r\n');
+      await until('who has authenticated stays', () => reader.received === '+OK\r\n+PONG\r\n' || undefined);
+    });
+  });
+});
