@@ -21,6 +21,7 @@ const common = {
 
 /** Specs that ask for no key over HTTP, or that are about the lane itself. */
 const NOT_WITHOUT_LANE = [
+  'acl',
   'cluster',
   'configuration',
   'docs',

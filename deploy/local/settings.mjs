@@ -5,7 +5,15 @@ import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 
 /** Whoever gives one of these has a Redis in mind. */
-const namesOfARedis = ['REDIS_URL', 'REDIS_URL_FILE', 'REDIS_USERNAME', 'REDIS_PASSWORD', 'REDIS_PASSWORD_FILE'];
+const namesOfARedis = [
+  'REDIS_MODE',
+  'REDIS_URL',
+  'REDIS_URL_FILE',
+  'REDIS_NODES',
+  'REDIS_USERNAME',
+  'REDIS_PASSWORD',
+  'REDIS_PASSWORD_FILE',
+];
 
 /**
  * @param {string} folder the project's, where `.env` is

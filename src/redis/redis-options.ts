@@ -69,6 +69,8 @@ function commonOptions(redis: Settings['redis']): RedisOptions {
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     connectionName: 'redis-http-cache-proxy',
+    // It would take a right of its own, to say no more than the name does.
+    disableClientInfo: true,
   };
 }
 
