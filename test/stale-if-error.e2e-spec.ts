@@ -1,0 +1,208 @@
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { HttpAnswer } from './support/http-client.ts';
+import { describeOwn } from './support/only-own.ts';
+import { TestProxy } from './support/proxy.ts';
+import { TestRedis } from './support/redis.ts';
+import { respPort } from './support/resp.ts';
+
+const TTL_MS = 60_000;
+const STALE_MS = 30_000;
+const LARGE = Buffer.alloc(200_000, 'large');
+/** Three seconds after the time of all values is over. */
+const OVER_MS = TTL_MS + 3_500;
+const SETTINGS = {
+  PROXY_THREADS: 2,
+  CACHE_TTL_MS: TTL_MS,
+  CACHE_NEGATIVE_TTL_MS: TTL_MS,
+  CACHE_STALE_IF_ERROR_MS: STALE_MS,
+  REDIS_COMMAND_TIMEOUT_MS: 500,
+  ADMIN_TOKEN: 'operator',
+};
+const STALE = /^redis-http-cache-proxy; hit; ttl=-[45]; detail=stale-if-error$/;
+
+const codeOf = ({ status, json }: HttpAnswer) => [status, (json as { code?: string }).code];
+
+describeOwn('CACHE_STALE_IF_ERROR_MS, while Redis is gone', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+  let etag: string | undefined;
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    proxy = await TestProxy.start({ ...SETTINGS, REDIS_URL: redis.url, RESP_PORT: 0 });
+    await redis.client.mset('held', 'value of held', 'empty', '', 'large', LARGE, 'purged', 'value of purged');
+    await redis.client.mset('deleted', 'once', 'retyped', 'once');
+    for (const key of ['empty', 'large', 'purged', 'missing', 'deleted', 'retyped']) await proxy.key(key);
+    ({ etag } = (await proxy.key('held')).headers);
+    await redis.client.del('deleted', 'retyped');
+    await redis.client.rpush('retyped', 'an element');
+    await proxy.advance(OVER_MS);
+    for (const key of ['deleted', 'retyped']) await proxy.key(key);
+    await redis.server?.stop('SIGKILL');
+  });
+  afterAll(async () => {
+    await proxy?.stop();
+    await redis?.stop();
+  });
+
+  it('answers a value whose time is over, and says so', async () => {
+    const answer = await proxy.key('held');
+    expect([answer.status, answer.text]).toEqual([200, 'value of held']);
+    expect(answer.headers).toMatchObject({
+      etag,
+      age: expect.stringMatching(/^6[34]$/),
+      'cache-status': expect.stringMatching(STALE),
+      'content-length': '13',
+    });
+  });
+
+  it.each([
+    ['empty', Buffer.alloc(0)],
+    ['large', LARGE],
+  ])('be it %s', async (key, value) => {
+    const { status, body, headers } = await proxy.key(key);
+    expect([status, body.equals(value), headers['cache-status']]).toEqual([200, true, expect.stringMatching(STALE)]);
+  });
+
+  it('also to HEAD, and to If-None-Match', async () => {
+    const head = await proxy.ask('/v1/keys/held', { method: 'HEAD' });
+    expect([head.status, head.headers.etag, head.headers['content-length']]).toEqual([200, etag, '13']);
+    expect(head.headers['cache-status']).toMatch(STALE);
+    const unchanged = await proxy.key('held', { 'if-none-match': String(etag) });
+    expect([unchanged.status, unchanged.headers.etag]).toEqual([304, etag]);
+    expect(unchanged.headers['cache-status']).toMatch(STALE);
+  });
+
+  it('among many keys', async () => {
+    const body = JSON.stringify({ keys: ['held', 'cold'] });
+    const answer = await proxy.ask('/v1/mget', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    });
+    expect(answer.json).toMatchObject({
+      results: [
+        { status: 200, value: 'value of held', etag, cacheStatus: 'stale' },
+        { status: 503, code: 'redis-unavailable', cacheStatus: 'not-stored' },
+      ],
+    });
+  });
+
+  it('over the Redis protocol', async () => {
+    const client = new Redis(respPort(proxy), { lazyConnect: true });
+    await client.connect();
+    expect(await client.get('held')).toBe('value of held');
+    expect(await client.mget('held', 'empty')).toEqual(['value of held', '']);
+    expect(await client.strlen('large')).toBe(LARGE.length);
+    expect(await client.exists('held', 'empty')).toBe(2);
+    await expect(client.get('cold')).rejects.toThrow('UNAVAILABLE');
+    client.disconnect();
+  });
+
+  it('and counts it', async () => {
+    const before = (await proxy.stats()).stale;
+    await proxy.key('held');
+    expect((await proxy.stats()).stale).toBe(before + 1);
+    const { text } = await proxy.get('/metrics');
+    expect(text).toMatch(/^redis_http_cache_proxy_requests_total\{transport="http",outcome="stale"\} [1-9]/m);
+    expect(text).toMatch(/^redis_http_cache_proxy_requests_total\{transport="resp",outcome="stale"\} [1-9]/m);
+  });
+
+  it.each([
+    ['was never held', 'cold'],
+    ['was remembered to be missing', 'missing'],
+    ['holds no string any more, as was seen', 'retyped'],
+  ])('answers 503 for a key that %s', async (_, key) => {
+    const answer = await proxy.key(key);
+    expect(codeOf(answer)).toEqual([503, 'redis-unavailable']);
+    expect(answer.headers['retry-after']).toBeDefined();
+    expect(answer.headers['cache-status']).toBe('redis-http-cache-proxy; fwd=uri-miss');
+  });
+
+  it('answers 404 for a key that was seen to be gone since', async () => {
+    expect(codeOf(await proxy.key('deleted'))).toEqual([404, 'key-not-found']);
+  });
+
+  it.each([
+    ['no-cache', 503],
+    ['max-age=1000', 503],
+    ['only-if-cached', 504],
+  ])('answers no such value to a request with %s', async (directives, status) => {
+    expect((await proxy.key('held', { 'cache-control': directives })).status).toBe(status);
+    expect((await proxy.key('held')).headers['cache-status']).toMatch(STALE);
+  });
+
+  it('forgets such a value when it is purged', async () => {
+    expect((await proxy.key('purged')).status).toBe(200);
+    expect((await proxy.admin('DELETE', '/v1/cache/purged')).json).toEqual({ purged: true });
+    expect(codeOf(await proxy.key('purged'))).toEqual([503, 'redis-unavailable']);
+  });
+
+  // The last two, as time goes only one way.
+  it('answers it no longer than for its time', async () => {
+    await proxy.advance(TTL_MS + STALE_MS - OVER_MS);
+    const answer = await proxy.key('held');
+    expect(codeOf(answer)).toEqual([503, 'redis-unavailable']);
+  });
+
+  it('and asks Redis first when it is back', async () => {
+    const again = await redis.restart();
+    redis = again;
+    await proxy.ready();
+    await redis.client.set('back', 'before');
+    await proxy.key('back');
+    await redis.client.set('back', 'after');
+    await proxy.advance(OVER_MS);
+    const answer = await proxy.key('back');
+    expect([answer.text, answer.headers['cache-status']]).toEqual([
+      'after',
+      'redis-http-cache-proxy; fwd=stale; stored',
+    ]);
+  });
+});
+
+describeOwn('while Redis does not answer', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+
+  const start = async (settings: object): Promise<void> => {
+    redis = await TestRedis.start();
+    proxy = await TestProxy.start({ ...SETTINGS, REDIS_URL: redis.url, ...settings });
+    await redis.client.set('held', 'value of held');
+    await proxy.key('held');
+    await proxy.advance(OVER_MS);
+    redis.server?.signal('SIGSTOP');
+  };
+  const end = async (): Promise<void> => {
+    redis?.server?.signal('SIGCONT');
+    await proxy?.stop();
+    await redis?.stop();
+  };
+
+  describe('and a value may be answered after its time', () => {
+    beforeAll(() => start({}));
+    afterAll(end);
+
+    it('all who wait get it, in whichever thread, after one try', async () => {
+      const before = await proxy.stats();
+      const answers = await Promise.all(Array.from({ length: 40 }, () => proxy.key('held')));
+      for (const { status, text, headers } of answers) {
+        expect([status, text, headers['cache-status']]).toEqual([200, 'value of held', expect.stringMatching(STALE)]);
+      }
+      const after = await proxy.stats();
+      expect([after.loads - before.loads, after.stale - before.stale]).toEqual([1, 40]);
+    });
+  });
+
+  describe('and none may', () => {
+    beforeAll(() => start({ CACHE_STALE_IF_ERROR_MS: 0 }));
+    afterAll(end);
+
+    it('all get the failure', async () => {
+      const answer = await proxy.key('held');
+      expect(codeOf(answer)).toEqual([504, 'redis-timeout']);
+      expect(answer.headers['cache-status']).toBe('redis-http-cache-proxy; fwd=uri-miss');
+    });
+  });
+});
