@@ -61,10 +61,10 @@ export class Entries {
   }
 
   /** Makes an entry, the most recently used one, of an item that was leased and is complete. */
-  add(slot: number, etag: Etag, now: number, lifetimeMs: number): void {
+  add(slot: number, etag: Etag, now: number, lifetimeMs: number, keptMs: number): void {
     this.#slots.setState(slot, State.ENTRY);
     this.#slots.setEtag(slot, etag);
-    this.#slots.setLifetime(slot, now, lifetimeMs);
+    this.#slots.setLifetime(slot, now, lifetimeMs, keptMs);
     this.#header[Header.COUNT]++;
     this.#recency.prepend(slot);
   }

@@ -104,7 +104,13 @@ export const Slot = {
   /** Bytes of the value; {@link MISSING} for a key known not to exist. In a lease: bytes of the value written so far. */
   VALUE_BYTES: 1,
   FIRST_BLOCK: 2,
-  /** The lowest {@link STATE_BITS} bits. Those above them are, in an entry, the slot of the lease that is to replace it. */
+  /**
+   * ```
+   *   31 … 28  in an entry, for how much of staleMs it may be answered after its time, in fifteenths
+   *   27 …  2  in an entry, the slot of the lease that is to replace it
+   *    1 …  0  state
+   * ```
+   */
   STATE: 3,
   /** 64-bit floats at words 4 and 6: the end of the entry's or the lease's time, and when the entry was stored. */
   EXPIRES: 4,
@@ -132,14 +138,16 @@ export const MISSING = -1;
 /** SETTLED: a lease that has ended, kept until those who waited for it have read its result. */
 export const State = { FREE: 0, ENTRY: 1, LEASE: 2, SETTLED: 3 } as const;
 
-export const STATE_BITS = 2;
-export const STATE_MASK = 2 ** STATE_BITS - 1;
+export const STATE_MASK = 3;
+export const LINK_SHIFT = 2;
+export const STALE_SHIFT = 28;
+export const STALE_SHARES = 15;
 
 const HEADER_BYTES = 1024;
 /** Keys fit in their slots as a rule; a lease whose key does not fit in what is left of this share is not granted. */
 const LEASE_KEY_BLOCKS = 4;
 
-const MAX_SLOTS = 2 ** 26;
+const MAX_SLOTS = 2 ** (STALE_SHIFT - LINK_SHIFT) - 1;
 const MAX_BLOCKS = 2 ** 30;
 /** Lengths are kept as signed 32-bit numbers. */
 const MAX_VALUE_BYTES = 2 ** 31 - 1;

@@ -124,10 +124,11 @@ export class Loader {
         const { value, ttlMs = Infinity } = reply;
         const etag = etagOf(value);
         // The key's own time ran from when Redis answered, which was not before it was asked.
-        const lifetimeMs = Math.min(this.#lifetimes.ttlMs, askedAt + ttlMs - now);
+        const keyLivesMs = askedAt + ttlMs - now;
+        const lifetimeMs = Math.min(this.#lifetimes.ttlMs, keyLivesMs);
         const freshness = { ageMs: 0, lifetimeMs: Math.max(0, lifetimeMs) };
         if (!this.#mayStoreFor(lifetimeMs)) return this.#release(load, { kind: 'value', value, etag, freshness });
-        const stored = isStored(lease, (held) => this.#lru.fill(held, value, etag, lifetimeMs));
+        const stored = isStored(lease, (held) => this.#lru.fill(held, value, etag, lifetimeMs, keyLivesMs));
         return { kind: 'value', value, etag, freshness, origin: stored ? 'stored' : 'not-stored', forward };
       }
       case 'missing': {

@@ -373,6 +373,14 @@ describe('while Redis cannot answer', () => {
     }
   });
 
+  it('no value is answered whose key has expired in Redis', async () => {
+    staleMs = 500;
+    start();
+    await load(valueReply('v', 100));
+    now += 100;
+    expect(await load({ kind: 'timeout' })).toMatchObject({ kind: 'timeout', forward: 'uri-miss' });
+  });
+
   it('what is stored when it can again takes the place of what was over', async () => {
     await storeStale();
     expect(await load({ kind: 'timeout' })).toMatchObject({ kind: 'stale' });

@@ -20,6 +20,10 @@ interface ReferenceEntry {
   readonly until: number;
   /** Which of the times that all entries were ended has ended it. */
   ending: number | undefined;
+  /** For how long it may be answered as a stale one. */
+  readonly staleMs: number;
+  /** When its key is gone. */
+  readonly gone: number;
 }
 
 export type ReferenceLookup =
@@ -83,6 +87,7 @@ export class ReferenceLru {
   stale(key: string, now: number): Stale | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined || this.#isFresh(entry, now) || !this.#isUsable(entry, now)) return undefined;
+    if (now >= entry.gone) throw new Error('a value is answered of a key that is gone');
     const found = this.#read(key, entry, now);
     return found.kind === 'hit' ? { ...found, kind: 'stale' } : undefined;
   }
@@ -114,6 +119,7 @@ export class ReferenceLru {
     etag: Etag,
     now: number,
     lifetimeMs: number,
+    keptMs: number,
   ): ReferenceStep {
     if (lease.ended) return this.#voided();
     if (value.length > this.#limits.maxValueBytes) {
@@ -125,7 +131,7 @@ export class ReferenceLru {
     if (start === 0) this.#outdate(lease.key, now);
     if (lease.key.length + value.length > this.#limits.maxBytes) return this.#giveUp(lease);
     if (!this.#makeRoomFor(start === 0 ? lease.key.length + end : end - start)) return this.#giveUp(lease);
-    if (end === value.length) return this.#store(lease, value, etag, now, lifetimeMs);
+    if (end === value.length) return this.#store(lease, value, etag, now, lifetimeMs, keptMs);
     lease.written = end;
     return 'more';
   }
@@ -134,7 +140,7 @@ export class ReferenceLru {
     if (lease.ended || lease.written > 0) return this.#voided();
     this.#outdate(lease.key, now);
     if (lease.key.length > this.#limits.maxBytes || !this.#makeRoomFor(lease.key.length)) return this.#giveUp(lease);
-    return this.#store(lease, undefined, [0, 0, 0], now, lifetimeMs);
+    return this.#store(lease, undefined, [0, 0, 0], now, lifetimeMs, lifetimeMs);
   }
 
   release(lease: ReferenceLease, result: LoadResult, now: number): void {
@@ -195,8 +201,16 @@ export class ReferenceLru {
   /** Whether it may be answered: as long as it is fresh, and a value for some time after that. */
   #isUsable(entry: ReferenceEntry, now: number): boolean {
     if (this.#isFresh(entry, now)) return true;
+    return entry.value !== undefined && entry.staleMs > 0 && now < this.#endOf(entry) + entry.staleMs;
+  }
+
+  /** In fifteenths of the longest, as this is all that there is room to note. */
+  #staleFor(ms: number): number {
     const { staleMs } = this.#limits;
-    return staleMs > 0 && entry.value !== undefined && now < this.#endOf(entry) + staleMs;
+    if (ms >= staleMs) return staleMs;
+    let shares = 0;
+    while (((shares + 1) * staleMs) / 15 <= ms) shares++;
+    return (shares * staleMs) / 15;
   }
 
   #endOf({ until, ending }: ReferenceEntry): number {
@@ -236,7 +250,14 @@ export class ReferenceLru {
     return true;
   }
 
-  #store(lease: ReferenceLease, value: Buffer | undefined, etag: Etag, now: number, lifetimeMs: number): ReferenceStep {
+  #store(
+    lease: ReferenceLease,
+    value: Buffer | undefined,
+    etag: Etag,
+    now: number,
+    lifetimeMs: number,
+    keptMs: number,
+  ): ReferenceStep {
     while (this.#entries.size >= this.#limits.capacity) {
       this.#entries.delete(this.#entries.keys().next().value ?? '');
       this.#counters.evictionsByCapacity++;
@@ -244,7 +265,14 @@ export class ReferenceLru {
     this.#endLease(lease);
     const stored = Math.max(now, (this.#endings.at(-1) ?? -Infinity) + TICK_MS);
     this.#latest = Math.max(stored, this.#latest);
-    this.#entries.set(lease.key, { value, etag, stored, until: stored + lifetimeMs, ending: undefined });
+    const times = { stored, until: stored + lifetimeMs, gone: stored + keptMs };
+    this.#entries.set(lease.key, {
+      value,
+      etag,
+      ...times,
+      staleMs: this.#staleFor(keptMs - lifetimeMs),
+      ending: undefined,
+    });
     return 'stored';
   }
 

@@ -60,8 +60,15 @@ type Plain =
       readonly maxAgeMs: number;
       readonly size: number;
       readonly lifetimeMs: number;
+      readonly keptMs: number;
     }
-  | { readonly act: 'fill'; readonly lease: number; readonly size: number; readonly lifetimeMs: number }
+  | {
+      readonly act: 'fill';
+      readonly lease: number;
+      readonly size: number;
+      readonly lifetimeMs: number;
+      readonly keptMs: number;
+    }
   | { readonly act: 'fill missing'; readonly lease: number; readonly lifetimeMs: number }
   | { readonly act: 'release'; readonly lease: number; readonly result: LoadResult }
   | { readonly act: 'purge'; readonly key: number }
@@ -74,6 +81,7 @@ interface Interrupted {
   readonly lease: number;
   readonly size: number;
   readonly lifetimeMs: number;
+  readonly keptMs: number;
   readonly by: readonly Plain[];
 }
 interface Command {
@@ -98,6 +106,10 @@ const size = fc.oneof(
   { weight: 4, arbitrary: fc.nat({ max: 400 }) },
   { weight: 2, arbitrary: largeSize },
 );
+const keptMs = fc.oneof(
+  { weight: 3, arbitrary: fc.constant(Infinity) },
+  { weight: 1, arbitrary: fc.integer({ min: 1, max: 80 }) },
+);
 const maxAgeMs = fc.oneof(
   { weight: 6, arbitrary: fc.constant(Infinity) },
   { weight: 2, arbitrary: fc.constant(0) },
@@ -109,8 +121,11 @@ const plain: fc.Arbitrary<Plain> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ act: fc.constant('read if held' as const), key, maxAgeMs }) },
   { weight: 6, arbitrary: fc.record({ act: fc.constant('read if stale' as const), key }) },
   { weight: 6, arbitrary: fc.record({ act: fc.constant('hit' as const), key }) },
-  { weight: 12, arbitrary: fc.record({ act: fc.constant('read and fill' as const), key, maxAgeMs, size, lifetimeMs }) },
-  { weight: 4, arbitrary: fc.record({ act: fc.constant('fill' as const), lease, size, lifetimeMs }) },
+  {
+    weight: 12,
+    arbitrary: fc.record({ act: fc.constant('read and fill' as const), key, maxAgeMs, size, lifetimeMs, keptMs }),
+  },
+  { weight: 4, arbitrary: fc.record({ act: fc.constant('fill' as const), lease, size, lifetimeMs, keptMs }) },
   { weight: 2, arbitrary: fc.record({ act: fc.constant('fill missing' as const), lease, lifetimeMs }) },
   { weight: 3, arbitrary: fc.record({ act: fc.constant('release' as const), lease, result }) },
   { weight: 2, arbitrary: fc.record({ act: fc.constant('purge' as const), key }) },
@@ -123,6 +138,7 @@ const interrupted: fc.Arbitrary<Interrupted> = fc.record({
   lease,
   size: largeSize,
   lifetimeMs,
+  keptMs,
   by: fc.array(plain, { minLength: 1, maxLength: 3 }),
 });
 const commands: fc.Arbitrary<Command[]> = fc.array(
@@ -139,7 +155,7 @@ const limits: fc.Arbitrary<LruLimits> = fc.record({
   // 260 leases have room for a key of 64 KiB.
   maxLeases: fc.constantFrom(1, 2, 3, 260),
   leaseMs: fc.integer({ min: 1, max: 30 }),
-  staleMs: fc.constantFrom(0, 5, 20, 40, Infinity),
+  staleMs: fc.constantFrom(0, 5, 20, 40, 1000),
 });
 
 /** Both caches, two threads' views of the real one, and the time that all of them read. */
@@ -285,11 +301,14 @@ class Session {
   #fill(
     lru: SharedLru,
     leaseBack: number,
-    { size: bytes, lifetimeMs: lifetime }: { readonly size: number; readonly lifetimeMs: number },
+    { size: bytes, ...times }: { readonly size: number; readonly lifetimeMs: number; readonly keptMs: number },
     interrupt?: () => void,
   ): void {
     const pair = this.#leases.at(-1 - leaseBack);
     if (pair === undefined) return;
+    // What lives no longer than its key is not held any longer, either.
+    const kept = times.keptMs;
+    const lifetime = Math.min(times.lifetimeMs, kept);
     const generation = ++this.#generation;
     // Another generation has another stretch of the noise, so any mixture of two values is neither of them.
     const value = NOISE.subarray(generation, generation + bytes);
@@ -298,7 +317,7 @@ class Session {
     let expected: ReferenceStep = 'more';
     const step = (): void => {
       const end = Math.min(bytes, start + STEP);
-      expected = this.reference.fill(pair.reference, value, start, end, etag, this.#now, lifetime);
+      expected = this.reference.fill(pair.reference, value, start, end, etag, this.#now, lifetime, kept);
       start = end;
     };
     this.#beforeStep = () => {
@@ -310,7 +329,7 @@ class Session {
       }
       step();
     };
-    const result = lru.fill(pair.real, value, etag, lifetime);
+    const result = lru.fill(pair.real, value, etag, lifetime, kept);
     this.#beforeStep = undefined;
     this.reached.add(result);
     deepStrictEqual(result, expected);

@@ -371,6 +371,17 @@ describe('SharedLru', () => {
       expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, expirations: 1 });
     });
 
+    it('but never past the time of the key itself', () => {
+      lru.fill(leaseOf('key'), Buffer.from('value'), ETAG, 500, 500);
+      lru.fill(leaseOf('b'), Buffer.from('value'), ETAG, 500, 600);
+      now += 500;
+      expect(staleValue()).toBeUndefined();
+      now += 90;
+      expect(lru.stale(Buffer.from('b'))).toBeDefined();
+      now += 10;
+      expect(lru.stale(Buffer.from('b'))).toBeUndefined();
+    });
+
     it('but not that a key is missing', () => {
       lru.fillMissing(leaseOf('key'), 500);
       now += 500;

@@ -152,15 +152,19 @@ export class SharedLru {
     return found;
   }
 
-  /** Reads a value whose time is over, and has been for less than `staleMs`. Counts nothing. */
+  /** Reads a value whose time is over, and has been for less than `staleMs`; not of a key that has expired. Counts nothing. */
   stale(key: Uint8Array): Stale | undefined {
     if (this.limits.staleMs === 0) return undefined;
     const found = this.#readIf(key, (slot, now) => this.#slots.isOver(slot, now) && this.#slots.isStale(slot, now));
     return found?.kind === 'hit' ? { ...found, kind: 'stale' } : undefined;
   }
 
-  /** Stores what the holder of a lease has loaded, for `lifetimeMs` milliseconds from now. Ends the lease. */
-  fill(lease: Lease, value: Uint8Array, etag: Etag, lifetimeMs: number): FillResult {
+  /**
+   * Stores what the holder of a lease has loaded, for `lifetimeMs` milliseconds from now. Ends the lease.
+   *
+   * @param keptMs milliseconds from now after which it must not even be answered as a stale value.
+   */
+  fill(lease: Lease, value: Uint8Array, etag: Etag, lifetimeMs: number, keptMs = Infinity): FillResult {
     const total = value.length;
     if (total > this.limits.maxValueBytes) return this.#refuse(lease);
     let written = 0;
@@ -176,7 +180,7 @@ export class SharedLru {
         tail = this.#slots.append(lease.slot, tail, value.subarray(written, step));
         written = step;
         if (written === total) {
-          this.#store(lease.slot, etag, now, lifetimeMs);
+          this.#store(lease.slot, etag, now, lifetimeMs, keptMs);
           return 'stored';
         }
       } finally {
@@ -193,7 +197,7 @@ export class SharedLru {
       this.#entries.supersede(lease.slot, now);
       if (!this.#entries.makeRoom(lease.slot, 0, 0)) return this.#giveUp(lease.slot);
       this.#slots.setMissing(lease.slot);
-      this.#store(lease.slot, NO_ETAG, now, lifetimeMs);
+      this.#store(lease.slot, NO_ETAG, now, lifetimeMs, lifetimeMs);
       return 'stored';
     });
   }
@@ -367,10 +371,10 @@ export class SharedLru {
   }
 
   /** Makes an entry of a leased item that is complete. */
-  #store(slot: number, etag: Etag, now: number, lifetimeMs: number): void {
+  #store(slot: number, etag: Etag, now: number, lifetimeMs: number, keptMs: number): void {
     // In this order: in the slot of an entry, the etag lies where a lease counts those who wait for its end.
     this.#leases.end(slot);
-    this.#entries.add(slot, etag, now, lifetimeMs);
+    this.#entries.add(slot, etag, now, lifetimeMs, keptMs);
   }
 
   #refuse(lease: Lease): FillResult {

@@ -12,7 +12,6 @@ import {
   SLOT_BYTES,
   SLOT_INLINE_AT,
   SLOT_WORDS,
-  STATE_BITS,
   STATE_MASK,
   Slot,
   State,
@@ -165,7 +164,7 @@ function rawItem(memory: LruMemory, slot: number): RawItem {
   const key = Buffer.concat(parts).subarray(0, keyLength);
   const state = memory.slots[at + Slot.STATE] & STATE_MASK;
   const linked =
-    state === State.ENTRY ? memory.slots[at + Slot.STATE] >>> STATE_BITS : memory.slots[at + Slot.LEASE_ENTRY];
+    state === State.ENTRY ? (memory.slots[at + Slot.STATE] << 4) >>> 6 : memory.slots[at + Slot.LEASE_ENTRY];
   return { slot, state, linked, key, valueBytes, blocks };
 }
 

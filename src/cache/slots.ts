@@ -6,18 +6,22 @@ import {
   ENDINGS,
   Header,
   HeaderFloat,
+  LINK_SHIFT,
   type LruMemory,
   MISSING,
   NODE_WORDS,
   NONE,
   Node,
   SLOT_WORDS,
-  STATE_BITS,
+  STALE_SHARES,
+  STALE_SHIFT,
   STATE_MASK,
   Slot,
   State,
 } from './layout.ts';
 import type { Freshness, Handle } from './lookup.ts';
+
+const LINK_MASK = 2 ** STALE_SHIFT - 1 - STATE_MASK;
 
 /**
  * The slots, each with one item: which of them are free, what an entry and a lease alike keep in theirs, and by which
@@ -85,7 +89,7 @@ export class Slots {
 
   /** The lease that is to replace an entry, or NONE. */
   leaseOf(entry: number): number {
-    return this.#words[entry * SLOT_WORDS + Slot.STATE] >>> STATE_BITS;
+    return (this.#words[entry * SLOT_WORDS + Slot.STATE] & LINK_MASK) >> LINK_SHIFT;
   }
 
   /** The entry that a lease is to replace, or NONE. */
@@ -94,12 +98,12 @@ export class Slots {
   }
 
   link(entry: number, lease: number): void {
-    this.#words[entry * SLOT_WORDS + Slot.STATE] = State.ENTRY | (lease << STATE_BITS);
+    this.#words[entry * SLOT_WORDS + Slot.STATE] |= lease << LINK_SHIFT;
     this.#words[lease * SLOT_WORDS + Slot.LEASE_ENTRY] = entry;
   }
 
   unlink(entry: number, lease: number): void {
-    this.setState(entry, State.ENTRY);
+    this.#words[entry * SLOT_WORDS + Slot.STATE] &= ~LINK_MASK;
     this.#words[lease * SLOT_WORDS + Slot.LEASE_ENTRY] = NONE;
   }
 
@@ -185,8 +189,9 @@ export class Slots {
 
   /** Whether an entry that is over may be answered as a stale one: never one that says that its key is missing. */
   isStale(slot: number, now: number): boolean {
-    const staleMs = this.#headerFloats[HeaderFloat.STALE_MS];
-    return staleMs > 0 && this.valueBytes(slot) >= 0 && now < this.#end(slot) + staleMs;
+    const share = this.#words[slot * SLOT_WORDS + Slot.STATE] >>> STALE_SHIFT;
+    if (share === 0 || this.valueBytes(slot) < 0) return false;
+    return now < this.#end(slot) + (this.#headerFloats[HeaderFloat.STALE_MS] * share) / STALE_SHARES;
   }
 
   /** Whether an entry is not over, and not older than somebody wants it: at 0, nothing is young enough. */
@@ -209,8 +214,15 @@ export class Slots {
     this.#floats[(slot * SLOT_WORDS + Slot.EXPIRES) >>> 1] = expires;
   }
 
-  /** Starts the time of an entry: now, or where the clock has not moved on since {@link overAll}, right after that. */
-  setLifetime(slot: number, now: number, lifetimeMs: number): void {
+  /**
+   * Starts the time of an entry: now, or where the clock has not moved on since {@link overAll}, right after that.
+   *
+   * @param keptMs the longest for which it may be answered at all, be it as a stale one.
+   */
+  setLifetime(slot: number, now: number, lifetimeMs: number, keptMs: number): void {
+    const staleMs = this.#headerFloats[HeaderFloat.STALE_MS];
+    const share = staleMs > 0 ? Math.floor((STALE_SHARES * Math.min(keptMs - lifetimeMs, staleMs)) / staleMs) : 0;
+    this.#words[slot * SLOT_WORDS + Slot.STATE] |= Math.max(0, share) << STALE_SHIFT;
     const at = (slot * SLOT_WORDS) >>> 1;
     const stored = Math.max(now, this.#headerFloats[HeaderFloat.OVER] + TICK_MS);
     if (stored > this.#headerFloats[HeaderFloat.LATEST]) this.#headerFloats[HeaderFloat.LATEST] = stored;
