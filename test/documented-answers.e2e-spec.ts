@@ -29,6 +29,7 @@ const WITH_REDIS: readonly Scenario[] = [
   ['GET /v1/keys/{key} 409 wrong-type', '/v1/keys/list'],
   ['GET /v1/keys/{key} 502 value-too-large', '/v1/keys/long'],
   ['HEAD /v1/keys/{key} 502', '/v1/keys/long'],
+  ['GET /v1/keys/{key} 504 not-cached', '/v1/keys/unread', { headers: { 'cache-control': 'only-if-cached' } }],
   ['HEAD /v1/keys/{key} 200', '/v1/keys/text'],
   ['HEAD /v1/keys/{key} 304', '/v1/keys/text', { headers: ANY }],
   ['HEAD /v1/keys/{key} 400', '/v1/keys/%zz'],

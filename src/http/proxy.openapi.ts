@@ -11,8 +11,10 @@ const FRESHNESS = {
     'max-age=60',
   ),
   'Cache-Status': header(
-    'How the answer came to be (RFC 9211): a hit with the seconds it has left; or a miss that was read from Redis and ' +
-      'stored, not stored (too large, or about to expire), or read for several requests at once (collapsed).',
+    'How the answer came to be (RFC 9211): a hit with the seconds it has left, less than none with ' +
+      '`detail=stale-if-error` where Redis could not be asked; or a miss that was read from Redis and stored, not stored ' +
+      '(too large, or about to expire), or read for several requests at once (collapsed). `fwd` says why it was read: ' +
+      '`uri-miss`, nothing was held; `stale`, its time was over; `request`, the request wanted nothing so old.',
     'redis-http-cache-proxy; hit; ttl=57',
   ),
 };
@@ -72,6 +74,17 @@ function describeKeyRequest(): MethodDecorator {
       schema: { type: 'string' },
       example: '"7f16c2772a51b6138ccc3aff"',
     }),
+    ApiHeader({
+      name: 'Cache-Control',
+      required: false,
+      description:
+        '`no-cache`: the value is read from Redis now, and answered to all from then on. `max-age=N`: the same if it was ' +
+        'read more than N seconds ago. With either, a failure of Redis is answered as such, never a value that is held. ' +
+        '`only-if-cached`: Redis is not asked. Other directives are not followed. `Pragma: no-cache` counts where there ' +
+        'is no Cache-Control.',
+      schema: { type: 'string' },
+      example: 'no-cache',
+    }),
     ApiResponse({ status: 304, description: 'The value is one of those in If-None-Match.', headers: FRESHNESS }),
   );
 }
@@ -93,6 +106,12 @@ function describeFailures(adapt: (failure: ProblemResponse) => ProblemResponse):
       { 'redis-unavailable': 'Redis cannot be asked now.', overloaded: 'Too many reads of Redis wait already.' },
       { ...cacheStatus, ...retryAfter },
     ),
-    problemResponse({ 'redis-timeout': 'Redis did not answer in time.' }, cacheStatus),
+    problemResponse(
+      {
+        'redis-timeout': 'Redis did not answer in time.',
+        'not-cached': 'The cache does not hold it, and was not to ask Redis.',
+      },
+      cacheStatus,
+    ),
   ].map((failure) => ApiResponse(adapt(failure)));
 }
