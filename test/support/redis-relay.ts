@@ -1,6 +1,9 @@
 import { once } from 'node:events';
 import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net';
 
+/** Answers to the PINGs of a connection that is told of writes. */
+export const PONGS = /^(?:\*2\r\n\$4\r\npong\r\n\$0\r\n\r\n)+$/;
+
 /** What a connection is for: it reads keys, or is told of writes. */
 export type Purpose = 'data' | 'feed';
 
@@ -11,6 +14,8 @@ export type Purpose = 'data' | 'feed';
 export class RedisRelay {
   readonly #server: Server;
   readonly #connections = new Set<Relayed>();
+  /** Whether connections are ended that want to be told of writes. */
+  refusesFeeds = false;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -20,8 +25,12 @@ export class RedisRelay {
     const server = createServer().listen(0, '127.0.0.1');
     const relay = new RedisRelay(server);
     server.on('connection', (near) => {
-      const relayed = new Relayed(near, connect(port, '127.0.0.1'), () => relay.#connections.delete(relayed));
+      const relayed = new Relayed(near, connect(port, '127.0.0.1'));
       relay.#connections.add(relayed);
+      near.on('close', () => relay.#connections.delete(relayed));
+      near.on('data', () => {
+        if (relay.refusesFeeds && relayed.purpose === 'feed') relayed.reset();
+      });
     });
     await once(server, 'listening');
     return relay;
@@ -35,9 +44,9 @@ export class RedisRelay {
     return this.#of(purpose).length;
   }
 
-  /** Keeps back what the Redis says from now on, on the connections that there are. */
-  hold(purpose: Purpose): void {
-    for (const relayed of this.#of(purpose)) relayed.holding = true;
+  /** Keeps back what the Redis says from now on, on the connections that there are, but for what `passes`. */
+  hold(purpose: Purpose, passes?: RegExp): void {
+    for (const relayed of this.#of(purpose)) relayed.hold(passes);
   }
 
   /** What is kept back, as a binary string. */
@@ -71,12 +80,13 @@ export class RedisRelay {
 
 class Relayed {
   purpose: Purpose = 'data';
-  holding = false;
-  held: Buffer[] = [];
+  readonly held: Buffer[] = [];
+  #holding = false;
+  #passes: RegExp | undefined;
   readonly #near: Socket;
   readonly #far: Socket;
 
-  constructor(near: Socket, far: Socket, closed: () => void) {
+  constructor(near: Socket, far: Socket) {
     this.#near = near;
     this.#far = far;
     for (const [from, to] of [
@@ -86,19 +96,23 @@ class Relayed {
       from.setNoDelay(true);
       from.on('error', () => undefined).on('close', () => to.destroy());
     }
-    near.on('close', closed);
     near.on('data', (part) => {
       if (part.includes('TRACKING')) this.purpose = 'feed';
       far.write(part);
     });
     far.on('data', (part) => {
-      if (this.holding) this.held.push(part);
+      if (this.#holding && this.#passes?.test(part.toString('latin1')) !== true) this.held.push(part);
       else near.write(part);
     });
   }
 
+  hold(passes: RegExp | undefined): void {
+    this.#holding = true;
+    this.#passes = passes;
+  }
+
   release(): void {
-    this.holding = false;
+    this.#holding = false;
     for (const part of this.held.splice(0)) this.#near.write(part);
   }
 

@@ -1,0 +1,28 @@
+import { until } from './processes.ts';
+import type { TestProxy } from './proxy.ts';
+
+export type CoherenceState = 'ttl' | 'tracking' | 'resync';
+
+/** What the proxy says that it can know of writes to Redis; undefined while nobody says. */
+export async function coherenceOf(proxy: TestProxy): Promise<string | undefined> {
+  const { json } = await proxy.get('/health/ready');
+  return json.coherence as string | undefined;
+}
+
+export async function entered(proxy: TestProxy, state: CoherenceState): Promise<void> {
+  await until(`the proxy is in ${state}`, async () => (await coherenceOf(proxy)) === state || undefined);
+}
+
+/** A metric without labels, by its name less what all names start with. */
+export async function metric(proxy: TestProxy, name: string): Promise<number> {
+  const { text } = await proxy.get('/metrics');
+  return Number(new RegExp(`^redis_http_cache_proxy_${name} (\\S+)$`, 'm').exec(text)?.[1]);
+}
+
+/** Waits until the proxy has been told of so many more keys than `before`. */
+export async function told(proxy: TestProxy, before: number, more = 1): Promise<void> {
+  await until('the proxy is told of the write', async () => {
+    const now = await metric(proxy, 'coherence_invalidations_total');
+    return now >= before + more || undefined;
+  });
+}
