@@ -1,0 +1,122 @@
+/**
+ * Writes to a Redis, and reads through a proxy in front of it that is told of writes, while the proxy's connections are
+ * reset or go dead at random times: `npm run staleness -- [writes] [seed]`. Prints how old what was read was.
+ */
+import { Agent } from 'node:http';
+import { Redis } from 'ioredis';
+import { entered, metric } from '../support/coherence.ts';
+import { ask } from '../support/http-client.ts';
+import { TestProxy } from '../support/proxy.ts';
+import { seeded } from '../support/random.ts';
+import { type Purpose, RedisRelay } from '../support/redis-relay.ts';
+import { TestRedis } from '../support/redis.ts';
+import type { StalenessReport } from './report.ts';
+import { Versions } from './versions.ts';
+
+/** What is done to the proxy's connections, each at a random one of the writes. */
+const FAULTS: readonly (readonly [what: 'reset' | 'hold', Purpose, times: number])[] = [
+  ['reset', 'feed', 6],
+  ['reset', 'data', 4],
+  // Dead without a word: found out by the PINGs alone.
+  ['hold', 'feed', 2],
+];
+const WRITERS = 4;
+const KEYS_OF_EACH = 50;
+const READERS = 2;
+const LONGEST_WAIT_MS = 10_000;
+
+const [writes = 10_000, seed = Date.now() % 2 ** 31] = process.argv.slice(2, 4).map(Number);
+const random = seeded(seed);
+const versions = new Versions();
+const agents: Agent[] = [];
+const latenciesMs: number[] = [];
+let written = 0;
+
+const redis = await TestRedis.start();
+const relay = await RedisRelay.to(redis.port);
+const proxy = await TestProxy.start({
+  REDIS_URL: relay.url,
+  PROXY_THREADS: 2,
+  CACHE_COHERENCE: 'tracking',
+  CACHE_TTL_MS: 3_600_000,
+  CACHE_NEGATIVE_TTL_MS: 3_600_000,
+});
+const client = new Redis(redis.url);
+try {
+  await entered(proxy, 'tracking');
+  const startedAt = performance.now();
+  const writers = Array.from({ length: WRITERS }, (_, writer) => write(writer));
+  await Promise.all([...writers, ...Array.from({ length: READERS }, readOn), disturb()]);
+  const report: StalenessReport = {
+    seed,
+    writes: written,
+    reads: versions.reads,
+    seconds: (performance.now() - startedAt) / 1000,
+    losses: await metric(proxy, 'coherence_losses_total'),
+    wrong: versions.wrong,
+    delaysMs: percentiles(versions.delaysMs),
+    latenciesMs: percentiles(latenciesMs.sort((a, b) => a - b)),
+  };
+  console.log(JSON.stringify(report));
+} finally {
+  for (const agent of agents) agent.destroy();
+  client.disconnect();
+  await proxy.stop();
+  await relay.stop();
+  await redis.stop();
+}
+
+/** One client's reads, over one connection. */
+function reader(): (key: string) => Promise<number | undefined> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  agents.push(agent);
+  return async (key) => {
+    const startedAt = performance.now();
+    const { status, text } = await ask(proxy.url, `/v1/keys/${key}`, { agent });
+    latenciesMs.push(performance.now() - startedAt);
+    if (status !== 200 && status !== 404) return undefined;
+    const version = status === 200 ? Number(text) : 0;
+    versions.read(key, version, startedAt);
+    return version;
+  };
+}
+
+/** Writes, and reads until what was written is seen; deletes now and then, which is version 0. */
+async function write(writer: number): Promise<void> {
+  const read = reader();
+  for (let version = 1; written < writes; version++) {
+    written++;
+    const key = `key-${writer}-${random(KEYS_OF_EACH)}`;
+    const next = random(10) === 0 ? 0 : version;
+    versions.writes(key, next);
+    await (next === 0 ? client.del(key) : client.set(key, next));
+    const acknowledgedAt = performance.now();
+    versions.acknowledged(key, acknowledgedAt);
+    while ((await read(key)) !== next) {
+      if (performance.now() > acknowledgedAt + LONGEST_WAIT_MS) throw new Error(`${key}: ${next} is never seen`);
+    }
+    // Held from now on, so that the next write of it has something to end.
+    await read(key);
+  }
+}
+
+async function readOn(): Promise<void> {
+  const read = reader();
+  while (written < writes) await read(`key-${random(WRITERS)}-${random(KEYS_OF_EACH)}`);
+}
+
+async function disturb(): Promise<void> {
+  const faults = FAULTS.flatMap(([what, purpose, times]) =>
+    Array.from({ length: times }, () => ({ what, purpose, at: random(writes) })),
+  ).sort((a, b) => a.at - b.at);
+  for (const { what, purpose, at } of faults) {
+    while (written < at) await new Promise((resolve) => setTimeout(resolve, 1));
+    relay[what](purpose);
+  }
+}
+
+/** @param sorted ascending. */
+function percentiles(sorted: readonly number[]): StalenessReport['delaysMs'] {
+  const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+  return { p50: at(0.5), p99: at(0.99), p999: at(0.999), most: at(1) };
+}
