@@ -30,6 +30,8 @@ let coherence: Coherence;
 let feed: FakeFeed;
 /** What was done, in order: orders to the cache with the state at that time, and reports. */
 let done: string[];
+/** How often it was asked who takes the writes now. */
+let looks: number;
 let locked: boolean;
 let later: (() => void)[];
 
@@ -56,6 +58,7 @@ beforeEach(() => {
   counts = new CoherenceCounts(memory);
   done = [];
   locked = false;
+  looks = 0;
   later = [];
   const lru = {
     tryPurge: (key: Uint8Array) => attempt(`purge ${Buffer.from(key).toString()}`),
@@ -68,6 +71,7 @@ beforeEach(() => {
     counts,
     report: (entered: State, reason) => done.push(`${entered}${reason === undefined ? '' : `: ${reason}`}`),
     now: () => NOW,
+    lost: () => looks++,
   });
   feed = add();
 });
@@ -133,8 +137,9 @@ describe('the news of several nodes', () => {
     other.listener.changed(TRACKING);
     expect(state.current).toBe('tracking');
     feed.listener.changed(LOST);
-    expect(state.current).toBe('resync');
+    expect([state.current, looks]).toEqual(['resync', 1]);
     other.listener.changed(LOST);
+    expect(looks).toBe(2);
     feed.listener.changed(TRACKING);
     expect([state.current, counts.losses]).toEqual(['resync', 1]);
     other.listener.changed(TRACKING);

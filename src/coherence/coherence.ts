@@ -15,6 +15,8 @@ export interface CoherenceParts {
   readonly report: (state: State, reason: string | undefined) => void;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Called for each feed that is lost: who takes the writes may have changed. */
+  readonly lost: () => void;
 }
 
 /**
@@ -81,6 +83,7 @@ export class Coherence {
         if (!this.#feeds.has(feed)) return;
         this.#feeds.set(feed, state);
         this.#settle();
+        if (state.kind === 'lost') this.#parts.lost();
       },
     };
   }

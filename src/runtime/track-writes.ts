@@ -27,15 +27,16 @@ export function trackWrites(settings: Settings, { lru, instance }: ThreadContext
   const logger = new Logger('Coherence');
   const state = new CoherenceState(instance);
   state.current = 'resync';
+  const masters = new Masters(settings.redis);
   const coherence = new Coherence({
     orders: new CacheOrders(lru, (work) => void setTimeout(work, RETRY_MS)),
     state,
     counts: new CoherenceCounts(instance),
     report: (entered, reason) => report(logger, entered, reason),
     now: () => Date.now(),
+    lost: () => masters.refresh(),
   });
   const feeds = new NodeFeeds(coherence, ({ options }) => new InvalidationFeed(options, settings));
-  const masters = new Masters(settings.redis);
   masters.watch((all) => feeds.follow(all));
   return {
     stop: () => {
