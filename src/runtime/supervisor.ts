@@ -53,6 +53,8 @@ export class Supervisor {
   readonly #redis = new Map<number, RedisState>();
   #tracking: WriteTracking | undefined;
   #redisReachable: boolean | undefined;
+  /** Why it is not, as far as it has been told. */
+  readonly #reasonsTold = new Set<string>();
   readonly #openCircuits = new Set<number>();
   #circuitOpen = false;
   #draining = false;
@@ -176,15 +178,21 @@ export class Supervisor {
     }
   }
 
-  /** The loss of Redis is told once, by the first thread that meets it, and its return once, when all are back. */
+  /**
+   * The loss of Redis is told once, by the first thread that meets it, and each further reason once: that the connection
+   * has ended comes first, why there is no other one after it. Its return is told when all are back.
+   */
   #reportRedis(): void {
-    const states = [...this.#redis.values()];
-    const lost = states.find((state) => !state.reachable);
-    const reachable = lost === undefined;
-    if (this.#redisReachable === reachable) return;
+    const lost = [...this.#redis.values()].filter((state) => !state.reachable);
+    for (const { reason } of lost) {
+      if (this.#reasonsTold.has(reason)) continue;
+      this.#logger.warn(`Redis is ${this.#reasonsTold.size === 0 ? '' : 'still '}not reachable (${reason})`);
+      this.#reasonsTold.add(reason);
+    }
+    const reachable = lost.length === 0;
+    if (reachable && this.#redisReachable !== true) this.#logger.log('Redis is reachable');
+    if (reachable) this.#reasonsTold.clear();
     this.#redisReachable = reachable;
-    if (reachable) this.#logger.log('Redis is reachable');
-    else this.#logger.warn(`Redis is not reachable (${lost.reason})`);
   }
 
   /** Probes that fail are not told: the circuit is open until the circuits of all threads are closed. */

@@ -2,6 +2,7 @@
  * Preloaded (`node --import`) into a proxy under test: lets the test move the monotonic clock on, in all threads, and
  * kill threads, by messages over the IPC channel. The proxy itself has no test hooks.
  */
+import './names.mjs';
 import { performance } from 'node:perf_hooks';
 import { BroadcastChannel, Worker, isMainThread, threadId, workerData } from 'node:worker_threads';
 

@@ -1,11 +1,16 @@
 import { once } from 'node:events';
 import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net';
 
-/** Stands between a client and a server, and can let connections go dead without a word. */
+/** What becomes of a part of the replies to reads. */
+export type Tamper = (part: Buffer, client: Socket) => void;
+
+/** Stands between a client and a server, and can spoil what the server says, or let connections go dead without a word. */
 export class Relay {
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #connections = new Set<Joined>();
   accepted = 0;
+  /** Undefined: replies are passed on. */
+  tamper: Tamper | undefined;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -25,23 +30,48 @@ export class Relay {
 
   /** Passes nothing on any more on the connections that there are; new ones work. */
   silence(): void {
-    for (const socket of this.#sockets) socket.unpipe().pause();
+    for (const connection of this.#connections) connection.silent = true;
   }
 
   async stop(): Promise<void> {
     this.#server.close();
-    for (const socket of this.#sockets) socket.destroy();
+    for (const { near, far } of this.#connections) {
+      near.destroy();
+      far.destroy();
+    }
     await once(this.#server, 'close');
   }
 
   #join(near: Socket, far: Socket): void {
     this.accepted++;
-    for (const socket of [near, far]) {
-      this.#sockets.add(socket);
-      socket.on('error', () => undefined).on('close', () => this.#sockets.delete(socket));
+    const connection: Joined = { near, far, silent: false, reads: false };
+    this.#connections.add(connection);
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ]) {
+      from.setNoDelay(true);
+      from.on('error', () => undefined).on('close', () => to.destroy());
     }
-    near.pipe(far).pipe(near);
+    near.on('close', () => this.#connections.delete(connection));
+    near.on('data', (part) => {
+      // The handshake works: the connection is one that reads keys.
+      if (part.includes('\r\nGET\r\n')) connection.reads = true;
+      if (!connection.silent) far.write(part);
+    });
+    far.on('data', (part) => {
+      if (connection.silent) return;
+      if (this.tamper !== undefined && connection.reads) this.tamper(part, near);
+      else near.write(part);
+    });
   }
+}
+
+interface Joined {
+  readonly near: Socket;
+  readonly far: Socket;
+  silent: boolean;
+  reads: boolean;
 }
 
 /** A Redis that is loading its data, as far as a client that connects asks. */

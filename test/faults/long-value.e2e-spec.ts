@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { residentBytes } from '../../bench/processes.ts';
+import { SteadyLoad } from '../support/load.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+import { RespSocket, request, respPort } from '../support/resp.ts';
+
+const MiB = 2 ** 20;
+/** The most that a Redis holds. */
+const LONGEST = 512 * MiB;
+
+describeOwn('values of 512 MiB', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    const settings = { REDIS_URL: redis.url, PROXY_THREADS: 2, RESP_PORT: 0, REDIS_COMMAND_TIMEOUT_MS: 60_000 };
+    proxy = await TestProxy.start(settings);
+    await redis.client.mset('held', 'value of held', 'cold', 'value of cold');
+    for (const key of ['longest-0', 'longest-1']) await redis.client.setrange(key, LONGEST - 1, 'x');
+    await proxy.key('held');
+  }, 60_000);
+  afterAll(async () => {
+    await proxy?.stop();
+    await redis?.stop();
+  });
+
+  it('are 502 value-too-large, several at once; hits go on, other misses are answered, and no memory is taken', async () => {
+    const { pid = 0 } = proxy.child?.process ?? {};
+    const before = residentBytes(pid);
+    const load = new SteadyLoad(proxy, ['held'], 1, ({ status, text }) => `${status} ${text}`);
+    const answers = await Promise.all(['longest-0', 'longest-1', 'longest-0', 'cold'].map((key) => proxy.key(key)));
+    const after = residentBytes(pid);
+    await load.stop();
+    expect(answers.map((answer) => (answer.status === 200 ? 200 : answer.json.code))).toEqual([
+      ...['value-too-large', 'value-too-large', 'value-too-large'],
+      200,
+    ]);
+    expect([...load.answers.keys()]).toEqual(['200 value of held']);
+    expect([...load.failures]).toEqual([]);
+    expect(after - before).toBeLessThan(LONGEST / 2);
+    expect(proxy.log().filter(({ level }) => level === 'warn' || level === 'error')).toEqual([]);
+  }, 120_000);
+
+  it('are an error over the Redis protocol, and the connection goes on', async () => {
+    const client = await RespSocket.open(respPort(proxy));
+    client.send(request('GET', 'longest-0'), request('GET', 'held'));
+    await client.expect('-ERR the value has more bytes than are read of Redis\r\n$13\r\nvalue of held\r\n');
+    client.socket.destroy();
+  }, 60_000);
+
+  it('are remembered by nobody: when it is shorter, it is there', async () => {
+    await redis.client.set('longest-1', 'short');
+    expect((await proxy.key('longest-1')).text).toBe('short');
+  });
+});

@@ -1,0 +1,85 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { Redis } from 'ioredis';
+import { describeOwn } from '../support/only-own.ts';
+import { Child, until } from '../support/processes.ts';
+import { TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+
+/** A name that no resolver may know (RFC 6761). */
+const NAME = 'redis.invalid';
+
+let directory: string;
+let hosts: string;
+let redis: TestRedis;
+let proxy: TestProxy;
+
+const resolveTo = (address: string): void => writeFileSync(hosts, `${address} ${NAME}\n`);
+const until200 = (key: string): Promise<string> =>
+  until('the value', async () => {
+    const { status, text } = await proxy.key(key);
+    expect([200, 503]).toContain(status);
+    return status === 200 ? text : undefined;
+  });
+const says = (pattern: RegExp): Promise<true> =>
+  until('the log says it', () => pattern.test(proxy.child?.output ?? '') || undefined);
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'test-names-'));
+  hosts = join(directory, 'hosts');
+  writeFileSync(hosts, '');
+  redis = await TestRedis.start();
+  await redis.client.set('key', 'value');
+});
+afterEach(async () => {
+  await proxy.stop();
+  await redis.stop();
+  rmSync(directory, { recursive: true });
+});
+
+const start = (): Promise<TestProxy> => {
+  const settings = { REDIS_URL: `redis://${NAME}:${redis.port}`, TEST_HOSTS_FILE: hosts, PROXY_THREADS: 2 };
+  return TestProxy.start(settings, '/', false);
+};
+
+describeOwn('a name of Redis that does not resolve', () => {
+  it('is 503 for what is not held, and said in the log; when it resolves, the proxy is there', async () => {
+    proxy = await start();
+    expect((await proxy.get('/health/live')).status).toBe(200);
+    expect((await proxy.key('key')).json.code).toBe('redis-unavailable');
+    await says(/not reachable \((?:ENOTFOUND|EAI_AGAIN)\)/);
+    resolveTo('127.0.0.1');
+    expect(await until200('key')).toBe('value');
+    await says(/Redis is reachable/);
+  });
+
+  it('is asked for again with each new connection, so that it may lead elsewhere', async () => {
+    resolveTo('127.0.0.1');
+    proxy = await start();
+    expect(await until200('key')).toBe('value');
+    const args = ['--port', String(redis.port), '--bind', '127.0.0.2', '--save', ''];
+    const elsewhere = new Child('redis-server', args, { env: process.env });
+    const client = new Redis({
+      host: '127.0.0.2',
+      port: redis.port,
+      retryStrategy: () => 50,
+      maxRetriesPerRequest: null,
+    });
+    client.on('error', () => undefined);
+    try {
+      await client.set('other', 'value there');
+      writeFileSync(hosts, '');
+      await redis.server?.stop('SIGKILL');
+      expect((await proxy.key('key')).text).toBe('value');
+      await until('the other key is 503', async () => (await proxy.key('other')).status === 503 || undefined);
+      resolveTo('127.0.0.2');
+      expect(await until200('other')).toBe('value there');
+      expect((await proxy.key('key')).text).toBe('value');
+    } finally {
+      client.disconnect();
+      await elsewhere.stop('SIGKILL');
+    }
+  });
+});
