@@ -112,13 +112,22 @@ describeOwn('an entry', () => {
     const key = `${prefix}sooner`;
     await redis.client.set(key, 'before', 'PX', 10_900);
     const { headers } = await proxy.key(key);
-    expect(headers['cache-control']).toBe('max-age=10');
+    expect([headers['cache-control'], headers['cache-status']]).toEqual(['max-age=10', STORED]);
     await redis.client.set(key, 'after');
+    expect(await cacheStatus(proxy, key)).toMatch(/; hit; ttl=(9|10)$/);
 
     await proxy.advance(10_900 - SLACK_MS);
     expect((await proxy.key(key)).text).toBe('before');
     await proxy.advance(SLACK_MS);
     expect((await proxy.key(key)).text).toBe('after');
+  });
+
+  it('is not made of a key that is missing, which is seen at once when it is written', async () => {
+    const key = `${prefix}written`;
+    const missing = await proxy.key(key);
+    expect([missing.status, missing.headers['cache-status']]).toEqual([404, 'redis-http-cache-proxy; fwd=uri-miss']);
+    await redis.client.set(key, 'here now');
+    expect((await proxy.key(key)).text).toBe('here now');
   });
 
   it('of a key that expires in Redis later lives for CACHE_TTL_MS', async () => {
@@ -203,6 +212,8 @@ describeOwn('CACHE_NEGATIVE_TTL_MS', () => {
     const second = await proxy.key(key);
     expect([second.status, second.headers['cache-status']]).toEqual([404, 'redis-http-cache-proxy; hit; ttl=2']);
     expect(second.headers['cache-control']).toBe('no-store');
+    const head = await proxy.ask(`/v1/keys/${key}`, { method: 'HEAD', headers: { 'if-none-match': '*' } });
+    expect([head.status, head.headers['cache-status']]).toEqual([404, 'redis-http-cache-proxy; hit; ttl=2']);
     expect(await redis.calls('get')).toBe(1);
 
     await proxy.advance(2_500);
