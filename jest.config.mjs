@@ -23,6 +23,7 @@ const common = {
 const NOT_WITHOUT_LANE = [
   'acl',
   'cluster',
+  'coherence-nodes',
   'configuration',
   'docs',
   'faults/(?!outage).*',
@@ -32,6 +33,7 @@ const NOT_WITHOUT_LANE = [
   'resp.*',
   'sentinel',
   'settings',
+  'staleness',
   'tls',
   'torture',
 ];
