@@ -73,7 +73,8 @@ describeOwn('while Redis is gone', () => {
   it('the proxy is live, and not ready', async () => {
     expect((await proxy.get('/health/live')).status).toBe(200);
     const ready = await proxy.get('/health/ready');
-    expect([ready.status, ready.json]).toEqual([503, { status: 'unavailable', redis: 'unavailable' }]);
+    expect(ready.status).toBe(503);
+    expect(ready.json).toMatchObject({ status: 'unavailable', redis: 'unavailable' });
   });
 
   it('an entry that expires is not replaced by a failure: it is 503 until Redis is back', async () => {
@@ -196,10 +197,8 @@ describeOwn('while Redis does not answer', () => {
   it('the proxy is live, and not ready', async () => {
     expect((await proxy.get('/health/live')).status).toBe(200);
     const ready = await proxy.get('/health/ready');
-    expect([ready.status, ready.json]).toEqual([
-      503,
-      { status: 'unavailable', redis: expect.stringMatching('timeout|unavailable') },
-    ]);
+    expect(ready.status).toBe(503);
+    expect(ready.json).toMatchObject({ status: 'unavailable', redis: expect.stringMatching('timeout|unavailable') });
   });
 
   it('and when it answers again the proxy does too, each key with its own value', async () => {
