@@ -3,6 +3,8 @@ import { type Socket, connect } from 'node:net';
 /** A whole answer, as it came. */
 export interface RawAnswer {
   readonly status: number;
+  /** Status line and headers. */
+  readonly head: string;
   readonly body: Buffer;
 }
 
@@ -45,7 +47,7 @@ export class HttpConnection {
     const from = endOfHead + 4;
     if (received.length < from + Number(length)) return;
     this.#received = Buffer.alloc(0);
-    this.#answer({ status: Number(head.slice(9, 12)), body: received.subarray(from, from + Number(length)) });
+    this.#answer({ status: Number(head.slice(9, 12)), head, body: received.subarray(from, from + Number(length)) });
   }
 
   #answer(answer: RawAnswer | undefined): void {

@@ -1,0 +1,68 @@
+/**
+ * An outage under load: 5,000 requests/s, 95 % of them for keys that are held, and Redis is killed for ten seconds. What
+ * hits and misses are answered before, during and after it, and how long hits take. The proxy and its Redis have one core,
+ * the load another one. `npm run bench:outage`
+ */
+import { execFileSync } from 'node:child_process';
+import { TestProxy } from '../test/support/proxy.ts';
+import { TestRedis } from '../test/support/redis.ts';
+import { DURABLE, type Outage, type Plan, playOutage, prepare } from './outage/play.ts';
+import type { Tally } from './outage/traffic.ts';
+
+const PLAN: Plan = {
+  rate: Number(process.env.RATE ?? 5000),
+  outageMs: 10_000,
+  normalMs: 5_000,
+  returnMs: 1_000,
+  restarted: (pid) => pin(pid, 0),
+  progress: (text) => void process.stderr.write(`${text}\n`),
+};
+
+let redis = await TestRedis.start(...DURABLE);
+const proxy = await TestProxy.start({
+  REDIS_URL: redis.url,
+  PROXY_THREADS: Number(process.env.THREADS ?? 1),
+  CACHE_CAPACITY: 100_000,
+  CACHE_TTL_MS: 3_600_000,
+});
+try {
+  await prepare(redis, proxy, PLAN);
+  pin(process.pid, 1);
+  for (const child of [proxy.child, redis.server]) pin(child?.process.pid ?? 0, 0);
+  const outage = await playOutage(redis, Number(new URL(proxy.url).port), PLAN);
+  redis = outage.redis;
+  print(outage);
+} finally {
+  await proxy.stop();
+  await redis.stop();
+}
+
+function pin(pid: number, core: number): void {
+  execFileSync('taskset', ['-acp', String(core), String(pid)], { stdio: 'ignore' });
+}
+
+function print({ before, during, returning, after }: Outage): void {
+  console.log(
+    '| | hits | p50 | p99 | longest | misses | p50 | p99 |\n| --- | --- | --- | --- | --- | --- | --- | --- |',
+  );
+  row('before', before);
+  row('Redis is gone, 10 s', during);
+  row('until it has been back for 1 s', returning);
+  row('after', after);
+}
+
+function row(name: string, { hits, hitMs, misses, missMs }: Tally): void {
+  const times = (values: number[], ...parts: number[]) =>
+    parts.map((part) => `${quantile(values, part).toFixed(2)} ms`);
+  const cells = [answers(hits), ...times(hitMs, 0.5, 0.99, 1), answers(misses), ...times(missMs, 0.5, 0.99)];
+  console.log(`| ${name} | ${cells.join(' | ')} |`);
+}
+
+function answers(counts: ReadonlyMap<string, number>): string {
+  return [...counts].map(([name, count]) => `${name}: ${count.toLocaleString('en')}`).join(', ');
+}
+
+function quantile(values: number[], part: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? NaN;
+}

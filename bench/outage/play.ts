@@ -1,0 +1,73 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { TestProxy } from '../../test/support/proxy.ts';
+import { type TestRedis } from '../../test/support/redis.ts';
+import { HELD_KEYS, type Tally, Traffic } from './traffic.ts';
+
+/** So that it has its data when it is back. */
+export const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always'];
+
+export interface Plan {
+  /** Requests per second. */
+  readonly rate: number;
+  readonly outageMs: number;
+  /** Before and after it. */
+  readonly normalMs: number;
+  /** The time after Redis is back that is none of both. */
+  readonly returnMs: number;
+  readonly progress: (text: string) => void;
+  /** Is told of the process of Redis once it is back. */
+  readonly restarted?: (pid: number) => void;
+}
+
+export interface Outage {
+  readonly before: Tally;
+  readonly during: Tally;
+  /** From when Redis is started again, until it has been back for `returnMs`. */
+  readonly returning: Tally;
+  readonly after: Tally;
+  /** Redis as it is now. */
+  readonly redis: TestRedis;
+}
+
+/** Fills a Redis with what the traffic asks for, and the cache with what is to be held. */
+export async function prepare(redis: TestRedis, proxy: TestProxy, { rate, ...plan }: Plan): Promise<void> {
+  const seconds = (plan.outageMs + plan.returnMs + 3 * plan.normalMs) / 1000;
+  const cold = Array.from({ length: Math.ceil(rate * seconds * 0.1) }, (_, i) => `cold-${i}`);
+  const held = Array.from({ length: HELD_KEYS }, (_, i) => `held-${i}`);
+  await redis.client.mset([...cold, ...held].flatMap((key) => [key, 'v'.repeat(100)]));
+  for (const key of held) await proxy.key(key);
+}
+
+/** Kills Redis in the midst of traffic, and starts it again. */
+export async function playOutage(redis: TestRedis, port: number, plan: Plan): Promise<Outage> {
+  const traffic = new Traffic(port, plan.rate);
+  try {
+    await wait(plan.normalMs, 'warming up', plan);
+    traffic.next();
+    await wait(plan.normalMs, 'before', plan);
+    const before = traffic.next();
+    await redis.server?.stop('SIGKILL');
+    // What was under way at that moment is part of neither.
+    await delay(100);
+    traffic.next();
+    await wait(plan.outageMs, 'Redis is gone', plan);
+    const during = traffic.next();
+    const back = await redis.restart();
+    plan.restarted?.(back.server?.process.pid ?? 0);
+    await wait(plan.returnMs, 'Redis is back', plan);
+    const returning = traffic.next();
+    await wait(plan.normalMs, 'after', plan);
+    const after = traffic.next();
+    await traffic.stop();
+    return { before, during, returning, after, redis: back };
+  } finally {
+    await traffic.stop();
+  }
+}
+
+async function wait(ms: number, what: string, { progress }: Plan): Promise<void> {
+  for (let left = ms; left > 0; left -= 1000) {
+    progress(`${what}: ${(left / 1000).toFixed(0)} s to go`);
+    await delay(Math.min(left, 1000));
+  }
+}

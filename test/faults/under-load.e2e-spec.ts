@@ -1,0 +1,30 @@
+import { expect, it } from '@jest/globals';
+import { DURABLE, type Plan, playOutage, prepare } from '../../bench/outage/play.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+
+/** The long one, which also takes the times, is `npm run bench:outage`. */
+const PLAN: Plan = { rate: 500, outageMs: 2_000, normalMs: 500, returnMs: 2_000, progress: () => undefined };
+
+describeOwn('an outage under load, 95 % of it hits', () => {
+  it('leaves every hit 200, and every miss 503 with Retry-After, until Redis is back', async () => {
+    let redis = await TestRedis.start(...DURABLE);
+    const proxy = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 2 });
+    try {
+      await prepare(redis, proxy, PLAN);
+      const outage = await playOutage(redis, Number(new URL(proxy.url).port), PLAN);
+      redis = outage.redis;
+      for (const { hits } of [outage.before, outage.during, outage.returning, outage.after]) {
+        expect([...hits.keys()]).toEqual(['200']);
+      }
+      expect([...outage.before.misses.keys()]).toEqual(['200']);
+      expect([...outage.during.misses.keys()]).toEqual(['503 Retry-After']);
+      for (const answer of outage.returning.misses.keys()) expect(['200', '503 Retry-After']).toContain(answer);
+      expect([...outage.after.misses.keys()]).toEqual(['200']);
+    } finally {
+      await proxy.stop();
+      await redis.stop();
+    }
+  });
+});
