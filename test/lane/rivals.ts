@@ -105,6 +105,8 @@ export class Arena {
       PROXY_THREADS: 1,
       CACHE_CAPACITY: 1_000_000,
       CACHE_TTL_MS: 7 * 86_400_000,
+      // On a busy machine one of the two might be told in time, and the other not.
+      REDIS_COMMAND_TIMEOUT_MS: 20_000,
       ...settings,
     });
     this.#proxies.push(proxy);
