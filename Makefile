@@ -13,7 +13,7 @@ SOURCES := $(shell find src ! -name '*.spec.ts' ! -name '*.spec-support.ts') pac
 # The devDependency `node` brings the right Node.js along; npm scripts find it by themselves.
 WITH_NODE := exec env PATH="$(CURDIR)/node_modules/.bin:$$PATH" node
 
-.PHONY: help install build start test lint format bench bench-cache bench-threads clean toolchain
+.PHONY: help install build start test lint format audit bench bench-cache bench-threads clean toolchain
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ lint: install ## Check style, formatting and the direction of imports
 
 format: install ## Format all files
 	npm run format
+
+audit: ## Ask the registry for known weaknesses of what the proxy runs with
+	npm audit --omit=dev
 
 bench: build ## Compare with webdis, Varnish, nginx, redis-server: README's figures; ten minutes
 	npm run bench

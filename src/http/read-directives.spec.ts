@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import { readDirectives } from './read-directives.ts';
+import { anyDirectives, directiveList } from './read-directives.spec-support.ts';
 
 describe('the directives of a request', () => {
   it.each([
@@ -33,6 +35,11 @@ describe('the directives of a request', () => {
     ],
   ])('may be nothing that is followed: %s', (field) => {
     expect(readDirectives(field, undefined)).toBeUndefined();
+  });
+
+  it('are those of a plain model, and of any text', () => {
+    fc.assert(directiveList, { numRuns: 3000 });
+    fc.assert(anyDirectives, { numRuns: 1000 });
   });
 
   it('are those of Pragma where there is no Cache-Control', () => {

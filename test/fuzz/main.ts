@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { anyPatterns, patternMatching, patternTime } from '../../src/access/key-pattern.spec-support.ts';
 import { keyInTarget, percentDecoding } from '../../src/http/key-path.spec-support.ts';
 import { mgetBody } from '../../src/http/mget/mget-request.spec-support.ts';
+import { anyDirectives, directiveList } from '../../src/http/read-directives.spec-support.ts';
 import { anyRequests } from '../../src/resp/request-streams.spec-support.ts';
 
 const PROPERTIES: Readonly<Record<string, fc.IRawProperty<unknown>>> = {
@@ -16,6 +17,8 @@ const PROPERTIES: Readonly<Record<string, fc.IRawProperty<unknown>>> = {
   'any-patterns': anyPatterns,
   'pattern-time': patternTime,
   mget: mgetBody,
+  directives: directiveList,
+  'any-directives': anyDirectives,
 };
 
 const [numRuns = 100_000, seed = Date.now() % 2 ** 31] = process.argv.slice(2, 4).map(Number);
