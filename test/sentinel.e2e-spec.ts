@@ -113,7 +113,7 @@ describeOwn('a master that sentinels name', () => {
 
 describeOwn('sentinels with an account of their own', () => {
   beforeEach(async () => {
-    redis = await TestSentinels.start(['requirepass s3cret', 'sentinel sentinel-pass s3cret'], 's3cret');
+    redis = await TestSentinels.start({ password: 's3cret' });
     await redis.master.client.set('key', 'value');
   }, LONGEST_MS);
 

@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
-import { type Certificate, TestAuthority } from './support/certificates.ts';
+import { type Certificate, TestAuthority, mutualTls } from './support/certificates.ts';
+import { TestCluster } from './support/cluster.ts';
 import { ask } from './support/http-client.ts';
 import { describeOwn } from './support/only-own.ts';
 import { Child, freePort, until } from './support/processes.ts';
 import { type Settings, TestProxy, launch } from './support/proxy.ts';
+import { TestSentinels } from './support/sentinels.ts';
 
 let directory: string;
 let authority: TestAuthority;
@@ -130,4 +132,39 @@ describeOwn('TLS to the Redis', () => {
     // The word for it is lost when the connection is reset behind it.
     await expectRefusal(/not reachable \((?:[A-Z_\d]+: it asks for a certificate of the proxy|ECONNRESET)\)/);
   });
+});
+
+describeOwn('mutual TLS to all that there are', () => {
+  it('is spoken with the sentinels and with the master that they name', async () => {
+    const tls = await mutualTls(directory, ['127.0.0.1']);
+    const sentinels = await TestSentinels.start({ tls });
+    try {
+      await sentinels.master.client.set('key', 'value');
+      const names = { REDIS_MODE: 'sentinel', REDIS_NODES: sentinels.addresses, REDIS_SENTINEL_NAME: sentinels.name };
+      expect((await (await startProxy({ ...names, ...tls.settings })).key('key')).text).toBe('value');
+    } finally {
+      await child?.stop();
+      await sentinels.stop();
+    }
+  }, 60_000);
+
+  it('is spoken with the nodes of a cluster, each of which has to have a certificate for its address', async () => {
+    const tls = await mutualTls(directory, ['127.0.0.1']);
+    const cluster = await TestCluster.start(2, 0, [], tls);
+    try {
+      // Slots 5061 and 12182.
+      for (const [i, key] of ['bar', 'foo'].entries()) await cluster.masters[i].client.set(key, 'value');
+      const settings = { REDIS_MODE: 'cluster', ...tls.settings };
+      const proxy = await startProxy({ ...settings, REDIS_NODES: cluster.addresses });
+      const answers = await Promise.all(['foo', 'bar'].map((key) => proxy.key(key)));
+      expect(answers.map(({ text }) => text)).toEqual(['value', 'value']);
+      await child?.stop();
+      const named = cluster.addresses.replaceAll('127.0.0.1', 'localhost');
+      const why = /not reachable \(ERR_TLS_CERT_ALTNAME_INVALID: its certificate is for another name\)/;
+      await expectRefusal(why, { ...settings, REDIS_NODES: named });
+    } finally {
+      await child?.stop();
+      await cluster.stop();
+    }
+  }, 60_000);
 });

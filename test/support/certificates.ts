@@ -1,6 +1,8 @@
 // The library needs it.
 import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
 
 /** A certificate and its private key, PEM text. */
@@ -11,6 +13,16 @@ export interface Certificate {
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const DAY_MS = 86_400_000;
+
+/** What it takes that servers and the proxy speak TLS, both with certificates. */
+export interface MutualTls {
+  /** Of redis-server, but for the ports. */
+  readonly args: readonly string[];
+  /** Of a client of the test's own. */
+  readonly client: { readonly ca: string; readonly cert: string; readonly key: string };
+  /** Of the proxy. */
+  readonly settings: Readonly<Record<string, string>>;
+}
 
 /** A certificate authority of a test's own. */
 export class TestAuthority {
@@ -65,6 +77,27 @@ export class TestAuthority {
     });
     return { cert: cert.toString('pem'), key: await pemOf(keys) };
   }
+}
+
+/** @param names of the servers, all of which have the same certificate. */
+export async function mutualTls(directory: string, names: readonly string[]): Promise<MutualTls> {
+  const authority = await TestAuthority.create();
+  const { cert: ca } = authority.certificate;
+  const [server, client] = await Promise.all([authority.issue(names), authority.issue(['client'])]);
+  const files = { ca, cert: server.cert, key: server.key, 'client-cert': client.cert, 'client-key': client.key };
+  const path = (name: keyof typeof files): string => join(directory, `${name}.pem`);
+  for (const [name, text] of Object.entries(files)) writeFileSync(path(name as keyof typeof files), text);
+  const args = ['--tls-ca-cert-file', path('ca'), '--tls-cert-file', path('cert'), '--tls-key-file', path('key')];
+  return {
+    args: [...args, '--tls-cluster', 'yes', '--tls-replication', 'yes'],
+    client: { ca, ...client },
+    settings: {
+      REDIS_URL: 'rediss://any',
+      REDIS_TLS_CA_FILE: path('ca'),
+      REDIS_TLS_CERT_FILE: path('client-cert'),
+      REDIS_TLS_KEY_FILE: path('client-key'),
+    },
+  };
 }
 
 function newKeys(): Promise<webcrypto.CryptoKeyPair> {

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import type { MutualTls } from './certificates.ts';
 import { Child, freePort, until } from './processes.ts';
 
 const SLOTS = 16_384;
@@ -33,11 +34,16 @@ export class TestCluster {
     this.#directory = directory;
   }
 
-  static async start(masters = 3, replicas = masters, args: readonly string[] = []): Promise<TestCluster> {
+  static async start(
+    masters = 3,
+    replicas = masters,
+    args: readonly string[] = [],
+    tls?: MutualTls,
+  ): Promise<TestCluster> {
     const directory = mkdtempSync(join(tmpdir(), 'test-cluster-'));
     const nodes: TestNode[] = [];
     try {
-      for (let i = 0; i < masters + replicas; i++) nodes.push(await startNode(directory, args));
+      for (let i = 0; i < masters + replicas; i++) nodes.push(await startNode(directory, args, tls));
       const cluster = new TestCluster(nodes.slice(0, masters), nodes.slice(masters), directory);
       await cluster.#join();
       return cluster;
@@ -90,32 +96,35 @@ export class TestCluster {
   }
 }
 
-async function startNode(directory: string, args: readonly string[]): Promise<TestNode> {
+async function startNode(directory: string, args: readonly string[], tls?: MutualTls): Promise<TestNode> {
   // The cluster's own port has to be one as well, which is 10,000 higher by default.
   const [port, bus] = [await freePort(), await freePort()];
   const server = new Child(
     'redis-server',
     [
-      ...[
-        '--port',
-        String(port),
-        '--cluster-port',
-        String(bus),
-        '--bind',
-        '127.0.0.1',
-        '--save',
-        '',
-        '--dir',
-        directory,
-      ],
+      ...(tls === undefined ? ['--port', String(port)] : ['--port', '0', '--tls-port', String(port), ...tls.args]),
+      ...['--cluster-port', String(bus), '--bind', '127.0.0.1', '--save', '', '--dir', directory],
       ...['--cluster-enabled', 'yes', '--cluster-config-file', `nodes-${port}.conf`, '--repl-diskless-sync-delay', '0'],
       ...['--cluster-node-timeout', String(NODE_TIMEOUT_MS), '--enable-debug-command', 'yes', ...args],
     ],
     { env: process.env },
   );
-  const client = new Redis({ port, host: '127.0.0.1', retryStrategy: () => 50, maxRetriesPerRequest: null });
+  const client = new Redis({
+    port,
+    host: '127.0.0.1',
+    tls: tls?.client,
+    retryStrategy: () => 50,
+    maxRetriesPerRequest: null,
+  });
   client.on('error', () => undefined);
-  const id = await until('the node answers', async () => String(await client.cluster('MYID')), START_MS);
+  try {
+    await until('the node answers', () => (client.status === 'ready' ? true : undefined), START_MS);
+  } catch (error) {
+    client.disconnect();
+    await server.stop('SIGKILL');
+    throw error;
+  }
+  const id = String(await client.cluster('MYID'));
   return { port, bus, address: `127.0.0.1:${port}`, id, client, server };
 }
 

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import type { MutualTls } from './certificates.ts';
 import { Child, freePort, until } from './processes.ts';
 
 const START_MS = 30_000;
@@ -34,15 +35,15 @@ export class TestSentinels {
     this.#directory = directory;
   }
 
-  /** @param rules lines for the configuration of the sentinels. */
-  static async start(rules: readonly string[] = [], password?: string): Promise<TestSentinels> {
+  /** @param password that of the sentinels. */
+  static async start({ password, tls }: { password?: string; tls?: MutualTls } = {}): Promise<TestSentinels> {
     const directory = mkdtempSync(join(tmpdir(), 'test-sentinels-'));
     const servers: TestServer[] = [];
     try {
-      servers.push(await startRedis(directory));
+      servers.push(await startRedis(directory, [], tls));
       const { port } = servers[0];
-      servers.push(await startRedis(directory, ['--replicaof', `127.0.0.1 ${port}`]));
-      for (let i = 0; i < 3; i++) servers.push(await startSentinel(directory, port, rules, password));
+      servers.push(await startRedis(directory, ['--replicaof', `127.0.0.1 ${port}`], tls));
+      for (let i = 0; i < 3; i++) servers.push(await startSentinel(directory, port, password, tls));
       const test = new TestSentinels(servers, directory);
       await test.#settle();
       return test;
@@ -101,33 +102,43 @@ export class TestSentinels {
   }
 }
 
-async function startRedis(directory: string, args: readonly string[] = []): Promise<TestServer> {
+async function startRedis(directory: string, args: readonly string[], tls?: MutualTls): Promise<TestServer> {
   const port = await freePort();
-  return launch(port, [
-    ...['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', directory],
+  const all = [
+    ...portOf(port, tls),
+    ...['--bind', '127.0.0.1', '--save', '', '--dir', directory],
     ...['--dbfilename', `${port}.rdb`, '--repl-diskless-sync-delay', '0', ...args],
-  ]);
+  ];
+  return launch(port, all, undefined, tls);
+}
+
+function portOf(port: number, tls: MutualTls | undefined): readonly string[] {
+  return tls === undefined ? ['--port', String(port)] : ['--port', '0', '--tls-port', String(port), ...tls.args];
 }
 
 async function startSentinel(
   directory: string,
   masterPort: number,
-  rules: readonly string[],
   password: string | undefined,
+  tls: MutualTls | undefined,
 ): Promise<TestServer> {
   const port = await freePort();
   const file = join(directory, `sentinel-${port}.conf`);
+  const rules = password === undefined ? [] : [`requirepass ${password}`, `sentinel sentinel-pass ${password}`];
   const lines = [
-    ...[`port ${port}`, 'bind 127.0.0.1', `dir ${directory}`, `sentinel monitor main 127.0.0.1 ${masterPort} 2`],
+    ...['bind 127.0.0.1', `dir ${directory}`, `sentinel monitor main 127.0.0.1 ${masterPort} 2`],
     ...[`sentinel down-after-milliseconds main ${DOWN_AFTER_MS}`, 'sentinel failover-timeout main 5000', ...rules],
   ];
   writeFileSync(file, `${lines.join('\n')}\n`);
-  return launch(port, [file, '--sentinel'], password);
+  return launch(port, [file, '--sentinel', ...portOf(port, tls)], password, tls);
 }
 
-async function launch(port: number, args: readonly string[], password?: string): Promise<TestServer> {
+async function launch(port: number, args: readonly string[], password?: string, tls?: MutualTls): Promise<TestServer> {
   const server = new Child('redis-server', args, { env: process.env });
-  const client = new Redis({ port, password, host: '127.0.0.1', retryStrategy: () => 50, maxRetriesPerRequest: null });
+  const client = new Redis({
+    ...{ port, password, host: '127.0.0.1', tls: tls?.client },
+    ...{ retryStrategy: () => 50, maxRetriesPerRequest: null },
+  });
   client.on('error', () => undefined);
   await until('it answers', async () => ((await client.ping()) === 'PONG' ? true : undefined), START_MS);
   return { port, address: `127.0.0.1:${port}`, client, server, args };
