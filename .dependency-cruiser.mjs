@@ -55,6 +55,12 @@ export default {
       to: { path: '^src/', pathNot: '^src/(access|config)/' },
     },
     {
+      name: 'commands-use-cache-access-and-config-only',
+      severity: 'error',
+      from: { path: '^src/commands/' },
+      to: { path: '^src/', pathNot: '^src/(commands|cache|access|config)/' },
+    },
+    {
       name: 'ops-do-not-use-transports',
       severity: 'error',
       from: { path: '^src/(admin|health|docs|metrics)/' },
@@ -63,14 +69,14 @@ export default {
     {
       name: 'transports-do-not-use-ops',
       severity: 'error',
-      from: { path: '^src/(http|resp)/' },
+      from: { path: '^src/(http|resp|upstash)/' },
       to: { path: '^src/(admin|health|docs|metrics|runtime|redis)/' },
     },
     {
       name: 'logic-without-nest',
       comment: 'Files with real logic need no container: only the files that wire may know Nest.',
       severity: 'error',
-      from: { path: '^src/(access|cache|coherence)/', pathNot: '\\.(module|service)\\.ts$' },
+      from: { path: '^src/(access|cache|coherence|commands)/', pathNot: '\\.(module|service)\\.ts$' },
       to: { path: 'node_modules/@nestjs' },
     },
   ],

@@ -1,3 +1,4 @@
+import { fits, wrongArguments } from '../commands/refusals.ts';
 import type { Client } from './client.ts';
 import type { Reply } from './reply-queue.ts';
 import type { ReplyWriter } from './reply-writer.ts';
@@ -44,13 +45,4 @@ export function container(name: string, subcommands: ReadonlyMap<string, Subcomm
     if (!fits(found.arity, args.length + 1)) return out.error(wrongArguments(`${name}|${given.toLowerCase()}`));
     return found.run(args.slice(1), client, out);
   };
-}
-
-/** Whether so many arguments, the name included, are as many as an arity says. */
-export function fits(arity: number, count: number): boolean {
-  return arity < 0 ? count >= -arity : count === arity;
-}
-
-export function wrongArguments(name: string): string {
-  return `ERR wrong number of arguments for '${name}' command`;
 }

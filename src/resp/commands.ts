@@ -1,12 +1,10 @@
 import type { RequestCounts } from '../cache/request-counts.ts';
+import { MAX_REPEATED, READ_ONLY, fits, unknownCommand, wrongArguments } from '../commands/refusals.ts';
+import { WRITE_COMMANDS } from '../commands/write-commands.ts';
 import type { Client } from './client.ts';
-import { type Command, type Replied, fits, wrongArguments } from './command.ts';
+import type { Command, Replied } from './command.ts';
 import type { ReplyWriter } from './reply-writer.ts';
-import { WRITE_COMMANDS } from './write-commands.ts';
 
-/** What an error repeats of a request. */
-const MAX_REPEATED = 128;
-const READ_ONLY = "READONLY You can't write against a read only replica.";
 const NOT_AUTHENTICATED = 'NOAUTH Authentication required.';
 
 /** Finds the command that a request names, and carries it out if it may be. The checks and their order are Redis'. */
@@ -36,9 +34,4 @@ export class Commands {
     }
     return command.run(request.slice(1), client, out);
   }
-}
-
-/** Redis repeats the arguments; here keys and tokens stand in no error, as clients write errors to their logs. */
-function unknownCommand(name: string): string {
-  return `ERR unknown command '${name}', with args beginning with: `;
 }

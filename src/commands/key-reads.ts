@@ -1,0 +1,62 @@
+import type { Access } from '../access/access.ts';
+import { type ReadOutcome, outcomeName } from '../cache/read-outcome.ts';
+import type { Unread } from '../cache/read-through.ts';
+import type { RequestCounts, Transport } from '../cache/request-counts.ts';
+import type { Read } from './key-replies.ts';
+
+/** Keys are as long as they may be over HTTP. */
+export const MAX_KEY_BYTES = 64 * 1024;
+
+const KEY_TOO_LONG = `ERR a key may have ${MAX_KEY_BYTES} bytes`;
+const KEY_NOT_ALLOWED = 'NOPERM No permissions to access a key';
+
+/** Which keys the clients of a transport may read, and what has come of it; counts both. */
+export class KeyReads {
+  readonly #transport: Transport;
+  readonly #access: Access;
+  readonly #counts: RequestCounts;
+
+  constructor(transport: Transport, access: Access, counts: RequestCounts) {
+    this.#transport = transport;
+    this.#access = access;
+    this.#counts = counts;
+  }
+
+  /** What is wrong with keys of which one is too long, or must not be read; undefined: nothing is. */
+  refuse(keys: readonly Buffer[]): string | undefined {
+    if (keys.some((key) => key.length > MAX_KEY_BYTES)) {
+      this.#counts.countRead(this.#transport, 'bad-key');
+      return KEY_TOO_LONG;
+    }
+    if (!keys.every((key) => this.#access.allowsKey(key))) {
+      this.#counts.countRead(this.#transport, 'not-allowed');
+      return KEY_NOT_ALLOWED;
+    }
+    return undefined;
+  }
+
+  hit(): void {
+    this.#counts.countRead(this.#transport, 'hit');
+  }
+
+  /** What a command sees of an outcome. */
+  read(outcome: ReadOutcome | Unread): Read {
+    if (outcome.kind === 'unread') return { failure: 'too-large' };
+    this.#counts.countRead(this.#transport, outcomeName(outcome));
+    switch (outcome.kind) {
+      case 'hit':
+      case 'stale':
+      case 'value':
+        return { value: outcome.value };
+      case 'missing':
+      case 'absent':
+        return undefined;
+      case 'wrong-type':
+      case 'value-too-large':
+      case 'timeout':
+      case 'unavailable':
+      case 'overloaded':
+        return { failure: outcome.kind };
+    }
+  }
+}
