@@ -29,6 +29,7 @@ const NOT_WITHOUT_LANE = [
   'faults/(?!outage).*',
   'health',
   'key-lane.*',
+  'kubernetes/.*',
   'redis-access',
   'resp.*',
   'sentinel',

@@ -1,0 +1,96 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, mkdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { parseAllDocuments } from 'yaml';
+import { render } from './kustomization.ts';
+import type { Manifest } from './manifest.ts';
+import { overlay } from './monitoring.ts';
+import { problemsOf } from './schemas.ts';
+
+const top = new URL('../../', import.meta.url).pathname;
+const folders = ['base', 'overlays/fleet', 'overlays/sidecar', 'overlays/monitoring'];
+
+const named = ({ kind, metadata }: Manifest) => `${kind} ${metadata.name}`;
+const sorted = (manifests: readonly Manifest[]) =>
+  [...manifests].sort((a, b) => (named(a) < named(b) ? -1 : 1)).map((each): unknown => ({ ...each }));
+
+/** As the program itself renders it; undefined where there is none. */
+function renderedByKubectl(folder: string): Manifest[] | undefined {
+  const kubectl = spawnSync('kubectl', ['kustomize', folder], { encoding: 'utf8' });
+  if (kubectl.error !== undefined) return undefined;
+  if (kubectl.status !== 0) throw new Error(kubectl.stderr);
+  return parseAllDocuments(kubectl.stdout).map((document) => document.toJS() as Manifest);
+}
+
+describe.each(folders)('deploy/kubernetes/%s', (folder) => {
+  const manifests = render(overlay(folder));
+
+  it('has what the schemas of Kubernetes and of the Prometheus operator ask for, and no other field', () => {
+    expect(manifests.flatMap(problemsOf)).toEqual([]);
+  });
+
+  it('has each object once', () => {
+    const names = manifests.map(named);
+    expect(names).toEqual([...new Set(names)]);
+  });
+
+  it('is what `kubectl kustomize` renders, where there is one', () => {
+    const theirs = renderedByKubectl(overlay(folder));
+    if (theirs !== undefined) expect(sorted(manifests)).toEqual(sorted(theirs));
+  });
+});
+
+describe('an own overlay, as the README of deploy/kubernetes has it', () => {
+  const readme = readFileSync(join(overlay('.'), 'README.md'), 'utf8');
+  const text = /^```yaml\n(apiVersion: kustomize[^`]+)```/m.exec(readme)?.[1] ?? '';
+
+  function withOverlay<T>(use: (folder: string) => T): T {
+    const parent = mkdtempSync(join(tmpdir(), 'kustomize-'));
+    try {
+      symlinkSync(top, join(parent, 'redis-http-cache-proxy'));
+      mkdirSync(join(parent, 'mine'));
+      writeFileSync(join(parent, 'mine/kustomization.yaml'), text);
+      return use(join(parent, 'mine'));
+    } finally {
+      rmSync(parent, { recursive: true });
+    }
+  }
+
+  it('changes the image, the settings and the namespace, and names the ConfigMap anew', () => {
+    const [base, mine] = [render(overlay('base')), withOverlay(render)];
+    const containerIn = (manifests: readonly Manifest[]) => {
+      const text = JSON.stringify(manifests.find(({ kind }) => kind === 'Deployment'));
+      return {
+        image: /"image":"([^"]+)"/.exec(text)?.[1],
+        settings: /"configMapRef":{"name":"([^"]+)"/.exec(text)?.[1],
+      };
+    };
+    expect(mine.flatMap(problemsOf)).toEqual([]);
+    expect(mine.every(({ metadata }) => metadata.namespace === 'caches')).toBe(true);
+    expect(containerIn(mine).image).toBe('images.example.com/redis-http-cache-proxy:1.2.3');
+    expect(containerIn(mine).settings).not.toBe(containerIn(base).settings);
+    const settings = mine.find(({ metadata }) => metadata.name === containerIn(mine).settings)?.data;
+    expect(settings).toMatchObject({ CACHE_TTL_MS: '30000', CACHE_COHERENCE: 'tracking', HTTP_PORT: '8080' });
+  });
+
+  it('is what `kubectl kustomize` renders, where there is one', () => {
+    const [ours, theirs] = withOverlay((folder) => [render(folder), renderedByKubectl(folder)]);
+    if (theirs !== undefined) expect(sorted(ours ?? [])).toEqual(sorted(theirs));
+  });
+});
+
+describe('the check of the schemas', () => {
+  const [deployment] = render(overlay('base')).filter(({ kind }) => kind === 'Deployment');
+  const changed = (from: string, to: string) => JSON.parse(JSON.stringify(deployment).replace(from, to)) as Manifest;
+
+  it('finds a field that is missing, one of another type, and one that there is not', () => {
+    expect(problemsOf(deployment)).toEqual([]);
+    expect(problemsOf(changed('"selector":', '"select":'))).toHaveLength(2);
+    expect(problemsOf(changed('"containerPort":8080', '"containerPort":"8080"'))).toHaveLength(1);
+    expect(problemsOf(changed('readOnlyRootFilesystem', 'readOnlyRootFileSystem'))).toEqual([
+      'apps/v1 Deployment /spec/template/spec/containers/0/securityContext/readOnlyRootFileSystem: there is no such field',
+    ]);
+  });
+});

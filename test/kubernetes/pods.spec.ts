@@ -1,0 +1,158 @@
+import { readFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { loadSettings } from '../../src/config/load-settings.ts';
+import type { Settings } from '../../src/config/settings.ts';
+import { render } from './kustomization.ts';
+import type { Manifest } from './manifest.ts';
+import { overlay } from './monitoring.ts';
+
+const MiB = 2 ** 20;
+/** How long a Pod has at its end beyond what it needs. */
+const SPARE_S = 3;
+
+interface Container {
+  readonly name: string;
+  readonly image: string;
+  readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
+  readonly envFrom: readonly { readonly configMapRef: { readonly name: string } }[];
+  readonly resources: { readonly limits: { readonly cpu: string; readonly memory: string } };
+  readonly securityContext: object;
+  readonly volumeMounts: readonly { readonly mountPath: string; readonly subPath?: string }[];
+  readonly lifecycle?: { readonly preStop: { readonly sleep: { readonly seconds: number } } };
+}
+
+interface PodSpec {
+  readonly containers: readonly Container[];
+  readonly initContainers?: readonly Container[];
+  readonly securityContext?: object;
+  readonly terminationGracePeriodSeconds?: number;
+  readonly volumes?: readonly { readonly secret?: { readonly items?: readonly { readonly path: string }[] } }[];
+}
+
+const RESTRICTED = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  capabilities: { drop: ['ALL'] },
+};
+const RESTRICTED_POD = { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } };
+
+const secrets = mkdtempSync(join(tmpdir(), 'secrets-'));
+beforeAll(() => {
+  writeFileSync(join(secrets, 'redis-url'), 'redis://:password@redis:6379/0');
+  writeFileSync(join(secrets, 'access-token'), 'reader');
+  writeFileSync(join(secrets, 'admin-token'), 'admin');
+});
+afterAll(() => rmSync(secrets, { recursive: true }));
+
+function podOf(manifests: readonly Manifest[]): PodSpec {
+  const deployment = manifests.find(({ kind }) => kind === 'Deployment');
+  return (deployment?.spec as unknown as { template: { spec: PodSpec } }).template.spec;
+}
+
+function proxyIn({ containers, initContainers = [] }: PodSpec): Container {
+  const proxy = [...containers, ...initContainers].find(({ image }) => image.startsWith('redis-http-cache-proxy:'));
+  if (proxy === undefined) throw new Error('there is no proxy');
+  return proxy;
+}
+
+/** What the proxy makes of the environment that its container gets. */
+function settingsOf(manifests: readonly Manifest[], container: Container): Settings {
+  const maps = container.envFrom.map(({ configMapRef: { name } }) =>
+    manifests.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === name),
+  );
+  const environment = Object.assign({}, ...maps.map((map) => map?.data)) as Record<string, string>;
+  const [{ mountPath }] = container.volumeMounts;
+  const local = Object.entries(environment).map(([name, value]) => [name, value.replace(mountPath, secrets)]);
+  return loadSettings(Object.fromEntries(local) as Record<string, string>, '/none');
+}
+
+/** The sum in the README of deploy/kubernetes, in bytes. */
+function memoryFor({ cache, proxy, redis }: Settings): number {
+  return (
+    1.07 * cache.maxBytes +
+    200 * cache.capacity +
+    100 * MiB +
+    100 * MiB * proxy.threads +
+    (proxy.maxConnections * MiB) / 32 +
+    proxy.maxConcurrentLoads * redis.maxValueBytes
+  );
+}
+
+describe.each([
+  { folder: 'base', exec: false },
+  { folder: 'overlays/fleet', exec: false },
+  { folder: 'overlays/sidecar', exec: true },
+])('the proxy of $folder', ({ folder, exec }) => {
+  const manifests = render(overlay(folder));
+  const pod = podOf(manifests);
+  const proxy = proxyIn(pod);
+
+  it('accepts its settings, whose secrets are files of a whole folder', () => {
+    const { redis } = settingsOf(manifests, proxy);
+    expect(JSON.stringify(redis)).toContain('"redis"');
+    expect(proxy.volumeMounts.every(({ subPath }) => subPath === undefined)).toBe(true);
+  });
+
+  it('has the memory that its settings may take, and the cores that its threads can use', () => {
+    const settings = settingsOf(manifests, proxy);
+    const [, amount, unit] = /^(\d+)(Mi|Gi)$/.exec(proxy.resources.limits.memory) ?? [];
+    const limit = Number(amount) * (unit === 'Gi' ? 1024 : 1) * MiB;
+    expect(limit).toBeGreaterThanOrEqual(memoryFor(settings) + (exec ? 50 * MiB : 0));
+    expect(limit).toBeLessThan(memoryFor(settings) * 1.5);
+    expect(Number(proxy.resources.limits.cpu)).toBe(settings.proxy.threads);
+  });
+
+  it('has the time that its end may take', () => {
+    const { shutdownGraceMs } = settingsOf(manifests, proxy);
+    const needed = (proxy.lifecycle?.preStop.sleep.seconds ?? 0) + shutdownGraceMs / 1000;
+    expect(pod.terminationGracePeriodSeconds ?? 30).toBeGreaterThanOrEqual(needed + SPARE_S);
+  });
+
+  it('may do as little as any container of a Pod with the restricted standard', () => {
+    expect({ ...pod.securityContext, ...proxy.securityContext }).toMatchObject({ ...RESTRICTED, ...RESTRICTED_POD });
+    for (const other of pod.containers) expect(other.securityContext).toMatchObject(RESTRICTED);
+  });
+
+  it('is of the version that this is', () => {
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+      version: string;
+    };
+    expect(proxy.image).toBe(`redis-http-cache-proxy:${version}`);
+  });
+});
+
+describe('the proxy of base', () => {
+  const manifests = render(overlay('base'));
+  const proxy = proxyIn(podOf(manifests));
+
+  it('lets nobody in without a token', () => {
+    const { access, adminTokens } = settingsOf(manifests, proxy);
+    expect(access.tokens.map((token) => token.reveal())).toEqual(['reader']);
+    expect(adminTokens.map((token) => token.reveal())).toEqual(['admin']);
+  });
+
+  it('listens at the ports that its container names', () => {
+    const { http, resp } = settingsOf(manifests, proxy);
+    expect(http.host).toBe('0.0.0.0');
+    expect(proxy.ports).toEqual([
+      { name: 'http', containerPort: http.port },
+      { name: 'redis', containerPort: resp.port },
+    ]);
+  });
+});
+
+describe('the proxy of overlays/sidecar', () => {
+  const manifests = render(overlay('overlays/sidecar'));
+  const pod = podOf(manifests);
+
+  it('can be reached from its Pod alone, and starts before and ends after the application', () => {
+    const { http, access } = settingsOf(manifests, proxyIn(pod));
+    expect(http.host).toBe('127.0.0.1');
+    expect(access.tokens).toEqual([]);
+    expect(pod.initContainers).toEqual([expect.objectContaining({ restartPolicy: 'Always' })]);
+    expect(pod.initContainers?.[0]).not.toHaveProperty('ports');
+  });
+});
