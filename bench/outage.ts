@@ -6,8 +6,7 @@
 import { execFileSync } from 'node:child_process';
 import { TestProxy } from '../test/support/proxy.ts';
 import { TestRedis } from '../test/support/redis.ts';
-import { DURABLE, type Outage, type Plan, playOutage, prepare } from './outage/play.ts';
-import type { Tally } from './outage/traffic.ts';
+import { DURABLE, type Outage, type Period, type Plan, playOutage, prepare } from './outage/play.ts';
 
 const PLAN: Plan = {
   rate: Number(process.env.RATE ?? 5000),
@@ -29,7 +28,7 @@ try {
   await prepare(redis, proxy, PLAN);
   pin(process.pid, 1);
   for (const child of [proxy.child, redis.server]) pin(child?.process.pid ?? 0, 0);
-  const outage = await playOutage(redis, Number(new URL(proxy.url).port), PLAN);
+  const outage = await playOutage(redis, proxy, PLAN);
   redis = outage.redis;
   print(outage);
 } finally {
@@ -42,20 +41,21 @@ function pin(pid: number, core: number): void {
 }
 
 function print({ before, during, returning, after }: Outage): void {
-  console.log(
-    '| | hits | p50 | p99 | longest | misses | p50 | p99 |\n| --- | --- | --- | --- | --- | --- | --- | --- |',
-  );
+  console.log('| | hits | p50 | p99 | misses | p50 | p99 | CPU time a request | sent late, p99 |');
+  console.log(`|${' --- |'.repeat(9)}`);
   row('before', before);
   row('Redis is gone, 10 s', during);
   row('until it has been back for 1 s', returning);
   row('after', after);
 }
 
-function row(name: string, { hits, hitMs, misses, missMs }: Tally): void {
+function row(name: string, { tally, cpuSeconds }: Period): void {
+  const { hits, hitMs, misses, missMs, lateMs } = tally;
   const times = (values: number[], ...parts: number[]) =>
     parts.map((part) => `${quantile(values, part).toFixed(2)} ms`);
-  const cells = [answers(hits), ...times(hitMs, 0.5, 0.99, 1), answers(misses), ...times(missMs, 0.5, 0.99)];
-  console.log(`| ${name} | ${cells.join(' | ')} |`);
+  const cpu = `${((cpuSeconds * 1e6) / (hitMs.length + missMs.length)).toFixed(1)} µs`;
+  const cells = [answers(hits), ...times(hitMs, 0.5, 0.99), answers(misses), ...times(missMs, 0.5, 0.99)];
+  console.log(`| ${[name, ...cells, cpu, ...times(lateMs, 0.99)].join(' | ')} |`);
 }
 
 function answers(counts: ReadonlyMap<string, number>): string {

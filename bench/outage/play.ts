@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TestProxy } from '../../test/support/proxy.ts';
 import { type TestRedis } from '../../test/support/redis.ts';
+import { cpuSeconds } from '../processes.ts';
 import { HELD_KEYS, type Tally, Traffic } from './traffic.ts';
 
 /** So that it has its data when it is back. */
@@ -19,12 +20,18 @@ export interface Plan {
   readonly restarted?: (pid: number) => void;
 }
 
+/** A part of the time, and the CPU time in seconds that the proxy has used in it. */
+export interface Period {
+  readonly tally: Tally;
+  readonly cpuSeconds: number;
+}
+
 export interface Outage {
-  readonly before: Tally;
-  readonly during: Tally;
+  readonly before: Period;
+  readonly during: Period;
   /** From when Redis is started again, until it has been back for `returnMs`. */
-  readonly returning: Tally;
-  readonly after: Tally;
+  readonly returning: Period;
+  readonly after: Period;
   /** Redis as it is now. */
   readonly redis: TestRedis;
 }
@@ -39,25 +46,31 @@ export async function prepare(redis: TestRedis, proxy: TestProxy, { rate, ...pla
 }
 
 /** Kills Redis in the midst of traffic, and starts it again. */
-export async function playOutage(redis: TestRedis, port: number, plan: Plan): Promise<Outage> {
-  const traffic = new Traffic(port, plan.rate);
+export async function playOutage(redis: TestRedis, proxy: TestProxy, plan: Plan): Promise<Outage> {
+  const traffic = new Traffic(Number(new URL(proxy.url).port), plan.rate);
+  let used = 0;
+  const next = (): Period => {
+    const before = used;
+    used = cpuSeconds(proxy.child?.process.pid ?? 0);
+    return { tally: traffic.next(), cpuSeconds: used - before };
+  };
   try {
     await wait(plan.normalMs, 'warming up', plan);
-    traffic.next();
+    next();
     await wait(plan.normalMs, 'before', plan);
-    const before = traffic.next();
+    const before = next();
     await redis.server?.stop('SIGKILL');
     // What was under way at that moment is part of neither.
     await delay(100);
-    traffic.next();
+    next();
     await wait(plan.outageMs, 'Redis is gone', plan);
-    const during = traffic.next();
+    const during = next();
     const back = await redis.restart();
     plan.restarted?.(back.server?.process.pid ?? 0);
     await wait(plan.returnMs, 'Redis is back', plan);
-    const returning = traffic.next();
+    const returning = next();
     await wait(plan.normalMs, 'after', plan);
-    const after = traffic.next();
+    const after = next();
     await traffic.stop();
     return { before, during, returning, after, redis: back };
   } finally {

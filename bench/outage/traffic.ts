@@ -8,9 +8,11 @@ const MISSES_PERCENT = 5;
 
 /** What came of the requests that were due in one period. */
 export interface Tally {
-  /** Milliseconds from when each hit was due to its answer. */
+  /** Milliseconds from when each hit was to be sent to its answer. */
   readonly hitMs: number[];
   readonly missMs: number[];
+  /** Milliseconds by which requests were to be sent after they were due, as this process was kept from running. */
+  readonly lateMs: number[];
   /** How often hits and misses were answered what. */
   readonly hits: Map<string, number>;
   readonly misses: Map<string, number>;
@@ -18,7 +20,8 @@ export interface Tally {
 
 /**
  * Requests of a fixed rate, whatever becomes of them (Poisson arrivals): 95 % for keys that are held, the others for one
- * after the other of `cold-0`, `cold-1`, … The time of a request counts from when it was due.
+ * after the other of `cold-0`, `cold-1`, … One that finds all connections busy waits for one, and its time counts from
+ * when it came. What this process itself was late is told apart, as it says nothing of the proxy.
  */
 export class Traffic {
   readonly #idle: HttpConnection[];
@@ -62,7 +65,8 @@ export class Traffic {
         !this.#stopped && this.#nextMs <= now;
         this.#nextMs += (-Math.log(1 - this.#random()) * 1000) / this.#rate
       ) {
-        this.#due.push(this.#nextMs);
+        this.#due.push(now);
+        this.#tally.lateMs.push(now - this.#nextMs);
       }
       let sent = 0;
       while (sent < this.#due.length && this.#idle.length > 0) this.#ask(this.#due[sent++]);
@@ -91,5 +95,5 @@ export class Traffic {
 }
 
 function newTally(): Tally {
-  return { hitMs: [], missMs: [], hits: new Map(), misses: new Map() };
+  return { hitMs: [], missMs: [], lateMs: [], hits: new Map(), misses: new Map() };
 }

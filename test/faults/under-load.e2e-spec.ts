@@ -13,15 +13,15 @@ describeOwn('an outage under load, 95 % of it hits', () => {
     const proxy = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 2 });
     try {
       await prepare(redis, proxy, PLAN);
-      const outage = await playOutage(redis, Number(new URL(proxy.url).port), PLAN);
+      const outage = await playOutage(redis, proxy, PLAN);
       redis = outage.redis;
-      for (const { hits } of [outage.before, outage.during, outage.returning, outage.after]) {
-        expect([...hits.keys()]).toEqual(['200']);
+      for (const { tally } of [outage.before, outage.during, outage.returning, outage.after]) {
+        expect([...tally.hits.keys()]).toEqual(['200']);
       }
-      expect([...outage.before.misses.keys()]).toEqual(['200']);
-      expect([...outage.during.misses.keys()]).toEqual(['503 Retry-After']);
-      for (const answer of outage.returning.misses.keys()) expect(['200', '503 Retry-After']).toContain(answer);
-      expect([...outage.after.misses.keys()]).toEqual(['200']);
+      expect([...outage.before.tally.misses.keys()]).toEqual(['200']);
+      expect([...outage.during.tally.misses.keys()]).toEqual(['503 Retry-After']);
+      for (const answer of outage.returning.tally.misses.keys()) expect(['200', '503 Retry-After']).toContain(answer);
+      expect([...outage.after.tally.misses.keys()]).toEqual(['200']);
     } finally {
       await proxy.stop();
       await redis.stop();

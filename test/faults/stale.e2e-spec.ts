@@ -1,0 +1,56 @@
+import { expect, it } from '@jest/globals';
+import { describeOwn } from '../support/only-own.ts';
+import { until } from '../support/processes.ts';
+import { TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+import { Relay } from '../support/relay.ts';
+
+const COMMAND_TIMEOUT_MS = 300;
+const TTL_MS = 60_000;
+const READS = 60;
+
+describeOwn('a value whose time is over, while the circuit is open', () => {
+  it('is given at once, not after the time that Redis had to answer', async () => {
+    const redis = await TestRedis.start();
+    const relay = await Relay.to(redis.port);
+    const proxy = await TestProxy.start({
+      REDIS_URL: `redis://127.0.0.1:${relay.port}`,
+      REDIS_COMMAND_TIMEOUT_MS: COMMAND_TIMEOUT_MS,
+      CACHE_TTL_MS: TTL_MS,
+      CACHE_STALE_IF_ERROR_MS: 10 * TTL_MS,
+      PROXY_THREADS: 1,
+    });
+    const circuits = async (state: string): Promise<number> => {
+      const { text } = await proxy.get('/metrics');
+      return Number(new RegExp(`^redis_http_cache_proxy_circuit\\{state="${state}"\\} (\\d)$`, 'm').exec(text)?.[1]);
+    };
+    try {
+      await redis.client.set('held', 'value of held');
+      await proxy.key('held');
+      expect(await circuits('closed')).toBe(1);
+      await proxy.advance(TTL_MS + 1000);
+      // Too late, but not silent: the connection stays.
+      relay.tamper = (part, client) => void setTimeout(() => client.write(part), 1.5 * COMMAND_TIMEOUT_MS);
+      for (let i = 0; (await circuits('open')) === 0 && i < 20; i++) {
+        const { status, text } = await proxy.key('held');
+        expect([status, text]).toEqual([200, 'value of held']);
+      }
+      const start = performance.now();
+      for (let i = 0; i < READS; i++) {
+        const answer = await proxy.key('held');
+        expect([answer.status, answer.text]).toEqual([200, 'value of held']);
+        expect(answer.headers['cache-status']).toContain('detail=stale-if-error');
+      }
+      // Only the probes wait.
+      expect(performance.now() - start).toBeLessThan((READS * COMMAND_TIMEOUT_MS) / 3);
+      relay.tamper = undefined;
+      await redis.client.set('held', 'new value');
+      await until('it is loaded anew', async () => ((await proxy.key('held')).text === 'new value' ? true : undefined));
+      expect(await circuits('closed')).toBe(1);
+    } finally {
+      await proxy.stop();
+      await relay.stop();
+      await redis.stop();
+    }
+  });
+});
