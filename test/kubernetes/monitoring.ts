@@ -16,6 +16,11 @@ export interface Alert {
   readonly annotations: { readonly summary: string; readonly description: string };
 }
 
+export interface AlertGroup {
+  readonly name: string;
+  readonly rules: readonly Alert[];
+}
+
 export interface Panel {
   readonly id: number;
   readonly type: string;
@@ -39,10 +44,11 @@ function field(kind: string, name: string): Json {
   return manifest[name];
 }
 
-/** All alerts of the overlay `monitoring`. */
-export const alerts = (field('PrometheusRule', 'spec') as unknown as { groups: { rules: Alert[] }[] }).groups.flatMap(
-  ({ rules }) => rules,
-);
+/** Those of the overlay `monitoring`. */
+const { groups } = field('PrometheusRule', 'spec') as unknown as { groups: readonly AlertGroup[] };
+
+export const alertGroups = groups;
+export const alerts = groups.flatMap(({ rules }) => rules);
 
 /** The dashboard of the overlay `monitoring`. */
 export const dashboard = JSON.parse(
