@@ -58,7 +58,7 @@ const ILL: Readonly<Record<string, Readonly<Record<string, string | undefined>>>
   Absent: { up: undefined },
   ReadsFail: { 'requests_total{transport="http",outcome="timeout"}': growing(1000) },
   StaleAnswers: { cache_stale_total: growing(1) },
-  RedisUnreachable: { redis_connections: constant(0) },
+  RedisUnreachable: { redis_connections: constant(1) },
   CircuitOpen: { 'circuit{state="open"}': '0 1 '.repeat(60), 'circuit{state="half-open"}': '1 0 '.repeat(60) },
   LoadErrors: { load_errors_total: growing(100) },
   LoadsSlow: { 'load_duration_seconds_bucket{le="0.001"}': growing(5900) },
