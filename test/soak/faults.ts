@@ -9,6 +9,7 @@ import type { Writers } from './writers.ts';
 const LONGEST_FAULT_MS = 3000;
 const LONGEST_CALM_MS = 4000;
 const SLEEP_S = 0.7;
+const SILENCE_MS = 3000;
 const FATES: readonly (readonly Fate[])[] = [['terminate'], ['throw'], ['stall in critical section', 'terminate']];
 
 /** What the faults happen to. */
@@ -77,8 +78,8 @@ export class Faults {
     },
     'connections to Redis silent': async () => {
       this.#victims.relay.silence();
-      // A connection on which nothing comes is given up after ten seconds.
-      await delay(10_500);
+      // A connection on which nothing comes is given up after two time-outs.
+      await delay(SILENCE_MS);
     },
     'thread killed': async () => {
       const fates = this.#random.pick(FATES);
