@@ -28,6 +28,7 @@ const NOT_WITHOUT_LANE = [
   'docs',
   'faults/(?!outage).*',
   'health',
+  'hostile-clients',
   'key-lane.*',
   'kubernetes/.*',
   'redis-access',
