@@ -182,6 +182,19 @@ describeOwn('while Redis tells of writes', () => {
     expect(await metric(proxy, 'coherence_losses_total')).toBe(0);
   });
 
+  it('what was written while the proxy was stopped is seen by the first who asks when it goes on', async () => {
+    for (let round = 0; round < 3; round++) {
+      await write({ key: `old ${round}` });
+      await hold('key');
+      proxy.child?.signal('SIGSTOP');
+      await redis.client.set('key', `new ${round}`);
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      const answers = [0, 1, 2, 3].map(() => proxy.key('key'));
+      proxy.child?.signal('SIGCONT');
+      expect(new Set((await Promise.all(answers)).map(({ text }) => text))).toEqual(new Set([`new ${round}`]));
+    }
+  });
+
   it('a thread that dies with the lock of the cache keeps nobody from following', async () => {
     await write({ key: 'old' });
     await hold('key');

@@ -79,6 +79,8 @@ export const HeaderFloat = {
   OVER: 25,
   /** When the latest of all entries was stored. */
   LATEST: 26,
+  /** After this time nothing that is held is answered: it is not known what was written meanwhile. */
+  FOLLOWED_UNTIL: 27,
   COUNTERS: 32,
   /** The times at which all entries were ended, {@link ENDINGS} of them, the last one last. */
   ENDINGS: 112,
@@ -231,6 +233,7 @@ export class LruMemory {
     floats[HeaderFloat.OVER] = -Infinity;
     floats.fill(-Infinity, HeaderFloat.ENDINGS, HeaderFloat.ENDINGS + ENDINGS);
     floats[HeaderFloat.LATEST] = -Infinity;
+    floats[HeaderFloat.FOLLOWED_UNTIL] = Infinity;
     const memory = new LruMemory(buffer);
     memory.header[Header.SEED_0] = seeds[0];
     memory.header[Header.SEED_1] = seeds[1];

@@ -586,6 +586,42 @@ describe('SharedLru', () => {
     });
   });
 
+  describe('of which nobody knows for the moment whether it is true', () => {
+    const key = Buffer.from('key');
+
+    it('loads what is asked for anew, and answers what it held when it is known again', () => {
+      store('key', 'old');
+      store('other');
+      lru.followUntil(now);
+      expect([lru.hit(key, 0, key.length, new Hit()), kindOf('key')]).toEqual([true, 'hit']);
+      now++;
+      expect([lru.hit(key, 0, key.length, new Hit()), lru.held(key), lru.stale(key)]).toEqual([
+        false,
+        undefined,
+        undefined,
+      ]);
+      const found = lru.lookup(key);
+      expect(found).toMatchObject({ kind: 'miss', forward: 'stale' });
+      expect(lru.lookup(key)).toMatchObject({ kind: 'loading', forward: 'stale' });
+      if (found.kind === 'miss') lru.fill(found.lease, Buffer.from('new'), ETAG, MINUTE_MS);
+      expect(lru.hit(key, 0, key.length, new Hit())).toBe(false);
+      lru.followUntil(now);
+      expect(lru.lookup(key)).toMatchObject({ kind: 'hit', value: Buffer.from('new') });
+      expect(kindOf('other')).toBe('hit');
+    });
+
+    it('forgets what is purged meanwhile', () => {
+      store('key', 'old');
+      lru.followUntil(now);
+      now++;
+      const lease = leaseOf('key');
+      lru.purge(key);
+      expect(lru.fill(lease, Buffer.from('old'), ETAG, MINUTE_MS)).toBe('void');
+      lru.followUntil(Infinity);
+      expect(kindOf('key')).toBe('miss');
+    });
+  });
+
   describe('for a thread that must not wait', () => {
     it('forgets one key, or all, and ends all, as for the others', () => {
       for (const key of ['a', 'b']) store(key);

@@ -101,7 +101,8 @@ export class SharedLru {
     this.#lock.acquire();
     try {
       const slot = this.#index.find(bytes, hash, from, to);
-      if (slot === NONE || this.#slots.state(slot) !== State.ENTRY || this.#slots.isOver(slot, now)) return false;
+      if (slot === NONE || this.#slots.state(slot) !== State.ENTRY) return false;
+      if (this.#slots.isOver(slot, now) || this.#slots.isDoubtful(now)) return false;
       const length = this.#slots.valueBytes(slot);
       if (length < 0 || length > STEP_BYTES) return false;
       this.#entries.touch(slot);
@@ -248,6 +249,14 @@ export class SharedLru {
   }
 
   /**
+   * Until when, by the cache's clock, what is held may be answered; Infinity: while its time lasts. After it all is loaded
+   * anew, and stays in its place, to be answered again when this is set to a later time.
+   */
+  followUntil(time: number): void {
+    this.#slots.followedUntil = time;
+  }
+
+  /**
    * As {@link purge}, for the thread that must never wait for a lock whose holder may be dead, since it is the one that
    * finds that out. False, with nothing done, while the lock is held.
    */
@@ -321,7 +330,7 @@ export class SharedLru {
 
   /** Has an entry loaded anew, which stays while that is under way. */
   #reload(key: Uint8Array, hash: number, now: number, entry: number, again: boolean): Lookup {
-    const forward = this.#slots.isOver(entry, now) ? 'stale' : 'request';
+    const forward = this.#slots.isOver(entry, now) || this.#slots.isDoubtful(now) ? 'stale' : 'request';
     const lease = this.#slots.leaseOf(entry);
     if (lease !== NONE && this.#leases.lives(lease, now)) return this.#underWay(lease, forward, again);
     return this.#grant(key, hash, now, entry, forward, again);

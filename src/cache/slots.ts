@@ -194,9 +194,19 @@ export class Slots {
     return now < this.#end(slot) + (this.#headerFloats[HeaderFloat.STALE_MS] * share) / STALE_SHARES;
   }
 
-  /** Whether an entry is not over, and not older than somebody wants it: at 0, nothing is young enough. */
+  /** Whether an entry that is not over must not be answered all the same: the news of writes is late. */
+  isDoubtful(now: number): boolean {
+    return now > this.#headerFloats[HeaderFloat.FOLLOWED_UNTIL];
+  }
+
+  /** Needs no lock: nothing else has to change with it. */
+  set followedUntil(time: number) {
+    this.#headerFloats[HeaderFloat.FOLLOWED_UNTIL] = time;
+  }
+
+  /** Whether an entry may be answered, and is not older than somebody wants it: at 0, nothing is young enough. */
   isFresh(slot: number, now: number, maxAgeMs: number): boolean {
-    if (this.isOver(slot, now)) return false;
+    if (this.isOver(slot, now) || this.isDoubtful(now)) return false;
     if (maxAgeMs === Infinity) return true;
     return maxAgeMs > 0 && now - this.#floats[(slot * SLOT_WORDS + Slot.STORED) >>> 1] <= maxAgeMs;
   }

@@ -75,6 +75,21 @@ describe('orders to the cache', () => {
     expect(later).toHaveLength(0);
   });
 
+  it('wait before what is held may be answered for longer, which is not forgotten with them', () => {
+    header[Header.LOCK] = DEAD;
+    orders.purge(Buffer.from('a'));
+    lru.followUntil(0);
+    orders.followUntil(Infinity);
+    header[Header.LOCK] = 0;
+    expect(kindOf('b')).toBe('miss');
+    header[Header.LOCK] = DEAD;
+    for (let i = 0; i < 3 * MOST_WAITING; i++) orders.purge(Buffer.from(`key ${i}`));
+    header[Header.LOCK] = 0;
+    retry();
+    store('b');
+    expect(kindOf('b')).toBe('hit');
+  });
+
   it('become one to forget all when too many wait, and lose nothing that is to follow', () => {
     header[Header.LOCK] = DEAD;
     let followed = 0;

@@ -1,5 +1,8 @@
 import type { SharedLru } from '../cache/shared-lru.ts';
 
+/** What is used of the cache. */
+export type OrderedCache = Pick<SharedLru, 'tryPurge' | 'tryFlush' | 'tryExpireAll' | 'followUntil'>;
+
 /** Orders that wait at most; when there are more all keys are forgotten at once. */
 export const MOST_WAITING = 1000;
 
@@ -16,13 +19,13 @@ interface Order {
  * cannot be done now is done later. Meanwhile nobody is answered from a cache whose lock a dead thread holds.
  */
 export class CacheOrders {
-  readonly #lru: Pick<SharedLru, 'tryPurge' | 'tryFlush' | 'tryExpireAll'>;
+  readonly #lru: OrderedCache;
   readonly #later: (work: () => void) => void;
   #waiting: Order[] = [];
   #scheduled = false;
 
   /** @param later calls a function soon. */
-  constructor(lru: Pick<SharedLru, 'tryPurge' | 'tryFlush' | 'tryExpireAll'>, later: (work: () => void) => void) {
+  constructor(lru: OrderedCache, later: (work: () => void) => void) {
     this.#lru = lru;
     this.#later = later;
   }
@@ -40,6 +43,12 @@ export class CacheOrders {
 
   expireAll(done?: () => void): void {
     this.#give({ attempt: () => this.#lru.tryExpireAll(), done });
+  }
+
+  /** As {@link SharedLru.followUntil}: what was told before has been purged by then. */
+  followUntil(time: number): void {
+    if (this.#waiting.length === 0) this.#lru.followUntil(time);
+    else this.#give({ attempt: () => true, done: () => this.#lru.followUntil(time) });
   }
 
   #give(order: Order): void {

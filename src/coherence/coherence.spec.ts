@@ -7,6 +7,7 @@ import { CacheOrders } from './cache-orders.ts';
 import { Coherence, type Feed } from './coherence.ts';
 
 const NOW = 1_700_000_000_000;
+const BOUND_MS = 750;
 const TRACKING: FeedState = { kind: 'tracking' };
 const LOST: FeedState = { kind: 'lost', reason: 'ECONNRESET' };
 const REFUSED: FeedState = { kind: 'refused', reason: 'NOPERM' };
@@ -33,6 +34,10 @@ let done: string[];
 /** How often it was asked who takes the writes now. */
 let looks: number;
 let locked: boolean;
+/** By the clock of the cache. */
+let time: number;
+/** Until when what is held may be answered. */
+let followedUntil: number;
 let later: (() => void)[];
 
 const attempt = (order: string): boolean => {
@@ -58,12 +63,15 @@ beforeEach(() => {
   counts = new CoherenceCounts(memory);
   done = [];
   locked = false;
+  time = 5000;
+  followedUntil = Infinity;
   looks = 0;
   later = [];
   const lru = {
     tryPurge: (key: Uint8Array) => attempt(`purge ${Buffer.from(key).toString()}`),
     tryFlush: () => attempt('flush'),
     tryExpireAll: () => attempt('expire all'),
+    followUntil: (until: number) => (followedUntil = until),
   };
   coherence = new Coherence({
     orders: new CacheOrders(lru, (work) => later.push(work)),
@@ -71,6 +79,8 @@ beforeEach(() => {
     counts,
     report: (entered: State, reason) => done.push(`${entered}${reason === undefined ? '' : `: ${reason}`}`),
     now: () => NOW,
+    clock: () => time,
+    boundMs: BOUND_MS,
     lost: () => looks++,
   });
   feed = add();
@@ -103,6 +113,20 @@ describe('the news of writes', () => {
     expect(done.slice(2)).toEqual(['expire all in resync', 'tracking']);
   });
 
+  it('lets what is held be answered for as long as nobody can overlook a write for longer than the bound', () => {
+    feed.listener.changed(TRACKING);
+    expect(followedUntil).toBe(5000 + BOUND_MS);
+    time += 300;
+    feed.listener.heard(20);
+    expect(followedUntil).toBe(5280 + BOUND_MS);
+    feed.listener.changed(LOST);
+    time += 10_000;
+    feed.listener.heard(20);
+    expect(followedUntil).toBe(5280 + BOUND_MS);
+    feed.listener.changed(TRACKING);
+    expect(followedUntil).toBe(15_300 + BOUND_MS);
+  });
+
   it('that never came is no loss', () => {
     feed.listener.changed(LOST);
     expect([done, counts.losses]).toEqual([['resync: ECONNRESET', 'expire all in resync'], 0]);
@@ -113,6 +137,12 @@ describe('a Redis that refuses to tell', () => {
   it('leaves entries to their time', () => {
     feed.listener.changed(REFUSED);
     expect([done, state.current]).toEqual([['ttl: NOPERM'], 'ttl']);
+  });
+
+  it('and did not before leaves entries to their time, too', () => {
+    feed.listener.changed(TRACKING);
+    feed.listener.changed(REFUSED);
+    expect(followedUntil).toBe(Infinity);
   });
 
   it('and changes its mind is followed like one that comes back', () => {
@@ -144,6 +174,19 @@ describe('the news of several nodes', () => {
     expect([state.current, counts.losses]).toEqual(['resync', 1]);
     other.listener.changed(TRACKING);
     expect(state.current).toBe('tracking');
+  });
+
+  it('lets what is held be answered by that of the node that was last heard of', () => {
+    const other = add();
+    feed.listener.changed(TRACKING);
+    time += 100;
+    other.listener.changed(TRACKING);
+    expect(followedUntil).toBe(5000 + BOUND_MS);
+    time += 100;
+    feed.listener.heard(10);
+    expect(followedUntil).toBe(5100 + BOUND_MS);
+    other.listener.heard(30);
+    expect(followedUntil).toBe(5170 + BOUND_MS);
   });
 
   it('is not enough when one of them refuses, whatever becomes of the others', () => {

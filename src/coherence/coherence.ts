@@ -1,3 +1,4 @@
+import type { Clock } from '../cache/clock.ts';
 import type { CoherenceCounts } from '../cache/coherence-counts.ts';
 import type { Coherence as State, CoherenceState } from '../cache/coherence-state.ts';
 import type { FeedListener, FeedState, InvalidationFeed } from '../redis/invalidation-feed.ts';
@@ -15,6 +16,10 @@ export interface CoherenceParts {
   readonly report: (state: State, reason: string | undefined) => void;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** That of the cache. */
+  readonly clock: Clock;
+  /** Milliseconds after which a write that was acknowledged is no longer overlooked by anybody. */
+  readonly boundMs: number;
   /** Called for each feed that is lost: who takes the writes may have changed. */
   readonly lost: () => void;
 }
@@ -38,7 +43,7 @@ export interface CoherenceParts {
  */
 export class Coherence {
   readonly #parts: CoherenceParts;
-  readonly #feeds = new Map<Feed, FeedState>();
+  readonly #feeds = new Map<Feed, Known>();
   /** The state that is entered, or about to be, when what has to come before has been done. */
   #due: State | undefined;
   #changes = 0;
@@ -49,7 +54,7 @@ export class Coherence {
 
   /** Starts a feed, and counts on it from now on. */
   add(feed: Feed): void {
-    this.#feeds.set(feed, UNKNOWN);
+    this.#feeds.set(feed, { state: UNKNOWN, heardAt: -Infinity });
     // What is written there until it tells of writes is not known. (The first feeds find the state as it is to be.)
     if (this.#due !== undefined) this.#settle();
     feed.start(this.#listenerOf(feed));
@@ -79,9 +84,15 @@ export class Coherence {
         counts.countFlush();
         orders.flush();
       },
+      heard: (agoMs) => {
+        const known = this.#feeds.get(feed);
+        if (known === undefined) return;
+        known.heardAt = this.#parts.clock() - agoMs;
+        if (this.#due === 'tracking') this.#follow();
+      },
       changed: (state) => {
         if (!this.#feeds.has(feed)) return;
-        this.#feeds.set(feed, state);
+        this.#feeds.set(feed, { state, heardAt: this.#parts.clock() });
         this.#settle();
         if (state.kind === 'lost') this.#parts.lost();
       },
@@ -89,7 +100,7 @@ export class Coherence {
   }
 
   #settle(): void {
-    const { state, reason } = verdictOn([...this.#feeds.values()]);
+    const { state, reason } = verdictOn([...this.#feeds.values()].map((known) => known.state));
     if (state === this.#due) return;
     if (this.#due === 'tracking') this.#parts.counts.countLoss(this.#parts.now() / 1000);
     this.#due = state;
@@ -105,21 +116,36 @@ export class Coherence {
         // The news comes already. All that was read before it did has to end first, stored or under way: entries of
         // `ttl`, and loads, whose leases are voided. Only then may be stored, and said to be followed, what is loaded: all
         // of it is read from now on, and each write after the reading is told of, and voids or purges it.
+        this.#follow();
         this.#parts.orders.expireAll(() => {
           if (change === this.#changes) this.#enter(state, reason);
         });
         break;
       case 'ttl':
         // What is held was true not long ago, and ends with its time.
+        this.#parts.orders.followUntil(Infinity);
         this.#enter(state, reason);
         break;
     }
+  }
+
+  /** Lets what is held be answered for as long as no write can be overlooked for longer than the bound. */
+  #follow(): void {
+    const heardAt = Math.min(...[...this.#feeds.values()].map((known) => known.heardAt));
+    this.#parts.orders.followUntil(heardAt + this.#parts.boundMs);
   }
 
   #enter(state: State, reason: string | undefined): void {
     this.#parts.state.current = state;
     this.#parts.report(state, reason);
   }
+}
+
+/** What is known of a feed. */
+interface Known {
+  readonly state: FeedState;
+  /** By the cache's clock: all writes that were acknowledged before have been told. */
+  heardAt: number;
 }
 
 const UNKNOWN: FeedState = { kind: 'lost', reason: 'connection' };

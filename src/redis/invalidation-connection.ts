@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { Redis, type RedisOptions, ReplyError } from 'ioredis';
 import { reasonOf } from './redis-failure.ts';
 
@@ -24,6 +25,8 @@ export type ConnectionEnd =
 export interface ConnectionListener {
   /** From now on all writes are told. */
   tracking(): void;
+  /** All writes have been told that were acknowledged so many milliseconds ago. */
+  heard(agoMs: number): void;
   invalidated(key: Buffer): void;
   flushed(): void;
   /** Called once, and nothing after it. */
@@ -96,10 +99,16 @@ export class InvalidationConnection {
   #beat(): void {
     if (this.#unanswered === MOST_UNANSWERED) return this.#end({ kind: 'lost', reason: 'timeout' });
     this.#unanswered++;
+    const askedAt = performance.now();
     this.#redis.ping().then(
-      () => this.#unanswered--,
+      () => this.#receivePong(askedAt),
       (error: unknown) => this.#fail(error),
     );
+  }
+
+  #receivePong(askedAt: number): void {
+    this.#unanswered--;
+    if (!this.#ended) this.#listener.heard(performance.now() - askedAt);
   }
 
   /** @param message keys, or null when the Redis was emptied; anything else was published by somebody. */

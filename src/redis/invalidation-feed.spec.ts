@@ -13,15 +13,19 @@ let feed: InvalidationFeed;
 let states: FeedState[];
 /** Keys as binary strings, and `(flush)`. */
 let news: string[];
+/** Each time that all writes before which were known to be told, by `performance.now()`. */
+let heard: number[];
 
 function follow(url: string, settings: Readonly<Record<string, string>> = {}): void {
   const loaded = loadSettings({ REDIS_URL: url, ...settings }, '/nowhere');
   feed = new InvalidationFeed(redisOptions(loaded.redis), loaded, REFUSED_RETRY_MS);
   states = [];
   news = [];
+  heard = [];
   feed.start({
     invalidated: (key) => news.push(key.toString('latin1')),
     flushed: () => news.push('(flush)'),
+    heard: (agoMs) => heard.push(performance.now() - agoMs),
     changed: (state) => states.push(state),
   });
 }
@@ -147,6 +151,24 @@ describe('the news of writes', () => {
     await isNow('tracking');
     relay.release('feed');
     expect(await newsOf(() => redis.client.set('other', 'value'))).toEqual(['other']);
+    feed.stop();
+    await relay.stop();
+  });
+
+  it('says up to when all of it has come: when it last asked, not when it was answered', async () => {
+    const relay = await RedisRelay.to(redis.port);
+    follow(relay.url);
+    await isNow('tracking');
+    relay.hold('feed');
+    await redis.client.set('key', 'value');
+    await until('it was answered', () => (relay.held('feed').includes('pong') ? true : undefined));
+    const askedBefore = performance.now();
+    const before = heard.length;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect([news, heard.length]).toEqual([[], before]);
+    relay.release('feed');
+    await until('it is heard', () => (heard.length > before ? true : undefined));
+    expect(heard[before]).toBeLessThan(askedBefore);
     feed.stop();
     await relay.stop();
   });

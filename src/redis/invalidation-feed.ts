@@ -21,6 +21,8 @@ export interface FeedListener {
   invalidated(key: Buffer): void;
   /** Redis was emptied. */
   flushed(): void;
+  /** All writes have been told that were acknowledged so many milliseconds ago. */
+  heard(agoMs: number): void;
   /** Only told of changes; a feed starts as lost. */
   changed(state: FeedState): void;
 }
@@ -52,6 +54,7 @@ export class InvalidationFeed {
       },
       invalidated: (key) => listener.invalidated(key),
       flushed: () => listener.flushed(),
+      heard: (agoMs) => listener.heard(agoMs),
       ended: (end) => {
         const delayMs = end.kind === 'refused' ? this.#refusedRetryMs : backOffMs(++this.#attempts);
         this.#retry = setTimeout(() => this.start(listener), delayMs);

@@ -22,7 +22,7 @@ export interface WriteTracking {
  * Keeps the cache in step with the writes to Redis, as CACHE_COHERENCE has it; undefined: nothing does. It is to be
  * called before a thread answers: what is loaded before the news of writes comes must not be stored.
  */
-export function trackWrites(settings: Settings, { lru, instance }: ThreadContext): WriteTracking | undefined {
+export function trackWrites(settings: Settings, { lru, instance, clock }: ThreadContext): WriteTracking | undefined {
   if (settings.cache.coherence === 'ttl') return undefined;
   const logger = new Logger('Coherence');
   const state = new CoherenceState(instance);
@@ -34,6 +34,8 @@ export function trackWrites(settings: Settings, { lru, instance }: ThreadContext
     counts: new CoherenceCounts(instance),
     report: (entered, reason) => report(logger, entered, reason),
     now: () => Date.now(),
+    clock,
+    boundMs: STALENESS_BOUND_MS,
     lost: () => masters.refresh(),
   });
   const feeds = new NodeFeeds(coherence, ({ options }) => new InvalidationFeed(options, settings));
