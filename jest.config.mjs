@@ -55,7 +55,11 @@ export default {
   // Proxies that run already are shared by all specs, and so are their caches.
   ...(process.env.PROXY_URL ? { maxWorkers: 1 } : {}),
   projects: [
-    { ...common, displayName: 'unit', testMatch: ['<rootDir>/src/**/*.spec.ts', '<rootDir>/test/**/*.spec.ts'] },
+    {
+      ...common,
+      displayName: 'unit',
+      testMatch: ['src', 'test', 'bench'].map((folder) => `<rootDir>/${folder}/**/*.spec.ts`),
+    },
     { ...common, displayName: 'e2e', testMatch: ['<rootDir>/test/**/*.e2e-spec.ts'] },
     // What is promised over HTTP is promised without the key lane as well; proxies that run already are as they are.
     ...(process.env.PROXY_URL ? [] : [laneOff]),

@@ -1,0 +1,54 @@
+/**
+ * What becomes of hit ratio, loads on Redis and staleness when there are many proxies: N of the project's own caches in
+ * simulated time, asked for Zipf-distributed keys, with requests balanced at random or by key. Deterministic by its seed,
+ * on a single thread; some minutes. Beside each hit ratio stands the one that theory gives.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { chart } from './fleet/chart.ts';
+import { type Fleet, wholeRun } from './fleet/fleet.ts';
+import { readOptions } from './fleet/options.ts';
+import { report, table } from './fleet/report.ts';
+import { type Results, type Tell, simulateAll } from './fleet/scenarios.ts';
+import { simulate } from './fleet/simulation.ts';
+import { predict } from './fleet/theory.ts';
+
+const options = readOptions(process.argv.slice(2));
+switch (options.kind) {
+  case 'help':
+    console.log(options.text);
+    break;
+  case 'fleet':
+    showOne(options.fleet, options.seed);
+    break;
+  case 'scenarios': {
+    const results = simulateAll(options.scenarios, options.seed, progress());
+    console.log(report(results));
+    if (options.out !== undefined) write(options.out, results);
+    break;
+  }
+}
+
+function showOne(fleet: Fleet, seed: number): void {
+  const run = wholeRun(fleet, seed);
+  const events = ((run.warmUpMs + run.measuredMs) / 1000) * (fleet.readsPerSecond + fleet.writesPerSecond);
+  console.error(`${Math.round(events / 1e6)} million requests; a million takes some seconds`);
+  console.log(table([{ fleet, found: simulate(fleet, run), predicted: predict(fleet) }]));
+}
+
+function write(folder: string, results: Results): void {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'results.md'), report(results));
+  writeFileSync(join(folder, 'results.svg'), chart(results));
+  writeFileSync(join(folder, 'results.json'), `${JSON.stringify(results, null, 2)}\n`);
+  console.error(`Written: results.md, results.svg and results.json in ${folder}`);
+}
+
+/** Lines on the error output, with the time that has passed. */
+function progress(): Tell {
+  const start = performance.now();
+  return (what) => {
+    const seconds = Math.floor((performance.now() - start) / 1000);
+    console.error(`${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}  ${what}`);
+  };
+}

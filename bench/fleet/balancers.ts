@@ -1,0 +1,71 @@
+/** How the requests are spread over the replicas. */
+import { Ring, jumpHash, mixed } from './hashing.ts';
+
+export const BALANCINGS = ['random', 'ring', 'bounded', 'jump', 'modulo'] as const;
+export type Balancing = (typeof BALANCINGS)[number];
+
+/** Answers which replica is to have a request. */
+export type Balancer = (key: number, now: number) => number;
+
+/** How much more than the average a replica may get before its requests go to the next one, where that is bounded. */
+export const BOUND = 1.25;
+
+interface Parts {
+  /** The numbers of the replicas there are. */
+  readonly members: readonly number[];
+  readonly keys: number;
+  /** Of all replicas. */
+  readonly readsPerSecond: number;
+  readonly random: () => number;
+}
+
+export function balancer(balancing: Balancing, parts: Parts): Balancer {
+  const { members, keys, random } = parts;
+  switch (balancing) {
+    case 'random':
+      return () => members[Math.floor(random() * members.length)];
+    case 'ring': {
+      const ring = new Ring(members);
+      return fixed(keys, (key) => ring.owner(key));
+    }
+    case 'bounded':
+      return boundedRing(parts);
+    case 'jump':
+      return fixed(keys, (key) => members[jumpHash(key, members.length)]);
+    case 'modulo':
+      return fixed(keys, (key) => members[mixed(key) % members.length]);
+  }
+}
+
+function fixed(keys: number, owner: (key: number) => number): Balancer {
+  const owners = Uint32Array.from({ length: keys }, (_, key) => owner(key));
+  return (key) => owners[key];
+}
+
+/**
+ * Consistent hashing with bounded loads (V. Mirrokni, M. Thorup, M. Zadimoghaddam, 2018): a key goes to the first replica
+ * from its point on that has room. Proxies such as Envoy and HAProxy count what is under way at each; here that is a
+ * bucket for each replica that leaks at {@link BOUND} times the average rate and holds one second of it, or ten requests.
+ */
+function boundedRing({ members, keys, readsPerSecond }: Parts): Balancer {
+  const ring = new Ring(members);
+  const points = Uint32Array.from({ length: keys }, (_, key) => ring.point(key));
+  const perMs = (BOUND * readsPerSecond) / members.length / 1000;
+  const room = Math.max(10, perMs * 1000);
+  const size = Math.max(...members) + 1;
+  const levels = new Float64Array(size);
+  const times = new Float64Array(size);
+  return (key, now) => {
+    for (let step = 0, point = points[key]; step < ring.owners.length; step++) {
+      const member = ring.owners[point];
+      const level = Math.max(0, levels[member] - (now - times[member]) * perMs);
+      if (level + 1 <= room) {
+        levels[member] = level + 1;
+        times[member] = now;
+        return member;
+      }
+      point = point + 1 === ring.owners.length ? 0 : point + 1;
+    }
+    return ring.owners[points[key]];
+  };
+}
