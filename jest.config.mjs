@@ -38,6 +38,7 @@ const NOT_WITHOUT_LANE = [
   'staleness',
   'tls',
   'torture',
+  'upstash.*',
 ];
 
 /** @type {import('jest').Config} */

@@ -6,13 +6,22 @@ import { HealthModule } from './health/health.module.ts';
 import { HttpModule } from './http/http.module.ts';
 import { MetricsModule } from './metrics/metrics.module.ts';
 import { RespModule } from './resp/resp.module.ts';
+import { UpstashModule } from './upstash/upstash.module.ts';
 
 @Module({})
 export class AppModule {
   static forRoot(settings: Settings): DynamicModule {
     return {
       module: AppModule,
-      imports: [ConfigModule.forRoot(settings), HttpModule, RespModule, AdminModule, HealthModule, MetricsModule],
+      imports: [
+        ConfigModule.forRoot(settings),
+        HttpModule,
+        RespModule,
+        AdminModule,
+        HealthModule,
+        MetricsModule,
+        ...(settings.upstash.on ? [UpstashModule] : []),
+      ],
     };
   }
 }

@@ -16,6 +16,12 @@ const ANY = { 'if-none-match': '*' };
 const mget = (body: string, type = 'application/json'): HttpQuestion => ({ body, headers: { 'content-type': type } });
 const SOME = mget('{"keys":["text","nobody"]}');
 
+const command = (body: unknown, headers: Readonly<Record<string, string>> = READER): HttpQuestion => ({
+  body: JSON.stringify(body),
+  headers,
+});
+const COLD = command(['GET', 'cold']);
+
 const WITH_REDIS: readonly Scenario[] = [
   ['POST /v1/mget 200', '/v1/mget', SOME],
   ['POST /v1/mget 400 bad-request', '/v1/mget', mget('[]')],
@@ -59,6 +65,27 @@ const WITH_ACCESS: readonly Scenario[] = [
   ['GET /v1/keys/{key} 403 key-not-allowed', '/v1/keys/list', { headers: READER }],
   ['HEAD /v1/keys/{key} 401', '/v1/keys/text'],
   ['HEAD /v1/keys/{key} 403', '/v1/keys/list', { headers: READER }],
+  ['POST / 200', '/', command(['GET', 'text'])],
+  ['POST / 400', '/', command(['SET', 'text', 'x'])],
+  ['POST / 401', '/', command(['GET', 'text'], {})],
+  ['POST / 413', '/', command(['MGET', ...Array<string>(1001).fill('text')])],
+  ['POST /pipeline 200', '/pipeline', command([['GET', 'text']])],
+  ['POST /pipeline 400', '/pipeline', command([])],
+  ['POST /pipeline 401', '/pipeline', command([['PING']], {})],
+  ['POST /pipeline 413', '/pipeline', command(Array(1001).fill(['PING']))],
+  ['GET /get/{key} 200', '/get/text', { headers: READER }],
+  ['GET /get/{key} 400', '/get/list', { headers: READER }],
+  ['GET /get/{key} 401', '/get/text'],
+];
+
+const SILENT_WITH_ACCESS: readonly Scenario[] = [
+  ['POST / 504', '/', COLD],
+  ['GET /get/{key} 504', '/get/cold', { headers: READER }],
+];
+
+const GONE_WITH_ACCESS: readonly Scenario[] = [
+  ['POST / 503', '/', COLD],
+  ['GET /get/{key} 503', '/get/cold', { headers: READER }],
 ];
 
 const REDIS_SILENT: readonly Scenario[] = [
@@ -97,9 +124,10 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
     [proxy, proxyWithoutToken, proxyWithAccess] = await Promise.all([
       TestProxy.start({ ...settings, ADMIN_TOKEN: 'admin' }),
       TestProxy.start(settings),
-      TestProxy.start({ ...settings, ACCESS_TOKEN: 'reader', KEY_ALLOWLIST: 'text' }),
+      TestProxy.start({ ...settings, ACCESS_TOKEN: 'reader', KEY_ALLOWLIST: 'text,cold' }),
     ]);
-    document = (await proxy.get('/openapi.json')).json as unknown as ApiDocument;
+    // The dialect that takes a token is described where it is spoken.
+    document = (await proxyWithAccess.get('/openapi.json')).json as unknown as ApiDocument;
     await redis.client.mset('text', 'a text', 'long', 'x'.repeat(1001));
     await redis.client.rpush('list', 'a');
   });
@@ -141,7 +169,12 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
     return '$ref' in schema ? document.components.schemas[schema.$ref.split('/').at(-1) ?? ''] : schema;
   }
 
-  function expectShape(body: object, { required = [], properties = {} }: ObjectSchema): void {
+  function expectShape(body: object, { required = [], properties = {}, items }: ObjectSchema): void {
+    if (Array.isArray(body)) {
+      // The first of the results is one that succeeds, as is the first of their schemas.
+      expectShape((body as object[])[0], items?.oneOf[0] ?? {});
+      return;
+    }
     expect(Object.keys(properties)).toEqual(expect.arrayContaining(Object.keys(body)));
     expect(Object.keys(body)).toEqual(expect.arrayContaining([...required]));
   }
@@ -155,6 +188,7 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
   describe('while Redis is there and answers nothing', () => {
     beforeAll(() => redis.server?.signal('SIGSTOP'));
     for (const scenario of REDIS_SILENT) promise(scenario);
+    for (const scenario of SILENT_WITH_ACCESS) promise(scenario, () => proxyWithAccess);
 
     describe('and no more reads of it are let in', () => {
       let first: Promise<HttpAnswer>;
@@ -176,14 +210,21 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
       await redis.server?.stop('SIGKILL');
       await until(
         'the proxy has noticed',
-        async () => (await proxy.get('/v1/keys/noticed')).status === 503 || undefined,
+        async () =>
+          ((await proxy.get('/v1/keys/noticed')).status === 503 &&
+            (await proxyWithAccess.get('/v1/keys/cold', READER)).status === 503) ||
+          undefined,
       );
     });
     for (const scenario of REDIS_GONE) promise(scenario);
+    for (const scenario of GONE_WITH_ACCESS) promise(scenario, () => proxyWithAccess);
   });
 
   it('and every answer that it describes can be had', () => {
-    const all = [...WITH_REDIS, ...WITHOUT_TOKEN, ...WITH_ACCESS, ...REDIS_SILENT, ...OVERLOADED, ...REDIS_GONE];
+    const all = [
+      ...[WITH_REDIS, WITHOUT_TOKEN, WITH_ACCESS],
+      ...[REDIS_SILENT, SILENT_WITH_ACCESS, OVERLOADED, REDIS_GONE, GONE_WITH_ACCESS],
+    ].flat();
     const seen = new Set(all.map(([kind]) => kind.split(' ').slice(0, 3).join(' ')));
     const described = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.entries(methods).flatMap(([method, { responses }]) =>

@@ -76,6 +76,9 @@ describeOwn('no token, password, key or value stands in the log, in an error, or
         .filter(({ status }) => status >= 400)
         .map((each) => JSON.stringify(each)),
     );
+    for (const path of ['list', 'nobody', 'x'.repeat(70_000)].map((name) => `/get/${key(name)}`)) {
+      tell(await proxy.get(`${path}?_token=${HUSH}-reader`));
+    }
     const client = await RespSocket.open(respPort(proxy));
     sockets.push(client);
     client.send(
@@ -126,6 +129,15 @@ describeOwn('no token, password, key or value stands in the log, in an error, or
       `{"keys":[{"base64":"${HUSH}"}]}`,
     ]) {
       tell(await proxy.ask('/v1/mget', { method: 'POST', headers: { ...READER, ...JSON_BODY }, body }));
+    }
+    for (const body of [HUSH, `["GET","${HUSH}","${HUSH}"]`, `["SET","${HUSH}","${HUSH}"]`, `["GET",["${HUSH}"]]`]) {
+      tell(await proxy.ask(`/?_token=${HUSH}-reader`, { method: 'POST', body }));
+      tell(await proxy.ask(`/pipeline?_token=${HUSH}-other`, { method: 'POST', body: `[${body}]` }));
+      tell(await proxy.ask(`/?_token=${HUSH}`, { method: 'POST', body }));
+    }
+    for (const path of [`/get/%zz${HUSH}`, `/get/%ff/${HUSH}`, `/set/${HUSH}/${HUSH}`, `/hget/${HUSH}`]) {
+      tell(await proxy.get(`${path}?_token=${HUSH}-reader`));
+      tell(await proxy.get(`${path}?_token=%zz${HUSH}`));
     }
     for (const bytes of [
       `${HUSH}\r\n\r\n`,

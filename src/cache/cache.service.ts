@@ -73,6 +73,11 @@ export class CacheService {
     return this.#keyExpiry.of(key);
   }
 
+  /** The same for many keys, in one round trip: one outcome per key, in order. */
+  expiries(keys: readonly Buffer[]): Promise<readonly ExpiryOutcome[]> {
+    return this.#keyExpiry.ofAll(keys);
+  }
+
   /** Forgets a key; answers whether it was held. */
   purge(key: Buffer): boolean {
     return this.#lru.purge(key);

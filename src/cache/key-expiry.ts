@@ -22,9 +22,14 @@ export class KeyExpiry {
   }
 
   async of(key: Buffer): Promise<ExpiryOutcome> {
-    if ((await this.#gate.enter()) !== 'entered') return { kind: 'overloaded' };
+    return (await this.ofAll([key]))[0];
+  }
+
+  /** One outcome per key, in order. They are one round trip, and one place at the gate. */
+  async ofAll(keys: readonly Buffer[]): Promise<readonly ExpiryOutcome[]> {
+    if ((await this.#gate.enter()) !== 'entered') return keys.map(() => ({ kind: 'overloaded' }));
     try {
-      return await this.#store.expiry(key);
+      return await Promise.all(keys.map((key) => this.#store.expiry(key)));
     } finally {
       this.#gate.leave();
     }

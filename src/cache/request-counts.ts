@@ -1,7 +1,7 @@
 import { type InstanceMemory, ROW_COUNTS } from './instance-memory.ts';
 
 /** How clients reach the proxy. */
-export const TRANSPORTS = ['http', 'resp'] as const;
+export const TRANSPORTS = ['http', 'resp', 'upstash'] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 
 /** How a read of a key ended. */

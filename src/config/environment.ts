@@ -7,6 +7,7 @@ import { areTokens } from './tokens.ts';
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 export const LANE_STATES = ['on', 'off'] as const;
+export const DIALECT_STATES = ['on', 'off'] as const;
 export const COHERENCE_MODES = ['ttl', 'tracking'] as const;
 export const PROXY_MODES = ['parallel', 'sequential'] as const;
 export const REDIS_MODES = ['standalone', 'sentinel', 'cluster'] as const;
@@ -94,6 +95,14 @@ export class Environment {
     meaning: 'milliseconds an idle connection of the Redis protocol is kept; 0: for ever',
   })
   RESP_IDLE_TIMEOUT_MS!: number;
+
+  @OneOf({
+    default: '',
+    defaultText: 'on with ACCESS_TOKEN',
+    words: DIALECT_STATES,
+    meaning: "whether Upstash's REST dialect is spoken at HTTP_PORT, which takes an ACCESS_TOKEN",
+  })
+  UPSTASH_DIALECT?: (typeof DIALECT_STATES)[number];
 
   @OneOf({
     default: 'standalone',

@@ -45,6 +45,7 @@ describe('settings', () => {
         lane: 'on',
       },
       resp: { port: 6380, idleTimeoutMs: 3_600_000 },
+      upstash: { on: false },
       redis: {
         mode: 'standalone',
         tls: false,
@@ -88,6 +89,17 @@ describe('settings', () => {
     expect(load({ RESP_PORT: '0' }).resp.port).toBe(0);
     expect(load({}, 'RESP_PORT=').resp.port).toBeUndefined();
     expect(load({ RESP_PORT: '' }, 'RESP_PORT=7000').resp.port).toBeUndefined();
+  });
+
+  it("speak Upstash's dialect where there is an ACCESS_TOKEN, unless they say otherwise", () => {
+    const on = (environment: Record<string, string>) => load(environment).upstash.on;
+    const token = { ACCESS_TOKEN: 'reader' };
+    expect([on({}), on(token), on({ ACCESS_TOKEN_FILE: file('reader', 'reader') })]).toEqual([false, true, true]);
+    expect(on({ ...token, UPSTASH_DIALECT: 'on' })).toBe(true);
+    expect([on({ ...token, UPSTASH_DIALECT: 'off' }), on({ UPSTASH_DIALECT: 'off' })]).toEqual([false, false]);
+    expect(problemsOf({ UPSTASH_DIALECT: 'on' })).toEqual([
+      'UPSTASH_DIALECT: "on" without ACCESS_TOKEN; accepted: off, or on together with ACCESS_TOKEN',
+    ]);
   });
 
   it('come from the environment before the .env file, and an empty value is none', () => {
@@ -153,10 +165,14 @@ describe('settings', () => {
       REDIS_PORT_6379_TCP: 'tcp://10.0.0.1:6379',
       REDIS_PORT_6379_TCP_ADDR: '10.0.0.1',
       HTTP_PROXY: 'http://proxy',
+      UPSTASH_REDIS_REST_URL: 'http://localhost:8080',
+      UPSTASH_REDIS_REST_TOKEN: 'reader',
+      UPSTASH_DISABLE_TELEMETRY: '1',
       PATH: '/bin',
     };
     expect(problemsOf(foreign)).toEqual([]);
     expect(problemsOf({ REDIS_PORT: '6379' })).toHaveLength(1);
+    expect(problemsOf({ UPSTASH_DIALEKT: 'off' })).toHaveLength(1);
   });
 });
 

@@ -39,6 +39,9 @@ export function loadSettings(environment: Variables, dotEnvFile = '.env'): Setti
   }
   const values = plainToInstance(Environment, given);
   problems.push(...invalid(values, given));
+  if (values.UPSTASH_DIALECT === 'on' && values.ACCESS_TOKEN === undefined) {
+    problems.push('UPSTASH_DIALECT: "on" without ACCESS_TOKEN; accepted: off, or on together with ACCESS_TOKEN');
+  }
   const redis = redisSettings(values, problems);
   if (problems.length > 0 || redis === undefined) throw new SettingsError(problems);
   return settingsFrom(values, redis, variables);
@@ -106,6 +109,7 @@ function settingsFrom(values: Environment, redis: Settings['redis'], variables: 
       lane: values.HTTP_LANE,
     },
     resp: { port: values.RESP_PORT, idleTimeoutMs: values.RESP_IDLE_TIMEOUT_MS },
+    upstash: { on: (values.UPSTASH_DIALECT ?? 'on') === 'on' && values.ACCESS_TOKEN !== undefined },
     redis,
     cache: {
       capacity: values.CACHE_CAPACITY,

@@ -24,6 +24,11 @@ export abstract class Settings {
     readonly idleTimeoutMs: number;
   };
 
+  abstract readonly upstash: {
+    /** Whether the REST dialect is answered; only where reads need a token. */
+    readonly on: boolean;
+  };
+
   abstract readonly redis: {
     readonly mode: (typeof REDIS_MODES)[number];
     readonly tls: boolean;

@@ -1,14 +1,14 @@
 import { describeSettings } from './setting.decorators.ts';
 
 /** A name that starts like one of ours and is none is a typo, and a typo must not pass for a default. */
-const PREFIXES = /^(?:HTTP|RESP|REDIS|CACHE|PROXY|ACCESS|ADMIN|KEY|SHUTDOWN|LOG)_/;
+const PREFIXES = /^(?:HTTP|RESP|REDIS|CACHE|PROXY|ACCESS|ADMIN|KEY|SHUTDOWN|LOG|UPSTASH)_/;
 
 /** What a Service named `redis` or `proxy` makes Kubernetes put into the environment of every container. */
 const KUBERNETES_LINK = /_(?:SERVICE_(?:HOST|PORT(?:_.+)?)|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$/;
 const LINK_VALUE = /^(?:tcp|udp|sctp):\/\//;
 
-/** Names that others have given a meaning. */
-const FOREIGN = new Set(['HTTP_PROXY']);
+/** Names that others have given a meaning; those that clients of Upstash read may stand beside the proxy's. */
+const FOREIGN = /^(?:HTTP_PROXY|UPSTASH_(?:\w+_REST_(?:URL|TOKEN)|CONSOLE|DISABLE_TELEMETRY))$/;
 
 /** One problem for each name that looks like a setting and is none. */
 export function unknownNames(
@@ -17,7 +17,7 @@ export function unknownNames(
 ): string[] {
   const known = describeSettings().flatMap(({ name, secret }) => (secret ? [name, `${name}_FILE`] : [name]));
   return names
-    .filter((name) => PREFIXES.test(name) && !known.includes(name) && !FOREIGN.has(name))
+    .filter((name) => PREFIXES.test(name) && !known.includes(name) && !FOREIGN.test(name))
     .filter((name) => !KUBERNETES_LINK.test(name) && !LINK_VALUE.test(variables[name] ?? ''))
     .map((name) => `${name}: there is no such setting; ${suggestion(name, known)}`);
 }

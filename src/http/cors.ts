@@ -31,12 +31,17 @@ export class Cors {
     return [...this.headers, 'Access-Control-Allow-Origin', origin, ...EXPOSED];
   }
 
-  /** The answer to a preflight request, less {@link headersFor} whoever asks: without them nothing is allowed by it. */
-  static preflight(methods: string): Answer {
+  /**
+   * The answer to a preflight request, less {@link headersFor} whoever asks: without them nothing is allowed by it.
+   *
+   * @param headers names of request headers that are allowed beside those that every route allows.
+   */
+  static preflight(methods: string, headers?: string): Answer {
+    const allowed = headers === undefined ? ALLOWED_REQUEST_HEADERS : `${ALLOWED_REQUEST_HEADERS}, ${headers}`;
     return {
       status: 204,
       headers: [
-        ...['Access-Control-Allow-Methods', methods, 'Access-Control-Allow-Headers', ALLOWED_REQUEST_HEADERS],
+        ...['Access-Control-Allow-Methods', methods, 'Access-Control-Allow-Headers', allowed],
         ...['Access-Control-Max-Age', PREFLIGHT_SECONDS],
       ],
       body: undefined,

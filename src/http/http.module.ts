@@ -28,6 +28,6 @@ import { ProxyController } from './proxy.controller.ts';
     HttpConnections,
     KeyLane,
   ],
-  exports: [HttpConnections],
+  exports: [Cors, HttpConnections],
 })
 export class HttpModule {}

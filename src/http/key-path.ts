@@ -36,7 +36,7 @@ export function hideKey(url: string): string {
 }
 
 /** The path and query of a target, whose absolute form (RFC 9112, section 3.2.2) names the host before them. */
-function pathOf(target: string): string {
+export function pathOf(target: string): string {
   if (target.startsWith('/')) return target;
   const host = target.indexOf('//');
   const path = target.indexOf('/', host + 2);

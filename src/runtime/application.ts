@@ -6,6 +6,7 @@ import { mountDocs } from '../docs/mount-docs.ts';
 import { HttpConnections } from '../http/http-connections.ts';
 import { ProxyHttpAdapter } from '../http/proxy-http-adapter.ts';
 import type { Sequencer } from '../http/sequencer.ts';
+import { mountCommandPaths } from '../upstash/mount-command-paths.ts';
 import { ProxyLogger } from './logger.ts';
 
 /**
@@ -27,6 +28,7 @@ export async function createApplication(
     },
   );
   mountDocs(app);
+  if (settings.upstash.on) mountCommandPaths(app);
   app.get(HttpConnections).attach(app.getHttpServer());
   return app;
 }

@@ -33,6 +33,8 @@ export interface ObjectSchema {
   readonly type?: string;
   readonly required?: readonly string[];
   readonly properties?: Readonly<Record<string, unknown>>;
+  /** Of an array. */
+  readonly items?: { readonly oneOf: readonly ObjectSchema[] };
 }
 
 interface DemoData {

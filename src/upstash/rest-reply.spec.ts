@@ -1,0 +1,47 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { type RestValue, RestReply, encoded } from './rest-reply.ts';
+
+const bytes = fc.uint8Array().map((each) => Buffer.from(each));
+const text = fc.string({ unit: 'binary' }).map((each) => Buffer.from(each));
+
+const nested = (string: fc.Arbitrary<Buffer>): fc.Arbitrary<RestValue> =>
+  fc.letrec<{ value: RestValue }>((tie) => ({
+    value: fc.oneof({ maxDepth: 4 }, string, fc.constant(null), fc.integer(), fc.array(tie('value'))),
+  })).value;
+
+/** A result as whoever gets it reads it. */
+function decoded(json: unknown, encoding: BufferEncoding): RestValue {
+  if (Array.isArray(json)) return json.map((each) => decoded(each, encoding));
+  return typeof json === 'string' ? Buffer.from(json, encoding) : (json as null | number);
+}
+
+const overTheWire = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+
+describe('a result', () => {
+  it('can be had again to the byte from base64, however deep its strings are', () => {
+    fc.assert(
+      fc.property(nested(bytes), (value) => {
+        expect(decoded(overTheWire(encoded(value, 'base64')), 'base64')).toEqual(value);
+      }),
+    );
+  });
+
+  it('can be had again from text, if it is text', () => {
+    fc.assert(
+      fc.property(nested(text), (value) => {
+        expect(decoded(overTheWire(encoded(value, 'utf8')), 'utf8')).toEqual(value);
+      }),
+    );
+  });
+
+  it('has U+FFFD in the place of what is no text', () => {
+    expect(encoded([Buffer.from([0x61, 0xff, 0x62])], 'utf8')).toEqual(['a\ufffdb']);
+  });
+
+  it('is an error as it is, whatever the encoding', () => {
+    const reply = new RestReply();
+    reply.error(`ERR ${Buffer.from('é').toString('latin1')}`);
+    expect([reply.failure, reply.toJson('base64')]).toEqual(['ERR é', { error: 'ERR é' }]);
+  });
+});

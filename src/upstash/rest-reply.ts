@@ -1,0 +1,65 @@
+import { Buffer } from 'node:buffer';
+import type { ReplySink } from '../commands/key-replies.ts';
+
+/** What a command has given. */
+export type RestValue = null | number | Buffer | readonly RestValue[];
+
+/** How strings are written: in base64, or as UTF-8, in which what is none becomes U+FFFD. */
+export type RestEncoding = 'base64' | 'utf8';
+
+/** Takes the reply to one command, and gives it as JSON. */
+export class RestReply implements ReplySink {
+  #values: RestValue[] = [];
+  #isArray = false;
+  #bytes = 0;
+  #error: string | undefined;
+
+  /** What went wrong; undefined: nothing did. */
+  get failure(): string | undefined {
+    return this.#error;
+  }
+
+  /** Bytes of the strings in it. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** @param text a character for each byte: what it repeats of a request is UTF-8. */
+  error(text: string): void {
+    this.#error = Buffer.from(text, 'latin1').toString();
+  }
+
+  integer(value: number): void {
+    this.#values.push(value);
+  }
+
+  null(): void {
+    this.#values.push(null);
+  }
+
+  /** At most one, and before all else. */
+  array(): void {
+    this.#isArray = true;
+  }
+
+  bulk(value: Buffer): void {
+    this.#bytes += value.length;
+    this.#values.push(value);
+  }
+
+  /** `{"result": …}` or `{"error": "…"}`. */
+  toJson(encoding: RestEncoding): object {
+    if (this.#error !== undefined) return { error: this.#error };
+    return { result: encoded(this.#isArray ? this.#values : this.#values[0], encoding) };
+  }
+}
+
+/** A value as JSON has it, with all strings in it encoded. */
+export function encoded(value: RestValue, encoding: RestEncoding): unknown {
+  if (value === null || typeof value === 'number') return value;
+  return isBytes(value) ? value.toString(encoding) : value.map((each) => encoded(each, encoding));
+}
+
+function isBytes(value: Buffer | readonly RestValue[]): value is Buffer {
+  return !Array.isArray(value);
+}

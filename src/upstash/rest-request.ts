@@ -1,0 +1,72 @@
+import { Buffer } from 'node:buffer';
+
+/** Commands that one pipeline may have: clients that gather commands by themselves send as many. */
+export const MAX_COMMANDS = 1000;
+/** Keys that the commands of one request may name together. */
+export const MAX_KEYS = 1000;
+/** Bytes of the body, which bounds the bytes of all keys. */
+export const MAX_BODY_BYTES = 512 * 1024;
+
+/** A command's name and its arguments, or what is wrong with them. */
+export type RestCommand = readonly Buffer[] | string;
+
+/** Why no command of a request is carried out. */
+export interface BadRequest {
+  readonly error: string;
+  /** Whether it asks for too much; otherwise it cannot be understood. */
+  readonly tooMuch: boolean;
+}
+
+const NO_COMMAND = badRequest('ERR the body is no JSON of the form ["GET", "a key"]');
+const NO_PIPELINE = badRequest('ERR the body is no JSON of the form [["GET", "a key"], ["PING"]]');
+const TOO_MANY_COMMANDS = badRequest(`ERR a pipeline may have ${MAX_COMMANDS} commands`, true);
+export const TOO_MANY_KEYS = badRequest(`ERR the commands of a request may name ${MAX_KEYS} keys`, true);
+const EMPTY_COMMAND = 'ERR empty command';
+const BAD_ARGUMENT = 'ERR arguments are texts, numbers, true or false';
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+
+export function isBadRequest(parsed: BadRequest | RestCommand | readonly unknown[]): parsed is BadRequest {
+  return typeof parsed === 'object' && 'error' in parsed;
+}
+
+/** The command that a body names: `["GET", "a key"]`. */
+export function parseCommand(body: Buffer): RestCommand | BadRequest {
+  const command = parseJson(body);
+  return Array.isArray(command) ? parseArguments(command) : NO_COMMAND;
+}
+
+/** The commands that a body names: `[["GET", "a key"], ["PING"]]`. One that is none is an error in its place. */
+export function parsePipeline(body: Buffer): readonly RestCommand[] | BadRequest {
+  const commands = parseJson(body);
+  if (!Array.isArray(commands) || commands.length === 0) return NO_PIPELINE;
+  if (commands.length > MAX_COMMANDS) return TOO_MANY_COMMANDS;
+  return commands.every((command): command is unknown[] => Array.isArray(command))
+    ? commands.map(parseArguments)
+    : NO_PIPELINE;
+}
+
+/** A text stands for its UTF-8, a number for its digits. */
+function parseArguments(values: readonly unknown[]): RestCommand {
+  if (values.length === 0) return EMPTY_COMMAND;
+  const parsed: Buffer[] = [];
+  for (const value of values) {
+    if (typeof value === 'string' ? !value.isWellFormed() : typeof value !== 'number' && typeof value !== 'boolean') {
+      return BAD_ARGUMENT;
+    }
+    parsed.push(Buffer.from(String(value)));
+  }
+  return parsed;
+}
+
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(UTF8.decode(body));
+  } catch {
+    return undefined;
+  }
+}
+
+function badRequest(error: string, tooMuch = false): BadRequest {
+  return { error, tooMuch };
+}

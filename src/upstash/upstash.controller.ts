@@ -1,0 +1,175 @@
+import { All, Controller, Get, HttpCode, Options, Post, Req, Res } from '@nestjs/common';
+import { ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
+import type { Request, Response } from 'express';
+import { Access } from '../access/access.ts';
+import { CacheService } from '../cache/cache.service.ts';
+import { RequestCounts } from '../cache/request-counts.ts';
+import { type Answer, send } from '../http/answer.ts';
+import { Cors } from '../http/cors.ts';
+import { readBody } from '../http/mget/read-body.ts';
+import { COMMAND_ROUTE, commandFromTarget } from './command-path.ts';
+import { MAX_ANSWER_BYTES, commandAnswer, failureAnswer, pipelineAnswer } from './rest-answer.ts';
+import { RestCommands } from './rest-commands.ts';
+import type { RestEncoding } from './rest-reply.ts';
+import {
+  type BadRequest,
+  type RestCommand,
+  MAX_BODY_BYTES,
+  isBadRequest,
+  parseCommand,
+  parsePipeline,
+} from './rest-request.ts';
+import { restToken } from './rest-token.ts';
+import { DescribeCommand, DescribeCommandPath, DescribePipeline } from './upstash.openapi.ts';
+
+const PIPELINE_PATH = 'pipeline';
+const TRANSACTION_PATH = 'multi-exec';
+
+/** Upstash's REST dialect, for clients that cannot open a connection to Redis: edge functions. */
+@ApiTags('upstash')
+@Controller()
+export class UpstashController {
+  readonly #access: Access;
+  readonly #counts: RequestCounts;
+  readonly #cors: Cors;
+  readonly #commands: RestCommands;
+
+  constructor(access: Access, cache: CacheService, counts: RequestCounts, cors: Cors) {
+    this.#access = access;
+    this.#counts = counts;
+    this.#cors = cors;
+    this.#commands = new RestCommands(cache, counts, access, MAX_ANSWER_BYTES);
+  }
+
+  @Post()
+  @HttpCode(200)
+  @DescribeCommand()
+  command(@Req() request: Request, @Res() response: Response): Promise<void> {
+    return this.#answer(request, response, async () => {
+      const body = await bodyOf(request);
+      return Buffer.isBuffer(body) ? this.#runOne(parseCommand(body), request) : body;
+    });
+  }
+
+  @Options()
+  @ApiExcludeEndpoint()
+  commandOptions(@Req() request: Request, @Res() response: Response): void {
+    this.#refuseMethod('POST', request, response);
+  }
+
+  @Post(PIPELINE_PATH)
+  @HttpCode(200)
+  @DescribePipeline()
+  pipeline(@Req() request: Request, @Res() response: Response): Promise<void> {
+    return this.#answer(request, response, async () => {
+      const body = await bodyOf(request);
+      return Buffer.isBuffer(body) ? this.#runAll(parsePipeline(body), request) : body;
+    });
+  }
+
+  @Post(TRANSACTION_PATH)
+  @ApiExcludeEndpoint()
+  transaction(@Req() request: Request, @Res() response: Response): Promise<void> {
+    return this.#answer(request, response, () => failureAnswer(NO_TRANSACTIONS));
+  }
+
+  @All([PIPELINE_PATH, TRANSACTION_PATH])
+  @ApiExcludeEndpoint()
+  other(@Req() request: Request, @Res() response: Response): void {
+    this.#refuseMethod('POST', request, response);
+  }
+
+  @Get(COMMAND_ROUTE)
+  @DescribeCommandPath()
+  path(@Req() request: Request, @Res() response: Response): Promise<void> {
+    return this.#answer(request, response, async () => {
+      const command = commandFromTarget(request.originalUrl);
+      if (command === undefined) return failureAnswer(BAD_ENCODING);
+      if (request.method !== 'POST' && request.method !== 'PUT') return this.#runOne(command, request);
+      const body = await bodyOf(request);
+      if (!Buffer.isBuffer(body)) return body;
+      return this.#runOne(body.length === 0 ? command : [...command, body], request);
+    });
+  }
+
+  @All(COMMAND_ROUTE)
+  @ApiExcludeEndpoint()
+  otherPath(@Req() request: Request, @Res() response: Response): Promise<void> | void {
+    if (['HEAD', 'POST', 'PUT'].includes(request.method)) return this.path(request, response);
+    this.#refuseMethod('GET, HEAD, POST, PUT', request, response);
+  }
+
+  /** @param carryOut the answer to a client that may read; undefined: there is nobody to answer. */
+  async #answer(
+    request: Request,
+    response: Response,
+    carryOut: () => Answer | Promise<Answer | undefined>,
+  ): Promise<void> {
+    const answer = this.#refuse(request) ?? (await carryOut());
+    if (answer !== undefined) this.#send(answer, request, response);
+  }
+
+  #refuse({ headers, originalUrl }: Request): Answer | undefined {
+    if (!this.#access.acceptsToken(restToken(headers.authorization, originalUrl) ?? '')) {
+      this.#counts.countRead('upstash', 'unauthorized');
+      return failureAnswer(UNAUTHORIZED, 401, ['WWW-Authenticate', 'Bearer realm="keys"']);
+    }
+    const format = headers['upstash-response-format'] ?? 'json';
+    return format === 'json' ? undefined : failureAnswer(JSON_ONLY);
+  }
+
+  async #runOne(command: RestCommand | BadRequest, request: Request): Promise<Answer> {
+    if (isBadRequest(command)) return badRequestAnswer(command);
+    const replies = await this.#commands.run([command]);
+    return isBadRequest(replies) ? badRequestAnswer(replies) : commandAnswer(replies[0], encodingFor(request));
+  }
+
+  async #runAll(commands: readonly RestCommand[] | BadRequest, request: Request): Promise<Answer> {
+    if (isBadRequest(commands)) return badRequestAnswer(commands);
+    const replies = await this.#commands.run(commands);
+    return isBadRequest(replies) ? badRequestAnswer(replies) : pipelineAnswer(replies, encodingFor(request));
+  }
+
+  #refuseMethod(allowed: string, request: Request, response: Response): void {
+    const isPreflight = this.#cors.on && request.method === 'OPTIONS';
+    const answer = isPreflight
+      ? Cors.preflight(allowed, REQUEST_HEADERS)
+      : failureAnswer(`ERR allowed here: ${allowed}`, 405, ['Allow', allowed]);
+    this.#send(answer, request, response);
+  }
+
+  #send(answer: Answer, request: Request, response: Response): void {
+    send(answer, request.method, response, this.#cors.headersFor(request.headers.origin));
+  }
+}
+
+const UNAUTHORIZED = 'WRONGPASS invalid or missing auth token';
+const JSON_ONLY = 'ERR Upstash-Response-Format: there is json only';
+const NO_TRANSACTIONS = 'ERR transactions are not supported: what is read may come from the cache; use /pipeline';
+const BAD_ENCODING = 'ERR a % in the path is not followed by two hexadecimal digits';
+const BODY_TOO_LARGE = `ERR the body is longer than ${MAX_BODY_BYTES} bytes`;
+const BODY_ENCODED = 'ERR the body has a Content-Encoding: it is taken as it is only';
+
+/** What pages of other origins may send: what the client of Upstash does. */
+const REQUEST_HEADERS =
+  'Upstash-Encoding, Upstash-Sync-Token, Upstash-Telemetry-Platform, Upstash-Telemetry-Retry, ' +
+  'Upstash-Telemetry-Runtime, Upstash-Telemetry-Sdk';
+
+function encodingFor({ headers }: Request): RestEncoding {
+  return headers['upstash-encoding'] === 'base64' ? 'base64' : 'utf8';
+}
+
+function badRequestAnswer({ error, tooMuch }: BadRequest): Answer {
+  return failureAnswer(error, tooMuch ? 413 : 400);
+}
+
+/** The body, whatever type it is said to be of; or what to answer instead, if there is anybody to answer. */
+async function bodyOf(request: Request): Promise<Buffer | Answer | undefined> {
+  const { 'content-length': length, 'content-encoding': encoding = 'identity' } = request.headers;
+  if (encoding.toLowerCase() !== 'identity') return failureAnswer(BODY_ENCODED);
+  // Said at once to a client that announces it.
+  if (Number(length) > MAX_BODY_BYTES) return failureAnswer(BODY_TOO_LARGE, 413);
+  const body = await readBody(request, MAX_BODY_BYTES);
+  if (body === 'too-large') return failureAnswer(BODY_TOO_LARGE, 413);
+  return body === 'aborted' ? undefined : body;
+}
