@@ -207,6 +207,21 @@ describe('what is asked in one turn of the event loop', () => {
     expect(await replies).toEqual([gone, gone]);
   });
 
+  it.each(['$1\r\nA\r\n', ':1\r\n', '+OK\r\n', '-ERR\r\n', 'HTTP/1.1 408 Request Timeout\r\n'])(
+    'is not answered by what nobody has asked for, which ends the connection: %j',
+    async (reply) => {
+      const states: boolean[] = [];
+      service.watch(({ reachable }) => states.push(reachable));
+      sockets[0].write(reply);
+      while (sockets.length < 2 || states.at(-1) !== true) await new Promise(setImmediate);
+      expect(states).toEqual([true, false, true]);
+      const value = fetch('a');
+      await arrived(1);
+      sockets[1].write('$1\r\nB\r\n:-1\r\n');
+      expect(await value).toMatchObject({ kind: 'value', value: Buffer.from('B') });
+    },
+  );
+
   it('fails together when it is an error of the Redis', async () => {
     const replies = fetchAll('a');
     await arrived(1);

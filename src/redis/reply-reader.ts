@@ -11,6 +11,7 @@ const INTEGER = 0x3a;
 const ERROR = 0x2d;
 const SIMPLE = 0x2b;
 const NULL = 0x5f;
+const PUSH = 0x3e;
 const CR = 0x0d;
 const LF = 0x0a;
 const MINUS = 0x2d;
@@ -89,6 +90,8 @@ export class ReplyReader {
     let at = this.#long === undefined ? 0 : this.#readOn(this.#long, chunk);
     while (at < chunk.length) {
       const command: unknown = commandQueue.peekFront()?.command;
+      // A moment later it would be the answer to somebody's question.
+      if (command === undefined && chunk[at] !== PUSH) return breakOff(this.#redis);
       const end = this.#readReply(chunk, at, command instanceof ReadBatch);
       if (end === UNFINISHED) return this.#keep(chunk, at);
       if (end === BROKEN) return breakOff(this.#redis);
