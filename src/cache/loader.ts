@@ -132,7 +132,8 @@ export class Loader {
         return { kind: 'value', value, etag, freshness, origin: stored ? 'stored' : 'not-stored', forward };
       }
       case 'missing': {
-        const lifetimeMs = this.#lifetimes.negativeTtlMs;
+        const { ttlMs = Infinity } = reply;
+        const lifetimeMs = Math.min(this.#lifetimes.negativeTtlMs, ttlMs);
         const freshness = { ageMs: 0, lifetimeMs };
         if (!this.#mayStoreFor(lifetimeMs)) return this.#release(load, { kind: 'absent', freshness });
         const stored = isStored(lease, (held) => this.#lru.fillMissing(held, lifetimeMs));

@@ -489,6 +489,14 @@ describe('a missing key', () => {
     now += 1;
     expect(reads.read(key)).toBeInstanceOf(Promise);
   });
+
+  it('is not remembered for longer than Redis says', async () => {
+    start({ ttlMs: 1000, negativeTtlMs: 50 });
+    expect(await load({ kind: 'missing', ttlMs: 0 })).toMatchObject({ kind: 'absent', origin: 'not-stored' });
+    expect(await load({ kind: 'missing', ttlMs: 20 })).toMatchObject({ freshness: { lifetimeMs: 20 } });
+    now += 20;
+    expect(reads.read(key)).toBeInstanceOf(Promise);
+  });
 });
 
 describe('a load in another thread', () => {

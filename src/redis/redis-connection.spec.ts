@@ -24,3 +24,25 @@ it('connects again also when ioredis has given up, as it may during a failover',
     await until('it has ended', () => (state?.reachable === false ? true : undefined));
   }
 });
+
+it('says of what a node of a cluster is asked for a slot on its way that it must not be held, be it that there is nothing', async () => {
+  const redis = await TestRedis.start();
+  const settings = loadSettings({ REDIS_URL: redis.url }, '/nowhere');
+  const connection = new RedisConnection(redisOptions(settings.redis), settings);
+  let state: RedisState | undefined;
+  connection.watch((now) => (state = now));
+  try {
+    await connection.connect();
+    await redis.client.set('key', 'value');
+    expect(await connection.fetchMoving(Buffer.from('key'))).toEqual({
+      kind: 'value',
+      value: Buffer.from('value'),
+      ttlMs: 0,
+    });
+    expect(await connection.fetchMoving(Buffer.from('nobody'))).toEqual({ kind: 'missing', ttlMs: 0 });
+  } finally {
+    connection.close();
+    await redis.stop();
+    await until('it has ended', () => (state?.reachable === false ? true : undefined));
+  }
+});

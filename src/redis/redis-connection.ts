@@ -110,14 +110,14 @@ export class RedisConnection implements Reader {
   }
 
   /**
-   * As {@link fetch}, of a node of a cluster that a slot is on its way to. Its value is not to be held: this node may be
-   * one that serves no slot as yet, and whose writes nobody follows.
+   * As {@link fetch}, of a node of a cluster that a slot is on its way to. What it says is not to be held, nor that there is
+   * nothing: this node may be one that serves no slot as yet, and whose writes nobody follows.
    */
   async fetchMoving(key: Buffer): Promise<RedisReply> {
     if (!this.#inDatabase) return NO_CONNECTION;
     this.#ask();
     const value = await this.#redis.getBuffer(key).catch(failureOf);
-    if (value === null) return { kind: 'missing' };
+    if (value === null) return { kind: 'missing', ttlMs: 0 };
     return Buffer.isBuffer(value) ? { kind: 'value', value, ttlMs: 0 } : value;
   }
 

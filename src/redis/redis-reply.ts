@@ -8,8 +8,8 @@ export type RedisReply =
       /** Milliseconds to the key's own expiry in Redis; undefined when it has none, or nobody asked. */
       readonly ttlMs: number | undefined;
     }
-  /** The key does not exist. */
-  | { readonly kind: 'missing' }
+  /** The key does not exist; `ttlMs`: milliseconds for which that may be held, undefined when nothing speaks against it. */
+  | { readonly kind: 'missing'; readonly ttlMs?: number }
   /** The key holds no string. */
   | { readonly kind: 'wrong-type' }
   | TooLarge
