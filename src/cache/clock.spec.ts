@@ -1,4 +1,5 @@
-import { expect, it } from '@jest/globals';
+import { performance } from 'node:perf_hooks';
+import { expect, it, jest } from '@jest/globals';
 import { monotonicClock } from './clock.ts';
 
 it('the clock never goes back, and counts so that sums and differences of times are exact', () => {
@@ -14,4 +15,21 @@ it('the clock never goes back, and counts so that sums and differences of times 
   const [third, exact] = [2 ** 24 - 20_000 + 1 / 3, 2 ** 24 - 20_000 + 341 / 1024];
   expect(exact + 60_000 - exact).toBe(60_000);
   expect(third + 60_000 - third).not.toBe(60_000);
+});
+
+it('the clock is right also in a thread that got no turn in the middle of making it', () => {
+  const read = process.hrtime.bigint.bind(process.hrtime);
+  const spy = jest.spyOn(process.hrtime, 'bigint').mockImplementationOnce(() => {
+    const time = read();
+    const until = performance.now() + 100;
+    while (performance.now() < until);
+    return time;
+  });
+  try {
+    const clock = monotonicClock();
+    const now = Number(read()) / 1e6;
+    expect(clock()).toBeGreaterThanOrEqual(now - 5);
+  } finally {
+    spy.mockRestore();
+  }
 });
