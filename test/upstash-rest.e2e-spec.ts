@@ -404,6 +404,61 @@ describeOwn("Upstash's REST dialect", () => {
   });
 });
 
+describeOwn("Upstash's REST dialect, as every other way to read,", () => {
+  let server: TestRedis;
+  beforeAll(async () => {
+    server = await TestRedis.start();
+    await server.client.mset('key', 'value', 'cold', 'c');
+  });
+  afterAll(() => server?.stop());
+
+  const start = (settings: Record<string, string> = {}) =>
+    TestProxy.start({ REDIS_URL: server.url, PROXY_THREADS: 1, ACCESS_TOKEN: TOKEN, ...settings });
+
+  it('waits for its turn where one request is worked on at a time', async () => {
+    const sequential = await start({ PROXY_MODE: 'sequential' });
+    try {
+      const question = { method: 'POST', headers: READER, body: '[["GET","key"],["GET","cold"]]' };
+      const answers = await Promise.all(Array.from({ length: 20 }, () => sequential.ask('/pipeline', question)));
+      for (const { json } of answers) expect(json).toEqual([{ result: 'value' }, { result: 'c' }]);
+    } finally {
+      await sequential.stop();
+    }
+  });
+
+  it('is answered when the proxy is told to end meanwhile', async () => {
+    const ending = await start({ REDIS_COMMAND_TIMEOUT_MS: '20000' });
+    server.server?.signal('SIGSTOP');
+    try {
+      const answer = ending.ask('/', { method: 'POST', headers: READER, body: '["GET","cold"]' });
+      await until(
+        'it is under way',
+        async () => (await ending.get('/metrics')).text.includes('loads_in_flight 1') || undefined,
+      );
+      ending.child?.signal('SIGTERM');
+      await until('it ends', () => ending.child?.output.includes('SIGTERM') || undefined);
+      server.server?.signal('SIGCONT');
+      const { status, json, headers } = await answer;
+      expect([status, json, headers.connection]).toEqual([200, { result: 'c' }, 'close']);
+      expect(await ending.child?.exit).toBe(0);
+    } finally {
+      server.server?.signal('SIGCONT');
+      await ending.stop();
+    }
+  });
+
+  it('has methods that it is not for, and no page of another origin may ask beforehand', async () => {
+    const closed = await start();
+    try {
+      const answer = await closed.ask('/', { method: 'OPTIONS', headers: { origin: 'https://page.example' } });
+      expect([answer.status, answer.headers.allow]).toEqual([405, 'POST']);
+      expect(Object.keys(answer.headers).filter((name) => name.startsWith('access-control'))).toEqual([]);
+    } finally {
+      await closed.stop();
+    }
+  });
+});
+
 describeOwn("Upstash's REST dialect is off", () => {
   it.each<[string, Record<string, string>]>([
     ['without ACCESS_TOKEN', {}],
