@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { chart } from './fleet/chart.ts';
 import { type Fleet, wholeRun } from './fleet/fleet.ts';
 import { readOptions } from './fleet/options.ts';
-import { report, table } from './fleet/report.ts';
+import { count, percent, report, table } from './fleet/report.ts';
 import { type Results, type Tell, simulateAll } from './fleet/scenarios.ts';
 import { simulate } from './fleet/simulation.ts';
 import { predict } from './fleet/theory.ts';
@@ -19,7 +19,8 @@ switch (options.kind) {
     console.log(options.text);
     break;
   case 'fleet':
-    showOne(options.fleet, options.seed);
+    if (options.onlyTheory) showTheory(options.fleet);
+    else showOne(options.fleet, options.seed);
     break;
   case 'scenarios': {
     const results = simulateAll(options.scenarios, options.seed, progress());
@@ -34,6 +35,11 @@ function showOne(fleet: Fleet, seed: number): void {
   const events = ((run.warmUpMs + run.measuredMs) / 1000) * (fleet.readsPerSecond + fleet.writesPerSecond);
   console.error(`${Math.round(events / 1e6)} million requests; a million takes some seconds`);
   console.log(table([{ fleet, found: simulate(fleet, run), predicted: predict(fleet) }]));
+}
+
+function showTheory(fleet: Fleet): void {
+  const { hitRatio, loadsPerSecond, staleShare } = predict(fleet);
+  console.log(`hits ${percent(hitRatio)}, loads/s ${count(loadsPerSecond)}, stale ${percent(staleShare)}`);
 }
 
 function write(folder: string, results: Results): void {

@@ -21,11 +21,12 @@ A fleet of your own, instead of the scenarios:
   --ttl ${BASE.ttlMs / 1000}               seconds
   --keys ${BASE.keys}  --exponent ${BASE.exponent}
   --reads ${BASE.readsPerSecond}  --writes ${BASE.writesPerSecond}   a second, of all replicas together
-  --popular              the keys that are read most are written most`;
+  --popular              the keys that are read most are written most
+  --theory               only what theory gives of it: at once`;
 
 export type Options =
   | { readonly kind: 'help'; readonly text: string }
-  | { readonly kind: 'fleet'; readonly fleet: Fleet; readonly seed: number }
+  | { readonly kind: 'fleet'; readonly fleet: Fleet; readonly seed: number; readonly onlyTheory: boolean }
   | {
       readonly kind: 'scenarios';
       readonly scenarios: readonly Scenario[];
@@ -53,6 +54,7 @@ export function readOptions(args: readonly string[]): Options {
       reads: { type: 'string', default: String(BASE.readsPerSecond) },
       writes: { type: 'string', default: String(BASE.writesPerSecond) },
       popular: { type: 'boolean', default: false },
+      theory: { type: 'boolean', default: false },
     },
   });
   if (values.help) return { kind: 'help', text: USAGE };
@@ -70,7 +72,7 @@ export function readOptions(args: readonly string[]): Options {
       writesPerSecond: positive('writes', values.writes),
       writes: values.popular ? 'popular' : 'uniform',
     };
-    return { kind: 'fleet', fleet, seed };
+    return { kind: 'fleet', fleet, seed, onlyTheory: values.theory };
   }
   const scenarios = values.only?.split(',').map((name) => oneOf('only', SCENARIOS, name)) ?? SCENARIOS;
   const isStandard = values.only === undefined && seed === DEFAULT_SEED;
