@@ -63,14 +63,21 @@ export default {
     {
       name: 'ops-do-not-use-transports',
       severity: 'error',
-      from: { path: '^src/(admin|health|docs|metrics)/' },
+      from: { path: '^src/(admin|health|docs|metrics|dashboard)/' },
       to: { path: '^src/runtime/|^src/main' },
     },
     {
       name: 'transports-do-not-use-ops',
       severity: 'error',
       from: { path: '^src/(http|resp|upstash)/' },
-      to: { path: '^src/(admin|health|docs|metrics|runtime|redis)/' },
+      to: { path: '^src/(admin|health|docs|metrics|dashboard|runtime|redis)/' },
+    },
+    {
+      name: 'page-of-the-dashboard-by-itself',
+      comment: 'It runs in the browser: what it shares with the proxy is the shape of a tick.',
+      severity: 'error',
+      from: { path: '^src/dashboard/page/' },
+      to: { path: '^src/', pathNot: '^src/dashboard/(page/|tick\\.ts$)' },
     },
     {
       name: 'logic-without-nest',

@@ -22,9 +22,11 @@ const common = {
 /** Specs that ask for no key over HTTP, or that are about the lane itself. */
 const NOT_WITHOUT_LANE = [
   'acl',
+  'browser/.*',
   'cluster',
   'coherence-nodes',
   'configuration',
+  'dashboard',
   'docs',
   'faults/(?!outage).*',
   'health',

@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { AdminModule } from './admin/admin.module.ts';
 import { ConfigModule } from './config/config.module.ts';
 import type { Settings } from './config/settings.ts';
+import { DashboardModule } from './dashboard/dashboard.module.ts';
 import { HealthModule } from './health/health.module.ts';
 import { HttpModule } from './http/http.module.ts';
 import { MetricsModule } from './metrics/metrics.module.ts';
@@ -21,6 +22,8 @@ export class AppModule {
         HealthModule,
         MetricsModule,
         ...(settings.upstash.on ? [UpstashModule] : []),
+        // Behind the one above, which has POST / where it is on.
+        DashboardModule,
       ],
     };
   }

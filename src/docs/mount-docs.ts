@@ -6,11 +6,13 @@ import { packageVersion } from '../config/package-version.ts';
 
 /** Serves the OpenAPI document and, from this process alone, the page that shows it. */
 export function mountDocs(app: NestExpressApplication): void {
-  app.use(['/docs', '/openapi.json'], pageHeaders());
+  app.use(['/docs', '/openapi.json'], pageHeaders('in the page'));
   SwaggerModule.setup('docs', app, () => openApiDocument(app), {
     jsonDocumentUrl: 'openapi.json',
     raw: ['json'],
     customSiteTitle: 'Redis HTTP Cache Proxy',
+    // Answers here lead nowhere else, and on a phone the empty column is too much.
+    customCss: '.swagger-ui .response-col_links { display: none }',
     swaggerOptions: { displayRequestDuration: true, tryItOutEnabled: true, validatorUrl: null },
   });
 }

@@ -25,6 +25,7 @@ export class HttpConnections {
   #draining = false;
   #closing = false;
   #closed: Promise<void> = Promise.resolve();
+  readonly #drainListeners: (() => void)[] = [];
 
   constructor(count: ConnectionCount, lane: KeyLane) {
     this.#count = count;
@@ -34,6 +35,11 @@ export class HttpConnections {
   /** Whether the proxy is about to end. */
   get draining(): boolean {
     return this.#draining;
+  }
+
+  /** Has `end` called when answers that would never be complete by themselves have to be. */
+  onDrain(end: () => void): void {
+    this.#drainListeners.push(end);
   }
 
   /** Stands between a server and its connections. */
@@ -93,6 +99,7 @@ export class HttpConnections {
     this.#closing = true;
     this.#lane.close();
     for (const turns of this.#unanswered.values()) turns.end();
+    for (const end of this.#drainListeners) end();
     const lingerUntil = performance.now() + LINGER_MS;
     const sweep = setInterval(() => {
       if (performance.now() >= lingerUntil) this.#cutIdle();

@@ -4,16 +4,17 @@ import helmet from 'helmet';
 /**
  * The security headers of pages for people: what they consist of comes from the proxy itself, they send nothing elsewhere,
  * and nobody may frame them. No HSTS: whoever ends TLS before the proxy knows whether there is any.
+ *
+ * @param styles whether there are any in the page itself, or only in files.
  */
-export function pageHeaders(): RequestHandler {
+export function pageHeaders(styles: 'in the page' | 'in files'): RequestHandler {
   return helmet({
     contentSecurityPolicy: {
       useDefaults: false,
       directives: {
         defaultSrc: ["'none'"],
         scriptSrc: ["'self'"],
-        // Swagger UI has styles in its page, and pictures in its styles.
-        styleSrc: ["'self'", "'unsafe-inline'"],
+        styleSrc: styles === 'in files' ? ["'self'"] : ["'self'", "'unsafe-inline'"],
         imgSrc: ["'self'", 'data:'],
         connectSrc: ["'self'"],
         baseUri: ["'none'"],

@@ -72,7 +72,7 @@ function describeKeyRequest(): MethodDecorator {
       required: false,
       description: 'Entity tags of values at hand, or `*`: if the value is one of them the answer is 304 without it.',
       schema: { type: 'string' },
-      example: '"7f16c2772a51b6138ccc3aff"',
+      examples: exampleOrNone('"7f16c2772a51b6138ccc3aff"'),
     }),
     ApiHeader({
       name: 'Cache-Control',
@@ -83,10 +83,16 @@ function describeKeyRequest(): MethodDecorator {
         '`only-if-cached`: Redis is not asked. Other directives are not followed. `Pragma: no-cache` counts where there ' +
         'is no Cache-Control.',
       schema: { type: 'string' },
-      example: 'no-cache',
+      examples: exampleOrNone('no-cache', 'max-age=10', 'only-if-cached'),
     }),
     ApiResponse({ status: 304, description: 'The value is one of those in If-None-Match.', headers: FRESHNESS }),
   );
+}
+
+/** The page fills in the first example by itself: a plain request has none of these headers. */
+function exampleOrNone(...values: string[]) {
+  const named = values.map((value) => [value, { value }] as const);
+  return { none: { summary: 'none', value: '' }, ...Object.fromEntries(named) };
 }
 
 function describeFailures(adapt: (failure: ProblemResponse) => ProblemResponse): MethodDecorator[] {

@@ -1,0 +1,88 @@
+import { All, Controller, Get, NotFoundException, type OnModuleDestroy, Param, Req, Res } from '@nestjs/common';
+import { ApiExcludeController } from '@nestjs/swagger';
+import type { Request, RequestHandler, Response } from 'express';
+import { Settings } from '../config/settings.ts';
+import { methodNotAllowed, problemAnswer, send } from '../http/answer.ts';
+import { HttpConnections } from '../http/http-connections.ts';
+import { pageHeaders } from '../http/page-headers.ts';
+import { problem } from '../http/problem.ts';
+import { EventStream } from './event-stream.ts';
+import { PageFiles } from './page-files.ts';
+import { TickService } from './tick.service.ts';
+
+const TICK_MS = 1000;
+/** Open dashboards of one thread. */
+const MOST_LISTENERS = 64;
+const METHODS = 'GET, HEAD';
+
+/** The page that people leave open, what it consists of, and what it is told each second. None of it holds keys or values. */
+@ApiExcludeController()
+@Controller()
+export class DashboardController implements OnModuleDestroy {
+  readonly #files: PageFiles;
+  readonly #headers: RequestHandler = pageHeaders('in files');
+  readonly #events: EventStream;
+  /** Whether a stream may last: where requests wait for one another, all others would wait for its end. */
+  readonly #lasting: boolean;
+  readonly #methodsOfRoot: string;
+
+  constructor(files: PageFiles, ticks: TickService, connections: HttpConnections, { proxy, upstash }: Settings) {
+    this.#files = files;
+    this.#events = new EventStream({
+      read: () => JSON.stringify(ticks.read()),
+      most: MOST_LISTENERS,
+      every: (call) => {
+        const timer = setInterval(call, TICK_MS);
+        return () => clearInterval(timer);
+      },
+    });
+    this.#lasting = proxy.mode === 'parallel';
+    this.#methodsOfRoot = upstash.on ? `${METHODS}, POST` : METHODS;
+    connections.onDrain(() => this.#events.close());
+  }
+
+  @Get()
+  page(@Req() request: Request, @Res() response: Response): void {
+    this.#file('index.html', request, response);
+  }
+
+  @Get('dashboard/events')
+  events(@Req() request: Request, @Res() response: Response): void {
+    if (this.#events.full) {
+      const full = problem('overloaded', 'Too many dashboards are open.');
+      return send(problemAnswer(full, ['Retry-After', '5']), request.method, response);
+    }
+    response.writeHead(200, [
+      ...['Content-Type', 'text/event-stream', 'Cache-Control', 'no-store', 'X-Accel-Buffering', 'no'],
+      ...['X-Content-Type-Options', 'nosniff', 'Connection', 'close'],
+    ]);
+    if (request.method === 'HEAD') response.end();
+    else if (this.#lasting) this.#events.open(response);
+    else this.#events.once(response);
+  }
+
+  @Get('dashboard/:file')
+  file(@Param('file') name: string, @Req() request: Request, @Res() response: Response): void {
+    this.#file(name, request, response);
+  }
+
+  @All()
+  otherOnRoot(@Req() request: Request, @Res() response: Response): void {
+    send(methodNotAllowed(this.#methodsOfRoot), request.method, response);
+  }
+
+  @All('dashboard/:file')
+  other(@Req() request: Request, @Res() response: Response): void {
+    send(methodNotAllowed(METHODS), request.method, response);
+  }
+
+  onModuleDestroy(): void {
+    this.#events.close();
+  }
+
+  #file(name: string, request: Request, response: Response): void {
+    const answer = this.#files.answer(name, request.headers['if-none-match']);
+    if (answer === undefined) throw new NotFoundException();
+    void this.#headers(request, response, () => send(answer, request.method, response));
+  }
+}

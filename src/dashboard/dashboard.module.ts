@@ -1,0 +1,14 @@
+import { Module } from '@nestjs/common';
+import { AccessModule } from '../access/access.module.ts';
+import { CacheModule } from '../cache/cache.module.ts';
+import { HttpModule } from '../http/http.module.ts';
+import { DashboardController } from './dashboard.controller.ts';
+import { PageFiles, dashboardFiles } from './page-files.ts';
+import { TickService } from './tick.service.ts';
+
+@Module({
+  imports: [AccessModule, CacheModule, HttpModule],
+  controllers: [DashboardController],
+  providers: [TickService, { provide: PageFiles, useFactory: () => new PageFiles(dashboardFiles()) }],
+})
+export class DashboardModule {}

@@ -1,0 +1,112 @@
+// Takes the pictures of README. `npm run screenshots -- <folder>` takes those in all themes and widths, to look at.
+import { mkdirSync } from 'node:fs';
+import { Agent } from 'node:http';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Browser, Page } from 'playwright-core';
+import { CHROMIUM, launchChromium } from '../support/chromium.ts';
+import { seedDemoKeys } from '../support/documentation.ts';
+import { ask } from '../support/http-client.ts';
+import { TestProxy } from '../support/proxy.ts';
+import { seeded } from '../support/random.ts';
+import { TestRedis } from '../support/redis.ts';
+
+const README_PICTURES = new URL('../../docs/images', import.meta.url).pathname;
+const TRAFFIC_MS = 75_000;
+const KEYS = 3000;
+const CLIENTS = 12;
+// As a text the value of a key stands in the page; other bytes are a file to be saved.
+const SETTINGS = {
+  HTTP_CONTENT_TYPE: 'text/plain',
+  CACHE_CAPACITY: 1000,
+  CACHE_MAX_BYTES: 1_048_576,
+  CACHE_TTL_MS: 45_000,
+  PROXY_THREADS: 2,
+};
+const DESKTOP = { width: 1280, height: 1000 };
+const PHONE = { width: 390, height: 844 };
+
+interface Look {
+  readonly name: string;
+  readonly theme: 'light' | 'dark';
+  readonly size: { readonly width: number; readonly height: number };
+}
+
+if (CHROMIUM === undefined) {
+  console.error('This takes Chromium: apt-get install chromium');
+  process.exit(1);
+}
+const [folder] = process.argv.slice(2);
+const looks: readonly Look[] =
+  folder === undefined
+    ? [{ name: '', theme: 'light', size: DESKTOP }]
+    : (['light', 'dark'] as const).flatMap((theme) => [
+        { name: `-${theme}`, theme, size: DESKTOP },
+        { name: `-phone-${theme}`, theme, size: PHONE },
+      ]);
+await take(folder ?? README_PICTURES, looks);
+
+async function take(into: string, wanted: readonly Look[]): Promise<void> {
+  mkdirSync(into, { recursive: true });
+  const redis = await TestRedis.start();
+  const proxy = await TestProxy.start({ ...SETTINGS, REDIS_URL: redis.url, ADMIN_TOKEN: 'admin' });
+  const browser = await launchChromium();
+  try {
+    await seedDemoKeys(redis.client);
+    await seedTraffic(redis);
+    const pages = await Promise.all(wanted.map((look) => open(browser, look, `${proxy.url}/`)));
+    await traffic(proxy, TRAFFIC_MS);
+    for (const [i, look] of wanted.entries()) {
+      await lookUp(pages[i], 'greeting');
+      await pages[i].screenshot({ path: join(into, `dashboard${look.name}.png`), fullPage: true });
+    }
+    for (const look of wanted) await takeApi(browser, look, proxy, into);
+  } finally {
+    await browser.close();
+    await proxy.stop();
+    await redis.stop();
+  }
+}
+
+async function open(browser: Browser, { theme, size }: Look, url: string): Promise<Page> {
+  const page = await browser.newPage({ colorScheme: theme, viewport: { ...size } });
+  await page.goto(url);
+  return page;
+}
+
+async function lookUp(page: Page, key: string): Promise<void> {
+  await page.getByLabel('Key', { exact: true }).fill(key);
+  await page.getByRole('button', { name: 'Look up' }).click();
+  await page.getByRole('region', { name: 'Value' }).waitFor();
+  await page.evaluate('document.activeElement.blur(); scrollTo(0, 0)');
+}
+
+async function takeApi(browser: Browser, look: Look, proxy: TestProxy, into: string): Promise<void> {
+  const page = await open(browser, look, `${proxy.url}/docs`);
+  await page.locator('#operations-keys-getValue .opblock-summary-control').click();
+  await page.getByRole('button', { name: 'Execute' }).first().click();
+  await page.locator('.live-responses-table').waitFor();
+  await page.locator('#operations-keys-getValue').scrollIntoViewIfNeeded();
+  await page.screenshot({ path: join(into, `api${look.name}.png`) });
+}
+
+async function seedTraffic(redis: TestRedis): Promise<void> {
+  const pairs = Array.from({ length: KEYS }, (_, i) => [`page:${i}`, 'x'.repeat(100 + (i % 900))]);
+  await redis.client.mset(...pairs.flat());
+}
+
+/** Clients that ask for some keys much more often than for others, now more, now less. */
+async function traffic(proxy: TestProxy, ms: number): Promise<void> {
+  const end = Date.now() + ms;
+  const random = seeded(1);
+  const clients = Array.from({ length: CLIENTS }, async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    while (Date.now() < end) {
+      const key = random(100) < 2 ? 'nobody' : `page:${Math.floor(KEYS * (random(1e6) / 1e6) ** 6)}`;
+      await ask(proxy.url, `/v1/keys/${key}`, { agent });
+      await delay(8 + 6 * Math.sin(Date.now() / 9000) + random(4));
+    }
+    agent.destroy();
+  });
+  await Promise.all(clients);
+}
