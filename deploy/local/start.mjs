@@ -118,7 +118,7 @@ async function introduce(settings, ownRedis, base, proxy) {
 The proxy serves ${base}${ready ? '' : ', but its Redis does not answer (yet)'}. In another terminal:
 
 ${whatToTry({ base, demo, hasAdminToken: settings.hasAdminToken })}
-Documentation: ${base}/docs
+Dashboard: ${base}   Documentation: ${base}/docs
 Ctrl-C stops ${ownRedis ? 'the proxy and its Redis' : 'the proxy; the Redis goes on'}.
 `);
   const failure = await ownRedis?.ended;

@@ -86,7 +86,8 @@ async function takeApi(browser: Browser, look: Look, proxy: TestProxy, into: str
   await page.locator('#operations-keys-getValue .opblock-summary-control').click();
   await page.getByRole('button', { name: 'Execute' }).first().click();
   await page.locator('.live-responses-table').waitFor();
-  await page.locator('#operations-keys-getValue').scrollIntoViewIfNeeded();
+  await page.setViewportSize({ width: look.size.width, height: 1300 });
+  await page.evaluate(`document.getElementById('operations-keys-getValue').scrollIntoView()`);
   await page.screenshot({ path: join(into, `api${look.name}.png`) });
 }
 
