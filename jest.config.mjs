@@ -56,8 +56,7 @@ export default {
   // Handles are traced, which makes hundreds of sockets slow.
   testTimeout: 30_000,
   // Proxies that run already are shared by all specs, and so are their caches.
-  // Otherwise the specs wait for processes more than they compute: no core is left to Jest alone.
-  maxWorkers: process.env.PROXY_URL ? 1 : '100%',
+  ...(process.env.PROXY_URL ? { maxWorkers: 1 } : {}),
   projects: [
     {
       ...common,
