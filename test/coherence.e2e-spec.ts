@@ -313,7 +313,7 @@ describeOwn('when the news of writes is lost', () => {
     await redis.server?.stop('SIGKILL');
     await entered(proxy, 'resync');
     redis = await redis.restart();
-    await until('it is back', async () => (await proxy.key('key')).status !== 503 || undefined);
+    await proxy.recovered();
     expect((await proxy.key('key')).status).toBe(404);
     await entered(proxy, 'tracking');
   });

@@ -7,6 +7,7 @@ import { exchange } from './support/http-client.ts';
 import { describeOwn } from './support/only-own.ts';
 import { until } from './support/processes.ts';
 import { TestProxy } from './support/proxy.ts';
+import { RedisRelay } from './support/redis-relay.ts';
 import { TestRedis } from './support/redis.ts';
 
 describeOwn('limits of the whole instance', () => {
@@ -144,27 +145,28 @@ describeOwn('PROXY_MODE=sequential', () => {
 
   it('holds a hit back behind a load that is under way', async () => {
     const redis = await TestRedis.start();
+    const relay = await RedisRelay.to(redis.port);
     const proxy = await TestProxy.start({
-      REDIS_URL: redis.url,
+      REDIS_URL: relay.url,
       PROXY_MODE: 'sequential',
       REDIS_COMMAND_TIMEOUT_MS: 20_000,
     });
     try {
       await redis.client.mset({ hot: 'hot', cold: 'cold' });
       await proxy.key('hot');
-      redis.server?.signal('SIGSTOP');
-      const order: string[] = [];
-      const cold = proxy.key('cold').then(() => order.push('cold'));
-      await until('the load is under way, and holds up everything', () =>
-        Promise.race([proxy.get('/health/live').then(() => undefined), delay(100, true)]),
-      );
-      const hot = proxy.key('hot').then(() => order.push('hot'));
-      redis.server?.signal('SIGCONT');
-      await Promise.all([cold, hot]);
-      expect(order).toEqual(['cold', 'hot']);
+      relay.hold('data');
+      const cold = proxy.key('cold');
+      await until('the load is under way', () => relay.held('data').includes('cold') || undefined);
+      let answered = false;
+      const hot = proxy.key('hot').finally(() => (answered = true));
+      await delay(200);
+      expect(answered).toBe(false);
+      relay.release('data');
+      expect([(await cold).text, (await hot).text]).toEqual(['cold', 'hot']);
+      expect((await hot).headers['cache-status']).toContain('; hit;');
     } finally {
-      redis.server?.signal('SIGCONT');
       await proxy.stop();
+      await relay.stop();
       await redis.stop();
     }
   });

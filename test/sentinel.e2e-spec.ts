@@ -53,15 +53,15 @@ describeOwn('a master that sentinels name', () => {
         await until('it is read again', () => (load.answers.get('value') ?? 0) > before + 10 || undefined);
         expect(performance.now() - switchedAt).toBeLessThan(2000);
         await replica.client.set('key', 'new');
+        await proxy?.recovered();
         await answered('/v1/keys/key', 200, 'new');
-        const back = await redis.restart(master);
         load.answers.clear();
+        const back = await redis.restart(master);
         await until('the former master is a replica', async () => {
           const info = await back.client.info('replication');
           return /role:slave[^]*master_link_status:up/.test(info) || undefined;
         }, 30_000); // prettier-ignore
         await back.client.config('RESETSTAT');
-        await proxy?.ready();
         const total = load.total;
         await until('there is load', () => load.total > total + 100 || undefined);
         expect(await back.client.info('commandstats')).not.toMatch(/cmdstat_get:/);
@@ -87,7 +87,7 @@ describeOwn('a master that sentinels name', () => {
       await replica.client.set('key', 'new');
       await answered('/v1/keys/key', 200, 'new');
       expect(performance.now() - switchedAt).toBeLessThan(2000);
-      await proxy?.ready();
+      await proxy?.recovered();
       await master.client.config('RESETSTAT');
       for (let i = 0; i < 50; i++) expect((await proxy?.key('key'))?.text).toBe('new');
       expect(await master.client.info('commandstats')).not.toMatch(/cmdstat_get:/);

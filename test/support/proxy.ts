@@ -70,6 +70,26 @@ export class TestProxy {
     });
   }
 
+  /**
+   * Every thread has its connection to Redis and a closed circuit. One that is open closes when something is read, in the
+   * thread that it is of; so keys are read that nobody has, over connections that fall to all threads sooner or later.
+   */
+  async recovered(): Promise<void> {
+    await until('every thread reads Redis again', async () => {
+      await Promise.all(Array.from({ length: 8 }, (_, i) => this.key(`nobody has this key ${i}`)));
+      const { text } = await this.get('/metrics');
+      const [threads, connected, closed] = ['threads', 'redis_connections', 'circuit{state="closed"}'].map((name) =>
+        Number(
+          text
+            .split('\n')
+            .find((line) => line.startsWith(`redis_http_cache_proxy_${name} `))
+            ?.split(' ')[1],
+        ),
+      );
+      return (threads > 0 && threads === connected && threads === closed) || undefined;
+    });
+  }
+
   get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<HttpAnswer> {
     return ask(this.url, path, { headers });
   }
