@@ -26,7 +26,7 @@ function suggestion(name: string, known: readonly string[]): string {
   const [nearest] = known
     .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
     .sort((a, b) => a.distance - b.distance);
-  return nearest.distance <= 4 ? `did you mean ${nearest.candidate}?` : 'accepted: the names in the README';
+  return nearest.distance <= 4 ? `did you mean ${nearest.candidate}?` : 'accepted: the names in docs/configuration.md';
 }
 
 /** Levenshtein distance. */
