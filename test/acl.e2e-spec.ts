@@ -7,11 +7,11 @@ import { type Settings, TestProxy } from './support/proxy.ts';
 import { TestRedis } from './support/redis.ts';
 import { TestSentinels } from './support/sentinels.ts';
 
-const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
-/** As the README has them. */
-const basic = /^ACL SETUSER proxy on >… ~\* (.*)$/m.exec(readme)?.[1].split(' ') ?? [];
+const page = readFileSync(new URL('../docs/redis.md', import.meta.url), 'utf8');
+/** As the page has them. */
+const basic = /^ACL SETUSER proxy on >… ~\* (.*)$/m.exec(page)?.[1].split(' ') ?? [];
 function rightsFor(what: string): string[] {
-  const [, rights] = new RegExp(`^\\| ${what} \\| \`(.*)\` \\|$`, 'm').exec(readme) ?? [];
+  const [, rights] = new RegExp(`^\\| ${what} \\| \`(.*)\` \\|$`, 'm').exec(page) ?? [];
   return rights.replaceAll('\\|', '|').split(' ');
 }
 
@@ -39,7 +39,7 @@ async function expectNoRefusal(redis: Pick<TestRedis, 'client'>): Promise<void> 
   expect(proxy?.child?.errors).toBe('');
 }
 
-describeOwn('an account with the rights that the README names', () => {
+describeOwn('an account with the rights that docs/redis.md names', () => {
   it('is enough for one Redis', async () => {
     const redis = await startRedis(...basic);
     await redis.client.set('key', 'value');
