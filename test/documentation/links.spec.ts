@@ -1,0 +1,48 @@
+import { existsSync, globSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { Page } from './markdown.ts';
+
+const ROOT = new URL('../../', import.meta.url).pathname;
+const paths = globSync('**/*.md', {
+  cwd: ROOT,
+  exclude: (name) => ['node_modules', 'dist', 'coverage'].includes(name),
+});
+const pages = new Map(paths.sort().map((path) => [path, new Page(path)]));
+
+/** What is wrong with a link of a page; undefined when it leads somewhere, or out of the project. */
+function problemWith(target: string, path: string): string | undefined {
+  if (/^[a-z]+:/.test(target)) return undefined;
+  const [file, anchor] = target.split('#');
+  const linked = file === '' ? path : relative(ROOT, join(ROOT, dirname(path), decodeURIComponent(file)));
+  if (linked.startsWith('..') || !existsSync(join(ROOT, linked))) return `${target}: there is no ${linked}`;
+  if (anchor === undefined) return undefined;
+  return pages.get(linked)?.anchors.has(anchor) ? undefined : `${target}: ${linked} has no such heading`;
+}
+
+describe('links in Markdown', () => {
+  it('are looked for in every folder', () => {
+    expect(paths).toEqual(expect.arrayContaining(['README.md', 'docs/scaling.md', 'deploy/kubernetes/README.md']));
+  });
+
+  it.each(paths)('of %s lead to files that are there, and to headings in them', (path) => {
+    const targets = pages.get(path)?.targets ?? [];
+    expect(targets.flatMap((target) => problemWith(target, path) ?? [])).toEqual([]);
+  });
+
+  it('that lead nowhere are found', () => {
+    expect(
+      ['none.md', '#none', 'docs/scaling.md#none', '../other.md'].map((each) => problemWith(each, 'README.md')),
+    ).toEqual([
+      'none.md: there is no none.md',
+      '#none: README.md has no such heading',
+      'docs/scaling.md#none: docs/scaling.md has no such heading',
+      '../other.md: there is no ../other.md',
+    ]);
+  });
+
+  it('lead from README to every page of docs/', () => {
+    const linked = pages.get('README.md')?.targets;
+    expect(linked).toEqual(expect.arrayContaining(paths.filter((path) => path.startsWith('docs/'))));
+  });
+});
