@@ -28,6 +28,7 @@ const NOT_WITHOUT_LANE = [
   'configuration',
   'dashboard',
   'docs',
+  'documentation/.*',
   'faults/(?!outage).*',
   'health',
   'hostile-clients',
