@@ -1,0 +1,118 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { globSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { seedDemoKeys } from '../support/documentation.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { freePort } from '../support/processes.ts';
+import { TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+import { Page } from './markdown.ts';
+import { commandsOf, lasting, settingsOf, stepsOf } from './transcript.ts';
+
+const ROOT = new URL('../../', import.meta.url).pathname;
+/** The time within which a write ends an entry. */
+const COHERENT_MS = 800;
+/** Pages start several proxies, one after the other. */
+const PAGE_MS = 90_000;
+
+const canRun = ['bash', 'curl', 'redis-cli'].every((program) => spawnSync(program, ['--version']).error === undefined);
+const pages = ['README.md', ...globSync('docs/*.md', { cwd: ROOT }).sort()].map((path) => {
+  const blocks = new Page(path).blocks('console');
+  return {
+    path,
+    steps: blocks.flatMap((block) => stepsOf(block) ?? []),
+    notRun: blocks.filter((block) => stepsOf(block) === undefined).flatMap(commandsOf),
+  };
+});
+const transcripts = pages.filter(({ steps }) => steps.length > 0);
+
+/** What a page's reader has started, in a world where the ports and `/tmp` belong to this test. */
+class Terminal {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'transcripts-'));
+  #redis: TestRedis | undefined;
+  #proxy: TestProxy | undefined;
+  #respPort = 0;
+
+  /** `make start`, with the demo keys in a Redis of its own. */
+  async start(settings: Readonly<Record<string, string>>): Promise<void> {
+    await this.stop();
+    const own = Object.entries(settings).map(([name, value]) => [name, this.#inOwnFolder(value)]);
+    this.#redis = await TestRedis.start();
+    await seedDemoKeys(this.#redis.client);
+    this.#respPort = await freePort();
+    this.#proxy = await TestProxy.start({
+      REDIS_URL: this.#redis.url,
+      RESP_PORT: this.#respPort,
+      PROXY_THREADS: 1,
+      ...(Object.fromEntries(own) as Record<string, string>),
+    });
+    // As `make start` does, which prints its ETag.
+    await this.#proxy.ask('/v1/keys/user:42', { method: 'HEAD' });
+  }
+
+  async run(command: string): Promise<string> {
+    const { url = '' } = this.#proxy ?? {};
+    const here = this.#inOwnFolder(command)
+      .replace('localhost:8080', new URL(url || 'http://none').host)
+      // As in a terminal, where replies are shown with their types.
+      .replace(/^redis-cli -p (\d+)/, (_all, port) => `redis-cli --no-raw -p ${this.#portFor(String(port))}`)
+      .replace(/node dist\/main\.js$/, '$& 2>&1');
+    const child = spawn('bash', ['-c', here], {
+      cwd: ROOT,
+      env: { PATH: process.env.PATH },
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    let output = '';
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => (output += text));
+    await once(child, 'close');
+    if (/^redis-cli .* set /.test(command)) await new Promise((resolve) => setTimeout(resolve, COHERENT_MS));
+    return output;
+  }
+
+  async stop(): Promise<void> {
+    await this.#proxy?.stop();
+    await this.#redis?.stop();
+  }
+
+  async leave(): Promise<void> {
+    await this.stop();
+    rmSync(this.#folder, { recursive: true });
+  }
+
+  #inOwnFolder(text: string): string {
+    return text.replaceAll('/tmp/', `${this.#folder}/`);
+  }
+
+  /** 6380 is the proxy's; whatever else `make start` has chosen is that of its Redis. */
+  #portFor(shown: string): number {
+    return shown === '6380' ? this.#respPort : (this.#redis?.port ?? 0);
+  }
+}
+
+describeOwn('a command of the documentation shows what stands below it', () => {
+  let terminal: Terminal;
+  beforeEach(() => {
+    terminal = new Terminal();
+  });
+  afterEach(() => terminal.leave());
+
+  (canRun ? it : it.skip).each(transcripts)(
+    'in $path',
+    async ({ steps }) => {
+      for (const { command, shown } of steps) {
+        const settings = settingsOf(command);
+        if (settings !== undefined) await terminal.start(settings);
+        else expect([command, lasting(await terminal.run(command))]).toEqual([command, lasting(shown)]);
+      }
+    },
+    PAGE_MS,
+  );
+
+  it('but for those that build images, run tests or benchmarks', () => {
+    for (const command of pages.flatMap(({ notRun }) => notRun))
+      expect(command).toMatch(/^(?:docker|npm run bench|make)\b/);
+  });
+});
