@@ -1,6 +1,9 @@
 import { Logger } from '@nestjs/common';
 import { LayoutError } from './cache/layout.ts';
+import { CommandLineError, type Flags, namedAsGiven, readCommandLine } from './config/command-line.ts';
+import { helpText } from './config/help.ts';
 import { SettingsError, loadSettings } from './config/load-settings.ts';
+import { packageVersion } from './config/package-version.ts';
 import type { Settings } from './config/settings.ts';
 import { freePort } from './runtime/free-port.ts';
 import { ProxyLogger } from './runtime/logger.ts';
@@ -10,9 +13,27 @@ import { TokenFiles } from './runtime/token-files.ts';
 import type { Ports } from './runtime/worker.ts';
 
 let supervisor: Supervisor | undefined;
+let flags: Flags = {};
 
 try {
-  const settings = loadSettings(process.env);
+  const commandLine = readCommandLine(process.argv.slice(2));
+  switch (commandLine.kind) {
+    case 'help':
+      process.stdout.write(helpText(packageVersion()));
+      break;
+    case 'version':
+      process.stdout.write(`${packageVersion()}\n`);
+      break;
+    case 'start':
+      flags = commandLine.flags;
+      await start(loadSettings(process.env, '.env', flags));
+  }
+} catch (error) {
+  process.stderr.write(`${namedAsGiven(explain(error), flags)}\n`);
+  process.exit(error instanceof CommandLineError ? 2 : 1);
+}
+
+async function start(settings: Settings): Promise<void> {
   const logger = new ProxyLogger(settings.log);
   Logger.overrideLogger(logger);
   endOnSignal(async () => supervisor?.drain(), settings.shutdownGraceMs);
@@ -28,9 +49,6 @@ try {
     }
     logger.log(`listening on http://${name}:${ports.http}`, 'Supervisor');
   }
-} catch (error) {
-  process.stderr.write(`${explain(error)}\n`);
-  process.exit(1);
 }
 
 async function findPorts({ http, resp }: Settings): Promise<Ports> {
@@ -52,7 +70,8 @@ function reachableName(host: string): string {
 
 /** A line per problem; a stack only for what nobody foresaw. */
 function explain(error: unknown): string {
-  if (error instanceof SettingsError || error instanceof StartError) return error.message;
+  const isProblem = [CommandLineError, SettingsError, StartError].some((kind) => error instanceof kind);
+  if (isProblem) return (error as Error).message;
   if (error instanceof LayoutError) return `CACHE_CAPACITY, CACHE_MAX_BYTES: ${error.message}`;
   const { syscall, message, stack } = error as NodeJS.ErrnoException;
   return syscall === undefined ? (stack ?? message) : `HTTP_HOST, HTTP_PORT: ${message}`;

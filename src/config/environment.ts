@@ -117,6 +117,7 @@ export class Environment {
     accepted: 'redis:// or rediss:// [user[:password]@]host[:port][/database]',
     meaning: 'the Redis behind the proxy; with REDIS_NODES only scheme, account and database count, not the host',
     secret: true,
+    isHarmless: hasNoPassword,
   })
   REDIS_URL!: string;
 
@@ -307,4 +308,10 @@ export class Environment {
 /** As browsers write them. */
 function areOrigins(text: string): boolean {
   return text === '*' || text.split(',').every((each) => /^https?:/.test(each) && URL.parse(each)?.origin === each);
+}
+
+/** Whatever stands before an @ may be a password, unless it is understood and none. */
+function hasNoPassword(address: string): boolean {
+  const url = parseRedisUrl(address);
+  return url === undefined ? !address.includes('@') : url.password === undefined;
 }

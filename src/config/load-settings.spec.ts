@@ -107,6 +107,34 @@ describe('settings', () => {
     expect(settings.cache).toMatchObject({ capacity: 3, ttlMs: 7 });
   });
 
+  it('come from the command line before all others, RESP_PORT empty from there too', () => {
+    const environment = { CACHE_CAPACITY: '3', RESP_PORT: '7' };
+    const settings = loadSettings(environment, file('.env', 'CACHE_TTL_MS=7\nLOG_LEVEL=warn'), {
+      CACHE_CAPACITY: '4',
+      CACHE_TTL_MS: '8',
+      RESP_PORT: '',
+    });
+    expect(settings).toMatchObject({
+      cache: { capacity: 4, ttlMs: 8 },
+      resp: { port: undefined },
+      log: { level: 'warn' },
+    });
+  });
+
+  it('take a secret from the command line, in either form, in place of both forms elsewhere', () => {
+    const path = file('from-flag', 'from-flag');
+    const flags = { ACCESS_TOKEN_FILE: path, REDIS_URL: 'redis://from-flag' };
+    const elsewhere = { ACCESS_TOKEN: 'from-environment', REDIS_URL_FILE: '/none' };
+    for (const settings of [
+      loadSettings(elsewhere, '/none', flags),
+      loadSettings({}, file('.env', 'ACCESS_TOKEN=from-env-file\nREDIS_URL_FILE=/none'), flags),
+    ]) {
+      expect(settings.access.tokens.map((token) => token.reveal())).toEqual(['from-flag']);
+      expect(settings.access.tokenFile).toBe(path);
+      expect(settings.redis.host).toBe('from-flag');
+    }
+  });
+
   it('cannot be changed', () => {
     const settings = load({});
     expect(Object.isFrozen(settings) && Object.isFrozen(settings.cache)).toBe(true);

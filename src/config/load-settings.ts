@@ -24,13 +24,14 @@ export class SettingsError extends Error {
 }
 
 /**
- * Reads the settings from the environment and from a `.env` file; the environment wins. An empty value counts as unset, but
- * where being empty means something.
+ * Reads the settings from the command line, the environment and a `.env` file; what comes first here wins. An empty value
+ * counts as unset, but where being empty means something.
  *
+ * @param flags what the command line says, by names as in the environment.
  * @throws SettingsError
  */
-export function loadSettings(environment: Variables, dotEnvFile = '.env'): Settings {
-  const variables = { ...readDotEnv(dotEnvFile), ...withoutEmpty(environment) };
+export function loadSettings(environment: Variables, dotEnvFile = '.env', flags: Variables = {}): Settings {
+  const variables = overrule({ ...readDotEnv(dotEnvFile), ...withoutEmpty(environment) }, flags);
   const problems = unknownNames(Object.keys(variables), variables);
   const given: Record<string, string> = {};
   for (const setting of describeSettings()) {
@@ -56,6 +57,16 @@ function readDotEnv(file: string): Variables {
     throw new SettingsError([`${file}: cannot be read (${reasonOf(error)})`]);
   }
   return withoutEmpty(parseEnv(text));
+}
+
+/** The variables with those flags in place of theirs; of a secret, one form replaces the other as well. */
+function overrule(variables: Variables, flags: Variables): Variables {
+  const replaced = describeSettings()
+    .filter(({ secret }) => secret)
+    .map(({ name }) => [name, `${name}_FILE`])
+    .filter((forms) => forms.some((form) => form in flags))
+    .flat();
+  return { ...Object.fromEntries(Object.entries(variables).filter(([name]) => !replaced.includes(name))), ...flags };
 }
 
 function withoutEmpty(variables: Variables): Variables {

@@ -13,6 +13,8 @@ export interface SettingDescription {
   readonly accepted: string;
   /** Its value is never shown, and it has a `_FILE` form. */
   readonly secret: boolean;
+  /** Whether nothing in this value of a secret has to be kept secret; undefined: that cannot be. */
+  readonly isHarmless: ((value: string) => boolean) | undefined;
   /** An empty value means something; elsewhere it is none. */
   readonly mayBeEmpty: boolean;
 }
@@ -20,6 +22,7 @@ export interface SettingDescription {
 interface Common {
   readonly meaning: string;
   readonly secret?: boolean;
+  readonly isHarmless?: (value: string) => boolean;
   readonly mayBeEmpty?: boolean;
 }
 
@@ -94,10 +97,10 @@ function describe(
   description: Common & Pick<SettingDescription, 'default' | 'accepted'>,
   defaultText = description.default,
 ): PropertyDecorator {
-  const { meaning, accepted, secret = false, mayBeEmpty = false } = description;
+  const { meaning, accepted, secret = false, isHarmless, mayBeEmpty = false } = description;
   return (_target, property) => {
-    const name = String(property);
-    descriptions.push({ name, meaning, accepted, secret, mayBeEmpty, default: description.default, defaultText });
+    const [name, value] = [String(property), description.default];
+    descriptions.push({ name, meaning, accepted, secret, isHarmless, mayBeEmpty, default: value, defaultText });
   };
 }
 

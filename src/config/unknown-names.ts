@@ -23,10 +23,16 @@ export function unknownNames(
 }
 
 function suggestion(name: string, known: readonly string[]): string {
+  const nearest = nearestName(name, known);
+  return nearest === undefined ? 'accepted: the names in docs/configuration.md' : `did you mean ${nearest}?`;
+}
+
+/** The one that was probably meant: it takes no more than four changes to get to it, nor half of the name. */
+export function nearestName(name: string, known: readonly string[]): string | undefined {
   const [nearest] = known
     .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
     .sort((a, b) => a.distance - b.distance);
-  return nearest.distance <= 4 ? `did you mean ${nearest.candidate}?` : 'accepted: the names in docs/configuration.md';
+  return nearest.distance <= Math.min(4, name.length / 2) ? nearest.candidate : undefined;
 }
 
 /** Levenshtein distance. */
