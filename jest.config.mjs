@@ -24,6 +24,7 @@ const NOT_WITHOUT_LANE = [
   'acl',
   'browser/.*',
   'cluster',
+  'command-line',
   'coherence-nodes',
   'configuration',
   'dashboard',

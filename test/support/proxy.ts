@@ -35,8 +35,13 @@ export class TestProxy {
   }
 
   /** Starts the built proxy on a free port. */
-  static async start(settings: Settings, cwd = '/', whenReady = settings.REDIS_URL !== undefined): Promise<TestProxy> {
-    const child = launch(settings, cwd);
+  static async start(
+    settings: Settings,
+    cwd = '/',
+    whenReady = settings.REDIS_URL !== undefined,
+    flags: readonly string[] = [],
+  ): Promise<TestProxy> {
+    const child = launch(settings, cwd, true, flags);
     const url = await until('the proxy listens', () => {
       if (!child.running) throw new Error(`the proxy ended: ${child.errors}${child.output}`);
       return /"message":"listening on (http:[^"]+)"/.exec(child.output)?.[1];
@@ -171,7 +176,7 @@ export class TestProxy {
 }
 
 /** Starts the built proxy, whether it can start or not. */
-export function launch(settings: Settings, cwd = '/', preload = true): Child {
+export function launch(settings: Settings, cwd = '/', preload = true, flags: readonly string[] = []): Child {
   const values = Object.entries(settings).map(([name, value]) => [name, String(value)] as const);
   const env = {
     PATH: process.env.PATH,
@@ -183,7 +188,8 @@ export function launch(settings: Settings, cwd = '/', preload = true): Child {
     ...(process.env.TEST_LANE === undefined ? {} : { HTTP_LANE: process.env.TEST_LANE }),
     ...Object.fromEntries(values),
   };
-  return new Child(process.execPath, [...(preload ? ['--import', PRELOAD] : []), MAIN], { env, cwd, ipc: preload });
+  const words = [...(preload ? ['--import', PRELOAD] : []), MAIN, ...flags];
+  return new Child(process.execPath, words, { env, cwd, ipc: preload });
 }
 
 export function percentEncode(key: string | Buffer): string {
