@@ -36,6 +36,7 @@ const NOT_WITHOUT_LANE = [
   'key-lane.*',
   'kubernetes/.*',
   'nothing-told',
+  'package',
   'redis-access',
   'resp.*',
   'sentinel',
