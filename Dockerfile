@@ -29,9 +29,6 @@ RUN npm ci --omit=dev --omit=optional --ignore-scripts
 RUN find node_modules -type f \( -name '*.ts' -o -name '*.[cm]ts' -o -name '*.map' -o -iname '*.md' \) -delete
 
 FROM node:24-bookworm-slim
-LABEL org.opencontainers.image.title="Redis HTTP Cache Proxy" \
-  org.opencontainers.image.description="A read-only proxy in front of one Redis: GET by key over HTTP from one strict LRU cache" \
-  org.opencontainers.image.licenses="MIT"
 ENV NODE_ENV=production
 # Lets the cache's one big buffer lie in huge pages, which makes hits among a million entries a tenth faster.
 ENV GLIBC_TUNABLES=glibc.malloc.hugetlb=1
@@ -45,5 +42,17 @@ USER node
 EXPOSE 8080 6380
 # Alive, not ready: while Redis is away the proxy still serves what it has cached, and a restart would throw that away.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["node", "deploy/container/healthcheck.mjs"]
-# No shell and no npm in between: SIGTERM reaches the proxy, which finishes what is under way.
-CMD ["node", "dist/main.js"]
+# No shell and no npm in between: SIGTERM reaches the proxy, which finishes what is under way. Words behind the name of the
+# image are flags of the proxy.
+ENTRYPOINT ["node", "dist/main.js"]
+CMD []
+# `make image` tells what is built; at the end, since it changes each time.
+ARG VERSION=unreleased
+ARG REVISION=unknown
+ARG CREATED=1970-01-01T00:00:00Z
+LABEL org.opencontainers.image.title="Redis HTTP Cache Proxy" \
+  org.opencontainers.image.description="A read-only proxy in front of one Redis: GET by key over HTTP from one strict LRU cache" \
+  org.opencontainers.image.licenses="MIT" \
+  org.opencontainers.image.version="$VERSION" \
+  org.opencontainers.image.revision="$REVISION" \
+  org.opencontainers.image.created="$CREATED"

@@ -1,13 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { describeOwn } from './support/only-own.ts';
+import { freePort } from './support/processes.ts';
 import { TestProxy, launch } from './support/proxy.ts';
 import { TestRedis } from './support/redis.ts';
 
 const COMMAND = new URL('../dist/cli.js', import.meta.url).pathname;
+const CHECK = new URL('../deploy/container/healthcheck.mjs', import.meta.url).pathname;
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };
@@ -66,6 +68,20 @@ describeOwn('flags', () => {
         '--cache-capacity: "many" is not accepted; accepted: a whole number from 1 to 50000000',
       ],
     });
+  });
+
+  const itWithProc = existsSync('/proc/self/cmdline') ? it : it.skip;
+  itWithProc('that name address and port are followed by the check of the container', async () => {
+    const port = await freePort();
+    const flags = ['--http-host=127.0.0.2', '--http-port', String(port)];
+    const proxy = await TestProxy.start({ HTTP_PORT: 1, PROXY_THREADS: 1 }, '/', false, flags);
+    const check = (pid: string) => spawnSync(process.execPath, [CHECK, pid], { env: { HTTP_PORT: '1' } }).status;
+    try {
+      expect(check(String(proxy.child?.process.pid))).toBe(0);
+      expect(check('no-process')).toBe(1);
+    } finally {
+      await proxy.stop();
+    }
   });
 
   it('that do not fit the machine are named as well', async () => {
