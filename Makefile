@@ -10,10 +10,11 @@
 INSTALLED := node_modules/.package-lock.json
 # The folders stand for the files that were removed from them.
 SOURCES := $(shell find src ! -name '*.spec.ts' ! -name '*.spec-support.ts') package.json tsconfig.json tsconfig.build.json nest-cli.json
+VERSION = $(shell sed -n 's/^  "version": "\(.*\)",$$/\1/p' package.json)
 # The devDependency `node` brings the right Node.js along; npm scripts find it by themselves.
 WITH_NODE := exec env PATH="$(CURDIR)/node_modules/.bin:$$PATH" node
 
-.PHONY: help install build start test lint format audit bench bench-cache bench-threads clean toolchain
+.PHONY: help install build start test lint format audit image sbom bench bench-cache bench-threads clean toolchain
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +42,14 @@ format: install ## Format all files
 
 audit: ## Ask the registry for known weaknesses of what the proxy runs with
 	npm audit --omit=dev
+
+image: ## Build the image of this version, with labels that tell what is in it
+	docker build --tag redis-http-cache-proxy:$(VERSION) --build-arg VERSION=$(VERSION) \
+	  --build-arg REVISION=$$(git describe --always --dirty --abbrev=40 --exclude='*') \
+	  --build-arg CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) .
+
+sbom: ## List what the proxy is made of, as CycloneDX, in sbom.cdx.json
+	npm run --silent sbom
 
 bench: build ## Compare with webdis, Varnish, nginx, redis-server: README's figures; ten minutes
 	npm run bench
