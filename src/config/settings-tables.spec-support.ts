@@ -1,22 +1,12 @@
+import { SETTING_GROUPS } from './setting-groups.ts';
 import type { SettingDescription } from './setting.decorators.ts';
-
-/** Sections of docs/configuration.md, and how the names in each of them start. */
-const GROUPS: Readonly<Record<string, RegExp>> = {
-  HTTP: /^HTTP_/,
-  'Other protocols': /^(?:RESP|UPSTASH)_/,
-  Redis: /^REDIS_/,
-  Cache: /^CACHE_/,
-  'Threads and limits': /^PROXY_/,
-  'Who may read, and what': /^(?:ACCESS|ADMIN|KEY)_/,
-  Operation: /^(?:SHUTDOWN|LOG)_/,
-};
 
 const BYTES = { GiB: 2 ** 30, MiB: 2 ** 20, KiB: 2 ** 10 };
 const MILLISECONDS = { h: 3_600_000, min: 60_000, s: 1000 };
 
 /** A heading and a table for each group of settings, as docs/configuration.md has them. */
 export function settingsTables(settings: readonly SettingDescription[]): string {
-  const sections = Object.entries(GROUPS).map(([title, names]) => {
+  const sections = Object.entries(SETTING_GROUPS).map(([title, names]) => {
     const rows = settings.filter(({ name }) => names.test(name)).map(row);
     return [`### ${title}`, '', '| name | default | accepted | meaning |', '| --- | --- | --- | --- |', ...rows].join(
       '\n',
