@@ -59,7 +59,7 @@ const laneOff = {
 
 export default {
   // Handles are traced, which makes hundreds of sockets slow.
-  testTimeout: 30_000,
+  testTimeout: 60_000,
   // Proxies that run already are shared by all specs, and so are their caches.
   ...(process.env.PROXY_URL ? { maxWorkers: 1 } : {}),
   projects: [

@@ -1,24 +1,36 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
 
 const KILL_AFTER_MS = 15_000;
+/**
+ * Below those that systems give to whoever asks for any port: connections and listeners of others come and go there, and
+ * would now and then take one that is free for a moment, before it is first used or while its server is being restarted.
+ */
+const PORTS = [10_000, 32_000] as const;
 
 /** A port that nobody listens on. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = randomInt(...PORTS);
+    const server = createServer().listen(port, '127.0.0.1');
+    const free = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (!free) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
-/** Asks again and again until the answer is not undefined. */
+/** Asks again and again until the answer is not undefined. The time is what a busy machine may take, and no promise. */
 export async function until<T>(
   what: string,
   ask: () => T | undefined | Promise<T | undefined>,
-  ms = 10_000,
+  ms = 20_000,
 ): Promise<T> {
   const deadline = Date.now() + ms;
   for (;;) {

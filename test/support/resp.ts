@@ -53,8 +53,11 @@ export class RespSocket {
     return new RespSocket(socket);
   }
 
+  /** Sends all of it as one write: it is to arrive at once, whenever this process gets its turns. */
   send(...bytes: (string | Buffer)[]): this {
+    this.socket.cork();
     for (const part of bytes) this.socket.write(part);
+    this.socket.uncork();
     return this;
   }
 
