@@ -43,7 +43,8 @@ describeOwn('keys in the cache are served, and nothing else is made up, while Re
   itSurvives('sleeps', {
     redis: DEBUGGABLE,
     strike: async ({ redis }) => {
-      const sleeping = redis.client.call('DEBUG', 'SLEEP', '3');
+      // Longer than all rounds of misses take, each of which may wait for a probe.
+      const sleeping = redis.client.call('DEBUG', 'SLEEP', '4');
       sleeping.catch(() => undefined);
       await new Promise(setImmediate);
     },
@@ -53,20 +54,20 @@ describeOwn('keys in the cache are served, and nothing else is made up, while Re
 
   itSurvives('is slower than it may be', {
     strike: ({ relay }) => {
-      relay.tamper = (part, client) => void setTimeout(() => client.write(part), 1.5 * COMMAND_TIMEOUT_MS);
+      relay.lateMs = 1.5 * COMMAND_TIMEOUT_MS;
     },
     misses: ['504 redis-timeout', '503 redis-unavailable'],
-    heal: ({ relay }) => (relay.tamper = undefined),
+    heal: ({ relay }) => (relay.lateMs = 0),
     log: /^the circuit to Redis is open, as it does not answer \(timeout\)/,
   });
 
   itSurvives('is slow, but in time', {
     settings: { REDIS_COMMAND_TIMEOUT_MS: 5_000 },
     strike: ({ relay }) => {
-      relay.tamper = (part, client) => void setTimeout(() => client.write(part), 50);
+      relay.lateMs = 50;
     },
     misses: ['200'],
-    heal: ({ relay }) => (relay.tamper = undefined),
+    heal: ({ relay }) => (relay.lateMs = 0),
   });
 
   itSurvives('is loading its data again, and says so', {

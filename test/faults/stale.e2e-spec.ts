@@ -30,7 +30,7 @@ describeOwn('a value whose time is over, while the circuit is open', () => {
       expect(await circuits('closed')).toBe(1);
       await proxy.advance(TTL_MS + 1000);
       // Too late, but not silent: the connection stays.
-      relay.tamper = (part, client) => void setTimeout(() => client.write(part), 1.5 * COMMAND_TIMEOUT_MS);
+      relay.lateMs = 1.5 * COMMAND_TIMEOUT_MS;
       for (let i = 0; (await circuits('open')) === 0 && i < 20; i++) {
         const { status, text } = await proxy.key('held');
         expect([status, text]).toEqual([200, 'value of held']);
@@ -43,7 +43,7 @@ describeOwn('a value whose time is over, while the circuit is open', () => {
       }
       // Only the probes wait.
       expect(performance.now() - start).toBeLessThan((READS * COMMAND_TIMEOUT_MS) / 3);
-      relay.tamper = undefined;
+      relay.lateMs = 0;
       await redis.client.set('held', 'new value');
       await until('it is loaded anew', async () => ((await proxy.key('held')).text === 'new value' ? true : undefined));
       expect(await circuits('closed')).toBe(1);

@@ -5,11 +5,12 @@ import { until } from './processes.ts';
 import { type Settings, TestProxy } from './proxy.ts';
 import { TestRedis } from './redis.ts';
 import { Relay } from './relay.ts';
+import { Stopwatch } from './stopwatch.ts';
 
 export const COMMAND_TIMEOUT_MS = 300;
-/** The command time-out, once for the turn and once for the reply, and what a busy machine takes beside. */
+/** The command time-out, once for the turn and once for the reply, and what a machine takes beside. */
 const IN_TIME_MS = 2 * COMMAND_TIMEOUT_MS + 700;
-/** A second after Redis itself, and what a busy machine takes beside. */
+/** A second after Redis itself, and what a machine takes beside. */
 const BACK_MS = 2_000;
 /** Rounds of misses during a fault: the circuit opens within them, and probes. */
 const ROUNDS = 8;
@@ -80,10 +81,10 @@ export class Scene {
     const answers = new Set<string>();
     const hitsBefore = this.#hitCount;
     for (let round = 0; round < ROUNDS; round++) {
-      const start = performance.now();
+      const watch = new Stopwatch();
       const keys = coldKeys().slice(round * MISSES_A_ROUND, (round + 1) * MISSES_A_ROUND);
       for (const answer of await Promise.all(keys.map((key) => this.proxy.key(key)))) answers.add(nameOf(answer));
-      expect(performance.now() - start).toBeLessThan(IN_TIME_MS);
+      expect(watch.stop()).toBeLessThan(IN_TIME_MS);
     }
     await until('there are hits meanwhile', () => this.#hitCount > hitsBefore || undefined);
     return answers;
@@ -91,7 +92,7 @@ export class Scene {
 
   /** Waits until all that was asked for is answered with what is true, and sees to it that this takes no longer than it may. */
   async recovers(dataReturns: boolean, backMs: number): Promise<void> {
-    const start = performance.now();
+    const watch = new Stopwatch();
     const expected = (key: string): string => (dataReturns ? `200 ${valueOf(key)}` : '404');
     for (const key of coldKeys()) {
       await until(`the truth about ${key}`, async () => {
@@ -102,7 +103,7 @@ export class Scene {
         return found === expected(key) || undefined;
       });
     }
-    expect(performance.now() - start).toBeLessThan(backMs);
+    expect(watch.stop()).toBeLessThan(backMs);
   }
 
   async end(): Promise<void> {
@@ -135,13 +136,16 @@ export function itSurvives(what: string, fault: Fault): void {
       const answers = await scene.misses();
       expect([...answers].filter((answer) => !fault.misses.includes(answer as MissAnswer))).toEqual([]);
       expect(answers).toContain(fault.misses[0]);
+      const { log } = fault;
+      // While it lasts: what takes an attempt to connect is not known before there was one.
+      if (log !== undefined) {
+        await until(
+          `the log says ${log}`,
+          () => scene.proxy.log().some(({ message }) => log.test(String(message))) || undefined,
+        );
+      }
       await fault.heal(scene);
       await scene.recovers(fault.dataReturns ?? true, fault.backMs ?? BACK_MS);
-      const { log } = fault;
-      if (log !== undefined) {
-        const lines = scene.proxy.log().filter(({ message }) => log.test(String(message)));
-        expect(lines.length).toBeGreaterThanOrEqual(1);
-      }
     } finally {
       await scene.end();
     }

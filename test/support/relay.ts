@@ -11,6 +11,7 @@ export class Relay {
   accepted = 0;
   /** Undefined: replies are passed on. */
   tamper: Tamper | undefined;
+  #lateMs = 0;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -26,6 +27,16 @@ export class Relay {
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** By how much later replies to reads are passed on, in their order. When it ends, all that are under way come at once. */
+  get lateMs(): number {
+    return this.#lateMs;
+  }
+
+  set lateMs(ms: number) {
+    this.#lateMs = ms;
+    if (ms === 0) for (const connection of this.#connections) connection.catchUp();
   }
 
   /** Passes nothing on any more on the connections that there are; new ones work. */
@@ -44,7 +55,18 @@ export class Relay {
 
   #join(near: Socket, far: Socket): void {
     this.accepted++;
-    const connection: Joined = { near, far, silent: false, reads: false };
+    const late: { readonly part: Buffer; readonly timer: NodeJS.Timeout }[] = [];
+    const catchUp = (): void => {
+      for (const { part, timer } of late.splice(0)) {
+        clearTimeout(timer);
+        near.write(part);
+      }
+    };
+    const passOn = (part: Buffer): void => {
+      late.shift();
+      near.write(part);
+    };
+    const connection: Joined = { near, far, silent: false, reads: false, catchUp };
     this.#connections.add(connection);
     for (const [from, to] of [
       [near, far],
@@ -62,6 +84,7 @@ export class Relay {
     far.on('data', (part) => {
       if (connection.silent) return;
       if (this.tamper !== undefined && connection.reads) this.tamper(part, near);
+      else if (this.#lateMs > 0 && connection.reads) late.push({ part, timer: setTimeout(passOn, this.#lateMs, part) });
       else near.write(part);
     });
   }
@@ -72,6 +95,8 @@ interface Joined {
   readonly far: Socket;
   silent: boolean;
   reads: boolean;
+  /** Passes on what is late. */
+  catchUp(): void;
 }
 
 /** A Redis that is loading its data, as far as a client that connects asks. */
