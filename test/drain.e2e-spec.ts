@@ -1,7 +1,7 @@
-import { Agent } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import { type HttpAnswer, exchange } from './support/http-client.ts';
+import { endWitnessed } from './support/drain.ts';
+import { exchange } from './support/http-client.ts';
 import { SteadyLoad } from './support/load.ts';
 import { describeOwn } from './support/only-own.ts';
 import { until } from './support/processes.ts';
@@ -31,20 +31,6 @@ describeOwn('a proxy that is told to end', () => {
       return /loads_in_flight 1$/m.test(text) ? true : undefined;
     });
 
-  /** Sends SIGTERM; what a client that goes on asking is told last, with the end of its connection. */
-  async function endWitnessed(path = '/health/live'): Promise<HttpAnswer> {
-    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-    const ask = () => proxy.ask(path, { agent });
-    await ask();
-    proxy.child?.signal('SIGTERM');
-    const last = await until('the drain', async () => {
-      const answer = await ask();
-      return answer.headers.connection === 'close' ? answer : undefined;
-    });
-    agent.destroy();
-    return last;
-  }
-
   it.each(['SIGTERM', 'SIGINT'] as const)(
     'by %s answers all that it has accepted from busy keep-alive clients, says that connections end, and exits with 0',
     async (signal) => {
@@ -62,18 +48,18 @@ describeOwn('a proxy that is told to end', () => {
 
   it('tells those who ask that it is not ready, and closes their connection', async () => {
     await start();
-    const answer = await endWitnessed('/health/ready');
+    const answer = await endWitnessed(proxy, '/health/ready');
     expect([answer.status, answer.json.status]).toEqual([503, 'shutting-down']);
     expect(await proxy.child?.exit).toBe(0);
   });
 
   it('waits for a slow Redis, and answers who waits for it', async () => {
     // One thread, so that what one connection sees holds for the other.
-    await start({ REDIS_COMMAND_TIMEOUT_MS: 5000, PROXY_THREADS: 1 });
+    await start({ REDIS_COMMAND_TIMEOUT_MS: 20_000, PROXY_THREADS: 1 });
     redis.server?.signal('SIGSTOP');
     const answer = exchange(proxy.url, 'GET /v1/keys/key HTTP/1.1\r\nHost: x\r\n\r\n');
     await loadInFlight();
-    await endWitnessed();
+    await endWitnessed(proxy);
     redis.server?.signal('SIGCONT');
     expect(await answer).toMatch(/^HTTP\/1.1 200 [^]*Connection: close\r\n\r\nvalue$/i);
     expect(await proxy.child?.exit).toBe(0);
@@ -93,12 +79,16 @@ describeOwn('a proxy that is told to end', () => {
   it('does not wait for connections that nothing was ever asked on, or only half', async () => {
     await start();
     const port = Number(new URL(proxy.url).port);
+    const connections = async (count: number): Promise<true> =>
+      until(`${count} are connected, of which one asks this`, async () => {
+        const { text } = await proxy.get('/metrics');
+        return new RegExp(`^redis_http_cache_proxy_connections ${count}$`, 'm').test(text) || undefined;
+      });
+    await connections(1);
     const silent = connect(port, '127.0.0.1');
     const half = connect(port, '127.0.0.1', () => half.write('GET /v1/keys/key HTTP/1.1\r\nHo'));
     for (const socket of [silent, half]) socket.on('error', () => undefined);
-    await until('both are connected', async () =>
-      /_connections [34]$/m.test((await proxy.get('/metrics')).text) ? true : undefined,
-    );
+    await connections(3);
     proxy.child?.signal('SIGTERM');
     expect(await proxy.child?.exit).toBe(0);
     silent.destroy();
