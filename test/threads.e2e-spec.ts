@@ -22,6 +22,9 @@ describeOwn('a thread that dies', () => {
       ADMIN_TOKEN: 'admin',
       CACHE_CAPACITY: 30,
       NODE_OPTIONS: '--max-old-space-size=100',
+      // A thread that dies keeps a core busy, and what others have to wait for it is no failure of theirs.
+      REDIS_COMMAND_TIMEOUT_MS: 10_000,
+      REDIS_CONNECT_TIMEOUT_MS: 10_000,
     });
   });
   afterAll(async () => {
@@ -77,8 +80,9 @@ describeOwn('a thread that dies', () => {
   }, 60_000);
 
   it('leaves no connection and no load behind in the counts', async () => {
-    expect(await metric('loads_in_flight')).toBe(0);
-    expect(await metric('loads_queued')).toBe(0);
+    for (const name of ['loads_in_flight', 'loads_queued']) {
+      await until(`${name} is 0`, async () => ((await metric(name)) === 0 ? true : undefined));
+    }
     await until('only the question itself is connected', async () =>
       (await metric('connections')) <= 2 ? true : undefined,
     );
