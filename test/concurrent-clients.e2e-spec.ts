@@ -58,7 +58,8 @@ describeOwn('200 clients who all wait for one key while Redis takes its time', (
       REDIS_URL: redis.url,
       PROXY_THREADS: 4,
       ADMIN_TOKEN: 'admin',
-      REDIS_COMMAND_TIMEOUT_MS: 2000,
+      // Long enough for all of them to come.
+      REDIS_COMMAND_TIMEOUT_MS: 5000,
     });
   });
   afterAll(async () => {

@@ -110,6 +110,8 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
   let proxyWithoutToken: TestProxy;
   let proxyWithAccess: TestProxy;
   let document: ApiDocument;
+  /** Waits for Redis until it is gone. */
+  let first: Promise<HttpAnswer>;
 
   beforeAll(async () => {
     redis = await TestRedis.start();
@@ -123,7 +125,8 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
     };
     [proxy, proxyWithoutToken, proxyWithAccess] = await Promise.all([
       TestProxy.start({ ...settings, ADMIN_TOKEN: 'admin' }),
-      TestProxy.start(settings),
+      // Long enough to be asked for more while one read is under way.
+      TestProxy.start({ ...settings, REDIS_COMMAND_TIMEOUT_MS: 60_000 }),
       TestProxy.start({ ...settings, ACCESS_TOKEN: 'reader', KEY_ALLOWLIST: 'text,cold' }),
     ]);
     // The dialect that takes a token is described where it is spoken.
@@ -191,23 +194,23 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
     for (const scenario of SILENT_WITH_ACCESS) promise(scenario, () => proxyWithAccess);
 
     describe('and no more reads of it are let in', () => {
-      let first: Promise<HttpAnswer>;
       beforeAll(async () => {
-        first = proxy.get('/v1/keys/first');
+        first = proxyWithoutToken.get('/v1/keys/first');
         await until(
           'a read of Redis is under way',
           async () =>
-            (await proxy.get('/metrics')).text.includes('redis_http_cache_proxy_loads_in_flight 1') || undefined,
+            (await proxyWithoutToken.get('/metrics')).text.includes('redis_http_cache_proxy_loads_in_flight 1') ||
+            undefined,
         );
       });
-      afterAll(() => first);
-      for (const scenario of OVERLOADED) promise(scenario);
+      for (const scenario of OVERLOADED) promise(scenario, () => proxyWithoutToken);
     });
   });
 
   describe('when Redis is gone', () => {
     beforeAll(async () => {
       await redis.server?.stop('SIGKILL');
+      await first;
       await until(
         'the proxy has noticed',
         async () =>

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { HttpAnswer } from './support/http-client.ts';
 import { describeOwn } from './support/only-own.ts';
+import { until } from './support/processes.ts';
 import { TestProxy, keyPrefix, removeKeys } from './support/proxy.ts';
 import { TestRedis } from './support/redis.ts';
 
@@ -155,7 +156,7 @@ describe('POST /v1/mget', () => {
 describeOwn('what POST /v1/mget reads', () => {
   beforeAll(async () => {
     redis = await TestRedis.start();
-    const limits = { PROXY_MAX_CONCURRENT_LOADS: 2, PROXY_MAX_QUEUED_LOADS: 0, REDIS_COMMAND_TIMEOUT_MS: 300 };
+    const limits = { PROXY_MAX_CONCURRENT_LOADS: 2, PROXY_MAX_QUEUED_LOADS: 0, REDIS_COMMAND_TIMEOUT_MS: 2000 };
     proxy = await TestProxy.start({
       REDIS_URL: redis.url,
       PROXY_THREADS: 1,
@@ -167,6 +168,12 @@ describeOwn('what POST /v1/mget reads', () => {
     await proxy?.stop();
     await redis?.stop();
   });
+
+  const loadsInFlight = (count: number): Promise<true> =>
+    until(`${count} reads of Redis are under way`, async () => {
+      const { text } = await proxy.get('/metrics');
+      return text.includes(`redis_http_cache_proxy_loads_in_flight ${count}\n`) || undefined;
+    });
 
   it('comes from Redis in one round trip, each key once, and from the cache after that', async () => {
     const keys = Array.from({ length: 500 }, (_, i) => `trip${i}`);
@@ -187,7 +194,7 @@ describeOwn('what POST /v1/mget reads', () => {
     const single = proxy.key('shared a');
     const many = [mget('shared a', 'shared b'), mget('shared b', 'shared a')];
     const other = proxy.key('shared b');
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await loadsInFlight(2);
     redis.server?.signal('SIGCONT');
     expect([(await single).text, (await other).text]).toEqual(['A', 'B']);
     const [first, second] = await Promise.all(many);
@@ -257,7 +264,7 @@ describeOwn('what POST /v1/mget reads', () => {
     for (const other of others) expect(other).toMatchObject({ status: 504, code: 'redis-timeout' });
 
     const busy = [mget('busy a'), mget('busy b')];
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await loadsInFlight(2);
     expect(await mget('cold c', 'held')).toMatchObject([{ status: 503, code: 'overloaded' }, { status: 200 }]);
     await Promise.all(busy);
 
