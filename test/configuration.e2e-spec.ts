@@ -151,11 +151,9 @@ describeOwn('no secret is ever shown, in nothing the proxy prints,', () => {
   it.each(['json', 'pretty'])('when it is right, at the most talkative level, in %s', async (format) => {
     const redis = await startRedis();
     await redis.client.config('SET', 'requirepass', 'hunter2');
-    const port = await freePort();
     const child = keep(
       launch(
         {
-          HTTP_PORT: port,
           REDIS_URL: `redis://:hunter2@127.0.0.1:${redis.port}/0`,
           ADMIN_TOKEN: 'hunter3,hunter4',
           LOG_LEVEL: 'trace',
@@ -250,13 +248,9 @@ describeOwn('the Redis behind the proxy', () => {
     await redis.client.select(5);
     await redis.client.set('key', 'in 5');
     const base = redis.url.replace(/\/0$/, '');
-    const texts = await Promise.all(
-      [base, `${base}/`, `${base}/0`, `${base}/5`].map(async (url) => {
-        const proxy = await startProxy({ REDIS_URL: url });
-        return (await proxy.key('key')).text;
-      }),
-    );
-    expect(texts).toEqual(['in 0', 'in 0', 'in 0', 'in 5']);
+    const read = async (url: string): Promise<string> => (await (await startProxy({ REDIS_URL: url })).key('key')).text;
+    expect(await Promise.all([base, `${base}/5`].map(read))).toEqual(['in 0', 'in 5']);
+    expect(await Promise.all([`${base}/`, `${base}/0`].map(read))).toEqual(['in 0', 'in 0']);
   });
 
   it('needs to let the proxy do no more than +get +pttl +ping on the keys it may read', async () => {

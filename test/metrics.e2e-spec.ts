@@ -109,6 +109,8 @@ describeOwn('metrics of an instance', () => {
     await until('the loss is seen', async () => ((await gauge()) === '0' ? true : undefined));
     const again = await own.restart();
     await until('the return is seen', async () => ((await gauge()) === '3' ? true : undefined));
+    // Threads tell the main one, which writes the log.
+    await until('the return is told', () => says('Redis is reachable').length > 1 || undefined);
     expect(says('Redis is not reachable')).toHaveLength(1);
     expect(says('Redis is reachable')).toHaveLength(2);
     await watched.stop();
