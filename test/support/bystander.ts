@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { type Socket, connect } from 'node:net';
 import { once } from 'node:events';
 import type { TestProxy } from './proxy.ts';
@@ -6,6 +6,8 @@ import type { TestProxy } from './proxy.ts';
 /** Milliseconds within which a hit is to be answered on a machine that is busy with the tests. */
 const PATIENCE_MS = 5000;
 const SAMPLE_MS = 20;
+/** Not so many that the attackers have no share of a small machine, nor the tests, whose every timer and write is traced. */
+const PAUSE_MS = 10;
 
 /**
  * A client that means well, on a connection of its own: it reads one key, again and again, while others misbehave, and
@@ -33,15 +35,18 @@ export class Bystander {
     this.#request = `GET /v1/keys/${key} HTTP/1.1\r\nHost: bystander\r\n\r\n`;
     socket.setEncoding('latin1').on('data', (text: string) => this.#take(text));
     socket.on('error', () => undefined).on('close', () => this.#waiting?.('closed'));
-    this.#sampling = setInterval(() => void this.#sample(), SAMPLE_MS);
+    this.#sampling = setInterval(() => this.#sample(), SAMPLE_MS);
     this.done = this.#run();
   }
 
-  /** @param key one whose value is a small one, and in the cache. */
-  static async of(proxy: TestProxy, key: string): Promise<Bystander> {
+  /**
+   * @param key one whose value is a small one, and in the cache.
+   * @param firstMiB the memory of the proxy before; by default what it has now.
+   */
+  static async of(proxy: TestProxy, key: string, firstMiB = residentMiB(proxy)): Promise<Bystander> {
     const socket = connect(Number(new URL(proxy.url).port), '127.0.0.1');
     await once(socket, 'connect');
-    return new Bystander(proxy, socket, key, await residentMiB(proxy));
+    return new Bystander(proxy, socket, key, firstMiB);
   }
 
   /** Ends it; answers how it fared. */
@@ -49,7 +54,7 @@ export class Bystander {
     this.#stopped = true;
     await this.done;
     clearInterval(this.#sampling);
-    await this.#sample();
+    this.#sample();
     this.#socket.destroy();
     return { seen: [...this.seen.keys()], slowestMs: this.slowestMs, grownMiB: this.#most - this.#first };
   }
@@ -73,8 +78,7 @@ export class Bystander {
       this.seen.set(status, (this.seen.get(status) ?? 0) + 1);
       this.slowestMs = Math.max(this.slowestMs, performance.now() - started);
       if (status !== '200') return;
-      // Not so many that the attackers have no share of a small machine.
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   }
 
@@ -86,13 +90,14 @@ export class Bystander {
     this.#waiting?.(whole[1]);
   }
 
-  async #sample(): Promise<void> {
-    this.#most = Math.max(this.#most, await residentMiB(this.#proxy));
+  #sample(): void {
+    this.#most = Math.max(this.#most, residentMiB(this.#proxy));
   }
 }
 
 /** The memory that a proxy of the test's own has, in MiB. */
-export async function residentMiB(proxy: TestProxy): Promise<number> {
-  const status = await readFile(`/proc/${proxy.child?.process.pid}/status`, 'utf8').catch(() => '');
+export function residentMiB({ child }: TestProxy): number {
+  if (child?.running !== true) return 0;
+  const status = readFileSync(`/proc/${child.process.pid}/status`, 'utf8');
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
 }
