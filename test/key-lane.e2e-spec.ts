@@ -91,7 +91,7 @@ describeOwn('plain requests for keys', () => {
     await redis.client.mset({ small: 'a'.repeat(small), large: 'b'.repeat(large) });
     await start({ HTTP_REQUEST_TIMEOUT_MS: 1000, HTTP_HEADERS_TIMEOUT_MS: 1000, REDIS_COMMAND_TIMEOUT_MS: 300 });
     for (const key of ['small', 'large']) {
-      await proxy.key(key);
+      await until('it is held', async () => (await proxy.key(key)).status === 200 || undefined);
       const before = await residentBytes(proxy);
       const sockets = Array.from({ length: 8 }, () => glutton(proxy, request(key).repeat(3000)));
       const closed = sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve)));

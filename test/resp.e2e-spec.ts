@@ -93,7 +93,7 @@ describeOwn('the Redis protocol', () => {
 
   it('tells failures of Redis from missing keys, and fails MGET as a whole', async () => {
     await start({
-      REDIS_COMMAND_TIMEOUT_MS: 200,
+      REDIS_COMMAND_TIMEOUT_MS: 500,
       PROXY_THREADS: 1,
       PROXY_MAX_CONCURRENT_LOADS: 1,
       PROXY_MAX_QUEUED_LOADS: 0,

@@ -62,7 +62,6 @@ describeOwn('keys in the cache are served, and nothing else is made up, while Re
   });
 
   itSurvives('is slow, but in time', {
-    settings: { REDIS_COMMAND_TIMEOUT_MS: 5_000 },
     strike: ({ relay }) => {
       relay.lateMs = 50;
     },

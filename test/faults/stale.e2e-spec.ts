@@ -26,7 +26,7 @@ describeOwn('a value whose time is over, while the circuit is open', () => {
     };
     try {
       await redis.client.set('held', 'value of held');
-      await proxy.key('held');
+      await until('it is held', async () => (await proxy.key('held')).status === 200 || undefined);
       expect(await circuits('closed')).toBe(1);
       await proxy.advance(TTL_MS + 1000);
       // Too late, but not silent: the connection stays.
