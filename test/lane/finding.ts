@@ -1,0 +1,5 @@
+/** What came of a comparison. */
+export interface Finding {
+  readonly difference?: string;
+  readonly requests: number;
+}
