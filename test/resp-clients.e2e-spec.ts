@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { RESP_TYPES, createClient } from 'redis';
 import { describeOwn } from './support/only-own.ts';
@@ -155,54 +155,55 @@ const ALIKE: readonly (readonly (string | Buffer)[])[] = [
 ];
 
 describeOwn('a Redis and the proxy on it', () => {
-  it.each([2, 3])('answer alike over RESP%i', async (protocol) => {
-    const redis = await TestRedis.start();
+  let redis: TestRedis;
+  let proxy: TestProxy;
+  let sockets: RespSocket[];
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
     await redis.client.mset('key', 'value', '', 'of no name');
     await redis.client.set(BINARY, BINARY);
     await redis.client.set('short', 'lived', 'EX', 10_000);
     await redis.client.rpush('list', 'a');
-    const proxy = await TestProxy.start({ REDIS_URL: redis.url, RESP_PORT: 0, PROXY_THREADS: 1 });
-    const sockets = await Promise.all([redis.port, respPort(proxy)].map((port) => RespSocket.open(port)));
-    try {
-      for (const socket of sockets) {
-        // Ends with a number of the connection, and with what is told of modules.
-        socket.send(request('HELLO', String(protocol)), request('ECHO', 'the end'));
-        await socket.until('$7\r\nthe end\r\n');
-      }
-      for (const command of ALIKE) {
-        // So that both are asked long before the number of seconds, which is rounded, becomes another one.
-        if (command[1] === 'short') await redis.client.pexpire('short', 10_000_400);
-        const replies = await Promise.all(
-          sockets.map((socket) => {
-            socket.send(request(...command));
-            return command[0] === 'QUIT'
-              ? socket.rest()
-              : socket.send(request('ECHO', 'the end')).until('$7\r\nthe end\r\n');
-          }),
-        );
-        expect([command, replies[1]]).toEqual([command, replies[0]]);
-      }
-    } finally {
-      for (const { socket } of sockets) socket.destroy();
-      await proxy.stop();
-      await redis.stop();
+    proxy = await TestProxy.start({ REDIS_URL: redis.url, RESP_PORT: 0, PROXY_THREADS: 1 });
+  });
+  beforeEach(async () => {
+    sockets = await Promise.all([redis.port, respPort(proxy)].map((port) => RespSocket.open(port)));
+  });
+  afterEach(() => {
+    for (const { socket } of sockets) socket.destroy();
+  });
+  afterAll(async () => {
+    await proxy?.stop();
+    await redis?.stop();
+  });
+
+  it.each([2, 3])('answer alike over RESP%i', async (protocol) => {
+    for (const socket of sockets) {
+      // Ends with a number of the connection, and with what is told of modules.
+      socket.send(request('HELLO', String(protocol)), request('ECHO', 'the end'));
+      await socket.until('$7\r\nthe end\r\n');
+    }
+    for (const command of ALIKE) {
+      // So that both are asked long before the number of seconds, which is rounded, becomes another one.
+      if (command[1] === 'short') await redis.client.pexpire('short', 10_000_400);
+      const replies = await Promise.all(
+        sockets.map((socket) => {
+          socket.send(request(...command));
+          return command[0] === 'QUIT'
+            ? socket.rest()
+            : socket.send(request('ECHO', 'the end')).until('$7\r\nthe end\r\n');
+        }),
+      );
+      expect([command, replies[1]]).toEqual([command, replies[0]]);
     }
   });
 
   it.each(['*x\r\n', '*2\r\n:\r\n', '*1\r\n$z\r\n', 'get "\r\n', '*0\r\n\r\nPING\r\n*-1\r\nQUIT\r\n'])(
     'take %j for the same',
     async (bytes) => {
-      const redis = await TestRedis.start();
-      const proxy = await TestProxy.start({ REDIS_URL: redis.url, RESP_PORT: 0, PROXY_THREADS: 1 });
-      try {
-        const [expected, found] = await Promise.all(
-          [redis.port, respPort(proxy)].map(async (port) => (await RespSocket.open(port)).send(bytes).rest()),
-        );
-        expect(found).toBe(expected);
-      } finally {
-        await proxy.stop();
-        await redis.stop();
-      }
+      const [expected, found] = await Promise.all(sockets.map((socket) => socket.send(bytes).rest()));
+      expect(found).toBe(expected);
     },
   );
 });

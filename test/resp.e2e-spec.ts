@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { describeOwn } from './support/only-own.ts';
 import { freePort, until } from './support/processes.ts';
 import { TestProxy, launch } from './support/proxy.ts';
@@ -93,7 +93,8 @@ describeOwn('the Redis protocol', () => {
 
   it('tells failures of Redis from missing keys, and fails MGET as a whole', async () => {
     await start({
-      REDIS_COMMAND_TIMEOUT_MS: 500,
+      // Three reads that time out, one after the other, are to be done before the silence costs the connection.
+      REDIS_COMMAND_TIMEOUT_MS: 400,
       PROXY_THREADS: 1,
       PROXY_MAX_CONCURRENT_LOADS: 1,
       PROXY_MAX_QUEUED_LOADS: 0,
@@ -116,23 +117,6 @@ describeOwn('the Redis protocol', () => {
     for (const name of ['GET', 'MGET', 'EXISTS', 'STRLEN', 'PTTL']) {
       await client.send(request(name, 'key')).expect('-UNAVAILABLE Redis cannot be reached\r\n');
     }
-  });
-
-  it.each<[what: string, bytes: string, last: string]>([
-    ['a bad count', '*x\r\n', '-ERR Protocol error: invalid multibulk length\r\n'],
-    ['no mark', '*2\r\nGET\r\n', "-ERR Protocol error: expected '$', got 'G'\r\n"],
-    ['a bad length', '*1\r\n$-5\r\n', '-ERR Protocol error: invalid bulk length\r\n'],
-    ['half a quotation', 'GET "x\r\n', '-ERR Protocol error: unbalanced quotes in request\r\n'],
-    ['a line without end', 'x'.repeat(70_000), '-ERR Protocol error: too big inline request\r\n'],
-    ['POST', 'POST / HTTP/1.1\r\nHost: x\r\n\r\n', ''],
-    ['Host:', 'Host: x\r\nPING\r\n', ''],
-  ])('ends a connection on which %s is sent, once what was asked before is answered', async (_what, bytes, last) => {
-    await start({ PROXY_THREADS: 1 });
-    const client = await open();
-    client.send(request('GET', 'other'), request('GET', 'none'), 'PING\r\n');
-    if (last === '') await client.expect('$6\r\nsecond\r\n$-1\r\n+PONG\r\n');
-    client.send(bytes, 'PING\r\n');
-    expect(await client.rest()).toBe(last === '' ? '' : `$6\r\nsecond\r\n$-1\r\n+PONG\r\n${last}`);
   });
 
   it('answers a client that says no more, and then ends; so it does after QUIT', async () => {
@@ -317,5 +301,41 @@ describeOwn('the Redis protocol', () => {
     const confused = launch({ REDIS_URL: redis.url, RESP_PORT: same, HTTP_PORT: same });
     expect(await confused.exit).toBe(1);
     expect(confused.errors).toBe(`RESP_PORT: ${same} is the port of HTTP; accepted: another\n`);
+  });
+});
+
+describeOwn('a connection of the Redis protocol', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+  let client: RespSocket;
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    await redis.client.set('other', 'second');
+    // What is to be answered before is a miss each time.
+    proxy = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 1, RESP_PORT: 0, CACHE_TTL_MS: 1 });
+  });
+  beforeEach(async () => {
+    client = await RespSocket.open(respPort(proxy));
+  });
+  afterEach(() => void client.socket.destroy());
+  afterAll(async () => {
+    await proxy?.stop();
+    await redis?.stop();
+  });
+
+  it.each<[what: string, bytes: string, last: string]>([
+    ['a bad count', '*x\r\n', '-ERR Protocol error: invalid multibulk length\r\n'],
+    ['no mark', '*2\r\nGET\r\n', "-ERR Protocol error: expected '$', got 'G'\r\n"],
+    ['a bad length', '*1\r\n$-5\r\n', '-ERR Protocol error: invalid bulk length\r\n'],
+    ['half a quotation', 'GET "x\r\n', '-ERR Protocol error: unbalanced quotes in request\r\n'],
+    ['a line without end', 'x'.repeat(70_000), '-ERR Protocol error: too big inline request\r\n'],
+    ['POST', 'POST / HTTP/1.1\r\nHost: x\r\n\r\n', ''],
+    ['Host:', 'Host: x\r\nPING\r\n', ''],
+  ])('ends when %s is sent on it, once what was asked before is answered', async (_what, bytes, last) => {
+    client.send(request('GET', 'other'), request('GET', 'none'), 'PING\r\n');
+    if (last === '') await client.expect('$6\r\nsecond\r\n$-1\r\n+PONG\r\n');
+    client.send(bytes, 'PING\r\n');
+    expect(await client.rest()).toBe(last === '' ? '' : `$6\r\nsecond\r\n$-1\r\n+PONG\r\n${last}`);
   });
 });

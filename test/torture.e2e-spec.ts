@@ -5,7 +5,8 @@ import { until } from './support/processes.ts';
 import { type Fate, TestProxy, percentEncode } from './support/proxy.ts';
 import { TestRedis } from './support/redis.ts';
 
-const SECONDS = Number(process.env.TORTURE_SECONDS ?? 30);
+/** TORTURE_SECONDS makes the run longer. */
+const SECONDS = Number(process.env.TORTURE_SECONDS ?? 15);
 const FATES: readonly (readonly Fate[])[] = [
   ['terminate'],
   ['throw'],
@@ -50,7 +51,8 @@ describeOwn(`four threads, asked, purged, expired and killed for ${SECONDS} s`, 
         status === 200 && text !== valueOf(key) ? `wrong value of ${key}` : String(status),
       );
       const end = Date.now() + SECONDS * 1000;
-      for (let round = 0; Date.now() < end; round++) {
+      // Each fate twice at least, however slow the machine is.
+      for (let round = 0; Date.now() < end || round < 2 * FATES.length; round++) {
         const served = load.total;
         for (const fate of FATES[round % FATES.length]) await proxy.suffer(round % 4, fate);
         for (let i = 0; i < 20; i++) {
@@ -69,9 +71,9 @@ describeOwn(`four threads, asked, purged, expired and killed for ${SECONDS} s`, 
         return /redis_connections 4$/m.test(text) && /loads_in_flight 0$/m.test(text) ? text : undefined;
       });
       expect(metrics).toMatch(/loads_queued 0$/m);
-      expect(Number(/thread_restarts_total (\d+)$/m.exec(metrics)?.[1])).toBeGreaterThan(SECONDS / 10);
+      expect(Number(/thread_restarts_total (\d+)$/m.exec(metrics)?.[1])).toBeGreaterThanOrEqual(FATES.length);
       expect(await proxy.problemInMemory()).toBeUndefined();
     },
-    (SECONDS + 60) * 1000,
+    (SECONDS + 100) * 1000,
   );
 });
