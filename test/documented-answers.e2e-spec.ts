@@ -118,7 +118,8 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
     const settings = {
       REDIS_URL: redis.url,
       PROXY_THREADS: 1,
-      REDIS_COMMAND_TIMEOUT_MS: 1000,
+      // Two reads that time out, one after the other, are to be done before the silence costs the connection.
+      REDIS_COMMAND_TIMEOUT_MS: 600,
       REDIS_MAX_VALUE_BYTES: 1000,
       PROXY_MAX_CONCURRENT_LOADS: 1,
       PROXY_MAX_QUEUED_LOADS: 0,

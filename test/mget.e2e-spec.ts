@@ -156,7 +156,7 @@ describe('POST /v1/mget', () => {
 describeOwn('what POST /v1/mget reads', () => {
   beforeAll(async () => {
     redis = await TestRedis.start();
-    const limits = { PROXY_MAX_CONCURRENT_LOADS: 2, PROXY_MAX_QUEUED_LOADS: 0, REDIS_COMMAND_TIMEOUT_MS: 2000 };
+    const limits = { PROXY_MAX_CONCURRENT_LOADS: 2, PROXY_MAX_QUEUED_LOADS: 0, REDIS_COMMAND_TIMEOUT_MS: 1500 };
     proxy = await TestProxy.start({
       REDIS_URL: redis.url,
       PROXY_THREADS: 1,
