@@ -4,7 +4,7 @@ import type { Browser, Locator, Page } from 'playwright-core';
 import { launchChromium } from '../support/chromium.ts';
 import { seedDemoKeys } from '../support/documentation.ts';
 import { ask } from '../support/http-client.ts';
-import { until } from '../support/processes.ts';
+import { freePort, until } from '../support/processes.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 import { WatchedPage, describeInBrowser } from '../support/watched-page.ts';
@@ -202,14 +202,14 @@ describeInBrowser('the dashboard, in a browser', () => {
   });
 
   it('says so when the proxy is gone, and goes on when it is back', async () => {
-    const settings = { REDIS_URL: redis.url, PROXY_THREADS: 1 };
+    const settings = { REDIS_URL: redis.url, PROXY_THREADS: 1, HTTP_PORT: await freePort() };
     const first = (own = await TestProxy.start(settings));
     const watched = await WatchedPage.open(browser, `${first.url}/`);
     await becomes(watched, 'live-text', /^Live$/);
     expect(await first.stop()).toBe(0);
     await becomes(watched, 'live-text', /^No news for \d+ s$/);
     expect(await watched.text('announcements')).toBe('There is no news of the proxy.');
-    own = await TestProxy.start({ ...settings, HTTP_PORT: new URL(first.url).port });
+    own = await TestProxy.start(settings);
     await becomes(watched, 'live-text', /^Live$/);
     await watched.page.close();
   });

@@ -4,6 +4,7 @@ import { until } from '../support/processes.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 import { Relay } from '../support/relay.ts';
+import { Stopwatch } from '../support/stopwatch.ts';
 
 const COMMAND_TIMEOUT_MS = 300;
 const TTL_MS = 60_000;
@@ -35,14 +36,14 @@ describeOwn('a value whose time is over, while the circuit is open', () => {
         const { status, text } = await proxy.key('held');
         expect([status, text]).toEqual([200, 'value of held']);
       }
-      const start = performance.now();
+      const watch = new Stopwatch();
       for (let i = 0; i < READS; i++) {
         const answer = await proxy.key('held');
         expect([answer.status, answer.text]).toEqual([200, 'value of held']);
         expect(answer.headers['cache-status']).toContain('detail=stale-if-error');
       }
       // Only the probes wait.
-      expect(performance.now() - start).toBeLessThan((READS * COMMAND_TIMEOUT_MS) / 3);
+      expect(watch.stop()).toBeLessThan((READS * COMMAND_TIMEOUT_MS) / 3);
       relay.lateMs = 0;
       await redis.client.set('held', 'new value');
       await until('it is loaded anew', async () => ((await proxy.key('held')).text === 'new value' ? true : undefined));
