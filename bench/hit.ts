@@ -3,7 +3,6 @@
  * over keys drawn at random, with few entries and with many. `npm run bench:hit`
  */
 import { Buffer } from 'node:buffer';
-import type { Socket } from 'node:net';
 import { monotonicClock } from '../src/cache/clock.ts';
 import { hashKey } from '../src/cache/hash.ts';
 import { Hit } from '../src/cache/hit.ts';
@@ -16,6 +15,7 @@ import { hitAnswer } from '../src/http/key-answer.ts';
 import { HttpDate } from '../src/http/message.ts';
 import { GetRequest } from '../src/resp/get-request.ts';
 import { ReplyWriter } from '../src/resp/reply-writer.ts';
+import type { Outlet } from '../src/sockets/outlet.ts';
 import { spread } from './spread.ts';
 
 const ENTRIES = [5000, 500_000];
@@ -39,7 +39,7 @@ const messages = new HitMessages(
   new HttpDate(),
 );
 const answer = Buffer.alloc(4096);
-const nowhere = { writableLength: 0, write: () => true } as unknown as Socket;
+const nowhere = { write: () => true } as unknown as Outlet;
 
 interface Step {
   readonly name: string;

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Client } from './client.ts';
+import { Outlet } from '../sockets/outlet.ts';
 import { FAREWELL_MS } from '../sockets/time-limits.ts';
 import type { Front } from './front.ts';
 import { KeptBytes } from './kept-bytes.ts';
@@ -42,6 +43,7 @@ const HTTP_WORDS = /^(?:post|host:)$/i;
  */
 export class RespConnection {
   readonly #socket: Socket;
+  readonly #outlet: Outlet;
   readonly #front: Front;
   readonly #client: Client;
   readonly #parser = new RequestParser();
@@ -77,8 +79,10 @@ export class RespConnection {
     this.#socket = socket;
     this.#client = client;
     this.#front = front;
-    socket.on('drain', () => this.#guard(() => this.#drained()));
-    socket.on('timeout', () => socket.destroy());
+    const drained = (): void => this.#guard(() => this.#drained());
+    this.#outlet = new Outlet(socket, drained);
+    socket.on('drain', drained);
+    socket.on('timeout', () => this.#timeOut());
     socket.on('end', () => this.finish());
     socket.on('error', () => socket.destroy());
     socket.once('close', () => this.#closed());
@@ -86,7 +90,7 @@ export class RespConnection {
 
   /** Whether everything that was asked is answered. */
   get idle(): boolean {
-    return this.#queue.length === 0 && !this.#inLine && this.#socket.writableLength === 0;
+    return this.#queue.length === 0 && !this.#inLine && this.#outlet.length === 0;
   }
 
   /** Ends the connection if the client has asked nothing, or not authenticated, for too long. */
@@ -319,12 +323,16 @@ export class RespConnection {
   }
 
   #flush(): void {
-    const socket = this.#socket;
-    this.#front.out.flush(socket);
-    if (socket.writableNeedDrain && !this.#choked) {
+    this.#front.out.flush(this.#outlet);
+    if (this.#outlet.isFull && !this.#choked) {
       this.#choked = true;
-      socket.setTimeout(this.#front.writeTimeoutMs);
+      this.#socket.setTimeout(this.#front.writeTimeoutMs);
     }
+  }
+
+  #timeOut(): void {
+    if (this.#outlet.hasMoved()) this.#socket.setTimeout(this.#front.writeTimeoutMs);
+    else this.#socket.destroy();
   }
 
   #drained(): void {

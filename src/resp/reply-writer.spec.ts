@@ -1,7 +1,9 @@
+import type { Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { Hit } from '../cache/hit.ts';
+import { Outlet } from '../sockets/outlet.ts';
 import { type Parsed, parseReplies } from './reply-model.spec-support.ts';
 import { type Protocol, ReplyWriter } from './reply-writer.ts';
 
@@ -78,8 +80,10 @@ function expected(reply: Tree, protocol: Protocol): Parsed {
 
 /** A socket that holds on to what it is given as long as it is told to, as one does whose client does not read. */
 class SlowSocket extends Writable {
+  /** It has no native side. */
+  readonly _handle = null;
   readonly received: Buffer[] = [];
-  #release: (() => void) | undefined;
+  readonly #releases: (() => void)[] = [];
   #slow: boolean;
 
   constructor(slow: boolean) {
@@ -92,16 +96,18 @@ class SlowSocket extends Writable {
       this.received.push(Buffer.from(chunk));
       done();
     };
-    if (this.#slow) this.#release = take;
+    if (this.#slow) this.#releases.push(take);
     else take();
   }
 
   get bytes(): Buffer {
     this.#slow = false;
-    this.#release?.();
+    for (const release of this.#releases.splice(0)) release();
     return Buffer.concat(this.received);
   }
 }
+
+const outletOf = (socket: SlowSocket): Outlet => new Outlet(socket as unknown as Socket, () => undefined);
 
 describe('replies', () => {
   const protocols = fc.constantFrom<Protocol>(2, 3);
@@ -116,12 +122,13 @@ describe('replies', () => {
         fc.boolean(),
         (replies, protocol, slow, each) => {
           const socket = new SlowSocket(slow);
+          const outlet = outletOf(socket);
           out.protocol = protocol;
           for (const reply of replies) {
-            write(reply, out, () => out.flush(socket));
-            if (each) out.flush(socket);
+            write(reply, out, () => out.flush(outlet));
+            if (each) out.flush(outlet);
           }
-          out.flush(socket);
+          out.flush(outlet);
           expect(out.length).toBe(0);
           // What others write meanwhile must not get into what this socket still holds.
           out.bulk('x'.repeat(1000));
@@ -138,15 +145,16 @@ describe('replies', () => {
     fc.assert(
       fc.property(tree, tree, (first, second) => {
         const socket = new SlowSocket(false);
+        const outlet = outletOf(socket);
         out.protocol = 3;
-        const full = (): void => out.flush(socket);
+        const full = (): void => out.flush(outlet);
         write(second, out, () => undefined);
         const { length } = out;
         const parts = out.take();
         expect(Buffer.concat(parts)).toHaveLength(length);
         write(first, out, full);
         out.put(parts);
-        out.flush(socket);
+        out.flush(outlet);
         expect(parseReplies(socket.bytes)).toEqual([first, second].map((reply) => expected(reply, 3)));
       }),
       { numRuns: 200 },

@@ -1,5 +1,5 @@
-import type { Writable } from 'node:stream';
 import type { Hit } from '../cache/hit.ts';
+import type { Outlet } from '../sockets/outlet.ts';
 
 export type Protocol = 2 | 3;
 
@@ -107,22 +107,14 @@ export class ReplyWriter {
   }
 
   /** Sends all that was written. */
-  flush(socket: Writable): void {
+  flush(outlet: Outlet): void {
     const length = this.#at;
-    if (this.#partBytes > 0) {
-      socket.cork();
-      for (const part of this.#takeParts()) socket.write(part);
-      socket.uncork();
-    } else if (length > 0) {
-      this.#at = 0;
-      socket.write(this.#bytes.subarray(0, length));
-    } else {
-      return;
-    }
+    if (length === 0 && this.#partBytes === 0) return;
+    if (this.#partBytes > 0) return outlet.writeAll(this.#takeParts());
+    this.#at = 0;
+    const taken = outlet.write(this.#bytes.subarray(0, length));
     // The socket still needs the bytes, or they are more than is usual.
-    if (socket.writableLength !== 0 || this.#bytes.length !== WRITE_BYTES) {
-      this.#bytes = Buffer.allocUnsafeSlow(WRITE_BYTES);
-    }
+    if (!taken || this.#bytes.length !== WRITE_BYTES) this.#bytes = Buffer.allocUnsafeSlow(WRITE_BYTES);
   }
 
   /** Takes all that was written, to be sent later. */

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import type { Socket } from 'node:net';
+import type { Outlet } from './outlet.ts';
 import { Views } from './views.ts';
 
 const OUTPUT_BYTES = 64 * 1024;
@@ -23,12 +23,12 @@ export class Output {
   }
 
   /** Sends what there is. */
-  flush(socket: Socket): void {
+  flush(outlet: Outlet): void {
     if (this.end === 0) return;
-    socket.write(this.#views.of(this.end));
+    const taken = outlet.write(this.#views.of(this.end));
     this.end = 0;
     // What the kernel has not taken at once is still read from here.
-    if (socket.writableLength === 0) return;
+    if (taken) return;
     this.bytes = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
     this.#views = new Views(this.bytes);
   }

@@ -13,6 +13,7 @@ import { readDirectives } from '../read-directives.ts';
 import { refuseClient, refuseKey } from '../key-refusal.ts';
 import { type HttpDate, type Persistence, messageHead } from '../message.ts';
 import { type HitMessages, LONGEST_HIT_HEAD } from './hit-messages.ts';
+import { Outlet } from '../../sockets/outlet.ts';
 import type { Output } from '../../sockets/output.ts';
 import { ReadBuffer } from '../../sockets/read-buffer.ts';
 import type { RequestHead } from './request-head.ts';
@@ -65,6 +66,7 @@ export interface Lane {
 export class LaneConnection {
   readonly #lane: Lane;
   readonly #socket: Socket;
+  readonly #outlet: Outlet;
   readonly #replies: ReplyQueue;
   /** What has arrived and must wait: for the client to read, or for answers that are under way. */
   #held: Buffer | undefined;
@@ -95,6 +97,7 @@ export class LaneConnection {
   constructor(lane: Lane, socket: Socket) {
     this.#lane = lane;
     this.#socket = socket;
+    this.#outlet = new Outlet(socket, this.#listeners.drain);
     this.#replies = new ReplyQueue(socket);
     this.#activeAt = lane.ticks;
     lane.connections.add(this);
@@ -121,7 +124,7 @@ export class LaneConnection {
 
   /** Whether nothing has been asked that is not answered yet. */
   get #idle(): boolean {
-    return this.#replies.length === 0 && this.#held === undefined && this.#socket.writableLength === 0;
+    return this.#replies.length === 0 && this.#held === undefined && this.#outlet.length === 0;
   }
 
   /** Gives the connection, and what has arrived on it, to node:http. */
@@ -172,13 +175,13 @@ export class LaneConnection {
     while (at < bytes.length && !this.#closing) {
       if (at > 0 && this.#mustWait()) return this.#hold(bytes.subarray(at));
       if (!head.scan(bytes, at) || !this.#answer(bytes)) {
-        output.flush(this.#socket);
+        output.flush(this.#outlet);
         if (this.#replies.length > 0) return this.#hold(bytes.subarray(at));
         return this.#leave(Buffer.from(bytes.subarray(at)));
       }
       at = head.end;
     }
-    output.flush(this.#socket);
+    output.flush(this.#outlet);
     this.#watchWrites();
   }
 
@@ -210,7 +213,7 @@ export class LaneConnection {
     const { cache, closing, counts, head, hit, messages, output } = this.#lane;
     if (this.#replies.length > 0 || closing || !cache.hit(source, from, to, hit)) return false;
     counts.countRead('http', 'hit');
-    if (!output.hasRoom(LONGEST_HIT_HEAD + hit.length)) output.flush(this.#socket);
+    if (!output.hasRoom(LONGEST_HIT_HEAD + hit.length)) output.flush(this.#outlet);
     output.end = messages.write(hit, output.bytes, output.end);
     if (!head.headOnly) {
       hit.bytes.copy(output.bytes, output.end, 0, hit.length);
@@ -228,7 +231,7 @@ export class LaneConnection {
       counts.countRead('http', outcomeName(read));
       return this.#reply(keyAnswer(read, ifNoneMatch, policy), headOnly);
     }
-    this.#lane.output.flush(this.#socket);
+    this.#lane.output.flush(this.#outlet);
     const reply = this.#replies.reserve();
     if (this.#lane.closing) this.#closing = true;
     read.then(
@@ -246,7 +249,7 @@ export class LaneConnection {
       this.#replies.put(head, body);
       return;
     }
-    this.#lane.output.flush(this.#socket);
+    this.#lane.output.flush(this.#outlet);
     writeMessage(this.#socket, head, body);
     this.#endIfDone();
   }
@@ -277,7 +280,7 @@ export class LaneConnection {
       output.bytes.set(value, output.end);
       output.end += value.length;
     }
-    output.flush(this.#socket);
+    output.flush(this.#outlet);
     this.#watchWrites();
     this.#resume();
     this.#endIfDone();
@@ -310,11 +313,11 @@ export class LaneConnection {
   /** Whether so much is under way that no more can be taken on. */
   #mustWait(): boolean {
     const { length, bytes } = this.#replies;
-    return length >= MOST_REPLIES || bytes >= MOST_WAITING_BYTES || this.#socket.writableNeedDrain;
+    return length >= MOST_REPLIES || bytes >= MOST_WAITING_BYTES || this.#outlet.isFull;
   }
 
   #hold(bytes: Buffer): void {
-    this.#lane.output.flush(this.#socket);
+    this.#lane.output.flush(this.#outlet);
     this.#held = Buffer.from(bytes);
     this.#watchWrites();
     this.#pause();
@@ -327,14 +330,15 @@ export class LaneConnection {
 
   /** A client that does not take its answers is asked for no more requests, and cut off after a while. */
   #watchWrites(): void {
-    if (this.#socket.writableLength === 0) return;
+    if (this.#outlet.length === 0) return;
     this.#socket.setTimeout(this.#lane.stallTimeoutMs);
-    if (this.#socket.writableNeedDrain) this.#pause();
+    if (this.#outlet.isFull) this.#pause();
   }
 
   #timeOut(): void {
-    if (this.#socket.writableLength > 0) this.#socket.destroy();
-    else this.#socket.setTimeout(0);
+    if (this.#outlet.length === 0) this.#socket.setTimeout(0);
+    else if (this.#outlet.hasMoved()) this.#socket.setTimeout(this.#lane.stallTimeoutMs);
+    else this.#socket.destroy();
   }
 
   /** Goes on with what had to wait. */
