@@ -38,9 +38,10 @@ async function start(settings: Settings): Promise<void> {
   Logger.overrideLogger(logger);
   endOnSignal(async () => supervisor?.drain(), settings.shutdownGraceMs);
   logger.log('starting', { settings }, 'Supervisor');
-  const ports = await findPorts(settings);
+  const { ports, release } = await findPorts(settings);
   supervisor = new Supervisor(settings, ports);
   await supervisor.start();
+  release();
   new TokenFiles(settings, (changed) => supervisor?.useTokens(changed)).watch();
   if (!supervisor.draining) {
     const name = reachableName(settings.http.host);
@@ -51,12 +52,16 @@ async function start(settings: Settings): Promise<void> {
   }
 }
 
-async function findPorts({ http, resp }: Settings): Promise<Ports> {
-  const ports = { http: await freePort(http.host, http.port), resp: undefined };
-  if (resp.port === undefined) return ports;
-  if (resp.port === ports.http) throw new StartError(`RESP_PORT: ${resp.port} is the port of HTTP; accepted: another`);
+async function findPorts({ http, resp }: Settings): Promise<{ ports: Ports; release: () => void }> {
+  const forHttp = await freePort(http.host, http.port);
+  if (resp.port === undefined) return { ports: { http: forHttp.port, resp: undefined }, release: forHttp.release };
+  if (resp.port === forHttp.port) {
+    throw new StartError(`RESP_PORT: ${resp.port} is the port of HTTP; accepted: another`);
+  }
   try {
-    return { ...ports, resp: await freePort(http.host, resp.port) };
+    const forResp = await freePort(http.host, resp.port);
+    const release = (): void => [forHttp, forResp].forEach((found) => found.release());
+    return { ports: { http: forHttp.port, resp: forResp.port }, release };
   } catch (error) {
     throw new StartError(`HTTP_HOST, RESP_PORT: ${(error as Error).message}`, { cause: error });
   }

@@ -1,18 +1,27 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 
+/** A port that nobody listens on. */
+export interface FreePort {
+  readonly port: number;
+  /** To be called when the threads listen on it. */
+  readonly release: () => void;
+}
+
 /**
  * Makes sure that nobody listens on a port, and finds a free one for port 0. The threads share their port, and a port
- * that may be shared would be shared with another instance as well, without a word.
+ * that may be shared would be shared with another instance as well, without a word. One that was found is kept until the
+ * threads have it: the system would give it to the next who asks for any.
  *
  * @throws the error of listening: EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND.
  */
-export async function freePort(host: string, port: number): Promise<number> {
-  const probe = createServer();
-  probe.listen({ host, port, exclusive: true });
+export async function freePort(host: string, port: number): Promise<FreePort> {
+  const probe = createServer((socket) => socket.destroy());
+  probe.listen({ host, port, ...(port === 0 ? { reusePort: true } : { exclusive: true }) });
   await once(probe, 'listening');
   const found = (probe.address() as AddressInfo).port;
+  if (port === 0) return { port: found, release: () => probe.close() };
   probe.close();
   await once(probe, 'close');
-  return found;
+  return { port, release: () => undefined };
 }

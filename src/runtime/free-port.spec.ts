@@ -1,0 +1,33 @@
+import { once } from 'node:events';
+import { type Server, createServer } from 'node:net';
+import { describe, expect, it } from '@jest/globals';
+import { freePort } from './free-port.ts';
+
+async function listen(port: number, how: { reusePort?: boolean; exclusive?: boolean }): Promise<Server> {
+  const server = createServer().listen({ host: '127.0.0.1', port, ...how });
+  await once(server, 'listening');
+  return server;
+}
+
+describe('freePort', () => {
+  it('keeps any free port for those who are to share it, and for nobody else, until they have it', async () => {
+    const { port, release } = await freePort('127.0.0.1', 0);
+    await expect(listen(port, { exclusive: true })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    const thread = await listen(port, { reusePort: true });
+    release();
+    thread.close();
+    await once(thread, 'close');
+  });
+
+  it('leaves a port that was asked for as it is, if nobody listens on it', async () => {
+    const { port, release } = await freePort('127.0.0.1', 0);
+    await expect(freePort('127.0.0.1', port)).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    release();
+    const again = await freePort('127.0.0.1', port);
+    expect(again.port).toBe(port);
+    const other = await listen(port, { exclusive: true });
+    again.release();
+    other.close();
+    await once(other, 'close');
+  });
+});
