@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { CircuitBreaker, type CircuitState, REFUSED } from './circuit-breaker.ts';
+import { CircuitBreaker, type CircuitState, type Later, REFUSED } from './circuit-breaker.ts';
 import type { RedisReply } from './redis-reply.ts';
 
 const OPEN_MS = 250;
@@ -8,16 +8,39 @@ const TIMEOUT: RedisReply = { kind: 'timeout' };
 const MISSING: RedisReply = { kind: 'missing' };
 const LOST: RedisReply = { kind: 'unavailable', reason: 'connection' };
 const LOADING: RedisReply = { kind: 'unavailable', reason: 'LOADING', refusal: 'any' };
+const NOPERM: RedisReply = { kind: 'unavailable', reason: 'NOPERM', refusal: 'this' };
 const MOVED: RedisReply = { kind: 'unavailable', reason: 'MOVED', refusal: 'this' };
 
 let now: number;
 let told: string[];
 let circuit: CircuitBreaker;
+/** What is to be done later, and when. */
+let timers: Map<() => void, number>;
+/** The turns of the probes that nobody had to ask for. */
+let probes: number[];
+
+const later: Later = (run, ms) => {
+  timers.set(run, now + ms);
+  return () => timers.delete(run);
+};
+
+/** Lets time pass, and the timers go off that are due by then. */
+function pass(ms: number): void {
+  now += ms;
+  for (const [run, at] of timers) {
+    if (at > now) continue;
+    timers.delete(run);
+    run();
+  }
+}
 
 beforeEach(() => {
   now = 1000;
   told = [];
-  circuit = new CircuitBreaker(() => now);
+  timers = new Map();
+  probes = [];
+  const probe = (): void => void probes.push(circuit.enter());
+  circuit = new CircuitBreaker(probe, () => now, later);
   circuit.watch((state, reason) => told.push(state === 'open' ? `open (${reason})` : state));
 });
 
@@ -94,6 +117,50 @@ describe('the circuit', () => {
     expect(circuit.state).toBe('closed');
   });
 
+  it('probes by itself when nobody asks for anything, until there is an answer', () => {
+    ask(TIMEOUT, TIMEOUT, TIMEOUT);
+    pass(OPEN_MS - 1);
+    expect([probes.length, circuit.state]).toEqual([0, 'open']);
+    pass(1);
+    expect([probes.length, circuit.state]).toEqual([1, 'half-open']);
+    pass(1000);
+    circuit.end(probes[0], TIMEOUT);
+    pass(OPEN_MS);
+    expect([probes.length, circuit.state]).toEqual([2, 'half-open']);
+    circuit.end(probes[1], NOPERM);
+    expect([circuit.state, timers.size]).toEqual(['closed', 0]);
+  });
+
+  it('leaves that to who asks for something, and when there is a new connection', () => {
+    ask(TIMEOUT, TIMEOUT, TIMEOUT);
+    now += OPEN_MS;
+    const probe = circuit.enter();
+    pass(0);
+    circuit.end(probe, TIMEOUT);
+    circuit.close();
+    pass(OPEN_MS);
+    expect([probes, timers.size]).toEqual([[], 0]);
+  });
+
+  it('probes by itself also when the timer is early by the clock', () => {
+    ask(TIMEOUT, TIMEOUT, TIMEOUT);
+    now += OPEN_MS - 0.5;
+    for (const run of timers.keys()) run();
+    expect([probes.includes(REFUSED), circuit.state]).toEqual([false, 'half-open']);
+  });
+
+  it('probes at once when what has timed out is answered after all, which makes up for no failure', () => {
+    ask(TIMEOUT, TIMEOUT);
+    circuit.endLate();
+    ask(TIMEOUT);
+    expect([circuit.state, probes.length]).toEqual(['open', 0]);
+    circuit.endLate();
+    circuit.endLate();
+    expect([circuit.state, probes.length]).toEqual(['half-open', 1]);
+    circuit.end(probes[0], MISSING);
+    expect([circuit.state, timers.size]).toEqual(['closed', 0]);
+  });
+
   it('never has two probes under way, never stays shut, and refuses nothing while Redis answers', () => {
     const step = fc.oneof(
       fc.constant({ kind: 'enter' as const }),
@@ -102,7 +169,11 @@ describe('the circuit', () => {
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
-        const tested = new CircuitBreaker(() => now);
+        const tested = new CircuitBreaker(
+          () => undefined,
+          () => now,
+          later,
+        );
         const underWay: { turn: number; probe: boolean }[] = [];
         let failedInARow = 0;
         for (const next of steps) {

@@ -7,6 +7,9 @@ export type CircuitState = 'closed' | 'open' | 'half-open';
 /** Is told each state; `reason` says why it is open: `timeout`, or the word of Redis' error. */
 export type WatchCircuit = (state: CircuitState, reason: string) => void;
 
+/** Does something after so many milliseconds; answers how to have it left. */
+export type Later = (run: () => void, ms: number) => () => void;
+
 /** What a reply says of a Redis: that it is well, that it is not, or nothing, as the connection was lost. */
 type Verdict = 'answered' | 'unanswered' | 'lost';
 
@@ -38,26 +41,41 @@ const FAILURES_TO_OPEN = 3;
 /** Well under a second, within which the proxy is to be back once Redis is. */
 const OPEN_MS = 250;
 
+/** A timer that does not keep the process alive. */
+const unheldTimer: Later = (run, ms) => {
+  const timer = setTimeout(run, ms).unref();
+  return () => clearTimeout(timer);
+};
+
 /**
  * Spares a Redis that does not answer, and those who ask for what only it knows: after some failures in a row nothing is
- * asked for a while, then one probe alone decides whether it goes on. The probe is what somebody asked for, as a Redis
- * that answers PING need not answer a read. There is no timer: the state changes when something is asked or ends.
+ * asked for a while, then one probe alone decides whether it goes on. The probe is what somebody asks for then, or, when
+ * nobody does, a read that is sent for this alone: else a Redis that is well again would be taken for one that is not for as
+ * long as there are only hits.
  *
  * Each change of state begins a new turn, and what ends in another turn than it began in says nothing bad of this one:
  * what was asked before the circuit opened may fail as late as after it has closed.
  */
 export class CircuitBreaker {
+  readonly #probe: () => void;
   readonly #now: () => number;
+  readonly #later: Later;
   #state: CircuitState = 'closed';
   #turn = REFUSED + 1;
   #failures = 0;
   #openUntil = 0;
   #reason = '';
   #watch: WatchCircuit = () => undefined;
+  #cancelProbe: () => void = () => undefined;
 
-  /** @param now monotonic, in milliseconds. */
-  constructor(now: () => number = () => performance.now()) {
+  /**
+   * @param probe asks something, as everybody does: it enters, and tells the end.
+   * @param now monotonic, in milliseconds.
+   */
+  constructor(probe: () => void, now: () => number = () => performance.now(), later: Later = unheldTimer) {
+    this.#probe = probe;
     this.#now = now;
+    this.#later = later;
   }
 
   get state(): CircuitState {
@@ -85,6 +103,14 @@ export class CircuitBreaker {
     else if (turn === this.#turn) this.#fail(verdict, reply.kind === 'unavailable' ? reply.reason : reply.kind);
   }
 
+  /**
+   * Tells that what has timed out is answered after all. Redis is alive, but it may be too late each time: so that has the
+   * probe sent at once, and makes up for no failure.
+   */
+  endLate(): void {
+    if (this.#state === 'open') this.#sendProbe();
+  }
+
   /** What is known of an earlier connection says nothing of the next one. */
   close(): void {
     this.#failures = 0;
@@ -99,7 +125,15 @@ export class CircuitBreaker {
     this.#change('open');
   }
 
+  #sendProbe(): void {
+    // A timer may be early by this clock.
+    this.#openUntil = 0;
+    this.#probe();
+  }
+
   #change(state: CircuitState): void {
+    this.#cancelProbe();
+    this.#cancelProbe = state === 'open' ? this.#later(() => this.#sendProbe(), OPEN_MS) : () => undefined;
     this.#state = state;
     this.#turn++;
     this.#watch(state, this.#reason);

@@ -35,7 +35,8 @@ export class ReadBatch implements SentCommand {
   readonly #reads: { readonly key: Buffer; readonly take: (reply: RedisReply) => void }[] = [];
   readonly #timer: NodeJS.Timeout;
   readonly #judge: (reply: RedisReply) => void;
-  #judged = false;
+  /** Whether one of the replies was an answer. */
+  #answered = false;
   #redis: Redis | undefined;
   #bytes: Buffer = NOTHING;
   /** Replies that are still to come. */
@@ -48,7 +49,10 @@ export class ReadBatch implements SentCommand {
   #got: Got | undefined;
   #broken = false;
 
-  /** @param judge is called once: with the first answer, or with the last reply when none is an answer. */
+  /**
+   * @param judge is called with the first answer; and before it with the last reply, when all reads have ended without one:
+   *   an answer may come after time was up.
+   */
   constructor(commands: ReadCommands, timeoutMs: number, judge: (reply: RedisReply) => void) {
     this.#commands = commands;
     this.#judge = judge;
@@ -123,17 +127,22 @@ export class ReadBatch implements SentCommand {
   #settle(reply: RedisReply): void {
     // Unless time was up.
     if (this.#current++ === this.#settled) this.#end(reply);
+    else if (isAnswer(reply)) this.#answer(reply);
   }
 
   #end(reply: RedisReply): void {
     const { take } = this.#reads[this.#settled++];
     const last = this.#settled === this.#reads.length;
     if (last) clearTimeout(this.#timer);
-    if (!this.#judged && (last || isAnswer(reply))) {
-      this.#judged = true;
-      this.#judge(reply);
-    }
+    if (isAnswer(reply)) this.#answer(reply);
+    else if (last && !this.#answered) this.#judge(reply);
     take(reply);
+  }
+
+  #answer(reply: RedisReply): void {
+    if (this.#answered) return;
+    this.#answered = true;
+    this.#judge(reply);
   }
 
   /** Puts the command in front of the queue again, out of which ioredis takes one with each reply. */

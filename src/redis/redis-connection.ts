@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Settings } from '../config/settings.ts';
+import { AskedTogether } from './asked-together.ts';
 import { CircuitBreaker, REFUSED, type WatchCircuit } from './circuit-breaker.ts';
 import { ReadBatch } from './read-batch.ts';
 import { ReadCommands } from './read-commands.ts';
@@ -14,6 +15,12 @@ import { ReplyReader } from './reply-reader.ts';
 /** How often it is tried again to select a database that cannot be had. */
 const SELECT_RETRY_MS = 500;
 
+/**
+ * What is read to see whether the Redis answers, when nobody asks for anything. It need not be there, nor be allowed, nor be
+ * of this node: any answer will do.
+ */
+const PROBE_KEY = Buffer.from('redis-http-cache-proxy:probe');
+
 export const NO_CONNECTION: RedisFailure = { kind: 'unavailable', reason: 'connection' };
 const CIRCUIT_OPEN: RedisFailure = { kind: 'unavailable', reason: 'circuit' };
 
@@ -23,7 +30,7 @@ export class RedisConnection implements Reader {
   readonly #timeoutMs: number;
   readonly #connectTimeoutMs: number;
   readonly #commands: ReadCommands;
-  readonly #circuit = new CircuitBreaker();
+  readonly #circuit = new CircuitBreaker(() => this.fetch(PROBE_KEY, () => undefined));
   readonly #database: number;
   /** Whether the connection reads the database that it is to read. */
   #inDatabase = false;
@@ -34,6 +41,8 @@ export class RedisConnection implements Reader {
   #retry: NodeJS.Timeout | undefined;
   #state: RedisState | undefined;
   /** What was asked in this turn of the event loop. */
+  #asked: AskedTogether | undefined;
+  /** The reads among that. */
   #batch: ReadBatch | undefined;
   #watch: (state: RedisState) => void = () => undefined;
 
@@ -91,21 +100,21 @@ export class RedisConnection implements Reader {
 
   fetch(key: Buffer, take: (reply: RedisReply) => void): void {
     if (!this.#inDatabase) return take(NO_CONNECTION);
-    if (this.#batch === undefined) {
-      const turn = this.#circuit.enter();
-      if (turn === REFUSED) return take(CIRCUIT_OPEN);
-      const judge = (reply: RedisReply): void => this.#circuit.end(turn, reply);
-      this.#batch = new ReadBatch(this.#commands, this.#timeoutMs, judge);
-      // Not a microtask: what the other clients have sent until now is to come along.
-      setImmediate(() => this.#send());
-    }
+    const asked = this.#enter();
+    if (asked === undefined) return take(CIRCUIT_OPEN);
+    this.#batch ??= new ReadBatch(this.#commands, this.#timeoutMs, asked.add());
     this.#batch.add(key, take);
   }
 
   async expiry(key: Buffer): Promise<RedisExpiry> {
     if (!this.#inDatabase) return NO_CONNECTION;
-    if (this.#circuit.state !== 'closed') return CIRCUIT_OPEN;
+    const asked = this.#enter();
+    if (asked === undefined) return CIRCUIT_OPEN;
+    const end = asked.add();
     const outcome = await this.#redis.pttl(key).then(expiryOf, failureOf);
+    const isExpiry = outcome.kind === 'expires' || outcome.kind === 'endless';
+    // To the circuit any answer is one.
+    end(isExpiry ? { kind: 'missing' } : outcome);
     return outcome.kind === 'wrong-type' ? { kind: 'unavailable', reason: 'WRONGTYPE' } : outcome;
   }
 
@@ -140,8 +149,20 @@ export class RedisConnection implements Reader {
     this.#redis.asking().catch(() => undefined);
   }
 
+  /** What is asked in this turn of the event loop, to add to; undefined when Redis is spared. */
+  #enter(): AskedTogether | undefined {
+    if (this.#asked !== undefined) return this.#asked;
+    const turn = this.#circuit.enter();
+    if (turn === REFUSED) return undefined;
+    this.#asked = new AskedTogether(this.#circuit, turn);
+    // Not a microtask: what the other clients have sent until now is to come along.
+    setImmediate(() => this.#send());
+    return this.#asked;
+  }
+
   #send(): void {
     const batch = this.#batch;
+    this.#asked = undefined;
     this.#batch = undefined;
     if (this.#inDatabase) batch?.send(this.#redis);
     else batch?.end(NO_CONNECTION);

@@ -3,7 +3,7 @@ import { type AddressInfo, type Server, type Socket, createServer } from 'node:n
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { TestRedis } from '../../test/support/redis.ts';
 import { loadSettings } from '../config/load-settings.ts';
-import type { RedisReply } from './redis-reply.ts';
+import type { RedisExpiry, RedisReply } from './redis-reply.ts';
 import { RedisService } from './redis.service.ts';
 
 const TIMEOUT_MS = 500;
@@ -130,6 +130,52 @@ describe('reads of a Redis', () => {
       reply = await fetch('a');
     } while (reply.kind !== 'value');
     expect([reply, circuit]).toEqual([value('of a'), 'closed']);
+  });
+
+  /** Lets the Redis say nothing until it is spared, and then go on. */
+  async function stall(): Promise<string[]> {
+    await connect(redis.url, { REDIS_COMMAND_TIMEOUT_MS: String(TIMEOUT_MS) });
+    const states: string[] = [];
+    service.watchCircuit((state) => states.push(state));
+    redis.server?.signal('SIGSTOP');
+    const turns = [];
+    for (let i = 0; i < 3; i++) {
+      turns.push(service.expiry(Buffer.from('a')));
+      await new Promise(setImmediate);
+    }
+    expect(await Promise.all(turns)).toEqual(Array(3).fill({ kind: 'timeout' }));
+    expect(states).toEqual(['closed', 'open']);
+    redis.server?.signal('SIGCONT');
+    return states;
+  }
+
+  it('are not needed to see that a Redis answers again that was spared: so do questions for times to live alone', async () => {
+    await stall();
+    let expiry: RedisExpiry;
+    do {
+      await new Promise(setImmediate);
+      expiry = await service.expiry(Buffer.from('a'));
+    } while (expiry.kind !== 'missing');
+  });
+
+  it.each(['that may be read', 'without the right to'])('are not even that when nobody asks: %s', async (right) => {
+    if (right !== 'that may be read') await redis.client.call('ACL', 'SETUSER', 'default', '-get');
+    const states = await stall();
+    while (states.at(-1) !== 'closed') await new Promise(setImmediate);
+    expect(states).toEqual(['closed', 'open', 'half-open', 'closed']);
+    expect(await service.expiry(Buffer.from('a'))).toEqual({ kind: 'missing' });
+  });
+
+  it('count as one when they are asked together, whatever for', async () => {
+    await connect(redis.url, { REDIS_COMMAND_TIMEOUT_MS: String(TIMEOUT_MS) });
+    const states: string[] = [];
+    service.watchCircuit((state) => states.push(state));
+    redis.server?.signal('SIGSTOP');
+    const key = Buffer.from('a');
+    const ends = await Promise.all([fetch('a'), ...Array.from({ length: 5 }, () => service.expiry(key)), fetch('b')]);
+    expect(ends).toEqual(Array(7).fill({ kind: 'timeout' }));
+    expect(states).toEqual(['closed']);
+    redis.server?.signal('SIGCONT');
   });
 
   it('end when the connection does, and when there is none, at once', async () => {

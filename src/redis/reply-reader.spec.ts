@@ -82,7 +82,8 @@ describe('replies, in whatever portions they arrive', () => {
 
   it('are of no use once time is up, but do not answer anything else', () => {
     const given: RedisReply[] = [];
-    const late = new ReadBatch(COMMANDS, 1000, IGNORE);
+    const judged: RedisReply['kind'][] = [];
+    const late = new ReadBatch(COMMANDS, 1000, ({ kind }) => judged.push(kind));
     for (const key of ['a', 'b']) late.add(Buffer.from(key), (reply) => given.push(reply));
     late.send(redis);
     redis.stream.emit('data', Buffer.from('$1\r\nA\r\n:-1\r\n$1\r\n'));
@@ -96,6 +97,20 @@ describe('replies, in whatever portions they arrive', () => {
       { kind: 'timeout' },
       { kind: 'value', value: Buffer.from('C'), ttlMs: 5 },
     ]);
+    expect(judged).toEqual(['value']);
+  });
+
+  it('tell that Redis answers even when all of them come after time was up; an error of that time tells nothing', () => {
+    const judged: RedisReply['kind'][] = [];
+    const late = new ReadBatch(COMMANDS, 1000, ({ kind }) => judged.push(kind));
+    for (const key of ['a', 'b', 'c']) late.add(Buffer.from(key), IGNORE);
+    late.send(redis);
+    late.end({ kind: 'timeout' });
+    expect(judged).toEqual(['timeout']);
+    redis.stream.emit('data', Buffer.from('-LOADING\r\n-LOADING\r\n'));
+    expect(judged).toEqual(['timeout']);
+    redis.stream.emit('data', Buffer.from('$-1\r\n:-2\r\n$1\r\nC\r\n:5\r\n'));
+    expect(judged).toEqual(['timeout', 'missing']);
   });
 });
 
