@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import type { Hit } from './hit.ts';
+import type { Unread } from './kept-outcomes.ts';
 import { type ExpiryOutcome, KeyExpiry } from './key-expiry.ts';
 import type { LruLimits } from './layout.ts';
 import type { ReadDirectives } from './read-directives.ts';
 import type { DirectedOutcome, ReadOutcome } from './read-outcome.ts';
-import { ReadThrough, type Unread } from './read-through.ts';
+import { ReadThrough } from './read-through.ts';
 import { RequestCounts, TRANSPORTS } from './request-counts.ts';
 import type { LruStats, SharedLru } from './shared-lru.ts';
 import { ThreadContext } from './thread-context.ts';
@@ -54,7 +55,7 @@ export class CacheService {
   /**
    * Reads many keys, all that have to be loaded in one round trip: one outcome per key, in order.
    *
-   * @param maxBytes once the values found in the cache are as many bytes together, no more keys are read.
+   * @param maxBytes as {@link ReadThrough.readMany}.
    */
   readMany(keys: readonly Buffer[]): readonly ReadOutcome[] | Promise<readonly ReadOutcome[]>;
   readMany(

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { RedisReply } from '../redis/redis-reply.ts';
 import { CoherenceState } from './coherence-state.ts';
@@ -31,6 +33,9 @@ class ManualStore {
     this.#asked.shift()?.(reply);
   }
 }
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 let now: number;
 let store: ManualStore;
@@ -237,6 +242,42 @@ describe('many keys at once', () => {
     ]);
     expect(reads.readMany([key, key, key], 5)).toMatchObject([{ kind: 'hit' }, { kind: 'hit' }, { kind: 'unread' }]);
     expect(store.asked).toBe(1);
+  });
+
+  it('give as much of what is loaded as of what is held, to the first keys, in whatever order it comes', async () => {
+    await load(valueReply('four'));
+    const single = ask(Buffer.from('a'));
+    const outcomes = reads.readMany(named('b', 'a', 'k', 'c', 'd'), 8);
+    store.answer(valueReply('of a'));
+    await single;
+    store.answer(valueReply('of b'));
+    store.answer({ kind: 'missing' });
+    store.answer(valueReply('of d'));
+    expect(await outcomes).toMatchObject([
+      { value: Buffer.from('of b') },
+      { value: Buffer.from('of a') },
+      { kind: 'unread' },
+      { kind: 'absent' },
+      { kind: 'unread' },
+    ]);
+    expect(reads.readMany(named('d'))).toMatchObject([{ kind: 'hit' }]);
+  });
+
+  it('hold no more values than they give, however many are loaded, also while some are still to come', async () => {
+    const bytes = 100_000;
+    const many = letters(50);
+    const outcomes = reads.readMany(many, 3 * bytes);
+    const values = many.slice(1).map((_, i) => {
+      const value = Buffer.alloc(bytes, i);
+      store.answer({ kind: 'value', value, ttlMs: undefined });
+      return new WeakRef(value);
+    });
+    await new Promise(setImmediate);
+    collectGarbage();
+    expect(values.filter((value) => value.deref() !== undefined).length).toBeLessThanOrEqual(3);
+    store.answer(valueReply('the last'));
+    const given = (await outcomes).filter((outcome) => outcome.kind === 'value');
+    expect(given.map(({ value }) => value.length)).toEqual([bytes, bytes, bytes]);
   });
 
   it('do not wait for ever when two threads ask for the same keys the other way round', async () => {

@@ -1,3 +1,4 @@
+import { KeptOutcomes, type Unread } from './kept-outcomes.ts';
 import { Load } from './load.ts';
 import { Loader, type LoaderParts } from './loader.ts';
 import { type Awaited, LoadsUnderWay } from './loads-under-way.ts';
@@ -5,11 +6,6 @@ import type { Forward, Held, Lease, Lookup } from './lookup.ts';
 import type { ReadDirectives } from './read-directives.ts';
 import { type DirectedOutcome, type LoadOutcome, type ReadOutcome, failedLoad, withoutStale } from './read-outcome.ts';
 import type { SharedLru } from './shared-lru.ts';
-
-/** Of many reads, one that was not begun, as the values read before it fill what there is room for. */
-export interface Unread {
-  readonly kind: 'unread';
-}
 
 /**
  * Answers reads from the cache, and loads what it lacks: a key is loaded once at a time, across all threads, and all who
@@ -59,7 +55,8 @@ export class ReadThrough {
    * loaded are one round trip, and one place at the load gate; a key that somebody is loading already, or that is named
    * twice, is waited for. The waiting comes after the asking, so that reads that wait for one another's keys all end.
    *
-   * @param maxBytes once the values found in the cache are as many bytes together, no more keys are read.
+   * @param maxBytes once the values of keys are as many bytes together, those of the keys behind them are not given, nor
+   *   held: a key is not read then, or its value is let go as it comes. So is a value that is longer by itself.
    */
   readMany(keys: readonly Buffer[]): readonly ReadOutcome[] | Promise<readonly ReadOutcome[]>;
   readMany(
@@ -71,25 +68,22 @@ export class ReadThrough {
     maxBytes = Infinity,
   ): readonly (ReadOutcome | Unread)[] | Promise<readonly (ReadOutcome | Unread)[]> {
     const batch = new Batch(this.#underWay);
-    let left = maxBytes;
-    let waits = false;
-    const outcomes = keys.map((key) => {
-      if (left <= 0) return UNREAD;
+    const kept = new KeptOutcomes(keys.length, maxBytes);
+    const awaited: Promise<void>[] = [];
+    keys.forEach((key, index) => {
+      if (!kept.hasRoomAt(index)) return;
       const found = this.#lru.lookup(key);
-      if (found.kind === 'hit') left -= found.value.length;
-      if (isCached(found)) return found;
-      waits = true;
-      return this.#load(key, found, batch);
+      if (isCached(found)) kept.put(index, found);
+      else awaited.push(this.#load(key, found, batch).then((outcome) => kept.put(index, outcome)));
     });
-    if (batch.loads.length > 0) this.#loader.start(batch.loads);
-    if (waits) return Promise.all(outcomes.map(async (outcome) => outcome));
-    return outcomes as readonly (ReadOutcome | Unread)[];
+    batch.start(this.#loader);
+    return awaited.length === 0 ? kept.outcomes : Promise.all(awaited).then(() => kept.outcomes);
   }
 
   #loadOne(key: Buffer, found: Uncached): Promise<LoadOutcome> {
     const batch = new Batch(this.#underWay);
     const outcome = this.#load(key, found, batch);
-    if (batch.loads.length > 0) this.#loader.start(batch.loads);
+    batch.start(this.#loader);
     return outcome;
   }
 
@@ -172,11 +166,9 @@ const NOT_CACHED: DirectedOutcome = { kind: 'not-cached' };
 /** Outcomes of loads that have learned what is in Redis. */
 const ANSWERS: ReadonlySet<LoadOutcome['kind']> = new Set(['value', 'absent', 'wrong-type', 'value-too-large']);
 
-const UNREAD: Unread = { kind: 'unread' };
-
 /** Loads that are to be started together. */
 class Batch {
-  readonly loads: Load[] = [];
+  #loads: Load[] = [];
   readonly #underWay: LoadsUnderWay;
   /** Those without a lease, by their key, as binary strings: nobody else would find them when it is named again. */
   #unleased: Map<string, Load> | undefined;
@@ -188,8 +180,17 @@ class Batch {
   add(key: Buffer, lease: Lease | undefined, forward: Forward): Promise<LoadOutcome> {
     if (lease === undefined) return this.#addUnleased(key, forward);
     const load = new Load(key, lease, forward, this.#underWay);
-    this.loads.push(load);
+    this.#loads.push(load);
     return load.outcome;
+  }
+
+  /** Starts them, and lets them go: whoever awaits the last one must not hold on to what has come of the others. */
+  start(loader: Loader): void {
+    const loads = this.#loads;
+    if (loads.length === 0) return;
+    this.#loads = [];
+    this.#unleased = undefined;
+    loader.start(loads);
   }
 
   #addUnleased(key: Buffer, forward: Forward): Promise<LoadOutcome> {
@@ -198,7 +199,7 @@ class Batch {
     const same = unleased.get(name);
     if (same !== undefined) return collapsed(same.outcome, forward);
     const load = new Load(key, undefined, forward, this.#underWay);
-    this.loads.push(load);
+    this.#loads.push(load);
     unleased.set(name, load);
     return load.outcome;
   }

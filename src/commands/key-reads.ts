@@ -1,6 +1,6 @@
 import type { Access } from '../access/access.ts';
 import { type ReadOutcome, outcomeName } from '../cache/read-outcome.ts';
-import type { Unread } from '../cache/read-through.ts';
+import type { Unread } from '../cache/kept-outcomes.ts';
 import type { RequestCounts, Transport } from '../cache/request-counts.ts';
 import type { Read } from './key-replies.ts';
 

@@ -20,6 +20,14 @@ type Got = Buffer | TooLarge | Error | null;
 
 const NOTHING = Buffer.alloc(0);
 
+interface Read {
+  readonly key: Buffer;
+  readonly take: (reply: RedisReply) => void;
+}
+
+/** What is left of a read once it is settled. */
+const SETTLED: Read = { key: NOTHING, take: () => undefined };
+
 /**
  * The reads that go to the Redis in one write: GET of each key, and PTTL behind it if that is wanted. They have one time
  * limit, which runs from when the first was asked. To ioredis all of them are one command, which has more replies than
@@ -32,7 +40,7 @@ export class ReadBatch implements SentCommand {
   /** Tracing wants a promise. */
   isTraced = true;
   readonly #commands: ReadCommands;
-  readonly #reads: { readonly key: Buffer; readonly take: (reply: RedisReply) => void }[] = [];
+  readonly #reads: Read[] = [];
   readonly #timer: NodeJS.Timeout;
   readonly #judge: (reply: RedisReply) => void;
   /** Whether one of the replies was an answer. */
@@ -131,7 +139,9 @@ export class ReadBatch implements SentCommand {
   }
 
   #end(reply: RedisReply): void {
-    const { take } = this.#reads[this.#settled++];
+    const { take } = this.#reads[this.#settled];
+    // Whoever asked may hold the value, and is not to be held for those whose replies are still to come.
+    this.#reads[this.#settled++] = SETTLED;
     const last = this.#settled === this.#reads.length;
     if (last) clearTimeout(this.#timer);
     if (isAnswer(reply)) this.#answer(reply);

@@ -2,7 +2,7 @@ import type { Access } from '../access/access.ts';
 import type { CacheService } from '../cache/cache.service.ts';
 import type { Hit } from '../cache/hit.ts';
 import type { ReadOutcome } from '../cache/read-outcome.ts';
-import type { Unread } from '../cache/read-through.ts';
+import type { Unread } from '../cache/kept-outcomes.ts';
 import type { RequestCounts } from '../cache/request-counts.ts';
 import { type ExpiryCommand, KEY_COMMANDS, type ValueCommand, keysOf } from '../commands/key-command.ts';
 import { KeyReads } from '../commands/key-reads.ts';
@@ -10,7 +10,7 @@ import { type Read, type WriteReads, failureAmong } from '../commands/key-replie
 import type { Command, Replied } from './command.ts';
 import type { ReplyWriter } from './reply-writer.ts';
 
-/** Bytes of values after which no other one is put in a reply. */
+/** Bytes of values after which no other one is held for a reply. */
 const MOST_REPLY_BYTES = 64 * 1024 * 1024;
 /** Keys whose values are held at once when none of them is given. */
 const NUMBERED_AT_ONCE = 32;
@@ -74,7 +74,7 @@ export class KeyCommands {
   async #inParts(keys: readonly Buffer[], write: WriteReads, out: ReplyWriter): Promise<() => void> {
     const reads: Read[] = [];
     for (let from = 0; from < keys.length && failureAmong(reads) === undefined; from += NUMBERED_AT_ONCE) {
-      const part = await this.#cache.readMany(keys.slice(from, from + NUMBERED_AT_ONCE));
+      const part = await this.#cache.readMany(keys.slice(from, from + NUMBERED_AT_ONCE), MOST_REPLY_BYTES);
       for (const read of this.#allRead(part)) {
         reads.push(read !== undefined && 'value' in read ? { value: NOTHING } : read);
       }
@@ -83,13 +83,7 @@ export class KeyCommands {
   }
 
   #allRead(outcomes: readonly (ReadOutcome | Unread)[]): readonly Read[] {
-    let bytes = 0;
-    return outcomes.map((outcome) => {
-      if (bytes >= MOST_REPLY_BYTES) return { failure: 'too-large' };
-      const read = this.#reads.read(outcome);
-      if (read !== undefined && 'value' in read) bytes += read.value.length;
-      return read;
-    });
+    return outcomes.map((outcome) => this.#reads.read(outcome));
   }
 
   async #expiry({ write }: ExpiryCommand, key: Buffer, out: ReplyWriter): Promise<() => void> {

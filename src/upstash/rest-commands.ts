@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import type { Access } from '../access/access.ts';
 import type { CacheService } from '../cache/cache.service.ts';
 import type { ReadOutcome } from '../cache/read-outcome.ts';
-import type { Unread } from '../cache/read-through.ts';
+import type { Unread } from '../cache/kept-outcomes.ts';
 import type { RequestCounts } from '../cache/request-counts.ts';
 import { type KeyCommand, KEY_COMMANDS, keysOf } from '../commands/key-command.ts';
 import { KeyReads } from '../commands/key-reads.ts';
@@ -16,6 +16,8 @@ export type WriteReply = (out: ReplySink) => void;
 
 /** Keys whose values are held at once when none of them is given, and there is no room for them. */
 const NUMBERED_AT_ONCE = 32;
+/** Bytes of values after which no other one is held then. */
+const NUMBERED_BYTES = 64 * 1024 * 1024;
 
 const COMMANDS: ReadonlyMap<string, KeyCommand> = new Map(KEY_COMMANDS.map((command) => [command.name, command]));
 const PONG = Buffer.from('PONG');
@@ -26,7 +28,7 @@ export class RestCommands {
   readonly #reads: KeyReads;
   readonly #maxBytes: number;
 
-  /** @param maxBytes once the values found in the cache are as many bytes together, no more are read to be given. */
+  /** @param maxBytes once the values of a request are as many bytes together, no more are held to be given. */
   constructor(cache: CacheService, counts: RequestCounts, access: Access, maxBytes: number) {
     this.#cache = cache;
     this.#reads = new KeyReads('upstash', access, counts);
@@ -77,7 +79,10 @@ export class RestCommands {
     const left = needs.numbered.filter((at) => outcomes[at].kind === 'unread');
     for (let from = 0; from < left.length; from += NUMBERED_AT_ONCE) {
       const part = left.slice(from, from + NUMBERED_AT_ONCE);
-      const found = await this.#cache.readMany(part.map((at) => needs.keys[at]));
+      const found = await this.#cache.readMany(
+        part.map((at) => needs.keys[at]),
+        NUMBERED_BYTES,
+      );
       part.forEach((at, i) => (reads[at] = this.#reads.read(found[i])));
     }
     return reads;

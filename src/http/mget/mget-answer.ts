@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { formatEtag } from '../../cache/etag.ts';
 import type { HeldValue } from '../../cache/lookup.ts';
 import type { Origin, ReadOutcome } from '../../cache/read-outcome.ts';
-import type { Unread } from '../../cache/read-through.ts';
+import type { Unread } from '../../cache/kept-outcomes.ts';
 import type { Answer } from '../answer.ts';
 import type { KeyAnswerPolicy } from '../key-answer.ts';
 import { KEY_NOT_ALLOWED } from '../key-refusal.ts';
