@@ -152,6 +152,29 @@ describeInBrowser('the dashboard, in a browser', () => {
     await page.close();
   });
 
+  it('purges no more than a key, whatever is typed', async () => {
+    const watched = await WatchedPage.open(browser, `${proxy.url}/`);
+    const { page } = watched;
+    await lookUp(watched, 'greeting');
+    await page.locator('#admin-tools').waitFor();
+    await page.getByLabel('Admin token').fill('admin');
+    await page.locator('#key-encoded').check();
+    const purge = page.getByRole('button', { name: 'Purge the key' });
+    const asked: string[] = [];
+    page.on('request', (request) => asked.push(`${request.method()} ${new URL(request.url()).pathname}`));
+    await key(page).fill('..\\cache');
+    await purge.click();
+    await becomes(watched, 'operated', /^The cache did not hold the key\.$/);
+    await key(page).fill('%2e%2E');
+    await purge.click();
+    await becomes(watched, 'operated', /^Browsers cannot ask for this key; curl can\.$/);
+    expect(asked).toEqual(['DELETE /v1/cache/..%5Ccache']);
+    await key(page).fill('greeting');
+    await purge.click();
+    await becomes(watched, 'operated', /^The key is purged/);
+    await page.close();
+  });
+
   it('asks for the access token where reads need one, and for no admin token where there is none', async () => {
     const watched = await WatchedPage.open(browser, `${locked.url}/`);
     await watched.page.getByLabel('Access token').waitFor();

@@ -1,4 +1,5 @@
 import { element } from './element.ts';
+import { keyInPath } from './key-in-path.ts';
 
 /** What is wrong with what somebody has typed, for them. */
 export class TypingError extends Error {
@@ -19,11 +20,8 @@ export function typedKey(): string {
   const field = element('key', HTMLInputElement);
   const encoded = element('key-encoded', HTMLInputElement).checked;
   if (field.value === '') throw new TypingError('Which key?', field);
-  const key = encoded
-    ? field.value.replaceAll(/[/?#]/g, encodeURIComponent)
-    : encodeURIComponent(field.value.toWellFormed());
-  // What browsers make of these is another path.
-  if (/^(?:\.|%2e){1,2}$/i.test(key)) throw new TypingError('Browsers cannot ask for this key; curl can.', field);
+  const key = keyInPath(field.value, encoded);
+  if (key === undefined) throw new TypingError('Browsers cannot ask for this key; curl can.', field);
   return key;
 }
 
