@@ -183,6 +183,8 @@ describeInBrowser('the dashboard, in a browser', () => {
     expect(await lookUp(watched, 'greeting')).toBe('401 Unauthorized: Keys are read with a bearer token.');
     await watched.page.getByLabel('Access token').fill('reader');
     expect(await lookUp(watched, 'greeting')).toBe('200 OK, 16 B');
+    await ask(locked.url, '/get/greeting', { headers: { authorization: 'Bearer reader' } });
+    await becomes(watched, 'reads-note', /^2 over HTTP, 1 in Upstash's dialect$/);
     await watched.page.close();
   });
 

@@ -62,7 +62,11 @@ function showReads({ reads }: Tick, sample: Sample): void {
   setText('ratio', percent(sample.hitRatio));
 }
 
-const NAMES: Readonly<Record<string, string>> = { http: 'over HTTP', resp: 'over the Redis protocol' };
+const NAMES: Readonly<Record<string, string>> = {
+  http: 'over HTTP',
+  resp: 'over the Redis protocol',
+  upstash: "in Upstash's dialect",
+};
 
 function showLoads({ loads, cache }: Tick, sample: Sample): void {
   const asked = cache.hits + cache.misses + cache.collapsed;
