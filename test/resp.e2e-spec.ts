@@ -76,6 +76,12 @@ describeOwn('the Redis protocol', () => {
     expect(await metric('requests_total{transport="resp",outcome="hit"}')).toBe(2);
     expect(await metric('requests_total{transport="resp",outcome="loaded"}')).toBe(1);
     expect(await metric('requests_total{transport="resp",outcome="missing"}')).toBe(1);
+    await client
+      .send(request('TTL', 'key'), request('PTTL', 'key'), request('TTL', 'none'))
+      .expect(':-1\r\n:-1\r\n:-2\r\n');
+    expect(await metric('requests_total{transport="resp",outcome="hit"}')).toBe(2);
+    expect(await metric('requests_total{transport="resp",outcome="loaded"}')).toBe(3);
+    expect(await metric('requests_total{transport="resp",outcome="missing"}')).toBe(2);
   });
 
   it('gives keys and values of any bytes and of many sizes, cached or not', async () => {

@@ -348,6 +348,9 @@ describeOwn("Upstash's REST dialect", () => {
     await post('/', ['GET', 'x'.repeat(70_000)]);
     const after = await Promise.all(outcomes.map(counted));
     expect(after.map((count, i) => count - before[i])).toEqual([1, 1, 1, 1, 1, 1]);
+    await pipeline(['TTL', 'counted'], ['PTTL', 'counted'], ['TTL', 'none']);
+    const asked = await Promise.all(outcomes.map(counted));
+    expect(asked.map((count, i) => count - after[i])).toEqual([0, 2, 0, 1, 0, 0]);
     expect((await proxy.key('counted', READER)).headers['cache-status']).toMatch(/; hit/);
   });
 

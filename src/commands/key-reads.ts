@@ -1,7 +1,8 @@
 import type { Access } from '../access/access.ts';
+import type { ExpiryOutcome } from '../cache/key-expiry.ts';
 import { type ReadOutcome, outcomeName } from '../cache/read-outcome.ts';
 import type { Unread } from '../cache/kept-outcomes.ts';
-import type { RequestCounts, Transport } from '../cache/request-counts.ts';
+import type { ReadOutcomeName, RequestCounts, Transport } from '../cache/request-counts.ts';
 import type { Read } from './key-replies.ts';
 
 /** Keys are as long as they may be over HTTP. */
@@ -58,5 +59,24 @@ export class KeyReads {
       case 'overloaded':
         return { failure: outcome.kind };
     }
+  }
+
+  /** Counts a time to live that was asked for: Redis is asked each time, so it is loaded and never a hit. */
+  expiry(outcome: ExpiryOutcome): ExpiryOutcome {
+    this.#counts.countRead(this.#transport, expiryName(outcome));
+    return outcome;
+  }
+}
+
+function expiryName({ kind }: ExpiryOutcome): ReadOutcomeName {
+  switch (kind) {
+    case 'expires':
+    case 'endless':
+      return 'loaded';
+    case 'missing':
+    case 'timeout':
+    case 'unavailable':
+    case 'overloaded':
+      return kind;
   }
 }

@@ -87,7 +87,7 @@ export class KeyCommands {
   }
 
   async #expiry({ write }: ExpiryCommand, key: Buffer, out: ReplyWriter): Promise<() => void> {
-    const outcome = await this.#cache.expiry(Buffer.from(key));
+    const outcome = this.#reads.expiry(await this.#cache.expiry(Buffer.from(key)));
     return () => write(outcome, out);
   }
 }

@@ -47,7 +47,7 @@ export class RestCommands {
       needs.expiring.length === 0 ? [] : this.#cache.expiries(needs.expiring),
     ]);
     needs.reads = await this.#allRead(outcomes, needs);
-    needs.expiries = expiries;
+    needs.expiries = expiries.map((outcome) => this.#reads.expiry(outcome));
     return replies;
   }
 
