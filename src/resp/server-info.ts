@@ -77,7 +77,8 @@ export class ServerInfo {
       ['maxmemory-policy', 'allkeys-lru'],
       ['port', String(port)],
       ['save', ''],
-      ['timeout', '0'],
+      // Redis knows whole seconds, and 0 is for ever.
+      ['timeout', String(Math.ceil(settings.resp.idleTimeoutMs / 1000))],
     ];
   }
 
