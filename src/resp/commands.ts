@@ -34,4 +34,9 @@ export class Commands {
     }
     return command.run(request.slice(1), client, out);
   }
+
+  /** Whether the command that a request names is one of as many keys as there are arguments. */
+  takesMany([name]: readonly Buffer[]): boolean {
+    return this.#table.get(name.toString('latin1', 0, MAX_REPEATED).toLowerCase())?.keys[1] === -1;
+  }
 }

@@ -229,8 +229,8 @@ export class RespConnection {
   }
 
   #inTurn(request: readonly Buffer[]): void {
-    this.#carryOut(request);
     this.#hasTurn = true;
+    this.#carryOut(request);
     if (this.#queue.length === 0) this.#leave();
   }
 
@@ -253,7 +253,7 @@ export class RespConnection {
     const behind = this.#queue.length > 0;
     const replied = commands.execute(request, client, out);
     if (replied !== undefined) {
-      this.#await(replied, request.length > 2);
+      this.#await(replied, request.length > 2 && commands.takesMany(request));
     } else if (behind) {
       this.#queuedBytes += out.length;
       const parts = out.take();

@@ -1,0 +1,75 @@
+import { once } from 'node:events';
+import { Socket } from 'node:net';
+import { expect, it } from '@jest/globals';
+import type { Access } from '../access/access.ts';
+import type { CacheService } from '../cache/cache.service.ts';
+import { Hit } from '../cache/hit.ts';
+import type { RequestCounts } from '../cache/request-counts.ts';
+import { Sequencer } from '../http/sequencer.ts';
+import type { Client } from './client.ts';
+import type { Command, Handler } from './command.ts';
+import { Commands } from './commands.ts';
+import { RespConnection } from './connection.ts';
+import { GetRequest } from './get-request.ts';
+import { ReplyWriter } from './reply-writer.ts';
+
+const CLIENT: Client = {
+  ...{ id: 1, address: '', localAddress: '', connectedAt: 0, protocol: 2, authenticated: true, credential: undefined },
+  ...{ name: '', libraryName: '', libraryVersion: '', quitting: false },
+};
+const ONE: Command['keys'] = [1, 1, 1];
+const MANY: Command['keys'] = [1, -1, 1];
+
+/** A connection whose commands are carried out by `run`, and what it has complained of. */
+function connect(run: Handler, sequencer?: Sequencer) {
+  const described = { flags: [], summary: '', since: '', group: 'string', run } as const;
+  const commands: Command[] = [
+    { ...described, name: 'getrange', arity: 4, keys: ONE },
+    { ...described, name: 'mget', arity: -2, keys: MANY },
+  ];
+  const counts = { countRead: () => undefined } as unknown as RequestCounts;
+  const bugs: unknown[] = [];
+  const socket = new Socket();
+  const connection = new RespConnection(
+    socket,
+    { ...CLIENT },
+    {
+      commands: new Commands(new Map(commands.map((command) => [command.name, command])), counts),
+      cache: {} as CacheService,
+      access: {} as Access,
+      ...{ counts, out: new ReplyWriter(), get: new GetRequest(), hit: new Hit(), sequencer },
+      ...{ requestTimeoutMs: 1000, idleTimeoutMs: 0, authenticationTimeoutMs: 1000, writeTimeoutMs: 1000 },
+      report: (bug) => bugs.push(bug),
+    },
+  );
+  const ask = (text: string): boolean => connection.receive(Buffer.from(text), text.length);
+  return { socket, ask, bugs };
+}
+
+it('a bug in a command ends the connection, and others have their turn', async () => {
+  const sequencer = new Sequencer();
+  const bug = new Error('a bug');
+  const { socket, ask, bugs } = connect(() => {
+    throw bug;
+  }, sequencer);
+  const closed = once(socket, 'close');
+  ask('MGET a b\r\n');
+  expect(bugs).toEqual([bug]);
+  await closed;
+  expect(sequencer.tryEnter()).toBe(true);
+});
+
+it.each([
+  ['GETRANGE k 0 -1\r\n', 10],
+  ['MGET a b\r\n', 4],
+  ['MGET a\r\n', 10],
+])('as many %j as may are carried out at once: %d of 10', (request, most) => {
+  let running = 0;
+  const { socket, ask } = connect(() => {
+    running++;
+    return new Promise(() => undefined);
+  });
+  ask(request.repeat(10));
+  expect(running).toBe(most);
+  socket.destroy();
+});
