@@ -70,6 +70,21 @@ export class InstanceMemory {
     return HEADER_WORDS + thread * ROW_WORDS + word;
   }
 
+  /** Notes whether a thread has its connection to Redis. */
+  noteRedis(thread: number, reachable: boolean): void {
+    Atomics.store(this.words, InstanceMemory.word(thread, RowWord.REDIS_READY), reachable ? 1 : 0);
+  }
+
+  /** Notes the state of a thread's circuit to Redis. */
+  noteCircuit(thread: number, state: CircuitState): void {
+    Atomics.store(this.words, InstanceMemory.word(thread, RowWord.CIRCUIT), CIRCUIT_STATES.indexOf(state));
+  }
+
+  /** Notes that a thread is started in place of one that has died. */
+  countRestart(): void {
+    Atomics.add(this.words, InstanceWord.RESTARTS, 1);
+  }
+
   /** What one thread has counted; written by that thread alone. */
   countsOf(thread: number): Float64Array {
     return this.#counts.subarray(thread * ROW_COUNTS, (thread + 1) * ROW_COUNTS);

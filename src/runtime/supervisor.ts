@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { Logger } from '@nestjs/common';
 import { ConnectionCount } from '../cache/connection-count.ts';
-import { InstanceMemory, InstanceWord, RowWord } from '../cache/instance-memory.ts';
 import { LoadGate } from '../cache/load-gate.ts';
 import { type ThreadContext, type ThreadData, createInstance, SUPERVISOR_ROW } from '../cache/thread-context.ts';
 import { packSettings } from '../config/settings-transfer.ts';
@@ -225,7 +224,7 @@ export class Supervisor {
     this.#logger.error(`thread ${row} has died (exit code ${code}); it is restarted in ${delayMs} ms`);
     const restart = setTimeout(() => {
       this.#restarts.delete(restart);
-      Atomics.add(this.#memory.instance.words, InstanceWord.RESTARTS, 1);
+      this.#memory.instance.countRestart();
       this.#spawn(row);
     }, delayMs);
     this.#restarts.add(restart);
@@ -238,8 +237,9 @@ export class Supervisor {
   async #recoverFrom(thread: Thread): Promise<void> {
     const { instance } = this.#memory;
     ConnectionCount.recoverFrom(instance, thread.row);
-    Atomics.store(instance.words, InstanceMemory.word(thread.row, RowWord.REDIS_READY), 0);
-    Atomics.store(instance.words, InstanceMemory.word(thread.row, RowWord.CIRCUIT), 0);
+    instance.noteRedis(thread.row, false);
+    // It has none any more, and those that are counted are open.
+    instance.noteCircuit(thread.row, 'closed');
     while (!this.#recoverCache(thread)) await delay(RECOVERY_RETRY_MS);
     while (!this.#gate.recoverFrom(thread.row, thread.id)) await delay(RECOVERY_RETRY_MS);
   }

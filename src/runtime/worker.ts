@@ -4,7 +4,6 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { Access } from '../access/access.ts';
 import { AdminTokens } from '../access/admin-tokens.ts';
-import { CIRCUIT_STATES, InstanceMemory, RowWord } from '../cache/instance-memory.ts';
 import { ThreadContext } from '../cache/thread-context.ts';
 import { type PackedSettings, unpackSettings } from '../config/settings-transfer.ts';
 import type { Settings } from '../config/settings.ts';
@@ -73,11 +72,11 @@ function publishRedisState(app: NestExpressApplication): void {
   const { instance, row } = app.get(ThreadContext);
   const redis = app.get(RedisService);
   redis.watch((state) => {
-    Atomics.store(instance.words, InstanceMemory.word(row, RowWord.REDIS_READY), state.reachable ? 1 : 0);
+    instance.noteRedis(row, state.reachable);
     tell({ kind: 'redis', state });
   });
   redis.watchCircuit((state, reason) => {
-    Atomics.store(instance.words, InstanceMemory.word(row, RowWord.CIRCUIT), CIRCUIT_STATES.indexOf(state));
+    instance.noteCircuit(row, state);
     tell({ kind: 'circuit', state, reason });
   });
 }
