@@ -180,7 +180,7 @@ describe('settings', () => {
   it('that look like ours and are none are refused, with the likely name', () => {
     expect(problemsOf({ CACHE_CAPACTIY: '3', REDIS_SOMETHING_ELSE: 'x' })).toEqual([
       'CACHE_CAPACTIY: there is no such setting; did you mean CACHE_CAPACITY?',
-      'REDIS_SOMETHING_ELSE: there is no such setting; accepted: the names in docs/configuration.md',
+      'REDIS_SOMETHING_ELSE: there is no such setting; accepted: those that --help lists',
     ]);
   });
 

@@ -24,7 +24,7 @@ export function unknownNames(
 
 function suggestion(name: string, known: readonly string[]): string {
   const nearest = nearestName(name, known);
-  return nearest === undefined ? 'accepted: the names in docs/configuration.md' : `did you mean ${nearest}?`;
+  return nearest === undefined ? 'accepted: those that --help lists' : `did you mean ${nearest}?`;
 }
 
 /** The one that was probably meant: it takes no more than four changes to get to it, nor half of the name. */
