@@ -1,5 +1,6 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiParam, ApiResponse } from '@nestjs/swagger';
+import { MAX_KEY_BYTES } from '../access/key-length.ts';
 import { COHERENCE_STATES } from '../cache/coherence-state.ts';
 import { KEY_EXAMPLES, header, problemResponse } from '../http/openapi.ts';
 
@@ -89,7 +90,7 @@ export function DescribePurgeRoute(): MethodDecorator {
     }),
     ApiParam({
       name: 'key',
-      description: 'The key, percent-encoded: 1 to 65536 bytes.',
+      description: `The key, percent-encoded: 1 to ${MAX_KEY_BYTES} bytes.`,
       schema: { type: 'string', minLength: 1 },
       examples: KEY_EXAMPLES,
     }),

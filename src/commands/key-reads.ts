@@ -1,12 +1,13 @@
 import type { Access } from '../access/access.ts';
+import { MAX_KEY_BYTES } from '../access/key-length.ts';
 import type { ExpiryOutcome } from '../cache/key-expiry.ts';
 import { type ReadOutcome, outcomeName } from '../cache/read-outcome.ts';
 import type { Unread } from '../cache/kept-outcomes.ts';
 import type { ReadOutcomeName, RequestCounts, Transport } from '../cache/request-counts.ts';
 import type { Read } from './key-replies.ts';
 
-/** Keys are as long as they may be over HTTP. */
-export const MAX_KEY_BYTES = 64 * 1024;
+/** Keys whose values are held at once when none of them is given: to count keys or bytes, values are read. */
+export const NUMBERED_AT_ONCE = 32;
 
 const KEY_TOO_LONG = `ERR a key may have ${MAX_KEY_BYTES} bytes`;
 const KEY_NOT_ALLOWED = 'NOPERM No permissions to access a key';

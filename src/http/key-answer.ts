@@ -1,3 +1,4 @@
+import { MAX_KEY_BYTES } from '../access/key-length.ts';
 import { formatEtag } from '../cache/etag.ts';
 import type { Forward, Freshness, HeldValue } from '../cache/lookup.ts';
 import type { DirectedOutcome, Origin } from '../cache/read-outcome.ts';
@@ -79,7 +80,7 @@ export function badKeyAnswer(why: KeyProblem): Answer {
 const BAD_KEY: Readonly<Record<KeyProblem, string>> = {
   empty: 'The key is empty.',
   'bad-encoding': 'The key is not percent-encoded: a % must be followed by two hexadecimal digits.',
-  'too-long': 'The key is longer than 65536 bytes.',
+  'too-long': `The key is longer than ${MAX_KEY_BYTES} bytes.`,
 };
 
 function valueAnswer(

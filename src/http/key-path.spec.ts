@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { keyInTarget, percentDecoding } from './key-path.spec-support.ts';
-import { ENTRIES_PATH, KEYS_PATH, MAX_KEY_BYTES, hideKey, keyFromTarget } from './key-path.ts';
+import { MAX_KEY_BYTES } from '../access/key-length.ts';
+import { ENTRIES_PATH, KEYS_PATH, hideKey, keyFromTarget } from './key-path.ts';
 
 const key = (target: string) => keyFromTarget(KEYS_PATH + target, KEYS_PATH);
 

@@ -1,5 +1,4 @@
-/** Bytes of the longest key that may be asked for. */
-export const MAX_KEY_BYTES = 64 * 1024;
+import { MAX_KEY_BYTES } from '../access/key-length.ts';
 
 /** Where values are read. */
 export const KEYS_PATH = '/v1/keys/';

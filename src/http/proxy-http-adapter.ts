@@ -4,7 +4,7 @@ import type { Express, NextFunction, Request, Response } from 'express';
 import type { Settings } from '../config/settings.ts';
 import { idleTimeoutMs } from '../sockets/time-limits.ts';
 import { hideKey } from './key-path.ts';
-import type { Sequencer } from './sequencer.ts';
+import type { Sequencer } from '../sockets/sequencer.ts';
 
 /** How often node:http looks for clients that are too slow. */
 const LONGEST_CHECK_INTERVAL_MS = 1000;

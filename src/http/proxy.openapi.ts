@@ -1,5 +1,6 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiSecurity } from '@nestjs/swagger';
+import { MAX_KEY_BYTES } from '../access/key-length.ts';
 import { KEY_EXAMPLES, type ProblemResponse, header, problemResponse } from './openapi.ts';
 
 const FRESHNESS = {
@@ -63,7 +64,7 @@ function describeKeyRequest(): MethodDecorator {
     ApiSecurity('accessToken'),
     ApiParam({
       name: 'key',
-      description: 'The key, percent-encoded: 1 to 65536 bytes.',
+      description: `The key, percent-encoded: 1 to ${MAX_KEY_BYTES} bytes.`,
       schema: { type: 'string', minLength: 1 },
       examples: KEY_EXAMPLES,
     }),

@@ -5,7 +5,7 @@ import type { Access } from '../access/access.ts';
 import type { CacheService } from '../cache/cache.service.ts';
 import { Hit } from '../cache/hit.ts';
 import type { RequestCounts } from '../cache/request-counts.ts';
-import { Sequencer } from '../http/sequencer.ts';
+import { Sequencer } from '../sockets/sequencer.ts';
 import type { Client } from './client.ts';
 import type { Command, Handler } from './command.ts';
 import { Commands } from './commands.ts';

@@ -2,7 +2,7 @@ import type { Access } from '../access/access.ts';
 import type { CacheService } from '../cache/cache.service.ts';
 import type { Hit } from '../cache/hit.ts';
 import type { RequestCounts } from '../cache/request-counts.ts';
-import type { Sequencer } from '../http/sequencer.ts';
+import type { Sequencer } from '../sockets/sequencer.ts';
 import type { Commands } from './commands.ts';
 import type { GetRequest } from './get-request.ts';
 import type { ReplyWriter } from './reply-writer.ts';

@@ -5,15 +5,13 @@ import type { ReadOutcome } from '../cache/read-outcome.ts';
 import type { Unread } from '../cache/kept-outcomes.ts';
 import type { RequestCounts } from '../cache/request-counts.ts';
 import { type ExpiryCommand, KEY_COMMANDS, type ValueCommand, keysOf } from '../commands/key-command.ts';
-import { KeyReads } from '../commands/key-reads.ts';
+import { KeyReads, NUMBERED_AT_ONCE } from '../commands/key-reads.ts';
 import { type Read, type WriteReads, failureAmong } from '../commands/key-replies.ts';
 import type { Command, Replied } from './command.ts';
 import type { ReplyWriter } from './reply-writer.ts';
 
 /** Bytes of values after which no other one is held for a reply. */
 const MOST_REPLY_BYTES = 64 * 1024 * 1024;
-/** Keys whose values are held at once when none of them is given. */
-const NUMBERED_AT_ONCE = 32;
 const NOTHING = Buffer.alloc(0);
 
 /** The commands that read keys. */

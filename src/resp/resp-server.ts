@@ -8,7 +8,7 @@ import { Hit } from '../cache/hit.ts';
 import { InstanceStats } from '../cache/instance-stats.ts';
 import { RequestCounts } from '../cache/request-counts.ts';
 import { Settings } from '../config/settings.ts';
-import type { Sequencer } from '../http/sequencer.ts';
+import type { Sequencer } from '../sockets/sequencer.ts';
 import { ReadBuffer } from '../sockets/read-buffer.ts';
 import { FAREWELL_MS, LINGER_MS, idleTimeoutMs } from '../sockets/time-limits.ts';
 import type { Client } from './client.ts';

@@ -5,7 +5,7 @@ import type { Settings } from '../config/settings.ts';
 import { mountDocs } from '../docs/mount-docs.ts';
 import { HttpConnections } from '../http/http-connections.ts';
 import { ProxyHttpAdapter } from '../http/proxy-http-adapter.ts';
-import type { Sequencer } from '../http/sequencer.ts';
+import type { Sequencer } from '../sockets/sequencer.ts';
 import { mountCommandPaths } from '../upstash/mount-command-paths.ts';
 import { ProxyLogger } from './logger.ts';
 

@@ -8,7 +8,7 @@ import { ThreadContext } from '../cache/thread-context.ts';
 import { type PackedSettings, unpackSettings } from '../config/settings-transfer.ts';
 import type { Settings } from '../config/settings.ts';
 import { HttpConnections } from '../http/http-connections.ts';
-import { Sequencer } from '../http/sequencer.ts';
+import { Sequencer } from '../sockets/sequencer.ts';
 import { RedisService } from '../redis/redis.service.ts';
 import { RespServer } from '../resp/resp-server.ts';
 import { createApplication } from './application.ts';

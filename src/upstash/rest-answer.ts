@@ -1,21 +1,12 @@
 import { Buffer } from 'node:buffer';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { FAILURES } from '../commands/key-replies.ts';
 import type { Answer } from '../http/answer.ts';
+import { MAX_ANSWER_BYTES, resultsBody } from '../http/results-body.ts';
 import { type RestEncoding, RestReply } from './rest-reply.ts';
 import type { WriteReply } from './rest-commands.ts';
 
-/** Bytes that the results take in one answer, as JSON writes them. */
-export const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
-/** After so many bytes others have their turn. */
-const STEP_BYTES = 256 * 1024;
-
 /** By an error's first word: what Redis is to blame for, and not the request. */
 const STATUSES: Readonly<Record<string, number>> = { TIMEOUT: 504, UNAVAILABLE: 503, OVERLOADED: 503 };
-
-const OPENING = Buffer.from('[');
-const COMMA = Buffer.from(',');
-const CLOSING = Buffer.from(']');
 
 /** The answer to one command. */
 export function commandAnswer(write: WriteReply, encoding: RestEncoding): Answer {
@@ -24,22 +15,13 @@ export function commandAnswer(write: WriteReply, encoding: RestEncoding): Answer
   return failure === undefined ? restAnswer(200, body) : failureAnswer(failure);
 }
 
-/** The answer to a pipeline: a result for each command, in order. It is put together in steps, as it may be long. */
+/** The answer to a pipeline: a result for each command, in order. */
 export async function pipelineAnswer(writes: readonly WriteReply[], encoding: RestEncoding): Promise<Answer> {
-  const parts: Buffer[] = [];
-  let left = MAX_ANSWER_BYTES;
-  let step = STEP_BYTES;
-  for (const write of writes) {
-    const { body, failure } = rendered(written(write), encoding, left);
-    if (failure === undefined) left -= body.length;
-    parts.push(parts.length === 0 ? OPENING : COMMA, body);
-    step -= body.length;
-    if (step <= 0) {
-      await nextTurn();
-      step = STEP_BYTES;
-    }
-  }
-  return restAnswer(200, Buffer.concat([...parts, CLOSING]));
+  const results = await resultsBody(['[', ']'], writes, (write, maxBytes) => {
+    const { body, failure } = rendered(written(write), encoding, maxBytes);
+    return { body, takesRoom: failure === undefined };
+  });
+  return restAnswer(200, results);
 }
 
 /** The answer to a request of which no command is carried out, or to one whose command has failed. */

@@ -5,7 +5,7 @@ import type { ReadOutcome } from '../cache/read-outcome.ts';
 import type { Unread } from '../cache/kept-outcomes.ts';
 import type { RequestCounts } from '../cache/request-counts.ts';
 import { type KeyCommand, KEY_COMMANDS, keysOf } from '../commands/key-command.ts';
-import { KeyReads } from '../commands/key-reads.ts';
+import { KeyReads, NUMBERED_AT_ONCE } from '../commands/key-reads.ts';
 import type { Read, ReplySink } from '../commands/key-replies.ts';
 import { MAX_REPEATED, READ_ONLY, fits, unknownCommand, wrongArguments } from '../commands/refusals.ts';
 import { WRITE_COMMANDS } from '../commands/write-commands.ts';
@@ -14,9 +14,7 @@ import { type BadRequest, type RestCommand, MAX_KEYS, TOO_MANY_KEYS } from './re
 /** Writes the reply to a command that has been carried out. */
 export type WriteReply = (out: ReplySink) => void;
 
-/** Keys whose values are held at once when none of them is given, and there is no room for them. */
-const NUMBERED_AT_ONCE = 32;
-/** Bytes of values after which no other one is held then. */
+/** Bytes of values after which no other one is held when none of them is given, and there is no room for them. */
 const NUMBERED_BYTES = 64 * 1024 * 1024;
 
 const COMMANDS: ReadonlyMap<string, KeyCommand> = new Map(KEY_COMMANDS.map((command) => [command.name, command]));

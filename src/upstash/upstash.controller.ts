@@ -6,9 +6,10 @@ import { CacheService } from '../cache/cache.service.ts';
 import { RequestCounts } from '../cache/request-counts.ts';
 import { type Answer, send } from '../http/answer.ts';
 import { Cors } from '../http/cors.ts';
-import { readBody } from '../http/mget/read-body.ts';
+import { readBody } from '../http/read-body.ts';
+import { MAX_ANSWER_BYTES } from '../http/results-body.ts';
 import { COMMAND_ROUTE, commandFromTarget } from './command-path.ts';
-import { MAX_ANSWER_BYTES, commandAnswer, failureAnswer, pipelineAnswer } from './rest-answer.ts';
+import { commandAnswer, failureAnswer, pipelineAnswer } from './rest-answer.ts';
 import { RestCommands } from './rest-commands.ts';
 import type { RestEncoding } from './rest-reply.ts';
 import {

@@ -12,7 +12,7 @@ import { KEY_COMMANDS } from '../commands/key-command.ts';
 import { FAILURES } from '../commands/key-replies.ts';
 import { READ_ONLY, wrongArguments } from '../commands/refusals.ts';
 import { KEY_EXAMPLES, header } from '../http/openapi.ts';
-import { MAX_ANSWER_BYTES } from './rest-answer.ts';
+import { MAX_ANSWER_BYTES } from '../http/results-body.ts';
 import { MAX_BODY_BYTES, MAX_COMMANDS, MAX_KEYS } from './rest-request.ts';
 
 const COMMANDS = [...KEY_COMMANDS.map(({ name }) => name), 'ping', 'echo'].map((name) => name.toUpperCase()).join(', ');

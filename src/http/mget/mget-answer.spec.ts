@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { etagOf, formatEtag } from '../../cache/etag.ts';
-import { MAX_ANSWER_BYTES, mgetAnswer } from './mget-answer.ts';
+import { MAX_ANSWER_BYTES } from '../results-body.ts';
+import { mgetAnswer } from './mget-answer.ts';
 
 const hit = (value: Buffer) => ({
   kind: 'hit' as const,

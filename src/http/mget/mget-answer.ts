@@ -1,5 +1,4 @@
 import { Buffer, isUtf8 } from 'node:buffer';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { formatEtag } from '../../cache/etag.ts';
 import type { HeldValue } from '../../cache/lookup.ts';
 import type { Origin, ReadOutcome } from '../../cache/read-outcome.ts';
@@ -9,11 +8,7 @@ import type { KeyAnswerPolicy } from '../key-answer.ts';
 import { KEY_NOT_ALLOWED } from '../key-refusal.ts';
 import { OUTCOME_PROBLEMS } from '../outcome-problem.ts';
 import { type Problem, problem } from '../problem.ts';
-
-/** Bytes that the values take in one answer, as JSON writes them. */
-export const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
-/** After so many bytes others have their turn. */
-const STEP_BYTES = 256 * 1024;
+import { MAX_ANSWER_BYTES, resultsBody } from '../results-body.ts';
 
 /** What came of one of the keys. */
 export type MgetOutcome = ReadOutcome | Unread | { readonly kind: 'not-allowed' };
@@ -29,35 +24,21 @@ const ANSWER_TOO_LARGE = problem(
   `The values before this one leave no room for it in an answer of ${MAX_ANSWER_BYTES} bytes: ask for fewer keys.`,
 );
 
-/** The answer: a result for each key, in order. It is put together in steps, as it may be long. */
+/** The answer: a result for each key, in order. */
 export async function mgetAnswer(
   outcomes: readonly MgetOutcome[],
   policy: Pick<KeyAnswerPolicy, 'revalidate'>,
 ): Promise<Answer> {
-  const parts: Buffer[] = [];
-  let left = MAX_ANSWER_BYTES;
-  let step = STEP_BYTES;
-  for (const outcome of outcomes) {
-    const part = resultOf(outcome, left, policy);
-    if (hasValue(outcome)) left -= part.length;
-    parts.push(parts.length === 0 ? OPENING : COMMA, part);
-    step -= part.length;
-    if (step <= 0) {
-      await nextTurn();
-      step = STEP_BYTES;
-    }
-  }
-  const body = Buffer.concat([...(parts.length === 0 ? [OPENING] : parts), CLOSING]);
+  const body = await resultsBody(['{"results":[', ']}'], outcomes, (outcome, maxBytes) => ({
+    body: resultOf(outcome, maxBytes, policy),
+    takesRoom: hasValue(outcome),
+  }));
   return {
     status: 200,
     headers: ['Content-Type', 'application/json', 'Content-Length', String(body.length), 'Cache-Control', 'no-store'],
     body,
   };
 }
-
-const OPENING = Buffer.from('{"results":[');
-const COMMA = Buffer.from(',');
-const CLOSING = Buffer.from(']}');
 
 function resultOf(outcome: MgetOutcome, maxBytes: number, policy: Pick<KeyAnswerPolicy, 'revalidate'>): Buffer {
   switch (outcome.kind) {

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { MAX_KEY_BYTES } from '../key-path.ts';
+import { MAX_KEY_BYTES } from '../../access/key-length.ts';
 import { type Problem, problem } from '../problem.ts';
 
 /** Keys that one request may name. */

@@ -10,10 +10,11 @@ import { Cors } from '../cors.ts';
 import { refuseClient } from '../key-refusal.ts';
 import { KeyPolicy } from '../key-policy.ts';
 import { problem } from '../problem.ts';
-import { MAX_ANSWER_BYTES, type MgetOutcome, mgetAnswer } from './mget-answer.ts';
+import { MAX_ANSWER_BYTES } from '../results-body.ts';
+import { type MgetOutcome, mgetAnswer } from './mget-answer.ts';
 import { MAX_BODY_BYTES, parseMget } from './mget-request.ts';
 import { DescribeMget } from './mget.openapi.ts';
-import { readBody } from './read-body.ts';
+import { readBody } from '../read-body.ts';
 
 const MGET_PATH = 'v1/mget';
 

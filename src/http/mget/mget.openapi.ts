@@ -1,7 +1,8 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiBody, ApiOperation, ApiResponse, ApiSecurity } from '@nestjs/swagger';
 import { header, problemResponse } from '../openapi.ts';
-import { CACHE_STATUSES, MAX_ANSWER_BYTES } from './mget-answer.ts';
+import { MAX_ANSWER_BYTES } from '../results-body.ts';
+import { CACHE_STATUSES } from './mget-answer.ts';
 import { MAX_BODY_BYTES, MAX_KEYS, MAX_KEYS_BYTES } from './mget-request.ts';
 
 const text = (description: string, example: string) => ({ type: 'string', description, example });
