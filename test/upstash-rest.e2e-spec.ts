@@ -141,6 +141,7 @@ describeOwn("Upstash's REST dialect", () => {
       for (const path of ['/hget/key/x', '/getter/key', '/v1/get/key', '/pipelines']) {
         const answer = await proxy.get(path, READER);
         expect([path, answer.status, answer.json.code]).toEqual([path, 404, 'route-not-found']);
+        expect(answer.headers['content-type']).toBe('application/problem+json');
       }
     });
   });
