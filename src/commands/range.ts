@@ -3,8 +3,8 @@ const MOST = 2n ** 63n - 1n;
 
 /** Where a part of a value starts and ends, both included; negative: counted from its end. */
 export interface Range {
-  readonly start: number;
-  readonly end: number;
+  readonly start: bigint;
+  readonly end: bigint;
 }
 
 /** The range that two arguments of GETRANGE name, which are 64-bit integers; undefined when one is none. */
@@ -15,16 +15,21 @@ export function parseRange(start: Buffer, end: Buffer): Range | undefined {
 
 /** The bytes of a value that are in a range, as GETRANGE counts. */
 export function cut(value: Buffer, { start, end }: Range): Buffer {
-  if (start < 0 && end < 0 && start > end) return value.subarray(0, 0);
-  const from = Math.max(start < 0 ? value.length + start : start, 0);
-  const to = Math.max(end < 0 ? value.length + end : end, 0);
+  // As 64-bit integers: a number cannot tell those of many digits apart.
+  if (start < 0n && end < 0n && start > end) return value.subarray(0, 0);
+  const from = placeIn(value, Number(start));
+  const to = placeIn(value, Number(end));
   return value.subarray(from, Math.max(to + 1, from));
 }
 
-/** As Redis reads it. No value is so long that the places which a number cannot tell apart would matter. */
-function integer(text: Buffer): number | undefined {
+function placeIn({ length }: Buffer, place: number): number {
+  return Math.max(place < 0 ? length + place : place, 0);
+}
+
+/** As Redis reads it. */
+function integer(text: Buffer): bigint | undefined {
   const digits = text.toString('latin1', 0, 21);
   if (!/^(?:0|-?[1-9]\d{0,18})$/.test(digits)) return undefined;
   const value = BigInt(digits);
-  return value < LEAST || value > MOST ? undefined : Number(value);
+  return value < LEAST || value > MOST ? undefined : value;
 }
