@@ -65,6 +65,19 @@ describe('orders to the cache', () => {
     expect([kindOf('b'), followed, later.length]).toEqual(['miss', true, 0]);
   });
 
+  it('are said to be done when they are, and not before', () => {
+    const done: string[] = [];
+    orders.purge(Buffer.from('a'), () => done.push('purge'));
+    expect(done).toEqual(['purge']);
+    header[Header.LOCK] = DEAD;
+    orders.purge(Buffer.from('b'), () => done.push('second purge'));
+    orders.flush(() => done.push('flush'));
+    expect(done).toEqual(['purge']);
+    header[Header.LOCK] = 0;
+    retry();
+    expect(done).toEqual(['purge', 'second purge', 'flush']);
+  });
+
   it('wait for one another', () => {
     header[Header.LOCK] = DEAD;
     orders.purge(Buffer.from('a'));

@@ -30,15 +30,15 @@ export class CacheOrders {
     this.#later = later;
   }
 
-  purge(key: Buffer): void {
-    if (this.#waiting.length === 0 && this.#lru.tryPurge(key)) return;
+  purge(key: Buffer, done?: () => void): void {
+    if (this.#waiting.length === 0 && this.#lru.tryPurge(key)) return done?.();
     // What Redis sent is a view of a larger chunk, which need not be kept.
     const own = Buffer.from(key);
-    this.#give({ attempt: () => this.#lru.tryPurge(own) });
+    this.#give({ attempt: () => this.#lru.tryPurge(own), done });
   }
 
-  flush(): void {
-    this.#give({ attempt: () => this.#lru.tryFlush() });
+  flush(done?: () => void): void {
+    this.#give({ attempt: () => this.#lru.tryFlush(), done });
   }
 
   expireAll(done?: () => void): void {

@@ -75,15 +75,12 @@ export class Coherence {
 
   #listenerOf(feed: Feed): FeedListener {
     const { orders, counts } = this.#parts;
+    // Who sees the counts may rely on it: what is counted has been done.
+    const countInvalidation = (): void => counts.countInvalidation();
+    const countFlush = (): void => counts.countFlush();
     return {
-      invalidated: (key) => {
-        counts.countInvalidation();
-        orders.purge(key);
-      },
-      flushed: () => {
-        counts.countFlush();
-        orders.flush();
-      },
+      invalidated: (key) => orders.purge(key, countInvalidation),
+      flushed: () => orders.flush(countFlush),
       heard: (agoMs) => {
         const known = this.#feeds.get(feed);
         if (known === undefined) return;
