@@ -66,33 +66,27 @@ export class TestProxy {
 
   /** Every thread has its connection to Redis: `/health/ready` tells of one thread only. */
   async ready(): Promise<void> {
-    await until('the proxy is ready', async () => {
-      const { text } = await this.get('/metrics');
-      const [threads, connected] = ['threads', 'redis_connections'].map((name) =>
-        Number(new RegExp(`^redis_http_cache_proxy_${name} (\\d+)$`, 'm').exec(text)?.[1]),
-      );
-      return (threads > 0 && threads === connected) || undefined;
-    });
+    await until('the proxy is ready', async () => (await this.#ofAllThreads('redis_connections')) || undefined);
   }
 
   /**
-   * Every thread has its connection to Redis and a closed circuit. One that is open closes when something is read, in the
-   * thread that it is of; so keys are read that nobody has, over connections that fall to all threads sooner or later.
+   * Every thread has its connection to Redis and a closed circuit. One that is open closes at the latest when something is
+   * read, in the thread that it is of; so keys are read that nobody has, over connections that fall to all threads sooner
+   * or later.
    */
   async recovered(): Promise<void> {
     await until('every thread reads Redis again', async () => {
       await Promise.all(Array.from({ length: 8 }, (_, i) => this.key(`nobody has this key ${i}`)));
-      const { text } = await this.get('/metrics');
-      const [threads, connected, closed] = ['threads', 'redis_connections', 'circuit{state="closed"}'].map((name) =>
-        Number(
-          text
-            .split('\n')
-            .find((line) => line.startsWith(`redis_http_cache_proxy_${name} `))
-            ?.split(' ')[1],
-        ),
-      );
-      return (threads > 0 && threads === connected && threads === closed) || undefined;
+      return (await this.#ofAllThreads('redis_connections', 'circuit{state="closed"}')) || undefined;
     });
+  }
+
+  /** Whether each of these metrics counts all threads. */
+  async #ofAllThreads(...names: string[]): Promise<boolean> {
+    const { text } = await this.get('/metrics');
+    const values = new Map(text.split('\n').map((line) => line.split(' ') as [string, string]));
+    const valueOf = (name: string): number => Number(values.get(`redis_http_cache_proxy_${name}`));
+    return valueOf('threads') > 0 && names.every((name) => valueOf(name) === valueOf('threads'));
   }
 
   get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<HttpAnswer> {
