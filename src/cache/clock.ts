@@ -1,27 +1,27 @@
 import { performance } from 'node:perf_hooks';
 
-/** Milliseconds since an arbitrary fixed point, never going back; one point for every thread of the process. */
+/** Returns milliseconds since a fixed point that is the same for all threads of the process; never goes back. */
 export type Clock = () => number;
 
-/** Times that the distance between the two is measured. */
+/** Number of measurements of the offset between the two clocks. */
 const MEASUREMENTS = 8;
 
-/** A power of two, so that floating-point numbers hold ticks exactly. */
+/** A power of two, so that floating-point numbers represent ticks exactly. */
 const TICKS_PER_MS = 1024;
-/** The least time there is between two times that differ. */
+/** Resolution of the clock in milliseconds. */
 export const TICK_MS = 1 / TICKS_PER_MS;
 
 /**
- * The process-wide monotonic clock. `performance.now()` counts from the start of each thread, `process.hrtime` from one
- * point for all of them but is slower to read; so the distance between the two is measured when a thread starts.
- * (Imported, as the global of the same name is an accessor, called anew for each reading.)
+ * Creates the process-wide monotonic clock. `performance.now()` counts from the start of each thread; `process.hrtime` counts
+ * from one point for all threads but is slower to read, so the offset between the two is measured when a thread starts.
+ * (`performance` is imported because the global of the same name is an accessor, called at each reading.)
  *
- * It counts in 1024ths of a millisecond, so that sums and differences of times are exact: what is kept for 60 seconds must
- * not be found to be kept for 59.99.
+ * It counts in 1024ths of a millisecond, so that sums and differences of times are exact: a TTL of 60 seconds must not read
+ * as 59.99.
  */
 export function monotonicClock(): Clock {
   let offsetMs = -Infinity;
-  // A thread that gets no turn between the two readings finds it too short, by as much.
+  // A thread that is preempted between the two readings measures an offset that is too small; the largest is the best.
   for (let i = 0; i < MEASUREMENTS; i++) {
     offsetMs = Math.max(offsetMs, Number(process.hrtime.bigint()) / 1e6 - performance.now());
   }

@@ -1,6 +1,6 @@
 import { HeaderFloat } from './layout.ts';
 
-/** What the cache counts since it was made, for all threads together. The order is the order in memory. */
+/** Counters of the cache since its creation, over all threads. The order is the order in memory. */
 export const COUNTER_NAMES = [
   'hits',
   'misses',
@@ -18,7 +18,7 @@ export const COUNTER_NAMES = [
 export type CounterName = (typeof COUNTER_NAMES)[number];
 export type Counters = Readonly<Record<CounterName, number>>;
 
-/** Floats, exact up to 2^53, that are only ever written under the cache's lock. */
+/** Counters as floats, exact up to 2^53; written only under the cache lock. */
 export class SharedCounters {
   readonly #floats: Float64Array;
 
@@ -26,7 +26,7 @@ export class SharedCounters {
     this.#floats = headerFloats.subarray(HeaderFloat.COUNTERS, HeaderFloat.COUNTERS + COUNTER_NAMES.length);
   }
 
-  /** @param counter an index, as {@link counter} gives it. */
+  /** @param counter an index, as returned by {@link counter}. */
   increment(counter: number): void {
     this.#floats[counter]++;
   }
@@ -36,7 +36,7 @@ export class SharedCounters {
   }
 }
 
-/** The index of a counter: looked up once, not at each increment. */
+/** Returns the index of a counter; call it once, not at each increment. */
 export function counter(name: CounterName): number {
   return COUNTER_NAMES.indexOf(name);
 }

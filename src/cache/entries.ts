@@ -10,8 +10,8 @@ const EVICTIONS_BY_BYTES = counter('evictionsByBytes');
 const EXPIRATIONS = counter('expirations');
 
 /**
- * The entries in the order of their use, kept within the capacity and the budget of bytes: the least recently used go
- * first. Called with the cache's lock held.
+ * Entries in order of use. Keeps them within the capacity and the byte budget by evicting the least recently used first.
+ * All methods require the cache lock.
  */
 export class Entries {
   readonly #header: Int32Array;
@@ -19,7 +19,7 @@ export class Entries {
   readonly #slots: Slots;
   readonly #index: KeyIndex;
   readonly #counters: SharedCounters;
-  /** The most recently used first. */
+  /** Most recently used first. */
   readonly #recency: SlotList;
 
   constructor(memory: LruMemory, slots: Slots, index: KeyIndex, counters: SharedCounters) {
@@ -41,8 +41,10 @@ export class Entries {
   }
 
   /**
-   * Evicts until the leased item, `more` bytes longer than it is, fits the budget of bytes, and, with its last bytes,
-   * the capacity. False when it never will.
+   * Evicts until the leased item, extended by `more` bytes, fits the byte budget and, if these are its last bytes, the
+   * capacity.
+   *
+   * @returns false if the item can never fit.
    */
   makeRoom(slot: number, more: number, total: number): boolean {
     const keyBytes = this.#slots.keyBytes(slot);
@@ -60,7 +62,7 @@ export class Entries {
     return true;
   }
 
-  /** Makes an entry, the most recently used one, of an item that was leased and is complete. */
+  /** Turns a complete leased item into the most recently used entry. */
   add(slot: number, etag: Etag, now: number, lifetimeMs: number, keptMs: number): void {
     this.#slots.setState(slot, State.ENTRY);
     this.#slots.setEtag(slot, etag);
@@ -69,7 +71,7 @@ export class Entries {
     this.#recency.prepend(slot);
   }
 
-  /** Drops an entry. The lease that was to replace it goes on, and is found in its place. */
+  /** Drops an entry. The lease that would have replaced it stays valid and takes its place in the index. */
   drop(slot: number): void {
     const lease = this.#slots.leaseOf(slot);
     if (lease !== NONE) this.#slots.unlink(slot, lease);
@@ -81,13 +83,13 @@ export class Entries {
     if (lease !== NONE) this.#index.insert(lease);
   }
 
-  /** Drops an entry whose time is over. */
+  /** Drops an expired entry. */
   expire(slot: number): void {
     this.#counters.increment(EXPIRATIONS);
     this.drop(slot);
   }
 
-  /** Drops the entry that a lease is to replace, if there is one: Redis has answered, and so what is held is outdated. */
+  /** Drops the entry that a lease replaces, if any: Redis has replied, so the entry is outdated. */
   supersede(lease: number, now: number): void {
     const slot = this.#slots.entryOf(lease);
     if (slot === NONE) return;
@@ -95,7 +97,7 @@ export class Entries {
     else this.drop(slot);
   }
 
-  /** Forgets the entries without visiting them. */
+  /** Removes all entries without visiting them. */
   clear(): void {
     this.#header[Header.COUNT] = 0;
     this.#recency.clear();

@@ -6,7 +6,7 @@ import type { Held } from './lookup.ts';
 import type { Slots } from './slots.ts';
 import { ValueSlab } from './value-slab.ts';
 
-/** Copies entries out of the cache. Called with the cache's lock held, but for {@link readInSteps}. */
+/** Copies entries out of the cache. All methods but {@link readInSteps} require the cache lock. */
 export class EntryReader {
   readonly #slots: Slots;
   readonly #items: ItemBytes;
@@ -18,7 +18,7 @@ export class EntryReader {
     this.#items = items;
   }
 
-  /** What an entry holds, but of a large value only where it is. */
+  /** Reads an entry; for a large value, returns its location instead of a copy. */
   read(slot: number, now: number): Held | LargeEntry {
     const length = this.#slots.valueBytes(slot);
     const freshness = this.#slots.freshness(slot, now);
@@ -33,14 +33,14 @@ export class EntryReader {
     return { kind: 'hit', value: this.#slab.take(length), etag, freshness };
   }
 
-  /** What an entry holds that has a value of so many bytes, at most STEP_BYTES: no object is made. */
+  /** Reads an entry whose value has `length` bytes, at most STEP_BYTES, without allocating. */
   readInto(hit: Hit, slot: number, length: number, now: number): void {
     this.#items.read(slot, this.#slots.valuePosition(slot), hit.longs, 0, length, this.#cursor);
     hit.length = length;
     this.#slots.describe(slot, now, hit);
   }
 
-  /** Begins to copy a large value. */
+  /** Starts copying a large value. */
   readInSteps(entry: LargeEntry): LargeRead {
     return new LargeRead(entry, this.#items, this.#slab);
   }

@@ -1,18 +1,18 @@
 import { hash } from 'node:crypto';
 
-/** A strong validator: the first 96 bits of the SHA-256 of a value, as three 32-bit words. */
+/** Strong validator: the first 96 bits of the SHA-256 of a value, as three 32-bit words. */
 export type Etag = readonly [number, number, number];
 
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
-/** Hashes a value; done once, when it is loaded. */
+/** Hashes a value; called once, when it is loaded. */
 export function etagOf(value: Uint8Array): Etag {
-  // As a string, which takes Node.js a quarter of the time that a buffer does.
+  // A binary string takes Node.js a quarter of the time of a buffer.
   const digest = hash('sha256', value, 'binary');
   return [wordAt(digest, 0), wordAt(digest, 4), wordAt(digest, 8)];
 }
 
-/** The big-endian 32-bit word at a position of a binary string. */
+/** Returns the big-endian 32-bit word at a position of a binary string. */
 function wordAt(text: string, at: number): number {
   return (
     (text.charCodeAt(at) << 24) |
@@ -22,7 +22,7 @@ function wordAt(text: string, at: number): number {
   );
 }
 
-/** The validator as HTTP writes it, quotes included: `"` + 24 hexadecimal digits + `"`. */
+/** Formats a validator for HTTP, quotes included: `"` + 24 hexadecimal digits + `"`. */
 export function formatEtag(etag: Etag): string {
   return `"${hexWord(etag[0])}${hexWord(etag[1])}${hexWord(etag[2])}"`;
 }

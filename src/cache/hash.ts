@@ -1,7 +1,7 @@
 /**
- * HalfSipHash-1-3 of a key, bytes `from` to `to` of `bytes`: 32 bits, keyed with two secret words, so that a stranger who chooses the keys cannot choose
- * the bucket they fall into. The rounds are those of J.-P. Aumasson's HalfSipHash, with the reduced count that Linux
- * uses for its hash tables (`hsiphash`).
+ * Computes HalfSipHash-1-3 of a key, bytes `from` to `to` of `bytes`: 32 bits, keyed with two secret words, so that a client
+ * that chooses keys cannot choose their buckets. The rounds are those of J.-P. Aumasson's HalfSipHash, with the reduced
+ * count that Linux uses for its hash tables (`hsiphash`).
  */
 export function hashKey(bytes: Uint8Array, seed0: number, seed1: number, from = 0, to = bytes.length): number {
   let v0 = seed0;

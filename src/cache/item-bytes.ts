@@ -16,24 +16,23 @@ const BLOCK_LONGS = BLOCK_BYTES / LONG_BYTES;
 const SLOT_LONGS = SLOT_BYTES / LONG_BYTES;
 const SLOT_INLINE_LONGS_AT = SLOT_INLINE_AT / LONG_BYTES;
 
-/** Words from which on `set` on a part of an array is faster than a loop, though the part is an object to be made. */
+/** Number of words from which `set` with a subarray is faster than a loop, although the subarray is allocated. */
 const LONG_RUN = 32;
 
-/** Bytes that are written in one go at most. */
+/** Maximum bytes written by one append. */
 export const STAGE_BYTES = 64 * 1024;
 
-/** A place in an item from which reading goes on: blocks from the first one on, and 64-bit words into that block. */
+/** Position in an item from which reading continues: a block, and an offset in 64-bit words from its start. */
 export interface Cursor {
   block: number;
   long: number;
 }
 
 /**
- * The bytes of the items, key and value as one string: the first 128 in the slot, the rest in a chain of blocks of 64.
- * An eviction always frees blocks that any other item can use, so nothing fragments. Bytes are moved as 64-bit words,
- * which from shared memory is several times faster than one by one: positions are multiples of 8. Blocks that follow
- * each other in memory as they do in the chain, as most do, are moved in one go. (Not by `Buffer.prototype.copy`, which
- * would be faster still: on Node.js 24 its positions wrap around at 4 GiB.)
+ * Storage of items, key and value concatenated: the first 128 bytes in the slot, the rest in a chain of 64-byte blocks.
+ * Every block fits any item, so the memory does not fragment. Bytes are copied as 64-bit words, several times faster than
+ * one by one from shared memory; positions are multiples of 8. Blocks that are adjacent in memory as well as in the chain
+ * are copied at once. (`Buffer.prototype.copy` would be faster, but on Node.js 24 its positions wrap around at 4 GiB.)
  */
 export class ItemBytes {
   readonly #header: Int32Array;
@@ -56,23 +55,23 @@ export class ItemBytes {
     this.#blockLongs = memory.blockLongs;
   }
 
-  /** Where the value of an item starts that has a key of so many bytes. */
+  /** Returns the offset of the value in an item whose key has `keyBytes` bytes. */
   static valuePosition(keyBytes: number): number {
     return (keyBytes + LONG_BYTES - 1) & -LONG_BYTES;
   }
 
-  /** Blocks that an item that ends at `position` takes beside its slot. */
+  /** Returns the number of blocks, beside the slot, of an item that ends at `position`. */
   static blocksFor(position: number): number {
     return position <= INLINE_BYTES ? 0 : Math.ceil((position - INLINE_BYTES) / BLOCK_BYTES);
   }
 
   /**
-   * Writes at the end of an item, taking blocks as needed; the caller has made sure that there are as many.
+   * Appends to an item and allocates blocks as needed; the caller has made sure that enough are free.
    *
-   * @param position where the item ends so far, a multiple of 8.
-   * @param tail the item's last block so far, as the append before answered it; NONE to have it looked up.
+   * @param position current end of the item, a multiple of 8.
+   * @param tail the item's last block, as returned by the previous append; NONE to look it up.
    * @param bytes at most STAGE_BYTES.
-   * @returns the item's last block from now on.
+   * @returns the item's new last block.
    */
   append(slot: number, position: number, tail: number, bytes: Uint8Array): number {
     const held = ItemBytes.blocksFor(position);
@@ -93,9 +92,8 @@ export class ItemBytes {
   }
 
   /**
-   * Copies `bytes` bytes, rounded up to words, from `position` of the item on, to word `at` of `target`.
-   *
-   * @returns where the item goes on.
+   * Copies `bytes` bytes, rounded up to words, from `position` of the item to word `at` of `target`, and sets `cursor` behind
+   * them if they reach into the blocks.
    */
   read(slot: number, position: number, target: BigInt64Array, at: number, bytes: number, cursor: Cursor): void {
     const longs = longsIn(bytes);
@@ -130,7 +128,7 @@ export class ItemBytes {
     }
   }
 
-  /** Whether the slot holds just this key, bytes `from` to `to` of `bytes`. */
+  /** Whether the slot's key equals bytes `from` to `to` of `bytes`. */
   hasKey(slot: number, bytes: Uint8Array, from = 0, to = bytes.length): boolean {
     const length = to - from;
     if (this.#slots[slot * SLOT_WORDS + Slot.KEY_BYTES] !== length) return false;
@@ -140,7 +138,7 @@ export class ItemBytes {
     return inSlot === length || this.#blocksHold(this.#firstBlock(slot), bytes, from + inSlot, to);
   }
 
-  /** Gives back the blocks of an item that ends at `position`. */
+  /** Frees the blocks of an item that ends at `position`. */
   free(slot: number, position: number): void {
     const count = ItemBytes.blocksFor(position);
     if (count === 0) return;
@@ -149,7 +147,7 @@ export class ItemBytes {
     this.#header[Header.FREE_BLOCK] = first;
   }
 
-  /** Forgets every chain at once. */
+  /** Frees all blocks at once. */
   clear(): void {
     this.#header[Header.FREE_BLOCK] = NONE;
     this.#header[Header.BLOCK_MARK] = 0;
@@ -159,7 +157,7 @@ export class ItemBytes {
     return this.#slots[slot * SLOT_WORDS + Slot.FIRST_BLOCK];
   }
 
-  /** The block `steps` after `block` in its chain. */
+  /** Returns the block `steps` after `block` in its chain. */
   #walk(block: number, steps: number): number {
     for (let i = 0; i < steps; i++) block = this.#links[block];
     return block;
@@ -182,7 +180,7 @@ export class ItemBytes {
     return free;
   }
 
-  /** Writes words `from` to `to` of the stage at word `long`, counted from the start of `block`, of a chain. */
+  /** Writes words `from` to `to` of the staging buffer into a chain, at word `long` counted from the start of `block`. */
   #writeBlocks(block: number, long: number, from: number, to: number): void {
     block = this.#walk(block, Math.floor(long / BLOCK_LONGS));
     long %= BLOCK_LONGS;
@@ -198,7 +196,7 @@ export class ItemBytes {
     }
   }
 
-  /** The last of the blocks that follow `block` in its chain and in memory alike, as far as `longs` words reach. */
+  /** Returns the last block that follows `block` contiguously in its chain and in memory, within `longs` words. */
   #lastOfRun(block: number, longs: number): number {
     const end = block + Math.ceil(longs / BLOCK_LONGS) - 1;
     while (block < end && this.#links[block] === block + 1) block++;
@@ -215,7 +213,7 @@ export class ItemBytes {
   }
 }
 
-/** 64-bit words that hold so many bytes. */
+/** Returns the number of 64-bit words that hold `bytes` bytes. */
 export function longsIn(bytes: number): number {
   return Math.ceil(bytes / LONG_BYTES);
 }

@@ -2,7 +2,7 @@ import { hashKey } from './hash.ts';
 import type { ItemBytes } from './item-bytes.ts';
 import { Header, type LruMemory, NODE_WORDS, NONE, Node } from './layout.ts';
 
-/** The hash chains: from a key to the slot that holds it, entry or lease. */
+/** Hash chains that map a key to its slot, entry or lease. */
 export class KeyIndex {
   readonly #header: Int32Array;
   readonly #buckets: Int32Array;
@@ -18,11 +18,12 @@ export class KeyIndex {
     this.#items = items;
   }
 
-  /** The hash by which a key, bytes `from` to `to` of `bytes`, is found. Needs no lock. */
+  /** Hashes a key, bytes `from` to `to` of `bytes`. Needs no lock. */
   hash(bytes: Uint8Array, from = 0, to = bytes.length): number {
     return hashKey(bytes, this.#header[Header.SEED_0], this.#header[Header.SEED_1], from, to);
   }
 
+  /** Finds the slot of a key; NONE if absent. */
   find(bytes: Uint8Array, hash: number, from = 0, to = bytes.length): number {
     const nodes = this.#nodes;
     let slot = this.#buckets[hash & this.#mask];
@@ -33,7 +34,7 @@ export class KeyIndex {
     return slot;
   }
 
-  /** Adds a slot whose hash is set. */
+  /** Adds a slot, whose hash must be set. */
   insert(slot: number): void {
     const at = slot * NODE_WORDS;
     const bucket = this.#nodes[at + Node.HASH] & this.#mask;

@@ -4,14 +4,14 @@ import { NONE } from './layout.ts';
 import type { Freshness, Handle } from './lookup.ts';
 import type { ValueSlab } from './value-slab.ts';
 
-/** Bytes copied in one hold of the lock, a multiple of 8: a large value takes several. */
+/** Bytes copied while the lock is held once, a multiple of 8; larger values are copied in several chunks. */
 export const STEP_BYTES = 16 * 1024;
 
-/** An entry as it was found, whose value is too large to be copied in one hold of the lock. */
+/** An entry whose value is too large to be copied while the lock is held once. */
 export interface LargeEntry {
   readonly kind: 'large';
   readonly handle: Handle;
-  /** Where in the item the value starts. */
+  /** Offset of the value in the item, in bytes. */
   readonly position: number;
   /** Bytes of the value. */
   readonly length: number;
@@ -20,8 +20,8 @@ export interface LargeEntry {
 }
 
 /**
- * The copy of a large value, in steps between which the lock is let go, so that nobody waits for longer than one of
- * them takes. Each {@link step} is called with the lock held, and only while the entry is still the same.
+ * Copies a large value in steps and releases the lock in between, so that no thread waits longer than one step. Each
+ * {@link step} requires the lock, and that the entry is still the same.
  */
 export class LargeRead {
   readonly #items: ItemBytes;
@@ -30,7 +30,7 @@ export class LargeRead {
   readonly #cursor: Cursor = { block: NONE, long: 0 };
   #done = 0;
 
-  /** Reserves the memory for the copy, without the lock: the system may take its time to hand it out. */
+  /** Reserves the memory for the copy, without the lock: allocation may be slow. */
   constructor(entry: LargeEntry, items: ItemBytes, slab: ValueSlab) {
     this.#items = items;
     this.#slab = slab;
@@ -38,7 +38,7 @@ export class LargeRead {
     slab.reserve(entry.length);
   }
 
-  /** Copies some more; answers whether that was the last of it. */
+  /** Copies the next chunk; returns whether the copy is complete. */
   step(): boolean {
     const { handle, position, length } = this.#entry;
     const { longs, at } = this.#slab;
@@ -49,7 +49,7 @@ export class LargeRead {
     return this.#done === length;
   }
 
-  /** The copy, once it is complete. */
+  /** Returns the complete copy. */
   take(): Buffer {
     return this.#slab.take(this.#entry.length);
   }

@@ -1,6 +1,6 @@
 /**
- * The shape of the shared memory. All indices of slots and blocks start at 1; 0 means "none", so that memory as the
- * system hands it out, all zeroes, is an empty cache.
+ * Layout of the shared memory. Indices of slots and blocks start at 1, and 0 means "none", so zeroed memory is an empty
+ * cache.
  *
  * ```
  *   ┌──────────────────────────────────────────────────────────────────────────────────┐
@@ -20,24 +20,24 @@
  *   └──────────────────────────────────────────────────────────────────────────────────┘
  * ```
  *
- * With a million entries, a hit spends its time in cache and TLB misses, not in instructions. So what a hit needs of
- * *other* slots (hash chain and order of use) is packed densely in the nodes, and what it needs of its own lies side by
- * side in the slot. Items are copied in words of 64 bits: a value starts at a multiple of 8.
+ * With a million entries, a hit spends its time in cache and TLB misses, not in instructions. Therefore the fields that a
+ * hit reads of *other* slots (hash chain and order of use) are packed densely in the nodes, and the fields of its own slot
+ * lie side by side. Items are copied as 64-bit words: a value starts at a multiple of 8.
  */
 
-/** What one cache may hold. */
+/** Limits of one cache. */
 export interface LruLimits {
-  /** Entries held, exactly. */
+  /** Maximum number of entries, exact. */
   readonly capacity: number;
-  /** Bytes of keys and values held. */
+  /** Maximum bytes of all keys and values. */
   readonly maxBytes: number;
-  /** Bytes of the largest value that is stored. */
+  /** Maximum bytes of a value that is stored. */
   readonly maxValueBytes: number;
-  /** Loads that may hold a lease at the same time. */
+  /** Maximum number of concurrent leases. */
   readonly maxLeases: number;
   /** Milliseconds after which a lease may be taken over. */
   readonly leaseMs: number;
-  /** Milliseconds for which a value that is over is kept, to be answered as a stale one while it cannot be loaded. */
+  /** Milliseconds for which an expired value is kept, to be served stale if a load fails. */
   readonly staleMs: number;
 }
 
@@ -75,14 +75,14 @@ export const HeaderFloat = {
   LEASE_MS: 22,
   STALE_MS: 23,
   BYTES: 24,
-  /** What was stored at this time or before is over, whatever its own time. */
+  /** Entries stored at or before this time are expired, whatever their own TTL. */
   OVER: 25,
-  /** When the latest of all entries was stored. */
+  /** Time at which the most recent entry was stored. */
   LATEST: 26,
-  /** After this time nothing that is held is answered: it is not known what was written meanwhile. */
+  /** After this time no entry is served: invalidation messages may be missing. */
   FOLLOWED_UNTIL: 27,
   COUNTERS: 32,
-  /** The times at which all entries were ended, {@link ENDINGS} of them, the last one last. */
+  /** The last {@link ENDINGS} times at which all entries were expired, oldest first. */
   ENDINGS: 112,
 } as const;
 
@@ -103,33 +103,33 @@ export const NODE_WORDS = 4;
 /** Indices of 32-bit words in a slot. */
 export const Slot = {
   KEY_BYTES: 0,
-  /** Bytes of the value; {@link MISSING} for a key known not to exist. In a lease: bytes of the value written so far. */
+  /** Bytes of the value; {@link MISSING} in a negative entry. In a lease: bytes of the value written so far. */
   VALUE_BYTES: 1,
   FIRST_BLOCK: 2,
   /**
    * ```
-   *   31 … 28  in an entry, for how much of staleMs it may be answered after its time, in fifteenths
-   *   27 …  2  in an entry, the slot of the lease that is to replace it
+   *   31 … 28  in an entry, the share of staleMs for which it may be served stale, in fifteenths
+   *   27 …  2  in an entry, the slot of the lease that will replace it
    *    1 …  0  state
    * ```
    */
   STATE: 3,
-  /** 64-bit floats at words 4 and 6: the end of the entry's or the lease's time, and when the entry was stored. */
+  /** 64-bit floats at words 4 and 6: when the entry or lease expires, and when the entry was stored. */
   EXPIRES: 4,
   STORED: 6,
-  /** In a lease, where an entry notes when it was stored: the entry that it is to replace. */
+  /** In a lease, in place of STORED: the slot of the entry that it will replace. */
   LEASE_ENTRY: 6,
   ETAG: 8,
-  /** In a lease, the words of the etag say who loads, how many threads wait, and what they are to be told. */
+  /** In a lease, the words of the etag hold the loading thread, the number of waiting threads, and the result for them. */
   LEASE_OWNER: 8,
   LEASE_WAITERS: 9,
   LEASE_RESULT: 10,
-  /** Drawn anew whenever a lease is granted and whenever it ends; tells one use of a slot from the next. */
+  /** Changes whenever a lease is granted and whenever it ends; distinguishes one use of a slot from the next. */
   VERSION: 11,
 } as const;
 
 const SLOT_META_BYTES = 48;
-/** Bytes of an item that lie in its slot. */
+/** Bytes of an item stored in its slot. */
 export const INLINE_BYTES = 128;
 export const SLOT_BYTES = SLOT_META_BYTES + INLINE_BYTES;
 export const SLOT_WORDS = SLOT_BYTES / 4;
@@ -137,7 +137,7 @@ export const SLOT_INLINE_AT = SLOT_META_BYTES;
 
 export const MISSING = -1;
 
-/** SETTLED: a lease that has ended, kept until those who waited for it have read its result. */
+/** SETTLED: a lease that has ended, kept until every waiting thread has read its result. */
 export const State = { FREE: 0, ENTRY: 1, LEASE: 2, SETTLED: 3 } as const;
 
 export const STATE_MASK = 3;
@@ -146,7 +146,7 @@ export const STALE_SHIFT = 28;
 export const STALE_SHARES = 15;
 
 const HEADER_BYTES = 1024;
-/** Keys fit in their slots as a rule; a lease whose key does not fit in what is left of this share is not granted. */
+/** Blocks reserved per lease. Most keys fit in their slots; a lease whose key exceeds the remaining blocks is not granted. */
 const LEASE_KEY_BLOCKS = 4;
 
 const MAX_SLOTS = 2 ** (STALE_SHIFT - LINK_SHIFT) - 1;
@@ -207,16 +207,15 @@ export class LruMemory {
   }
 
   /**
-   * Reserves the memory of a cache. The system hands pages out as they are first written, so what is reserved is not
-   * yet resident.
+   * Reserves the memory of a cache. The system provides pages on first write, so reserved memory is not yet resident.
    *
    * @throws LayoutError when the limits need more than can be addressed or reserved.
    */
   static reserve(limits: LruLimits, seeds: readonly [number, number]): LruMemory {
-    requireWhole(limits.capacity, 1, 'a capacity', 'keys');
-    requireWhole(limits.maxLeases, 1, 'a maximum', 'leases');
-    requireWhole(limits.maxBytes, 1, 'a budget', 'bytes');
-    requireWhole(limits.maxValueBytes, 0, 'a limit for values', 'bytes');
+    requireWhole(limits.capacity, 1, 'capacity');
+    requireWhole(limits.maxLeases, 1, 'maximum number of leases');
+    requireWhole(limits.maxBytes, 1, 'byte budget');
+    requireWhole(limits.maxValueBytes, 0, 'maximum value size');
     if (limits.maxValueBytes > MAX_VALUE_BYTES)
       throw new LayoutError(`${limits.maxValueBytes} bytes a value are too many`);
     const sizes = sizesFor(limits);
@@ -245,8 +244,8 @@ function sizesFor(limits: LruLimits) {
   const slots = limits.capacity + limits.maxLeases;
   const buckets = 2 ** Math.ceil(Math.log2(Math.max(limits.capacity, 1024)));
   const leaseBlocks = limits.maxLeases * LEASE_KEY_BLOCKS;
-  // An item never takes more blocks than its bytes, padding included, rounded up; and a slot takes its first 128 bytes.
-  // So the byte budget is always met before the blocks run out.
+  // An item never needs more blocks than its bytes, padding included, rounded up; and its first 128 bytes lie in the slot.
+  // Therefore the byte budget is always met before the blocks run out.
   const blocks = Math.ceil(limits.maxBytes / BLOCK_BYTES) + leaseBlocks;
   const total =
     HEADER_BYTES +
@@ -257,9 +256,9 @@ function sizesFor(limits: LruLimits) {
   return { slots, buckets, leaseBlocks, blocks, total };
 }
 
-function requireWhole(limit: number, least: number, what: string, unit: string): void {
-  if (Number.isSafeInteger(limit) && limit >= least) return;
-  throw new LayoutError(`${what} of ${limit} ${unit} makes no cache`);
+function requireWhole(limit: number, min: number, name: string): void {
+  if (Number.isSafeInteger(limit) && limit >= min) return;
+  throw new LayoutError(`invalid ${name} ${limit}: must be an integer of at least ${min}`);
 }
 
 function roundUp(bytes: number, to: number): number {

@@ -9,19 +9,18 @@ import type { Slots } from './slots.ts';
 const EXPIRED_LEASES = counter('expiredLeases');
 
 /**
- * The leases: who loads which key, until when, and how those in other threads who wait for a load learn that it has
- * ended and what came of it.
+ * Lease table: which thread is loading which key, until when, and how waiters in other threads receive the result.
  *
- * All leases last equally long, so the list of them, the youngest first, is in the order in which they expire. Threads
- * wait on the version of the slot, which is another one as soon as the lease has ended. A lease that somebody waits for
- * and that ended with a result is *settled*: out of the index, so that the key can be leased anew, but kept in the list
- * until all have collected the result or its time is over.
+ * All leases have the same duration, so the list, newest first, is ordered by expiry. Waiters block on the version word of
+ * the slot, which changes when the lease ends. A lease that ends with a result while threads wait for it becomes *settled*:
+ * it leaves the index, so that the key can be leased again, but stays listed until every waiter has read the result or it
+ * expires.
  *
- * While the key is held, its lease is not in the index either: entry and lease are *linked*. When the entry goes, the
+ * While the key has an entry, its lease is not in the index: entry and lease are *linked*. When the entry is dropped, the
  * lease takes its place in the index, so that a purge finds and voids it. A fill drops the entry before it writes, so a
- * lease that is linked has nothing but its key.
+ * linked lease consists of its key only.
  *
- * All but {@link ended} are called with the cache's lock held.
+ * All methods but {@link ended} require the cache lock.
  */
 export class Leases {
   readonly #header: Int32Array;
@@ -51,13 +50,14 @@ export class Leases {
   }
 
   /**
-   * Leases a key; undefined when there are as many leases as there may be.
+   * Grants a lease on a key.
    *
-   * @param entry of this key, which is in the index until it is replaced; NONE: there is none.
+   * @param entry the entry of this key, which stays in the index until it is replaced; NONE if absent.
+   * @returns undefined if the maximum number of leases is reached.
    */
   grant(key: Uint8Array, hash: number, now: number, entry: number): Lease | undefined {
-    // Those whose time is over are the oldest. What they have written so far counts against the budget of bytes, and
-    // nobody may ever ask for their keys again.
+    // The expired leases are the oldest. The bytes they have written count against the budget, and their keys may never be
+    // requested again.
     while (this.#list.last !== NONE && this.#slots.isPast(this.#list.last, now)) this.expire(this.#list.last);
     const blocks = ItemBytes.blocksFor(key.length);
     if (key.length > STAGE_BYTES || !this.#fits(blocks)) return undefined;
@@ -76,7 +76,7 @@ export class Leases {
     return this.#slots.handle(slot);
   }
 
-  /** Whether a lease's time is not over; otherwise it is ended. */
+  /** Whether a lease is unexpired; ends it otherwise. */
   lives(slot: number, now: number): boolean {
     if (!this.#slots.isPast(slot, now)) return true;
     this.expire(slot);
@@ -87,30 +87,30 @@ export class Leases {
     return this.#slots.isSame(lease, State.LEASE);
   }
 
-  /** Whether a fill that has written so many bytes may go on: not when the lease has ended or another fill is at it. */
+  /** Whether a fill that has written `written` bytes may continue: the lease is valid and no other fill is writing. */
   isFillable(lease: Lease, written: number): boolean {
     return this.isAlive(lease) && this.#slots.valueBytes(lease.slot) === written;
   }
 
-  /** Whether this thread holds the lease in a slot. */
+  /** Whether the lease in a slot belongs to this thread. */
   isOwn(slot: number): boolean {
     return this.#words[slot * SLOT_WORDS + Slot.LEASE_OWNER] === this.#thread;
   }
 
-  /** Ends a lease whose item is to be an entry: those who wait find it when they look again. */
+  /** Ends a lease whose item becomes an entry: waiters find it when they look up the key again. */
   end(slot: number): void {
     this.#unlist(slot);
     this.#wake(slot);
   }
 
-  /** Ends a lease with nothing to store. */
+  /** Ends a lease without storing anything. */
   drop(slot: number, result: LoadResult): void {
     const written = this.#slots.valueBytes(slot);
     if (written > 0) this.#slots.bytes -= this.#slots.keyBytes(slot) + written;
     const entry = this.#slots.entryOf(slot);
     if (entry === NONE) this.#index.remove(slot);
     else this.#slots.unlink(entry, slot);
-    // What a fill has written before it gave up leaves the budget now, so its blocks must not be kept either.
+    // The bytes of an abandoned fill leave the budget now, so its blocks must not be kept either.
     const keeps = result !== 'void' && written === 0;
     if (keeps && this.#words[slot * SLOT_WORDS + Slot.LEASE_WAITERS] > 0) {
       this.#settle(slot, result);
@@ -120,7 +120,7 @@ export class Leases {
     }
   }
 
-  /** Ends a lease whose time is over, or lets go of a settled one. */
+  /** Ends an expired lease, or frees a settled one. */
   expire(slot: number): void {
     if (this.#slots.state(slot) === State.SETTLED) {
       this.#forget(slot);
@@ -130,21 +130,21 @@ export class Leases {
     this.drop(slot, 'void');
   }
 
-  /** Announces one more who waits for the end of a lease; false when it has ended already. */
+  /** Registers one more waiter for the end of a lease; false if it has ended already. */
   join(lease: Lease): boolean {
     if (!this.isAlive(lease)) return false;
     this.#words[lease.slot * SLOT_WORDS + Slot.LEASE_WAITERS]++;
     return true;
   }
 
-  /** Resolves, without polling, when a lease ends, or its time does. To be called without the lock. */
+  /** Resolves, without polling, when a lease ends or expires. Must be called without the lock. */
   async ended(lease: Lease): Promise<void> {
     const word = lease.slot * SLOT_WORDS + Slot.VERSION;
     const wait = Atomics.waitAsync(this.#words, word, lease.version, this.#limits.leaseMs);
     if (wait.async) await wait.value;
   }
 
-  /** What came of a lease that the caller had joined; the last who asks lets go of it. */
+  /** Returns the result of a lease that the caller has joined; the last waiter frees it. */
   collect(lease: Lease): LoadResult {
     const at = lease.slot * SLOT_WORDS;
     if (this.isAlive(lease)) {
@@ -161,17 +161,17 @@ export class Leases {
     return result;
   }
 
-  /** Ends the leases of a thread that has died: who waits is to look again, and may load in its place. */
+  /** Ends the leases of a crashed thread: waiters look up their keys again and may load in its place. */
   dropAllOf(thread: number): void {
     this.#dropEach((slot) => this.#words[slot * SLOT_WORDS + Slot.LEASE_OWNER] === thread);
   }
 
-  /** Ends all leases: what is being loaded will not be stored, and who waits is to look again. */
+  /** Ends all leases: loads in flight will not be stored, and waiters look up their keys again. */
   dropAll(): void {
     this.#dropEach(() => true);
   }
 
-  /** Wakes all who wait and forgets all leases. The walk is bounded, as a dead thread may have left the list broken. */
+  /** Wakes all waiters and removes all leases. The walk is bounded, because a crashed thread may have left the list broken. */
   clear(): void {
     let slot = this.#list.first;
     for (let left = this.count; left > 0 && this.#slots.has(slot); left--) {
@@ -198,17 +198,17 @@ export class Leases {
     );
   }
 
-  /** Keeps an ended lease, out of the index, for those who wait for its result. */
+  /** Keeps an ended lease, outside the index, until its waiters have read the result. */
   #settle(slot: number, result: LoadResult): void {
     const at = slot * SLOT_WORDS;
     this.#slots.setState(slot, State.SETTLED);
     this.#words[at + Slot.LEASE_RESULT] = LOAD_RESULTS.indexOf(result);
-    // Those who wait know the lease by its version, which wakes them by being another.
+    // Waiters know the lease by its old version; the new version wakes them.
     this.#words[at + Slot.LEASE_OWNER] = this.#slots.version(slot);
     this.#wake(slot);
   }
 
-  /** Gives a slot whose lease ends its next version, and wakes the threads that wait for the one it had. */
+  /** Assigns the next version to a slot whose lease ends, and wakes the threads that wait on the old one. */
   #wake(slot: number): void {
     const at = slot * SLOT_WORDS;
     this.#slots.renew(slot);

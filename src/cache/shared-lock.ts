@@ -1,14 +1,14 @@
 import { isMainThread } from 'node:worker_threads';
 import { Header } from './layout.ts';
 
-/** Tries before a waiter goes to sleep: a few microseconds, several times what a holder needs. */
+/** Attempts before a waiter sleeps: a few microseconds, several times as long as a holder needs. */
 const SPINS = 200;
-/** Milliseconds a waiter sleeps at most before it looks again, so that a lost wake-up costs no more than this. */
+/** Maximum milliseconds that a waiter sleeps before it tries again; bounds the cost of a lost wake-up. */
 const SLEEP_MS = 5;
 
 /**
- * The one lock of a cache. The lock word holds the owner's id, so that a supervisor can tell whether the owner is still
- * alive. Not re-entrant.
+ * Lock in shared memory. The lock word holds the owner's id, so that the supervisor can tell whether the owner is still
+ * running. Not re-entrant.
  */
 export class SharedLock {
   readonly #header: Int32Array;
@@ -27,7 +27,7 @@ export class SharedLock {
     this.#contend();
   }
 
-  /** Takes the lock if it falls free within a few microseconds: for who must not wait for a holder that may be dead. */
+  /** Acquires the lock if it is released within a few microseconds: for callers that must not wait for a crashed holder. */
   tryAcquire(): boolean {
     for (let spin = 0; spin < SPINS; spin++) {
       if (Atomics.compareExchange(this.#header, Header.LOCK, 0, this.#owner) === 0) return true;
@@ -40,12 +40,12 @@ export class SharedLock {
     if (Atomics.load(this.#header, Header.LOCK_WAITERS) > 0) Atomics.notify(this.#header, Header.LOCK, 1);
   }
 
-  /** The id of the thread that holds the lock, 0 when it is free. */
+  /** Id of the thread that holds the lock; 0 if it is free. */
   get holder(): number {
     return Atomics.load(this.#header, Header.LOCK);
   }
 
-  /** Makes this thread the holder in place of a dead one; false if that one did not hold it. */
+  /** Takes the lock over from a crashed thread; false if that thread did not hold it. */
   seizeFrom(dead: number): boolean {
     return Atomics.compareExchange(this.#header, Header.LOCK, dead, this.#owner) === dead;
   }
@@ -69,7 +69,7 @@ export class SharedLock {
 
 /**
  * Ends a thread that would wait for itself. V8 skips `finally` when it terminates a thread (out of memory, `terminate()`),
- * so the lock stays held; yet Node.js still runs the callbacks that were due already, and one of them has come here.
+ * so the lock stays held; Node.js still runs the callbacks that were already due, and one of them called this.
  */
 function endThread(): never {
   if (!isMainThread) process.exit(1);

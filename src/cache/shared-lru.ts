@@ -29,7 +29,7 @@ export interface LruStats extends Counters {
   readonly leases: number;
 }
 
-/** A key known to be missing has no value to hash. */
+/** Negative entries have no value to hash. */
 const NO_ETAG: Etag = [0, 0, 0];
 
 const HITS = counter('hits');
@@ -41,12 +41,12 @@ const VOIDED_FILLS = counter('voidedFills');
 const RECOVERIES = counter('recoveries');
 
 /**
- * A strict LRU cache of byte keys and byte values in one `SharedArrayBuffer`, exact for all threads that map it: they
- * share one order of use, one capacity in keys, one budget of bytes and one expiry. {@link LruMemory} draws the layout;
- * every operation is O(1) but for the bytes it copies and the entries it evicts, and {@link flush}, which is O(buckets).
+ * Strict LRU cache of byte keys and byte values in one `SharedArrayBuffer`, shared exactly by all threads that map it: one
+ * order of use, one capacity, one byte budget and one expiry. `layout.ts` draws the memory. Every operation is O(1) plus the
+ * bytes it copies and the entries it evicts, except {@link flush}, which is O(buckets).
  *
- * A key that is not held is *leased* to the first who asks for it (R. Nishtala et al., "Scaling Memcache at Facebook",
- * NSDI 2013), and only a fill with a living lease stores: a value that was read before a purge is never stored after it.
+ * A key without an entry is *leased* to the first reader (R. Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013),
+ * and only a fill with a valid lease stores: a value that was read before a purge is never stored after it.
  */
 export class SharedLru {
   readonly buffer: SharedArrayBuffer;
@@ -61,7 +61,7 @@ export class SharedLru {
   readonly #reader: EntryReader;
   readonly #counters: SharedCounters;
 
-  /** @param thread a number other than 0 that no other thread of this cache has. */
+  /** @param thread the thread's id in locks and leases: not 0, and unique among the threads of this cache. */
   private constructor(memory: LruMemory, thread: number, clock: Clock) {
     this.buffer = memory.buffer;
     this.limits = memory.limits;
@@ -77,23 +77,23 @@ export class SharedLru {
   }
 
   /**
-   * Makes an empty cache.
+   * Creates an empty cache.
    *
-   * @throws LayoutError when so much memory cannot be had.
+   * @throws LayoutError if the memory cannot be reserved.
    */
   static create(limits: LruLimits, thread: number, clock: Clock): SharedLru {
     const seeds = [randomInt(2 ** 32) | 0, randomInt(2 ** 32) | 0] as const;
     return new SharedLru(LruMemory.reserve(limits, seeds), thread, clock);
   }
 
-  /** Maps a cache that another thread made. */
+  /** Maps a cache that another thread created. */
   static attach(buffer: SharedArrayBuffer, thread: number, clock: Clock): SharedLru {
     return new SharedLru(new LruMemory(buffer), thread, clock);
   }
 
   /**
-   * Reads a key, bytes `from` to `to` of `bytes`, if it is held with a value of at most STEP_BYTES, and makes it the most
-   * recently used one. False, with nothing changed or counted, when it takes a {@link lookup} to say more.
+   * Reads a key, bytes `from` to `to` of `bytes`, if its entry is fresh and its value has at most STEP_BYTES, and makes it
+   * the most recently used. Returns false, with nothing changed or counted, if {@link lookup} has to decide.
    */
   hit(bytes: Uint8Array, from: number, to: number, hit: Hit): boolean {
     const hash = this.#index.hash(bytes, from, to);
@@ -115,10 +115,10 @@ export class SharedLru {
   }
 
   /**
-   * Reads a key, and makes it the most recently used one.
+   * Looks up a key and makes its entry the most recently used; grants a lease if it must be loaded.
    *
-   * @param again whether the caller has looked before, and was counted then.
-   * @param maxAgeMs milliseconds; what was stored longer ago is to be loaded anew, and at 0 whatever is held.
+   * @param again whether this repeats a look-up that has been counted.
+   * @param maxAgeMs maximum age in milliseconds; an older entry is reloaded, with 0 every entry.
    */
   lookup(key: Uint8Array, again = false, maxAgeMs = Infinity): Lookup {
     const hash = this.#index.hash(key);
@@ -146,14 +146,14 @@ export class SharedLru {
     }
   }
 
-  /** Reads a key if it is held and not older than `maxAgeMs`, as {@link lookup} does, but leases nothing. */
+  /** Reads a key if its entry is at most `maxAgeMs` old, as {@link lookup} does, but never grants a lease. */
   held(key: Uint8Array, maxAgeMs = Infinity): Held | undefined {
     const found = this.#readIf(key, (slot, now) => this.#slots.isFresh(slot, now, maxAgeMs));
     this.#locked(() => this.#counters.increment(found === undefined ? MISSES : HITS));
     return found;
   }
 
-  /** Reads a value whose time is over, and has been for less than `staleMs`; not of a key that has expired. Counts nothing. */
+  /** Reads a value that has been expired for less than `staleMs`, unless the key itself has expired. Counts nothing. */
   stale(key: Uint8Array): Stale | undefined {
     if (this.limits.staleMs === 0) return undefined;
     const found = this.#readIf(key, (slot, now) => this.#slots.isOver(slot, now) && this.#slots.isStale(slot, now));
@@ -161,9 +161,9 @@ export class SharedLru {
   }
 
   /**
-   * Stores what the holder of a lease has loaded, for `lifetimeMs` milliseconds from now. Ends the lease.
+   * Stores a loaded value for `lifetimeMs` milliseconds from now and ends the lease.
    *
-   * @param keptMs milliseconds from now after which it must not even be answered as a stale value.
+   * @param keptMs milliseconds from now after which the value must not be served at all, not even as stale.
    */
   fill(lease: Lease, value: Uint8Array, etag: Etag, lifetimeMs: number, keptMs = Infinity): FillResult {
     const total = value.length;
@@ -190,7 +190,7 @@ export class SharedLru {
     }
   }
 
-  /** Remembers for `lifetimeMs` milliseconds that the leased key does not exist. Ends the lease. */
+  /** Stores a negative entry for `lifetimeMs` milliseconds and ends the lease. */
   fillMissing(lease: Lease, lifetimeMs: number): FillResult {
     const now = this.#clock();
     return this.#locked(() => {
@@ -204,8 +204,8 @@ export class SharedLru {
   }
 
   /**
-   * Ends a lease with nothing to store; `result` is told to the threads that wait. What was held of the key goes if Redis
-   * has answered, and stays if it has not.
+   * Ends a lease without storing anything and passes `result` to the waiting threads. An existing entry is dropped if Redis
+   * has replied, and stays otherwise.
    */
   release(lease: Lease, result: LoadResult = 'void'): void {
     const now = this.#clock();
@@ -217,8 +217,8 @@ export class SharedLru {
   }
 
   /**
-   * Waits until a lease that another thread holds has ended, without polling, and answers what came of it; `void` also
-   * when it did not end in its time.
+   * Waits, without polling, until a lease of another thread has ended, and returns its result; `void` also if it did not end
+   * in time.
    */
   async result(lease: Lease): Promise<LoadResult> {
     const joined = this.#locked(() => this.#leases.join(lease));
@@ -227,21 +227,21 @@ export class SharedLru {
     return this.#locked(() => this.#leases.collect(lease));
   }
 
-  /** Forgets a key, and voids the lease on it. Answers whether it was held, be it as a stale value. */
+  /** Purges a key and voids its lease. Returns whether it had an entry, stale or not. */
   purge(key: Uint8Array): boolean {
     const hash = this.#index.hash(key);
     const now = this.#clock();
     return this.#locked(() => this.#forget(key, hash, now));
   }
 
-  /** Forgets every key, and voids every lease. Answers how many entries were held. */
+  /** Purges every key and voids every lease. Returns the number of entries. */
   flush(): number {
     return this.#locked(() => this.#clear());
   }
 
   /**
-   * Ends the time of all entries and voids every lease, in O(leases): nothing that was stored or asked for before is
-   * answered as fresh after. What a lease granted afterwards stores is not concerned, however little time has passed.
+   * Expires all entries and voids every lease, in O(leases): nothing that was stored or requested before is served as fresh
+   * afterwards. Entries stored under a later lease are not affected, however little time has passed.
    */
   expireAll(): void {
     const now = this.#clock();
@@ -249,16 +249,16 @@ export class SharedLru {
   }
 
   /**
-   * Until when, by the cache's clock, what is held may be answered; Infinity: while its time lasts. After it all is loaded
-   * anew, and stays in its place, to be answered again when this is set to a later time.
+   * Sets until when, by the cache's clock, entries may be served; Infinity: until they expire. Afterwards entries are
+   * reloaded but keep their slots, and may be served again once a later time is set.
    */
   followUntil(time: number): void {
     this.#slots.followedUntil = time;
   }
 
   /**
-   * As {@link purge}, for the thread that must never wait for a lock whose holder may be dead, since it is the one that
-   * finds that out. False, with nothing done, while the lock is held.
+   * Purges a key as {@link purge} does, but never waits for the lock, whose holder may have crashed: for the main thread,
+   * which detects crashes. Returns false, with nothing changed, while the lock is held.
    */
   tryPurge(key: Uint8Array): boolean {
     const hash = this.#index.hash(key);
@@ -266,12 +266,12 @@ export class SharedLru {
     return this.#tryLocked(() => this.#forget(key, hash, now));
   }
 
-  /** As {@link flush}, on the terms of {@link tryPurge}. */
+  /** Flushes as {@link flush} does, without waiting, as {@link tryPurge}. */
   tryFlush(): boolean {
     return this.#tryLocked(() => this.#clear());
   }
 
-  /** As {@link expireAll}, on the terms of {@link tryPurge}. */
+  /** Expires all entries as {@link expireAll} does, without waiting, as {@link tryPurge}. */
   tryExpireAll(): boolean {
     const now = this.#clock();
     return this.#tryLocked(() => this.#endAll(now));
@@ -287,9 +287,9 @@ export class SharedLru {
   }
 
   /**
-   * Ends what a dead thread had begun: its leases and, if it died while it held the lock, the hold. What it left half
-   * done then cannot be known, so the cache is emptied. To be called once the thread is known to be dead, and again
-   * later while it answers `busy`: the lock's holder may be another dead thread, for which this one must not wait.
+   * Cleans up after a crashed thread: ends its leases and, if it crashed while it held the lock, releases the lock and
+   * flushes the cache, because the change in progress may be incomplete. Call it once the thread has exited, and again later
+   * while it returns `busy`: the lock's holder may be another crashed thread, for which the caller must not wait.
    */
   recoverFrom(deadThread: number): 'intact' | 'emptied' | 'busy' {
     if (!this.#lock.seizeFrom(deadThread)) {
@@ -310,7 +310,7 @@ export class SharedLru {
     return 'emptied';
   }
 
-  /** The slot of the key, entry or lease, after one has been dropped that is of no use any more. */
+  /** Returns the slot of the key, entry or lease, after dropping an entry or lease that can no longer be used. */
   #findUsable(key: Uint8Array, hash: number, now: number): number {
     let slot = this.#index.find(key, hash);
     if (slot === NONE) return NONE;
@@ -323,12 +323,12 @@ export class SharedLru {
     return slot === NONE || this.#leases.lives(slot, now) ? slot : NONE;
   }
 
-  /** Whether an entry can be answered, or could when it cannot be loaded. */
+  /** Whether an entry can be served, now or if its load fails. */
   #isUsable(slot: number, now: number): boolean {
     return !this.#slots.isOver(slot, now) || this.#slots.isStale(slot, now);
   }
 
-  /** Has an entry loaded anew, which stays while that is under way. */
+  /** Grants or joins a lease to reload an entry, which stays in place until the load ends. */
   #reload(key: Uint8Array, hash: number, now: number, entry: number, again: boolean): Lookup {
     const forward = this.#slots.isOver(entry, now) || this.#slots.isDoubtful(now) ? 'stale' : 'request';
     const lease = this.#slots.leaseOf(entry);
@@ -347,7 +347,7 @@ export class SharedLru {
     return { kind: 'loading', lease: this.#slots.handle(lease), own: this.#leases.isOwn(lease), forward };
   }
 
-  /** Reads the entry of a key, and makes it the most recently used one, if `isMeant`. */
+  /** Reads the entry of a key, and makes it the most recently used, if `isMeant` accepts it. */
   #readIf(key: Uint8Array, isMeant: (slot: number, now: number) => boolean): Held | undefined {
     const hash = this.#index.hash(key);
     for (;;) {
@@ -364,7 +364,7 @@ export class SharedLru {
     }
   }
 
-  /** Copies a large value out in steps; undefined when it changed meanwhile, and the read has to start over. */
+  /** Copies a large value in steps; undefined if the entry changed meanwhile and the read has to start over. */
   #readLarge(entry: LargeEntry, isCounted: boolean): Buffer | undefined {
     const read = this.#reader.readInSteps(entry);
     for (let complete = false; !complete;) {
@@ -379,9 +379,9 @@ export class SharedLru {
     return read.take();
   }
 
-  /** Makes an entry of a leased item that is complete. */
+  /** Turns a complete leased item into an entry. */
   #store(slot: number, etag: Etag, now: number, lifetimeMs: number, keptMs: number): void {
-    // In this order: in the slot of an entry, the etag lies where a lease counts those who wait for its end.
+    // In this order: the etag of an entry lies where a lease counts its waiters.
     this.#leases.end(slot);
     this.#entries.add(slot, etag, now, lifetimeMs, keptMs);
   }
@@ -406,7 +406,7 @@ export class SharedLru {
     return 'void';
   }
 
-  /** Drops what is held of a key, and its lease; answers whether it was held, be it as a stale value. */
+  /** Drops the entry and the lease of a key; returns whether it had an entry, stale or not. */
   #forget(key: Uint8Array, hash: number, now: number): boolean {
     const slot = this.#index.find(key, hash);
     if (slot === NONE) return false;
@@ -432,7 +432,7 @@ export class SharedLru {
 
   #clear(): number {
     const entries = this.#entries.count;
-    // A new epoch ends all leases and large reads. The walk to those who wait needs the slots, which go after the leases.
+    // A new epoch ends all leases and large reads. Waking the waiters needs the slots, so these are cleared afterwards.
     this.#slots.startEpoch();
     this.#leases.clear();
     this.#entries.clear();

@@ -1,6 +1,6 @@
 import { NODE_WORDS, NONE, Node } from './layout.ts';
 
-/** A doubly linked list through the nodes of the slots, its head and tail in two words of the header. */
+/** Doubly linked list through the nodes of the slots; head and tail are two words of the header. */
 export class SlotList {
   readonly #header: Int32Array;
   readonly #nodes: Int32Array;
@@ -56,7 +56,7 @@ export class SlotList {
     this.prepend(slot);
   }
 
-  /** Forgets the members without visiting them. */
+  /** Empties the list without visiting its members. */
   clear(): void {
     this.#header[this.#head] = NONE;
     this.#header[this.#tail] = NONE;

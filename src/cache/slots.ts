@@ -24,9 +24,9 @@ import type { Freshness, Handle } from './lookup.ts';
 const LINK_MASK = 2 ** STALE_SHIFT - 1 - STATE_MASK;
 
 /**
- * The slots, each with one item: which of them are free, what an entry and a lease alike keep in theirs, and by which
- * handle an item is known to be still the same after the lock was let go. Slots are handed out from a free list, and
- * while that is empty, from the mark up to which they have ever been used.
+ * Slot allocation, and the fields that entries and leases have in common. A {@link Handle} identifies one use of a slot, so
+ * that a caller that released the lock can tell whether the item is still the same. Slots are allocated from a free list
+ * and, while it is empty, from beyond the highest slot used so far.
  */
 export class Slots {
   readonly #header: Int32Array;
@@ -47,7 +47,7 @@ export class Slots {
     this.#items = items;
   }
 
-  /** Takes a slot for an item that is nothing but its key so far, with a version that no handle names yet. */
+  /** Allocates a slot for an item that consists of its key only, with a version that no handle has yet. */
   take(key: Uint8Array, hash: number): number {
     const slot = this.#takeFree();
     const at = slot * SLOT_WORDS;
@@ -66,7 +66,7 @@ export class Slots {
     this.#header[Header.FREE_SLOT] = slot;
   }
 
-  /** Whether there is such a slot, and it was ever taken. */
+  /** Whether the slot exists and was ever allocated. */
   has(slot: number): boolean {
     return slot > NONE && slot <= this.#header[Header.SLOT_MARK];
   }
@@ -82,17 +82,17 @@ export class Slots {
     return this.#words[slot * SLOT_WORDS + Slot.STATE] & STATE_MASK;
   }
 
-  /** Sets the state of a slot, which is linked with no other then. */
+  /** Sets the state of a slot and removes its link to another slot. */
   setState(slot: number, state: number): void {
     this.#words[slot * SLOT_WORDS + Slot.STATE] = state;
   }
 
-  /** The lease that is to replace an entry, or NONE. */
+  /** The lease that will replace an entry, or NONE. */
   leaseOf(entry: number): number {
     return (this.#words[entry * SLOT_WORDS + Slot.STATE] & LINK_MASK) >> LINK_SHIFT;
   }
 
-  /** The entry that a lease is to replace, or NONE. */
+  /** The entry that a lease will replace, or NONE. */
   entryOf(lease: number): number {
     return this.#words[lease * SLOT_WORDS + Slot.LEASE_ENTRY];
   }
@@ -111,7 +111,7 @@ export class Slots {
     return { slot, version: this.version(slot), epoch: this.epoch };
   }
 
-  /** Whether a slot is still used as it was when the handle was made, and is in this state. */
+  /** Whether a slot is in this state and still in the use that the handle was made for. */
   isSame(handle: Handle, state: number): boolean {
     const at = handle.slot * SLOT_WORDS;
     return (
@@ -125,7 +125,7 @@ export class Slots {
     return this.#words[slot * SLOT_WORDS + Slot.VERSION];
   }
 
-  /** Makes the handles of a slot stale. The word is one that threads wait on, hence the atomic store. */
+  /** Invalidates the handles of a slot. Threads wait on this word, hence the atomic store. */
   renew(slot: number): void {
     Atomics.store(this.#words, slot * SLOT_WORDS + Slot.VERSION, this.#header[Header.LEASE_SEQUENCE]++);
   }
@@ -134,7 +134,7 @@ export class Slots {
     return this.#header[Header.EPOCH];
   }
 
-  /** Makes all handles stale. */
+  /** Invalidates all handles. */
   startEpoch(): void {
     this.#header[Header.EPOCH]++;
   }
@@ -143,17 +143,17 @@ export class Slots {
     return this.#words[slot * SLOT_WORDS + Slot.KEY_BYTES];
   }
 
-  /** Bytes of the value, as far as it is written; MISSING for a key known not to exist. */
+  /** Bytes of the value written so far; MISSING in a negative entry. */
   valueBytes(slot: number): number {
     return this.#words[slot * SLOT_WORDS + Slot.VALUE_BYTES];
   }
 
-  /** Where in the item the value starts. */
+  /** Offset of the value in the item, in bytes. */
   valuePosition(slot: number): number {
     return ItemBytes.valuePosition(this.keyBytes(slot));
   }
 
-  /** Writes more of an item's value; takes the item's last block and answers the new one, as ItemBytes does. */
+  /** Appends to an item's value; accepts the item's last block and returns the new one, as {@link ItemBytes.append}. */
   append(slot: number, tail: number, bytes: Uint8Array): number {
     const position = this.valuePosition(slot) + this.valueBytes(slot);
     this.#words[slot * SLOT_WORDS + Slot.VALUE_BYTES] += bytes.length;
@@ -164,7 +164,7 @@ export class Slots {
     this.#words[slot * SLOT_WORDS + Slot.VALUE_BYTES] = MISSING;
   }
 
-  /** Bytes of all keys and values, against the budget: those of a lease as they are written, its key with the first. */
+  /** Bytes of all keys and values that count against the budget: those of a lease as they are written, its key with the first. */
   get bytes(): number {
     return this.#headerFloats[HeaderFloat.BYTES];
   }
@@ -173,12 +173,12 @@ export class Slots {
     this.#headerFloats[HeaderFloat.BYTES] = bytes;
   }
 
-  /** Whether the time of an entry or a lease has run out. */
+  /** Whether the TTL of an entry, or the duration of a lease, has elapsed. */
   isPast(slot: number, now: number): boolean {
     return this.#floats[(slot * SLOT_WORDS + Slot.EXPIRES) >>> 1] <= now;
   }
 
-  /** Whether an entry must not be answered any more: its time has run out, or it is one of those that {@link overAll} ended. */
+  /** Whether an entry is expired: its TTL has elapsed, or {@link overAll} expired it. */
   isOver(slot: number, now: number): boolean {
     const at = (slot * SLOT_WORDS) >>> 1;
     return (
@@ -187,33 +187,33 @@ export class Slots {
     );
   }
 
-  /** Whether an entry that is over may be answered as a stale one: never one that says that its key is missing. */
+  /** Whether an expired entry may still be served stale (stale-if-error); never true for negative entries. */
   isStale(slot: number, now: number): boolean {
     const share = this.#words[slot * SLOT_WORDS + Slot.STATE] >>> STALE_SHIFT;
     if (share === 0 || this.valueBytes(slot) < 0) return false;
     return now < this.#end(slot) + (this.#headerFloats[HeaderFloat.STALE_MS] * share) / STALE_SHARES;
   }
 
-  /** Whether an entry that is not over must not be answered all the same: the news of writes is late. */
+  /** Whether an unexpired entry must not be served because its freshness cannot be confirmed (tracking heartbeat overdue). */
   isDoubtful(now: number): boolean {
     return now > this.#headerFloats[HeaderFloat.FOLLOWED_UNTIL];
   }
 
-  /** Needs no lock: nothing else has to change with it. */
+  /** Sets until when entries may be served, see {@link isDoubtful}. Needs no lock: no other field depends on it. */
   set followedUntil(time: number) {
     this.#headerFloats[HeaderFloat.FOLLOWED_UNTIL] = time;
   }
 
-  /** Whether an entry may be answered, and is not older than somebody wants it: at 0, nothing is young enough. */
+  /** Whether an entry may be served to a client that accepts an age of up to `maxAgeMs`; with 0 no entry may. */
   isFresh(slot: number, now: number, maxAgeMs: number): boolean {
     if (this.isOver(slot, now) || this.isDoubtful(now)) return false;
     if (maxAgeMs === Infinity) return true;
     return maxAgeMs > 0 && now - this.#floats[(slot * SLOT_WORDS + Slot.STORED) >>> 1] <= maxAgeMs;
   }
 
-  /** Ends the time of all entries that there are. */
+  /** Expires all current entries. */
   overAll(now: number): void {
-    // The clocks of threads may be apart by a little, and each was read before the lock was had.
+    // The clocks of threads may differ slightly, and each was read before the lock was acquired.
     const over = Math.max(now, this.#headerFloats[HeaderFloat.LATEST]);
     this.#headerFloats[HeaderFloat.OVER] = over;
     this.#endings.copyWithin(0, 1);
@@ -225,9 +225,9 @@ export class Slots {
   }
 
   /**
-   * Starts the time of an entry: now, or where the clock has not moved on since {@link overAll}, right after that.
+   * Starts the TTL of an entry: now, or one tick after {@link overAll} if the clock has not advanced since.
    *
-   * @param keptMs the longest for which it may be answered at all, be it as a stale one.
+   * @param keptMs milliseconds after which it must not be served at all, not even as stale.
    */
   setLifetime(slot: number, now: number, lifetimeMs: number, keptMs: number): void {
     const staleMs = this.#headerFloats[HeaderFloat.STALE_MS];
@@ -252,7 +252,7 @@ export class Slots {
     return [this.#words[at], this.#words[at + 1], this.#words[at + 2]];
   }
 
-  /** Notes etag and freshness of an entry, as {@link etag} and {@link freshness} give them, without making objects. */
+  /** Copies etag and freshness of an entry into `hit`, as {@link etag} and {@link freshness} return them, without allocating. */
   describe(slot: number, now: number, hit: Hit): void {
     const at = slot * SLOT_WORDS;
     hit.etag[0] = this.#words[at + Slot.ETAG];
@@ -270,13 +270,13 @@ export class Slots {
     this.#words[at + 2] = etag[2];
   }
 
-  /** When an entry is, or was, over; -Infinity: nobody knows any more, since all entries were ended too often after it. */
+  /** Time at which an entry expires or expired; -Infinity if unknown, because all entries were expired too often since. */
   #end(slot: number): number {
     const at = (slot * SLOT_WORDS) >>> 1;
     const expires = this.#floats[at + (Slot.EXPIRES >> 1)];
     const stored = this.#floats[at + (Slot.STORED >> 1)];
     if (stored > this.#headerFloats[HeaderFloat.OVER]) return expires;
-    // What was stored before the first known ending may have been ended by one before that.
+    // An entry stored before the oldest recorded time may have been expired by an earlier one.
     const ending = this.#endings.findIndex((time) => stored <= time);
     return ending === 0 ? -Infinity : Math.min(expires, this.#endings[ending]);
   }

@@ -2,12 +2,12 @@ import { Buffer } from 'node:buffer';
 import { longsIn } from './item-bytes.ts';
 
 const SLAB_BYTES = 64 * 1024;
-/** Larger values get memory of their own, so that one of them does not keep a whole slab alive. */
+/** Larger values get an allocation of their own, so that they do not keep a whole slab alive. */
 const LARGEST_SHARED = SLAB_BYTES / 8;
 
 /**
- * Memory for the copies of values that leave the cache. Like `Buffer.allocUnsafe`, many small copies share one
- * allocation; unlike it, the words of a copy are reachable without making another view of them.
+ * Allocates memory for values copied out of the cache. As with `Buffer.allocUnsafe`, many small copies share one
+ * allocation; unlike it, the 64-bit words of a copy are accessible without another view.
  */
 export class ValueSlab {
   longs = new BigInt64Array(0);
@@ -15,7 +15,7 @@ export class ValueSlab {
   #slab = this.longs;
   #next = 0;
 
-  /** Makes room for a copy of so many bytes at {@link at} of {@link longs}. */
+  /** Reserves room for a copy of `bytes` bytes at word {@link at} of {@link longs}. */
   reserve(bytes: number): void {
     const words = longsIn(bytes);
     if (bytes > LARGEST_SHARED) {
@@ -32,7 +32,7 @@ export class ValueSlab {
     this.#next += words;
   }
 
-  /** The first `bytes` bytes of the latest reservation. */
+  /** Returns the first `bytes` bytes of the latest reservation. */
   take(bytes: number): Buffer {
     return Buffer.from(this.longs.buffer, this.at * 8, bytes);
   }
