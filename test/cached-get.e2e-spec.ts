@@ -52,7 +52,7 @@ describe('a cached GET', () => {
     expect(valueHeaders(hit)).toEqual({
       ...common,
       etag: miss.headers.etag,
-      age: '1',
+      age: '2',
       'cache-status': `redis-http-cache-proxy; hit; ttl=${Math.floor((proxy.ttlMs - 1600) / 1000)}`,
     });
   });

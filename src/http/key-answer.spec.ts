@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import { etagOf, formatEtag } from '../cache/etag.ts';
+import { TICK_MS } from '../cache/clock.ts';
 import type { Forward } from '../cache/lookup.ts';
 import type { DirectedOutcome, Origin, ReadOutcome } from '../cache/read-outcome.ts';
 import { type Answer } from './answer.ts';
@@ -35,7 +37,7 @@ describe('the answer to a key', () => {
     expect(answer.body).toBe(value);
     expect(headersOf(answer)).toEqual({
       ETag: formatEtag(etag),
-      Age: '3',
+      Age: '4',
       'Cache-Control': 'max-age=60',
       'Cache-Status': 'redis-http-cache-proxy; hit; ttl=56',
       'Content-Type': 'text/plain',
@@ -44,9 +46,21 @@ describe('the answer to a key', () => {
     });
   });
 
+  it('never promises more than the value has left: max-age less Age', () => {
+    const times = fc.nat({ max: 2 ** 40 }).map((ticks) => ticks * TICK_MS);
+    fc.assert(
+      fc.property(times, times, (ageMs, leftMs) => {
+        const held: ReadOutcome = { ...hit, freshness: { ageMs, lifetimeMs: ageMs + leftMs } };
+        const { Age, 'Cache-Control': control } = headersOf(keyAnswer(held, undefined, policy));
+        const maxAge = Number(/^max-age=(\d+)$/.exec(control)?.[1]);
+        expect((maxAge - Number(Age)) * 1000).toBeLessThanOrEqual(held.freshness.lifetimeMs - ageMs);
+      }),
+    );
+  });
+
   it('is not to be given again without asking while its writes are followed', () => {
     const headers = headersOf(keyAnswer(hit, undefined, { ...policy, revalidate: true }));
-    expect(headers).toMatchObject({ Age: '3', 'Cache-Control': 'no-cache' });
+    expect(headers).toMatchObject({ Age: '4', 'Cache-Control': 'no-cache' });
     const closed = headersOf(keyAnswer(hit, undefined, { ...policy, private: true, revalidate: true }));
     expect(closed).toMatchObject({ 'Cache-Control': 'private, no-cache' });
   });
@@ -80,7 +94,7 @@ describe('the answer to a key', () => {
     expect(answer).toMatchObject({ status: 200, body: value });
     expect(headersOf(answer)).toMatchObject({
       ETag: formatEtag(etag),
-      Age: '62',
+      Age: '63',
       'Cache-Control': 'max-age=60',
       'Cache-Status': 'redis-http-cache-proxy; hit; ttl=-3; detail=stale-if-error',
     });

@@ -4,6 +4,7 @@ import type { Forward, Freshness, HeldValue } from '../cache/lookup.ts';
 import type { DirectedOutcome, Origin } from '../cache/read-outcome.ts';
 import { type Answer, problemAnswer } from './answer.ts';
 import { etagMatches } from './conditional.ts';
+import { ageSeconds, lifetimeSeconds } from './delta-seconds.ts';
 import type { KeyProblem } from './key-path.ts';
 import { OUTCOME_PROBLEMS } from './outcome-problem.ts';
 import { problem } from './problem.ts';
@@ -91,7 +92,8 @@ function valueAnswer(
 ): Answer {
   const { value, freshness } = found;
   const etag = formatEtag(found.etag);
-  const fields = { etag, age: seconds(freshness.ageMs), lifetime: seconds(freshness.lifetimeMs) };
+  const age = String(ageSeconds(freshness.ageMs));
+  const fields = { etag, age, lifetime: String(lifetimeSeconds(freshness.lifetimeMs)) };
   const headers = cachingHeaders(fields, cacheStatus, policy);
   if (ifNoneMatch !== undefined && etagMatches(ifNoneMatch, etag)) return { status: 304, headers, body: undefined };
   headers.push(...contentHeaders(String(value.length), policy));
@@ -127,7 +129,7 @@ function hitStatus(ttl: string): string {
 }
 
 function ttlOf({ ageMs, lifetimeMs }: Freshness): string {
-  return seconds(lifetimeMs - ageMs);
+  return String(lifetimeSeconds(lifetimeMs - ageMs));
 }
 
 /** @param ttl below 0: seconds for which its time has been over. */
@@ -144,8 +146,3 @@ const ORIGIN_STATUS: Readonly<Record<Origin, string>> = {
   'not-stored': '',
   collapsed: '; collapsed',
 };
-
-/** Whole seconds, rounded down, since HTTP knows no shorter ones: a lifetime is never announced as longer than it is. */
-function seconds(milliseconds: number): string {
-  return String(Math.floor(milliseconds / 1000));
-}

@@ -5,7 +5,7 @@ import { KEY_EXAMPLES, type ProblemResponse, header, problemResponse } from './o
 
 const FRESHNESS = {
   ETag: header('Strong validator: a hash of the value.', '"7f16c2772a51b6138ccc3aff"'),
-  Age: header('Seconds since the value was read from Redis.', '3'),
+  Age: header('Seconds since the value was read from Redis, rounded up.', '3'),
   'Cache-Control': header(
     'Seconds for which the value may be given, from when it was read, or `no-cache` while Redis tells this cache alone of ' +
       'writes; before them `private` where a token is needed.',

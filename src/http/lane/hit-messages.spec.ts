@@ -9,7 +9,7 @@ import { HitMessages, LONGEST_HIT_HEAD } from './hit-messages.ts';
 const word = fc.integer();
 const hits = fc.record({
   etag: fc.tuple(word, word, word),
-  ageMs: fc.double({ min: 0, max: 1e10, noNaN: true }),
+  ageMs: fc.oneof(fc.double({ min: 0, max: 1e10, noNaN: true }), fc.constantFrom(0, 1, 999.5, 1000, 1000.5, 9000.5)),
   // What is served still lives.
   remainingMs: fc.double({ min: 0, max: 1e10, noNaN: true }),
   revalidate: fc.boolean(),

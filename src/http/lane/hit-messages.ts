@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { Hit } from '../../cache/hit.ts';
 import type { Answer } from '../answer.ts';
+import { ageSeconds, lifetimeSeconds } from '../delta-seconds.ts';
 import type { HitFields, KeyAnswerPolicy } from '../key-answer.ts';
 import { type HttpDate, type Persistence, messageHead } from '../message.ts';
 
@@ -66,9 +67,9 @@ export class HitMessages {
 
   /** Writes the head of the answer to a hit, as the request asked for, at `at`; answers where it ends. */
   write(hit: Hit, target: Buffer, at: number): number {
-    const age = Math.floor(hit.ageMs / 1000);
-    const lifetime = Math.floor(hit.lifetimeMs / 1000);
-    const ttl = Math.floor((hit.lifetimeMs - hit.ageMs) / 1000);
+    const age = ageSeconds(hit.ageMs);
+    const lifetime = lifetimeSeconds(hit.lifetimeMs);
+    const ttl = lifetimeSeconds(hit.lifetimeMs - hit.ageMs);
     const { length } = hit;
     const { revalidate } = this.#policy;
     const template = this.#template(digits(age), digits(lifetime), digits(ttl), digits(length), revalidate);

@@ -34,15 +34,15 @@ describe('the answer to many keys', () => {
     );
   });
 
-  it('tells age and lifetime in whole seconds, and the validator as GET does', async () => {
+  it('tells the age in whole seconds rounded up, the lifetime rounded down, and the validator as GET does', async () => {
     const value = Buffer.from('value');
-    const common = { value: 'value', encoding: 'utf8', etag: formatEtag(etagOf(value)), age: 1, maxAge: 60 };
+    const common = { value: 'value', encoding: 'utf8', etag: formatEtag(etagOf(value)), age: 2, maxAge: 60 };
     expect(await resultsOf(hit(value))).toEqual([{ status: 200, ...common, cacheStatus: 'hit' }]);
   });
 
   it('is not to be kept while writes are followed', async () => {
     const { body } = await mgetAnswer([hit(Buffer.from('value'))], { revalidate: true });
-    expect(JSON.parse(String(body))).toMatchObject({ results: [{ age: 1, maxAge: 0 }] });
+    expect(JSON.parse(String(body))).toMatchObject({ results: [{ age: 2, maxAge: 0 }] });
   });
 
   it('says of a value whose time is over that it is stale', async () => {
@@ -50,7 +50,7 @@ describe('the answer to many keys', () => {
     const freshness = { ageMs: 61_999, lifetimeMs: 60_000 };
     const load = { failure: 'timeout', origin: 'not-stored', forward: 'stale' } as const;
     const results = await resultsOf({ kind: 'stale', value, etag: etagOf(value), freshness, ...load });
-    expect(results).toMatchObject([{ status: 200, value: 'value', age: 61, maxAge: 60, cacheStatus: 'stale' }]);
+    expect(results).toMatchObject([{ status: 200, value: 'value', age: 62, maxAge: 60, cacheStatus: 'stale' }]);
   });
 
   it('never takes a failure for a missing key', async () => {

@@ -4,6 +4,7 @@ import type { HeldValue } from '../../cache/lookup.ts';
 import type { Origin, ReadOutcome } from '../../cache/read-outcome.ts';
 import type { Unread } from '../../cache/kept-outcomes.ts';
 import type { Answer } from '../answer.ts';
+import { ageSeconds, lifetimeSeconds } from '../delta-seconds.ts';
 import type { KeyAnswerPolicy } from '../key-answer.ts';
 import { KEY_NOT_ALLOWED } from '../key-refusal.ts';
 import { OUTCOME_PROBLEMS } from '../outcome-problem.ts';
@@ -77,8 +78,8 @@ function valueResult(
     value: value.toString(encoding),
     encoding,
     etag: formatEtag(found.etag),
-    age: Math.floor(freshness.ageMs / 1000),
-    maxAge: revalidate ? 0 : Math.floor(freshness.lifetimeMs / 1000),
+    age: ageSeconds(freshness.ageMs),
+    maxAge: revalidate ? 0 : lifetimeSeconds(freshness.lifetimeMs),
     cacheStatus,
   });
   return result.length > maxBytes ? problemResult(ANSWER_TOO_LARGE) : result;

@@ -26,7 +26,7 @@ const VALUE = {
     value: text('The value, in `encoding`.', 'hello from redis'),
     encoding: { ...text('`utf8` when the value is valid UTF-8.', 'utf8'), enum: ['utf8', 'base64'] },
     etag: text('The validator that `GET` gives.', '"7f16c2772a51b6138ccc3aff"'),
-    age: seconds('Seconds since the value was read from Redis.', 3),
+    age: seconds('Seconds since the value was read from Redis, rounded up.', 3),
     maxAge: seconds(
       'Seconds for which the value may be given, from when it was read; 0: ask each time, as Redis tells of writes.',
       60,
