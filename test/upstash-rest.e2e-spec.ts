@@ -93,6 +93,7 @@ describeOwn("Upstash's REST dialect", () => {
       [['GET', 'list'], WRONGTYPE],
       [['GETRANGE', 'list', '0', '1'], WRONGTYPE],
       [['GETRANGE', 'key', 0.5, 1], 'ERR value is not an integer or out of range'],
+      [['GET', {}], 'ERR arguments must be strings, numbers or booleans'],
       [['SET', 'key', 'x'], READONLY],
       [['flushall'], READONLY],
       [['GET'], "ERR wrong number of arguments for 'get' command"],
@@ -105,9 +106,9 @@ describeOwn("Upstash's REST dialect", () => {
       [['MGET', 'key', 'secret'], 'NOPERM No permissions to access a key'],
       [['TTL', 'secret'], 'NOPERM No permissions to access a key'],
       [['GET', 'x'.repeat(65_537)], 'ERR a key may have 65536 bytes'],
-      [['GET', null], 'ERR arguments are texts, numbers, true or false'],
-      [['GET', ['key']], 'ERR arguments are texts, numbers, true or false'],
-      [['GET', '\ud800'], 'ERR arguments are texts, numbers, true or false'],
+      [['GET', null], 'ERR arguments must be strings, numbers or booleans'],
+      [['GET', ['key']], 'ERR arguments must be strings, numbers or booleans'],
+      [['GET', '\ud800'], 'ERR arguments must be strings, numbers or booleans'],
       [[], 'ERR empty command'],
     ])('%j is an error', async (command, error) => {
       expect(answered(await post('/', command), 400)).toEqual({ error });
@@ -116,6 +117,18 @@ describeOwn("Upstash's REST dialect", () => {
     it.each(['', '{', '{}', 'null', '"GET"', 'GET key', '["GET","\xff"]'])('is a bad request with %j', async (body) => {
       const answer = await proxy.ask('/', { method: 'POST', headers: READER, body: Buffer.from(body, 'latin1') });
       expect(answered(answer, 400)).toEqual({ error: 'ERR the body is no JSON of the form ["GET", "a key"]' });
+    });
+
+    it('reads the key whose digits a number is written in, in a command and in a pipeline', async () => {
+      const numbers = ['9007199254740993', '9007199254740992', '1e21', '1.0', '1', '-0', '0'];
+      await redis.client.mset(numbers.flatMap((number) => [number, `that of ${number}`]));
+      for (const number of numbers) {
+        expect((await post('/', `["GET",${number}]`)).json).toEqual({ result: `that of ${number}` });
+      }
+      const results = (await post('/pipeline', `[${numbers.map((number) => `["GET",${number}]`).join()}]`)).json;
+      expect(results).toEqual(numbers.map((number) => ({ result: `that of ${number}` })));
+      const range = await post('/', '["GETRANGE","key",0,9223372036854775808]');
+      expect(answered(range, 400)).toEqual({ error: 'ERR value is not an integer or out of range' });
     });
 
     it('gives all strings in base64 on demand, and errors as they are', async () => {

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { WrittenNumber, parseJsonBody, parseJsonBodyAsWritten } from '../http/json-body.ts';
 
 /** Commands that one pipeline may have: clients that gather commands by themselves send as many. */
 export const MAX_COMMANDS = 1000;
@@ -22,9 +23,7 @@ const NO_PIPELINE = badRequest('ERR the body is no JSON of the form [["GET", "a 
 const TOO_MANY_COMMANDS = badRequest(`ERR a pipeline may have ${MAX_COMMANDS} commands`, true);
 export const TOO_MANY_KEYS = badRequest(`ERR the commands of a request may name ${MAX_KEYS} keys`, true);
 const EMPTY_COMMAND = 'ERR empty command';
-const BAD_ARGUMENT = 'ERR arguments are texts, numbers, true or false';
-
-const UTF8 = new TextDecoder('utf-8', { fatal: true });
+const BAD_ARGUMENT = 'ERR arguments must be strings, numbers or booleans';
 
 export function isBadRequest(parsed: BadRequest | RestCommand | readonly unknown[]): parsed is BadRequest {
   return typeof parsed === 'object' && 'error' in parsed;
@@ -32,39 +31,39 @@ export function isBadRequest(parsed: BadRequest | RestCommand | readonly unknown
 
 /** The command that a body names: `["GET", "a key"]`. */
 export function parseCommand(body: Buffer): RestCommand | BadRequest {
-  const command = parseJson(body);
-  return Array.isArray(command) ? parseArguments(command) : NO_COMMAND;
+  const command = parseJsonBody(body);
+  if (!Array.isArray(command)) return NO_COMMAND;
+  return parseArguments(hasNumber(command) ? (parseJsonBodyAsWritten(body) as unknown[]) : command);
 }
 
 /** The commands that a body names: `[["GET", "a key"], ["PING"]]`. One that is none is an error in its place. */
 export function parsePipeline(body: Buffer): readonly RestCommand[] | BadRequest {
-  const commands = parseJson(body);
+  const commands = parseJsonBody(body);
   if (!Array.isArray(commands) || commands.length === 0) return NO_PIPELINE;
   if (commands.length > MAX_COMMANDS) return TOO_MANY_COMMANDS;
-  return commands.every((command): command is unknown[] => Array.isArray(command))
-    ? commands.map(parseArguments)
-    : NO_PIPELINE;
+  if (!commands.every((command): command is unknown[] => Array.isArray(command))) return NO_PIPELINE;
+  const written = commands.some(hasNumber) ? (parseJsonBodyAsWritten(body) as unknown[][]) : commands;
+  return written.map(parseArguments);
 }
 
-/** A text stands for its UTF-8, a number for its digits. */
+/** Few commands have one, and to keep numbers as they are written takes ten times as long. */
+function hasNumber(values: readonly unknown[]): boolean {
+  return values.some((value) => typeof value === 'number');
+}
+
+/**
+ * Encodes arguments as Redis' own clients do: a string as its UTF-8, true and false as these words, a number as the text
+ * that the client has written, since as a number of JavaScript it may be another one, and name another key.
+ */
 function parseArguments(values: readonly unknown[]): RestCommand {
   if (values.length === 0) return EMPTY_COMMAND;
   const parsed: Buffer[] = [];
   for (const value of values) {
-    if (typeof value === 'string' ? !value.isWellFormed() : typeof value !== 'number' && typeof value !== 'boolean') {
-      return BAD_ARGUMENT;
-    }
-    parsed.push(Buffer.from(String(value)));
+    const text = value instanceof WrittenNumber ? value.text : typeof value === 'boolean' ? String(value) : value;
+    if (typeof text !== 'string' || !text.isWellFormed()) return BAD_ARGUMENT;
+    parsed.push(Buffer.from(text));
   }
   return parsed;
-}
-
-function parseJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(UTF8.decode(body));
-  } catch {
-    return undefined;
-  }
 }
 
 function badRequest(error: string, tooMuch = false): BadRequest {

@@ -26,7 +26,12 @@ function modelMget(body: Buffer): readonly Buffer[] | string {
     found.push(key);
     if (Buffer.concat(found).length > MAX_KEYS_BYTES) return 'body-too-large';
   }
-  return found;
+  return colonsIn(body.toString()) === colonsIn(JSON.stringify(named)) ? found : 'bad-request';
+}
+
+/** Colons outside of strings, of which each member has one. */
+function colonsIn(json: string): number {
+  return json.replace(/"(?:[^"\\]|\\.)*"/g, '').split(':').length - 1;
 }
 
 function modelKey(key: unknown): Buffer | undefined {
@@ -77,6 +82,9 @@ const body = fc.oneof(
     .constantFrom(
       '{"__proto__":{"keys":["a"]}}',
       '{"keys":["a"],"keys":["b"]}',
+      '{"keys":["a"],"k\\u0065ys":["b"]}',
+      '{"keys":["a",{"base64":"AA==","base64":"AQ=="}]}',
+      '{"keys":["a\\":\\\\",{"base64":"AA=="}]}',
       '{"keys":{"length":1,"0":"a"}}',
       '"keys"',
     )

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { MAX_KEY_BYTES } from '../../access/key-length.ts';
+import { countMembers, parseJsonBody } from '../json-body.ts';
 import { type Problem, problem } from '../problem.ts';
 
 /** Keys that one request may name. */
@@ -9,11 +10,9 @@ export const MAX_KEYS_BYTES = MAX_KEY_BYTES;
 /** Bytes of the body: JSON writes some bytes of a key as six, and puts something around each key. */
 export const MAX_BODY_BYTES = 512 * 1024;
 
-const UTF8 = new TextDecoder('utf-8', { fatal: true });
-
 /** The keys that the body of a request names, `{"keys": […]}`, or what is wrong with it. */
 export function parseMget(body: Buffer): readonly Buffer[] | Problem {
-  const named = parseJson(body);
+  const named = parseJsonBody(body);
   if (!isObject(named) || !Array.isArray(named.keys) || Object.keys(named).length !== 1) {
     return problem('bad-request', 'The body is no JSON of the form {"keys": ["a key", {"base64": "AP8="}]}.');
   }
@@ -29,6 +28,10 @@ export function parseMget(body: Buffer): readonly Buffer[] | Problem {
     if (bytes > MAX_KEYS_BYTES) return problem('body-too-large', `The keys are more than ${MAX_KEYS_BYTES} bytes.`);
     parsed.push(buffer);
   }
+  // Of two members with one name, JSON.parse drops the first, and its keys would have no result.
+  if (countMembers(body) > 1 + keys.filter(isObject).length) {
+    return problem('bad-request', 'The body has two members of one name.');
+  }
   return parsed;
 }
 
@@ -39,14 +42,6 @@ function parseKey(key: unknown): Buffer | undefined {
   const bytes = Buffer.from(key.base64, 'base64');
   // Node.js reads over what is no base64.
   return bytes.toString('base64') === key.base64 ? bytes : undefined;
-}
-
-function parseJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(UTF8.decode(body));
-  } catch {
-    return undefined;
-  }
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
