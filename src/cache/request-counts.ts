@@ -4,6 +4,10 @@ import { type InstanceMemory, ROW_COUNTS } from './instance-memory.ts';
 export const TRANSPORTS = ['http', 'resp', 'upstash'] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 
+/** What writes responses: node:http and the fast path, which have one listener, and the Redis protocol. */
+export const LISTENERS = ['http', 'resp'] as const;
+export type Listener = (typeof LISTENERS)[number];
+
 /** How a read of a key ended. */
 export const READ_OUTCOMES = [
   'hit',
@@ -42,10 +46,16 @@ const LOADS_AT = REQUESTS_AT + TRANSPORTS.length * READ_OUTCOMES.length;
 const QUEUE_AT = LOADS_AT + HISTOGRAM_COUNTS;
 const LOAD_COUNT_AT = QUEUE_AT + HISTOGRAM_COUNTS;
 const LOAD_ERRORS_AT = LOAD_COUNT_AT + 1;
-if (LOAD_ERRORS_AT >= ROW_COUNTS) throw new Error('a row is too short for its counts');
+const FAILURES_AT = LOAD_ERRORS_AT + 1;
+if (FAILURES_AT + LISTENERS.length > ROW_COUNTS) throw new Error('a row is too short for its counts');
+
+/** Counts key reads by how they ended. */
+export interface ReadCounter {
+  countRead(transport: Transport, outcome: ReadOutcomeName, times?: number): void;
+}
 
 /** What one thread counts of the requests it answers; any thread can add up those of all. */
-export class RequestCounts {
+export class RequestCounts implements ReadCounter {
   readonly #memory: InstanceMemory;
   readonly #own: Float64Array;
 
@@ -56,6 +66,11 @@ export class RequestCounts {
 
   countRead(transport: Transport, outcome: ReadOutcomeName, times = 1): void {
     this.#own[requestCount(transport, outcome)] += times;
+  }
+
+  /** Counts responses that could not be rendered or written because of an error in the proxy. */
+  countFailure(listener: Listener, times = 1): void {
+    this.#own[FAILURES_AT + LISTENERS.indexOf(listener)] += times;
   }
 
   /** Counts a read of Redis that begins. */
@@ -81,6 +96,11 @@ export class RequestCounts {
   /** Of all threads. */
   reads(transport: Transport, outcome: ReadOutcomeName): number {
     return this.#memory.total(requestCount(transport, outcome));
+  }
+
+  /** Responses of all threads that could not be rendered or written because of an error in the proxy. */
+  failures(listener: Listener): number {
+    return this.#memory.total(FAILURES_AT + LISTENERS.indexOf(listener));
   }
 
   /** Reads of Redis begun by all threads. */

@@ -3,7 +3,7 @@ import { MAX_KEY_BYTES } from '../access/key-length.ts';
 import type { ExpiryOutcome } from '../cache/key-expiry.ts';
 import { type ReadOutcome, outcomeName } from '../cache/read-outcome.ts';
 import type { Unread } from '../cache/kept-outcomes.ts';
-import type { ReadOutcomeName, RequestCounts, Transport } from '../cache/request-counts.ts';
+import type { ReadCounter, ReadOutcomeName, Transport } from '../cache/request-counts.ts';
 import type { Read } from './key-replies.ts';
 
 /** Keys whose values are held at once when none of them is given: to count keys or bytes, values are read. */
@@ -16,9 +16,9 @@ const KEY_NOT_ALLOWED = 'NOPERM No permissions to access a key';
 export class KeyReads {
   readonly #transport: Transport;
   readonly #access: Access;
-  readonly #counts: RequestCounts;
+  readonly #counts: ReadCounter;
 
-  constructor(transport: Transport, access: Access, counts: RequestCounts) {
+  constructor(transport: Transport, access: Access, counts: ReadCounter) {
     this.#transport = transport;
     this.#access = access;
     this.#counts = counts;

@@ -25,6 +25,11 @@ export function problemAnswer(problem: Problem, headers: readonly string[] = [])
   };
 }
 
+/** The response to a request that met a bug. */
+export const INTERNAL_ERROR = problemAnswer(
+  problem('internal-error', 'This is a bug in the proxy; its log says more.'),
+);
+
 export function methodNotAllowed(allowed: string): Answer {
   return problemAnswer(problem('method-not-allowed', `Allowed here: ${allowed}.`), ['Allow', allowed]);
 }

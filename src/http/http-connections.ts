@@ -1,7 +1,9 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { ConnectionCount } from '../cache/connection-count.ts';
+import { RequestCounts } from '../cache/request-counts.ts';
+import { isFault } from '../sockets/fault.ts';
 import { LINGER_MS } from '../sockets/time-limits.ts';
 import { Farewells } from './farewells.ts';
 import { KeyLane } from './lane/key-lane.ts';
@@ -18,6 +20,8 @@ const SWEEP_MS = 20;
 export class HttpConnections {
   readonly #count: ConnectionCount;
   readonly #lane: KeyLane;
+  readonly #counts: RequestCounts;
+  readonly #logger = new Logger(HttpConnections.name);
   readonly #farewells = new Farewells();
   /** Each connection that node:http has, with the requests on it that are not answered yet. */
   readonly #unanswered = new Map<Socket, RequestTurns>();
@@ -27,7 +31,8 @@ export class HttpConnections {
   #closed: Promise<void> = Promise.resolve();
   readonly #drainListeners: (() => void)[] = [];
 
-  constructor(count: ConnectionCount, lane: KeyLane) {
+  constructor(count: ConnectionCount, lane: KeyLane, counts: RequestCounts) {
+    this.#counts = counts;
     this.#count = count;
     this.#lane = lane;
   }
@@ -66,7 +71,7 @@ export class HttpConnections {
         socket.emit('data', rest);
         socket.resume();
       },
-      giveUp: (socket) => this.#refuse(socket, { code: 'ERR_HTTP_REQUEST_TIMEOUT' }),
+      giveUp: (socket) => this.#refuse(socket, REQUEST_TIMEOUT),
     });
     const handle = server.listeners('request') as RequestListener[];
     const start: RequestListener = (request, response) => {
@@ -119,7 +124,12 @@ export class HttpConnections {
   }
 
   /** Answers what node:http could not make a request of, or not in time. */
-  #refuse(socket: Socket, { code }: Pick<NodeJS.ErrnoException, 'code'>): void {
+  #refuse(socket: Socket, error: NodeJS.ErrnoException): void {
+    const { code } = error;
+    if (isFault(error)) {
+      this.#logger.error(error.stack);
+      this.#counts.countFailure('http');
+    }
     // node:http says so again for all that comes after it.
     if (this.#farewells.has(socket)) return;
     const answering = Reflect.get(socket, '_httpMessage') as ServerResponse | undefined;
@@ -132,6 +142,8 @@ export class HttpConnections {
 }
 
 const TOO_MANY = problem('overloaded', 'There are too many connections.');
+
+const REQUEST_TIMEOUT = Object.assign(new Error('no request in time'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
 
 /** Problems by the code of node:http's error. */
 const REFUSALS: ReadonlyMap<string | undefined, Problem> = new Map([

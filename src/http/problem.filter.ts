@@ -1,6 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { type Answer, problemAnswer, send } from './answer.ts';
+import { RequestCounts } from '../cache/request-counts.ts';
+import { type Answer, INTERNAL_ERROR, problemAnswer, send } from './answer.ts';
 import { type Problem, problem } from './problem.ts';
 
 /** Ends a request, from wherever it is, with an answer. */
@@ -17,25 +18,43 @@ export class AnswerException extends Error {
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   readonly #logger = new Logger(ProblemFilter.name);
+  readonly #counts: RequestCounts;
+
+  constructor(counts: RequestCounts) {
+    this.#counts = counts;
+  }
 
   catch(exception: unknown, host: ArgumentsHost): void {
     const request = host.switchToHttp().getRequest<Request>();
     const response = host.switchToHttp().getResponse<Response>();
-    if (response.headersSent) {
-      response.destroy();
-      return;
+    try {
+      if (!response.headersSent) return send(this.#answerTo(exception), request.method, response);
+      this.#report(exception);
+    } catch (bug) {
+      this.#report(bug);
     }
-    const answer = exception instanceof AnswerException ? exception.answer : problemAnswer(this.#problemOf(exception));
-    send(answer, request.method, response);
+    response.destroy();
   }
 
-  #problemOf(exception: unknown): Problem {
-    const status = statusOf(exception);
-    if (status === 404) return problem('route-not-found', 'There is nothing here; /docs shows what there is.');
-    if (status >= 400 && status < 500) return problem('bad-request', 'The request cannot be understood.');
-    this.#logger.error(exception instanceof Error ? exception.stack : exception);
-    return problem('internal-error', 'This is a bug in the proxy; its log says more.');
+  #answerTo(exception: unknown): Answer {
+    if (exception instanceof AnswerException) return exception.answer;
+    const problem = problemOf(exception);
+    if (problem !== undefined) return problemAnswer(problem);
+    this.#report(exception);
+    return INTERNAL_ERROR;
   }
+
+  #report(bug: unknown): void {
+    this.#logger.error(bug instanceof Error ? bug.stack : bug);
+    this.#counts.countFailure('http');
+  }
+}
+
+/** What is wrong with the request; undefined: nothing, so it is a bug. */
+function problemOf(exception: unknown): Problem | undefined {
+  const status = statusOf(exception);
+  if (status === 404) return problem('route-not-found', 'There is nothing here; /docs shows what there is.');
+  return status >= 400 && status < 500 ? problem('bad-request', 'The request cannot be understood.') : undefined;
 }
 
 /** Nest's and Express' errors say what status they are worth. */

@@ -60,20 +60,21 @@ export class ProxyController {
     if (refused !== undefined) return this.#refuse(refused, request, response);
     const key = keyFromTarget(request.originalUrl, KEYS_PATH);
     if (!Buffer.isBuffer(key)) {
-      this.#counts.countRead('http', 'bad-key');
-      return this.#send(badKeyAnswer(key), request, response);
+      this.#send(badKeyAnswer(key), request, response);
+      return this.#counts.countRead('http', 'bad-key');
     }
     const notAllowed = refuseKey(this.#access, key);
     if (notAllowed !== undefined) return this.#refuse(notAllowed, request, response);
     const read = this.#cache.read(key, readDirectives(cacheControl, pragma));
     const outcome = read instanceof Promise ? await read : read;
-    this.#counts.countRead('http', outcomeName(outcome));
     this.#send(keyAnswer(outcome, ifNoneMatch, this.#policy), request, response);
+    // Not before: a response that cannot be written has served nobody.
+    this.#counts.countRead('http', outcomeName(outcome));
   }
 
   #refuse({ outcome, answer }: KeyRefusal, request: Request, response: Response): void {
-    this.#counts.countRead('http', outcome);
     this.#send(answer, request, response);
+    this.#counts.countRead('http', outcome);
   }
 
   #send(answer: Answer, request: Request, response: Response): void {

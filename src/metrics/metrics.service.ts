@@ -4,7 +4,14 @@ import { CIRCUIT_STATES } from '../cache/instance-memory.ts';
 import { CoherenceCounts } from '../cache/coherence-counts.ts';
 import { COHERENCE_STATES, CoherenceState } from '../cache/coherence-state.ts';
 import { InstanceStats } from '../cache/instance-stats.ts';
-import { DURATION_BUCKETS, type Histogram, READ_OUTCOMES, RequestCounts, TRANSPORTS } from '../cache/request-counts.ts';
+import {
+  DURATION_BUCKETS,
+  type Histogram,
+  LISTENERS,
+  READ_OUTCOMES,
+  RequestCounts,
+  TRANSPORTS,
+} from '../cache/request-counts.ts';
 import { packageVersion } from '../config/package-version.ts';
 import { MetricSet, type Observations } from './metric-set.ts';
 
@@ -39,6 +46,12 @@ export class MetricsService {
       TRANSPORTS.flatMap((transport) =>
         READ_OUTCOMES.map((outcome) => [{ transport, outcome }, requests.reads(transport, outcome)] as const),
       ),
+    );
+    this.#metrics.counter(
+      'response_failures',
+      'Responses that an error in the proxy kept from being rendered or written.',
+      ['listener'],
+      () => LISTENERS.map((listener) => [{ listener }, requests.failures(listener)]),
     );
     this.#metrics.histogram('load_duration_seconds', 'Time Redis took to answer a read, or to fail.', () =>
       observations(requests.loadDurations()),

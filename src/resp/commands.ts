@@ -1,4 +1,4 @@
-import type { RequestCounts } from '../cache/request-counts.ts';
+import type { ReadCounter } from '../cache/request-counts.ts';
 import { MAX_REPEATED, READ_ONLY, fits, unknownCommand, wrongArguments } from '../commands/refusals.ts';
 import { WRITE_COMMANDS } from '../commands/write-commands.ts';
 import type { Client } from './client.ts';
@@ -10,10 +10,10 @@ const NOT_AUTHENTICATED = 'NOAUTH Authentication required.';
 /** Finds the command that a request names, and carries it out if it may be. The checks and their order are Redis'. */
 export class Commands {
   readonly #table: ReadonlyMap<string, Command>;
-  readonly #counts: RequestCounts;
+  readonly #counts: ReadCounter;
 
   /** @param table the commands by their names. */
-  constructor(table: ReadonlyMap<string, Command>, counts: RequestCounts) {
+  constructor(table: ReadonlyMap<string, Command>, counts: ReadCounter) {
     this.#table = table;
     this.#counts = counts;
   }

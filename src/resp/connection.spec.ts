@@ -4,7 +4,9 @@ import { expect, it } from '@jest/globals';
 import type { Access } from '../access/access.ts';
 import type { CacheService } from '../cache/cache.service.ts';
 import { Hit } from '../cache/hit.ts';
-import type { RequestCounts } from '../cache/request-counts.ts';
+import { InstanceMemory } from '../cache/instance-memory.ts';
+import { PendingReads } from '../cache/pending-reads.ts';
+import { RequestCounts } from '../cache/request-counts.ts';
 import { Sequencer } from '../sockets/sequencer.ts';
 import type { Client } from './client.ts';
 import type { Command, Handler } from './command.ts';
@@ -27,7 +29,8 @@ function connect(run: Handler, sequencer?: Sequencer) {
     { ...described, name: 'getrange', arity: 4, keys: ONE },
     { ...described, name: 'mget', arity: -2, keys: MANY },
   ];
-  const counts = { countRead: () => undefined } as unknown as RequestCounts;
+  const counts = new RequestCounts(InstanceMemory.create(), 0);
+  const pending = new PendingReads('resp', counts);
   const bugs: unknown[] = [];
   const socket = new Socket();
   const connection = new RespConnection(
@@ -37,24 +40,25 @@ function connect(run: Handler, sequencer?: Sequencer) {
       commands: new Commands(new Map(commands.map((command) => [command.name, command])), counts),
       cache: {} as CacheService,
       access: {} as Access,
-      ...{ counts, out: new ReplyWriter(), get: new GetRequest(), hit: new Hit(), sequencer },
+      ...{ pending, out: new ReplyWriter(), get: new GetRequest(), hit: new Hit(), sequencer },
       ...{ requestTimeoutMs: 1000, idleTimeoutMs: 0, authenticationTimeoutMs: 1000, writeTimeoutMs: 1000 },
       report: (bug) => bugs.push(bug),
     },
   );
   const ask = (text: string): boolean => connection.receive(Buffer.from(text), text.length);
-  return { socket, ask, bugs };
+  return { socket, ask, bugs, counts };
 }
 
 it('a bug in a command ends the connection, and others have their turn', async () => {
   const sequencer = new Sequencer();
   const bug = new Error('a bug');
-  const { socket, ask, bugs } = connect(() => {
+  const { socket, ask, bugs, counts } = connect(() => {
     throw bug;
   }, sequencer);
   const closed = once(socket, 'close');
   ask('MGET a b\r\n');
   expect(bugs).toEqual([bug]);
+  expect(counts.failures('resp')).toBe(1);
   await closed;
   expect(sequencer.tryEnter()).toBe(true);
 });

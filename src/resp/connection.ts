@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Client } from './client.ts';
+import { isFault } from '../sockets/fault.ts';
 import { Outlet } from '../sockets/outlet.ts';
 import { FAREWELL_MS } from '../sockets/time-limits.ts';
 import type { Front } from './front.ts';
@@ -84,7 +85,7 @@ export class RespConnection {
     socket.on('drain', drained);
     socket.on('timeout', () => this.#timeOut());
     socket.on('end', () => this.finish());
-    socket.on('error', () => socket.destroy());
+    socket.on('error', (error) => (isFault(error) ? this.#fail(error) : socket.destroy()));
     socket.once('close', () => this.#closed());
   }
 
@@ -133,12 +134,18 @@ export class RespConnection {
   #guard(step: () => void): void {
     try {
       step();
+      this.#front.pending.commit();
     } catch (bug) {
-      this.#front.report(bug);
-      this.#front.out.clear();
-      this.#ended = true;
-      this.#socket.destroy();
+      this.#fail(bug);
     }
+  }
+
+  #fail(bug: unknown): void {
+    this.#front.report(bug);
+    this.#front.pending.discard(this.#queue.length);
+    this.#front.out.clear();
+    this.#ended = true;
+    this.#socket.destroy();
   }
 
   #take(bytes: Buffer, length: number): void {
@@ -181,7 +188,7 @@ export class RespConnection {
       if (request.length > 0) this.#execute(request);
       direct = this.#direct;
     }
-    if (hits > 0) this.#front.counts.countRead('resp', 'hit', hits);
+    this.#front.pending.hits += hits;
     if (at > from) this.#advanced = true;
     return at;
   }
@@ -265,7 +272,7 @@ export class RespConnection {
   }
 
   #await(replied: Promise<Reply>, isBatch: boolean): void {
-    const { out, report } = this.#front;
+    const { out, pending, report } = this.#front;
     // What stands before it can be sent.
     this.#flush();
     const give = this.#queue.reserve();
@@ -273,6 +280,7 @@ export class RespConnection {
     replied
       .catch((bug: unknown): Reply => {
         report(bug);
+        pending.countFailure();
         return () => out.error('ERR internal error');
       })
       .then((reply) => {

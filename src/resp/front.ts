@@ -1,7 +1,7 @@
 import type { Access } from '../access/access.ts';
 import type { CacheService } from '../cache/cache.service.ts';
 import type { Hit } from '../cache/hit.ts';
-import type { RequestCounts } from '../cache/request-counts.ts';
+import type { PendingReads } from '../cache/pending-reads.ts';
 import type { Sequencer } from '../sockets/sequencer.ts';
 import type { Commands } from './commands.ts';
 import type { GetRequest } from './get-request.ts';
@@ -12,7 +12,8 @@ export interface Front {
   readonly commands: Commands;
   readonly cache: CacheService;
   readonly access: Access;
-  readonly counts: RequestCounts;
+  /** Reads whose replies are being written. */
+  readonly pending: PendingReads;
   readonly out: ReplyWriter;
   readonly get: GetRequest;
   readonly hit: Hit;

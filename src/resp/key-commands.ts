@@ -3,7 +3,7 @@ import type { CacheService } from '../cache/cache.service.ts';
 import type { Hit } from '../cache/hit.ts';
 import type { ReadOutcome } from '../cache/read-outcome.ts';
 import type { Unread } from '../cache/kept-outcomes.ts';
-import type { RequestCounts } from '../cache/request-counts.ts';
+import type { ReadCounter } from '../cache/request-counts.ts';
 import { type ExpiryCommand, KEY_COMMANDS, type ValueCommand, keysOf } from '../commands/key-command.ts';
 import { KeyReads, NUMBERED_AT_ONCE } from '../commands/key-reads.ts';
 import { type Read, type WriteReads, failureAmong } from '../commands/key-replies.ts';
@@ -20,7 +20,7 @@ export class KeyCommands {
   readonly #reads: KeyReads;
   readonly #hit: Hit;
 
-  constructor(cache: CacheService, counts: RequestCounts, access: Access, hit: Hit) {
+  constructor(cache: CacheService, counts: ReadCounter, access: Access, hit: Hit) {
     this.#cache = cache;
     this.#reads = new KeyReads('resp', access, counts);
     this.#hit = hit;

@@ -6,6 +6,7 @@ import { CacheService } from '../cache/cache.service.ts';
 import { ConnectionCount } from '../cache/connection-count.ts';
 import { Hit } from '../cache/hit.ts';
 import { InstanceStats } from '../cache/instance-stats.ts';
+import { PendingReads } from '../cache/pending-reads.ts';
 import { RequestCounts } from '../cache/request-counts.ts';
 import { Settings } from '../config/settings.ts';
 import type { Sequencer } from '../sockets/sequencer.ts';
@@ -114,11 +115,12 @@ export class RespServer {
 
   #front(port: number, sequencer: Sequencer | undefined): Front {
     const hit = new Hit();
+    const pending = new PendingReads('resp', this.#counts);
     return {
-      commands: new Commands(this.#table(port, hit), this.#counts),
+      commands: new Commands(this.#table(port, hit, pending), pending),
       cache: this.#cache,
       access: this.#access,
-      counts: this.#counts,
+      pending,
       out: new ReplyWriter(),
       get: new GetRequest(),
       hit,
@@ -131,11 +133,11 @@ export class RespServer {
     };
   }
 
-  #table(port: number, hit: Hit): ReadonlyMap<string, Command> {
+  #table(port: number, hit: Hit, pending: PendingReads): ReadonlyMap<string, Command> {
     const table = new Map<string, Command>();
     const info = new ServerInfo(this.#cache, this.#instance, this.#counts, this.#settings, port);
     for (const { commands } of [
-      { commands: new KeyCommands(this.#cache, this.#counts, this.#access, hit).commands() },
+      { commands: new KeyCommands(this.#cache, pending, this.#access, hit).commands() },
       { commands: new ConnectionCommands(this.#access, this.#settings.redis.database).commands() },
       { commands: new ServerCommands(info, table).commands() },
     ]) {

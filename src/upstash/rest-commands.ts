@@ -3,7 +3,7 @@ import type { Access } from '../access/access.ts';
 import type { CacheService } from '../cache/cache.service.ts';
 import type { ReadOutcome } from '../cache/read-outcome.ts';
 import type { Unread } from '../cache/kept-outcomes.ts';
-import type { RequestCounts } from '../cache/request-counts.ts';
+import type { ReadCounter } from '../cache/request-counts.ts';
 import { type KeyCommand, KEY_COMMANDS, keysOf } from '../commands/key-command.ts';
 import { KeyReads, NUMBERED_AT_ONCE } from '../commands/key-reads.ts';
 import type { Read, ReplySink } from '../commands/key-replies.ts';
@@ -23,19 +23,23 @@ const PONG = Buffer.from('PONG');
 /** Carries commands out: all keys of a request are read together, whichever commands name them. */
 export class RestCommands {
   readonly #cache: CacheService;
-  readonly #reads: KeyReads;
+  readonly #access: Access;
   readonly #maxBytes: number;
 
   /** @param maxBytes once the values of a request are as many bytes together, no more are held to be given. */
-  constructor(cache: CacheService, counts: RequestCounts, access: Access, maxBytes: number) {
+  constructor(cache: CacheService, access: Access, maxBytes: number) {
     this.#cache = cache;
-    this.#reads = new KeyReads('upstash', access, counts);
+    this.#access = access;
     this.#maxBytes = maxBytes;
   }
 
-  /** The replies, in order; or nothing is carried out. */
-  async run(commands: readonly RestCommand[]): Promise<readonly WriteReply[] | BadRequest> {
-    const needs = new Needs();
+  /**
+   * The replies, in order; or nothing is carried out.
+   *
+   * @param counter counts the reads of keys.
+   */
+  async run(commands: readonly RestCommand[], counter: ReadCounter): Promise<readonly WriteReply[] | BadRequest> {
+    const needs = new Needs(new KeyReads('upstash', this.#access, counter));
     const replies = commands.map((command) =>
       typeof command === 'string' ? failing(command) : this.#plan(command, needs),
     );
@@ -45,7 +49,7 @@ export class RestCommands {
       needs.expiring.length === 0 ? [] : this.#cache.expiries(needs.expiring),
     ]);
     needs.reads = await this.#allRead(outcomes, needs);
-    needs.expiries = expiries.map((outcome) => this.#reads.expiry(outcome));
+    needs.expiries = expiries.map((outcome) => needs.keyReads.expiry(outcome));
     return replies;
   }
 
@@ -59,7 +63,7 @@ export class RestCommands {
     if (command === undefined) return failing(WRITE_COMMANDS.has(lower) ? READ_ONLY : unknownCommand(name));
     if (!fits(command.arity, args.length + 1)) return failing(wrongArguments(lower));
     const keys = keysOf(command, args);
-    const refused = this.#reads.refuse(keys);
+    const refused = needs.keyReads.refuse(keys);
     if (refused !== undefined) return failing(refused);
     if (command.asks === 'expiry') {
       const at = needs.expiring.push(keys[0]) - 1;
@@ -72,7 +76,7 @@ export class RestCommands {
   }
 
   async #allRead(outcomes: readonly (ReadOutcome | Unread)[], needs: Needs): Promise<readonly Read[]> {
-    const reads = outcomes.map((outcome) => this.#reads.read(outcome));
+    const reads = outcomes.map((outcome) => needs.keyReads.read(outcome));
     // What no value of is given does not have to fit in the answer.
     const left = needs.numbered.filter((at) => outcomes[at].kind === 'unread');
     for (let from = 0; from < left.length; from += NUMBERED_AT_ONCE) {
@@ -81,7 +85,7 @@ export class RestCommands {
         part.map((at) => needs.keys[at]),
         NUMBERED_BYTES,
       );
-      part.forEach((at, i) => (reads[at] = this.#reads.read(found[i])));
+      part.forEach((at, i) => (reads[at] = needs.keyReads.read(found[i])));
     }
     return reads;
   }
@@ -89,12 +93,17 @@ export class RestCommands {
 
 /** What the commands of a request need to know, and what was found. */
 class Needs {
+  readonly keyReads: KeyReads;
   readonly keys: Buffer[] = [];
   /** Places of the keys of which no value is given. */
   readonly numbered: number[] = [];
   readonly expiring: Buffer[] = [];
   reads: readonly Read[] = [];
   expiries: Awaited<ReturnType<CacheService['expiries']>> = [];
+
+  constructor(keyReads: KeyReads) {
+    this.keyReads = keyReads;
+  }
 
   get keyCount(): number {
     return this.keys.length + this.expiring.length;

@@ -3,7 +3,8 @@ import { ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { Access } from '../access/access.ts';
 import { CacheService } from '../cache/cache.service.ts';
-import { RequestCounts } from '../cache/request-counts.ts';
+import { PendingReads } from '../cache/pending-reads.ts';
+import { type ReadCounter, RequestCounts } from '../cache/request-counts.ts';
 import { type Answer, send } from '../http/answer.ts';
 import { Cors } from '../http/cors.ts';
 import { readBody } from '../http/read-body.ts';
@@ -39,16 +40,16 @@ export class UpstashController {
     this.#access = access;
     this.#counts = counts;
     this.#cors = cors;
-    this.#commands = new RestCommands(cache, counts, access, MAX_ANSWER_BYTES);
+    this.#commands = new RestCommands(cache, access, MAX_ANSWER_BYTES);
   }
 
   @Post()
   @HttpCode(200)
   @DescribeCommand()
   command(@Req() request: Request, @Res() response: Response): Promise<void> {
-    return this.#answer(request, response, async () => {
+    return this.#answer(request, response, async (reads) => {
       const body = await bodyOf(request);
-      return Buffer.isBuffer(body) ? this.#runOne(parseCommand(body), request) : body;
+      return Buffer.isBuffer(body) ? this.#runOne(parseCommand(body), request, reads) : body;
     });
   }
 
@@ -62,9 +63,9 @@ export class UpstashController {
   @HttpCode(200)
   @DescribePipeline()
   pipeline(@Req() request: Request, @Res() response: Response): Promise<void> {
-    return this.#answer(request, response, async () => {
+    return this.#answer(request, response, async (reads) => {
       const body = await bodyOf(request);
-      return Buffer.isBuffer(body) ? this.#runAll(parsePipeline(body), request) : body;
+      return Buffer.isBuffer(body) ? this.#runAll(parsePipeline(body), request, reads) : body;
     });
   }
 
@@ -83,13 +84,13 @@ export class UpstashController {
   @Get(COMMAND_ROUTE)
   @DescribeCommandPath()
   path(@Req() request: Request, @Res() response: Response): Promise<void> {
-    return this.#answer(request, response, async () => {
+    return this.#answer(request, response, async (reads) => {
       const command = commandFromTarget(request.originalUrl);
       if (command === undefined) return failureAnswer(BAD_ENCODING);
-      if (request.method !== 'POST' && request.method !== 'PUT') return this.#runOne(command, request);
+      if (request.method !== 'POST' && request.method !== 'PUT') return this.#runOne(command, request, reads);
       const body = await bodyOf(request);
       if (!Buffer.isBuffer(body)) return body;
-      return this.#runOne(body.length === 0 ? command : [...command, body], request);
+      return this.#runOne(body.length === 0 ? command : [...command, body], request, reads);
     });
   }
 
@@ -104,30 +105,32 @@ export class UpstashController {
   async #answer(
     request: Request,
     response: Response,
-    carryOut: () => Answer | Promise<Answer | undefined>,
+    carryOut: (reads: ReadCounter) => Answer | Promise<Answer | undefined>,
   ): Promise<void> {
-    const answer = this.#refuse(request) ?? (await carryOut());
+    const reads = new PendingReads('upstash', this.#counts);
+    const answer = this.#refuse(request, reads) ?? (await carryOut(reads));
     if (answer !== undefined) this.#send(answer, request, response);
+    reads.commit();
   }
 
-  #refuse({ headers, originalUrl }: Request): Answer | undefined {
+  #refuse({ headers, originalUrl }: Request, reads: ReadCounter): Answer | undefined {
     if (!this.#access.acceptsToken(restToken(headers.authorization, originalUrl) ?? '')) {
-      this.#counts.countRead('upstash', 'unauthorized');
+      reads.countRead('upstash', 'unauthorized');
       return failureAnswer(UNAUTHORIZED, 401, ['WWW-Authenticate', 'Bearer realm="keys"']);
     }
     const format = headers['upstash-response-format'] ?? 'json';
     return format === 'json' ? undefined : failureAnswer(JSON_ONLY);
   }
 
-  async #runOne(command: RestCommand | BadRequest, request: Request): Promise<Answer> {
+  async #runOne(command: RestCommand | BadRequest, request: Request, reads: ReadCounter): Promise<Answer> {
     if (isBadRequest(command)) return badRequestAnswer(command);
-    const replies = await this.#commands.run([command]);
+    const replies = await this.#commands.run([command], reads);
     return isBadRequest(replies) ? badRequestAnswer(replies) : commandAnswer(replies[0], encodingFor(request));
   }
 
-  async #runAll(commands: readonly RestCommand[] | BadRequest, request: Request): Promise<Answer> {
+  async #runAll(commands: readonly RestCommand[] | BadRequest, request: Request, reads: ReadCounter): Promise<Answer> {
     if (isBadRequest(commands)) return badRequestAnswer(commands);
-    const replies = await this.#commands.run(commands);
+    const replies = await this.#commands.run(commands, reads);
     return isBadRequest(replies) ? badRequestAnswer(replies) : pipelineAnswer(replies, encodingFor(request));
   }
 

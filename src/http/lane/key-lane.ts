@@ -3,17 +3,16 @@ import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { Access } from '../../access/access.ts';
 import { CacheService } from '../../cache/cache.service.ts';
 import { Hit } from '../../cache/hit.ts';
+import { PendingReads } from '../../cache/pending-reads.ts';
 import { RequestCounts } from '../../cache/request-counts.ts';
 import { Settings } from '../../config/settings.ts';
 import { Output } from '../../sockets/output.ts';
 import { ReadBuffer } from '../../sockets/read-buffer.ts';
 import { idleTimeoutMs } from '../../sockets/time-limits.ts';
-import { type Answer, problemAnswer } from '../answer.ts';
 import { Cors } from '../cors.ts';
 import { type KeyAnswerPolicy, hitAnswer, storedAnswer } from '../key-answer.ts';
 import { KeyPolicy } from '../key-policy.ts';
 import { HttpDate, type Persistence } from '../message.ts';
-import { problem } from '../problem.ts';
 import { HitMessages } from './hit-messages.ts';
 import { type Lane, LaneConnection } from './lane-connection.ts';
 import { LONGEST_HEAD_BYTES, RequestHead } from './request-head.ts';
@@ -40,7 +39,7 @@ export interface LaneExit {
 export class KeyLane implements Lane, OnApplicationShutdown {
   readonly access: Access;
   readonly cache: CacheService;
-  readonly counts: RequestCounts;
+  readonly pending: PendingReads;
   readonly policy: KeyAnswerPolicy;
   readonly headers: readonly string[];
   readonly date = new HttpDate();
@@ -76,7 +75,7 @@ export class KeyLane implements Lane, OnApplicationShutdown {
     const { http, proxy } = settings;
     this.access = access;
     this.cache = cache;
-    this.counts = counts;
+    this.pending = new PendingReads('http', counts);
     this.policy = policy;
     this.headers = cors.headers;
     const [keepAliveMs, more] = [http.keepAliveTimeoutMs, this.headers];
@@ -117,9 +116,8 @@ export class KeyLane implements Lane, OnApplicationShutdown {
     this.#exit?.giveUp(socket);
   }
 
-  failure(bug: unknown): Answer {
+  report(bug: unknown): void {
     this.#logger.error(bug instanceof Error ? bug.stack : bug);
-    return problemAnswer(problem('internal-error', 'This is a bug in the proxy; its log says more.'));
   }
 
   /** Lets every answer from now on be the last one of its connection. */

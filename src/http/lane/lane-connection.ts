@@ -5,14 +5,15 @@ import type { CacheService } from '../../cache/cache.service.ts';
 import type { Hit } from '../../cache/hit.ts';
 import type { ReadDirectives } from '../../cache/read-directives.ts';
 import { type DirectedOutcome, outcomeName } from '../../cache/read-outcome.ts';
-import type { RequestCounts } from '../../cache/request-counts.ts';
-import type { Answer } from '../answer.ts';
+import type { PendingReads } from '../../cache/pending-reads.ts';
+import { type Answer, INTERNAL_ERROR } from '../answer.ts';
 import { type KeyAnswerPolicy, keyAnswer } from '../key-answer.ts';
 import { percentDecode } from '../key-path.ts';
 import { readDirectives } from '../read-directives.ts';
 import { refuseClient, refuseKey } from '../key-refusal.ts';
 import { type HttpDate, type Persistence, messageHead } from '../message.ts';
 import { type HitMessages, LONGEST_HIT_HEAD } from './hit-messages.ts';
+import { isFault } from '../../sockets/fault.ts';
 import { Outlet } from '../../sockets/outlet.ts';
 import type { Output } from '../../sockets/output.ts';
 import { ReadBuffer } from '../../sockets/read-buffer.ts';
@@ -28,7 +29,8 @@ const MOST_WAITING_BYTES = 2 ** 20;
 export interface Lane {
   readonly access: Access;
   readonly cache: CacheService;
-  readonly counts: RequestCounts;
+  /** Reads whose responses are being written. */
+  readonly pending: PendingReads;
   readonly policy: KeyAnswerPolicy;
   /** Names and values that every answer has beside its own. */
   readonly headers: readonly string[];
@@ -54,8 +56,8 @@ export interface Lane {
   leave(socket: Socket, rest: Buffer): void;
   /** Ends a connection, which has left, on which no request has come in time. */
   giveUp(socket: Socket): void;
-  /** Reports a bug; answers what the client is told. */
-  failure(bug: unknown): Answer;
+  /** Logs a bug. */
+  report(bug: unknown): void;
 }
 
 /**
@@ -82,6 +84,7 @@ export class LaneConnection {
   readonly #onRead = (bytes: Buffer): void => {
     try {
       this.#receive(bytes);
+      this.#lane.pending.commit();
     } catch (bug) {
       this.#fail(bug);
     }
@@ -90,7 +93,7 @@ export class LaneConnection {
     drain: () => this.#guard(() => this.#resume()),
     end: () => this.#receiveEnd(),
     close: () => this.#lane.connections.delete(this),
-    error: () => this.#socket.destroy(),
+    error: (error: Error) => this.#onError(error),
     timeout: () => this.#timeOut(),
   };
 
@@ -144,15 +147,22 @@ export class LaneConnection {
   #guard(step: () => void): void {
     try {
       step();
+      this.#lane.pending.commit();
     } catch (bug) {
       this.#fail(bug);
     }
   }
 
   #fail(bug: unknown): void {
-    this.#lane.failure(bug);
+    this.#lane.report(bug);
+    this.#lane.pending.discard(this.#replies.length);
     this.#lane.output.clear();
     this.#socket.destroy();
+  }
+
+  #onError(error: Error): void {
+    if (isFault(error)) this.#fail(error);
+    else this.#socket.destroy();
   }
 
   /** @param chunk is memory that is used again. */
@@ -200,7 +210,7 @@ export class LaneConnection {
     const refused = access.tokenRequired ? refuseClient(access, this.#authorization(bytes)) : undefined;
     const refusal = refused ?? refuseKey(access, source, from, to);
     if (refusal !== undefined) {
-      this.#lane.counts.countRead('http', refusal.outcome);
+      this.#lane.pending.countRead('http', refusal.outcome);
       this.#reply(refusal.answer, head.headOnly);
     } else if (head.isConditional || !this.#answerHit(source, from, to)) {
       this.#read(Buffer.from(source.subarray(from, to)), bytes);
@@ -210,9 +220,9 @@ export class LaneConnection {
 
   /** Answers from the cache without making an object for it; false when that cannot be done. */
   #answerHit(source: Buffer, from: number, to: number): boolean {
-    const { cache, closing, counts, head, hit, messages, output } = this.#lane;
+    const { cache, closing, head, hit, messages, output, pending } = this.#lane;
     if (this.#replies.length > 0 || closing || !cache.hit(source, from, to, hit)) return false;
-    counts.countRead('http', 'hit');
+    pending.hits++;
     if (!output.hasRoom(LONGEST_HIT_HEAD + hit.length)) output.flush(this.#outlet);
     output.end = messages.write(hit, output.bytes, output.end);
     if (!head.headOnly) {
@@ -223,12 +233,12 @@ export class LaneConnection {
   }
 
   #read(key: Buffer, bytes: Buffer): void {
-    const { cache, counts, head, policy } = this.#lane;
+    const { cache, head, pending, policy } = this.#lane;
     const { headOnly } = head;
     const ifNoneMatch = textOf(bytes, head.ifNoneMatchFrom, head.ifNoneMatchTo);
     const read = cache.read(key, head.isConditional ? this.#directives(bytes) : undefined);
     if (!(read instanceof Promise)) {
-      counts.countRead('http', outcomeName(read));
+      pending.countRead('http', outcomeName(read));
       return this.#reply(keyAnswer(read, ifNoneMatch, policy), headOnly);
     }
     this.#lane.output.flush(this.#outlet);
@@ -236,7 +246,7 @@ export class LaneConnection {
     if (this.#lane.closing) this.#closing = true;
     read.then(
       (outcome) => this.#guard(() => this.#settleRead(reply, outcome, ifNoneMatch, headOnly)),
-      (bug: unknown) => this.#guard(() => this.#settle(reply, this.#lane.failure(bug), headOnly)),
+      (bug: unknown) => this.#guard(() => this.#settleFailure(reply, bug, headOnly)),
     );
   }
 
@@ -256,7 +266,7 @@ export class LaneConnection {
 
   /** Has what was loaded for a request. */
   #settleRead(reply: Reply, outcome: DirectedOutcome, ifNoneMatch: string | undefined, headOnly: boolean): void {
-    this.#lane.counts.countRead('http', outcomeName(outcome));
+    this.#lane.pending.countRead('http', outcomeName(outcome));
     if (ifNoneMatch !== undefined || !this.#answerStored(reply, outcome, headOnly)) {
       this.#settle(reply, keyAnswer(outcome, ifNoneMatch, this.#lane.policy), headOnly);
     }
@@ -285,6 +295,13 @@ export class LaneConnection {
     this.#resume();
     this.#endIfDone();
     return true;
+  }
+
+  /** Answers a request whose read has ended with a bug. */
+  #settleFailure(reply: Reply, bug: unknown, headOnly: boolean): void {
+    this.#lane.report(bug);
+    this.#lane.pending.countFailure();
+    this.#settle(reply, INTERNAL_ERROR, headOnly);
   }
 
   /** Has the answer to a request that had to be loaded. */

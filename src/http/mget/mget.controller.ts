@@ -4,7 +4,8 @@ import type { Request, Response } from 'express';
 import { Access } from '../../access/access.ts';
 import { CacheService } from '../../cache/cache.service.ts';
 import { outcomeName } from '../../cache/read-outcome.ts';
-import { RequestCounts } from '../../cache/request-counts.ts';
+import { PendingReads } from '../../cache/pending-reads.ts';
+import { type ReadCounter, RequestCounts } from '../../cache/request-counts.ts';
 import { type Answer, methodNotAllowed, problemAnswer, send } from '../answer.ts';
 import { Cors } from '../cors.ts';
 import { refuseClient } from '../key-refusal.ts';
@@ -40,8 +41,10 @@ export class MgetController {
   @HttpCode(200)
   @DescribeMget()
   async mget(@Req() request: Request, @Res() response: Response): Promise<void> {
-    const answer = await this.#answer(request);
+    const reads = new PendingReads('http', this.#counts);
+    const answer = await this.#answer(request, reads);
     if (answer !== undefined) this.#send(answer, request, response);
+    reads.commit();
   }
 
   @All(MGET_PATH)
@@ -56,10 +59,10 @@ export class MgetController {
   }
 
   /** Undefined: there is nobody to answer. */
-  async #answer(request: Request): Promise<Answer | undefined> {
+  async #answer(request: Request, reads: ReadCounter): Promise<Answer | undefined> {
     const refused = refuseClient(this.#access, request.headers.authorization);
     if (refused !== undefined) {
-      this.#counts.countRead('http', refused.outcome);
+      reads.countRead('http', refused.outcome);
       return refused.answer;
     }
     if (!isJson(request.headers)) return problemAnswer(NOT_JSON);
@@ -70,13 +73,13 @@ export class MgetController {
     if (body === 'too-large') return problemAnswer(BODY_TOO_LARGE);
     const keys = parseMget(body);
     if ('code' in keys) {
-      if (keys.code === 'bad-key') this.#counts.countRead('http', 'bad-key');
+      if (keys.code === 'bad-key') reads.countRead('http', 'bad-key');
       return problemAnswer(keys);
     }
-    return mgetAnswer(await this.#read(keys), this.#policy);
+    return mgetAnswer(await this.#read(keys, reads), this.#policy);
   }
 
-  async #read(keys: readonly Buffer[]): Promise<MgetOutcome[]> {
+  async #read(keys: readonly Buffer[], reads: ReadCounter): Promise<MgetOutcome[]> {
     const allowed = keys.map((key) => this.#access.allowsKey(key));
     const outcomes = await this.#cache.readMany(
       keys.filter((_, i) => allowed[i]),
@@ -84,14 +87,14 @@ export class MgetController {
     );
     const inOrder = outcomes.values();
     const all = allowed.map((each): MgetOutcome => (each ? (inOrder.next().value ?? UNREAD) : NOT_ALLOWED));
-    for (const outcome of all) this.#count(outcome);
+    for (const outcome of all) count(outcome, reads);
     return all;
   }
+}
 
-  #count(outcome: MgetOutcome): void {
-    if (outcome.kind === 'unread') return;
-    this.#counts.countRead('http', outcome.kind === 'not-allowed' ? outcome.kind : outcomeName(outcome));
-  }
+function count(outcome: MgetOutcome, reads: ReadCounter): void {
+  if (outcome.kind === 'unread') return;
+  reads.countRead('http', outcome.kind === 'not-allowed' ? outcome.kind : outcomeName(outcome));
 }
 
 const NOT_ALLOWED: MgetOutcome = { kind: 'not-allowed' };

@@ -1,0 +1,20 @@
+/** What the kernel reports when a client or the network has gone. */
+const CLIENT_GONE: ReadonlySet<string> = new Set([
+  'ECANCELED',
+  'ECONNABORTED',
+  'ECONNRESET',
+  'EHOSTDOWN',
+  'EHOSTUNREACH',
+  'ENETDOWN',
+  'ENETUNREACH',
+  'ENOTCONN',
+  'EPIPE',
+  'ETIMEDOUT',
+]);
+
+/** Whether an error of a socket is a fault of the proxy or of Node.js, rather than the client's or the network's. */
+export function isFault({ code }: NodeJS.ErrnoException): boolean {
+  if (code === undefined) return true;
+  // What node:http says of requests it cannot parse, or that come too slowly.
+  return !CLIENT_GONE.has(code) && !code.startsWith('HPE_') && !code.startsWith('ERR_HTTP_');
+}

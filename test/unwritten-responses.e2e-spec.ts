@@ -1,0 +1,82 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { exchange } from './support/http-client.ts';
+import { describeOwn } from './support/only-own.ts';
+import { TestProxy } from './support/proxy.ts';
+import { TestRedis } from './support/redis.ts';
+
+const PRELOAD = new URL('./support/broken-writes.mjs', import.meta.url).href;
+
+/** A proxy whose responses throw or get lost where they are handed to Node.js as one buffer. */
+const startBroken = (redis: TestRedis, how: 'throw' | 'drop'): Promise<TestProxy> =>
+  TestProxy.start({
+    ...{ REDIS_URL: redis.url, RESP_PORT: 0, PROXY_THREADS: 1 },
+    ...{ NODE_OPTIONS: `--import ${PRELOAD}`, BROKEN_WRITES: how },
+  });
+
+const respUrl = (proxy: TestProxy): string => {
+  const [, port] = /redis:[^"]+:(\d+)"/.exec(proxy.child?.output ?? '') ?? [];
+  return `http://127.0.0.1:${port}`;
+};
+
+describeOwn('a proxy that cannot write its responses', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    await redis.client.set('key', 'value');
+    proxy = await startBroken(redis, 'throw');
+  });
+  afterAll(async () => {
+    await proxy?.stop();
+    await redis?.stop();
+  });
+
+  const metrics = async (): Promise<(name: string) => number> => {
+    const { text } = await proxy.get('/metrics');
+    return (name) =>
+      Number(
+        text
+          .split('\n')
+          .find((line) => line.startsWith(`redis_http_cache_proxy_${name} `))
+          ?.split(' ')[1],
+      );
+  };
+
+  it('counts them on the fast path, and counts no read as served', async () => {
+    const before = await metrics();
+    for (let i = 0; i < 3; i++) {
+      expect(await exchange(proxy.url, 'GET /v1/keys/key HTTP/1.1\r\nHost: x\r\n\r\n')).toBe('');
+    }
+    const after = await metrics();
+    const failures = 'response_failures_total{listener="http"}';
+    expect(after(failures) - before(failures)).toBe(3);
+    for (const outcome of ['hit', 'loaded']) {
+      expect(after(`requests_total{transport="http",outcome="${outcome}"}`)).toBe(0);
+    }
+  });
+
+  it('counts each of the pipelined hits that leave in one write', async () => {
+    const before = await metrics();
+    await exchange(proxy.url, 'GET /v1/keys/key HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(5));
+    const failures = 'response_failures_total{listener="http"}';
+    expect((await metrics())(failures) - before(failures)).toBe(5);
+  });
+
+  it('counts them in the Redis protocol, and counts no read as served', async () => {
+    const before = await metrics();
+    for (const command of ['GET key\r\n', 'STRLEN key\r\n', 'MGET key other\r\n', 'PING\r\n']) {
+      expect(await exchange(respUrl(proxy), command)).toBe('');
+    }
+    const after = await metrics();
+    const failures = 'response_failures_total{listener="resp"}';
+    expect(after(failures) - before(failures)).toBeGreaterThanOrEqual(4);
+    for (const outcome of ['hit', 'loaded', 'missing']) {
+      expect(after(`requests_total{transport="resp",outcome="${outcome}"}`)).toBe(0);
+    }
+  });
+
+  it('logs the error', () => {
+    expect(proxy.child?.output).toContain('ordered by the test');
+  });
+});
