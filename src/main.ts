@@ -14,6 +14,8 @@ import type { Ports } from './runtime/worker.ts';
 
 let supervisor: Supervisor | undefined;
 let flags: Flags = {};
+/** What is worth a line in the log, as soon as there is one. */
+const warnings: string[] = [];
 
 try {
   const commandLine = readCommandLine(process.argv.slice(2));
@@ -26,7 +28,7 @@ try {
       break;
     case 'start':
       flags = commandLine.flags;
-      await start(loadSettings(process.env, '.env', flags));
+      await start(loadSettings(process.env, '.env', flags, (warning) => warnings.push(warning)));
   }
 } catch (error) {
   process.stderr.write(`${namedAsGiven(explain(error), flags)}\n`);
@@ -38,6 +40,7 @@ async function start(settings: Settings): Promise<void> {
   Logger.overrideLogger(logger);
   endOnSignal(async () => supervisor?.drain(), settings.shutdownGraceMs);
   logger.log('starting', { settings }, 'Supervisor');
+  for (const warning of warnings) logger.warn(warning, 'Settings');
   const { ports, release } = await findPorts(settings);
   supervisor = new Supervisor(settings, ports);
   await supervisor.start();

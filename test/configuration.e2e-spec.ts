@@ -77,7 +77,7 @@ describeOwn('a bad setting ends the start with exit code 1 and a line that says'
         CACHE_CAPACTIY: 3,
       }),
     ).toEqual([
-      'CACHE_CAPACTIY: there is no such setting; did you mean CACHE_CAPACITY?',
+      'CACHE_CAPACTIY: unknown setting; did you mean CACHE_CAPACITY?',
       'ADMIN_TOKEN_FILE: cannot be read (ENOENT); accepted: the path of a readable file',
       'HTTP_PORT: "65536" is not accepted; accepted: a whole number from 0 to 65535',
       'CACHE_TTL_MS: "-1" is not accepted; accepted: a whole number from 1 to 31622400000',
@@ -89,10 +89,8 @@ describeOwn('a bad setting ends the start with exit code 1 and a line that says'
     ]);
   });
 
-  it('that there is no such setting, and which one was probably meant', async () => {
-    expect(await problems({ HTTP_PROT: 8080 })).toEqual([
-      'HTTP_PROT: there is no such setting; did you mean HTTP_PORT?',
-    ]);
+  it('that a setting is unknown, and which one was probably meant', async () => {
+    expect(await problems({ HTTP_PROT: 8080 })).toEqual(['HTTP_PROT: unknown setting; did you mean HTTP_PORT?']);
   });
 
   it('that a secret was given both as a value and as a file', async () => {
@@ -195,7 +193,7 @@ describeOwn('settings come', () => {
 
   it('from a .env file that is checked like the environment', async () => {
     expect(await problems({}, directoryWith('CACHE_CAPACITY=0\nCACHE_TTL=5\n'))).toEqual([
-      'CACHE_TTL: there is no such setting; did you mean CACHE_TTL_MS?',
+      '.env, line 2: CACHE_TTL: unknown setting; did you mean CACHE_TTL_MS?',
       'CACHE_CAPACITY: "0" is not accepted; accepted: a whole number from 1 to 50000000',
     ]);
   });
@@ -209,8 +207,44 @@ describeOwn('settings come', () => {
       REDIS_PORT_6379_TCP_ADDR: '10.0.0.1',
       REDIS_PORT_6379_TCP_PROTO: 'tcp',
       PROXY_SERVICE_PORT_HTTP: 8080,
+      RESP_PORT: 'tcp://10.0.0.2:80',
     });
     expect((await proxy.get('/health/live')).status).toBe(200);
+    const warnings = proxy.log().filter(({ level, context }) => level === 'warn' && context === 'Settings');
+    expect(warnings.map(({ message }) => message)).toEqual([
+      'RESP_PORT: tcp://10.0.0.2:80 is a Kubernetes service link, ignored (enableServiceLinks: false omits it)',
+    ]);
+  });
+
+  it('among variables of other programs that begin like them, each with one warning', async () => {
+    const names = ['REDIS_TLS_URL', 'CACHE_DIRECTORY', 'LOG_DIR', 'REDIS_HOST', 'ADMIN_EMAIL', 'CACHE_DRIVER'];
+    const proxy = await startProxy(Object.fromEntries(names.map((name) => [name, 'of another program'])));
+    expect((await proxy.get('/health/live')).status).toBe(200);
+    const warnings = proxy.log().filter(({ context }) => context === 'Settings');
+    expect(warnings.map(({ level, message }) => [level, message])).toEqual(
+      names.map((name) => ['warn', `${name}: unknown setting, ignored`]),
+    );
+  });
+
+  it('from a .env file with a byte-order mark, its first setting as well', async () => {
+    const proxy = await startProxy({}, directoryWith('\uFEFFACCESS_TOKEN=reader\r\nexport CACHE_CAPACITY="77"\r\n'));
+    expect((await proxy.key('key')).status).toBe(401);
+    expect(proxy.log().find(({ message }) => message === 'starting')).toMatchObject({
+      settings: { cache: { capacity: 77 } },
+    });
+  });
+
+  it('from a .env file of which no line is ignored in silence', async () => {
+    const utf16 = directoryWith('');
+    writeFileSync(join(utf16, '.env'), '\uFEFFACCESS_TOKEN=reader\r\n', 'utf16le');
+    expect(await problems({}, utf16)).toEqual(['.env, line 1: is UTF-16, or not text; accepted: UTF-8']);
+    expect(
+      await problems({}, directoryWith('ACCESS_TOKEN: hunter2\naccess_token=hunter2\nADMIN_TOKEN=hunter#2')),
+    ).toEqual([
+      '.env, line 1: ACCESS_TOKEN is not followed by "="; accepted: NAME=value, comments that start with #, empty lines',
+      '.env, line 3: ADMIN_TOKEN: the value has a # in it, which starts a comment; accepted: the value in quotes, or a space before the comment',
+      '.env, line 2: access_token: unknown setting; did you mean ACCESS_TOKEN?',
+    ]);
   });
 
   it('for secrets from files: ADMIN_TOKEN_FILE and REDIS_PASSWORD_FILE, the newline at the end not counting', async () => {

@@ -1,8 +1,8 @@
 // The few settings that `make start` itself must know, read as the proxy reads them: the environment wins over `.env`,
 // an empty value counts as unset.
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseEnv } from 'node:util';
+// Built before this runs. What is wrong with the file, the proxy says.
+import { readEnvFile } from '../../dist/config/env-file.js';
 
 /** Whoever gives one of these has a Redis in mind. */
 const namesOfARedis = [
@@ -20,7 +20,8 @@ const namesOfARedis = [
  * @returns what it takes to choose a Redis and to print addresses; a bad value is left to the proxy to refuse
  */
 export function readSettings(folder) {
-  const given = { ...withoutEmpty(readEnvFile(join(folder, '.env'))), ...withoutEmpty(process.env) };
+  const inFile = readEnvFile(join(folder, '.env')).variables.map(({ name, value }) => [name, value]);
+  const given = { ...withoutEmpty(Object.fromEntries(inFile)), ...withoutEmpty(process.env) };
   return Object.freeze({
     choosesRedis: namesOfARedis.some((name) => name in given),
     hasAdminToken: 'ADMIN_TOKEN' in given || 'ADMIN_TOKEN_FILE' in given,
@@ -33,14 +34,6 @@ export function readSettings(folder) {
 /** `http://` and what stands before the path, for people and programs on this machine. */
 export function baseUrl(host, port) {
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-}
-
-function readEnvFile(path) {
-  try {
-    return parseEnv(readFileSync(path, 'utf8'));
-  } catch {
-    return {}; // if the file is there and cannot be read, the proxy says so
-  }
 }
 
 function withoutEmpty(variables) {

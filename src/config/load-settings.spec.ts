@@ -30,6 +30,15 @@ function problemsOf(environment: Record<string, string>, dotEnv = ''): readonly 
   return [];
 }
 
+/** The warnings about an environment in which the proxy starts. */
+function warningsOf(environment: Record<string, string>): readonly string[] {
+  const warnings: string[] = [];
+  loadSettings(environment, '/nowhere', {}, (warning) => warnings.push(warning));
+  return warnings;
+}
+
+const STATEMENTS = 'accepted: NAME=value, comments that start with #, empty lines';
+
 describe('settings', () => {
   it('have the documented defaults', () => {
     expect(JSON.parse(JSON.stringify(loadSettings({}, join(directory, 'none'))))).toEqual({
@@ -177,14 +186,33 @@ describe('settings', () => {
     expect(problemsOf({ [name]: value })).toHaveLength(1);
   });
 
-  it('that look like ours and are none are refused, with the likely name', () => {
-    expect(problemsOf({ CACHE_CAPACTIY: '3', REDIS_SOMETHING_ELSE: 'x' })).toEqual([
-      'CACHE_CAPACTIY: there is no such setting; did you mean CACHE_CAPACITY?',
-      'REDIS_SOMETHING_ELSE: there is no such setting; accepted: those that --help lists',
+  it('are refused, with the likely name, where the environment has one within two changes of theirs', () => {
+    expect(problemsOf({ CACHE_CAPACTIY: '3', REDIS_URI: 'x', UPSTASH_DIALEKT: 'off', ADMIN_TOKENS: 'x' })).toEqual([
+      'CACHE_CAPACTIY: unknown setting; did you mean CACHE_CAPACITY?',
+      'REDIS_URI: unknown setting; did you mean REDIS_URL?',
+      'UPSTASH_DIALEKT: unknown setting; did you mean UPSTASH_DIALECT?',
+      'ADMIN_TOKENS: unknown setting; did you mean ADMIN_TOKEN?',
     ]);
   });
 
-  it('are not confused by what Kubernetes and others put into the environment', () => {
+  it.each([
+    ['REDIS_TLS_URL', 'rediss://h', ''],
+    ['REDIS_HOST', '10.0.0.1', ''],
+    ['REDIS_PORT', '6379', ''],
+    ['REDIS_PASS', 'x', '; did you mean REDIS_PASSWORD?'],
+    ['CACHE_DIRECTORY', '/var/cache', ''],
+    ['CACHE_DRIVER', 'redis', ''],
+    ['CACHE_TTL', '60', '; did you mean CACHE_TTL_MS?'],
+    ['LOG_DIR', '/var/log', ''],
+    ['ADMIN_EMAIL', 'a@example.com', ''],
+    ['ACCESS_LOG', 'on', ''],
+    ['KEY_FILE', '/x', ''],
+    ['HTTP_HOST_FILE', '/x', '; did you mean HTTP_HOST?'],
+  ])('start beside %s, of another program, with one warning that names it', (name, value, advice) => {
+    expect(warningsOf({ [name]: value, CACHE_CAPACITY: '3' })).toEqual([`${name}: unknown setting, ignored${advice}`]);
+  });
+
+  it('start beside what Kubernetes and others put into the environment, without a warning', () => {
     const foreign = {
       REDIS_SERVICE_HOST: '10.0.0.1',
       REDIS_SERVICE_PORT: '6379',
@@ -192,15 +220,46 @@ describe('settings', () => {
       REDIS_PORT: 'tcp://10.0.0.1:6379',
       REDIS_PORT_6379_TCP: 'tcp://10.0.0.1:6379',
       REDIS_PORT_6379_TCP_ADDR: '10.0.0.1',
+      PROXY_SERVICE_HOST: '10.0.0.2',
+      PROXY_PORT: 'tcp://10.0.0.2:8080',
+      PROXY_PORT_8080_TCP: 'tcp://10.0.0.2:8080',
+      PROXY_PORT_8080_TCP_PROTO: 'tcp',
       HTTP_PROXY: 'http://proxy',
       UPSTASH_REDIS_REST_URL: 'http://localhost:8080',
       UPSTASH_REDIS_REST_TOKEN: 'reader',
       UPSTASH_DISABLE_TELEMETRY: '1',
+      CACHE_CAPACTIY: '',
       PATH: '/bin',
     };
-    expect(problemsOf(foreign)).toEqual([]);
-    expect(problemsOf({ REDIS_PORT: '6379' })).toHaveLength(1);
-    expect(problemsOf({ UPSTASH_DIALEKT: 'off' })).toHaveLength(1);
+    expect(warningsOf(foreign)).toEqual([]);
+  });
+
+  it('have their defaults where a Service of Kubernetes has the name of a port, with a warning', () => {
+    const links = { HTTP_PORT: 'tcp://10.0.0.1:80', RESP_PORT: 'tcp://10.0.0.2:6380' };
+    const warnings: string[] = [];
+    const settings = loadSettings(links, file('.env', 'RESP_PORT=7000'), {}, (warning) => warnings.push(warning));
+    expect([settings.http.port, settings.resp.port]).toEqual([8080, 7000]);
+    expect(warnings).toEqual(
+      Object.entries(links).map(
+        ([name, value]) =>
+          `${name}: ${value} is a Kubernetes service link, ignored (enableServiceLinks: false omits it)`,
+      ),
+    );
+  });
+
+  it.each([
+    ['CACHE_CAPACTIY=3', 'CACHE_CAPACTIY: unknown setting; did you mean CACHE_CAPACITY?'],
+    ['REDIS_HOST=h', 'REDIS_HOST: unknown setting; accepted: those that --help lists'],
+    ['LOG_DIR=/x', 'LOG_DIR: unknown setting; accepted: those that --help lists'],
+    ['cache_capacity=3', 'cache_capacity: unknown setting; did you mean CACHE_CAPACITY?'],
+    ['Access_Token=x', 'Access_Token: unknown setting; did you mean ACCESS_TOKEN?'],
+    ['HTPP_PORT=1', 'HTPP_PORT: unknown setting; did you mean HTTP_PORT?'],
+    ['CACHE_TTL_MS=4', 'CACHE_TTL_MS: has another value on line 1; accepted: one'],
+    ['ACCESS_TOKEN: x', `ACCESS_TOKEN is not followed by "="; ${STATEMENTS}`],
+  ])('are refused where .env has the line %j, with its number', (line, problem) => {
+    const settings = 'CACHE_TTL_MS=3\nCACHE_TTL_MS=3\nAPP_NAME=first\nAPP_NAME=a#b\napp-name: x\nhttp_proxy=p\n';
+    expect(problemsOf({}, settings)).toEqual([]);
+    expect(problemsOf({}, `${settings}${line}\n`)).toEqual([`${join(directory, '.env')}, line 7: ${problem}`]);
   });
 });
 
@@ -253,6 +312,6 @@ describe('secrets', () => {
       'ACCESS_TOKEN',
       'ADMIN_TOKEN',
     ]);
-    expect(problemsOf({ HTTP_HOST_FILE: '/x' })).toHaveLength(1);
+    expect(problemsOf({}, 'HTTP_HOST_FILE=/x')).toHaveLength(1);
   });
 });

@@ -1,14 +1,14 @@
 import 'reflect-metadata';
 import { readFileSync } from 'node:fs';
-import { parseEnv } from 'node:util';
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
+import { type EnvFile, type EnvFileVariable, readEnvFile } from './env-file.ts';
 import { Environment } from './environment.ts';
 import { redisSettings } from './redis-settings.ts';
 import { type SettingDescription, describeSettings } from './setting.decorators.ts';
 import type { Settings } from './settings.ts';
 import { secretIn, tokensIn } from './tokens.ts';
-import { unknownNames } from './unknown-names.ts';
+import { isServiceLink, resemblesSetting, unknownNames, unknownNamesInFile } from './unknown-names.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
@@ -28,11 +28,23 @@ export class SettingsError extends Error {
  * counts as unset, but where being empty means something.
  *
  * @param flags what the command line says, by names as in the environment.
+ * @param warn called once for each line that is worth a warning: all of them, or none if this throws.
  * @throws SettingsError
  */
-export function loadSettings(environment: Variables, dotEnvFile = '.env', flags: Variables = {}): Settings {
-  const variables = overrule({ ...readDotEnv(dotEnvFile), ...withoutEmpty(environment) }, flags);
-  const problems = unknownNames(Object.keys(variables), variables);
+export function loadSettings(
+  environment: Variables,
+  dotEnvFile = '.env',
+  flags: Variables = {},
+  warn: (warning: string) => void = () => undefined,
+): Settings {
+  const file = readEnvFile(dotEnvFile);
+  const unknown = unknownNames(environment);
+  const problems = [...syntaxProblems(file), ...unknownNamesInFile(file.variables, dotEnvFile), ...unknown.problems];
+  const warnings = [...unknown.warnings];
+  const variables = overrule(
+    { ...fromFile(file.variables, dotEnvFile, problems), ...withoutEmpty(withoutLinks(environment, warnings)) },
+    flags,
+  );
   const given: Record<string, string> = {};
   for (const setting of describeSettings()) {
     const value = valueOf(setting, variables, problems) ?? setting.default;
@@ -45,18 +57,40 @@ export function loadSettings(environment: Variables, dotEnvFile = '.env', flags:
   }
   const redis = redisSettings(values, problems);
   if (problems.length > 0 || redis === undefined) throw new SettingsError(problems);
+  for (const warning of warnings) warn(warning);
   return settingsFrom(values, redis, variables);
 }
 
-function readDotEnv(file: string): Variables {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
-    throw new SettingsError([`${file}: cannot be read (${reasonOf(error)})`]);
+/** What is not understood of a `.env` file, unless it is certain to be of no setting: the file may serve others as well. */
+function syntaxProblems({ problems }: EnvFile): string[] {
+  return problems.flatMap(({ name, text }) => (name === undefined || resemblesSetting(name) ? [text] : []));
+}
+
+/** The variables of a `.env` file. The last value of a name would win, so another one before it is a problem. */
+function fromFile(variables: readonly EnvFileVariable[], file: string, problems: string[]): Variables {
+  const first = new Map<string, EnvFileVariable>();
+  for (const variable of variables) {
+    const { name, value, line } = variable;
+    const before = first.get(name);
+    if (before === undefined) first.set(name, variable);
+    else if (before.value !== value && resemblesSetting(name)) {
+      problems.push(`${file}, line ${line}: ${name}: has another value on line ${before.line}; accepted: one`);
+    }
   }
-  return withoutEmpty(parseEnv(text));
+  return withoutEmpty(Object.fromEntries(variables.map(({ name, value }) => [name, value])));
+}
+
+/** The environment without Kubernetes' addresses of Services that happen to have the name of a setting. */
+function withoutLinks(environment: Variables, warnings: string[]): Variables {
+  const links = describeSettings().flatMap(({ name }) =>
+    name.endsWith('_PORT') && isServiceLink(environment[name]) ? [name] : [],
+  );
+  for (const name of links) {
+    warnings.push(
+      `${name}: ${environment[name]} is a Kubernetes service link, ignored (enableServiceLinks: false omits it)`,
+    );
+  }
+  return { ...environment, ...Object.fromEntries(links.map((name) => [name, undefined])) };
 }
 
 /** The variables with those flags in place of theirs; of a secret, one form replaces the other as well. */

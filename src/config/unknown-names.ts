@@ -1,6 +1,9 @@
+import type { EnvFileVariable } from './env-file.ts';
 import { describeSettings } from './setting.decorators.ts';
 
-/** A name that starts like one of ours and is none is a typo, and a typo must not pass for a default. */
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/** A name that starts like one of ours and is none may be a typo, and a typo must not pass for a default. */
 const PREFIXES = /^(?:HTTP|RESP|REDIS|CACHE|PROXY|ACCESS|ADMIN|KEY|SHUTDOWN|LOG|UPSTASH)_/;
 
 /** What a Service named `redis` or `proxy` makes Kubernetes put into the environment of every container. */
@@ -10,29 +13,80 @@ const LINK_VALUE = /^(?:tcp|udp|sctp):\/\//;
 /** Names that others have given a meaning; those that clients of Upstash read may stand beside the proxy's. */
 const FOREIGN = /^(?:HTTP_PROXY|UPSTASH_(?:\w+_REST_(?:URL|TOKEN)|CONSOLE|DISABLE_TELEMETRY))$/;
 
-/** One problem for each name that looks like a setting and is none. */
-export function unknownNames(
-  names: readonly string[],
-  variables: Readonly<Record<string, string | undefined>>,
-): string[] {
-  const known = describeSettings().flatMap(({ name, secret }) => (secret ? [name, `${name}_FILE`] : [name]));
-  return names
-    .filter((name) => PREFIXES.test(name) && !known.includes(name) && !FOREIGN.test(name))
-    .filter((name) => !KUBERNETES_LINK.test(name) && !LINK_VALUE.test(variables[name] ?? ''))
-    .map((name) => `${name}: there is no such setting; ${suggestion(name, known)}`);
+/** A name this close to that of a setting is a typo, whoever set it. */
+const MAX_TYPO_DISTANCE = 2;
+
+/**
+ * Finds the names in the process' environment that look like a setting and are none. The process does not own its
+ * environment: a name is a problem only if it is a typo, otherwise it belongs to another program, and is a warning.
+ */
+export function unknownNames(environment: Variables): { readonly problems: string[]; readonly warnings: string[] } {
+  const known = settingNames();
+  const problems: string[] = [];
+  const warnings: string[] = [];
+  for (const [name, value = ''] of Object.entries(environment)) {
+    if (value === '' || !PREFIXES.test(name) || known.includes(name) || isForeign(name, value)) continue;
+    if (nearest(name, known).distance <= MAX_TYPO_DISTANCE)
+      problems.push(`${name}: unknown setting${advice(name, known)}`);
+    else warnings.push(`${name}: unknown setting, ignored${advice(name, known)}`);
+  }
+  return { problems, warnings };
 }
 
-function suggestion(name: string, known: readonly string[]): string {
-  const nearest = nearestName(name, known);
-  return nearest === undefined ? 'accepted: those that --help lists' : `did you mean ${nearest}?`;
+/**
+ * Finds the names in a `.env` file that are none of a setting: those that look like one, and those that are one but for
+ * a typo or for upper case. The file is the proxy's own.
+ */
+export function unknownNamesInFile(variables: readonly EnvFileVariable[], file: string): string[] {
+  const known = settingNames();
+  return variables.flatMap(({ name, value, line }) => {
+    if (value === '' || known.includes(name) || isForeign(name.toUpperCase(), value)) return [];
+    if (!resemblesSetting(name)) return [];
+    const meant = advice(name.toUpperCase(), known) || '; accepted: those that --help lists';
+    return [`${file}, line ${line}: ${name}: unknown setting${meant}`];
+  });
+}
+
+/** Whether a name in a `.env` file was probably meant to be that of a setting, whatever its case. */
+export function resemblesSetting(name: string): boolean {
+  const upperCase = name.toUpperCase();
+  return PREFIXES.test(upperCase) || nearest(upperCase, settingNames()).distance <= MAX_TYPO_DISTANCE;
+}
+
+/** Variables that Kubernetes has set for a Service of a name like ours: `HTTP_PORT=tcp://…` for one named `http`. */
+export function isServiceLink(value: string | undefined): boolean {
+  return LINK_VALUE.test(value ?? '');
+}
+
+function settingNames(): string[] {
+  return describeSettings().flatMap(({ name, secret }) => (secret ? [name, `${name}_FILE`] : [name]));
+}
+
+function isForeign(name: string, value: string): boolean {
+  return FOREIGN.test(name) || KUBERNETES_LINK.test(name) || isServiceLink(value);
+}
+
+/** Names the setting that was probably meant: one that differs by a typo, or that begins alike (REDIS_PASS). */
+function advice(name: string, known: readonly string[]): string {
+  const { candidate, distance } = nearest(name, known);
+  const meant =
+    distance <= MAX_TYPO_DISTANCE
+      ? candidate
+      : known.find((setting) => setting.startsWith(name) || name.startsWith(`${setting}_`));
+  return meant === undefined ? '' : `; did you mean ${meant}?`;
 }
 
 /** The one that was probably meant: it takes no more than four changes to get to it, nor half of the name. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
-  const [nearest] = known
+  const { candidate, distance } = nearest(name, known);
+  return distance <= Math.min(4, name.length / 2) ? candidate : undefined;
+}
+
+function nearest(name: string, known: readonly string[]): { readonly candidate: string; readonly distance: number } {
+  const [first] = known
     .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
     .sort((a, b) => a.distance - b.distance);
-  return nearest.distance <= Math.min(4, name.length / 2) ? nearest.candidate : undefined;
+  return first;
 }
 
 /** Levenshtein distance. */
