@@ -15,7 +15,8 @@ RUN npm run build
 # --- the black-box suite: docker compose --profile test run --rm test ------------------------------------------------
 FROM dependencies AS test
 COPY . .
-USER node
+# The user `node`, by its number: Kubernetes' runAsNonRoot cannot tell from a name that it is not root.
+USER 1000
 # The addresses of the proxies to test stand in PROXY_URL.
 CMD ["node", "--experimental-vm-modules", "node_modules/jest/bin/jest.js", "--selectProjects", "e2e"]
 
@@ -38,7 +39,7 @@ COPY --from=build /app/dist dist
 COPY package.json ./
 COPY deploy/container deploy/container
 COPY deploy/demo deploy/demo
-USER node
+USER 1000
 EXPOSE 8080 6380
 # Alive, not ready: while Redis is away the proxy still serves what it has cached, and a restart would throw that away.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["node", "deploy/container/healthcheck.mjs"]
