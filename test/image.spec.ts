@@ -169,7 +169,7 @@ describe('the Compose file', () => {
     it('publishes on 127.0.0.1, and elsewhere only where PUBLISH_ADDRESS says so', () => {
       const addresses = (found: Services): string[] =>
         PROXIES.flatMap((name) => found[name].ports ?? []).map((port) =>
-          typeof port === 'string' ? (port as string).replace(/:.*/, '') : (port as { host_ip: string }).host_ip,
+          typeof port === 'string' ? port.replace(/:.*/, '') : (port as { host_ip: string }).host_ip,
         );
       expect(addresses(configured(''))).toEqual(Array(4).fill('127.0.0.1'));
       expect(addresses(configured('PUBLISH_ADDRESS=0.0.0.0'))).toEqual(Array(4).fill('0.0.0.0'));
