@@ -61,10 +61,22 @@ export default {
       to: { path: '^src/', pathNot: '^src/(commands|cache|access|config)/' },
     },
     {
-      name: 'sockets-use-config-only',
+      name: 'sockets-use-net-and-config-only',
       severity: 'error',
       from: { path: '^src/sockets/' },
-      to: { path: '^src/', pathNot: '^src/(sockets|config)/' },
+      to: { path: '^src/', pathNot: '^src/(sockets|net|config)/' },
+    },
+    {
+      name: 'net-uses-internals-only',
+      severity: 'error',
+      from: { path: '^src/net/' },
+      to: { path: '^src/', pathNot: '^src/(net|internals)/' },
+    },
+    {
+      name: 'internals-use-nobody',
+      severity: 'error',
+      from: { path: '^src/internals/' },
+      to: { path: '^src/', pathNot: '^src/internals/' },
     },
     {
       name: 'http-by-itself',

@@ -9,6 +9,7 @@ import { type PackedSettings, unpackSettings } from '../config/settings-transfer
 import type { Settings } from '../config/settings.ts';
 import { HttpConnections } from '../http/http-connections.ts';
 import { Sequencer } from '../sockets/sequencer.ts';
+import { probeNodeInternals } from '../net/node-internals/probe.ts';
 import { RedisService } from '../redis/redis.service.ts';
 import { RespServer } from '../resp/resp-server.ts';
 import { createApplication } from './application.ts';
@@ -35,6 +36,7 @@ const settings = unpackSettings(packed);
 let stopping = false;
 
 try {
+  await probeNodeInternals();
   const sequencer = settings.proxy.mode === 'sequential' ? new Sequencer() : undefined;
   const app = await createApplication(settings, sequencer);
   publishRedisState(app);

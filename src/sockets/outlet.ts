@@ -1,13 +1,22 @@
 import type { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
-import { type Handle, NOT_UNDER_WAY, type NativeWrite, handleOf, nativeWrite, useUp } from './native-write.ts';
+import {
+  type DirectWriteResult,
+  type PendingWrite,
+  type SocketHandle,
+  disableDirectWrite,
+  handleForWrite,
+  onWritten,
+  unwrittenBytes,
+  writeDirectly,
+} from '../net/node-internals/direct-write.ts';
 
 /**
- * The way out for answers. The kernel nearly always takes them at once, so they go past the queue of the stream, whose
- * books of each write cost a twentieth of a hit. What the kernel does not take at once is what this keeps books of: one
- * such write is under way at a time, and whatever is written meanwhile goes to the queue of the stream, behind it. Where a
- * version of Node.js has not what this takes, all goes there: slower, never wrong.
+ * Writes the responses of a connection. The kernel nearly always takes them at once, so they are written directly, past the
+ * queue of the stream, whose bookkeeping costs a twentieth of a hit. At most one direct write is pending at a time; whatever
+ * is written meanwhile goes to the queue of the stream, behind it. Where direct writes are not in use all goes there:
+ * slower, never different.
  */
 export class Outlet {
   readonly #socket: Socket;
@@ -23,21 +32,29 @@ export class Outlet {
     this.#drained = drained;
   }
 
-  /** Sends bytes; answers whether their memory may be used again, as the kernel has taken them all. */
+  /** Sends bytes; returns whether their memory may be used again, as the kernel has taken them all. */
   write(bytes: Buffer): boolean {
-    const handle = handleOf(this.#socket);
-    const write = handle === null || this.length > 0 ? undefined : nativeWrite(handle);
-    if (handle === null || write === undefined) {
-      this.#socket.write(bytes);
-      return this.length === 0;
+    const handle = this.length > 0 ? null : handleForWrite(this.#socket);
+    if (handle === null) return this.#queue(bytes);
+    let result: DirectWriteResult;
+    try {
+      result = writeDirectly(handle, bytes);
+    } catch (error) {
+      disableDirectWrite(error);
+      return this.#queue(bytes);
     }
-    const status = handle.writeBuffer(write, bytes);
-    if (write.getAsyncId() !== NOT_UNDER_WAY) {
-      this.#await(write, bytes, handle);
-      return false;
+    if (result === 0) return true;
+    if (typeof result === 'number') {
+      this.#socket.destroy(failure(result));
+      return true;
     }
-    if (status !== 0) this.#socket.destroy(failure(status));
-    return true;
+    this.#await(result, bytes, handle);
+    return false;
+  }
+
+  #queue(bytes: Buffer): boolean {
+    this.#socket.write(bytes);
+    return this.length === 0;
   }
 
   /** Sends several pieces in one write. */
@@ -60,22 +77,20 @@ export class Outlet {
   /** Whether the client has read on since this was last asked: the socket's own time-out does not know of our writes. */
   hasMoved(): boolean {
     if (this.#pending === 0) return false;
-    const left = handleOf(this.#socket)?.writeQueueSize ?? 0;
+    const left = unwrittenBytes(this.#socket);
     const moved = left !== this.#left;
     this.#left = left;
     return moved;
   }
 
-  #await(write: NativeWrite, bytes: Buffer, handle: Handle): void {
-    useUp();
+  #await(write: PendingWrite, bytes: Buffer, handle: SocketHandle): void {
     this.#pending = bytes.length;
     this.#left = handle.writeQueueSize;
-    write.bytes = bytes;
-    write.oncomplete = (status) => {
+    onWritten(write, bytes, (status) => {
       this.#pending = 0;
       if (status < 0) this.#socket.destroy(failure(status));
       else this.#drained();
-    };
+    });
   }
 }
 

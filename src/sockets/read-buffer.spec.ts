@@ -1,9 +1,15 @@
 import { once } from 'node:events';
 import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { probeSharedRead, sharedRead } from '../net/node-internals/shared-read.ts';
 import { ReadBuffer } from './read-buffer.ts';
 
-describe('ReadBuffer', () => {
+const MODES = [
+  { mode: 'with shared reads', inUse: true, enter: () => probeSharedRead() },
+  { mode: 'with public API only', inUse: false, enter: () => Promise.resolve(sharedRead.disable('off')) },
+];
+
+describe.each(MODES)('ReadBuffer $mode', ({ inUse, enter }) => {
   const reads = new ReadBuffer();
   let server: Server;
   let received: string;
@@ -13,6 +19,7 @@ describe('ReadBuffer', () => {
     memory.add(bytes.buffer);
   };
 
+  beforeAll(enter);
   beforeEach(async () => {
     received = '';
     memory = new Set();
@@ -45,7 +52,7 @@ describe('ReadBuffer', () => {
     await until('one two');
     pairs[0].client.write(' three');
     await until('one two three');
-    expect(memory.size).toBe(1);
+    expect(memory.size === 1).toBe(inUse);
     for (const { client, socket } of pairs) {
       client.end();
       await once(socket, 'end');

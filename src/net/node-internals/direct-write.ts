@@ -1,0 +1,165 @@
+import { Buffer } from 'node:buffer';
+import type { Socket } from 'node:net';
+import { InternalPart } from '../../internals/internal-part.ts';
+import { openSocketPair, type SocketPair } from './socket-pair.ts';
+import { waitUntil } from './wait-until.ts';
+
+/** A write that the kernel has not completed at once. */
+export interface PendingWrite {
+  /** {@link NOT_PENDING} unless the write is under way. */
+  getAsyncId(): number;
+  /** Called when the write has ended. @param status 0, or the negative number of an error. */
+  oncomplete?: ((status: number) => void) | null;
+  /** A status that was known before `oncomplete` could be set. */
+  writeStatus?: number | null;
+  /** The bytes, which nothing else keeps from being collected. */
+  bytes?: unknown;
+}
+
+/** The parts of a socket's native handle that are used here. */
+export interface SocketHandle {
+  writeBuffer(request: PendingWrite | null, bytes: Buffer): number | PendingWrite | undefined;
+  /** Bytes of pending writes that the kernel has not taken. */
+  readonly writeQueueSize: number;
+}
+
+/** The result of a direct write: 0 if the kernel has taken all bytes, the negative number of an error, or a pending write. */
+export type DirectWriteResult = number | PendingWrite;
+
+/**
+ * How `node:net` hands a write to the handle: with a request object of its own, or with null, in which case the handle makes
+ * one if it needs it (24.22.1, 26.10 and newer).
+ */
+type WriteForm = 'request' | 'null';
+type WriteRequestClass = new () => PendingWrite;
+
+const NOT_PENDING = -1;
+/** UV_EOF of libuv, the same on all platforms: nothing can be written any more. */
+const CLOSED = -4095;
+
+const CHUNK_BYTES = 2 ** 20;
+/** More chunks than any kernel takes from a client that does not read. */
+const MAX_CHUNKS = 256;
+
+/** Responses are written to the handle of their socket, past the queue of its stream. */
+export const directWrite = new InternalPart('socket-write');
+
+/** Undefined: not in use. */
+let form: WriteForm | undefined;
+let RequestClass: WriteRequestClass | undefined;
+/** A request that has not been used up, as all writes with it have completed at once. */
+let spare: PendingWrite | undefined;
+
+/** Returns the handle to write to; null if the socket is closed, or direct writes are not in use. */
+export function handleForWrite(socket: Socket): SocketHandle | null {
+  return form === undefined ? null : handleOf(socket);
+}
+
+/** Returns how many bytes of pending direct writes the kernel has not taken. */
+export function unwrittenBytes(socket: Socket): number {
+  return handleOf(socket)?.writeQueueSize ?? 0;
+}
+
+/**
+ * Writes bytes to a socket whose stream has nothing queued.
+ *
+ * @throws unknown if the handle does not behave as it did when it was probed; it has not taken the bytes then.
+ */
+export function writeDirectly(handle: SocketHandle, bytes: Buffer): DirectWriteResult {
+  if (form === 'null') return handle.writeBuffer(null, bytes) ?? CLOSED;
+  const request = (spare ??= newRequest());
+  const status = handle.writeBuffer(request, bytes) as number;
+  if (request.getAsyncId() === NOT_PENDING) return status;
+  spare = undefined;
+  return request;
+}
+
+/** Calls `done` once, with 0 or the negative number of an error, when a pending write has ended. */
+export function onWritten(pending: PendingWrite, bytes: Buffer, done: (status: number) => void): void {
+  pending.bytes = bytes;
+  pending.oncomplete = done;
+  // The request of a write that could not be started is disposed of, and never completes.
+  if (pending.getAsyncId() === NOT_PENDING) done(CLOSED);
+  else if (typeof pending.writeStatus === 'number') done(pending.writeStatus);
+}
+
+/** Stops direct writes in this thread. */
+export function disableDirectWrite(reason: unknown): void {
+  form = undefined;
+  directWrite.disable(reason);
+}
+
+/** Uses direct writes in this thread if they behave as needed on a connection of their own; never rejects. */
+export function probeDirectWrite(): Promise<void> {
+  return directWrite.probe(async () => {
+    const pair = await openSocketPair();
+    try {
+      form = await observeForm(pair);
+      await tryWrites(pair);
+    } catch (error) {
+      form = undefined;
+      throw error;
+    } finally {
+      pair.destroy();
+    }
+  });
+}
+
+/**
+ * Finds out how `node:net` itself writes. A form that Node.js does not have must not be tried: it aborts the process.
+ *
+ * @throws Error if it is neither of the two.
+ */
+async function observeForm({ accepted, received }: SocketPair): Promise<WriteForm> {
+  const handle = handleOf(accepted);
+  if (typeof handle?.writeBuffer !== 'function') throw new Error('sockets have no writeBuffer');
+  const seen: unknown[] = [];
+  handle.writeBuffer = (request, bytes) => {
+    seen.push(request);
+    // The method of the prototype comes to light again.
+    Reflect.deleteProperty(handle, 'writeBuffer');
+    return handle.writeBuffer(request, bytes);
+  };
+  accepted.write(Buffer.from('a'));
+  await waitUntil(() => received() === 1, 'a byte written by the stream');
+  const [request] = seen;
+  if (request === null) return 'null';
+  if (typeof request !== 'object') throw new Error('writes of node:net have an unknown form');
+  RequestClass = request.constructor as WriteRequestClass;
+  spare = newRequest();
+  return 'request';
+}
+
+/** @throws Error if writes that complete at once, or later, do not do what is needed. */
+async function tryWrites({ accepted, peer, received }: SocketPair): Promise<void> {
+  const handle = handleOf(accepted);
+  if (handle === null) throw new Error('the connection has ended');
+  if (writeDirectly(handle, Buffer.from('b')) !== 0) throw new Error('one byte was not taken at once');
+  await waitUntil(() => received() === 2, 'a byte written directly');
+  peer.pause();
+  const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  let result: DirectWriteResult = 0;
+  let sent = 2;
+  for (let chunks = 0; chunks < MAX_CHUNKS && result === 0; chunks++, sent += chunk.length) {
+    result = writeDirectly(handle, chunk);
+  }
+  if (typeof result !== 'object' || typeof result.getAsyncId !== 'function')
+    throw new Error('no write is ever pending');
+  if (!(handle.writeQueueSize > 0)) throw new Error('a pending write has no length');
+  const statuses: number[] = [];
+  onWritten(result, chunk, (status) => statuses.push(status));
+  if (statuses.length > 0) throw new Error('a pending write ends at once');
+  peer.resume();
+  await waitUntil(() => statuses[0] === 0 && received() === sent, 'the end of a pending write');
+}
+
+function newRequest(): PendingWrite {
+  if (RequestClass === undefined) throw new Error('there is no class of write requests');
+  const request = new RequestClass();
+  if (request.getAsyncId() !== NOT_PENDING) throw new Error('a new write request is pending');
+  return request;
+}
+
+function handleOf(socket: Socket): SocketHandle | null {
+  return (socket as unknown as { readonly _handle?: SocketHandle | null })._handle ?? null;
+}

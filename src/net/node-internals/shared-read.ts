@@ -1,0 +1,106 @@
+import { Buffer } from 'node:buffer';
+import type { Socket } from 'node:net';
+import { InternalPart } from '../../internals/internal-part.ts';
+import { openSocketPair } from './socket-pair.ts';
+import { waitUntil } from './wait-until.ts';
+
+/** Receives the bytes that were read, at the start of `buffer`; returns false to stop reading. */
+export type OnRead = (length: number, buffer: Uint8Array) => boolean;
+
+/** The parts of a socket that `net` sets up itself when it is given the option `onread`. */
+interface Reading {
+  readonly _handle?: { useUserBuffer(buffer: Uint8Array): void } | null;
+  [field: symbol]: unknown;
+}
+
+/** The fields in which a socket keeps the buffer and the callback of its option `onread`. */
+interface Fields {
+  readonly buffer: symbol;
+  readonly onRead: symbol;
+}
+
+const PROBE_BYTES = 64;
+
+/** The sockets of a thread are read into one buffer. `net` offers this as `onread`, but not for sockets that were accepted. */
+export const sharedRead = new InternalPart('socket-read');
+
+/** Undefined until the probe has found them. */
+let fields: Fields | undefined;
+
+/** Has a socket read into `buffer`; returns false, and changes nothing, if that is not possible. */
+export function readInto(socket: Socket, buffer: Uint8Array, onRead: OnRead): boolean {
+  if (fields === undefined || !sharedRead.state.inUse) return false;
+  try {
+    return useBuffer(socket, fields, buffer, onRead);
+  } catch (error) {
+    sharedRead.disable(error);
+    return false;
+  }
+}
+
+/**
+ * Has a socket emit what arrives as `data` again, if it reads into a buffer. The native side goes on filling the buffer,
+ * unless somebody else reads the handle, as node:http does.
+ */
+export function emitReads(socket: Socket): void {
+  if (fields === undefined) return;
+  const onRead: OnRead = (length, buffer) => socket.push(Buffer.from(buffer.subarray(0, length)));
+  (socket as unknown as Reading)[fields.onRead] = onRead;
+}
+
+/** Uses shared reads in this thread if they behave as needed on a connection of their own; never rejects. */
+export function probeSharedRead(): Promise<void> {
+  return sharedRead.probe(async () => {
+    const { accepted, peer, destroy } = await openSocketPair();
+    try {
+      fields = fieldsOf(accepted);
+      const buffer = Buffer.alloc(PROBE_BYTES);
+      let read = '';
+      const onRead: OnRead = (length, from) => {
+        if (from === buffer) read += from.subarray(0, length).toString();
+        return true;
+      };
+      useBuffer(accepted, fields, buffer, onRead);
+      accepted.resume();
+      peer.write('into');
+      await waitUntil(() => read === 'into', 'bytes read into a buffer');
+      emitReads(accepted);
+      let emitted = '';
+      accepted.on('data', (bytes: Buffer) => (emitted += bytes.toString()));
+      peer.write('emitted');
+      await waitUntil(() => emitted === 'emitted', 'bytes emitted after that');
+      peer.end();
+      await waitUntil(() => accepted.readableEnded, 'the end of the bytes');
+    } catch (error) {
+      fields = undefined;
+      throw error;
+    } finally {
+      destroy();
+    }
+  });
+}
+
+/** Returns whether the socket is open. */
+function useBuffer(
+  socket: Socket,
+  { buffer: field, onRead: callback }: Fields,
+  buffer: Uint8Array,
+  onRead: OnRead,
+): boolean {
+  const reading = socket as unknown as Reading;
+  const handle = reading._handle;
+  if (!handle) return false;
+  handle.useUserBuffer(buffer);
+  reading[field] = buffer;
+  reading[callback] = onRead;
+  return true;
+}
+
+/** @throws Error if there are none. */
+function fieldsOf(socket: Socket): Fields {
+  const symbols = Object.getOwnPropertySymbols(socket);
+  const buffer = symbols.find(({ description }) => description === 'kBuffer');
+  const onRead = symbols.find(({ description }) => description === 'kBufferCb');
+  if (buffer === undefined || onRead === undefined) throw new Error('sockets have no kBuffer and kBufferCb');
+  return { buffer, onRead };
+}
