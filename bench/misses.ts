@@ -4,6 +4,7 @@
  * process and of Redis per load. On one core with its Redis: `taskset -c 0 npm run bench:misses`
  */
 import { readFileSync } from 'node:fs';
+import { BufferedBytes } from '../src/cache/buffered-bytes.ts';
 import { monotonicClock } from '../src/cache/clock.ts';
 import { InstanceMemory } from '../src/cache/instance-memory.ts';
 import { LoadGate } from '../src/cache/load-gate.ts';
@@ -79,6 +80,7 @@ function readThrough(): ReadThrough {
     gate: new LoadGate(instance, 0, 1, settings.proxy),
     counts: new RequestCounts(instance, 0),
     coherence: { mayStore: true },
+    buffered: new BufferedBytes(instance, 0, settings.proxy, clock),
     clock,
     lifetimes: settings.cache,
   });

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { Settings } from '../config/settings.ts';
 import { RedisModule } from '../redis/redis.module.ts';
 import { RedisService } from '../redis/redis.service.ts';
+import { BufferedBytes } from './buffered-bytes.ts';
 import { CacheService } from './cache.service.ts';
 import { CoherenceCounts } from './coherence-counts.ts';
 import { CoherenceState } from './coherence-state.ts';
@@ -22,6 +23,12 @@ import { ThreadContext, attachThread } from './thread-context.ts';
       inject: [ThreadContext, Settings],
       useFactory: ({ instance, row, owner }: ThreadContext, { proxy }: Settings) =>
         new LoadGate(instance, row, owner, proxy),
+    },
+    {
+      provide: BufferedBytes,
+      inject: [ThreadContext, Settings],
+      useFactory: ({ instance, row, clock }: ThreadContext, { proxy }: Settings) =>
+        new BufferedBytes(instance, row, proxy, clock),
     },
     {
       provide: RequestCounts,
@@ -51,15 +58,16 @@ import { ThreadContext, attachThread } from './thread-context.ts';
     },
     {
       provide: ReadThrough,
-      inject: [ThreadContext, RedisService, LoadGate, RequestCounts, CoherenceState, Settings],
+      inject: [ThreadContext, RedisService, LoadGate, RequestCounts, CoherenceState, BufferedBytes, Settings],
       useFactory: (
         { lru, clock }: ThreadContext,
         store: RedisService,
         gate: LoadGate,
         counts: RequestCounts,
         coherence: CoherenceState,
+        buffered: BufferedBytes,
         { cache }: Settings,
-      ) => new ReadThrough({ lru, store, gate, counts, clock, coherence, lifetimes: cache }),
+      ) => new ReadThrough({ lru, store, gate, counts, clock, coherence, buffered, lifetimes: cache }),
     },
     {
       provide: KeyExpiry,
@@ -69,6 +77,7 @@ import { ThreadContext, attachThread } from './thread-context.ts';
     CacheService,
   ],
   exports: [
+    BufferedBytes,
     CacheService,
     CoherenceCounts,
     CoherenceState,

@@ -5,7 +5,7 @@ import { type ExpiryOutcome, KeyExpiry } from './key-expiry.ts';
 import type { LruLimits } from './layout.ts';
 import type { ReadDirectives } from './read-directives.ts';
 import type { DirectedOutcome, ReadOutcome } from './read-outcome.ts';
-import { ReadThrough } from './read-through.ts';
+import { type ReadOptions, ReadThrough } from './read-through.ts';
 import { RequestCounts, TRANSPORTS } from './request-counts.ts';
 import type { LruStats, SharedLru } from './shared-lru.ts';
 import { ThreadContext } from './thread-context.ts';
@@ -46,10 +46,14 @@ export class CacheService {
   }
 
   /** Reads a key: a hit on the spot, a miss as a promise. */
-  read(key: Buffer): ReadOutcome | Promise<ReadOutcome>;
-  read(key: Buffer, directives: ReadDirectives | undefined): DirectedOutcome | Promise<DirectedOutcome>;
-  read(key: Buffer, directives?: ReadDirectives): DirectedOutcome | Promise<DirectedOutcome> {
-    return this.#readThrough.read(key, directives);
+  read(key: Buffer, directives?: undefined, options?: ReadOptions): ReadOutcome | Promise<ReadOutcome>;
+  read(
+    key: Buffer,
+    directives: ReadDirectives | undefined,
+    options?: ReadOptions,
+  ): DirectedOutcome | Promise<DirectedOutcome>;
+  read(key: Buffer, directives?: ReadDirectives, options?: ReadOptions): DirectedOutcome | Promise<DirectedOutcome> {
+    return this.#readThrough.read(key, directives, options);
   }
 
   /**
@@ -61,12 +65,14 @@ export class CacheService {
   readMany(
     keys: readonly Buffer[],
     maxBytes: number,
+    options?: ReadOptions,
   ): readonly (ReadOutcome | Unread)[] | Promise<readonly (ReadOutcome | Unread)[]>;
   readMany(
     keys: readonly Buffer[],
     maxBytes = Infinity,
+    options?: ReadOptions,
   ): readonly (ReadOutcome | Unread)[] | Promise<readonly (ReadOutcome | Unread)[]> {
-    return this.#readThrough.readMany(keys, maxBytes);
+    return this.#readThrough.readMany(keys, maxBytes, options);
   }
 
   /** Asks Redis for how long a key lives. */

@@ -35,6 +35,12 @@ export const RowWord = {
   REDIS_READY: 4,
   /** Index of {@link CIRCUIT_STATES}. */
   CIRCUIT: 5,
+  /** Pages of buffered bytes of this thread, and those of them that large values have: see `BufferBudget`. */
+  BUFFERED: 6,
+  BUFFERED_LARGE: 7,
+  /** Reads of this thread that wait for room among the buffered bytes, and the millisecond since when the first does. */
+  WAITING_FOR_ROOM: 8,
+  WAITING_SINCE: 9,
 } as const;
 
 /** States of a thread's circuit to Redis, by their numbers in {@link RowWord.CIRCUIT}. */

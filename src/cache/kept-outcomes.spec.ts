@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { bufferedBytes } from './buffered-bytes.spec-support.ts';
 import { KeptOutcomes } from './kept-outcomes.ts';
 import type { ReadOutcome } from './read-outcome.ts';
 
@@ -16,7 +17,8 @@ const reads = fc
 it('keeps the first values that there is room for, in whatever order they come, and never holds twice as much', () => {
   fc.assert(
     fc.property(reads, ([sizes, order]) => {
-      const kept = new KeptOutcomes(sizes.length, MAX_BYTES);
+      const room = bufferedBytes();
+      const kept = new KeptOutcomes(sizes.length, MAX_BYTES, room, (memory) => room.release(memory));
       for (const index of order) {
         kept.put(index, outcome(sizes[index]));
         const held = kept.outcomes.reduce((sum, each) => sum + ('value' in each ? each.value.length : 0), 0);

@@ -28,6 +28,8 @@ export class LargeRead {
   readonly #slab: ValueSlab;
   readonly #entry: LargeEntry;
   readonly #cursor: Cursor = { block: NONE, long: 0 };
+  /** The memory of the copy. */
+  readonly memory: ArrayBufferLike;
   #done = 0;
 
   /** Reserves the memory for the copy, without the lock: allocation may be slow. */
@@ -36,6 +38,7 @@ export class LargeRead {
     this.#slab = slab;
     this.#entry = entry;
     slab.reserve(entry.length);
+    this.memory = slab.longs.buffer;
   }
 
   /** Copies the next chunk; returns whether the copy is complete. */

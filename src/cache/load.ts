@@ -1,37 +1,61 @@
+import type { NoRoom } from '../redis/redis-reply.ts';
+import type { Reader, Room } from './buffered-bytes.ts';
 import type { Forward, Lease } from './lookup.ts';
 import type { Awaited, LoadsUnderWay } from './loads-under-way.ts';
-import type { LoadOutcome } from './read-outcome.ts';
+import type { LoadEnd, LoadOutcome } from './read-outcome.ts';
 
-/** One load of a key by this thread. */
-export class Load {
+/** What a load is for. */
+export interface LoadRequest {
   readonly key: Buffer;
   /** Undefined: nothing is stored, and the load is for the one who asks. */
   readonly lease: Lease | undefined;
   readonly forward: Forward;
-  readonly outcome: Promise<LoadOutcome>;
+  /** Milliseconds: what was stored longer ago does not do. */
+  readonly maxAgeMs: number;
+  readonly reader: Reader | undefined;
+  /** Where its value is counted. */
+  readonly room: Room;
+}
+
+/** One load of a key by this thread. */
+export class Load<End extends LoadEnd = LoadEnd> {
+  readonly request: LoadRequest;
+  readonly end: Promise<End>;
+  readonly #whenNoRoom: (request: LoadRequest, noRoom: NoRoom) => End | Promise<End>;
   readonly #underWay: LoadsUnderWay;
   /** How those of this thread find it who ask for the leased key meanwhile. */
   readonly #awaited: Awaited | undefined;
-  #resolve!: (outcome: LoadOutcome) => void;
+  #resolve!: (end: End | Promise<End>) => void;
   #reject!: (bug: unknown) => void;
 
-  constructor(key: Buffer, lease: Lease | undefined, forward: Forward, underWay: LoadsUnderWay) {
-    this.key = key;
-    this.lease = lease;
-    this.forward = forward;
+  /** @param whenNoRoom what the load ends with when there is no room for its value. */
+  constructor(
+    request: LoadRequest,
+    underWay: LoadsUnderWay,
+    whenNoRoom: (request: LoadRequest, noRoom: NoRoom) => End | Promise<End>,
+  ) {
+    this.request = request;
     this.#underWay = underWay;
-    this.outcome = new Promise((resolve, reject) => {
+    this.#whenNoRoom = whenNoRoom;
+    this.end = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+    const { lease } = request;
     if (lease === undefined) return;
-    this.#awaited = { lease, outcome: this.outcome, next: undefined };
+    this.#awaited = { lease, end: this.end, blocked: undefined, next: undefined };
     underWay.add(this.#awaited);
   }
 
-  end(outcome: LoadOutcome): void {
+  settle(outcome: LoadOutcome & End): void {
     this.#forget();
     this.#resolve(outcome);
+  }
+
+  settleWithoutRoom(noRoom: NoRoom): void {
+    this.#forget();
+    this.#awaited?.blocked?.forEach((tell) => tell(noRoom));
+    this.#resolve(this.#whenNoRoom(this.request, noRoom));
   }
 
   fail(bug: unknown): void {

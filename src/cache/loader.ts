@@ -1,7 +1,9 @@
-import type { RedisReply } from '../redis/redis-reply.ts';
+import type { NoRoom, RedisReply } from '../redis/redis-reply.ts';
+import type { ValueMemory } from '../redis/value-memory.ts';
+import type { BufferedBytes } from './buffered-bytes.ts';
 import type { Clock } from './clock.ts';
 import { etagOf } from './etag.ts';
-import type { Load } from './load.ts';
+import type { Load, LoadRequest } from './load.ts';
 import type { Entry, LoadGate } from './load-gate.ts';
 import type { FillResult, Lease, LoadResult } from './lookup.ts';
 import { type Failure, type LoadOutcome, type Loaded, failedLoad } from './read-outcome.ts';
@@ -14,7 +16,7 @@ export interface Store {
    * Reads a key and calls `take` once with the reply, possibly before it returns. What is asked in one turn of the event
    * loop is one round trip.
    */
-  fetch(key: Buffer, take: (reply: RedisReply) => void): void;
+  fetch(key: Buffer, take: (reply: RedisReply) => void, memory: ValueMemory): void;
 }
 
 /** For how long what was loaded is held, in milliseconds. */
@@ -38,7 +40,11 @@ export interface LoaderParts {
   readonly clock: Clock;
   readonly lifetimes: Lifetimes;
   readonly coherence: Storing;
+  readonly buffered: BufferedBytes;
 }
+
+/** A load, whatever it ends with when there is no room. */
+type AnyLoad = Pick<Load, 'request' | 'settleWithoutRoom' | 'fail'> & { settle(outcome: LoadOutcome): void };
 
 /** Carries out loads: asks the store when the gate lets them, and stores what it answers. Failures are never stored. */
 export class Loader {
@@ -61,25 +67,25 @@ export class Loader {
   }
 
   /** Starts loads that go to the store together: one place at the gate, one round trip. Each ends by itself. */
-  start(loads: readonly Load[]): void {
+  start(loads: readonly AnyLoad[]): void {
     const entry = this.#gate.enter();
     if (entry instanceof Promise) void this.#queue(entry, loads);
     else this.#enter(entry, loads);
   }
 
-  async #queue(entry: Promise<Entry>, loads: readonly Load[]): Promise<void> {
+  async #queue(entry: Promise<Entry>, loads: readonly AnyLoad[]): Promise<void> {
     const since = this.#clock();
     const outcome = await entry;
     this.#counts.observeQueue(this.#clock() - since);
     this.#enter(outcome, loads);
   }
 
-  #enter(entry: Entry, loads: readonly Load[]): void {
+  #enter(entry: Entry, loads: readonly AnyLoad[]): void {
     if (entry === 'entered') this.#ask(loads);
-    else for (const load of loads) load.end(this.#failed(load, 'overloaded'));
+    else for (const load of loads) load.settle(this.#failed(load.request, 'overloaded'));
   }
 
-  #ask(loads: readonly Load[]): void {
+  #ask(loads: readonly AnyLoad[]): void {
     const askedAt = this.#clock();
     let awaited = loads.length;
     const leave = (): void => {
@@ -88,10 +94,11 @@ export class Loader {
     for (const load of loads) {
       this.#counts.countLoad();
       try {
-        this.#store.fetch(load.key, (reply) => {
+        const take = (reply: RedisReply): void => {
           leave();
           this.#settle(load, reply, askedAt);
-        });
+        };
+        this.#store.fetch(load.request.key, take, load.request.room);
       } catch (bug) {
         leave();
         this.#fail(load, bug);
@@ -99,25 +106,35 @@ export class Loader {
     }
   }
 
-  #settle(load: Load, reply: RedisReply, askedAt: number): void {
+  #settle(load: AnyLoad, reply: RedisReply, askedAt: number): void {
     const now = this.#clock();
     this.#counts.observeLoad(now - askedAt);
+    if (reply.kind === 'no-room') {
+      this.#forgo(load.request);
+      load.settleWithoutRoom(reply);
+      return;
+    }
     let outcome: LoadOutcome;
     try {
-      outcome = this.#outcomeOf(load, reply, askedAt, now);
+      outcome = this.#outcomeOf(load.request, reply, askedAt, now);
     } catch (bug) {
       this.#fail(load, bug);
       return;
     }
-    load.end(outcome);
+    load.settle(outcome);
   }
 
-  #fail(load: Load, bug: unknown): void {
-    if (load.lease !== undefined) this.#lru.release(load.lease, 'void');
+  #fail(load: AnyLoad, bug: unknown): void {
+    this.#forgo(load.request);
     load.fail(bug);
   }
 
-  #outcomeOf(load: Load, reply: RedisReply, askedAt: number, now: number): LoadOutcome {
+  /** Ends the lease of a load with nothing to tell: who waits for it in another thread looks again. */
+  #forgo({ lease }: LoadRequest): void {
+    if (lease !== undefined) this.#lru.release(lease, 'void');
+  }
+
+  #outcomeOf(load: LoadRequest, reply: Exclude<RedisReply, NoRoom>, askedAt: number, now: number): LoadOutcome {
     const { lease, forward } = load;
     switch (reply.kind) {
       case 'value': {
@@ -158,13 +175,13 @@ export class Loader {
   }
 
   /** Ends a load that has an answer with nothing stored. */
-  #release({ lease, forward }: Load, answer: Answer): LoadOutcome {
+  #release({ lease, forward }: LoadRequest, answer: Answer): LoadOutcome {
     if (lease !== undefined) this.#lru.release(lease, RESULTS[answer.kind]);
     return { ...answer, origin: 'not-stored', forward };
   }
 
   /** Ends a load that has none. */
-  #failed({ key, lease, forward }: Load, failure: Failure): LoadOutcome {
+  #failed({ key, lease, forward }: LoadRequest, failure: Failure): LoadOutcome {
     if (lease !== undefined) this.#lru.release(lease, failure);
     return failedLoad(this.#lru, key, failure, 'not-stored', forward);
   }

@@ -1,10 +1,13 @@
+import type { NoRoom } from '../redis/redis-reply.ts';
 import type { Lease } from './lookup.ts';
-import type { LoadOutcome } from './read-outcome.ts';
+import type { LoadEnd } from './read-outcome.ts';
 
 /** What came, or is to come, of the load that a lease is for. */
 export interface Awaited {
   readonly lease: Lease;
-  readonly outcome: Promise<LoadOutcome>;
+  readonly end: Promise<LoadEnd>;
+  /** Who must know when the load goes on to wait for room, and must not wait with it. */
+  blocked: ((noRoom: NoRoom) => void)[] | undefined;
   /** The next one of the same bucket. */
   next: Awaited | undefined;
 }

@@ -1,4 +1,5 @@
 /** Arguments and results of the cache. */
+import type { NoRoom } from '../redis/redis-reply.ts';
 import type { Etag } from './etag.ts';
 
 /** Identifies one use of a slot; invalid once the slot is used for something else or the cache was flushed. */
@@ -48,7 +49,9 @@ export type Lookup =
   /** The holder of this lease, on this thread or another, is loading the key. */
   | { readonly kind: 'loading'; readonly lease: Lease; readonly own: boolean; readonly forward: Forward }
   /** No lease was granted: the caller loads for itself and nothing is stored. */
-  | { readonly kind: 'unleased'; readonly forward: Forward };
+  | { readonly kind: 'unleased'; readonly forward: Forward }
+  /** A large value is held, but there is no room for a copy of it. */
+  | NoRoom;
 
 /** `void`: the lease had ended. `uncacheable`: larger than the limits allow. */
 export type FillResult = 'stored' | 'void' | 'uncacheable';

@@ -1,3 +1,4 @@
+import type { NoRoom } from '../redis/redis-reply.ts';
 import type { Forward, Freshness, Held, HeldValue, Stale } from './lookup.ts';
 import type { ReadOutcomeName } from './request-counts.ts';
 import type { SharedLru } from './shared-lru.ts';
@@ -23,6 +24,9 @@ export type Loaded =
 
 /** A load's outcome, how this caller came by it, and why what was held did not do. */
 export type LoadOutcome = Loaded & { readonly origin: Origin; readonly forward: Forward };
+
+/** What a load ends with: without an outcome if there was no room for the value, which is of so many bytes. */
+export type LoadEnd = LoadOutcome | NoRoom;
 
 /** The answer to a read: from the cache, or loaded. */
 export type ReadOutcome = Held | LoadOutcome;

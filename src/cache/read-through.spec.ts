@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { RedisReply } from '../redis/redis-reply.ts';
+import { bufferedBytes } from './buffered-bytes.spec-support.ts';
 import { CoherenceState } from './coherence-state.ts';
 import { InstanceMemory, InstanceWord } from './instance-memory.ts';
 import { LoadGate } from './load-gate.ts';
@@ -61,6 +62,7 @@ function threadReads(threadLru: SharedLru, row: number, lifetimes: Lifetimes): R
     counts: new RequestCounts(instance, row),
     coherence: new CoherenceState(instance),
     clock: () => now,
+    buffered: bufferedBytes(instance, row),
     lifetimes,
   });
 }

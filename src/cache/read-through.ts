@@ -1,53 +1,92 @@
+import type { NoRoom } from '../redis/redis-reply.ts';
+import type { BufferedBytes, Reader, Room } from './buffered-bytes.ts';
 import { KeptOutcomes, type Unread } from './kept-outcomes.ts';
-import { Load } from './load.ts';
+import { Load, type LoadRequest } from './load.ts';
 import { Loader, type LoaderParts } from './loader.ts';
 import { type Awaited, LoadsUnderWay } from './loads-under-way.ts';
 import type { Forward, Held, Lease, Lookup } from './lookup.ts';
 import type { ReadDirectives } from './read-directives.ts';
-import { type DirectedOutcome, type LoadOutcome, type ReadOutcome, failedLoad, withoutStale } from './read-outcome.ts';
+import {
+  type DirectedOutcome,
+  type LoadEnd,
+  type LoadOutcome,
+  type ReadOutcome,
+  failedLoad,
+  withoutStale,
+} from './read-outcome.ts';
 import type { SharedLru } from './shared-lru.ts';
+
+/** Who reads, and whether it has read before. */
+export interface ReadOptions {
+  /** Whether it reads again what it could not keep, and was counted before. */
+  readonly again?: boolean;
+  readonly reader?: Reader;
+}
 
 /**
  * Answers reads from the cache, and loads what it lacks: a key is loaded once at a time, across all threads, and all who
  * ask for it meanwhile get that load's outcome, whatever it is.
+ *
+ * A value for which there is no room among the buffered bytes is not refused: the read waits for room, holding nothing, and
+ * reads again. Values that are handed out are counted until the end of the turn of the event loop.
  */
 export class ReadThrough {
   readonly #lru: SharedLru;
   readonly #loader: Loader;
+  readonly #buffered: BufferedBytes;
   readonly #underWay = new LoadsUnderWay();
+  readonly #admit: (memory: ArrayBufferLike) => boolean;
+  /** What a load for a single read ends with when there is no room, and one for others, who see to it themselves. */
+  readonly #waitForRoom = (request: LoadRequest, noRoom: NoRoom): Promise<LoadOutcome> =>
+    this.#whenRoom(request, noRoom);
+  readonly #tell = (_: LoadRequest, noRoom: NoRoom): LoadEnd => noRoom;
 
   constructor(parts: LoaderParts) {
     this.#lru = parts.lru;
     this.#loader = new Loader(parts);
+    this.#buffered = parts.buffered;
+    this.#admit = (memory) => this.#buffered.admit(memory);
   }
 
-  /** A hit is answered on the spot; only what has to be loaded is a promise. */
-  read(key: Buffer): ReadOutcome | Promise<ReadOutcome>;
-  read(key: Buffer, directives: ReadDirectives | undefined): DirectedOutcome | Promise<DirectedOutcome>;
-  read(key: Buffer, directives?: ReadDirectives): DirectedOutcome | Promise<DirectedOutcome> {
-    if (directives !== undefined) return this.#readDirected(key, directives);
-    const found = this.#lru.lookup(key);
-    return isCached(found) ? found : this.#loadOne(key, found);
+  /** A hit is answered on the spot; only what has to be loaded, or to wait for room, is a promise. */
+  read(key: Buffer, directives?: undefined, options?: ReadOptions): ReadOutcome | Promise<ReadOutcome>;
+  read(
+    key: Buffer,
+    directives: ReadDirectives | undefined,
+    options?: ReadOptions,
+  ): DirectedOutcome | Promise<DirectedOutcome>;
+  read(
+    key: Buffer,
+    directives?: ReadDirectives,
+    { again = false, reader }: ReadOptions = FIRST,
+  ): DirectedOutcome | Promise<DirectedOutcome> {
+    if (directives !== undefined) return this.#readDirected(key, directives, again, reader);
+    const found = this.#lru.lookup(key, again, Infinity, this.#admit);
+    return isCached(found) ? found : this.#loadOne(key, found, Infinity, reader);
   }
 
   #readDirected(
     key: Buffer,
     { maxAgeMs = Infinity, onlyIfCached = false }: ReadDirectives,
+    again: boolean,
+    reader: Reader | undefined,
   ): DirectedOutcome | Promise<DirectedOutcome> {
     if (onlyIfCached) return this.#lru.held(key, maxAgeMs) ?? NOT_CACHED;
-    const found = this.#lru.lookup(key, false, maxAgeMs);
+    const found = this.#lru.lookup(key, again, maxAgeMs, this.#admit);
     if (isCached(found)) return found;
-    return maxAgeMs === Infinity ? this.#loadOne(key, found) : this.#loadYoung(key, found, maxAgeMs);
+    return maxAgeMs === Infinity
+      ? this.#loadOne(key, found, Infinity, reader)
+      : this.#loadYoung(key, found, maxAgeMs, reader);
   }
 
   /** Loads for a reader who wants nothing old: if that fails, it is told so, whatever is held. */
-  async #loadYoung(key: Buffer, found: Uncached, maxAgeMs: number): Promise<LoadOutcome> {
-    const outcome = withoutStale(await this.#loadOne(key, found));
+  async #loadYoung(key: Buffer, found: Uncached, maxAgeMs: number, reader: Reader | undefined): Promise<LoadOutcome> {
+    const outcome = withoutStale(await this.#loadOne(key, found, maxAgeMs, reader));
     // A load that was under way may have read what was there before this reader asked, or wrote. One that is begun after
     // it, by whomever, has not: so however many ask at once, it takes one more, and no two at the same time.
     if (maxAgeMs > 0 || found.kind !== 'loading' || !ANSWERS.has(outcome.kind)) return outcome;
-    const again = this.#lru.lookup(key, true, maxAgeMs);
-    return isCached(again) ? outcome : withoutStale(await this.#loadOne(key, again));
+    const again = this.#lru.lookup(key, true, maxAgeMs, this.#admit);
+    return isCached(again) ? outcome : withoutStale(await this.#loadOne(key, again, maxAgeMs, reader));
   }
 
   /**
@@ -62,33 +101,133 @@ export class ReadThrough {
   readMany(
     keys: readonly Buffer[],
     maxBytes: number,
+    options?: ReadOptions,
   ): readonly (ReadOutcome | Unread)[] | Promise<readonly (ReadOutcome | Unread)[]>;
   readMany(
     keys: readonly Buffer[],
     maxBytes = Infinity,
+    { again = false, reader }: ReadOptions = FIRST,
   ): readonly (ReadOutcome | Unread)[] | Promise<readonly (ReadOutcome | Unread)[]> {
-    const batch = new Batch(this.#underWay);
-    const kept = new KeptOutcomes(keys.length, maxBytes);
+    const kept = this.#keep(keys, maxBytes, this.#buffered);
+    const awaited = this.#readAll(keys, kept, this.#buffered, again);
+    if (awaited.length > 0) return Promise.all(awaited).then(() => this.#complete(keys, kept, maxBytes, reader));
+    return this.#complete(keys, kept, maxBytes, reader);
+  }
+
+  #complete(
+    keys: readonly Buffer[],
+    kept: KeptOutcomes,
+    maxBytes: number,
+    reader: Reader | undefined,
+  ): readonly (ReadOutcome | Unread)[] | Promise<readonly (ReadOutcome | Unread)[]> {
+    if (kept.lacksRoom) return this.#whenRoomForAll(keys, kept, maxBytes, reader);
+    kept.pass();
+    return kept.outcomes;
+  }
+
+  /** Lets all go that was read, waits until there is room for all of it, and reads again. */
+  async #whenRoomForAll(
+    keys: readonly Buffer[],
+    before: KeptOutcomes,
+    maxBytes: number,
+    reader: Reader | undefined,
+  ): Promise<readonly (ReadOutcome | Unread)[]> {
+    for (let kept = before; ;) {
+      const needed = kept.neededBytes;
+      kept.clear();
+      const reservation = await this.#buffered.wait(needed, reader);
+      if (reservation === undefined) return keys.map(() => OVERLOADED);
+      try {
+        kept = this.#keep(keys, maxBytes, reservation);
+        await Promise.all(this.#readAll(keys, kept, reservation, true));
+        // More than there ever is room for: what has none is left out, as it is when the response has no room for it.
+        if (!kept.lacksRoom || needed >= this.#buffered.limit) {
+          kept.pass();
+          return kept.outcomes;
+        }
+      } finally {
+        this.#buffered.free(reservation);
+      }
+    }
+  }
+
+  #keep(keys: readonly Buffer[], maxBytes: number, room: Room): KeptOutcomes {
+    return new KeptOutcomes(keys.length, maxBytes, room, (memory) => this.#buffered.release(memory));
+  }
+
+  /** Reads keys, as far as there is room for their values; answers what is still to come. */
+  #readAll(keys: readonly Buffer[], kept: KeptOutcomes, room: Room, again: boolean): Promise<void>[] {
+    const batch = new Batch(this.#underWay, room, this.#tell);
     const awaited: Promise<void>[] = [];
+    const admit = (memory: ArrayBufferLike): boolean => room.admit(memory);
     keys.forEach((key, index) => {
       if (!kept.hasRoomAt(index)) return;
-      const found = this.#lru.lookup(key);
+      const found = this.#lru.lookup(key, again, Infinity, admit);
       if (isCached(found)) kept.put(index, found);
-      else awaited.push(this.#load(key, found, batch).then((outcome) => kept.put(index, outcome)));
+      else if (found.kind === 'no-room') kept.lack(index, found.bytes);
+      else awaited.push(this.#load(key, found, batch).then((end) => putEnd(kept, index, end)));
     });
     batch.start(this.#loader);
-    return awaited.length === 0 ? kept.outcomes : Promise.all(awaited).then(() => kept.outcomes);
+    return awaited;
   }
 
-  #loadOne(key: Buffer, found: Uncached): Promise<LoadOutcome> {
-    const batch = new Batch(this.#underWay);
-    const outcome = this.#load(key, found, batch);
+  /** Loads a key for a single read, which waits for room if there is none for the value. */
+  #loadOne(key: Buffer, found: Uncached, maxAgeMs: number, reader: Reader | undefined): Promise<LoadOutcome> {
+    const request = { key, lease: undefined, forward: forwardOf(found), maxAgeMs, reader, room: this.#buffered };
+    switch (found.kind) {
+      case 'miss':
+        return this.#start({ ...request, lease: found.lease });
+      case 'unleased':
+        return this.#start(request);
+      case 'no-room':
+        return this.#whenRoom(request, found);
+      case 'loading': {
+        const batch = new Batch(this.#underWay, this.#buffered, this.#tell);
+        const end = this.#follow(key, found, batch).then((each) =>
+          each.kind === 'no-room' ? this.#whenRoom(request, each) : each,
+        );
+        batch.start(this.#loader);
+        return end;
+      }
+    }
+  }
+
+  #start(request: LoadRequest): Promise<LoadOutcome> {
+    const load = new Load<LoadOutcome>(request, this.#underWay, this.#waitForRoom);
+    this.#loader.start([load]);
+    return load.end;
+  }
+
+  /** Reads what there was no room for, as soon as there is. */
+  async #whenRoom(request: LoadRequest, noRoom: NoRoom): Promise<LoadOutcome> {
+    const { key, forward, reader } = request;
+    for (let { bytes } = noRoom, follows = request.maxAgeMs === Infinity; ; follows = false) {
+      const room = await this.#buffered.wait(bytes, reader);
+      if (room === undefined) return failedLoad(this.#lru, key, 'overloaded', 'not-stored', forward);
+      try {
+        const end = await this.#readIn(room, request, follows);
+        if (end.kind !== 'no-room') return end;
+        bytes = end.bytes;
+      } finally {
+        this.#buffered.free(room);
+      }
+    }
+  }
+
+  /** @param follows whether a load that is under way already does, which may find no room for itself. */
+  async #readIn(room: Room, { key, forward, maxAgeMs }: LoadRequest, follows: boolean): Promise<LoadEnd> {
+    const found = this.#lru.lookup(key, true, maxAgeMs, (memory) => room.admit(memory));
+    if (isCached(found)) return asLoaded(found, forward);
+    if (found.kind === 'no-room') return found;
+    const batch = new Batch(this.#underWay, room, this.#tell);
+    const isAlone = found.kind === 'loading' && !follows;
+    const end = isAlone ? batch.add(key, undefined, forward) : this.#load(key, found, batch);
     batch.start(this.#loader);
-    return outcome;
+    return end;
   }
 
-  /** The outcome of a load: of one that is under way, or of one that is left in the batch for the caller to start. */
-  #load(key: Buffer, found: Uncached, batch: Batch): Promise<LoadOutcome> {
+  /** The end of a load: of one that is under way, or of one that is left in the batch for the caller to start. */
+  #load(key: Buffer, found: Exclude<Uncached, NoRoom>, batch: Batch): Promise<LoadEnd> {
     switch (found.kind) {
       case 'miss':
         return batch.add(key, found.lease, found.forward);
@@ -99,24 +238,24 @@ export class ReadThrough {
     }
   }
 
-  #follow(key: Buffer, { lease, own, forward }: Loading, batch: Batch): Promise<LoadOutcome> {
+  #follow(key: Buffer, { lease, own, forward }: Loading, batch: Batch): Promise<LoadEnd> {
     const load = this.#underWay.find(lease);
-    if (load !== undefined) return collapsed(load.outcome, forward);
+    if (load !== undefined) return collapsed(unlessBlocked(load), forward);
     // A lease of this thread that it no longer works on is one that nobody will fill.
     if (own) return batch.add(key, undefined, forward);
     return this.#share(key, lease, forward);
   }
 
   /** Waits for another thread's load; those of this thread who ask for the leased key meanwhile have the same outcome. */
-  #share(key: Buffer, lease: Lease, forward: Forward): Promise<LoadOutcome> {
-    const outcome = this.#awaitThread(key, lease, forward).finally(() => this.#underWay.remove(awaited));
-    const awaited: Awaited = { lease, outcome, next: undefined };
+  #share(key: Buffer, lease: Lease, forward: Forward): Promise<LoadEnd> {
+    const end = this.#awaitThread(key, lease, forward).finally(() => this.#underWay.remove(awaited));
+    const awaited: Awaited = { lease, end, blocked: undefined, next: undefined };
     this.#underWay.add(awaited);
-    return outcome;
+    return end;
   }
 
-  /** The outcome of a load that another thread has under way. */
-  async #awaitThread(key: Buffer, lease: Lease, forward: Forward): Promise<LoadOutcome> {
+  /** The end of a load that another thread has under way. */
+  async #awaitThread(key: Buffer, lease: Lease, forward: Forward): Promise<LoadEnd> {
     const result = await this.#lru.result(lease);
     switch (result) {
       case 'missing':
@@ -129,7 +268,7 @@ export class ReadThrough {
       case 'overloaded':
         return failedLoad(this.#lru, key, result, 'collapsed', forward);
       case 'unshared':
-        return this.#loadOne(key, { kind: 'unleased', forward });
+        return this.#loadHere(key, { kind: 'unleased', forward });
       case 'void':
         // Others of this thread who look now must not wait for this one, which looks again itself.
         this.#forget(lease);
@@ -143,20 +282,21 @@ export class ReadThrough {
   }
 
   /** After a load by another thread: its outcome is in the cache, unless it was purged, evicted or never came. */
-  #lookAgain(key: Buffer, forward: Forward): LoadOutcome | Promise<LoadOutcome> {
-    const found = this.#lru.lookup(key, true);
-    switch (found.kind) {
-      case 'hit':
-        return { ...found, kind: 'value', origin: 'collapsed', forward };
-      case 'missing':
-        return { ...found, kind: 'absent', origin: 'collapsed', forward };
-      case 'miss':
-      case 'loading':
-      case 'unleased':
-        return this.#loadOne(key, found);
-    }
+  #lookAgain(key: Buffer, forward: Forward): LoadEnd | Promise<LoadEnd> {
+    const found = this.#lru.lookup(key, true, Infinity, this.#admit);
+    if (isCached(found)) return asLoaded(found, forward);
+    return found.kind === 'no-room' ? found : this.#loadHere(key, found);
+  }
+
+  #loadHere(key: Buffer, found: Exclude<Uncached, NoRoom>): Promise<LoadEnd> {
+    const batch = new Batch(this.#underWay, this.#buffered, this.#tell);
+    const end = this.#load(key, found, batch);
+    batch.start(this.#loader);
+    return end;
   }
 }
+
+const FIRST: ReadOptions = {};
 
 type Uncached = Exclude<Lookup, Held>;
 type Loading = Extract<Lookup, { kind: 'loading' }>;
@@ -166,22 +306,25 @@ const NOT_CACHED: DirectedOutcome = { kind: 'not-cached' };
 /** Outcomes of loads that have learned what is in Redis. */
 const ANSWERS: ReadonlySet<LoadOutcome['kind']> = new Set(['value', 'absent', 'wrong-type', 'value-too-large']);
 
-/** Loads that are to be started together. */
+const OVERLOADED: LoadOutcome = { kind: 'overloaded', origin: 'not-stored', forward: 'uri-miss' };
+
+/** Loads that are to be started together. Who starts them sees to it himself when there is no room for a value. */
 class Batch {
   #loads: Load[] = [];
   readonly #underWay: LoadsUnderWay;
+  readonly #room: Room;
+  readonly #whenNoRoom: (request: LoadRequest, noRoom: NoRoom) => LoadEnd;
   /** Those without a lease, by their key, as binary strings: nobody else would find them when it is named again. */
   #unleased: Map<string, Load> | undefined;
 
-  constructor(underWay: LoadsUnderWay) {
+  constructor(underWay: LoadsUnderWay, room: Room, whenNoRoom: (request: LoadRequest, noRoom: NoRoom) => LoadEnd) {
     this.#underWay = underWay;
+    this.#room = room;
+    this.#whenNoRoom = whenNoRoom;
   }
 
-  add(key: Buffer, lease: Lease | undefined, forward: Forward): Promise<LoadOutcome> {
-    if (lease === undefined) return this.#addUnleased(key, forward);
-    const load = new Load(key, lease, forward, this.#underWay);
-    this.#loads.push(load);
-    return load.outcome;
+  add(key: Buffer, lease: Lease | undefined, forward: Forward): Promise<LoadEnd> {
+    return lease === undefined ? this.#addUnleased(key, forward) : this.#add(key, lease, forward).end;
   }
 
   /** Starts them, and lets them go: whoever awaits the last one must not hold on to what has come of the others. */
@@ -193,15 +336,21 @@ class Batch {
     loader.start(loads);
   }
 
-  #addUnleased(key: Buffer, forward: Forward): Promise<LoadOutcome> {
+  #addUnleased(key: Buffer, forward: Forward): Promise<LoadEnd> {
     const name = key.toString('latin1');
     const unleased = (this.#unleased ??= new Map<string, Load>());
     const same = unleased.get(name);
-    if (same !== undefined) return collapsed(same.outcome, forward);
-    const load = new Load(key, undefined, forward, this.#underWay);
-    this.#loads.push(load);
+    if (same !== undefined) return collapsed(same.end, forward);
+    const load = this.#add(key, undefined, forward);
     unleased.set(name, load);
-    return load.outcome;
+    return load.end;
+  }
+
+  #add(key: Buffer, lease: Lease | undefined, forward: Forward): Load {
+    const request = { key, lease, forward, maxAgeMs: Infinity, reader: undefined, room: this.#room };
+    const load = new Load(request, this.#underWay, this.#whenNoRoom);
+    this.#loads.push(load);
+    return load;
   }
 }
 
@@ -209,6 +358,31 @@ function isCached(found: Lookup): found is Held {
   return found.kind === 'hit' || found.kind === 'missing';
 }
 
-async function collapsed(outcome: Promise<LoadOutcome>, forward: Forward): Promise<LoadOutcome> {
-  return { ...(await outcome), origin: 'collapsed', forward };
+function forwardOf(found: Uncached): Forward {
+  return found.kind === 'no-room' ? 'uri-miss' : found.forward;
+}
+
+/** What is held by now, for a reader who had to wait. */
+function asLoaded(found: Held, forward: Forward): LoadOutcome {
+  return found.kind === 'hit'
+    ? { ...found, kind: 'value', origin: 'collapsed', forward }
+    : { ...found, kind: 'absent', origin: 'collapsed', forward };
+}
+
+function putEnd(kept: KeptOutcomes, index: number, end: LoadEnd): void {
+  if (end.kind === 'no-room') kept.lack(index, end.bytes);
+  else kept.put(index, end);
+}
+
+async function collapsed(end: Promise<LoadEnd>, forward: Forward): Promise<LoadEnd> {
+  const ended = await end;
+  return ended.kind === 'no-room' ? ended : { ...ended, origin: 'collapsed', forward };
+}
+
+/** The end of a load, for somebody who must not wait for room together with it. */
+function unlessBlocked(load: Awaited): Promise<LoadEnd> {
+  return new Promise((resolve, reject) => {
+    (load.blocked ??= []).push(resolve);
+    load.end.then(resolve, reject);
+  });
 }

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { NoRoom } from '../redis/redis-reply.ts';
 import type { Clock } from './clock.ts';
 import { type Counters, SharedCounters, counter } from './counters.ts';
 import { Entries } from './entries.ts';
@@ -6,7 +7,7 @@ import { EntryReader } from './entry-reader.ts';
 import type { Etag } from './etag.ts';
 import { ItemBytes } from './item-bytes.ts';
 import { KeyIndex } from './key-index.ts';
-import { type LargeEntry, STEP_BYTES } from './large-read.ts';
+import { type LargeEntry, type LargeRead, STEP_BYTES } from './large-read.ts';
 import { type LruLimits, LruMemory, NONE, State } from './layout.ts';
 import { Leases } from './leases.ts';
 import type { Hit } from './hit.ts';
@@ -119,8 +120,14 @@ export class SharedLru {
    *
    * @param again whether this repeats a look-up that has been counted.
    * @param maxAgeMs maximum age in milliseconds; an older entry is reloaded, with 0 every entry.
+   * @param admit tells whether there is room for a copy of a large value, given the memory of the copy.
    */
-  lookup(key: Uint8Array, again = false, maxAgeMs = Infinity): Lookup {
+  lookup(
+    key: Uint8Array,
+    again = false,
+    maxAgeMs = Infinity,
+    admit: (memory: ArrayBufferLike) => boolean = () => true,
+  ): Lookup {
     const hash = this.#index.hash(key);
     for (;;) {
       const now = this.#clock();
@@ -141,7 +148,9 @@ export class SharedLru {
       } finally {
         this.#lock.release();
       }
-      const value = this.#readLarge(large, !again);
+      const read = this.#reader.readInSteps(large);
+      if (!admit(read.memory)) return new NoRoom(large.length);
+      const value = this.#readLarge(large, read, !again);
       if (value !== undefined) return { kind: 'hit', value, etag: large.etag, freshness: large.freshness };
     }
   }
@@ -359,14 +368,13 @@ export class SharedLru {
         return this.#reader.read(slot, now);
       });
       if (found?.kind !== 'large') return found;
-      const value = this.#readLarge(found, false);
+      const value = this.#readLarge(found, this.#reader.readInSteps(found), false);
       if (value !== undefined) return { kind: 'hit', value, etag: found.etag, freshness: found.freshness };
     }
   }
 
   /** Copies a large value in steps; undefined if the entry changed meanwhile and the read has to start over. */
-  #readLarge(entry: LargeEntry, isCounted: boolean): Buffer | undefined {
-    const read = this.#reader.readInSteps(entry);
+  #readLarge(entry: LargeEntry, read: LargeRead, isCounted: boolean): Buffer | undefined {
     for (let complete = false; !complete;) {
       const unchanged = this.#locked(() => {
         if (!this.#slots.isSame(entry.handle, State.ENTRY)) return false;

@@ -261,6 +261,15 @@ export class Environment {
   })
   PROXY_MAX_QUEUED_LOADS!: number;
 
+  @WholeNumber({
+    default: 256 * MiB,
+    min: MiB,
+    max: 64 * GiB,
+    meaning:
+      'bytes of values and responses in memory that no client has taken yet, in all threads; loads wait at the limit',
+  })
+  PROXY_MAX_BUFFERED_BYTES!: number;
+
   @Text({
     check: areTokens,
     accepted: 'tokens of visible ASCII characters, separated by commas',

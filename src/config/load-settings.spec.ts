@@ -85,6 +85,7 @@ describe('settings', () => {
         maxConcurrentLoads: 256,
         maxQueuedLoads: 10_000,
         queueTimeoutMs: 1000,
+        maxBufferedBytes: 268_435_456,
       },
       access: { tokens: [], keyPatterns: '*' },
       adminTokens: [],

@@ -155,7 +155,8 @@ function settingsFrom(values: Environment, redis: Settings['redis'], variables: 
     },
     resp: { port: values.RESP_PORT, idleTimeoutMs: values.RESP_IDLE_TIMEOUT_MS },
     upstash: { on: (values.UPSTASH_DIALECT ?? 'on') === 'on' && values.ACCESS_TOKEN !== undefined },
-    redis,
+    // A value for which there would never be room is not waited for.
+    redis: { ...redis, maxValueBytes: Math.min(redis.maxValueBytes, values.PROXY_MAX_BUFFERED_BYTES) },
     cache: {
       capacity: values.CACHE_CAPACITY,
       maxBytes: values.CACHE_MAX_BYTES,
@@ -174,6 +175,7 @@ function settingsFrom(values: Environment, redis: Settings['redis'], variables: 
       maxConcurrentLoads: values.PROXY_MAX_CONCURRENT_LOADS,
       maxQueuedLoads: values.PROXY_MAX_QUEUED_LOADS,
       queueTimeoutMs: values.REDIS_COMMAND_TIMEOUT_MS,
+      maxBufferedBytes: values.PROXY_MAX_BUFFERED_BYTES,
     },
     access: {
       tokens: tokensIn(values.ACCESS_TOKEN),

@@ -78,6 +78,7 @@ export abstract class Settings {
     readonly maxQueuedLoads: number;
     /** A load waits no longer for its turn than Redis may take to answer it. */
     readonly queueTimeoutMs: number;
+    readonly maxBufferedBytes: number;
   };
 
   abstract readonly access: {

@@ -24,6 +24,7 @@ function verdictOn(reply: RedisReply): Verdict {
     case 'missing':
     case 'wrong-type':
     case 'value-too-large':
+    case 'no-room':
       return 'answered';
     case 'timeout':
       return 'unanswered';

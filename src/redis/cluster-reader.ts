@@ -9,6 +9,7 @@ import type { Reader, RedisState } from './reader.ts';
 import type { Redirect } from './redirect.ts';
 import { NO_CONNECTION, type RedisConnection } from './redis-connection.ts';
 import type { RedisExpiry, RedisFailure, RedisReply } from './redis-reply.ts';
+import type { ValueMemory } from './value-memory.ts';
 
 /** How often a cluster is looked at when nothing gives cause for it; who asks the wrong node is told so by that. */
 const INTERVAL_MS = 5000;
@@ -79,21 +80,22 @@ export class ClusterReader implements Reader {
     watch(this.#nodes.circuit, '');
   }
 
-  fetch(key: Buffer, take: (reply: RedisReply) => void): void {
+  fetch(key: Buffer, take: (reply: RedisReply) => void, memory: ValueMemory): void {
     const node = this.#nodeOf[calculateSlot(key)];
     if (node === undefined) {
       this.#doubt();
       return take(NO_CONNECTION);
     }
     const askedAt = performance.now();
-    node.connection.fetch(key, (reply) => {
+    const takeOrFollow = (reply: RedisReply): void => {
       if (reply.kind !== 'timeout' && reply.kind !== 'unavailable') return take(reply);
       const redirect = this.#judge(reply);
       if (redirect === undefined) return take(reply);
       void this.#follow<RedisReply>(node, redirect, askedAt, (connection, moving) =>
-        moving ? connection.fetchMoving(key) : new Promise((got) => connection.fetch(key, got)),
+        moving ? connection.fetchMoving(key) : new Promise((got) => connection.fetch(key, got, memory)),
       ).then(take);
-    });
+    };
+    node.connection.fetch(key, takeOrFollow, memory);
   }
 
   async expiry(key: Buffer): Promise<RedisExpiry> {

@@ -1,19 +1,19 @@
 import { Buffer } from 'node:buffer';
-import { TOO_LARGE, type TooLarge } from './redis-reply.ts';
 
 const LINE_END = Buffer.from('\r\n');
 
-/** A value that comes in more than one part, or is not wanted for its length. */
+/** A value that comes in more than one part, or is dropped as it comes. */
 export class LongValue {
-  readonly #bytes: Buffer | undefined;
+  /** Where it is put together; undefined: it is dropped. */
+  readonly memory: Buffer | undefined;
   readonly #length: number;
   #taken = 0;
   #ended = true;
 
   /** @param length bytes, without the line end behind them. */
-  constructor(length: number, maxLength: number) {
+  constructor(length: number, memory: Buffer | undefined) {
     this.#length = length;
-    if (length <= maxLength) this.#bytes = Buffer.allocUnsafeSlow(length);
+    this.memory = memory;
   }
 
   /** Bytes that are still to come, those of the line end included. */
@@ -26,15 +26,11 @@ export class LongValue {
     return this.#ended;
   }
 
-  get value(): Buffer | TooLarge {
-    return this.#bytes ?? TOO_LARGE;
-  }
-
   /** Takes what a chunk has of it, from `from`; answers where that ends. */
   take(chunk: Buffer, from: number): number {
     const to = Math.min(from + this.missing, chunk.length);
     const ofValue = Math.min(to - from, Math.max(0, this.#length - this.#taken));
-    if (ofValue > 0) this.#bytes?.set(chunk.subarray(from, from + ofValue), this.#taken);
+    if (ofValue > 0) this.memory?.set(chunk.subarray(from, from + ofValue), this.#taken);
     this.#taken += ofValue;
     for (let at = from + ofValue; at < to; at++) {
       this.#ended &&= chunk[at] === LINE_END[this.#taken - this.#length];

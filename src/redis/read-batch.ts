@@ -4,7 +4,8 @@ import { breakOff } from './break-off.ts';
 import { isAnswer } from './circuit-breaker.ts';
 import type { ReadCommands } from './read-commands.ts';
 import { failureOf } from './redis-failure.ts';
-import { type RedisReply, TOO_LARGE, type TooLarge } from './redis-reply.ts';
+import { NoRoom, type RedisReply, TOO_LARGE, type TooLarge } from './redis-reply.ts';
+import type { ValueMemory } from './value-memory.ts';
 
 /** What a connection of ioredis uses of a command that it sends. */
 type SentCommand = Pick<
@@ -13,20 +14,21 @@ type SentCommand = Pick<
 >;
 
 /** A reply to GET or PTTL, as it is read off a connection. */
-export type ReadReply = Buffer | TooLarge | number | Error | null;
+export type ReadReply = Buffer | TooLarge | NoRoom | number | Error | null;
 
 /** A reply to GET. */
-type Got = Buffer | TooLarge | Error | null;
+type Got = Buffer | TooLarge | NoRoom | Error | null;
 
 const NOTHING = Buffer.alloc(0);
 
 interface Read {
   readonly key: Buffer;
   readonly take: (reply: RedisReply) => void;
+  readonly memory: ValueMemory | undefined;
 }
 
 /** What is left of a read once it is settled. */
-const SETTLED: Read = { key: NOTHING, take: () => undefined };
+const SETTLED: Read = { key: NOTHING, take: () => undefined, memory: undefined };
 
 /**
  * The reads that go to the Redis in one write: GET of each key, and PTTL behind it if that is wanted. They have one time
@@ -67,9 +69,17 @@ export class ReadBatch implements SentCommand {
     this.#timer = setTimeout(() => this.end({ kind: 'timeout' }), timeoutMs);
   }
 
-  /** @param take is called once, with the reply. */
-  add(key: Buffer, take: (reply: RedisReply) => void): void {
-    this.#reads.push({ key, take });
+  /**
+   * @param take is called once, with the reply.
+   * @param memory for a value that does not arrive in one piece.
+   */
+  add(key: Buffer, take: (reply: RedisReply) => void, memory: ValueMemory): void {
+    this.#reads.push({ key, take, memory });
+  }
+
+  /** Where the memory for the value comes from whose reply is next; undefined when nobody wants it any more. */
+  get memory(): ValueMemory | undefined {
+    return this.#got === undefined ? this.#reads.at(this.#current)?.memory : undefined;
   }
 
   send(redis: Redis): void {
@@ -165,7 +175,8 @@ export class ReadBatch implements SentCommand {
 }
 
 function isGot(reply: ReadReply): reply is Got {
-  return reply === null || reply instanceof Buffer || reply === TOO_LARGE || reply instanceof Error;
+  if (reply === null || reply === TOO_LARGE) return true;
+  return reply instanceof Buffer || reply instanceof NoRoom || reply instanceof Error;
 }
 
 /** @param pttl undefined when it was not asked. */
@@ -173,7 +184,7 @@ function replyOf(got: Got, pttl: number | Error | undefined): RedisReply {
   if (got instanceof Error) return failureOf(got);
   if (pttl instanceof Error) return failureOf(pttl);
   if (got === null) return { kind: 'missing' };
-  if (got === TOO_LARGE) return TOO_LARGE;
+  if (got === TOO_LARGE || got instanceof NoRoom) return got;
   // -1: no expiry. -2: the key went between the two commands, so its value is already out of date.
   const ttlMs = pttl === undefined || pttl === -1 ? undefined : Math.max(0, pttl);
   return { kind: 'value', value: got as Buffer, ttlMs };

@@ -1,5 +1,6 @@
 import type { WatchCircuit } from './circuit-breaker.ts';
 import type { RedisExpiry, RedisFailure, RedisReply } from './redis-reply.ts';
+import type { ValueMemory } from './value-memory.ts';
 
 /** Whether there is a connection, and if not, the last error's code. */
 export type RedisState = { readonly reachable: true } | { readonly reachable: false; readonly reason: string };
@@ -25,8 +26,9 @@ export interface Reader {
    *
    * @param take is called once, also when no reply came in time; at once when there is no connection, or
    *   Redis is spared.
+   * @param memory for a value that does not arrive in one piece.
    */
-  fetch(key: Buffer, take: (reply: RedisReply) => void): void;
+  fetch(key: Buffer, take: (reply: RedisReply) => void, memory: ValueMemory): void;
 
   /** Asks for how long a key lives. */
   expiry(key: Buffer): Promise<RedisExpiry>;

@@ -11,6 +11,7 @@ import { failureOf, reasonOf } from './redis-failure.ts';
 import { backOffMs } from './redis-options.ts';
 import type { RedisExpiry, RedisFailure, RedisReply } from './redis-reply.ts';
 import { ReplyReader } from './reply-reader.ts';
+import type { ValueMemory } from './value-memory.ts';
 
 /** How often it is tried again to select a database that cannot be had. */
 const SELECT_RETRY_MS = 500;
@@ -22,6 +23,8 @@ const SELECT_RETRY_MS = 500;
 const PROBE_KEY = Buffer.from('redis-http-cache-proxy:probe');
 
 export const NO_CONNECTION: RedisFailure = { kind: 'unavailable', reason: 'connection' };
+/** Nobody wants the value of the probe. */
+const NO_MEMORY: ValueMemory = { allocate: () => undefined, pass: () => undefined };
 const CIRCUIT_OPEN: RedisFailure = { kind: 'unavailable', reason: 'circuit' };
 
 /** One connection: to the only Redis, to the master that sentinels name, or to a node of a cluster. */
@@ -30,7 +33,7 @@ export class RedisConnection implements Reader {
   readonly #timeoutMs: number;
   readonly #connectTimeoutMs: number;
   readonly #commands: ReadCommands;
-  readonly #circuit = new CircuitBreaker(() => this.fetch(PROBE_KEY, () => undefined));
+  readonly #circuit = new CircuitBreaker(() => this.fetch(PROBE_KEY, () => undefined, NO_MEMORY));
   readonly #database: number;
   /** Whether the connection reads the database that it is to read. */
   #inDatabase = false;
@@ -98,12 +101,12 @@ export class RedisConnection implements Reader {
     this.#circuit.watch(watch);
   }
 
-  fetch(key: Buffer, take: (reply: RedisReply) => void): void {
+  fetch(key: Buffer, take: (reply: RedisReply) => void, memory: ValueMemory): void {
     if (!this.#inDatabase) return take(NO_CONNECTION);
     const asked = this.#enter();
     if (asked === undefined) return take(CIRCUIT_OPEN);
     this.#batch ??= new ReadBatch(this.#commands, this.#timeoutMs, asked.add());
-    this.#batch.add(key, take);
+    this.#batch.add(key, take, memory);
   }
 
   async expiry(key: Buffer): Promise<RedisExpiry> {

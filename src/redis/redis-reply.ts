@@ -13,6 +13,7 @@ export type RedisReply =
   /** The key holds no string. */
   | { readonly kind: 'wrong-type' }
   | TooLarge
+  | NoRoom
   /** No answer in time. */
   | { readonly kind: 'timeout' }
   /** No connection, or an answer that is an error; `reason` is the error's code word, or `connection`. */
@@ -28,6 +29,16 @@ export type RedisReply =
 /** The value is longer than what is read. */
 export const TOO_LARGE = { kind: 'value-too-large' } as const;
 export type TooLarge = typeof TOO_LARGE;
+
+/** There is a value of so many bytes, which was dropped as it came: there was no room for it. */
+export class NoRoom {
+  readonly kind = 'no-room';
+  readonly bytes: number;
+
+  constructor(bytes: number) {
+    this.bytes = bytes;
+  }
+}
 
 /** How asking for a key's time to live ended. */
 export type RedisExpiry =

@@ -5,8 +5,12 @@ import { TestRedis } from '../../test/support/redis.ts';
 import { loadSettings } from '../config/load-settings.ts';
 import type { RedisExpiry, RedisReply } from './redis-reply.ts';
 import { RedisService } from './redis.service.ts';
+import type { ValueMemory } from './value-memory.ts';
 
 const TIMEOUT_MS = 500;
+
+/** As much as anybody wants. */
+const ANY_MEMORY: ValueMemory = { allocate: (bytes) => Buffer.alloc(bytes), pass: () => undefined };
 
 let service: RedisService;
 
@@ -17,7 +21,7 @@ async function connect(url: string, settings: Readonly<Record<string, string>> =
 }
 
 const fetch = (key: string | Buffer): Promise<RedisReply> =>
-  new Promise((take) => service.fetch(Buffer.from(key), take));
+  new Promise((take) => service.fetch(Buffer.from(key), take, ANY_MEMORY));
 const fetchAll = (...keys: (string | Buffer)[]): Promise<RedisReply[]> => Promise.all(keys.map(fetch));
 const value = (text: string, ttlMs?: number): RedisReply => ({ kind: 'value', value: Buffer.from(text), ttlMs });
 const NOT_PERMITTED: RedisReply = { kind: 'unavailable', reason: 'NOPERM', refusal: 'this' };
@@ -187,7 +191,7 @@ describe('reads of a Redis', () => {
     const gone = { kind: 'unavailable', reason: expect.any(String) };
     expect(await waiting).toEqual([gone, gone]);
     let reply: RedisReply | undefined;
-    service.fetch(Buffer.from('a'), (given) => (reply = given));
+    service.fetch(Buffer.from('a'), (given) => (reply = given), ANY_MEMORY);
     expect(reply).toEqual({ kind: 'unavailable', reason: 'connection' });
   });
 });

@@ -6,6 +6,7 @@ import type { Reader, RedisState } from './reader.ts';
 import { RedisConnection } from './redis-connection.ts';
 import { redisOptions } from './redis-options.ts';
 import type { RedisExpiry, RedisFailure, RedisReply } from './redis-reply.ts';
+import type { ValueMemory } from './value-memory.ts';
 
 /** This thread's way to the Redis. It connects in the background: the proxy starts, and serves hits, without it. */
 @Injectable()
@@ -37,8 +38,8 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
   }
 
   /** As {@link Reader.fetch}. */
-  fetch(key: Buffer, take: (reply: RedisReply) => void): void {
-    this.#reader.fetch(key, take);
+  fetch(key: Buffer, take: (reply: RedisReply) => void, memory: ValueMemory): void {
+    this.#reader.fetch(key, take, memory);
   }
 
   /** As {@link Reader.expiry}. */

@@ -7,6 +7,7 @@ import { ReadBatch } from './read-batch.ts';
 import { ReadCommands } from './read-commands.ts';
 import type { RedisReply } from './redis-reply.ts';
 import { ReplyReader } from './reply-reader.ts';
+import type { ValueMemory } from './value-memory.ts';
 
 interface Scripted {
   readonly wire: Buffer;
@@ -17,6 +18,7 @@ const COMMANDS = new ReadCommands(true);
 /** The longest value that is read. */
 const MAX_BYTES = 25;
 const IGNORE = (): void => undefined;
+const ANY_MEMORY: ValueMemory = { allocate: (bytes) => Buffer.alloc(bytes), pass: IGNORE };
 
 const bytes = fc.uint8Array({ maxLength: 30 }).map((array) => Buffer.from(array));
 const ttl = fc.oneof(fc.constantFrom(-1, -2), fc.nat());
@@ -84,12 +86,12 @@ describe('replies, in whatever portions they arrive', () => {
     const given: RedisReply[] = [];
     const judged: RedisReply['kind'][] = [];
     const late = new ReadBatch(COMMANDS, 1000, ({ kind }) => judged.push(kind));
-    for (const key of ['a', 'b']) late.add(Buffer.from(key), (reply) => given.push(reply));
+    for (const key of ['a', 'b']) late.add(Buffer.from(key), (reply) => given.push(reply), ANY_MEMORY);
     late.send(redis);
     redis.stream.emit('data', Buffer.from('$1\r\nA\r\n:-1\r\n$1\r\n'));
     late.end({ kind: 'timeout' });
     const next = new ReadBatch(COMMANDS, 1000, IGNORE);
-    next.add(Buffer.from('c'), (reply) => given.push(reply));
+    next.add(Buffer.from('c'), (reply) => given.push(reply), ANY_MEMORY);
     next.send(redis);
     redis.stream.emit('data', Buffer.from('B\r\n:-1\r\n$1\r\nC\r\n:5\r\n'));
     expect(given).toEqual([
@@ -103,7 +105,7 @@ describe('replies, in whatever portions they arrive', () => {
   it('tell that Redis answers even when all of them come after time was up; an error of that time tells nothing', () => {
     const judged: RedisReply['kind'][] = [];
     const late = new ReadBatch(COMMANDS, 1000, ({ kind }) => judged.push(kind));
-    for (const key of ['a', 'b', 'c']) late.add(Buffer.from(key), IGNORE);
+    for (const key of ['a', 'b', 'c']) late.add(Buffer.from(key), IGNORE, ANY_MEMORY);
     late.send(redis);
     late.end({ kind: 'timeout' });
     expect(judged).toEqual(['timeout']);
@@ -136,7 +138,7 @@ describe('replies that cannot be those to what was asked', () => {
       const given: RedisReply[] = [];
       const [first, second] = [0, 1].map(() => new ReadBatch(COMMANDS, 10_000, IGNORE));
       for (const batch of [first, second]) {
-        batch.add(Buffer.from('key'), (reply) => given.push(reply));
+        batch.add(Buffer.from('key'), (reply) => given.push(reply), ANY_MEMORY);
         batch.send(redis);
       }
       const closed = new Promise((resolve) => redis.once('close', resolve));
@@ -170,7 +172,7 @@ async function startMute(): Promise<Server> {
 
 function ask(redis: Redis, replies: readonly Scripted[], take: (reply: RedisReply) => void): void {
   const reads = new ReadBatch(COMMANDS, 10_000, IGNORE);
-  for (const index of replies.keys()) reads.add(Buffer.from(`key ${index}`), take);
+  for (const index of replies.keys()) reads.add(Buffer.from(`key ${index}`), take, ANY_MEMORY);
   reads.send(redis);
 }
 

@@ -3,6 +3,8 @@ import { type Redis, ReplyError } from 'ioredis';
 import { breakOff } from './break-off.ts';
 import { LongValue } from './long-value.ts';
 import { ReadBatch, type ReadReply } from './read-batch.ts';
+import { NoRoom, TOO_LARGE } from './redis-reply.ts';
+import type { ValueMemory } from './value-memory.ts';
 
 type OnData = (chunk: Buffer) => void;
 
@@ -36,8 +38,8 @@ const BROKEN = -3;
  * that a load needs. Replies to ioredis' own commands are handed to it one by one, as long as they are of the simple
  * kinds; with one that is not, all that follows goes to ioredis until no reply is awaited any more.
  *
- * A value is put together in memory of its own length, once; one over the limit is told to be too large when its length
- * is known, and dropped as it comes. To cut the connection instead would fail all other reads on it.
+ * A value is put together in memory of its own length, once; one that is over the limit, or for which there is no room
+ * when its length is known, is dropped as it comes. To cut the connection instead would fail all other reads on it.
  */
 export class ReplyReader {
   readonly #redis: Redis;
@@ -45,8 +47,10 @@ export class ReplyReader {
   readonly #maxValueBytes: number;
   /** Whether ioredis may be in the middle of a reply. */
   #passing = false;
-  /** A value of which the first part has come. */
+  /** A value of which the first part has come, where its memory is from, and what is replied when it has all come. */
   #long: LongValue | undefined;
+  #memory: ValueMemory | undefined;
+  #longReply: ReadReply = null;
   /** The first part of a line. */
   #start: Buffer | undefined;
   /** What was read last. */
@@ -68,6 +72,7 @@ export class ReplyReader {
     const reader = new ReplyReader(redis, decode, maxValueBytes);
     stream.off('data', decode);
     stream.prependListener('data', (chunk: Buffer) => reader.#take(chunk));
+    stream.once('close', () => reader.#passLong());
   }
 
   #take(chunk: Buffer): void {
@@ -92,7 +97,7 @@ export class ReplyReader {
       const command: unknown = commandQueue.peekFront()?.command;
       // A moment later it would be the answer to somebody's question.
       if (command === undefined && chunk[at] !== PUSH) return breakOff(this.#redis);
-      const end = this.#readReply(chunk, at, command instanceof ReadBatch);
+      const end = this.#readReply(chunk, at, command instanceof ReadBatch ? command : undefined);
       if (end === UNFINISHED) return this.#keep(chunk, at);
       if (end === BROKEN) return breakOff(this.#redis);
       if (end === FOREIGN) return this.#pass(at === 0 ? chunk : chunk.subarray(at));
@@ -110,15 +115,22 @@ export class ReplyReader {
   #readOn(long: LongValue, chunk: Buffer): number {
     const end = long.take(chunk, 0);
     if (long.missing > 0) return end;
-    this.#long = undefined;
+    this.#passLong();
     if (!long.ended) {
       breakOff(this.#redis);
       return chunk.length;
     }
     const command: unknown = this.#redis.commandQueue.peekFront()?.command;
-    this.#reply = long.value;
+    this.#reply = this.#longReply;
     if (command instanceof ReadBatch) this.#give(command);
     return end;
+  }
+
+  /** Ends the value that is being put together: whoever wanted it has it now, or it is lost with the connection. */
+  #passLong(): void {
+    if (this.#long?.memory !== undefined) this.#memory?.pass(this.#long.memory.buffer);
+    this.#long = undefined;
+    this.#memory = undefined;
   }
 
   /** Keeps what has come of a reply. */
@@ -129,10 +141,10 @@ export class ReplyReader {
   }
 
   /** Reads the reply at `at`; answers where it ends, or why there is none to read. */
-  #readReply(chunk: Buffer, at: number, own: boolean): number {
+  #readReply(chunk: Buffer, at: number, own: ReadBatch | undefined): number {
     switch (chunk[at]) {
       case BULK:
-        return own ? this.#readBulk(chunk, at + 1) : FOREIGN;
+        return own === undefined ? FOREIGN : this.#readBulk(chunk, at + 1, own);
       case INTEGER: {
         const end = this.#readNumber(chunk, at + 1);
         this.#reply = this.#number;
@@ -144,7 +156,7 @@ export class ReplyReader {
       case ERROR:
         return this.#readError(chunk, at);
       case SIMPLE:
-        return own ? FOREIGN : this.#endOfLine(chunk, at);
+        return own === undefined ? this.#endOfLine(chunk, at) : FOREIGN;
       default:
         return FOREIGN;
     }
@@ -156,7 +168,7 @@ export class ReplyReader {
     return end;
   }
 
-  #readBulk(chunk: Buffer, at: number): number {
+  #readBulk(chunk: Buffer, at: number, batch: ReadBatch): number {
     const from = this.#readNumber(chunk, at);
     if (from < 0) return from;
     if (this.#number < 0) {
@@ -168,13 +180,20 @@ export class ReplyReader {
       this.#reply = chunk.subarray(from, to);
       return chunk[to] === CR && chunk[to + 1] === LF ? to + 2 : BROKEN;
     }
-    this.#long = new LongValue(this.#number, this.#maxValueBytes);
-    const end = this.#long.take(chunk, from);
-    if (this.#long.missing > 0) return UNFINISHED;
-    const { value, ended } = this.#long;
-    this.#reply = value;
-    this.#long = undefined;
-    return ended ? end : BROKEN;
+    const long = this.#beginLong(this.#number, batch.memory);
+    const end = long.take(chunk, from);
+    if (long.missing > 0) return UNFINISHED;
+    this.#reply = this.#longReply;
+    this.#passLong();
+    return long.ended ? end : BROKEN;
+  }
+
+  #beginLong(length: number, memory: ValueMemory | undefined): LongValue {
+    const isTooLarge = length > this.#maxValueBytes;
+    const bytes = isTooLarge ? undefined : memory?.allocate(length);
+    this.#longReply = isTooLarge ? TOO_LARGE : (bytes ?? new NoRoom(length));
+    this.#memory = memory;
+    return (this.#long = new LongValue(length, bytes));
   }
 
   /** Reads a number and the line end behind it. */
