@@ -75,10 +75,14 @@ export class BufferedBytes implements Room {
     this.#limits = limits;
     this.#clock = clock;
     this.#counts = memory.countsOf(row);
-    // A thread before this one in the same row has left its count behind.
-    this.#counts[BYTES_AT] = 0;
     const idlePages = (2 * STEP_BYTES) / PAGE_BYTES;
     this.#budget = new BufferBudget(memory, row, limits.threads, limits.maxBufferedBytes, idlePages);
+  }
+
+  /** Gives back what a thread held that has crashed. */
+  static recoverFrom(memory: InstanceMemory, crashedRow: number): void {
+    BufferBudget.recoverFrom(memory, crashedRow);
+    memory.countsOf(crashedRow)[BYTES_AT] = 0;
   }
 
   /** Bytes held by all threads. */

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { BufferedBytes } from '../cache/buffered-bytes.ts';
 import { CacheService } from '../cache/cache.service.ts';
 import { CIRCUIT_STATES } from '../cache/instance-memory.ts';
 import { CoherenceCounts } from '../cache/coherence-counts.ts';
@@ -26,11 +27,12 @@ export class MetricsService {
     coherence: CoherenceState,
     news: CoherenceCounts,
     instance: InstanceStats,
+    buffered: BufferedBytes,
   ) {
     this.#describeRequests(requests);
     this.#describeCache(cache);
     this.#describeCoherence(coherence, news);
-    this.#describeInstance(instance);
+    this.#describeInstance(instance, buffered);
   }
 
   get contentType(): string {
@@ -110,11 +112,22 @@ export class MetricsService {
     );
   }
 
-  #describeInstance(instance: InstanceStats): void {
+  #describeInstance(instance: InstanceStats, buffered: BufferedBytes): void {
     const gauge = (name: string, help: string, read: () => number): void =>
       this.#metrics.gauge(name, help, [], () => [[{}, read()]]);
     gauge('loads_in_flight', 'Reads of Redis in flight.', () => instance.loads);
     gauge('loads_queued', 'Reads of Redis that wait for their turn.', () => instance.queuedLoads);
+    gauge(
+      'buffered_bytes',
+      'Bytes of values and responses in memory that no client has taken yet.',
+      () => buffered.total,
+    );
+    gauge('buffered_bytes_limit', 'Bytes of values and responses that may be in memory.', () => buffered.limit);
+    gauge(
+      'loads_waiting_for_memory',
+      'Reads that wait until buffered bytes are below the limit.',
+      () => buffered.waiting,
+    );
     gauge('connections', 'Open client connections.', () => instance.connections);
     gauge('redis_connections', 'Threads that have their connection to Redis.', () => instance.redisConnections);
     this.#metrics.gauge('circuit', 'Threads by the state of their circuit to Redis.', ['state'], () =>

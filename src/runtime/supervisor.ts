@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { Logger } from '@nestjs/common';
+import { BufferedBytes } from '../cache/buffered-bytes.ts';
 import { ConnectionCount } from '../cache/connection-count.ts';
 import { LoadGate } from '../cache/load-gate.ts';
 import { type ThreadContext, type ThreadData, createInstance, SUPERVISOR_ROW } from '../cache/thread-context.ts';
@@ -237,6 +238,7 @@ export class Supervisor {
   async #recoverFrom(thread: Thread): Promise<void> {
     const { instance } = this.#memory;
     ConnectionCount.recoverFrom(instance, thread.row);
+    BufferedBytes.recoverFrom(instance, thread.row);
     instance.noteRedis(thread.row, false);
     // It has none any more, and those that are counted are open.
     instance.noteCircuit(thread.row, 'closed');
