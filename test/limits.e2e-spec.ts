@@ -32,6 +32,21 @@ describeOwn('limits of the whole instance', () => {
   const start = async (settings: Record<string, string | number>): Promise<TestProxy> =>
     (proxy = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 4, ...settings }));
 
+  /** Opens connections that send nothing. */
+  async function idle(count: number): Promise<Socket[]> {
+    const opened = Array.from({ length: count }, () => connect(Number(new URL(proxy.url).port), '127.0.0.1'));
+    sockets.push(...opened);
+    await Promise.all(
+      opened.map((socket) =>
+        once(
+          socket.on('error', () => undefined),
+          'connect',
+        ),
+      ),
+    );
+    return opened;
+  }
+
   async function metric(name: string): Promise<number> {
     const { text } = await proxy.ask('/metrics', { agent });
     return Number(new RegExp(`^redis_http_cache_proxy_${name} (\\S+)$`, 'm').exec(text)?.[1]);
@@ -46,15 +61,51 @@ describeOwn('limits of the whole instance', () => {
       await once(socket, 'connect');
     }
     await until('all are counted', async () => ((await metric('connections')) === 5 ? true : undefined));
-    const refused = await exchange(proxy.url, 'GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n');
+    const refused = await exchange(proxy.url, 'GET /v1/keys/key HTTP/1.1\r\nHost: x\r\n\r\n');
     expect(refused).toMatch(/^HTTP\/1.1 503 Service Unavailable\r\n/);
     expect(refused).toMatch(/\r\nRetry-After: 1\r\n/);
     expect(refused).toMatch(/\r\nConnection: close\r\n/);
     expect(refused).toContain('"code":"overloaded"');
     sockets.pop()?.destroy();
     await until('one has gone', async () => ((await metric('connections')) === 4 ? true : undefined));
-    const served = await exchange(proxy.url, 'GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
-    expect(served).toMatch(/^HTTP\/1.1 200 /);
+    const served = await exchange(proxy.url, 'GET /v1/keys/key HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    expect(served).toMatch(/^HTTP\/1.1 404 /);
+  });
+
+  it.each(['parallel', 'sequential'])(
+    'PROXY_MAX_CONNECTIONS, %s: health probes are answered at the limit, one to a connection; nothing else is',
+    async (mode) => {
+      await start({ PROXY_MAX_CONNECTIONS: 50, PROXY_THREADS: 1, PROXY_MODE: mode });
+      await idle(50);
+      for (const path of ['/health/live', '/health/ready']) {
+        for (const method of ['GET', 'HEAD']) {
+          const response = await exchange(proxy.url, `${method} ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+          expect(response).toMatch(/^HTTP\/1.1 200 OK\r\n/);
+          expect(response).toMatch(/\r\nConnection: close\r\n/);
+        }
+      }
+      const late = 'GET /health/live HTTP/1.1\r\nHost: x\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n';
+      expect((await exchange(proxy.url, late)).match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 200']);
+      for (const other of [
+        'GET /v1/keys/key',
+        'GET /metrics',
+        'GET /healthy',
+        'POST /health/live',
+        'GET  /health/live',
+      ]) {
+        expect(await exchange(proxy.url, `${other} HTTP/1.1\r\nHost: x\r\n\r\n`)).toMatch(/^HTTP\/1.1 503 /);
+      }
+    },
+  );
+
+  it('PROXY_MAX_CONNECTIONS: a flood of connections beyond it keeps no health probe out, and none of them stays', async () => {
+    await start({ PROXY_MAX_CONNECTIONS: 5, PROXY_THREADS: 1 });
+    await idle(5);
+    const beyond = await idle(40);
+    for (const socket of beyond.slice(20)) socket.write('GET /health/live HTTP/1.1\r\nHost:');
+    const told = beyond.map((socket) => once(socket.setEncoding('latin1'), 'data'));
+    expect(await exchange(proxy.url, 'GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n')).toMatch(/^HTTP\/1.1 200 /);
+    for (const [response] of await Promise.all(told)) expect(response).toMatch(/^HTTP\/1.1 503 /);
   });
 
   it('a client that is turned away cannot stay by sending a byte now and then', async () => {

@@ -239,7 +239,12 @@ export class Environment {
   })
   PROXY_THREADS!: number;
 
-  @WholeNumber({ default: 10_000, min: 1, max: 1_000_000, meaning: 'open client connections; one more gets a 503' })
+  @WholeNumber({
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+    meaning: 'open client connections; one more gets a 503, unless it is a health probe',
+  })
   PROXY_MAX_CONNECTIONS!: number;
 
   @WholeNumber({

@@ -3,10 +3,12 @@ import { Server as NetServer, type Socket } from 'node:net';
 import { Injectable, Logger } from '@nestjs/common';
 import { ConnectionCount } from '../cache/connection-count.ts';
 import { RequestCounts } from '../cache/request-counts.ts';
+import { Settings } from '../config/settings.ts';
 import { isFault } from '../sockets/fault.ts';
 import { LINGER_MS } from '../sockets/time-limits.ts';
 import { Farewells } from './farewells.ts';
 import { KeyLane } from './lane/key-lane.ts';
+import { ProbeAdmission, type ProbeOutcome } from './probe-admission.ts';
 import { type Problem, problem } from './problem.ts';
 import { RequestTurns } from './request-turns.ts';
 
@@ -25,13 +27,15 @@ export class HttpConnections {
   readonly #farewells = new Farewells();
   /** Each connection that node:http has, with the requests on it that are not answered yet. */
   readonly #unanswered = new Map<Socket, RequestTurns>();
+  readonly #probes: ProbeAdmission;
   #server: Server | undefined;
   #draining = false;
   #closing = false;
   #closed: Promise<void> = Promise.resolve();
   readonly #drainListeners: (() => void)[] = [];
 
-  constructor(count: ConnectionCount, lane: KeyLane, counts: RequestCounts) {
+  constructor(count: ConnectionCount, lane: KeyLane, counts: RequestCounts, { proxy }: Settings) {
+    this.#probes = new ProbeAdmission(proxy.threads);
     this.#counts = counts;
     this.#count = count;
     this.#lane = lane;
@@ -53,7 +57,7 @@ export class HttpConnections {
     const accept = server.listeners('connection') as ((socket: Socket) => void)[];
     server.removeAllListeners('connection');
     server.on('connection', (socket: Socket) => {
-      if (!this.#count.open()) return this.#farewells.say(socket, TOO_MANY);
+      if (!this.#count.open()) return this.#probes.consider(socket, beyondLimit);
       socket.once('close', () => {
         this.#unanswered.delete(socket);
         this.#count.close();
@@ -65,12 +69,20 @@ export class HttpConnections {
       this.#unanswered.set(socket, new RequestTurns(socket));
       for (const listener of accept) listener.call(server, socket);
     };
-    this.#lane.open({
-      leave: (socket, rest) => {
-        giveToHttp(socket);
-        socket.emit('data', rest);
-        socket.resume();
+    const handOver = (socket: Socket, rest: Buffer): void => {
+      giveToHttp(socket);
+      socket.emit('data', rest);
+      socket.resume();
+    };
+    const beyondLimit: ProbeOutcome = {
+      serve: (socket, head) => {
+        socket.once('close', () => this.#unanswered.delete(socket));
+        handOver(socket, head);
       },
+      refuse: (socket) => this.#farewells.say(socket, TOO_MANY),
+    };
+    this.#lane.open({
+      leave: handOver,
       giveUp: (socket) => this.#refuse(socket, REQUEST_TIMEOUT),
     });
     const handle = server.listeners('request') as RequestListener[];
@@ -119,7 +131,7 @@ export class HttpConnections {
   }
 
   #admit({ socket }: IncomingMessage, response: ServerResponse, start: () => void): void {
-    if (this.#closing) response.shouldKeepAlive = false;
+    if (this.#closing || this.#probes.has(socket)) response.shouldKeepAlive = false;
     this.#unanswered.get(socket)?.admit(response, start);
   }
 
