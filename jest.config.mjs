@@ -34,6 +34,7 @@ const NOT_WITHOUT_LANE = [
   'documentation/.*',
   'faults/(?!outage).*',
   'health',
+  'http-conformance',
   'hostile-clients',
   'key-lane.*',
   'kubernetes/.*',

@@ -1,10 +1,10 @@
-import { All, Controller, Delete, Get, Req, Res, UseGuards } from '@nestjs/common';
-import { ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
+import { Controller, Delete, Get, Req, Res, UseGuards } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { type CacheStats, CacheService } from '../cache/cache.service.ts';
 import { CoherenceCounts } from '../cache/coherence-counts.ts';
 import { type Coherence, CoherenceState } from '../cache/coherence-state.ts';
-import { jsonAnswer, methodNotAllowed, send } from '../http/answer.ts';
+import { jsonAnswer, send } from '../http/answer.ts';
 import { badKeyAnswer } from '../http/key-answer.ts';
 import { ENTRIES_PATH, keyFromTarget } from '../http/key-path.ts';
 import { AdminTokenGuard } from './admin-token.guard.ts';
@@ -47,18 +47,6 @@ export class AdminController {
     const key = keyFromTarget(request.originalUrl, ENTRIES_PATH);
     if (!Buffer.isBuffer(key)) return send(badKeyAnswer(key), request.method, response);
     send(jsonAnswer(200, { purged: this.#cache.purge(key) }), request.method, response);
-  }
-
-  @All('v1/cache')
-  @ApiExcludeEndpoint()
-  otherOnCache(@Req() request: Request, @Res() response: Response): void {
-    send(methodNotAllowed('GET, HEAD, DELETE'), request.method, response);
-  }
-
-  @All(`${ENTRIES_PATH}:key`)
-  @ApiExcludeEndpoint()
-  otherOnEntry(@Req() request: Request, @Res() response: Response): void {
-    send(methodNotAllowed('DELETE'), request.method, response);
   }
 }
 

@@ -1,8 +1,8 @@
-import { All, Controller, Get, NotFoundException, type OnModuleDestroy, Param, Req, Res } from '@nestjs/common';
+import { Controller, Get, NotFoundException, type OnModuleDestroy, Param, Req, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { Request, RequestHandler, Response } from 'express';
 import { Settings } from '../config/settings.ts';
-import { methodNotAllowed, problemAnswer, send } from '../http/answer.ts';
+import { problemAnswer, send } from '../http/answer.ts';
 import { HttpConnections } from '../http/http-connections.ts';
 import { pageHeaders } from '../http/page-headers.ts';
 import { problem } from '../http/problem.ts';
@@ -13,7 +13,6 @@ import { TickService } from './tick.service.ts';
 const TICK_MS = 1000;
 /** Open dashboards of one thread. */
 const MOST_LISTENERS = 64;
-const METHODS = 'GET, HEAD';
 
 /** The page that people leave open, what it consists of, and what it is told each second. None of it holds keys or values. */
 @ApiExcludeController()
@@ -24,9 +23,8 @@ export class DashboardController implements OnModuleDestroy {
   readonly #events: EventStream;
   /** Whether a stream may last: where requests wait for one another, all others would wait for its end. */
   readonly #lasting: boolean;
-  readonly #methodsOfRoot: string;
 
-  constructor(files: PageFiles, ticks: TickService, connections: HttpConnections, { proxy, upstash }: Settings) {
+  constructor(files: PageFiles, ticks: TickService, connections: HttpConnections, { proxy }: Settings) {
     this.#files = files;
     this.#events = new EventStream({
       read: () => JSON.stringify(ticks.read()),
@@ -37,7 +35,6 @@ export class DashboardController implements OnModuleDestroy {
       },
     });
     this.#lasting = proxy.mode === 'parallel';
-    this.#methodsOfRoot = upstash.on ? `${METHODS}, POST` : METHODS;
     connections.onDrain(() => this.#events.close());
   }
 
@@ -64,16 +61,6 @@ export class DashboardController implements OnModuleDestroy {
   @Get('dashboard/:file')
   file(@Param('file') name: string, @Req() request: Request, @Res() response: Response): void {
     this.#file(name, request, response);
-  }
-
-  @All()
-  otherOnRoot(@Req() request: Request, @Res() response: Response): void {
-    send(methodNotAllowed(this.#methodsOfRoot), request.method, response);
-  }
-
-  @All('dashboard/:file')
-  other(@Req() request: Request, @Res() response: Response): void {
-    send(methodNotAllowed(METHODS), request.method, response);
   }
 
   onModuleDestroy(): void {

@@ -1,12 +1,28 @@
+import { readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import type { NextFunction, Request, Response } from 'express';
 import { PROBLEM_SCHEMA } from '../http/openapi.ts';
 import { pageHeaders } from '../http/page-headers.ts';
 import { packageVersion } from '../config/package-version.ts';
 
+/** Finds the files of the page from where they are required. */
+const PAGE_FILES = createRequire(createRequire(import.meta.url).resolve('@nestjs/swagger'));
+
 /** Serves the OpenAPI document and, from this process alone, the page that shows it. */
 export function mountDocs(app: NestExpressApplication): void {
   app.use(['/docs', '/openapi.json'], pageHeaders('in the page'));
+  // They are served by middleware, which is not in the router's table: so it learns here which paths there are.
+  const files = readdirSync(dirname(PAGE_FILES.resolve('swagger-ui-dist/package.json')));
+  app
+    .getHttpAdapter()
+    .getInstance()
+    .get(
+      files.map((name) => `/docs/${name}`),
+      (_request: Request, _response: Response, next: NextFunction) => next(),
+    );
   SwaggerModule.setup('docs', app, () => openApiDocument(app), {
     jsonDocumentUrl: 'openapi.json',
     raw: ['json'],

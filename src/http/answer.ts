@@ -30,8 +30,10 @@ export const INTERNAL_ERROR = problemAnswer(
   problem('internal-error', 'This is a bug in the proxy; its log says more.'),
 );
 
-export function methodNotAllowed(allowed: string): Answer {
-  return problemAnswer(problem('method-not-allowed', `Allowed here: ${allowed}.`), ['Allow', allowed]);
+/** @param allowed the methods that the resource has. */
+export function methodNotAllowed(allowed: readonly string[]): Answer {
+  const list = allowed.join(', ');
+  return problemAnswer(problem('method-not-allowed', `Allowed here: ${list}.`), ['Allow', list]);
 }
 
 export function jsonAnswer(status: number, body: object): Answer {

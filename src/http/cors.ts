@@ -1,3 +1,4 @@
+import { NotFoundException } from '@nestjs/common';
 import type { Answer } from './answer.ts';
 
 /** What a page may read beside what every page may. */
@@ -35,8 +36,10 @@ export class Cors {
    * The answer to a preflight request, less {@link headersFor} whoever asks: without them nothing is allowed by it.
    *
    * @param headers names of request headers that are allowed beside those that every route allows.
+   * @throws NotFoundException if pages of other origins may read nothing: then OPTIONS is a method like any other.
    */
-  static preflight(methods: string, headers?: string): Answer {
+  preflight(methods: string, headers?: string): Answer {
+    if (!this.on) throw new NotFoundException();
     const allowed = headers === undefined ? ALLOWED_REQUEST_HEADERS : `${ALLOWED_REQUEST_HEADERS}, ${headers}`;
     return {
       status: 204,

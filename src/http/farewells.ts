@@ -5,22 +5,17 @@ import { HttpDate, messageHead } from './message.ts';
 import type { Problem } from './problem.ts';
 
 /** Clients of a thread that are told at the same time; others are cut off without a word. */
-const MOST_FAREWELLS = 256;
+const MAX_FAREWELLS = 256;
 
 /** The clients that are told why their connection ends, and have a moment to take note of it. */
 export class Farewells {
   readonly #sockets = new Set<Socket>();
   readonly #date = new HttpDate();
 
-  /** Whether this client is being told. */
-  has(socket: Socket): boolean {
-    return this.#sockets.has(socket);
-  }
-
   /** Answers a client with a problem, and ends the connection. */
-  say(socket: Socket, why: Problem): void {
+  say(socket: Socket, why: Problem, headers: readonly string[] = []): void {
     socket.on('error', () => socket.destroy());
-    if (this.#sockets.size >= MOST_FAREWELLS) return void socket.destroy();
+    if (!socket.writable || this.#sockets.size >= MAX_FAREWELLS) return void socket.destroy();
     this.#sockets.add(socket);
     // Not the socket's own time-out, which a client can put off by sending a byte now and then.
     const farewell = setTimeout(() => socket.destroy(), FAREWELL_MS);
@@ -30,7 +25,7 @@ export class Farewells {
     });
     // What the client sends is read and dropped: to close on it unread would take the answer back.
     socket.resume();
-    const answer = problemAnswer(why, why.status === 503 ? ['Retry-After', '1'] : []);
+    const answer = problemAnswer(why, why.status === 503 ? ['Retry-After', '1'] : headers);
     socket.end(messageHead(answer, this.#date.now, { close: true, keepAliveTimeoutMs: 0 }) + String(answer.body));
   }
 }

@@ -6,11 +6,15 @@ import { RequestCounts } from '../cache/request-counts.ts';
 import { Settings } from '../config/settings.ts';
 import { isFault } from '../sockets/fault.ts';
 import { LINGER_MS } from '../sockets/time-limits.ts';
+import { problemAnswer, send } from './answer.ts';
 import { Farewells } from './farewells.ts';
 import { KeyLane } from './lane/key-lane.ts';
+import { type ParserError, parserProblem } from './parser-problem.ts';
 import { ProbeAdmission, type ProbeOutcome } from './probe-admission.ts';
 import { type Problem, problem } from './problem.ts';
+import { expectationOf, headProblem, isFramingDoubtful } from './request-rules.ts';
 import { RequestTurns } from './request-turns.ts';
+import { headWithoutUpgrade } from './upgrade.ts';
 
 const SWEEP_MS = 20;
 
@@ -51,8 +55,12 @@ export class HttpConnections {
     this.#drainListeners.push(end);
   }
 
-  /** Stands between a server and its connections. */
-  attach(server: Server): void {
+  /**
+   * Stands between a server and its connections.
+   *
+   * @param methods every method that some route has, for the response to CONNECT.
+   */
+  attach(server: Server, methods: () => string): void {
     this.#server = server;
     const accept = server.listeners('connection') as ((socket: Socket) => void)[];
     server.removeAllListeners('connection');
@@ -65,25 +73,23 @@ export class HttpConnections {
       if (this.#lane.on) this.#lane.take(socket);
       else giveToHttp(socket);
     });
-    const giveToHttp = (socket: Socket): void => {
-      this.#unanswered.set(socket, new RequestTurns(socket));
+    const giveToHttp = (socket: Socket, received?: Buffer): void => {
+      if (!this.#unanswered.has(socket)) this.#unanswered.set(socket, new RequestTurns(socket));
       for (const listener of accept) listener.call(server, socket);
-    };
-    const handOver = (socket: Socket, rest: Buffer): void => {
-      giveToHttp(socket);
-      socket.emit('data', rest);
+      if (received === undefined) return;
+      socket.emit('data', received);
       socket.resume();
     };
     const beyondLimit: ProbeOutcome = {
       serve: (socket, head) => {
         socket.once('close', () => this.#unanswered.delete(socket));
-        handOver(socket, head);
+        giveToHttp(socket, head);
       },
       refuse: (socket) => this.#farewells.say(socket, TOO_MANY),
     };
     this.#lane.open({
-      leave: handOver,
-      giveUp: (socket) => this.#refuse(socket, REQUEST_TIMEOUT),
+      leave: giveToHttp,
+      giveUp: (socket) => this.#refuseRest(socket, parserProblem({ code: 'ERR_HTTP_REQUEST_TIMEOUT' })),
     });
     const handle = server.listeners('request') as RequestListener[];
     const start: RequestListener = (request, response) => {
@@ -93,14 +99,30 @@ export class HttpConnections {
     server.on('request', (request: IncomingMessage, response: ServerResponse) =>
       this.#admit(request, response, () => start(request, response)),
     );
-    // In its turn: node:http would write the 100 behind the head of the answer before, and break into its body.
-    server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
+    // In its turn: node:http would write the 100 behind the head of the response before, and break into its body.
+    const startExpected: RequestListener = (request, response) =>
       this.#admit(request, response, () => {
-        response.writeContinue();
+        const expectation = expectationOf(request);
+        if (expectation === 'unknown') return refuse(UNKNOWN_EXPECTATION, request, response);
+        if (expectation === 'continue') response.writeContinue();
         start(request, response);
-      }),
-    );
-    server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => this.#refuse(socket, error));
+      });
+    server.on('checkContinue', startExpected);
+    server.on('checkExpectation', startExpected);
+    server.on('clientError', (error: Error & ParserError, socket: Socket) => this.#refuse(socket, error));
+    server.on('connect', (request: IncomingMessage, socket: Socket) => {
+      endOnFailure(socket);
+      const why = headProblem(request) ?? problem('method-not-allowed', 'This is no proxy for other servers.');
+      this.#refuseRest(socket, why, why.status === 405 ? ['Allow', methods()] : []);
+    });
+    // Without a listener node:http ignores the upgrade, but drops the requests that have arrived with it.
+    server.on('upgrade', (request: IncomingMessage, socket: Socket, rest: Buffer) => {
+      const keepOpen = endOnFailure(socket);
+      this.#unanswered.get(socket)?.afterAll(() => {
+        keepOpen();
+        giveToHttp(socket, Buffer.concat([headWithoutUpgrade(request), rest]));
+      });
+    });
   }
 
   /** Accepts no more connections; those that there are go on. */
@@ -130,35 +152,55 @@ export class HttpConnections {
     for (const [socket, turns] of this.#unanswered) if (turns.idle) socket.destroy();
   }
 
-  #admit({ socket }: IncomingMessage, response: ServerResponse, start: () => void): void {
-    if (this.#closing || this.#probes.has(socket)) response.shouldKeepAlive = false;
-    this.#unanswered.get(socket)?.admit(response, start);
+  #admit(request: IncomingMessage, response: ServerResponse, start: () => void): void {
+    const isLast = this.#closing || this.#probes.has(request.socket) || isFramingDoubtful(request);
+    if (isLast) response.shouldKeepAlive = false;
+    const why = headProblem(request);
+    const turns = this.#unanswered.get(request.socket);
+    turns?.admit(request, response, why === undefined ? start : () => refuse(why, request, response));
   }
 
-  /** Answers what node:http could not make a request of, or not in time. */
-  #refuse(socket: Socket, error: NodeJS.ErrnoException): void {
-    const { code } = error;
+  /** Answers what node:http could not parse, or what did not arrive in time. */
+  #refuse(socket: Socket, error: Error & ParserError): void {
     if (isFault(error)) {
       this.#logger.error(error.stack);
       this.#counts.countFailure('http');
     }
-    // node:http says so again for all that comes after it.
-    if (this.#farewells.has(socket)) return;
-    const answering = Reflect.get(socket, '_httpMessage') as ServerResponse | undefined;
-    if (!socket.writable || answering?.headersSent) {
-      socket.destroy();
-      return;
-    }
-    this.#farewells.say(socket, REFUSALS.get(code) ?? problem('bad-request', 'The request is no HTTP/1.1.'));
+    // The request before has announced that it is the last one.
+    if (error.code === 'HPE_CLOSED_CONNECTION') return;
+    const isOfClient = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' || error.code?.startsWith('HPE_') === true;
+    if (isOfClient) this.#refuseRest(socket, parserProblem(error));
+    else socket.destroy();
+  }
+
+  /** Answers with an error in place of what follows the last request, and ends the connection. */
+  #refuseRest(socket: Socket, why: Problem, headers: readonly string[] = []): void {
+    const say = (): void => this.#farewells.say(socket, why, headers);
+    const turns = this.#unanswered.get(socket);
+    if (turns === undefined) say();
+    else turns.refuseRest(say);
   }
 }
 
 const TOO_MANY = problem('overloaded', 'There are too many connections.');
+const UNKNOWN_EXPECTATION = problem('expectation-failed', 'The only expectation that is met is 100-continue.');
 
-const REQUEST_TIMEOUT = Object.assign(new Error('no request in time'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
+/** Answers a request with an error, and ends the connection: what follows may be a part of the request. */
+function refuse(why: Problem, { method }: IncomingMessage, response: ServerResponse): void {
+  response.shouldKeepAlive = false;
+  send(problemAnswer(why), method, response);
+}
 
-/** Problems by the code of node:http's error. */
-const REFUSALS: ReadonlyMap<string | undefined, Problem> = new Map([
-  ['HPE_HEADER_OVERFLOW', problem('head-too-large', 'The request line and the headers are too long.')],
-  ['ERR_HTTP_REQUEST_TIMEOUT', problem('request-timeout', 'The request did not arrive in time.')],
-]);
+/**
+ * Ends a connection that node:http has handed over if it fails, or if its client takes no response for too long. Returns a
+ * function that leaves this to node:http again.
+ */
+function endOnFailure(socket: Socket): () => void {
+  const end = (): void => {
+    socket.destroy();
+  };
+  socket.on('error', end).on('timeout', end);
+  return () => {
+    socket.off('error', end).off('timeout', end);
+  };
+}

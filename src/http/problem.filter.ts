@@ -1,8 +1,9 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
-import type { Request, Response } from 'express';
+import type { Express, Request, Response } from 'express';
 import { RequestCounts } from '../cache/request-counts.ts';
-import { type Answer, INTERNAL_ERROR, problemAnswer, send } from './answer.ts';
-import { type Problem, problem } from './problem.ts';
+import { methodsAt } from './allowed-methods.ts';
+import { type Answer, INTERNAL_ERROR, methodNotAllowed, problemAnswer, send } from './answer.ts';
+import { problem } from './problem.ts';
 
 /** Ends a request, from wherever it is, with an answer. */
 export class AnswerException extends Error {
@@ -14,7 +15,7 @@ export class AnswerException extends Error {
   }
 }
 
-/** Makes a problem of whatever no handler has answered: a route that is not there, a broken request, a bug. */
+/** Makes a problem of whatever no handler has answered: a route or a method that is not there, a broken request, a bug. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   readonly #logger = new Logger(ProblemFilter.name);
@@ -28,7 +29,7 @@ export class ProblemFilter implements ExceptionFilter {
     const request = host.switchToHttp().getRequest<Request>();
     const response = host.switchToHttp().getResponse<Response>();
     try {
-      if (!response.headersSent) return send(this.#answerTo(exception), request.method, response);
+      if (!response.headersSent) return send(this.#answerTo(exception, request), request.method, response);
       this.#report(exception);
     } catch (bug) {
       this.#report(bug);
@@ -36,10 +37,11 @@ export class ProblemFilter implements ExceptionFilter {
     response.destroy();
   }
 
-  #answerTo(exception: unknown): Answer {
+  #answerTo(exception: unknown, request: Request): Answer {
     if (exception instanceof AnswerException) return exception.answer;
-    const problem = problemOf(exception);
-    if (problem !== undefined) return problemAnswer(problem);
+    const status = statusOf(exception);
+    if (status === 404) return notFound(request);
+    if (status >= 400 && status < 500) return problemAnswer(BAD_REQUEST);
     this.#report(exception);
     return INTERNAL_ERROR;
   }
@@ -50,11 +52,13 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-/** What is wrong with the request; undefined: nothing, so it is a bug. */
-function problemOf(exception: unknown): Problem | undefined {
-  const status = statusOf(exception);
-  if (status === 404) return problem('route-not-found', 'There is nothing here; /docs shows what there is.');
-  return status >= 400 && status < 500 ? problem('bad-request', 'The request cannot be understood.') : undefined;
+const BAD_REQUEST = problem('bad-request', 'The request cannot be understood.');
+
+/** The response to a request that no route takes: there may be one for other methods. */
+function notFound(request: Request): Answer {
+  const allowed = methodsAt(request.app as Express, request.path);
+  if (allowed.length > 0 && !allowed.includes(request.method)) return methodNotAllowed(allowed);
+  return problemAnswer(problem('route-not-found', 'There is nothing here; /docs shows what there is.'));
 }
 
 /** Nest's and Express' errors say what status they are worth. */

@@ -23,13 +23,16 @@ export const PROBLEMS = {
   'body-too-large': [413, 'Content Too Large'],
   'answer-too-large': [413, 'Content Too Large'],
   'unsupported-media-type': [415, 'Unsupported Media Type'],
+  'expectation-failed': [417, 'Expectation Failed'],
   'head-too-large': [431, 'Request Header Fields Too Large'],
   'internal-error': [500, 'Internal Server Error'],
+  'not-implemented': [501, 'Not Implemented'],
   'value-too-large': [502, 'Bad Gateway'],
   'redis-unavailable': [503, 'Service Unavailable'],
   overloaded: [503, 'Service Unavailable'],
   'not-cached': [504, 'Gateway Timeout'],
   'redis-timeout': [504, 'Gateway Timeout'],
+  'http-version-not-supported': [505, 'HTTP Version Not Supported'],
 } as const satisfies Record<string, readonly [number, string]>;
 
 export type ProblemCode = keyof typeof PROBLEMS;

@@ -3,11 +3,14 @@ import { ExpressAdapter } from '@nestjs/platform-express';
 import type { Express, NextFunction, Request, Response } from 'express';
 import type { Settings } from '../config/settings.ts';
 import { idleTimeoutMs } from '../sockets/time-limits.ts';
+import { allMethods } from './allowed-methods.ts';
+import { type Answer, send } from './answer.ts';
 import { hideKey } from './key-path.ts';
+import { MAX_HEADERS } from './request-rules.ts';
 import type { Sequencer } from '../sockets/sequencer.ts';
 
 /** How often node:http looks for clients that are too slow. */
-const LONGEST_CHECK_INTERVAL_MS = 1000;
+const MAX_CHECK_INTERVAL_MS = 1000;
 
 /** Express, but for what a proxy of arbitrary keys needs otherwise: limits that fit, and paths that are no UTF-8. */
 export class ProxyHttpAdapter extends ExpressAdapter {
@@ -31,7 +34,9 @@ export class ProxyHttpAdapter extends ExpressAdapter {
     if (sequencer !== undefined) {
       express.use((_request: Request, response: Response, next: NextFunction) => sequencer.admit(response, next));
     }
-    express.use((request: Request, _response: Response, next: NextFunction) => {
+    express.use((request: Request, response: Response, next: NextFunction) => {
+      // OPTIONS of the server as a whole (RFC 9110, section 9.3.7).
+      if (request.url === '*') return send(options(express), request.method, response);
       request.url = hideKey(request.url);
       next();
     });
@@ -41,12 +46,20 @@ export class ProxyHttpAdapter extends ExpressAdapter {
         headersTimeout: Math.min(http.headersTimeoutMs, http.requestTimeoutMs),
         requestTimeout: http.requestTimeoutMs,
         keepAliveTimeout: http.keepAliveTimeoutMs,
-        connectionsCheckingInterval: Math.min(http.headersTimeoutMs, LONGEST_CHECK_INTERVAL_MS),
+        connectionsCheckingInterval: Math.min(http.headersTimeoutMs, MAX_CHECK_INTERVAL_MS),
+        // It is asked for with an answer of our own.
+        requireHostHeader: false,
       },
       express,
     );
+    // One more than are accepted, so that it shows.
+    this.httpServer.maxHeadersCount = MAX_HEADERS + 1;
     this.httpServer.setTimeout(idleTimeoutMs(this.#settings));
     // A client that sends no more still gets the answers to what it has sent.
     Object.assign(this.httpServer, { httpAllowHalfOpen: true });
   }
+}
+
+function options(express: Express): Answer {
+  return { status: 204, headers: ['Allow', [...allMethods(express), 'OPTIONS'].join(', ')], body: undefined };
 }

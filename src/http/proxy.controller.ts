@@ -1,11 +1,11 @@
-import { All, Controller, Get, Head, Req, Res } from '@nestjs/common';
+import { Controller, Get, Head, Options, Req, Res } from '@nestjs/common';
 import { ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { Access } from '../access/access.ts';
 import { CacheService } from '../cache/cache.service.ts';
 import { outcomeName } from '../cache/read-outcome.ts';
 import { RequestCounts } from '../cache/request-counts.ts';
-import { type Answer, methodNotAllowed, send } from './answer.ts';
+import { type Answer, send } from './answer.ts';
 import { Cors } from './cors.ts';
 import { type KeyAnswerPolicy, badKeyAnswer, keyAnswer } from './key-answer.ts';
 import { type KeyRefusal, refuseClient, refuseKey } from './key-refusal.ts';
@@ -47,11 +47,10 @@ export class ProxyController {
     return this.#answer(request, response);
   }
 
-  @All(`${KEYS_PATH}:key`)
+  @Options(`${KEYS_PATH}:key`)
   @ApiExcludeEndpoint()
-  other(@Req() request: Request, @Res() response: Response): void {
-    const isPreflight = this.#cors.on && request.method === 'OPTIONS';
-    this.#send(isPreflight ? Cors.preflight(METHODS) : methodNotAllowed(METHODS), request, response);
+  preflight(@Req() request: Request, @Res() response: Response): void {
+    this.#send(this.#cors.preflight(METHODS), request, response);
   }
 
   async #answer(request: Request, response: Response): Promise<void> {

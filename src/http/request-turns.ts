@@ -1,59 +1,106 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 /** Requests of one connection that wait for their turn before no more of it is read. */
-const MOST_WAITING = 128;
+const MAX_WAITING = 128;
 
 interface Turn {
-  readonly response: ServerResponse;
-  readonly start: () => void;
+  /** Undefined: what stands here is no request. */
+  readonly request: IncomingMessage | undefined;
+  readonly response: ServerResponse | undefined;
+  start: () => void;
 }
 
 /**
- * The requests of a connection that node:http has, worked on one after the other. node:http hands over all that it finds,
- * and keeps their answers until they can be sent: a client that asks for much without waiting for answers, or reading
- * them, would have it all made and held at once.
+ * Handles the requests of a connection that node:http serves one after the other. node:http emits all requests that it
+ * parses, and keeps their responses until they can be sent: a client that pipelines requests without waiting for the
+ * responses, or without reading them, would have all of them rendered and held at once.
  */
 export class RequestTurns {
   readonly #socket: Socket;
   /** The first one has its turn. */
   readonly #turns: Turn[] = [];
+  /** The request that was parsed last, answered or not. */
+  #last: Turn | undefined;
   #paused = false;
+  #refused = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
   }
 
-  /** Whether everything that was asked is answered. */
+  /** Whether every request has been answered. */
   get idle(): boolean {
     return this.#turns.length === 0;
   }
 
-  /** Calls `start` when everything that was asked before is answered. */
-  admit(response: ServerResponse, start: () => void): void {
+  /** Calls `start` when every request before has been answered; never if one of these responses ends the connection. */
+  admit(request: IncomingMessage, response: ServerResponse, start: () => void): void {
+    if (this.#ended) return;
     response.once('close', () => this.#next());
-    this.#turns.push({ response, start });
-    if (this.#turns.length === 1) start();
-    else if (this.#turns.length > MOST_WAITING) this.#pause();
+    this.#last = { request, response, start };
+    this.#push(this.#last);
+    if (this.#turns.length > MAX_WAITING) this.#pause();
   }
 
-  /** Has the next answer tell the client that the connection ends with it. */
+  /** Calls `start` when every request before has been answered, as {@link admit} does, and waits for no response to it. */
+  afterAll(start: () => void): void {
+    this.#push({ request: undefined, response: undefined, start });
+  }
+
+  /**
+   * Has the bytes that follow the last request refused: calls `refuse`, once, when every request before has been answered.
+   * If they belong to the body of that request, it is refused in place of its own response, or ends the connection if that
+   * has been sent.
+   */
+  refuseRest(refuse: () => void): void {
+    // node:http reports the same for every byte that follows.
+    if (this.#refused || this.#ended) return;
+    this.#refused = true;
+    const last = this.#last;
+    if (last?.request?.complete !== false) {
+      if (this.#turns.length > 0) this.#socket.pause();
+      return this.#push({ request: undefined, response: undefined, start: refuse });
+    }
+    const place = this.#turns.indexOf(last);
+    if (place > 0) last.start = refuse;
+    else if (place === 0 && last.response?.headersSent === false) refuse();
+    else this.#socket.destroySoon();
+  }
+
+  /** Has the next response tell the client that the connection ends with it. */
   end(): void {
-    for (const { response } of this.#turns) response.shouldKeepAlive = false;
+    for (const { response } of this.#turns) if (response !== undefined) response.shouldKeepAlive = false;
   }
 
-  /** The one before has been answered, as answers close in their order, or the connection has. */
+  /** Whether no response can be sent any more. */
+  get #ended(): boolean {
+    return this.#socket.destroyed || this.#socket.writableEnded;
+  }
+
+  #push(turn: Turn): void {
+    this.#turns.push(turn);
+    if (this.#turns.length === 1) this.#start();
+  }
+
+  /** Continues after the response before has been sent, as they are sent in order, or after the connection has ended. */
   #next(): void {
     this.#turns.shift();
-    if (this.#socket.destroyed) {
+    if (this.#ended) {
       this.#turns.length = 0;
       return;
     }
-    if (this.#paused && this.#turns.length <= MOST_WAITING / 2) {
+    if (this.#paused && this.#turns.length <= MAX_WAITING / 2) {
       this.#paused = false;
       this.#socket.resume();
     }
-    this.#turns.at(0)?.start();
+    this.#start();
+  }
+
+  #start(): void {
+    const turn = this.#turns.at(0);
+    if (turn?.response === undefined) this.#turns.shift();
+    turn?.start();
   }
 
   #pause(): void {

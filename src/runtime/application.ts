@@ -3,6 +3,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from '../app.module.ts';
 import type { Settings } from '../config/settings.ts';
 import { mountDocs } from '../docs/mount-docs.ts';
+import { allMethods } from '../http/allowed-methods.ts';
 import { HttpConnections } from '../http/http-connections.ts';
 import { ProxyHttpAdapter } from '../http/proxy-http-adapter.ts';
 import type { Sequencer } from '../sockets/sequencer.ts';
@@ -29,6 +30,6 @@ export async function createApplication(
   );
   mountDocs(app);
   if (settings.upstash.on) mountCommandPaths(app);
-  app.get(HttpConnections).attach(app.getHttpServer());
+  app.get(HttpConnections).attach(app.getHttpServer(), () => allMethods(app.getHttpAdapter().getInstance()).join(', '));
   return app;
 }

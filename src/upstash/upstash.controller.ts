@@ -137,7 +137,7 @@ export class UpstashController {
   #refuseMethod(allowed: string, request: Request, response: Response): void {
     const isPreflight = this.#cors.on && request.method === 'OPTIONS';
     const answer = isPreflight
-      ? Cors.preflight(allowed, REQUEST_HEADERS)
+      ? this.#cors.preflight(allowed, REQUEST_HEADERS)
       : failureAnswer(`ERR allowed here: ${allowed}`, 405, ['Allow', allowed]);
     this.#send(answer, request, response);
   }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { isHost } from '../host.ts';
 import { RequestHead } from './request-head.ts';
 
 const LONGEST = 8 * 1024;
@@ -73,7 +74,12 @@ describe('the head of a plain request', () => {
     ['a bare CR in a value', plain.replace(': x', ': x\ry')],
     ['no Host', plain.replace('Host', 'Hose')],
     ['an empty Host', plain.replace(': x', ': ')],
-    ['a Host that is none', plain.replace(': x', ': a b')],
+    ['a Host with a space', plain.replace(': x', ': a b')],
+    ['a Host with a port of letters', plain.replace(': x', ': a:b')],
+    ['a Host with two ports', plain.replace(': x', ': a:1:2')],
+    ['a Host without a name', plain.replace(': x', ': :80')],
+    ['a Host with a bad address', plain.replace(': x', ': [1::2::3]')],
+    ['a Host with an address that does not end', plain.replace(': x', ': [::1')],
     ['two Hosts', withHeader('host: x')],
     ['a folded header', withHeader('X-A: b\r\n c')],
     ['a space before the colon', withHeader('X-A : b')],
@@ -129,5 +135,26 @@ describe('the head of a plain request', () => {
       { numRuns: 5000 },
     );
     expect(accepted).toBeGreaterThan(100);
+  });
+});
+
+describe('the Host of a plain request', () => {
+  const withHost = (host: string): string => plain.replace(': x', `: ${host}`);
+  const part = fc.constantFrom(...'ab1:[].%_-,@/ ', '::1', '[::1]', '[1::2]', ':80', '%41');
+
+  it('is valid whenever the request is read', () => {
+    const head = new RequestHead(LONGEST);
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 5 }), (parts) => {
+        const host = parts.join('').trim();
+        const read = head.scan(Buffer.from(withHost(host), 'latin1'), 0);
+        expect(read && !isHost(host)).toBe(false);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it.each(['a', 'a.b:80', 'a:', '127.0.0.1:1', '[::1]', '[::1]:80', '[2001:db8::1]:'])('may be %s', (host) => {
+    expect([isHost(host), seen(withHost(host)) !== undefined]).toEqual([true, true]);
   });
 });

@@ -1,3 +1,4 @@
+import { isHost } from '../host.ts';
 import { KEYS_PATH } from '../key-path.ts';
 
 /** Request line and headers of a plain request are not longer. */
@@ -8,6 +9,7 @@ const MOST_HEADERS = 64;
 const SPACE = 0x20;
 const TAB = 0x09;
 const COLON = 0x3a;
+const BRACKET = 0x5b;
 const PERCENT = 0x25;
 const CR = 0x0d;
 const LF = 0x0a;
@@ -25,8 +27,9 @@ const IS_KEY = bytesOf("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123
 const IS_NAME = bytesOf("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~");
 /** Bytes of a header's value: RFC 9110, section 5.5, less those above 127, which mean something else to everybody. */
 const IS_VALUE = bytesOf(`\t${String.fromCharCode(...Array.from({ length: 95 }, (_, i) => SPACE + i))}`);
-/** Bytes of a host and port that need no second look. */
-const IS_HOST = bytesOf('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._:[]');
+/** Bytes of a host's name that need no second look. */
+const IS_HOST = bytesOf('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._');
+const IS_DIGIT = bytesOf('0123456789');
 
 /**
  * Headers that say more than the lane understands: of a body, of another protocol, of how the connection is to go on.
@@ -69,6 +72,8 @@ export class RequestHead {
   /** Where the request ends. */
   end = 0;
   #hosts = 0;
+  /** The last host with an IPv6 address that was found to be valid. */
+  #address = new Uint8Array(0);
   readonly #longest: number;
   /** Names of headers that are for node:http, by their length, as most names are of another one. */
   readonly #elsewhere: readonly (readonly Uint8Array[])[];
@@ -182,8 +187,23 @@ export class RequestHead {
   }
 
   #takeHost(bytes: Uint8Array, from: number, to: number): boolean {
-    if (++this.#hosts > 1 || from === to) return false;
-    for (let at = from; at < to; at++) if (IS_HOST[bytes[at]] !== 1) return false;
+    if (++this.#hosts > 1) return false;
+    let at = from;
+    while (at < to && IS_HOST[bytes[at]] === 1) at++;
+    if (at === from) return this.#takeAddress(bytes, from, to);
+    if (at === to) return true;
+    if (bytes[at++] !== COLON) return false;
+    while (at < to && IS_DIGIT[bytes[at]] === 1) at++;
+    return at === to;
+  }
+
+  /** Whether the host is an IPv6 address in brackets: looked into once, as clients of one address send the same again. */
+  #takeAddress(bytes: Uint8Array, from: number, to: number): boolean {
+    if (bytes[from] !== BRACKET) return false;
+    const known = this.#address;
+    if (to - from === known.length && startsWith(bytes, from, known, to)) return true;
+    if (!isHost(String.fromCharCode(...bytes.subarray(from, to)))) return false;
+    this.#address = bytes.slice(from, to);
     return true;
   }
 }

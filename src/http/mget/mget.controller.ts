@@ -1,4 +1,4 @@
-import { All, Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
+import { Controller, HttpCode, Options, Post, Req, Res } from '@nestjs/common';
 import { ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { Access } from '../../access/access.ts';
@@ -6,7 +6,7 @@ import { CacheService } from '../../cache/cache.service.ts';
 import { outcomeName } from '../../cache/read-outcome.ts';
 import { PendingReads } from '../../cache/pending-reads.ts';
 import { type ReadCounter, RequestCounts } from '../../cache/request-counts.ts';
-import { type Answer, methodNotAllowed, problemAnswer, send } from '../answer.ts';
+import { type Answer, problemAnswer, send } from '../answer.ts';
 import { Cors } from '../cors.ts';
 import { refuseClient } from '../key-refusal.ts';
 import { KeyPolicy } from '../key-policy.ts';
@@ -47,11 +47,10 @@ export class MgetController {
     reads.commit();
   }
 
-  @All(MGET_PATH)
+  @Options(MGET_PATH)
   @ApiExcludeEndpoint()
-  other(@Req() request: Request, @Res() response: Response): void {
-    const isPreflight = this.#cors.on && request.method === 'OPTIONS';
-    this.#send(isPreflight ? Cors.preflight('POST') : methodNotAllowed('POST'), request, response);
+  preflight(@Req() request: Request, @Res() response: Response): void {
+    this.#send(this.#cors.preflight('POST'), request, response);
   }
 
   #send(answer: Answer, request: Request, response: Response): void {
