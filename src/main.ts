@@ -8,6 +8,7 @@ import type { Settings } from './config/settings.ts';
 import { freePort } from './runtime/free-port.ts';
 import { ProxyLogger } from './runtime/logger.ts';
 import { endOnSignal } from './runtime/signals.ts';
+import { StartLockTimeout, lockStart } from './runtime/start-lock.ts';
 import { StartError, Supervisor } from './runtime/supervisor.ts';
 import { TokenFiles } from './runtime/token-files.ts';
 import type { Ports } from './runtime/worker.ts';
@@ -41,10 +42,12 @@ async function start(settings: Settings): Promise<void> {
   endOnSignal(async () => supervisor?.drain(), settings.shutdownGraceMs);
   logger.log('starting', { settings }, 'Supervisor');
   for (const warning of warnings) logger.warn(warning, 'Settings');
+  const unlock = await lockStart([settings.http.port, settings.resp.port ?? 0]);
   const { ports, release } = await findPorts(settings);
   supervisor = new Supervisor(settings, ports);
   await supervisor.start();
   release();
+  unlock();
   new TokenFiles(settings, (changed) => supervisor?.useTokens(changed)).watch();
   if (!supervisor.draining) {
     const name = reachableName(settings.http.host);
@@ -80,6 +83,7 @@ function reachableName(host: string): string {
 function explain(error: unknown): string {
   const isProblem = [CommandLineError, SettingsError, StartError].some((kind) => error instanceof kind);
   if (isProblem) return (error as Error).message;
+  if (error instanceof StartLockTimeout) return `HTTP_PORT, RESP_PORT: ${error.message}`;
   if (error instanceof LayoutError) return `CACHE_CAPACITY, CACHE_MAX_BYTES: ${error.message}`;
   const { syscall, message, stack } = error as NodeJS.ErrnoException;
   return syscall === undefined ? (stack ?? message) : `HTTP_HOST, HTTP_PORT: ${message}`;

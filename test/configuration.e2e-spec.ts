@@ -119,6 +119,31 @@ describeOwn('a bad setting ends the start with exit code 1 and a line that says'
     expect(lines[0]).toMatch(/HTTP_PORT: .*EADDRINUSE/);
   });
 
+  it.each([
+    ['HTTP_PORT', 2],
+    ['HTTP_PORT', 6],
+    ['RESP_PORT', 4],
+  ])(
+    'that the port is in use, at all but one of several that start on one %s at the same moment: %i',
+    async (name, count) => {
+      const port = await freePort();
+      const children = Array.from({ length: count }, () =>
+        keep(launch({ PROXY_THREADS: 1, RESP_PORT: '', [name]: port }, '/', false)),
+      );
+      const serves = (child: Child): boolean => child.output.includes('"message":"listening on http');
+      const outcomes = await until(
+        'one serves and the others have ended',
+        () => (children.every((child) => serves(child) || !child.running) ? children.map(serves) : undefined),
+        60_000,
+      );
+      expect(outcomes.filter(Boolean)).toHaveLength(1);
+      for (const child of children.filter(({ running }) => !running)) {
+        expect(await child.exit).toBe(1);
+        expect(child.errors).toMatch(new RegExp(`^HTTP_HOST, ${name}: .*EADDRINUSE.*:${port}\n$`));
+      }
+    },
+  );
+
   it('that such a CACHE_CAPACITY and CACHE_MAX_BYTES are too large for the cache', async () => {
     expect(await problems({ CACHE_CAPACITY: 50_000_000, CACHE_MAX_BYTES: 64 * 2 ** 30 })).toEqual([
       'CACHE_CAPACITY, CACHE_MAX_BYTES: 68719476736 bytes are too many',
