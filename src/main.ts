@@ -2,11 +2,12 @@ import { Logger } from '@nestjs/common';
 import { LayoutError } from './cache/layout.ts';
 import { CommandLineError, type Flags, namedAsGiven, readCommandLine } from './config/command-line.ts';
 import { helpText } from './config/help.ts';
-import { SettingsError, loadSettings } from './config/load-settings.ts';
+import { type Notice, SettingsError, loadSettings } from './config/load-settings.ts';
 import { packageVersion } from './config/package-version.ts';
 import type { Settings } from './config/settings.ts';
 import { freePort } from './runtime/free-port.ts';
 import { ProxyLogger } from './runtime/logger.ts';
+import { openFilesWarning } from './runtime/open-files.ts';
 import { endOnSignal } from './runtime/signals.ts';
 import { StartLockTimeout, lockStart } from './runtime/start-lock.ts';
 import { StartError, Supervisor } from './runtime/supervisor.ts';
@@ -15,8 +16,8 @@ import type { Ports } from './runtime/worker.ts';
 
 let supervisor: Supervisor | undefined;
 let flags: Flags = {};
-/** What is worth a line in the log, as soon as there is one. */
-const warnings: string[] = [];
+/** Lines for the log, as soon as there is one. */
+const notices: Notice[] = [];
 
 try {
   const commandLine = readCommandLine(process.argv.slice(2));
@@ -29,7 +30,7 @@ try {
       break;
     case 'start':
       flags = commandLine.flags;
-      await start(loadSettings(process.env, '.env', flags, (warning) => warnings.push(warning)));
+      await start(loadSettings(process.env, '.env', flags, (notice) => notices.push(notice)));
   }
 } catch (error) {
   process.stderr.write(`${namedAsGiven(explain(error), flags)}\n`);
@@ -41,7 +42,9 @@ async function start(settings: Settings): Promise<void> {
   Logger.overrideLogger(logger);
   endOnSignal(async () => supervisor?.drain(), settings.shutdownGraceMs);
   logger.log('starting', { settings }, 'Supervisor');
-  for (const warning of warnings) logger.warn(warning, 'Settings');
+  for (const { level, text } of notices) logger[level](text, 'Settings');
+  const warning = openFilesWarning(settings);
+  if (warning !== undefined) logger.warn(warning, 'Settings');
   const unlock = await lockStart([settings.http.port, settings.resp.port ?? 0]);
   const { ports, release } = await findPorts(settings);
   supervisor = new Supervisor(settings, ports);

@@ -65,7 +65,7 @@ describeOwn('flags', () => {
       output: '',
       errors: [
         '--redis-url: the value (not shown) is not accepted; accepted: redis:// or rediss:// [user[:password]@]host[:port][/database]',
-        '--cache-capacity: "many" is not accepted; accepted: a whole number from 1 to 50000000',
+        '--cache-capacity: "many" is not accepted; accepted: a whole number from 0 to 50000000',
       ],
     });
   });

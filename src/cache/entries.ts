@@ -50,7 +50,7 @@ export class Entries {
     const keyBytes = this.#slots.keyBytes(slot);
     const written = this.#slots.valueBytes(slot);
     const { maxBytes, capacity } = this.#limits;
-    if (keyBytes + total > maxBytes) return false;
+    if (capacity === 0 || keyBytes + total > maxBytes) return false;
     const added = written === 0 ? keyBytes + more : more;
     while (this.#slots.bytes + added > maxBytes) {
       if (!this.#evict(EVICTIONS_BY_BYTES)) return false;

@@ -150,7 +150,8 @@ const HEADER_BYTES = 1024;
 const LEASE_KEY_BLOCKS = 4;
 
 const MAX_SLOTS = 2 ** (STALE_SHIFT - LINK_SHIFT) - 1;
-const MAX_BLOCKS = 2 ** 30;
+/** Indices of blocks are stored as signed 32-bit numbers. */
+const MAX_BLOCKS = 2 ** 31 - 2;
 /** Lengths are kept as signed 32-bit numbers. */
 const MAX_VALUE_BYTES = 2 ** 31 - 1;
 
@@ -212,16 +213,7 @@ export class LruMemory {
    * @throws LayoutError when the limits need more than can be addressed or reserved.
    */
   static reserve(limits: LruLimits, seeds: readonly [number, number]): LruMemory {
-    requireWhole(limits.capacity, 1, 'capacity');
-    requireWhole(limits.maxLeases, 1, 'maximum number of leases');
-    requireWhole(limits.maxBytes, 1, 'byte budget');
-    requireWhole(limits.maxValueBytes, 0, 'maximum value size');
-    if (limits.maxValueBytes > MAX_VALUE_BYTES)
-      throw new LayoutError(`${limits.maxValueBytes} bytes a value are too many`);
-    const sizes = sizesFor(limits);
-    if (sizes.slots > MAX_SLOTS) throw new LayoutError(`a capacity of ${limits.capacity} keys is too large`);
-    if (sizes.blocks > MAX_BLOCKS) throw new LayoutError(`${limits.maxBytes} bytes are too many`);
-    const buffer = allocate(sizes.total);
+    const buffer = allocate(LruMemory.bytesFor(limits));
     const floats = new Float64Array(buffer, 0, HEADER_BYTES / 8);
     floats[HeaderFloat.CAPACITY] = limits.capacity;
     floats[HeaderFloat.MAX_BYTES] = limits.maxBytes;
@@ -237,6 +229,25 @@ export class LruMemory {
     memory.header[Header.SEED_0] = seeds[0];
     memory.header[Header.SEED_1] = seeds[1];
     return memory;
+  }
+
+  /**
+   * Returns the bytes of a cache with these limits once all of it has been written.
+   *
+   * @throws LayoutError when they are more than can be addressed.
+   */
+  static bytesFor(limits: LruLimits): number {
+    requireWhole(limits.capacity, 0, 'capacity');
+    requireWhole(limits.maxLeases, 1, 'maximum number of leases');
+    requireWhole(limits.maxBytes, 1, 'byte budget');
+    requireWhole(limits.maxValueBytes, 0, 'maximum value size');
+    if (limits.maxValueBytes > MAX_VALUE_BYTES) {
+      throw new LayoutError(`${limits.maxValueBytes} bytes a value are too many`);
+    }
+    const sizes = sizesFor(limits);
+    if (sizes.slots > MAX_SLOTS) throw new LayoutError(`a capacity of ${limits.capacity} keys is too large`);
+    if (sizes.blocks > MAX_BLOCKS) throw new LayoutError(`${limits.maxBytes} bytes are too many`);
+    return sizes.total;
   }
 }
 

@@ -171,7 +171,7 @@ export class Loader {
    * stops being so, all leases are voided after that, and all entries ended.
    */
   #mayStoreFor(lifetimeMs: number): boolean {
-    return lifetimeMs > 0 && this.#coherence.mayStore;
+    return lifetimeMs > 0 && this.#lru.limits.capacity > 0 && this.#coherence.mayStore;
   }
 
   /** Ends a load that has an answer with nothing stored. */

@@ -665,7 +665,7 @@ describe('SharedLru', () => {
   });
 
   it.each<[string, Partial<LruLimits>]>([
-    ['no entries', { capacity: 0 }],
+    ['less than no entries', { capacity: -1 }],
     ['half an entry', { capacity: 1.5 }],
     ['more entries than there are slots', { capacity: 2 ** 27 }],
     ['no bytes', { maxBytes: 0 }],
@@ -675,6 +675,19 @@ describe('SharedLru', () => {
     ['no leases', { maxLeases: 0 }],
   ])('cannot be made for %s', (_, limits) => {
     expect(() => create(limits)).toThrow(LayoutError);
+  });
+
+  it('stores nothing with a capacity of 0, neither values nor missing keys, and frees their leases', () => {
+    lru = create({ capacity: 0 });
+    for (let times = 0; times < 3; times++) {
+      const first = lru.lookup(Buffer.from('key'));
+      if (first.kind !== 'miss') throw new Error(first.kind);
+      expect(lru.fill(first.lease, Buffer.alloc(0), [1, 2, 3], MINUTE_MS)).toBe('uncacheable');
+      const second = lru.lookup(Buffer.from('key'));
+      if (second.kind !== 'miss') throw new Error(second.kind);
+      expect(lru.fillMissing(second.lease, MINUTE_MS)).toBe('uncacheable');
+    }
+    expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, leases: 0, hits: 0 });
   });
 
   it('has blocks for every fill that the budget lets in, also while others wait for one that gave up half-way', async () => {

@@ -175,11 +175,12 @@ export class Environment {
   })
   REDIS_MAX_VALUE_BYTES!: number;
 
-  @WholeNumber({ default: 10_000, min: 1, max: 50_000_000, meaning: 'keys held, exactly' })
+  @WholeNumber({ default: 10_000, min: 0, max: 50_000_000, meaning: 'keys held, exactly; 0: nothing is cached' })
   CACHE_CAPACITY!: number;
 
   @WholeNumber({
     default: 256 * MiB,
+    defaultText: '268435456, or what fits in the memory limit',
     min: 1,
     max: 64 * GiB,
     meaning: 'bytes held, keys and values; whichever limit is met first evicts',
@@ -232,7 +233,7 @@ export class Environment {
 
   @WholeNumber({
     default: Math.min(availableParallelism(), MAX_THREADS),
-    defaultText: 'the number of cores',
+    defaultText: 'the number of cores, or what fits in the memory limit',
     min: 1,
     max: MAX_THREADS,
     meaning: 'threads that answer, in parallel mode',
@@ -268,6 +269,7 @@ export class Environment {
 
   @WholeNumber({
     default: 256 * MiB,
+    defaultText: '268435456, or what fits in the memory limit',
     min: MiB,
     max: 64 * GiB,
     meaning:

@@ -4,6 +4,7 @@ import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import { type EnvFile, type EnvFileVariable, readEnvFile } from './env-file.ts';
 import { Environment } from './environment.ts';
+import { fitToMemory, fittedNotice, memoryLimit, memoryWarning } from './memory-budget.ts';
 import { redisSettings } from './redis-settings.ts';
 import { type SettingDescription, describeSettings } from './setting.decorators.ts';
 import type { Settings } from './settings.ts';
@@ -11,6 +12,12 @@ import { secretIn, tokensIn } from './tokens.ts';
 import { isServiceLink, resemblesSetting, unknownNames, unknownNamesInFile } from './unknown-names.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
+
+/** A line about the settings for the log, and Nest's name of its level. */
+export interface Notice {
+  readonly level: 'log' | 'warn';
+  readonly text: string;
+}
 
 /** All that is wrong with the settings, a line each. */
 export class SettingsError extends Error {
@@ -28,21 +35,23 @@ export class SettingsError extends Error {
  * counts as unset, but where being empty means something.
  *
  * @param flags what the command line says, by names as in the environment.
- * @param warn called once for each line that is worth a warning: all of them, or none if this throws.
+ * @param notify called with each line that belongs into the log; not at all if this throws.
+ * @param memory bytes that the process may use.
  * @throws SettingsError
  */
 export function loadSettings(
   environment: Variables,
   dotEnvFile = '.env',
   flags: Variables = {},
-  warn: (warning: string) => void = () => undefined,
+  notify: (notice: Notice) => void = () => undefined,
+  memory = memoryLimit(),
 ): Settings {
   const file = readEnvFile(dotEnvFile);
   const unknown = unknownNames(environment);
   const problems = [...syntaxProblems(file), ...unknownNamesInFile(file.variables, dotEnvFile), ...unknown.problems];
-  const warnings = [...unknown.warnings];
+  const notices = unknown.warnings.map(warning);
   const variables = overrule(
-    { ...fromFile(file.variables, dotEnvFile, problems), ...withoutEmpty(withoutLinks(environment, warnings)) },
+    { ...fromFile(file.variables, dotEnvFile, problems), ...withoutEmpty(withoutLinks(environment, notices)) },
     flags,
   );
   const given: Record<string, string> = {};
@@ -57,8 +66,14 @@ export function loadSettings(
   }
   const redis = redisSettings(values, problems);
   if (problems.length > 0 || redis === undefined) throw new SettingsError(problems);
-  for (const warning of warnings) warn(warning);
-  return settingsFrom(values, redis, variables);
+  const fitted = fitToMemory(values, (name) => variables[name] !== undefined, memory);
+  const settings = settingsFrom(Object.assign(values, fitted), redis, variables);
+  const notice = fittedNotice(fitted, memory);
+  if (notice !== undefined) notices.push({ level: 'log', text: notice });
+  const tooMuch = memoryWarning(settings, memory);
+  if (tooMuch !== undefined) notices.push(warning(tooMuch));
+  for (const each of notices) notify(each);
+  return settings;
 }
 
 /** What is not understood of a `.env` file, unless it is certain to be of no setting: the file may serve others as well. */
@@ -81,13 +96,15 @@ function fromFile(variables: readonly EnvFileVariable[], file: string, problems:
 }
 
 /** The environment without Kubernetes' addresses of Services that happen to have the name of a setting. */
-function withoutLinks(environment: Variables, warnings: string[]): Variables {
+function withoutLinks(environment: Variables, notices: Notice[]): Variables {
   const links = describeSettings().flatMap(({ name }) =>
     name.endsWith('_PORT') && isServiceLink(environment[name]) ? [name] : [],
   );
   for (const name of links) {
-    warnings.push(
-      `${name}: ${environment[name]} is a Kubernetes service link, ignored (enableServiceLinks: false omits it)`,
+    notices.push(
+      warning(
+        `${name}: ${environment[name]} is a Kubernetes service link, ignored (enableServiceLinks: false omits it)`,
+      ),
     );
   }
   return { ...environment, ...Object.fromEntries(links.map((name) => [name, undefined])) };
@@ -187,6 +204,10 @@ function settingsFrom(values: Environment, redis: Settings['redis'], variables: 
     shutdownGraceMs: values.SHUTDOWN_GRACE_MS,
     log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT },
   });
+}
+
+function warning(text: string): Notice {
+  return { level: 'warn', text };
 }
 
 function deepFreeze<Value extends object>(value: Value): Value {

@@ -51,7 +51,10 @@ export class History {
   #sample(tick: Tick): Sample {
     const before = this.#ticks.at(-2);
     const { entries, capacity, bytes, maxBytes } = tick.cache;
-    const present = { at: tick.at / 1000, fill: { entries: entries / capacity, bytes: bytes / maxBytes } };
+    const present = {
+      at: tick.at / 1000,
+      fill: { entries: capacity === 0 ? 0 : entries / capacity, bytes: bytes / maxBytes },
+    };
     if (before === undefined) {
       return { ...present, reads: null, hitRatio: null, median: null, p99: null, loads: null, dropped: null };
     }

@@ -1,0 +1,88 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { type Notice, loadSettings } from './load-settings.ts';
+import { memoryLimit, memoryNeeded } from './memory-budget.ts';
+
+const MiB = 2 ** 20;
+const GiB = 2 ** 30;
+
+/** The settings and the lines for the log, as far as they are about memory, under a memory limit. */
+function load(limit: number, environment: Record<string, string> = {}) {
+  const notices: Notice[] = [];
+  const settings = loadSettings(environment, '/nowhere', {}, (notice) => notices.push(notice), limit);
+  return { settings, notices };
+}
+
+describe('the memory limit', () => {
+  it('is that of the control group, where there is one, and else the memory of the machine', () => {
+    expect(memoryLimit(300 * MiB, 16 * GiB)).toBe(300 * MiB);
+    expect(memoryLimit(0, 16 * GiB)).toBe(16 * GiB);
+    expect(memoryLimit(2 ** 64, 16 * GiB)).toBe(16 * GiB);
+    expect(memoryLimit(32 * GiB, 16 * GiB)).toBe(16 * GiB);
+    expect(memoryLimit()).toBeGreaterThan(0);
+  });
+});
+
+describe('settings that follow from the memory limit', () => {
+  const four = { PROXY_THREADS: '4' };
+
+  it('have their documented defaults where they fit, without a line in the log', () => {
+    const { settings, notices } = load(4 * GiB, four);
+    expect(settings.cache.maxBytes).toBe(256 * MiB);
+    expect(settings.proxy.maxBufferedBytes).toBe(256 * MiB);
+    expect(notices).toEqual([]);
+  });
+
+  it('are smaller by default in a small container, with a line that tells so and a warning with the numbers', () => {
+    const { settings, notices } = load(300 * MiB, { PROXY_THREADS: '1', PROXY_MAX_CONNECTIONS: '10000' });
+    expect(settings.cache.maxBytes).toBe(36 * MiB);
+    expect(settings.proxy.maxBufferedBytes).toBe(25 * MiB);
+    expect(notices).toEqual([
+      {
+        level: 'log',
+        text: 'defaults that fit in 300 MiB of memory: PROXY_MAX_BUFFERED_BYTES=26214400, CACHE_MAX_BYTES=37748736',
+      },
+      {
+        level: 'warn',
+        text: 'the proxy may come to need 587 MiB, the memory limit is 300 MiB: process 100 + threads 100 (PROXY_THREADS=1) + cache 49 (CACHE_MAX_BYTES=37748736, CACHE_CAPACITY=10000) + connections 313 (PROXY_MAX_CONNECTIONS=10000) + buffers 25 (PROXY_MAX_BUFFERED_BYTES=26214400)',
+      },
+    ]);
+  });
+
+  it('are not changed where they are set, with a warning alone', () => {
+    const set = { ...four, CACHE_MAX_BYTES: String(GiB), PROXY_MAX_BUFFERED_BYTES: String(100 * MiB) };
+    const { settings, notices } = load(GiB, set);
+    expect(settings.cache.maxBytes).toBe(GiB);
+    expect(settings.proxy).toMatchObject({ threads: 4, maxBufferedBytes: 100 * MiB });
+    expect(notices.map(({ level }) => level)).toEqual(['warn']);
+  });
+
+  it('leave at least a third of the memory to cache and clients, whatever the number of cores', () => {
+    for (const mebibytes of [128, 300, 512, 1024, 65_536]) {
+      const { threads } = load(mebibytes * MiB).settings.proxy;
+      expect(threads).toBeGreaterThanOrEqual(1);
+      if (threads > 1) expect((100 + 100 * threads) / mebibytes).toBeLessThanOrEqual(2 / 3);
+    }
+  });
+
+  it('fit with a number of connections that fits, and are never refused as too small', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 16, max: 8192 }),
+        fc.integer({ min: 0, max: 500_000 }),
+        fc.constantFrom('1', '2', '8', undefined),
+        (mebibytes, capacity, threads) => {
+          const connections = Math.max(1, mebibytes - 300);
+          const { settings } = load(mebibytes * MiB, {
+            CACHE_CAPACITY: String(capacity),
+            PROXY_MAX_CONNECTIONS: String(connections),
+            ...(threads === undefined ? {} : { PROXY_THREADS: threads }),
+          });
+          expect(settings.cache.maxBytes).toBeGreaterThanOrEqual(MiB);
+          const fixed = 100 + 100 * settings.proxy.threads + (200 * capacity) / MiB + 10;
+          if (fixed < mebibytes / 2) expect(memoryNeeded(settings)).toBeLessThanOrEqual(mebibytes * MiB);
+        },
+      ),
+    );
+  });
+});
