@@ -8,7 +8,7 @@ import { CoherenceCounts } from './coherence-counts.ts';
 import { CoherenceState } from './coherence-state.ts';
 import { ConnectionCount } from './connection-count.ts';
 import { InstanceStats } from './instance-stats.ts';
-import { KeyExpiry } from './key-expiry.ts';
+import { KeyQueries } from './key-queries.ts';
 import { LoadGate } from './load-gate.ts';
 import { ReadThrough } from './read-through.ts';
 import { RequestCounts } from './request-counts.ts';
@@ -70,9 +70,10 @@ import { ThreadContext, attachThread } from './thread-context.ts';
       ) => new ReadThrough({ lru, store, gate, counts, clock, coherence, buffered, lifetimes: cache }),
     },
     {
-      provide: KeyExpiry,
-      inject: [RedisService, LoadGate],
-      useFactory: (store: RedisService, gate: LoadGate) => new KeyExpiry(store, gate),
+      provide: KeyQueries,
+      inject: [ThreadContext, RedisService, LoadGate, RequestCounts],
+      useFactory: ({ clock }: ThreadContext, store: RedisService, gate: LoadGate, counts: RequestCounts) =>
+        new KeyQueries(store, gate, counts, clock),
     },
     CacheService,
   ],

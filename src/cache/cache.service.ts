@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Hit } from './hit.ts';
 import type { Unread } from './kept-outcomes.ts';
-import { type ExpiryOutcome, KeyExpiry } from './key-expiry.ts';
+import { type ExpiryOutcome, KeyQueries, type TypeOutcome } from './key-queries.ts';
 import type { LruLimits } from './layout.ts';
 import type { ReadDirectives } from './read-directives.ts';
 import type { DirectedOutcome, ReadOutcome } from './read-outcome.ts';
@@ -27,13 +27,13 @@ export interface CacheStats extends LruStats {
 export class CacheService {
   readonly #lru: SharedLru;
   readonly #readThrough: ReadThrough;
-  readonly #keyExpiry: KeyExpiry;
+  readonly #keyQueries: KeyQueries;
   readonly #counts: RequestCounts;
 
-  constructor(thread: ThreadContext, readThrough: ReadThrough, keyExpiry: KeyExpiry, counts: RequestCounts) {
+  constructor(thread: ThreadContext, readThrough: ReadThrough, keyQueries: KeyQueries, counts: RequestCounts) {
     this.#lru = thread.lru;
     this.#readThrough = readThrough;
-    this.#keyExpiry = keyExpiry;
+    this.#keyQueries = keyQueries;
     this.#counts = counts;
   }
 
@@ -75,14 +75,14 @@ export class CacheService {
     return this.#readThrough.readMany(keys, maxBytes, options);
   }
 
-  /** Asks Redis for how long a key lives. */
-  expiry(key: Buffer): Promise<ExpiryOutcome> {
-    return this.#keyExpiry.of(key);
+  /** As {@link KeyQueries.expiries}. */
+  expiries(keys: readonly Buffer[]): Promise<readonly ExpiryOutcome[]> {
+    return this.#keyQueries.expiries(keys);
   }
 
-  /** The same for many keys, in one round trip: one outcome per key, in order. */
-  expiries(keys: readonly Buffer[]): Promise<readonly ExpiryOutcome[]> {
-    return this.#keyExpiry.ofAll(keys);
+  /** As {@link KeyQueries.types}. */
+  types(keys: readonly Buffer[]): Promise<readonly TypeOutcome[]> {
+    return this.#keyQueries.types(keys);
   }
 
   /** Forgets a key; answers whether it was held. */

@@ -1,13 +1,9 @@
 import type { Access } from '../access/access.ts';
 import { MAX_KEY_BYTES } from '../access/key-length.ts';
-import type { ExpiryOutcome } from '../cache/key-expiry.ts';
+import type { ExpiryOutcome, TypeOutcome } from '../cache/key-queries.ts';
 import { type ReadOutcome, outcomeName } from '../cache/read-outcome.ts';
-import type { Unread } from '../cache/kept-outcomes.ts';
 import type { ReadCounter, ReadOutcomeName, Transport } from '../cache/request-counts.ts';
 import type { Read } from './key-replies.ts';
-
-/** Keys whose values are held at once when none of them is given: to count keys or bytes, values are read. */
-export const NUMBERED_AT_ONCE = 32;
 
 const KEY_TOO_LONG = `ERR a key may have ${MAX_KEY_BYTES} bytes`;
 const KEY_NOT_ALLOWED = 'NOPERM No permissions to access a key';
@@ -42,8 +38,7 @@ export class KeyReads {
   }
 
   /** What a command sees of an outcome. */
-  read(outcome: ReadOutcome | Unread): Read {
-    if (outcome.kind === 'unread') return { failure: 'too-large' };
+  read(outcome: ReadOutcome): Read {
     this.#counts.countRead(this.#transport, outcomeName(outcome));
     switch (outcome.kind) {
       case 'hit':
@@ -62,17 +57,17 @@ export class KeyReads {
     }
   }
 
-  /** Counts a time to live that was asked for: Redis is asked each time, so it is loaded and never a hit. */
-  expiry(outcome: ExpiryOutcome): ExpiryOutcome {
-    this.#counts.countRead(this.#transport, expiryName(outcome));
-    return outcome;
+  /** Counts a query for a time to live or a type: Redis is asked each time, so its reply is loaded and never a hit. */
+  query(outcome: ExpiryOutcome | TypeOutcome): void {
+    this.#counts.countRead(this.#transport, queryName(outcome));
   }
 }
 
-function expiryName({ kind }: ExpiryOutcome): ReadOutcomeName {
+function queryName({ kind }: ExpiryOutcome | TypeOutcome): ReadOutcomeName {
   switch (kind) {
     case 'expires':
     case 'endless':
+    case 'type':
       return 'loaded';
     case 'missing':
     case 'timeout':

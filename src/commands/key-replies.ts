@@ -1,4 +1,4 @@
-import type { ExpiryOutcome } from '../cache/key-expiry.ts';
+import type { ExpiryOutcome, TypeOutcome } from '../cache/key-queries.ts';
 
 /** What stands for the reading of a key that has failed: the code word, and the cause. */
 export const FAILURES = {
@@ -13,11 +13,16 @@ export const FAILURES = {
 /** What a read has given, as far as a command tells it apart. */
 export type Read = { readonly value: Buffer } | { readonly failure: keyof typeof FAILURES } | undefined;
 
+/** The same without the value: only its length is kept. */
+export type Counted = { readonly value: { readonly length: number } } | Exclude<Read, { readonly value: Buffer }>;
+
 /** Where a reply is written, in the form of the protocol that the client speaks. */
 export interface ReplySink {
   /** @param text the error's code word, a space, and what is wrong. */
   error(text: string): void;
   integer(value: number): void;
+  /** A text of ASCII characters without a line end, such as a type. */
+  simple(text: string): void;
   null(): void;
   /** The head of an array: its elements are to follow. */
   array(length: number): void;
@@ -33,7 +38,7 @@ export function writeValue([read]: readonly Read[], out: ReplySink): void {
   else out.error(FAILURES[read.failure]);
 }
 
-export function writeLength([read]: readonly Read[], out: ReplySink): void {
+export function writeLength([read]: readonly Counted[], out: ReplySink): void {
   if (read === undefined) out.integer(0);
   else if ('value' in read) out.integer(read.value.length);
   else out.error(FAILURES[read.failure]);
@@ -50,18 +55,31 @@ export function writeValues(reads: readonly Read[], out: ReplySink): void {
 }
 
 /** How many exist; one that holds no string does. */
-export function writeNumber(reads: readonly Read[], out: ReplySink): void {
+export function writeCount(reads: readonly Counted[], out: ReplySink): void {
   const failure = failureAmong(reads);
   if (failure !== undefined) out.error(FAILURES[failure]);
   else out.integer(reads.filter((read) => read !== undefined).length);
 }
 
 /** The first read that has failed fails them all: a value that could not be read is not one that is not there. */
-export function failureAmong(reads: readonly Read[]): keyof typeof FAILURES | undefined {
+function failureAmong(reads: readonly Counted[]): keyof typeof FAILURES | undefined {
   for (const read of reads) {
     if (read !== undefined && 'failure' in read && read.failure !== 'wrong-type') return read.failure;
   }
   return undefined;
+}
+
+export function writeType(outcome: TypeOutcome, out: ReplySink): void {
+  switch (outcome.kind) {
+    case 'type':
+      return out.simple(outcome.type);
+    case 'missing':
+      return out.simple('none');
+    case 'timeout':
+    case 'unavailable':
+    case 'overloaded':
+      return out.error(FAILURES[outcome.kind]);
+  }
 }
 
 export function writeExpiry(outcome: ExpiryOutcome, out: ReplySink, unit: (ms: number) => number): void {

@@ -8,7 +8,7 @@ import { type ClusterView, SLOTS } from './cluster-view.ts';
 import type { Reader, RedisState } from './reader.ts';
 import type { Redirect } from './redirect.ts';
 import { NO_CONNECTION, type RedisConnection } from './redis-connection.ts';
-import type { RedisExpiry, RedisFailure, RedisReply } from './redis-reply.ts';
+import type { RedisExpiry, RedisFailure, RedisReply, RedisType } from './redis-reply.ts';
 import type { ValueMemory } from './value-memory.ts';
 
 /** How often a cluster is looked at when nothing gives cause for it; who asks the wrong node is told so by that. */
@@ -98,18 +98,30 @@ export class ClusterReader implements Reader {
     node.connection.fetch(key, takeOrFollow, memory);
   }
 
-  async expiry(key: Buffer): Promise<RedisExpiry> {
+  expiry(key: Buffer): Promise<RedisExpiry> {
+    return this.#query<RedisExpiry>(key, (connection) => connection.expiry(key));
+  }
+
+  type(key: Buffer): Promise<RedisType> {
+    return this.#query<RedisType>(key, (connection) => connection.type(key));
+  }
+
+  /** Sends a query about a key to the node that serves it, and where redirections lead. */
+  async #query<Reply extends { readonly kind: string }>(
+    key: Buffer,
+    send: (connection: RedisConnection) => Promise<Reply | RedisFailure>,
+  ): Promise<Reply | RedisFailure> {
     const node = this.#nodeOf[calculateSlot(key)];
     if (node === undefined) {
       this.#doubt();
       return NO_CONNECTION;
     }
     const askedAt = performance.now();
-    const expiry = await node.connection.expiry(key);
-    const redirect = this.#judge(expiry);
-    if (redirect === undefined) return expiry;
-    return this.#follow<RedisExpiry>(node, redirect, askedAt, (connection, moving) =>
-      moving ? connection.expiryMoving(key) : connection.expiry(key),
+    const reply = await send(node.connection);
+    const redirect = this.#judge(reply);
+    if (redirect === undefined) return reply;
+    return this.#follow<Reply>(node, redirect, askedAt, (connection, moving) =>
+      send(moving ? connection.asking() : connection),
     );
   }
 

@@ -1,5 +1,5 @@
 import type { WatchCircuit } from './circuit-breaker.ts';
-import type { RedisExpiry, RedisFailure, RedisReply } from './redis-reply.ts';
+import type { RedisExpiry, RedisFailure, RedisReply, RedisType } from './redis-reply.ts';
 import type { ValueMemory } from './value-memory.ts';
 
 /** Whether there is a connection, and if not, the last error's code. */
@@ -32,6 +32,9 @@ export interface Reader {
 
   /** Asks for how long a key lives. */
   expiry(key: Buffer): Promise<RedisExpiry>;
+
+  /** Queries the type of a key's value. */
+  type(key: Buffer): Promise<RedisType>;
 
   /** Whether the Redis answers. */
   ping(): Promise<{ readonly kind: 'ok' } | RedisFailure>;

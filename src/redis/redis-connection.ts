@@ -9,7 +9,7 @@ import { ReadCommands } from './read-commands.ts';
 import type { Reader, RedisState } from './reader.ts';
 import { failureOf, reasonOf } from './redis-failure.ts';
 import { backOffMs } from './redis-options.ts';
-import type { RedisExpiry, RedisFailure, RedisReply } from './redis-reply.ts';
+import type { RedisExpiry, RedisFailure, RedisReply, RedisType } from './redis-reply.ts';
 import { ReplyReader } from './reply-reader.ts';
 import type { ValueMemory } from './value-memory.ts';
 
@@ -109,16 +109,26 @@ export class RedisConnection implements Reader {
     this.#batch.add(key, take, memory);
   }
 
-  async expiry(key: Buffer): Promise<RedisExpiry> {
+  expiry(key: Buffer): Promise<RedisExpiry> {
+    return this.#query(() => this.#redis.pttl(key).then(expiryOf, failureOf));
+  }
+
+  type(key: Buffer): Promise<RedisType> {
+    return this.#query(() => this.#redis.type(key).then(typeOf, failureOf));
+  }
+
+  /** Sends a command that has a reply of its own, which counts for the circuit breaker. */
+  async #query<Reply extends { readonly kind: string }>(
+    send: () => Promise<Reply | ReturnType<typeof failureOf>>,
+  ): Promise<Reply | RedisFailure> {
     if (!this.#inDatabase) return NO_CONNECTION;
     const asked = this.#enter();
     if (asked === undefined) return CIRCUIT_OPEN;
     const end = asked.add();
-    const outcome = await this.#redis.pttl(key).then(expiryOf, failureOf);
-    const isExpiry = outcome.kind === 'expires' || outcome.kind === 'endless';
+    const outcome = await send();
     // To the circuit any answer is one.
-    end(isExpiry ? { kind: 'missing' } : outcome);
-    return outcome.kind === 'wrong-type' ? { kind: 'unavailable', reason: 'WRONGTYPE' } : outcome;
+    end(isFailure(outcome) ? outcome : { kind: 'missing' });
+    return isWrongType(outcome) ? { kind: 'unavailable', reason: 'WRONGTYPE' } : outcome;
   }
 
   /**
@@ -133,10 +143,10 @@ export class RedisConnection implements Reader {
     return Buffer.isBuffer(value) ? { kind: 'value', value, ttlMs: 0 } : value;
   }
 
-  /** As {@link expiry}, of a node of a cluster that a slot is on its way to. */
-  expiryMoving(key: Buffer): Promise<RedisExpiry> {
+  /** Announces that the next command is about a slot that is on its way to this node of a cluster. */
+  asking(): this {
     if (this.#inDatabase) this.#ask();
-    return this.expiry(key);
+    return this;
   }
 
   async ping(): Promise<{ readonly kind: 'ok' } | RedisFailure> {
@@ -203,6 +213,18 @@ export class RedisConnection implements Reader {
 
 function reasonIn(state: RedisState): string | undefined {
   return state.reachable ? undefined : state.reason;
+}
+
+function isFailure(outcome: { readonly kind: string }): outcome is RedisFailure {
+  return outcome.kind === 'timeout' || outcome.kind === 'unavailable';
+}
+
+function isWrongType(outcome: { readonly kind: string }): outcome is { readonly kind: 'wrong-type' } {
+  return outcome.kind === 'wrong-type';
+}
+
+function typeOf(type: string): RedisType {
+  return type === 'none' ? { kind: 'missing' } : { kind: 'type', type };
 }
 
 function expiryOf(pttl: number): RedisExpiry {

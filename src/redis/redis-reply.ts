@@ -48,4 +48,9 @@ export type RedisExpiry =
   | { readonly kind: 'missing' }
   | RedisFailure;
 
+/** How a query for the type of a key's value ended. */
+export type RedisType =
+  /** `type`: as Redis names it, for example `string`. */
+  { readonly kind: 'type'; readonly type: string } | { readonly kind: 'missing' } | RedisFailure;
+
 export type RedisFailure = Extract<RedisReply, { kind: 'timeout' | 'unavailable' }>;

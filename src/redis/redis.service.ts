@@ -5,7 +5,7 @@ import { ClusterReader } from './cluster-reader.ts';
 import type { Reader, RedisState } from './reader.ts';
 import { RedisConnection } from './redis-connection.ts';
 import { redisOptions } from './redis-options.ts';
-import type { RedisExpiry, RedisFailure, RedisReply } from './redis-reply.ts';
+import type { RedisExpiry, RedisFailure, RedisReply, RedisType } from './redis-reply.ts';
 import type { ValueMemory } from './value-memory.ts';
 
 /** This thread's way to the Redis. It connects in the background: the proxy starts, and serves hits, without it. */
@@ -45,6 +45,11 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
   /** As {@link Reader.expiry}. */
   expiry(key: Buffer): Promise<RedisExpiry> {
     return this.#reader.expiry(key);
+  }
+
+  /** As {@link Reader.type}. */
+  type(key: Buffer): Promise<RedisType> {
+    return this.#reader.type(key);
   }
 
   /** As {@link Reader.ping}. */

@@ -1,5 +1,6 @@
 import type { Credential } from '../access/bearer-tokens.ts';
 import type { Protocol } from './reply-writer.ts';
+import type { Transaction } from './transaction.ts';
 
 /** A client, as its commands see it: what it has said of itself, and what it may do. */
 export interface Client {
@@ -18,6 +19,8 @@ export interface Client {
   name: string;
   libraryName: string;
   libraryVersion: string;
+  /** Commands queued since MULTI; undefined outside of a transaction. */
+  transaction: Transaction | undefined;
   /** It has asked to be left. */
   quitting: boolean;
 }

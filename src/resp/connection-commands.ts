@@ -1,26 +1,29 @@
 import type { Access } from '../access/access.ts';
 import type { Client } from './client.ts';
-import { type Command, type Handler, type Subcommand, container } from './command.ts';
+import { BAD_NAME, SYNTAX, isName, wholeNumber } from './arguments.ts';
+import type { Command, Handler } from './command.ts';
 import type { ReplyWriter } from './reply-writer.ts';
+import type { TransactionCommands } from './transaction-commands.ts';
 import { COMPATIBLE_VERSION } from './compatible-version.ts';
 
 const WRONG_PASSWORD = 'WRONGPASS invalid username-password pair or user is disabled.';
-const SYNTAX = 'ERR syntax error';
 const DEFAULT_USER = 'default';
 
 /** The commands that are about the connection. */
 export class ConnectionCommands {
   readonly #access: Access;
   readonly #database: number;
+  readonly #transactions: TransactionCommands;
 
   /** @param database the number of the one database that can be read. */
-  constructor(access: Access, database: number) {
+  constructor(access: Access, database: number, transactions: TransactionCommands) {
     this.#access = access;
     this.#database = database;
+    this.#transactions = transactions;
   }
 
   commands(): Command[] {
-    const always = { keys: [0, 0, 0], group: 'connection' } as const;
+    const always = { keys: [0, 0, 0], categories: ['connection'], group: 'connection' } as const;
     const session = { ...always, flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth', 'allow_busy'] };
     const plain = { ...always, flags: ['loading', 'stale', 'fast'] };
     return [
@@ -51,15 +54,6 @@ export class ConnectionCommands {
         run: (args, _client, out) => this.#select(args[0], out),
       },
       {
-        ...always,
-        flags: [],
-        name: 'client',
-        arity: -2,
-        summary: 'A container for client connection commands',
-        since: '2.4.0',
-        run: container('client', this.#clientCommands()),
-      },
-      {
         ...session,
         name: 'reset',
         arity: 1,
@@ -67,23 +61,18 @@ export class ConnectionCommands {
         since: '6.2.0',
         run: (_args, client, out) => this.#reset(client, out),
       },
+      {
+        ...{ ...plain, group: 'cluster', name: 'readonly', arity: 1, since: '3.0.0' },
+        summary: 'Enables read queries for a connection to a cluster replica node',
+        run: accept,
+      },
+      {
+        ...{ ...plain, group: 'cluster', name: 'readwrite', arity: 1, since: '3.0.0' },
+        summary: 'Disables read queries for a connection to a cluster replica node',
+        run: accept,
+      },
       { ...session, name: 'quit', arity: -1, summary: 'Close the connection', since: '1.0.0', run: quit },
     ];
-  }
-
-  #clientCommands(): ReadonlyMap<string, Subcommand> {
-    const onOff: Handler = ([word], _client, out) =>
-      /^(?:on|off)$/i.test(word.toString('latin1')) ? out.simple('OK') : out.error(SYNTAX);
-    return new Map<string, Subcommand>([
-      ['id', { arity: 2, run: (_args, client, out) => out.integer(client.id) }],
-      ['getname', { arity: 2, run: (_args, { name }, out) => (name === '' ? out.null() : out.bulk(name)) }],
-      ['setname', { arity: 3, run: setName }],
-      ['setinfo', { arity: 4, run: setInfo }],
-      ['info', { arity: 2, run: (_args, client, out) => out.verbatim(`${describe(client, this.#database)}\n`) }],
-      // What these ask for is so anyway: clients are not evicted, and every read counts as a use.
-      ['no-evict', { arity: 3, run: onOff }],
-      ['no-touch', { arity: 3, run: onOff }],
-    ]);
   }
 
   #auth(args: readonly Buffer[], client: Client, out: ReplyWriter): void {
@@ -152,6 +141,7 @@ export class ConnectionCommands {
   }
 
   #reset(client: Client, out: ReplyWriter): void {
+    this.#transactions.forget(client);
     client.protocol = 2;
     client.name = '';
     client.authenticated = !this.#access.tokenRequired;
@@ -173,33 +163,11 @@ function kept(argument: Buffer): Buffer {
   return Buffer.from(argument);
 }
 
+/** Agrees to what makes no difference here. */
+const accept: Handler = (_args, _client, out) => out.simple('OK');
+
 const quit: Handler = (_args, client, out) => {
   client.quitting = true;
-  out.simple('OK');
-};
-
-const BAD_NAME = 'ERR Client names cannot contain spaces, newlines or special characters.';
-/** Longest name that is kept of a client or its library. */
-const MAX_NAME_BYTES = 1024;
-
-function isName(name: Buffer): boolean {
-  return name.length <= MAX_NAME_BYTES && name.every((byte) => byte >= 0x21 && byte <= 0x7e);
-}
-
-const setName: Handler = ([name], client, out) => {
-  if (!isName(name)) return out.error(BAD_NAME);
-  client.name = name.toString('latin1');
-  out.simple('OK');
-};
-
-const setInfo: Handler = ([option, value], client, out) => {
-  const name = option.toString('latin1').toLowerCase();
-  if (name !== 'lib-name' && name !== 'lib-ver') {
-    return out.error(`ERR Unrecognized option '${option.toString('latin1').slice(0, 128)}'`);
-  }
-  if (!isName(value)) return out.error(`ERR ${name} cannot contain spaces, newlines or special characters.`);
-  if (name === 'lib-name') client.libraryName = value.toString('latin1');
-  else client.libraryVersion = value.toString('latin1');
   out.simple('OK');
 };
 
@@ -219,19 +187,4 @@ function welcome(client: Client, out: ReplyWriter): void {
   out.bulk('master');
   out.bulk('modules');
   out.array(0);
-}
-
-function describe(client: Client, database: number): string {
-  const age = Math.floor((Date.now() - client.connectedAt) / 1000);
-  return (
-    `id=${client.id} addr=${client.address} laddr=${client.localAddress} name=${client.name} age=${age} flags=N ` +
-    `db=${database} user=${DEFAULT_USER} resp=${client.protocol} ` +
-    `lib-name=${client.libraryName} lib-ver=${client.libraryVersion}`
-  );
-}
-
-/** Of up to nine digits. */
-function wholeNumber(text: Buffer): number | undefined {
-  const digits = text.toString('latin1');
-  return /^(?:0|-?[1-9]\d{0,8})$/.test(digits) ? Number(digits) : undefined;
 }

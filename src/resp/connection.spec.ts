@@ -7,28 +7,34 @@ import { Hit } from '../cache/hit.ts';
 import { InstanceMemory } from '../cache/instance-memory.ts';
 import { PendingReads } from '../cache/pending-reads.ts';
 import { RequestCounts } from '../cache/request-counts.ts';
+import type { KeyReads } from '../commands/key-reads.ts';
+import { ReadPlan } from '../commands/read-plan.ts';
 import { Sequencer } from '../sockets/sequencer.ts';
 import type { Client } from './client.ts';
 import type { Command, Handler } from './command.ts';
+import { CommandTable } from './command-table.ts';
 import { Commands } from './commands.ts';
 import { RespConnection } from './connection.ts';
 import { GetRequest } from './get-request.ts';
 import { ReplyWriter } from './reply-writer.ts';
+import { TransactionCommands } from './transaction-commands.ts';
 
 const CLIENT: Client = {
   ...{ id: 1, address: '', localAddress: '', connectedAt: 0, protocol: 2, authenticated: true, credential: undefined },
-  ...{ name: '', libraryName: '', libraryVersion: '', quitting: false },
+  ...{ name: '', libraryName: '', libraryVersion: '', transaction: undefined, quitting: false },
 };
 const ONE: Command['keys'] = [1, 1, 1];
 const MANY: Command['keys'] = [1, -1, 1];
 
 /** A connection whose commands are carried out by `run`, and what it has complained of. */
 function connect(run: Handler, sequencer?: Sequencer) {
-  const described = { flags: [], summary: '', since: '', group: 'string', run } as const;
+  const described = { flags: [], categories: [], summary: '', since: '', group: 'string', run } as const;
   const commands: Command[] = [
     { ...described, name: 'getrange', arity: 4, keys: ONE },
     { ...described, name: 'mget', arity: -2, keys: MANY },
   ];
+  const table = new CommandTable();
+  table.add(commands);
   const counts = new RequestCounts(InstanceMemory.create(), 0);
   const pending = new PendingReads('resp', counts);
   const bugs: unknown[] = [];
@@ -37,7 +43,12 @@ function connect(run: Handler, sequencer?: Sequencer) {
     socket,
     { ...CLIENT },
     {
-      commands: new Commands(new Map(commands.map((command) => [command.name, command])), counts),
+      commands: new Commands({
+        table,
+        counts,
+        reads: { refuse: () => undefined } as unknown as KeyReads,
+        transactions: new TransactionCommands(() => new ReadPlan({} as CacheService, {} as KeyReads, 0), table),
+      }),
       cache: {} as CacheService,
       access: {} as Access,
       ...{ pending, out: new ReplyWriter(), get: new GetRequest(), hit: new Hit(), sequencer },

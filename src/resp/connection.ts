@@ -260,7 +260,7 @@ export class RespConnection {
     const behind = this.#queue.length > 0;
     const replied = commands.execute(request, client, out);
     if (replied !== undefined) {
-      this.#await(replied, request.length > 2 && commands.takesMany(request));
+      this.#await(replied, commands.takesMany(request));
     } else if (behind) {
       this.#queuedBytes += out.length;
       const parts = out.take();
@@ -389,6 +389,7 @@ export class RespConnection {
     clearTimeout(this.#partTimer);
     this.#ended = true;
     this.#queue.clear();
+    this.#front.commands.forget(this.#client);
     this.#kept.drop(this.#kept.length);
     if (this.#hasTurn) this.#leave();
   }

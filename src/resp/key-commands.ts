@@ -1,18 +1,13 @@
-import type { Access } from '../access/access.ts';
 import type { CacheService } from '../cache/cache.service.ts';
 import type { Hit } from '../cache/hit.ts';
-import type { ReadOutcome } from '../cache/read-outcome.ts';
-import type { Unread } from '../cache/kept-outcomes.ts';
-import type { ReadCounter } from '../cache/request-counts.ts';
-import { type ExpiryCommand, KEY_COMMANDS, type ValueCommand, keysOf } from '../commands/key-command.ts';
-import { KeyReads, NUMBERED_AT_ONCE } from '../commands/key-reads.ts';
-import { type Read, type WriteReads, failureAmong } from '../commands/key-replies.ts';
+import { KEY_COMMANDS, type KeyCommand, keysOf } from '../commands/key-command.ts';
+import type { KeyReads } from '../commands/key-reads.ts';
+import { ReadPlan, type WriteReply } from '../commands/read-plan.ts';
 import type { Command, Replied } from './command.ts';
 import type { ReplyWriter } from './reply-writer.ts';
 
-/** Bytes of values after which no other one is held for a reply. */
-const MOST_REPLY_BYTES = 64 * 1024 * 1024;
-const NOTHING = Buffer.alloc(0);
+/** Bytes of values in the reply to one command, or one transaction: no further value is held for it. */
+const MAX_REPLY_BYTES = 64 * 1024 * 1024;
 
 /** The commands that read keys. */
 export class KeyCommands {
@@ -20,82 +15,50 @@ export class KeyCommands {
   readonly #reads: KeyReads;
   readonly #hit: Hit;
 
-  constructor(cache: CacheService, counts: ReadCounter, access: Access, hit: Hit) {
+  constructor(cache: CacheService, reads: KeyReads, hit: Hit) {
     this.#cache = cache;
-    this.#reads = new KeyReads('resp', access, counts);
+    this.#reads = reads;
     this.#hit = hit;
   }
 
   commands(): Command[] {
     return KEY_COMMANDS.map((command) => ({
       ...command,
-      flags: ['readonly', 'fast'],
-      run: (args, _client, out) => {
-        const keys = keysOf(command, args);
-        const refused = this.#reads.refuse(keys);
-        if (refused !== undefined) return out.error(refused);
-        return command.asks === 'values' ? this.#values(command, args, keys, out) : this.#expiry(command, keys[0], out);
-      },
+      categories: [command.group === 'string' ? 'string' : 'keyspace'],
+      reads: command,
+      run: (args, _client, out) => this.#run(command, args, out),
     }));
   }
 
-  #values({ gives, reply }: ValueCommand, args: readonly Buffer[], keys: readonly Buffer[], out: ReplyWriter): Replied {
-    const write = reply(args);
-    if (typeof write === 'string') return out.error(write);
-    if (keys.length === 1) return this.#one(keys[0], write, out);
-    const kept = keys.map((key) => Buffer.from(key));
-    if (gives === 'number' && keys.length > NUMBERED_AT_ONCE) return this.#inParts(kept, write, out);
-    const outcomes = this.#cache.readMany(kept, MOST_REPLY_BYTES);
-    if (!(outcomes instanceof Promise)) return write(this.#allRead(outcomes), out);
-    return late(
-      outcomes.then((found) => this.#allRead(found)),
-      write,
-      out,
-    );
+  /** Returns an empty plan for the commands of one request. */
+  plan(): ReadPlan {
+    return new ReadPlan(this.#cache, this.#reads, MAX_REPLY_BYTES);
   }
 
-  #one(key: Buffer, write: WriteReads, out: ReplyWriter): Replied {
-    if (this.#cache.hit(key, 0, key.length, this.#hit)) {
-      this.#reads.hit();
-      return write([{ value: this.#hit.bytes.subarray(0, this.#hit.length) }], out);
-    }
-    const outcome = this.#cache.read(Buffer.from(key));
-    if (!(outcome instanceof Promise)) return write([this.#reads.read(outcome)], out);
-    return late(
-      outcome.then((found) => [this.#reads.read(found)]),
-      write,
-      out,
-    );
-  }
-
-  /** Values are read with their keys, and it takes none of them to count the keys: so not all are held at once. */
-  async #inParts(keys: readonly Buffer[], write: WriteReads, out: ReplyWriter): Promise<() => void> {
-    const reads: Read[] = [];
-    for (let from = 0; from < keys.length && failureAmong(reads) === undefined; from += NUMBERED_AT_ONCE) {
-      const part = await this.#cache.readMany(keys.slice(from, from + NUMBERED_AT_ONCE), MOST_REPLY_BYTES);
-      for (const read of this.#allRead(part)) {
-        reads.push(read !== undefined && 'value' in read ? { value: NOTHING } : read);
+  #run(command: KeyCommand, args: readonly Buffer[], out: ReplyWriter): Replied {
+    const keys = keysOf(command.keys, args);
+    if (keys.length === 1 && (command.asks === 'values' || command.asks === 'counts')) {
+      const write = command.asks === 'values' ? command.reply(args) : command.write;
+      if (typeof write === 'string') return out.error(write);
+      if (this.#cache.hit(keys[0], 0, keys[0].length, this.#hit)) {
+        this.#reads.hit();
+        return write([{ value: this.#hit.bytes.subarray(0, this.#hit.length) }], out);
       }
     }
-    return () => write(reads, out);
-  }
-
-  #allRead(outcomes: readonly (ReadOutcome | Unread)[]): readonly Read[] {
-    return outcomes.map((outcome) => this.#reads.read(outcome));
-  }
-
-  async #expiry({ write }: ExpiryCommand, key: Buffer, out: ReplyWriter): Promise<() => void> {
-    const outcome = this.#reads.expiry(await this.#cache.expiry(Buffer.from(key)));
-    return () => write(outcome, out);
+    const plan = this.plan();
+    const write = plan.add(command, args);
+    if (typeof write === 'string') return out.error(write);
+    const read = plan.read();
+    return read === undefined ? write(out) : late(read, write, out);
   }
 }
 
-/** Writes a reply when its turn has come, in the protocol that was spoken when it was asked for. */
-async function late(reads: Promise<readonly Read[]>, write: WriteReads, out: ReplyWriter): Promise<() => void> {
+/** Writes a reply when its turn has come, in the protocol version that was spoken when it was requested. */
+async function late(read: Promise<void>, write: WriteReply, out: ReplyWriter): Promise<() => void> {
   const { protocol } = out;
-  const found = await reads;
+  await read;
   return () => {
     out.protocol = protocol;
-    write(found, out);
+    write(out);
   };
 }

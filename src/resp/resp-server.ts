@@ -8,21 +8,25 @@ import { Hit } from '../cache/hit.ts';
 import { InstanceStats } from '../cache/instance-stats.ts';
 import { PendingReads } from '../cache/pending-reads.ts';
 import { RequestCounts } from '../cache/request-counts.ts';
+import { KeyReads } from '../commands/key-reads.ts';
 import { Settings } from '../config/settings.ts';
 import type { Sequencer } from '../sockets/sequencer.ts';
 import { ReadBuffer } from '../sockets/read-buffer.ts';
 import { FAREWELL_MS, LINGER_MS, idleTimeoutMs } from '../sockets/time-limits.ts';
 import type { Client } from './client.ts';
-import type { Command } from './command.ts';
+import { ClientCommands } from './client-commands.ts';
+import { CommandTable } from './command-table.ts';
 import { Commands } from './commands.ts';
 import { RespConnection } from './connection.ts';
 import { ConnectionCommands } from './connection-commands.ts';
 import type { Front } from './front.ts';
 import { GetRequest } from './get-request.ts';
+import { IntrospectionCommands } from './introspection-commands.ts';
 import { KeyCommands } from './key-commands.ts';
 import { ReplyWriter } from './reply-writer.ts';
 import { ServerCommands } from './server-commands.ts';
 import { ServerInfo } from './server-info.ts';
+import { TransactionCommands } from './transaction-commands.ts';
 
 /** Milliseconds between two looks at who is idle. */
 const LONGEST_SWEEP_MS = 1000;
@@ -117,7 +121,7 @@ export class RespServer {
     const hit = new Hit();
     const pending = new PendingReads('resp', this.#counts);
     return {
-      commands: new Commands(this.#table(port, hit, pending), pending),
+      commands: this.#commands(port, hit, pending),
       cache: this.#cache,
       access: this.#access,
       pending,
@@ -133,17 +137,19 @@ export class RespServer {
     };
   }
 
-  #table(port: number, hit: Hit, pending: PendingReads): ReadonlyMap<string, Command> {
-    const table = new Map<string, Command>();
+  #commands(port: number, hit: Hit, pending: PendingReads): Commands {
+    const reads = new KeyReads('resp', this.#access, pending);
+    const keys = new KeyCommands(this.#cache, reads, hit);
+    const table = new CommandTable();
+    const transactions = new TransactionCommands(() => keys.plan(), table);
+    const { database } = this.#settings.redis;
+    const connection = new ConnectionCommands(this.#access, database, transactions);
+    const client = new ClientCommands(database);
     const info = new ServerInfo(this.#cache, this.#instance, this.#counts, this.#settings, port);
-    for (const { commands } of [
-      { commands: new KeyCommands(this.#cache, pending, this.#access, hit).commands() },
-      { commands: new ConnectionCommands(this.#access, this.#settings.redis.database).commands() },
-      { commands: new ServerCommands(info, table).commands() },
-    ]) {
-      for (const command of commands) table.set(command.name, command);
-    }
-    return table;
+    const server = new ServerCommands(info);
+    const introspection = new IntrospectionCommands(table);
+    for (const group of [keys, transactions, connection, client, introspection, server]) table.add(group.commands());
+    return new Commands({ table, counts: pending, reads, transactions });
   }
 
   #accept(socket: Socket, front: Front): void {
@@ -172,6 +178,7 @@ export class RespServer {
       name: '',
       libraryName: '',
       libraryVersion: '',
+      transaction: undefined,
       quitting: false,
     };
   }

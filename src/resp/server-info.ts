@@ -1,11 +1,10 @@
 import { memoryUsage } from 'node:process';
-import { KeyPattern } from '../access/key-pattern.ts';
 import type { CacheService } from '../cache/cache.service.ts';
 import type { InstanceStats } from '../cache/instance-stats.ts';
 import { READ_OUTCOMES, type RequestCounts } from '../cache/request-counts.ts';
-import { parseKeyPatterns } from '../config/key-pattern-syntax.ts';
 import { packageVersion } from '../config/package-version.ts';
 import type { Settings } from '../config/settings.ts';
+import { NamePattern } from './name-pattern.ts';
 import { COMPATIBLE_VERSION } from './compatible-version.ts';
 
 type Fields = Readonly<Record<string, string | number>>;
@@ -72,6 +71,8 @@ export class ServerInfo {
     ]);
     this.#configuration = [
       ['appendonly', 'no'],
+      // The only one has this number, so those before it are there, too, and those after it are not.
+      ['databases', String(settings.redis.database + 1)],
       ['maxclients', String(settings.proxy.maxConnections)],
       ['maxmemory', String(settings.cache.maxBytes)],
       ['maxmemory-policy', 'allkeys-lru'],
@@ -97,20 +98,7 @@ export class ServerInfo {
 
   /** Names and values of the parameters that one of these glob patterns fits. */
   configuration(patterns: readonly string[]): readonly (readonly [string, string])[] {
-    const wanted = patterns.map(patternOf);
-    return this.#configuration.filter(([name]) => {
-      const bytes = Buffer.from(name);
-      return wanted.some((pattern) => pattern?.matches(bytes, 0, bytes.length));
-    });
+    const wanted = patterns.map((pattern) => new NamePattern(pattern));
+    return this.#configuration.filter(([name]) => wanted.some((pattern) => pattern.matches(name)));
   }
-}
-
-/** Longer than the name of any parameter. */
-const LONGEST_PATTERN = 64;
-
-/** Undefined: it fits nothing. */
-function patternOf(text: string): KeyPattern | undefined {
-  if (text.length > LONGEST_PATTERN) return undefined;
-  const [elements] = parseKeyPatterns(text.toLowerCase().replaceAll(',', '\\,')) ?? [];
-  return elements && new KeyPattern(elements);
 }

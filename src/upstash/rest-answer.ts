@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer';
 import { FAILURES } from '../commands/key-replies.ts';
+import type { WriteReply } from '../commands/read-plan.ts';
 import type { Answer } from '../http/answer.ts';
 import { MAX_ANSWER_BYTES, resultsBody } from '../http/results-body.ts';
 import { type RestEncoding, RestReply } from './rest-reply.ts';
-import type { WriteReply } from './rest-commands.ts';
 
 /** By an error's first word: what Redis is to blame for, and not the request. */
 const STATUSES: Readonly<Record<string, number>> = { TIMEOUT: 504, UNAVAILABLE: 503, OVERLOADED: 503 };

@@ -33,6 +33,11 @@ export class RestReply implements ReplySink {
     this.#values.push(value);
   }
 
+  /** A string like any other to the client. */
+  simple(text: string): void {
+    this.bulk(Buffer.from(text));
+  }
+
   null(): void {
     this.#values.push(null);
   }

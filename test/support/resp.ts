@@ -81,9 +81,34 @@ export class RespSocket {
     return found;
   }
 
+  /** Waits for so many whole replies, and takes them. */
+  async replies(count: number): Promise<string> {
+    const end = await until(`${count} replies`, () => {
+      let at: number | undefined = 0;
+      for (let left = count; left > 0 && at !== undefined; left--) at = replyEnd(this.received, at);
+      if (at === undefined && this.socket.destroyed) throw new Error(`the connection ended after ${this.received}`);
+      return at;
+    });
+    const found = this.received.slice(0, end);
+    this.received = this.received.slice(end);
+    return found;
+  }
+
   /** All that comes back until the connection ends. */
   async rest(): Promise<string> {
     await this.closed;
     return this.received;
   }
+}
+
+/** Where the reply that starts at `at` ends; undefined when it is not whole. */
+function replyEnd(text: string, at: number): number | undefined {
+  const lineEnd = text.indexOf('\r\n', at);
+  if (lineEnd === -1) return undefined;
+  const count = Number(text.slice(at + 1, lineEnd));
+  let end: number | undefined = lineEnd + 2;
+  if ('$='.includes(text[at]) && count >= 0) end += count + 2;
+  const elements = { '*': count, '~': count, '%': 2 * count }[text[at]] ?? 0;
+  for (let left = elements; left > 0 && end !== undefined; left--) end = replyEnd(text, end);
+  return end === undefined || end > text.length ? undefined : end;
 }
