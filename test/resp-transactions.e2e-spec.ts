@@ -59,6 +59,12 @@ const conversation = fc.record({
   startsIn: fc.constantFrom('MULTI', 'PING'),
 });
 
+/** Each is read once before, so that it is a hit. */
+const EXAMPLES: [{ commands: readonly (readonly string[])[]; atOnce: number; startsIn: string }][] = [
+  [{ commands: [['GET', 'key'], ['MULTI'], ['GET', 'key'], ['EXEC']], atOnce: 1, startsIn: 'PING' }],
+  [{ commands: [['GET', 'key'], ['MULTI'], ['GET', 'key'], ['EXEC']], atOnce: 100, startsIn: 'PING' }],
+];
+
 describeOwn('transactions over the Redis protocol', () => {
   let redis: TestRedis;
   let replica: TestRedis;
@@ -120,7 +126,7 @@ describeOwn('transactions over the Redis protocol', () => {
         }
         for (const socket of pair) socket.socket.destroy();
       }),
-      { numRuns: 60, endOnFailure: true },
+      { numRuns: 60, endOnFailure: true, examples: EXAMPLES },
     );
   }, 120_000);
 });

@@ -197,6 +197,7 @@ export class RespConnection {
   get #direct(): boolean {
     return (
       this.#client.authenticated &&
+      this.#client.transaction === undefined &&
       this.#front.sequencer === undefined &&
       this.#queue.length === 0 &&
       !this.#parser.inRequest
