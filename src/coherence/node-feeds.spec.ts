@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
 import { NodeFeeds } from './node-feeds.ts';
 
-it('there is a feed for each master; one that takes the place of another comes before that goes', () => {
+it('there is a feed for each master; one that takes the place of another, at its address too, comes before that goes', () => {
   const done: string[] = [];
   const names = new Map<object, string>();
   const feeds = new NodeFeeds(
@@ -9,14 +9,14 @@ it('there is a feed for each master; one that takes the place of another comes b
       add: (feed) => done.push(`+${names.get(feed)}`),
       remove: (feed) => done.push(`-${names.get(feed)}`),
     },
-    ({ name }) => {
+    ({ identity }) => {
       const feed = { start: () => undefined, stop: () => undefined };
-      names.set(feed, name);
+      names.set(feed, identity);
       return feed;
     },
   );
   const follow = (...masters: string[]): string[] => {
-    feeds.follow(masters.map((name) => ({ name, options: {} })));
+    feeds.follow(masters.map((identity) => ({ name: 'host:1', identity, options: {} })));
     return done.splice(0);
   };
   expect(follow()).toEqual([]);

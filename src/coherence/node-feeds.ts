@@ -17,15 +17,15 @@ export class NodeFeeds {
     // Those that come, first: were the one that has gone, and is lost, taken out before the one in its place is counted on,
     // all that are left might be tracking, and writes to the new one would be missed.
     for (const master of masters) {
-      if (this.#feeds.has(master.name)) continue;
+      if (this.#feeds.has(master.identity)) continue;
       const feed = this.#feedOf(master);
-      this.#feeds.set(master.name, feed);
+      this.#feeds.set(master.identity, feed);
       this.#coherence.add(feed);
     }
-    const names = new Set(masters.map(({ name }) => name));
-    for (const [name, feed] of this.#feeds) {
-      if (names.has(name)) continue;
-      this.#feeds.delete(name);
+    const identities = new Set(masters.map(({ identity }) => identity));
+    for (const [identity, feed] of this.#feeds) {
+      if (identities.has(identity)) continue;
+      this.#feeds.delete(identity);
       this.#coherence.remove(feed);
     }
   }

@@ -1,100 +1,154 @@
 import type { RedisNode } from '../config/redis-nodes.ts';
 import type { Settings } from '../config/settings.ts';
 import type { CircuitState } from './circuit-breaker.ts';
-import { addressOf } from './cluster-view.ts';
+import { type NamedNode, addressOf, isSameId } from './cluster-view.ts';
 import type { RedisState } from './reader.ts';
 import { RedisConnection } from './redis-connection.ts';
 import { nodeOptions } from './redis-options.ts';
+import type { ReplacedNode } from './replaced-node.ts';
+import { ReplacementLimiter } from './replacement-limiter.ts';
 
-/** A node that only redirections lead to is kept for as long as this after the last of them. */
-const DETOUR_MS = 60_000;
+/** A node that only redirects lead to is kept for as long as this after the last of them. */
+const REDIRECT_TTL_MS = 60_000;
 
-/** A connection to a node of a cluster. */
+/** An address at which a node of a cluster listens, and the connection to it. */
 export interface ClusterNode {
   readonly node: RedisNode;
-  readonly connection: RedisConnection;
+  /** The id of the node that the connection is to lead to; empty until CLUSTER SLOTS names it. */
+  id: string;
+  /** Replaced by another one when another node has taken over the address. */
+  connection: RedisConnection;
   state: RedisState;
   circuit: CircuitState;
-  /** When a redirection has led here, by `performance.now()`. */
+  /** When a redirect has led here, by `performance.now()`. */
   redirectedAt: number;
 }
 
-/** This thread's connections to the nodes of a cluster: one to each master, and to where redirections lead. */
+export interface ClusterNodesListener {
+  /** The state of a connection has changed. */
+  changed(): void;
+  /** The state of a connection's circuit has changed; `reason` says why it is open. */
+  circuitChanged(reason: string): void;
+  /** The connection to a node was replaced, because another node has taken over its address. */
+  replaced(node: ReplacedNode): void;
+}
+
+/** This thread's connections to the nodes of a cluster: one to each master, and to where redirects lead. */
 export class ClusterNodes {
   readonly #settings: Pick<Settings, 'redis' | 'cache'>;
-  readonly #changed: () => void;
-  readonly #circuitChanged: (reason: string) => void;
+  readonly #listener: ClusterNodesListener;
   readonly #nodes = new Map<string, ClusterNode>();
-  /** Connections that are about to end. */
-  readonly #leaving = new Map<RedisConnection, NodeJS.Timeout>();
+  readonly #limiter = new ReplacementLimiter();
+  /** Connections that end when the commands under way on them have had their time. */
+  readonly #closing = new Map<RedisConnection, NodeJS.Timeout>();
 
-  /**
-   * @param changed is called when the state of a connection has changed.
-   * @param circuitChanged is called when that of its circuit has, with the reason for it.
-   */
-  constructor(
-    settings: Pick<Settings, 'redis' | 'cache'>,
-    changed: () => void,
-    circuitChanged: (reason: string) => void,
-  ) {
+  constructor(settings: Pick<Settings, 'redis' | 'cache'>, listener: ClusterNodesListener) {
     this.#settings = settings;
-    this.#changed = changed;
-    this.#circuitChanged = circuitChanged;
+    this.#listener = listener;
   }
 
-  /** That of the connection that is worst off. */
+  /** The worst state among the circuits of all connections. */
   get circuit(): CircuitState {
     const states = [...this.#nodes.values()].map(({ circuit }) => circuit);
     return (['open', 'half-open'] as const).find((state) => states.includes(state)) ?? 'closed';
   }
 
-  /** The connection to a node; if it is new it begins to connect. */
+  /** The node at an address, by whatever id; if it is new it begins to connect. */
   at(node: RedisNode): ClusterNode {
     const address = addressOf(node);
     const known = this.#nodes.get(address);
     if (known !== undefined) return known;
-    const connection = new RedisConnection(nodeOptions(this.#settings.redis, node), this.#settings);
     const added: ClusterNode = {
       node,
-      connection,
+      id: '',
+      connection: this.#connectionTo(node),
       state: { reachable: false, reason: 'connection' },
       circuit: 'closed',
       redirectedAt: -Infinity,
     };
     this.#nodes.set(address, added);
-    connection.watch((state) => {
-      added.state = state;
-      this.#changed();
-    });
-    connection.watchCircuit((state, reason) => {
-      added.circuit = state;
-      this.#circuitChanged(reason);
-    });
-    void connection.connect();
+    this.#open(added);
     return added;
   }
 
-  /** Keeps the connections to these nodes and ends the others, once what is under way on them is answered. */
+  /**
+   * A master as CLUSTER SLOTS names it. When another id is known at its address, the connection leads to the process that
+   * was there before, however well that still answers, and is replaced.
+   */
+  named(node: NamedNode): ClusterNode {
+    const known = this.at(node);
+    if (!isSameId(known.id, node.id)) this.#replace(known, 'id');
+    if (node.id !== '') known.id = node.id;
+    return known;
+  }
+
+  /**
+   * Replaces the connection over which a node has redirected to its own address: new connections lead to the process that
+   * is meant.
+   *
+   * @param redirecting the connection that the redirect came over; it may have been replaced since.
+   * @returns false while the last attempt at this address is too recent.
+   */
+  replace(known: ClusterNode, redirecting: RedisConnection): boolean {
+    if (known.connection !== redirecting) return true;
+    if (!this.#limiter.tryReplace(addressOf(known.node))) return false;
+    this.#replace(known, 'redirect');
+    return true;
+  }
+
+  /** Keeps the connections to these nodes and closes the others, once the commands under way on them have replies. */
   keep(nodes: readonly RedisNode[]): void {
     const kept = new Set(nodes.map(addressOf));
     const now = performance.now();
     for (const [address, { connection, redirectedAt }] of this.#nodes) {
-      if (kept.has(address) || now - redirectedAt < DETOUR_MS) continue;
+      if (kept.has(address) || now - redirectedAt < REDIRECT_TTL_MS) continue;
       this.#nodes.delete(address);
-      const end = setTimeout(() => this.#end(connection), this.#settings.redis.commandTimeoutMs);
-      this.#leaving.set(connection, end);
-      this.#circuitChanged('');
+      this.#closeLater(connection);
+      this.#listener.circuitChanged('');
     }
   }
 
   close(): void {
-    for (const connection of this.#leaving.keys()) this.#end(connection);
+    for (const connection of this.#closing.keys()) this.#end(connection);
     for (const { connection } of this.#nodes.values()) connection.close();
   }
 
+  #connectionTo(node: RedisNode): RedisConnection {
+    return new RedisConnection(nodeOptions(this.#settings.redis, node), this.#settings);
+  }
+
+  #open(node: ClusterNode): void {
+    const { connection } = node;
+    connection.watch((state) => {
+      if (node.connection !== connection) return;
+      node.state = state;
+      this.#listener.changed();
+    });
+    connection.watchCircuit((state, reason) => {
+      if (node.connection !== connection) return;
+      node.circuit = state;
+      this.#listener.circuitChanged(reason);
+    });
+    void connection.connect();
+  }
+
+  /** The state is that of the former connection until the new one has one: nothing is lost if it is there in time. */
+  #replace(known: ClusterNode, by: ReplacedNode['by']): void {
+    this.#closeLater(known.connection);
+    known.connection = this.#connectionTo(known.node);
+    this.#open(known);
+    this.#listener.replaced({ address: addressOf(known.node), id: known.id, by });
+    known.id = '';
+  }
+
+  #closeLater(connection: RedisConnection): void {
+    const end = setTimeout(() => this.#end(connection), this.#settings.redis.commandTimeoutMs);
+    this.#closing.set(connection, end);
+  }
+
   #end(connection: RedisConnection): void {
-    clearTimeout(this.#leaving.get(connection));
-    this.#leaving.delete(connection);
+    clearTimeout(this.#closing.get(connection));
+    this.#closing.delete(connection);
     connection.close();
   }
 }

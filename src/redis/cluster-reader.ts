@@ -9,14 +9,22 @@ import type { Reader, RedisState } from './reader.ts';
 import type { Redirect } from './redirect.ts';
 import { NO_CONNECTION, type RedisConnection } from './redis-connection.ts';
 import type { RedisExpiry, RedisFailure, RedisReply, RedisType } from './redis-reply.ts';
+import type { ReplacedNode } from './replaced-node.ts';
 import type { ValueMemory } from './value-memory.ts';
 
 /** How often a cluster is looked at when nothing gives cause for it; who asks the wrong node is told so by that. */
 const INTERVAL_MS = 5000;
 /** A key that is sent on more often is not found by going on. */
-const MOST_REDIRECTS = 5;
+const MAX_REDIRECTS = 5;
 
 const TIMEOUT: RedisFailure = { kind: 'timeout' };
+const TOO_MANY_REDIRECTS: RedisFailure = { kind: 'unavailable', reason: 'redirections' };
+
+/** The connection that a command was sent over, which a node may have replaced by the time of the reply. */
+interface Asked {
+  readonly node: ClusterNode;
+  readonly connection: RedisConnection;
+}
 
 /**
  * Reads a cluster, over one connection to each master: a key is asked for where its slot is served, with all that is asked
@@ -38,15 +46,16 @@ export class ClusterReader implements Reader {
   #state: RedisState | undefined;
   #watch: (state: RedisState) => void = () => undefined;
   #watchCircuit: WatchCircuit = () => undefined;
+  #watchReplaced: (node: ReplacedNode) => void = () => undefined;
 
   constructor(settings: Pick<Settings, 'redis' | 'cache'>) {
     this.#timeoutMs = settings.redis.commandTimeoutMs;
     this.#connectTimeoutMs = settings.redis.connectTimeoutMs;
-    this.#nodes = new ClusterNodes(
-      settings,
-      () => this.#report(),
-      (reason) => this.#watchCircuit(this.#nodes.circuit, reason),
-    );
+    this.#nodes = new ClusterNodes(settings, {
+      changed: () => this.#report(),
+      circuitChanged: (reason) => this.#watchCircuit(this.#nodes.circuit, reason),
+      replaced: (node) => this.#watchReplaced(node),
+    });
     this.#topology = new ClusterTopology(settings.redis, INTERVAL_MS, {
       seen: (view) => this.#see(view),
       unseen: (reason) => {
@@ -80,6 +89,10 @@ export class ClusterReader implements Reader {
     watch(this.#nodes.circuit, '');
   }
 
+  watchReplaced(watch: (node: ReplacedNode) => void): void {
+    this.#watchReplaced = watch;
+  }
+
   fetch(key: Buffer, take: (reply: RedisReply) => void, memory: ValueMemory): void {
     const node = this.#nodeOf[calculateSlot(key)];
     if (node === undefined) {
@@ -87,15 +100,16 @@ export class ClusterReader implements Reader {
       return take(NO_CONNECTION);
     }
     const askedAt = performance.now();
+    const { connection: asked } = node;
     const takeOrFollow = (reply: RedisReply): void => {
       if (reply.kind !== 'timeout' && reply.kind !== 'unavailable') return take(reply);
       const redirect = this.#judge(reply);
       if (redirect === undefined) return take(reply);
-      void this.#follow<RedisReply>(node, redirect, askedAt, (connection, moving) =>
+      void this.#follow<RedisReply>({ node, connection: asked }, redirect, askedAt, (connection, moving) =>
         moving ? connection.fetchMoving(key) : new Promise((got) => connection.fetch(key, got, memory)),
       ).then(take);
     };
-    node.connection.fetch(key, takeOrFollow, memory);
+    asked.fetch(key, takeOrFollow, memory);
   }
 
   expiry(key: Buffer): Promise<RedisExpiry> {
@@ -117,10 +131,11 @@ export class ClusterReader implements Reader {
       return NO_CONNECTION;
     }
     const askedAt = performance.now();
-    const reply = await send(node.connection);
+    const { connection: asked } = node;
+    const reply = await send(asked);
     const redirect = this.#judge(reply);
     if (redirect === undefined) return reply;
-    return this.#follow<Reply>(node, redirect, askedAt, (connection, moving) =>
+    return this.#follow<Reply>({ node, connection: asked }, redirect, askedAt, (connection, moving) =>
       send(moving ? connection.asking() : connection),
     );
   }
@@ -137,40 +152,49 @@ export class ClusterReader implements Reader {
     return Promise.any(answers).catch(() => failure);
   }
 
-  /** Asks where a redirection leads, and so on, for as long as there is time. */
+  /** Sends a command to where a redirect leads, and so on, for as long as there is time. */
   async #follow<Reply extends { readonly kind: string }>(
-    from: ClusterNode,
+    from: Asked,
     first: Redirect,
     askedAt: number,
     ask: (connection: RedisConnection, moving: boolean) => Promise<Reply | RedisFailure>,
   ): Promise<Reply | RedisFailure> {
     const end = new AbortController();
     const walk = async (): Promise<Reply | RedisFailure> => {
-      let node = from;
+      let asked = from;
       let redirect = first;
-      for (let left = MOST_REDIRECTS; left > 0; left--) {
-        node = this.#redirect(node, redirect);
-        await node.connection.connect();
-        const reply = await ask(node.connection, redirect.kind === 'ask');
+      for (let left = MAX_REDIRECTS; left > 0; left--) {
+        const node = this.#redirect(asked, redirect);
+        if (node === undefined) break;
+        const { connection } = node;
+        await connection.connect();
+        const reply = await ask(connection, redirect.kind === 'ask');
         const next = this.#judge(reply);
         if (next === undefined) return reply;
         redirect = next;
+        asked = { node, connection };
       }
-      return { kind: 'unavailable', reason: 'redirections' };
+      return TOO_MANY_REDIRECTS;
     };
     const leftMs = Math.max(0, askedAt + this.#timeoutMs - performance.now());
     const timeUp = delay(leftMs, TIMEOUT, { signal: end.signal }).catch(() => TIMEOUT);
     return Promise.race([walk(), timeUp]).finally(() => end.abort());
   }
 
-  #redirect(from: ClusterNode, { kind, slot, host, port }: Redirect): ClusterNode {
-    const node = this.#nodes.at({ host: host === '' ? from.node.host : host, port });
+  /**
+   * The node that a redirect leads to. If that is the node that has sent it, another process has its address, which new
+   * connections lead to; undefined when one was opened a moment ago and did not.
+   */
+  #redirect(from: Asked, { kind, slot, host, port }: Redirect): ClusterNode | undefined {
+    const node = this.#nodes.at({ host: host === '' ? from.node.node.host : host, port });
     node.redirectedAt = performance.now();
     if (kind === 'moved') {
       this.#nodeOf[slot] = node;
       this.#doubt();
     }
-    return node;
+    if (node !== from.node) return node;
+    this.#doubt();
+    return this.#nodes.replace(node, from.connection) ? node : undefined;
   }
 
   /** What a failure says of the cluster; answers where else to ask, if it says so. */
@@ -192,7 +216,7 @@ export class ClusterReader implements Reader {
   #see(view: ClusterView): void {
     this.#doubtful = false;
     this.#view = view;
-    this.#masters = view.masters.map((master) => this.#nodes.at(master));
+    this.#masters = view.masters.map((master) => this.#nodes.named(master));
     // Also when nothing has changed: a redirection may have come from a node that did not know yet.
     for (let slot = 0; slot < SLOTS; slot++) this.#nodeOf[slot] = this.#masters[view.masterOf(slot)];
     this.#nodes.keep(view.masters);

@@ -8,7 +8,9 @@ import { nodeOptions } from './redis-options.ts';
 /** A cluster in which something is amiss is looked at as often as this. */
 const RESTLESS_MS = 250;
 /** A node that takes longer to say who serves what is passed over for now. */
-const LONGEST_ANSWER_MS = 500;
+const MAX_REPLY_MS = 500;
+/** After so long another node is asked, though the one before is well: it may be one that the others have left behind. */
+const PROBE_LIFETIME_MS = 30_000;
 
 /** What became of a look at the cluster. */
 export interface TopologyListener {
@@ -20,17 +22,25 @@ export interface TopologyListener {
   content(): boolean;
 }
 
+/** The connection over which a node is asked. */
+interface Probe {
+  readonly node: RedisNode;
+  readonly redis: Redis;
+  readonly openedAt: number;
+}
+
 /**
- * Keeps an eye on which node of a cluster serves which slot, over one connection, to any node. When something is amiss it
- * looks often, and each time through the eyes of another node, as one that is cut off from the others does not know.
+ * Follows which node of a cluster serves which slot, over one connection, to any node, and to another one every 30 s. When
+ * something is amiss it looks often, and asks another node each time, as one that is cut off from the others does not know.
  */
 export class ClusterTopology {
   readonly #redis: Settings['redis'];
   readonly #intervalMs: number;
   readonly #listener: TopologyListener;
+  readonly #probeLifetimeMs: number;
   /** Nodes to ask, the next one first. */
   #candidates: RedisNode[];
-  #lookout: { readonly node: RedisNode; readonly redis: Redis } | undefined;
+  #probe: Probe | undefined;
   #view: ClusterView | undefined;
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
@@ -38,8 +48,14 @@ export class ClusterTopology {
   #closed = false;
 
   /** @param intervalMs how often a cluster is looked at that gives no cause for it. */
-  constructor(redis: Settings['redis'], intervalMs: number, listener: TopologyListener) {
+  constructor(
+    redis: Settings['redis'],
+    intervalMs: number,
+    listener: TopologyListener,
+    probeLifetimeMs = PROBE_LIFETIME_MS,
+  ) {
     this.#redis = redis;
+    this.#probeLifetimeMs = probeLifetimeMs;
     this.#intervalMs = intervalMs;
     this.#listener = listener;
     this.#candidates = [...redis.nodes];
@@ -70,7 +86,8 @@ export class ClusterTopology {
   async #look(): Promise<void> {
     this.#looking = true;
     this.#lookedAt = performance.now();
-    if (!this.#listener.content()) this.#leave();
+    const probedMs = this.#lookedAt - (this.#probe?.openedAt ?? Infinity);
+    if (!this.#listener.content() || probedMs >= this.#probeLifetimeMs) this.#leave();
     await this.#askAround();
     this.#looking = false;
     if (!this.#closed) this.#schedule(this.#listener.content() ? this.#intervalMs : RESTLESS_MS);
@@ -80,8 +97,8 @@ export class ClusterTopology {
   async #askAround(): Promise<void> {
     let reason = 'connection';
     for (let left = this.#candidates.length; left > 0 && !this.#closed; left--) {
-      this.#lookout ??= this.#connect();
-      const { node, redis } = this.#lookout;
+      this.#probe ??= this.#connect();
+      const { node, redis } = this.#probe;
       try {
         const view = ClusterView.of(await answerOf(redis), node);
         if (!this.#closed) this.#see(view);
@@ -96,13 +113,14 @@ export class ClusterTopology {
 
   #see(view: ClusterView): void {
     const known = new Map([...this.#candidates, ...view.nodes].map((node) => [addressOf(node), node]));
-    const named = new Set([...this.#redis.nodes, ...view.nodes].map(addressOf));
-    this.#candidates = [...known].flatMap(([address, node]) => (named.has(address) ? [node] : []));
+    // A node that has lost sight of others does not name them, and they know better.
+    const kept = view.whole ? new Set([...this.#redis.nodes, ...view.nodes].map(addressOf)) : new Set(known.keys());
+    this.#candidates = [...known].flatMap(([address, node]) => (kept.has(address) ? [node] : []));
     if (this.#view?.equals(view) !== true) this.#view = view;
     this.#listener.seen(this.#view);
   }
 
-  #connect(): { readonly node: RedisNode; readonly redis: Redis } {
+  #connect(): Probe {
     const [node] = this.#candidates;
     // The next one is asked the next time.
     this.#candidates.push(...this.#candidates.splice(0, 1));
@@ -115,12 +133,12 @@ export class ClusterTopology {
     });
     // What went wrong is told to who asks.
     redis.on('error', () => undefined);
-    return { node, redis };
+    return { node, redis, openedAt: performance.now() };
   }
 
   #leave(): void {
-    this.#lookout?.redis.disconnect();
-    this.#lookout = undefined;
+    this.#probe?.redis.disconnect();
+    this.#probe = undefined;
   }
 }
 
@@ -128,7 +146,7 @@ async function answerOf(redis: Redis): Promise<unknown> {
   let firstError: unknown;
   const note = (error: unknown): void => void (firstError ??= error);
   redis.on('error', note);
-  const timer = setTimeout(() => redis.disconnect(), LONGEST_ANSWER_MS);
+  const timer = setTimeout(() => redis.disconnect(), MAX_REPLY_MS);
   try {
     return await redis.cluster('SLOTS');
   } catch (error) {

@@ -3,9 +3,9 @@ import { ClusterView } from './cluster-view.ts';
 import { redirectIn } from './redirect.ts';
 
 const asked = { host: 'asked', port: 1 };
-const a = ['10.0.0.1', 7000, 'id', []];
-const b = ['2001:db8::1', 7001, 'id', []];
-const replica = ['10.0.0.3', 7002, 'id', []];
+const a = ['10.0.0.1', 7000, 'id of a', []];
+const b = ['2001:db8::1', 7001, 'id of b', []];
+const replica = ['10.0.0.3', 7002, 'id of the replica', []];
 
 describe('what a node says of who serves which slot', () => {
   it('names a master for each slot, and replicas that nobody reads', () => {
@@ -17,10 +17,10 @@ describe('what a node says of who serves which slot', () => {
       asked,
     );
     expect(view.masters).toEqual([
-      { host: '10.0.0.1', port: 7000 },
-      { host: '2001:db8::1', port: 7001 },
+      { host: '10.0.0.1', port: 7000, id: 'id of a' },
+      { host: '2001:db8::1', port: 7001, id: 'id of b' },
     ]);
-    expect(view.nodes).toContainEqual({ host: '10.0.0.3', port: 7002 });
+    expect(view.nodes).toContainEqual({ host: '10.0.0.3', port: 7002, id: 'id of the replica' });
     expect([0, 99, 100, 16_383].map((slot) => view.masterOf(slot))).toEqual([0, 0, 1, 1]);
     expect(view.whole).toBe(true);
   });
@@ -32,7 +32,7 @@ describe('what a node says of who serves which slot', () => {
   });
 
   it.each([[null], [''], ['?']])('is at the host that was asked when it calls a host %j', (host) => {
-    expect(ClusterView.of([[0, 1, [host, 7000]]], asked).masters).toEqual([{ host: 'asked', port: 7000 }]);
+    expect(ClusterView.of([[0, 1, [host, 7000]]], asked).masters).toEqual([{ host: 'asked', port: 7000, id: '' }]);
   });
 
   it('is the same when the same masters serve the same slots, in ranges of any size', () => {
@@ -41,6 +41,13 @@ describe('what a node says of who serves which slot', () => {
     expect(whole.equals(parts)).toBe(true);
     expect(whole.equals(ClusterView.of([[0, 8, a]], asked))).toBe(false);
     expect(whole.equals(ClusterView.of([[0, 9, b]], asked))).toBe(false);
+  });
+
+  it('is another one when another node is at the address of a master; a reply without ids says nothing about that', () => {
+    const [host, port] = a;
+    const view = ClusterView.of([[0, 9, a]], asked);
+    expect(view.equals(ClusterView.of([[0, 9, [host, port, 'id of its successor']]], asked))).toBe(false);
+    expect(view.equals(ClusterView.of([[0, 9, [host, port]]], asked))).toBe(true);
   });
 
   it.each([

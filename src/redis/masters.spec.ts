@@ -15,7 +15,7 @@ describe('the masters that hold the data', () => {
     expect(seen).toEqual(['db:7000', 'main']);
   });
 
-  it('of a cluster are told when they are known, and again when slots are served by others', async () => {
+  it('of a cluster are told when they are known, again when slots are served by others, or an address by another', async () => {
     const cluster = await TestCluster.start(2, 1);
     let masters: Masters | undefined;
     try {
@@ -23,7 +23,11 @@ describe('the masters that hold the data', () => {
       const [replica] = cluster.replicas;
       const seen: string[][] = [];
       masters = mastersFor({ REDIS_MODE: 'cluster', REDIS_NODES: `127.0.0.1:1,${one.address}` });
-      masters.watch((all) => seen.push(all.map(({ name }) => name)));
+      const told: string[][] = [];
+      masters.watch((all) => {
+        seen.push(all.map(({ name }) => name));
+        told.push(all.map(({ identity }) => identity));
+      });
       const last = (...nodes: TestNode[]) =>
         until('they are told', () => {
           const names = seen.at(-1)?.toSorted().join();
@@ -35,6 +39,24 @@ describe('the masters that hold the data', () => {
       await replica.client.cluster('FAILOVER');
       await last(replica, other);
       expect(seen).toHaveLength(3);
+
+      // Nodes that have lost sight of a master are no reason to take it for gone.
+      await other.client.config('RESETSTAT');
+      for (const { client } of [one, replica]) await client.cluster('FORGET', other.id);
+      await until('it is asked itself', async () => {
+        const info = await other.client.info('commandstats');
+        return info.includes('cmdstat_cluster|slots') || undefined;
+      });
+      expect(seen.filter((names) => !names.includes(other.address))).toEqual([]);
+
+      const count = seen.length;
+      const identities = told.at(-1) ?? [];
+      masters.replace({ address: other.address, id: 'that of one that is known to have gone' });
+      expect(seen).toHaveLength(count);
+      for (let i = 0; i < 2; i++) masters.replace({ address: other.address, id: other.id });
+      expect(seen).toHaveLength(count + 1);
+      const renewed = (told.at(-1) ?? []).filter((identity) => !identities.includes(identity));
+      expect(renewed.map((identity) => identity.startsWith(other.address))).toEqual([true]);
     } finally {
       masters?.close();
       await cluster.stop();

@@ -1,16 +1,22 @@
 import type { RedisOptions } from 'ioredis';
 import type { Settings } from '../config/settings.ts';
 import { ClusterTopology } from './cluster-topology.ts';
-import { type ClusterView, addressOf } from './cluster-view.ts';
+import { type ClusterView, type NamedNode, addressOf, isSameId } from './cluster-view.ts';
 import { nodeOptions, redisOptions } from './redis-options.ts';
+import type { ReplacedNode } from './replaced-node.ts';
+import { ReplacementLimiter } from './replacement-limiter.ts';
 
-/** The news of writes has to follow the slots, whoever reads. */
+/** Invalidation messages have to follow the slots, whoever reads. */
 const INTERVAL_MS = 500;
+/** A master is kept for so long when no node names it that knows of all slots, while all nodes are asked in turn. */
+const UNNAMED_MS = 10_000;
 
 /** One server that holds data: the only Redis, the sentinels' current master, or a master of the cluster. */
 export interface Master {
-  /** Tells masters apart: `host:port`, or the name the sentinels have for theirs. */
+  /** `host:port`, or the name the sentinels have for theirs. */
   readonly name: string;
+  /** Tells masters apart, also those that are at one address one after the other. */
+  readonly identity: string;
   /**
    * For an ioredis connection of one's own to it (`lazyConnect`, no offline queue); to be spread into other options. With
    * sentinels each new connection goes to whoever is the master by then, and ends when they have made another one it.
@@ -19,31 +25,39 @@ export interface Master {
 }
 
 /**
- * Which masters hold the data, for those who need a connection to each of them.
+ * Which masters hold the data, for code that needs a connection to each of them.
  *
  * Standalone and sentinel: one, and no change; a failover shows as the end of the connection. Cluster: those that serve
- * slots; changes are found out within half a second of when the nodes know. A master that is not reachable stays in the
- * list until the cluster has replaced it.
+ * slots; changes are found within half a second of when the nodes know. A master that is not reachable stays in the list
+ * until the cluster has replaced it, and so does one that a node does not name which does not know of all slots.
  */
 export class Masters {
   readonly #fixed: readonly Master[];
+  readonly #redis: Settings['redis'];
   readonly #topology: ClusterTopology | undefined;
+  readonly #limiter = new ReplacementLimiter();
+  /** How often the connection to an address was to be replaced though its node id is the same. */
+  readonly #replacements = new Map<string, number>();
+  /** When a node has last named the master at an address, by `performance.now()`. */
+  readonly #namedAt = new Map<string, number>();
   #view: ClusterView | undefined;
-  #doubtful = false;
+  #nodes: readonly NamedNode[] = [];
+  #stale = false;
   #changed: (masters: readonly Master[]) => void = () => undefined;
 
   constructor(redis: Settings['redis']) {
+    this.#redis = redis;
     if (redis.mode !== 'cluster') {
       const name = redis.mode === 'sentinel' ? (redis.sentinel.name ?? '') : addressOf(redis);
-      this.#fixed = [{ name, options: redisOptions(redis) }];
+      this.#fixed = [{ name, identity: name, options: redisOptions(redis) }];
       return;
     }
     this.#fixed = [];
     this.#topology = new ClusterTopology(redis, INTERVAL_MS, {
-      seen: (view) => this.#see(redis, view),
+      seen: (view) => this.#see(view),
       // Whoever has a connection to a master knows best whether it is there.
       unseen: () => undefined,
-      content: () => !this.#doubtful,
+      content: () => !this.#stale && this.#view?.whole !== false,
     });
   }
 
@@ -59,19 +73,53 @@ export class Masters {
 
   /** To be called when the connection to a master was lost: looks soon who is the master now. */
   refresh(): void {
-    this.#doubtful = true;
+    this.#stale = true;
     this.#topology?.refresh();
   }
 
-  /** Nothing is told any more. */
+  /**
+   * To be called when a node has redirected a reading connection to the node's own address: gives the master there
+   * another identity, since the connections that there are may lead to the process that was at this address before. Does
+   * nothing if that has happened already, or too recently.
+   */
+  replace({ address, id }: Pick<ReplacedNode, 'address' | 'id'>): void {
+    const master = this.#nodes.find((node) => addressOf(node) === address);
+    if (master === undefined || !isSameId(master.id, id) || !this.#limiter.tryReplace(address)) return;
+    this.#replacements.set(address, (this.#replacements.get(address) ?? 0) + 1);
+    this.refresh();
+    this.#publish();
+  }
+
+  /** Ends all calls of `changed`. */
   close(): void {
     this.#topology?.close();
   }
 
-  #see(redis: Settings['redis'], view: ClusterView): void {
-    this.#doubtful = false;
-    if (this.#view === view) return;
+  #see(view: ClusterView): void {
+    this.#stale = false;
+    const now = performance.now();
+    const named = new Set(view.masters.map(addressOf));
+    for (const address of named) this.#namedAt.set(address, now);
+    // A node that has lost sight of the others does not name them, yet writes to them go on.
+    const unnamed = this.#nodes.filter((node) => {
+      const address = addressOf(node);
+      return !view.whole && !named.has(address) && now - (this.#namedAt.get(address) ?? -Infinity) < UNNAMED_MS;
+    });
+    if (this.#view === view && this.#nodes.length === named.size + unnamed.length) return;
     this.#view = view;
-    this.#changed(view.masters.map((node) => ({ name: addressOf(node), options: nodeOptions(redis, node) })));
+    this.#nodes = [...view.masters, ...unnamed];
+    for (const address of this.#namedAt.keys()) {
+      if (!this.#nodes.some((node) => addressOf(node) === address)) this.#namedAt.delete(address);
+    }
+    this.#publish();
+  }
+
+  #publish(): void {
+    const masters = this.#nodes.map((node) => {
+      const name = addressOf(node);
+      const identity = [name, node.id, this.#replacements.get(name) ?? 0].join(' ');
+      return { name, identity, options: nodeOptions(this.#redis, node) };
+    });
+    this.#changed(masters);
   }
 }

@@ -1,5 +1,6 @@
 import type { WatchCircuit } from './circuit-breaker.ts';
 import type { RedisExpiry, RedisFailure, RedisReply, RedisType } from './redis-reply.ts';
+import type { ReplacedNode } from './replaced-node.ts';
 import type { ValueMemory } from './value-memory.ts';
 
 /** Whether there is a connection, and if not, the last error's code. */
@@ -18,6 +19,9 @@ export interface Reader {
 
   /** Tells `watch` of each change of the circuit's state from now on, and of the one it is in. */
   watchCircuit(watch: WatchCircuit): void;
+
+  /** Calls `watch` from now on for each connection that was replaced since its address is another node's. Clusters only. */
+  watchReplaced?(watch: (node: ReplacedNode) => void): void;
 
   /**
    * Reads a key and its time to live. GET goes first: were a key written between the two commands, a new key's shorter

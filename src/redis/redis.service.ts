@@ -6,6 +6,7 @@ import type { Reader, RedisState } from './reader.ts';
 import { RedisConnection } from './redis-connection.ts';
 import { redisOptions } from './redis-options.ts';
 import type { RedisExpiry, RedisFailure, RedisReply, RedisType } from './redis-reply.ts';
+import type { ReplacedNode } from './replaced-node.ts';
 import type { ValueMemory } from './value-memory.ts';
 
 /** This thread's way to the Redis. It connects in the background: the proxy starts, and serves hits, without it. */
@@ -35,6 +36,11 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
   /** As {@link Reader.watchCircuit}. */
   watchCircuit(watch: WatchCircuit): void {
     this.#reader.watchCircuit(watch);
+  }
+
+  /** As {@link Reader.watchReplaced}. */
+  watchReplaced(watch: (node: ReplacedNode) => void): void {
+    this.#reader.watchReplaced?.(watch);
   }
 
   /** As {@link Reader.fetch}. */

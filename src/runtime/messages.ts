@@ -1,6 +1,7 @@
 import type { PackedSettings } from '../config/settings-transfer.ts';
 import type { CircuitState } from '../redis/circuit-breaker.ts';
 import type { RedisState } from '../redis/reader.ts';
+import type { ReplacedNode } from '../redis/replaced-node.ts';
 
 /** What a worker thread tells the supervisor. */
 export type WorkerMessage =
@@ -11,7 +12,9 @@ export type WorkerMessage =
   | { readonly kind: 'failed'; readonly problem: string }
   | { readonly kind: 'redis'; readonly state: RedisState }
   /** `reason` says why it is open. */
-  | { readonly kind: 'circuit'; readonly state: CircuitState; readonly reason: string };
+  | { readonly kind: 'circuit'; readonly state: CircuitState; readonly reason: string }
+  /** It has replaced its connection to this node of a cluster. */
+  | { readonly kind: 'replaced'; readonly node: ReplacedNode };
 
 /**
  * What the supervisor tells a worker thread: first to accept no more connections, then, when no thread does, to answer

@@ -9,6 +9,7 @@ import { packSettings } from '../config/settings-transfer.ts';
 import type { Settings } from '../config/settings.ts';
 import type { RedisState } from '../redis/reader.ts';
 import type { SupervisorMessage, WorkerMessage } from './messages.ts';
+import { ReplacementLog } from './replacement-log.ts';
 import { type WriteTracking, trackWrites } from './track-writes.ts';
 import type { Ports, WorkerStart } from './worker.ts';
 
@@ -56,6 +57,7 @@ export class Supervisor {
   /** Why it is not, as far as it has been told. */
   readonly #reasonsTold = new Set<string>();
   readonly #openCircuits = new Set<number>();
+  readonly #replacements = new ReplacementLog((line) => this.#logger.warn(line));
   #circuitOpen = false;
   #draining = false;
   #told = false;
@@ -174,6 +176,11 @@ export class Supervisor {
         if (message.state === 'closed') this.#openCircuits.delete(thread.row);
         else this.#openCircuits.add(thread.row);
         this.#reportCircuit(message.reason);
+        break;
+      case 'replaced':
+        this.#replacements.report(message.node);
+        // What CLUSTER SLOTS shows, the tracking sees by itself, and sooner.
+        if (message.node.by === 'redirect') this.#tracking?.replace(message.node);
         break;
     }
   }

@@ -9,12 +9,15 @@ import type { Settings } from '../config/settings.ts';
 import { STALENESS_BOUND_MS } from '../redis/invalidation-connection.ts';
 import { InvalidationFeed } from '../redis/invalidation-feed.ts';
 import { Masters } from '../redis/masters.ts';
+import type { ReplacedNode } from '../redis/replaced-node.ts';
 
 /** How soon the cache's lock is tried again. */
 const RETRY_MS = 1;
 
 /** The cache being kept in step with the writes to Redis. */
 export interface WriteTracking {
+  /** To be called when a node has redirected a thread's connection to the node's own address. */
+  replace(node: ReplacedNode): void;
   stop(): void;
 }
 
@@ -41,6 +44,7 @@ export function trackWrites(settings: Settings, { lru, instance, clock }: Thread
   const feeds = new NodeFeeds(coherence, ({ options }) => new InvalidationFeed(options, settings));
   masters.watch((all) => feeds.follow(all));
   return {
+    replace: (node) => masters.replace(node),
     stop: () => {
       masters.close();
       coherence.stop();

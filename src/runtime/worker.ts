@@ -81,6 +81,7 @@ function publishRedisState(app: NestExpressApplication): void {
     instance.noteCircuit(row, state);
     tell({ kind: 'circuit', state, reason });
   });
+  redis.watchReplaced((node) => tell({ kind: 'replaced', node }));
 }
 
 function useTokens(app: NestExpressApplication, { access, adminTokens }: Settings): void {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import type { MutualTls } from './certificates.ts';
 import { Child, freePort, until } from './processes.ts';
+import type { Relay } from './relay.ts';
 
 const SLOTS = 16_384;
 const START_MS = 30_000;
@@ -34,16 +35,27 @@ export class TestCluster {
     this.#directory = directory;
   }
 
+  /**
+   * @param fronts relays at the addresses that nodes announce in place of their own: the `i`-th is before the `i`-th master,
+   *   and its replica announces the same address.
+   */
   static async start(
     masters = 3,
     replicas = masters,
     args: readonly string[] = [],
     tls?: MutualTls,
+    fronts: readonly Relay[] = [],
   ): Promise<TestCluster> {
     const directory = mkdtempSync(join(tmpdir(), 'test-cluster-'));
     const nodes: TestNode[] = [];
     try {
-      for (let i = 0; i < masters + replicas; i++) nodes.push(await startNode(directory, args, tls));
+      for (let i = 0; i < masters + replicas; i++) {
+        const front = fronts.at(i % masters);
+        const announced = front === undefined ? [] : ['--cluster-announce-port', String(front.port)];
+        const node = await startNode(directory, [...args, ...announced], tls);
+        nodes.push(node);
+        if (front !== undefined && i < masters) front.target = node.port;
+      }
       const cluster = new TestCluster(nodes.slice(0, masters), nodes.slice(masters), directory);
       await cluster.#join();
       return cluster;

@@ -9,18 +9,21 @@ export class Relay {
   readonly #server: Server;
   readonly #connections = new Set<Joined>();
   accepted = 0;
+  /** The port that new connections lead to; those that there are stay with the server that they have. */
+  target: number;
   /** Undefined: replies are passed on. */
   tamper: Tamper | undefined;
   #lateMs = 0;
 
-  private constructor(server: Server) {
+  private constructor(server: Server, target: number) {
     this.#server = server;
+    this.target = target;
   }
 
   static async to(port: number): Promise<Relay> {
     const server = createServer().listen(0, '127.0.0.1');
-    const relay = new Relay(server);
-    server.on('connection', (near) => relay.#join(near, connect(port, '127.0.0.1')));
+    const relay = new Relay(server, port);
+    server.on('connection', (near) => relay.#join(near, connect(relay.target, '127.0.0.1')));
     await once(server, 'listening');
     return relay;
   }

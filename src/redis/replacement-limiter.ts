@@ -1,0 +1,36 @@
+import { performance } from 'node:perf_hooks';
+
+const FIRST_BACK_OFF_MS = 250;
+const MAX_BACK_OFF_MS = 5000;
+/** After so long without an attempt, the next one counts as the first. */
+const FORGET_MS = 60_000;
+
+interface Attempts {
+  readonly count: number;
+  readonly lastAt: number;
+}
+
+/**
+ * Limits how often connections to an address are replaced because a node redirects to itself: the first time at once, then
+ * after 250 ms, doubled with each attempt up to 5 s. A node that never stops to do so must not cause a loop.
+ */
+export class ReplacementLimiter {
+  readonly #now: () => number;
+  readonly #attempts = new Map<string, Attempts>();
+
+  /** @param now milliseconds of a clock that never goes back. */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
+
+  /** Returns whether a connection to this address may be replaced now, and counts it as an attempt if so. */
+  tryReplace(address: string): boolean {
+    const now = this.#now();
+    for (const [each, { lastAt }] of this.#attempts) if (now - lastAt >= FORGET_MS) this.#attempts.delete(each);
+    const { count, lastAt } = this.#attempts.get(address) ?? { count: 0, lastAt: -Infinity };
+    const backOffMs = Math.min(FIRST_BACK_OFF_MS * 2 ** (count - 1), MAX_BACK_OFF_MS);
+    if (count > 0 && now - lastAt < backOffMs) return false;
+    this.#attempts.set(address, { count: count + 1, lastAt: now });
+    return true;
+  }
+}

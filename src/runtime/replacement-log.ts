@@ -1,0 +1,26 @@
+import { performance } from 'node:perf_hooks';
+import type { ReplacedNode } from '../redis/replaced-node.ts';
+
+/** An address that was not reported for so long is logged again. */
+const FORGET_MS = 60_000;
+
+/** Logs once that an address is another node's now, however many threads report it, and however often. */
+export class ReplacementLog {
+  readonly #log: (line: string) => void;
+  readonly #now: () => number;
+  readonly #reportedAt = new Map<string, number>();
+
+  /** @param now milliseconds of a clock that never goes back. */
+  constructor(log: (line: string) => void, now: () => number = () => performance.now()) {
+    this.#log = log;
+    this.#now = now;
+  }
+
+  report({ address }: Pick<ReplacedNode, 'address'>): void {
+    const now = this.#now();
+    const lastAt = this.#reportedAt.get(address) ?? -Infinity;
+    this.#reportedAt.set(address, now);
+    if (now - lastAt < FORGET_MS) return;
+    this.#log(`the Redis node at ${address} was replaced by another one at the same address; connecting to that one`);
+  }
+}
