@@ -83,13 +83,13 @@ export default {
       comment: 'The other protocols are none of its business, nor are the ops: they render with it.',
       severity: 'error',
       from: { path: '^src/http/' },
-      to: { path: '^src/', pathNot: '^src/(http|sockets|cache|access|config)/' },
+      to: { path: '^src/', pathNot: '^src/(http|net|sockets|cache|access|config)/' },
     },
     {
       name: 'resp-by-itself',
       severity: 'error',
       from: { path: '^src/resp/' },
-      to: { path: '^src/', pathNot: '^src/(resp|commands|sockets|cache|access|config)/' },
+      to: { path: '^src/', pathNot: '^src/(resp|commands|net|sockets|cache|access|config)/' },
     },
     {
       name: 'upstash-uses-http-and-commands',

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { NoRoom } from '../redis/redis-reply.ts';
 import type { BufferedBytes, Reader, Room } from './buffered-bytes.ts';
 import { KeptOutcomes, type Unread } from './kept-outcomes.ts';
@@ -109,7 +110,12 @@ export class ReadThrough {
     { again = false, reader }: ReadOptions = FIRST,
   ): readonly (ReadOutcome | Unread)[] | Promise<readonly (ReadOutcome | Unread)[]> {
     const kept = this.#keep(keys, maxBytes, this.#buffered);
-    const awaited = this.#readAll(keys, kept, this.#buffered, again);
+    if (keys.length > READ_BATCH_SIZE) {
+      return this.#readInTurns(keys, kept, this.#buffered, again).then(() =>
+        this.#complete(keys, kept, maxBytes, reader),
+      );
+    }
+    const awaited = this.#readAll(keys, 0, kept, this.#buffered, again);
     if (awaited.length > 0) return Promise.all(awaited).then(() => this.#complete(keys, kept, maxBytes, reader));
     return this.#complete(keys, kept, maxBytes, reader);
   }
@@ -139,7 +145,7 @@ export class ReadThrough {
       if (reservation === undefined) return keys.map(() => OVERLOADED);
       try {
         kept = this.#keep(keys, maxBytes, reservation);
-        await Promise.all(this.#readAll(keys, kept, reservation, true));
+        await this.#readInTurns(keys, kept, reservation, true);
         // More than there ever is room for: what has none is left out, as it is when the response has no room for it.
         if (!kept.lacksRoom || needed >= this.#buffered.limit) {
           kept.pass();
@@ -155,12 +161,25 @@ export class ReadThrough {
     return new KeptOutcomes(keys.length, maxBytes, room, (memory) => this.#buffered.release(memory));
   }
 
-  /** Reads keys, as far as there is room for their values; answers what is still to come. */
-  #readAll(keys: readonly Buffer[], kept: KeptOutcomes, room: Room, again: boolean): Promise<void>[] {
+  /** Reads keys, so many at once that others are served in between. */
+  async #readInTurns(keys: readonly Buffer[], kept: KeptOutcomes, room: Room, again: boolean): Promise<void> {
+    for (let from = 0; from < keys.length; from += READ_BATCH_SIZE) {
+      if (from > 0) await nextTurn();
+      await Promise.all(this.#readAll(keys.slice(from, from + READ_BATCH_SIZE), from, kept, room, again));
+    }
+  }
+
+  /**
+   * Reads keys, as far as there is room for their values; answers what is still to come.
+   *
+   * @param from the place of the first of them among all that are read.
+   */
+  #readAll(keys: readonly Buffer[], from: number, kept: KeptOutcomes, room: Room, again: boolean): Promise<void>[] {
     const batch = new Batch(this.#underWay, room, this.#tell);
     const awaited: Promise<void>[] = [];
     const admit = (memory: ArrayBufferLike): boolean => room.admit(memory);
-    keys.forEach((key, index) => {
+    keys.forEach((key, i) => {
+      const index = from + i;
       if (!kept.hasRoomAt(index)) return;
       const found = this.#lru.lookup(key, again, Infinity, admit);
       if (isCached(found)) kept.put(index, found);
@@ -297,6 +316,9 @@ export class ReadThrough {
 }
 
 const FIRST: ReadOptions = {};
+
+/** Keys that are looked up, and read from Redis, in one go: a thread does nothing else meanwhile. */
+const READ_BATCH_SIZE = 1000;
 
 type Uncached = Exclude<Lookup, Held>;
 type Loading = Extract<Lookup, { kind: 'loading' }>;

@@ -101,6 +101,7 @@ class Torture {
         break;
       case 'loading':
       case 'unleased':
+      case 'no-room':
         break;
     }
   }

@@ -40,6 +40,11 @@ export class KeyReads {
   /** What a command sees of an outcome. */
   read(outcome: ReadOutcome): Read {
     this.#counts.countRead(this.#transport, outcomeName(outcome));
+    return KeyReads.readAgain(outcome);
+  }
+
+  /** The same of a read that has been counted. */
+  static readAgain(outcome: ReadOutcome): Read {
     switch (outcome.kind) {
       case 'hit':
       case 'stale':

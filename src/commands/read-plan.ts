@@ -1,10 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Reader } from '../cache/buffered-bytes.ts';
 import type { CacheService } from '../cache/cache.service.ts';
 import type { Unread } from '../cache/kept-outcomes.ts';
 import type { ExpiryOutcome, TypeOutcome } from '../cache/key-queries.ts';
 import type { ReadOutcome } from '../cache/read-outcome.ts';
 import { type KeyCommand, type ValueCommand, keysOf } from './key-command.ts';
-import type { KeyReads } from './key-reads.ts';
+import { KeyReads } from './key-reads.ts';
 import type { Counted, Read, ReplySink } from './key-replies.ts';
 
 /** Writes the reply to a command whose keys have been read. */
@@ -14,7 +15,7 @@ export type WriteReply = (out: ReplySink) => void;
  * Keys that are looked up, and read from Redis, in one go. A thread does nothing else meanwhile, so more keys than this are
  * read in several goes, between which other clients are served.
  */
-export const READ_BATCH_SIZE = 1000;
+const READ_BATCH_SIZE = 1000;
 /** Bytes of values that may be held at once to count keys or bytes; the replies hold none of them. */
 const COUNTED_BYTES = 16 * 1024 * 1024;
 /** Values held at once when those of more keys turned out to be larger than that. */
@@ -27,6 +28,9 @@ export class ReadPlan {
   readonly #cache: CacheService;
   readonly #reads: KeyReads;
   readonly #maxBytes: number;
+  readonly #reader: Reader | undefined;
+  /** Whether what is read was read, and counted, before. */
+  #again = false;
   readonly #keys: Buffer[] = [];
   readonly #counted: Buffer[] = [];
   readonly #expiring: Buffer[] = [];
@@ -37,8 +41,12 @@ export class ReadPlan {
   #types: readonly TypeOutcome[] = [];
   #repliedAt = 0;
 
-  /** @param maxBytes once the values are as many bytes together, those of further keys are errors in their replies. */
-  constructor(cache: CacheService, reads: KeyReads, maxBytes: number) {
+  /**
+   * @param maxBytes once the values are as many bytes together, those of further keys are errors in their replies.
+   * @param reader for whom the keys are read.
+   */
+  constructor(cache: CacheService, reads: KeyReads, maxBytes: number, reader?: Reader) {
+    this.#reader = reader;
     this.#cache = cache;
     this.#reads = reads;
     this.#maxBytes = maxBytes;
@@ -82,6 +90,22 @@ export class ReadPlan {
     return pending.length === 0 ? undefined : Promise.all(pending).then(() => undefined);
   }
 
+  /** The values that are kept until the replies are written. */
+  get values(): readonly Buffer[] {
+    return this.#found.flatMap((read) => (read !== undefined && 'value' in read ? [read.value] : []));
+  }
+
+  /** Lets go of the values; they are read again before the replies are written. */
+  drop(): void {
+    this.#found = [];
+  }
+
+  /** Reads the dropped values again, uncounted. */
+  async readAgain(): Promise<void> {
+    this.#again = true;
+    await this.#readValues();
+  }
+
   #addValues({ reply }: ValueCommand, args: readonly Buffer[], keys: readonly Buffer[]): WriteReply | string {
     const write = reply(args);
     if (typeof write === 'string') return write;
@@ -90,33 +114,21 @@ export class ReadPlan {
   }
 
   #readValues(): Promise<void> | undefined {
-    if (this.#keys.length > READ_BATCH_SIZE) return this.#readValuesInBatches();
     if (this.#keys.length === 0) return undefined;
-    return whenKnown(this.#cache.readMany(this.#keys, this.#maxBytes), (outcomes) => {
-      this.#found = this.#readsOf(outcomes);
-    });
-  }
-
-  async #readValuesInBatches(): Promise<void> {
-    const found: Read[] = [];
-    let bytesLeft = this.#maxBytes;
-    for (const keys of batchesOf(this.#keys, READ_BATCH_SIZE)) {
-      if (found.length > 0) await nextTurn();
-      const reads =
-        bytesLeft > 0 ? this.#readsOf(await this.#cache.readMany(keys, bytesLeft)) : keys.map(() => NOT_READ);
-      for (const read of reads) {
-        if (read !== undefined && 'value' in read) bytesLeft -= read.value.length;
-        found.push(read);
-      }
-    }
-    this.#found = found;
+    const options = { again: this.#again, reader: this.#reader };
+    const settle = (outcomes: Outcomes): void => void (this.#found = this.#readsOf(outcomes));
+    if (this.#keys.length > 1) return whenKnown(this.#cache.readMany(this.#keys, this.#maxBytes, options), settle);
+    const outcome = this.#cache.read(this.#keys[0], undefined, options);
+    if (outcome instanceof Promise) return outcome.then((one) => settle([one]));
+    settle([outcome]);
+    return undefined;
   }
 
   #readCounted(): Promise<void> | undefined {
     const keys = this.#counted;
     if (keys.length > READ_BATCH_SIZE) return this.#readCountedInBatches();
     if (keys.length === 0) return undefined;
-    return whenKnown(this.#cache.readMany(keys, COUNTED_BYTES), (outcomes) => {
+    return whenKnown(this.#cache.readMany(keys, COUNTED_BYTES, { reader: this.#reader }), (outcomes) => {
       const counts = this.#countsOf(outcomes);
       if (!counts.includes(NOT_READ)) this.#counts = counts;
       else return this.#readLarge(keys, counts).then((all) => void (this.#counts = all));
@@ -127,7 +139,7 @@ export class ReadPlan {
     const counts: Counted[] = [];
     for (const keys of batchesOf(this.#counted, READ_BATCH_SIZE)) {
       if (counts.length > 0) await nextTurn();
-      const found = this.#countsOf(await this.#cache.readMany(keys, COUNTED_BYTES));
+      const found = this.#countsOf(await this.#cache.readMany(keys, COUNTED_BYTES, { reader: this.#reader }));
       counts.push(...(await this.#readLarge(keys, found)));
     }
     this.#counts = counts;
@@ -138,8 +150,17 @@ export class ReadPlan {
     const all = [...counts];
     const left = keys.flatMap((_key, at) => (counts[at] === NOT_READ ? [at] : []));
     for (const places of batchesOf(left, COUNT_BATCH_SIZE)) {
-      const outcomes = await this.#cache.readMany(places.map((at) => keys[at]));
+      const outcomes = await this.#cache.readMany(
+        places.map((at) => keys[at]),
+        Infinity,
+        { reader: this.#reader },
+      );
       this.#countsOf(outcomes).forEach((count, i) => (all[places[i]] = count));
+    }
+    // Together they may be more than there is ever room for.
+    for (const at of left.filter((place) => all[place] === NOT_READ)) {
+      const outcome = await this.#cache.read(keys[at], undefined, { again: true, reader: this.#reader });
+      [all[at]] = this.#countsOf([outcome]);
     }
     return all;
   }
@@ -162,7 +183,12 @@ export class ReadPlan {
   }
 
   #readsOf(outcomes: Outcomes): readonly Read[] {
-    return outcomes.map((outcome) => (outcome.kind === 'unread' ? NOT_READ : this.#reads.read(outcome)));
+    return outcomes.map((outcome) => this.#readOf(outcome));
+  }
+
+  #readOf(outcome: ReadOutcome | Unread): Read {
+    if (outcome.kind === 'unread') return NOT_READ;
+    return this.#again ? KeyReads.readAgain(outcome) : this.#reads.read(outcome);
   }
 
   /** Lets go of the values. */

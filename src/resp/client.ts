@@ -23,4 +23,6 @@ export interface Client {
   transaction: Transaction | undefined;
   /** It has asked to be left. */
   quitting: boolean;
+  /** Whether the connection has ended, and nobody takes what is read for it. */
+  gone: boolean;
 }

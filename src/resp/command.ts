@@ -1,6 +1,6 @@
 import type { KeyCommand } from '../commands/key-command.ts';
 import type { Client } from './client.ts';
-import type { Reply } from './reply-queue.ts';
+import type { Reply } from './reply.ts';
 import type { ReplyWriter } from './reply-writer.ts';
 
 /** What is written now, or how to write it once it is known. */

@@ -5,14 +5,10 @@ import { Outlet } from '../sockets/outlet.ts';
 import { FAREWELL_MS } from '../sockets/time-limits.ts';
 import type { Front } from './front.ts';
 import { KeptBytes } from './kept-bytes.ts';
-import { type Reply, ReplyQueue } from './reply-queue.ts';
+import { OrderedReplies, type Place } from '../net/ordered-replies.ts';
+import type { Reply } from './reply.ts';
 import { WRITE_BYTES } from './reply-writer.ts';
 import { type RequestLimits, RequestParser } from './request-parser.ts';
-
-/** Replies of one connection that may be queued behind one that is still to come. */
-const MAX_QUEUED = 128;
-/** Bytes of them. */
-const MAX_QUEUED_BYTES = 2 ** 20;
 
 const LIMITS: RequestLimits = {
   maxArguments: 1101,
@@ -34,6 +30,14 @@ const UNAUTHENTICATED_LIMITS: RequestLimits = {
  */
 const MAX_BATCHES = 4;
 
+const NO_VALUES: readonly Buffer[] = [];
+
+/** A reply that is known. */
+interface Queued {
+  readonly write: () => void;
+  readonly isBatch: boolean;
+}
+
 /** The first words of requests that a browser can be made to send to this port; Redis cuts their sender off, too. */
 const HTTP_WORDS = /^(?:post|host:)$/i;
 
@@ -49,9 +53,8 @@ export class RespConnection {
   readonly #client: Client;
   readonly #parser = new RequestParser();
   readonly #kept = new KeptBytes();
-  readonly #queue = new ReplyQueue();
+  readonly #queue: OrderedReplies<Queued>;
   #batches = 0;
-  #queuedBytes = 0;
   /** Something was received since the last look. */
   #heard = true;
   #heardAt = 0;
@@ -81,7 +84,8 @@ export class RespConnection {
     this.#client = client;
     this.#front = front;
     const drained = (): void => this.#guard(() => this.#drained());
-    this.#outlet = new Outlet(socket, drained);
+    this.#outlet = new Outlet(socket, front.memory, drained);
+    this.#queue = new OrderedReplies(front.memory, this.#outlet);
     socket.on('drain', drained);
     socket.on('timeout', () => this.#timeOut());
     socket.on('end', () => this.finish());
@@ -206,13 +210,7 @@ export class RespConnection {
 
   get #held(): boolean {
     return (
-      this.#choked ||
-      this.#ended ||
-      this.#inLine ||
-      this.#hasTurn ||
-      this.#queue.length >= MAX_QUEUED ||
-      this.#batches >= MAX_BATCHES ||
-      this.#queuedBytes >= MAX_QUEUED_BYTES
+      this.#choked || this.#ended || this.#inLine || this.#hasTurn || this.#batches >= MAX_BATCHES || this.#queue.isFull
     );
   }
 
@@ -261,23 +259,33 @@ export class RespConnection {
     const behind = this.#queue.length > 0;
     const replied = commands.execute(request, client, out);
     if (replied !== undefined) {
-      this.#await(replied, commands.takesMany(request));
+      const requestBytes = request.reduce((sum, { length }) => sum + length, 0);
+      this.#await(replied, requestBytes, commands.takesMany(request));
     } else if (behind) {
-      this.#queuedBytes += out.length;
+      const bytes = out.length;
       const parts = out.take();
-      this.#queue.push(() => out.put(parts));
+      const write = (): void => out.put(parts);
+      this.#queue.push(
+        { write, isBatch: false },
+        parts.map(({ buffer }) => buffer),
+        bytes,
+      );
     } else if (out.length >= WRITE_BYTES) {
       this.#flush();
     }
     if (client.quitting) this.#ended = true;
   }
 
-  #await(replied: Promise<Reply>, isBatch: boolean): void {
-    const { out, pending, report } = this.#front;
+  #await(replied: Promise<Reply>, requestBytes: number, isBatch: boolean): void {
     // What stands before it can be sent.
     this.#flush();
-    const give = this.#queue.reserve();
     if (isBatch) this.#batches++;
+    this.#settleLater(this.#queue.reserve(requestBytes), replied, isBatch);
+  }
+
+  /** Gives a reply its place when it is known. */
+  #settleLater(place: Place<Queued>, replied: Promise<Reply>, isBatch: boolean): void {
+    const { out, pending, report } = this.#front;
     replied
       .catch((bug: unknown): Reply => {
         report(bug);
@@ -285,10 +293,18 @@ export class RespConnection {
         return () => out.error('ERR internal error');
       })
       .then((reply) => {
-        give(() => {
-          if (isBatch) this.#batches--;
-          reply();
-        });
+        if (this.#socket.destroyed) return;
+        const { values = NO_VALUES, again } = reply;
+        const bytes = values.reduce((sum, { length }) => sum + length, 0);
+        const isKept = this.#queue.settle(
+          place,
+          { write: reply, isBatch },
+          values.map(({ buffer }) => buffer),
+          bytes,
+          bytes,
+          again === undefined ? undefined : () => this.#settleLater(place, again(), isBatch),
+        );
+        if (!isKept) reply.drop?.();
         this.#wake();
       })
       .catch(report);
@@ -307,15 +323,13 @@ export class RespConnection {
   #goOn(): void {
     if (this.#socket.destroyed) return;
     const { out } = this.#front;
-    for (let reply; !this.#choked && (reply = this.#queue.shift()) !== undefined;) {
-      reply();
+    this.#queue.send(({ write, isBatch }) => {
+      if (isBatch) this.#batches--;
+      write();
       if (out.length >= WRITE_BYTES) this.#flush();
-    }
+    });
     this.#flush();
-    if (this.#queue.length === 0) {
-      this.#queuedBytes = 0;
-      if (this.#hasTurn) this.#leave();
-    }
+    if (this.#queue.length === 0 && this.#hasTurn) this.#leave();
     if (!this.#held && this.#kept.length > 0) this.#runKept();
     this.#settle();
     if (this.#paused && !this.#held) {
@@ -368,7 +382,7 @@ export class RespConnection {
     this.#ended = true;
     const { out } = this.#front;
     if (this.#queue.length === 0) out.error(`ERR ${problem}`);
-    else this.#queue.push(() => out.error(`ERR ${problem}`));
+    else this.#queue.push({ write: () => out.error(`ERR ${problem}`), isBatch: false });
   }
 
   #sayFarewell(): void {
@@ -389,6 +403,7 @@ export class RespConnection {
   #closed(): void {
     clearTimeout(this.#partTimer);
     this.#ended = true;
+    this.#client.gone = true;
     this.#queue.clear();
     this.#front.commands.forget(this.#client);
     this.#kept.drop(this.#kept.length);

@@ -2,6 +2,7 @@ import type { Access } from '../access/access.ts';
 import type { CacheService } from '../cache/cache.service.ts';
 import type { Hit } from '../cache/hit.ts';
 import type { PendingReads } from '../cache/pending-reads.ts';
+import type { HeldMemory } from '../net/held-memory.ts';
 import type { Sequencer } from '../sockets/sequencer.ts';
 import type { Commands } from './commands.ts';
 import type { GetRequest } from './get-request.ts';
@@ -12,6 +13,7 @@ export interface Front {
   readonly commands: Commands;
   readonly cache: CacheService;
   readonly access: Access;
+  readonly memory: HeldMemory;
   /** Reads whose replies are being written. */
   readonly pending: PendingReads;
   readonly out: ReplyWriter;

@@ -2,9 +2,11 @@ import type { CacheService } from '../cache/cache.service.ts';
 import type { Hit } from '../cache/hit.ts';
 import { KEY_COMMANDS, type KeyCommand, keysOf } from '../commands/key-command.ts';
 import type { KeyReads } from '../commands/key-reads.ts';
-import { ReadPlan, type WriteReply } from '../commands/read-plan.ts';
+import { ReadPlan } from '../commands/read-plan.ts';
+import type { Client } from './client.ts';
 import type { Command, Replied } from './command.ts';
 import type { ReplyWriter } from './reply-writer.ts';
+import { whenRead } from './when-read.ts';
 
 /** Bytes of values in the reply to one command, or one transaction: no further value is held for it. */
 const MAX_REPLY_BYTES = 64 * 1024 * 1024;
@@ -26,16 +28,16 @@ export class KeyCommands {
       ...command,
       categories: [command.group === 'string' ? 'string' : 'keyspace'],
       reads: command,
-      run: (args, _client, out) => this.#run(command, args, out),
+      run: (args, client, out) => this.#run(command, args, client, out),
     }));
   }
 
   /** Returns an empty plan for the commands of one request. */
-  plan(): ReadPlan {
-    return new ReadPlan(this.#cache, this.#reads, MAX_REPLY_BYTES);
+  plan(client: Client): ReadPlan {
+    return new ReadPlan(this.#cache, this.#reads, MAX_REPLY_BYTES, client);
   }
 
-  #run(command: KeyCommand, args: readonly Buffer[], out: ReplyWriter): Replied {
+  #run(command: KeyCommand, args: readonly Buffer[], client: Client, out: ReplyWriter): Replied {
     const keys = keysOf(command.keys, args);
     if (keys.length === 1 && (command.asks === 'values' || command.asks === 'counts')) {
       const write = command.asks === 'values' ? command.reply(args) : command.write;
@@ -45,20 +47,15 @@ export class KeyCommands {
         return write([{ value: this.#hit.bytes.subarray(0, this.#hit.length) }], out);
       }
     }
-    const plan = this.plan();
+    const plan = this.plan(client);
     const write = plan.add(command, args);
     if (typeof write === 'string') return out.error(write);
     const read = plan.read();
-    return read === undefined ? write(out) : late(read, write, out);
+    if (read === undefined) return write(out);
+    const { protocol } = client;
+    return whenRead(plan, read, () => {
+      out.protocol = protocol;
+      write(out);
+    });
   }
-}
-
-/** Writes a reply when its turn has come, in the protocol version that was spoken when it was requested. */
-async function late(read: Promise<void>, write: WriteReply, out: ReplyWriter): Promise<() => void> {
-  const { protocol } = out;
-  await read;
-  return () => {
-    out.protocol = protocol;
-    write(out);
-  };
 }

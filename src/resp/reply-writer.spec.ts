@@ -3,6 +3,7 @@ import { Writable } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { Hit } from '../cache/hit.ts';
+import { bufferedBytes } from '../cache/buffered-bytes.spec-support.ts';
 import { Outlet } from '../sockets/outlet.ts';
 import { type Parsed, parseReplies } from './reply-model.spec-support.ts';
 import { type Protocol, ReplyWriter } from './reply-writer.ts';
@@ -107,7 +108,8 @@ class SlowSocket extends Writable {
   }
 }
 
-const outletOf = (socket: SlowSocket): Outlet => new Outlet(socket as unknown as Socket, () => undefined);
+const outletOf = (socket: SlowSocket): Outlet =>
+  new Outlet(socket as unknown as Socket, bufferedBytes(), () => undefined);
 
 describe('replies', () => {
   const protocols = fc.constantFrom<Protocol>(2, 3);

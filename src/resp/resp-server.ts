@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type Server, Socket, createServer } from 'node:net';
 import { Injectable, Logger } from '@nestjs/common';
 import { Access } from '../access/access.ts';
+import { BufferedBytes } from '../cache/buffered-bytes.ts';
 import { CacheService } from '../cache/cache.service.ts';
 import { ConnectionCount } from '../cache/connection-count.ts';
 import { Hit } from '../cache/hit.ts';
@@ -49,6 +50,7 @@ export class RespServer {
   readonly #counts: RequestCounts;
   readonly #connectionCount: ConnectionCount;
   readonly #access: Access;
+  readonly #memory: BufferedBytes;
   readonly #instance: InstanceStats;
   readonly #settings: Settings;
   readonly #connections = new Set<RespConnection>();
@@ -63,12 +65,14 @@ export class RespServer {
     connectionCount: ConnectionCount,
     access: Access,
     instance: InstanceStats,
+    buffered: BufferedBytes,
     settings: Settings,
   ) {
     this.#cache = cache;
     this.#counts = counts;
     this.#connectionCount = connectionCount;
     this.#access = access;
+    this.#memory = buffered;
     this.#instance = instance;
     this.#settings = settings;
   }
@@ -124,6 +128,7 @@ export class RespServer {
       commands: this.#commands(port, hit, pending),
       cache: this.#cache,
       access: this.#access,
+      memory: this.#memory,
       pending,
       out: new ReplyWriter(),
       get: new GetRequest(),
@@ -141,7 +146,7 @@ export class RespServer {
     const reads = new KeyReads('resp', this.#access, pending);
     const keys = new KeyCommands(this.#cache, reads, hit);
     const table = new CommandTable();
-    const transactions = new TransactionCommands(() => keys.plan(), table);
+    const transactions = new TransactionCommands((client) => keys.plan(client), table);
     const { database } = this.#settings.redis;
     const connection = new ConnectionCommands(this.#access, database, transactions);
     const client = new ClientCommands(database);
@@ -180,6 +185,7 @@ export class RespServer {
       libraryVersion: '',
       transaction: undefined,
       quitting: false,
+      gone: false,
     };
   }
 }

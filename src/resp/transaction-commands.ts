@@ -4,6 +4,7 @@ import type { Command, Executable, Replied } from './command.ts';
 import type { CommandTable, Resolved } from './command-table.ts';
 import { ReplyWriter } from './reply-writer.ts';
 import { Transaction } from './transaction.ts';
+import { whenRead } from './when-read.ts';
 
 /** Commands that one transaction may have. */
 const MAX_COMMANDS = 10_000;
@@ -31,7 +32,7 @@ type WriteElement = (out: ReplyWriter) => void;
  * transaction are read together, as those of MGET are, which makes no snapshot of them.
  */
 export class TransactionCommands {
-  readonly #plan: () => ReadPlan;
+  readonly #plan: (client: Client) => ReadPlan;
   readonly #table: CommandTable;
   /** Takes the replies that are known when EXEC is executed. */
   readonly #written = new ReplyWriter();
@@ -40,7 +41,7 @@ export class TransactionCommands {
   /**
    * @param plan makes an empty plan for the keys of one transaction.
    */
-  constructor(plan: () => ReadPlan, table: CommandTable) {
+  constructor(plan: (client: Client) => ReadPlan, table: CommandTable) {
     this.#plan = plan;
     this.#table = table;
   }
@@ -135,7 +136,7 @@ export class TransactionCommands {
       return out.error(ABORTED);
     }
     const { protocol } = client;
-    const plan = this.#plan();
+    const plan = this.#plan(client);
     let elements: WriteElement[];
     try {
       elements = this.#execute(transaction, client, plan);
@@ -148,7 +149,7 @@ export class TransactionCommands {
       for (const element of elements) element(out);
     };
     const read = plan.read();
-    return read === undefined ? write() : read.then(() => write);
+    return read === undefined ? write() : whenRead(plan, read, write);
   }
 
   /** Executes what reads no key, in order, and plans what does. */

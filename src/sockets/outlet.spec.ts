@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { directWrite, disableDirectWrite, probeDirectWrite } from '../net/node-internals/direct-write.ts';
+import type { HeldMemory } from '../net/held-memory.ts';
 import { Outlet } from './outlet.ts';
 
 /** More than the kernel takes for a client that does not read. */
@@ -19,6 +20,14 @@ describe.each(MODES)('Outlet $mode', ({ inUse, enter }) => {
   let socket: Socket;
   let outlet: Outlet;
   let drained: number;
+  /** Bytes of memory that are held. */
+  let held: number;
+  const memory: HeldMemory = {
+    hasRoom: true,
+    tryHold: () => false,
+    hold: ({ byteLength }) => (held += byteLength),
+    release: ({ byteLength }) => (held -= byteLength),
+  };
 
   const open = async (): Promise<void> => {
     server = createServer({ allowHalfOpen: true }).listen(0, '127.0.0.1');
@@ -27,9 +36,10 @@ describe.each(MODES)('Outlet $mode', ({ inUse, enter }) => {
     client.on('error', () => undefined);
     [socket] = (await once(server, 'connection')) as [Socket];
     drained = 0;
+    held = 0;
     // As connections do: the outlet tells of direct writes, the socket of those in its queue.
     const drain = (): void => void drained++;
-    outlet = new Outlet(socket, drain);
+    outlet = new Outlet(socket, memory, drain);
     socket.on('drain', drain);
   };
   const close = async (): Promise<void> => {

@@ -1,6 +1,7 @@
 import type { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
+import type { HeldMemory } from '../net/held-memory.ts';
 import {
   type DirectWriteResult,
   type PendingWrite,
@@ -12,6 +13,8 @@ import {
   writeDirectly,
 } from '../net/node-internals/direct-write.ts';
 
+const NO_MEMORY: readonly ArrayBufferLike[] = [];
+
 /**
  * Writes the responses of a connection. The kernel nearly always takes them at once, so they are written directly, past the
  * queue of the stream, whose bookkeeping costs a twentieth of a hit. At most one direct write is pending at a time; whatever
@@ -20,15 +23,25 @@ import {
  */
 export class Outlet {
   readonly #socket: Socket;
+  readonly #memory: HeldMemory;
   readonly #drained: () => void;
   /** Bytes of the write past the queue, while the kernel has not taken all of them. */
   #pending = 0;
   /** Of these, what it had not taken when somebody last looked. */
   #left = 0;
+  /** For each write to the queue, the memory that it keeps until it is done. */
+  readonly #queued: (readonly ArrayBufferLike[])[] = [];
+  readonly #written = (): void => {
+    for (const memory of this.#queued.shift() ?? NO_MEMORY) this.#memory.release(memory);
+  };
 
-  /** @param drained is called when the kernel has taken the rest of a write past the queue. */
-  constructor(socket: Socket, drained: () => void) {
+  /**
+   * @param memory counts what was written and the kernel has not taken.
+   * @param drained is called when the kernel has taken the rest of a write past the queue.
+   */
+  constructor(socket: Socket, memory: HeldMemory, drained: () => void) {
     this.#socket = socket;
+    this.#memory = memory;
     this.#drained = drained;
   }
 
@@ -53,15 +66,20 @@ export class Outlet {
   }
 
   #queue(bytes: Buffer): boolean {
-    this.#socket.write(bytes);
+    this.writeAll([bytes]);
     return this.length === 0;
   }
 
   /** Sends several pieces in one write. */
   writeAll(parts: readonly Buffer[]): void {
+    if (parts.length === 0) return;
+    const last = parts.length - 1;
     this.#socket.cork();
-    for (const part of parts) this.#socket.write(part);
+    parts.forEach((part, index) => this.#socket.write(part, index === last ? this.#written : undefined));
     this.#socket.uncork();
+    const kept = this.length > 0 ? parts.map(({ buffer }) => buffer) : NO_MEMORY;
+    for (const memory of kept) this.#memory.hold(memory);
+    this.#queued.push(kept);
   }
 
   /** Bytes that were written and that the kernel has not taken. */
@@ -84,10 +102,12 @@ export class Outlet {
   }
 
   #await(write: PendingWrite, bytes: Buffer, handle: SocketHandle): void {
+    this.#memory.hold(bytes.buffer);
     this.#pending = bytes.length;
     this.#left = handle.writeQueueSize;
     onWritten(write, bytes, (status) => {
       this.#pending = 0;
+      this.#memory.release(bytes.buffer);
       if (status < 0) this.#socket.destroy(failure(status));
       else this.#drained();
     });

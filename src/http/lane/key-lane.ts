@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { Access } from '../../access/access.ts';
+import { BufferedBytes } from '../../cache/buffered-bytes.ts';
 import { CacheService } from '../../cache/cache.service.ts';
 import { Hit } from '../../cache/hit.ts';
 import { PendingReads } from '../../cache/pending-reads.ts';
@@ -39,6 +40,7 @@ export interface LaneExit {
 export class KeyLane implements Lane, OnApplicationShutdown {
   readonly access: Access;
   readonly cache: CacheService;
+  readonly memory: BufferedBytes;
   readonly pending: PendingReads;
   readonly policy: KeyAnswerPolicy;
   readonly headers: readonly string[];
@@ -70,11 +72,13 @@ export class KeyLane implements Lane, OnApplicationShutdown {
     counts: RequestCounts,
     cors: Cors,
     policy: KeyPolicy,
+    buffered: BufferedBytes,
     settings: Settings,
   ) {
     const { http, proxy } = settings;
     this.access = access;
     this.cache = cache;
+    this.memory = buffered;
     this.pending = new PendingReads('http', counts);
     this.policy = policy;
     this.headers = cors.headers;

@@ -17,18 +17,36 @@ import { isFault } from '../../sockets/fault.ts';
 import { Outlet } from '../../sockets/outlet.ts';
 import type { Output } from '../../sockets/output.ts';
 import { ReadBuffer } from '../../sockets/read-buffer.ts';
+import { OrderedReplies, type Place } from '../../net/ordered-replies.ts';
+import type { HeldMemory } from '../../net/held-memory.ts';
 import type { RequestHead } from './request-head.ts';
-import { NO_BODY, type Reply, ReplyQueue, writeMessage } from './reply-queue.ts';
 
-/** Requests of one connection that are worked on at the same time; more are left in the socket. */
-const MOST_REPLIES = 128;
-/** Bytes of answers that wait for one before them. */
-const MOST_WAITING_BYTES = 2 ** 20;
+/** Bytes up to which head and body are joined rather than written one after the other. */
+const JOINED_BYTES = 16 * 1024;
+const NO_BODY = Buffer.alloc(0);
+const NO_MEMORY: readonly ArrayBufferLike[] = [];
+
+/** A response that has been rendered. */
+interface Message {
+  readonly head: string;
+  readonly body: Buffer;
+}
+
+/** A request for a key of which a value may have to be loaded. */
+interface KeyRequest {
+  readonly key: Buffer;
+  readonly headOnly: boolean;
+  readonly ifNoneMatch: string | undefined;
+  readonly directives: ReadDirectives | undefined;
+  /** Whether what came of it has been counted. */
+  counted: boolean;
+}
 
 /** What the connections of a thread's lane have in common; the memory is each one's while it is its turn. */
 export interface Lane {
   readonly access: Access;
   readonly cache: CacheService;
+  readonly memory: HeldMemory;
   /** Reads whose responses are being written. */
   readonly pending: PendingReads;
   readonly policy: KeyAnswerPolicy;
@@ -69,7 +87,7 @@ export class LaneConnection {
   readonly #lane: Lane;
   readonly #socket: Socket;
   readonly #outlet: Outlet;
-  readonly #replies: ReplyQueue;
+  readonly #replies: OrderedReplies<Message>;
   /** What has arrived and must wait: for the client to read, or for answers that are under way. */
   #held: Buffer | undefined;
   /** Whether the client sends no more. */
@@ -90,9 +108,9 @@ export class LaneConnection {
     }
   };
   readonly #listeners = {
-    drain: () => this.#guard(() => this.#resume()),
+    drain: () => this.#guard(() => this.#goOn()),
     end: () => this.#receiveEnd(),
-    close: () => this.#lane.connections.delete(this),
+    close: () => this.#closed(),
     error: (error: Error) => this.#onError(error),
     timeout: () => this.#timeOut(),
   };
@@ -100,12 +118,17 @@ export class LaneConnection {
   constructor(lane: Lane, socket: Socket) {
     this.#lane = lane;
     this.#socket = socket;
-    this.#outlet = new Outlet(socket, this.#listeners.drain);
-    this.#replies = new ReplyQueue(socket);
+    this.#outlet = new Outlet(socket, lane.memory, this.#listeners.drain);
+    this.#replies = new OrderedReplies(lane.memory, this.#outlet);
     this.#activeAt = lane.ticks;
     lane.connections.add(this);
     for (const [event, listener] of Object.entries(this.#listeners)) socket.on(event, listener);
     lane.reads.attach(socket, this.#onRead);
+  }
+
+  /** Whether the client is gone, and nobody takes what is read for it. */
+  get gone(): boolean {
+    return this.#socket.destroyed;
   }
 
   /** Ends the connection if nothing is under way on it. */
@@ -135,6 +158,11 @@ export class LaneConnection {
     this.#detach();
     this.#lane.leave(this.#socket, rest);
     if (this.#ended) this.#socket.emit('end');
+  }
+
+  #closed(): void {
+    this.#lane.connections.delete(this);
+    this.#replies.clear();
   }
 
   #detach(): void {
@@ -169,7 +197,7 @@ export class LaneConnection {
   #receive(chunk: Buffer): void {
     this.#activeAt = this.#lane.ticks;
     if (this.#closing) return;
-    if (this.#held === undefined) this.#work(chunk);
+    if (this.#held === undefined) this.#work(chunk, false);
     else this.#held = Buffer.concat([this.#held, chunk]);
   }
 
@@ -178,15 +206,19 @@ export class LaneConnection {
     this.#endIfDone();
   }
 
-  /** Answers the requests in `bytes` as far as that can be done now. */
-  #work(bytes: Buffer): void {
+  /**
+   * Answers the requests in `bytes` as far as that can be done now.
+   *
+   * @param own whether the bytes stay as they are.
+   */
+  #work(bytes: Buffer, own: boolean): void {
     const { head, output } = this.#lane;
     let at = 0;
     while (at < bytes.length && !this.#closing) {
-      if (at > 0 && this.#mustWait()) return this.#hold(bytes.subarray(at));
+      if ((at > 0 || this.#replies.length > 0) && this.#mustWait()) return this.#hold(bytes.subarray(at), own);
       if (!head.scan(bytes, at) || !this.#answer(bytes)) {
         output.flush(this.#outlet);
-        if (this.#replies.length > 0) return this.#hold(bytes.subarray(at));
+        if (this.#replies.length > 0) return this.#hold(bytes.subarray(at), own);
         return this.#leave(Buffer.from(bytes.subarray(at)));
       }
       at = head.end;
@@ -234,59 +266,112 @@ export class LaneConnection {
 
   #read(key: Buffer, bytes: Buffer): void {
     const { cache, head, pending, policy } = this.#lane;
-    const { headOnly } = head;
-    const ifNoneMatch = textOf(bytes, head.ifNoneMatchFrom, head.ifNoneMatchTo);
-    const read = cache.read(key, head.isConditional ? this.#directives(bytes) : undefined);
-    if (!(read instanceof Promise)) {
+    const request: KeyRequest = {
+      key,
+      headOnly: head.headOnly,
+      ifNoneMatch: textOf(bytes, head.ifNoneMatchFrom, head.ifNoneMatchTo),
+      directives: head.isConditional ? this.#directives(bytes) : undefined,
+      counted: false,
+    };
+    const read = cache.read(key, request.directives, { reader: this });
+    if (!(read instanceof Promise) && this.#replies.length === 0) {
       pending.countRead('http', outcomeName(read));
-      return this.#reply(keyAnswer(read, ifNoneMatch, policy), headOnly);
+      return this.#reply(keyAnswer(read, request.ifNoneMatch, policy), request.headOnly);
     }
     this.#lane.output.flush(this.#outlet);
-    const reply = this.#replies.reserve();
+    const place = this.#replies.reserve(key.length);
     if (this.#lane.closing) this.#closing = true;
+    this.#take(place, request, read);
+  }
+
+  /** Gives a request the outcome of its read, now or when it is known. */
+  #take(place: Place<Message>, request: KeyRequest, read: DirectedOutcome | Promise<DirectedOutcome>): void {
+    if (!(read instanceof Promise)) return this.#settleRead(place, request, read);
     read.then(
-      (outcome) => this.#guard(() => this.#settleRead(reply, outcome, ifNoneMatch, headOnly)),
-      (bug: unknown) => this.#guard(() => this.#settleFailure(reply, bug, headOnly)),
+      (outcome) => {
+        this.#guard(() => {
+          if (this.#answerStored(place, request, outcome)) return;
+          this.#settleRead(place, request, outcome);
+          this.#goOn();
+        });
+      },
+      (bug: unknown) => {
+        this.#guard(() => {
+          this.#settleFailure(place, bug, request.headOnly);
+          this.#goOn();
+        });
+      },
     );
+  }
+
+  #readAgain(place: Place<Message>, request: KeyRequest): void {
+    this.#take(place, request, this.#lane.cache.read(request.key, request.directives, { again: true, reader: this }));
   }
 
   /** Sends an answer that there is already, or puts it behind those that are still to come. */
   #reply(answer: Answer, headOnly: boolean): void {
     if (this.#lane.closing) this.#closing = true;
-    const head = messageHead(answer, this.#lane.date.now, this.#lane.persistence(this.#closing), this.#lane.headers);
-    const body = headOnly || answer.body === undefined ? NO_BODY : answer.body;
+    const message = this.#message(answer, this.#closing, headOnly);
     if (this.#replies.length > 0) {
-      this.#replies.put(head, body);
+      this.#replies.push(message, [message.body.buffer], message.body.length);
       return;
     }
+    this.#write(message);
+    if (!this.#closing) return;
     this.#lane.output.flush(this.#outlet);
-    writeMessage(this.#socket, head, body);
     this.#endIfDone();
   }
 
-  /** Has what was loaded for a request. */
-  #settleRead(reply: Reply, outcome: DirectedOutcome, ifNoneMatch: string | undefined, headOnly: boolean): void {
-    this.#lane.pending.countRead('http', outcomeName(outcome));
-    if (ifNoneMatch !== undefined || !this.#answerStored(reply, outcome, headOnly)) {
-      this.#settle(reply, keyAnswer(outcome, ifNoneMatch, this.#lane.policy), headOnly);
+  #message(answer: Answer, close: boolean, headOnly: boolean): Message {
+    const head = messageHead(answer, this.#lane.date.now, this.#lane.persistence(close), this.#lane.headers);
+    return { head, body: headOnly ? NO_BODY : (answer.body ?? NO_BODY) };
+  }
+
+  /** Writes a response; a small one leaves with the next flush. */
+  #write({ head, body }: Message): void {
+    const { output } = this.#lane;
+    const bytes = head.length + body.length;
+    if (!output.hasRoom(bytes)) output.flush(this.#outlet);
+    if (bytes <= JOINED_BYTES) {
+      output.end += output.bytes.write(head, output.end, 'latin1');
+      output.bytes.set(body, output.end);
+      output.end += body.length;
+      return;
     }
+    output.flush(this.#outlet);
+    this.#outlet.writeAll([Buffer.from(head, 'latin1'), body]);
+  }
+
+  #count(request: KeyRequest, outcome: DirectedOutcome): void {
+    if (!request.counted) this.#lane.pending.countRead('http', outcomeName(outcome));
+    request.counted = true;
+  }
+
+  /** Has what was read for a request. */
+  #settleRead(place: Place<Message>, request: KeyRequest, outcome: DirectedOutcome): void {
+    this.#count(request, outcome);
+    const answer = keyAnswer(outcome, request.ifNoneMatch, this.#lane.policy);
+    const loadedBytes = 'value' in outcome ? outcome.value.length : 0;
+    this.#settle(place, answer, request.headOnly, loadedBytes, () => this.#readAgain(place, request));
   }
 
   /** Answers with what was loaded and stored in the way of hits; false when that cannot be done. */
-  #answerStored(reply: Reply, outcome: DirectedOutcome, headOnly: boolean): boolean {
+  #answerStored(place: Place<Message>, request: KeyRequest, outcome: DirectedOutcome): boolean {
     const { closing, hit, output, storedMessages } = this.#lane;
+    if (request.ifNoneMatch !== undefined) return false;
     if (outcome.kind !== 'value' || outcome.origin !== 'stored' || outcome.forward !== 'uri-miss') return false;
-    if (outcome.value.length > hit.bytes.length) return false;
-    if (closing || this.#closing || this.#socket.destroyed || !this.#replies.isOnly(reply)) return false;
+    if (outcome.value.length > hit.bytes.length || this.#outlet.isFull) return false;
+    if (closing || this.#closing || this.#socket.destroyed || !this.#replies.isOnly(place)) return false;
     const { value, etag, freshness } = outcome;
-    this.#replies.clear();
+    this.#count(request, outcome);
+    this.#replies.takeOnly(value.length);
     this.#activeAt = this.#lane.ticks;
     [hit.etag[0], hit.etag[1], hit.etag[2]] = etag;
     hit.ageMs = freshness.ageMs;
     hit.lifetimeMs = freshness.lifetimeMs;
     hit.length = value.length;
     output.end = storedMessages.write(hit, output.bytes, output.end);
-    if (!headOnly) {
+    if (!request.headOnly) {
       output.bytes.set(value, output.end);
       output.end += value.length;
     }
@@ -298,21 +383,34 @@ export class LaneConnection {
   }
 
   /** Answers a request whose read has ended with a bug. */
-  #settleFailure(reply: Reply, bug: unknown, headOnly: boolean): void {
+  #settleFailure(place: Place<Message>, bug: unknown, headOnly: boolean): void {
     this.#lane.report(bug);
     this.#lane.pending.countFailure();
-    this.#settle(reply, INTERNAL_ERROR, headOnly);
+    this.#settle(place, INTERNAL_ERROR, headOnly, 0, undefined);
   }
 
-  /** Has the answer to a request that had to be loaded. */
-  #settle(reply: Reply, answer: Answer, headOnly: boolean): void {
+  /** Has the answer to a request that had to wait for it. */
+  #settle(
+    place: Place<Message>,
+    answer: Answer,
+    headOnly: boolean,
+    loadedBytes: number,
+    readAgain: (() => void) | undefined,
+  ): void {
     if (this.#socket.destroyed) return;
     this.#activeAt = this.#lane.ticks;
-    if (this.#lane.closing && this.#held === undefined && this.#replies.isLast(reply)) this.#closing = true;
-    const close = this.#closing && this.#replies.isLast(reply);
-    const head = messageHead(answer, this.#lane.date.now, this.#lane.persistence(close), this.#lane.headers);
-    this.#replies.put(head, headOnly || answer.body === undefined ? NO_BODY : answer.body, reply);
-    this.#replies.send();
+    if (this.#lane.closing && this.#held === undefined && this.#replies.isLast(place)) this.#closing = true;
+    const message = this.#message(answer, this.#closing && this.#replies.isLast(place), headOnly);
+    const { body } = message;
+    const memory = body.length === 0 ? NO_MEMORY : [body.buffer];
+    this.#replies.settle(place, message, memory, body.length, loadedBytes, readAgain);
+  }
+
+  /** Sends what can be sent, and goes on with what had to wait for it. */
+  #goOn(): void {
+    if (this.#socket.destroyed) return;
+    this.#replies.send((message) => this.#write(message));
+    this.#lane.output.flush(this.#outlet);
     this.#watchWrites();
     this.#resume();
     this.#endIfDone();
@@ -329,13 +427,12 @@ export class LaneConnection {
 
   /** Whether so much is under way that no more can be taken on. */
   #mustWait(): boolean {
-    const { length, bytes } = this.#replies;
-    return length >= MOST_REPLIES || bytes >= MOST_WAITING_BYTES || this.#outlet.isFull;
+    return this.#replies.isFull || this.#outlet.isFull;
   }
 
-  #hold(bytes: Buffer): void {
+  #hold(bytes: Buffer, own: boolean): void {
     this.#lane.output.flush(this.#outlet);
-    this.#held = Buffer.from(bytes);
+    this.#held = own ? bytes : Buffer.from(bytes);
     this.#watchWrites();
     this.#pause();
   }
@@ -366,7 +463,7 @@ export class LaneConnection {
     this.#activeAt = this.#lane.ticks;
     const held = this.#held;
     this.#held = undefined;
-    if (held !== undefined) this.#work(held);
+    if (held !== undefined) this.#work(held, true);
     // Unless there was too much again, or the connection has left.
     if (!this.#paused && this.#lane.connections.has(this)) this.#socket.resume();
     this.#endIfDone();
