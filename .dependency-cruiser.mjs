@@ -27,13 +27,13 @@ export default {
       name: 'redis-uses-config-only',
       severity: 'error',
       from: { path: '^src/redis/' },
-      to: { path: '^src/', pathNot: '^src/(redis|config)/' },
+      to: { path: '^src/', pathNot: '^src/(redis|internals|config)/' },
     },
     {
       name: 'cache-uses-redis-and-config-only',
       severity: 'error',
       from: { path: '^src/cache/' },
-      to: { path: '^src/', pathNot: '^src/(cache|redis|config)/' },
+      to: { path: '^src/', pathNot: '^src/(cache|redis|internals|config)/' },
     },
     {
       name: 'coherence-uses-cache-redis-and-config-only',
@@ -104,7 +104,7 @@ export default {
         'They are routes beside those of keys: they render answers and problems as http/ does, and use no other room.',
       severity: 'error',
       from: { path: '^src/(admin|health|docs|metrics|dashboard)/' },
-      to: { path: '^src/', pathNot: '^src/($1|http|redis|cache|access|config)/' },
+      to: { path: '^src/', pathNot: '^src/($1|http|redis|cache|access|internals|config)/' },
     },
     {
       name: 'of-the-ops-only-health-uses-redis',

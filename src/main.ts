@@ -41,7 +41,9 @@ async function start(settings: Settings): Promise<void> {
   const logger = new ProxyLogger(settings.log);
   Logger.overrideLogger(logger);
   endOnSignal(async () => supervisor?.drain(), settings.shutdownGraceMs);
-  logger.log('starting', { settings }, 'Supervisor');
+  const { platform, arch, versions } = process;
+  const system = { version: packageVersion(), node: versions.node, platform, arch };
+  logger.log('starting', { ...system, settings }, 'Supervisor');
   for (const { level, text } of notices) logger[level](text, 'Settings');
   const warning = openFilesWarning(settings);
   if (warning !== undefined) logger.warn(warning, 'Settings');

@@ -291,6 +291,7 @@ describeOwn('GET /v1/cache counts evictions by their cause:', () => {
       evictions: { capacity: 0, bytes: 0, expired: 0, purged: 0 },
       uncacheable: 0,
       coherence: { state: 'ttl', invalidations: 0, flushes: 0, losses: 0 },
+      nodeInternals: { 'socket-write': true, 'socket-read': true, 'redis-batches': true },
       uptimeSeconds: expect.any(Number),
     });
   });

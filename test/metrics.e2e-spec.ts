@@ -98,6 +98,9 @@ describeOwn('metrics of an instance', () => {
     expect(await valueOf('cache_capacity_entries')).toBe(3);
     expect(await valueOf('cache_evictions_total', { cause: 'capacity' })).toBeGreaterThan(0);
     expect(await valueOf('build_info')).toBe(1);
+    for (const part of ['socket-write', 'socket-read', 'redis-batches']) {
+      expect(await valueOf('node_internals', { part })).toBe(1);
+    }
   });
 
   it('tell that Redis is gone, and that it is back; the log says each once', async () => {
@@ -134,12 +137,14 @@ describeOwn('the log', () => {
       'SIGTERM: no more connections; what was accepted is answered',
       'done',
       'listening on ',
+      'private parts of Node.js and ioredis in use: socket-write, socket-read, redis-batches',
       'starting',
     ]);
     for (const line of lines) {
       expect(line).toMatchObject({ level: 'info', context: expect.any(String) });
       expect(new Date(String(line.time)).getTime()).toBeGreaterThan(Date.now() - 60_000);
     }
+    expect(lines[0]).toMatchObject({ version: expect.stringMatching(/^\d+\.\d+\.\d+/), node: process.versions.node });
     expect(lines[0]).toMatchObject({ settings: { adminTokens: ['[secret]'], cache: { capacity: 10_000 } } });
     expect(quiet.child?.output).not.toContain('hunter2');
   });

@@ -4,6 +4,8 @@ import type { Request, Response } from 'express';
 import { type CacheStats, CacheService } from '../cache/cache.service.ts';
 import { CoherenceCounts } from '../cache/coherence-counts.ts';
 import { type Coherence, CoherenceState } from '../cache/coherence-state.ts';
+import { InstanceStats } from '../cache/instance-stats.ts';
+import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 import { jsonAnswer, send } from '../http/answer.ts';
 import { badKeyAnswer } from '../http/key-answer.ts';
 import { ENTRIES_PATH, keyFromTarget } from '../http/key-path.ts';
@@ -18,18 +20,23 @@ export class AdminController {
   readonly #cache: CacheService;
   readonly #coherence: CoherenceState;
   readonly #news: CoherenceCounts;
+  readonly #instance: InstanceStats;
 
-  constructor(cache: CacheService, coherence: CoherenceState, news: CoherenceCounts) {
+  constructor(cache: CacheService, coherence: CoherenceState, news: CoherenceCounts, instance: InstanceStats) {
     this.#cache = cache;
     this.#coherence = coherence;
     this.#news = news;
+    this.#instance = instance;
   }
 
   @Get('v1/cache')
   @DescribeStatsRoute()
   stats(@Req() request: Request, @Res() response: Response): void {
     send(
-      jsonAnswer(200, statsBody(this.#cache.stats(), this.#coherence.current, this.#news, process.uptime())),
+      jsonAnswer(
+        200,
+        statsBody(this.#cache.stats(), this.#coherence.current, this.#news, this.#instance, process.uptime()),
+      ),
       request.method,
       response,
     );
@@ -50,7 +57,13 @@ export class AdminController {
   }
 }
 
-function statsBody(stats: CacheStats, state: Coherence, news: CoherenceCounts, uptimeSeconds: number) {
+function statsBody(
+  stats: CacheStats,
+  state: Coherence,
+  news: CoherenceCounts,
+  instance: InstanceStats,
+  uptimeSeconds: number,
+) {
   return {
     entries: stats.entries,
     capacity: stats.limits.capacity,
@@ -71,6 +84,7 @@ function statsBody(stats: CacheStats, state: Coherence, news: CoherenceCounts, u
     },
     uncacheable: stats.uncacheable,
     coherence: { state, invalidations: news.invalidations, flushes: news.flushes, losses: news.losses },
+    nodeInternals: Object.fromEntries(INTERNAL_PARTS.map((part) => [part, instance.usesInternals(part)])),
     uptimeSeconds: Math.floor(uptimeSeconds),
   };
 }

@@ -2,6 +2,7 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiParam, ApiResponse } from '@nestjs/swagger';
 import { MAX_KEY_BYTES } from '../access/key-length.ts';
 import { COHERENCE_STATES } from '../cache/coherence-state.ts';
+import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 import { KEY_EXAMPLES, header, problemResponse } from '../http/openapi.ts';
 
 const MOMENTARY = { 'Cache-Control': header('The answer is about the moment.', 'no-store') };
@@ -47,6 +48,14 @@ const STATS = {
       flushes: count('times that Redis has told that it was emptied'),
       losses: count('times that the news of writes was lost'),
     },
+  },
+  nodeInternals: {
+    type: 'object',
+    description: 'private parts of Node.js and ioredis: whether all threads use it, or public API instead',
+    required: [...INTERNAL_PARTS],
+    properties: Object.fromEntries(
+      INTERNAL_PARTS.map((part) => [part, { type: 'boolean', description: 'whether it is in use', example: true }]),
+    ),
   },
   uptimeSeconds: count('seconds since the start', 3600),
 };

@@ -1,3 +1,4 @@
+import { INTERNAL_PARTS, type InternalPartName } from '../internals/internal-part.ts';
 import type { CircuitState } from '../redis/circuit-breaker.ts';
 
 /**
@@ -41,6 +42,8 @@ export const RowWord = {
   /** Reads of this thread that wait for room among the buffered bytes, and the millisecond since when the first does. */
   WAITING_FOR_ROOM: 8,
   WAITING_SINCE: 9,
+  /** A bit for each of {@link INTERNAL_PARTS} that this thread uses. */
+  INTERNALS: 10,
 } as const;
 
 /** States of a thread's circuit to Redis, by their numbers in {@link RowWord.CIRCUIT}. */
@@ -84,6 +87,12 @@ export class InstanceMemory {
   /** Notes the state of a thread's circuit to Redis. */
   noteCircuit(thread: number, state: CircuitState): void {
     Atomics.store(this.words, InstanceMemory.word(thread, RowWord.CIRCUIT), CIRCUIT_STATES.indexOf(state));
+  }
+
+  /** Notes which private parts of Node.js and ioredis a thread uses. */
+  noteInternals(thread: number, inUse: readonly InternalPartName[]): void {
+    const bits = inUse.reduce((set, name) => set | (1 << INTERNAL_PARTS.indexOf(name)), 0);
+    Atomics.store(this.words, InstanceMemory.word(thread, RowWord.INTERNALS), bits);
   }
 
   /** Notes that a thread is started in place of one that has died. */

@@ -1,3 +1,4 @@
+import { INTERNAL_PARTS, type InternalPartName } from '../internals/internal-part.ts';
 import type { CircuitState } from '../redis/circuit-breaker.ts';
 import { CIRCUIT_STATES, InstanceMemory, InstanceWord, RowWord } from './instance-memory.ts';
 
@@ -42,6 +43,15 @@ export class InstanceStats {
       if (Atomics.load(this.#memory.words, InstanceMemory.word(row, RowWord.CIRCUIT)) === wanted) threads++;
     }
     return threads;
+  }
+
+  /** Whether all threads use a private part of Node.js or ioredis. */
+  usesInternals(name: InternalPartName): boolean {
+    const bit = 1 << INTERNAL_PARTS.indexOf(name);
+    for (let row = 0; row < this.threads; row++) {
+      if ((Atomics.load(this.#memory.words, InstanceMemory.word(row, RowWord.INTERNALS)) & bit) === 0) return false;
+    }
+    return true;
   }
 
   #word(word: number): number {

@@ -11,6 +11,7 @@ export const DIALECT_STATES = ['on', 'off'] as const;
 export const COHERENCE_MODES = ['ttl', 'tracking'] as const;
 export const PROXY_MODES = ['parallel', 'sequential'] as const;
 export const REDIS_MODES = ['standalone', 'sentinel', 'cluster'] as const;
+export const NODE_INTERNALS_MODES = ['auto', 'off'] as const;
 export const LOG_FORMATS = ['json', 'pretty'] as const;
 
 const KiB = 2 ** 10;
@@ -300,6 +301,14 @@ export class Environment {
     meaning: 'patterns of the keys that may be read, as in the Redis command KEYS',
   })
   KEY_ALLOWLIST!: string;
+
+  @OneOf({
+    default: 'auto',
+    words: NODE_INTERNALS_MODES,
+    meaning:
+      'private parts of Node.js and ioredis; auto: those that a probe at start finds to behave as needed are used, faster, never different; off: public API only',
+  })
+  NODE_INTERNALS!: (typeof NODE_INTERNALS_MODES)[number];
 
   @WholeNumber({
     default: 10_000,

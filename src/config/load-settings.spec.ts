@@ -90,6 +90,7 @@ describe('settings', () => {
       },
       access: { tokens: [], keyPatterns: '*' },
       adminTokens: [],
+      nodeInternals: 'auto',
       shutdownGraceMs: 10_000,
       log: { level: 'info', format: process.stdout.isTTY ? 'pretty' : 'json' },
     });

@@ -201,6 +201,7 @@ function settingsFrom(values: Environment, redis: Settings['redis'], variables: 
     },
     adminTokens: tokensIn(values.ADMIN_TOKEN),
     adminTokenFile: variables.ADMIN_TOKEN_FILE,
+    nodeInternals: values.NODE_INTERNALS,
     shutdownGraceMs: values.SHUTDOWN_GRACE_MS,
     log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT },
   });

@@ -6,5 +6,5 @@ export const SETTING_GROUPS: Readonly<Record<string, RegExp>> = {
   Cache: /^CACHE_/,
   'Threads and limits': /^PROXY_/,
   'Who may read, and what': /^(?:ACCESS|ADMIN|KEY)_/,
-  Operation: /^(?:SHUTDOWN|LOG)_/,
+  Operation: /^(?:NODE|SHUTDOWN|LOG)_/,
 };

@@ -1,4 +1,12 @@
-import type { COHERENCE_MODES, LANE_STATES, LOG_FORMATS, LOG_LEVELS, PROXY_MODES, REDIS_MODES } from './environment.ts';
+import type {
+  COHERENCE_MODES,
+  LANE_STATES,
+  LOG_FORMATS,
+  LOG_LEVELS,
+  NODE_INTERNALS_MODES,
+  PROXY_MODES,
+  REDIS_MODES,
+} from './environment.ts';
 import type { RedisNode } from './redis-nodes.ts';
 import type { Secret } from './secret.ts';
 
@@ -94,6 +102,9 @@ export abstract class Settings {
   abstract readonly adminTokens: readonly Secret[];
   /** Where they stand, as above. */
   abstract readonly adminTokenFile: string | undefined;
+
+  /** Whether private parts of Node.js and ioredis may be used. */
+  abstract readonly nodeInternals: (typeof NODE_INTERNALS_MODES)[number];
 
   abstract readonly shutdownGraceMs: number;
 

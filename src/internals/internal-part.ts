@@ -1,5 +1,5 @@
 /** Private parts of Node.js and ioredis that the proxy can use, in the order of their bits in shared memory. */
-export const INTERNAL_PARTS = ['socket-write', 'socket-read', 'redis-pipeline'] as const;
+export const INTERNAL_PARTS = ['socket-write', 'socket-read', 'redis-batches'] as const;
 
 export type InternalPartName = (typeof INTERNAL_PARTS)[number];
 

@@ -13,6 +13,7 @@ import {
   RequestCounts,
   TRANSPORTS,
 } from '../cache/request-counts.ts';
+import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 import { packageVersion } from '../config/package-version.ts';
 import { MetricSet, type Observations } from './metric-set.ts';
 
@@ -137,6 +138,12 @@ export class MetricsService {
     this.#metrics.counter('thread_restarts', 'Threads started in place of one that died.', [], () => [
       [{}, instance.restarts],
     ]);
+    this.#metrics.gauge(
+      'node_internals',
+      'Private parts of Node.js and ioredis: 1 if all threads use it, 0 if public API is used instead.',
+      ['part'],
+      () => INTERNAL_PARTS.map((part) => [{ part }, instance.usesInternals(part) ? 1 : 0]),
+    );
     this.#metrics.gauge('build_info', 'Always 1; the labels say what runs.', ['version', 'node'], () => [
       [{ version: packageVersion(), node: process.versions.node }, 1],
     ]);

@@ -1,17 +1,9 @@
 import { Buffer } from 'node:buffer';
-import type { Command, Redis } from 'ioredis';
-import { breakOff } from './break-off.ts';
+import type { Redis } from 'ioredis';
 import { isAnswer } from './circuit-breaker.ts';
-import type { ReadCommands } from './read-commands.ts';
 import { failureOf } from './redis-failure.ts';
 import { NoRoom, type RedisReply, TOO_LARGE, type TooLarge } from './redis-reply.ts';
 import type { ValueMemory } from './value-memory.ts';
-
-/** What a connection of ioredis uses of a command that it sends. */
-type SentCommand = Pick<
-  Command,
-  'name' | 'args' | 'isTraced' | 'setReplyContext' | 'setTimeout' | 'toWritable' | 'resolve' | 'reject'
->;
 
 /** A reply to GET or PTTL, as it is read off a connection. */
 export type ReadReply = Buffer | TooLarge | NoRoom | number | Error | null;
@@ -21,7 +13,7 @@ type Got = Buffer | TooLarge | NoRoom | Error | null;
 
 const NOTHING = Buffer.alloc(0);
 
-interface Read {
+export interface Read {
   readonly key: Buffer;
   readonly take: (reply: RedisReply) => void;
   readonly memory: ValueMemory | undefined;
@@ -31,24 +23,16 @@ interface Read {
 const SETTLED: Read = { key: NOTHING, take: () => undefined, memory: undefined };
 
 /**
- * The reads that go to the Redis in one write: GET of each key, and PTTL behind it if that is wanted. They have one time
- * limit, which runs from when the first was asked. To ioredis all of them are one command, which has more replies than
- * one: the commands that it makes have promises, closures and timers, which cost several times what the reading does.
+ * The reads that go to the Redis together: GET of each key, and PTTL behind it if that is wanted. They have one time limit,
+ * which runs from when the first was asked.
  */
-export class ReadBatch implements SentCommand {
-  readonly name = 'get';
-  /** ioredis adds them to errors, of which nobody sees more than the first word. */
-  readonly args = [];
-  /** Tracing wants a promise. */
-  isTraced = true;
-  readonly #commands: ReadCommands;
+export abstract class ReadBatch {
+  readonly #repliesPerKey: number;
   readonly #reads: Read[] = [];
   readonly #timer: NodeJS.Timeout;
   readonly #judge: (reply: RedisReply) => void;
   /** Whether one of the replies was an answer. */
   #answered = false;
-  #redis: Redis | undefined;
-  #bytes: Buffer = NOTHING;
   /** Replies that are still to come. */
   #repliesLeft = 0;
   /** Reads that have been settled: the first ones. */
@@ -57,14 +41,13 @@ export class ReadBatch implements SentCommand {
   #current = 0;
   /** The reply to its GET, while that to its PTTL is still to come. */
   #got: Got | undefined;
-  #broken = false;
 
   /**
    * @param judge is called with the first answer; and before it with the last reply, when all reads have ended without one:
    *   an answer may come after time was up.
    */
-  constructor(commands: ReadCommands, timeoutMs: number, judge: (reply: RedisReply) => void) {
-    this.#commands = commands;
+  constructor(repliesPerKey: number, timeoutMs: number, judge: (reply: RedisReply) => void) {
+    this.#repliesPerKey = repliesPerKey;
     this.#judge = judge;
     this.#timer = setTimeout(() => this.end({ kind: 'timeout' }), timeoutMs);
   }
@@ -82,42 +65,27 @@ export class ReadBatch implements SentCommand {
     return this.#got === undefined ? this.#reads.at(this.#current)?.memory : undefined;
   }
 
-  send(redis: Redis): void {
-    this.#redis = redis;
-    this.#bytes = this.#commands.encode(this.#reads);
-    this.#repliesLeft = this.#reads.length * this.#commands.perKey;
-    redis.sendCommand(this as unknown as Command);
+  /** Sends the reads, once. */
+  abstract send(redis: Redis): void;
+
+  /** Ends the connection, as its replies are not those to what was asked. */
+  protected abstract breakOff(): void;
+
+  /** To be called before the first reply is accepted. */
+  protected expectReplies(): void {
+    this.#repliesLeft = this.#reads.length * this.#repliesPerKey;
   }
 
-  setReplyContext(): void {
-    // Replies are taken as they are.
-  }
-
-  setTimeout(): void {
-    // The batch has a timer of its own.
-  }
-
-  toWritable(): Buffer {
-    return this.#bytes;
-  }
-
-  /** A reply as ioredis has decoded it, after it took the command for done. */
-  resolve(reply: unknown): void {
-    if (!this.accept(reply as ReadReply)) this.#awaitMore();
-  }
-
-  /** An error that is the reply to one command; or the end of the connection, and so of all. */
-  reject(error: Error): void {
-    // What ioredis has decoded names its command.
-    if (!('command' in error)) this.end(failureOf(error));
-    else if (!this.accept(error)) this.#awaitMore();
+  /** The reads, as long as none of them is settled. */
+  protected get reads(): readonly Read[] {
+    return this.#reads;
   }
 
   /** Takes the next reply; answers whether it was the last one. */
   accept(reply: ReadReply): boolean {
     if (this.#got === undefined) {
       if (!isGot(reply)) return this.#break();
-      if (this.#commands.perKey === 1) this.#settle(replyOf(reply, undefined));
+      if (this.#repliesPerKey === 1) this.#settle(replyOf(reply, undefined));
       else this.#got = reply;
     } else {
       if (typeof reply !== 'number' && !(reply instanceof Error)) return this.#break();
@@ -128,6 +96,16 @@ export class ReadBatch implements SentCommand {
     return --this.#repliesLeft === 0;
   }
 
+  /** Moves the reads, none of which has been sent, to the batch that is made with their judge. */
+  moveTo(make: (judge: (reply: RedisReply) => void) => ReadBatch): ReadBatch {
+    clearTimeout(this.#timer);
+    const batch = make(this.#judge);
+    for (const { key, take, memory } of this.#reads.splice(0)) {
+      if (memory !== undefined) batch.add(key, take, memory);
+    }
+    return batch;
+  }
+
   /** Ends what has not been answered; replies that come yet are of no use to anybody. */
   end(reply: RedisReply): void {
     while (this.#settled < this.#reads.length) this.#end(reply);
@@ -135,8 +113,7 @@ export class ReadBatch implements SentCommand {
 
   /** Once one reply is not to what was asked, none is, and a value would be taken for that of another key. */
   #break(): boolean {
-    this.#broken = true;
-    if (this.#redis !== undefined) breakOff(this.#redis);
+    this.breakOff();
     // ioredis may have taken it for done.
     this.end({ kind: 'unavailable', reason: 'PROTOCOL' });
     return false;
@@ -163,14 +140,6 @@ export class ReadBatch implements SentCommand {
     if (this.#answered) return;
     this.#answered = true;
     this.#judge(reply);
-  }
-
-  /** Puts the command in front of the queue again, out of which ioredis takes one with each reply. */
-  #awaitMore(): void {
-    const redis = this.#redis;
-    if (redis === undefined || this.#broken) return;
-    const item = { command: this as unknown as Command, stream: undefined, select: redis.condition?.select };
-    redis.commandQueue.unshift(item as unknown as NonNullable<ReturnType<typeof redis.commandQueue.shift>>);
   }
 }
 

@@ -4,13 +4,16 @@ import { Redis, type RedisOptions } from 'ioredis';
 import type { Settings } from '../config/settings.ts';
 import { AskedTogether } from './asked-together.ts';
 import { CircuitBreaker, REFUSED, type WatchCircuit } from './circuit-breaker.ts';
-import { ReadBatch } from './read-batch.ts';
+import { DirectBatch } from './ioredis-internals/direct-batch.ts';
+import { redisBatches } from './ioredis-internals/redis-batches.ts';
+import { ReplyReader } from './ioredis-internals/reply-reader.ts';
+import { PlainReads } from './plain-batch.ts';
+import type { ReadBatch } from './read-batch.ts';
 import { ReadCommands } from './read-commands.ts';
 import type { Reader, RedisState } from './reader.ts';
 import { failureOf, reasonOf } from './redis-failure.ts';
 import { backOffMs } from './redis-options.ts';
 import type { RedisExpiry, RedisFailure, RedisReply, RedisType } from './redis-reply.ts';
-import { ReplyReader } from './reply-reader.ts';
 import type { ValueMemory } from './value-memory.ts';
 
 /** How often it is tried again to select a database that cannot be had. */
@@ -47,6 +50,9 @@ export class RedisConnection implements Reader {
   #asked: AskedTogether | undefined;
   /** The reads among that. */
   #batch: ReadBatch | undefined;
+  /** Reads with public API; undefined: this connection reads with private parts of ioredis. */
+  #plain: PlainReads | undefined;
+  readonly #maxValueBytes: number;
   #watch: (state: RedisState) => void = () => undefined;
 
   constructor(options: RedisOptions, { redis, cache }: Pick<Settings, 'redis' | 'cache'>) {
@@ -55,11 +61,19 @@ export class RedisConnection implements Reader {
     this.#connectTimeoutMs = redis.connectTimeoutMs;
     this.#commands = new ReadCommands(cache.honourRedisTtl);
     this.#database = redis.database;
+    this.#maxValueBytes = redis.maxValueBytes;
     this.#redis.on('ready', () => {
-      ReplyReader.attach(this.#redis, redis.maxValueBytes);
+      const isDirect = redisBatches.state.inUse && ReplyReader.attach(this.#redis, redis.maxValueBytes);
+      this.#plain = isDirect ? undefined : new PlainReads(this.#redis, redis.maxValueBytes);
       this.#entered = this.#enterDatabase();
     });
-    this.#redis.on('error', (error: Error) => this.#change({ reachable: false, reason: reasonOf(error) }));
+    this.#redis.on('error', (error: Error) => {
+      this.#change({ reachable: false, reason: reasonOf(error) });
+      // With a reply that nobody has asked for ioredis goes on.
+      if (this.#plain === undefined || this.#redis.status !== 'ready') return;
+      this.#inDatabase = false;
+      this.#plain.breakOff();
+    });
     this.#redis.on('close', () => {
       this.#inDatabase = false;
       this.#circuit.close();
@@ -105,7 +119,7 @@ export class RedisConnection implements Reader {
     if (!this.#inDatabase) return take(NO_CONNECTION);
     const asked = this.#enter();
     if (asked === undefined) return take(CIRCUIT_OPEN);
-    this.#batch ??= new ReadBatch(this.#commands, this.#timeoutMs, asked.add());
+    this.#batch ??= this.#newBatch(asked.add());
     this.#batch.add(key, take, memory);
   }
 
@@ -177,8 +191,30 @@ export class RedisConnection implements Reader {
     const batch = this.#batch;
     this.#asked = undefined;
     this.#batch = undefined;
-    if (this.#inDatabase) batch?.send(this.#redis);
-    else batch?.end(NO_CONNECTION);
+    if (batch === undefined) return;
+    if (!this.#inDatabase) return batch.end(NO_CONNECTION);
+    try {
+      batch.send(this.#redis);
+    } catch (error) {
+      this.#sendPlainly(batch, error);
+    }
+  }
+
+  /** Goes on with public API, as ioredis does not take a batch as it did when it was probed. */
+  #sendPlainly(batch: ReadBatch, error: unknown): void {
+    redisBatches.disable(error);
+    this.#plain ??= new PlainReads(this.#redis, this.#maxValueBytes);
+    if (batch instanceof DirectBatch && !batch.isWritten) {
+      batch.moveTo((judge) => this.#newBatch(judge)).send(this.#redis);
+    } else {
+      this.#plain.breakOff();
+      batch.end({ kind: 'unavailable', reason: 'PROTOCOL' });
+    }
+  }
+
+  #newBatch(judge: (reply: RedisReply) => void): ReadBatch {
+    if (this.#plain === undefined) return new DirectBatch(this.#commands, this.#timeoutMs, judge);
+    return this.#plain.batch(this.#commands.perKey, this.#timeoutMs, judge);
   }
 
   /** ioredis goes on with database 0 when it cannot select another, and a value of that one must never be given. */

@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { TestRedis } from '../../test/support/redis.ts';
 import { loadSettings } from '../config/load-settings.ts';
+import { probeRedisBatches } from './ioredis-internals/probe.ts';
+import { redisBatches } from './ioredis-internals/redis-batches.ts';
 import type { RedisExpiry, RedisReply } from './redis-reply.ts';
 import { RedisService } from './redis.service.ts';
 import type { ValueMemory } from './value-memory.ts';
@@ -26,256 +28,268 @@ const fetchAll = (...keys: (string | Buffer)[]): Promise<RedisReply[]> => Promis
 const value = (text: string, ttlMs?: number): RedisReply => ({ kind: 'value', value: Buffer.from(text), ttlMs });
 const NOT_PERMITTED: RedisReply = { kind: 'unavailable', reason: 'NOPERM', refusal: 'this' };
 
-afterEach(async () => {
-  service.onApplicationShutdown();
-  await new Promise<void>((closed) => service.watch(({ reachable }) => !reachable && closed()));
-});
+const MODES = [
+  { mode: 'with private parts of ioredis', inUse: true, enter: () => probeRedisBatches() },
+  { mode: 'with public API only', inUse: false, enter: () => Promise.resolve(redisBatches.disable('off')) },
+];
 
-describe('reads of a Redis', () => {
-  let redis: TestRedis;
-
-  beforeEach(async () => {
-    redis = await TestRedis.start();
-  });
-  afterEach(() => redis.stop());
-
-  it('answer with the value and the time it has, a missing key, or a key that holds no string', async () => {
-    await connect(redis.url);
-    await redis.client.mset('text', 'a text', 'empty', '');
-    await redis.client.set('expiring', 'soon', 'PX', 60_000);
-    await redis.client.rpush('list', 'a');
-    const [text, list, nobody, empty, expiring] = await fetchAll('text', 'list', 'nobody', 'empty', 'expiring');
-    expect([text, list, nobody, empty]).toEqual([
-      value('a text'),
-      { kind: 'wrong-type' },
-      { kind: 'missing' },
-      value(''),
-    ]);
-    expect(expiring).toMatchObject({ kind: 'value', value: Buffer.from('soon') });
-    const { ttlMs } = expiring as { ttlMs: number };
-    expect(ttlMs).toBeGreaterThan(50_000);
-    expect(ttlMs).toBeLessThanOrEqual(60_000);
-  });
-
-  it('ask for keys of any length and any bytes, and give each its own value', async () => {
-    await connect(redis.url);
-    const keys = [1, 2, 9, 10, 99, 100, 255, 256, 1000, 65_536].map((length, i) => Buffer.alloc(length, 250 + i));
-    keys.push(Buffer.from('\r\n$3\r\n'), Buffer.from([0]), Buffer.from('*2\r\n'));
-    for (const [i, key] of keys.entries()) await redis.client.set(key, `value ${i}`);
-    expect(await fetchAll(...keys)).toEqual(keys.map((_, i) => value(`value ${i}`)));
-  });
-
-  it('give long values, which come in parts, between short ones', async () => {
-    await connect(redis.url);
-    const long = 'x'.repeat(3_000_000);
-    await redis.client.mset('short', 's', 'long', long);
-    const replies = await fetchAll('short', 'long', 'short', 'long');
-    // Compared by equals, as Jest takes its time over millions of bytes.
-    const equal = replies.map(
-      (reply, i) => reply.kind === 'value' && reply.value.equals(Buffer.from(['s', long][i % 2])),
-    );
-    expect(equal).toEqual([true, true, true, true]);
-  });
-
-  it('are GET and PTTL each, or GET alone when nobody wants to know the time', async () => {
-    await connect(redis.url);
-    await fetchAll('a', 'b');
-    expect(await Promise.all(['get', 'pttl'].map((name) => redis.calls(name)))).toEqual([2, 2]);
-    service.onApplicationShutdown();
-    await redis.forgetCalls();
-    await connect(redis.url, { CACHE_HONOUR_REDIS_TTL: 'false' });
-    await redis.client.set('a', 'value', 'PX', 60_000);
-    expect(await fetchAll('a', 'b')).toEqual([value('value'), { kind: 'missing' }]);
-    expect(await Promise.all(['get', 'pttl'].map((name) => redis.calls(name)))).toEqual([2, 0]);
-  });
-
-  it('need no more rights than to do so; without them the Redis is as good as not there', async () => {
-    await redis.client.call('ACL', 'SETUSER', 'reader', 'on', '>secret', '~*', '+get', '+pttl', '+ping');
-    await redis.client.set('key', 'value');
-    await connect(`redis://reader:secret@127.0.0.1:${redis.port}`);
-    expect(await fetch('key')).toEqual(value('value'));
-    await redis.client.call('ACL', 'SETUSER', 'reader', '-pttl');
-    expect(await fetchAll('key', 'nobody')).toEqual(Array(2).fill(NOT_PERMITTED));
-    await redis.client.call('ACL', 'SETUSER', 'reader', '+pttl', '-get');
-    expect(await fetch('key')).toEqual(NOT_PERMITTED);
-  });
-
-  it('end when their time is over, and what comes too late is nobody else’s answer', async () => {
-    await connect(redis.url, { REDIS_COMMAND_TIMEOUT_MS: String(TIMEOUT_MS) });
-    await redis.client.mset('a', 'of a', 'b', 'of b');
-    redis.server?.signal('SIGSTOP');
-    const start = performance.now();
-    expect(await fetchAll('a', 'b')).toEqual([{ kind: 'timeout' }, { kind: 'timeout' }]);
-    expect(performance.now() - start).toBeGreaterThanOrEqual(TIMEOUT_MS - 1);
-    const waiting = fetchAll('b', 'a');
-    await new Promise(setImmediate);
-    redis.server?.signal('SIGCONT');
-    expect(await waiting).toEqual([value('of b'), value('of a')]);
-  });
-
-  it('spare a Redis that does not answer, and all who ask wait no longer; it is asked again soon', async () => {
-    await connect(redis.url, { REDIS_COMMAND_TIMEOUT_MS: String(TIMEOUT_MS) });
-    await redis.client.set('a', 'of a');
-    let circuit = '';
-    service.watchCircuit((state) => (circuit = state));
-    redis.server?.signal('SIGSTOP');
-    const turns = [];
-    for (let i = 0; i < 3; i++) {
-      turns.push(fetch('a'));
-      await new Promise(setImmediate);
-    }
-    expect(await Promise.all(turns)).toEqual(Array(3).fill({ kind: 'timeout' }));
-    const spared = { kind: 'unavailable', reason: 'circuit' };
-    expect([circuit, await fetch('a'), await service.expiry(Buffer.from('a'))]).toEqual(['open', spared, spared]);
-    redis.server?.signal('SIGCONT');
-    let reply: RedisReply;
-    do {
-      await new Promise(setImmediate);
-      reply = await fetch('a');
-    } while (reply.kind !== 'value');
-    expect([reply, circuit]).toEqual([value('of a'), 'closed']);
-  });
-
-  /** Lets the Redis say nothing until it is spared, and then go on. */
-  async function stall(): Promise<string[]> {
-    await connect(redis.url, { REDIS_COMMAND_TIMEOUT_MS: String(TIMEOUT_MS) });
-    const states: string[] = [];
-    service.watchCircuit((state) => states.push(state));
-    redis.server?.signal('SIGSTOP');
-    const turns = [];
-    for (let i = 0; i < 3; i++) {
-      turns.push(service.expiry(Buffer.from('a')));
-      await new Promise(setImmediate);
-    }
-    expect(await Promise.all(turns)).toEqual(Array(3).fill({ kind: 'timeout' }));
-    expect(states).toEqual(['closed', 'open']);
-    redis.server?.signal('SIGCONT');
-    return states;
-  }
-
-  it('are not needed to see that a Redis answers again that was spared: so do questions for times to live alone', async () => {
-    await stall();
-    let expiry: RedisExpiry;
-    do {
-      await new Promise(setImmediate);
-      expiry = await service.expiry(Buffer.from('a'));
-    } while (expiry.kind !== 'missing');
-  });
-
-  it.each(['that may be read', 'without the right to'])('are not even that when nobody asks: %s', async (right) => {
-    if (right !== 'that may be read') await redis.client.call('ACL', 'SETUSER', 'default', '-get');
-    const states = await stall();
-    while (states.at(-1) !== 'closed') await new Promise(setImmediate);
-    expect(states).toEqual(['closed', 'open', 'half-open', 'closed']);
-    expect(await service.expiry(Buffer.from('a'))).toEqual({ kind: 'missing' });
-  });
-
-  it('count as one when they are asked together, whatever for', async () => {
-    await connect(redis.url, { REDIS_COMMAND_TIMEOUT_MS: String(TIMEOUT_MS) });
-    const states: string[] = [];
-    service.watchCircuit((state) => states.push(state));
-    redis.server?.signal('SIGSTOP');
-    const key = Buffer.from('a');
-    const ends = await Promise.all([fetch('a'), ...Array.from({ length: 5 }, () => service.expiry(key)), fetch('b')]);
-    expect(ends).toEqual(Array(7).fill({ kind: 'timeout' }));
-    expect(states).toEqual(['closed']);
-    redis.server?.signal('SIGCONT');
-  });
-
-  it('end when the connection does, and when there is none, at once', async () => {
-    await connect(redis.url);
-    redis.server?.signal('SIGSTOP');
-    const waiting = fetchAll('a', 'b');
-    await new Promise(setImmediate);
-    redis.server?.signal('SIGKILL');
-    const gone = { kind: 'unavailable', reason: expect.any(String) };
-    expect(await waiting).toEqual([gone, gone]);
-    let reply: RedisReply | undefined;
-    service.fetch(Buffer.from('a'), (given) => (reply = given), ANY_MEMORY);
-    expect(reply).toEqual({ kind: 'unavailable', reason: 'connection' });
-  });
-});
-
-describe('what is asked in one turn of the event loop', () => {
-  let server: Server;
-  let written: string[];
-  let sockets: Socket[];
-
-  beforeEach(async () => {
-    written = [];
-    sockets = [];
-    server = createServer((socket) => {
-      sockets.push(socket);
-      socket.on('error', () => undefined).setEncoding('latin1');
-      socket.on('data', (text: string) => {
-        if (/^\*2\r\n\$3\r\nGET/.test(text)) written.push(text);
-        // The handshake: all of it is answered alike, and INFO says nothing.
-        else socket.write('+OK\r\n'.repeat([...text.matchAll(/^\*\d+\r\n/gm)].length));
-      });
-    }).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    await connect(`redis://127.0.0.1:${(server.address() as AddressInfo).port}`);
+describe.each(MODES)('$mode:', ({ inUse, enter }) => {
+  beforeAll(async () => {
+    await enter();
+    expect(redisBatches.state.inUse).toBe(inUse);
   });
   afterEach(async () => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-    await once(server, 'close');
+    service.onApplicationShutdown();
+    await new Promise<void>((closed) => service.watch(({ reachable }) => !reachable && closed()));
   });
 
-  const arrived = async (count: number): Promise<void> => {
-    while (written.length < count) await new Promise(setImmediate);
-  };
+  describe('reads of a Redis', () => {
+    let redis: TestRedis;
 
-  it('is one write; the next one does not wait for its replies, which may come in any portions', async () => {
-    const first = fetchAll('a', 'bc');
-    await arrived(1);
-    const second = fetchAll('d');
-    await arrived(2);
-    const commands = (key: string) =>
-      `*2\r\n$3\r\nGET\r\n$${key.length}\r\n${key}\r\n*2\r\n$4\r\nPTTL\r\n$${key.length}\r\n${key}\r\n`;
-    expect(written).toEqual([commands('a') + commands('bc'), commands('d')]);
-    for (const byte of '$1\r\nA\r\n:-1\r\n$-1\r\n:-2\r\n$1\r\nD\r\n:77\r\n') {
-      sockets[0].write(byte);
+    beforeEach(async () => {
+      redis = await TestRedis.start();
+    });
+    afterEach(() => redis.stop());
+
+    it('answer with the value and the time it has, a missing key, or a key that holds no string', async () => {
+      await connect(redis.url);
+      await redis.client.mset('text', 'a text', 'empty', '');
+      await redis.client.set('expiring', 'soon', 'PX', 60_000);
+      await redis.client.rpush('list', 'a');
+      const [text, list, nobody, empty, expiring] = await fetchAll('text', 'list', 'nobody', 'empty', 'expiring');
+      expect([text, list, nobody, empty]).toEqual([
+        value('a text'),
+        { kind: 'wrong-type' },
+        { kind: 'missing' },
+        value(''),
+      ]);
+      expect(expiring).toMatchObject({ kind: 'value', value: Buffer.from('soon') });
+      const { ttlMs } = expiring as { ttlMs: number };
+      expect(ttlMs).toBeGreaterThan(50_000);
+      expect(ttlMs).toBeLessThanOrEqual(60_000);
+    });
+
+    it('ask for keys of any length and any bytes, and give each its own value', async () => {
+      await connect(redis.url);
+      const keys = [1, 2, 9, 10, 99, 100, 255, 256, 1000, 65_536].map((length, i) => Buffer.alloc(length, 250 + i));
+      keys.push(Buffer.from('\r\n$3\r\n'), Buffer.from([0]), Buffer.from('*2\r\n'));
+      for (const [i, key] of keys.entries()) await redis.client.set(key, `value ${i}`);
+      expect(await fetchAll(...keys)).toEqual(keys.map((_, i) => value(`value ${i}`)));
+    });
+
+    it('give long values, which come in parts, between short ones', async () => {
+      await connect(redis.url);
+      const long = 'x'.repeat(3_000_000);
+      await redis.client.mset('short', 's', 'long', long);
+      const replies = await fetchAll('short', 'long', 'short', 'long');
+      // Compared by equals, as Jest takes its time over millions of bytes.
+      const equal = replies.map(
+        (reply, i) => reply.kind === 'value' && reply.value.equals(Buffer.from(['s', long][i % 2])),
+      );
+      expect(equal).toEqual([true, true, true, true]);
+    });
+
+    it('are GET and PTTL each, or GET alone when nobody wants to know the time', async () => {
+      await connect(redis.url);
+      await fetchAll('a', 'b');
+      expect(await Promise.all(['get', 'pttl'].map((name) => redis.calls(name)))).toEqual([2, 2]);
+      service.onApplicationShutdown();
+      await redis.forgetCalls();
+      await connect(redis.url, { CACHE_HONOUR_REDIS_TTL: 'false' });
+      await redis.client.set('a', 'value', 'PX', 60_000);
+      expect(await fetchAll('a', 'b')).toEqual([value('value'), { kind: 'missing' }]);
+      expect(await Promise.all(['get', 'pttl'].map((name) => redis.calls(name)))).toEqual([2, 0]);
+    });
+
+    it('need no more rights than to do so; without them the Redis is as good as not there', async () => {
+      await redis.client.call('ACL', 'SETUSER', 'reader', 'on', '>secret', '~*', '+get', '+pttl', '+ping');
+      await redis.client.set('key', 'value');
+      await connect(`redis://reader:secret@127.0.0.1:${redis.port}`);
+      expect(await fetch('key')).toEqual(value('value'));
+      await redis.client.call('ACL', 'SETUSER', 'reader', '-pttl');
+      expect(await fetchAll('key', 'nobody')).toEqual(Array(2).fill(NOT_PERMITTED));
+      await redis.client.call('ACL', 'SETUSER', 'reader', '+pttl', '-get');
+      expect(await fetch('key')).toEqual(NOT_PERMITTED);
+    });
+
+    it('end when their time is over, and what comes too late is nobody else’s answer', async () => {
+      await connect(redis.url, { REDIS_COMMAND_TIMEOUT_MS: String(TIMEOUT_MS) });
+      await redis.client.mset('a', 'of a', 'b', 'of b');
+      redis.server?.signal('SIGSTOP');
+      const start = performance.now();
+      expect(await fetchAll('a', 'b')).toEqual([{ kind: 'timeout' }, { kind: 'timeout' }]);
+      expect(performance.now() - start).toBeGreaterThanOrEqual(TIMEOUT_MS - 1);
+      const waiting = fetchAll('b', 'a');
       await new Promise(setImmediate);
+      redis.server?.signal('SIGCONT');
+      expect(await waiting).toEqual([value('of b'), value('of a')]);
+    });
+
+    it('spare a Redis that does not answer, and all who ask wait no longer; it is asked again soon', async () => {
+      await connect(redis.url, { REDIS_COMMAND_TIMEOUT_MS: String(TIMEOUT_MS) });
+      await redis.client.set('a', 'of a');
+      let circuit = '';
+      service.watchCircuit((state) => (circuit = state));
+      redis.server?.signal('SIGSTOP');
+      const turns = [];
+      for (let i = 0; i < 3; i++) {
+        turns.push(fetch('a'));
+        await new Promise(setImmediate);
+      }
+      expect(await Promise.all(turns)).toEqual(Array(3).fill({ kind: 'timeout' }));
+      const spared = { kind: 'unavailable', reason: 'circuit' };
+      expect([circuit, await fetch('a'), await service.expiry(Buffer.from('a'))]).toEqual(['open', spared, spared]);
+      redis.server?.signal('SIGCONT');
+      let reply: RedisReply;
+      do {
+        await new Promise(setImmediate);
+        reply = await fetch('a');
+      } while (reply.kind !== 'value');
+      expect([reply, circuit]).toEqual([value('of a'), 'closed']);
+    });
+
+    /** Lets the Redis say nothing until it is spared, and then go on. */
+    async function stall(): Promise<string[]> {
+      await connect(redis.url, { REDIS_COMMAND_TIMEOUT_MS: String(TIMEOUT_MS) });
+      const states: string[] = [];
+      service.watchCircuit((state) => states.push(state));
+      redis.server?.signal('SIGSTOP');
+      const turns = [];
+      for (let i = 0; i < 3; i++) {
+        turns.push(service.expiry(Buffer.from('a')));
+        await new Promise(setImmediate);
+      }
+      expect(await Promise.all(turns)).toEqual(Array(3).fill({ kind: 'timeout' }));
+      expect(states).toEqual(['closed', 'open']);
+      redis.server?.signal('SIGCONT');
+      return states;
     }
-    expect(await first).toEqual([value('A'), { kind: 'missing' }]);
-    expect(await second).toEqual([value('D', 77)]);
+
+    it('are not needed to see that a Redis answers again that was spared: so do questions for times to live alone', async () => {
+      await stall();
+      let expiry: RedisExpiry;
+      do {
+        await new Promise(setImmediate);
+        expiry = await service.expiry(Buffer.from('a'));
+      } while (expiry.kind !== 'missing');
+    });
+
+    it.each(['that may be read', 'without the right to'])('are not even that when nobody asks: %s', async (right) => {
+      if (right !== 'that may be read') await redis.client.call('ACL', 'SETUSER', 'default', '-get');
+      const states = await stall();
+      while (states.at(-1) !== 'closed') await new Promise(setImmediate);
+      expect(states).toEqual(['closed', 'open', 'half-open', 'closed']);
+      expect(await service.expiry(Buffer.from('a'))).toEqual({ kind: 'missing' });
+    });
+
+    it('count as one when they are asked together, whatever for', async () => {
+      await connect(redis.url, { REDIS_COMMAND_TIMEOUT_MS: String(TIMEOUT_MS) });
+      const states: string[] = [];
+      service.watchCircuit((state) => states.push(state));
+      redis.server?.signal('SIGSTOP');
+      const key = Buffer.from('a');
+      const ends = await Promise.all([fetch('a'), ...Array.from({ length: 5 }, () => service.expiry(key)), fetch('b')]);
+      expect(ends).toEqual(Array(7).fill({ kind: 'timeout' }));
+      expect(states).toEqual(['closed']);
+      redis.server?.signal('SIGCONT');
+    });
+
+    it('end when the connection does, and when there is none, at once', async () => {
+      await connect(redis.url);
+      redis.server?.signal('SIGSTOP');
+      const waiting = fetchAll('a', 'b');
+      await new Promise(setImmediate);
+      redis.server?.signal('SIGKILL');
+      const gone = { kind: 'unavailable', reason: expect.any(String) };
+      expect(await waiting).toEqual([gone, gone]);
+      let reply: RedisReply | undefined;
+      service.fetch(Buffer.from('a'), (given) => (reply = given), ANY_MEMORY);
+      expect(reply).toEqual({ kind: 'unavailable', reason: 'connection' });
+    });
   });
 
-  it('does not get a value that went between GET and PTTL as one that lasts', async () => {
-    const reply = fetch('a');
-    await arrived(1);
-    sockets[0].write('$1\r\nA\r\n:-2\r\n');
-    expect(await reply).toEqual(value('A', 0));
-  });
+  describe('what is asked in one turn of the event loop', () => {
+    let server: Server;
+    let written: string[];
+    let sockets: Socket[];
 
-  it('fails together when the Redis speaks something else', async () => {
-    const replies = fetchAll('a', 'b');
-    await arrived(1);
-    sockets[0].write('HTTP/1.1 400 Bad Request\r\n');
-    const gone = { kind: 'unavailable', reason: expect.any(String) };
-    expect(await replies).toEqual([gone, gone]);
-  });
+    beforeEach(async () => {
+      written = [];
+      sockets = [];
+      server = createServer((socket) => {
+        sockets.push(socket);
+        socket.on('error', () => undefined).setEncoding('latin1');
+        socket.on('data', (text: string) => {
+          if (/^\*2\r\n\$3\r\nGET/i.test(text))
+            written.push(text.replace(/\b(get|pttl)\b/g, (name) => name.toUpperCase()));
+          // The handshake: all of it is answered alike, and INFO says nothing.
+          else socket.write('+OK\r\n'.repeat([...text.matchAll(/^\*\d+\r\n/gm)].length));
+        });
+      }).listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      await connect(`redis://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    });
+    afterEach(async () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    });
 
-  it.each(['$1\r\nA\r\n', ':1\r\n', '+OK\r\n', '-ERR\r\n', 'HTTP/1.1 408 Request Timeout\r\n'])(
-    'is not answered by what nobody has asked for, which ends the connection: %j',
-    async (reply) => {
-      const states: boolean[] = [];
-      service.watch(({ reachable }) => states.push(reachable));
-      sockets[0].write(reply);
-      while (sockets.length < 2 || states.at(-1) !== true) await new Promise(setImmediate);
-      expect(states).toEqual([true, false, true]);
-      const value = fetch('a');
+    const arrived = async (count: number): Promise<void> => {
+      while (written.length < count) await new Promise(setImmediate);
+    };
+
+    it('is one write; the next one does not wait for its replies, which may come in any portions', async () => {
+      const first = fetchAll('a', 'bc');
       await arrived(1);
-      sockets[1].write('$1\r\nB\r\n:-1\r\n');
-      expect(await value).toMatchObject({ kind: 'value', value: Buffer.from('B') });
-    },
-  );
+      const second = fetchAll('d');
+      await arrived(2);
+      const commands = (key: string) =>
+        `*2\r\n$3\r\nGET\r\n$${key.length}\r\n${key}\r\n*2\r\n$4\r\nPTTL\r\n$${key.length}\r\n${key}\r\n`;
+      expect(written).toEqual([commands('a') + commands('bc'), commands('d')]);
+      for (const byte of '$1\r\nA\r\n:-1\r\n$-1\r\n:-2\r\n$1\r\nD\r\n:77\r\n') {
+        sockets[0].write(byte);
+        await new Promise(setImmediate);
+      }
+      expect(await first).toEqual([value('A'), { kind: 'missing' }]);
+      expect(await second).toEqual([value('D', 77)]);
+    });
 
-  it('fails together when it is an error of the Redis', async () => {
-    const replies = fetchAll('a');
-    await arrived(1);
-    sockets[0].write('-LOADING Redis is loading the dataset in memory\r\n-LOADING again\r\n');
-    expect(await replies).toEqual([{ kind: 'unavailable', reason: 'LOADING', refusal: 'any' }]);
+    it('does not get a value that went between GET and PTTL as one that lasts', async () => {
+      const reply = fetch('a');
+      await arrived(1);
+      sockets[0].write('$1\r\nA\r\n:-2\r\n');
+      expect(await reply).toEqual(value('A', 0));
+    });
+
+    it('fails together when the Redis speaks something else', async () => {
+      const replies = fetchAll('a', 'b');
+      await arrived(1);
+      sockets[0].write('HTTP/1.1 400 Bad Request\r\n');
+      const gone = { kind: 'unavailable', reason: expect.any(String) };
+      expect(await replies).toEqual([gone, gone]);
+    });
+
+    it.each(['$1\r\nA\r\n', ':1\r\n', '+OK\r\n', '-ERR\r\n', 'HTTP/1.1 408 Request Timeout\r\n'])(
+      'is not answered by what nobody has asked for, which ends the connection: %j',
+      async (reply) => {
+        const states: boolean[] = [];
+        service.watch(({ reachable }) => states.push(reachable));
+        sockets[0].write(reply);
+        while (sockets.length < 2 || states.at(-1) !== true) await new Promise(setImmediate);
+        expect(states).toEqual([true, false, true]);
+        const value = fetch('a');
+        await arrived(1);
+        sockets[1].write('$1\r\nB\r\n:-1\r\n');
+        expect(await value).toMatchObject({ kind: 'value', value: Buffer.from('B') });
+      },
+    );
+
+    it('fails together when it is an error of the Redis', async () => {
+      const replies = fetchAll('a');
+      await arrived(1);
+      sockets[0].write('-LOADING Redis is loading the dataset in memory\r\n-LOADING again\r\n');
+      expect(await replies).toEqual([{ kind: 'unavailable', reason: 'LOADING', refusal: 'any' }]);
+    });
   });
 });

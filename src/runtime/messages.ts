@@ -1,4 +1,5 @@
 import type { PackedSettings } from '../config/settings-transfer.ts';
+import type { InternalPartName, InternalPartState } from '../internals/internal-part.ts';
 import type { CircuitState } from '../redis/circuit-breaker.ts';
 import type { RedisState } from '../redis/reader.ts';
 import type { ReplacedNode } from '../redis/replaced-node.ts';
@@ -11,6 +12,8 @@ export type WorkerMessage =
   /** It cannot start; `problem` is for people. */
   | { readonly kind: 'failed'; readonly problem: string }
   | { readonly kind: 'redis'; readonly state: RedisState }
+  /** Which private parts of Node.js and ioredis it uses; sent before it listens, and on each change. */
+  | { readonly kind: 'internals'; readonly states: Readonly<Record<InternalPartName, InternalPartState>> }
   /** `reason` says why it is open. */
   | { readonly kind: 'circuit'; readonly state: CircuitState; readonly reason: string }
   /** It has replaced its connection to this node of a cluster. */

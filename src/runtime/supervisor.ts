@@ -8,6 +8,7 @@ import { type ThreadContext, type ThreadData, createInstance, SUPERVISOR_ROW } f
 import { packSettings } from '../config/settings-transfer.ts';
 import type { Settings } from '../config/settings.ts';
 import type { RedisState } from '../redis/reader.ts';
+import { InternalsReport } from './internals-report.ts';
 import type { SupervisorMessage, WorkerMessage } from './messages.ts';
 import { ReplacementLog } from './replacement-log.ts';
 import { type WriteTracking, trackWrites } from './track-writes.ts';
@@ -56,6 +57,7 @@ export class Supervisor {
   #redisReachable: boolean | undefined;
   /** Why it is not, as far as it has been told. */
   readonly #reasonsTold = new Set<string>();
+  readonly #internals = new InternalsReport();
   readonly #openCircuits = new Set<number>();
   readonly #replacements = new ReplacementLog((line) => this.#logger.warn(line));
   #circuitOpen = false;
@@ -171,6 +173,9 @@ export class Supervisor {
       case 'redis':
         this.#redis.set(thread.row, message.state);
         this.#reportRedis();
+        break;
+      case 'internals':
+        this.#internals.report(message.states);
         break;
       case 'circuit':
         if (message.state === 'closed') this.#openCircuits.delete(thread.row);

@@ -8,8 +8,9 @@ import { ThreadContext } from '../cache/thread-context.ts';
 import { type PackedSettings, unpackSettings } from '../config/settings-transfer.ts';
 import type { Settings } from '../config/settings.ts';
 import { HttpConnections } from '../http/http-connections.ts';
+import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 import { Sequencer } from '../sockets/sequencer.ts';
-import { probeNodeInternals } from '../net/node-internals/probe.ts';
+import { useInternals, watchInternals } from './internals.ts';
 import { RedisService } from '../redis/redis.service.ts';
 import { RespServer } from '../resp/resp-server.ts';
 import { createApplication } from './application.ts';
@@ -36,9 +37,10 @@ const settings = unpackSettings(packed);
 let stopping = false;
 
 try {
-  await probeNodeInternals();
+  await useInternals(settings);
   const sequencer = settings.proxy.mode === 'sequential' ? new Sequencer() : undefined;
   const app = await createApplication(settings, sequencer);
+  publishInternals(app);
   publishRedisState(app);
   supervisor.on('message', (message: SupervisorMessage) => {
     if (message === 'stop') stop(app);
@@ -68,6 +70,17 @@ async function listen(
   server.listen({ port: ports.http, host, backlog, reusePort: true });
   await once(server, 'listening');
   if (ports.resp !== undefined) await app.get(RespServer).listen({ port: ports.resp, host, backlog, sequencer });
+}
+
+function publishInternals(app: NestExpressApplication): void {
+  const { instance, row } = app.get(ThreadContext);
+  watchInternals((states) => {
+    instance.noteInternals(
+      row,
+      INTERNAL_PARTS.filter((name) => states[name].inUse),
+    );
+    tell({ kind: 'internals', states });
+  });
 }
 
 function publishRedisState(app: NestExpressApplication): void {

@@ -11,8 +11,8 @@ export interface SocketPair {
   readonly accepted: Socket;
   readonly peer: Socket;
   /** Bytes that the peer has received. */
-  received(): number;
-  destroy(): void;
+  readonly received: () => number;
+  readonly destroy: () => void;
 }
 
 /** @throws Error if there is no loopback interface. */

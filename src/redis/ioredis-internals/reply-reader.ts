@@ -1,10 +1,12 @@
 import { Buffer } from 'node:buffer';
 import { type Redis, ReplyError } from 'ioredis';
 import { breakOff } from './break-off.ts';
+import { DirectBatch } from './direct-batch.ts';
 import { LongValue } from './long-value.ts';
-import { ReadBatch, type ReadReply } from './read-batch.ts';
-import { NoRoom, TOO_LARGE } from './redis-reply.ts';
-import type { ValueMemory } from './value-memory.ts';
+import { redisBatches } from './redis-batches.ts';
+import type { ReadReply } from '../read-batch.ts';
+import { NoRoom, TOO_LARGE } from '../redis-reply.ts';
+import type { ValueMemory } from '../value-memory.ts';
 
 type OnData = (chunk: Buffer) => void;
 
@@ -34,7 +36,7 @@ const FOREIGN = -2;
 const BROKEN = -3;
 
 /**
- * Takes the replies to {@link ReadBatch}es off a connection before ioredis decodes them, which costs more than all else
+ * Takes the replies to {@link DirectBatch}es off a connection before ioredis decodes them, which costs more than all else
  * that a load needs. Replies to ioredis' own commands are handed to it one by one, as long as they are of the simple
  * kinds; with one that is not, all that follows goes to ioredis until no reply is awaited any more.
  *
@@ -63,16 +65,26 @@ export class ReplyReader {
     this.#maxValueBytes = maxValueBytes;
   }
 
-  /** To be called when a connection is ready. */
-  static attach(redis: Redis, maxValueBytes: number): void {
+  /** To be called when a connection is ready. Returns false, and changes nothing, if ioredis has no decoder there. */
+  static attach(redis: Redis, maxValueBytes: number): boolean {
     const { stream } = redis;
-    // ioredis puts its decoder first. It is taken as it is found: were there none, replies would go the usual way.
+    // ioredis puts its decoder first.
     const decode = stream.listeners('data')[0] as OnData | undefined;
-    if (decode === undefined) return;
+    if (decode === undefined) return false;
     const reader = new ReplyReader(redis, decode, maxValueBytes);
     stream.off('data', decode);
-    stream.prependListener('data', (chunk: Buffer) => reader.#take(chunk));
+    stream.prependListener('data', (chunk: Buffer) => {
+      try {
+        reader.#take(chunk);
+      } catch (error) {
+        redisBatches.disable(error);
+        // Nobody knows any more which reply is whose.
+        redis.disconnect(true);
+        stream.destroy();
+      }
+    });
     stream.once('close', () => reader.#passLong());
+    return true;
   }
 
   #take(chunk: Buffer): void {
@@ -97,17 +109,17 @@ export class ReplyReader {
       const command: unknown = commandQueue.peekFront()?.command;
       // A moment later it would be the answer to somebody's question.
       if (command === undefined && chunk[at] !== PUSH) return breakOff(this.#redis);
-      const end = this.#readReply(chunk, at, command instanceof ReadBatch ? command : undefined);
+      const end = this.#readReply(chunk, at, command instanceof DirectBatch ? command : undefined);
       if (end === UNFINISHED) return this.#keep(chunk, at);
       if (end === BROKEN) return breakOff(this.#redis);
       if (end === FOREIGN) return this.#pass(at === 0 ? chunk : chunk.subarray(at));
-      if (command instanceof ReadBatch) this.#give(command);
+      if (command instanceof DirectBatch) this.#give(command);
       else this.#decode(chunk.subarray(at, end));
       at = end;
     }
   }
 
-  #give(batch: ReadBatch): void {
+  #give(batch: DirectBatch): void {
     if (batch.accept(this.#reply)) this.#redis.commandQueue.shift();
   }
 
@@ -122,7 +134,7 @@ export class ReplyReader {
     }
     const command: unknown = this.#redis.commandQueue.peekFront()?.command;
     this.#reply = this.#longReply;
-    if (command instanceof ReadBatch) this.#give(command);
+    if (command instanceof DirectBatch) this.#give(command);
     return end;
   }
 
@@ -141,7 +153,7 @@ export class ReplyReader {
   }
 
   /** Reads the reply at `at`; answers where it ends, or why there is none to read. */
-  #readReply(chunk: Buffer, at: number, own: ReadBatch | undefined): number {
+  #readReply(chunk: Buffer, at: number, own: DirectBatch | undefined): number {
     switch (chunk[at]) {
       case BULK:
         return own === undefined ? FOREIGN : this.#readBulk(chunk, at + 1, own);
@@ -168,7 +180,7 @@ export class ReplyReader {
     return end;
   }
 
-  #readBulk(chunk: Buffer, at: number, batch: ReadBatch): number {
+  #readBulk(chunk: Buffer, at: number, batch: DirectBatch): number {
     const from = this.#readNumber(chunk, at);
     if (from < 0) return from;
     if (this.#number < 0) {

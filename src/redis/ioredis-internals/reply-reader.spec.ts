@@ -3,11 +3,11 @@ import { type AddressInfo, type Server, type Socket, createServer } from 'node:n
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
-import { ReadBatch } from './read-batch.ts';
-import { ReadCommands } from './read-commands.ts';
-import type { RedisReply } from './redis-reply.ts';
+import { ReadCommands } from '../read-commands.ts';
+import type { RedisReply } from '../redis-reply.ts';
+import { DirectBatch } from './direct-batch.ts';
 import { ReplyReader } from './reply-reader.ts';
-import type { ValueMemory } from './value-memory.ts';
+import type { ValueMemory } from '../value-memory.ts';
 
 interface Scripted {
   readonly wire: Buffer;
@@ -85,12 +85,12 @@ describe('replies, in whatever portions they arrive', () => {
   it('are of no use once time is up, but do not answer anything else', () => {
     const given: RedisReply[] = [];
     const judged: RedisReply['kind'][] = [];
-    const late = new ReadBatch(COMMANDS, 1000, ({ kind }) => judged.push(kind));
+    const late = new DirectBatch(COMMANDS, 1000, ({ kind }) => judged.push(kind));
     for (const key of ['a', 'b']) late.add(Buffer.from(key), (reply) => given.push(reply), ANY_MEMORY);
     late.send(redis);
     redis.stream.emit('data', Buffer.from('$1\r\nA\r\n:-1\r\n$1\r\n'));
     late.end({ kind: 'timeout' });
-    const next = new ReadBatch(COMMANDS, 1000, IGNORE);
+    const next = new DirectBatch(COMMANDS, 1000, IGNORE);
     next.add(Buffer.from('c'), (reply) => given.push(reply), ANY_MEMORY);
     next.send(redis);
     redis.stream.emit('data', Buffer.from('B\r\n:-1\r\n$1\r\nC\r\n:5\r\n'));
@@ -104,7 +104,7 @@ describe('replies, in whatever portions they arrive', () => {
 
   it('tell that Redis answers even when all of them come after time was up; an error of that time tells nothing', () => {
     const judged: RedisReply['kind'][] = [];
-    const late = new ReadBatch(COMMANDS, 1000, ({ kind }) => judged.push(kind));
+    const late = new DirectBatch(COMMANDS, 1000, ({ kind }) => judged.push(kind));
     for (const key of ['a', 'b', 'c']) late.add(Buffer.from(key), IGNORE, ANY_MEMORY);
     late.send(redis);
     late.end({ kind: 'timeout' });
@@ -136,7 +136,7 @@ describe('replies that cannot be those to what was asked', () => {
       await once(redis, 'ready');
       ReplyReader.attach(redis, MAX_BYTES);
       const given: RedisReply[] = [];
-      const [first, second] = [0, 1].map(() => new ReadBatch(COMMANDS, 10_000, IGNORE));
+      const [first, second] = [0, 1].map(() => new DirectBatch(COMMANDS, 10_000, IGNORE));
       for (const batch of [first, second]) {
         batch.add(Buffer.from('key'), (reply) => given.push(reply), ANY_MEMORY);
         batch.send(redis);
@@ -171,7 +171,7 @@ async function startMute(): Promise<Server> {
 }
 
 function ask(redis: Redis, replies: readonly Scripted[], take: (reply: RedisReply) => void): void {
-  const reads = new ReadBatch(COMMANDS, 10_000, IGNORE);
+  const reads = new DirectBatch(COMMANDS, 10_000, IGNORE);
   for (const index of replies.keys()) reads.add(Buffer.from(`key ${index}`), take, ANY_MEMORY);
   reads.send(redis);
 }

@@ -1,0 +1,118 @@
+import { Buffer } from 'node:buffer';
+import { once } from 'node:events';
+import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { ReadCommands } from '../read-commands.ts';
+import type { RedisReply } from '../redis-reply.ts';
+import type { ValueMemory } from '../value-memory.ts';
+import { DirectBatch } from './direct-batch.ts';
+import { redisBatches } from './redis-batches.ts';
+import { ReplyReader } from './reply-reader.ts';
+
+/** Far longer than a loopback connection takes, also on a busy machine. */
+const TIMEOUT_MS = 5000;
+const MAX_VALUE_BYTES = 8;
+
+/** The replies of the server that is probed with; to anything else it says OK. */
+const REPLIES: Readonly<Record<string, string>> = {
+  'GET text': '$4\r\ntext\r\n',
+  'PTTL text': ':77\r\n',
+  'GET nothing': '$-1\r\n',
+  'PTTL nothing': ':-2\r\n',
+  'GET list': '-WRONGTYPE Operation against a key\r\n',
+  'PTTL list': ':-1\r\n',
+  'GET long': '$9\r\ntoo large\r\n',
+  'PTTL long': ':-1\r\n',
+  'GET unasked': '$1\r\na\r\n$1\r\nb\r\n',
+  ping: '+PONG\r\n',
+  'get own': '$3\r\nown\r\n',
+};
+
+const MEMORY: ValueMemory = { allocate: (bytes) => Buffer.alloc(bytes), pass: () => undefined };
+
+const EXPECTED: readonly RedisReply[] = [
+  { kind: 'value', value: Buffer.from('text'), ttlMs: 77 },
+  { kind: 'missing' },
+  { kind: 'wrong-type' },
+  { kind: 'value-too-large' },
+];
+
+/**
+ * Reads with private parts of ioredis in this thread if they behave as needed with a server of its own, of whose replies
+ * all are known; never rejects.
+ */
+export function probeRedisBatches(): Promise<void> {
+  return redisBatches.probe(async () => {
+    const server = await startServer();
+    const { port } = server.address() as AddressInfo;
+    const redis = new Redis({ port, host: '127.0.0.1', lazyConnect: true, retryStrategy: () => null });
+    redis.on('error', () => undefined);
+    const timeUp = new AbortController();
+    try {
+      await Promise.race([tryReads(redis), failAfter(TIMEOUT_MS, timeUp.signal)]);
+    } finally {
+      timeUp.abort();
+      redis.disconnect();
+      server.close();
+    }
+  });
+}
+
+async function tryReads(redis: Redis): Promise<void> {
+  await redis.connect();
+  if (!ReplyReader.attach(redis, MAX_VALUE_BYTES)) throw new Error('ioredis has no decoder where it is expected');
+  // Before and behind commands of ioredis' own, of which the reply of the last one is decoded by ioredis with all that follows.
+  const reads = read(redis, 'text', 'nothing', 'list', 'long');
+  const pong = redis.ping();
+  const again = read(redis, 'text');
+  expectReplies(await reads, EXPECTED);
+  expectReplies(await again, EXPECTED.slice(0, 1));
+  const own = redis.getBuffer('own');
+  expectReplies(await read(redis, 'text', 'nothing'), EXPECTED.slice(0, 2));
+  if ((await pong) !== 'PONG' || !(await own)?.equals(Buffer.from('own'))) throw new Error('ioredis lost a reply');
+  const closed = new Promise((resolve) => redis.once('close', resolve));
+  const [broken] = await read(redis, 'unasked');
+  if (broken.kind !== 'unavailable') throw new Error('a reply that cannot be was accepted');
+  await closed;
+}
+
+/** Reads keys as one batch. */
+function read(redis: Redis, ...keys: string[]): Promise<RedisReply[]> {
+  const batch = new DirectBatch(new ReadCommands(true), TIMEOUT_MS, () => undefined);
+  const replies = keys.map((key) => new Promise<RedisReply>((take) => batch.add(Buffer.from(key), take, MEMORY)));
+  batch.send(redis);
+  return Promise.all(replies);
+}
+
+function expectReplies(replies: readonly RedisReply[], expected: readonly RedisReply[]): void {
+  if (JSON.stringify(replies) !== JSON.stringify(expected)) throw new Error('replies are not those to what was asked');
+}
+
+async function failAfter(ms: number, signal: AbortSignal): Promise<never> {
+  await delay(ms, undefined, { signal });
+  throw new Error(`no replies within ${ms} ms`);
+}
+
+async function startServer(): Promise<Server> {
+  const server = createServer((socket: Socket) => {
+    let rest = '';
+    socket.on('error', () => socket.destroy()).setEncoding('latin1');
+    socket.on('data', (text: string) => {
+      let replies = '';
+      rest = (rest + text).replace(/\*\d+\r\n((?:\$\d+\r\n[^\r]*\r\n)+)(?=\*|$)/g, (_all, parts: string) => {
+        replies += replyTo(parts);
+        return '';
+      });
+      if (replies !== '') socket.write(replies, 'latin1');
+    });
+  });
+  server.listen({ port: 0, host: '127.0.0.1' });
+  await once(server, 'listening');
+  return server;
+}
+
+function replyTo(parts: string): string {
+  const words = parts.split('\r\n').filter((_part, index) => index % 2 === 1);
+  return REPLIES[words.join(' ')] ?? '+OK\r\n';
+}
