@@ -112,6 +112,37 @@ const ALIKE: readonly (readonly (string | Buffer)[])[] = [
   ['GETRANGE', 'list', '0', '-1'],
   ['GETRANGE', 'list', 'x', '-1'],
   ['GETRANGE', 'key', '0'],
+  ['SUBSTR', 'key', '1', '-2'],
+  ['SUBSTR', 'none', '0', '-1'],
+  ['SUBSTR', 'list', '0', '-1'],
+  ['SUBSTR', 'key'],
+  ['GETEX', 'key'],
+  ['GETEX', 'none'],
+  ['GETEX', 'list'],
+  ['GETEX'],
+  ['TOUCH', 'key', 'key', 'none', 'list'],
+  ['TOUCH'],
+  ['TYPE', 'key'],
+  ['TYPE', 'list'],
+  ['TYPE', 'none'],
+  ['TYPE'],
+  ['EXPIRETIME', 'key'],
+  ['EXPIRETIME', 'none'],
+  ['EXPIRETIME', 'list'],
+  ['PEXPIRETIME', 'key'],
+  ['PEXPIRETIME', 'none'],
+  ['PEXPIRETIME'],
+  ['ACL', 'WHOAMI'],
+  ['ACL', 'WHOAMI', 'x'],
+  ['ACL', 'NONSENSE'],
+  ['ACL'],
+  ['READONLY', 'x'],
+  ['READWRITE', 'x'],
+  ['EXEC'],
+  ['DISCARD'],
+  ['WATCH', 'key'],
+  ['UNWATCH'],
+  ['EXEC', 'x'],
   ['TTL', 'key'],
   ['TTL', 'none'],
   ['TTL', 'short'],
@@ -140,6 +171,35 @@ const ALIKE: readonly (readonly (string | Buffer)[])[] = [
   ['CLIENT', 'NO-EVICT', 'maybe'],
   ['CLIENT', 'ID', 'x'],
   ['CLIENT', 'NONSENSE'],
+  ['CLIENT', 'GETREDIR'],
+  ['CLIENT', 'LIST', 'TYPE', 'master'],
+  ['CLIENT', 'LIST', 'TYPE', 'pubsub'],
+  ['CLIENT', 'LIST', 'TYPE', 'x'],
+  ['CLIENT', 'LIST', 'TYPE'],
+  ['CLIENT', 'LIST', 'ID', 'x'],
+  ['CLIENT', 'LIST', 'ID'],
+  ['CLIENT', 'LIST', 'ID', '123456789'],
+  ['CLIENT', 'LIST', 'NONSENSE'],
+  ['COMMAND', 'LIST', 'FILTERBY', 'MODULE', 'json'],
+  ['COMMAND', 'LIST', 'FILTERBY', 'ACLCAT', 'nonsense'],
+  ['COMMAND', 'LIST', 'FILTERBY', 'PATTERN', 'GETR*'],
+  ['COMMAND', 'LIST', 'FILTERBY', 'NONSENSE', 'x'],
+  ['COMMAND', 'LIST', 'FILTERBY'],
+  ['COMMAND', 'LIST', 'x'],
+  ['COMMAND', 'GETKEYS', 'GET', 'a'],
+  ['COMMAND', 'GETKEYS', 'mget', 'a', BINARY, 'c'],
+  ['COMMAND', 'GETKEYS', 'GETRANGE', 'a', '0', '1'],
+  ['COMMAND', 'GETKEYS', 'WATCH', 'a', 'b'],
+  ['COMMAND', 'GETKEYS', 'GET', 'a', 'b'],
+  ['COMMAND', 'GETKEYS', 'GET'],
+  ['COMMAND', 'GETKEYS', 'PING', 'x'],
+  ['COMMAND', 'GETKEYS', 'CLIENT', 'ID'],
+  ['COMMAND', 'GETKEYS', 'nonsense', 'a'],
+  ['COMMAND', 'GETKEYS'],
+  ['COMMAND', 'GETKEYSANDFLAGS', 'MGET', 'a', 'b'],
+  ['COMMAND', 'GETKEYSANDFLAGS', 'TYPE', 'a'],
+  ['COMMAND', 'GETKEYSANDFLAGS', 'strlen', 'a'],
+  ['COMMAND', 'COUNT', 'x'],
   ['CLIENT'],
   ['COMMAND', 'NONSENSE'],
   ['COMMAND', 'INFO', 'none'],
@@ -196,6 +256,59 @@ describeOwn('a Redis and the proxy on it', () => {
         }),
       );
       expect([command, replies[1]]).toEqual([command, replies[0]]);
+    }
+  });
+
+  it('describe commands alike, but for key specifications and tips', async () => {
+    const described = async (port: number, names: readonly string[]) => {
+      const answer = await redisProgram('redis-cli', port, '--json', 'command', 'info', ...names);
+      return (JSON.parse(answer) as unknown[][]).map((command) => command.slice(0, 7));
+    };
+    const all = (await redisProgram('redis-cli', respPort(proxy), 'command', 'list')).trim().split('\n');
+    // Newer than the Redis, and one that may set an expiration there.
+    const same = all.filter((name) => !['client|setinfo', 'client|no-touch', 'getex'].includes(name));
+    expect(same.length).toBeGreaterThanOrEqual(50);
+    expect(await described(respPort(proxy), same)).toEqual(await described(redis.port, same));
+  });
+
+  it('have the same lines in HELP about the subcommands that both have', async () => {
+    const newer = /^(?:NO-TOUCH|SETINFO| {4}(?:Will not touch|Set client meta|\* LIB-))/;
+    for (const name of ['client', 'command', 'config', 'acl']) {
+      const [expected, found] = await Promise.all(
+        [redis.port, respPort(proxy)].map(async (port) =>
+          (await redisProgram('redis-cli', port, name, 'help')).split('\n'),
+        ),
+      );
+      const lines = found.filter((line) => !newer.test(line));
+      expect(lines.length).toBeGreaterThan(3);
+      expect(lines.filter((line) => !expected.includes(line))).toEqual([]);
+    }
+  });
+
+  it('know when a key expires, within what the clocks and the way take', async () => {
+    const ask = async (port: number, name: string) => Number(await redisProgram('redis-cli', port, name, 'short'));
+    for (const [name, perSecond] of [
+      ['expiretime', 1],
+      ['pexpiretime', 1000],
+    ] as const) {
+      const [expected, found] = await Promise.all([redis.port, respPort(proxy)].map((port) => ask(port, name)));
+      expect(Math.abs(found - expected) / perSecond).toBeLessThanOrEqual(1);
+    }
+  });
+
+  it('have the fields in CLIENT INFO and CLIENT LIST, in the same order', async () => {
+    for (const subcommand of ['info', 'list']) {
+      const [expected, found] = await Promise.all(
+        [redis.port, respPort(proxy)].map(async (port) => {
+          const [line] = (await redisProgram('redis-cli', port, 'client', subcommand)).split('\n');
+          return line
+            .trim()
+            .split(' ')
+            .map((field) => field.split('=')[0]);
+        }),
+      );
+      // Those of Redis 7.2 and newer.
+      expect(found.filter((field) => !['watch', 'lib-name', 'lib-ver'].includes(field))).toEqual(expected);
     }
   });
 

@@ -58,20 +58,26 @@ const ROW_WORDS = 16;
 export const ROW_COUNTS = 128;
 
 const COUNTS_AT = (HEADER_WORDS + ROWS * ROW_WORDS) * 4;
+/** Counters of all threads together, for events that are rare. */
+export const SHARED_COUNTS = 1024;
+const SHARED_COUNTS_AT = COUNTS_AT + ROWS * ROW_COUNTS * 8;
 
 export class InstanceMemory {
   readonly buffer: SharedArrayBuffer;
   readonly words: Int32Array;
+  /** Written by any thread, with Atomics. */
+  readonly sharedCounts: BigUint64Array;
   readonly #counts: Float64Array;
 
   constructor(buffer: SharedArrayBuffer) {
     this.buffer = buffer;
     this.words = new Int32Array(buffer, 0, COUNTS_AT / 4);
-    this.#counts = new Float64Array(buffer, COUNTS_AT);
+    this.#counts = new Float64Array(buffer, COUNTS_AT, ROWS * ROW_COUNTS);
+    this.sharedCounts = new BigUint64Array(buffer, SHARED_COUNTS_AT);
   }
 
   static create(): InstanceMemory {
-    return new InstanceMemory(new SharedArrayBuffer(COUNTS_AT + ROWS * ROW_COUNTS * 8));
+    return new InstanceMemory(new SharedArrayBuffer(SHARED_COUNTS_AT + SHARED_COUNTS * 8));
   }
 
   /** The index in {@link words} of a word of a thread's row. */

@@ -25,6 +25,11 @@ export class InstanceStats {
     return this.#word(InstanceWord.CONNECTIONS);
   }
 
+  /** Connections of the Redis protocol accepted since the start. */
+  get respConnections(): number {
+    return this.#word(InstanceWord.CONNECTION_IDS) >>> 0;
+  }
+
   /** Threads that died and were replaced. */
   get restarts(): number {
     return this.#word(InstanceWord.RESTARTS);

@@ -34,7 +34,7 @@ export class PendingReads implements ReadCounter {
 
   /** Counts the reads: their responses were written. */
   commit(): void {
-    if (this.hits > 0) this.#counts.countRead(this.#transport, 'hit', this.hits);
+    if (this.hits > 0) this.#commitHits();
     this.hits = 0;
     if (!this.#hasOthers) return;
     READ_OUTCOMES.forEach((outcome, index) => {
@@ -59,6 +59,12 @@ export class PendingReads implements ReadCounter {
   /** Counts a response that could not be rendered, in whose place an error was sent. */
   countFailure(): void {
     this.#counts.countFailure(this.#listener);
+  }
+
+  #commitHits(): void {
+    this.#counts.countRead(this.#transport, 'hit', this.hits);
+    // Other commands are counted where they are executed.
+    if (this.#transport === 'resp') this.#counts.countCommands(this.hits);
   }
 
   #clear(): void {

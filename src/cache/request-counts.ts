@@ -47,7 +47,8 @@ const QUEUE_AT = LOADS_AT + HISTOGRAM_COUNTS;
 const LOAD_COUNT_AT = QUEUE_AT + HISTOGRAM_COUNTS;
 const LOAD_ERRORS_AT = LOAD_COUNT_AT + 1;
 const FAILURES_AT = LOAD_ERRORS_AT + 1;
-if (FAILURES_AT + LISTENERS.length > ROW_COUNTS) throw new Error('a row is too short for its counts');
+const COMMANDS_AT = FAILURES_AT + LISTENERS.length;
+if (COMMANDS_AT >= ROW_COUNTS) throw new Error('a row is too short for its counts');
 
 /** Counts key reads by how they ended. */
 export interface ReadCounter {
@@ -71,6 +72,11 @@ export class RequestCounts implements ReadCounter {
   /** Counts responses that could not be rendered or written because of an error in the proxy. */
   countFailure(listener: Listener, times = 1): void {
     this.#own[FAILURES_AT + LISTENERS.indexOf(listener)] += times;
+  }
+
+  /** Counts executed commands of the Redis protocol. */
+  countCommands(times: number): void {
+    this.#own[COMMANDS_AT] += times;
   }
 
   /** Counts a read of Redis that begins. */
@@ -101,6 +107,11 @@ export class RequestCounts implements ReadCounter {
   /** Responses of all threads that could not be rendered or written because of an error in the proxy. */
   failures(listener: Listener): number {
     return this.#memory.total(FAILURES_AT + LISTENERS.indexOf(listener));
+  }
+
+  /** Commands of the Redis protocol executed by all threads. */
+  get commands(): number {
+    return this.#memory.total(COMMANDS_AT);
   }
 
   /** Reads of Redis begun by all threads. */

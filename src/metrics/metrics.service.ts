@@ -13,6 +13,7 @@ import {
   RequestCounts,
   TRANSPORTS,
 } from '../cache/request-counts.ts';
+import { RefusedCommands } from '../commands/refused-commands.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 import { packageVersion } from '../config/package-version.ts';
 import { MetricSet, type Observations } from './metric-set.ts';
@@ -29,8 +30,10 @@ export class MetricsService {
     news: CoherenceCounts,
     instance: InstanceStats,
     buffered: BufferedBytes,
+    refused: RefusedCommands,
   ) {
     this.#describeRequests(requests);
+    this.#describeRefusedCommands(refused);
     this.#describeCache(cache);
     this.#describeCoherence(coherence, news);
     this.#describeInstance(instance, buffered);
@@ -56,11 +59,22 @@ export class MetricsService {
       ['listener'],
       () => LISTENERS.map((listener) => [{ listener }, requests.failures(listener)]),
     );
-    this.#metrics.histogram('load_duration_seconds', 'Time Redis took to answer a read, or to fail.', () =>
-      observations(requests.loadDurations()),
+    this.#metrics.histogram(
+      'load_duration_seconds',
+      'Time Redis took to answer a read, or to fail; TTL and TYPE queries included.',
+      () => observations(requests.loadDurations()),
     );
     this.#metrics.histogram('load_queue_duration_seconds', 'Time a read of Redis waited for its turn.', () =>
       observations(requests.queueDurations()),
+    );
+  }
+
+  #describeRefusedCommands(refused: RefusedCommands): void {
+    this.#metrics.counter(
+      'commands_refused',
+      'Commands refused because they are not served, by name; names of no known command are counted as other.',
+      ['transport', 'command'],
+      () => refused.all().map(({ transport, command, times }) => [{ transport, command }, times]),
     );
   }
 
@@ -77,7 +91,7 @@ export class MetricsService {
       'Reads answered with a value past its time, as Redis could not be asked.',
       ({ stale }) => stale,
     );
-    counter('loads', 'Reads of Redis.', ({ loads }) => loads);
+    counter('loads', 'Reads of Redis, TTL and TYPE queries included.', ({ loads }) => loads);
     counter('load_errors', 'Reads of Redis that it could not answer.', ({ loadErrors }) => loadErrors);
     counter('cache_uncacheable', 'Values that were too large to be stored.', ({ uncacheable }) => uncacheable);
     counter('cache_recoveries', 'Times the cache was emptied because a thread died.', ({ recoveries }) => recoveries);

@@ -7,6 +7,13 @@ export interface Resolved {
   readonly args: readonly Buffer[];
 }
 
+/** A request that names no command. */
+export interface Unresolved {
+  /** What it names, in small letters; a subcommand after its container and a `|`. */
+  readonly name: string;
+  readonly error: string;
+}
+
 /** All commands, by their names. */
 export class CommandTable {
   readonly #commands = new Map<string, Command>();
@@ -39,16 +46,19 @@ export class CommandTable {
     return this.all().flatMap((command) => [command, ...(command.subcommands?.values() ?? [])]);
   }
 
-  /** Finds the command, or subcommand, that a request names; returns the error if there is none. */
-  resolve(request: readonly Buffer[]): Resolved | string {
+  /** Finds the command, or subcommand, that a request names. */
+  resolve(request: readonly Buffer[]): Resolved | Unresolved {
     const name = textOf(request[0]);
     const command = this.get(name);
-    if (command === undefined) return unknownCommand(name);
+    if (command === undefined) return { name: name.toLowerCase(), error: unknownCommand(name) };
     if (command.subcommands === undefined || request.length === 1) return { command, args: request.slice(1) };
     const second = textOf(request[1]);
     const subcommand = command.subcommands.get(second.toLowerCase());
     if (subcommand !== undefined) return { command: subcommand, args: request.slice(2) };
-    return `ERR unknown subcommand '${second}'. Try ${command.name.toUpperCase()} HELP.`;
+    return {
+      name: `${command.name}|${second.toLowerCase()}`,
+      error: `ERR unknown subcommand '${second}'. Try ${command.name.toUpperCase()} HELP.`,
+    };
   }
 }
 

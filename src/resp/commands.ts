@@ -1,11 +1,12 @@
-import type { ReadCounter } from '../cache/request-counts.ts';
+import type { ReadCounter, RequestCounts } from '../cache/request-counts.ts';
 import { keysOf } from '../commands/key-command.ts';
 import type { KeyReads } from '../commands/key-reads.ts';
+import type { RefusedCommands } from '../commands/refused-commands.ts';
 import { MAX_REPEATED, READ_ONLY, fits, wrongArguments } from '../commands/refusals.ts';
-import { WRITE_COMMANDS } from '../commands/write-commands.ts';
+import { WRITE_COMMANDS } from '../commands/command-names.ts';
 import type { Client } from './client.ts';
 import type { Replied } from './command.ts';
-import type { CommandTable, Resolved } from './command-table.ts';
+import type { CommandTable, Resolved, Unresolved } from './command-table.ts';
 import type { ReplyWriter } from './reply-writer.ts';
 import type { TransactionCommands } from './transaction-commands.ts';
 
@@ -14,36 +15,45 @@ const NOT_AUTHENTICATED = 'NOAUTH Authentication required.';
 /** What the dispatcher uses of other parts. */
 export interface CommandsParts {
   readonly table: CommandTable;
-  readonly counts: ReadCounter;
+  readonly reading: ReadCounter;
+  readonly counts: RequestCounts;
   /** Refuses keys that must not be read. */
   readonly reads: KeyReads;
+  readonly refused: RefusedCommands;
   readonly transactions: TransactionCommands;
 }
 
 /** Finds the command that a request names, and executes or queues it if it may be. The checks and their order are Redis'. */
 export class Commands {
   readonly #table: CommandTable;
-  readonly #counts: ReadCounter;
+  readonly #reading: ReadCounter;
+  readonly #counts: RequestCounts;
   readonly #reads: KeyReads;
+  readonly #refused: RefusedCommands;
   readonly #transactions: TransactionCommands;
 
-  constructor({ table, counts, reads, transactions }: CommandsParts) {
+  constructor({ table, reading, counts, reads, refused, transactions }: CommandsParts) {
     this.#table = table;
+    this.#reading = reading;
     this.#counts = counts;
     this.#reads = reads;
+    this.#refused = refused;
     this.#transactions = transactions;
   }
 
   /** @param request a command's name and its arguments: views, as {@link Executable.run} takes them. */
   execute(request: readonly Buffer[], client: Client, out: ReplyWriter): Replied {
     const found = this.#table.resolve(request);
-    if (typeof found === 'string')
-      return this.#reject(this.#unknown(request[0], found, client), undefined, client, out);
+    if ('error' in found) return this.#reject(this.#unknown(found, client), undefined, client, out);
     const { command, args } = found;
     const refused = this.#refuse(found, client);
     if (refused !== undefined) return this.#reject(refused, command.name, client, out);
     const { transaction } = client;
-    if (transaction === undefined || !this.#transactions.queues(command)) return command.run(args, client, out);
+    if (transaction === undefined || !this.#transactions.queues(command)) {
+      // As in Redis, queued commands count when they are executed.
+      this.#counts.countCommands(command.name === 'exec' ? 1 + (transaction?.length ?? 0) : 1);
+      return command.run(args, client, out);
+    }
     const full = this.#transactions.queue(request, transaction);
     if (full !== undefined) return this.#reject(full, command.name, client, out);
     out.simple('QUEUED');
@@ -60,19 +70,25 @@ export class Commands {
     this.#transactions.forget(client);
   }
 
-  #unknown(name: Buffer, error: string, client: Client): string {
-    if (!WRITE_COMMANDS.has(name.toString('latin1', 0, MAX_REPEATED).toLowerCase())) return error;
-    return client.authenticated ? READ_ONLY : NOT_AUTHENTICATED;
+  #unknown({ name, error }: Unresolved, client: Client): string {
+    const isWrite = WRITE_COMMANDS.has(name);
+    if (!client.authenticated) return isWrite ? NOT_AUTHENTICATED : error;
+    this.#refused.count('resp', name);
+    return isWrite ? READ_ONLY : error;
   }
 
   #refuse({ command, args }: Resolved, client: Client): string | undefined {
     const names = command.name.includes('|') ? 2 : 1;
     if (!fits(command.arity, args.length + names)) return wrongArguments(command.name);
     if (!client.authenticated && !command.flags.includes('no_auth')) {
-      if (command.flags.includes('readonly')) this.#counts.countRead('resp', 'unauthorized');
+      if (command.flags.includes('readonly')) this.#reading.countRead('resp', 'unauthorized');
       return NOT_AUTHENTICATED;
     }
-    return this.#reads.refuse(keysOf(command.keys, args)) ?? command.refuse?.(args);
+    const denied = this.#reads.refuse(keysOf(command.keys, args));
+    if (denied !== undefined) return denied;
+    const refused = command.refuse?.(args);
+    if (refused !== undefined) this.#refused.count('resp', command.name);
+    return refused;
   }
 
   /** A command that is refused makes the transaction fail that it was to be part of, or to execute. */

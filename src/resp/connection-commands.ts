@@ -1,4 +1,5 @@
 import type { Access } from '../access/access.ts';
+import type { RefusedCommands } from '../commands/refused-commands.ts';
 import type { Client } from './client.ts';
 import { BAD_NAME, SYNTAX, isName, wholeNumber } from './arguments.ts';
 import type { Command, Handler } from './command.ts';
@@ -14,12 +15,14 @@ export class ConnectionCommands {
   readonly #access: Access;
   readonly #database: number;
   readonly #transactions: TransactionCommands;
+  readonly #refused: RefusedCommands;
 
   /** @param database the number of the one database that can be read. */
-  constructor(access: Access, database: number, transactions: TransactionCommands) {
+  constructor(access: Access, database: number, transactions: TransactionCommands, refused: RefusedCommands) {
     this.#access = access;
     this.#database = database;
     this.#transactions = transactions;
+    this.#refused = refused;
   }
 
   commands(): Command[] {
@@ -137,6 +140,7 @@ export class ConnectionCommands {
     const database = wholeNumber(number);
     if (database === undefined) return out.error('ERR value is not an integer or out of range');
     if (database === this.#database) return out.simple('OK');
+    this.#refused.count('resp', 'select');
     out.error(`ERR DB index is out of range: this proxy reads database ${this.#database} alone`);
   }
 

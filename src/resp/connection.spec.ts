@@ -9,6 +9,7 @@ import { InstanceMemory } from '../cache/instance-memory.ts';
 import { PendingReads } from '../cache/pending-reads.ts';
 import { RequestCounts } from '../cache/request-counts.ts';
 import type { KeyReads } from '../commands/key-reads.ts';
+import { RefusedCommands } from '../commands/refused-commands.ts';
 import { ReadPlan } from '../commands/read-plan.ts';
 import { Sequencer } from '../sockets/sequencer.ts';
 import type { Client } from './client.ts';
@@ -46,8 +47,10 @@ function connect(run: Handler, sequencer?: Sequencer) {
     {
       commands: new Commands({
         table,
+        reading: pending,
         counts,
         reads: { refuse: () => undefined } as unknown as KeyReads,
+        refused: new RefusedCommands(InstanceMemory.create()),
         transactions: new TransactionCommands(() => new ReadPlan({} as CacheService, {} as KeyReads, 0), table),
       }),
       cache: {} as CacheService,

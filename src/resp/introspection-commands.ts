@@ -76,7 +76,7 @@ export class IntrospectionCommands {
   #keys(write: (key: Buffer, command: Executable, out: ReplyWriter) => void): Handler {
     return (request, _client, out) => {
       const found = this.#table.resolve(request);
-      if (typeof found === 'string') return out.error('ERR Invalid command specified');
+      if ('error' in found) return out.error('ERR Invalid command specified');
       const { command, args } = found;
       if (command.keys[0] === 0) return out.error('ERR The command has no key arguments');
       if (!fits(command.arity, request.length)) {

@@ -10,6 +10,7 @@ import { InstanceStats } from '../cache/instance-stats.ts';
 import { PendingReads } from '../cache/pending-reads.ts';
 import { RequestCounts } from '../cache/request-counts.ts';
 import { KeyReads } from '../commands/key-reads.ts';
+import { RefusedCommands } from '../commands/refused-commands.ts';
 import { Settings } from '../config/settings.ts';
 import type { Sequencer } from '../sockets/sequencer.ts';
 import { ReadBuffer } from '../sockets/read-buffer.ts';
@@ -52,6 +53,7 @@ export class RespServer {
   readonly #access: Access;
   readonly #memory: BufferedBytes;
   readonly #instance: InstanceStats;
+  readonly #refused: RefusedCommands;
   readonly #settings: Settings;
   readonly #connections = new Set<RespConnection>();
   readonly #reads = new ReadBuffer();
@@ -66,6 +68,7 @@ export class RespServer {
     access: Access,
     instance: InstanceStats,
     buffered: BufferedBytes,
+    refused: RefusedCommands,
     settings: Settings,
   ) {
     this.#cache = cache;
@@ -74,6 +77,7 @@ export class RespServer {
     this.#access = access;
     this.#memory = buffered;
     this.#instance = instance;
+    this.#refused = refused;
     this.#settings = settings;
   }
 
@@ -148,13 +152,13 @@ export class RespServer {
     const table = new CommandTable();
     const transactions = new TransactionCommands((client) => keys.plan(client), table);
     const { database } = this.#settings.redis;
-    const connection = new ConnectionCommands(this.#access, database, transactions);
+    const connection = new ConnectionCommands(this.#access, database, transactions, this.#refused);
     const client = new ClientCommands(database);
     const info = new ServerInfo(this.#cache, this.#instance, this.#counts, this.#settings, port);
     const server = new ServerCommands(info);
     const introspection = new IntrospectionCommands(table);
     for (const group of [keys, transactions, connection, client, introspection, server]) table.add(group.commands());
-    return new Commands({ table, counts: pending, reads, transactions });
+    return new Commands({ table, reading: pending, counts: this.#counts, reads, refused: this.#refused, transactions });
   }
 
   #accept(socket: Socket, front: Front): void {

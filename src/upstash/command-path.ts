@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { KEY_COMMANDS } from '../commands/key-command.ts';
-import { WRITE_COMMANDS } from '../commands/write-commands.ts';
+import { WRITE_COMMANDS } from '../commands/command-names.ts';
 import { pathOf, percentDecode } from '../http/key-path.ts';
 
 /** What every path that is a command looks like to the router. */

@@ -4,9 +4,10 @@ import type { CacheService } from '../cache/cache.service.ts';
 import type { ReadCounter } from '../cache/request-counts.ts';
 import { type KeyCommand, KEY_COMMANDS, keysOf } from '../commands/key-command.ts';
 import { KeyReads } from '../commands/key-reads.ts';
+import type { RefusedCommands } from '../commands/refused-commands.ts';
 import { type WriteReply, ReadPlan } from '../commands/read-plan.ts';
 import { MAX_REPEATED, READ_ONLY, fits, unknownCommand, wrongArguments } from '../commands/refusals.ts';
-import { WRITE_COMMANDS } from '../commands/write-commands.ts';
+import { WRITE_COMMANDS } from '../commands/command-names.ts';
 import { type BadRequest, type RestCommand, MAX_KEYS, TOO_MANY_KEYS } from './rest-request.ts';
 
 const COMMANDS: ReadonlyMap<string, KeyCommand> = new Map(KEY_COMMANDS.map((command) => [command.name, command]));
@@ -17,11 +18,13 @@ export class RestCommands {
   readonly #cache: CacheService;
   readonly #access: Access;
   readonly #maxBytes: number;
+  readonly #refused: RefusedCommands;
 
   /** @param maxBytes once the values of a request are as many bytes together, no more are held for its response. */
-  constructor(cache: CacheService, access: Access, maxBytes: number) {
+  constructor(cache: CacheService, access: Access, refused: RefusedCommands, maxBytes: number) {
     this.#cache = cache;
     this.#access = access;
+    this.#refused = refused;
     this.#maxBytes = maxBytes;
   }
 
@@ -48,10 +51,18 @@ export class RestCommands {
     if (lower === 'ping') return args.length > 1 ? errorReply(wrongArguments(lower)) : bulkReply(args.at(0) ?? PONG);
     if (lower === 'echo') return args.length === 1 ? bulkReply(args[0]) : errorReply(wrongArguments(lower));
     const command = COMMANDS.get(lower);
-    if (command === undefined) return errorReply(WRITE_COMMANDS.has(lower) ? READ_ONLY : unknownCommand(name));
+    if (command === undefined) {
+      this.#refused.count('upstash', lower);
+      return errorReply(WRITE_COMMANDS.has(lower) ? READ_ONLY : unknownCommand(name));
+    }
     if (!fits(command.arity, args.length + 1)) return errorReply(wrongArguments(lower));
-    const refused = reads.refuse(keysOf(command.keys, args)) ?? command.refuse?.(args);
-    if (refused !== undefined) return errorReply(refused);
+    const denied = reads.refuse(keysOf(command.keys, args));
+    if (denied !== undefined) return errorReply(denied);
+    const refused = command.refuse?.(args);
+    if (refused !== undefined) {
+      this.#refused.count('upstash', lower);
+      return errorReply(refused);
+    }
     const reply = plan.add(command, args);
     return typeof reply === 'string' ? errorReply(reply) : reply;
   }

@@ -5,6 +5,7 @@ import { Access } from '../access/access.ts';
 import { CacheService } from '../cache/cache.service.ts';
 import { PendingReads } from '../cache/pending-reads.ts';
 import { type ReadCounter, RequestCounts } from '../cache/request-counts.ts';
+import { RefusedCommands } from '../commands/refused-commands.ts';
 import { type Answer, send } from '../http/answer.ts';
 import { Cors } from '../http/cors.ts';
 import { readBody } from '../http/read-body.ts';
@@ -36,11 +37,11 @@ export class UpstashController {
   readonly #cors: Cors;
   readonly #commands: RestCommands;
 
-  constructor(access: Access, cache: CacheService, counts: RequestCounts, cors: Cors) {
+  constructor(access: Access, cache: CacheService, counts: RequestCounts, cors: Cors, refused: RefusedCommands) {
     this.#access = access;
     this.#counts = counts;
     this.#cors = cors;
-    this.#commands = new RestCommands(cache, access, MAX_ANSWER_BYTES);
+    this.#commands = new RestCommands(cache, access, refused, MAX_ANSWER_BYTES);
   }
 
   @Post()

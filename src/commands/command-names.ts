@@ -1,0 +1,30 @@
+/** The commands of Redis that change something, and are therefore none of a proxy that reads. */
+export const WRITE_COMMANDS: ReadonlySet<string> = new Set(
+  `append bitfield bitop blmove blmpop blpop brpop brpoplpush bzmpop bzpopmax bzpopmin copy decr decrby del delex expire
+  expireat flushall flushdb geoadd georadius georadiusbymember geosearchstore getdel getset hdel hexpire hexpireat
+  hgetdel hgetex hincrby hincrbyfloat hmset hpersist hpexpire hpexpireat hset hsetex hsetnx incr incrby incrbyfloat linsert
+  lmove lmpop lpop lpush lpushx lrem lset ltrim migrate move mset msetex msetnx persist pexpire pexpireat pfadd pfdebug
+  pfmerge psetex rename renamenx restore restore-asking rpop rpoplpush rpush rpushx sadd sdiffstore set setbit setex setnx
+  setrange sinterstore smove sort spop srem sunionstore swapdb unlink xack xackdel xadd xautoclaim xclaim xdel xdelex xgroup
+  xreadgroup xsetid xtrim zadd zdiffstore zincrby zinterstore zmpop zpopmax zpopmin zrangestore zrem zremrangebylex
+  zremrangebyrank zremrangebyscore zunionstore vadd vrem vsetattr`.split(/\s+/),
+);
+
+/** Other commands of Redis and its modules that are not served; subcommands of containers that are served in part. */
+export const UNSUPPORTED_COMMANDS: ReadonlySet<string> = new Set(
+  `acl|cat acl|deluser acl|dryrun acl|genpass acl|getuser acl|list acl|load acl|log acl|save acl|setuser acl|users asking
+  bgrewriteaof bgsave bitcount bitfield_ro bitpos client|caching client|kill client|pause client|reply client|tracking
+  client|trackinginfo client|unblock client|unpause cluster config|resetstat config|rewrite config|set dbsize debug digest
+  dump eval eval_ro evalsha evalsha_ro failover fcall fcall_ro function geodist geohash geopos georadius_ro
+  georadiusbymember_ro geosearch getbit hexists hexpiretime hget hgetall hkeys hlen hmget hpexpiretime hpttl hrandfield
+  hscan hstrlen httl hvals keys lastsave latency lcs lindex llen lolwut lpos lrange memory module monitor object pfcount
+  pfselftest psubscribe psync publish pubsub punsubscribe randomkey replconf replicaof role save scan scard script sdiff
+  shutdown sinter sintercard sismember slaveof slowlog smembers smismember sort_ro spublish srandmember sscan ssubscribe
+  subscribe sunion sunsubscribe sync time unsubscribe vcard vdim vemb vgetattr vinfo vismember vlinks vrandmember vrange
+  vsim wait waitaof xinfo xlen xpending xrange xread xrevrange zcard zcount zdiff zinter zintercard zlexcount zmscore
+  zrandmember zrange zrangebylex zrangebyscore zrank zrevrange zrevrangebylex zrevrangebyscore zrevrank zscan zscore
+  zunion bf.exists bf.info bf.mexists cf.exists cf.info cms.query ft.aggregate ft.info ft.search json.arrindex json.arrlen
+  json.arrappend json.del json.get json.merge json.mget json.mset json.numincrby json.set bf.add ft.create ts.add json.objkeys json.objlen json.resp json.strlen json.type ts.get ts.info ts.mget ts.mrange ts.range`.split(
+    /\s+/,
+  ),
+);
