@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { HttpAnswer } from './support/http-client.ts';
+import type { ApiDocument } from './support/documentation.ts';
+import { type HttpAnswer, type HttpQuestion, exchange } from './support/http-client.ts';
 import { describeOwn } from './support/only-own.ts';
 import { until } from './support/processes.ts';
 import { keyPrefix, percentEncode, removeKeys, RUNNING, TestProxy } from './support/proxy.ts';
@@ -224,7 +225,6 @@ describeAdmin(`the admin API${why}`, () => {
 
     it.each([
       ['an empty key (a slash too much is no flush)', ''],
-      ['an empty key with a query', '?x=1'],
       ['a broken percent-encoding', '%zz'],
       ['a key over 64 KiB', 'k'.repeat(64 * 1024 + 1)],
     ])('refuses %s as bad-key, and forgets nothing', async (_what, rest) => {
@@ -234,6 +234,96 @@ describeAdmin(`the admin API${why}`, () => {
       expect(answer).toMatchObject({ status: 400, json: { code: 'bad-key' } });
       expect((await proxy.stats()).entries).toBe(before.entries);
       expect(cacheStatus(await proxy.key(`${prefix}kept`))).toMatch(/^hit;/);
+    });
+  });
+
+  describe('refuses what it does not understand, and purges nothing', () => {
+    const json = { 'content-type': 'application/json' };
+    const inputs: readonly (readonly [what: string, query: string, question: HttpQuestion])[] = [
+      ['?prefix=', `?prefix=${prefix}`, {}],
+      ['?key=', `?key=${prefix}kept`, {}],
+      ['?pattern=', '?pattern=*', {}],
+      ['an encoded name', '?%70refix=user:', {}],
+      ['a name without a value', '?all', {}],
+      ['?', '?', {}],
+      ['?&', '?&', {}],
+      ['a JSON body', '', { body: '{"prefix":"user:"}', headers: json }],
+      ['an empty JSON object', '', { body: '{}', headers: json }],
+      ['a body of another type', '', { body: 'prefix=user:', headers: { 'content-type': 'text/plain' } }],
+      ['a body of no type', '', { body: '\0' }],
+      ['a chunked body', '', { body: '{}', headers: { ...json, 'transfer-encoding': 'chunked' } }],
+      ['a chunked body of no bytes', '', { headers: { 'transfer-encoding': 'chunked' } }],
+      ['another method in a header', '', { headers: { 'x-http-method-override': 'GET' } }],
+    ];
+    let routes: readonly (readonly [method: string, path: string])[];
+    beforeAll(async () => {
+      const { paths } = (await proxy.get('/openapi.json')).json as unknown as ApiDocument;
+      routes = Object.entries(paths).flatMap(([path, operations]) =>
+        Object.entries(operations)
+          .filter(([, { tags }]) => tags?.includes('admin'))
+          .map(([method]) => [method.toUpperCase(), path.replace('{key}', `${prefix}kept`)] as const),
+      );
+      expect(routes.length).toBeGreaterThanOrEqual(3);
+    });
+
+    const ask = (method: string, path: string, { headers, body }: HttpQuestion = {}): Promise<HttpAnswer> => {
+      const [token] = String(proxy.settings.ADMIN_TOKEN).split(',');
+      // node:http announces no body of these methods by itself.
+      const isAnnounced = body === undefined || headers?.['transfer-encoding'] !== undefined;
+      const framing: Record<string, string> = isAnnounced ? {} : { 'content-length': String(body.length) };
+      return proxy.ask(path, { method, headers: { ...framing, ...headers, authorization: `Bearer ${token}` }, body });
+    };
+
+    it.each(inputs)('%s: 400 bad-request, on every route', async (_what, query, question) => {
+      await cached(`${prefix}kept`);
+      for (const [method, path] of routes) {
+        const { status, headers, json: problem } = await ask(method, `${path}${query}`, question);
+        expect([method, path, status, problem.code]).toEqual([method, path, 400, 'bad-request']);
+        expect(headers['content-type']).toBe('application/problem+json');
+        expect(problem.detail).toMatch(/ Nothing was done\.$/);
+      }
+      expect(cacheStatus(await proxy.key(`${prefix}kept`))).toMatch(/^hit;/);
+    });
+
+    it.each([
+      ['If-Match', { 'if-match': '"etag"' }],
+      ['If-None-Match', { 'if-none-match': '*' }],
+    ])('a purge or a flush under the condition %s', async (_name, headers) => {
+      await cached(`${prefix}kept`);
+      for (const path of ['/v1/cache', `/v1/cache/${prefix}kept`]) {
+        expect(await ask('DELETE', path, { headers })).toMatchObject({ status: 400, json: { code: 'bad-request' } });
+      }
+      expect(cacheStatus(await proxy.key(`${prefix}kept`))).toMatch(/^hit;/);
+    });
+
+    it.each([
+      '/v1/cache;prefix=a',
+      '/v1/cache%3Fprefix=a',
+      '/v1/cache/',
+      '/v1/cache/?x=1',
+      '//v1/cache',
+      '/v1/./cache',
+    ])('a path that is no route, %s', async (path) => {
+      await cached(`${prefix}kept`);
+      expect([400, 404]).toContain((await ask('DELETE', path)).status);
+      expect(cacheStatus(await proxy.key(`${prefix}kept`))).toMatch(/^hit;/);
+    });
+
+    it.each(['/v1/cache#a', '/v1\\cache#', '/v1/cache\xa0', 'http://host?/v1/cache', 'http://host/v1/cache?a'])(
+      'a request line with %j',
+      async (target) => {
+        await cached(`${prefix}kept`);
+        const [token] = String(proxy.settings.ADMIN_TOKEN).split(',');
+        const head = `DELETE ${target} HTTP/1.1\r\nHost: host\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n\r\n`;
+        expect(await exchange(proxy.url, Buffer.from(head, 'latin1'))).toMatch(/^HTTP\/1\.1 4\d\d /);
+        expect(cacheStatus(await proxy.key(`${prefix}kept`))).toMatch(/^hit;/);
+      },
+    );
+
+    it('but takes Content-Length: 0, which says that there is no body', async () => {
+      await cached(`${prefix}kept`);
+      const headers = { ...json, 'content-length': '0' };
+      expect((await ask('DELETE', `/v1/cache/${prefix}kept`, { headers })).json).toEqual({ purged: true });
     });
   });
 

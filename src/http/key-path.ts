@@ -37,9 +37,8 @@ export function hideKey(url: string): string {
 /** The path and query of a target, whose absolute form (RFC 9112, section 3.2.2) names the host before them. */
 export function pathOf(target: string): string {
   if (target.startsWith('/')) return target;
-  const host = target.indexOf('//');
-  const path = target.indexOf('/', host + 2);
-  return host === -1 || path === -1 ? '/' : target.slice(path);
+  const authority = /^[^/?#]*:\/\/[^/?#]*/.exec(target)?.[0].length ?? target.length;
+  return target.startsWith('/', authority) ? target.slice(authority) : `/${target.slice(authority)}`;
 }
 
 /**
