@@ -1,11 +1,9 @@
 import { applyDecorators } from '@nestjs/common';
-import { ApiBearerAuth, ApiOperation, ApiParam, ApiResponse } from '@nestjs/swagger';
+import { ApiOperation, ApiParam, ApiResponse, ApiSecurity } from '@nestjs/swagger';
 import { MAX_KEY_BYTES } from '../access/key-length.ts';
 import { COHERENCE_STATES } from '../cache/coherence-state.ts';
+import { KEY_EXAMPLES, SECURITY, type Schemas, header, jsonResponse, problemResponse } from '../http/openapi.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';
-import { KEY_EXAMPLES, header, problemResponse } from '../http/openapi.ts';
-
-const MOMENTARY = { 'Cache-Control': header('The answer is about the moment.', 'no-store') };
 
 const count = (description: string, example = 0) => ({ type: 'integer', minimum: 0, description, example });
 
@@ -60,18 +58,54 @@ const STATS = {
   uptimeSeconds: count('seconds since the start', 3600),
 };
 
+/** Schemas of the admin API. */
+export const ADMIN_SCHEMAS: Schemas = {
+  CacheStatistics: {
+    type: 'object',
+    description: 'Counts of the whole instance since it was started.',
+    required: Object.keys(STATS),
+    properties: STATS,
+  },
+  FlushResult: {
+    type: 'object',
+    description: 'What a flush has done.',
+    required: ['flushed'],
+    properties: { flushed: count('entries forgotten', 3) },
+  },
+  PurgeResult: {
+    type: 'object',
+    description: 'What a purge has done.',
+    required: ['purged'],
+    properties: { purged: { type: 'boolean', description: 'whether the key was held', example: true } },
+  },
+};
+
+interface Example {
+  readonly [name: string]: unknown;
+}
+
+/** Puts the examples of properties together to one of the object that has them. */
+function exampleOf(
+  properties: Readonly<Record<string, { readonly example?: unknown; readonly properties?: object }>>,
+): Example {
+  return Object.fromEntries(
+    Object.entries(properties).map(([name, { example, properties: nested }]) => [
+      name,
+      nested === undefined ? example : exampleOf(nested as Parameters<typeof exampleOf>[0]),
+    ]),
+  );
+}
+
 /** All that the OpenAPI document says of `GET /v1/cache`. */
 export function DescribeStatsRoute(): MethodDecorator {
   return applyDecorators(
-    ApiOperation({ operationId: 'getStats', summary: 'What the cache holds and has done since the start' }),
-    ApiResponse({
-      status: 200,
-      description: 'Counts of the whole instance.',
-      headers: MOMENTARY,
-      content: {
-        'application/json': { schema: { type: 'object', required: Object.keys(STATS), properties: STATS } },
-      },
+    ApiOperation({
+      operationId: 'getStats',
+      summary: 'What the cache holds and has done since the start',
+      description: 'Of the whole instance, over all its threads.',
     }),
+    ApiResponse(jsonResponse(200, 'Counts of the whole instance.', 'CacheStatistics', exampleOf(STATS))),
+    ApiResponse(problemResponse({ 'bad-request': UNKNOWN_INPUT })),
     DescribeDoor(),
   );
 }
@@ -84,7 +118,8 @@ export function DescribeFlushRoute(): MethodDecorator {
       summary: 'Forget every key',
       description: 'Loads that are under way are answered, and not stored. Redis is not touched.',
     }),
-    DescribeResult('flushed', { type: 'integer', minimum: 0, description: 'entries forgotten', example: 3 }),
+    ApiResponse(jsonResponse(200, 'Done.', 'FlushResult', { flushed: 3 })),
+    ApiResponse(problemResponse({ 'bad-request': UNKNOWN_INPUT })),
     DescribeDoor(),
   );
 }
@@ -103,27 +138,18 @@ export function DescribePurgeRoute(): MethodDecorator {
       schema: { type: 'string', minLength: 1 },
       examples: KEY_EXAMPLES,
     }),
-    DescribeResult('purged', { type: 'boolean', description: 'whether it was held', example: true }),
-    ApiResponse(problemResponse({ 'bad-key': 'The key is empty.' })),
+    ApiResponse(jsonResponse(200, 'Done.', 'PurgeResult', { purged: true })),
+    ApiResponse(problemResponse({ 'bad-key': 'The key is empty.', 'bad-request': UNKNOWN_INPUT })),
     DescribeDoor(),
   );
 }
 
-function DescribeResult(
-  name: string,
-  schema: { type: string; description: string; example: unknown; minimum?: number },
-) {
-  return ApiResponse({
-    status: 200,
-    description: 'Done.',
-    headers: MOMENTARY,
-    content: { 'application/json': { schema: { type: 'object', required: [name], properties: { [name]: schema } } } },
-  });
-}
+/** Nothing that a request asks for is ignored. */
+const UNKNOWN_INPUT = 'The query parameter "prefix" is unknown here; known: none. Nothing was done.';
 
 function DescribeDoor(): MethodDecorator {
   return applyDecorators(
-    ApiBearerAuth('adminToken'),
+    ApiSecurity(SECURITY.adminToken),
     ApiResponse(
       problemResponse(
         { unauthorized: 'The admin API needs its bearer token.' },

@@ -1,7 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiSecurity } from '@nestjs/swagger';
 import { MAX_KEY_BYTES } from '../access/key-length.ts';
-import { KEY_EXAMPLES, type ProblemResponse, header, problemResponse } from './openapi.ts';
+import { KEY_EXAMPLES, type ProblemResponse, SECURITY, type Schemas, header, problemResponse, ref } from './openapi.ts';
 
 const FRESHNESS = {
   ETag: header('Strong validator: a hash of the value.', '"7f16c2772a51b6138ccc3aff"'),
@@ -18,6 +18,16 @@ const FRESHNESS = {
       '`uri-miss`, nothing was held; `stale`, its time was over; `request`, the request wanted nothing so old.',
     'redis-http-cache-proxy; hit; ttl=57',
   ),
+};
+
+/** Schemas of what is read of one key. */
+export const KEY_SCHEMAS: Schemas = {
+  Value: {
+    type: 'string',
+    format: 'binary',
+    description: 'The bytes of a string in Redis.',
+    example: 'hello from redis',
+  },
 };
 
 const VALUE_HEADERS = { ...FRESHNESS, 'Content-Length': header('Bytes of the value.', '16') };
@@ -37,7 +47,7 @@ export function DescribeGet(): MethodDecorator {
       description: 'The value, byte for byte. An empty string is a value.',
       headers: VALUE_HEADERS,
       content: {
-        'application/octet-stream': { schema: { type: 'string', format: 'binary' }, example: 'hello from redis' },
+        'application/octet-stream': { schema: ref('Value'), example: 'hello from redis' },
       },
     }),
     describeKeyRequest(),
@@ -61,7 +71,7 @@ export function DescribeHead(): MethodDecorator {
 
 function describeKeyRequest(): MethodDecorator {
   return applyDecorators(
-    ApiSecurity('accessToken'),
+    ApiSecurity(SECURITY.accessToken),
     ApiParam({
       name: 'key',
       description: `The key, percent-encoded: 1 to ${MAX_KEY_BYTES} bytes.`,

@@ -2,8 +2,17 @@ import { Controller, Get, Req, Res } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { send } from '../http/answer.ts';
-import { header } from '../http/openapi.ts';
+import { HEAD_TOO_LARGE, NO_STORE, type Schemas, ref } from '../http/openapi.ts';
 import { MetricsService } from './metrics.service.ts';
+
+/** The schema of the metrics. */
+export const METRICS_SCHEMAS: Schemas = {
+  Metrics: {
+    type: 'string',
+    description: "Prometheus' text format.",
+    example: 'redis_http_cache_proxy_cache_entries 3',
+  },
+};
 
 @ApiTags('health')
 @Controller('metrics')
@@ -19,9 +28,10 @@ export class MetricsController {
   @ApiResponse({
     status: 200,
     description: 'Metrics in the text format.',
-    headers: { 'Cache-Control': header('The answer is about the moment.', 'no-store') },
-    content: { 'text/plain': { schema: { type: 'string' }, example: 'redis_http_cache_proxy_cache_entries 3' } },
+    headers: NO_STORE,
+    content: { 'text/plain': { schema: ref('Metrics'), example: 'redis_http_cache_proxy_cache_entries 3' } },
   })
+  @ApiResponse(HEAD_TOO_LARGE)
   async read(@Req() request: Request, @Res() response: Response): Promise<void> {
     const body = Buffer.from(await this.#metrics.render());
     const headers = [

@@ -1,13 +1,19 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import { ADMIN_SCHEMAS } from '../admin/admin.openapi.ts';
 import { AppModule } from '../app.module.ts';
 import type { Settings } from '../config/settings.ts';
 import { mountDocs } from '../docs/mount-docs.ts';
+import { HEALTH_SCHEMAS } from '../health/health.openapi.ts';
 import { allMethods } from '../http/allowed-methods.ts';
 import { HttpConnections } from '../http/http-connections.ts';
+import { MGET_SCHEMAS } from '../http/mget/mget.openapi.ts';
 import { ProxyHttpAdapter } from '../http/proxy-http-adapter.ts';
+import { KEY_SCHEMAS } from '../http/proxy.openapi.ts';
+import { METRICS_SCHEMAS } from '../metrics/metrics.controller.ts';
 import type { Sequencer } from '../sockets/sequencer.ts';
 import { mountCommandPaths } from '../upstash/mount-command-paths.ts';
+import { UPSTASH_SCHEMAS } from '../upstash/upstash.openapi.ts';
 import { ProxyLogger } from './logger.ts';
 
 /**
@@ -28,7 +34,14 @@ export async function createApplication(
       abortOnError: false,
     },
   );
-  mountDocs(app);
+  mountDocs(app, settings, {
+    ...KEY_SCHEMAS,
+    ...MGET_SCHEMAS,
+    ...(settings.upstash.on ? UPSTASH_SCHEMAS : {}),
+    ...ADMIN_SCHEMAS,
+    ...HEALTH_SCHEMAS,
+    ...METRICS_SCHEMAS,
+  });
   if (settings.upstash.on) mountCommandPaths(app);
   app.get(HttpConnections).attach(app.getHttpServer(), () => allMethods(app.getHttpAdapter().getInstance()).join(', '));
   return app;

@@ -11,34 +11,54 @@ import {
 import { KEY_COMMANDS } from '../commands/key-command.ts';
 import { FAILURES } from '../commands/key-replies.ts';
 import { READ_ONLY, wrongArguments } from '../commands/refusals.ts';
-import { KEY_EXAMPLES, header } from '../http/openapi.ts';
+import { KEY_EXAMPLES, NO_STORE, SECURITY, type Schemas, header, ref } from '../http/openapi.ts';
 import { MAX_ANSWER_BYTES } from '../http/results-body.ts';
 import { MAX_BODY_BYTES, MAX_COMMANDS, MAX_KEYS } from './rest-request.ts';
 
 const COMMANDS = [...KEY_COMMANDS.map(({ name }) => name), 'ping', 'echo'].map((name) => name.toUpperCase()).join(', ');
 
-const NO_STORE = { 'Cache-Control': header('An answer is about the moment.', 'no-store') };
 const CHALLENGE = { 'WWW-Authenticate': header('How to authenticate.', 'Bearer realm="keys"') };
 const RETRY_AFTER = { 'Retry-After': header('Seconds after which to ask again.', '1') };
 
-const VALUE = {
-  description: 'What Redis would reply: a string, a whole number, null, or an array of them.',
-  example: 'hello from redis',
+/** Schemas of Upstash's REST dialect. */
+export const UPSTASH_SCHEMAS: Schemas = {
+  RestCommand: {
+    type: 'array',
+    description:
+      'The name of a command, in any case, and its arguments. A number reaches Redis as it is written, with all its digits.',
+    minItems: 1,
+    items: { oneOf: [{ type: 'string' }, { type: 'number' }, { type: 'boolean' }] },
+  },
+  RestPipeline: {
+    type: 'array',
+    description: 'Commands, which are carried out together.',
+    minItems: 1,
+    maxItems: MAX_COMMANDS,
+    items: ref('RestCommand'),
+  },
+  RestResult: {
+    type: 'object',
+    description: 'The reply to a command.',
+    required: ['result'],
+    properties: {
+      result: {
+        description: 'What Redis would reply: a string, a whole number, null, or an array of them.',
+        example: 'hello from redis',
+      },
+    },
+  },
+  RestError: {
+    type: 'object',
+    description: 'Why a command has failed, or why none was carried out.',
+    required: ['error'],
+    properties: { error: { type: 'string', description: 'A code word, and what is wrong.', example: READ_ONLY } },
+  },
+  RestResults: {
+    type: 'array',
+    description: 'The replies to the commands of a pipeline, in order.',
+    items: { oneOf: [ref('RestResult'), ref('RestError')] },
+  },
 };
-const RESULT = { type: 'object', required: ['result'], properties: { result: VALUE } };
-const ERROR = {
-  type: 'object',
-  required: ['error'],
-  properties: { error: { type: 'string', description: 'A code word, and what is wrong.', example: READ_ONLY } },
-};
-
-const COMMAND = {
-  type: 'array',
-  description: 'The name of the command, in any case, and its arguments.',
-  minItems: 1,
-  items: { oneOf: [{ type: 'string' }, { type: 'number' }, { type: 'boolean' }] },
-};
-const PIPELINE = { type: 'array', minItems: 1, maxItems: MAX_COMMANDS, items: COMMAND };
 
 type Headers = NonNullable<ApiResponseOptions['headers']>;
 
@@ -49,7 +69,7 @@ function failure(status: number, description: string, examples: readonly string[
     headers: { ...NO_STORE, ...headers },
     content: {
       'application/json': {
-        schema: ERROR,
+        schema: ref('RestError'),
         examples: Object.fromEntries(examples.map((error) => [error.split(' ', 1)[0], { value: { error } }])),
       },
     },
@@ -87,8 +107,8 @@ const DescribeEncoding = (): MethodDecorator =>
     schema: { type: 'string', enum: ['base64'], example: 'base64' },
   });
 
-function ok(schema: object, example: unknown): MethodDecorator {
-  const content = { 'application/json': { schema, example } };
+function ok(schema: string, example: unknown): MethodDecorator {
+  const content = { 'application/json': { schema: ref(schema), example } };
   return ApiResponse({ status: 200, description: 'What the command gives.', headers: NO_STORE, content });
 }
 
@@ -97,7 +117,8 @@ const TOKEN = 'The token may also be in the query, `?_token=…`, where there is
 /** All that the OpenAPI document says of `POST /`. */
 export function DescribeCommand(): MethodDecorator {
   return applyDecorators(
-    ApiSecurity('accessToken'),
+    ApiSecurity(SECURITY.accessToken),
+    ApiSecurity(SECURITY.accessTokenInQuery),
     DescribeEncoding(),
     ApiOperation({
       operationId: 'runCommand',
@@ -106,10 +127,10 @@ export function DescribeCommand(): MethodDecorator {
     }),
     ApiBody({
       required: true,
-      schema: COMMAND,
+      schema: ref('RestCommand'),
       examples: { get: { summary: 'a value', value: ['GET', 'greeting'] } },
     }),
-    ok(RESULT, { result: 'hello from redis' }),
+    ok('RestResult', { result: 'hello from redis' }),
     BAD_COMMAND,
     UNAUTHORIZED,
     TOO_MUCH,
@@ -120,7 +141,8 @@ export function DescribeCommand(): MethodDecorator {
 /** All that the OpenAPI document says of `POST /pipeline`. */
 export function DescribePipeline(): MethodDecorator {
   return applyDecorators(
-    ApiSecurity('accessToken'),
+    ApiSecurity(SECURITY.accessToken),
+    ApiSecurity(SECURITY.accessTokenInQuery),
     DescribeEncoding(),
     ApiOperation({
       operationId: 'runPipeline',
@@ -132,7 +154,7 @@ export function DescribePipeline(): MethodDecorator {
     }),
     ApiBody({
       required: true,
-      schema: PIPELINE,
+      schema: ref('RestPipeline'),
       examples: {
         some: {
           summary: 'two commands',
@@ -143,7 +165,7 @@ export function DescribePipeline(): MethodDecorator {
         },
       },
     }),
-    ok({ type: 'array', items: { oneOf: [RESULT, ERROR] } }, [{ result: 'hello from redis' }, { error: READ_ONLY }]),
+    ok('RestResults', [{ result: 'hello from redis' }, { error: READ_ONLY }]),
     failure(400, 'The body is no pipeline.', ['ERR the body is no JSON of the form [["GET", "a key"], ["PING"]]']),
     UNAUTHORIZED,
     TOO_MUCH,
@@ -153,7 +175,8 @@ export function DescribePipeline(): MethodDecorator {
 /** All that the OpenAPI document says of commands in paths. */
 export function DescribeCommandPath(): MethodDecorator {
   return applyDecorators(
-    ApiSecurity('accessToken'),
+    ApiSecurity(SECURITY.accessToken),
+    ApiSecurity(SECURITY.accessTokenInQuery),
     DescribeEncoding(),
     ApiOperation({
       operationId: 'runCommandInPath',
@@ -168,7 +191,7 @@ export function DescribeCommandPath(): MethodDecorator {
       schema: { type: 'string' },
       examples: KEY_EXAMPLES,
     }),
-    ok(RESULT, { result: 'hello from redis' }),
+    ok('RestResult', { result: 'hello from redis' }),
     BAD_COMMAND,
     UNAUTHORIZED,
     ...REDIS_AWAY,

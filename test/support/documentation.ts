@@ -3,7 +3,11 @@ import type { Redis } from 'ioredis';
 /** What the tests use of an OpenAPI document. */
 export interface ApiDocument {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-  readonly components: { readonly schemas: Readonly<Record<string, ObjectSchema>> };
+  readonly components: {
+    readonly schemas: Readonly<Record<string, Schema>>;
+    readonly securitySchemes: Readonly<Record<string, object>>;
+  };
+  readonly tags: readonly { readonly name: string; readonly description?: string }[];
 }
 
 export interface Operation {
@@ -16,6 +20,8 @@ export interface Operation {
     readonly schema: { readonly example?: unknown };
     readonly examples?: Readonly<Record<string, { readonly value: string }>>;
   }[];
+  readonly security?: readonly object[];
+  readonly requestBody?: { readonly content?: ApiResponse['content'] };
   readonly responses: Readonly<Record<string, ApiResponse>>;
 }
 
@@ -26,16 +32,19 @@ export interface ApiResponse {
 }
 
 export interface ApiContent {
-  readonly schema: ObjectSchema | { readonly $ref: string };
+  readonly schema: Schema;
   readonly examples?: Readonly<Record<string, unknown>>;
 }
+
+export type Schema = ObjectSchema | { readonly $ref: string };
 
 export interface ObjectSchema {
   readonly type?: string;
   readonly required?: readonly string[];
   readonly properties?: Readonly<Record<string, unknown>>;
   /** Of an array. */
-  readonly items?: { readonly oneOf: readonly ObjectSchema[] };
+  readonly items?: Schema;
+  readonly oneOf?: readonly Schema[];
 }
 
 interface DemoData {

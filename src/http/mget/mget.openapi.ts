@@ -1,6 +1,6 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiBody, ApiOperation, ApiResponse, ApiSecurity } from '@nestjs/swagger';
-import { header, problemResponse } from '../openapi.ts';
+import { SECURITY, type Schemas, header, problemResponse, ref } from '../openapi.ts';
 import { MAX_ANSWER_BYTES } from '../results-body.ts';
 import { CACHE_STATUSES } from './mget-answer.ts';
 import { MAX_BODY_BYTES, MAX_KEYS, MAX_KEYS_BYTES } from './mget-request.ts';
@@ -22,7 +22,7 @@ const VALUE = {
   description: 'The key has a value.',
   required: ['status', 'value', 'encoding', 'etag', 'age', 'maxAge', 'cacheStatus'],
   properties: {
-    status: { type: 'integer', enum: [200] },
+    status: { type: 'integer', enum: [200], example: 200 },
     value: text('The value, in `encoding`.', 'hello from redis'),
     encoding: { ...text('`utf8` when the value is valid UTF-8.', 'utf8'), enum: ['utf8', 'base64'] },
     etag: text('The validator that `GET` gives.', '"7f16c2772a51b6138ccc3aff"'),
@@ -43,38 +43,44 @@ const FAILURE = {
     `\`answer-too-large\`: the values take ${MAX_ANSWER_BYTES} bytes of an answer at most, so ask for this key with fewer others.`,
   required: ['status', 'code', 'detail'],
   properties: {
-    status: { type: 'integer', example: 404 },
+    status: { type: 'integer', minimum: 400, example: 404 },
     code: text('What went wrong; stable.', 'key-not-found'),
     detail: text('The same for people.', 'Redis has no such key.'),
     cacheStatus: CACHE_STATUS,
   },
 };
 
-const KEY = {
-  oneOf: [
-    { type: 'string', minLength: 1 },
-    {
-      type: 'object',
-      required: ['base64'],
-      additionalProperties: false,
-      properties: { base64: { type: 'string', format: 'byte', minLength: 1 } },
-    },
-  ],
-};
-
-const REQUEST = {
-  type: 'object',
-  required: ['keys'],
-  additionalProperties: false,
-  properties: { keys: { type: 'array', maxItems: MAX_KEYS, items: KEY } },
-};
-
-const ANSWER = {
-  type: 'object',
-  required: ['results'],
-  properties: {
-    results: { type: 'array', description: 'One for each key, in order.', items: { oneOf: [VALUE, FAILURE] } },
+/** Schemas of what is read of many keys. */
+export const MGET_SCHEMAS: Schemas = {
+  MgetRequest: {
+    type: 'object',
+    description: 'The keys to read.',
+    required: ['keys'],
+    additionalProperties: false,
+    properties: { keys: { type: 'array', maxItems: MAX_KEYS, items: ref('MgetKey') } },
   },
+  MgetKey: {
+    description: 'A key that is text, or one of any bytes.',
+    oneOf: [{ type: 'string', minLength: 1 }, ref('MgetBinaryKey')],
+  },
+  MgetBinaryKey: {
+    type: 'object',
+    description: 'A key of any bytes.',
+    required: ['base64'],
+    additionalProperties: false,
+    properties: { base64: { type: 'string', format: 'byte', minLength: 1 } },
+  },
+  MgetResponse: {
+    type: 'object',
+    description: 'What was read.',
+    required: ['results'],
+    properties: {
+      results: { type: 'array', description: 'One for each key, in order.', items: ref('MgetResult') },
+    },
+  },
+  MgetResult: { description: 'The result for one key.', oneOf: [ref('MgetValue'), ref('MgetFailure')] },
+  MgetValue: VALUE,
+  MgetFailure: FAILURE,
 };
 
 const EXAMPLE = {
@@ -96,7 +102,7 @@ const EXAMPLE = {
 export function DescribeMget(): MethodDecorator {
   const challenge = { 'WWW-Authenticate': header('How to authenticate.', 'Bearer realm="keys"') };
   return applyDecorators(
-    ApiSecurity('accessToken'),
+    ApiSecurity(SECURITY.accessToken),
     ApiOperation({
       operationId: 'getValues',
       summary: 'The values of many keys',
@@ -107,7 +113,7 @@ export function DescribeMget(): MethodDecorator {
     }),
     ApiBody({
       required: true,
-      schema: REQUEST,
+      schema: ref('MgetRequest'),
       examples: {
         some: { summary: 'two texts and some bytes', value: { keys: ['greeting', 'nobody', { base64: 'AP8=' }] } },
       },
@@ -116,7 +122,7 @@ export function DescribeMget(): MethodDecorator {
       status: 200,
       description: 'A result for each key, in order.',
       headers: { 'Cache-Control': header('It is an answer to a POST.', 'no-store') },
-      content: { 'application/json': { schema: ANSWER, example: EXAMPLE } },
+      content: { 'application/json': { schema: ref('MgetResponse'), example: EXAMPLE } },
     }),
     ...[
       problemResponse({
