@@ -1,10 +1,3 @@
 #!/usr/bin/env node
-// The command of the package. It imports nothing by itself: a Node.js that is too old for the rest can still say so.
-const NEEDED = 24;
-
-if (Number.parseInt(process.versions.node, 10) >= NEEDED) {
-  await import('./main.ts');
-} else {
-  process.stderr.write(`Node.js ${NEEDED} or newer is needed, this is ${process.version}: see https://nodejs.org\n`);
-  process.exitCode = 1;
-}
+// The command of the package.
+import './main.ts';

@@ -121,11 +121,15 @@ describeOwn('the command tells', () => {
   });
 
   const old = oldNode();
-  (old === undefined ? it.skip : it)(`that it needs a newer Node.js than ${old ?? 'one that is not here'}`, () => {
-    const { status, stdout, stderr } = spawnSync(String(old), [COMMAND, '--version'], { encoding: 'utf8' });
-    expect(stderr).toMatch(/^Node\.js 24 or newer is needed, this is v\d+\.\d+\.\d+: see https:\/\/nodejs\.org\n$/);
-    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
-  });
+  const entries = [COMMAND, COMMAND.replace(/cli\.js$/, 'main.js')];
+  (old === undefined ? it.skip : it).each(entries)(
+    `that it needs a newer Node.js than ${old ?? 'one that is not here'}: %s`,
+    (entry) => {
+      const { status, stdout, stderr } = spawnSync(String(old), [entry, '--version'], { encoding: 'utf8' });
+      expect(stderr).toMatch(/^Node\.js 24 or newer is needed, this is v\d+\.\d+\.\d+: see https:\/\/nodejs\.org\n$/);
+      expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    },
+  );
 });
 
 /** A Node.js on the path that the proxy does not run on. */

@@ -40,6 +40,8 @@ export interface RespListening {
   readonly port: number;
   readonly host: string;
   readonly backlog: number;
+  /** Whether other threads listen on this port, too. */
+  readonly reusePort: boolean;
   readonly sequencer: Sequencer | undefined;
 }
 
@@ -81,8 +83,7 @@ export class RespServer {
     this.#settings = settings;
   }
 
-  /** Listens on a port that other threads listen on, too. */
-  async listen({ port, host, backlog, sequencer }: RespListening): Promise<void> {
+  async listen({ port, host, backlog, reusePort, sequencer }: RespListening): Promise<void> {
     const front = this.#front(port, sequencer);
     const options = {
       ...{ noDelay: true, pauseOnConnect: true, allowHalfOpen: true },
@@ -91,7 +92,7 @@ export class RespServer {
     };
     const server = createServer(options, (socket) => this.#accept(socket, front));
     this.#server = server;
-    server.listen({ port, host, backlog, reusePort: true });
+    server.listen({ port, host, backlog, reusePort });
     await once(server, 'listening');
     const timeouts = [front.idleTimeoutMs || Infinity, front.authenticationTimeoutMs];
     setInterval(() => this.#expire(), Math.min(LONGEST_SWEEP_MS, ...timeouts)).unref();

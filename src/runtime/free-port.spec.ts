@@ -19,6 +19,13 @@ describe('freePort', () => {
     await once(thread, 'close');
   });
 
+  it('finds a free port also where none can be shared', async () => {
+    const { port } = await freePort('127.0.0.1', 0, false);
+    const thread = await listen(port, { exclusive: true });
+    thread.close();
+    await once(thread, 'close');
+  });
+
   it('leaves a port that was asked for as it is, if nobody listens on it', async () => {
     const { port, release } = await freePort('127.0.0.1', 0);
     await expect(freePort('127.0.0.1', port)).rejects.toMatchObject({ code: 'EADDRINUSE' });

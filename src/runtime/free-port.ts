@@ -13,15 +13,16 @@ export interface FreePort {
  * that may be shared would be shared with another instance as well, without a word. One that was found is kept until the
  * threads have it: the system would give it to the next who asks for any.
  *
+ * @param shared whether threads can share a port; if not, one that was found cannot be kept.
  * @throws the error of listening: EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND.
  */
-export async function freePort(host: string, port: number): Promise<FreePort> {
+export async function freePort(host: string, port: number, shared = true): Promise<FreePort> {
   const probe = createServer((socket) => socket.destroy());
-  probe.listen({ host, port, ...(port === 0 ? { reusePort: true } : { exclusive: true }) });
+  probe.listen({ host, port, ...(port === 0 && shared ? { reusePort: true } : { exclusive: true }) });
   await once(probe, 'listening');
   const found = (probe.address() as AddressInfo).port;
-  if (port === 0) return { port: found, release: () => probe.close() };
+  if (port === 0 && shared) return { port: found, release: () => probe.close() };
   probe.close();
   await once(probe, 'close');
-  return { port, release: () => undefined };
+  return { port: found, release: () => undefined };
 }

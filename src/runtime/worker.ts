@@ -21,6 +21,8 @@ export interface Ports {
   readonly http: number;
   /** Undefined: the Redis protocol is not spoken. */
   readonly resp: number | undefined;
+  /** Whether several threads listen on each of them. */
+  readonly shared: boolean;
 }
 
 /** What a worker thread needs to know beside the memory it maps. */
@@ -67,9 +69,11 @@ async function listen(
   const { host } = http;
   const backlog = Math.ceil(proxy.backlog / proxy.threads);
   const server = app.getHttpServer();
-  server.listen({ port: ports.http, host, backlog, reusePort: true });
+  const { shared: reusePort } = ports;
+  server.listen({ port: ports.http, host, backlog, reusePort });
   await once(server, 'listening');
-  if (ports.resp !== undefined) await app.get(RespServer).listen({ port: ports.resp, host, backlog, sequencer });
+  if (ports.resp !== undefined)
+    await app.get(RespServer).listen({ port: ports.resp, host, backlog, reusePort, sequencer });
 }
 
 function publishInternals(app: NestExpressApplication): void {

@@ -1,0 +1,100 @@
+import { Logger } from '@nestjs/common';
+import { LayoutError } from './cache/layout.ts';
+import { CommandLineError, type Flags, namedAsGiven, readCommandLine } from './config/command-line.ts';
+import { helpText } from './config/help.ts';
+import { type Notice, SettingsError, loadSettings } from './config/load-settings.ts';
+import { packageVersion } from './config/package-version.ts';
+import type { Settings } from './config/settings.ts';
+import { freePort } from './runtime/free-port.ts';
+import { ProxyLogger } from './runtime/logger.ts';
+import { openFilesWarning } from './runtime/open-files.ts';
+import { canSharePorts, withOneThread } from './runtime/port-sharing.ts';
+import { endOnSignal } from './runtime/signals.ts';
+import { StartLockTimeout, lockStart } from './runtime/start-lock.ts';
+import { StartError, Supervisor } from './runtime/supervisor.ts';
+import { TokenFiles } from './runtime/token-files.ts';
+import type { Ports } from './runtime/worker.ts';
+
+let supervisor: Supervisor | undefined;
+let flags: Flags = {};
+/** Lines for the log, as soon as there is one. */
+const notices: Notice[] = [];
+
+try {
+  const commandLine = readCommandLine(process.argv.slice(2));
+  switch (commandLine.kind) {
+    case 'help':
+      process.stdout.write(helpText(packageVersion()));
+      break;
+    case 'version':
+      process.stdout.write(`${packageVersion()}\n`);
+      break;
+    case 'start':
+      flags = commandLine.flags;
+      await start(loadSettings(process.env, '.env', flags, (notice) => notices.push(notice)));
+  }
+} catch (error) {
+  process.stderr.write(`${namedAsGiven(explain(error), flags)}\n`);
+  process.exit(error instanceof CommandLineError ? 2 : 1);
+}
+
+async function start(wanted: Settings): Promise<void> {
+  const logger = new ProxyLogger(wanted.log);
+  Logger.overrideLogger(logger);
+  endOnSignal(async () => supervisor?.drain(), wanted.shutdownGraceMs);
+  const { platform, arch, versions } = process;
+  const system = { version: packageVersion(), node: versions.node, platform, arch };
+  logger.log('starting', { ...system, settings: wanted }, 'Supervisor');
+  for (const { level, text } of notices) logger[level](text, 'Settings');
+  const sharePorts = await canSharePorts(wanted.http.host);
+  const settings = sharePorts ? wanted : withOneThread(wanted, (warning) => logger.warn(warning, 'Settings'));
+  const warning = openFilesWarning(settings);
+  if (warning !== undefined) logger.warn(warning, 'Settings');
+  const unlock = await lockStart([settings.http.port, settings.resp.port ?? 0]);
+  const { ports, release } = await findPorts(settings, sharePorts);
+  supervisor = new Supervisor(settings, ports);
+  await supervisor.start();
+  release();
+  unlock();
+  new TokenFiles(settings, (changed) => supervisor?.useTokens(changed)).watch();
+  if (!supervisor.draining) {
+    const name = reachableName(settings.http.host);
+    if (ports.resp !== undefined) {
+      logger.log(`listening for the Redis protocol on redis://${name}:${ports.resp}`, 'Supervisor');
+    }
+    logger.log(`listening on http://${name}:${ports.http}`, 'Supervisor');
+  }
+}
+
+async function findPorts({ http, resp }: Settings, shared: boolean): Promise<{ ports: Ports; release: () => void }> {
+  const forHttp = await freePort(http.host, http.port, shared);
+  if (resp.port === undefined) {
+    return { ports: { http: forHttp.port, resp: undefined, shared }, release: forHttp.release };
+  }
+  if (resp.port === forHttp.port) {
+    throw new StartError(`RESP_PORT: ${resp.port} is the port of HTTP; accepted: another`);
+  }
+  try {
+    const forResp = await freePort(http.host, resp.port, shared);
+    const release = (): void => [forHttp, forResp].forEach((found) => found.release());
+    return { ports: { http: forHttp.port, resp: forResp.port, shared }, release };
+  } catch (error) {
+    throw new StartError(`HTTP_HOST, RESP_PORT: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** The name by which a client on the same machine finds the proxy. */
+function reachableName(host: string): string {
+  const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
+  return name.includes(':') ? `[${name}]` : name;
+}
+
+/** A line per problem; a stack only for what nobody foresaw. */
+function explain(error: unknown): string {
+  const isProblem = [CommandLineError, SettingsError, StartError].some((kind) => error instanceof kind);
+  if (isProblem) return (error as Error).message;
+  if (error instanceof StartLockTimeout) return `HTTP_PORT, RESP_PORT: ${error.message}`;
+  if (error instanceof LayoutError) return `CACHE_CAPACITY, CACHE_MAX_BYTES: ${error.message}`;
+  const { syscall, message, stack } = error as NodeJS.ErrnoException;
+  return syscall === undefined ? (stack ?? message) : `HTTP_HOST, HTTP_PORT: ${message}`;
+}
