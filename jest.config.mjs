@@ -38,6 +38,7 @@ const NOT_WITHOUT_LANE = [
   'hostile-clients',
   'key-lane.*',
   'kubernetes/.*',
+  'make-start',
   'nothing-told',
   'package',
   'redis-access',

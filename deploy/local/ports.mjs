@@ -25,3 +25,11 @@ export async function isTaken(host, port) {
     socket.destroy();
   }
 }
+
+/** The first port after this one that nobody listens on and that is none of `others`; 0, which means any, behind the last. */
+export async function nextFreePort(host, port, others) {
+  for (let next = port + 1; next < 65536; next++) {
+    if (!others.includes(next) && !(await isTaken(host, next))) return next;
+  }
+  return 0;
+}

@@ -20,6 +20,7 @@ const namesOfARedis = [
  * @returns what it takes to choose a Redis and to print addresses; a bad value is left to the proxy to refuse
  */
 export function readSettings(folder) {
+  // Empty, RESP_PORT means something: the Redis protocol is off.
   const inFile = readEnvFile(join(folder, '.env')).variables.map(({ name, value }) => [name, value]);
   const given = { ...withoutEmpty(Object.fromEntries(inFile)), ...withoutEmpty(process.env) };
   return Object.freeze({
@@ -28,6 +29,7 @@ export function readSettings(folder) {
     logFormat: given.LOG_FORMAT,
     httpHost: reachable(given.HTTP_HOST ?? '0.0.0.0'),
     httpPort: Number(given.HTTP_PORT ?? 8080),
+    respPort: Number((process.env.RESP_PORT ?? Object.fromEntries(inFile).RESP_PORT ?? 6380) || 0),
   });
 }
 

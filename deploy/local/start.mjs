@@ -3,12 +3,10 @@
 import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath, URL } from 'node:url';
-import { seedDemoKeys } from '../demo/keys.mjs';
 import { ChildProcess } from './child-process.mjs';
+import { chooseRedis } from './choose-redis.mjs';
 import { headOf } from './http-head.mjs';
-import { OwnRedis } from './own-redis.mjs';
-import { freePort, isTaken } from './ports.mjs';
-import { connectTo } from './redis-connection.mjs';
+import { freePort, isTaken, nextFreePort } from './ports.mjs';
 import { ensureRedisServer, findRedisProgram } from './redis-server.mjs';
 import { baseUrl, readSettings } from './settings.mjs';
 import { whatToTry } from './what-to-try.mjs';
@@ -38,11 +36,9 @@ async function main() {
   const stopRequest = nextStopRequest();
   const settings = readSettings(folder);
   const port = settings.httpPort === 0 ? await freePort() : settings.httpPort;
-  if (await isTaken(settings.httpHost, port)) {
-    throw new CannotStart(`Port ${port} is in use. Another one: make start HTTP_PORT=${port + 1}`);
-  }
+  await checkPorts(settings.httpHost, { HTTP_PORT: port, RESP_PORT: settings.respPort });
 
-  const ownRedis = await findRedis(settings);
+  const ownRedis = await chooseRedis(settings, DEFAULT_REDIS_URL, redisServer, say);
   let proxy;
   try {
     proxy = startProxy(settings, ownRedis, port);
@@ -55,6 +51,22 @@ async function main() {
   }
 }
 
+/** Tells of all ports that are in use at once, with others that are free. */
+async function checkPorts(host, ports) {
+  const taken = [];
+  const advice = [];
+  for (const [name, port] of Object.entries(ports)) {
+    if (!(await isTaken(host, port))) continue;
+    taken.push(port);
+    advice.push(`${name}=${await nextFreePort(host, port, Object.values(ports))}`);
+  }
+  if (taken.length === 0) return;
+  const [are, others] =
+    taken.length === 1 ? [`Port ${taken[0]} is`, 'Another one'] : [`Ports ${taken.join(' and ')} are`, 'Others'];
+  const off = ports.RESP_PORT === taken.at(-1) ? '\nOr without the Redis protocol: make start RESP_PORT=' : '';
+  throw new CannotStart(`${are} in use. ${others}: make start ${advice.join(' ')}${off}`);
+}
+
 /** Settles with `{ asked: true }` on the first of the signals; the following ones change nothing. */
 function nextStopRequest() {
   return new Promise((resolve) => {
@@ -62,26 +74,6 @@ function nextStopRequest() {
       process.on(signal, () => resolve({ asked: true }));
     }
   });
-}
-
-/** An own Redis with the demo keys in it, or undefined when there is another one to use, which stays as it is. */
-async function findRedis({ choosesRedis }) {
-  if (choosesRedis) {
-    say('Redis: the one that the settings name. Nothing is written to it.');
-    return undefined;
-  }
-  const foreign = await connectTo(DEFAULT_REDIS_URL);
-  if (foreign) {
-    foreign.disconnect();
-    say(`Redis: the one that answers at ${DEFAULT_REDIS_URL}. Nothing is written to it.`);
-    return undefined;
-  }
-  const redis = await OwnRedis.start(redisServer());
-  const connection = await connectTo(redis.url);
-  await seedDemoKeys(connection);
-  connection.disconnect();
-  say(`Redis: none answers at ${DEFAULT_REDIS_URL}, so an own one runs at ${redis.url}, with demo keys.`);
-  return redis;
 }
 
 function redisServer() {
