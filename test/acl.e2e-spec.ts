@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, expect, it } from '@jest/globals';
 import { TestCluster } from './support/cluster.ts';
+import { entered } from './support/coherence.ts';
 import { describeOwn } from './support/only-own.ts';
 import { until } from './support/processes.ts';
 import { type Settings, TestProxy } from './support/proxy.ts';
@@ -65,16 +66,18 @@ describeOwn('an account with the rights that docs/redis.md names', () => {
     await expectNoRefusal(redis);
   });
 
-  it('is enough for a cluster, in the middle of a migration as well', async () => {
+  it('is enough for a cluster, in the middle of a migration as well, and for tracking it', async () => {
     const cluster = await TestCluster.start(2, 0);
     stop = () => cluster.stop();
-    const rights = [...basic, ...rightsFor('a cluster')];
+    const tracking = ['`CACHE_COHERENCE=tracking`', '`CACHE_COHERENCE=tracking` with a cluster'].flatMap(rightsFor);
+    const rights = [...basic, ...rightsFor('a cluster'), ...tracking];
     for (const { client } of cluster.nodes)
       await client.call('ACL', 'SETUSER', 'proxy', 'on', '>secret', '~*', ...rights);
     const [from, to] = cluster.masters;
     // Slot 5061.
     await from.client.set('bar', 'value');
-    await start({ REDIS_MODE: 'cluster', REDIS_NODES: cluster.addresses, REDIS_URL: 'redis://proxy:secret@any' });
+    const of = { REDIS_MODE: 'cluster', REDIS_NODES: cluster.addresses, REDIS_URL: 'redis://proxy:secret@any' };
+    await entered(await start({ ...of, CACHE_COHERENCE: 'tracking' }), 'tracking');
     await to.client.cluster('SETSLOT', 5061, 'IMPORTING', from.id);
     await from.client.cluster('SETSLOT', 5061, 'MIGRATING', to.id);
     await from.client.migrate('127.0.0.1', to.port, 'bar', 0, 5000);

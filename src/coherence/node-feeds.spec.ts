@@ -16,7 +16,7 @@ it('there is a feed for each master; one that takes the place of another, at its
     },
   );
   const follow = (...masters: string[]): string[] => {
-    feeds.follow(masters.map((identity) => ({ name: 'host:1', identity, options: {} })));
+    feeds.follow(masters.map((identity) => ({ name: 'host:1', identity, nodeId: '', options: {} })));
     return done.splice(0);
   };
   expect(follow()).toEqual([]);

@@ -22,6 +22,10 @@ export interface ClusterNode {
   circuit: CircuitState;
   /** When a redirect has led here, by `performance.now()`. */
   redirectedAt: number;
+  /** The node that the connection before this one led to, until this one is established. */
+  replaced: ReplacedNode | undefined;
+  /** Resolves when the first attempt of a connection that replaces another is over; undefined: it is. */
+  opening: Promise<void> | undefined;
 }
 
 export interface ClusterNodesListener {
@@ -29,7 +33,10 @@ export interface ClusterNodesListener {
   changed(): void;
   /** The state of a connection's circuit has changed; `reason` says why it is open. */
   circuitChanged(reason: string): void;
-  /** The connection to a node was replaced, because another node has taken over its address. */
+  /**
+   * The connection to a node was replaced, because another node has taken over its address, and the new one is established:
+   * a connection that is opened from now on leads to the same node, or a later one.
+   */
   replaced(node: ReplacedNode): void;
 }
 
@@ -65,9 +72,11 @@ export class ClusterNodes {
       state: { reachable: false, reason: 'connection' },
       circuit: 'closed',
       redirectedAt: -Infinity,
+      replaced: undefined,
+      opening: undefined,
     };
     this.#nodes.set(address, added);
-    this.#open(added);
+    void this.#open(added);
     return added;
   }
 
@@ -91,7 +100,7 @@ export class ClusterNodes {
    */
   replace(known: ClusterNode, redirecting: RedisConnection): boolean {
     if (known.connection !== redirecting) return true;
-    if (!this.#limiter.tryReplace(addressOf(known.node))) return false;
+    if (this.#limiter.tryReplace(addressOf(known.node)) > 0) return false;
     this.#replace(known, 'redirect');
     return true;
   }
@@ -117,11 +126,12 @@ export class ClusterNodes {
     return new RedisConnection(nodeOptions(this.#settings.redis, node), this.#settings);
   }
 
-  #open(node: ClusterNode): void {
+  #open(node: ClusterNode): Promise<void> {
     const { connection } = node;
     connection.watch((state) => {
       if (node.connection !== connection) return;
       node.state = state;
+      if (state.reachable) this.#reportReplaced(node);
       this.#listener.changed();
     });
     connection.watchCircuit((state, reason) => {
@@ -129,16 +139,25 @@ export class ClusterNodes {
       node.circuit = state;
       this.#listener.circuitChanged(reason);
     });
-    void connection.connect();
+    return connection.connect();
   }
 
   /** The state is that of the former connection until the new one has one: nothing is lost if it is there in time. */
   #replace(known: ClusterNode, by: ReplacedNode['by']): void {
     this.#closeLater(known.connection);
     known.connection = this.#connectionTo(known.node);
-    this.#open(known);
-    this.#listener.replaced({ address: addressOf(known.node), id: known.id, by });
+    known.replaced = { address: addressOf(known.node), id: known.id, by };
     known.id = '';
+    const opening = this.#open(known).then(() => {
+      if (known.opening === opening) known.opening = undefined;
+    });
+    known.opening = opening;
+  }
+
+  #reportReplaced(node: ClusterNode): void {
+    const { replaced } = node;
+    node.replaced = undefined;
+    if (replaced !== undefined) this.#listener.replaced(replaced);
   }
 
   #closeLater(connection: RedisConnection): void {

@@ -100,7 +100,7 @@ export class ClusterReader implements Reader {
       return take(NO_CONNECTION);
     }
     const askedAt = performance.now();
-    const { connection: asked } = node;
+    const { connection: asked, opening } = node;
     const takeOrFollow = (reply: RedisReply): void => {
       if (reply.kind !== 'timeout' && reply.kind !== 'unavailable') return take(reply);
       const redirect = this.#judge(reply);
@@ -109,7 +109,8 @@ export class ClusterReader implements Reader {
         moving ? connection.fetchMoving(key) : new Promise((got) => connection.fetch(key, got, memory)),
       ).then(take);
     };
-    asked.fetch(key, takeOrFollow, memory);
+    if (opening === undefined) asked.fetch(key, takeOrFollow, memory);
+    else void opening.then(() => asked.fetch(key, takeOrFollow, memory));
   }
 
   expiry(key: Buffer): Promise<RedisExpiry> {
@@ -131,7 +132,8 @@ export class ClusterReader implements Reader {
       return NO_CONNECTION;
     }
     const askedAt = performance.now();
-    const { connection: asked } = node;
+    const { connection: asked, opening } = node;
+    if (opening !== undefined) await opening;
     const reply = await send(asked);
     const redirect = this.#judge(reply);
     if (redirect === undefined) return reply;

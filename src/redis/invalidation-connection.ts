@@ -42,6 +42,7 @@ export class InvalidationConnection {
   readonly #redis: Redis;
   readonly #prefixes: readonly Buffer[];
   readonly #listener: ConnectionListener;
+  readonly #nodeId: string;
   #timer: NodeJS.Timeout;
   #unanswered = 0;
   #ended = false;
@@ -50,11 +51,19 @@ export class InvalidationConnection {
    * @param options of a connection that speaks RESP2, to be made once.
    * @param prefixes what the keys start with that are of interest; none: all are.
    * @param startMs milliseconds in which it has to be tracking.
+   * @param nodeId the node of a cluster that it has to lead to; empty: any.
    */
-  constructor(options: RedisOptions, prefixes: readonly Buffer[], startMs: number, listener: ConnectionListener) {
+  constructor(
+    options: RedisOptions,
+    prefixes: readonly Buffer[],
+    startMs: number,
+    listener: ConnectionListener,
+    nodeId = '',
+  ) {
     this.#redis = new Redis(options);
     this.#prefixes = prefixes;
     this.#listener = listener;
+    this.#nodeId = nodeId;
     this.#redis.on('error', (error: Error) => this.#end({ kind: 'lost', reason: reasonOf(error) }));
     this.#redis.on('close', () => this.#end({ kind: 'lost', reason: 'connection' }));
     this.#redis.on('messageBuffer', (_channel: Buffer, message: unknown) => this.#receive(message));
@@ -77,6 +86,7 @@ export class InvalidationConnection {
       return this.#end({ kind: 'lost', reason: reasonOf(error) });
     }
     try {
+      if (!(await this.#isMeant())) return this.#end({ kind: 'lost', reason: 'another node' });
       await this.#track();
     } catch (error) {
       return this.#fail(error);
@@ -86,6 +96,20 @@ export class InvalidationConnection {
     this.#timer = setInterval(() => this.#beat(), PING_INTERVAL_MS);
     this.#listener.tracking();
     this.#beat();
+  }
+
+  /**
+   * Whether the node at the address is the one that CLUSTER SLOTS names there: the address may lead to its predecessor for a
+   * while, which receives no writes any more. A node that does not say its id is taken for it.
+   */
+  async #isMeant(): Promise<boolean> {
+    if (this.#nodeId === '') return true;
+    try {
+      return String(await this.#redis.cluster('MYID')) === this.#nodeId;
+    } catch (error) {
+      if (isRefusal(error)) return true;
+      throw error;
+    }
   }
 
   /** In this order, since a connection that has subscribed may ask for nothing else. What is told before that is lost. */

@@ -17,9 +17,9 @@ let news: string[];
 /** Each time that all writes before which were known to be told, by `performance.now()`. */
 let heard: number[];
 
-function follow(url: string, settings: Readonly<Record<string, string>> = {}): void {
+function follow(url: string, settings: Readonly<Record<string, string>> = {}, nodeId = ''): void {
   const loaded = loadSettings({ REDIS_URL: url, ...settings }, '/nowhere');
-  feed = new InvalidationFeed(redisOptions(loaded.redis), loaded, REFUSED_RETRY_MS);
+  feed = new InvalidationFeed(redisOptions(loaded.redis), loaded, nodeId, REFUSED_RETRY_MS);
   states = [];
   news = [];
   heard = [];
@@ -33,6 +33,39 @@ function follow(url: string, settings: Readonly<Record<string, string>> = {}): v
 
 const isNow = (kind: FeedState['kind']): Promise<true> =>
   until(`the feed is ${kind}`, () => (states.at(-1)?.kind === kind ? true : undefined));
+
+describe('a feed of a cluster node', () => {
+  let redis: TestRedis;
+
+  beforeEach(async () => {
+    redis = await TestRedis.start('--cluster-enabled', 'yes');
+  });
+  afterEach(async () => {
+    feed.stop();
+    await redis.stop();
+  });
+
+  it('tracks the node that CLUSTER SLOTS names at the address, and no other one', async () => {
+    const id = String(await redis.client.cluster('MYID'));
+    follow(
+      redis.url,
+      {},
+      id.replace(/^./, (digit) => (digit === '0' ? '1' : '0')),
+    );
+    await until('it is lost', () => states.length > 0 || undefined);
+    feed.stop();
+    expect(states).toEqual([{ kind: 'lost', reason: 'another node' }]);
+    expect(await redis.calls('client\\|tracking')).toBe(0);
+    follow(redis.url, {}, id);
+    await isNow('tracking');
+  });
+
+  it('tracks a node that must not be asked for its id', async () => {
+    await redis.client.call('ACL', 'SETUSER', 'default', '-cluster|myid');
+    follow(redis.url, {}, 'any');
+    await isNow('tracking');
+  });
+});
 
 describe('the news of writes', () => {
   let redis: TestRedis;

@@ -1,6 +1,6 @@
 import type { RedisOptions } from 'ioredis';
 import type { Settings } from '../config/settings.ts';
-import { InvalidationConnection } from './invalidation-connection.ts';
+import { type ConnectionListener, InvalidationConnection } from './invalidation-connection.ts';
 import { literalPrefixes } from './literal-prefixes.ts';
 import { backOffMs } from './redis-options.ts';
 
@@ -33,21 +33,26 @@ export class InvalidationFeed {
   readonly #prefixes: readonly Buffer[];
   readonly #startMs: number;
   readonly #refusedRetryMs: number;
+  readonly #nodeId: string;
   #connection: InvalidationConnection | undefined;
   #retry: NodeJS.Timeout | undefined;
   #attempts = 0;
   #known: FeedState['kind'] | undefined;
 
-  /** @param options of a connection to its Redis. */
-  constructor(options: RedisOptions, { redis, access }: Settings, refusedRetryMs = REFUSED_RETRY_MS) {
+  /**
+   * @param options of a connection to its Redis.
+   * @param nodeId the node of a cluster that has to be there; empty: any.
+   */
+  constructor(options: RedisOptions, { redis, access }: Settings, nodeId = '', refusedRetryMs = REFUSED_RETRY_MS) {
     this.#options = feedOptions(options);
+    this.#nodeId = nodeId;
     this.#prefixes = literalPrefixes(access.keyPatterns);
     this.#startMs = redis.connectTimeoutMs + redis.commandTimeoutMs;
     this.#refusedRetryMs = refusedRetryMs;
   }
 
   start(listener: FeedListener): void {
-    this.#connection = new InvalidationConnection(this.#options, this.#prefixes, this.#startMs, {
+    const connectionListener: ConnectionListener = {
       tracking: () => {
         this.#attempts = 0;
         this.#change({ kind: 'tracking' }, listener);
@@ -61,7 +66,14 @@ export class InvalidationFeed {
         // A Redis that refuses and then goes away is not known to have changed its mind.
         if (end.kind === 'refused' || this.#known !== 'refused') this.#change(end, listener);
       },
-    });
+    };
+    this.#connection = new InvalidationConnection(
+      this.#options,
+      this.#prefixes,
+      this.#startMs,
+      connectionListener,
+      this.#nodeId,
+    );
   }
 
   stop(): void {

@@ -17,6 +17,8 @@ export interface Master {
   readonly name: string;
   /** Tells masters apart, also those that are at one address one after the other. */
   readonly identity: string;
+  /** Its node id in the cluster; empty if it is not known, or there is no cluster. */
+  readonly nodeId: string;
   /**
    * For an ioredis connection of one's own to it (`lazyConnect`, no offline queue); to be spread into other options. With
    * sentinels each new connection goes to whoever is the master by then, and ends when they have made another one it.
@@ -38,6 +40,8 @@ export class Masters {
   readonly #limiter = new ReplacementLimiter();
   /** How often the connection to an address was to be replaced though its node id is the same. */
   readonly #replacements = new Map<string, number>();
+  /** Replacements that wait for the end of the back-off, by address. */
+  readonly #waiting = new Map<string, NodeJS.Timeout>();
   /** When a node has last named the master at an address, by `performance.now()`. */
   readonly #namedAt = new Map<string, number>();
   #view: ClusterView | undefined;
@@ -49,7 +53,7 @@ export class Masters {
     this.#redis = redis;
     if (redis.mode !== 'cluster') {
       const name = redis.mode === 'sentinel' ? (redis.sentinel.name ?? '') : addressOf(redis);
-      this.#fixed = [{ name, identity: name, options: redisOptions(redis) }];
+      this.#fixed = [{ name, identity: name, nodeId: '', options: redisOptions(redis) }];
       return;
     }
     this.#fixed = [];
@@ -78,13 +82,23 @@ export class Masters {
   }
 
   /**
-   * To be called when a node has redirected a reading connection to the node's own address: gives the master there
-   * another identity, since the connections that there are may lead to the process that was at this address before. Does
-   * nothing if that has happened already, or too recently.
+   * To be called when a reading connection was replaced because a node has redirected it to the node's own address: gives
+   * the master there another identity, at once or when the back-off is over, since the connections that there are may lead
+   * to the process that was at this address before. Does nothing if CLUSTER SLOTS has shown another node there.
    */
-  replace({ address, id }: Pick<ReplacedNode, 'address' | 'id'>): void {
+  replace(replaced: Pick<ReplacedNode, 'address' | 'id'>): void {
+    const { address, id } = replaced;
     const master = this.#nodes.find((node) => addressOf(node) === address);
-    if (master === undefined || !isSameId(master.id, id) || !this.#limiter.tryReplace(address)) return;
+    if (master === undefined || !isSameId(master.id, id) || this.#waiting.has(address)) return;
+    const waitMs = this.#limiter.tryReplace(address);
+    if (waitMs > 0) {
+      const again = (): void => {
+        this.#waiting.delete(address);
+        this.replace(replaced);
+      };
+      this.#waiting.set(address, setTimeout(again, waitMs).unref());
+      return;
+    }
     this.#replacements.set(address, (this.#replacements.get(address) ?? 0) + 1);
     this.refresh();
     this.#publish();
@@ -93,6 +107,8 @@ export class Masters {
   /** Ends all calls of `changed`. */
   close(): void {
     this.#topology?.close();
+    for (const timer of this.#waiting.values()) clearTimeout(timer);
+    this.#waiting.clear();
   }
 
   #see(view: ClusterView): void {
@@ -118,7 +134,7 @@ export class Masters {
     const masters = this.#nodes.map((node) => {
       const name = addressOf(node);
       const identity = [name, node.id, this.#replacements.get(name) ?? 0].join(' ');
-      return { name, identity, options: nodeOptions(this.#redis, node) };
+      return { name, identity, nodeId: node.id, options: nodeOptions(this.#redis, node) };
     });
     this.#changed(masters);
   }

@@ -23,14 +23,14 @@ export class ReplacementLimiter {
     this.#now = now;
   }
 
-  /** Returns whether a connection to this address may be replaced now, and counts it as an attempt if so. */
-  tryReplace(address: string): boolean {
+  /** Returns 0 and counts an attempt if a connection to this address may be replaced now, else the milliseconds to wait. */
+  tryReplace(address: string): number {
     const now = this.#now();
     for (const [each, { lastAt }] of this.#attempts) if (now - lastAt >= FORGET_MS) this.#attempts.delete(each);
     const { count, lastAt } = this.#attempts.get(address) ?? { count: 0, lastAt: -Infinity };
     const backOffMs = Math.min(FIRST_BACK_OFF_MS * 2 ** (count - 1), MAX_BACK_OFF_MS);
-    if (count > 0 && now - lastAt < backOffMs) return false;
-    this.#attempts.set(address, { count: count + 1, lastAt: now });
-    return true;
+    const waitMs = count === 0 ? 0 : Math.max(0, lastAt + backOffMs - now);
+    if (waitMs === 0) this.#attempts.set(address, { count: count + 1, lastAt: now });
+    return waitMs;
   }
 }

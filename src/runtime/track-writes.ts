@@ -41,7 +41,7 @@ export function trackWrites(settings: Settings, { lru, instance, clock }: Thread
     boundMs: STALENESS_BOUND_MS,
     lost: () => masters.refresh(),
   });
-  const feeds = new NodeFeeds(coherence, ({ options }) => new InvalidationFeed(options, settings));
+  const feeds = new NodeFeeds(coherence, ({ options, nodeId }) => new InvalidationFeed(options, settings, nodeId));
   masters.watch((all) => feeds.follow(all));
   return {
     replace: (node) => masters.replace(node),
