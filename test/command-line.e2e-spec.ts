@@ -79,6 +79,9 @@ describeOwn('flags', () => {
     try {
       expect(check(String(proxy.child?.process.pid))).toBe(0);
       expect(check('no-process')).toBe(1);
+      // The address of a Service of that name is no port, and no reason to fail.
+      const link = { HTTP_HOST: '127.0.0.1', HTTP_PORT: 'tcp://10.0.0.1:80' };
+      expect(spawnSync(process.execPath, [CHECK, 'no-process'], { env: link }).stderr.toString()).toBe('');
     } finally {
       await proxy.stop();
     }
@@ -117,7 +120,9 @@ describeOwn('the command tells', () => {
   it.each(['--help', '-h'])('all its flags, for %s, and ends with status 0', async (word) => {
     const { status, output, errors } = await outcomeOf(word);
     expect({ status, errors }).toEqual({ status: 0, errors: [] });
-    expect(output).toMatch(/^ {2}--cache-capacity +keys held, exactly\n +takes a whole number .*; default: 10000$/m);
+    expect(output).toMatch(
+      /^ {2}--cache-capacity +keys held, exactly; 0: nothing is cached\n +takes a whole number .*; default: 10000$/m,
+    );
   });
 
   const old = oldNode();

@@ -5,7 +5,8 @@ import { get } from 'node:http';
 // The first process of the container is the proxy, or has its words on the command line too. Another one can be named.
 const words = commandLine(process.argv[2] ?? '1');
 const host = flag('--http-host') || process.env.HTTP_HOST || '0.0.0.0';
-const port = flag('--http-port') || process.env.HTTP_PORT || '8080';
+// As in the proxy, the address of a Service or a link that is named `http` is no port: HTTP_PORT=tcp://10.0.0.1:80.
+const port = flag('--http-port') || /^\d+$/.exec(process.env.HTTP_PORT ?? '')?.[0] || '8080';
 const everywhere = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 
 get({ host: everywhere[host] ?? host, port, path: '/health/live', timeout: 2000 }, (response) => {

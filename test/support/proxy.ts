@@ -54,6 +54,9 @@ export class TestProxy {
   /** The `index`-th of the proxies that run already, or one that is started with these settings. */
   static async use(settings: Settings, index = 0): Promise<TestProxy> {
     if (RUNNING === undefined) return TestProxy.start(settings);
+    for (const name of ['ACCESS_TOKEN', 'ACCESS_TOKEN_FILE', 'KEY_ALLOWLIST']) {
+      if (process.env[name]) throw new Error(`${name} is set: the suite reads all keys, without a token`);
+    }
     const { CACHE_CAPACITY = '10000', CACHE_TTL_MS = '60000', ADMIN_TOKEN = '' } = process.env;
     const proxy = new TestProxy(RUNNING[index % RUNNING.length], undefined, {
       CACHE_CAPACITY,
