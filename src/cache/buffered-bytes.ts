@@ -99,6 +99,11 @@ export class BufferedBytes implements Room {
     return this.#budget.waiting;
   }
 
+  /** Bytes by which a piece of memory may be counted as more than it is. */
+  get roundingBytes(): number {
+    return PAGE_BYTES;
+  }
+
   /** Whether there is room for something small. */
   get hasRoom(): boolean {
     return this.#granted > this.#small || this.#budget.hasRoom;
@@ -116,6 +121,13 @@ export class BufferedBytes implements Room {
       throw error;
     }
     this.#held.set(memory.buffer, held);
+    return memory;
+  }
+
+  /** The same whether there is room or not. */
+  force(bytes: number): Buffer {
+    const memory = Buffer.allocUnsafeSlow(bytes);
+    this.hold(memory.buffer);
     return memory;
   }
 

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { NoRoom } from '../redis/redis-reply.ts';
-import type { BufferedBytes, Reader, Room } from './buffered-bytes.ts';
+import type { BufferedBytes, Reader, Reservation, Room } from './buffered-bytes.ts';
 import { KeptOutcomes, type Unread } from './kept-outcomes.ts';
 import { Load, type LoadRequest } from './load.ts';
 import { Loader, type LoaderParts } from './loader.ts';
@@ -21,7 +21,9 @@ import type { SharedLru } from './shared-lru.ts';
 export interface ReadOptions {
   /** Whether it reads again what it could not keep, and was counted before. */
   readonly again?: boolean;
-  readonly reader?: Reader;
+  readonly reader?: Reader | undefined;
+  /** Room that many keys are read in: what has none there is left out, and not waited for. */
+  readonly room?: Reservation | undefined;
 }
 
 /**
@@ -107,8 +109,12 @@ export class ReadThrough {
   readMany(
     keys: readonly Buffer[],
     maxBytes = Infinity,
-    { again = false, reader }: ReadOptions = FIRST,
+    { again = false, reader, room }: ReadOptions = FIRST,
   ): readonly (ReadOutcome | Unread)[] | Promise<readonly (ReadOutcome | Unread)[]> {
+    if (room !== undefined) {
+      const inRoom = this.#keep(keys, maxBytes, room);
+      return this.#readInTurns(keys, inRoom, room, again).then(() => passed(inRoom));
+    }
     const kept = this.#keep(keys, maxBytes, this.#buffered);
     if (keys.length > READ_BATCH_SIZE) {
       return this.#readInTurns(keys, kept, this.#buffered, again).then(() =>
@@ -126,9 +132,7 @@ export class ReadThrough {
     maxBytes: number,
     reader: Reader | undefined,
   ): readonly (ReadOutcome | Unread)[] | Promise<readonly (ReadOutcome | Unread)[]> {
-    if (kept.lacksRoom) return this.#whenRoomForAll(keys, kept, maxBytes, reader);
-    kept.pass();
-    return kept.outcomes;
+    return kept.lacksRoom ? this.#whenRoomForAll(keys, kept, maxBytes, reader) : passed(kept);
   }
 
   /** Lets all go that was read, waits until there is room for all of it, and reads again. */
@@ -147,10 +151,7 @@ export class ReadThrough {
         kept = this.#keep(keys, maxBytes, reservation);
         await this.#readInTurns(keys, kept, reservation, true);
         // More than there ever is room for: what has none is left out, as it is when the response has no room for it.
-        if (!kept.lacksRoom || needed >= this.#buffered.limit) {
-          kept.pass();
-          return kept.outcomes;
-        }
+        if (!kept.lacksRoom || needed >= this.#buffered.limit) return passed(kept);
       } finally {
         this.#buffered.free(reservation);
       }
@@ -389,6 +390,11 @@ function asLoaded(found: Held, forward: Forward): LoadOutcome {
   return found.kind === 'hit'
     ? { ...found, kind: 'value', origin: 'collapsed', forward }
     : { ...found, kind: 'absent', origin: 'collapsed', forward };
+}
+
+function passed(kept: KeptOutcomes): KeptOutcomes['outcomes'] {
+  kept.pass();
+  return kept.outcomes;
 }
 
 function putEnd(kept: KeptOutcomes, index: number, end: LoadEnd): void {

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Reader } from '../cache/buffered-bytes.ts';
+import type { Reader, Reservation } from '../cache/buffered-bytes.ts';
 import type { CacheService } from '../cache/cache.service.ts';
 import type { Unread } from '../cache/kept-outcomes.ts';
 import type { ExpiryOutcome, TypeOutcome } from '../cache/key-queries.ts';
@@ -100,10 +100,14 @@ export class ReadPlan {
     this.#found = [];
   }
 
-  /** Reads the dropped values again, uncounted. */
-  async readAgain(): Promise<void> {
+  /**
+   * Reads the dropped values again, uncounted.
+   *
+   * @param room in which they are read; what has none there is an error in its reply.
+   */
+  async readAgain(room?: Reservation): Promise<void> {
     this.#again = true;
-    await this.#readValues();
+    await this.#readValues(room);
   }
 
   #addValues({ reply }: ValueCommand, args: readonly Buffer[], keys: readonly Buffer[]): WriteReply | string {
@@ -113,11 +117,12 @@ export class ReadPlan {
     return (out) => write(this.#found.slice(from, from + keys.length), out);
   }
 
-  #readValues(): Promise<void> | undefined {
+  #readValues(room?: Reservation): Promise<void> | undefined {
     if (this.#keys.length === 0) return undefined;
-    const options = { again: this.#again, reader: this.#reader };
+    const options = { again: this.#again, reader: this.#reader, room };
     const settle = (outcomes: Outcomes): void => void (this.#found = this.#readsOf(outcomes));
-    if (this.#keys.length > 1) return whenKnown(this.#cache.readMany(this.#keys, this.#maxBytes, options), settle);
+    if (this.#keys.length > 1 || room !== undefined)
+      return whenKnown(this.#cache.readMany(this.#keys, this.#maxBytes, options), settle);
     const outcome = this.#cache.read(this.#keys[0], undefined, options);
     if (outcome instanceof Promise) return outcome.then((one) => settle([one]));
     settle([outcome]);

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { HeldMemory } from '../net/held-memory.ts';
 import { PROBLEM_MEDIA_TYPE, type Problem, problem } from './problem.ts';
 
 /** What is sent in answer to a request, whoever sends it. */
@@ -58,4 +59,20 @@ export function send(
 ): void {
   response.writeHead(answer.status, [...answer.headers, ...more, ...COMMON_HEADERS]);
   response.end(method === 'HEAD' ? undefined : answer.body);
+}
+
+/** The same, counting the memory of the body until the client has taken it. */
+export function sendHeld(
+  answer: Answer,
+  method: string | undefined,
+  response: ServerResponse,
+  memory: HeldMemory,
+  more: readonly string[] = [],
+): void {
+  const body = method === 'HEAD' || response.closed ? undefined : answer.body?.buffer;
+  if (body !== undefined) {
+    memory.hold(body);
+    response.once('close', () => memory.release(body));
+  }
+  send(answer, method, response, more);
 }

@@ -2,10 +2,11 @@ import { Controller, Get, Head, Options, Req, Res } from '@nestjs/common';
 import { ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { Access } from '../access/access.ts';
+import { BufferedBytes } from '../cache/buffered-bytes.ts';
 import { CacheService } from '../cache/cache.service.ts';
 import { outcomeName } from '../cache/read-outcome.ts';
 import { RequestCounts } from '../cache/request-counts.ts';
-import { type Answer, send } from './answer.ts';
+import { type Answer, sendHeld } from './answer.ts';
 import { Cors } from './cors.ts';
 import { type KeyAnswerPolicy, badKeyAnswer, keyAnswer } from './key-answer.ts';
 import { type KeyRefusal, refuseClient, refuseKey } from './key-refusal.ts';
@@ -13,6 +14,7 @@ import { KEYS_PATH, keyFromTarget } from './key-path.ts';
 import { KeyPolicy } from './key-policy.ts';
 import { DescribeGet, DescribeHead } from './proxy.openapi.ts';
 import { readDirectives } from './read-directives.ts';
+import { ResponseReader } from './response-reader.ts';
 
 const METHODS = 'GET, HEAD';
 
@@ -21,15 +23,24 @@ const METHODS = 'GET, HEAD';
 @Controller()
 export class ProxyController {
   readonly #access: Access;
+  readonly #buffered: BufferedBytes;
   readonly #cache: CacheService;
   readonly #counts: RequestCounts;
   readonly #cors: Cors;
   readonly #policy: KeyAnswerPolicy;
 
-  constructor(access: Access, cache: CacheService, counts: RequestCounts, cors: Cors, policy: KeyPolicy) {
+  constructor(
+    access: Access,
+    cache: CacheService,
+    counts: RequestCounts,
+    cors: Cors,
+    policy: KeyPolicy,
+    buffered: BufferedBytes,
+  ) {
     this.#access = access;
     this.#cors = cors;
     this.#cache = cache;
+    this.#buffered = buffered;
     this.#counts = counts;
     this.#policy = policy;
   }
@@ -64,7 +75,8 @@ export class ProxyController {
     }
     const notAllowed = refuseKey(this.#access, key);
     if (notAllowed !== undefined) return this.#refuse(notAllowed, request, response);
-    const read = this.#cache.read(key, readDirectives(cacheControl, pragma));
+    const reader = new ResponseReader(response);
+    const read = this.#cache.read(key, readDirectives(cacheControl, pragma), { reader });
     const outcome = read instanceof Promise ? await read : read;
     this.#send(keyAnswer(outcome, ifNoneMatch, this.#policy), request, response);
     // Not before: a response that cannot be written has served nobody.
@@ -77,6 +89,6 @@ export class ProxyController {
   }
 
   #send(answer: Answer, request: Request, response: Response): void {
-    send(answer, request.method, response, this.#cors.headersFor(request.headers.origin));
+    sendHeld(answer, request.method, response, this.#buffered, this.#cors.headersFor(request.headers.origin));
   }
 }

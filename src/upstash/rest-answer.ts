@@ -2,26 +2,48 @@ import { Buffer } from 'node:buffer';
 import { FAILURES } from '../commands/key-replies.ts';
 import type { WriteReply } from '../commands/read-plan.ts';
 import type { Answer } from '../http/answer.ts';
-import { MAX_ANSWER_BYTES, resultsBody } from '../http/results-body.ts';
+import { type Allocate, type Result, ResultsBody } from '../http/results-body.ts';
 import { type RestEncoding, RestReply } from './rest-reply.ts';
 
 /** By an error's first word: what Redis is to blame for, and not the request. */
 const STATUSES: Readonly<Record<string, number>> = { TIMEOUT: 504, UNAVAILABLE: 503, OVERLOADED: 503 };
 
-/** The answer to one command. */
-export function commandAnswer(write: WriteReply, encoding: RestEncoding): Answer {
-  const reply = written(write);
-  const { body, failure } = rendered(reply, encoding, MAX_ANSWER_BYTES);
-  return failure === undefined ? restAnswer(200, body) : failureAnswer(failure);
+/** How the results of an answer are written. */
+export interface RestRendering {
+  readonly encoding: RestEncoding;
+  /** Memory for the body; undefined when there is none now. */
+  readonly allocate: Allocate;
+  /** Bytes of the results that are not errors. */
+  readonly maxBytes: number;
 }
 
-/** The answer to a pipeline: a result for each command, in order. */
-export async function pipelineAnswer(writes: readonly WriteReply[], encoding: RestEncoding): Promise<Answer> {
-  const results = await resultsBody(['[', ']'], writes, (write, maxBytes) => {
-    const { body, failure } = rendered(written(write), encoding, maxBytes);
-    return { body, takesRoom: failure === undefined };
-  });
-  return restAnswer(200, results);
+/**
+ * The answer to one command.
+ *
+ * @returns the length of the body when there is no memory for it.
+ */
+export async function commandAnswer(
+  write: WriteReply,
+  { encoding, allocate, maxBytes }: RestRendering,
+): Promise<Answer | number> {
+  const reply = written(write);
+  if (reply.failure !== undefined) return failureAnswer(reply.failure);
+  const measured = await ResultsBody.of(['', ''], [resultOf(reply, encoding)], '', maxBytes);
+  if (measured.bytes === 0) return failureAnswer(FAILURES['too-large']);
+  return answerWith(measured, allocate);
+}
+
+/**
+ * The answer to a pipeline: a result for each command, in order.
+ *
+ * @returns the length of the body when there is no memory for it.
+ */
+export async function pipelineAnswer(
+  writes: readonly WriteReply[],
+  { encoding, allocate, maxBytes }: RestRendering,
+): Promise<Answer | number> {
+  const results = writes.map((write) => resultOf(written(write), encoding));
+  return answerWith(await ResultsBody.of(['[', ']'], results, TOO_LARGE, maxBytes), allocate);
 }
 
 /** The answer to a request of which no command is carried out, or to one whose command has failed. */
@@ -40,18 +62,16 @@ function written(write: WriteReply): RestReply {
   return reply;
 }
 
-function rendered(
-  reply: RestReply,
-  encoding: RestEncoding,
-  maxBytes: number,
-): { readonly body: Buffer; readonly failure: string | undefined } {
-  if (reply.bytes <= maxBytes) {
-    const body = Buffer.from(JSON.stringify(reply.toJson(encoding)));
-    if (body.length <= maxBytes || reply.failure !== undefined) return { body, failure: reply.failure };
-  }
-  const failure = FAILURES['too-large'];
-  return { body: Buffer.from(JSON.stringify({ error: failure })), failure };
+function resultOf(reply: RestReply, encoding: RestEncoding): Result {
+  return { parts: reply.toParts(encoding), takesRoom: reply.failure === undefined };
 }
+
+async function answerWith(measured: ResultsBody, allocate: Allocate): Promise<Answer | number> {
+  const body = await measured.write(allocate);
+  return body === undefined ? measured.bytes : restAnswer(200, body);
+}
+
+const TOO_LARGE = JSON.stringify({ error: FAILURES['too-large'] });
 
 function restAnswer(status: number, body: Buffer, headers: readonly string[] = []): Answer {
   return {

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { Access } from '../access/access.ts';
+import type { Reader } from '../cache/buffered-bytes.ts';
 import type { CacheService } from '../cache/cache.service.ts';
 import type { ReadCounter } from '../cache/request-counts.ts';
 import { type KeyCommand, KEY_COMMANDS, keysOf } from '../commands/key-command.ts';
@@ -12,6 +13,12 @@ import { type BadRequest, type RestCommand, MAX_KEYS, TOO_MANY_KEYS } from './re
 
 const COMMANDS: ReadonlyMap<string, KeyCommand> = new Map(KEY_COMMANDS.map((command) => [command.name, command]));
 const PONG = Buffer.from('PONG');
+
+/** Commands whose keys are to be read together, and then replied to in order. */
+export interface PreparedCommands {
+  readonly plan: ReadPlan;
+  readonly replies: readonly WriteReply[];
+}
 
 /** Carries commands out: all keys of a request are read together, whichever commands name them. */
 export class RestCommands {
@@ -29,19 +36,18 @@ export class RestCommands {
   }
 
   /**
-   * The replies, in order; or nothing is carried out.
+   * Plans what has to be read for commands, or refuses them all.
    *
    * @param counter counts the reads.
    */
-  async run(commands: readonly RestCommand[], counter: ReadCounter): Promise<readonly WriteReply[] | BadRequest> {
+  prepare(commands: readonly RestCommand[], counter: ReadCounter, reader: Reader): PreparedCommands | BadRequest {
     const reads = new KeyReads('upstash', this.#access, counter);
-    const plan = new ReadPlan(this.#cache, reads, this.#maxBytes);
+    const plan = new ReadPlan(this.#cache, reads, this.#maxBytes, reader);
     const replies = commands.map((command) =>
       typeof command === 'string' ? errorReply(command) : this.#prepare(command, plan, reads),
     );
     if (plan.keyCount > MAX_KEYS) return TOO_MANY_KEYS;
-    await plan.read();
-    return replies;
+    return { plan, replies };
   }
 
   /** Adds the keys of a command to the plan. The checks and their order are Redis'. */

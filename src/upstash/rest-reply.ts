@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { ReplySink } from '../commands/key-replies.ts';
+import type { JsonPart } from '../http/results-body.ts';
 
 /** What a command has given. */
 export type RestValue = null | number | Buffer | readonly RestValue[];
@@ -11,17 +12,11 @@ export type RestEncoding = 'base64' | 'utf8';
 export class RestReply implements ReplySink {
   #values: RestValue[] = [];
   #isArray = false;
-  #bytes = 0;
   #error: string | undefined;
 
   /** What went wrong; undefined: nothing did. */
   get failure(): string | undefined {
     return this.#error;
-  }
-
-  /** Bytes of the strings in it. */
-  get bytes(): number {
-    return this.#bytes;
   }
 
   /** @param text a character for each byte: what it repeats of a request is UTF-8. */
@@ -48,21 +43,25 @@ export class RestReply implements ReplySink {
   }
 
   bulk(value: Buffer): void {
-    this.#bytes += value.length;
     this.#values.push(value);
   }
 
   /** `{"result": …}` or `{"error": "…"}`. */
-  toJson(encoding: RestEncoding): object {
-    if (this.#error !== undefined) return { error: this.#error };
-    return { result: encoded(this.#isArray ? this.#values : this.#values[0], encoding) };
+  toParts(encoding: RestEncoding): readonly JsonPart[] {
+    if (this.#error !== undefined) return [JSON.stringify({ error: this.#error })];
+    return ['{"result":', ...partsOf(this.#isArray ? this.#values : this.#values[0], encoding), '}'];
   }
 }
 
-/** A value as JSON has it, with all strings in it encoded. */
-export function encoded(value: RestValue, encoding: RestEncoding): unknown {
-  if (value === null || typeof value === 'number') return value;
-  return isBytes(value) ? value.toString(encoding) : value.map((each) => encoded(each, encoding));
+/** A value as JSON has it, with all strings in it to be encoded. */
+export function partsOf(value: RestValue, encoding: RestEncoding): JsonPart[] {
+  if (value === null || typeof value === 'number') return [String(value)];
+  if (isBytes(value)) return [{ value, encoding }];
+  return [
+    '[',
+    ...value.flatMap((each, i) => (i === 0 ? partsOf(each, encoding) : [',', ...partsOf(each, encoding)])),
+    ']',
+  ];
 }
 
 function isBytes(value: Buffer | readonly RestValue[]): value is Buffer {

@@ -2,16 +2,21 @@ import { All, Controller, Get, HttpCode, Options, Post, Req, Res } from '@nestjs
 import { ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { Access } from '../access/access.ts';
+import { BufferedBytes, type Reader } from '../cache/buffered-bytes.ts';
 import { CacheService } from '../cache/cache.service.ts';
 import { PendingReads } from '../cache/pending-reads.ts';
 import { type ReadCounter, RequestCounts } from '../cache/request-counts.ts';
 import { RefusedCommands } from '../commands/refused-commands.ts';
-import { type Answer, send } from '../http/answer.ts';
+import { type Answer, sendHeld } from '../http/answer.ts';
+import { FAILURES } from '../commands/key-replies.ts';
+import type { WriteReply } from '../commands/read-plan.ts';
+import { answerInRoom } from '../http/answer-in-room.ts';
 import { Cors } from '../http/cors.ts';
+import { ResponseReader } from '../http/response-reader.ts';
 import { readBody } from '../http/read-body.ts';
-import { MAX_ANSWER_BYTES } from '../http/results-body.ts';
+import { maxAnswerBytes } from '../http/results-body.ts';
 import { COMMAND_ROUTE, commandFromTarget } from './command-path.ts';
-import { commandAnswer, failureAnswer, pipelineAnswer } from './rest-answer.ts';
+import { type RestRendering, commandAnswer, failureAnswer, pipelineAnswer } from './rest-answer.ts';
 import { RestCommands } from './rest-commands.ts';
 import type { RestEncoding } from './rest-reply.ts';
 import {
@@ -28,6 +33,15 @@ import { DescribeCommand, DescribeCommandPath, DescribePipeline } from './upstas
 const PIPELINE_PATH = 'pipeline';
 const TRANSACTION_PATH = 'multi-exec';
 
+/** For whom commands are carried out. */
+interface RestClient {
+  /** Counts the reads of keys. */
+  readonly reads: ReadCounter;
+  readonly reader: Reader;
+  /** How it wants strings to be written. */
+  readonly encoding: RestEncoding;
+}
+
 /** Upstash's REST dialect, for clients that cannot open a connection to Redis: edge functions. */
 @ApiTags('upstash')
 @Controller()
@@ -35,22 +49,33 @@ export class UpstashController {
   readonly #access: Access;
   readonly #counts: RequestCounts;
   readonly #cors: Cors;
+  readonly #buffered: BufferedBytes;
+  readonly #maxBytes: number;
   readonly #commands: RestCommands;
 
-  constructor(access: Access, cache: CacheService, counts: RequestCounts, cors: Cors, refused: RefusedCommands) {
+  constructor(
+    access: Access,
+    cache: CacheService,
+    counts: RequestCounts,
+    cors: Cors,
+    refused: RefusedCommands,
+    buffered: BufferedBytes,
+  ) {
     this.#access = access;
     this.#counts = counts;
     this.#cors = cors;
-    this.#commands = new RestCommands(cache, access, refused, MAX_ANSWER_BYTES);
+    this.#buffered = buffered;
+    this.#maxBytes = maxAnswerBytes(buffered.limit);
+    this.#commands = new RestCommands(cache, access, refused, this.#maxBytes);
   }
 
   @Post()
   @HttpCode(200)
   @DescribeCommand()
   command(@Req() request: Request, @Res() response: Response): Promise<void> {
-    return this.#answer(request, response, async (reads) => {
+    return this.#answer(request, response, async (client) => {
       const body = await bodyOf(request);
-      return Buffer.isBuffer(body) ? this.#runOne(parseCommand(body), request, reads) : body;
+      return Buffer.isBuffer(body) ? this.#runOne(parseCommand(body), client) : body;
     });
   }
 
@@ -64,9 +89,9 @@ export class UpstashController {
   @HttpCode(200)
   @DescribePipeline()
   pipeline(@Req() request: Request, @Res() response: Response): Promise<void> {
-    return this.#answer(request, response, async (reads) => {
+    return this.#answer(request, response, async (client) => {
       const body = await bodyOf(request);
-      return Buffer.isBuffer(body) ? this.#runAll(parsePipeline(body), request, reads) : body;
+      return Buffer.isBuffer(body) ? this.#runAll(parsePipeline(body), client) : body;
     });
   }
 
@@ -85,13 +110,13 @@ export class UpstashController {
   @Get(COMMAND_ROUTE)
   @DescribeCommandPath()
   path(@Req() request: Request, @Res() response: Response): Promise<void> {
-    return this.#answer(request, response, async (reads) => {
+    return this.#answer(request, response, async (client) => {
       const command = commandFromTarget(request.originalUrl);
       if (command === undefined) return failureAnswer(BAD_ENCODING);
-      if (request.method !== 'POST' && request.method !== 'PUT') return this.#runOne(command, request, reads);
+      if (request.method !== 'POST' && request.method !== 'PUT') return this.#runOne(command, client);
       const body = await bodyOf(request);
       if (!Buffer.isBuffer(body)) return body;
-      return this.#runOne(body.length === 0 ? command : [...command, body], request, reads);
+      return this.#runOne(body.length === 0 ? command : [...command, body], client);
     });
   }
 
@@ -106,10 +131,12 @@ export class UpstashController {
   async #answer(
     request: Request,
     response: Response,
-    carryOut: (reads: ReadCounter) => Answer | Promise<Answer | undefined>,
+    carryOut: (client: RestClient) => Answer | Promise<Answer | undefined>,
   ): Promise<void> {
     const reads = new PendingReads('upstash', this.#counts);
-    const answer = this.#refuse(request, reads) ?? (await carryOut(reads));
+    const answer =
+      this.#refuse(request, reads) ??
+      (await carryOut({ reads, reader: new ResponseReader(response), encoding: encodingFor(request) }));
     if (answer !== undefined) this.#send(answer, request, response);
     reads.commit();
   }
@@ -123,16 +150,33 @@ export class UpstashController {
     return format === 'json' ? undefined : failureAnswer(JSON_ONLY);
   }
 
-  async #runOne(command: RestCommand | BadRequest, request: Request, reads: ReadCounter): Promise<Answer> {
+  async #runOne(command: RestCommand | BadRequest, client: RestClient): Promise<Answer> {
     if (isBadRequest(command)) return badRequestAnswer(command);
-    const replies = await this.#commands.run([command], reads);
-    return isBadRequest(replies) ? badRequestAnswer(replies) : commandAnswer(replies[0], encodingFor(request));
+    return this.#run([command], client, ([write], rendering) => commandAnswer(write, rendering));
   }
 
-  async #runAll(commands: readonly RestCommand[] | BadRequest, request: Request, reads: ReadCounter): Promise<Answer> {
+  async #runAll(commands: readonly RestCommand[] | BadRequest, client: RestClient): Promise<Answer> {
     if (isBadRequest(commands)) return badRequestAnswer(commands);
-    const replies = await this.#commands.run(commands, reads);
-    return isBadRequest(replies) ? badRequestAnswer(replies) : pipelineAnswer(replies, encodingFor(request));
+    return this.#run(commands, client, pipelineAnswer);
+  }
+
+  async #run(
+    commands: readonly RestCommand[],
+    { reads, reader, encoding }: RestClient,
+    render: (replies: readonly WriteReply[], rendering: RestRendering) => Promise<Answer | number>,
+  ): Promise<Answer> {
+    const prepared = this.#commands.prepare(commands, reads, reader);
+    if ('error' in prepared) return badRequestAnswer(prepared);
+    const { plan, replies } = prepared;
+    const answer = await answerInRoom(this.#buffered, reader, async (room) => {
+      await (room === undefined ? plan.read() : plan.readAgain(room));
+      return {
+        values: plan.values,
+        render: (allocate) => render(replies, { encoding, allocate, maxBytes: this.#maxBytes }),
+        drop: () => plan.drop(),
+      };
+    });
+    return answer ?? failureAnswer(FAILURES.overloaded);
   }
 
   #refuseMethod(allowed: string, request: Request, response: Response): void {
@@ -144,7 +188,7 @@ export class UpstashController {
   }
 
   #send(answer: Answer, request: Request, response: Response): void {
-    send(answer, request.method, response, this.#cors.headersFor(request.headers.origin));
+    sendHeld(answer, request.method, response, this.#buffered, this.#cors.headersFor(request.headers.origin));
   }
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { etagOf, formatEtag } from '../../cache/etag.ts';
 import { MAX_ANSWER_BYTES } from '../results-body.ts';
+import type { Answer } from '../answer.ts';
 import { mgetAnswer } from './mget-answer.ts';
 
 const hit = (value: Buffer) => ({
@@ -13,8 +14,14 @@ const hit = (value: Buffer) => ({
 
 const KEPT = { revalidate: false };
 
+const allocate = (bytes: number): Buffer => Buffer.alloc(bytes);
+
+async function answerTo(outcomes: Parameters<typeof mgetAnswer>[0], policy = KEPT): Promise<Answer> {
+  return (await mgetAnswer(outcomes, policy, allocate)) as Answer;
+}
+
 async function resultsOf(...outcomes: Parameters<typeof mgetAnswer>[0]): Promise<Record<string, unknown>[]> {
-  const { status, headers, body } = await mgetAnswer(outcomes, KEPT);
+  const { status, headers, body } = await answerTo(outcomes);
   expect([status, headers[headers.indexOf('Content-Length') + 1]]).toEqual([200, String(body?.length)]);
   return (JSON.parse(String(body)) as { results: Record<string, unknown>[] }).results;
 }
@@ -41,7 +48,7 @@ describe('the answer to many keys', () => {
   });
 
   it('is not to be kept while writes are followed', async () => {
-    const { body } = await mgetAnswer([hit(Buffer.from('value'))], { revalidate: true });
+    const { body } = await answerTo([hit(Buffer.from('value'))], { revalidate: true });
     expect(JSON.parse(String(body))).toMatchObject({ results: [{ age: 2, maxAge: 0 }] });
   });
 
@@ -87,10 +94,7 @@ describe('the answer to many keys', () => {
       again = setImmediate(count);
     };
     let again = setImmediate(count);
-    await mgetAnswer(
-      Array.from({ length: 12 }, () => hit(Buffer.alloc(MAX_ANSWER_BYTES / 16, 'x'))),
-      KEPT,
-    );
+    await answerTo(Array.from({ length: 12 }, () => hit(Buffer.alloc(MAX_ANSWER_BYTES / 16, 'x'))));
     clearImmediate(again);
     expect(turns).toBeGreaterThanOrEqual(11);
   });

@@ -1,4 +1,4 @@
-import { Buffer, isUtf8 } from 'node:buffer';
+import { isUtf8 } from 'node:buffer';
 import { formatEtag } from '../../cache/etag.ts';
 import type { HeldValue } from '../../cache/lookup.ts';
 import type { Origin, ReadOutcome } from '../../cache/read-outcome.ts';
@@ -9,7 +9,7 @@ import type { KeyAnswerPolicy } from '../key-answer.ts';
 import { KEY_NOT_ALLOWED } from '../key-refusal.ts';
 import { OUTCOME_PROBLEMS } from '../outcome-problem.ts';
 import { type Problem, problem } from '../problem.ts';
-import { MAX_ANSWER_BYTES, resultsBody } from '../results-body.ts';
+import { type Allocate, type JsonPart, MAX_ANSWER_BYTES, ResultsBody } from '../results-body.ts';
 
 /** What came of one of the keys. */
 export type MgetOutcome = ReadOutcome | Unread | { readonly kind: 'not-allowed' };
@@ -25,15 +25,22 @@ const ANSWER_TOO_LARGE = problem(
   `The values before this one leave no room for it in an answer of ${MAX_ANSWER_BYTES} bytes: ask for fewer keys.`,
 );
 
-/** The answer: a result for each key, in order. */
+/**
+ * The answer: a result for each key, in order.
+ *
+ * @param maxBytes of the results that are values.
+ * @returns the length of the body when there is no memory for it.
+ */
 export async function mgetAnswer(
   outcomes: readonly MgetOutcome[],
   policy: Pick<KeyAnswerPolicy, 'revalidate'>,
-): Promise<Answer> {
-  const body = await resultsBody(['{"results":[', ']}'], outcomes, (outcome, maxBytes) => ({
-    body: resultOf(outcome, maxBytes, policy),
-    takesRoom: hasValue(outcome),
-  }));
+  allocate: Allocate,
+  maxBytes = MAX_ANSWER_BYTES,
+): Promise<Answer | number> {
+  const results = outcomes.map((outcome) => ({ parts: resultOf(outcome, policy), takesRoom: hasValue(outcome) }));
+  const measured = await ResultsBody.of(['{"results":[', ']}'], results, problemResult(ANSWER_TOO_LARGE), maxBytes);
+  const body = await measured.write(allocate);
+  if (body === undefined) return measured.bytes;
   return {
     status: 200,
     headers: ['Content-Type', 'application/json', 'Content-Length', String(body.length), 'Cache-Control', 'no-store'],
@@ -41,56 +48,47 @@ export async function mgetAnswer(
   };
 }
 
-function resultOf(outcome: MgetOutcome, maxBytes: number, policy: Pick<KeyAnswerPolicy, 'revalidate'>): Buffer {
+function resultOf(outcome: MgetOutcome, policy: Pick<KeyAnswerPolicy, 'revalidate'>): readonly JsonPart[] {
   switch (outcome.kind) {
     case 'hit':
     case 'stale':
-      return valueResult(outcome, outcome.kind, maxBytes, policy);
+      return valueResult(outcome, outcome.kind, policy);
     case 'value':
-      return valueResult(outcome, outcome.origin, maxBytes, policy);
+      return valueResult(outcome, outcome.origin, policy);
     case 'missing':
-      return problemResult(OUTCOME_PROBLEMS.missing, 'hit');
+      return [problemResult(OUTCOME_PROBLEMS.missing, 'hit')];
     case 'absent':
     case 'wrong-type':
     case 'value-too-large':
     case 'timeout':
     case 'unavailable':
     case 'overloaded':
-      return problemResult(OUTCOME_PROBLEMS[outcome.kind], outcome.origin);
+      return [problemResult(OUTCOME_PROBLEMS[outcome.kind], outcome.origin)];
     case 'not-allowed':
-      return problemResult(KEY_NOT_ALLOWED);
+      return [problemResult(KEY_NOT_ALLOWED)];
     case 'unread':
-      return problemResult(ANSWER_TOO_LARGE);
+      return [problemResult(ANSWER_TOO_LARGE)];
   }
 }
 
 function valueResult(
-  found: HeldValue,
+  { value, etag, freshness }: HeldValue,
   cacheStatus: CacheStatus,
-  maxBytes: number,
   { revalidate }: Pick<KeyAnswerPolicy, 'revalidate'>,
-): Buffer {
-  const { value, freshness } = found;
-  if (value.length > maxBytes) return problemResult(ANSWER_TOO_LARGE);
+): readonly JsonPart[] {
   const encoding = isUtf8(value) ? 'utf8' : 'base64';
-  const result = bytesOf({
-    status: 200,
-    value: value.toString(encoding),
+  const rest = JSON.stringify({
     encoding,
-    etag: formatEtag(found.etag),
+    etag: formatEtag(etag),
     age: ageSeconds(freshness.ageMs),
     maxAge: revalidate ? 0 : lifetimeSeconds(freshness.lifetimeMs),
     cacheStatus,
   });
-  return result.length > maxBytes ? problemResult(ANSWER_TOO_LARGE) : result;
+  return ['{"status":200,"value":', { value, encoding }, `,${rest.slice(1)}`];
 }
 
-function problemResult({ status, code, detail }: Problem, cacheStatus?: CacheStatus): Buffer {
-  return bytesOf({ status, code, detail, cacheStatus });
-}
-
-function bytesOf(result: object): Buffer {
-  return Buffer.from(JSON.stringify(result));
+function problemResult({ status, code, detail }: Problem, cacheStatus?: CacheStatus): string {
+  return JSON.stringify({ status, code, detail, cacheStatus });
 }
 
 function hasValue({ kind }: MgetOutcome): boolean {

@@ -2,16 +2,20 @@ import { Controller, HttpCode, Options, Post, Req, Res } from '@nestjs/common';
 import { ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { Access } from '../../access/access.ts';
+import { BufferedBytes, type Reader, type Reservation } from '../../cache/buffered-bytes.ts';
 import { CacheService } from '../../cache/cache.service.ts';
 import { outcomeName } from '../../cache/read-outcome.ts';
 import { PendingReads } from '../../cache/pending-reads.ts';
 import { type ReadCounter, RequestCounts } from '../../cache/request-counts.ts';
-import { type Answer, problemAnswer, send } from '../answer.ts';
+import { type Answer, problemAnswer, sendHeld } from '../answer.ts';
 import { Cors } from '../cors.ts';
 import { refuseClient } from '../key-refusal.ts';
 import { KeyPolicy } from '../key-policy.ts';
 import { problem } from '../problem.ts';
-import { MAX_ANSWER_BYTES } from '../results-body.ts';
+import { OUTCOME_PROBLEMS } from '../outcome-problem.ts';
+import { answerInRoom } from '../answer-in-room.ts';
+import { ResponseReader } from '../response-reader.ts';
+import { maxAnswerBytes } from '../results-body.ts';
 import { type MgetOutcome, mgetAnswer } from './mget-answer.ts';
 import { MAX_BODY_BYTES, parseMget } from './mget-request.ts';
 import { DescribeMget } from './mget.openapi.ts';
@@ -25,15 +29,24 @@ const MGET_PATH = 'v1/mget';
 export class MgetController {
   readonly #access: Access;
   readonly #cache: CacheService;
+  readonly #buffered: BufferedBytes;
   readonly #counts: RequestCounts;
   readonly #policy: KeyPolicy;
   readonly #cors: Cors;
 
-  constructor(access: Access, cache: CacheService, counts: RequestCounts, cors: Cors, policy: KeyPolicy) {
+  constructor(
+    access: Access,
+    cache: CacheService,
+    counts: RequestCounts,
+    cors: Cors,
+    policy: KeyPolicy,
+    buffered: BufferedBytes,
+  ) {
     this.#policy = policy;
     this.#cors = cors;
     this.#access = access;
     this.#cache = cache;
+    this.#buffered = buffered;
     this.#counts = counts;
   }
 
@@ -42,7 +55,7 @@ export class MgetController {
   @DescribeMget()
   async mget(@Req() request: Request, @Res() response: Response): Promise<void> {
     const reads = new PendingReads('http', this.#counts);
-    const answer = await this.#answer(request, reads);
+    const answer = await this.#answer(request, new ResponseReader(response), reads);
     if (answer !== undefined) this.#send(answer, request, response);
     reads.commit();
   }
@@ -54,11 +67,11 @@ export class MgetController {
   }
 
   #send(answer: Answer, request: Request, response: Response): void {
-    send(answer, request.method, response, this.#cors.headersFor(request.headers.origin));
+    sendHeld(answer, request.method, response, this.#buffered, this.#cors.headersFor(request.headers.origin));
   }
 
   /** Undefined: there is nobody to answer. */
-  async #answer(request: Request, reads: ReadCounter): Promise<Answer | undefined> {
+  async #answer(request: Request, reader: Reader, reads: ReadCounter): Promise<Answer | undefined> {
     const refused = refuseClient(this.#access, request.headers.authorization);
     if (refused !== undefined) {
       reads.countRead('http', refused.outcome);
@@ -75,19 +88,32 @@ export class MgetController {
       if (keys.code === 'bad-key') reads.countRead('http', 'bad-key');
       return problemAnswer(keys);
     }
-    return mgetAnswer(await this.#read(keys, reads), this.#policy);
+    const maxBytes = maxAnswerBytes(this.#buffered.limit);
+    const answer = await answerInRoom(this.#buffered, reader, async (room) => {
+      const outcomes = await this.#read(keys, maxBytes, reader, room);
+      if (room === undefined) for (const outcome of outcomes) count(outcome, reads);
+      return {
+        values: outcomes.flatMap((outcome) => ('value' in outcome ? [outcome.value] : [])),
+        render: (allocate) => mgetAnswer(outcomes, this.#policy, allocate, maxBytes),
+      };
+    });
+    return answer ?? problemAnswer(OUTCOME_PROBLEMS.overloaded);
   }
 
-  async #read(keys: readonly Buffer[], reads: ReadCounter): Promise<MgetOutcome[]> {
+  async #read(
+    keys: readonly Buffer[],
+    maxBytes: number,
+    reader: Reader,
+    room: Reservation | undefined,
+  ): Promise<MgetOutcome[]> {
     const allowed = keys.map((key) => this.#access.allowsKey(key));
     const outcomes = await this.#cache.readMany(
       keys.filter((_, i) => allowed[i]),
-      MAX_ANSWER_BYTES,
+      maxBytes,
+      { reader, room, again: room !== undefined },
     );
     const inOrder = outcomes.values();
-    const all = allowed.map((each): MgetOutcome => (each ? (inOrder.next().value ?? UNREAD) : NOT_ALLOWED));
-    for (const outcome of all) count(outcome, reads);
-    return all;
+    return allowed.map((each): MgetOutcome => (each ? (inOrder.next().value ?? UNREAD) : NOT_ALLOWED));
   }
 }
 

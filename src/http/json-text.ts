@@ -1,0 +1,106 @@
+import { Buffer, isUtf8 } from 'node:buffer';
+
+/** Bytes that are worked on before others have their turn. */
+const STEP_BYTES = 64 * 1024;
+
+/** Bytes that a string is, and how it is written in JSON: as the text that its UTF-8 stands for, or as base64. */
+export interface EncodedBytes {
+  readonly value: Buffer;
+  readonly encoding: 'utf8' | 'base64';
+}
+
+/** How JSON.stringify writes each byte of UTF-8 text; undefined: as it is. */
+const ESCAPES = Array.from({ length: 256 }, (_, byte): Buffer | undefined => {
+  if (byte >= 0x80) return undefined;
+  const escaped = JSON.stringify(String.fromCharCode(byte)).slice(1, -1);
+  return escaped.length === 1 ? undefined : Buffer.from(escaped);
+});
+const ESCAPED_LENGTHS = Uint8Array.from(ESCAPES, (escape) => escape?.length ?? 1);
+const QUOTE = 0x22;
+
+/** Is called after each step, with the bytes of it. */
+export type AfterStep = (bytes: number) => Promise<void> | undefined;
+
+/** A string of JSON whose length is known before it is written. */
+export class JsonText {
+  /** Bytes of it, the quotes included. */
+  readonly bytes: number;
+  readonly #value: Buffer;
+  readonly #isBase64: boolean;
+
+  private constructor(value: Buffer, isBase64: boolean, bytes: number) {
+    this.#value = value;
+    this.#isBase64 = isBase64;
+    this.bytes = bytes;
+  }
+
+  /** Measures a string; undefined when it has more than `maxBytes`. */
+  static async of(
+    { value, encoding }: EncodedBytes,
+    maxBytes: number,
+    afterStep: AfterStep,
+  ): Promise<JsonText | undefined> {
+    if (value.length > maxBytes) return undefined;
+    if (encoding === 'base64') {
+      const bytes = 4 * Math.ceil(value.length / 3) + 2;
+      return bytes > maxBytes ? undefined : new JsonText(value, true, bytes);
+    }
+    const text = isUtf8(value) ? value : await wellFormed(value, maxBytes, afterStep);
+    if (text === undefined) return undefined;
+    let bytes = 2;
+    for (let from = 0; from < text.length && bytes <= maxBytes; from += STEP_BYTES) {
+      const to = Math.min(text.length, from + STEP_BYTES);
+      bytes += escapedLength(text, from, to);
+      await afterStep(to - from);
+    }
+    return bytes > maxBytes ? undefined : new JsonText(text, false, bytes);
+  }
+
+  /** Writes it to `target`, from `at` on. */
+  async write(target: Buffer, at: number, afterStep: AfterStep): Promise<void> {
+    target[at] = QUOTE;
+    let end = at + 1;
+    // A multiple of three bytes, which are four characters of base64 each.
+    const step = this.#isBase64 ? 3 * 16 * 1024 : STEP_BYTES;
+    const isPlain = this.bytes === this.#value.length + 2;
+    for (let from = 0; from < this.#value.length; from += step) {
+      const part = this.#value.subarray(from, from + step);
+      if (this.#isBase64) end += target.write(part.toString('base64'), end, 'latin1');
+      else if (isPlain) end += part.copy(target, end);
+      else end = writeEscaped(part, target, end);
+      await afterStep(part.length);
+    }
+    target[end] = QUOTE;
+  }
+}
+
+function escapedLength(text: Buffer, from: number, to: number): number {
+  let length = 0;
+  for (let at = from; at < to; at++) length += ESCAPED_LENGTHS[text[at]];
+  return length;
+}
+
+function writeEscaped(text: Buffer, target: Buffer, at: number): number {
+  let end = at;
+  for (const byte of text) {
+    const escape = ESCAPES[byte];
+    if (escape === undefined) target[end++] = byte;
+    else for (const each of escape) target[end++] = each;
+  }
+  return end;
+}
+
+/** Bytes as UTF-8 text, with U+FFFD for what is none; undefined when that has more than `maxBytes`. */
+async function wellFormed(value: Buffer, maxBytes: number, afterStep: AfterStep): Promise<Buffer | undefined> {
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for (let from = 0; from < value.length && bytes <= maxBytes; from += STEP_BYTES) {
+    const isLast = from + STEP_BYTES >= value.length;
+    const part = Buffer.from(decoder.decode(value.subarray(from, from + STEP_BYTES), { stream: !isLast }));
+    bytes += part.length;
+    parts.push(part);
+    await afterStep(part.length);
+  }
+  return bytes > maxBytes ? undefined : Buffer.concat(parts);
+}

@@ -1,0 +1,37 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { LoadWindow } from './load-window.ts';
+
+const MiB = 2 ** 20;
+
+describe('the loads that a connection may have in flight', () => {
+  it('are few while the size of its values is not known, and many once they are small', () => {
+    const window = new LoadWindow();
+    expect(window.size).toBe(4);
+    for (let i = 0; i < 5; i++) window.observe(100);
+    expect(window.size).toBe(128);
+  });
+
+  it('are one at a time from the first large value on, and for some time after it', () => {
+    const window = new LoadWindow();
+    for (let i = 0; i < 100; i++) window.observe(100);
+    window.observe(4 * MiB);
+    expect(window.size).toBe(1);
+    for (let i = 0; i < 20; i++) window.observe(100);
+    expect(window.size).toBe(1);
+    for (let i = 0; i < 40; i++) window.observe(100);
+    expect(window.size).toBe(128);
+  });
+
+  it('bring about 1 MiB at most when values are as long as the last one, and are 1 to 128', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(64 * MiB), { minLength: 1 }), (sizes) => {
+        const window = new LoadWindow();
+        for (const size of sizes) window.observe(size);
+        expect(window.size).toBeGreaterThanOrEqual(1);
+        expect(window.size).toBeLessThanOrEqual(128);
+        expect((window.size - 1) * Number(sizes.at(-1))).toBeLessThan(MiB);
+      }),
+    );
+  });
+});
