@@ -57,6 +57,13 @@ describe('settings that follow from the memory limit', () => {
     expect(notices.map(({ level }) => level)).toEqual(['warn']);
   });
 
+  it('are of use even where nothing fits, with a warning', () => {
+    const { settings, notices } = load(128 * MiB);
+    expect(settings.cache.maxBytes).toBe(8 * MiB);
+    expect(settings.proxy).toMatchObject({ threads: 1, maxBufferedBytes: 16 * MiB });
+    expect(notices.map(({ level }) => level)).toEqual(expect.arrayContaining(['warn']));
+  });
+
   it('leave at least a third of the memory to cache and clients, whatever the number of cores', () => {
     for (const mebibytes of [128, 300, 512, 1024, 65_536]) {
       const { threads } = load(mebibytes * MiB).settings.proxy;
@@ -78,7 +85,7 @@ describe('settings that follow from the memory limit', () => {
             PROXY_MAX_CONNECTIONS: String(connections),
             ...(threads === undefined ? {} : { PROXY_THREADS: threads }),
           });
-          expect(settings.cache.maxBytes).toBeGreaterThanOrEqual(MiB);
+          expect(settings.cache.maxBytes).toBeGreaterThanOrEqual(8 * MiB);
           const fixed = 100 + 100 * settings.proxy.threads + (200 * capacity) / MiB + 10;
           if (fixed < mebibytes / 2) expect(memoryNeeded(settings)).toBeLessThanOrEqual(mebibytes * MiB);
         },

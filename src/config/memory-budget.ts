@@ -22,6 +22,10 @@ const THREADS_SHARE = 2 / 3;
 const BUFFERS_SHARE = 1 / 4;
 const CONNECTIONS_SHARE = 1 / 4;
 
+/** The least that is left where nothing fits: a longer value than the buffers hold could not be read at all. */
+const MIN_BUFFERS_BYTES = 16 * MiB;
+const MIN_CACHE_BYTES = 8 * MiB;
+
 /** The settings that follow from the memory there is, where they are not set. */
 type Fitted = 'PROXY_THREADS' | 'CACHE_MAX_BYTES' | 'PROXY_MAX_BUFFERED_BYTES';
 
@@ -38,26 +42,26 @@ export function memoryLimit(constrained = process.constrainedMemory(), machine =
 
 /**
  * Returns what fits in a memory limit of so many bytes, for the settings that are not set and whose defaults do not fit;
- * never less than what they accept.
+ * never less than a proxy is of use with, which the warning shows not to fit.
  *
  * @param values the settings, with their defaults.
  */
 export function fitToMemory(values: Environment, isSet: (name: Fitted) => boolean, limit: number): FittedValues {
   const fitted: { -readonly [Name in Fitted]?: number } = {};
-  const fit = (name: Fitted, atMost: number, unit: number): number => {
+  const fit = (name: Fitted, atMost: number, unit: number, least: number): number => {
     if (isSet(name)) return values[name];
-    const value = Math.min(values[name], Math.max(unit, Math.floor(atMost / unit) * unit));
+    const value = Math.min(values[name], Math.max(least, Math.floor(atMost / unit) * unit));
     if (value < values[name]) fitted[name] = value;
     return value;
   };
-  const threads = fit('PROXY_THREADS', (limit * THREADS_SHARE - PROCESS_BYTES) / THREAD_BYTES, 1);
+  const threads = fit('PROXY_THREADS', (limit * THREADS_SHARE - PROCESS_BYTES) / THREAD_BYTES, 1, 1);
   const running = values.PROXY_MODE === 'sequential' ? 1 : threads;
   const rest = Math.max(0, limit - PROCESS_BYTES - running * THREAD_BYTES);
-  const buffers = fit('PROXY_MAX_BUFFERED_BYTES', rest * BUFFERS_SHARE, MiB);
+  const buffers = fit('PROXY_MAX_BUFFERED_BYTES', rest * BUFFERS_SHARE, MiB, MIN_BUFFERS_BYTES);
   const connections = Math.min(values.PROXY_MAX_CONNECTIONS * CONNECTION_BYTES, rest * CONNECTIONS_SHARE);
   const loads = values.PROXY_MAX_CONCURRENT_LOADS + values.PROXY_MAX_QUEUED_LOADS;
   const cache = rest - buffers - connections - cacheOverhead(values.CACHE_CAPACITY, loads);
-  fit('CACHE_MAX_BYTES', cache / BYTES_PER_CACHED_BYTE, MiB);
+  fit('CACHE_MAX_BYTES', cache / BYTES_PER_CACHED_BYTE, MiB, MIN_CACHE_BYTES);
   return fitted;
 }
 
