@@ -9,14 +9,14 @@ import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 import { jsonAnswer, send } from '../http/answer.ts';
 import { badKeyAnswer } from '../http/key-answer.ts';
 import { ENTRIES_PATH, keyFromTarget } from '../http/key-path.ts';
-import { KnownInput } from '../http/known-input.guard.ts';
+import { KnownInputGuard } from '../http/known-input.guard.ts';
 import { AdminTokenGuard } from './admin-token.guard.ts';
 import { DescribeFlushRoute, DescribePurgeRoute, DescribeStatsRoute } from './admin.openapi.ts';
 
 /** What operators may see of the cache and do to it. */
 @ApiTags('admin')
 @Controller()
-@UseGuards(AdminTokenGuard)
+@UseGuards(AdminTokenGuard, KnownInputGuard)
 export class AdminController {
   readonly #cache: CacheService;
   readonly #coherence: CoherenceState;
@@ -31,7 +31,6 @@ export class AdminController {
   }
 
   @Get('v1/cache')
-  @KnownInput()
   @DescribeStatsRoute()
   stats(@Req() request: Request, @Res() response: Response): void {
     send(
@@ -45,14 +44,12 @@ export class AdminController {
   }
 
   @Delete('v1/cache')
-  @KnownInput()
   @DescribeFlushRoute()
   flush(@Req() request: Request, @Res() response: Response): void {
     send(jsonAnswer(200, { flushed: this.#cache.flush() }), request.method, response);
   }
 
   @Delete(`${ENTRIES_PATH}:key`)
-  @KnownInput()
   @DescribePurgeRoute()
   purge(@Req() request: Request, @Res() response: Response): void {
     const key = keyFromTarget(request.originalUrl, ENTRIES_PATH);

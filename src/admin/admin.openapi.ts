@@ -80,18 +80,17 @@ export const ADMIN_SCHEMAS: Schemas = {
   },
 };
 
-interface Example {
-  readonly [name: string]: unknown;
+interface Described {
+  readonly example?: unknown;
+  readonly properties?: Readonly<Record<string, Described>>;
 }
 
 /** Puts the examples of properties together to one of the object that has them. */
-function exampleOf(
-  properties: Readonly<Record<string, { readonly example?: unknown; readonly properties?: object }>>,
-): Example {
+function exampleOf(properties: Readonly<Record<string, Described>>): object {
   return Object.fromEntries(
     Object.entries(properties).map(([name, { example, properties: nested }]) => [
       name,
-      nested === undefined ? example : exampleOf(nested as Parameters<typeof exampleOf>[0]),
+      nested === undefined ? example : exampleOf(nested),
     ]),
   );
 }

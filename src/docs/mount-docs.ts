@@ -35,8 +35,6 @@ export function mountDocs(app: NestExpressApplication, settings: Settings, schem
     customSiteTitle: 'Redis HTTP Cache Proxy',
     // Answers here lead nowhere else, and on a phone the empty column is too much.
     customCss: '.swagger-ui .response-col_links { display: none }',
-    // The page would take another one from its own query.
-    swaggerUrl: 'openapi.json',
     swaggerOptions: { displayRequestDuration: true, tryItOutEnabled: true, validatorUrl: null },
   });
 }

@@ -1,4 +1,4 @@
-import { type CanActivate, type ExecutionContext, Injectable, UseGuards, applyDecorators } from '@nestjs/common';
+import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { Request } from 'express';
 import { problemAnswer } from './answer.ts';
@@ -6,17 +6,13 @@ import { AnswerException } from './problem.filter.ts';
 import { problem } from './problem.ts';
 import { unknownInput } from './unknown-input.ts';
 
-const QueryParameters = Reflector.createDecorator<readonly string[]>();
+/** Names the query parameters that a route knows; a route without it knows none. */
+export const QueryParameters = Reflector.createDecorator<readonly string[]>();
 
 /**
- * Has a route respond with 400, and do nothing, to a request with more than the route's path and these query parameters,
- * each given once: see {@link unknownInput}.
+ * Has the routes of a controller respond with 400, and do nothing, to a request with more than their path and their
+ * {@link QueryParameters}: see {@link unknownInput}.
  */
-export function KnownInput(...queryParameters: readonly string[]): MethodDecorator {
-  return applyDecorators(QueryParameters(queryParameters), UseGuards(KnownInputGuard));
-}
-
-/** Refuses the requests that {@link KnownInput} is about. */
 @Injectable()
 export class KnownInputGuard implements CanActivate {
   readonly #reflector: Reflector;
@@ -29,7 +25,8 @@ export class KnownInputGuard implements CanActivate {
     const request = context.switchToHttp().getRequest<Request>();
     const { method, originalUrl, headers } = request;
     const { path } = request.route as { readonly path: string };
-    const queryParameters = this.#reflector.get(QueryParameters, context.getHandler());
+    // Undefined where the decorator is absent, whatever its type says.
+    const queryParameters = this.#reflector.getAllAndOverride(QueryParameters, [context.getHandler()]) ?? [];
     const unknown = unknownInput({ method, target: originalUrl, headers }, { path, queryParameters });
     if (unknown === undefined) return true;
     throw new AnswerException(problemAnswer(problem('bad-request', `${unknown} Nothing was done.`)));

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Browser, Page } from 'playwright-core';
 import { launchChromium } from '../support/chromium.ts';
+import { PrefixFront } from '../support/prefix-front.ts';
 import { seedDemoKeys } from '../support/documentation.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
@@ -25,21 +26,54 @@ describeInBrowser('the page of the API, in a browser', () => {
     await redis?.stop();
   });
 
-  it('loads from the proxy alone, and reads a key when one tries it out as it is', async () => {
-    const watched = await WatchedPage.open(browser, `${proxy.url}/docs`);
-    const { page } = watched;
+  /** Tries the read of a key out as it stands there; what is shown of the response, and the URL of the request. */
+  async function tryOut(page: Page): Promise<{ status: string; description: string; url: string }> {
     const operation = page.locator('#operations-keys-getValue');
     await operation.locator('.opblock-summary-control').click();
     await operation.getByRole('button', { name: 'Execute' }).click();
     const answer = operation.locator('.live-responses-table .response');
     await answer.waitFor();
-    expect(await answer.locator('.response-col_status').innerText()).toContain('200');
-    expect(await answer.locator('.response-col_description').innerText()).toMatch(
-      /hello from redis[^]*cache-status: redis-http-cache-proxy; fwd=uri-miss; stored/,
-    );
+    return {
+      status: await answer.locator('.response-col_status').innerText(),
+      description: await answer.locator('.response-col_description').innerText(),
+      url: await operation.locator('.request-url pre').innerText(),
+    };
+  }
+
+  it('loads from the proxy alone, and reads a key when one tries it out as it is', async () => {
+    const watched = await WatchedPage.open(browser, `${proxy.url}/docs`);
+    const { status, description, url } = await tryOut(watched.page);
+    expect(status).toContain('200');
+    expect(description).toMatch(/hello from redis[^]*cache-status: redis-http-cache-proxy; fwd=uri-miss; stored/);
+    expect(url.trim()).toBe(`${proxy.url}/v1/keys/greeting`);
     expect(watched.complaints).toEqual([]);
     expect([...watched.origins]).toEqual([proxy.url]);
-    await page.close();
+    await watched.page.close();
+  });
+
+  describe('behind a front end that serves the proxy below a path, which it strips', () => {
+    let front: PrefixFront;
+    beforeAll(async () => {
+      front = await PrefixFront.start('/some/cache', proxy.url);
+    });
+    afterAll(() => front?.stop());
+
+    it.each(['/docs', '/docs/', '/docs/index.html'])('the page at %s reads a key below that path', async (path) => {
+      const watched = await WatchedPage.open(browser, `${front.url}${path}`);
+      const { status, description, url } = await tryOut(watched.page);
+      expect(status).toContain('200');
+      expect(description).toContain('hello from redis');
+      expect(url.trim()).toBe(`${front.url}/v1/keys/greeting`);
+      expect(watched.complaints).toEqual([]);
+      expect([...watched.origins]).toEqual([new URL(front.url).origin]);
+      await watched.page.close();
+    });
+
+    it('the server of the document, resolved against its URL, is the proxy', async () => {
+      const at = `${front.url}/openapi.json`;
+      const { servers } = (await (await fetch(at)).json()) as { servers: { url: string }[] };
+      expect(servers.map(({ url }) => new URL(url, at).href)).toEqual([`${front.url}/`]);
+    });
   });
 
   it('fits on a phone, with an operation opened', async () => {

@@ -1,0 +1,36 @@
+import { once } from 'node:events';
+import { type Server, createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** A front end that serves a proxy below a path, which it strips; it knows nothing else. */
+export class PrefixFront {
+  /** Ends with the path. */
+  readonly url: string;
+  readonly #server: Server;
+
+  private constructor(url: string, server: Server) {
+    this.url = url;
+    this.#server = server;
+  }
+
+  static async start(prefix: string, proxyUrl: string): Promise<PrefixFront> {
+    const { hostname, port } = new URL(proxyUrl);
+    const server = createServer((asked, response) => {
+      const { method, headers, url = '' } = asked;
+      if (!url.startsWith(`${prefix}/`)) return void response.writeHead(404).end();
+      const passed = request({ hostname, port, method, headers, path: url.slice(prefix.length) }, (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(response);
+      });
+      passed.on('error', () => response.destroy());
+      asked.pipe(passed);
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    return new PrefixFront(`http://127.0.0.1:${(server.address() as AddressInfo).port}${prefix}`, server);
+  }
+
+  async stop(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((done) => this.#server.close(done));
+  }
+}
