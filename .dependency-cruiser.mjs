@@ -103,15 +103,21 @@ export default {
       comment:
         'They are routes beside those of keys: they render answers and problems as http/ does, and use no other room.',
       severity: 'error',
-      from: { path: '^src/(admin|health|docs|metrics|dashboard)/' },
+      from: { path: '^src/(admin|docs|metrics|dashboard)/' },
       to: { path: '^src/', pathNot: '^src/($1|http|redis|cache|access|internals|config)/|^src/commands/' },
     },
     {
       name: 'of-the-ops-only-metrics-use-commands',
       comment: 'They export how often each was refused.',
       severity: 'error',
-      from: { path: '^src/(admin|health|docs|dashboard)/' },
+      from: { path: '^src/(admin|docs|dashboard)/' },
       to: { path: '^src/commands/' },
+    },
+    {
+      name: 'health-checks-all-listeners',
+      severity: 'error',
+      from: { path: '^src/health/' },
+      to: { path: '^src/', pathNot: '^src/(health|http|resp|net|redis|cache|config)/' },
     },
     {
       name: 'of-the-ops-only-health-uses-redis',

@@ -25,7 +25,6 @@ const common = {
  */
 const NOT_WITHOUT_LANE = [
   'acl',
-  'bounded-memory',
   'browser/.*',
   'command-line',
   'coherence-nodes',

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterEach, expect, it } from '@jest/globals';
 import { TestCluster } from './support/cluster.ts';
 import { entered } from './support/coherence.ts';
+import type { HttpAnswer } from './support/http-client.ts';
 import { describeOwn } from './support/only-own.ts';
 import { until } from './support/processes.ts';
 import { type Settings, TestProxy } from './support/proxy.ts';
@@ -100,6 +101,56 @@ describeOwn('an account with the rights that docs/redis.md names', () => {
     expect((await proxy?.key('key'))?.text).toBe('value');
     await expectNoRefusal(master);
   }, 60_000);
+});
+
+describeOwn('an account that lacks a right', () => {
+  const logged = (text: string) => proxy?.log().filter(({ message }) => String(message).includes(text)).length;
+  const readiness = async () => {
+    await proxy?.advance(1000);
+    const { status, json } = (await proxy?.get('/health/ready')) as HttpAnswer;
+    return [status, json.reasons];
+  };
+
+  it.each(['pttl', 'get'])('to %s: readiness names it, and the log does once, until it has it', async (command) => {
+    const redis = await startRedis(...basic, `-${command}`);
+    await start({ REDIS_URL: `redis://proxy:secret@127.0.0.1:${redis.port}` });
+    await until('it is logged', () => logged(`lacks +${command} (NOPERM)`) === 1 || undefined);
+    expect(await readiness()).toEqual([503, [`Redis: the account lacks +${command} (NOPERM)`]]);
+    expect((await proxy?.key('key'))?.status).toBe(503);
+    expect((await proxy?.get('/health/live'))?.status).toBe(200);
+    expect(logged('lacks')).toBe(1);
+    await redis.client.call('ACL', 'SETUSER', 'proxy', `+${command}`);
+    expect(await readiness()).toEqual([200, undefined]);
+    expect((await proxy?.key('key'))?.status).toBe(404);
+    await until('it is logged', () => logged('has the rights that reads need') === 1 || undefined);
+  });
+
+  it('to other keys is ready, and is not when it lacks +pttl as well', async () => {
+    const redis = await startRedis('resetkeys', '~app:*', ...basic);
+    await start({ REDIS_URL: `redis://proxy:secret@127.0.0.1:${redis.port}` });
+    expect(await readiness()).toEqual([200, undefined]);
+    await redis.client.call('ACL', 'SETUSER', 'proxy', '-pttl');
+    expect(await readiness()).toEqual([503, ['Redis: the account lacks +pttl (NOPERM)']]);
+    await redis.client.call('ACL', 'SETUSER', 'proxy', '+pttl');
+    expect(await readiness()).toEqual([200, undefined]);
+    await until('it is logged', () => logged('has the rights that reads need') === 1 || undefined);
+  });
+
+  it('to PTTL is ready with CACHE_HONOUR_REDIS_TTL=false, which needs none', async () => {
+    const redis = await startRedis(...basic, '-pttl');
+    await redis.client.set('key', 'value');
+    await start({ REDIS_URL: `redis://proxy:secret@127.0.0.1:${redis.port}`, CACHE_HONOUR_REDIS_TTL: 'false' });
+    expect(await readiness()).toEqual([200, undefined]);
+    expect((await proxy?.key('key'))?.text).toBe('value');
+    expect(logged('lacks')).toBe(0);
+  });
+
+  it('to track writes goes by the TTL, and the log names the right', async () => {
+    const redis = await startRedis(...basic, ...rightsFor('`CACHE_COHERENCE=tracking`'), '-client|tracking');
+    await start({ REDIS_URL: `redis://proxy:secret@127.0.0.1:${redis.port}`, CACHE_COHERENCE: 'tracking' });
+    await until('it is logged', () => logged('lacks +client|tracking') === 1 || undefined);
+    expect(await readiness()).toEqual([200, undefined]);
+  });
 });
 
 describeOwn('a key that the account may not read', () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { brokenWrites } from './support/broken-writes.ts';
 import { type ApiDocument, type ApiResponse, type ObjectSchema, type Schema } from './support/documentation.ts';
 import type { HttpAnswer, HttpQuestion } from './support/http-client.ts';
 import { describeOwn } from './support/only-own.ts';
@@ -110,6 +111,8 @@ const REDIS_GONE: readonly Scenario[] = [
   ['GET /health/ready 503', '/health/ready'],
 ];
 
+const WRITES_BROKEN: readonly Scenario[] = [['GET /health/live 503', '/health/live']];
+
 /** Headers that every answer has, or that the description of the content stands for. */
 const UNDOCUMENTED = ['date', 'connection', 'keep-alive', 'content-type', 'content-length', 'x-content-type-options'];
 
@@ -118,6 +121,7 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
   let proxy: TestProxy;
   let proxyWithoutToken: TestProxy;
   let proxyWithAccess: TestProxy;
+  let brokenProxy: TestProxy;
   let document: ApiDocument;
   /** Waits for Redis until it is gone. */
   let first: Promise<HttpAnswer>;
@@ -133,11 +137,12 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
       PROXY_MAX_CONCURRENT_LOADS: 1,
       PROXY_MAX_QUEUED_LOADS: 0,
     };
-    [proxy, proxyWithoutToken, proxyWithAccess] = await Promise.all([
+    [proxy, proxyWithoutToken, proxyWithAccess, brokenProxy] = await Promise.all([
       TestProxy.start({ ...settings, ADMIN_TOKEN: 'admin' }),
       // Long enough to be asked for more while one read is under way.
       TestProxy.start({ ...settings, REDIS_COMMAND_TIMEOUT_MS: 60_000 }),
       TestProxy.start({ ...settings, ACCESS_TOKEN: 'reader', KEY_ALLOWLIST: 'text,cold' }),
+      TestProxy.start({ ...settings, ...brokenWrites('throw') }),
     ]);
     // The dialect that takes a token is described where it is spoken.
     document = (await proxyWithAccess.get('/openapi.json')).json as unknown as ApiDocument;
@@ -145,7 +150,7 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
     await redis.client.rpush('list', 'a');
   });
   afterAll(async () => {
-    await Promise.all([proxy?.stop(), proxyWithoutToken?.stop(), proxyWithAccess?.stop()]);
+    await Promise.all([proxy?.stop(), proxyWithoutToken?.stop(), proxyWithAccess?.stop(), brokenProxy?.stop()]);
     await redis?.stop();
   });
 
@@ -238,10 +243,18 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
     for (const scenario of GONE_WITH_ACCESS) promise(scenario, () => proxyWithAccess);
   });
 
+  describe('when responses cannot be written', () => {
+    beforeAll(() =>
+      until('it is noticed', async () => (await brokenProxy.get('/health/live')).status === 503 || undefined),
+    );
+    for (const scenario of WRITES_BROKEN) promise(scenario, () => brokenProxy);
+  });
+
   it('and every answer that it describes can be had', () => {
     const all = [
       ...[WITH_REDIS, WITHOUT_TOKEN, WITH_ACCESS],
       ...[REDIS_SILENT, SILENT_WITH_ACCESS, OVERLOADED, REDIS_GONE, GONE_WITH_ACCESS],
+      WRITES_BROKEN,
     ].flat();
     const seen = new Set(all.map(([kind]) => kind.split(' ').slice(0, 3).join(' ')));
     const described = Object.entries(document.paths).flatMap(([path, methods]) =>

@@ -1,8 +1,14 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { describeOwn } from './support/only-own.ts';
 import { until } from './support/processes.ts';
 import { TestProxy } from './support/proxy.ts';
 import { TestRedis } from './support/redis.ts';
+
+/** The Redis protocol is not spoken unless a test wants it. */
+const READY = {
+  ...{ status: 'ok', redis: 'ok', coherence: 'ttl' },
+  ...{ fastPath: 'ok', redisProtocol: 'off' },
+};
 
 let redis: TestRedis;
 let proxy: TestProxy;
@@ -19,7 +25,7 @@ afterAll(async () => {
 describe('health', () => {
   it.each<[string, object]>([
     ['/health/live', { status: 'ok' }],
-    ['/health/ready', { status: 'ok', redis: 'ok', coherence: 'ttl' }],
+    ['/health/ready', READY],
   ])('%s answers 200 and JSON to everybody, for the moment alone', async (path, body) => {
     const answer = await proxy.get(path);
     expect([answer.status, answer.json]).toEqual([200, body]);
@@ -41,20 +47,73 @@ describeOwn('readiness', () => {
       return answers.every((answer) => answer.status === status) ? answers[0] : undefined;
     });
 
-  it('asks Redis each time, and is not taken from the cache', async () => {
+  it('reads from Redis as clients do, once for all requests of a second in each thread', async () => {
+    await proxy.advance(1000);
     await redis.forgetCalls();
-    for (let i = 0; i < 5; i++) await proxy.get('/health/ready');
-    expect(await redis.calls('ping')).toBe(5);
-    expect(await redis.calls('get')).toBe(0);
+    const one = async () => expect((await proxy.get('/health/ready')).status).toBe(200);
+    const start = performance.now();
+    await Promise.all(Array.from({ length: 50 }, one));
+    for (let i = 0; i < 20; i++) await one();
+    const seconds = Math.ceil((performance.now() - start) / 1000);
+    for (const command of ['get', 'pttl']) {
+      const calls = await redis.calls(command);
+      expect(calls).toBeGreaterThanOrEqual(1);
+      expect(calls).toBeLessThanOrEqual(2 * seconds);
+    }
+    expect(await redis.calls('ping')).toBe(0);
   });
 
   it('goes with Redis and comes back with it, again and again, while the process stays live', async () => {
     for (let round = 0; round < 3; round++) {
       await redis.server?.stop('SIGKILL');
-      expect((await ready(503)).json).toEqual({ status: 'unavailable', redis: 'unavailable', coherence: 'ttl' });
+      expect((await ready(503)).json).toEqual({
+        ...READY,
+        ...{ status: 'unavailable', redis: 'unavailable', reasons: [expect.stringMatching(/^Redis: \w+$/)] },
+      });
       expect((await proxy.get('/health/live')).status).toBe(200);
       redis = await redis.restart();
-      expect((await ready(200)).json).toEqual({ status: 'ok', redis: 'ok', coherence: 'ttl' });
+      expect((await ready(200)).json).toEqual(READY);
     }
+  });
+});
+
+describeOwn('a read for readiness', () => {
+  let own: TestProxy;
+  afterEach(async () => {
+    await own?.stop();
+  });
+
+  const settings = { PROXY_THREADS: 1, RESP_PORT: 0, ADMIN_TOKEN: 'admin' };
+
+  it('passes the token and the allow-list, displaces no entry, and counts as no read', async () => {
+    const token = { authorization: 'Bearer reader' };
+    own = await TestProxy.start({
+      ...{ ...settings, REDIS_URL: redis.url, CACHE_CAPACITY: 1 },
+      ...{ ACCESS_TOKEN: 'reader', KEY_ALLOWLIST: 'app:*' },
+    });
+    await redis.client.set('app:key', 'value');
+    await own.key('app:key', token);
+    const before = await own.stats();
+    expect((await own.get('/health/ready')).json).toEqual({ ...READY, redisProtocol: 'ok' });
+    expect(await own.stats()).toMatchObject({ entries: 1, hits: before.hits, misses: before.misses, loads: 1 });
+    expect((await own.key('app:key', token)).headers['cache-status']).toContain('; hit;');
+    const { text } = await own.get('/metrics');
+    expect(text).toMatch(/^redis_http_cache_proxy_requests_total{transport="http",outcome="hit"} 1$/m);
+    expect(text).not.toMatch(/^redis_http_cache_proxy_requests_total{transport="resp",outcome="\w+"} [1-9]/m);
+    // That of this request: the read's own connections are not counted.
+    expect(text).toMatch(/^redis_http_cache_proxy_connections [12]$/m);
+  });
+
+  it.each([
+    ['PROXY_MODE=sequential', { PROXY_MODE: 'sequential' }],
+    ['HTTP_LANE=off', { HTTP_LANE: 'off' }],
+  ])('does without the fast path where there is none, and waits for nobody’s turn: %s', async (_, mode) => {
+    own = await TestProxy.start({ ...settings, REDIS_URL: redis.url, ...mode });
+    expect((await own.get('/health/ready')).json).toEqual({ ...READY, fastPath: 'off', redisProtocol: 'ok' });
+  });
+
+  it('is not sent over the ports: it is the same with another HTTP_HOST', async () => {
+    own = await TestProxy.start({ ...settings, REDIS_URL: redis.url, HTTP_HOST: '127.0.0.2' });
+    expect((await own.get('/health/ready')).json).toEqual({ ...READY, redisProtocol: 'ok' });
   });
 });

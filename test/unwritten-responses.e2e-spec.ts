@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { brokenWrites } from './support/broken-writes.ts';
 import { exchange } from './support/http-client.ts';
 import { describeOwn } from './support/only-own.ts';
+import { until } from './support/processes.ts';
 import { TestProxy } from './support/proxy.ts';
 import { TestRedis } from './support/redis.ts';
-
-const PRELOAD = new URL('./support/broken-writes.mjs', import.meta.url).href;
 
 /** A proxy whose responses throw or get lost where they are handed to Node.js as one buffer. */
 const startBroken = (redis: TestRedis, how: 'throw' | 'drop'): Promise<TestProxy> =>
   TestProxy.start({
     ...{ REDIS_URL: redis.url, RESP_PORT: 0, PROXY_THREADS: 1 },
-    ...{ NODE_OPTIONS: `--import ${PRELOAD}`, BROKEN_WRITES: how },
+    ...brokenWrites(how),
   });
 
 const respUrl = (proxy: TestProxy): string => {
@@ -76,7 +76,40 @@ describeOwn('a proxy that cannot write its responses', () => {
     }
   });
 
+  it('is neither ready nor live, and both name what does not serve', async () => {
+    const [ready, live] = [await proxy.get('/health/ready'), await proxy.get('/health/live')];
+    expect([ready.status, ready.json]).toEqual([
+      503,
+      {
+        ...{ status: 'unavailable', redis: 'ok', coherence: 'ttl', fastPath: 'failed', redisProtocol: 'failed' },
+        reasons: [expect.stringMatching(/^fast path: .*closed/), expect.stringMatching(/^Redis protocol: .*closed/)],
+      },
+    ]);
+    const failed = { status: 'unavailable', fastPath: 'failed', redisProtocol: 'failed' };
+    expect([live.status, live.json]).toEqual([503, failed]);
+    const metric = await metrics();
+    expect(['fast-path', 'redis-protocol'].map((part) => metric(`self_check_failures{part="${part}"}`))).toEqual([
+      1, 1,
+    ]);
+  });
+
   it('logs the error', () => {
     expect(proxy.child?.output).toContain('ordered by the test');
+  });
+});
+
+describeOwn('a proxy whose responses get lost', () => {
+  it('is neither ready nor live, without a client or a probe having read a key', async () => {
+    const redis = await TestRedis.start();
+    const proxy = await startBroken(redis, 'drop');
+    try {
+      await until('it is found out', async () => (await proxy.get('/health/live')).status === 503 || undefined);
+      expect(proxy.child?.output).toContain('the fast path does not serve reads (no response within 1000 ms)');
+      const { status, json } = await proxy.get('/health/ready');
+      expect([status, json.fastPath, json.redisProtocol]).toEqual([503, 'failed', 'failed']);
+    } finally {
+      await proxy.stop();
+      await redis.stop();
+    }
   });
 });

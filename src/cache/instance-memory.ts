@@ -7,7 +7,7 @@ import type { CircuitState } from '../redis/circuit-breaker.ts';
  *
  * ```
  *   header  lock │ loads in flight, loads waiting │ connections │ next row to be served │ restarts │ coherence
- *   row 0   held, waiting, granted │ connections │ Redis, circuit ║ counts of thread 0, 64-bit floats
+ *   row 0   held, waiting, granted │ connections │ Redis, circuit │ self-check ║ counts of thread 0, 64-bit floats
  *   row 1   …
  * ```
  */
@@ -44,10 +44,16 @@ export const RowWord = {
   WAITING_SINCE: 9,
   /** A bit for each of {@link INTERNAL_PARTS} that this thread uses. */
   INTERNALS: 10,
+  /** A bit for each of {@link SELF_CHECK_PARTS} whose last check in this thread has failed. */
+  SELF_CHECK: 11,
 } as const;
 
 /** States of a thread's circuit to Redis, by their numbers in {@link RowWord.CIRCUIT}. */
 export const CIRCUIT_STATES = ['closed', 'half-open', 'open'] as const satisfies readonly CircuitState[];
+
+/** The parts of a thread that check themselves by reading a key, in the order of their bits. */
+export const SELF_CHECK_PARTS = ['fast-path', 'redis-protocol'] as const;
+export type SelfCheckPart = (typeof SELF_CHECK_PARTS)[number];
 
 /** Rows: one for each thread there can be, and the last one for the supervisor. */
 export const ROWS = 256;
@@ -99,6 +105,14 @@ export class InstanceMemory {
   noteInternals(thread: number, inUse: readonly InternalPartName[]): void {
     const bits = inUse.reduce((set, name) => set | (1 << INTERNAL_PARTS.indexOf(name)), 0);
     Atomics.store(this.words, InstanceMemory.word(thread, RowWord.INTERNALS), bits);
+  }
+
+  /** Notes whether a thread has passed its last check of a part. */
+  noteSelfCheck(thread: number, part: SelfCheckPart, passed: boolean): void {
+    const word = InstanceMemory.word(thread, RowWord.SELF_CHECK);
+    const bit = 1 << SELF_CHECK_PARTS.indexOf(part);
+    if (passed) Atomics.and(this.words, word, ~bit);
+    else Atomics.or(this.words, word, bit);
   }
 
   /** Notes that a thread is started in place of one that has died. */

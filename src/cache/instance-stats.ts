@@ -1,6 +1,13 @@
 import { INTERNAL_PARTS, type InternalPartName } from '../internals/internal-part.ts';
 import type { CircuitState } from '../redis/circuit-breaker.ts';
-import { CIRCUIT_STATES, InstanceMemory, InstanceWord, RowWord } from './instance-memory.ts';
+import {
+  CIRCUIT_STATES,
+  InstanceMemory,
+  InstanceWord,
+  RowWord,
+  SELF_CHECK_PARTS,
+  type SelfCheckPart,
+} from './instance-memory.ts';
 
 /** What can be seen of the whole instance beside its cache. */
 export class InstanceStats {
@@ -57,6 +64,16 @@ export class InstanceStats {
       if ((Atomics.load(this.#memory.words, InstanceMemory.word(row, RowWord.INTERNALS)) & bit) === 0) return false;
     }
     return true;
+  }
+
+  /** Threads whose last check of a part of themselves has failed. */
+  failingSelfChecks(part: SelfCheckPart): number {
+    const bit = 1 << SELF_CHECK_PARTS.indexOf(part);
+    let threads = 0;
+    for (let row = 0; row < this.threads; row++) {
+      if (Atomics.load(this.#memory.words, InstanceMemory.word(row, RowWord.SELF_CHECK)) & bit) threads++;
+    }
+    return threads;
   }
 
   #word(word: number): number {

@@ -2,41 +2,59 @@ import { Controller, Get, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { CoherenceState } from '../cache/coherence-state.ts';
+import { SELF_CHECK_PARTS } from '../cache/instance-memory.ts';
+import { InstanceStats } from '../cache/instance-stats.ts';
 import { jsonAnswer, send } from '../http/answer.ts';
 import { HttpConnections } from '../http/http-connections.ts';
-import { RedisService } from '../redis/redis.service.ts';
 import { DescribeLiveness, DescribeReadiness } from './health.openapi.ts';
+import { ReadinessCheck } from './readiness.ts';
 
 /** What an orchestrator asks. */
 @ApiTags('health')
 @Controller('health')
 export class HealthController {
-  readonly #redis: RedisService;
+  readonly #readiness: ReadinessCheck;
   readonly #connections: HttpConnections;
   readonly #coherence: CoherenceState;
+  readonly #instance: InstanceStats;
 
-  constructor(redis: RedisService, connections: HttpConnections, coherence: CoherenceState) {
-    this.#coherence = coherence;
-    this.#redis = redis;
+  constructor(
+    readiness: ReadinessCheck,
+    connections: HttpConnections,
+    coherence: CoherenceState,
+    instance: InstanceStats,
+  ) {
+    this.#readiness = readiness;
     this.#connections = connections;
+    this.#coherence = coherence;
+    this.#instance = instance;
   }
 
   @Get('live')
   @DescribeLiveness()
   live(@Req() request: Request, @Res() response: Response): void {
-    send(jsonAnswer(200, { status: 'ok' }), request.method, response);
+    const [fastPath, redisProtocol] = SELF_CHECK_PARTS.map((part) => this.#instance.failingSelfChecks(part) > 0);
+    const isLive = !fastPath && !redisProtocol;
+    const failed = { ...(fastPath && { fastPath: 'failed' }), ...(redisProtocol && { redisProtocol: 'failed' }) };
+    const body = { status: isLive ? 'ok' : 'unavailable', ...failed };
+    send(jsonAnswer(isLive ? 200 : 503, body), request.method, response);
   }
 
   @Get('ready')
   @DescribeReadiness()
   async ready(@Req() request: Request, @Res() response: Response): Promise<void> {
-    const redis = this.#connections.draining ? undefined : await this.#redis.ping();
-    // The end may have begun while Redis was asked.
-    if (redis === undefined || this.#connections.draining) {
+    const result = this.#connections.draining ? undefined : await this.#readiness.result();
+    // The drain may have begun meanwhile.
+    if (result === undefined || this.#connections.draining) {
       return send(jsonAnswer(503, { status: 'shutting-down' }), request.method, response);
     }
-    const ready = redis.kind === 'ok';
-    const body = { status: ready ? 'ok' : 'unavailable', redis: redis.kind, coherence: this.#coherence.current };
-    send(jsonAnswer(ready ? 200 : 503, body), request.method, response);
+    const { redis, fastPath, redisProtocol, reasons } = result;
+    const isReady = reasons.length === 0;
+    const body = {
+      status: isReady ? 'ok' : 'unavailable',
+      ...{ redis, coherence: this.#coherence.current, fastPath, redisProtocol },
+      ...(isReady ? {} : { reasons }),
+    };
+    send(jsonAnswer(isReady ? 200 : 503, body), request.method, response);
   }
 }

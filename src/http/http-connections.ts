@@ -3,6 +3,7 @@ import { Server as NetServer, type Socket } from 'node:net';
 import { Injectable, Logger } from '@nestjs/common';
 import { ConnectionCount } from '../cache/connection-count.ts';
 import { RequestCounts } from '../cache/request-counts.ts';
+import type { SelfCheckCache } from '../cache/self-check-cache.ts';
 import { Settings } from '../config/settings.ts';
 import { isFault } from '../sockets/fault.ts';
 import { LINGER_MS } from '../sockets/time-limits.ts';
@@ -53,6 +54,13 @@ export class HttpConnections {
   /** Has `end` called when answers that would never be complete by themselves have to be. */
   onDrain(end: () => void): void {
     this.#drainListeners.push(end);
+  }
+
+  /** Returns what serves connections of the self-check as those of clients; undefined when there is no fast path. */
+  forSelfCheck(parts: SelfCheckCache): ((socket: Socket) => void) | undefined {
+    if (!this.#lane.on) return undefined;
+    const lane = this.#lane.withCache(parts);
+    return (socket) => lane.take(socket);
   }
 
   /**

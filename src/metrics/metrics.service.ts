@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { BufferedBytes } from '../cache/buffered-bytes.ts';
 import { CacheService } from '../cache/cache.service.ts';
-import { CIRCUIT_STATES } from '../cache/instance-memory.ts';
+import { CIRCUIT_STATES, SELF_CHECK_PARTS } from '../cache/instance-memory.ts';
 import { CoherenceCounts } from '../cache/coherence-counts.ts';
 import { COHERENCE_STATES, CoherenceState } from '../cache/coherence-state.ts';
 import { InstanceStats } from '../cache/instance-stats.ts';
@@ -147,6 +147,12 @@ export class MetricsService {
     gauge('redis_connections', 'Threads that have their connection to Redis.', () => instance.redisConnections);
     this.#metrics.gauge('circuit', 'Threads by the state of their circuit to Redis.', ['state'], () =>
       CIRCUIT_STATES.map((state) => [{ state }, instance.circuits(state)]),
+    );
+    this.#metrics.gauge(
+      'self_check_failures',
+      'Threads whose last read through themselves got no response.',
+      ['part'],
+      () => SELF_CHECK_PARTS.map((part) => [{ part }, instance.failingSelfChecks(part)]),
     );
     gauge('threads', 'Threads that answer.', () => instance.threads);
     this.#metrics.counter('thread_restarts', 'Threads started in place of one that died.', [], () => [

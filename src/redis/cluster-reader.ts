@@ -5,10 +5,10 @@ import type { WatchCircuit } from './circuit-breaker.ts';
 import { type ClusterNode, ClusterNodes } from './cluster-nodes.ts';
 import { ClusterTopology } from './cluster-topology.ts';
 import { type ClusterView, SLOTS } from './cluster-view.ts';
-import type { Reader, RedisState } from './reader.ts';
+import { type Reader, type RedisState, isSameState } from './reader.ts';
 import type { Redirect } from './redirect.ts';
 import { NO_CONNECTION, type RedisConnection } from './redis-connection.ts';
-import type { RedisExpiry, RedisFailure, RedisReply, RedisType } from './redis-reply.ts';
+import type { RedisCheck, RedisExpiry, RedisFailure, RedisReply, RedisType } from './redis-reply.ts';
 import type { ReplacedNode } from './replaced-node.ts';
 import type { ValueMemory } from './value-memory.ts';
 
@@ -143,10 +143,11 @@ export class ClusterReader implements Reader {
   }
 
   /** Whether one of the masters answers, as the keys of the others are no better off with another proxy. */
-  async ping(): Promise<{ readonly kind: 'ok' } | RedisFailure> {
-    let failure = NO_CONNECTION;
+  async check(): Promise<RedisCheck> {
+    let failure: RedisFailure =
+      this.#view === undefined ? { kind: 'unavailable', reason: this.#unseen } : NO_CONNECTION;
     const answers = this.#masters.map(async ({ connection }) => {
-      const answer = await connection.ping();
+      const answer = await connection.check();
       if (answer.kind === 'ok') return answer;
       failure = answer;
       throw new Error(answer.kind);
@@ -229,7 +230,7 @@ export class ClusterReader implements Reader {
     const state = this.#currentState();
     if (!state.reachable && this.#view !== undefined) this.#topology.refresh();
     const before = this.#state;
-    if (before?.reachable === state.reachable && reasonIn(before) === reasonIn(state)) return;
+    if (isSameState(before, state)) return;
     this.#state = state;
     this.#watch(state);
   }
@@ -240,14 +241,12 @@ export class ClusterReader implements Reader {
     if (lost.length > 0) {
       return { reachable: false, reason: `${lost.length} of ${this.#masters.length} masters: ${lost[0]}` };
     }
-    return this.#view.whole ? { reachable: true } : { reachable: false, reason: 'slots without a master' };
+    if (!this.#view.whole) return { reachable: false, reason: 'slots without a master' };
+    const missingRight = this.#masters.map(({ state }) => (state.reachable ? state.missingRight : undefined));
+    return { reachable: true, missingRight: missingRight.find((right) => right !== undefined) };
   }
 }
 
 function isFailure(reply: { readonly kind: string }): reply is RedisFailure {
   return reply.kind === 'timeout' || reply.kind === 'unavailable';
-}
-
-function reasonIn(state: RedisState): string | undefined {
-  return state.reachable ? undefined : state.reason;
 }

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { Redis, type RedisOptions, ReplyError } from 'ioredis';
-import { reasonOf } from './redis-failure.ts';
+import { missingRightIn, reasonOf } from './redis-failure.ts';
 
 /** Where Redis tells connections that speak RESP2 of what they track. */
 const CHANNEL = '__redis__:invalidate';
@@ -143,7 +143,9 @@ export class InvalidationConnection {
   }
 
   #fail(error: unknown): void {
-    this.#end({ kind: isRefusal(error) ? 'refused' : 'lost', reason: reasonOf(error) });
+    const missingRight = missingRightIn(error);
+    const reason = reasonOf(error) + (missingRight === undefined ? '' : `: its account lacks ${missingRight}`);
+    this.#end({ kind: isRefusal(error) ? 'refused' : 'lost', reason });
   }
 
   #end(end: ConnectionEnd): void {

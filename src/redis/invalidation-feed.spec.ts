@@ -216,11 +216,11 @@ describe('the news of writes', () => {
   });
 
   it.each([
-    ['CLIENT', ['-client'], 'NOPERM'],
-    ['CLIENT TRACKING', ['-client|tracking'], 'NOPERM'],
-    ['SUBSCRIBE', ['-subscribe'], 'NOPERM'],
+    ['CLIENT', ['-client'], 'NOPERM: its account lacks +client|id'],
+    ['CLIENT TRACKING', ['-client|tracking'], 'NOPERM: its account lacks +client|tracking'],
+    ['SUBSCRIBE', ['-subscribe'], 'NOPERM: its account lacks +subscribe'],
     ['the channel', ['resetchannels'], 'NOPERM'],
-    ['PING', ['-ping'], 'NOPERM'],
+    ['PING', ['-ping'], 'NOPERM: its account lacks +ping'],
   ])('is refused to who has no right to %s, until the right is granted', async (_, taken, reason) => {
     await redis.client.call('ACL', 'SETUSER', 'reader', 'on', '>secret', '~*', '&*', '+@all', ...taken);
     follow(`redis://reader:secret@127.0.0.1:${redis.port}`);

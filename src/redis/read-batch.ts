@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { Redis } from 'ioredis';
 import { isAnswer } from './circuit-breaker.ts';
-import { failureOf } from './redis-failure.ts';
+import { failureOf, missingRightIn } from './redis-failure.ts';
 import { NoRoom, type RedisReply, TOO_LARGE, type TooLarge } from './redis-reply.ts';
 import type { ValueMemory } from './value-memory.ts';
 
@@ -150,7 +150,12 @@ function isGot(reply: ReadReply): reply is Got {
 
 /** @param pttl undefined when it was not asked. */
 function replyOf(got: Got, pttl: number | Error | undefined): RedisReply {
-  if (got instanceof Error) return failureOf(got);
+  if (got instanceof Error) {
+    const failure = failureOf(got);
+    // That a command is refused concerns every key, and that a key is refused only this one.
+    const isKeyRefused = failure.kind === 'unavailable' && failure.reason === 'NOPERM';
+    return isKeyRefused && missingRightIn(pttl) !== undefined ? failureOf(pttl) : failure;
+  }
   if (pttl instanceof Error) return failureOf(pttl);
   if (got === null) return { kind: 'missing' };
   if (got === TOO_LARGE || got instanceof NoRoom) return got;

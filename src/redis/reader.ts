@@ -1,10 +1,21 @@
 import type { WatchCircuit } from './circuit-breaker.ts';
-import type { RedisExpiry, RedisFailure, RedisReply, RedisType } from './redis-reply.ts';
+import type { RedisCheck, RedisExpiry, RedisReply, RedisType } from './redis-reply.ts';
 import type { ReplacedNode } from './replaced-node.ts';
 import type { ValueMemory } from './value-memory.ts';
 
 /** Whether there is a connection, and if not, the last error's code. */
-export type RedisState = { readonly reachable: true } | { readonly reachable: false; readonly reason: string };
+export type RedisState =
+  | {
+      readonly reachable: true;
+      /** The right that the account lacks to read any key: `+pttl`. */
+      readonly missingRight?: string;
+    }
+  | { readonly reachable: false; readonly reason: string };
+
+export function isSameState(a: RedisState | undefined, b: RedisState): boolean {
+  if (a === undefined) return false;
+  return a.reachable ? b.reachable && a.missingRight === b.missingRight : !b.reachable && a.reason === b.reason;
+}
 
 /** What reads a Redis: over one connection, or over one to each master of a cluster. It connects again by itself. */
 export interface Reader {
@@ -40,6 +51,6 @@ export interface Reader {
   /** Queries the type of a key's value. */
   type(key: Buffer): Promise<RedisType>;
 
-  /** Whether the Redis answers. */
-  ping(): Promise<{ readonly kind: 'ok' } | RedisFailure>;
+  /** Reads a key, as {@link fetch} does, and returns whether reads succeed. */
+  check(): Promise<RedisCheck>;
 }

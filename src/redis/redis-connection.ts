@@ -10,10 +10,10 @@ import { ReplyReader } from './ioredis-internals/reply-reader.ts';
 import { PlainReads } from './plain-batch.ts';
 import type { ReadBatch } from './read-batch.ts';
 import { ReadCommands } from './read-commands.ts';
-import type { Reader, RedisState } from './reader.ts';
+import { type Reader, type RedisState, isSameState } from './reader.ts';
 import { failureOf, reasonOf } from './redis-failure.ts';
 import { backOffMs } from './redis-options.ts';
-import type { RedisExpiry, RedisFailure, RedisReply, RedisType } from './redis-reply.ts';
+import type { RedisCheck, RedisExpiry, RedisFailure, RedisReply, RedisType } from './redis-reply.ts';
 import type { ValueMemory } from './value-memory.ts';
 
 /** How often it is tried again to select a database that cannot be had. */
@@ -46,6 +46,8 @@ export class RedisConnection implements Reader {
   #entered: Promise<void> | undefined;
   #retry: NodeJS.Timeout | undefined;
   #state: RedisState | undefined;
+  /** As a reply has last told. */
+  #missingRight: string | undefined;
   /** What was asked in this turn of the event loop. */
   #asked: AskedTogether | undefined;
   /** The reads among that. */
@@ -119,8 +121,25 @@ export class RedisConnection implements Reader {
     if (!this.#inDatabase) return take(NO_CONNECTION);
     const asked = this.#enter();
     if (asked === undefined) return take(CIRCUIT_OPEN);
-    this.#batch ??= this.#newBatch(asked.add());
+    this.#batch ??= this.#newBatch(this.#judged(asked.add()));
     this.#batch.add(key, take, memory);
+  }
+
+  /** Passes the judgement on a batch of reads on, and notes what it says of the account's rights. */
+  #judged(end: (reply: RedisReply) => void): (reply: RedisReply) => void {
+    return (reply) => {
+      end(reply);
+      this.#noteRights(reply);
+    };
+  }
+
+  /** Notes which right a reply says is missing, or that none is. */
+  #noteRights(reply: RedisReply): void {
+    const missingRight = reply.kind === 'unavailable' ? reply.missingRight : undefined;
+    const isPermitted = reply.kind === 'value' || reply.kind === 'missing' || isKeyRefused(reply);
+    if (missingRight === this.#missingRight || (missingRight === undefined && !isPermitted)) return;
+    this.#missingRight = missingRight;
+    if (this.#state?.reachable) this.#change({ reachable: true, missingRight });
   }
 
   expiry(key: Buffer): Promise<RedisExpiry> {
@@ -163,11 +182,10 @@ export class RedisConnection implements Reader {
     return this;
   }
 
-  async ping(): Promise<{ readonly kind: 'ok' } | RedisFailure> {
-    if (!this.#inDatabase) return NO_CONNECTION;
-    const answer = this.#redis.ping().then(() => ({ kind: 'ok' }) as const, failureOf);
-    const outcome = await answer;
-    return outcome.kind === 'wrong-type' ? { kind: 'unavailable', reason: 'WRONGTYPE' } : outcome;
+  check(): Promise<RedisCheck> {
+    const state = this.#state;
+    if (state?.reachable === false) return Promise.resolve({ kind: 'unavailable', reason: state.reason });
+    return new Promise((resolve) => this.fetch(PROBE_KEY, (reply) => resolve(checkOf(reply)), NO_MEMORY));
   }
 
   /** Lets the next command be about a slot that is on its way to this node. */
@@ -223,7 +241,7 @@ export class RedisConnection implements Reader {
     try {
       if (this.#database !== 0) await this.#redis.select(this.#database);
       this.#inDatabase = true;
-      this.#change({ reachable: true });
+      this.#change({ reachable: true, missingRight: this.#missingRight });
     } catch (error) {
       this.#change({ reachable: false, reason: reasonOf(error) });
       if (this.#redis.status !== 'ready') return;
@@ -239,16 +257,24 @@ export class RedisConnection implements Reader {
 
   #change(state: RedisState): void {
     const before = this.#state;
-    if (before?.reachable === state.reachable && reasonIn(before) === reasonIn(state)) return;
+    if (isSameState(before, state)) return;
     // A connection that is closed after an error says no more than the error did.
-    if (before?.reachable === false && reasonIn(state) === 'connection') return;
+    if (before?.reachable === false && !state.reachable && state.reason === 'connection') return;
     this.#state = state;
     this.#watch(state);
   }
 }
 
-function reasonIn(state: RedisState): string | undefined {
-  return state.reachable ? undefined : state.reason;
+/** What a reply for one key says of reads of any: that this key is refused, or another node's, concerns it alone. */
+function checkOf(reply: RedisReply): RedisCheck {
+  if (reply.kind === 'timeout') return reply;
+  if (reply.kind !== 'unavailable') return { kind: 'ok' };
+  return reply.redirect !== undefined || isKeyRefused(reply) ? { kind: 'ok' } : reply;
+}
+
+/** Whether the account may run the commands, but not on this key. */
+function isKeyRefused(reply: RedisReply): boolean {
+  return reply.kind === 'unavailable' && reply.reason === 'NOPERM' && reply.missingRight === undefined;
 }
 
 function isFailure(outcome: { readonly kind: string }): outcome is RedisFailure {

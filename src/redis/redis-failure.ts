@@ -5,6 +5,9 @@ import type { RedisFailure } from './redis-reply.ts';
 /** Errors by which a Redis says that it cannot answer anybody just now. */
 const ABOUT_ANY_READ: ReadonlySet<string> = new Set(['LOADING', 'BUSY', 'MASTERDOWN', 'CLUSTERDOWN']);
 
+/** Of Redis 6, and of Redis 7 and Valkey. */
+const COMMAND_NOT_PERMITTED = /^NOPERM .*no permissions to run the '([\w|.-]{1,64})' command/i;
+
 const UNKNOWN_AUTHORITY = 'its certificate is of an unknown authority';
 
 /** What is wrong between two that speak TLS. */
@@ -29,7 +32,19 @@ export function failureOf(error: unknown): RedisFailure | { readonly kind: 'wron
   if (!(error instanceof ReplyError)) return { kind: 'unavailable', reason };
   const redirect = redirectIn((error as Error).message);
   if (redirect !== undefined) return { kind: 'unavailable', reason, refusal: 'this', redirect };
-  return { kind: 'unavailable', reason, refusal: ABOUT_ANY_READ.has(reason) ? 'any' : 'this' };
+  const refusal = ABOUT_ANY_READ.has(reason) ? 'any' : 'this';
+  const missingRight = missingRightIn(error);
+  return { kind: 'unavailable', reason, refusal, ...(missingRight === undefined ? {} : { missingRight }) };
+}
+
+/**
+ * Returns the right that an account lacks to run a command, as ACL SETUSER takes it: `+pttl`, `+client|tracking`. Undefined
+ * for other errors, that a key must not be accessed included: the account may access others.
+ */
+export function missingRightIn(error: unknown): string | undefined {
+  if (!(error instanceof ReplyError)) return undefined;
+  const [, command] = COMMAND_NOT_PERMITTED.exec((error as Error).message) ?? [];
+  return command === undefined ? undefined : `+${command}`;
 }
 
 /** A word that says what was wrong and holds nothing of the request. */

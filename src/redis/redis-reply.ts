@@ -22,6 +22,8 @@ export type RedisReply =
       readonly reason: string;
       /** What an answer that is an error is about: any read now, as while Redis is loading, or this one. */
       readonly refusal?: 'any' | 'this';
+      /** The right that the account lacks to read any key, as ACL SETUSER takes it: `+pttl`. */
+      readonly missingRight?: string;
       /** Where else the key is, when a node of a cluster has said so. */
       readonly redirect?: Redirect;
     };
@@ -39,6 +41,9 @@ export class NoRoom {
     this.bytes = bytes;
   }
 }
+
+/** Whether reads of the Redis succeed now, whatever the key. */
+export type RedisCheck = { readonly kind: 'ok' } | RedisFailure;
 
 /** How asking for a key's time to live ended. */
 export type RedisExpiry =

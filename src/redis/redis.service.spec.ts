@@ -26,7 +26,9 @@ const fetch = (key: string | Buffer): Promise<RedisReply> =>
   new Promise((take) => service.fetch(Buffer.from(key), take, ANY_MEMORY));
 const fetchAll = (...keys: (string | Buffer)[]): Promise<RedisReply[]> => Promise.all(keys.map(fetch));
 const value = (text: string, ttlMs?: number): RedisReply => ({ kind: 'value', value: Buffer.from(text), ttlMs });
-const NOT_PERMITTED: RedisReply = { kind: 'unavailable', reason: 'NOPERM', refusal: 'this' };
+const lacks = (missingRight: string): RedisReply => ({
+  ...{ kind: 'unavailable', reason: 'NOPERM', refusal: 'this', missingRight },
+});
 
 const MODES = [
   { mode: 'with private parts of ioredis', inUse: true, enter: () => probeRedisBatches() },
@@ -107,9 +109,9 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       await connect(`redis://reader:secret@127.0.0.1:${redis.port}`);
       expect(await fetch('key')).toEqual(value('value'));
       await redis.client.call('ACL', 'SETUSER', 'reader', '-pttl');
-      expect(await fetchAll('key', 'nobody')).toEqual(Array(2).fill(NOT_PERMITTED));
+      expect(await fetchAll('key', 'nobody')).toEqual(Array(2).fill(lacks('+pttl')));
       await redis.client.call('ACL', 'SETUSER', 'reader', '+pttl', '-get');
-      expect(await fetch('key')).toEqual(NOT_PERMITTED);
+      expect(await fetch('key')).toEqual(lacks('+get'));
     });
 
     it('end when their time is over, and what comes too late is nobody else’s answer', async () => {

@@ -5,7 +5,7 @@ import { ClusterReader } from './cluster-reader.ts';
 import type { Reader, RedisState } from './reader.ts';
 import { RedisConnection } from './redis-connection.ts';
 import { redisOptions } from './redis-options.ts';
-import type { RedisExpiry, RedisFailure, RedisReply, RedisType } from './redis-reply.ts';
+import type { RedisCheck, RedisExpiry, RedisReply, RedisType } from './redis-reply.ts';
 import type { ReplacedNode } from './replaced-node.ts';
 import type { ValueMemory } from './value-memory.ts';
 
@@ -58,8 +58,8 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
     return this.#reader.type(key);
   }
 
-  /** As {@link Reader.ping}. */
-  ping(): Promise<{ readonly kind: 'ok' } | RedisFailure> {
-    return this.#reader.ping();
+  /** As {@link Reader.check}. */
+  check(): Promise<RedisCheck> {
+    return this.#reader.check();
   }
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type Server, Socket, createServer } from 'node:net';
 import { Injectable, Logger } from '@nestjs/common';
-import { Access } from '../access/access.ts';
+import { Access, OPEN_ACCESS } from '../access/access.ts';
 import { BufferedBytes } from '../cache/buffered-bytes.ts';
 import { CacheService } from '../cache/cache.service.ts';
 import { ConnectionCount } from '../cache/connection-count.ts';
@@ -11,6 +11,7 @@ import { PendingReads } from '../cache/pending-reads.ts';
 import { RequestCounts } from '../cache/request-counts.ts';
 import { KeyReads } from '../commands/key-reads.ts';
 import { RefusedCommands } from '../commands/refused-commands.ts';
+import type { SelfCheckCache } from '../cache/self-check-cache.ts';
 import { Settings } from '../config/settings.ts';
 import type { Sequencer } from '../sockets/sequencer.ts';
 import { ReadBuffer } from '../sockets/read-buffer.ts';
@@ -45,6 +46,14 @@ export interface RespListening {
   readonly sequencer: Sequencer | undefined;
 }
 
+/** What connections read from. */
+interface Served {
+  readonly cache: CacheService;
+  readonly counts: RequestCounts;
+  readonly access: Access;
+  readonly buffered: BufferedBytes;
+}
+
 /** The Redis-protocol listener of this thread, and its connections. */
 @Injectable()
 export class RespServer {
@@ -59,6 +68,8 @@ export class RespServer {
   readonly #settings: Settings;
   readonly #connections = new Set<RespConnection>();
   readonly #reads = new ReadBuffer();
+  /** Where this thread listens. */
+  #port = 0;
   #server: Server | undefined;
   #closed: Promise<unknown> = Promise.resolve();
   #allGone: () => void = () => undefined;
@@ -84,7 +95,9 @@ export class RespServer {
   }
 
   async listen({ port, host, backlog, reusePort, sequencer }: RespListening): Promise<void> {
-    const front = this.#front(port, sequencer);
+    this.#port = port;
+    const parts = { cache: this.#cache, counts: this.#counts, access: this.#access, buffered: this.#memory };
+    const front = this.#front(parts, sequencer);
     const options = {
       ...{ noDelay: true, pauseOnConnect: true, allowHalfOpen: true },
       // A client whose machine is gone says nothing.
@@ -126,14 +139,24 @@ export class RespServer {
     for (const connection of this.#connections) connection.expire(now);
   }
 
-  #front(port: number, sequencer: Sequencer | undefined): Front {
+  /**
+   * Returns what serves connections of the self-check as those of clients, from the given cache and without waiting for a
+   * turn; undefined when the Redis protocol is not spoken.
+   */
+  forSelfCheck({ cache, counts, buffered }: SelfCheckCache): ((socket: Socket) => void) | undefined {
+    if (this.#settings.resp.port === undefined) return undefined;
+    const front = this.#front({ cache, counts, access: OPEN_ACCESS, buffered }, undefined);
+    return (socket) => void this.#serve(socket, front);
+  }
+
+  #front({ cache, counts, access, buffered }: Served, sequencer: Sequencer | undefined): Front {
     const hit = new Hit();
-    const pending = new PendingReads('resp', this.#counts);
+    const pending = new PendingReads('resp', counts);
     return {
-      commands: this.#commands(port, hit, pending),
-      cache: this.#cache,
-      access: this.#access,
-      memory: this.#memory,
+      commands: this.#commands(cache, access, hit, pending),
+      cache,
+      access,
+      memory: buffered,
       pending,
       out: new ReplyWriter(),
       get: new GetRequest(),
@@ -147,15 +170,15 @@ export class RespServer {
     };
   }
 
-  #commands(port: number, hit: Hit, pending: PendingReads): Commands {
-    const reads = new KeyReads('resp', this.#access, pending);
-    const keys = new KeyCommands(this.#cache, reads, hit);
+  #commands(cache: CacheService, access: Access, hit: Hit, pending: PendingReads): Commands {
+    const reads = new KeyReads('resp', access, pending);
+    const keys = new KeyCommands(cache, reads, hit);
     const table = new CommandTable();
     const transactions = new TransactionCommands((client) => keys.plan(client), table);
     const { database } = this.#settings.redis;
-    const connection = new ConnectionCommands(this.#access, database, transactions, this.#refused);
+    const connection = new ConnectionCommands(access, database, transactions, this.#refused);
     const client = new ClientCommands(database);
-    const info = new ServerInfo(this.#cache, this.#instance, this.#counts, this.#settings, port);
+    const info = new ServerInfo(this.#cache, this.#instance, this.#counts, this.#settings, this.#port);
     const server = new ServerCommands(info);
     const introspection = new IntrospectionCommands(table);
     for (const group of [keys, transactions, connection, client, introspection, server]) table.add(group.commands());
@@ -164,26 +187,31 @@ export class RespServer {
 
   #accept(socket: Socket, front: Front): void {
     if (!this.#connectionCount.open()) return turnAway(socket);
-    const connection = new RespConnection(socket, this.#clientAt(socket), front);
+    const connection = this.#serve(socket, front);
     this.#connections.add(connection);
     socket.once('close', () => {
       this.#connections.delete(connection);
       this.#connectionCount.close();
       if (this.#connections.size === 0) this.#allGone();
     });
+  }
+
+  #serve(socket: Socket, front: Front): RespConnection {
+    const connection = new RespConnection(socket, this.#clientAt(socket, front.access), front);
     this.#reads.attach(socket, (chunk) => {
       if (!connection.receive(chunk, chunk.length)) socket.pause();
     });
+    return connection;
   }
 
-  #clientAt(socket: Socket): Client {
+  #clientAt(socket: Socket, access: Access): Client {
     return {
       id: this.#connectionCount.nextId(),
       address: `${socket.remoteAddress}:${socket.remotePort}`,
       localAddress: `${socket.localAddress}:${socket.localPort}`,
       connectedAt: Date.now(),
       protocol: 2,
-      authenticated: !this.#access.tokenRequired,
+      authenticated: !access.tokenRequired,
       credential: undefined,
       name: '',
       libraryName: '',

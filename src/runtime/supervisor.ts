@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { Logger } from '@nestjs/common';
 import { BufferedBytes } from '../cache/buffered-bytes.ts';
 import { ConnectionCount } from '../cache/connection-count.ts';
+import { SELF_CHECK_PARTS } from '../cache/instance-memory.ts';
 import { LoadGate } from '../cache/load-gate.ts';
 import { type ThreadContext, type ThreadData, createInstance, SUPERVISOR_ROW } from '../cache/thread-context.ts';
 import { packSettings } from '../config/settings-transfer.ts';
@@ -58,6 +59,8 @@ export class Supervisor {
   /** Why it is not, as far as it has been told. */
   readonly #reasonsTold = new Set<string>();
   readonly #internals = new InternalsReport();
+  /** The right that the Redis account lacks, as far as it has been logged. */
+  #missingRight: string | undefined;
   readonly #openCircuits = new Set<number>();
   readonly #replacements = new ReplacementLog((line) => this.#logger.warn(line));
   #circuitOpen = false;
@@ -205,6 +208,17 @@ export class Supervisor {
     if (reachable && this.#redisReachable !== true) this.#logger.log('Redis is reachable');
     if (reachable) this.#reasonsTold.clear();
     this.#redisReachable = reachable;
+    this.#reportRights();
+  }
+
+  /** A missing right is logged once, and once that it is there. */
+  #reportRights(): void {
+    const missing = [...this.#redis.values()].flatMap((state) => (state.reachable ? (state.missingRight ?? []) : []));
+    const [missingRight] = missing;
+    if (missingRight === this.#missingRight || (missingRight === undefined && !this.#redisReachable)) return;
+    if (missingRight === undefined) this.#logger.log('the Redis account has the rights that reads need');
+    else this.#logger.warn(`the Redis account lacks ${missingRight} (NOPERM): every read of Redis fails`);
+    this.#missingRight = missingRight;
   }
 
   /** Probes that fail are not told: the circuit is open until the circuits of all threads are closed. */
@@ -254,6 +268,7 @@ export class Supervisor {
     instance.noteRedis(thread.row, false);
     // It has none any more, and those that are counted are open.
     instance.noteCircuit(thread.row, 'closed');
+    for (const part of SELF_CHECK_PARTS) instance.noteSelfCheck(thread.row, part, true);
     while (!this.#recoverCache(thread)) await delay(RECOVERY_RETRY_MS);
     while (!this.#gate.recoverFrom(thread.row, thread.id)) await delay(RECOVERY_RETRY_MS);
   }

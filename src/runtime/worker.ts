@@ -7,6 +7,7 @@ import { AdminTokens } from '../access/admin-tokens.ts';
 import { ThreadContext } from '../cache/thread-context.ts';
 import { type PackedSettings, unpackSettings } from '../config/settings-transfer.ts';
 import type { Settings } from '../config/settings.ts';
+import { SelfCheck } from '../health/self-check.ts';
 import { HttpConnections } from '../http/http-connections.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 import { Sequencer } from '../sockets/sequencer.ts';
@@ -52,6 +53,7 @@ try {
   await app.init();
   if (!stopping) await listen(app, settings, sequencer);
   tell({ kind: 'listening' });
+  if (!stopping) void app.get(SelfCheck).start();
 } catch (error) {
   tell({ kind: 'failed', problem: error instanceof Error ? (error.stack ?? error.message) : String(error) });
 }
@@ -93,6 +95,8 @@ function publishRedisState(app: NestExpressApplication): void {
   redis.watch((state) => {
     instance.noteRedis(row, state.reachable);
     tell({ kind: 'redis', state });
+    // A missing right is to be told before a client meets it.
+    if (state.reachable) void redis.check();
   });
   redis.watchCircuit((state, reason) => {
     instance.noteCircuit(row, state);

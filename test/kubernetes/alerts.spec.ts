@@ -49,6 +49,7 @@ const WELL: Course = {
   'circuit{state="closed"}': constant(2),
   'circuit{state="half-open"}': constant(0),
   'circuit{state="open"}': constant(0),
+  'self_check_failures{part="fast-path"}': constant(0),
   thread_restarts_total: constant(0),
   process_cpu_user_seconds_total: growing(30),
 };
@@ -59,6 +60,7 @@ const ILL: Readonly<Record<string, Readonly<Record<string, string | undefined>>>
   Absent: { up: undefined },
   ReadsFail: { 'requests_total{transport="http",outcome="timeout"}': growing(1000) },
   ResponsesFail: { 'response_failures_total{listener="http"}': growing(1) },
+  SelfCheckFails: { 'self_check_failures{part="fast-path"}': constant(1) },
   StaleAnswers: { cache_stale_total: growing(1) },
   RedisUnreachable: { redis_connections: constant(1) },
   CircuitOpen: { 'circuit{state="open"}': '0 1 '.repeat(60), 'circuit{state="half-open"}': '1 0 '.repeat(60) },

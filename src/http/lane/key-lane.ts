@@ -1,11 +1,12 @@
 import type { Socket } from 'node:net';
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import { Access } from '../../access/access.ts';
+import { Access, OPEN_ACCESS } from '../../access/access.ts';
 import { BufferedBytes } from '../../cache/buffered-bytes.ts';
 import { CacheService } from '../../cache/cache.service.ts';
 import { Hit } from '../../cache/hit.ts';
 import { PendingReads } from '../../cache/pending-reads.ts';
 import { RequestCounts } from '../../cache/request-counts.ts';
+import type { SelfCheckCache } from '../../cache/self-check-cache.ts';
 import { Settings } from '../../config/settings.ts';
 import { Output } from '../../sockets/output.ts';
 import { ReadBuffer } from '../../sockets/read-buffer.ts';
@@ -63,6 +64,7 @@ export class KeyLane implements Lane, OnApplicationShutdown {
   readonly #close: Persistence;
   readonly #ticksToFirst: number;
   readonly #ticksToNext: number;
+  readonly #shared: readonly [Cors, KeyPolicy, Settings];
   #exit: LaneExit | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -75,6 +77,7 @@ export class KeyLane implements Lane, OnApplicationShutdown {
     buffered: BufferedBytes,
     settings: Settings,
   ) {
+    this.#shared = [cors, policy, settings];
     const { http, proxy } = settings;
     this.access = access;
     this.cache = cache;
@@ -96,6 +99,12 @@ export class KeyLane implements Lane, OnApplicationShutdown {
     this.#ticksToNext = (http.keepAliveTimeoutMs + KEEP_ALIVE_MARGIN_MS) / TICK_MS;
     // One request after the other, over all connections, is not what the lane is for.
     this.on = http.lane === 'on' && proxy.mode === 'parallel';
+  }
+
+  /** Returns a lane like this one for connections of the self-check: every key may be read, from the given cache. */
+  withCache({ cache, counts, buffered }: SelfCheckCache): KeyLane {
+    const [cors, policy, settings] = this.#shared;
+    return new KeyLane(OPEN_ACCESS, cache, counts, cors, policy, buffered, settings);
   }
 
   /** Takes connections from now on, and gives those to `exit` that are not for the lane. */

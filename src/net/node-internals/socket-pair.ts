@@ -15,29 +15,34 @@ export interface SocketPair {
   readonly destroy: () => void;
 }
 
-/** @throws Error if there is no loopback interface. */
-export async function openSocketPair(): Promise<SocketPair> {
+/**
+ * @param onReceive takes what the peer receives; the bytes are overwritten when it returns.
+ * @throws Error if there is no loopback interface.
+ */
+export async function openSocketPair(onReceive: (bytes: Buffer) => void = () => undefined): Promise<SocketPair> {
   for (const host of LOOPBACK) {
-    const pair = await openOn(host).catch(() => undefined);
+    const pair = await openOn(host, onReceive).catch(() => undefined);
     if (pair !== undefined) return pair;
   }
   throw new Error('no loopback interface to probe on');
 }
 
-async function openOn(host: string): Promise<SocketPair> {
+async function openOn(host: string, onReceive: (bytes: Buffer) => void): Promise<SocketPair> {
   const server = createServer({ pauseOnConnect: true, allowHalfOpen: true });
   try {
     server.listen({ port: 0, host });
     await once(server, 'listening');
     let received = 0;
+    const buffer = Buffer.allocUnsafeSlow(PEER_READ_BYTES);
     const accepted = once(server, 'connection') as Promise<[Socket]>;
     const peer = connect({
       host,
       port: (server.address() as AddressInfo).port,
       onread: {
-        buffer: Buffer.allocUnsafeSlow(PEER_READ_BYTES),
+        buffer,
         callback: (length) => {
           received += length;
+          onReceive(buffer.subarray(0, length));
           return true;
         },
       },

@@ -1,0 +1,67 @@
+import { Injectable } from '@nestjs/common';
+import type { SelfCheckPart } from '../cache/instance-memory.ts';
+import { InstanceStats } from '../cache/instance-stats.ts';
+import { RedisService } from '../redis/redis.service.ts';
+import type { RedisCheck } from '../redis/redis-reply.ts';
+import { SelfCheck } from './self-check.ts';
+
+/** Milliseconds for which a result is given to whoever asks. */
+const SHARED_MS = 1000;
+
+export type PartStatus = 'ok' | 'failed' | 'off' | 'unchecked';
+
+export interface Readiness {
+  readonly redis: RedisCheck['kind'];
+  readonly fastPath: PartStatus;
+  readonly redisProtocol: PartStatus;
+  /** What is wrong; empty: nothing. */
+  readonly reasons: readonly string[];
+}
+
+/** Reads as clients do, at most once a second however many ask: from Redis, and through the listeners of this thread. */
+@Injectable()
+export class ReadinessCheck {
+  readonly #redis: RedisService;
+  readonly #selfCheck: SelfCheck;
+  readonly #instance: InstanceStats;
+  #shared: Promise<Readiness> | undefined;
+  #sharedUntil = Infinity;
+
+  constructor(redis: RedisService, selfCheck: SelfCheck, instance: InstanceStats) {
+    this.#redis = redis;
+    this.#selfCheck = selfCheck;
+    this.#instance = instance;
+  }
+
+  /** Returns a result that was under way or no older than a second when it was asked for. */
+  result(): Promise<Readiness> {
+    if (this.#shared === undefined || performance.now() >= this.#sharedUntil) {
+      this.#sharedUntil = Infinity;
+      this.#shared = this.#check().finally(() => (this.#sharedUntil = performance.now() + SHARED_MS));
+    }
+    return this.#shared;
+  }
+
+  async #check(): Promise<Readiness> {
+    const [redis, parts] = await Promise.all([this.#redis.check(), this.#selfCheck.run()]);
+    const reasons: string[] = [];
+    if (redis.kind !== 'ok') reasons.push(`Redis: ${reasonOf(redis)}`);
+    const statusOf = (part: SelfCheckPart, name: string): PartStatus => {
+      const state = parts[part];
+      const failing = this.#instance.failingSelfChecks(part);
+      if (typeof state === 'object') reasons.push(`${name}: ${state.failure}`);
+      else if (failing > 0) reasons.push(`${name}: fails in ${failing} of ${this.#instance.threads} threads`);
+      else return state;
+      return 'failed';
+    };
+    const fastPath = statusOf('fast-path', 'fast path');
+    const redisProtocol = statusOf('redis-protocol', 'Redis protocol');
+    return { redis: redis.kind, fastPath, redisProtocol, reasons };
+  }
+}
+
+function reasonOf(failure: Exclude<RedisCheck, { kind: 'ok' }>): string {
+  if (failure.kind === 'timeout') return 'no reply in time';
+  if (failure.missingRight !== undefined) return `the account lacks ${failure.missingRight} (NOPERM)`;
+  return failure.reason === 'circuit' ? 'the circuit breaker is open' : failure.reason;
+}

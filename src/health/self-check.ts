@@ -1,0 +1,103 @@
+import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { SELF_CHECK_PARTS, type SelfCheckPart } from '../cache/instance-memory.ts';
+import { SELF_CHECK_KEY, SELF_CHECK_VALUE, createSelfCheckCache } from '../cache/self-check-cache.ts';
+import { ThreadContext } from '../cache/thread-context.ts';
+import { Settings } from '../config/settings.ts';
+import { HttpConnections } from '../http/http-connections.ts';
+import { RespServer } from '../resp/resp-server.ts';
+import { type ExchangeResult, exchangeTwice } from './exchange.ts';
+
+/** Milliseconds from one check to the next, and when the last one has failed. */
+const INTERVAL_MS = 10_000;
+const RETRY_MS = 1000;
+
+const HTTP_REQUEST = `GET /v1/keys/${SELF_CHECK_KEY} HTTP/1.1\r\nHost: self-check\r\n\r\n`;
+const HTTP_ENDING = `\r\n\r\n${SELF_CHECK_VALUE}`;
+const RESP_REQUEST = `*2\r\n$3\r\nGET\r\n$${SELF_CHECK_KEY.length}\r\n${SELF_CHECK_KEY}\r\n`;
+const RESP_ENDING = `$${SELF_CHECK_VALUE.length}\r\n${SELF_CHECK_VALUE}\r\n`;
+
+const NAMES = { 'fast-path': 'the fast path', 'redis-protocol': 'the Redis protocol' } as const;
+
+/** `off`: this part serves nobody, by the settings. */
+export type PartState = ExchangeResult | 'off';
+export type SelfCheckResult = Readonly<Record<SelfCheckPart, PartState>>;
+
+/**
+ * Reads a key through the fast path and the Redis protocol of this thread, a miss and a hit over one connection each, now
+ * and then and whenever somebody wants to know; publishes for all threads which of them fails.
+ */
+@Injectable()
+export class SelfCheck implements OnApplicationShutdown {
+  readonly #logger = new Logger(SelfCheck.name);
+  readonly #thread: ThreadContext;
+  readonly #http: HttpConnections;
+  readonly #resp: RespServer;
+  readonly #settings: Settings;
+  #running: Promise<SelfCheckResult> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #check: (() => Promise<SelfCheckResult>) | undefined;
+  readonly #failing = new Set<SelfCheckPart>();
+
+  constructor(thread: ThreadContext, http: HttpConnections, resp: RespServer, settings: Settings) {
+    this.#thread = thread;
+    this.#http = http;
+    this.#resp = resp;
+    this.#settings = settings;
+  }
+
+  /** Checks now, and from now on. To be called once the thread listens. */
+  async start(): Promise<void> {
+    await this.run();
+    this.#timer = setTimeout(() => void this.start(), this.#failing.size > 0 ? RETRY_MS : INTERVAL_MS).unref();
+  }
+
+  /** Checks once, however many callers wait for it. */
+  run(): Promise<SelfCheckResult> {
+    this.#check ??= this.#prepare();
+    this.#running ??= this.#check()
+      .then((result) => this.#publish(result))
+      .finally(() => (this.#running = undefined));
+    return this.#running;
+  }
+
+  onApplicationShutdown(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #prepare(): () => Promise<SelfCheckResult> {
+    const parts = createSelfCheckCache(this.#settings);
+    const fastPath = this.#http.forSelfCheck(parts);
+    const redisProtocol = this.#resp.forSelfCheck(parts);
+    return async () => {
+      const results: Record<SelfCheckPart, PartState> = { 'fast-path': 'off', 'redis-protocol': 'off' };
+      // One after the other, each with a miss first.
+      if (fastPath !== undefined) {
+        parts.cache.flush();
+        results['fast-path'] = await exchangeTwice(fastPath, HTTP_REQUEST, HTTP_ENDING);
+      }
+      if (redisProtocol !== undefined) {
+        parts.cache.flush();
+        results['redis-protocol'] = await exchangeTwice(redisProtocol, RESP_REQUEST, RESP_ENDING);
+      }
+      return results;
+    };
+  }
+
+  #publish(result: SelfCheckResult): SelfCheckResult {
+    const { instance, row } = this.#thread;
+    for (const part of SELF_CHECK_PARTS) {
+      const state = result[part];
+      const failure = typeof state === 'object' ? state.failure : undefined;
+      instance.noteSelfCheck(row, part, failure === undefined);
+      if ((failure !== undefined) === this.#failing.has(part)) continue;
+      if (failure === undefined) {
+        this.#failing.delete(part);
+        this.#logger.log(`self-check passed again: ${NAMES[part]}`);
+      } else {
+        this.#failing.add(part);
+        this.#logger.error(`self-check failed: ${NAMES[part]} does not serve reads (${failure})`);
+      }
+    }
+    return result;
+  }
+}
