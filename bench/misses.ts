@@ -12,6 +12,7 @@ import { ReadThrough } from '../src/cache/read-through.ts';
 import { RequestCounts } from '../src/cache/request-counts.ts';
 import { SharedLru } from '../src/cache/shared-lru.ts';
 import type { loadSettings as LoadSettings } from '../src/config/load-settings.ts';
+import type { probeRedisBatches } from '../src/redis/ioredis-internals/probe.ts';
 import type { RedisService } from '../src/redis/redis.service.ts';
 import { TestRedis } from '../test/support/redis.ts';
 import { spread } from './spread.ts';
@@ -37,6 +38,12 @@ const { RedisService: Service } = (await import(built('redis/redis.service.js'))
   RedisService: typeof RedisService;
 };
 
+const { probeRedisBatches: probe } = (await import(built('redis/ioredis-internals/probe.js'))) as {
+  probeRedisBatches: typeof probeRedisBatches;
+};
+
+// As worker threads do before they listen; without it reads are sent with public API of ioredis.
+await probe();
 const redis = await TestRedis.start();
 await seed();
 const settings = loadSettings({ REDIS_URL: redis.url }, '/nowhere');
