@@ -25,6 +25,7 @@ const common = {
  */
 const NOT_WITHOUT_LANE = [
   'acl',
+  'bounded-memory',
   'browser/.*',
   'command-line',
   'coherence-nodes',
