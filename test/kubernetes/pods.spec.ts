@@ -69,14 +69,14 @@ function settingsOf(manifests: readonly Manifest[], container: Container): Setti
 }
 
 /** The sum in the README of deploy/kubernetes, in bytes. */
-function memoryFor({ cache, proxy, redis }: Settings): number {
+function memoryFor({ cache, proxy }: Settings): number {
   return (
     1.07 * cache.maxBytes +
     200 * cache.capacity +
     100 * MiB +
     100 * MiB * proxy.threads +
     (proxy.maxConnections * MiB) / 32 +
-    proxy.maxConcurrentLoads * redis.maxValueBytes
+    proxy.maxBufferedBytes
   );
 }
 
