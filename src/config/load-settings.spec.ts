@@ -190,6 +190,9 @@ describe('settings', () => {
   });
 
   it('are refused, with the likely name, where the environment has one within two changes of theirs', () => {
+    expect(problemsOf({ NODE_INTERNAL: 'off' })).toEqual([
+      'NODE_INTERNAL: unknown setting; did you mean NODE_INTERNALS?',
+    ]);
     expect(problemsOf({ CACHE_CAPACTIY: '3', REDIS_URI: 'x', UPSTASH_DIALEKT: 'off', ADMIN_TOKENS: 'x' })).toEqual([
       'CACHE_CAPACTIY: unknown setting; did you mean CACHE_CAPACITY?',
       'REDIS_URI: unknown setting; did you mean REDIS_URL?',
@@ -232,6 +235,8 @@ describe('settings', () => {
       UPSTASH_REDIS_REST_TOKEN: 'reader',
       UPSTASH_DISABLE_TELEMETRY: '1',
       CACHE_CAPACTIY: '',
+      NODE_ENV: 'production',
+      NODE_OPTIONS: '--enable-source-maps',
       PATH: '/bin',
     };
     expect(warningsOf(foreign)).toEqual([]);

@@ -6,6 +6,9 @@ type Variables = Readonly<Record<string, string | undefined>>;
 /** A name that starts like one of ours and is none may be a typo, and a typo must not pass for a default. */
 const PREFIXES = /^(?:HTTP|RESP|REDIS|CACHE|PROXY|ACCESS|ADMIN|KEY|SHUTDOWN|LOG|UPSTASH)_/;
 
+/** Names that are mostly of Node.js itself: only one that is close to NODE_INTERNALS is of ours. */
+const NODE_PREFIX = /^NODE_/;
+
 /** What a Service named `redis` or `proxy` makes Kubernetes put into the environment of every container. */
 const KUBERNETES_LINK = /_(?:SERVICE_(?:HOST|PORT(?:_.+)?)|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$/;
 const LINK_VALUE = /^(?:tcp|udp|sctp):\/\//;
@@ -25,10 +28,12 @@ export function unknownNames(environment: Variables): { readonly problems: strin
   const problems: string[] = [];
   const warnings: string[] = [];
   for (const [name, value = ''] of Object.entries(environment)) {
-    if (value === '' || !PREFIXES.test(name) || known.includes(name) || isForeign(name, value)) continue;
-    if (nearest(name, known).distance <= MAX_TYPO_DISTANCE)
-      problems.push(`${name}: unknown setting${advice(name, known)}`);
-    else warnings.push(`${name}: unknown setting, ignored${advice(name, known)}`);
+    if (value === '' || known.includes(name) || isForeign(name, value)) continue;
+    const looksLikeOurs = PREFIXES.test(name);
+    if (!looksLikeOurs && !NODE_PREFIX.test(name)) continue;
+    const isTypo = nearest(name, known).distance <= MAX_TYPO_DISTANCE;
+    if (isTypo) problems.push(`${name}: unknown setting${advice(name, known)}`);
+    else if (looksLikeOurs) warnings.push(`${name}: unknown setting, ignored${advice(name, known)}`);
   }
   return { problems, warnings };
 }
