@@ -49,6 +49,7 @@ const NOT_WITHOUT_LANE = [
   'staleness',
   'tls',
   'torture',
+  'unwritten-responses',
   'upstash.*',
 ];
 

@@ -142,7 +142,7 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
       // Long enough to be asked for more while one read is under way.
       TestProxy.start({ ...settings, REDIS_COMMAND_TIMEOUT_MS: 60_000 }),
       TestProxy.start({ ...settings, ACCESS_TOKEN: 'reader', KEY_ALLOWLIST: 'text,cold' }),
-      TestProxy.start({ ...settings, ...brokenWrites('throw') }),
+      TestProxy.start({ ...settings, ...brokenWrites('throw'), HTTP_LANE: 'on' }),
     ]);
     // The dialect that takes a token is described where it is spoken.
     document = (await proxyWithAccess.get('/openapi.json')).json as unknown as ApiDocument;

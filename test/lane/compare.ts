@@ -4,9 +4,10 @@ import { LAST_VALUE } from './targets.ts';
 /** Where an answer starts; no value and no problem has such text in it. */
 const ANSWER = /HTTP\/1\.1 \d{3} /g;
 
-/** The answer to what is no request, after which the connection ends. */
-const FAREWELL =
-  /^HTTP\/1\.1 4\d\d [^]*\r\nConnection: close\r\n\r\n\{[^}]*"code":"(?:bad-request|head-too-large)"[^}]*\}$/;
+/** The last answer to bytes that are no request: how many have arrived by then decides what is said of them. */
+const REFUSAL = /HTTP\/1\.1 (?:400|501|505) (?:(?!HTTP\/1\.1 )[^])*\r\nConnection: close\r\n\r\n\{[^}]*\}$/;
+
+const REFUSED = 'refused';
 
 /** The headers that depend on when a value was loaded: any other conversation may have had that done anew. */
 const TIMES =
@@ -19,22 +20,14 @@ export function alike(a: Outcome, b: Outcome): boolean {
 
 /**
  * Whether node:http may have said this as well, which says `inTurn` when it is given the time to answer each request
- * before the next arrives. It ends a connection as soon as it reads what is no request, a CONNECT, or anything after a
- * request that is to be the last: what it has not answered by then is never answered, and what it is about to answer is cut
- * off. How far it gets depends on how the requests arrive.
+ * before the next arrives: then a request whose body turns out to be broken has been answered; otherwise it is refused.
  */
 export function possible(outcome: Outcome, inTurn: Outcome): boolean {
   const [one, all] = [withoutTime(outcome), withoutTime(inTurn)];
   if (same(one, all)) return true;
-  const starts = [...all.received.matchAll(ANSWER)].map(({ index }) => index);
-  const last = all.received.slice(starts.at(-1) ?? 0);
-  if (one.endedBy === 'client' || all.endedBy === 'client' || last.endsWith(LAST_VALUE)) return false;
-  if (all.received.startsWith(one.received)) return true;
-  return [...starts, all.received.length].some((start) => {
-    const farewell = one.received.slice(start);
-    const fits = FAREWELL.test(last) ? farewell === last : FAREWELL.test(farewell);
-    return fits && all.received.startsWith(one.received.slice(0, start));
-  });
+  if (all.endedBy === 'client' || all.received.endsWith(LAST_VALUE)) return false;
+  const last = [...all.received.matchAll(ANSWER)].at(-1)?.index ?? 0;
+  return same(one, { ...all, received: all.received.slice(0, last) + REFUSED });
 }
 
 function same(a: Outcome, b: Outcome): boolean {
@@ -49,6 +42,7 @@ function withoutTime(outcome: Outcome): Outcome {
 function strip(text: string): string {
   return (
     text
+      .replace(REFUSAL, REFUSED)
       // Two that load a key at once are one load.
       .replaceAll('; fwd=uri-miss; collapsed\r\n', '; fwd=uri-miss\r\n')
       .replace(/; fwd=request(?:; stored|; collapsed)(?=\r\n)/g, '; fwd=request')

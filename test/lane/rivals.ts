@@ -17,6 +17,9 @@ export interface Rivals {
 
 const READER = { authorization: 'Bearer reader' };
 
+/** A request that is sent byte by byte takes long on a busy machine, and the two would end it at different bytes. */
+const PATIENT: Settings = { HTTP_HEADERS_TIMEOUT_MS: 120_000, HTTP_REQUEST_TIMEOUT_MS: 120_000 };
+
 /** The settings under which they are compared. */
 const VARIANTS: Readonly<Record<string, Settings>> = {
   'as it comes': {},
@@ -58,8 +61,8 @@ export class Arena {
       for (const name of names) {
         const variant = VARIANTS[name];
         const [lane, plain] = await Promise.all([
-          arena.#start({ ...variant, ...settings.lane }),
-          arena.#start({ ...variant, ...settings.plain }),
+          arena.#start({ ...PATIENT, ...variant, ...settings.lane }),
+          arena.#start({ ...PATIENT, ...variant, ...settings.plain }),
         ]);
         arena.rivals.push({
           name,
