@@ -1,11 +1,11 @@
 import { Controller, Get, NotFoundException, type OnModuleDestroy, Param, Req, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { Request, RequestHandler, Response } from 'express';
-import { Settings } from '../config/settings.ts';
 import { problemAnswer, send } from '../http/answer.ts';
 import { HttpConnections } from '../http/http-connections.ts';
 import { pageHeaders } from '../http/page-headers.ts';
 import { problem } from '../http/problem.ts';
+import { TakesNoTurn } from '../http/turn.guard.ts';
 import { EventStream } from './event-stream.ts';
 import { PageFiles } from './page-files.ts';
 import { TickService } from './tick.service.ts';
@@ -17,14 +17,13 @@ const MOST_LISTENERS = 64;
 /** The page that people leave open, what it consists of, and what it is told each second. None of it holds keys or values. */
 @ApiExcludeController()
 @Controller()
+@TakesNoTurn()
 export class DashboardController implements OnModuleDestroy {
   readonly #files: PageFiles;
   readonly #headers: RequestHandler = pageHeaders('in files');
   readonly #events: EventStream;
-  /** Whether a stream may last: where requests wait for one another, all others would wait for its end. */
-  readonly #lasting: boolean;
 
-  constructor(files: PageFiles, ticks: TickService, connections: HttpConnections, { proxy }: Settings) {
+  constructor(files: PageFiles, ticks: TickService, connections: HttpConnections) {
     this.#files = files;
     this.#events = new EventStream({
       read: () => JSON.stringify(ticks.read()),
@@ -34,7 +33,6 @@ export class DashboardController implements OnModuleDestroy {
         return () => clearInterval(timer);
       },
     });
-    this.#lasting = proxy.mode === 'parallel';
     connections.onDrain(() => this.#events.close());
   }
 
@@ -54,8 +52,7 @@ export class DashboardController implements OnModuleDestroy {
       ...['X-Content-Type-Options', 'nosniff', 'Connection', 'close'],
     ]);
     if (request.method === 'HEAD') response.end();
-    else if (this.#lasting) this.#events.open(response);
-    else this.#events.once(response);
+    else this.#events.open(response);
   }
 
   @Get('dashboard/:file')

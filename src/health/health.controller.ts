@@ -6,12 +6,14 @@ import { SELF_CHECK_PARTS } from '../cache/instance-memory.ts';
 import { InstanceStats } from '../cache/instance-stats.ts';
 import { jsonAnswer, send } from '../http/answer.ts';
 import { HttpConnections } from '../http/http-connections.ts';
+import { TakesNoTurn } from '../http/turn.guard.ts';
 import { DescribeLiveness, DescribeReadiness } from './health.openapi.ts';
 import { ReadinessCheck } from './readiness.ts';
 
 /** What an orchestrator asks. */
 @ApiTags('health')
 @Controller('health')
+@TakesNoTurn()
 export class HealthController {
   readonly #readiness: ReadinessCheck;
   readonly #connections: HttpConnections;

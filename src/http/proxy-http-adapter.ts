@@ -7,7 +7,6 @@ import { allMethods } from './allowed-methods.ts';
 import { type Answer, send } from './answer.ts';
 import { hideKey } from './key-path.ts';
 import { MAX_HEADERS } from './request-rules.ts';
-import type { Sequencer } from '../sockets/sequencer.ts';
 
 /** How often node:http looks for clients that are too slow. */
 const MAX_CHECK_INTERVAL_MS = 1000;
@@ -15,25 +14,18 @@ const MAX_CHECK_INTERVAL_MS = 1000;
 /** Express, but for what a proxy of arbitrary keys needs otherwise: limits that fit, and paths that are no UTF-8. */
 export class ProxyHttpAdapter extends ExpressAdapter {
   readonly #settings: Settings;
-  /** Undefined: requests do not wait for one another. */
-  readonly #sequencer: Sequencer | undefined;
 
-  constructor(settings: Settings, sequencer: Sequencer | undefined) {
+  constructor(settings: Settings) {
     super();
     this.#settings = settings;
-    this.#sequencer = sequencer;
   }
 
   override initHttpServer(): void {
     const { http } = this.#settings;
-    const sequencer = this.#sequencer;
     const express = this.getInstance<Express>();
     express.disable('x-powered-by');
     // Not the setting of this name: the router has been made already, by the adapter's constructor.
     Object.assign(express.router, { caseSensitive: true });
-    if (sequencer !== undefined) {
-      express.use((_request: Request, response: Response, next: NextFunction) => sequencer.admit(response, next));
-    }
     express.use((request: Request, response: Response, next: NextFunction) => {
       // OPTIONS of the server as a whole (RFC 9110, section 9.3.7).
       if (request.url === '*') return send(options(express), request.method, response);

@@ -3,6 +3,7 @@ import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { send } from '../http/answer.ts';
 import { HEAD_TOO_LARGE, NO_STORE, type Schemas, ref } from '../http/openapi.ts';
+import { TakesNoTurn } from '../http/turn.guard.ts';
 import { MetricsService } from './metrics.service.ts';
 
 /** The schema of the metrics. */
@@ -16,6 +17,7 @@ export const METRICS_SCHEMAS: Schemas = {
 
 @ApiTags('health')
 @Controller('metrics')
+@TakesNoTurn()
 export class MetricsController {
   readonly #metrics: MetricsService;
 

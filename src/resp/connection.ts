@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { Client } from './client.ts';
 import { isFault } from '../sockets/fault.ts';
 import { Outlet } from '../sockets/outlet.ts';
-import { FAREWELL_MS } from '../sockets/time-limits.ts';
+import { FAREWELL_MS, TURN_WRITE_TIMEOUT_MS } from '../sockets/time-limits.ts';
 import type { Front } from './front.ts';
 import { KeptBytes } from './kept-bytes.ts';
 import { OrderedReplies, type Place } from '../net/ordered-replies.ts';
@@ -66,6 +66,8 @@ export class RespConnection {
   #inLine = false;
   /** A request is under way, and nobody else's may be. */
   #hasTurn = false;
+  /** Runs while the turn waits for the client to read. */
+  #turnTimer: NodeJS.Timeout | undefined;
   /** Requests are read as far as they have been received. */
   #finishing = false;
   /** No more requests are read. */
@@ -240,9 +242,16 @@ export class RespConnection {
     if (this.#queue.length === 0) this.#leave();
   }
 
-  /** Lets others have their turn, once all is answered. */
+  /** Ends the turn once the replies have been handed to the kernel, or if that takes too long. */
   #leave(): void {
     this.#flush();
+    if (this.#choked) this.#turnTimer ??= setTimeout(() => this.#endTurn(), TURN_WRITE_TIMEOUT_MS);
+    else this.#endTurn();
+  }
+
+  #endTurn(): void {
+    clearTimeout(this.#turnTimer);
+    this.#turnTimer = undefined;
     this.#hasTurn = false;
     this.#front.sequencer?.leave();
   }
@@ -407,6 +416,6 @@ export class RespConnection {
     this.#queue.clear();
     this.#front.commands.forget(this.#client);
     this.#kept.drop(this.#kept.length);
-    if (this.#hasTurn) this.#leave();
+    if (this.#hasTurn) this.#endTurn();
   }
 }

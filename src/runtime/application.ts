@@ -1,4 +1,4 @@
-import { NestFactory } from '@nestjs/core';
+import { NestFactory, Reflector } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { ADMIN_SCHEMAS } from '../admin/admin.openapi.ts';
 import { AppModule } from '../app.module.ts';
@@ -10,6 +10,7 @@ import { HttpConnections } from '../http/http-connections.ts';
 import { MGET_SCHEMAS } from '../http/mget/mget.openapi.ts';
 import { ProxyHttpAdapter } from '../http/proxy-http-adapter.ts';
 import { KEY_SCHEMAS } from '../http/proxy.openapi.ts';
+import { TurnGuard } from '../http/turn.guard.ts';
 import { METRICS_SCHEMAS } from '../metrics/metrics.controller.ts';
 import type { Sequencer } from '../sockets/sequencer.ts';
 import { mountCommandPaths } from '../upstash/mount-command-paths.ts';
@@ -27,13 +28,14 @@ export async function createApplication(
 ): Promise<NestExpressApplication> {
   const app = await NestFactory.create<NestExpressApplication>(
     AppModule.forRoot(settings),
-    new ProxyHttpAdapter(settings, sequencer),
+    new ProxyHttpAdapter(settings),
     {
       logger: new ProxyLogger(settings.log),
       bodyParser: false,
       abortOnError: false,
     },
   );
+  if (sequencer !== undefined) app.useGlobalGuards(new TurnGuard(sequencer, app.get(Reflector)));
   mountDocs(app, settings, {
     ...KEY_SCHEMAS,
     ...MGET_SCHEMAS,

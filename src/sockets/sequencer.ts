@@ -1,10 +1,16 @@
-/** Starts a request only when the one before it has been answered, whichever front it came over (PROXY_MODE=sequential). */
+import { TURN_WRITE_TIMEOUT_MS } from './time-limits.ts';
+
+/**
+ * Gives requests their turn, one after the other, whichever transport they came over (PROXY_MODE=sequential). A turn is
+ * over when the response has been handed to the kernel, or {@link TURN_WRITE_TIMEOUT_MS} after it was rendered: a client
+ * that does not read must not stop the others.
+ */
 export class Sequencer {
   readonly #waiting: (() => void)[] = [];
   #busy = false;
   #serving = false;
 
-  /** Takes the turn if nobody has it. Who has it must {@link leave}. */
+  /** Takes the turn if it is free. Its holder must {@link leave}. */
   tryEnter(): boolean {
     if (this.#busy) return false;
     this.#busy = true;
@@ -34,20 +40,33 @@ export class Sequencer {
     }
   }
 
-  /** Calls `start` when the turn has come. It is over when `answered` says so, and skipped if it is so already. */
-  admit(answered: Answered, start: () => void): void {
+  /** Calls `start` when the turn has come, and ends it with the response. Skips a response that is closed by then. */
+  admit(response: Rendered, start: () => void): void {
     const run = (): void => {
-      if (answered.destroyed) return this.leave();
-      answered.once('close', () => this.leave());
+      if (response.destroyed) return this.leave();
+      this.#leaveWith(response);
       start();
     };
     if (this.tryEnter()) run();
     else this.wait(run);
   }
+
+  #leaveWith(response: Rendered): void {
+    let timer: NodeJS.Timeout | undefined;
+    let over = false;
+    const leave = (): void => {
+      clearTimeout(timer);
+      if (over) return;
+      over = true;
+      this.leave();
+    };
+    response.once('close', leave);
+    response.once('prefinish', () => (timer = setTimeout(leave, TURN_WRITE_TIMEOUT_MS)));
+  }
 }
 
-/** An answer that is sent, or whose client has gone, when it is closed. */
-interface Answered {
+/** A response that is rendered whole at `prefinish`, and sent at `close`, unless its client has gone. */
+interface Rendered {
   readonly destroyed: boolean;
-  once(event: 'close', listener: () => void): unknown;
+  once(event: 'close' | 'prefinish', listener: () => void): unknown;
 }

@@ -5,8 +5,6 @@ import { WrittenNumber, parseJsonBody, parseJsonBodyAsWritten } from '../http/js
 export const MAX_COMMANDS = 1000;
 /** Keys that the commands of one request may name together. */
 export const MAX_KEYS = 1000;
-/** Bytes of the body, which bounds the bytes of all keys. */
-export const MAX_BODY_BYTES = 512 * 1024;
 
 /** A command's name and its arguments, or what is wrong with them. */
 export type RestCommand = readonly Buffer[] | string;

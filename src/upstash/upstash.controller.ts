@@ -13,20 +13,13 @@ import type { WriteReply } from '../commands/read-plan.ts';
 import { answerInRoom } from '../http/answer-in-room.ts';
 import { Cors } from '../http/cors.ts';
 import { ResponseReader } from '../http/response-reader.ts';
-import { readBody } from '../http/read-body.ts';
+import { MAX_BODY_BYTES, readBody } from '../http/read-body.ts';
 import { maxAnswerBytes } from '../http/results-body.ts';
 import { COMMAND_ROUTE, commandFromTarget } from './command-path.ts';
 import { type RestRendering, commandAnswer, failureAnswer, pipelineAnswer } from './rest-answer.ts';
 import { RestCommands } from './rest-commands.ts';
 import type { RestEncoding } from './rest-reply.ts';
-import {
-  type BadRequest,
-  type RestCommand,
-  MAX_BODY_BYTES,
-  isBadRequest,
-  parseCommand,
-  parsePipeline,
-} from './rest-request.ts';
+import { type BadRequest, type RestCommand, isBadRequest, parseCommand, parsePipeline } from './rest-request.ts';
 import { restToken } from './rest-token.ts';
 import { DescribeCommand, DescribeCommandPath, DescribePipeline } from './upstash.openapi.ts';
 
@@ -214,11 +207,9 @@ function badRequestAnswer({ error, tooMuch }: BadRequest): Answer {
 
 /** The body, whatever type it is said to be of; or what to answer instead, if there is anybody to answer. */
 async function bodyOf(request: Request): Promise<Buffer | Answer | undefined> {
-  const { 'content-length': length, 'content-encoding': encoding = 'identity' } = request.headers;
+  const { 'content-encoding': encoding = 'identity' } = request.headers;
   if (encoding.toLowerCase() !== 'identity') return failureAnswer(BODY_ENCODED);
-  // Said at once to a client that announces it.
-  if (Number(length) > MAX_BODY_BYTES) return failureAnswer(BODY_TOO_LARGE, 413);
-  const body = await readBody(request, MAX_BODY_BYTES);
+  const body = await readBody(request);
   if (body === 'too-large') return failureAnswer(BODY_TOO_LARGE, 413);
   return body === 'aborted' ? undefined : body;
 }

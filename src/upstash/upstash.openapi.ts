@@ -13,7 +13,8 @@ import { FAILURES } from '../commands/key-replies.ts';
 import { READ_ONLY, wrongArguments } from '../commands/refusals.ts';
 import { KEY_EXAMPLES, NO_STORE, SECURITY, type Schemas, header, ref } from '../http/openapi.ts';
 import { MAX_ANSWER_BYTES } from '../http/results-body.ts';
-import { MAX_BODY_BYTES, MAX_COMMANDS, MAX_KEYS } from './rest-request.ts';
+import { MAX_BODY_BYTES } from '../http/read-body.ts';
+import { MAX_COMMANDS, MAX_KEYS } from './rest-request.ts';
 
 const COMMANDS = [...KEY_COMMANDS.map(({ name }) => name), 'ping', 'echo'].map((name) => name.toUpperCase()).join(', ');
 

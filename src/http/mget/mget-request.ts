@@ -7,8 +7,6 @@ import { type Problem, problem } from '../problem.ts';
 export const MAX_KEYS = 1000;
 /** Bytes of all keys together. */
 export const MAX_KEYS_BYTES = MAX_KEY_BYTES;
-/** Bytes of the body: JSON writes some bytes of a key as six, and puts something around each key. */
-export const MAX_BODY_BYTES = 512 * 1024;
 
 /** The keys that the body of a request names, `{"keys": […]}`, or what is wrong with it. */
 export function parseMget(body: Buffer): readonly Buffer[] | Problem {

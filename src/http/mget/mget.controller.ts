@@ -17,9 +17,9 @@ import { answerInRoom } from '../answer-in-room.ts';
 import { ResponseReader } from '../response-reader.ts';
 import { maxAnswerBytes } from '../results-body.ts';
 import { type MgetOutcome, mgetAnswer } from './mget-answer.ts';
-import { MAX_BODY_BYTES, parseMget } from './mget-request.ts';
+import { parseMget } from './mget-request.ts';
 import { DescribeMget } from './mget.openapi.ts';
-import { readBody } from '../read-body.ts';
+import { MAX_BODY_BYTES, readBody } from '../read-body.ts';
 
 const MGET_PATH = 'v1/mget';
 
@@ -78,9 +78,7 @@ export class MgetController {
       return refused.answer;
     }
     if (!isJson(request.headers)) return problemAnswer(NOT_JSON);
-    // Said at once to a client that announces it.
-    if (Number(request.headers['content-length']) > MAX_BODY_BYTES) return problemAnswer(BODY_TOO_LARGE);
-    const body = await readBody(request, MAX_BODY_BYTES);
+    const body = await readBody(request);
     if (body === 'aborted') return undefined;
     if (body === 'too-large') return problemAnswer(BODY_TOO_LARGE);
     const keys = parseMget(body);

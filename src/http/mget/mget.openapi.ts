@@ -3,7 +3,8 @@ import { ApiBody, ApiOperation, ApiResponse, ApiSecurity } from '@nestjs/swagger
 import { SECURITY, type Schemas, header, problemResponse, ref } from '../openapi.ts';
 import { MAX_ANSWER_BYTES } from '../results-body.ts';
 import { CACHE_STATUSES } from './mget-answer.ts';
-import { MAX_BODY_BYTES, MAX_KEYS, MAX_KEYS_BYTES } from './mget-request.ts';
+import { MAX_BODY_BYTES } from '../read-body.ts';
+import { MAX_KEYS, MAX_KEYS_BYTES } from './mget-request.ts';
 
 const text = (description: string, example: string) => ({ type: 'string', description, example });
 const seconds = (description: string, example: number) => ({ type: 'integer', minimum: 0, description, example });
