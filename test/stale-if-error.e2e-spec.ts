@@ -170,6 +170,28 @@ describeOwn('CACHE_STALE_IF_ERROR_MS, while Redis is gone', () => {
   });
 });
 
+describeOwn('CACHE_STALE_IF_ERROR_MS, for a key whose own TTL in Redis is over,', () => {
+  it.each([
+    ['true', 'serves nothing', 503],
+    ['false', 'serves the value all the same, as that TTL is not read', 200],
+  ])('with CACHE_HONOUR_REDIS_TTL=%s %s', async (respected, _, status) => {
+    const redis = await TestRedis.start();
+    let proxy: TestProxy | undefined;
+    try {
+      const settings = { ...SETTINGS, PROXY_THREADS: 1, CACHE_HONOUR_REDIS_TTL: respected };
+      proxy = await TestProxy.start({ ...settings, REDIS_URL: redis.url });
+      await redis.client.set('mortal', 'value', 'PX', TTL_MS + 1000);
+      expect((await proxy.key('mortal')).text).toBe('value');
+      await redis.server?.stop('SIGKILL');
+      await proxy.advance(OVER_MS);
+      expect((await proxy.key('mortal')).status).toBe(status);
+    } finally {
+      await proxy?.stop();
+      await redis.stop();
+    }
+  });
+});
+
 describeOwn('while Redis does not answer', () => {
   let redis: TestRedis;
   let proxy: TestProxy;

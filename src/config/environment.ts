@@ -215,7 +215,11 @@ export class Environment {
   })
   CACHE_STALE_IF_ERROR_MS!: number;
 
-  @Flag({ default: true, meaning: "an entry never outlives the key's own expiry in Redis" })
+  @Flag({
+    default: true,
+    meaning:
+      "an entry never outlives its key's own TTL in Redis, stale or not; false: that TTL is not read, and ignored",
+  })
   CACHE_HONOUR_REDIS_TTL!: boolean;
 
   @OneOf({
