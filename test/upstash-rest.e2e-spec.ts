@@ -146,6 +146,8 @@ describeOwn("Upstash's REST dialect", () => {
       expect((await post('/', body, { ...READER, 'content-type': 'text/plain' })).status).toBe(200);
       expect((await post('/', body, { ...READER, 'upstash-response-format': 'resp2' })).status).toBe(400);
       expect((await post('/', body, { ...READER, 'content-encoding': 'gzip' })).status).toBe(400);
+      const encoded = await post('/', body, { ...READER, 'upstash-encoding': 'hex' });
+      expect(answered(encoded, 400)).toEqual({ error: 'ERR unsupported Upstash-Encoding (only base64)' });
     });
 
     it('leaves what else is there, or not, to others', async () => {
@@ -179,6 +181,8 @@ describeOwn("Upstash's REST dialect", () => {
 
     it.each([
       ['/set/key/x', READONLY],
+      ['/getex/key?EX=10', READONLY],
+      ['/GETEX/key?PERSIST', READONLY],
       ['/get', "ERR wrong number of arguments for 'get' command"],
       ['/get/a/b', "ERR wrong number of arguments for 'get' command"],
       ['/get/secret', 'NOPERM No permissions to access a key'],

@@ -139,8 +139,9 @@ export class UpstashController {
       reads.countRead('upstash', 'unauthorized');
       return failureAnswer(UNAUTHORIZED, 401, ['WWW-Authenticate', 'Bearer realm="keys"']);
     }
-    const format = headers['upstash-response-format'] ?? 'json';
-    return format === 'json' ? undefined : failureAnswer(JSON_ONLY);
+    const { 'upstash-response-format': format = 'json', 'upstash-encoding': encoding = 'base64' } = headers;
+    if (format !== 'json') return failureAnswer(JSON_ONLY);
+    return encoding === 'base64' ? undefined : failureAnswer(BASE64_ONLY);
   }
 
   async #runOne(command: RestCommand | BadRequest, client: RestClient): Promise<Answer> {
@@ -187,6 +188,7 @@ export class UpstashController {
 
 const UNAUTHORIZED = 'WRONGPASS invalid or missing auth token';
 const JSON_ONLY = 'ERR Upstash-Response-Format: there is json only';
+const BASE64_ONLY = 'ERR unsupported Upstash-Encoding (only base64)';
 const NO_TRANSACTIONS = 'ERR transactions are not supported: what is read may come from the cache; use /pipeline';
 const BAD_ENCODING = 'ERR a % in the path is not followed by two hexadecimal digits';
 const BODY_TOO_LARGE = `ERR the body is longer than ${MAX_BODY_BYTES} bytes`;
