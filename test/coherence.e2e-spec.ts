@@ -340,7 +340,10 @@ describeOwn('a Redis that refuses to tell of writes', () => {
     expect([held.text, held.headers['cache-control']]).toEqual(['old', 'max-age=60']);
     expect((await proxy.get('/metrics')).text).toMatch(/coherence{state="ttl"} 1$/m);
     expect(proxy.log()).toContainEqual(
-      expect.objectContaining({ level: 'warn', message: expect.stringMatching(/^ttl: .*\(NOPERM: its account lacks \+client\|tracking\)/) }),
+      expect.objectContaining({
+        level: 'warn',
+        message: expect.stringMatching(/^ttl: .*\(NOPERM: its account lacks \+client\|tracking\)/),
+      }),
     );
     await redis.client.set('key', 'new');
     await redis.client.call('ACL', 'SETUSER', 'reader', '+@all');
