@@ -104,18 +104,13 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
 
   describeOne('over the Redis protocol and over HTTP', {}, () => {
     it.each([
-      ['an array of a million', '*1000000\r\n', 'invalid multibulk length'],
+      ['an array of more than a million', '*1048577\r\n', 'invalid multibulk length'],
       ['an array beyond all numbers', `*${'9'.repeat(30)}\r\n`, 'invalid multibulk length'],
-      ['half a gigabyte', '*1\r\n$536870912\r\n', 'invalid bulk length'],
+      ['more than half a gigabyte', '*1\r\n$536870913\r\n', 'invalid bulk length'],
       ['arrays in arrays', '*1\r\n'.repeat(100_000), "expected '$', got '*'"],
       ['a count without end', `*${'1'.repeat(MEGABYTE)}`, 'invalid multibulk length'],
       ['an inline request without end', 'x'.repeat(MEGABYTE), 'too big inline request'],
       ['a quotation without end', `"${'x'.repeat(60_000)}\r\n`, 'unbalanced quotes in request'],
-      [
-        'more bytes than a request has',
-        `*1000\r\n${`$100000\r\n${'x'.repeat(100_000)}\r\n`.repeat(3)}`,
-        'too big request',
-      ],
       ['a negative length', '*1\r\n$-5\r\n', 'invalid bulk length'],
     ])('who send %s: they are told, and cut off', async (_, text, problem) => {
       const bytes = Buffer.from(text);

@@ -83,10 +83,42 @@ describeOwn('clients of the Redis protocol that mean no good', () => {
     expect(await residentMiB()).toBeLessThan(before + 400);
   });
 
-  it('name no more keys in a line than in an array', async () => {
+  it.each<[what: string, bytes: string | Buffer, error: string]>([
+    [
+      'more keys in a line than there may be',
+      `EXISTS ${'k '.repeat(2000)}\r\n`,
+      'too many arguments: a command may have 1100',
+    ],
+    [
+      'more keys than there may be',
+      request('MGET', ...Array.from({ length: 20_000 }, (_, i) => `key:${i}`)),
+      'too many arguments: a command may have 1100',
+    ],
+    [
+      'an argument of 20 MB',
+      request('GET', 'x'.repeat(20_000_000)),
+      'argument too long: an argument may have 131072 bytes',
+    ],
+    [
+      'arguments of 20 MB together',
+      request('MGET', ...Array.from({ length: 200 }, () => 'x'.repeat(100_000))),
+      'request too long: a request may have 262144 bytes',
+    ],
+  ])('who send %s: the command fails, and the next one is answered', async (_what, bytes, error) => {
+    await redis.client.set('small', 'value');
     const one = await open();
-    one.send(`EXISTS ${'k '.repeat(2000)}\r\n`);
-    await one.expect('-ERR Protocol error: invalid multibulk length\r\n');
-    await one.closed;
+    one.send(request('GET', 'small'), bytes, request('GET', 'small'));
+    await one.expect(`$5\r\nvalue\r\n-ERR ${error}\r\n$5\r\nvalue\r\n`);
+  });
+
+  it('send many requests that are too large: they take no memory', async () => {
+    const one = await open();
+    await one.send(request('PING')).expect('+PONG\r\n');
+    const before = await residentMiB();
+    for (let i = 0; i < 10; i++) {
+      one.send(request('GET', 'x'.repeat(20_000_000)));
+      await one.expect('-ERR argument too long: an argument may have 131072 bytes\r\n');
+    }
+    expect(await residentMiB()).toBeLessThan(before + 64);
   });
 });

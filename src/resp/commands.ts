@@ -41,11 +41,15 @@ export class Commands {
     this.#transactions = transactions;
   }
 
-  /** @param request a command's name and its arguments: views, as {@link Executable.run} takes them. */
-  execute(request: readonly Buffer[], client: Client, out: ReplyWriter): Replied {
+  /**
+   * @param request a command's name and its arguments: views, as {@link Executable.run} takes them.
+   * @param excess the error to a request that is too large: then it is a name alone.
+   */
+  execute(request: readonly Buffer[], client: Client, out: ReplyWriter, excess?: string): Replied {
     const found = this.#table.resolve(request);
     if ('error' in found) return this.#reject(this.#unknown(found, client), undefined, client, out);
     const { command, args } = found;
+    if (excess !== undefined) return this.#reject(excess, command.name, client, out);
     const refused = this.#refuse(found, client);
     if (refused !== undefined) return this.#reject(refused, command.name, client, out);
     const { transaction } = client;

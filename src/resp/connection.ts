@@ -171,6 +171,7 @@ export class RespConnection {
     const parser = this.#parser;
     let at = from;
     let hits = 0;
+    let released = 0;
     let direct = this.#direct;
     while (at < end && !this.#held) {
       if (
@@ -187,16 +188,17 @@ export class RespConnection {
       }
       if (!parser.next(bytes, at, end, this.#client.authenticated ? LIMITS : UNAUTHENTICATED_LIMITS)) {
         if (parser.problem !== undefined) this.#refuse(parser.problem);
+        released = parser.release();
         break;
       }
       const request = parser.argumentsOf(bytes, at);
       at += parser.length;
-      if (request.length > 0) this.#execute(request);
+      if (request.length > 0) this.#execute(request, parser.excess);
       direct = this.#direct;
     }
     this.#front.pending.hits += hits;
     if (at > from) this.#advanced = true;
-    return at;
+    return at + released;
   }
 
   /** Whether replies may be written without asking who else has one to be written. */
@@ -221,24 +223,28 @@ export class RespConnection {
     kept.drop(this.#run(kept.bytes, 0, kept.length));
   }
 
-  /** Carries a request out, in its turn. */
-  #execute(request: readonly Buffer[]): void {
+  /**
+   * Carries a request out, in its turn.
+   *
+   * @param excess how it is too large, if it is.
+   */
+  #execute(request: readonly Buffer[], excess: string | undefined): void {
     const { sequencer } = this.#front;
-    if (sequencer === undefined) return this.#carryOut(request);
-    if (sequencer.tryEnter()) return this.#inTurn(request);
+    if (sequencer === undefined) return this.#carryOut(request, excess);
+    if (sequencer.tryEnter()) return this.#inTurn(request, excess);
     const held = request.map((argument) => Buffer.from(argument));
     this.#inLine = true;
     sequencer.wait(() => {
       this.#inLine = false;
       if (this.#socket.destroyed) return sequencer.leave();
-      this.#guard(() => this.#inTurn(held));
+      this.#guard(() => this.#inTurn(held, excess));
       this.#wake();
     });
   }
 
-  #inTurn(request: readonly Buffer[]): void {
+  #inTurn(request: readonly Buffer[], excess: string | undefined): void {
     this.#hasTurn = true;
-    this.#carryOut(request);
+    this.#carryOut(request, excess);
     if (this.#queue.length === 0) this.#leave();
   }
 
@@ -256,7 +262,7 @@ export class RespConnection {
     this.#front.sequencer?.leave();
   }
 
-  #carryOut(request: readonly Buffer[]): void {
+  #carryOut(request: readonly Buffer[], excess: string | undefined): void {
     const { commands, out } = this.#front;
     const client = this.#client;
     if (HTTP_WORDS.test(request[0].toString('latin1', 0, 5))) {
@@ -266,7 +272,7 @@ export class RespConnection {
     }
     out.protocol = client.protocol;
     const behind = this.#queue.length > 0;
-    const replied = commands.execute(request, client, out);
+    const replied = commands.execute(request, client, out, excess);
     if (replied !== undefined) {
       const requestBytes = request.reduce((sum, { length }) => sum + length, 0);
       this.#await(replied, requestBytes, commands.takesMany(request));
@@ -350,7 +356,7 @@ export class RespConnection {
   #settle(): void {
     this.#flush();
     if (this.#finishing && !this.#held) this.#ended = true;
-    this.#watchPart(this.#kept.length > 0 && !this.#held);
+    this.#watchPart((this.#kept.length > 0 || this.#parser.inRequest) && !this.#held);
     if (this.#ended && this.#queue.length === 0 && !this.#inLine) this.#sayFarewell();
   }
 

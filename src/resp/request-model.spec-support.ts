@@ -27,20 +27,37 @@ export function modelRequests(stream: string, limits: RequestLimits): Outcome {
 }
 
 function multibulk(text: string, limits: RequestLimits): { found: string[]; length: number } {
-  const head = count(text, 0, limits.maxArguments, 'invalid multibulk length');
+  const head = count(text, 0, 1024 * 1024, 'invalid multibulk length');
   const found: string[] = [];
+  let excess =
+    head.value > limits.maxArguments ? `ERR too many arguments: a command may have ${limits.maxArguments - 1}` : '';
   let at = head.end;
   while (found.length < head.value) {
     if (at >= text.length) throw new Rest();
     if (text[at] !== '$') throw new Problem(`expected '$', got '${text[at]}'`);
-    const { value, end } = count(text, at, limits.maxBulkBytes, 'invalid bulk length');
+    const { value, end } = count(text, at, 512 * 1024 * 1024, 'invalid bulk length');
     if (value < 0) throw new Problem('invalid bulk length');
-    if (end + value > limits.maxRequestBytes) throw new Problem('too big request');
+    if (excess === '') {
+      if (value > limits.maxBulkBytes)
+        excess = `ERR argument too long: an argument may have ${limits.maxBulkBytes} bytes`;
+      else if (end + value > limits.maxRequestBytes)
+        excess = `ERR request too long: a request may have ${limits.maxRequestBytes} bytes`;
+    }
     if (end + value + 2 > text.length) throw new Rest();
     found.push(text.slice(end, end + value));
     at = end + value + 2;
   }
+  if (excess !== '')
+    return {
+      found: [found[0].length > 128 && isSkipped(found[0], head.value, limits) ? '' : found[0].slice(0, 128), excess],
+      length: at,
+    };
   return { found, length: at };
+}
+
+/** Whether a request is known to be too large when its name, which is too long for one, begins: then it is not kept. */
+function isSkipped(name: string, count: number, limits: RequestLimits): boolean {
+  return count > limits.maxArguments || name.length > limits.maxBulkBytes;
 }
 
 function count(text: string, mark: number, max: number, problem: string): { value: number; end: number } {
@@ -65,7 +82,12 @@ function inline(text: string, limits: RequestLimits): { found: string[]; length:
   }
   if (end === -1) throw new Rest();
   const found = words(text.slice(0, end).replace(/\r$/, ''));
-  if (found.length > limits.maxArguments) throw new Problem('invalid multibulk length');
+  if (found.length > limits.maxArguments) {
+    return {
+      found: [found[0], `ERR too many arguments: a command may have ${limits.maxArguments - 1}`],
+      length: end + 1,
+    };
+  }
   return { found, length: end + 1 };
 }
 

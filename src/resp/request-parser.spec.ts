@@ -41,20 +41,36 @@ describe('requests', () => {
 
   it.each([
     ['*x\r\n', 'Protocol error: invalid multibulk length'],
-    ['*21\r\n', 'Protocol error: invalid multibulk length'],
+    ['*1048577\r\n', 'Protocol error: invalid multibulk length'],
     ['*1\r\nx', "Protocol error: expected '$', got 'x'"],
     ['*1\r\n$x\r\n', 'Protocol error: invalid bulk length'],
     ['*1\r\n$-1\r\n', 'Protocol error: invalid bulk length'],
-    ['*1\r\n$201\r\n', 'Protocol error: invalid bulk length'],
-    [`*4\r\n${`$200\r\n${'x'.repeat(200)}\r\n`.repeat(3)}`, 'Protocol error: too big request'],
+    ['*1\r\n$536870913\r\n', 'Protocol error: invalid bulk length'],
     ['get "x\r\n', 'Protocol error: unbalanced quotes in request'],
     ['x'.repeat(MAX_INLINE_BYTES), 'Protocol error: too big inline request'],
   ])('%j are refused', (stream, problem) => {
-    const limits = { ...LIMITS, maxRequestBytes: 600 };
-    expect(read([bytesOf(`${stream}${problem.includes('too big request') ? '$200\r\n' : ''}`)], limits)).toEqual({
-      requests: [],
-      problem,
-    });
+    expect(read([bytesOf(stream)])).toEqual({ requests: [], problem });
+  });
+
+  it.each([
+    ['ERR too many arguments: a command may have 19', multibulk(['mget', ...'abcdefghijklmnopqrst'])],
+    ['ERR argument too long: an argument may have 200 bytes', multibulk(['mget', 'a', 'x'.repeat(10_000), 'b'])],
+    [
+      'ERR request too long: a request may have 600 bytes',
+      multibulk(['mget', ...['a', 'b', 'c', 'd'].map((each) => each.repeat(200))]),
+    ],
+    ['ERR too many arguments: a command may have 19', `mget ${'a '.repeat(30)}\n`],
+  ])('that are too large are skipped, and the next ones read: %s', (excess, stream) => {
+    fc.assert(
+      fc.property(cuts, (places) => {
+        const chunks = split(`${stream}PING\r\n${stream}PING\r\n`, places);
+        expect(read(chunks)).toEqual({
+          requests: [['mget', excess], ['PING'], ['mget', excess], ['PING']],
+          problem: undefined,
+        });
+      }),
+      { numRuns: 200 },
+    );
   });
 
   it('of those who must still authenticate are called so when they are too big', () => {

@@ -1,7 +1,11 @@
 import { splitInline } from './inline-request.ts';
 
-/** What a client may send; whoever sends more is cut off. */
+/**
+ * What a client may send. A request beyond that is read to its end without being kept, so that it can be replied to with an
+ * error; a client that must still authenticate is cut off instead.
+ */
 export interface RequestLimits {
+  /** The name included. */
   readonly maxArguments: number;
   /** Bytes of one argument. */
   readonly maxBulkBytes: number;
@@ -13,6 +17,12 @@ export interface RequestLimits {
 
 /** Longest line of an inline request. */
 export const MAX_INLINE_BYTES = 64 * 1024;
+/** As in Redis: whoever sends more is cut off. */
+const MAX_SKIPPED_ARGUMENTS = 1024 * 1024;
+const MAX_SKIPPED_BULK_BYTES = 512 * 1024 * 1024;
+/** Longer than the name of any command. */
+const MAX_NAME_BYTES = 128;
+const NO_NAME = Buffer.alloc(0);
 /** No count is longer: its sign, 19 digits and the mark before it. */
 const MAX_COUNT_BYTES = 32;
 
@@ -50,6 +60,14 @@ export class RequestParser {
   /** Where arguments start and end, from the start of the request. */
   #bounds: number[] = [];
   #inline: Buffer[] | undefined;
+  #excess: string | undefined;
+  /** The name in a request that is too large, once it has been read. */
+  #name: Buffer | undefined;
+
+  /** How the request that {@link next} has found is too large: an error. Of its arguments it has its name alone. */
+  get excess(): string | undefined {
+    return this.#excess;
+  }
 
   /**
    * Reads on in the request that starts at `base`; `end` is where what has been received ends. True when the request is
@@ -61,6 +79,8 @@ export class RequestParser {
       this.#at = 0;
       this.#bounds.length = 0;
       this.#inline = undefined;
+      this.#excess = undefined;
+      this.#name = undefined;
       this.#state = 'inline';
       if (bytes[base] === ASTERISK) {
         if (!this.#readMissing(bytes, base, end, limits)) return this.#again();
@@ -72,6 +92,14 @@ export class RequestParser {
     return this.#whole();
   }
 
+  /** Returns how many bytes of a request that is too large, and not whole yet, need not be kept: the first ones. */
+  release(): number {
+    if (this.#excess === undefined || this.#state === 'start') return 0;
+    const released = this.#at;
+    this.#at = 0;
+    return released;
+  }
+
   /** Whether a request has been read in part. */
   get inRequest(): boolean {
     return this.#state !== 'start';
@@ -80,6 +108,7 @@ export class RequestParser {
   /** The arguments of the request that {@link next} has found at `base`: views, none for a request without any. */
   argumentsOf(bytes: Buffer, base: number): Buffer[] {
     if (this.#inline !== undefined) return this.#inline;
+    if (this.#excess !== undefined) return [this.#name ?? NO_NAME];
     const bounds = this.#bounds;
     const found: Buffer[] = [];
     for (let i = 0; i < bounds.length; i += 2) found.push(bytes.subarray(base + bounds[i], base + bounds[i + 1]));
@@ -107,7 +136,8 @@ export class RequestParser {
     const count = this.#readCount(bytes, base, end);
     if (count === undefined) return false;
     if (limits.unauthenticated && count > limits.maxArguments) return this.#fail('unauthenticated multibulk length');
-    if (!(count <= limits.maxArguments)) return this.#fail('invalid multibulk length');
+    if (!(count <= MAX_SKIPPED_ARGUMENTS)) return this.#fail('invalid multibulk length');
+    if (count > limits.maxArguments) this.#excess = tooManyArguments(limits);
     this.#missing = count;
     return true;
   }
@@ -120,15 +150,47 @@ export class RequestParser {
       const length = this.#readCount(bytes, base, end);
       if (length === undefined) return false;
       if (limits.unauthenticated && length > limits.maxBulkBytes) return this.#fail('unauthenticated bulk length');
-      if (!(length >= 0 && length <= limits.maxBulkBytes)) return this.#fail('invalid bulk length');
-      if (this.#at + length > limits.maxRequestBytes) return this.#fail('too big request');
+      if (!(length >= 0 && length <= MAX_SKIPPED_BULK_BYTES)) return this.#fail('invalid bulk length');
+      if (limits.unauthenticated && this.#at + length > limits.maxRequestBytes) return this.#fail('too big request');
       this.#bulkBytes = length;
       this.#state = 'bulk';
+      this.#noteExcess(bytes, base, limits);
     }
+    if (this.#name !== undefined) return this.#skipArgument(base, end);
     const to = this.#at + this.#bulkBytes;
     if (base + to + 2 > end) return false;
     this.#bounds.push(this.#at, to);
     this.#at = to + 2;
+    this.#missing--;
+    this.#state = 'mark';
+    if (this.#excess !== undefined) this.#keepName(bytes, base);
+    return true;
+  }
+
+  /** Notes that the request is too large by the argument that comes next, if it is. */
+  #noteExcess(bytes: Buffer, base: number, limits: RequestLimits): void {
+    const length = this.#bulkBytes;
+    if (this.#excess === undefined) {
+      if (length > limits.maxBulkBytes) this.#excess = argumentTooLong(limits);
+      else if (this.#at + length > limits.maxRequestBytes) this.#excess = requestTooLong(limits);
+      else return;
+      if (this.#bounds.length > 0) this.#keepName(bytes, base);
+    }
+    if (this.#bounds.length === 0 && length > MAX_NAME_BYTES) this.#name = NO_NAME;
+  }
+
+  #keepName(bytes: Buffer, base: number): void {
+    const [from, to] = this.#bounds;
+    this.#name = Buffer.from(bytes.subarray(base + from, base + Math.min(to, from + MAX_NAME_BYTES)));
+  }
+
+  /** Reads on behind an argument, and the line end after it, without keeping it. */
+  #skipArgument(base: number, end: number): boolean {
+    const left = this.#bulkBytes + 2;
+    const skipped = Math.min(left, end - base - this.#at);
+    this.#at += skipped;
+    this.#bulkBytes -= skipped;
+    if (skipped < left) return false;
     this.#missing--;
     this.#state = 'mark';
     return true;
@@ -155,10 +217,26 @@ export class RequestParser {
     const lineEnd = at > base && bytes[at - 1] === CR ? at - 1 : at;
     this.#inline = splitInline(bytes.subarray(base, lineEnd));
     if (this.#inline === undefined) return this.#fail('unbalanced quotes in request');
-    if (this.#inline.length > limits.maxArguments) return this.#fail('invalid multibulk length');
+    if (this.#inline.length > limits.maxArguments) {
+      if (limits.unauthenticated) return this.#fail('unauthenticated multibulk length');
+      this.#excess = tooManyArguments(limits);
+      this.#inline.length = 1;
+    }
     this.#at++;
     return this.#whole();
   }
+}
+
+function tooManyArguments({ maxArguments }: RequestLimits): string {
+  return `ERR too many arguments: a command may have ${maxArguments - 1}`;
+}
+
+function argumentTooLong({ maxBulkBytes }: RequestLimits): string {
+  return `ERR argument too long: an argument may have ${maxBulkBytes} bytes`;
+}
+
+function requestTooLong({ maxRequestBytes }: RequestLimits): string {
+  return `ERR request too long: a request may have ${maxRequestBytes} bytes`;
 }
 
 /** A whole number as Redis writes it: no sign but `-`, no leading zeros. NaN when it is something else. */

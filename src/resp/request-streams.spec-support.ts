@@ -28,11 +28,12 @@ export function read(chunks: readonly Buffer[], limits = LIMITS): Read {
     let at = 0;
     while (parser.problem === undefined && parser.next(kept.bytes, at, kept.length, limits)) {
       const found = parser.argumentsOf(kept.bytes, at);
-      if (found.length > 0) requests.push(found.map((argument) => argument.toString('latin1')));
+      const excess = parser.excess === undefined ? [] : [parser.excess];
+      if (found.length > 0) requests.push([...found.map((argument) => argument.toString('latin1')), ...excess]);
       at += parser.length;
     }
     if (parser.problem !== undefined) break;
-    kept.drop(at);
+    kept.drop(at + parser.release());
     // What is kept is the part of one request.
     assert.ok(kept.length <= Math.max(limits.maxRequestBytes + 2, MAX_INLINE_BYTES));
   }
