@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { exchange } from './support/http-client.ts';
@@ -9,6 +10,8 @@ import { TestRedis } from './support/redis.ts';
 /** A status, or the code of a problem. */
 type Expected = number | string;
 
+/** More than a client that does not read takes. */
+const LONG_BYTES = 1_000_000;
 const CRLF = '\r\n';
 const KEYS = '{"keys":["key"]}';
 /** `KEYS` as one chunk, and the end of the body. */
@@ -327,6 +330,31 @@ describeOwn('HTTP/1.1', () => {
       ['bytes after the last request', `${get('Connection: close')}hello\r\n\r\n`, 200, 200],
     ])('a request that waits for Redis is answered before %s', async (name, bytes, ...expected) => {
       expect(await answersBehindMiss(name.replaceAll(' ', '-'), bytes)).toEqual(expected);
+    });
+
+    it('a refusal cuts off no response before it, though the client goes on sending', async () => {
+      await redis.client.set('long', 'x'.repeat(LONG_BYTES));
+      await until(
+        'it is held',
+        async () => (await proxy.key('long')).headers['cache-status']?.includes('; hit;') || undefined,
+      );
+      const { hostname, port } = new URL(proxy.url);
+      const socket = connect(Number(port), hostname);
+      socket
+        .on('error', () => undefined)
+        .setEncoding('latin1')
+        .pause();
+      // Each is answered by the one thread only after what has arrived before.
+      for (const bytes of [line('GET /v1/keys/long HTTP/1.1'), withHost('a', 'b'), get(), get()]) {
+        socket.write(bytes);
+        for (let i = 0; i < 3; i++) await proxy.get('/health/live');
+      }
+      let received = '';
+      socket.on('data', (text: string) => (received += text)).resume();
+      await once(socket, 'close');
+      const responses = responsesIn(received);
+      expect(responses.map(summary)).toEqual([200, 'bad-request']);
+      expect(responses[0].body.length).toBe(LONG_BYTES);
     });
 
     it('a request with a broken body gets one response and no second one', async () => {

@@ -7,7 +7,6 @@ import type { SelfCheckCache } from '../cache/self-check-cache.ts';
 import { Settings } from '../config/settings.ts';
 import { isFault } from '../sockets/fault.ts';
 import { LINGER_MS } from '../sockets/time-limits.ts';
-import { problemAnswer, send } from './answer.ts';
 import { Farewells } from './farewells.ts';
 import { KeyLane } from './lane/key-lane.ts';
 import { type ParserError, parserProblem } from './parser-problem.ts';
@@ -111,7 +110,7 @@ export class HttpConnections {
     const startExpected: RequestListener = (request, response) =>
       this.#admit(request, response, () => {
         const expectation = expectationOf(request);
-        if (expectation === 'unknown') return refuse(UNKNOWN_EXPECTATION, request, response);
+        if (expectation === 'unknown') return this.#refuseRequest(request, UNKNOWN_EXPECTATION);
         if (expectation === 'continue') response.writeContinue();
         start(request, response);
       });
@@ -165,7 +164,12 @@ export class HttpConnections {
     if (isLast) response.shouldKeepAlive = false;
     const why = headProblem(request);
     const turns = this.#unanswered.get(request.socket);
-    turns?.admit(request, response, why === undefined ? start : () => refuse(why, request, response));
+    turns?.admit(request, response, why === undefined ? start : () => this.#refuseRequest(request, why));
+  }
+
+  /** Answers a request with an error, and ends the connection: what follows may be a part of the request. */
+  #refuseRequest({ socket, method }: IncomingMessage, why: Problem): void {
+    this.#farewells.say(socket, why, { headOnly: method === 'HEAD' });
   }
 
   /** Answers what node:http could not parse, or what did not arrive in time. */
@@ -183,7 +187,7 @@ export class HttpConnections {
 
   /** Answers with an error in place of what follows the last request, and ends the connection. */
   #refuseRest(socket: Socket, why: Problem, headers: readonly string[] = []): void {
-    const say = (): void => this.#farewells.say(socket, why, headers);
+    const say = (): void => this.#farewells.say(socket, why, { headers });
     const turns = this.#unanswered.get(socket);
     if (turns === undefined) say();
     else turns.refuseRest(say);
@@ -192,12 +196,6 @@ export class HttpConnections {
 
 const TOO_MANY = problem('overloaded', 'There are too many connections.');
 const UNKNOWN_EXPECTATION = problem('expectation-failed', 'The only expectation that is met is 100-continue.');
-
-/** Answers a request with an error, and ends the connection: what follows may be a part of the request. */
-function refuse(why: Problem, { method }: IncomingMessage, response: ServerResponse): void {
-  response.shouldKeepAlive = false;
-  send(problemAnswer(why), method, response);
-}
 
 /**
  * Ends a connection that node:http has handed over if it fails, or if its client takes no response for too long. Returns a
