@@ -203,7 +203,8 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
           async () => (await connections()) <= 5 || undefined,
           LONG_MS,
         );
-        await expectUnharmed(200);
+        // What 100,000 reads of a TTL leave behind is collected late.
+        await expectUnharmed(300);
       },
       LONG_MS,
     );
