@@ -171,7 +171,8 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
           },
           LONG_MS,
         );
-        await expectUnharmed(300);
+        // The buffers that the kernel does not take at once are collected late, the later the busier the machine is.
+        await expectUnharmed(400);
       },
       LONG_MS,
     );

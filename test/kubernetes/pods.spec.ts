@@ -135,7 +135,7 @@ describe('the proxy of base', () => {
 
   it('listens at the ports that its container names', () => {
     const { http, resp } = settingsOf(manifests, proxy);
-    expect(http.host).toBe('0.0.0.0');
+    expect(http.host).toBe('::');
     expect(proxy.ports).toEqual([
       { name: 'http', containerPort: http.port },
       { name: 'redis', containerPort: resp.port },
