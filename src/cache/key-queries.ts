@@ -70,7 +70,7 @@ export class KeyQueries {
     const since = this.#clock();
     this.#counts.countLoad();
     const outcome = await reply;
-    this.#counts.observeLoad(this.#clock() - since);
+    if (outcome.kind !== 'unavailable') this.#counts.observeLoad(this.#clock() - since);
     if (outcome.kind === 'timeout' || outcome.kind === 'unavailable') this.#counts.countLoadError();
     return outcome;
   }

@@ -108,7 +108,8 @@ export class Loader {
 
   #settle(load: AnyLoad, reply: RedisReply, askedAt: number): void {
     const now = this.#clock();
-    this.#counts.observeLoad(now - askedAt);
+    // A load that fails fast says nothing of how long Redis takes, and would make its latency look splendid.
+    if (reply.kind !== 'unavailable') this.#counts.observeLoad(now - askedAt);
     if (reply.kind === 'no-room') {
       this.#forgo(load.request);
       load.settleWithoutRoom(reply);

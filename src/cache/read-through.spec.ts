@@ -100,6 +100,19 @@ describe('a miss', () => {
     expect(new RequestCounts(instance, 1).loads).toBe(1);
   });
 
+  it('counts towards the latency of Redis if it was answered or timed out, not if it failed at once', async () => {
+    const observed = (): number => {
+      const { buckets } = new RequestCounts(instance, 1).loadDurations();
+      return buckets.reduce((sum, count) => sum + count, 0);
+    };
+    await load({ kind: 'missing' });
+    await load({ kind: 'timeout' });
+    expect(observed()).toBe(2);
+    await load({ kind: 'unavailable', reason: 'circuit' });
+    expect(observed()).toBe(2);
+    expect(new RequestCounts(instance, 1)).toMatchObject({ loads: 3, loadErrors: 2 });
+  });
+
   it.each([
     { kind: 'missing' },
     { kind: 'wrong-type' },

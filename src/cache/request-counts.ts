@@ -89,7 +89,7 @@ export class RequestCounts implements ReadCounter {
     this.#own[LOAD_ERRORS_AT]++;
   }
 
-  /** @param ms how long Redis took to answer, or to fail. */
+  /** @param ms how long Redis took to answer, or until the read timed out. */
   observeLoad(ms: number): void {
     this.#observe(LOADS_AT, ms / 1000);
   }

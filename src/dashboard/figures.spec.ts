@@ -81,6 +81,15 @@ describe('a history', () => {
     expect(history.push(later(second, 50, 5000)).reads?.hit).toBe(10);
   });
 
+  it('shows failed loads by their rate, and no latency while none was answered', () => {
+    const history = new History();
+    const first = tickOf();
+    history.push(first);
+    const second = later(first, 0, 2000);
+    const failing = { ...second, loads: { ...second.loads, count: 20, errors: 20 } };
+    expect(history.push(failing)).toMatchObject({ loads: 10, failedLoads: 10, p99: null });
+  });
+
   it('begins anew with a proxy that was started anew', () => {
     const history = new History();
     const first = later(later(tickOf(), 50), 50);

@@ -2,9 +2,20 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { bestFormat, hexDump, preview, textOf } from './page/bytes-preview.ts';
 import { cacheStatusInWords } from './page/cache-status.ts';
-import { circuitCondition, coherenceCondition, redisCondition, threadsCondition } from './page/conditions.ts';
+import {
+  asUnknown,
+  circuitCondition,
+  coherenceCondition,
+  redisCondition,
+  threadsCondition,
+} from './page/conditions.ts';
 import { bytes, count, duration, longTime, percent, rate } from './page/format.ts';
 import { tickOf } from './tick.spec-support.ts';
+
+it('a condition is unknown, and tells what it was, when the proxy is not heard from', () => {
+  const unknown = { level: 'unknown', state: 'unknown', meaning: 'was connected' };
+  expect(asUnknown(redisCondition(tickOf()))).toEqual(unknown);
+});
 
 describe('figures for people', () => {
   it.each([

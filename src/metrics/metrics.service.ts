@@ -61,7 +61,7 @@ export class MetricsService {
     );
     this.#metrics.histogram(
       'load_duration_seconds',
-      'Time Redis took to answer a read, or to fail; TTL and TYPE queries included.',
+      'Time until Redis answered a read or it timed out; reads that fail at once excluded, TTL and TYPE queries included.',
       () => observations(requests.loadDurations()),
     );
     this.#metrics.histogram('load_queue_duration_seconds', 'Time a read of Redis waited for its turn.', () =>

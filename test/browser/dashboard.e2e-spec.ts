@@ -234,6 +234,10 @@ describeInBrowser('the dashboard, in a browser', () => {
     expect(await first.stop()).toBe(0);
     await becomes(watched, 'live-text', /^No news for \d+ s$/);
     expect(await watched.text('announcements')).toBe('There is no news of the proxy.');
+    for (const id of ['redis', 'circuit', 'coherence', 'threads', 'connections']) {
+      expect([id, await watched.text(`${id}-state`)]).toEqual([id, 'unknown']);
+    }
+    expect(await watched.text('redis-meaning')).toBe('was connected');
     own = await TestProxy.start(settings);
     await becomes(watched, 'live-text', /^Live$/);
     await watched.page.close();

@@ -1,13 +1,18 @@
 import type { Tick } from '../tick.ts';
 
-/** How well something is: shown as a colour and a shape, never without the words. */
-export type Level = 'good' | 'warning' | 'bad';
+/** How well something is: shown as a colour and a shape, never without the words. `unknown`: the proxy is not heard from. */
+export type Level = 'good' | 'warning' | 'bad' | 'unknown';
 
 /** A state, and what it means. */
 export interface Condition {
   readonly level: Level;
   readonly state: string;
   readonly meaning: string;
+}
+
+/** Marks a condition as unknown, because the connection to the proxy is lost. */
+export function asUnknown({ state }: Condition): Condition {
+  return { level: 'unknown', state: 'unknown', meaning: `was ${state}` };
 }
 
 export function redisCondition({ redis, threads }: Tick): Condition {

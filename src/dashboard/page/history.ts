@@ -21,6 +21,8 @@ export interface Sample {
   readonly p99: number | null;
   /** Reads of Redis per second. */
   readonly loads: number | null;
+  /** Reads of Redis per second that failed. */
+  readonly failedLoads: number | null;
   /** Entries per second: those that had to make room, those whose time was over, those that were purged. */
   readonly dropped: { readonly evicted: number; readonly expired: number; readonly purged: number } | null;
 }
@@ -56,7 +58,16 @@ export class History {
       fill: { entries: capacity === 0 ? 0 : entries / capacity, bytes: bytes / maxBytes },
     };
     if (before === undefined) {
-      return { ...present, reads: null, hitRatio: null, median: null, p99: null, loads: null, dropped: null };
+      return {
+        ...present,
+        reads: null,
+        hitRatio: null,
+        median: null,
+        p99: null,
+        loads: null,
+        failedLoads: null,
+        dropped: null,
+      };
     }
     const seconds = (tick.at - before.at) / 1000;
     const [oldest] = this.#ticks;
@@ -68,6 +79,7 @@ export class History {
       median: quantile(from, to, 0.5),
       p99: quantile(from, to, 0.99),
       loads: (tick.loads.count - before.loads.count) / seconds,
+      failedLoads: (tick.loads.errors - before.loads.errors) / seconds,
       dropped: perSecond(droppedBy(before), droppedBy(tick), seconds),
     };
   }

@@ -2,6 +2,7 @@ import type { Tick } from '../tick.ts';
 import {
   type Condition,
   type Level,
+  asUnknown,
   circuitCondition,
   coherenceCondition,
   redisCondition,
@@ -27,18 +28,24 @@ export function showPulse(live: boolean, silentMs: number | undefined): void {
   state.dataset.level = (live ? 'good' : silentMs === undefined ? 'warning' : 'bad') satisfies Level;
   const silence = silentMs === undefined ? 'Connecting …' : `No news for ${longTime(silentMs / 1000)}`;
   setText('live-text', live ? 'Live' : silence);
-  document.body.classList.toggle('out-of-date', !live && silentMs !== undefined);
+  const isLost = !live && silentMs !== undefined;
+  document.body.classList.toggle('out-of-date', isLost);
+  if (isLost) for (const [id, condition] of shown) showCondition(id, asUnknown(condition));
 }
 
+/** The conditions of the latest tick, by the id of their element. */
+const shown = new Map<string, Condition>();
+
 function showConditions(tick: Tick): void {
-  showCondition('redis', redisCondition(tick));
-  showCondition('circuit', circuitCondition(tick));
-  showCondition('coherence', coherenceCondition(tick));
-  showCondition('threads', threadsCondition(tick));
   const { open, max } = tick.connections;
   const level = open >= max ? 'bad' : open > max * 0.9 ? 'warning' : 'good';
-  showCondition('connections', { level, state: count(open), meaning: `of ${count(max)}` });
-  showCondition('uptime', { level: 'good', state: longTime(tick.uptimeSeconds), meaning: 'since the start' });
+  shown.set('redis', redisCondition(tick));
+  shown.set('circuit', circuitCondition(tick));
+  shown.set('coherence', coherenceCondition(tick));
+  shown.set('threads', threadsCondition(tick));
+  shown.set('connections', { level, state: count(open), meaning: `of ${count(max)}` });
+  shown.set('uptime', { level: 'good', state: longTime(tick.uptimeSeconds), meaning: 'since the start' });
+  for (const [id, condition] of shown) showCondition(id, condition);
 }
 
 function showCondition(id: string, { level, state, meaning }: Condition): void {
@@ -72,11 +79,11 @@ function showLoads({ loads, cache }: Tick, sample: Sample): void {
   const asked = cache.hits + cache.misses + cache.collapsed;
   setText('ratio-note', `${percent(asked === 0 ? null : cache.hits / asked)} since the start`);
   setText('latency', duration(sample.p99));
-  setText('latency-note', `p99; p50 ${duration(sample.median)}`);
+  setText('latency-note', sample.p99 === null ? 'no load was answered' : `p99; p50 ${duration(sample.median)}`);
   setText('loads', rate(sample.loads));
   setText(
     'loads-note',
-    `${count(loads.inFlight)} in flight, ${count(loads.queued)} queued, ${count(loads.errors)} failed`,
+    `${count(loads.inFlight)} in flight, ${count(loads.queued)} queued, ${rate(sample.failedLoads)}/s failed (${count(loads.errors)} since the start)`,
   );
 }
 
