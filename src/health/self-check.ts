@@ -65,7 +65,7 @@ export class SelfCheck implements OnApplicationShutdown {
   }
 
   #prepare(): () => Promise<SelfCheckResult> {
-    const parts = createSelfCheckCache(this.#settings);
+    const parts = createSelfCheckCache(this.#settings, this.#thread.clock);
     const fastPath = this.#http.forSelfCheck(parts);
     const redisProtocol = this.#resp.forSelfCheck(parts);
     return async () => {
