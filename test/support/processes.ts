@@ -67,6 +67,11 @@ export class Child {
     });
   }
 
+  /** Waits until its output contains `text`, which may arrive later than a response that was sent after it. */
+  async printed(text: string): Promise<void> {
+    await until(`"${text}" in the output`, () => this.output.includes(text) || undefined);
+  }
+
   get running(): boolean {
     return this.process.exitCode === null && this.process.signalCode === null;
   }
