@@ -20,46 +20,32 @@ const common = {
 };
 
 /**
- * Specs that are about the lane itself, or whose promise does not depend on who reads the request off the socket: Redis'
+ * Specs that are about the fast path itself, or whose promise does not depend on who reads the request off the socket: Redis'
  * side, other protocols, pages, settings. To run them twice would take CI minutes, and find nothing.
  */
-const NOT_WITHOUT_LANE = [
-  'acl',
-  'bounded-memory',
+const NOT_WITHOUT_FAST_PATH = [
   'browser/.*',
-  'command-line',
-  'coherence-nodes',
-  'configuration',
-  'dashboard',
-  'docs',
+  'cache/(?:bounded-memory|torture)',
+  'delivery/.*',
   'documentation/.*',
   'faults/(?!outage).*',
-  'health',
-  'http-conformance',
-  'hostile-clients',
-  'key-lane.*',
+  'http/(?:api-page|fast-path.*|hostile-clients|http-conformance|unwritten-responses)',
   'kubernetes/.*',
-  'make-start',
-  'nothing-told',
-  'package',
-  'redis-access',
-  'resp.*',
-  'sentinel',
-  'settings',
-  'staleness',
-  'tls',
-  'torture',
-  'unwritten-responses',
-  'upstash.*',
+  'operations/(?:command-line|configuration|dashboard|health|settings)',
+  'access/no-information-leak',
+  'redis/(?:acl|redis-access|sentinel|tls)',
+  'resp/(?!refused-commands).*',
+  'tracking/(?:staleness|tracking-nodes)',
+  'upstash/.*',
 ];
 
 /** @type {import('jest').Config} */
-const laneOff = {
+const fastPathOff = {
   ...common,
-  displayName: 'e2e-lane-off',
+  displayName: 'e2e-fast-path-off',
   testMatch: ['<rootDir>/test/**/*.e2e-spec.ts'],
-  testPathIgnorePatterns: [`/test/(?:${NOT_WITHOUT_LANE.join('|')})\\.e2e-spec\\.ts$`],
-  setupFiles: ['<rootDir>/test/support/lane-off.mjs'],
+  testPathIgnorePatterns: [`/test/(?:${NOT_WITHOUT_FAST_PATH.join('|')})\\.e2e-spec\\.ts$`],
+  setupFiles: ['<rootDir>/test/support/fast-path-off.mjs'],
 };
 
 export default {
@@ -74,7 +60,7 @@ export default {
       testMatch: ['src', 'test', 'bench'].map((folder) => `<rootDir>/${folder}/**/*.spec.ts`),
     },
     { ...common, displayName: 'e2e', testMatch: ['<rootDir>/test/**/*.e2e-spec.ts'] },
-    // What is promised over HTTP is promised without the key lane as well; proxies that run already are as they are.
-    ...(process.env.PROXY_URL ? [] : [laneOff]),
+    // What is promised over HTTP is promised without the fast path as well; proxies that run already are as they are.
+    ...(process.env.PROXY_URL ? [] : [fastPathOff]),
   ],
 };

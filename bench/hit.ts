@@ -3,19 +3,19 @@
  * over keys drawn at random, with few entries and with many. `npm run bench:hit`
  */
 import { Buffer } from 'node:buffer';
-import { monotonicClock } from '../src/cache/clock.ts';
-import { hashKey } from '../src/cache/hash.ts';
-import { Hit } from '../src/cache/hit.ts';
-import { InstanceMemory } from '../src/cache/instance-memory.ts';
-import { RequestCounts } from '../src/cache/request-counts.ts';
-import { SharedLru } from '../src/cache/shared-lru.ts';
-import { HitMessages } from '../src/http/lane/hit-messages.ts';
-import { RequestHead } from '../src/http/lane/request-head.ts';
-import { hitAnswer } from '../src/http/key-answer.ts';
-import { HttpDate } from '../src/http/message.ts';
-import { GetRequest } from '../src/resp/get-request.ts';
-import { ReplyWriter } from '../src/resp/reply-writer.ts';
-import type { Outlet } from '../src/sockets/outlet.ts';
+import { monotonicClock } from '../src/cache/shared-lru/clock.ts';
+import { hashKey } from '../src/cache/shared-lru/memory/hash.ts';
+import { HitBuffer } from '../src/cache/shared-lru/hit-buffer.ts';
+import { InstanceMemory } from '../src/instance/instance-memory.ts';
+import { ReadMetrics } from '../src/instance/read-metrics.ts';
+import { SharedLru } from '../src/cache/shared-lru/shared-lru.ts';
+import { ResponseHeadTemplates } from '../src/http/fast-path/response-head-templates.ts';
+import { RequestHead } from '../src/http/fast-path/request-head.ts';
+import { hitAnswer } from '../src/http/keys/key-response.ts';
+import { HttpDate } from '../src/http/response/response-head.ts';
+import { GetRequest } from '../src/resp/protocol/get-request.ts';
+import { ReplyWriter } from '../src/resp/protocol/reply-writer.ts';
+import type { SocketWriter } from '../src/net/socket-writer.ts';
 import { spread } from './spread.ts';
 
 const ENTRIES = [5000, 500_000];
@@ -27,19 +27,19 @@ const REQUESTS = 8192;
 const PASSES = 20;
 
 const clock = monotonicClock();
-const counts = new RequestCounts(InstanceMemory.create(), 0);
-const hit = new Hit();
+const counts = new ReadMetrics(InstanceMemory.create(), 0);
+const hit = new HitBuffer();
 const head = new RequestHead(8192);
 const get = new GetRequest();
 const writer = new ReplyWriter();
-const messages = new HitMessages(
+const messages = new ResponseHeadTemplates(
   hitAnswer,
   { contentType: 'application/octet-stream', private: false, revalidate: false },
   65_000,
   new HttpDate(),
 );
 const answer = Buffer.alloc(4096);
-const nowhere = { write: () => true } as unknown as Outlet;
+const nowhere = { write: () => true } as unknown as SocketWriter;
 
 interface Step {
   readonly name: string;
@@ -53,7 +53,7 @@ const STEPS: readonly Step[] = [
   { name: 'RESP: read the request', run: (_, __, resp) => get.match(resp, 0, resp.length) },
   {
     name: 'find and copy out (`SharedLru.hit`)',
-    run: (lru, _, __, keys, keyAt) => lru.hit(keys, keyAt, keyAt + KEY_BYTES, hit),
+    run: (lru, _, __, keys, keyAt) => lru.tryGetInto(keys, keyAt, keyAt + KEY_BYTES, hit),
   },
   { name: '– of which the hash', run: (_, http) => hashKey(http, 1, 2, KEY_AT, KEY_AT + KEY_BYTES) },
   { name: '– of which the time', run: () => clock() },
@@ -114,7 +114,7 @@ function filled(entries: number): SharedLru {
   const lru = SharedLru.create(limits, 1, clock);
   for (let i = 0; i < entries; i++) {
     const found = lru.lookup(Buffer.from(nameOf(i)));
-    if (found.kind === 'miss') lru.fill(found.lease, Buffer.alloc(VALUE_BYTES, 'v'), [i, i, i], 3_600_000);
+    if (found.kind === 'miss') lru.commit(found.lease, Buffer.alloc(VALUE_BYTES, 'v'), [i, i, i], 3_600_000);
   }
   return lru;
 }

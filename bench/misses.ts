@@ -4,13 +4,13 @@
  * process and of Redis per load. On one core with its Redis: `taskset -c 0 npm run bench:misses`
  */
 import { readFileSync } from 'node:fs';
-import { BufferedBytes } from '../src/cache/buffered-bytes.ts';
-import { monotonicClock } from '../src/cache/clock.ts';
-import { InstanceMemory } from '../src/cache/instance-memory.ts';
-import { LoadGate } from '../src/cache/load-gate.ts';
-import { ReadThrough } from '../src/cache/read-through.ts';
-import { RequestCounts } from '../src/cache/request-counts.ts';
-import { SharedLru } from '../src/cache/shared-lru.ts';
+import { BufferedBytes } from '../src/cache/read-through/buffered-bytes.ts';
+import { monotonicClock } from '../src/cache/shared-lru/clock.ts';
+import { InstanceMemory } from '../src/instance/instance-memory.ts';
+import { LoadLimiter } from '../src/cache/read-through/load-limiter.ts';
+import { ReadThrough } from '../src/cache/read-through/read-through.ts';
+import { ReadMetrics } from '../src/instance/read-metrics.ts';
+import { SharedLru } from '../src/cache/shared-lru/shared-lru.ts';
 import type { loadSettings as LoadSettings } from '../src/config/load-settings.ts';
 import type { probeRedisBatches } from '../src/redis/ioredis-internals/probe.ts';
 import type { RedisService } from '../src/redis/redis.service.ts';
@@ -84,9 +84,9 @@ function readThrough(): ReadThrough {
   return new ReadThrough({
     lru: SharedLru.create(limits, 1, clock),
     store: service,
-    gate: new LoadGate(instance, 0, 1, settings.proxy),
-    counts: new RequestCounts(instance, 0),
-    coherence: { mayStore: true },
+    gate: new LoadLimiter(instance, 0, 1, settings.proxy),
+    counts: new ReadMetrics(instance, 0),
+    coherence: { canStore: true },
     buffered: new BufferedBytes(instance, 0, settings.proxy, clock),
     clock,
     lifetimes: settings.cache,

@@ -5,10 +5,10 @@
 import { availableParallelism } from 'node:os';
 import { once } from 'node:events';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
-import { monotonicClock } from '../src/cache/clock.ts';
-import { Hit } from '../src/cache/hit.ts';
-import { SharedLock } from '../src/cache/shared-lock.ts';
-import { SharedLru } from '../src/cache/shared-lru.ts';
+import { monotonicClock } from '../src/cache/shared-lru/clock.ts';
+import { HitBuffer } from '../src/cache/shared-lru/hit-buffer.ts';
+import { SharedLock } from '../src/cache/shared-lru/memory/shared-lock.ts';
+import { SharedLru } from '../src/cache/shared-lru/shared-lru.ts';
 import { measureHttp } from './http-threads.ts';
 import { row } from './spread.ts';
 
@@ -102,14 +102,14 @@ function read({ buffer, thread, runMs }: Orders): Report {
   const lru = SharedLru.attach(buffer, thread, monotonicClock());
   const keys = zipfKeys(thread);
   const chunk = Buffer.alloc(KEY_BYTES);
-  const hit = new Hit();
-  for (let i = 0; i < keys.length; i++) lru.hit(keyInto(chunk, keys[i]), 0, KEY_BYTES, hit);
+  const hit = new HitBuffer();
+  for (let i = 0; i < keys.length; i++) lru.tryGetInto(keyInto(chunk, keys[i]), 0, KEY_BYTES, hit);
   const cpu = process.threadCpuUsage();
   const start = performance.now();
   let hits = 0;
   for (let at = 0; performance.now() - start < runMs;) {
     for (let i = 0; i < 1000; i++, at = (at + 1) % keys.length) {
-      if (lru.hit(keyInto(chunk, keys[at]), 0, KEY_BYTES, hit)) hits++;
+      if (lru.tryGetInto(keyInto(chunk, keys[at]), 0, KEY_BYTES, hit)) hits++;
     }
   }
   const { user, system } = process.threadCpuUsage(cpu);
@@ -121,7 +121,7 @@ function fill(lru: SharedLru): void {
   const key = Buffer.alloc(KEY_BYTES);
   for (let i = 0; i < ENTRIES; i++) {
     const found = lru.lookup(keyInto(key, i));
-    if (found.kind === 'miss') lru.fill(found.lease, value, [1, 2, 3], 3_600_000);
+    if (found.kind === 'miss') lru.commit(found.lease, value, [1, 2, 3], 3_600_000);
   }
 }
 
@@ -150,8 +150,8 @@ function lockHoldNs(lru: SharedLru): number {
       for (let i = 0; i < keys.length; i++) once(i);
       return (held * 1e6) / keys.length;
     };
-    const copy = new Hit();
-    const hit = measure((i) => lru.hit(keyInto(chunk, keys[i]), 0, KEY_BYTES, copy));
+    const copy = new HitBuffer();
+    const hit = measure((i) => lru.tryGetInto(keyInto(chunk, keys[i]), 0, KEY_BYTES, copy));
     const nothing = measure(() => {
       lock.acquire();
       lock.release();

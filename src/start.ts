@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { LayoutError } from './cache/layout.ts';
+import { LayoutError } from './cache/shared-lru/memory/layout.ts';
 import { CommandLineError, type Flags, namedAsGiven, readCommandLine } from './config/command-line.ts';
 import { helpText } from './config/help.ts';
 import { type Notice, SettingsError, loadSettings } from './config/load-settings.ts';
@@ -9,7 +9,7 @@ import { freePort } from './runtime/free-port.ts';
 import { ProxyLogger } from './runtime/logger.ts';
 import { openFilesWarning } from './runtime/open-files.ts';
 import { canSharePorts, withOneThread } from './runtime/port-sharing.ts';
-import { endOnSignal } from './runtime/signals.ts';
+import { endOnSignal } from './runtime/shutdown.ts';
 import { StartLockTimeout, lockStart } from './runtime/start-lock.ts';
 import { StartError, Supervisor } from './runtime/supervisor.ts';
 import { TokenFiles } from './runtime/token-files.ts';

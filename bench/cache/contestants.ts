@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache';
-import { monotonicClock } from '../../src/cache/clock.ts';
-import type { Etag } from '../../src/cache/etag.ts';
-import type { Lookup } from '../../src/cache/lookup.ts';
-import { SharedLru } from '../../src/cache/shared-lru.ts';
+import { monotonicClock } from '../../src/cache/shared-lru/clock.ts';
+import type { Etag } from '../../src/cache/shared-lru/etag.ts';
+import type { Lookup } from '../../src/cache/shared-lru/cache-types.ts';
+import { SharedLru } from '../../src/cache/shared-lru/shared-lru.ts';
 import type { Requests, Workload } from './workload.ts';
 
 /** Nothing expires while it is measured; but each read has to look. */
@@ -98,7 +98,7 @@ class SharedLruContestant implements Contestant {
 
   #fill(lookup: Lookup, number: number): void {
     if (lookup.kind !== 'miss') throw new Error(`a miss was expected, not: ${lookup.kind}`);
-    const result = this.#lru.fill(lookup.lease, this.#workload.value(number), ETAG, TTL_MS);
+    const result = this.#lru.commit(lookup.lease, this.#workload.value(number), ETAG, TTL_MS);
     if (result !== 'stored') throw new Error(`not stored: ${result}`);
   }
 }

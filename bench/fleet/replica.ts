@@ -1,14 +1,14 @@
 import { Buffer } from 'node:buffer';
-import { Hit } from '../../src/cache/hit.ts';
-import type { Clock } from '../../src/cache/clock.ts';
-import { SharedLru } from '../../src/cache/shared-lru.ts';
+import { HitBuffer } from '../../src/cache/shared-lru/hit-buffer.ts';
+import type { Clock } from '../../src/cache/shared-lru/clock.ts';
+import { SharedLru } from '../../src/cache/shared-lru/shared-lru.ts';
 
 const KEY_BYTES = 4;
 const VALUE_BYTES = 4;
 const THREAD = 1;
 
 /** What all replicas use one after the other. */
-const hit = new Hit();
+const hit = new HitBuffer();
 const keyBytes = Buffer.alloc(KEY_BYTES);
 const valueBytes = Buffer.alloc(VALUE_BYTES);
 
@@ -32,7 +32,7 @@ export class Replica {
   /** The version that is held of a key; undefined: none, or its time is over. */
   read(key: number): number | undefined {
     keyBytes.writeUInt32LE(key);
-    return this.#lru.hit(keyBytes, 0, KEY_BYTES, hit) ? hit.bytes.readUInt32LE() : undefined;
+    return this.#lru.tryGetInto(keyBytes, 0, KEY_BYTES, hit) ? hit.bytes.readUInt32LE() : undefined;
   }
 
   /** Loads what {@link read} has not found, for so many milliseconds. */
@@ -41,7 +41,7 @@ export class Replica {
     const found = this.#lru.lookup(keyBytes);
     if (found.kind !== 'miss') throw new Error(`a key that is not held was found to be a ${found.kind}`);
     valueBytes.writeUInt32LE(version);
-    const result = this.#lru.fill(found.lease, valueBytes, [0, 0, 0], lifetimeMs);
+    const result = this.#lru.commit(found.lease, valueBytes, [0, 0, 0], lifetimeMs);
     if (result !== 'stored') throw new Error(`a version was not stored but ${result}`);
   }
 

@@ -2,9 +2,9 @@ import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/com
 import type { Request } from 'express';
 import { AdminTokens } from '../access/admin-tokens.ts';
 import { bearerToken } from '../access/bearer-tokens.ts';
-import { problemAnswer } from '../http/answer.ts';
-import { AnswerException } from '../http/problem.filter.ts';
-import { problem } from '../http/problem.ts';
+import { problemResponse } from '../http/response/http-response.ts';
+import { AnswerException } from '../http/response/problem.filter.ts';
+import { problem } from '../http/response/problem.ts';
 
 /** Lets those in who have an admin token, and nobody where there is none. */
 @Injectable()
@@ -18,11 +18,11 @@ export class AdminTokenGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     if (!this.#tokens.exist) {
       const off = problem('admin-disabled', 'The admin API is off: the proxy was started without ADMIN_TOKEN.');
-      throw new AnswerException(problemAnswer(off));
+      throw new AnswerException(problemResponse(off));
     }
     const { authorization } = context.switchToHttp().getRequest<Request>().headers;
     if (this.#tokens.accept(bearerToken(authorization) ?? '')) return true;
     const refused = problem('unauthorized', 'The admin API needs its bearer token.');
-    throw new AnswerException(problemAnswer(refused, ['WWW-Authenticate', 'Bearer realm="admin"']));
+    throw new AnswerException(problemResponse(refused, ['WWW-Authenticate', 'Bearer realm="admin"']));
   }
 }

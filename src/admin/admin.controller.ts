@@ -2,14 +2,14 @@ import { Controller, Delete, Get, Req, Res, UseGuards } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { type CacheStats, CacheService } from '../cache/cache.service.ts';
-import { CoherenceCounts } from '../cache/coherence-counts.ts';
-import { type Coherence, CoherenceState } from '../cache/coherence-state.ts';
-import { InstanceStats } from '../cache/instance-stats.ts';
+import { CoherenceCounts } from '../instance/coherence-counts.ts';
+import { type Coherence, CoherenceState } from '../instance/coherence-state.ts';
+import { InstanceStats } from '../instance/instance-stats.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';
-import { jsonAnswer, send } from '../http/answer.ts';
-import { badKeyAnswer } from '../http/key-answer.ts';
-import { ENTRIES_PATH, keyFromTarget } from '../http/key-path.ts';
-import { KnownInputGuard } from '../http/known-input.guard.ts';
+import { jsonResponse, send } from '../http/response/http-response.ts';
+import { badKeyAnswer } from '../http/keys/key-response.ts';
+import { ENTRIES_PATH, keyFromTarget } from '../http/keys/key-path.ts';
+import { KnownInputGuard } from '../http/request/known-input.guard.ts';
 import { AdminTokenGuard } from './admin-token.guard.ts';
 import { DescribeFlushRoute, DescribePurgeRoute, DescribeStatsRoute } from './admin.openapi.ts';
 
@@ -34,7 +34,7 @@ export class AdminController {
   @DescribeStatsRoute()
   stats(@Req() request: Request, @Res() response: Response): void {
     send(
-      jsonAnswer(
+      jsonResponse(
         200,
         statsBody(this.#cache.stats(), this.#coherence.current, this.#news, this.#instance, process.uptime()),
       ),
@@ -46,7 +46,7 @@ export class AdminController {
   @Delete('v1/cache')
   @DescribeFlushRoute()
   flush(@Req() request: Request, @Res() response: Response): void {
-    send(jsonAnswer(200, { flushed: this.#cache.flush() }), request.method, response);
+    send(jsonResponse(200, { flushed: this.#cache.flush() }), request.method, response);
   }
 
   @Delete(`${ENTRIES_PATH}:key`)
@@ -54,7 +54,7 @@ export class AdminController {
   purge(@Req() request: Request, @Res() response: Response): void {
     const key = keyFromTarget(request.originalUrl, ENTRIES_PATH);
     if (!Buffer.isBuffer(key)) return send(badKeyAnswer(key), request.method, response);
-    send(jsonAnswer(200, { purged: this.#cache.purge(key) }), request.method, response);
+    send(jsonResponse(200, { purged: this.#cache.purge(key) }), request.method, response);
   }
 }
 

@@ -1,8 +1,15 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiOperation, ApiParam, ApiResponse, ApiSecurity } from '@nestjs/swagger';
 import { MAX_KEY_BYTES } from '../access/key-length.ts';
-import { COHERENCE_STATES } from '../cache/coherence-state.ts';
-import { KEY_EXAMPLES, SECURITY, type Schemas, header, jsonResponse, problemResponse } from '../http/openapi.ts';
+import { COHERENCE_STATES } from '../instance/coherence-state.ts';
+import {
+  KEY_EXAMPLES,
+  SECURITY,
+  type Schemas,
+  header,
+  jsonResponse,
+  problemResponse,
+} from '../openapi/operation-parts.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 
 const count = (description: string, example = 0) => ({ type: 'integer', minimum: 0, description, example });

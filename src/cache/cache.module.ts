@@ -2,44 +2,44 @@ import { Module } from '@nestjs/common';
 import { Settings } from '../config/settings.ts';
 import { RedisModule } from '../redis/redis.module.ts';
 import { RedisService } from '../redis/redis.service.ts';
-import { BufferedBytes } from './buffered-bytes.ts';
+import { BufferedBytes } from './read-through/buffered-bytes.ts';
 import { CacheService } from './cache.service.ts';
-import { CoherenceCounts } from './coherence-counts.ts';
-import { CoherenceState } from './coherence-state.ts';
-import { ConnectionCount } from './connection-count.ts';
-import { InstanceStats } from './instance-stats.ts';
-import { KeyQueries } from './key-queries.ts';
-import { LoadGate } from './load-gate.ts';
-import { ReadThrough } from './read-through.ts';
-import { RequestCounts } from './request-counts.ts';
-import { ThreadContext, attachThread } from './thread-context.ts';
+import { CoherenceCounts } from '../instance/coherence-counts.ts';
+import { CoherenceState } from '../instance/coherence-state.ts';
+import { ConnectionLimiter } from '../instance/connection-limiter.ts';
+import { InstanceStats } from '../instance/instance-stats.ts';
+import { KeyQueries } from './read-through/key-queries.ts';
+import { LoadLimiter } from './read-through/load-limiter.ts';
+import { ReadThrough } from './read-through/read-through.ts';
+import { ReadMetrics } from '../instance/read-metrics.ts';
+import { ThreadContext, attachThread } from '../instance/thread-context.ts';
 
 @Module({
   imports: [RedisModule],
   providers: [
     { provide: ThreadContext, useFactory: attachThread },
     {
-      provide: LoadGate,
+      provide: LoadLimiter,
       inject: [ThreadContext, Settings],
-      useFactory: ({ instance, row, owner }: ThreadContext, { proxy }: Settings) =>
-        new LoadGate(instance, row, owner, proxy),
+      useFactory: ({ instance, threadIndex: row, lockOwnerId: owner }: ThreadContext, { proxy }: Settings) =>
+        new LoadLimiter(instance, row, owner, proxy),
     },
     {
       provide: BufferedBytes,
       inject: [ThreadContext, Settings],
-      useFactory: ({ instance, row, clock }: ThreadContext, { proxy }: Settings) =>
+      useFactory: ({ instance, threadIndex: row, clock }: ThreadContext, { proxy }: Settings) =>
         new BufferedBytes(instance, row, proxy, clock),
     },
     {
-      provide: RequestCounts,
+      provide: ReadMetrics,
       inject: [ThreadContext],
-      useFactory: ({ instance, row }: ThreadContext) => new RequestCounts(instance, row),
+      useFactory: ({ instance, threadIndex: row }: ThreadContext) => new ReadMetrics(instance, row),
     },
     {
-      provide: ConnectionCount,
+      provide: ConnectionLimiter,
       inject: [ThreadContext, Settings],
-      useFactory: ({ instance, row }: ThreadContext, { proxy }: Settings) =>
-        new ConnectionCount(instance, row, proxy.maxConnections),
+      useFactory: ({ instance, threadIndex: row }: ThreadContext, { proxy }: Settings) =>
+        new ConnectionLimiter(instance, row, proxy.maxConnections),
     },
     {
       provide: InstanceStats,
@@ -58,12 +58,12 @@ import { ThreadContext, attachThread } from './thread-context.ts';
     },
     {
       provide: ReadThrough,
-      inject: [ThreadContext, RedisService, LoadGate, RequestCounts, CoherenceState, BufferedBytes, Settings],
+      inject: [ThreadContext, RedisService, LoadLimiter, ReadMetrics, CoherenceState, BufferedBytes, Settings],
       useFactory: (
         { lru, clock }: ThreadContext,
         store: RedisService,
-        gate: LoadGate,
-        counts: RequestCounts,
+        gate: LoadLimiter,
+        counts: ReadMetrics,
         coherence: CoherenceState,
         buffered: BufferedBytes,
         { cache }: Settings,
@@ -71,8 +71,8 @@ import { ThreadContext, attachThread } from './thread-context.ts';
     },
     {
       provide: KeyQueries,
-      inject: [ThreadContext, RedisService, LoadGate, RequestCounts],
-      useFactory: ({ clock }: ThreadContext, store: RedisService, gate: LoadGate, counts: RequestCounts) =>
+      inject: [ThreadContext, RedisService, LoadLimiter, ReadMetrics],
+      useFactory: ({ clock }: ThreadContext, store: RedisService, gate: LoadLimiter, counts: ReadMetrics) =>
         new KeyQueries(store, gate, counts, clock),
     },
     CacheService,
@@ -82,9 +82,9 @@ import { ThreadContext, attachThread } from './thread-context.ts';
     CacheService,
     CoherenceCounts,
     CoherenceState,
-    ConnectionCount,
+    ConnectionLimiter,
     InstanceStats,
-    RequestCounts,
+    ReadMetrics,
     ThreadContext,
   ],
 })

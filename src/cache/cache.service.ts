@@ -1,14 +1,14 @@
 import { Injectable } from '@nestjs/common';
-import type { Hit } from './hit.ts';
-import type { Unread } from './kept-outcomes.ts';
-import { type ExpiryOutcome, KeyQueries, type TypeOutcome } from './key-queries.ts';
-import type { LruLimits } from './layout.ts';
-import type { ReadDirectives } from './read-directives.ts';
-import type { DirectedOutcome, ReadOutcome } from './read-outcome.ts';
-import { type ReadOptions, ReadThrough } from './read-through.ts';
-import { RequestCounts, TRANSPORTS } from './request-counts.ts';
-import type { LruStats, SharedLru } from './shared-lru.ts';
-import { ThreadContext } from './thread-context.ts';
+import type { HitBuffer } from './shared-lru/hit-buffer.ts';
+import type { Omitted } from './read-through/bounded-results.ts';
+import { type ExpiryOutcome, KeyQueries, type TypeOutcome } from './read-through/key-queries.ts';
+import type { LruLimits } from './shared-lru/memory/layout.ts';
+import type { ReadDirectives } from './read-through/read-directives.ts';
+import type { DirectedOutcome, ReadOutcome } from './read-through/read-outcome.ts';
+import { type ReadOptions, ReadThrough } from './read-through/read-through.ts';
+import { ReadMetrics, TRANSPORTS } from '../instance/read-metrics.ts';
+import type { LruStats, SharedLru } from './shared-lru/shared-lru.ts';
+import { ThreadContext } from '../instance/thread-context.ts';
 
 export interface CacheStats extends LruStats {
   readonly limits: LruLimits;
@@ -28,9 +28,9 @@ export class CacheService {
   readonly #lru: SharedLru;
   readonly #readThrough: ReadThrough;
   readonly #keyQueries: KeyQueries;
-  readonly #counts: RequestCounts;
+  readonly #counts: ReadMetrics;
 
-  constructor(thread: ThreadContext, readThrough: ReadThrough, keyQueries: KeyQueries, counts: RequestCounts) {
+  constructor(thread: ThreadContext, readThrough: ReadThrough, keyQueries: KeyQueries, counts: ReadMetrics) {
     this.#lru = thread.lru;
     this.#readThrough = readThrough;
     this.#keyQueries = keyQueries;
@@ -41,8 +41,8 @@ export class CacheService {
    * Reads a key, bytes `from` to `to` of `bytes`, if it is held with a value of at most 16 KiB: what most requests need,
    * without an object made for it. False when {@link read} is to be asked, which counts the read then.
    */
-  hit(bytes: Uint8Array, from: number, to: number, hit: Hit): boolean {
-    return this.#lru.hit(bytes, from, to, hit);
+  hit(bytes: Uint8Array, from: number, to: number, hit: HitBuffer): boolean {
+    return this.#lru.tryGetInto(bytes, from, to, hit);
   }
 
   /** Reads a key: a hit on the spot, a miss as a promise. */
@@ -66,12 +66,12 @@ export class CacheService {
     keys: readonly Buffer[],
     maxBytes: number,
     options?: ReadOptions,
-  ): readonly (ReadOutcome | Unread)[] | Promise<readonly (ReadOutcome | Unread)[]>;
+  ): readonly (ReadOutcome | Omitted)[] | Promise<readonly (ReadOutcome | Omitted)[]>;
   readMany(
     keys: readonly Buffer[],
     maxBytes = Infinity,
     options?: ReadOptions,
-  ): readonly (ReadOutcome | Unread)[] | Promise<readonly (ReadOutcome | Unread)[]> {
+  ): readonly (ReadOutcome | Omitted)[] | Promise<readonly (ReadOutcome | Omitted)[]> {
     return this.#readThrough.readMany(keys, maxBytes, options);
   }
 

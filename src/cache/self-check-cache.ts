@@ -1,15 +1,15 @@
 import { Buffer } from 'node:buffer';
 import type { Settings } from '../config/settings.ts';
-import { BufferedBytes } from './buffered-bytes.ts';
+import { BufferedBytes } from './read-through/buffered-bytes.ts';
 import { CacheService } from './cache.service.ts';
-import type { Clock } from './clock.ts';
-import { InstanceMemory } from './instance-memory.ts';
-import { KeyQueries, type KeyStore } from './key-queries.ts';
-import { LoadGate } from './load-gate.ts';
-import type { Store } from './loader.ts';
-import { ReadThrough } from './read-through.ts';
-import { RequestCounts } from './request-counts.ts';
-import { SharedLru } from './shared-lru.ts';
+import type { Clock } from './shared-lru/clock.ts';
+import { InstanceMemory } from '../instance/instance-memory.ts';
+import { KeyQueries, type KeyStore } from './read-through/key-queries.ts';
+import { LoadLimiter } from './read-through/load-limiter.ts';
+import type { BackingStore } from './read-through/loader.ts';
+import { ReadThrough } from './read-through/read-through.ts';
+import { ReadMetrics } from '../instance/read-metrics.ts';
+import { SharedLru } from './shared-lru/shared-lru.ts';
 
 /** The one key that can be read from it, and its value. */
 export const SELF_CHECK_KEY = 'redis-http-cache-proxy:self-check';
@@ -20,7 +20,7 @@ const LIFETIMES = { ttlMs: 60_000, negativeTtlMs: 0 };
 /** It has memory of its own, so any name but 0 will do. */
 const OWNER = 1;
 
-const STORE: Store = {
+const STORE: BackingStore = {
   fetch: (_key, take) =>
     void setImmediate(() => take({ kind: 'value', value: Buffer.from(SELF_CHECK_VALUE), ttlMs: undefined })),
 };
@@ -34,7 +34,7 @@ const NO_QUERIES: KeyStore = {
 /** A cache with counts of its own. */
 export interface SelfCheckCache {
   readonly cache: CacheService;
-  readonly counts: RequestCounts;
+  readonly counts: ReadMetrics;
   readonly buffered: BufferedBytes;
 }
 
@@ -48,14 +48,19 @@ export interface SelfCheckCache {
 export function createSelfCheckCache({ proxy }: Pick<Settings, 'proxy'>, clock: Clock): SelfCheckCache {
   const instance = InstanceMemory.create();
   const lru = SharedLru.create(LIMITS, OWNER, clock);
-  const counts = new RequestCounts(instance, 0);
-  const gate = new LoadGate(instance, 0, OWNER, proxy);
+  const counts = new ReadMetrics(instance, 0);
+  const gate = new LoadLimiter(instance, 0, OWNER, proxy);
   const buffered = new BufferedBytes(instance, 0, proxy, clock);
   const readThrough = new ReadThrough({
     ...{ lru, gate, counts, clock, buffered },
-    ...{ store: STORE, lifetimes: LIFETIMES, coherence: { mayStore: true } },
+    ...{ store: STORE, lifetimes: LIFETIMES, coherence: { canStore: true } },
   });
   const queries = new KeyQueries(NO_QUERIES, gate, counts, clock);
-  const cache = new CacheService({ row: 0, owner: OWNER, clock, lru, instance }, readThrough, queries, counts);
+  const cache = new CacheService(
+    { threadIndex: 0, lockOwnerId: OWNER, clock, lru, instance },
+    readThrough,
+    queries,
+    counts,
+  );
   return { cache, counts, buffered };
 }

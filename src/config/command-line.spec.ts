@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { CommandLineError, flagOf, namedAsGiven, readCommandLine } from './command-line.ts';
-import { describeSettings } from './setting.decorators.ts';
+import { describeSettings } from './environment/setting.decorators.ts';
 
 function flagsOf(...words: string[]): Readonly<Record<string, string>> {
   const commandLine = readCommandLine(words);
@@ -22,9 +22,9 @@ function problemsOf(...words: string[]): readonly string[] {
 describe('flags', () => {
   it('are settings, the value behind the flag or behind =', () => {
     expect(flagsOf()).toEqual({});
-    expect(flagsOf('--cache-capacity', '3', '--cache-honour-redis-ttl=false', '--redis-nodes', 'a:1,b:2')).toEqual({
+    expect(flagsOf('--cache-capacity', '3', '--cache-respect-key-ttl=false', '--redis-nodes', 'a:1,b:2')).toEqual({
       CACHE_CAPACITY: '3',
-      CACHE_HONOUR_REDIS_TTL: 'false',
+      CACHE_RESPECT_KEY_TTL: 'false',
       REDIS_NODES: 'a:1,b:2',
     });
   });

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
-import './environment.ts';
-import { type SettingDescription, describeSettings } from './setting.decorators.ts';
-import { nearestName } from './unknown-names.ts';
+import './environment/environment.ts';
+import { type SettingDescription, describeSettings } from './environment/setting.decorators.ts';
+import { nearestName } from './environment/unknown-names.ts';
 
 /** Settings from the command line, by their names in the environment. */
 export type Flags = Readonly<Record<string, string>>;

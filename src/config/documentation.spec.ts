@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
-import './environment.ts';
+import './environment/environment.ts';
 import { loadSettings } from './load-settings.ts';
-import { type SettingDescription, describeSettings } from './setting.decorators.ts';
+import { type SettingDescription, describeSettings } from './environment/setting.decorators.ts';
 import { settingsTables } from './settings-tables.spec-support.ts';
 
 const top = (name: string) => new URL(`../../${name}`, import.meta.url);

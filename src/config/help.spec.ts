@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { flagOf } from './command-line.ts';
 import { helpText } from './help.ts';
-import { SETTING_GROUPS } from './setting-groups.ts';
-import { describeSettings } from './setting.decorators.ts';
+import { SETTING_GROUPS } from './environment/setting-groups.ts';
+import { describeSettings } from './environment/setting.decorators.ts';
 
 const help = helpText('1.2.3');
 /** Line breaks are where they fit. */

@@ -1,6 +1,6 @@
 import { flagOf } from './command-line.ts';
-import { SETTING_GROUPS } from './setting-groups.ts';
-import { type SettingDescription, describeSettings } from './setting.decorators.ts';
+import { SETTING_GROUPS } from './environment/setting-groups.ts';
+import { type SettingDescription, describeSettings } from './environment/setting.decorators.ts';
 
 const COLUMNS = 100;
 /** Where the words begin that tell what a flag means. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { SettingsError, loadSettings } from './load-settings.ts';
-import { describeSettings } from './setting.decorators.ts';
+import { describeSettings } from './environment/setting.decorators.ts';
 
 let directory: string;
 beforeAll(() => {
@@ -52,7 +52,7 @@ describe('settings', () => {
         headersTimeoutMs: 10_000,
         requestTimeoutMs: 30_000,
         keepAliveTimeoutMs: 65_000,
-        lane: 'on',
+        fastPath: 'on',
       },
       resp: { port: 6380, idleTimeoutMs: 3_600_000 },
       upstash: { on: false },
@@ -75,7 +75,7 @@ describe('settings', () => {
         ttlMs: 60_000,
         negativeTtlMs: 0,
         staleIfErrorMs: 0,
-        honourRedisTtl: true,
+        respectKeyTtl: true,
         coherence: 'ttl',
       },
       proxy: {
@@ -103,14 +103,14 @@ describe('settings', () => {
     expect(load({ RESP_PORT: '' }, 'RESP_PORT=7000').resp.port).toBeUndefined();
   });
 
-  it("speak Upstash's dialect where there is an ACCESS_TOKEN, unless they say otherwise", () => {
+  it("speak Upstash's REST API where there is an ACCESS_TOKEN, unless they say otherwise", () => {
     const on = (environment: Record<string, string>) => load(environment).upstash.on;
     const token = { ACCESS_TOKEN: 'reader' };
     expect([on({}), on(token), on({ ACCESS_TOKEN_FILE: file('reader', 'reader') })]).toEqual([false, true, true]);
-    expect(on({ ...token, UPSTASH_DIALECT: 'on' })).toBe(true);
-    expect([on({ ...token, UPSTASH_DIALECT: 'off' }), on({ UPSTASH_DIALECT: 'off' })]).toEqual([false, false]);
-    expect(problemsOf({ UPSTASH_DIALECT: 'on' })).toEqual([
-      'UPSTASH_DIALECT: "on" without ACCESS_TOKEN; accepted: off, or on together with ACCESS_TOKEN',
+    expect(on({ ...token, UPSTASH_REST_API: 'on' })).toBe(true);
+    expect([on({ ...token, UPSTASH_REST_API: 'off' }), on({ UPSTASH_REST_API: 'off' })]).toEqual([false, false]);
+    expect(problemsOf({ UPSTASH_REST_API: 'on' })).toEqual([
+      'UPSTASH_REST_API: "on" without ACCESS_TOKEN; accepted: off, or on together with ACCESS_TOKEN',
     ]);
   });
 
@@ -153,10 +153,10 @@ describe('settings', () => {
   });
 
   it('are refused one line each, with the name, what was wrong and what is accepted', () => {
-    expect(problemsOf({ CACHE_CAPACITY: 'many', HTTP_PORT: '65536', CACHE_HONOUR_REDIS_TTL: 'yes' })).toEqual([
+    expect(problemsOf({ CACHE_CAPACITY: 'many', HTTP_PORT: '65536', CACHE_RESPECT_KEY_TTL: 'yes' })).toEqual([
       'HTTP_PORT: "65536" is not accepted; accepted: a whole number from 0 to 65535',
       'CACHE_CAPACITY: "many" is not accepted; accepted: a whole number from 0 to 50000000',
-      'CACHE_HONOUR_REDIS_TTL: "yes" is not accepted; accepted: true or false',
+      'CACHE_RESPECT_KEY_TTL: "yes" is not accepted; accepted: true or false',
     ]);
   });
 
@@ -193,10 +193,10 @@ describe('settings', () => {
     expect(problemsOf({ NODE_INTERNAL: 'off' })).toEqual([
       'NODE_INTERNAL: unknown setting; did you mean NODE_INTERNALS?',
     ]);
-    expect(problemsOf({ CACHE_CAPACTIY: '3', REDIS_URI: 'x', UPSTASH_DIALEKT: 'off', ADMIN_TOKENS: 'x' })).toEqual([
+    expect(problemsOf({ CACHE_CAPACTIY: '3', REDIS_URI: 'x', UPSTASH_REST_APY: 'off', ADMIN_TOKENS: 'x' })).toEqual([
       'CACHE_CAPACTIY: unknown setting; did you mean CACHE_CAPACITY?',
       'REDIS_URI: unknown setting; did you mean REDIS_URL?',
-      'UPSTASH_DIALEKT: unknown setting; did you mean UPSTASH_DIALECT?',
+      'UPSTASH_REST_APY: unknown setting; did you mean UPSTASH_REST_API?',
       'ADMIN_TOKENS: unknown setting; did you mean ADMIN_TOKEN?',
     ]);
   });

@@ -2,14 +2,14 @@ import 'reflect-metadata';
 import { readFileSync } from 'node:fs';
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
-import { type EnvFile, type EnvFileVariable, readEnvFile } from './env-file.ts';
-import { Environment } from './environment.ts';
+import { type EnvFile, type EnvFileVariable, readEnvFile } from './environment/env-file.ts';
+import { Environment } from './environment/environment.ts';
 import { fitToMemory, fittedNotice, memoryLimit, memoryWarning } from './memory-budget.ts';
-import { redisSettings } from './redis-settings.ts';
-import { type SettingDescription, describeSettings } from './setting.decorators.ts';
+import { redisSettings } from './redis/redis-settings.ts';
+import { type SettingDescription, describeSettings } from './environment/setting.decorators.ts';
 import type { Settings } from './settings.ts';
 import { secretIn, tokensIn } from './tokens.ts';
-import { isServiceLink, resemblesSetting, unknownNames, unknownNamesInFile } from './unknown-names.ts';
+import { isServiceLink, resemblesSetting, unknownNames, unknownNamesInFile } from './environment/unknown-names.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
@@ -61,8 +61,8 @@ export function loadSettings(
   }
   const values = plainToInstance(Environment, given);
   problems.push(...invalid(values, given));
-  if (values.UPSTASH_DIALECT === 'on' && values.ACCESS_TOKEN === undefined) {
-    problems.push('UPSTASH_DIALECT: "on" without ACCESS_TOKEN; accepted: off, or on together with ACCESS_TOKEN');
+  if (values.UPSTASH_REST_API === 'on' && values.ACCESS_TOKEN === undefined) {
+    problems.push('UPSTASH_REST_API: "on" without ACCESS_TOKEN; accepted: off, or on together with ACCESS_TOKEN');
   }
   const redis = redisSettings(values, problems);
   if (problems.length > 0 || redis === undefined) throw new SettingsError(problems);
@@ -168,10 +168,10 @@ function settingsFrom(values: Environment, redis: Settings['redis'], variables: 
       headersTimeoutMs: values.HTTP_HEADERS_TIMEOUT_MS,
       requestTimeoutMs: values.HTTP_REQUEST_TIMEOUT_MS,
       keepAliveTimeoutMs: values.HTTP_KEEP_ALIVE_TIMEOUT_MS,
-      lane: values.HTTP_LANE,
+      fastPath: values.HTTP_FAST_PATH,
     },
     resp: { port: values.RESP_PORT, idleTimeoutMs: values.RESP_IDLE_TIMEOUT_MS },
-    upstash: { on: (values.UPSTASH_DIALECT ?? 'on') === 'on' && values.ACCESS_TOKEN !== undefined },
+    upstash: { on: (values.UPSTASH_REST_API ?? 'on') === 'on' && values.ACCESS_TOKEN !== undefined },
     // A value for which there would never be room is not waited for.
     redis: { ...redis, maxValueBytes: Math.min(redis.maxValueBytes, values.PROXY_MAX_BUFFERED_BYTES) },
     cache: {
@@ -181,7 +181,7 @@ function settingsFrom(values: Environment, redis: Settings['redis'], variables: 
       ttlMs: values.CACHE_TTL_MS,
       negativeTtlMs: values.CACHE_NEGATIVE_TTL_MS,
       staleIfErrorMs: values.CACHE_STALE_IF_ERROR_MS,
-      honourRedisTtl: values.CACHE_HONOUR_REDIS_TTL,
+      respectKeyTtl: values.CACHE_RESPECT_KEY_TTL,
       coherence: values.CACHE_COHERENCE,
     },
     proxy: {

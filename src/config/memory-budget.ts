@@ -1,5 +1,5 @@
 import { totalmem } from 'node:os';
-import type { Environment } from './environment.ts';
+import type { Environment } from './environment/environment.ts';
 import type { Settings } from './settings.ts';
 
 const KiB = 2 ** 10;

@@ -1,5 +1,5 @@
-import { SETTING_GROUPS } from './setting-groups.ts';
-import type { SettingDescription } from './setting.decorators.ts';
+import { SETTING_GROUPS } from './environment/setting-groups.ts';
+import type { SettingDescription } from './environment/setting.decorators.ts';
 
 const BYTES = { GiB: 2 ** 30, MiB: 2 ** 20, KiB: 2 ** 10 };
 const MILLISECONDS = { h: 3_600_000, min: 60_000, s: 1000 };

@@ -1,13 +1,13 @@
 import type {
   COHERENCE_MODES,
-  LANE_STATES,
+  FAST_PATH_STATES,
   LOG_FORMATS,
   LOG_LEVELS,
   NODE_INTERNALS_MODES,
   PROXY_MODES,
   REDIS_MODES,
-} from './environment.ts';
-import type { RedisNode } from './redis-nodes.ts';
+} from './environment/environment.ts';
+import type { RedisNode } from './redis/redis-nodes.ts';
 import type { Secret } from './secret.ts';
 
 /** The settings of one instance: parsed once, frozen, injected wherever they are needed. */
@@ -22,7 +22,7 @@ export abstract class Settings {
     readonly headersTimeoutMs: number;
     readonly requestTimeoutMs: number;
     readonly keepAliveTimeoutMs: number;
-    readonly lane: (typeof LANE_STATES)[number];
+    readonly fastPath: (typeof FAST_PATH_STATES)[number];
   };
 
   abstract readonly resp: {
@@ -72,7 +72,7 @@ export abstract class Settings {
     readonly negativeTtlMs: number;
     /** How long a value may be answered after its time, while Redis cannot be asked; 0: not at all. */
     readonly staleIfErrorMs: number;
-    readonly honourRedisTtl: boolean;
+    readonly respectKeyTtl: boolean;
     readonly coherence: (typeof COHERENCE_MODES)[number];
   };
 

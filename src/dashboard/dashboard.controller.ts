@@ -1,14 +1,14 @@
 import { Controller, Get, NotFoundException, type OnModuleDestroy, Param, Req, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { Request, RequestHandler, Response } from 'express';
-import { problemAnswer, send } from '../http/answer.ts';
-import { HttpConnections } from '../http/http-connections.ts';
-import { pageHeaders } from '../http/page-headers.ts';
-import { problem } from '../http/problem.ts';
-import { TakesNoTurn } from '../http/turn.guard.ts';
+import { problemResponse, send } from '../http/response/http-response.ts';
+import { HttpConnections } from '../http/server/http-connections.ts';
+import { pageHeaders } from '../http/response/page-headers.ts';
+import { problem } from '../http/response/problem.ts';
+import { TakesNoTurn } from '../http/server/turn.guard.ts';
 import { EventStream } from './event-stream.ts';
 import { PageFiles } from './page-files.ts';
-import { TickService } from './tick.service.ts';
+import { SnapshotService } from './snapshot.service.ts';
 
 const TICK_MS = 1000;
 /** Open dashboards of one thread. */
@@ -23,7 +23,7 @@ export class DashboardController implements OnModuleDestroy {
   readonly #headers: RequestHandler = pageHeaders('in files');
   readonly #events: EventStream;
 
-  constructor(files: PageFiles, ticks: TickService, connections: HttpConnections) {
+  constructor(files: PageFiles, ticks: SnapshotService, connections: HttpConnections) {
     this.#files = files;
     this.#events = new EventStream({
       read: () => JSON.stringify(ticks.read()),
@@ -45,7 +45,7 @@ export class DashboardController implements OnModuleDestroy {
   events(@Req() request: Request, @Res() response: Response): void {
     if (this.#events.full) {
       const full = problem('overloaded', 'Too many dashboards are open.');
-      return send(problemAnswer(full, ['Retry-After', '5']), request.method, response);
+      return send(problemResponse(full, ['Retry-After', '5']), request.method, response);
     }
     response.writeHead(200, [
       ...['Content-Type', 'text/event-stream', 'Cache-Control', 'no-store', 'X-Accel-Buffering', 'no'],

@@ -4,11 +4,11 @@ import { CacheModule } from '../cache/cache.module.ts';
 import { HttpModule } from '../http/http.module.ts';
 import { DashboardController } from './dashboard.controller.ts';
 import { PageFiles, dashboardFiles } from './page-files.ts';
-import { TickService } from './tick.service.ts';
+import { SnapshotService } from './snapshot.service.ts';
 
 @Module({
   imports: [AccessModule, CacheModule, HttpModule],
   controllers: [DashboardController],
-  providers: [TickService, { provide: PageFiles, useFactory: () => new PageFiles(dashboardFiles()) }],
+  providers: [SnapshotService, { provide: PageFiles, useFactory: () => new PageFiles(dashboardFiles()) }],
 })
 export class DashboardModule {}

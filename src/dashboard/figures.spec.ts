@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { READ_OUTCOMES, TRANSPORTS } from '../cache/request-counts.ts';
+import { READ_OUTCOMES, TRANSPORTS } from '../instance/read-metrics.ts';
 import { hitRatio, quantile, readsByKind } from './page/figures.ts';
 import { History } from './page/history.ts';
-import type { Tick } from './tick.ts';
-import { tickOf } from './tick.spec-support.ts';
+import type { DashboardSnapshot } from './dashboard-snapshot.ts';
+import { tickOf } from './dashboard-snapshot.spec-support.ts';
 
 const NONE = { bounds: [0.001, 0.01], buckets: [0, 0, 0] };
 
@@ -60,7 +60,7 @@ describe('a quantile', () => {
 
 describe('a history', () => {
   /** A second later, with more hits. */
-  const later = (tick: Tick, hits: number, ms = 1000): Tick => ({
+  const later = (tick: DashboardSnapshot, hits: number, ms = 1000): DashboardSnapshot => ({
     ...tick,
     at: tick.at + ms,
     uptimeSeconds: tick.uptimeSeconds + 1,

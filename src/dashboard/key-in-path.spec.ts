@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { KEYS_PATH, keyFromTarget } from '../http/key-path.ts';
+import { KEYS_PATH, keyFromTarget } from '../http/keys/key-path.ts';
 import { keyInPath } from './page/key-in-path.ts';
 
 /** Which key the proxy is asked for by a page of its own; undefined: for none. */

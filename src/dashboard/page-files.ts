@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, extname, join } from 'node:path';
-import type { Answer } from '../http/answer.ts';
-import { etagMatches } from '../http/conditional.ts';
+import type { HttpResponse } from '../http/response/http-response.ts';
+import { etagMatches } from '../http/response/conditional.ts';
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -43,7 +43,7 @@ export class PageFiles {
   }
 
   /** The answer to `GET` for a file; undefined when there is none of that name. */
-  answer(name: string, ifNoneMatch: string | undefined): Answer | undefined {
+  answer(name: string, ifNoneMatch: string | undefined): HttpResponse | undefined {
     const file = this.#files.get(name);
     if (file === undefined) return undefined;
     const { type, etag, body } = file;

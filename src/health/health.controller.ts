@@ -1,12 +1,12 @@
 import { Controller, Get, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
-import { CoherenceState } from '../cache/coherence-state.ts';
-import { SELF_CHECK_PARTS } from '../cache/instance-memory.ts';
-import { InstanceStats } from '../cache/instance-stats.ts';
-import { jsonAnswer, send } from '../http/answer.ts';
-import { HttpConnections } from '../http/http-connections.ts';
-import { TakesNoTurn } from '../http/turn.guard.ts';
+import { CoherenceState } from '../instance/coherence-state.ts';
+import { SELF_CHECK_PARTS } from '../instance/instance-memory.ts';
+import { InstanceStats } from '../instance/instance-stats.ts';
+import { jsonResponse, send } from '../http/response/http-response.ts';
+import { HttpConnections } from '../http/server/http-connections.ts';
+import { TakesNoTurn } from '../http/server/turn.guard.ts';
 import { DescribeLiveness, DescribeReadiness } from './health.openapi.ts';
 import { ReadinessCheck } from './readiness.ts';
 
@@ -39,7 +39,7 @@ export class HealthController {
     const isLive = !fastPath && !redisProtocol;
     const failed = { ...(fastPath && { fastPath: 'failed' }), ...(redisProtocol && { redisProtocol: 'failed' }) };
     const body = { status: isLive ? 'ok' : 'unavailable', ...failed };
-    send(jsonAnswer(isLive ? 200 : 503, body), request.method, response);
+    send(jsonResponse(isLive ? 200 : 503, body), request.method, response);
   }
 
   @Get('ready')
@@ -48,7 +48,7 @@ export class HealthController {
     const result = this.#connections.draining ? undefined : await this.#readiness.result();
     // The drain may have begun meanwhile.
     if (result === undefined || this.#connections.draining) {
-      return send(jsonAnswer(503, { status: 'shutting-down' }), request.method, response);
+      return send(jsonResponse(503, { status: 'shutting-down' }), request.method, response);
     }
     const { redis, fastPath, redisProtocol, reasons } = result;
     const isReady = reasons.length === 0;
@@ -57,6 +57,6 @@ export class HealthController {
       ...{ redis, coherence: this.#coherence.current, fastPath, redisProtocol },
       ...(isReady ? {} : { reasons }),
     };
-    send(jsonAnswer(isReady ? 200 : 503, body), request.method, response);
+    send(jsonResponse(isReady ? 200 : 503, body), request.method, response);
   }
 }

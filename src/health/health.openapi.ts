@@ -1,7 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiOperation, ApiResponse } from '@nestjs/swagger';
-import { COHERENCE_STATES } from '../cache/coherence-state.ts';
-import { HEAD_TOO_LARGE, type Schemas, jsonResponse } from '../http/openapi.ts';
+import { COHERENCE_STATES } from '../instance/coherence-state.ts';
+import { HEAD_TOO_LARGE, type Schemas, jsonResponse } from '../openapi/operation-parts.ts';
 
 const PART = {
   type: 'string',

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import type { SelfCheckPart } from '../cache/instance-memory.ts';
-import { InstanceStats } from '../cache/instance-stats.ts';
+import type { SelfCheckPart } from '../instance/instance-memory.ts';
+import { InstanceStats } from '../instance/instance-stats.ts';
 import { RedisService } from '../redis/redis.service.ts';
 import type { RedisCheck } from '../redis/redis-reply.ts';
 import { SelfCheck } from './self-check.ts';

@@ -1,10 +1,10 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import { SELF_CHECK_PARTS, type SelfCheckPart } from '../cache/instance-memory.ts';
+import { SELF_CHECK_PARTS, type SelfCheckPart } from '../instance/instance-memory.ts';
 import { SELF_CHECK_KEY, SELF_CHECK_VALUE, createSelfCheckCache } from '../cache/self-check-cache.ts';
-import { ThreadContext } from '../cache/thread-context.ts';
+import { ThreadContext } from '../instance/thread-context.ts';
 import { Settings } from '../config/settings.ts';
-import { HttpConnections } from '../http/http-connections.ts';
-import { RespServer } from '../resp/resp-server.ts';
+import { HttpConnections } from '../http/server/http-connections.ts';
+import { RespServer } from '../resp/server/resp-server.ts';
 import { type ExchangeResult, exchangeTwice } from './exchange.ts';
 
 /** Milliseconds from one check to the next, and when the last one has failed. */
@@ -84,7 +84,7 @@ export class SelfCheck implements OnApplicationShutdown {
   }
 
   #publish(result: SelfCheckResult): SelfCheckResult {
-    const { instance, row } = this.#thread;
+    const { instance, threadIndex: row } = this.#thread;
     for (const part of SELF_CHECK_PARTS) {
       const state = result[part];
       const failure = typeof state === 'object' ? state.failure : undefined;

@@ -1,9 +1,9 @@
 import { Controller, Get, Req, Res } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
-import { send } from '../http/answer.ts';
-import { HEAD_TOO_LARGE, NO_STORE, type Schemas, ref } from '../http/openapi.ts';
-import { TakesNoTurn } from '../http/turn.guard.ts';
+import { send } from '../http/response/http-response.ts';
+import { HEAD_TOO_LARGE, NO_STORE, type Schemas, ref } from '../openapi/operation-parts.ts';
+import { TakesNoTurn } from '../http/server/turn.guard.ts';
 import { MetricsService } from './metrics.service.ts';
 
 /** The schema of the metrics. */

@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 import { CacheModule } from '../cache/cache.module.ts';
-import { CommandsModule } from '../commands/commands.module.ts';
+import { CommandsModule } from '../redis-commands/redis-commands.module.ts';
 import { MetricsController } from './metrics.controller.ts';
 import { MetricsService } from './metrics.service.ts';
 

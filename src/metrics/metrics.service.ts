@@ -1,19 +1,19 @@
 import { Injectable } from '@nestjs/common';
-import { BufferedBytes } from '../cache/buffered-bytes.ts';
+import { BufferedBytes } from '../cache/read-through/buffered-bytes.ts';
 import { CacheService } from '../cache/cache.service.ts';
-import { CIRCUIT_STATES, SELF_CHECK_PARTS } from '../cache/instance-memory.ts';
-import { CoherenceCounts } from '../cache/coherence-counts.ts';
-import { COHERENCE_STATES, CoherenceState } from '../cache/coherence-state.ts';
-import { InstanceStats } from '../cache/instance-stats.ts';
+import { CIRCUIT_STATES, SELF_CHECK_PARTS } from '../instance/instance-memory.ts';
+import { CoherenceCounts } from '../instance/coherence-counts.ts';
+import { COHERENCE_STATES, CoherenceState } from '../instance/coherence-state.ts';
+import { InstanceStats } from '../instance/instance-stats.ts';
 import {
   DURATION_BUCKETS,
   type Histogram,
   LISTENERS,
   READ_OUTCOMES,
-  RequestCounts,
+  ReadMetrics,
   TRANSPORTS,
-} from '../cache/request-counts.ts';
-import { RefusedCommands } from '../commands/refused-commands.ts';
+} from '../instance/read-metrics.ts';
+import { RefusedCommands } from '../redis-commands/refused-commands.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 import { packageVersion } from '../config/package-version.ts';
 import { MetricSet, type Observations } from './metric-set.ts';
@@ -25,7 +25,7 @@ export class MetricsService {
 
   constructor(
     cache: CacheService,
-    requests: RequestCounts,
+    requests: ReadMetrics,
     coherence: CoherenceState,
     news: CoherenceCounts,
     instance: InstanceStats,
@@ -47,7 +47,7 @@ export class MetricsService {
     return this.#metrics.registry.metrics();
   }
 
-  #describeRequests(requests: RequestCounts): void {
+  #describeRequests(requests: ReadMetrics): void {
     this.#metrics.counter('requests', 'Reads of a key, by how they ended.', ['transport', 'outcome'], () =>
       TRANSPORTS.flatMap((transport) =>
         READ_OUTCOMES.map((outcome) => [{ transport, outcome }, requests.reads(transport, outcome)] as const),

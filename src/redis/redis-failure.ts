@@ -1,5 +1,5 @@
 import { ReplyError } from 'ioredis';
-import { redirectIn } from './redirect.ts';
+import { redirectIn } from './cluster/redirect.ts';
 import type { RedisFailure } from './redis-reply.ts';
 
 /** Errors by which a Redis says that it cannot answer anybody just now. */

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { RedisOptions } from 'ioredis';
-import type { RedisNode } from '../config/redis-nodes.ts';
+import type { RedisNode } from '../config/redis/redis-nodes.ts';
 import type { Settings } from '../config/settings.ts';
 
 /** Reconnecting starts at once and slows down to this, so that the proxy is back within a second of its Redis. */

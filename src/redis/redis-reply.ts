@@ -1,4 +1,4 @@
-import type { Redirect } from './redirect.ts';
+import type { Redirect } from './cluster/redirect.ts';
 
 /** How a read of the Redis ended. Never an exception: those are for bugs. */
 export type RedisReply =

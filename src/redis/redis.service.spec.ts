@@ -7,7 +7,7 @@ import { probeRedisBatches } from './ioredis-internals/probe.ts';
 import { redisBatches } from './ioredis-internals/redis-batches.ts';
 import type { RedisExpiry, RedisReply } from './redis-reply.ts';
 import { RedisService } from './redis.service.ts';
-import type { ValueMemory } from './value-memory.ts';
+import type { ValueMemory } from './connection/value-memory.ts';
 
 const TIMEOUT_MS = 500;
 
@@ -97,7 +97,7 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       expect(await Promise.all(['get', 'pttl'].map((name) => redis.calls(name)))).toEqual([2, 2]);
       service.onApplicationShutdown();
       await redis.forgetCalls();
-      await connect(redis.url, { CACHE_HONOUR_REDIS_TTL: 'false' });
+      await connect(redis.url, { CACHE_RESPECT_KEY_TTL: 'false' });
       await redis.client.set('a', 'value', 'PX', 60_000);
       expect(await fetchAll('a', 'b')).toEqual([value('value'), { kind: 'missing' }]);
       expect(await Promise.all(['get', 'pttl'].map((name) => redis.calls(name)))).toEqual([2, 0]);

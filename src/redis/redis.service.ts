@@ -1,18 +1,18 @@
 import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { Settings } from '../config/settings.ts';
-import type { WatchCircuit } from './circuit-breaker.ts';
-import { ClusterReader } from './cluster-reader.ts';
-import type { Reader, RedisState } from './reader.ts';
-import { RedisConnection } from './redis-connection.ts';
+import type { WatchCircuit } from './connection/circuit-breaker.ts';
+import { ClusterReader } from './cluster/cluster-reader.ts';
+import type { RedisReader, RedisState } from './redis-reader.ts';
+import { RedisConnection } from './connection/redis-connection.ts';
 import { redisOptions } from './redis-options.ts';
 import type { RedisCheck, RedisExpiry, RedisReply, RedisType } from './redis-reply.ts';
-import type { ReplacedNode } from './replaced-node.ts';
-import type { ValueMemory } from './value-memory.ts';
+import type { ReplacedNode } from './cluster/replaced-node.ts';
+import type { ValueMemory } from './connection/value-memory.ts';
 
 /** This thread's way to the Redis. It connects in the background: the proxy starts, and serves hits, without it. */
 @Injectable()
 export class RedisService implements OnModuleInit, OnApplicationShutdown {
-  readonly #reader: Reader;
+  readonly #reader: RedisReader;
 
   constructor(settings: Settings) {
     const { redis } = settings;
@@ -28,37 +28,37 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
     this.#reader.close();
   }
 
-  /** As {@link Reader.watch}. */
+  /** As {@link RedisReader.watch}. */
   watch(watch: (state: RedisState) => void): void {
     this.#reader.watch(watch);
   }
 
-  /** As {@link Reader.watchCircuit}. */
+  /** As {@link RedisReader.watchCircuit}. */
   watchCircuit(watch: WatchCircuit): void {
     this.#reader.watchCircuit(watch);
   }
 
-  /** As {@link Reader.watchReplaced}. */
+  /** As {@link RedisReader.watchReplaced}. */
   watchReplaced(watch: (node: ReplacedNode) => void): void {
     this.#reader.watchReplaced?.(watch);
   }
 
-  /** As {@link Reader.fetch}. */
+  /** As {@link RedisReader.fetch}. */
   fetch(key: Buffer, take: (reply: RedisReply) => void, memory: ValueMemory): void {
     this.#reader.fetch(key, take, memory);
   }
 
-  /** As {@link Reader.expiry}. */
+  /** As {@link RedisReader.expiry}. */
   expiry(key: Buffer): Promise<RedisExpiry> {
     return this.#reader.expiry(key);
   }
 
-  /** As {@link Reader.type}. */
+  /** As {@link RedisReader.type}. */
   type(key: Buffer): Promise<RedisType> {
     return this.#reader.type(key);
   }
 
-  /** As {@link Reader.check}. */
+  /** As {@link RedisReader.check}. */
   check(): Promise<RedisCheck> {
     return this.#reader.check();
   }

@@ -3,16 +3,16 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { ADMIN_SCHEMAS } from '../admin/admin.openapi.ts';
 import { AppModule } from '../app.module.ts';
 import type { Settings } from '../config/settings.ts';
-import { mountDocs } from '../docs/mount-docs.ts';
+import { mountDocs } from '../openapi/mount-docs.ts';
 import { HEALTH_SCHEMAS } from '../health/health.openapi.ts';
-import { allMethods } from '../http/allowed-methods.ts';
-import { HttpConnections } from '../http/http-connections.ts';
+import { allMethods } from '../http/server/allowed-methods.ts';
+import { HttpConnections } from '../http/server/http-connections.ts';
 import { MGET_SCHEMAS } from '../http/mget/mget.openapi.ts';
-import { ProxyHttpAdapter } from '../http/proxy-http-adapter.ts';
-import { KEY_SCHEMAS } from '../http/proxy.openapi.ts';
-import { TurnGuard } from '../http/turn.guard.ts';
+import { ProxyHttpAdapter } from '../http/server/proxy-http-adapter.ts';
+import { KEY_SCHEMAS } from '../http/keys/keys.openapi.ts';
+import { TurnGuard } from '../http/server/turn.guard.ts';
 import { METRICS_SCHEMAS } from '../metrics/metrics.controller.ts';
-import type { Sequencer } from '../sockets/sequencer.ts';
+import type { Mutex } from '../net/mutex.ts';
 import { mountCommandPaths } from '../upstash/mount-command-paths.ts';
 import { UPSTASH_SCHEMAS } from '../upstash/upstash.openapi.ts';
 import { ProxyLogger } from './logger.ts';
@@ -24,7 +24,7 @@ import { ProxyLogger } from './logger.ts';
  */
 export async function createApplication(
   settings: Settings,
-  sequencer: Sequencer | undefined,
+  sequencer: Mutex | undefined,
 ): Promise<NestExpressApplication> {
   const app = await NestFactory.create<NestExpressApplication>(
     AppModule.forRoot(settings),

@@ -1,6 +1,6 @@
 import { isMainThread, workerData } from 'node:worker_threads';
 import { ConsoleLogger, type LogLevel } from '@nestjs/common';
-import type { ThreadData } from '../cache/thread-context.ts';
+import type { ThreadData } from '../instance/thread-context.ts';
 import type { Settings } from '../config/settings.ts';
 
 /** Our levels, the most severe first, and what Nest calls them. */

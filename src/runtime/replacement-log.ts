@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import type { ReplacedNode } from '../redis/replaced-node.ts';
+import type { ReplacedNode } from '../redis/cluster/replaced-node.ts';
 
 /** An address that was not reported for so long is logged again. */
 const FORGET_MS = 60_000;

@@ -1,18 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { Logger } from '@nestjs/common';
-import { BufferedBytes } from '../cache/buffered-bytes.ts';
-import { ConnectionCount } from '../cache/connection-count.ts';
-import { SELF_CHECK_PARTS } from '../cache/instance-memory.ts';
-import { LoadGate } from '../cache/load-gate.ts';
-import { type ThreadContext, type ThreadData, createInstance, SUPERVISOR_ROW } from '../cache/thread-context.ts';
+import { BufferedBytes } from '../cache/read-through/buffered-bytes.ts';
+import { ConnectionLimiter } from '../instance/connection-limiter.ts';
+import { SELF_CHECK_PARTS } from '../instance/instance-memory.ts';
+import { LoadLimiter } from '../cache/read-through/load-limiter.ts';
+import { type ThreadContext, type ThreadData, createInstance, SUPERVISOR_ROW } from '../instance/thread-context.ts';
 import { packSettings } from '../config/settings-transfer.ts';
 import type { Settings } from '../config/settings.ts';
-import type { RedisState } from '../redis/reader.ts';
-import { InternalsReport } from './internals-report.ts';
-import type { SupervisorMessage, WorkerMessage } from './messages.ts';
+import type { RedisState } from '../redis/redis-reader.ts';
+import { InternalsReport } from '../internals/internals-report.ts';
+import type { SupervisorMessage, WorkerMessage } from './worker-messages.ts';
 import { ReplacementLog } from './replacement-log.ts';
-import { type WriteTracking, trackWrites } from './track-writes.ts';
+import { type WriteTracking, trackWrites } from '../tracking/track-writes.ts';
 import type { Ports, WorkerStart } from './worker.ts';
 
 /** Why an instance cannot start, for people. */
@@ -48,7 +48,7 @@ export class Supervisor {
   #settings: Settings;
   readonly #ports: Ports;
   readonly #memory: ThreadContext;
-  readonly #gate: LoadGate;
+  readonly #gate: LoadLimiter;
   readonly #threads = new Map<number, Thread>();
   /** Deaths in a row of each thread, for the back-off. */
   readonly #deaths = new Map<number, number>();
@@ -75,7 +75,7 @@ export class Supervisor {
     this.#settings = settings;
     this.#ports = ports;
     this.#memory = createInstance(settings);
-    this.#gate = new LoadGate(this.#memory.instance, SUPERVISOR_ROW, this.#memory.owner, settings.proxy);
+    this.#gate = new LoadLimiter(this.#memory.instance, SUPERVISOR_ROW, this.#memory.lockOwnerId, settings.proxy);
   }
 
   /**
@@ -263,7 +263,7 @@ export class Supervisor {
    */
   async #recoverFrom(thread: Thread): Promise<void> {
     const { instance } = this.#memory;
-    ConnectionCount.recoverFrom(instance, thread.row);
+    ConnectionLimiter.recoverFrom(instance, thread.row);
     BufferedBytes.recoverFrom(instance, thread.row);
     instance.noteRedis(thread.row, false);
     // It has none any more, and those that are counted are open.

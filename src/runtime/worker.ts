@@ -4,18 +4,18 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { Access } from '../access/access.ts';
 import { AdminTokens } from '../access/admin-tokens.ts';
-import { ThreadContext } from '../cache/thread-context.ts';
+import { ThreadContext } from '../instance/thread-context.ts';
 import { type PackedSettings, unpackSettings } from '../config/settings-transfer.ts';
 import type { Settings } from '../config/settings.ts';
 import { SelfCheck } from '../health/self-check.ts';
-import { HttpConnections } from '../http/http-connections.ts';
+import { HttpConnections } from '../http/server/http-connections.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';
-import { Sequencer } from '../sockets/sequencer.ts';
-import { useInternals, watchInternals } from './internals.ts';
+import { Mutex } from '../net/mutex.ts';
+import { useInternals, watchInternals } from '../internals/internals.ts';
 import { RedisService } from '../redis/redis.service.ts';
-import { RespServer } from '../resp/resp-server.ts';
+import { RespServer } from '../resp/server/resp-server.ts';
 import { createApplication } from './application.ts';
-import type { SupervisorMessage, WorkerMessage } from './messages.ts';
+import type { SupervisorMessage, WorkerMessage } from './worker-messages.ts';
 
 /** Where the threads listen; neither is 0. */
 export interface Ports {
@@ -41,7 +41,7 @@ let stopping = false;
 
 try {
   await useInternals(settings);
-  const sequencer = settings.proxy.mode === 'sequential' ? new Sequencer() : undefined;
+  const sequencer = settings.proxy.mode === 'sequential' ? new Mutex() : undefined;
   const app = await createApplication(settings, sequencer);
   publishInternals(app);
   publishRedisState(app);
@@ -66,7 +66,7 @@ function tell(message: WorkerMessage): void {
 async function listen(
   app: NestExpressApplication,
   { http, proxy }: Settings,
-  sequencer: Sequencer | undefined,
+  sequencer: Mutex | undefined,
 ): Promise<void> {
   const { host } = http;
   const backlog = Math.ceil(proxy.backlog / proxy.threads);
@@ -79,7 +79,7 @@ async function listen(
 }
 
 function publishInternals(app: NestExpressApplication): void {
-  const { instance, row } = app.get(ThreadContext);
+  const { instance, threadIndex: row } = app.get(ThreadContext);
   watchInternals((states) => {
     instance.noteInternals(
       row,
@@ -90,7 +90,7 @@ function publishInternals(app: NestExpressApplication): void {
 }
 
 function publishRedisState(app: NestExpressApplication): void {
-  const { instance, row } = app.get(ThreadContext);
+  const { instance, threadIndex: row } = app.get(ThreadContext);
   const redis = app.get(RedisService);
   redis.watch((state) => {
     instance.noteRedis(row, state.reachable);

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
-import { KEY_COMMANDS } from '../commands/key-command.ts';
-import { WRITE_COMMANDS } from '../commands/command-names.ts';
-import { pathOf, percentDecode } from '../http/key-path.ts';
+import { KEY_COMMANDS } from '../redis-commands/key-command-table.ts';
+import { WRITE_COMMANDS } from '../redis-commands/command-names.ts';
+import { pathOf, percentDecode } from '../http/keys/key-path.ts';
 
 /** What every path that is a command looks like to the router. */
 export const COMMAND_ROUTE = 'get/:key';

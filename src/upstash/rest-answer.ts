@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
-import { FAILURES } from '../commands/key-replies.ts';
-import type { WriteReply } from '../commands/read-plan.ts';
-import type { Answer } from '../http/answer.ts';
-import { type Allocate, type Result, ResultsBody } from '../http/results-body.ts';
+import { FAILURES } from '../redis-commands/key-replies.ts';
+import type { WriteReply } from '../redis-commands/read-plan.ts';
+import type { HttpResponse } from '../http/response/http-response.ts';
+import { type Allocate, type Result, ResultsBody } from '../http/response/results-body.ts';
 import { type RestEncoding, RestReply } from './rest-reply.ts';
 
 /** By an error's first word: what Redis is to blame for, and not the request. */
@@ -25,7 +25,7 @@ export interface RestRendering {
 export async function commandAnswer(
   write: WriteReply,
   { encoding, allocate, maxBytes }: RestRendering,
-): Promise<Answer | number> {
+): Promise<HttpResponse | number> {
   const reply = written(write);
   if (reply.failure !== undefined) return failureAnswer(reply.failure);
   const measured = await ResultsBody.of(['', ''], [resultOf(reply, encoding)], '', maxBytes);
@@ -41,13 +41,13 @@ export async function commandAnswer(
 export async function pipelineAnswer(
   writes: readonly WriteReply[],
   { encoding, allocate, maxBytes }: RestRendering,
-): Promise<Answer | number> {
+): Promise<HttpResponse | number> {
   const results = writes.map((write) => resultOf(written(write), encoding));
   return answerWith(await ResultsBody.of(['[', ']'], results, TOO_LARGE, maxBytes), allocate);
 }
 
 /** The answer to a request of which no command is carried out, or to one whose command has failed. */
-export function failureAnswer(error: string, status = statusOf(error), headers: readonly string[] = []): Answer {
+export function failureAnswer(error: string, status = statusOf(error), headers: readonly string[] = []): HttpResponse {
   const more = status === 503 ? ['Retry-After', '1', ...headers] : headers;
   return restAnswer(status, Buffer.from(JSON.stringify({ error })), more);
 }
@@ -66,14 +66,14 @@ function resultOf(reply: RestReply, encoding: RestEncoding): Result {
   return { parts: reply.toParts(encoding), takesRoom: reply.failure === undefined };
 }
 
-async function answerWith(measured: ResultsBody, allocate: Allocate): Promise<Answer | number> {
+async function answerWith(measured: ResultsBody, allocate: Allocate): Promise<HttpResponse | number> {
   const body = await measured.write(allocate);
   return body === undefined ? measured.bytes : restAnswer(200, body);
 }
 
 const TOO_LARGE = JSON.stringify({ error: FAILURES['too-large'] });
 
-function restAnswer(status: number, body: Buffer, headers: readonly string[] = []): Answer {
+function restAnswer(status: number, body: Buffer, headers: readonly string[] = []): HttpResponse {
   return {
     status,
     headers: [

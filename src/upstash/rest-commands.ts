@@ -1,14 +1,14 @@
 import { Buffer } from 'node:buffer';
 import type { Access } from '../access/access.ts';
-import type { Reader } from '../cache/buffered-bytes.ts';
+import type { Reader } from '../cache/read-through/buffered-bytes.ts';
 import type { CacheService } from '../cache/cache.service.ts';
-import type { ReadCounter } from '../cache/request-counts.ts';
-import { type KeyCommand, KEY_COMMANDS, keysOf } from '../commands/key-command.ts';
-import { KeyReads } from '../commands/key-reads.ts';
-import type { RefusedCommands } from '../commands/refused-commands.ts';
-import { type WriteReply, ReadPlan } from '../commands/read-plan.ts';
-import { MAX_REPEATED, READ_ONLY, fits, unknownCommand, wrongArguments } from '../commands/refusals.ts';
-import { WRITE_COMMANDS } from '../commands/command-names.ts';
+import type { ReadCounter } from '../instance/read-metrics.ts';
+import { type KeyCommand, KEY_COMMANDS, keysOf } from '../redis-commands/key-command-table.ts';
+import { KeyReads } from '../redis-commands/key-reads.ts';
+import type { RefusedCommands } from '../redis-commands/refused-commands.ts';
+import { type WriteReply, ReadPlan } from '../redis-commands/read-plan.ts';
+import { MAX_REPEATED, READ_ONLY, fits, unknownCommand, wrongArguments } from '../redis-commands/error-replies.ts';
+import { WRITE_COMMANDS } from '../redis-commands/command-names.ts';
 import { type BadRequest, type RestCommand, MAX_KEYS, TOO_MANY_KEYS } from './rest-request.ts';
 
 const COMMANDS: ReadonlyMap<string, KeyCommand> = new Map(KEY_COMMANDS.map((command) => [command.name, command]));

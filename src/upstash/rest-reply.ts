@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
-import type { ReplySink } from '../commands/key-replies.ts';
-import type { JsonPart } from '../http/results-body.ts';
+import type { ReplySink } from '../redis-commands/key-replies.ts';
+import type { JsonPart } from '../http/response/results-body.ts';
 
 /** What a command has given. */
 export type RestValue = null | number | Buffer | readonly RestValue[];

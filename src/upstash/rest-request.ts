@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { WrittenNumber, parseJsonBody, parseJsonBodyAsWritten } from '../http/json-body.ts';
+import { WrittenNumber, parseJsonBody, parseJsonBodyAsWritten } from '../http/request/json-body.ts';
 
 /** Commands that one pipeline may have: clients that gather commands by themselves send as many. */
 export const MAX_COMMANDS = 1000;

@@ -2,19 +2,19 @@ import { All, Controller, Get, HttpCode, Options, Post, Req, Res } from '@nestjs
 import { ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { Access } from '../access/access.ts';
-import { BufferedBytes, type Reader } from '../cache/buffered-bytes.ts';
+import { BufferedBytes, type Reader } from '../cache/read-through/buffered-bytes.ts';
 import { CacheService } from '../cache/cache.service.ts';
-import { PendingReads } from '../cache/pending-reads.ts';
-import { type ReadCounter, RequestCounts } from '../cache/request-counts.ts';
-import { RefusedCommands } from '../commands/refused-commands.ts';
-import { type Answer, sendHeld } from '../http/answer.ts';
-import { FAILURES } from '../commands/key-replies.ts';
-import type { WriteReply } from '../commands/read-plan.ts';
-import { answerInRoom } from '../http/answer-in-room.ts';
-import { Cors } from '../http/cors.ts';
-import { ResponseReader } from '../http/response-reader.ts';
-import { MAX_BODY_BYTES, readBody } from '../http/read-body.ts';
-import { maxAnswerBytes } from '../http/results-body.ts';
+import { PendingReads } from '../cache/read-through/pending-reads.ts';
+import { type ReadCounter, ReadMetrics } from '../instance/read-metrics.ts';
+import { RefusedCommands } from '../redis-commands/refused-commands.ts';
+import { type HttpResponse, sendHeld } from '../http/response/http-response.ts';
+import { FAILURES } from '../redis-commands/key-replies.ts';
+import type { WriteReply } from '../redis-commands/read-plan.ts';
+import { renderBuffered } from '../http/response/buffered-response.ts';
+import { Cors } from '../http/server/cors.ts';
+import { ResponseReader } from '../http/response/response-reader.ts';
+import { MAX_BODY_BYTES, readBody } from '../http/request/read-body.ts';
+import { maxAnswerBytes } from '../http/response/results-body.ts';
 import { COMMAND_ROUTE, commandFromTarget } from './command-path.ts';
 import { type RestRendering, commandAnswer, failureAnswer, pipelineAnswer } from './rest-answer.ts';
 import { RestCommands } from './rest-commands.ts';
@@ -35,12 +35,12 @@ interface RestClient {
   readonly encoding: RestEncoding;
 }
 
-/** Upstash's REST dialect, for clients that cannot open a connection to Redis: edge functions. */
+/** Upstash's REST API, for clients that cannot open a connection to Redis: edge functions. */
 @ApiTags('upstash')
 @Controller()
 export class UpstashController {
   readonly #access: Access;
-  readonly #counts: RequestCounts;
+  readonly #counts: ReadMetrics;
   readonly #cors: Cors;
   readonly #buffered: BufferedBytes;
   readonly #maxBytes: number;
@@ -49,7 +49,7 @@ export class UpstashController {
   constructor(
     access: Access,
     cache: CacheService,
-    counts: RequestCounts,
+    counts: ReadMetrics,
     cors: Cors,
     refused: RefusedCommands,
     buffered: BufferedBytes,
@@ -124,7 +124,7 @@ export class UpstashController {
   async #answer(
     request: Request,
     response: Response,
-    carryOut: (client: RestClient) => Answer | Promise<Answer | undefined>,
+    carryOut: (client: RestClient) => HttpResponse | Promise<HttpResponse | undefined>,
   ): Promise<void> {
     const reads = new PendingReads('upstash', this.#counts);
     const answer =
@@ -134,7 +134,7 @@ export class UpstashController {
     reads.commit();
   }
 
-  #refuse({ headers, originalUrl }: Request, reads: ReadCounter): Answer | undefined {
+  #refuse({ headers, originalUrl }: Request, reads: ReadCounter): HttpResponse | undefined {
     if (!this.#access.acceptsToken(restToken(headers.authorization, originalUrl) ?? '')) {
       reads.countRead('upstash', 'unauthorized');
       return failureAnswer(UNAUTHORIZED, 401, ['WWW-Authenticate', 'Bearer realm="keys"']);
@@ -144,12 +144,12 @@ export class UpstashController {
     return encoding === 'base64' ? undefined : failureAnswer(BASE64_ONLY);
   }
 
-  async #runOne(command: RestCommand | BadRequest, client: RestClient): Promise<Answer> {
+  async #runOne(command: RestCommand | BadRequest, client: RestClient): Promise<HttpResponse> {
     if (isBadRequest(command)) return badRequestAnswer(command);
     return this.#run([command], client, ([write], rendering) => commandAnswer(write, rendering));
   }
 
-  async #runAll(commands: readonly RestCommand[] | BadRequest, client: RestClient): Promise<Answer> {
+  async #runAll(commands: readonly RestCommand[] | BadRequest, client: RestClient): Promise<HttpResponse> {
     if (isBadRequest(commands)) return badRequestAnswer(commands);
     return this.#run(commands, client, pipelineAnswer);
   }
@@ -157,12 +157,12 @@ export class UpstashController {
   async #run(
     commands: readonly RestCommand[],
     { reads, reader, encoding }: RestClient,
-    render: (replies: readonly WriteReply[], rendering: RestRendering) => Promise<Answer | number>,
-  ): Promise<Answer> {
+    render: (replies: readonly WriteReply[], rendering: RestRendering) => Promise<HttpResponse | number>,
+  ): Promise<HttpResponse> {
     const prepared = this.#commands.prepare(commands, reads, reader);
     if ('error' in prepared) return badRequestAnswer(prepared);
     const { plan, replies } = prepared;
-    const answer = await answerInRoom(this.#buffered, reader, async (room) => {
+    const answer = await renderBuffered(this.#buffered, reader, async (room) => {
       await (room === undefined ? plan.read() : plan.readAgain(room));
       return {
         values: plan.values,
@@ -181,7 +181,7 @@ export class UpstashController {
     this.#send(answer, request, response);
   }
 
-  #send(answer: Answer, request: Request, response: Response): void {
+  #send(answer: HttpResponse, request: Request, response: Response): void {
     sendHeld(answer, request.method, response, this.#buffered, this.#cors.headersFor(request.headers.origin));
   }
 }
@@ -203,12 +203,12 @@ function encodingFor({ headers }: Request): RestEncoding {
   return headers['upstash-encoding'] === 'base64' ? 'base64' : 'utf8';
 }
 
-function badRequestAnswer({ error, tooMuch }: BadRequest): Answer {
+function badRequestAnswer({ error, tooMuch }: BadRequest): HttpResponse {
   return failureAnswer(error, tooMuch ? 413 : 400);
 }
 
 /** The body, whatever type it is said to be of; or what to answer instead, if there is anybody to answer. */
-async function bodyOf(request: Request): Promise<Buffer | Answer | undefined> {
+async function bodyOf(request: Request): Promise<Buffer | HttpResponse | undefined> {
   const { 'content-encoding': encoding = 'identity' } = request.headers;
   if (encoding.toLowerCase() !== 'identity') return failureAnswer(BODY_ENCODED);
   const body = await readBody(request);

@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { AccessModule } from '../access/access.module.ts';
 import { CacheModule } from '../cache/cache.module.ts';
-import { CommandsModule } from '../commands/commands.module.ts';
+import { CommandsModule } from '../redis-commands/redis-commands.module.ts';
 import { HttpModule } from '../http/http.module.ts';
 import { UpstashController } from './upstash.controller.ts';
 

@@ -8,12 +8,12 @@ import {
   type ApiResponseOptions,
   ApiSecurity,
 } from '@nestjs/swagger';
-import { KEY_COMMANDS } from '../commands/key-command.ts';
-import { FAILURES } from '../commands/key-replies.ts';
-import { READ_ONLY, wrongArguments } from '../commands/refusals.ts';
-import { KEY_EXAMPLES, NO_STORE, SECURITY, type Schemas, header, ref } from '../http/openapi.ts';
-import { MAX_ANSWER_BYTES } from '../http/results-body.ts';
-import { MAX_BODY_BYTES } from '../http/read-body.ts';
+import { KEY_COMMANDS } from '../redis-commands/key-command-table.ts';
+import { FAILURES } from '../redis-commands/key-replies.ts';
+import { READ_ONLY, wrongArguments } from '../redis-commands/error-replies.ts';
+import { KEY_EXAMPLES, NO_STORE, SECURITY, type Schemas, header, ref } from '../openapi/operation-parts.ts';
+import { MAX_ANSWER_BYTES } from '../http/response/results-body.ts';
+import { MAX_BODY_BYTES } from '../http/request/read-body.ts';
 import { MAX_COMMANDS, MAX_KEYS } from './rest-request.ts';
 
 const COMMANDS = [...KEY_COMMANDS.map(({ name }) => name), 'ping', 'echo'].map((name) => name.toUpperCase()).join(', ');
@@ -21,7 +21,7 @@ const COMMANDS = [...KEY_COMMANDS.map(({ name }) => name), 'ping', 'echo'].map((
 const CHALLENGE = { 'WWW-Authenticate': header('How to authenticate.', 'Bearer realm="keys"') };
 const RETRY_AFTER = { 'Retry-After': header('Seconds after which to ask again.', '1') };
 
-/** Schemas of Upstash's REST dialect. */
+/** Schemas of Upstash's REST API. */
 export const UPSTASH_SCHEMAS: Schemas = {
   RestCommand: {
     type: 'array',
@@ -123,7 +123,7 @@ export function DescribeCommand(): MethodDecorator {
     DescribeEncoding(),
     ApiOperation({
       operationId: 'runCommand',
-      summary: "A command, in Upstash's REST dialect",
+      summary: "A command, in Upstash's REST API",
       description: `${COMMANDS}. ${TOKEN} A result takes ${MAX_ANSWER_BYTES} bytes at most.`,
     }),
     ApiBody({

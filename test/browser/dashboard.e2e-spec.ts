@@ -184,7 +184,7 @@ describeInBrowser('the dashboard, in a browser', () => {
     await watched.page.getByLabel('Access token').fill('reader');
     expect(await lookUp(watched, 'greeting')).toBe('200 OK, 16 B');
     await ask(locked.url, '/get/greeting', { headers: { authorization: 'Bearer reader' } });
-    await becomes(watched, 'reads-note', /^2 over HTTP, 1 in Upstash's dialect$/);
+    await becomes(watched, 'reads-note', /^2 over HTTP, 1 over Upstash's REST API$/);
     await watched.page.close();
   });
 

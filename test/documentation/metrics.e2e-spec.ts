@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import parse from 'parse-prometheus-text-format';
-import { READ_OUTCOMES } from '../../src/cache/request-counts.ts';
+import { READ_OUTCOMES } from '../../src/instance/read-metrics.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';

@@ -4,10 +4,10 @@
  */
 import fc from 'fast-check';
 import { anyPatterns, patternMatching, patternTime } from '../../src/access/key-pattern.spec-support.ts';
-import { keyInTarget, percentDecoding } from '../../src/http/key-path.spec-support.ts';
+import { keyInTarget, percentDecoding } from '../../src/http/keys/key-path.spec-support.ts';
 import { mgetBody } from '../../src/http/mget/mget-request.spec-support.ts';
-import { anyDirectives, directiveList } from '../../src/http/read-directives.spec-support.ts';
-import { anyRequests } from '../../src/resp/request-streams.spec-support.ts';
+import { anyDirectives, directiveList } from '../../src/http/keys/request-cache-control.spec-support.ts';
+import { anyRequests } from '../../src/resp/protocol/request-streams.spec-support.ts';
 
 const PROPERTIES: Readonly<Record<string, fc.IRawProperty<unknown>>> = {
   resp: anyRequests,

@@ -69,7 +69,7 @@ function larger(a, b) {
 
 /** What is wrong with the memory of a cache that nobody uses just now; undefined when nothing is. */
 async function check(buffer) {
-  const { checkInvariants } = await import('../../src/cache/shared-memory.spec-support.ts');
+  const { checkInvariants } = await import('../../src/cache/shared-lru/shared-memory.spec-support.ts');
   try {
     checkInvariants(buffer);
     return undefined;

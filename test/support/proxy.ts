@@ -182,7 +182,7 @@ export function launch(settings: Settings, cwd = '/', preload = true, flags: rea
     // Many proxies run at once; who needs the Redis protocol asks for a free port.
     RESP_PORT: '',
     LOG_FORMAT: 'json',
-    ...(process.env.TEST_LANE === undefined ? {} : { HTTP_LANE: process.env.TEST_LANE }),
+    ...(process.env.TEST_FAST_PATH === undefined ? {} : { HTTP_FAST_PATH: process.env.TEST_FAST_PATH }),
     ...Object.fromEntries(values),
   };
   const words = [...(preload ? ['--import', PRELOAD] : []), MAIN, ...flags];

@@ -1,8 +1,8 @@
-import type { Tick } from '../tick.ts';
+import type { DashboardSnapshot } from '../dashboard-snapshot.ts';
 import { type Condition, circuitCondition, coherenceCondition, redisCondition } from './conditions.ts';
 import { setText } from './element.ts';
 
-const WATCHED: readonly (readonly [name: string, of: (tick: Tick) => Condition])[] = [
+const WATCHED: readonly (readonly [name: string, of: (tick: DashboardSnapshot) => Condition])[] = [
   ['Redis', redisCondition],
   ['Circuit', circuitCondition],
   ['Coherence', coherenceCondition],
@@ -13,7 +13,7 @@ export class Announcements {
   readonly #states = new Map<string, string>();
   #live: boolean | undefined;
 
-  hear(tick: Tick): void {
+  hear(tick: DashboardSnapshot): void {
     const news: string[] = [];
     for (const [name, of] of WATCHED) {
       const { state, meaning } = of(tick);

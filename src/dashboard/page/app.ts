@@ -3,7 +3,7 @@ import { drawCharts } from './chart-set.ts';
 import { History } from './history.ts';
 import { Live } from './live.ts';
 import { serveLookups } from './lookup.ts';
-import { serveOperators } from './operate.ts';
+import { serveOperators } from './admin-actions.ts';
 import { showFigures, showPulse } from './view.ts';
 
 const history = new History();

@@ -1,4 +1,4 @@
-import type { Tick } from '../tick.ts';
+import type { DashboardSnapshot } from '../dashboard-snapshot.ts';
 
 /** How well something is: shown as a colour and a shape, never without the words. `unknown`: the proxy is not heard from. */
 export type Level = 'good' | 'warning' | 'bad' | 'unknown';
@@ -15,7 +15,7 @@ export function asUnknown({ state }: Condition): Condition {
   return { level: 'unknown', state: 'unknown', meaning: `was ${state}` };
 }
 
-export function redisCondition({ redis, threads }: Tick): Condition {
+export function redisCondition({ redis, threads }: DashboardSnapshot): Condition {
   const { connected } = redis;
   if (connected === 0) {
     return { level: 'bad', state: 'not reachable', meaning: 'only what the cache holds is answered' };
@@ -26,7 +26,7 @@ export function redisCondition({ redis, threads }: Tick): Condition {
   return { level: 'good', state: 'connected', meaning: threads.count === 1 ? 'the thread is' : 'all threads are' };
 }
 
-export function circuitCondition({ redis: { circuits } }: Tick): Condition {
+export function circuitCondition({ redis: { circuits } }: DashboardSnapshot): Condition {
   if (circuits.open > 0) {
     return { level: 'bad', state: 'open', meaning: 'Redis does not answer: reads of it are refused' };
   }
@@ -34,7 +34,7 @@ export function circuitCondition({ redis: { circuits } }: Tick): Condition {
   return { level: 'good', state: 'closed', meaning: 'Redis is asked' };
 }
 
-export function coherenceCondition({ coherence }: Tick): Condition {
+export function coherenceCondition({ coherence }: DashboardSnapshot): Condition {
   switch (coherence.state) {
     case 'ttl':
       return { level: 'good', state: 'ttl', meaning: 'entries end with their time' };
@@ -45,7 +45,7 @@ export function coherenceCondition({ coherence }: Tick): Condition {
   }
 }
 
-export function threadsCondition({ threads }: Tick): Condition {
+export function threadsCondition({ threads }: DashboardSnapshot): Condition {
   const { count, restarts } = threads;
   const meaning = restarts === 0 ? 'none had to be replaced' : `${restarts} had to be replaced`;
   return { level: restarts === 0 ? 'good' : 'warning', state: String(count), meaning };

@@ -1,4 +1,4 @@
-import type { Durations, Tick } from '../tick.ts';
+import type { Durations, DashboardSnapshot } from '../dashboard-snapshot.ts';
 
 /** Reads of keys by what people want to tell apart; each outcome belongs to one of them. */
 export const READ_KINDS = ['hit', 'loaded', 'missing', 'stale', 'refused', 'failed'] as const;
@@ -16,7 +16,7 @@ const KIND_OF: Readonly<Record<string, ReadKind>> = {
 };
 
 /** Reads since the start by their kind, over whichever transport; an outcome that is not known here is a refusal. */
-export function readsByKind(reads: Tick['reads']): Record<ReadKind, number> {
+export function readsByKind(reads: DashboardSnapshot['reads']): Record<ReadKind, number> {
   const sums = { hit: 0, loaded: 0, missing: 0, stale: 0, refused: 0, failed: 0 };
   for (const outcomes of Object.values(reads)) {
     for (const [outcome, count] of Object.entries(outcomes)) sums[KIND_OF[outcome] ?? 'refused'] += count;
@@ -25,7 +25,7 @@ export function readsByKind(reads: Tick['reads']): Record<ReadKind, number> {
 }
 
 /** Hits among the reads between two ticks, 0 to 1; null when there was none. */
-export function hitRatio(from: Tick['cache'], to: Tick['cache']): number | null {
+export function hitRatio(from: DashboardSnapshot['cache'], to: DashboardSnapshot['cache']): number | null {
   const hits = to.hits - from.hits;
   const reads = hits + (to.misses - from.misses) + (to.collapsed - from.collapsed);
   return reads > 0 ? hits / reads : null;
@@ -53,6 +53,6 @@ export function quantile(from: Durations, to: Durations, share: number): number 
 }
 
 /** Whether `to` tells of the same run of the proxy as `from`: else their counts have nothing to do with one another. */
-export function sameRun(from: Tick, to: Tick): boolean {
+export function sameRun(from: DashboardSnapshot, to: DashboardSnapshot): boolean {
   return to.uptimeSeconds >= from.uptimeSeconds && to.loads.count >= from.loads.count && to.at > from.at;
 }

@@ -1,4 +1,4 @@
-import type { Tick } from '../tick.ts';
+import type { DashboardSnapshot } from '../dashboard-snapshot.ts';
 import { type ReadKind, hitRatio, quantile, readsByKind, sameRun } from './figures.ts';
 
 /** Samples that are kept: five minutes. */
@@ -31,13 +31,13 @@ export interface Sample {
 export class History {
   readonly #samples: Sample[] = [];
   /** Those of the last seconds, of one run of the proxy. */
-  #ticks: Tick[] = [];
+  #ticks: DashboardSnapshot[] = [];
 
   get samples(): readonly Sample[] {
     return this.#samples;
   }
 
-  push(tick: Tick): Sample {
+  push(tick: DashboardSnapshot): Sample {
     const last = this.#ticks.at(-1);
     if (last !== undefined && !sameRun(last, tick)) this.#ticks = [];
     this.#ticks.push(tick);
@@ -50,7 +50,7 @@ export class History {
     return sample;
   }
 
-  #sample(tick: Tick): Sample {
+  #sample(tick: DashboardSnapshot): Sample {
     const before = this.#ticks.at(-2);
     const { entries, capacity, bytes, maxBytes } = tick.cache;
     const present = {
@@ -85,7 +85,7 @@ export class History {
   }
 }
 
-function droppedBy({ cache: { dropped } }: Tick) {
+function droppedBy({ cache: { dropped } }: DashboardSnapshot) {
   return { evicted: dropped.capacity + dropped.bytes, expired: dropped.expired, purged: dropped.purged };
 }
 

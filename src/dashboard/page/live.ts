@@ -1,4 +1,4 @@
-import type { Tick } from '../tick.ts';
+import type { DashboardSnapshot } from '../dashboard-snapshot.ts';
 
 /** A second without news is nothing: where requests wait for one another, each tick is a request. */
 const SILENCE_MS = 4000;
@@ -6,7 +6,7 @@ const LOOK_MS = 1000;
 const REOPEN_MS = 3000;
 
 export interface LiveListeners {
-  readonly onTick: (tick: Tick) => void;
+  readonly onTick: (tick: DashboardSnapshot) => void;
   /** Told once a second. @param silentMs since the last tick; undefined before the first one. */
   readonly onPulse: (live: boolean, silentMs: number | undefined) => void;
 }
@@ -29,7 +29,7 @@ export class Live {
     const source = new EventSource('dashboard/events');
     source.onmessage = ({ data }: MessageEvent<string>) => {
       this.#lastTick = performance.now();
-      this.#listeners.onTick(JSON.parse(data) as Tick);
+      this.#listeners.onTick(JSON.parse(data) as DashboardSnapshot);
       this.#pulse();
     };
     // Browsers come back by themselves, but not after an answer that is no stream: a 503, or that of a gateway.

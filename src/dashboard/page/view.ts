@@ -1,4 +1,4 @@
-import type { Tick } from '../tick.ts';
+import type { DashboardSnapshot } from '../dashboard-snapshot.ts';
 import {
   type Condition,
   type Level,
@@ -13,7 +13,7 @@ import { bytes, count, duration, longTime, percent, rate } from './format.ts';
 import type { Sample } from './history.ts';
 
 /** Writes the figures of a tick, and of what has happened since the one before. */
-export function showFigures(tick: Tick, sample: Sample): void {
+export function showFigures(tick: DashboardSnapshot, sample: Sample): void {
   showConditions(tick);
   showReads(tick, sample);
   showLoads(tick, sample);
@@ -36,7 +36,7 @@ export function showPulse(live: boolean, silentMs: number | undefined): void {
 /** The conditions of the latest tick, by the id of their element. */
 const shown = new Map<string, Condition>();
 
-function showConditions(tick: Tick): void {
+function showConditions(tick: DashboardSnapshot): void {
   const { open, max } = tick.connections;
   const level = open >= max ? 'bad' : open > max * 0.9 ? 'warning' : 'good';
   shown.set('redis', redisCondition(tick));
@@ -54,7 +54,7 @@ function showCondition(id: string, { level, state, meaning }: Condition): void {
   setText(`${id}-meaning`, meaning);
 }
 
-function showReads({ reads }: Tick, sample: Sample): void {
+function showReads({ reads }: DashboardSnapshot, sample: Sample): void {
   const all = sample.reads === null ? null : Object.values(sample.reads).reduce((sum, each) => sum + each, 0);
   setText('reads', rate(all));
   const since = Object.entries(reads).map(([transport, outcomes]) => {
@@ -72,10 +72,10 @@ function showReads({ reads }: Tick, sample: Sample): void {
 const NAMES: Readonly<Record<string, string>> = {
   http: 'over HTTP',
   resp: 'over the Redis protocol',
-  upstash: "in Upstash's dialect",
+  upstash: "over Upstash's REST API",
 };
 
-function showLoads({ loads, cache }: Tick, sample: Sample): void {
+function showLoads({ loads, cache }: DashboardSnapshot, sample: Sample): void {
   const asked = cache.hits + cache.misses + cache.collapsed;
   setText('ratio-note', `${percent(asked === 0 ? null : cache.hits / asked)} since the start`);
   setText('latency', duration(sample.p99));
@@ -87,7 +87,7 @@ function showLoads({ loads, cache }: Tick, sample: Sample): void {
   );
 }
 
-function showCache({ cache }: Tick, sample: Sample): void {
+function showCache({ cache }: DashboardSnapshot, sample: Sample): void {
   setText('entries', count(cache.entries));
   setText('entries-note', `of ${count(cache.capacity)}`);
   fill('entries-meter', cache.entries, cache.capacity);
@@ -105,7 +105,7 @@ function fill(id: string, value: number, most: number): void {
 }
 
 /** Asks for tokens where they are of use, and only there. */
-function showDoors({ readsNeedToken, admin }: Tick['doors']): void {
+function showDoors({ readsNeedToken, admin }: DashboardSnapshot['doors']): void {
   element('access-field', HTMLElement).hidden = !readsNeedToken;
   element('admin-tools', HTMLElement).hidden = !admin;
   element('admin-off', HTMLElement).hidden = admin;

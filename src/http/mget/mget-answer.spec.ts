@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { etagOf, formatEtag } from '../../cache/etag.ts';
-import { MAX_ANSWER_BYTES } from '../results-body.ts';
-import type { Answer } from '../answer.ts';
+import { etagOf, formatEtag } from '../../cache/shared-lru/etag.ts';
+import { MAX_ANSWER_BYTES } from '../response/results-body.ts';
+import type { HttpResponse } from '../response/http-response.ts';
 import { mgetAnswer } from './mget-answer.ts';
 
 const hit = (value: Buffer) => ({
@@ -16,8 +16,8 @@ const KEPT = { revalidate: false };
 
 const allocate = (bytes: number): Buffer => Buffer.alloc(bytes);
 
-async function answerTo(outcomes: Parameters<typeof mgetAnswer>[0], policy = KEPT): Promise<Answer> {
-  return (await mgetAnswer(outcomes, policy, allocate)) as Answer;
+async function answerTo(outcomes: Parameters<typeof mgetAnswer>[0], policy = KEPT): Promise<HttpResponse> {
+  return (await mgetAnswer(outcomes, policy, allocate)) as HttpResponse;
 }
 
 async function resultsOf(...outcomes: Parameters<typeof mgetAnswer>[0]): Promise<Record<string, unknown>[]> {

@@ -1,18 +1,18 @@
 import { isUtf8 } from 'node:buffer';
-import { formatEtag } from '../../cache/etag.ts';
-import type { HeldValue } from '../../cache/lookup.ts';
-import type { Origin, ReadOutcome } from '../../cache/read-outcome.ts';
-import type { Unread } from '../../cache/kept-outcomes.ts';
-import type { Answer } from '../answer.ts';
-import { ageSeconds, lifetimeSeconds } from '../delta-seconds.ts';
-import type { KeyAnswerPolicy } from '../key-answer.ts';
-import { KEY_NOT_ALLOWED } from '../key-refusal.ts';
-import { OUTCOME_PROBLEMS } from '../outcome-problem.ts';
-import { type Problem, problem } from '../problem.ts';
-import { type Allocate, type JsonPart, MAX_ANSWER_BYTES, ResultsBody } from '../results-body.ts';
+import { formatEtag } from '../../cache/shared-lru/etag.ts';
+import type { CachedValue } from '../../cache/shared-lru/cache-types.ts';
+import type { Origin, ReadOutcome } from '../../cache/read-through/read-outcome.ts';
+import type { Omitted } from '../../cache/read-through/bounded-results.ts';
+import type { HttpResponse } from '../response/http-response.ts';
+import { ageSeconds, lifetimeSeconds } from '../response/delta-seconds.ts';
+import type { KeyAnswerPolicy } from '../keys/key-response.ts';
+import { KEY_NOT_ALLOWED } from '../keys/access-denied.ts';
+import { OUTCOME_PROBLEMS } from '../response/outcome-problem.ts';
+import { type Problem, problem } from '../response/problem.ts';
+import { type Allocate, type JsonPart, MAX_ANSWER_BYTES, ResultsBody } from '../response/results-body.ts';
 
 /** What came of one of the keys. */
-export type MgetOutcome = ReadOutcome | Unread | { readonly kind: 'not-allowed' };
+export type MgetOutcome = ReadOutcome | Omitted | { readonly kind: 'not-allowed' };
 
 /** How a result came to be, as in `Cache-Status`. */
 export const CACHE_STATUSES = ['hit', 'stale', 'stored', 'not-stored', 'collapsed'] as const satisfies (
@@ -36,7 +36,7 @@ export async function mgetAnswer(
   policy: Pick<KeyAnswerPolicy, 'revalidate'>,
   allocate: Allocate,
   maxBytes = MAX_ANSWER_BYTES,
-): Promise<Answer | number> {
+): Promise<HttpResponse | number> {
   const results = outcomes.map((outcome) => ({ parts: resultOf(outcome, policy), takesRoom: hasValue(outcome) }));
   const measured = await ResultsBody.of(['{"results":[', ']}'], results, problemResult(ANSWER_TOO_LARGE), maxBytes);
   const body = await measured.write(allocate);
@@ -72,7 +72,7 @@ function resultOf(outcome: MgetOutcome, policy: Pick<KeyAnswerPolicy, 'revalidat
 }
 
 function valueResult(
-  { value, etag, freshness }: HeldValue,
+  { value, etag, freshness }: CachedValue,
   cacheStatus: CacheStatus,
   { revalidate }: Pick<KeyAnswerPolicy, 'revalidate'>,
 ): readonly JsonPart[] {

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { MAX_KEY_BYTES } from '../../access/key-length.ts';
-import { countMembers, parseJsonBody } from '../json-body.ts';
-import { type Problem, problem } from '../problem.ts';
+import { countMembers, parseJsonBody } from '../request/json-body.ts';
+import { type Problem, problem } from '../response/problem.ts';
 
 /** Keys that one request may name. */
 export const MAX_KEYS = 1000;

@@ -2,24 +2,24 @@ import { Controller, HttpCode, Options, Post, Req, Res } from '@nestjs/common';
 import { ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { Access } from '../../access/access.ts';
-import { BufferedBytes, type Reader, type Reservation } from '../../cache/buffered-bytes.ts';
+import { BufferedBytes, type Reader, type Reservation } from '../../cache/read-through/buffered-bytes.ts';
 import { CacheService } from '../../cache/cache.service.ts';
-import { outcomeName } from '../../cache/read-outcome.ts';
-import { PendingReads } from '../../cache/pending-reads.ts';
-import { type ReadCounter, RequestCounts } from '../../cache/request-counts.ts';
-import { type Answer, problemAnswer, sendHeld } from '../answer.ts';
-import { Cors } from '../cors.ts';
-import { refuseClient } from '../key-refusal.ts';
-import { KeyPolicy } from '../key-policy.ts';
-import { problem } from '../problem.ts';
-import { OUTCOME_PROBLEMS } from '../outcome-problem.ts';
-import { answerInRoom } from '../answer-in-room.ts';
-import { ResponseReader } from '../response-reader.ts';
-import { maxAnswerBytes } from '../results-body.ts';
+import { outcomeName } from '../../cache/read-through/read-outcome.ts';
+import { PendingReads } from '../../cache/read-through/pending-reads.ts';
+import { type ReadCounter, ReadMetrics } from '../../instance/read-metrics.ts';
+import { type HttpResponse, problemResponse, sendHeld } from '../response/http-response.ts';
+import { Cors } from '../server/cors.ts';
+import { authenticate } from '../keys/access-denied.ts';
+import { CachingPolicy } from '../keys/caching-policy.ts';
+import { problem } from '../response/problem.ts';
+import { OUTCOME_PROBLEMS } from '../response/outcome-problem.ts';
+import { renderBuffered } from '../response/buffered-response.ts';
+import { ResponseReader } from '../response/response-reader.ts';
+import { maxAnswerBytes } from '../response/results-body.ts';
 import { type MgetOutcome, mgetAnswer } from './mget-answer.ts';
 import { parseMget } from './mget-request.ts';
 import { DescribeMget } from './mget.openapi.ts';
-import { MAX_BODY_BYTES, readBody } from '../read-body.ts';
+import { MAX_BODY_BYTES, readBody } from '../request/read-body.ts';
 
 const MGET_PATH = 'v1/mget';
 
@@ -30,16 +30,16 @@ export class MgetController {
   readonly #access: Access;
   readonly #cache: CacheService;
   readonly #buffered: BufferedBytes;
-  readonly #counts: RequestCounts;
-  readonly #policy: KeyPolicy;
+  readonly #counts: ReadMetrics;
+  readonly #policy: CachingPolicy;
   readonly #cors: Cors;
 
   constructor(
     access: Access,
     cache: CacheService,
-    counts: RequestCounts,
+    counts: ReadMetrics,
     cors: Cors,
-    policy: KeyPolicy,
+    policy: CachingPolicy,
     buffered: BufferedBytes,
   ) {
     this.#policy = policy;
@@ -66,28 +66,28 @@ export class MgetController {
     this.#send(this.#cors.preflight('POST'), request, response);
   }
 
-  #send(answer: Answer, request: Request, response: Response): void {
+  #send(answer: HttpResponse, request: Request, response: Response): void {
     sendHeld(answer, request.method, response, this.#buffered, this.#cors.headersFor(request.headers.origin));
   }
 
   /** Undefined: there is nobody to answer. */
-  async #answer(request: Request, reader: Reader, reads: ReadCounter): Promise<Answer | undefined> {
-    const refused = refuseClient(this.#access, request.headers.authorization);
+  async #answer(request: Request, reader: Reader, reads: ReadCounter): Promise<HttpResponse | undefined> {
+    const refused = authenticate(this.#access, request.headers.authorization);
     if (refused !== undefined) {
       reads.countRead('http', refused.outcome);
       return refused.answer;
     }
-    if (!isJson(request.headers)) return problemAnswer(NOT_JSON);
+    if (!isJson(request.headers)) return problemResponse(NOT_JSON);
     const body = await readBody(request);
     if (body === 'aborted') return undefined;
-    if (body === 'too-large') return problemAnswer(BODY_TOO_LARGE);
+    if (body === 'too-large') return problemResponse(BODY_TOO_LARGE);
     const keys = parseMget(body);
     if ('code' in keys) {
       if (keys.code === 'bad-key') reads.countRead('http', 'bad-key');
-      return problemAnswer(keys);
+      return problemResponse(keys);
     }
     const maxBytes = maxAnswerBytes(this.#buffered.limit);
-    const answer = await answerInRoom(this.#buffered, reader, async (room) => {
+    const answer = await renderBuffered(this.#buffered, reader, async (room) => {
       const outcomes = await this.#read(keys, maxBytes, reader, room);
       if (room === undefined) for (const outcome of outcomes) count(outcome, reads);
       return {
@@ -95,7 +95,7 @@ export class MgetController {
         render: (allocate) => mgetAnswer(outcomes, this.#policy, allocate, maxBytes),
       };
     });
-    return answer ?? problemAnswer(OUTCOME_PROBLEMS.overloaded);
+    return answer ?? problemResponse(OUTCOME_PROBLEMS.overloaded);
   }
 
   async #read(

@@ -1,9 +1,9 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiBody, ApiOperation, ApiResponse, ApiSecurity } from '@nestjs/swagger';
-import { SECURITY, type Schemas, header, problemResponse, ref } from '../openapi.ts';
-import { MAX_ANSWER_BYTES } from '../results-body.ts';
+import { SECURITY, type Schemas, header, problemResponse, ref } from '../../openapi/operation-parts.ts';
+import { MAX_ANSWER_BYTES } from '../response/results-body.ts';
 import { CACHE_STATUSES } from './mget-answer.ts';
-import { MAX_BODY_BYTES } from '../read-body.ts';
+import { MAX_BODY_BYTES } from '../request/read-body.ts';
 import { MAX_KEYS, MAX_KEYS_BYTES } from './mget-request.ts';
 
 const text = (description: string, example: string) => ({ type: 'string', description, example });

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { Command, Redis } from 'ioredis';
-import { ReadBatch, type ReadReply } from '../read-batch.ts';
-import type { ReadCommands } from '../read-commands.ts';
+import { ReadBatch, type ReadReply } from '../connection/read-batch.ts';
+import type { ReadCommands } from '../connection/read-commands.ts';
 import { failureOf } from '../redis-failure.ts';
 import type { RedisReply } from '../redis-reply.ts';
 import { breakOff } from './break-off.ts';

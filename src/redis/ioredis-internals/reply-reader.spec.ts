@@ -3,11 +3,11 @@ import { type AddressInfo, type Server, type Socket, createServer } from 'node:n
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
-import { ReadCommands } from '../read-commands.ts';
+import { ReadCommands } from '../connection/read-commands.ts';
 import type { RedisReply } from '../redis-reply.ts';
 import { DirectBatch } from './direct-batch.ts';
 import { ReplyReader } from './reply-reader.ts';
-import type { ValueMemory } from '../value-memory.ts';
+import type { ValueMemory } from '../connection/value-memory.ts';
 
 interface Scripted {
   readonly wire: Buffer;

@@ -4,9 +4,9 @@ import { breakOff } from './break-off.ts';
 import { DirectBatch } from './direct-batch.ts';
 import { LongValue } from './long-value.ts';
 import { redisBatches } from './redis-batches.ts';
-import type { ReadReply } from '../read-batch.ts';
+import type { ReadReply } from '../connection/read-batch.ts';
 import { NoRoom, TOO_LARGE } from '../redis-reply.ts';
-import type { ValueMemory } from '../value-memory.ts';
+import type { ValueMemory } from '../connection/value-memory.ts';
 
 type OnData = (chunk: Buffer) => void;
 

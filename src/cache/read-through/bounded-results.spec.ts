@@ -1,0 +1,36 @@
+import { expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { bufferedBytes } from './buffered-bytes.spec-support.ts';
+import { BoundedResults } from './bounded-results.ts';
+import type { ReadOutcome } from './read-outcome.ts';
+
+const MAX_BYTES = 10;
+
+const outcome = (bytes: number): ReadOutcome =>
+  ({ kind: 'value', value: Buffer.alloc(bytes) }) as unknown as ReadOutcome;
+
+/** Bytes of each value, and the order in which they come. */
+const reads = fc
+  .array(fc.nat(MAX_BYTES + 2), { maxLength: 12 })
+  .chain((sizes) => fc.tuple(fc.constant(sizes), fc.shuffledSubarray([...sizes.keys()], { minLength: sizes.length })));
+
+it('keeps the first values that there is room for, in whatever order they come, and never holds twice as much', () => {
+  fc.assert(
+    fc.property(reads, ([sizes, order]) => {
+      const room = bufferedBytes();
+      const kept = new BoundedResults(sizes.length, MAX_BYTES, room, (memory) => room.release(memory));
+      for (const index of order) {
+        kept.put(index, outcome(sizes[index]));
+        const held = kept.outcomes.reduce((sum, each) => sum + ('value' in each ? each.value.length : 0), 0);
+        expect(held).toBeLessThan(2 * MAX_BYTES);
+      }
+      let bytes = 0;
+      const expected = sizes.map((size) => {
+        if (size > MAX_BYTES || (size > 0 && bytes >= MAX_BYTES)) return 'unread';
+        bytes += size;
+        return size;
+      });
+      expect(kept.outcomes.map((each) => ('value' in each ? each.value.length : each.kind))).toEqual(expected);
+    }),
+  );
+});

@@ -1,0 +1,77 @@
+import type { RedisExpiry, RedisType } from '../../redis/redis-reply.ts';
+import type { Clock } from '../shared-lru/clock.ts';
+import type { LoadLimiter } from './load-limiter.ts';
+import type { ReadMetrics } from '../../instance/read-metrics.ts';
+
+/** The store that knows more about a key than its value. */
+export interface KeyStore {
+  expiry(key: Buffer): Promise<RedisExpiry>;
+  type(key: Buffer): Promise<RedisType>;
+}
+
+/** Too many reads are queued, or this one has been queued for too long. */
+interface Overloaded {
+  readonly kind: 'overloaded';
+}
+
+export type ExpiryOutcome = RedisExpiry | Overloaded;
+export type TypeOutcome = RedisType | Overloaded;
+
+/**
+ * Queries Redis about keys each time: their times to live, of which the cache knows only how long it may hold them, and
+ * their types, of which it knows only whether they are strings. These queries acquire permits and are counted as loads are.
+ */
+export class KeyQueries {
+  readonly #store: KeyStore;
+  readonly #gate: LoadLimiter;
+  readonly #counts: ReadMetrics;
+  readonly #clock: Clock;
+
+  constructor(store: KeyStore, gate: LoadLimiter, counts: ReadMetrics, clock: Clock) {
+    this.#store = store;
+    this.#gate = gate;
+    this.#counts = counts;
+    this.#clock = clock;
+  }
+
+  /** Returns one outcome per key, in order. All keys are one round trip and one permit. */
+  expiries(keys: readonly Buffer[]): Promise<readonly ExpiryOutcome[]> {
+    return this.#query(keys, (key) => this.#store.expiry(key));
+  }
+
+  /** As {@link expiries}. */
+  types(keys: readonly Buffer[]): Promise<readonly TypeOutcome[]> {
+    return this.#query(keys, (key) => this.#store.type(key));
+  }
+
+  async #query<Reply extends { readonly kind: string }>(
+    keys: readonly Buffer[],
+    send: (key: Buffer) => Promise<Reply>,
+  ): Promise<readonly (Reply | Overloaded)[]> {
+    const entry = this.#gate.acquire();
+    if ((entry instanceof Promise ? await this.#queue(entry) : entry) !== 'entered') {
+      return keys.map(() => ({ kind: 'overloaded' }));
+    }
+    try {
+      return await Promise.all(keys.map((key) => this.#observe(send(key))));
+    } finally {
+      this.#gate.release();
+    }
+  }
+
+  async #queue<Result>(entry: Promise<Result>): Promise<Result> {
+    const since = this.#clock();
+    const result = await entry;
+    this.#counts.observeQueue(this.#clock() - since);
+    return result;
+  }
+
+  async #observe<Reply extends { readonly kind: string }>(reply: Promise<Reply>): Promise<Reply> {
+    const since = this.#clock();
+    this.#counts.countLoad();
+    const outcome = await reply;
+    if (outcome.kind !== 'unavailable') this.#counts.observeLoad(this.#clock() - since);
+    if (outcome.kind === 'timeout' || outcome.kind === 'unavailable') this.#counts.countLoadError();
+    return outcome;
+  }
+}

@@ -1,0 +1,43 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { InstanceMemory } from '../../instance/instance-memory.ts';
+import { PendingReads } from './pending-reads.ts';
+import { ReadMetrics } from '../../instance/read-metrics.ts';
+
+let counts: ReadMetrics;
+let reads: PendingReads;
+
+beforeEach(() => {
+  counts = new ReadMetrics(InstanceMemory.create(), 0);
+  reads = new PendingReads('resp', counts);
+});
+
+const counted = () => [counts.reads('resp', 'hit'), counts.reads('resp', 'missing'), counts.failures('resp')];
+
+describe('reads whose responses are being written', () => {
+  it('are counted once they have been written, and only once', () => {
+    reads.hits += 2;
+    reads.countRead('resp', 'missing', 3);
+    expect(counted()).toEqual([0, 0, 0]);
+    reads.commit();
+    reads.commit();
+    expect(counted()).toEqual([2, 3, 0]);
+  });
+
+  it('are response failures, and no hits, when writing them failed', () => {
+    reads.hits += 2;
+    reads.countRead('resp', 'missing', 3);
+    reads.discard(4);
+    reads.commit();
+    expect(counted()).toEqual([0, 0, 9]);
+  });
+
+  it('are at least one response failure: a request may fail before anything was read', () => {
+    reads.discard(0);
+    expect(counted()).toEqual([0, 0, 1]);
+  });
+
+  it('of Upstash’s REST API fail on the HTTP listener', () => {
+    new PendingReads('upstash', counts).countFailure();
+    expect([counts.failures('http'), counts.failures('resp')]).toEqual([1, 0]);
+  });
+});

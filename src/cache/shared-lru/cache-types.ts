@@ -1,0 +1,79 @@
+/** Arguments and results of the cache. */
+import type { NoRoom } from '../../redis/redis-reply.ts';
+import type { Etag } from './etag.ts';
+
+/** Identifies one use of a slot; invalid once the slot is used for something else or the cache was flushed. */
+export interface Handle {
+  readonly slot: number;
+  readonly version: number;
+  readonly epoch: number;
+}
+
+/** The right and duty to load one key. Invalid once the key was purged or the lease has expired. */
+export type Lease = Handle;
+
+/** Age and lifetime of an entry, in milliseconds. */
+export interface Freshness {
+  /** Since the entry was stored. */
+  readonly ageMs: number;
+  /** From storing to expiry. */
+  readonly lifetimeMs: number;
+}
+
+/** A cached value. */
+export interface CachedValue {
+  readonly value: Buffer;
+  readonly etag: Etag;
+  readonly freshness: Freshness;
+}
+
+/** The entry of a key: a value, or a negative entry. */
+export type CachedEntry =
+  | ({ readonly kind: 'hit' } & CachedValue)
+  /** The key is known not to exist. */
+  | { readonly kind: 'missing'; readonly freshness: Freshness };
+
+/** An expired value: its age exceeds its lifetime. */
+export type Stale = { readonly kind: 'stale' } & CachedValue;
+
+/**
+ * Why the cache could not serve a request, in the terms of RFC 9211: no entry, an expired entry, or an entry older than the
+ * request accepts.
+ */
+export type Forward = 'uri-miss' | 'stale' | 'request';
+
+export type Lookup =
+  | CachedEntry
+  /** The caller must load the key and then `fill` or `release` the lease. */
+  | { readonly kind: 'miss'; readonly lease: Lease; readonly forward: Forward }
+  /** The holder of this lease, on this thread or another, is loading the key. */
+  | { readonly kind: 'loading'; readonly lease: Lease; readonly own: boolean; readonly forward: Forward }
+  /** No lease was granted: the caller loads for itself and nothing is stored. */
+  | { readonly kind: 'unleased'; readonly forward: Forward }
+  /** A large value is held, but there is no room for a copy of it. */
+  | NoRoom;
+
+/** `void`: the lease had ended. `uncacheable`: larger than the limits allow. */
+export type FillResult = 'stored' | 'void' | 'uncacheable';
+
+/** Results for the waiters of a load. `void`: look up the key again, because the value was stored or the lease was voided. */
+export const LOAD_RESULTS = [
+  'void',
+  'missing',
+  'wrong-type',
+  'value-too-large',
+  'timeout',
+  'unavailable',
+  'overloaded',
+  /** A value exists but was not cached. */
+  'unshared',
+] as const;
+
+export type LoadResult = (typeof LOAD_RESULTS)[number];
+
+const ANSWERS: ReadonlySet<LoadResult> = new Set(['missing', 'wrong-type', 'value-too-large', 'unshared']);
+
+/** Whether a load with this result learned the state of the key in Redis, so that an existing entry is outdated. */
+export function isKeyStateKnown(result: LoadResult): boolean {
+  return ANSWERS.has(result);
+}

@@ -1,0 +1,113 @@
+import { type SharedCounters, counter } from './counters.ts';
+import type { Etag } from './etag.ts';
+import type { KeyIndex } from './key-index.ts';
+import { Header, type LruLimits, type LruMemory, NONE, State } from './memory/layout.ts';
+import { SlotList } from './memory/slot-list.ts';
+import type { Slots } from './slots.ts';
+
+const EVICTIONS_BY_CAPACITY = counter('evictionsByCapacity');
+const EVICTIONS_BY_BYTES = counter('evictionsByBytes');
+const EXPIRATIONS = counter('expirations');
+
+/**
+ * Entries in order of use. Keeps them within the capacity and the byte budget by evicting the least recently used first.
+ * All methods require the cache lock.
+ */
+export class Entries {
+  readonly #header: Int32Array;
+  readonly #limits: LruLimits;
+  readonly #slots: Slots;
+  readonly #index: KeyIndex;
+  readonly #counters: SharedCounters;
+  /** Most recently used first. */
+  readonly #recency: SlotList;
+
+  constructor(memory: LruMemory, slots: Slots, index: KeyIndex, counters: SharedCounters) {
+    this.#header = memory.header;
+    this.#limits = memory.limits;
+    this.#slots = slots;
+    this.#index = index;
+    this.#counters = counters;
+    this.#recency = new SlotList(memory.header, memory.nodes, Header.RECENCY_HEAD, Header.RECENCY_TAIL);
+  }
+
+  get count(): number {
+    return this.#header[Header.COUNT];
+  }
+
+  /** Makes an entry the most recently used one. */
+  touch(slot: number): void {
+    this.#recency.moveToFront(slot);
+  }
+
+  /**
+   * Evicts until the leased item, extended by `more` bytes, fits the byte budget and, if these are its last bytes, the
+   * capacity.
+   *
+   * @returns false if the item can never fit.
+   */
+  makeRoom(slot: number, more: number, total: number): boolean {
+    const keyBytes = this.#slots.keyBytes(slot);
+    const written = this.#slots.valueBytes(slot);
+    const { maxBytes, capacity } = this.#limits;
+    if (capacity === 0 || keyBytes + total > maxBytes) return false;
+    const added = written === 0 ? keyBytes + more : more;
+    while (this.#slots.bytes + added > maxBytes) {
+      if (!this.#evict(EVICTIONS_BY_BYTES)) return false;
+    }
+    if (written + more === total) {
+      while (this.count >= capacity) this.#evict(EVICTIONS_BY_CAPACITY);
+    }
+    this.#slots.bytes += added;
+    return true;
+  }
+
+  /** Turns a complete leased item into the most recently used entry. */
+  add(slot: number, etag: Etag, now: number, lifetimeMs: number, keptMs: number): void {
+    this.#slots.setState(slot, State.ENTRY);
+    this.#slots.setEtag(slot, etag);
+    this.#slots.setLifetime(slot, now, lifetimeMs, keptMs);
+    this.#header[Header.COUNT]++;
+    this.#recency.prepend(slot);
+  }
+
+  /** Drops an entry. The lease that would have replaced it stays valid and takes its place in the index. */
+  drop(slot: number): void {
+    const lease = this.#slots.leaseOf(slot);
+    if (lease !== NONE) this.#slots.unlink(slot, lease);
+    this.#slots.bytes -= this.#slots.keyBytes(slot) + Math.max(0, this.#slots.valueBytes(slot));
+    this.#header[Header.COUNT]--;
+    this.#recency.remove(slot);
+    this.#index.remove(slot);
+    this.#slots.free(slot);
+    if (lease !== NONE) this.#index.insert(lease);
+  }
+
+  /** Drops an expired entry. */
+  expire(slot: number): void {
+    this.#counters.increment(EXPIRATIONS);
+    this.drop(slot);
+  }
+
+  /** Drops the entry that a lease replaces, if any: Redis has replied, so the entry is outdated. */
+  replace(lease: number, now: number): void {
+    const slot = this.#slots.entryOf(lease);
+    if (slot === NONE) return;
+    if (this.#slots.isExpired(slot, now)) this.expire(slot);
+    else this.drop(slot);
+  }
+
+  /** Removes all entries without visiting them. */
+  clear(): void {
+    this.#header[Header.COUNT] = 0;
+    this.#recency.clear();
+  }
+
+  #evict(cause: number): boolean {
+    const slot = this.#recency.last;
+    if (slot === NONE) return false;
+    this.#counters.increment(cause);
+    this.drop(slot);
+    return true;
+  }
+}

@@ -1,0 +1,224 @@
+import {
+  BLOCK_BYTES,
+  Header,
+  INLINE_BYTES,
+  type LruMemory,
+  NONE,
+  SLOT_BYTES,
+  SLOT_INLINE_AT,
+  SLOT_WORDS,
+  Slot,
+} from './layout.ts';
+
+const LONG_BYTES = 8;
+const INLINE_LONGS = INLINE_BYTES / LONG_BYTES;
+const BLOCK_LONGS = BLOCK_BYTES / LONG_BYTES;
+const SLOT_LONGS = SLOT_BYTES / LONG_BYTES;
+const SLOT_INLINE_LONGS_AT = SLOT_INLINE_AT / LONG_BYTES;
+
+/** Number of words from which `set` with a subarray is faster than a loop, although the subarray is allocated. */
+const BULK_COPY_MIN = 32;
+
+/** Maximum bytes written by one append. */
+export const STAGE_BYTES = 64 * 1024;
+
+/** Position in an item from which reading continues: a block, and an offset in 64-bit words from its start. */
+export interface Cursor {
+  block: number;
+  word: number;
+}
+
+/**
+ * Storage of items, key and value concatenated: the first 128 bytes in the slot, the rest in a chain of 64-byte blocks.
+ * Every block fits any item, so the memory does not fragment. Bytes are copied as 64-bit words, several times faster than
+ * one by one from shared memory; positions are multiples of 8. Blocks that are adjacent in memory as well as in the chain
+ * are copied at once. (`Buffer.prototype.copy` would be faster, but on Node.js 24 its positions wrap around at 4 GiB.)
+ */
+export class ItemBytes {
+  readonly #header: Int32Array;
+  readonly #slots: Int32Array;
+  readonly #slotBytes: Uint8Array;
+  readonly #slotLongs: BigInt64Array;
+  readonly #links: Int32Array;
+  readonly #blockBytes: Uint8Array;
+  readonly #blockLongs: BigInt64Array;
+  readonly #stage = new Uint8Array(STAGE_BYTES);
+  readonly #stageLongs = new BigInt64Array(this.#stage.buffer);
+
+  constructor(memory: LruMemory) {
+    this.#header = memory.header;
+    this.#slots = memory.slots;
+    this.#slotBytes = memory.slotBytes;
+    this.#slotLongs = memory.slotWords64;
+    this.#links = memory.links;
+    this.#blockBytes = memory.blockBytes;
+    this.#blockLongs = memory.blockWords64;
+  }
+
+  /** Returns the offset of the value in an item whose key has `keyBytes` bytes. */
+  static valuePosition(keyBytes: number): number {
+    return (keyBytes + LONG_BYTES - 1) & -LONG_BYTES;
+  }
+
+  /** Returns the number of blocks, beside the slot, of an item that ends at `position`. */
+  static blocksFor(position: number): number {
+    return position <= INLINE_BYTES ? 0 : Math.ceil((position - INLINE_BYTES) / BLOCK_BYTES);
+  }
+
+  /**
+   * Appends to an item and allocates blocks as needed; the caller has made sure that enough are free.
+   *
+   * @param position current end of the item, a multiple of 8.
+   * @param tail the item's last block, as returned by the previous append; NONE to look it up.
+   * @param bytes at most STAGE_BYTES.
+   * @returns the item's new last block.
+   */
+  append(slot: number, position: number, tail: number, bytes: Uint8Array): number {
+    const held = ItemBytes.blocksFor(position);
+    if (tail === NONE && held > 0) tail = this.#walk(this.#firstBlock(slot), held - 1);
+    const newTail = this.#extend(slot, tail, ItemBytes.blocksFor(position + bytes.length) - held);
+    this.#stage.set(bytes);
+    const longs = wordCount(bytes.length);
+    const from = position / LONG_BYTES;
+    const inSlot = Math.max(0, Math.min(INLINE_LONGS - from, longs));
+    const at = slot * SLOT_LONGS + SLOT_INLINE_LONGS_AT + from;
+    copyLongs(this.#stageLongs, 0, this.#slotLongs, at, inSlot);
+    if (inSlot < longs) {
+      const offset = from + inSlot - INLINE_LONGS;
+      if (held === 0) this.#writeBlocks(this.#firstBlock(slot), offset, inSlot, longs);
+      else this.#writeBlocks(tail, offset - (held - 1) * BLOCK_LONGS, inSlot, longs);
+    }
+    return newTail;
+  }
+
+  /**
+   * Copies `bytes` bytes, rounded up to words, from `position` of the item to word `at` of `target`, and sets `cursor` behind
+   * them if they reach into the blocks.
+   */
+  read(slot: number, position: number, target: BigInt64Array, at: number, bytes: number, cursor: Cursor): void {
+    const longs = wordCount(bytes);
+    const first = position / LONG_BYTES;
+    const inSlot = Math.max(0, Math.min(INLINE_LONGS - first, longs));
+    const from = slot * SLOT_LONGS + SLOT_INLINE_LONGS_AT + first;
+    copyLongs(this.#slotLongs, from, target, at, inSlot);
+    if (inSlot === longs) return;
+    cursor.block = this.#firstBlock(slot);
+    cursor.word = first + inSlot - INLINE_LONGS;
+    this.readOn(cursor, target, at + inSlot, bytes - inSlot * LONG_BYTES);
+  }
+
+  /** Copies the next `bytes` bytes, rounded up to words, and moves the cursor behind them. */
+  readOn(cursor: Cursor, target: BigInt64Array, at: number, bytes: number): void {
+    const end = at + wordCount(bytes);
+    let block = this.#walk(cursor.block, Math.floor(cursor.word / BLOCK_LONGS));
+    let long = cursor.word % BLOCK_LONGS;
+    for (;;) {
+      const from = block * BLOCK_LONGS + long;
+      const last = this.#lastOfRun(block, long + end - at);
+      const stop = Math.min(end, at + (last + 1) * BLOCK_LONGS - from);
+      copyLongs(this.#blockLongs, from, target, at, stop - at);
+      if (stop === end) {
+        cursor.block = last;
+        cursor.word = from + stop - at - last * BLOCK_LONGS;
+        return;
+      }
+      at = stop;
+      block = this.#links[last];
+      long = 0;
+    }
+  }
+
+  /** Whether the slot's key equals bytes `from` to `to` of `bytes`. */
+  hasKey(slot: number, bytes: Uint8Array, from = 0, to = bytes.length): boolean {
+    const length = to - from;
+    if (this.#slots[slot * SLOT_WORDS + Slot.KEY_BYTES] !== length) return false;
+    const inSlot = Math.min(INLINE_BYTES, length);
+    const at = slot * SLOT_BYTES + SLOT_INLINE_AT;
+    for (let i = 0; i < inSlot; i++) if (this.#slotBytes[at + i] !== bytes[from + i]) return false;
+    return inSlot === length || this.#blocksHold(this.#firstBlock(slot), bytes, from + inSlot, to);
+  }
+
+  /** Frees the blocks of an item that ends at `position`. */
+  free(slot: number, position: number): void {
+    const count = ItemBytes.blocksFor(position);
+    if (count === 0) return;
+    const first = this.#firstBlock(slot);
+    this.#links[this.#walk(first, count - 1)] = this.#header[Header.FREE_BLOCK];
+    this.#header[Header.FREE_BLOCK] = first;
+  }
+
+  /** Frees all blocks at once. */
+  clear(): void {
+    this.#header[Header.FREE_BLOCK] = NONE;
+    this.#header[Header.BLOCK_HIGH_WATER] = 0;
+  }
+
+  #firstBlock(slot: number): number {
+    return this.#slots[slot * SLOT_WORDS + Slot.FIRST_BLOCK];
+  }
+
+  /** Returns the block `steps` after `block` in its chain. */
+  #walk(block: number, steps: number): number {
+    for (let i = 0; i < steps; i++) block = this.#links[block];
+    return block;
+  }
+
+  #extend(slot: number, tail: number, count: number): number {
+    for (let taken = 0; taken < count; taken++) {
+      const block = this.#takeBlock();
+      if (tail === NONE) this.#slots[slot * SLOT_WORDS + Slot.FIRST_BLOCK] = block;
+      else this.#links[tail] = block;
+      tail = block;
+    }
+    return tail;
+  }
+
+  #takeBlock(): number {
+    const free = this.#header[Header.FREE_BLOCK];
+    if (free === NONE) return ++this.#header[Header.BLOCK_HIGH_WATER];
+    this.#header[Header.FREE_BLOCK] = this.#links[free];
+    return free;
+  }
+
+  /** Writes words `from` to `to` of the staging buffer into a chain, at word `long` counted from the start of `block`. */
+  #writeBlocks(block: number, long: number, from: number, to: number): void {
+    block = this.#walk(block, Math.floor(long / BLOCK_LONGS));
+    long %= BLOCK_LONGS;
+    for (;;) {
+      const at = block * BLOCK_LONGS + long;
+      const last = this.#lastOfRun(block, long + to - from);
+      const stop = Math.min(to, from + (last + 1) * BLOCK_LONGS - at);
+      copyLongs(this.#stageLongs, from, this.#blockLongs, at, stop - from);
+      if (stop === to) return;
+      from = stop;
+      block = this.#links[last];
+      long = 0;
+    }
+  }
+
+  /** Returns the last block that follows `block` contiguously in its chain and in memory, within `longs` words. */
+  #lastOfRun(block: number, longs: number): number {
+    const end = block + Math.ceil(longs / BLOCK_LONGS) - 1;
+    while (block < end && this.#links[block] === block + 1) block++;
+    return block;
+  }
+
+  #blocksHold(block: number, bytes: Uint8Array, from: number, to: number): boolean {
+    for (let done = from; done < to; block = this.#links[block]) {
+      const shift = block * BLOCK_BYTES - done;
+      const end = Math.min(to, done + BLOCK_BYTES);
+      for (; done < end; done++) if (this.#blockBytes[shift + done] !== bytes[done]) return false;
+    }
+    return true;
+  }
+}
+
+/** Returns the number of 64-bit words that hold `bytes` bytes. */
+export function wordCount(bytes: number): number {
+  return Math.ceil(bytes / LONG_BYTES);
+}
+
+function copyLongs(source: BigInt64Array, from: number, target: BigInt64Array, at: number, count: number): void {
+  if (count >= BULK_COPY_MIN) target.set(source.subarray(from, from + count), at);
+  else for (let i = 0; i < count; i++) target[at + i] = source[from + i];
+}

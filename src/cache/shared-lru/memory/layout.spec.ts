@@ -1,0 +1,63 @@
+import { describe, expect, it } from '@jest/globals';
+import { loadSettings } from '../../../config/load-settings.ts';
+import { memoryNeeded } from '../../../config/memory-budget.ts';
+import { describeSettings } from '../../../config/environment/setting.decorators.ts';
+import { LayoutError, LruMemory } from './layout.ts';
+
+const MiB = 2 ** 20;
+const GiB = 2 ** 30;
+
+/** The largest value that a setting accepts. */
+function maximumOf(name: string): number {
+  const { accepted } = describeSettings().find((setting) => setting.name === name) ?? { accepted: '' };
+  return Number(/to (\d+)$/.exec(accepted)?.[1]);
+}
+
+describe('the layout of the cache', () => {
+  it('has room for the largest cache that the settings accept, with as many leases as they allow', () => {
+    const limits = {
+      capacity: maximumOf('CACHE_CAPACITY'),
+      maxBytes: maximumOf('CACHE_MAX_BYTES'),
+      maxValueBytes: maximumOf('CACHE_MAX_VALUE_BYTES'),
+      maxLeases: maximumOf('PROXY_MAX_CONCURRENT_LOADS') + maximumOf('PROXY_MAX_QUEUED_LOADS') + 10_000,
+      leaseMs: 1000,
+      staleMs: 0,
+    };
+    expect(limits.maxBytes).toBe(64 * GiB);
+    const bytes = LruMemory.bytesFor(limits);
+    expect(bytes).toBeGreaterThan(limits.maxBytes);
+    expect(bytes).toBeLessThan(limits.maxBytes * 1.0625 + 200 * limits.capacity + 480 * limits.maxLeases);
+  });
+
+  it('has none for more blocks than a signed 32-bit number counts', () => {
+    const limits = { capacity: 1, maxValueBytes: 1, maxLeases: 1, leaseMs: 1, staleMs: 0 };
+    expect(LruMemory.bytesFor({ ...limits, maxBytes: 127 * GiB })).toBeGreaterThan(127 * GiB);
+    expect(() => LruMemory.bytesFor({ ...limits, maxBytes: 128 * GiB })).toThrow(LayoutError);
+  });
+
+  it('takes the memory that was asked for', () => {
+    const limits = { capacity: 7, maxBytes: 1000, maxValueBytes: 100, maxLeases: 3, leaseMs: 1, staleMs: 0 };
+    expect(LruMemory.reserve(limits, [1, 2]).buffer.byteLength).toBe(LruMemory.bytesFor(limits));
+  });
+
+  it('takes no more than the sum of what an instance may need counts for the cache', () => {
+    for (const [capacity, maxBytes] of [
+      [0, MiB],
+      [10_000, 256 * MiB],
+      [1_000_000, GiB],
+      [50_000_000, 64 * GiB],
+    ]) {
+      const settings = loadSettings(
+        { CACHE_CAPACITY: String(capacity), CACHE_MAX_BYTES: String(maxBytes) },
+        '/nowhere',
+      );
+      const { maxConcurrentLoads, maxQueuedLoads, maxConnections, maxBufferedBytes, threads } = settings.proxy;
+      const beside = 100 * MiB * (1 + threads) + maxConnections * 32 * 1024 + maxBufferedBytes;
+      const maxLeases = maxConcurrentLoads + maxQueuedLoads + 10_000;
+      const limits = { capacity, maxBytes, maxValueBytes: MiB, maxLeases, leaseMs: 1, staleMs: 0 };
+      const counted = memoryNeeded(settings) - beside;
+      expect(counted).toBeGreaterThanOrEqual(LruMemory.bytesFor(limits) - MiB);
+      expect(counted).toBeLessThan(LruMemory.bytesFor(limits) * 1.1 + 2 * MiB);
+    }
+  });
+});

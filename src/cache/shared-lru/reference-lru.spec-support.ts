@@ -1,0 +1,312 @@
+import { COUNTER_NAMES, type Counters } from './counters.ts';
+import type { Etag } from './etag.ts';
+import { EXPIRE_ALL_HISTORY_LENGTH, type LruLimits } from './memory/layout.ts';
+import type { Forward, CachedEntry, LoadResult, Stale } from './cache-types.ts';
+
+/** A lease is known by its identity; `ended` once it has been filled, released, voided or taken back. */
+export interface ReferenceLease {
+  readonly key: string;
+  readonly until: number;
+  /** Bytes of the value written so far, by a fill of several steps. */
+  written: number;
+  ended: boolean;
+}
+
+interface ReferenceEntry {
+  /** `undefined`: the key is known not to exist. */
+  readonly value: Buffer | undefined;
+  readonly etag: Etag;
+  readonly stored: number;
+  readonly until: number;
+  /** Which of the times that all entries were ended has ended it. */
+  ending: number | undefined;
+  /** For how long it may be answered as a stale one. */
+  readonly staleMs: number;
+  /** When its key is gone. */
+  readonly gone: number;
+}
+
+export type ReferenceLookup =
+  | CachedEntry
+  | { readonly kind: 'miss' | 'loading'; readonly lease: ReferenceLease; readonly forward: Forward }
+  | { readonly kind: 'unleased'; readonly forward: Forward };
+
+/** 'more': a step of a fill that was not its last one. */
+export type ReferenceStep = 'stored' | 'void' | 'uncacheable' | 'more';
+
+const LONGEST_KEY = 64 * 1024;
+/** What tells that Redis has answered. */
+const ANSWERS: readonly LoadResult[] = ['missing', 'wrong-type', 'value-too-large', 'unshared'];
+/** What is stored in the same instant in which all was ended is stored one tick later. */
+const TICK_MS = 1 / 1024;
+/** What of a key lies beside its slot, in units; there are four units for each lease that may be held. */
+const KEY_BYTES_IN_SLOT = 128;
+const KEY_UNIT = 64;
+const KEY_UNITS_PER_LEASE = 4;
+
+/**
+ * What the cache promises, in as few words as can be: a Map keeps the order of insertion, so its first key is the one
+ * that was read least recently. Keys are binary strings. Slow, and obviously right.
+ */
+export class ReferenceLru {
+  readonly #limits: LruLimits;
+  /** The least recently read first. */
+  readonly #entries = new Map<string, ReferenceEntry>();
+  /** The oldest first. */
+  readonly #leases = new Map<string, ReferenceLease>();
+  readonly #counters = Object.fromEntries(COUNTER_NAMES.map((name) => [name, 0])) as Record<keyof Counters, number>;
+
+  readonly #endings: number[] = [];
+  #latest = -Infinity;
+
+  constructor(limits: LruLimits) {
+    this.#limits = limits;
+  }
+
+  get keysByRecency(): string[] {
+    return [...this.#entries.keys()].reverse();
+  }
+
+  get stats() {
+    return { entries: this.#entries.size, bytes: this.#bytes(), leases: this.#leases.size, ...this.#counters };
+  }
+
+  /** Whether there is a living value of at most so many bytes. */
+  holds(key: string, now: number, longest: number): boolean {
+    const entry = this.#entries.get(key);
+    return entry?.value !== undefined && this.#isFresh(entry, now) && entry.value.length <= longest;
+  }
+
+  held(key: string, now: number, maxAgeMs: number): CachedEntry | undefined {
+    const entry = this.#entries.get(key);
+    const isHeld = entry !== undefined && this.#isFresh(entry, now, maxAgeMs);
+    this.#counters[isHeld ? 'hits' : 'misses']++;
+    return isHeld ? this.#read(key, entry, now) : undefined;
+  }
+
+  stale(key: string, now: number): Stale | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined || this.#isFresh(entry, now) || !this.#isUsable(entry, now)) return undefined;
+    if (now >= entry.gone) throw new Error('a value is answered of a key that is gone');
+    const found = this.#read(key, entry, now);
+    return found.kind === 'hit' ? { ...found, kind: 'stale' } : undefined;
+  }
+
+  lookup(key: string, now: number, maxAgeMs: number): ReferenceLookup {
+    const entry = this.#usableEntry(key, now);
+    if (entry !== undefined && this.#isFresh(entry, now, maxAgeMs)) {
+      this.#counters.hits++;
+      return this.#read(key, entry, now);
+    }
+    if (entry !== undefined) this.#touch(key, entry);
+    const forward = entry === undefined ? 'uri-miss' : this.#isFresh(entry, now) ? 'request' : 'stale';
+    const lease = this.#leases.get(key);
+    if (lease !== undefined && lease.until > now) {
+      this.#counters.collapsed++;
+      return { kind: 'loading', lease, forward };
+    }
+    if (lease !== undefined) this.#takeBack(lease);
+    this.#counters.misses++;
+    return this.#grantLease(key, now, forward);
+  }
+
+  /** One step of a fill: writes the bytes of the value from `start` to `end`, and stores it with the last of them. */
+  fill(
+    lease: ReferenceLease,
+    value: Buffer,
+    start: number,
+    end: number,
+    etag: Etag,
+    now: number,
+    lifetimeMs: number,
+    keptMs: number,
+  ): ReferenceStep {
+    if (lease.ended) return this.#voided();
+    if (value.length > this.#limits.maxValueBytes) {
+      this.#outdate(lease.key, now);
+      return this.#giveUp(lease);
+    }
+    // Another fill is at it.
+    if (lease.written !== start) return this.#voided();
+    if (start === 0) this.#outdate(lease.key, now);
+    if (lease.key.length + value.length > this.#limits.maxBytes) return this.#giveUp(lease);
+    if (!this.#makeRoomFor(start === 0 ? lease.key.length + end : end - start)) return this.#giveUp(lease);
+    if (end === value.length) return this.#store(lease, value, etag, now, lifetimeMs, keptMs);
+    lease.written = end;
+    return 'more';
+  }
+
+  fillMissing(lease: ReferenceLease, now: number, lifetimeMs: number): ReferenceStep {
+    if (lease.ended || lease.written > 0) return this.#voided();
+    this.#outdate(lease.key, now);
+    if (lease.key.length > this.#limits.maxBytes || !this.#makeRoomFor(lease.key.length)) return this.#giveUp(lease);
+    return this.#store(lease, undefined, [0, 0, 0], now, lifetimeMs, lifetimeMs);
+  }
+
+  release(lease: ReferenceLease, result: LoadResult, now: number): void {
+    if (lease.ended) return;
+    if (ANSWERS.includes(result)) this.#outdate(lease.key, now);
+    this.#endLease(lease);
+  }
+
+  purge(key: string, now: number): boolean {
+    const lease = this.#leases.get(key);
+    if (lease !== undefined) this.#endLease(lease);
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return false;
+    this.#entries.delete(key);
+    const usable = this.#isUsable(entry, now);
+    this.#counters[usable ? 'invalidations' : 'expirations']++;
+    return usable;
+  }
+
+  flush(): number {
+    const count = this.#entries.size;
+    this.#entries.clear();
+    for (const lease of this.#leases.values()) this.#endLease(lease);
+    return count;
+  }
+
+  expireAll(now: number): void {
+    this.#endings.push(Math.max(now, this.#latest));
+    for (const entry of this.#entries.values()) entry.ending ??= this.#endings.length - 1;
+    for (const lease of this.#leases.values()) this.#endLease(lease);
+  }
+
+  /** The entry of the key, unless it is of no use any more and dropped. */
+  #usableEntry(key: string, now: number): ReferenceEntry | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined || this.#isUsable(entry, now)) return entry;
+    this.#entries.delete(key);
+    this.#counters.expirations++;
+    return undefined;
+  }
+
+  #read(key: string, entry: ReferenceEntry, now: number): CachedEntry {
+    this.#touch(key, entry);
+    const { value, etag, stored } = entry;
+    const freshness = { ageMs: Math.max(0, now - stored), lifetimeMs: this.#endOf(entry) - stored };
+    return value === undefined ? { kind: 'missing', freshness } : { kind: 'hit', value, etag, freshness };
+  }
+
+  #touch(key: string, entry: ReferenceEntry): void {
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+  }
+
+  #isFresh({ until, ending, stored }: ReferenceEntry, now: number, maxAgeMs = Infinity): boolean {
+    return until > now && ending === undefined && maxAgeMs > 0 && now - stored <= maxAgeMs;
+  }
+
+  /** Whether it may be answered: as long as it is fresh, and a value for some time after that. */
+  #isUsable(entry: ReferenceEntry, now: number): boolean {
+    if (this.#isFresh(entry, now)) return true;
+    return entry.value !== undefined && entry.staleMs > 0 && now < this.#endOf(entry) + entry.staleMs;
+  }
+
+  /** In fifteenths of the longest, as this is all that there is room to note. */
+  #staleFor(ms: number): number {
+    const { staleMs } = this.#limits;
+    if (ms >= staleMs) return staleMs;
+    let shares = 0;
+    while (((shares + 1) * staleMs) / 15 <= ms) shares++;
+    return (shares * staleMs) / 15;
+  }
+
+  #endOf({ until, ending }: ReferenceEntry): number {
+    if (ending === undefined) return until;
+    // So many endings are known in all, and the first of them is not enough to go by.
+    return this.#endings.length - ending < EXPIRE_ALL_HISTORY_LENGTH
+      ? Math.min(until, this.#endings[ending])
+      : -Infinity;
+  }
+
+  /** Redis has answered: what is held is outdated. */
+  #outdate(key: string, now: number): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    this.#entries.delete(key);
+    if (!this.#isFresh(entry, now)) this.#counters.expirations++;
+  }
+
+  #grantLease(key: string, now: number, forward: Forward): ReferenceLookup {
+    for (const lease of this.#leases.values()) if (lease.until <= now) this.#takeBack(lease);
+    const { maxLeases, leaseMs } = this.#limits;
+    let units = keyUnits(key);
+    for (const other of this.#leases.keys()) units += keyUnits(other);
+    const fits = this.#leases.size < maxLeases && units <= maxLeases * KEY_UNITS_PER_LEASE;
+    if (!fits || key.length > LONGEST_KEY) return { kind: 'unleased', forward };
+    const lease = { key, until: now + leaseMs, written: 0, ended: false };
+    this.#leases.set(key, lease);
+    return { kind: 'miss', lease, forward };
+  }
+
+  /** Evicts until so many bytes more fit; false when evicting everything is not enough. */
+  #makeRoomFor(bytes: number): boolean {
+    while (this.#bytes() + bytes > this.#limits.maxBytes) {
+      const oldest = this.#entries.keys().next();
+      if (oldest.done === true) return false;
+      this.#entries.delete(oldest.value);
+      this.#counters.evictionsByBytes++;
+    }
+    return true;
+  }
+
+  #store(
+    lease: ReferenceLease,
+    value: Buffer | undefined,
+    etag: Etag,
+    now: number,
+    lifetimeMs: number,
+    keptMs: number,
+  ): ReferenceStep {
+    while (this.#entries.size >= this.#limits.capacity) {
+      this.#entries.delete(this.#entries.keys().next().value ?? '');
+      this.#counters.evictionsByCapacity++;
+    }
+    this.#endLease(lease);
+    const stored = Math.max(now, (this.#endings.at(-1) ?? -Infinity) + TICK_MS);
+    this.#latest = Math.max(stored, this.#latest);
+    const times = { stored, until: stored + lifetimeMs, gone: stored + keptMs };
+    this.#entries.set(lease.key, {
+      value,
+      etag,
+      ...times,
+      staleMs: this.#staleFor(keptMs - lifetimeMs),
+      ending: undefined,
+    });
+    return 'stored';
+  }
+
+  #takeBack(lease: ReferenceLease): void {
+    this.#counters.expiredLeases++;
+    this.#endLease(lease);
+  }
+
+  #endLease(lease: ReferenceLease): void {
+    lease.ended = true;
+    this.#leases.delete(lease.key);
+  }
+
+  #giveUp(lease: ReferenceLease): ReferenceStep {
+    this.#counters.uncacheable++;
+    this.#endLease(lease);
+    return 'uncacheable';
+  }
+
+  #voided(): ReferenceStep {
+    this.#counters.voidedFills++;
+    return 'void';
+  }
+
+  #bytes(): number {
+    let bytes = 0;
+    for (const [key, { value }] of this.#entries) bytes += key.length + (value?.length ?? 0);
+    for (const { key, written } of this.#leases.values()) if (written > 0) bytes += key.length + written;
+    return bytes;
+  }
+}
+
+function keyUnits(key: string): number {
+  return Math.max(0, Math.ceil((key.length - KEY_BYTES_IN_SLOT) / KEY_UNIT));
+}

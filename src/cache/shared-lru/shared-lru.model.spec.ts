@@ -1,0 +1,391 @@
+import { deepStrictEqual } from 'node:assert';
+import { randomBytes } from 'node:crypto';
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { keysOfOneBucket, keysOfOneHash } from './memory/colliding-keys.spec-support.ts';
+import type { Etag } from './etag.ts';
+import { HitBuffer } from './hit-buffer.ts';
+import { type LruLimits, LruMemory } from './memory/layout.ts';
+import { LOAD_RESULTS, type Lease, type LoadResult, type Lookup } from './cache-types.ts';
+import {
+  type ReferenceLease,
+  type ReferenceLookup,
+  ReferenceLru,
+  type ReferenceStep,
+} from './reference-lru.spec-support.ts';
+import { checkInvariants, keysByRecency } from './shared-memory.spec-support.ts';
+import { SharedLru } from './shared-lru.ts';
+
+/** FC_SEED and FC_PATH repeat a failure, as fast-check printed them; FC_RUNS makes the run longer. */
+const RUNS = Number(process.env['FC_RUNS'] ?? 4000);
+const REPEAT = {
+  ...(process.env['FC_SEED'] !== undefined && { seed: Number(process.env['FC_SEED']) }),
+  ...(process.env['FC_PATH'] !== undefined && { path: process.env['FC_PATH'] }),
+};
+const MINUTES_MS = 60_000 * Math.ceil(RUNS / 4000);
+
+/** A value goes in and out in steps of so many bytes, and the lock is free between them. */
+const STEP = 16 * 1024;
+const KEY_LIMIT = 64 * 1024;
+/** Fixed, so that which keys collide is known. */
+const SEEDS = [0x1f2e3d4c, 0x5b6a7988] as const;
+const BUCKETS = 1024;
+
+const KEYS: readonly Buffer[] = [
+  Buffer.from('a'),
+  Buffer.from('b'),
+  Buffer.alloc(0),
+  Buffer.from([0]),
+  Buffer.from([0, 0xff, 0x80, 0x0a]),
+  ...keysOfOneBucket(4, BUCKETS, SEEDS),
+  ...keysOfOneHash('short', SEEDS),
+  ...keysOfOneHash('beyond the slot '.padEnd(160, '.'), SEEDS),
+  // One less, as many, and one more than lie in the slot; the same for the first block.
+  ...[127, 128, 129, 191, 192, 193, 1000].map((length) => Buffer.alloc(length, 'k')),
+];
+const HUGE_KEYS = [KEY_LIMIT - 1, KEY_LIMIT, KEY_LIMIT + 1].map((length) => Buffer.alloc(length, 'h'));
+const NOISE = randomBytes(64 * 1024);
+/** What may stand before and after a key in the bytes that it is a part of. */
+const MARGIN = Buffer.from('kkk');
+const HIT = new HitBuffer();
+
+type Plain =
+  | { readonly act: 'read'; readonly key: number; readonly maxAgeMs: number }
+  | { readonly act: 'read if held'; readonly key: number; readonly maxAgeMs: number }
+  | { readonly act: 'read if stale'; readonly key: number }
+  | { readonly act: 'hit'; readonly key: number }
+  | {
+      readonly act: 'read and fill';
+      readonly key: number;
+      readonly maxAgeMs: number;
+      readonly size: number;
+      readonly lifetimeMs: number;
+      readonly keptMs: number;
+    }
+  | {
+      readonly act: 'fill';
+      readonly lease: number;
+      readonly size: number;
+      readonly lifetimeMs: number;
+      readonly keptMs: number;
+    }
+  | { readonly act: 'fill missing'; readonly lease: number; readonly lifetimeMs: number }
+  | { readonly act: 'release'; readonly lease: number; readonly result: LoadResult }
+  | { readonly act: 'purge'; readonly key: number }
+  | { readonly act: 'flush' }
+  | { readonly act: 'expire all' }
+  | { readonly act: 'wait'; readonly ms: number };
+/** A fill of several steps, and what the other thread does before the second of them. */
+interface Interrupted {
+  readonly act: 'interrupted fill';
+  readonly lease: number;
+  readonly size: number;
+  readonly lifetimeMs: number;
+  readonly keptMs: number;
+  readonly by: readonly Plain[];
+}
+interface Command {
+  readonly thread: 0 | 1;
+  readonly command: Plain | Interrupted;
+}
+
+const key = fc.oneof(
+  { weight: 30, arbitrary: fc.nat({ max: 5 }) },
+  { weight: 20, arbitrary: fc.nat({ max: KEYS.length - 1 }) },
+  { weight: 1, arbitrary: fc.integer({ min: KEYS.length, max: KEYS.length + HUGE_KEYS.length - 1 }) },
+);
+/** Counted back from the youngest lease; most of the older ones have ended. */
+const lease = fc.nat({ max: 5 });
+const lifetimeMs = fc.integer({ min: 1, max: 40 });
+const largeSize = fc.oneof(
+  fc.constantFrom(STEP - 1, STEP, STEP + 1, 2 * STEP, 2 * STEP + 1),
+  fc.integer({ min: STEP + 1, max: 45_000 }),
+);
+const size = fc.oneof(
+  { weight: 4, arbitrary: fc.nat({ max: 20 }) },
+  { weight: 4, arbitrary: fc.nat({ max: 400 }) },
+  { weight: 2, arbitrary: largeSize },
+);
+const keptMs = fc.oneof(
+  { weight: 3, arbitrary: fc.constant(Infinity) },
+  { weight: 1, arbitrary: fc.integer({ min: 1, max: 80 }) },
+);
+const maxAgeMs = fc.oneof(
+  { weight: 6, arbitrary: fc.constant(Infinity) },
+  { weight: 2, arbitrary: fc.constant(0) },
+  { weight: 2, arbitrary: fc.integer({ min: 1, max: 20 }) },
+);
+const result = fc.constantFrom(...LOAD_RESULTS);
+const plain: fc.Arbitrary<Plain> = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ act: fc.constant('read' as const), key, maxAgeMs }) },
+  { weight: 3, arbitrary: fc.record({ act: fc.constant('read if held' as const), key, maxAgeMs }) },
+  { weight: 6, arbitrary: fc.record({ act: fc.constant('read if stale' as const), key }) },
+  { weight: 6, arbitrary: fc.record({ act: fc.constant('hit' as const), key }) },
+  {
+    weight: 12,
+    arbitrary: fc.record({ act: fc.constant('read and fill' as const), key, maxAgeMs, size, lifetimeMs, keptMs }),
+  },
+  { weight: 4, arbitrary: fc.record({ act: fc.constant('fill' as const), lease, size, lifetimeMs, keptMs }) },
+  { weight: 2, arbitrary: fc.record({ act: fc.constant('fill missing' as const), lease, lifetimeMs }) },
+  { weight: 3, arbitrary: fc.record({ act: fc.constant('release' as const), lease, result }) },
+  { weight: 2, arbitrary: fc.record({ act: fc.constant('purge' as const), key }) },
+  { weight: 1, arbitrary: fc.constant({ act: 'flush' as const }) },
+  { weight: 1, arbitrary: fc.constant({ act: 'expire all' as const }) },
+  { weight: 3, arbitrary: fc.record({ act: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 15 }) }) },
+);
+const interrupted: fc.Arbitrary<Interrupted> = fc.record({
+  act: fc.constant('interrupted fill' as const),
+  lease,
+  size: largeSize,
+  lifetimeMs,
+  keptMs,
+  by: fc.array(plain, { minLength: 1, maxLength: 3 }),
+});
+const commands: fc.Arbitrary<Command[]> = fc.array(
+  fc.record({
+    thread: fc.constantFrom(0 as const, 1 as const),
+    command: fc.oneof({ weight: 10, arbitrary: plain }, { weight: 1, arbitrary: interrupted }),
+  }),
+  { minLength: 1, maxLength: 60, size: 'max' },
+);
+const limits: fc.Arbitrary<LruLimits> = fc.record({
+  capacity: fc.integer({ min: 1, max: 6 }),
+  maxBytes: fc.oneof(fc.integer({ min: 1, max: 2000 }), fc.integer({ min: STEP, max: 200_000 })),
+  maxValueBytes: fc.oneof(fc.nat({ max: 500 }), fc.constantFrom(STEP, 40_000, 64_000)),
+  // 260 leases have room for a key of 64 KiB.
+  maxLeases: fc.constantFrom(1, 2, 3, 260),
+  leaseMs: fc.integer({ min: 1, max: 30 }),
+  staleMs: fc.constantFrom(0, 5, 20, 40, 1000),
+});
+
+/** Both caches, two threads' views of the real one, and the time that all of them read. */
+class Session {
+  readonly reference: ReferenceLru;
+  readonly reached = new Set<string>();
+  readonly #buffer: SharedArrayBuffer;
+  readonly #threads: readonly [SharedLru, SharedLru];
+  readonly #leases: { readonly real: Lease; readonly reference: ReferenceLease; readonly holder: SharedLru }[] = [];
+  #now = 0;
+  #generation = 0;
+  /** The cache reads the clock before every step that it takes under the lock: the place to get in between. */
+  #beforeStep: (() => void) | undefined;
+
+  constructor(lruLimits: LruLimits) {
+    this.reference = new ReferenceLru(lruLimits);
+    this.#buffer = LruMemory.reserve(lruLimits, SEEDS).buffer;
+    const clock = (): number => {
+      this.#beforeStep?.();
+      return this.#now;
+    };
+    this.#threads = [SharedLru.attach(this.#buffer, 1, clock), SharedLru.attach(this.#buffer, 2, clock)];
+  }
+
+  run({ thread, command }: Command): void {
+    const lru = this.#threads[thread];
+    switch (command.act) {
+      case 'read':
+        this.#read(lru, keyAt(command.key), command.maxAgeMs);
+        break;
+      case 'read if held':
+        this.#readIfHeld(lru, keyAt(command.key), command.maxAgeMs);
+        break;
+      case 'read if stale':
+        this.#readIfStale(lru, keyAt(command.key));
+        break;
+      case 'hit':
+        this.#hit(lru, keyAt(command.key));
+        break;
+      case 'read and fill':
+        if (this.#read(lru, keyAt(command.key), command.maxAgeMs) === 'miss') this.#fill(lru, 0, command);
+        break;
+      case 'fill':
+        this.#fill(lru, command.lease, command);
+        break;
+      case 'interrupted fill':
+        this.#fill(lru, command.lease, command, () => {
+          this.reached.add('interrupted');
+          for (const other of command.by) this.run({ thread: thread === 0 ? 1 : 0, command: other });
+        });
+        break;
+      case 'fill missing': {
+        const pair = this.#leases.at(-1 - command.lease);
+        if (pair === undefined) return;
+        const result = lru.commitNegative(pair.real, command.lifetimeMs);
+        deepStrictEqual(result, this.reference.fillMissing(pair.reference, this.#now, command.lifetimeMs));
+        break;
+      }
+      case 'release': {
+        const pair = this.#leases.at(-1 - command.lease);
+        if (pair === undefined) return;
+        lru.abandon(pair.real, command.result);
+        this.reference.release(pair.reference, command.result, this.#now);
+        break;
+      }
+      case 'purge': {
+        const bytes = keyAt(command.key);
+        deepStrictEqual(lru.purge(bytes), this.reference.purge(nameOf(bytes), this.#now));
+        break;
+      }
+      case 'flush':
+        deepStrictEqual(lru.flush(), this.reference.flush());
+        break;
+      case 'expire all':
+        lru.expireAll();
+        this.reference.expireAll(this.#now);
+        break;
+      case 'wait':
+        this.#now += command.ms;
+        break;
+    }
+    this.#compare(lru);
+  }
+
+  #hit(lru: SharedLru, bytes: Buffer): void {
+    const held = this.reference.holds(nameOf(bytes), this.#now, STEP);
+    const found = lru.tryGetInto(
+      Buffer.concat([MARGIN, bytes, MARGIN]),
+      MARGIN.length,
+      MARGIN.length + bytes.length,
+      HIT,
+    );
+    deepStrictEqual(found, held);
+    if (!held) return;
+    this.reached.add('hit without objects');
+    const { bytes: value, length, etag, ageMs, lifetimeMs: lifetime } = HIT;
+    deepStrictEqual(
+      { kind: 'hit', value: Buffer.from(value.subarray(0, length)), etag: [...etag], ageMs, lifetimeMs: lifetime },
+      withoutFreshness(this.reference.lookup(nameOf(bytes), this.#now, Infinity)),
+    );
+  }
+
+  #readIfHeld(lru: SharedLru, bytes: Buffer, maxAge: number): void {
+    const found = lru.peek(bytes, maxAge);
+    deepStrictEqual(found, this.reference.held(nameOf(bytes), this.#now, maxAge));
+    if (found !== undefined) this.reached.add('held');
+  }
+
+  #readIfStale(lru: SharedLru, bytes: Buffer): void {
+    const found = lru.getStale(bytes);
+    deepStrictEqual(found, this.reference.stale(nameOf(bytes), this.#now));
+    if (found === undefined) return;
+    this.reached.add('stale');
+    if (found.value.length > STEP) this.reached.add('large and stale');
+  }
+
+  #read(lru: SharedLru, bytes: Buffer, maxAge: number): Lookup['kind'] {
+    const found = lru.lookup(bytes, false, maxAge);
+    const expected = this.reference.lookup(nameOf(bytes), this.#now, maxAge);
+    this.reached.add(found.kind);
+    deepStrictEqual(found.kind, expected.kind);
+    switch (expected.kind) {
+      case 'hit':
+      case 'missing':
+        deepStrictEqual(found, expected);
+        break;
+      case 'loading': {
+        // It is the very lease of the one who is loading.
+        const held = this.#leases.find(({ reference }) => reference === expected.lease);
+        const own = held?.holder === lru;
+        deepStrictEqual(found, { kind: 'loading', lease: held?.real, own, forward: expected.forward });
+        this.reached.add(`${expected.forward} under way`);
+        break;
+      }
+      case 'miss':
+        if (found.kind === 'miss') {
+          deepStrictEqual(found.forward, expected.forward);
+          this.#leases.push({ real: found.lease, reference: expected.lease, holder: lru });
+        }
+        break;
+      case 'unleased':
+        deepStrictEqual(found, expected);
+        break;
+    }
+    return found.kind;
+  }
+
+  #fill(
+    lru: SharedLru,
+    leaseBack: number,
+    { size: bytes, ...times }: { readonly size: number; readonly lifetimeMs: number; readonly keptMs: number },
+    interrupt?: () => void,
+  ): void {
+    const pair = this.#leases.at(-1 - leaseBack);
+    if (pair === undefined) return;
+    // What lives no longer than its key is not held any longer, either.
+    const kept = times.keptMs;
+    const lifetime = Math.min(times.lifetimeMs, kept);
+    const generation = ++this.#generation;
+    // Another generation has another stretch of the noise, so any mixture of two values is neither of them.
+    const value = NOISE.subarray(generation, generation + bytes);
+    const etag: Etag = [generation, -generation, bytes];
+    let start = 0;
+    let expected: ReferenceStep = 'more';
+    const step = (): void => {
+      const end = Math.min(bytes, start + STEP);
+      expected = this.reference.fill(pair.reference, value, start, end, etag, this.#now, lifetime, kept);
+      start = end;
+    };
+    this.#beforeStep = () => {
+      if (start === STEP && interrupt !== undefined) {
+        const beforeStep = this.#beforeStep;
+        this.#beforeStep = undefined;
+        interrupt();
+        this.#beforeStep = beforeStep;
+      }
+      step();
+    };
+    const result = lru.commit(pair.real, value, etag, lifetime, kept);
+    this.#beforeStep = undefined;
+    this.reached.add(result);
+    deepStrictEqual(result, expected);
+  }
+
+  #compare(lru: SharedLru): void {
+    checkInvariants(this.#buffer);
+    deepStrictEqual(keysByRecency(this.#buffer), this.reference.keysByRecency);
+    deepStrictEqual(lru.stats(), this.reference.stats);
+  }
+}
+
+function keyAt(index: number): Buffer {
+  return KEYS[index] ?? HUGE_KEYS[index - KEYS.length];
+}
+
+/** What a hit that makes no objects tells. */
+function withoutFreshness(found: ReferenceLookup) {
+  if (found.kind !== 'hit') return found;
+  const { freshness, ...rest } = found;
+  return { ...rest, ...freshness };
+}
+
+function nameOf(bytes: Buffer): string {
+  return bytes.toString('latin1');
+}
+
+describe('SharedLru against a model', () => {
+  it(
+    'answers, counts, orders and evicts as a Map would, whatever two threads do in turn',
+    () => {
+      const reached = new Set<string>();
+      fc.assert(
+        fc.property(limits, commands, (lruLimits, sequence) => {
+          const session = new Session(lruLimits);
+          for (const command of sequence) session.run(command);
+          for (const what of session.reached) reached.add(what);
+          for (const [what, count] of Object.entries(session.reference.stats)) if (count > 0) reached.add(what);
+        }),
+        { numRuns: RUNS, ...REPEAT },
+      );
+      // A model test that never gets to the interesting places promises nothing.
+      if (RUNS < 1000 || Object.keys(REPEAT).length > 0) return;
+      expect([...reached]).toEqual(
+        expect.arrayContaining([
+          ...['hit', 'missing', 'miss', 'loading', 'unleased', 'stored', 'void', 'uncacheable', 'interrupted'],
+          ...['hit without objects', 'held', 'stale', 'large and stale', 'stale under way', 'request under way'],
+          ...['evictionsByCapacity', 'evictionsByBytes', 'expirations', 'invalidations', 'expiredLeases'],
+        ]),
+      );
+    },
+    MINUTES_MS,
+  );
+});

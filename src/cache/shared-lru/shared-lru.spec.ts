@@ -1,0 +1,716 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { Etag } from './etag.ts';
+import { HitBuffer } from './hit-buffer.ts';
+import { EXPIRE_ALL_HISTORY_LENGTH, Header, LayoutError, type LruLimits } from './memory/layout.ts';
+import type { FillResult, Lease } from './cache-types.ts';
+import { SharedLru } from './shared-lru.ts';
+import { checkInvariants } from './shared-memory.spec-support.ts';
+
+const LIMITS: LruLimits = {
+  capacity: 3,
+  maxBytes: 100_000,
+  maxValueBytes: 50_000,
+  maxLeases: 4,
+  leaseMs: 100,
+  staleMs: 0,
+};
+const ETAG: Etag = [1, -2, 3];
+const MINUTE_MS = 60_000;
+
+describe('SharedLru', () => {
+  let now: number;
+  /** Called whenever the cache reads the clock: before each step of a fill, for one. */
+  let onClock: () => void;
+  let lru: SharedLru;
+  const clock = (): number => {
+    onClock();
+    return now;
+  };
+
+  beforeEach(() => {
+    now = 1000;
+    onClock = () => undefined;
+    lru = create();
+  });
+
+  function create(limits: Partial<LruLimits> = {}): SharedLru {
+    return SharedLru.create({ ...LIMITS, ...limits }, 1, clock);
+  }
+
+  function leaseOf(key: string): Lease {
+    const found = lru.lookup(Buffer.from(key));
+    if (found.kind !== 'miss') throw new Error(`${key}: ${found.kind}`);
+    return found.lease;
+  }
+
+  function store(key: string, value: string | Buffer = '', lifetimeMs = MINUTE_MS): FillResult {
+    return lru.commit(leaseOf(key), Buffer.from(value), ETAG, lifetimeMs);
+  }
+
+  function kindOf(key: string): string {
+    return lru.lookup(Buffer.from(key)).kind;
+  }
+
+  function valueOf(key: string): Buffer | undefined {
+    const found = lru.lookup(Buffer.from(key));
+    return found.kind === 'hit' ? found.value : undefined;
+  }
+
+  describe('holds values', () => {
+    it.each([0, 1, 8, 127, 128, 129, 16_384, 16_385, 50_000])('of %d bytes', (size) => {
+      const value = Buffer.from(Array.from({ length: size }, (_, i) => (i * 7919) >> 3));
+      store('key', value);
+      expect(valueOf('key')).toEqual(value);
+    });
+
+    it('under keys of any bytes, none at all included', () => {
+      for (const key of [Buffer.alloc(0), Buffer.from([0]), Buffer.from([0xff, 0xfe])]) {
+        const found = lru.lookup(key);
+        if (found.kind === 'miss') lru.commit(found.lease, key, ETAG, MINUTE_MS);
+        expect(lru.lookup(key)).toMatchObject({ kind: 'hit', value: key });
+      }
+    });
+
+    it('and their etags', () => {
+      store('key');
+      expect(lru.lookup(Buffer.from('key'))).toMatchObject({ kind: 'hit', etag: ETAG });
+    });
+
+    it('as copies: what a caller does with one changes nothing', () => {
+      store('key', 'value');
+      valueOf('key')?.fill(0);
+      expect(valueOf('key')).toEqual(Buffer.from('value'));
+    });
+
+    it('for every thread that maps the memory', () => {
+      const other = SharedLru.attach(lru.buffer, 2, clock);
+      store('key', 'value');
+      expect(other.limits).toEqual(LIMITS);
+      expect(other.lookup(Buffer.from('key'))).toMatchObject({ kind: 'hit', value: Buffer.from('value') });
+      expect(other.purge(Buffer.from('key'))).toBe(true);
+      expect(kindOf('key')).toBe('miss');
+    });
+  });
+
+  describe('evicts', () => {
+    it('nothing before the capacity is reached, and one entry for each beyond it', () => {
+      for (const key of ['a', 'b', 'c']) store(key);
+      expect(lru.stats()).toMatchObject({ entries: 3, evictionsByCapacity: 0 });
+      store('d');
+      expect(lru.stats()).toMatchObject({ entries: 3, evictionsByCapacity: 1 });
+    });
+
+    it('the entry that was read least recently, not the one that was stored first', () => {
+      for (const key of ['a', 'b', 'c']) store(key);
+      kindOf('a');
+      store('d');
+      expect(['a', 'b', 'c', 'd'].map(kindOf)).toEqual(['hit', 'miss', 'hit', 'hit']);
+    });
+
+    it('as many as it takes to fit the budget of bytes, keys included', () => {
+      lru = create({ maxBytes: 30 });
+      store('a', '123456789');
+      store('b', '123456789');
+      store('c', '123456789');
+      expect(lru.stats()).toMatchObject({ entries: 3, bytes: 30, evictionsByBytes: 0 });
+      store('d', '12345678901');
+      expect(lru.stats()).toMatchObject({ entries: 2, bytes: 22, evictionsByBytes: 2 });
+      expect(kindOf('c')).toBe('hit');
+    });
+
+    it('nothing for a key that is only being loaded', () => {
+      for (const key of ['a', 'b', 'c']) store(key);
+      leaseOf('d');
+      expect(lru.stats()).toMatchObject({ entries: 3, leases: 1, evictionsByCapacity: 0 });
+    });
+  });
+
+  describe('expires', () => {
+    it('an entry at exactly the end of its lifetime', () => {
+      store('key', 'value', 500);
+      now += 499;
+      expect(lru.lookup(Buffer.from('key'))).toMatchObject({ kind: 'hit', freshness: { ageMs: 499, lifetimeMs: 500 } });
+      now += 1;
+      expect(kindOf('key')).toBe('miss');
+      expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, expirations: 1 });
+    });
+
+    it('no later for being read', () => {
+      store('key', 'value', 500);
+      for (; now < 1500; now += 100) expect(kindOf('key')).toBe('hit');
+      expect(kindOf('key')).toBe('miss');
+    });
+
+    it('never what has no end', () => {
+      store('key', 'value', Infinity);
+      now += 1e15;
+      expect(kindOf('key')).toBe('hit');
+    });
+  });
+
+  describe('does not store', () => {
+    it('a value over the limit for values', () => {
+      expect(store('key', Buffer.alloc(50_001))).toBe('uncacheable');
+      expect(store('key', Buffer.alloc(50_000))).toBe('stored');
+      expect(lru.stats()).toMatchObject({ entries: 1, uncacheable: 1 });
+    });
+
+    it('an item over the whole budget of bytes, and evicts nothing for it', () => {
+      lru = create({ maxBytes: 30 });
+      store('a');
+      expect(store('b', Buffer.alloc(30))).toBe('uncacheable');
+      expect(kindOf('a')).toBe('hit');
+      expect(lru.stats()).toMatchObject({ leases: 0, uncacheable: 1 });
+    });
+
+    it('anything under a key of more than 64 KiB, for which there is no lease', () => {
+      lru = create({ maxLeases: 1000 });
+      expect(lru.lookup(Buffer.alloc(65_536)).kind).toBe('miss');
+      expect(lru.lookup(Buffer.alloc(65_537)).kind).toBe('unleased');
+      expect(lru.stats()).toMatchObject({ misses: 2, leases: 1 });
+    });
+  });
+
+  describe('remembers that a key is missing', () => {
+    it('for as long as it is told, apart from an empty value', () => {
+      lru.commitNegative(leaseOf('nothing'), 500);
+      store('empty', '');
+      expect(lru.lookup(Buffer.from('nothing'))).toEqual({ kind: 'missing', freshness: { ageMs: 0, lifetimeMs: 500 } });
+      expect(valueOf('empty')).toEqual(Buffer.alloc(0));
+      now += 500;
+      expect(kindOf('nothing')).toBe('miss');
+    });
+
+    it('as an entry like any other: it is counted, it is purged, it evicts and is evicted', () => {
+      for (const key of ['a', 'b', 'c']) store(key);
+      lru.commitNegative(leaseOf('nothing'), MINUTE_MS);
+      expect(lru.stats()).toMatchObject({ entries: 3, evictionsByCapacity: 1, bytes: 'bcnothing'.length });
+      expect(lru.purge(Buffer.from('nothing'))).toBe(true);
+      expect(kindOf('nothing')).toBe('miss');
+    });
+  });
+
+  describe('leases a key', () => {
+    it('to one at a time; the others learn who is loading it', () => {
+      const lease = leaseOf('key');
+      expect(lru.lookup(Buffer.from('key'))).toMatchObject({ kind: 'loading', lease, own: true });
+      expect(kindOf('another')).toBe('miss');
+    });
+
+    it('until it is filled, once', () => {
+      const lease = leaseOf('key');
+      expect(lru.commit(lease, Buffer.from('1'), ETAG, MINUTE_MS)).toBe('stored');
+      expect(lru.commit(lease, Buffer.from('2'), ETAG, MINUTE_MS)).toBe('void');
+      expect(lru.commitNegative(lease, MINUTE_MS)).toBe('void');
+      expect(valueOf('key')).toEqual(Buffer.from('1'));
+    });
+
+    it('until it is released, with nothing stored', () => {
+      lru.abandon(leaseOf('key'));
+      expect(lru.stats()).toMatchObject({ entries: 0, leases: 0 });
+      expect(kindOf('key')).toBe('miss');
+    });
+
+    it('until it is purged: what was read before is never stored after', () => {
+      const lease = leaseOf('key');
+      expect(lru.purge(Buffer.from('key'))).toBe(false);
+      expect(lru.commit(lease, Buffer.from('old'), ETAG, MINUTE_MS)).toBe('void');
+      expect(kindOf('key')).toBe('miss');
+    });
+
+    it('until the cache is flushed', () => {
+      const lease = leaseOf('key');
+      lru.flush();
+      expect(lru.commit(lease, Buffer.from('old'), ETAG, MINUTE_MS)).toBe('void');
+      expect(lru.stats()).toMatchObject({ entries: 0, leases: 0, voidedFills: 1 });
+    });
+
+    it('anew after a purge, and the lease of before does not speak for the new one', () => {
+      const old = leaseOf('key');
+      lru.purge(Buffer.from('key'));
+      const young = leaseOf('key');
+      lru.abandon(old);
+      expect(lru.commit(old, Buffer.from('old'), ETAG, MINUTE_MS)).toBe('void');
+      expect(lru.commit(young, Buffer.from('young'), ETAG, MINUTE_MS)).toBe('stored');
+      expect(valueOf('key')).toEqual(Buffer.from('young'));
+    });
+
+    it('to the next who asks once leaseMs have passed', () => {
+      const lease = leaseOf('key');
+      now += 99;
+      expect(kindOf('key')).toBe('loading');
+      now += 1;
+      expect(kindOf('key')).toBe('miss');
+      expect(lru.commit(lease, Buffer.from('late'), ETAG, MINUTE_MS)).toBe('void');
+      expect(lru.stats()).toMatchObject({ leases: 1, expiredLeases: 1 });
+    });
+
+    it('to no more than maxLeases at a time, and again to others when those are overdue', () => {
+      for (const key of ['a', 'b', 'c', 'd']) leaseOf(key);
+      expect(kindOf('e')).toBe('unleased');
+      expect(lru.stats()).toMatchObject({ misses: 5, leases: 4 });
+      now += 100;
+      expect(kindOf('e')).toBe('miss');
+      expect(lru.stats()).toMatchObject({ leases: 1, expiredLeases: 4 });
+    });
+  });
+
+  describe('takes a large value in steps, between which others have their turn', () => {
+    const large = Buffer.alloc(40_000, 'large');
+    let other: SharedLru;
+
+    beforeEach(() => {
+      other = SharedLru.attach(lru.buffer, 2, () => now);
+    });
+
+    /** Fills `key`; before the second step, which is after 16 KiB, something happens. */
+    function fillInterrupted(lease: Lease, interruption: () => void): FillResult {
+      let reads = 0;
+      onClock = () => {
+        if (++reads === 2) interruption();
+      };
+      return lru.commit(lease, large, ETAG, MINUTE_MS);
+    }
+
+    it('and stores nothing when the key was purged meanwhile', () => {
+      expect(fillInterrupted(leaseOf('key'), () => other.purge(Buffer.from('key')))).toBe('void');
+      expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, leases: 0 });
+    });
+
+    it('and stores nothing when the cache was flushed meanwhile', () => {
+      expect(fillInterrupted(leaseOf('key'), () => other.flush())).toBe('void');
+      expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, leases: 0 });
+    });
+
+    it('and keeps within the budget while others store', () => {
+      lru = create({ maxBytes: 40_010 });
+      other = SharedLru.attach(lru.buffer, 2, () => now);
+      const lease = leaseOf('key');
+      const interrupt = (): void => {
+        const found = other.lookup(Buffer.from('small'));
+        if (found.kind === 'miss') other.commit(found.lease, Buffer.alloc(100), ETAG, MINUTE_MS);
+      };
+      expect(fillInterrupted(lease, interrupt)).toBe('stored');
+      expect(lru.stats()).toMatchObject({ entries: 1, bytes: 40_003, evictionsByBytes: 1 });
+    });
+
+    it('and never mixes it with what somebody else fills under the same lease', () => {
+      const lease = leaseOf('key');
+      const intruder = (): void => {
+        expect(other.commit(lease, Buffer.alloc(30_000, 'intruder'), ETAG, MINUTE_MS)).toBe('void');
+        expect(other.commitNegative(lease, MINUTE_MS)).toBe('void');
+      };
+      expect(fillInterrupted(lease, intruder)).toBe('stored');
+      expect(valueOf('key')).toEqual(large);
+    });
+
+    it('and gets back what a fill has written that never went on', () => {
+      lru = create({ maxBytes: 40_010 });
+      expect(() =>
+        fillInterrupted(leaseOf('key'), () => {
+          throw new Error('as if the thread had died');
+        }),
+      ).toThrow('died');
+      onClock = () => undefined;
+      expect(lru.stats()).toMatchObject({ bytes: 16_387, leases: 1 });
+      now += LIMITS.leaseMs;
+      // Whoever misses any key, from now on, gets the bytes back.
+      expect(store('other', large)).toBe('stored');
+      expect(lru.stats()).toMatchObject({ entries: 1, bytes: 40_005, leases: 0 });
+    });
+  });
+
+  describe('forgets', () => {
+    it('one key by a purge, and tells whether it was held', () => {
+      store('key', 'value');
+      store('other');
+      expect(lru.purge(Buffer.from('key'))).toBe(true);
+      expect(lru.purge(Buffer.from('key'))).toBe(false);
+      expect(kindOf('key')).toBe('miss');
+      expect(kindOf('other')).toBe('hit');
+      expect(lru.stats()).toMatchObject({ invalidations: 1 });
+    });
+
+    it('an entry that had expired, which was not held any more', () => {
+      store('key', 'value', 500);
+      now += 500;
+      expect(lru.purge(Buffer.from('key'))).toBe(false);
+      expect(lru.stats()).toMatchObject({ entries: 0, invalidations: 0, expirations: 1 });
+    });
+
+    it('every key by a flush, and tells how many there were', () => {
+      for (const key of ['a', 'b']) store(key, 'value');
+      expect(lru.flush()).toBe(2);
+      expect(lru.flush()).toBe(0);
+      expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, leases: 0 });
+      expect(['a', 'b'].map(kindOf)).toEqual(['miss', 'miss']);
+    });
+  });
+
+  describe('keeps what is over for a while', () => {
+    const key = Buffer.from('key');
+    beforeEach(() => {
+      lru = create({ staleMs: 200 });
+    });
+
+    /** The value whose time is over, of `key`. */
+    const staleValue = (): Buffer | undefined => lru.getStale(key)?.value;
+
+    it('as long as it was told to, and not a moment longer', () => {
+      store('key', 'value', 500);
+      now += 499;
+      expect(lru.getStale(key)).toBeUndefined();
+      now += 1;
+      expect(lru.tryGetInto(key, 0, key.length, new HitBuffer())).toBe(false);
+      now += 199;
+      expect(lru.getStale(key)).toMatchObject({
+        value: Buffer.from('value'),
+        freshness: { ageMs: 699, lifetimeMs: 500 },
+      });
+      expect(lru.stats()).toMatchObject({ entries: 1, bytes: 8, hits: 0, expirations: 0 });
+      now += 1;
+      expect(lru.getStale(key)).toBeUndefined();
+      expect(kindOf('key')).toBe('miss');
+      expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, expirations: 1 });
+    });
+
+    it('but never past the time of the key itself', () => {
+      lru.commit(leaseOf('key'), Buffer.from('value'), ETAG, 500, 500);
+      lru.commit(leaseOf('b'), Buffer.from('value'), ETAG, 500, 600);
+      now += 500;
+      expect(staleValue()).toBeUndefined();
+      now += 90;
+      expect(lru.getStale(Buffer.from('b'))).toBeDefined();
+      now += 10;
+      expect(lru.getStale(Buffer.from('b'))).toBeUndefined();
+    });
+
+    it('but not that a key is missing', () => {
+      lru.commitNegative(leaseOf('key'), 500);
+      now += 500;
+      expect(lru.getStale(key)).toBeUndefined();
+      expect(lru.lookup(key)).toMatchObject({ kind: 'miss', forward: 'uri-miss' });
+    });
+
+    it('be it large', () => {
+      const large = Buffer.alloc(50_000, 'large');
+      store('key', large, 500);
+      now += 500;
+      expect(staleValue()).toEqual(large);
+    });
+
+    it('counted towards the capacity and the budget, and evicted in its turn: reads of it are reads', () => {
+      store('key', 'value', 500);
+      store('b');
+      store('c');
+      now += 500;
+      expect(staleValue()).toEqual(Buffer.from('value'));
+      store('d');
+      expect(lru.stats()).toMatchObject({ entries: 3, evictionsByCapacity: 1 });
+      expect(staleValue()).toEqual(Buffer.from('value'));
+      for (const other of ['e', 'f', 'g']) store(other);
+      expect(staleValue()).toBeUndefined();
+    });
+
+    it('while it is loaded by one, and says so', () => {
+      store('key', 'old', 500);
+      now += 500;
+      const found = lru.lookup(key);
+      expect(found).toMatchObject({ kind: 'miss', forward: 'stale' });
+      expect(lru.lookup(key)).toMatchObject({ kind: 'loading', forward: 'stale' });
+      expect(staleValue()).toEqual(Buffer.from('old'));
+      if (found.kind === 'miss') lru.commit(found.lease, Buffer.from('new'), ETAG, MINUTE_MS);
+      expect(valueOf('key')).toEqual(Buffer.from('new'));
+      expect(lru.stats()).toMatchObject({ entries: 1, bytes: 6, leases: 0, expirations: 1 });
+    });
+
+    it.each(['timeout', 'unavailable', 'overloaded', 'void'] as const)(
+      'and after a load that ended as %s',
+      (result) => {
+        store('key', 'value', 500);
+        now += 500;
+        lru.abandon(leaseOf('key'), result);
+        expect(staleValue()).toEqual(Buffer.from('value'));
+        expect(kindOf('key')).toBe('miss');
+      },
+    );
+
+    it.each(['missing', 'wrong-type', 'unshared'] as const)('but not once it is known to be outdated: %s', (result) => {
+      store('key', 'value', 500);
+      now += 500;
+      lru.abandon(leaseOf('key'), result);
+      expect(staleValue()).toBeUndefined();
+      expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, leases: 0 });
+    });
+
+    it('nor when its new value is too large to be stored', () => {
+      store('key', 'value', 500);
+      now += 500;
+      expect(store('key', Buffer.alloc(50_001))).toBe('uncacheable');
+      expect(staleValue()).toBeUndefined();
+    });
+
+    it.each(['purge', 'flush'] as const)('until a %s, which also voids the lease of its reload', (how) => {
+      store('key', 'value', 500);
+      now += 500;
+      const lease = leaseOf('key');
+      if (how === 'purge') expect(lru.purge(key)).toBe(true);
+      else lru.flush();
+      expect(staleValue()).toBeUndefined();
+      expect(lru.commit(lease, Buffer.from('read before'), ETAG, MINUTE_MS)).toBe('void');
+      expect(lru.stats()).toMatchObject({ entries: 0, leases: 0 });
+    });
+
+    it('until it is evicted; the lease of its reload is still found by a purge then', () => {
+      store('key', 'value', 500);
+      now += 500;
+      const lease = leaseOf('key');
+      for (const other of ['b', 'c', 'd']) store(other);
+      expect(staleValue()).toBeUndefined();
+      expect(lru.lookup(key)).toMatchObject({ kind: 'loading', lease, forward: 'uri-miss' });
+      lru.purge(key);
+      expect(lru.commit(lease, Buffer.from('read before'), ETAG, MINUTE_MS)).toBe('void');
+      checkInvariants(lru.buffer);
+    });
+
+    it('also when the thread that loads it dies, or takes too long', () => {
+      store('key', 'value', 10);
+      now += 10;
+      SharedLru.attach(lru.buffer, 2, clock).lookup(key);
+      lru.recoverFrom(2);
+      expect(kindOf('key')).toBe('miss');
+      now += LIMITS.leaseMs;
+      expect(kindOf('key')).toBe('miss');
+      expect(staleValue()).toEqual(Buffer.from('value'));
+      expect(lru.stats()).toMatchObject({ leases: 1, expiredLeases: 1 });
+    });
+
+    it('from when all entries were ended, too, but never past its own expiry and the while', () => {
+      store('key', 'value', 500);
+      now += 100;
+      lru.expireAll();
+      now += 199;
+      expect(lru.getStale(key)).toMatchObject({ freshness: { ageMs: 299, lifetimeMs: 100 } });
+      now += 1;
+      expect(lru.getStale(key)).toBeUndefined();
+    });
+
+    it('no longer when all entries are ended again', () => {
+      store('key', 'value');
+      for (let times = 0; times < 4; times++) {
+        lru.expireAll();
+        now += 50;
+      }
+      expect(lru.getStale(key)).toBeUndefined();
+    });
+
+    it('no longer than it is known when it was over', () => {
+      store('key', 'value');
+      for (let times = 1; times < EXPIRE_ALL_HISTORY_LENGTH; times++) lru.expireAll();
+      expect(lru.getStale(key)).toBeDefined();
+      lru.expireAll();
+      expect(lru.getStale(key)).toBeUndefined();
+    });
+  });
+
+  describe('is asked for nothing older than', () => {
+    const key = Buffer.from('key');
+
+    it('so many milliseconds: what is, is loaded anew, and others go on to hit it meanwhile', () => {
+      store('key', 'old');
+      now += 100;
+      expect(lru.lookup(key, false, 100)).toMatchObject({ kind: 'hit' });
+      const found = lru.lookup(key, false, 99);
+      expect(found).toMatchObject({ kind: 'miss', forward: 'request' });
+      expect(kindOf('key')).toBe('hit');
+      if (found.kind === 'miss') lru.commit(found.lease, Buffer.from('new'), ETAG, MINUTE_MS);
+      expect(lru.lookup(key, false, 1)).toMatchObject({ kind: 'hit', value: Buffer.from('new') });
+      expect(lru.stats()).toMatchObject({ entries: 1, bytes: 6, expirations: 0 });
+    });
+
+    it('this very moment: nothing that is held will do', () => {
+      lru.commitNegative(leaseOf('key'), MINUTE_MS);
+      expect(lru.lookup(key, false, 0)).toMatchObject({ kind: 'miss', forward: 'request' });
+      expect(kindOf('key')).toBe('missing');
+    });
+
+    it('and answers what is held, if asked for that alone, without a lease', () => {
+      expect(lru.peek(key)).toBeUndefined();
+      store('key', 'value');
+      now += 10;
+      expect(lru.peek(key, 10)).toMatchObject({ kind: 'hit', value: Buffer.from('value') });
+      expect(lru.peek(key, 9)).toBeUndefined();
+      expect(lru.stats()).toMatchObject({ hits: 1, misses: 3, leases: 0 });
+    });
+  });
+
+  describe('ends all entries at once', () => {
+    const key = Buffer.from('key');
+
+    it('also those that were stored in this very instant, and frees them when they are met', () => {
+      store('key');
+      store('purged');
+      lru.expireAll();
+      expect(lru.tryGetInto(key, 0, key.length, new HitBuffer())).toBe(false);
+      expect(lru.purge(Buffer.from('purged'))).toBe(false);
+      expect(lru.stats()).toMatchObject({ entries: 1, invalidations: 0, expirations: 1 });
+      expect(kindOf('key')).toBe('miss');
+      expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, expirations: 2 });
+    });
+
+    it('but not what is stored after, though the clock has not moved on, until it is done again', () => {
+      for (let times = 0; times < 3; times++) {
+        lru.expireAll();
+        store('key', 'value', 500);
+        expect(lru.lookup(key)).toMatchObject({ kind: 'hit', freshness: { ageMs: 0, lifetimeMs: 500 } });
+        expect(lru.tryGetInto(key, 0, key.length, new HitBuffer())).toBe(true);
+      }
+    });
+
+    it('and voids the leases: what was asked for before is not stored after', () => {
+      const lease = leaseOf('key');
+      lru.expireAll();
+      expect(lru.commit(lease, Buffer.from('old'), ETAG, MINUTE_MS)).toBe('void');
+      expect(lru.stats()).toMatchObject({ entries: 0, leases: 0 });
+    });
+
+    it('and wakes who waits for a load, to look again', async () => {
+      const told = SharedLru.attach(lru.buffer, 2, clock).result(leaseOf('key'));
+      lru.expireAll();
+      expect(await told).toBe('void');
+      checkInvariants(lru.buffer);
+    });
+
+    it('also those that a thread stored whose clock is ahead', () => {
+      const ahead = SharedLru.attach(lru.buffer, 2, () => now + 5);
+      ahead.commit(leaseOf('key'), Buffer.from('value'), ETAG, MINUTE_MS);
+      lru.expireAll();
+      expect(kindOf('key')).toBe('miss');
+    });
+  });
+
+  describe('of which nobody knows for the moment whether it is true', () => {
+    const key = Buffer.from('key');
+
+    it('loads what is asked for anew, and answers what it held when it is known again', () => {
+      store('key', 'old');
+      store('other');
+      lru.trustUntil(now);
+      expect([lru.tryGetInto(key, 0, key.length, new HitBuffer()), kindOf('key')]).toEqual([true, 'hit']);
+      now++;
+      expect([lru.tryGetInto(key, 0, key.length, new HitBuffer()), lru.peek(key), lru.getStale(key)]).toEqual([
+        false,
+        undefined,
+        undefined,
+      ]);
+      const found = lru.lookup(key);
+      expect(found).toMatchObject({ kind: 'miss', forward: 'stale' });
+      expect(lru.lookup(key)).toMatchObject({ kind: 'loading', forward: 'stale' });
+      if (found.kind === 'miss') lru.commit(found.lease, Buffer.from('new'), ETAG, MINUTE_MS);
+      expect(lru.tryGetInto(key, 0, key.length, new HitBuffer())).toBe(false);
+      lru.trustUntil(now);
+      expect(lru.lookup(key)).toMatchObject({ kind: 'hit', value: Buffer.from('new') });
+      expect(kindOf('other')).toBe('hit');
+    });
+
+    it('forgets what is purged meanwhile', () => {
+      store('key', 'old');
+      lru.trustUntil(now);
+      now++;
+      const lease = leaseOf('key');
+      lru.purge(key);
+      expect(lru.commit(lease, Buffer.from('old'), ETAG, MINUTE_MS)).toBe('void');
+      lru.trustUntil(Infinity);
+      expect(kindOf('key')).toBe('miss');
+    });
+  });
+
+  describe('for a thread that must not wait', () => {
+    it('forgets one key, or all, and ends all, as for the others', () => {
+      for (const key of ['a', 'b']) store(key);
+      const lease = leaseOf('leased');
+      expect([lru.tryPurge(Buffer.from('a')), lru.tryPurge(Buffer.from('leased'))]).toEqual([true, true]);
+      expect(lru.commit(lease, Buffer.from('old'), ETAG, MINUTE_MS)).toBe('void');
+      expect([kindOf('a'), kindOf('b')]).toEqual(['miss', 'hit']);
+      expect([lru.tryExpireAll(), kindOf('b')]).toEqual([true, 'miss']);
+      store('c');
+      expect([lru.tryFlush(), kindOf('c')]).toEqual([true, 'miss']);
+      expect(lru.stats().invalidations).toBe(1);
+    });
+
+    it('does nothing while another one holds the lock', () => {
+      store('key');
+      const header = new Int32Array(lru.buffer);
+      header[Header.LOCK] = 2;
+      expect([lru.tryPurge(Buffer.from('key')), lru.tryFlush(), lru.tryExpireAll()]).toEqual([false, false, false]);
+      header[Header.LOCK] = 0;
+      expect(kindOf('key')).toBe('hit');
+    });
+  });
+
+  it('never tells an age below 0, to a thread that read the time before another stored', () => {
+    store('key');
+    const behind = SharedLru.attach(lru.buffer, 2, () => now - 1);
+    expect(behind.lookup(Buffer.from('key'))).toMatchObject({ kind: 'hit', freshness: { ageMs: 0 } });
+  });
+
+  it('counts every lookup as a hit, a miss or collapsed', () => {
+    store('a');
+    lru.commitNegative(leaseOf('b'), MINUTE_MS);
+    expect(['a', 'b', 'c', 'c'].map(kindOf)).toEqual(['hit', 'missing', 'miss', 'loading']);
+    expect(lru.stats()).toMatchObject({ hits: 2, misses: 3, collapsed: 1 });
+  });
+
+  it('does not recover what nobody died holding', () => {
+    store('a');
+    expect(lru.recoverFrom(2)).toBe('intact');
+    expect(kindOf('a')).toBe('hit');
+  });
+
+  it.each<[string, Partial<LruLimits>]>([
+    ['less than no entries', { capacity: -1 }],
+    ['half an entry', { capacity: 1.5 }],
+    ['more entries than there are slots', { capacity: 2 ** 27 }],
+    ['no bytes', { maxBytes: 0 }],
+    ['what is no number of bytes', { maxBytes: NaN }],
+    ['more bytes than there are blocks', { maxBytes: 2 ** 40 }],
+    ['values longer than a length can tell', { maxBytes: 2 ** 33, maxValueBytes: 2 ** 31 }],
+    ['no leases', { maxLeases: 0 }],
+  ])('cannot be made for %s', (_, limits) => {
+    expect(() => create(limits)).toThrow(LayoutError);
+  });
+
+  it('stores nothing with a capacity of 0, neither values nor missing keys, and frees their leases', () => {
+    lru = create({ capacity: 0 });
+    for (let times = 0; times < 3; times++) {
+      const first = lru.lookup(Buffer.from('key'));
+      if (first.kind !== 'miss') throw new Error(first.kind);
+      expect(lru.commit(first.lease, Buffer.alloc(0), [1, 2, 3], MINUTE_MS)).toBe('uncacheable');
+      const second = lru.lookup(Buffer.from('key'));
+      if (second.kind !== 'miss') throw new Error(second.kind);
+      expect(lru.commitNegative(second.lease, MINUTE_MS)).toBe('uncacheable');
+    }
+    expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, leases: 0, hits: 0 });
+  });
+
+  it('has blocks for every fill that the budget lets in, also while others wait for one that gave up half-way', async () => {
+    const big = { capacity: 10, maxBytes: 4_000_000, maxValueBytes: 3_000_000, leaseMs: MINUTE_MS };
+    lru = create(big);
+    const elsewhere = SharedLru.attach(lru.buffer, 2, () => now);
+    const [a, b, c] = ['a', 'b', 'c'].map(leaseOf);
+    const told = elsewhere.result(b);
+    const value = Buffer.alloc(1_500_000, 'c');
+    let steps = 0;
+    onClock = () => {
+      if (++steps !== 150) return;
+      // More than 2 MB of a are written, nothing can be evicted: b does not fit, c does.
+      expect(elsewhere.commit(b, Buffer.alloc(2_500_000), ETAG, MINUTE_MS)).toBe('uncacheable');
+      expect(elsewhere.commit(c, value, ETAG, MINUTE_MS)).toBe('stored');
+    };
+    lru.commit(a, Buffer.alloc(3_000_000), ETAG, MINUTE_MS);
+    onClock = () => undefined;
+    expect(steps).toBeGreaterThan(150);
+    await told;
+    checkInvariants(lru.buffer);
+  });
+});

@@ -1,0 +1,471 @@
+import { randomInt } from 'node:crypto';
+import { NoRoom } from '../../redis/redis-reply.ts';
+import type { Clock } from './clock.ts';
+import { type Counters, SharedCounters, counter } from './counters.ts';
+import { Entries } from './entries.ts';
+import { EntryReader } from './entry-reader.ts';
+import type { Etag } from './etag.ts';
+import { ItemBytes } from './memory/item-bytes.ts';
+import { KeyIndex } from './key-index.ts';
+import { type LargeEntry, type ChunkedRead, CHUNK_BYTES } from './chunked-read.ts';
+import { type LruLimits, LruMemory, NONE, State } from './memory/layout.ts';
+import { Leases } from './leases.ts';
+import type { HitBuffer } from './hit-buffer.ts';
+import {
+  type FillResult,
+  type Forward,
+  type CachedEntry,
+  type Lease,
+  type LoadResult,
+  type Lookup,
+  type Stale,
+  isKeyStateKnown,
+} from './cache-types.ts';
+import { SharedLock } from './memory/shared-lock.ts';
+import { Slots } from './slots.ts';
+
+export interface LruStats extends Counters {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly leases: number;
+}
+
+/** Negative entries have no value to hash. */
+const NO_ETAG: Etag = [0, 0, 0];
+
+const HITS = counter('hits');
+const MISSES = counter('misses');
+const COLLAPSED = counter('collapsed');
+const INVALIDATIONS = counter('invalidations');
+const UNCACHEABLE = counter('uncacheable');
+const VOIDED_FILLS = counter('voidedFills');
+const RECOVERIES = counter('recoveries');
+
+/**
+ * Strict LRU cache of byte keys and byte values in one `SharedArrayBuffer`, shared exactly by all threads that map it: one
+ * order of use, one capacity, one byte budget and one expiry. `layout.ts` draws the memory. Every operation is O(1) plus the
+ * bytes it copies and the entries it evicts, except {@link flush}, which is O(buckets).
+ *
+ * A key without an entry is *leased* to the first reader (R. Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013),
+ * and only a fill with a valid lease stores: a value that was read before a purge is never stored after it.
+ */
+export class SharedLru {
+  readonly buffer: SharedArrayBuffer;
+  readonly limits: LruLimits;
+  readonly #clock: Clock;
+  readonly #lock: SharedLock;
+  readonly #items: ItemBytes;
+  readonly #slots: Slots;
+  readonly #index: KeyIndex;
+  readonly #entries: Entries;
+  readonly #leases: Leases;
+  readonly #reader: EntryReader;
+  readonly #counters: SharedCounters;
+
+  /** @param thread the thread's id in locks and leases: not 0, and unique among the threads of this cache. */
+  private constructor(memory: LruMemory, thread: number, clock: Clock) {
+    this.buffer = memory.buffer;
+    this.limits = memory.limits;
+    this.#clock = clock;
+    this.#lock = new SharedLock(memory.header, thread);
+    this.#items = new ItemBytes(memory);
+    this.#slots = new Slots(memory, this.#items);
+    this.#index = new KeyIndex(memory, this.#items);
+    this.#counters = new SharedCounters(memory.headerFloats);
+    this.#entries = new Entries(memory, this.#slots, this.#index, this.#counters);
+    this.#leases = new Leases(memory, thread, this.#slots, this.#index, this.#counters);
+    this.#reader = new EntryReader(this.#slots, this.#items);
+  }
+
+  /**
+   * Creates an empty cache.
+   *
+   * @throws LayoutError if the memory cannot be reserved.
+   */
+  static create(limits: LruLimits, thread: number, clock: Clock): SharedLru {
+    const seeds = [randomInt(2 ** 32) | 0, randomInt(2 ** 32) | 0] as const;
+    return new SharedLru(LruMemory.reserve(limits, seeds), thread, clock);
+  }
+
+  /** Maps a cache that another thread created. */
+  static attach(buffer: SharedArrayBuffer, thread: number, clock: Clock): SharedLru {
+    return new SharedLru(new LruMemory(buffer), thread, clock);
+  }
+
+  /**
+   * Reads a key, bytes `from` to `to` of `bytes`, if its entry is fresh and its value has at most STEP_BYTES, and makes it
+   * the most recently used. Returns false, with nothing changed or counted, if {@link lookup} has to decide.
+   */
+  tryGetInto(bytes: Uint8Array, from: number, to: number, hit: HitBuffer): boolean {
+    const hash = this.#index.hash(bytes, from, to);
+    const now = this.#clock();
+    this.#lock.acquire();
+    try {
+      const slot = this.#index.find(bytes, hash, from, to);
+      if (slot === NONE || this.#slots.state(slot) !== State.ENTRY) return false;
+      if (this.#slots.isExpired(slot, now) || this.#slots.isUnconfirmed(now)) return false;
+      const length = this.#slots.valueBytes(slot);
+      if (length < 0 || length > CHUNK_BYTES) return false;
+      this.#entries.touch(slot);
+      this.#counters.increment(HITS);
+      this.#reader.readInto(hit, slot, length, now);
+      return true;
+    } finally {
+      this.#lock.release();
+    }
+  }
+
+  /**
+   * Looks up a key and makes its entry the most recently used; grants a lease if it must be loaded.
+   *
+   * @param again whether this repeats a look-up that has been counted.
+   * @param maxAgeMs maximum age in milliseconds; an older entry is reloaded, with 0 every entry.
+   * @param admit tells whether there is room for a copy of a large value, given the memory of the copy.
+   */
+  lookup(
+    key: Uint8Array,
+    again = false,
+    maxAgeMs = Infinity,
+    admit: (memory: ArrayBufferLike) => boolean = () => true,
+  ): Lookup {
+    const hash = this.#index.hash(key);
+    for (;;) {
+      const now = this.#clock();
+      let large: LargeEntry;
+      this.#lock.acquire();
+      try {
+        const slot = this.#findUsable(key, hash, now);
+        if (slot === NONE) return this.#grant(key, hash, now, NONE, 'uri-miss', again);
+        if (this.#slots.state(slot) === State.LEASE) return this.#joinLoad(slot, 'uri-miss', again);
+        this.#entries.touch(slot);
+        if (!this.#slots.isFresh(slot, now, maxAgeMs)) return this.#reload(key, hash, now, slot, again);
+        const found = this.#reader.read(slot, now);
+        if (found.kind !== 'large') {
+          if (!again) this.#counters.increment(HITS);
+          return found;
+        }
+        large = found;
+      } finally {
+        this.#lock.release();
+      }
+      const read = this.#reader.readInSteps(large);
+      if (!admit(read.memory)) return new NoRoom(large.length);
+      const value = this.#readLarge(large, read, !again);
+      if (value !== undefined) return { kind: 'hit', value, etag: large.etag, freshness: large.freshness };
+    }
+  }
+
+  /** Reads a key if its entry is at most `maxAgeMs` old, as {@link lookup} does, but never grants a lease. */
+  peek(key: Uint8Array, maxAgeMs = Infinity): CachedEntry | undefined {
+    const found = this.#readIf(key, (slot, now) => this.#slots.isFresh(slot, now, maxAgeMs));
+    this.#locked(() => this.#counters.increment(found === undefined ? MISSES : HITS));
+    return found;
+  }
+
+  /** Reads a value that has been expired for less than `staleMs`, unless the key itself has expired. Counts nothing. */
+  getStale(key: Uint8Array): Stale | undefined {
+    if (this.limits.staleMs === 0) return undefined;
+    const found = this.#readIf(key, (slot, now) => this.#slots.isExpired(slot, now) && this.#slots.isStale(slot, now));
+    return found?.kind === 'hit' ? { ...found, kind: 'stale' } : undefined;
+  }
+
+  /**
+   * Stores a loaded value for `lifetimeMs` milliseconds from now and ends the lease.
+   *
+   * @param hardTtlMs milliseconds from now after which the value must not be served at all, not even as stale.
+   */
+  commit(lease: Lease, value: Uint8Array, etag: Etag, lifetimeMs: number, hardTtlMs = Infinity): FillResult {
+    const total = value.length;
+    if (total > this.limits.maxValueBytes) return this.#rejectTooLarge(lease);
+    let written = 0;
+    let tail = NONE;
+    for (;;) {
+      const step = Math.min(total, written + CHUNK_BYTES);
+      const now = this.#clock();
+      this.#lock.acquire();
+      try {
+        if (!this.#leases.isFillable(lease, written)) return this.#voided();
+        if (written === 0) this.#entries.replace(lease.slot, now);
+        if (!this.#entries.makeRoom(lease.slot, step - written, total)) return this.#markUncacheable(lease.slot);
+        tail = this.#slots.append(lease.slot, tail, value.subarray(written, step));
+        written = step;
+        if (written === total) {
+          this.#store(lease.slot, etag, now, lifetimeMs, hardTtlMs);
+          return 'stored';
+        }
+      } finally {
+        this.#lock.release();
+      }
+    }
+  }
+
+  /** Stores a negative entry for `lifetimeMs` milliseconds and ends the lease. */
+  commitNegative(lease: Lease, lifetimeMs: number): FillResult {
+    const now = this.#clock();
+    return this.#locked(() => {
+      if (!this.#leases.isFillable(lease, 0)) return this.#voided();
+      this.#entries.replace(lease.slot, now);
+      if (!this.#entries.makeRoom(lease.slot, 0, 0)) return this.#markUncacheable(lease.slot);
+      this.#slots.setMissing(lease.slot);
+      this.#store(lease.slot, NO_ETAG, now, lifetimeMs, lifetimeMs);
+      return 'stored';
+    });
+  }
+
+  /**
+   * Ends a lease without storing anything and passes `result` to the waiting threads. An existing entry is dropped if Redis
+   * has replied, and stays otherwise.
+   */
+  abandon(lease: Lease, waitForResult: LoadResult = 'void'): void {
+    const now = this.#clock();
+    this.#locked(() => {
+      if (!this.#leases.isValid(lease)) return;
+      if (isKeyStateKnown(waitForResult)) this.#entries.replace(lease.slot, now);
+      this.#leases.endWith(lease.slot, waitForResult);
+    });
+  }
+
+  /**
+   * Waits, without polling, until a lease of another thread has ended, and returns its result; `void` also if it did not end
+   * in time.
+   */
+  async result(lease: Lease): Promise<LoadResult> {
+    const joined = this.#locked(() => this.#leases.join(lease));
+    if (!joined) return 'void';
+    await this.#leases.waitForEnd(lease);
+    return this.#locked(() => this.#leases.takeResult(lease));
+  }
+
+  /** Purges a key and voids its lease. Returns whether it had an entry, stale or not. */
+  purge(key: Uint8Array): boolean {
+    const hash = this.#index.hash(key);
+    const now = this.#clock();
+    return this.#locked(() => this.#purgeKey(key, hash, now));
+  }
+
+  /** Purges every key and voids every lease. Returns the number of entries. */
+  flush(): number {
+    return this.#locked(() => this.#clear());
+  }
+
+  /**
+   * Expires all entries and voids every lease, in O(leases): nothing that was stored or requested before is served as fresh
+   * afterwards. Entries stored under a later lease are not affected, however little time has passed.
+   */
+  expireAll(): void {
+    const now = this.#clock();
+    this.#locked(() => this.#expireEverything(now));
+  }
+
+  /**
+   * Sets until when, by the cache's clock, entries may be served; Infinity: until they expire. Afterwards entries are
+   * reloaded but keep their slots, and may be served again once a later time is set.
+   */
+  trustUntil(time: number): void {
+    this.#slots.trustedUntil = time;
+  }
+
+  /**
+   * Purges a key as {@link purge} does, but never waits for the lock, whose holder may have crashed: for the main thread,
+   * which detects crashes. Returns false, with nothing changed, while the lock is held.
+   */
+  tryPurge(key: Uint8Array): boolean {
+    const hash = this.#index.hash(key);
+    const now = this.#clock();
+    return this.#tryLocked(() => this.#purgeKey(key, hash, now));
+  }
+
+  /** Flushes as {@link flush} does, without waiting, as {@link tryPurge}. */
+  tryFlush(): boolean {
+    return this.#tryLocked(() => this.#clear());
+  }
+
+  /** Expires all entries as {@link expireAll} does, without waiting, as {@link tryPurge}. */
+  tryExpireAll(): boolean {
+    const now = this.#clock();
+    return this.#tryLocked(() => this.#expireEverything(now));
+  }
+
+  stats(): LruStats {
+    return this.#locked(() => ({
+      entries: this.#entries.count,
+      bytes: this.#slots.bytes,
+      leases: this.#leases.count,
+      ...this.#counters.read(),
+    }));
+  }
+
+  /**
+   * Cleans up after a crashed thread: ends its leases and, if it crashed while it held the lock, releases the lock and
+   * flushes the cache, because the change in progress may be incomplete. Call it once the thread has exited, and again later
+   * while it returns `busy`: the lock's holder may be another crashed thread, for which the caller must not wait.
+   */
+  recoverFrom(deadThread: number): 'intact' | 'emptied' | 'busy' {
+    if (!this.#lock.seizeFrom(deadThread)) {
+      if (!this.#lock.tryAcquire()) return 'busy';
+      try {
+        this.#leases.endAllOf(deadThread);
+      } finally {
+        this.#lock.release();
+      }
+      return 'intact';
+    }
+    try {
+      this.#clear();
+      this.#counters.increment(RECOVERIES);
+    } finally {
+      this.#lock.release();
+    }
+    return 'emptied';
+  }
+
+  /** Returns the slot of the key, entry or lease, after dropping an entry or lease that can no longer be used. */
+  #findUsable(key: Uint8Array, hash: number, now: number): number {
+    let slot = this.#index.find(key, hash);
+    if (slot === NONE) return NONE;
+    if (this.#slots.state(slot) === State.ENTRY) {
+      if (this.#isUsable(slot, now)) return slot;
+      const lease = this.#slots.leaseOf(slot);
+      this.#entries.expire(slot);
+      slot = lease;
+    }
+    return slot === NONE || this.#leases.isUnexpired(slot, now) ? slot : NONE;
+  }
+
+  /** Whether an entry can be served, now or if its load fails. */
+  #isUsable(slot: number, now: number): boolean {
+    return !this.#slots.isExpired(slot, now) || this.#slots.isStale(slot, now);
+  }
+
+  /** Grants or joins a lease to reload an entry, which stays in place until the load ends. */
+  #reload(key: Uint8Array, hash: number, now: number, entry: number, again: boolean): Lookup {
+    const forward = this.#slots.isExpired(entry, now) || this.#slots.isUnconfirmed(now) ? 'stale' : 'request';
+    const lease = this.#slots.leaseOf(entry);
+    if (lease !== NONE && this.#leases.isUnexpired(lease, now)) return this.#joinLoad(lease, forward, again);
+    return this.#grant(key, hash, now, entry, forward, again);
+  }
+
+  #grant(key: Uint8Array, hash: number, now: number, entry: number, forward: Forward, again: boolean): Lookup {
+    if (!again) this.#counters.increment(MISSES);
+    const lease = this.#leases.grant(key, hash, now, entry);
+    return lease === undefined ? { kind: 'unleased', forward } : { kind: 'miss', lease, forward };
+  }
+
+  #joinLoad(lease: number, forward: Forward, again: boolean): Lookup {
+    if (!again) this.#counters.increment(COLLAPSED);
+    return { kind: 'loading', lease: this.#slots.handle(lease), own: this.#leases.isOwn(lease), forward };
+  }
+
+  /** Reads the entry of a key, and makes it the most recently used, if `isMeant` accepts it. */
+  #readIf(key: Uint8Array, isMeant: (slot: number, now: number) => boolean): CachedEntry | undefined {
+    const hash = this.#index.hash(key);
+    for (;;) {
+      const now = this.#clock();
+      const found = this.#locked(() => {
+        const slot = this.#index.find(key, hash);
+        if (slot === NONE || this.#slots.state(slot) !== State.ENTRY || !isMeant(slot, now)) return undefined;
+        this.#entries.touch(slot);
+        return this.#reader.read(slot, now);
+      });
+      if (found?.kind !== 'large') return found;
+      const value = this.#readLarge(found, this.#reader.readInSteps(found), false);
+      if (value !== undefined) return { kind: 'hit', value, etag: found.etag, freshness: found.freshness };
+    }
+  }
+
+  /** Copies a large value in steps; undefined if the entry changed meanwhile and the read has to start over. */
+  #readLarge(entry: LargeEntry, read: ChunkedRead, isCounted: boolean): Buffer | undefined {
+    for (let complete = false; !complete;) {
+      const unchanged = this.#locked(() => {
+        if (!this.#slots.isSame(entry.handle, State.ENTRY)) return false;
+        complete = read.step();
+        if (complete && isCounted) this.#counters.increment(HITS);
+        return true;
+      });
+      if (!unchanged) return undefined;
+    }
+    return read.take();
+  }
+
+  /** Turns a complete leased item into an entry. */
+  #store(slot: number, etag: Etag, now: number, lifetimeMs: number, keptMs: number): void {
+    // In this order: the etag of an entry lies where a lease counts its waiters.
+    this.#leases.end(slot);
+    this.#entries.add(slot, etag, now, lifetimeMs, keptMs);
+  }
+
+  #rejectTooLarge(lease: Lease): FillResult {
+    const now = this.#clock();
+    return this.#locked(() => {
+      if (!this.#leases.isValid(lease)) return this.#voided();
+      this.#entries.replace(lease.slot, now);
+      return this.#markUncacheable(lease.slot);
+    });
+  }
+
+  #markUncacheable(slot: number): FillResult {
+    this.#counters.increment(UNCACHEABLE);
+    this.#leases.endWith(slot, 'unshared');
+    return 'uncacheable';
+  }
+
+  #voided(): FillResult {
+    this.#counters.increment(VOIDED_FILLS);
+    return 'void';
+  }
+
+  /** Drops the entry and the lease of a key; returns whether it had an entry, stale or not. */
+  #purgeKey(key: Uint8Array, hash: number, now: number): boolean {
+    const slot = this.#index.find(key, hash);
+    if (slot === NONE) return false;
+    if (this.#slots.state(slot) === State.LEASE) {
+      this.#leases.endWith(slot, 'void');
+      return false;
+    }
+    const lease = this.#slots.leaseOf(slot);
+    if (lease !== NONE) this.#leases.endWith(lease, 'void');
+    if (!this.#isUsable(slot, now)) {
+      this.#entries.expire(slot);
+      return false;
+    }
+    this.#counters.increment(INVALIDATIONS);
+    this.#entries.drop(slot);
+    return true;
+  }
+
+  #expireEverything(now: number): void {
+    this.#slots.expireAll(now);
+    this.#leases.endAll();
+  }
+
+  #clear(): number {
+    const entries = this.#entries.count;
+    // A new epoch ends all leases and large reads. Waking the waiters needs the slots, so these are cleared afterwards.
+    this.#slots.startEpoch();
+    this.#leases.clear();
+    this.#entries.clear();
+    this.#slots.clear();
+    this.#items.clear();
+    this.#index.clear();
+    return entries;
+  }
+
+  #tryLocked(section: () => void): boolean {
+    if (!this.#lock.tryAcquire()) return false;
+    try {
+      section();
+    } finally {
+      this.#lock.release();
+    }
+    return true;
+  }
+
+  #locked<Result>(section: () => Result): Result {
+    this.#lock.acquire();
+    try {
+      return section();
+    } finally {
+      this.#lock.release();
+    }
+  }
+}

@@ -1,0 +1,214 @@
+import { hashKey } from './memory/hash.ts';
+import {
+  BLOCK_BYTES,
+  Header,
+  HeaderFloat,
+  INLINE_BYTES,
+  LruMemory,
+  MISSING,
+  NODE_WORDS,
+  NONE,
+  Node,
+  SLOT_BYTES,
+  SLOT_INLINE_AT,
+  SLOT_WORDS,
+  STATE_MASK,
+  Slot,
+  State,
+} from './memory/layout.ts';
+
+/** What lies in one slot, read by following the raw memory. */
+export interface RawItem {
+  readonly slot: number;
+  readonly state: number;
+  /** The lease that is to replace an entry, or the entry that a lease is to replace; NONE: there is none. */
+  readonly linked: number;
+  readonly key: Buffer;
+  /** Bytes of the value written so far; {@link MISSING} for a key known not to exist. */
+  readonly valueBytes: number;
+  readonly blocks: readonly number[];
+}
+
+/** Keys of the entries, the most recently used first, as binary strings. */
+export function keysByRecency(buffer: SharedArrayBuffer): string[] {
+  const memory = new LruMemory(buffer);
+  return walkList(memory, 'recency', Header.RECENCY_HEAD, Header.RECENCY_TAIL).map((slot) =>
+    rawItem(memory, slot).key.toString('latin1'),
+  );
+}
+
+/**
+ * Throws when the memory of a cache that nobody is using contradicts itself. Reads the layout on its own terms, sharing
+ * no code with what it checks but the offsets.
+ */
+export function checkInvariants(buffer: SharedArrayBuffer): void {
+  const memory = new LruMemory(buffer);
+  const { header, headerFloats, limits } = memory;
+  ensure(Atomics.load(header, Header.LOCK) === 0, () => `the lock is held by ${header[Header.LOCK]}`);
+
+  const entries = walkList(memory, 'recency', Header.RECENCY_HEAD, Header.RECENCY_TAIL).map((s) => rawItem(memory, s));
+  const leases = walkList(memory, 'leases', Header.LEASE_HEAD, Header.LEASE_TAIL).map((s) => rawItem(memory, s));
+  for (const { slot, state } of entries) equal(state, State.ENTRY, () => `state of slot ${slot}, listed as an entry`);
+  const open = leases.filter(({ state }) => state !== State.SETTLED);
+  for (const { slot, state } of open) equal(state, State.LEASE, () => `state of slot ${slot}, listed as a lease`);
+
+  checkSlots(memory, entries, leases);
+  checkBlocks(memory, entries, leases);
+  // A lease that has ended is kept for those who wait for its result, and found by nobody else.
+  const alone = open.filter(({ linked }) => linked === NONE);
+  checkIndex(memory, [...entries, ...alone]);
+  checkLinks(entries, open);
+
+  equal(header[Header.COUNT], entries.length, () => 'entries counted, against entries listed');
+  equal(header[Header.LEASE_COUNT], leases.length, () => 'leases counted, against leases listed');
+  equal(header[Header.LEASE_BLOCKS], sum(leases.map(keyBlocks)), () => 'blocks counted for the keys of leases');
+  // A lease is charged from the first byte of its value on.
+  const charged = [...entries, ...open.filter(({ valueBytes }) => valueBytes > 0)];
+  equal(headerFloats[HeaderFloat.BYTES], sum(charged.map(itemBytes)), () => 'bytes counted, against bytes held');
+  ensure(entries.length <= limits.capacity, () => `${entries.length} entries, capacity is ${limits.capacity}`);
+  ensure(leases.length <= limits.maxLeases, () => `${leases.length} leases, the most is ${limits.maxLeases}`);
+  const bytes = headerFloats[HeaderFloat.BYTES];
+  ensure(bytes <= limits.maxBytes, () => `${bytes} bytes, the most is ${limits.maxBytes}`);
+}
+
+/** Every slot below the mark is an entry, a lease or free, and is so once. */
+function checkSlots({ header, nodes, slots, limits }: LruMemory, entries: RawItem[], leases: RawItem[]): void {
+  const mark = header[Header.SLOT_HIGH_WATER];
+  const all = limits.capacity + limits.maxLeases;
+  ensure(mark >= 0 && mark <= all, () => `the mark of slots is ${mark}, there are ${all}`);
+  const uses = new Uses('slot', mark);
+  for (const { slot } of entries) uses.add(slot, 'an entry');
+  for (const { slot } of leases) uses.add(slot, 'a lease');
+  for (let slot = header[Header.FREE_SLOT]; slot !== NONE; slot = nodes[slot * NODE_WORDS + Node.NEXT]) {
+    uses.add(slot, 'free');
+    const { [slot * SLOT_WORDS + Slot.STATE]: state } = slots;
+    equal(state & STATE_MASK, State.FREE, () => `state of slot ${slot}, in the free list`);
+  }
+  uses.checkAllUsed();
+}
+
+/** Every block below the mark belongs to one item or is free. */
+function checkBlocks({ header, links }: LruMemory, entries: RawItem[], leases: RawItem[]): void {
+  const mark = header[Header.BLOCK_HIGH_WATER];
+  ensure(mark >= 0 && mark < links.length, () => `the mark of blocks is ${mark}, there are ${links.length - 1}`);
+  const uses = new Uses('block', mark);
+  for (const { slot, blocks } of [...entries, ...leases]) {
+    for (const block of blocks) uses.add(block, `of slot ${slot}`);
+  }
+  for (let block = header[Header.FREE_BLOCK]; block !== NONE; block = links[block]) uses.add(block, 'free');
+  uses.checkAllUsed();
+}
+
+/** Every item is in the chain of its key's bucket, and nothing else is in any chain. */
+function checkIndex({ header, buckets, nodes }: LruMemory, items: RawItem[]): void {
+  const keys = new Set(items.map(({ key }) => key.toString('latin1')));
+  equal(keys.size, items.length, () => 'keys that differ, against items');
+  const expected = new Map<number, RawItem>(items.map((item) => [item.slot, item]));
+  for (let bucket = 0; bucket < buckets.length; bucket++) {
+    for (let slot = buckets[bucket]; slot !== NONE; slot = nodes[slot * NODE_WORDS + Node.CHAIN]) {
+      const item = expected.get(slot);
+      if (item === undefined) throw new Error(`bucket ${bucket} leads to slot ${slot}: twice, or to no item`);
+      expected.delete(slot);
+      const hash = hashKey(item.key, header[Header.SEED_0], header[Header.SEED_1]);
+      equal(nodes[slot * NODE_WORDS + Node.HASH], hash, () => `hash of slot ${slot}`);
+      equal(bucket, hash & (buckets.length - 1), () => `bucket of slot ${slot}`);
+    }
+  }
+  ensure(expected.size === 0, () => `slots ${[...expected.keys()].join(', ')} are in no bucket`);
+}
+
+/** Entry and lease of a key lead to each other, and nothing of the value that is to come is there yet. */
+function checkLinks(entries: RawItem[], leases: RawItem[]): void {
+  const bySlot = new Map([...entries, ...leases].map((item) => [item.slot, item]));
+  for (const item of bySlot.values()) {
+    if (item.linked === NONE) continue;
+    const other = bySlot.get(item.linked);
+    if (other === undefined) throw new Error(`slot ${item.slot} is linked with ${item.linked}, which is no item`);
+    equal(other.linked, item.slot, () => `what slot ${other.slot} is linked with`);
+    ensure(other.state !== item.state, () => `slots ${item.slot} and ${other.slot} are linked, both ${item.state}`);
+    ensure(other.key.equals(item.key), () => `keys of slots ${item.slot} and ${other.slot}, linked, are the same`);
+    if (item.state === State.LEASE) equal(item.valueBytes, 0, () => `bytes of the value of linked lease ${item.slot}`);
+  }
+}
+
+function walkList({ header, nodes, limits }: LruMemory, name: string, head: number, tail: number): number[] {
+  const members: number[] = [];
+  let previous: number = NONE;
+  for (let slot = header[head]; slot !== NONE; slot = nodes[slot * NODE_WORDS + Node.NEXT]) {
+    equal(nodes[slot * NODE_WORDS + Node.PREVIOUS], previous, () => `${name}: what is before slot ${slot}`);
+    members.push(slot);
+    ensure(members.length <= limits.capacity + limits.maxLeases, () => `${name}: the list goes in circles`);
+    previous = slot;
+  }
+  equal(header[tail], previous, () => `${name}: the tail`);
+  return members;
+}
+
+function rawItem(memory: LruMemory, slot: number): RawItem {
+  const at = slot * SLOT_WORDS;
+  const keyLength = memory.slots[at + Slot.KEY_BYTES];
+  const valueBytes = memory.slots[at + Slot.VALUE_BYTES];
+  ensure(keyLength >= 0 && valueBytes >= MISSING, () => `slot ${slot} has lengths ${keyLength} and ${valueBytes}`);
+  const length = Math.ceil(keyLength / 8) * 8 + Math.max(0, valueBytes);
+  const blocks: number[] = [];
+  let block = memory.slots[at + Slot.FIRST_BLOCK];
+  for (let held = INLINE_BYTES; held < length; held += BLOCK_BYTES) {
+    ensure(block > NONE && block < memory.links.length, () => `slot ${slot} leads to block ${block}, which is none`);
+    blocks.push(block);
+    block = memory.links[block];
+  }
+  const parts = [memory.slotBytes.subarray(slot * SLOT_BYTES + SLOT_INLINE_AT, (slot + 1) * SLOT_BYTES)];
+  for (let i = 0; i * BLOCK_BYTES < keyLength - INLINE_BYTES; i++) {
+    parts.push(memory.blockBytes.subarray(blocks[i] * BLOCK_BYTES, (blocks[i] + 1) * BLOCK_BYTES));
+  }
+  const key = Buffer.concat(parts).subarray(0, keyLength);
+  const state = memory.slots[at + Slot.STATE] & STATE_MASK;
+  const linked =
+    state === State.ENTRY ? (memory.slots[at + Slot.STATE] << 4) >>> 6 : memory.slots[at + Slot.LEASE_ENTRY];
+  return { slot, state, linked, key, valueBytes, blocks };
+}
+
+function itemBytes({ key, valueBytes }: RawItem): number {
+  return key.length + Math.max(0, valueBytes);
+}
+
+function keyBlocks({ key }: RawItem): number {
+  return Math.max(0, Math.ceil((key.length - INLINE_BYTES) / BLOCK_BYTES));
+}
+
+/** Who uses each of the members 1 to `mark` of a table. */
+class Uses {
+  readonly #what: string;
+  readonly #uses: (string | undefined)[];
+
+  constructor(what: string, mark: number) {
+    this.#what = what;
+    this.#uses = new Array<string | undefined>(mark).fill(undefined);
+  }
+
+  add(member: number, use: string): void {
+    const { length } = this.#uses;
+    ensure(member >= 1 && member <= length, () => `${this.#what} ${member}, ${use}, is beyond the mark ${length}`);
+    const other = this.#uses[member - 1];
+    ensure(other === undefined, () => `${this.#what} ${member} is ${other}, and is ${use}`);
+    this.#uses[member - 1] = use;
+  }
+
+  checkAllUsed(): void {
+    const lost = this.#uses.indexOf(undefined) + 1;
+    ensure(lost === 0, () => `${this.#what} ${lost} is lost: in use by nothing, and not free`);
+  }
+}
+
+function sum(numbers: number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
+
+/** Takes functions, because these run millions of times and their messages are almost never wanted. */
+function ensure(holds: boolean, message: () => string): void {
+  if (!holds) throw new Error(`shared memory is inconsistent: ${message()}`);
+}
+
+function equal(actual: number, expected: number, what: () => string): void {
+  ensure(actual === expected, () => `${what()} is ${actual}, and should be ${expected}`);
+}

@@ -1,0 +1,144 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type Certificate, TestAuthority } from '../../../test/support/certificates.ts';
+import { SettingsError, loadSettings } from '../load-settings.ts';
+import { parseRedisNodes } from './redis-nodes.ts';
+
+const load = (environment: Record<string, string>) => loadSettings(environment, '/nowhere').redis;
+
+function problemsOf(environment: Record<string, string>): readonly string[] {
+  try {
+    load(environment);
+  } catch (error) {
+    if (error instanceof SettingsError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+const sentinel = { REDIS_MODE: 'sentinel', REDIS_NODES: 's1:26379', REDIS_SENTINEL_NAME: 'main' };
+const cluster = { REDIS_MODE: 'cluster', REDIS_NODES: 'n1:7000' };
+
+describe('the addresses of nodes', () => {
+  it('are names, IPv4 addresses and IPv6 addresses in brackets, each with its port', () => {
+    expect(parseRedisNodes('redis-1.example:7000, 10.0.0.1:1,[::1]:65535,[2001:db8::a]:7002')).toEqual([
+      { host: 'redis-1.example', port: 7000 },
+      { host: '10.0.0.1', port: 1 },
+      { host: '::1', port: 65_535 },
+      { host: '2001:db8::a', port: 7002 },
+    ]);
+  });
+
+  it.each(['', 'host', 'host:', ':7000', 'host:0', 'host:65536', '::1:7000', '[::1]', 'a:1,', 'redis://a:1', 'u@a:1'])(
+    'are not in %j',
+    (text) => {
+      expect(parseRedisNodes(text)).toBeUndefined();
+      if (text !== '') expect(problemsOf({ ...cluster, REDIS_NODES: text })).toHaveLength(1);
+    },
+  );
+});
+
+describe('where the Redis is', () => {
+  it('is told of sentinels by their addresses, the name of the master and their own account', () => {
+    const account = { REDIS_SENTINEL_USERNAME: 'watcher', REDIS_SENTINEL_PASSWORD: 'hunter2' };
+    const redis = load({ ...sentinel, ...account, REDIS_URL: 'redis://u:p@any/3' });
+    expect(redis).toMatchObject({
+      mode: 'sentinel',
+      nodes: [{ host: 's1', port: 26_379 }],
+      database: 3,
+      username: 'u',
+    });
+    expect(redis.sentinel).toMatchObject({ name: 'main', username: 'watcher' });
+    expect(redis.sentinel.password?.reveal()).toBe('hunter2');
+    expect(inspect(redis, { depth: 9 })).not.toContain('hunter2');
+  });
+
+  it('is told of a cluster by some of its nodes; TLS and the account come from REDIS_URL', () => {
+    const redis = load({ ...cluster, REDIS_URL: 'rediss://u:p@any' });
+    expect(redis).toMatchObject({ mode: 'cluster', nodes: [{ host: 'n1', port: 7000 }], tls: true, username: 'u' });
+  });
+
+  it.each([
+    [{ REDIS_NODES: 'a:1' }, 'REDIS_NODES: given with REDIS_MODE=standalone; accepted: '],
+    [{ REDIS_SENTINEL_NAME: 'm' }, 'REDIS_SENTINEL_NAME: given with REDIS_MODE=standalone; accepted: '],
+    [{ ...cluster, REDIS_SENTINEL_NAME: 'm' }, 'REDIS_SENTINEL_NAME: given with REDIS_MODE=cluster; accepted: '],
+    [
+      { ...cluster, REDIS_SENTINEL_PASSWORD: 'm' },
+      'REDIS_SENTINEL_PASSWORD: given with REDIS_MODE=cluster; accepted: ',
+    ],
+    [{ REDIS_MODE: 'cluster' }, 'REDIS_NODES: missing with REDIS_MODE=cluster; accepted: '],
+    [{ ...sentinel, REDIS_NODES: '' }, 'REDIS_NODES: missing with REDIS_MODE=sentinel; accepted: '],
+    [{ ...sentinel, REDIS_SENTINEL_NAME: '' }, 'REDIS_SENTINEL_NAME: missing with REDIS_MODE=sentinel; accepted: '],
+    [{ ...sentinel, REDIS_SENTINEL_USERNAME: 'u' }, 'REDIS_SENTINEL_USERNAME: given without a password; accepted: '],
+    [{ ...cluster, REDIS_URL: 'redis://h/1' }, 'REDIS_URL: database 1 with REDIS_MODE=cluster; accepted: database 0'],
+    [
+      { REDIS_MODE: 'replica' },
+      'REDIS_MODE: "replica" is not accepted; accepted: one of standalone, sentinel, cluster',
+    ],
+  ])('is refused when its parts do not go together: %j', (environment, problem) => {
+    expect(problemsOf(environment)).toEqual([expect.stringContaining(problem)]);
+  });
+
+  it('is refused with all that is wrong, a line each', () => {
+    expect(problemsOf({ REDIS_MODE: 'sentinel', REDIS_TLS_CA_FILE: '/none' })).toHaveLength(4);
+  });
+});
+
+describe('the certificates', () => {
+  let directory: string;
+  let ca: Certificate;
+  let own: Certificate;
+  let other: Certificate;
+  const tls = { REDIS_URL: 'rediss://h' };
+  const file = (name: string, text: string): string => {
+    const path = join(directory, name);
+    writeFileSync(path, text);
+    return path;
+  };
+
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'certificates-'));
+    const authority = await TestAuthority.create();
+    ca = authority.certificate;
+    [own, other] = await Promise.all([authority.issue(['proxy']), authority.issue(['proxy'])]);
+  });
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  it('are read at the start, and the key is a secret', () => {
+    const redis = load({
+      ...tls,
+      REDIS_TLS_CA_FILE: file('ca.pem', ca.cert),
+      REDIS_TLS_CERT_FILE: file('cert.pem', own.cert),
+      REDIS_TLS_KEY_FILE: file('key.pem', own.key),
+    });
+    expect([redis.tlsCa, redis.tlsCert, redis.tlsKey?.reveal()]).toEqual([ca.cert, own.cert, own.key]);
+    expect(JSON.stringify(redis)).not.toContain('PRIVATE KEY');
+  });
+
+  it('must be there, hold what they are to hold, and be of use', () => {
+    const REDIS_TLS_CA_FILE = file('ca.pem', ca.cert);
+    expect(problemsOf({ ...tls, REDIS_TLS_CA_FILE: '/none' })).toHaveLength(1);
+    expect(problemsOf({ ...tls, REDIS_TLS_CA_FILE: file('no.pem', 'x') })).toHaveLength(1);
+    expect(problemsOf({ REDIS_URL: 'redis://h', REDIS_TLS_CA_FILE })).toHaveLength(1);
+    expect(problemsOf({ ...cluster, REDIS_TLS_CA_FILE })).toHaveLength(1);
+  });
+
+  it('of the proxy need their key, and the right one', () => {
+    const REDIS_TLS_CERT_FILE = file('cert.pem', own.cert);
+    const REDIS_TLS_KEY_FILE = file('key.pem', own.key);
+    const both = { ...tls, REDIS_TLS_CERT_FILE, REDIS_TLS_KEY_FILE };
+    expect(problemsOf({ ...tls, REDIS_TLS_CERT_FILE })).toEqual([expect.stringMatching(/^REDIS_TLS_CERT_FILE: given/)]);
+    expect(problemsOf({ ...tls, REDIS_TLS_KEY_FILE })).toEqual([expect.stringMatching(/^REDIS_TLS_KEY_FILE: given/)]);
+    expect(problemsOf({ ...both, REDIS_TLS_KEY_FILE: file('other.pem', other.key) })).toEqual([
+      'REDIS_TLS_KEY_FILE: is the key of another certificate; accepted: the key of REDIS_TLS_CERT_FILE',
+    ]);
+    expect(problemsOf({ ...both, REDIS_TLS_KEY_FILE: REDIS_TLS_CERT_FILE })).toEqual([
+      'REDIS_TLS_KEY_FILE: holds no private key; accepted: the path of a PEM file',
+    ]);
+    const broken = file('broken.pem', '-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n');
+    expect(problemsOf({ ...both, REDIS_TLS_KEY_FILE: broken })).toEqual([expect.stringContaining('cannot be used')]);
+  });
+});

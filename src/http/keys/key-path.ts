@@ -1,0 +1,70 @@
+import { MAX_KEY_BYTES } from '../../access/key-length.ts';
+
+/** Where values are read. */
+export const KEYS_PATH = '/v1/keys/';
+/** Where entries of the cache are purged. */
+export const ENTRIES_PATH = '/v1/cache/';
+
+export type KeyProblem = 'empty' | 'bad-encoding' | 'too-long';
+
+const PERCENT = 0x25;
+
+/**
+ * The key in a request target: what follows `prefix`, up to the query. A key is bytes, percent-encoded where need be;
+ * any byte is allowed, and a slash stands for itself. node:http gives the target as Latin-1, a character per byte.
+ */
+export function keyFromTarget(target: string, prefix: string): Buffer | KeyProblem {
+  const path = pathOf(target);
+  const query = path.indexOf('?');
+  const encoded = path.slice(prefix.length, query === -1 ? undefined : query);
+  if (encoded === '') return 'empty';
+  const bytes = Buffer.from(encoded, 'latin1');
+  const length = percentDecode(bytes, 0, bytes.length, bytes);
+  if (length === -1) return 'bad-encoding';
+  return length > MAX_KEY_BYTES ? 'too-long' : bytes.subarray(0, length);
+}
+
+/**
+ * Makes a router see the same path whatever the key is: routers decode what they match, as UTF-8, and a key need not be
+ * UTF-8. Handlers take the key from the untouched target.
+ */
+export function hideKey(url: string): string {
+  const path = pathOf(url);
+  for (const prefix of [KEYS_PATH, ENTRIES_PATH]) if (path.startsWith(prefix)) return `${prefix}key`;
+  return url;
+}
+
+/** The path and query of a target, whose absolute form (RFC 9112, section 3.2.2) names the host before them. */
+export function pathOf(target: string): string {
+  if (target.startsWith('/')) return target;
+  const authority = /^[^/?#]*:\/\/[^/?#]*/.exec(target)?.[0].length ?? target.length;
+  return target.startsWith('/', authority) ? target.slice(authority) : `/${target.slice(authority)}`;
+}
+
+/**
+ * Decodes bytes `from` to `to` of `source` to the start of `target`, which may be the same memory. Answers how many bytes
+ * the key has, -1 when a `%` is not followed by two hexadecimal digits.
+ */
+export function percentDecode(source: Uint8Array, from: number, to: number, target: Uint8Array): number {
+  let length = 0;
+  for (let i = from; i < to; i++) {
+    if (source[i] !== PERCENT) {
+      target[length++] = source[i];
+      continue;
+    }
+    if (i + 2 >= to) return -1;
+    const high = hexDigit(source[i + 1]);
+    const low = hexDigit(source[i + 2]);
+    if (high === -1 || low === -1) return -1;
+    target[length++] = (high << 4) | low;
+    i += 2;
+  }
+  return length;
+}
+
+/** The value of a hexadecimal digit, -1 for anything else. */
+function hexDigit(code: number): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  const letter = code | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
+}

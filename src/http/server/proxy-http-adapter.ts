@@ -1,0 +1,57 @@
+import { createServer } from 'node:http';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import type { Express, NextFunction, Request, Response } from 'express';
+import type { Settings } from '../../config/settings.ts';
+import { idleTimeoutMs } from '../../net/time-limits.ts';
+import { allMethods } from './allowed-methods.ts';
+import { type HttpResponse, send } from '../response/http-response.ts';
+import { hideKey } from '../keys/key-path.ts';
+import { MAX_HEADERS } from './request-rules.ts';
+
+/** How often node:http looks for clients that are too slow. */
+const MAX_CHECK_INTERVAL_MS = 1000;
+
+/** Express, but for what a proxy of arbitrary keys needs otherwise: limits that fit, and paths that are no UTF-8. */
+export class ProxyHttpAdapter extends ExpressAdapter {
+  readonly #settings: Settings;
+
+  constructor(settings: Settings) {
+    super();
+    this.#settings = settings;
+  }
+
+  override initHttpServer(): void {
+    const { http } = this.#settings;
+    const express = this.getInstance<Express>();
+    express.disable('x-powered-by');
+    // Not the setting of this name: the router has been made already, by the adapter's constructor.
+    Object.assign(express.router, { caseSensitive: true });
+    express.use((request: Request, response: Response, next: NextFunction) => {
+      // OPTIONS of the server as a whole (RFC 9110, section 9.3.7).
+      if (request.url === '*') return send(options(express), request.method, response);
+      request.url = hideKey(request.url);
+      next();
+    });
+    this.httpServer = createServer(
+      {
+        maxHeaderSize: http.maxHeaderBytes,
+        headersTimeout: Math.min(http.headersTimeoutMs, http.requestTimeoutMs),
+        requestTimeout: http.requestTimeoutMs,
+        keepAliveTimeout: http.keepAliveTimeoutMs,
+        connectionsCheckingInterval: Math.min(http.headersTimeoutMs, MAX_CHECK_INTERVAL_MS),
+        // It is asked for with an answer of our own.
+        requireHostHeader: false,
+      },
+      express,
+    );
+    // One more than are accepted, so that it shows.
+    this.httpServer.maxHeadersCount = MAX_HEADERS + 1;
+    this.httpServer.setTimeout(idleTimeoutMs(this.#settings));
+    // A client that sends no more still gets the answers to what it has sent.
+    Object.assign(this.httpServer, { httpAllowHalfOpen: true });
+  }
+}
+
+function options(express: Express): HttpResponse {
+  return { status: 204, headers: ['Allow', [...allMethods(express), 'OPTIONS'].join(', ')], body: undefined };
+}

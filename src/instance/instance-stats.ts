@@ -1,0 +1,82 @@
+import { INTERNAL_PARTS, type InternalPartName } from '../internals/internal-part.ts';
+import type { CircuitState } from '../redis/connection/circuit-breaker.ts';
+import {
+  CIRCUIT_STATES,
+  InstanceMemory,
+  InstanceWord,
+  RowWord,
+  SELF_CHECK_PARTS,
+  type SelfCheckPart,
+} from './instance-memory.ts';
+
+/** What can be seen of the whole instance beside its cache. */
+export class InstanceStats {
+  readonly #memory: InstanceMemory;
+  /** Threads that there are to be. */
+  readonly threads: number;
+
+  constructor(memory: InstanceMemory, threads: number) {
+    this.#memory = memory;
+    this.threads = threads;
+  }
+
+  get loads(): number {
+    return this.#word(InstanceWord.LOADS);
+  }
+
+  get queuedLoads(): number {
+    return this.#word(InstanceWord.WAITING_LOADS);
+  }
+
+  get connections(): number {
+    return this.#word(InstanceWord.CONNECTIONS);
+  }
+
+  /** Connections of the Redis protocol accepted since the start. */
+  get respConnections(): number {
+    return this.#word(InstanceWord.CONNECTION_IDS) >>> 0;
+  }
+
+  /** Threads that died and were replaced. */
+  get restarts(): number {
+    return this.#word(InstanceWord.RESTARTS);
+  }
+
+  /** Threads that have their connection to Redis. */
+  get redisConnections(): number {
+    return this.#memory.sum(RowWord.REDIS_READY);
+  }
+
+  /** Threads whose circuit to Redis is in a state. */
+  circuits(state: CircuitState): number {
+    const wanted = CIRCUIT_STATES.indexOf(state);
+    let threads = 0;
+    for (let row = 0; row < this.threads; row++) {
+      if (Atomics.load(this.#memory.words, InstanceMemory.word(row, RowWord.CIRCUIT)) === wanted) threads++;
+    }
+    return threads;
+  }
+
+  /** Whether all threads use a private part of Node.js or ioredis. */
+  usesInternals(name: InternalPartName): boolean {
+    const bit = 1 << INTERNAL_PARTS.indexOf(name);
+    for (let row = 0; row < this.threads; row++) {
+      if ((Atomics.load(this.#memory.words, InstanceMemory.word(row, RowWord.INTERNALS)) & bit) === 0) return false;
+    }
+    return true;
+  }
+
+  /** Threads whose last check of a part of themselves has failed. */
+  failingSelfChecks(part: SelfCheckPart): number {
+    const bit = 1 << SELF_CHECK_PARTS.indexOf(part);
+    let threads = 0;
+    for (let row = 0; row < this.threads; row++) {
+      if (Atomics.load(this.#memory.words, InstanceMemory.word(row, RowWord.SELF_CHECK)) & bit) threads++;
+    }
+    return threads;
+  }
+
+  #word(word: number): number {
+    return Atomics.load(this.#memory.words, word);
+  }
+}

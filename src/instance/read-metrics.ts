@@ -1,0 +1,152 @@
+import { type InstanceMemory, ROW_COUNTS } from './instance-memory.ts';
+
+/** How clients reach the proxy. */
+export const TRANSPORTS = ['http', 'resp', 'upstash'] as const;
+export type Transport = (typeof TRANSPORTS)[number];
+
+/** What writes responses: node:http and the fast path, which have one listener, and the Redis protocol. */
+export const LISTENERS = ['http', 'resp'] as const;
+export type Listener = (typeof LISTENERS)[number];
+
+/** How a read of a key ended. */
+export const READ_OUTCOMES = [
+  'hit',
+  'stale',
+  'loaded',
+  'collapsed',
+  'missing',
+  'wrong-type',
+  'value-too-large',
+  'timeout',
+  'unavailable',
+  'overloaded',
+  'not-cached',
+  'bad-key',
+  'unauthorized',
+  'not-allowed',
+] as const;
+export type ReadOutcomeName = (typeof READ_OUTCOMES)[number];
+
+/** Upper bounds of the buckets of durations, in seconds. */
+export const DURATION_BUCKETS = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
+] as const;
+
+export interface Histogram {
+  /** Observations at or below each of {@link DURATION_BUCKETS}, not added up, and above the last. */
+  readonly buckets: readonly number[];
+  /** Seconds. */
+  readonly sum: number;
+}
+
+/** A histogram's place in a row: its buckets, the one beyond them, and the sum. */
+const HISTOGRAM_COUNTS = DURATION_BUCKETS.length + 2;
+const REQUESTS_AT = 0;
+const LOADS_AT = REQUESTS_AT + TRANSPORTS.length * READ_OUTCOMES.length;
+const QUEUE_AT = LOADS_AT + HISTOGRAM_COUNTS;
+const LOAD_COUNT_AT = QUEUE_AT + HISTOGRAM_COUNTS;
+const LOAD_ERRORS_AT = LOAD_COUNT_AT + 1;
+const FAILURES_AT = LOAD_ERRORS_AT + 1;
+const COMMANDS_AT = FAILURES_AT + LISTENERS.length;
+if (COMMANDS_AT >= ROW_COUNTS) throw new Error('a row is too short for its counts');
+
+/** Counts key reads by how they ended. */
+export interface ReadCounter {
+  countRead(transport: Transport, outcome: ReadOutcomeName, times?: number): void;
+}
+
+/** What one thread counts of the requests it answers; any thread can add up those of all. */
+export class ReadMetrics implements ReadCounter {
+  readonly #memory: InstanceMemory;
+  readonly #own: Float64Array;
+
+  constructor(memory: InstanceMemory, thread: number) {
+    this.#memory = memory;
+    this.#own = memory.countsOf(thread);
+  }
+
+  countRead(transport: Transport, outcome: ReadOutcomeName, times = 1): void {
+    this.#own[requestCount(transport, outcome)] += times;
+  }
+
+  /** Counts responses that could not be rendered or written because of an error in the proxy. */
+  countFailure(listener: Listener, times = 1): void {
+    this.#own[FAILURES_AT + LISTENERS.indexOf(listener)] += times;
+  }
+
+  /** Counts executed commands of the Redis protocol. */
+  countCommands(times: number): void {
+    this.#own[COMMANDS_AT] += times;
+  }
+
+  /** Counts a read of Redis that begins. */
+  countLoad(): void {
+    this.#own[LOAD_COUNT_AT]++;
+  }
+
+  /** Counts a read of Redis that it could not answer. */
+  countLoadError(): void {
+    this.#own[LOAD_ERRORS_AT]++;
+  }
+
+  /** @param ms how long Redis took to answer, or until the read timed out. */
+  observeLoad(ms: number): void {
+    this.#observe(LOADS_AT, ms / 1000);
+  }
+
+  /** @param ms how long a load waited for its turn. */
+  observeQueue(ms: number): void {
+    this.#observe(QUEUE_AT, ms / 1000);
+  }
+
+  /** Of all threads. */
+  reads(transport: Transport, outcome: ReadOutcomeName): number {
+    return this.#memory.total(requestCount(transport, outcome));
+  }
+
+  /** Responses of all threads that could not be rendered or written because of an error in the proxy. */
+  failures(listener: Listener): number {
+    return this.#memory.total(FAILURES_AT + LISTENERS.indexOf(listener));
+  }
+
+  /** Commands of the Redis protocol executed by all threads. */
+  get commands(): number {
+    return this.#memory.total(COMMANDS_AT);
+  }
+
+  /** Reads of Redis begun by all threads. */
+  get loads(): number {
+    return this.#memory.total(LOAD_COUNT_AT);
+  }
+
+  /** Reads of Redis, by all threads, that it could not answer. */
+  get loadErrors(): number {
+    return this.#memory.total(LOAD_ERRORS_AT);
+  }
+
+  /** Of all threads. */
+  loadDurations(): Histogram {
+    return this.#histogram(LOADS_AT);
+  }
+
+  /** Of all threads. */
+  queueDurations(): Histogram {
+    return this.#histogram(QUEUE_AT);
+  }
+
+  #observe(at: number, seconds: number): void {
+    let bucket = 0;
+    while (bucket < DURATION_BUCKETS.length && seconds > DURATION_BUCKETS[bucket]) bucket++;
+    this.#own[at + bucket]++;
+    this.#own[at + HISTOGRAM_COUNTS - 1] += seconds;
+  }
+
+  #histogram(at: number): Histogram {
+    const buckets = Array.from({ length: HISTOGRAM_COUNTS - 1 }, (_, bucket) => this.#memory.total(at + bucket));
+    return { buckets, sum: this.#memory.total(at + HISTOGRAM_COUNTS - 1) };
+  }
+}
+
+function requestCount(transport: Transport, outcome: ReadOutcomeName): number {
+  return REQUESTS_AT + TRANSPORTS.indexOf(transport) * READ_OUTCOMES.length + READ_OUTCOMES.indexOf(outcome);
+}

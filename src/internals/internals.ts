@@ -1,0 +1,28 @@
+import type { Settings } from '../config/settings.ts';
+import type { InternalPartName, InternalPartState } from './internal-part.ts';
+import { directWrite, probeDirectWrite } from '../net/node-internals/direct-write.ts';
+import { probeSharedRead, sharedRead } from '../net/node-internals/shared-read.ts';
+import { probeRedisBatches } from '../redis/ioredis-internals/probe.ts';
+import { redisBatches } from '../redis/ioredis-internals/redis-batches.ts';
+
+type States = Readonly<Record<InternalPartName, InternalPartState>>;
+
+const PARTS = [directWrite, sharedRead, redisBatches];
+
+/** Uses those private parts of Node.js and ioredis in this thread that behave as needed, unless none may be used. */
+export async function useInternals({ nodeInternals }: Pick<Settings, 'nodeInternals'>): Promise<void> {
+  if (nodeInternals === 'auto') await Promise.all([probeDirectWrite(), probeSharedRead(), probeRedisBatches()]);
+  else for (const part of PARTS) part.disable('NODE_INTERNALS=off');
+}
+
+/** Calls `watch` with the states of all parts in this thread, now and on each change. */
+export function watchInternals(watch: (states: States) => void): void {
+  const tell = (): void =>
+    watch({
+      'socket-write': directWrite.state,
+      'socket-read': sharedRead.state,
+      'redis-batches': redisBatches.state,
+    });
+  for (const part of PARTS) part.onChange(tell);
+  tell();
+}

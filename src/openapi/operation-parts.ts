@@ -1,0 +1,89 @@
+import { type ApiResponseOptions } from '@nestjs/swagger';
+import { PROBLEMS, PROBLEM_MEDIA_TYPE, type ProblemCode, problem } from '../http/response/problem.ts';
+
+type Headers = NonNullable<ApiResponseOptions['headers']>;
+
+/** Schemas of the OpenAPI document by the name that {@link ref} gives. */
+export type Schemas = Readonly<Record<string, object>>;
+
+/** A problem response, as the decorators of `@nestjs/swagger` accept it. */
+export type ProblemResponse = ApiResponseOptions & { readonly content?: object };
+
+/** Security schemes of the OpenAPI document by their names. */
+export const SECURITY = {
+  /** Required only if the proxy has an ACCESS_TOKEN. */
+  accessToken: 'accessToken',
+  /** The same token, for clients that send it in the query. */
+  accessTokenInQuery: 'accessTokenInQuery',
+  adminToken: 'adminToken',
+} as const;
+
+/** Refers to a named schema of the document. */
+export function ref(name: string): { readonly $ref: string } {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+/** Describes a header of a response. */
+export function header(description: string, example: string): Headers[string] {
+  return { description, required: true, schema: { type: 'string' }, example };
+}
+
+/** The Cache-Control header of a response that must not be stored. */
+export const NO_STORE = { 'Cache-Control': header('Not cacheable.', 'no-store') };
+
+/** Describes a response with a JSON body of a named schema. */
+export function jsonResponse(status: number, description: string, schema: string, example: object): ApiResponseOptions {
+  const content = { 'application/json': { schema: ref(schema), example } };
+  return { status, description, headers: NO_STORE, content };
+}
+
+/** Describes the problem responses of one status, with an example for each code. */
+export function problemResponse(details: Partial<Record<ProblemCode, string>>, headers: Headers = {}): ProblemResponse {
+  const codes = Object.keys(details) as ProblemCode[];
+  return {
+    status: PROBLEMS[codes[0]][0],
+    description: codes.map((code) => `\`${code}\`: ${details[code]}`).join('<br>'),
+    headers: { ...NO_STORE, ...headers },
+    content: {
+      [PROBLEM_MEDIA_TYPE]: {
+        schema: ref('Problem'),
+        examples: Object.fromEntries(codes.map((code) => [code, { value: problem(code, details[code] ?? '') }])),
+      },
+    },
+  };
+}
+
+/** The response to a head that is too long, which every route has. */
+export const HEAD_TOO_LARGE = problemResponse({ 'head-too-large': 'The request line and the headers are too long.' });
+
+/** The schema of a problem. */
+export const PROBLEM_SCHEMAS: Schemas = {
+  Problem: {
+    type: 'object',
+    description: 'An error (RFC 9457).',
+    required: ['status', 'title', 'code', 'detail'],
+    properties: {
+      status: { type: 'integer', description: 'The HTTP status.', example: 404 },
+      title: { type: 'string', description: 'The name of that status.', example: 'Not Found' },
+      code: {
+        type: 'string',
+        description: 'What went wrong; stable.',
+        enum: Object.keys(PROBLEMS),
+        example: 'key-not-found',
+      },
+      detail: { type: 'string', description: 'The same for people.', example: 'Redis has no such key.' },
+    },
+  },
+};
+
+/** Keys of the demo data, as one writes them in a path. */
+export const KEY_EXAMPLES = {
+  text: { summary: 'a text', value: 'greeting' },
+  json: { summary: 'a JSON document', value: 'user:42' },
+  empty: { summary: 'an empty string: a value, not a miss', value: 'empty' },
+  binary: { summary: 'bytes that are no text', value: 'binary' },
+  encoded: { summary: 'a slash and a letter beyond ASCII', value: 'café/menu' },
+  expiring: { summary: 'a key with an expiry of its own in Redis', value: 'short-lived' },
+  list: { summary: 'no string: 409', value: 'queue' },
+  unknown: { summary: 'no such key: 404', value: 'nobody' },
+} as const;

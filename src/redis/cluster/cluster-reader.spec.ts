@@ -1,0 +1,142 @@
+import { once } from 'node:events';
+import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { until } from '../../../test/support/processes.ts';
+import { loadSettings } from '../../config/load-settings.ts';
+import { ClusterReader } from './cluster-reader.ts';
+import type { RedisReply } from '../redis-reply.ts';
+import type { ReplacedNode } from './replaced-node.ts';
+import type { ValueMemory } from '../connection/value-memory.ts';
+
+/** What a process replies to a command. */
+type Process = (name: string) => string;
+
+const bulk = (text: string): string => `$${text.length}\r\n${text}\r\n`;
+
+/** One address of a cluster, at which one process is after the other; connections stay with theirs. */
+class Address {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  process: Process = () => '+OK\r\n';
+  /** The id in CLUSTER SLOTS, and the last slot that is served. */
+  view: { id: string; last: number } = { id: 'first', last: 16_383 };
+  accepted = 0;
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  static async listen(): Promise<Address> {
+    const server = createServer();
+    const address = new Address(server);
+    server.on('connection', (socket) => address.#accept(socket));
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    return address;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
+
+  #accept(socket: Socket): void {
+    this.accepted++;
+    this.#sockets.add(socket);
+    const { process } = this;
+    socket
+      .setNoDelay(true)
+      .setEncoding('latin1')
+      .on('error', () => undefined);
+    socket.on('data', (text: string) => {
+      for (const [, name] of text.matchAll(/\*\d+\r\n\$\d+\r\n(\w+)/g)) socket.write(this.#reply(name, process));
+    });
+  }
+
+  #reply(name: string, process: Process): string {
+    const { id, last } = this.view;
+    switch (name.toLowerCase()) {
+      case 'hello':
+        return "-ERR unknown command 'HELLO'\r\n";
+      case 'info':
+        return bulk('loading:0');
+      case 'cluster':
+        return `*1\r\n*3\r\n:0\r\n:${last}\r\n*3\r\n${bulk('127.0.0.1')}:${this.port}\r\n${bulk(id)}`;
+      case 'client':
+        return '+OK\r\n';
+      default:
+        return process(name.toLowerCase());
+    }
+  }
+}
+
+/** A process that serves all keys with a value. */
+const serving =
+  (value: string): Process =>
+  (name) =>
+    name === 'get' ? bulk(value) : name === 'pttl' ? ':-1\r\n' : '+OK\r\n';
+
+let address: Address;
+let reader: ClusterReader;
+const replaced: ReplacedNode[] = [];
+const MEMORY: ValueMemory = { allocate: (bytes) => Buffer.alloc(bytes), pass: () => undefined };
+const read = (): Promise<RedisReply> => new Promise((take) => reader.fetch(Buffer.from('key'), take, MEMORY));
+
+beforeEach(async () => {
+  address = await Address.listen();
+  address.process = serving('old');
+  const nodes = { REDIS_MODE: 'cluster', REDIS_NODES: `127.0.0.1:${address.port}`, REDIS_COMMAND_TIMEOUT_MS: '10000' };
+  reader = new ClusterReader(loadSettings(nodes, '/nowhere'));
+  replaced.length = 0;
+  reader.watchReplaced((node) => replaced.push(node));
+});
+
+afterEach(async () => {
+  reader.close();
+  await address.close();
+});
+
+it.each(['MOVED', 'ASK'])(
+  '%s to the address that it came from leads to a new connection, and its process',
+  async (word) => {
+    address.process = () => `-${word} 12539 127.0.0.1:${address.port}\r\n`;
+    await reader.connect();
+    address.process = serving('new');
+    expect(await read()).toMatchObject({ kind: 'value', value: Buffer.from('new') });
+    expect(await reader.expiry(Buffer.from('key'))).toEqual({ kind: 'endless' });
+    expect(replaced).toEqual([{ address: `127.0.0.1:${address.port}`, id: 'first', by: 'redirect' }]);
+  },
+);
+
+it.each(['MOVED', 'ASK'])(
+  'a node that never stops to say %s to itself gets no connection for each read',
+  async (word) => {
+    address.process = () => `-${word} 12539 127.0.0.1:${address.port}\r\n`;
+    await reader.connect();
+    for (let i = 0; i < 200; i++) {
+      expect(await read()).toEqual({ kind: 'unavailable', reason: 'redirections' });
+      expect(await reader.expiry(Buffer.from('key'))).toEqual({ kind: 'unavailable', reason: 'redirections' });
+    }
+    expect(replaced.length).toBeLessThan(20);
+  },
+);
+
+it('a node that answers is left when another one has its address, and no read fails', async () => {
+  // With a slot that nobody serves the slots are asked for often.
+  address.view = { id: 'first', last: 16_382 };
+  await reader.connect();
+  expect(await read()).toMatchObject({ value: Buffer.from('old') });
+  address.process = serving('new');
+  address.view = { id: 'second', last: 16_382 };
+  await until('the new process is read', async () => {
+    const replies = await Promise.all([read(), read()]);
+    // Reads wait for the new connection.
+    expect(replies.map(({ kind }) => kind)).toEqual(['value', 'value']);
+    return replies.every((reply) => reply.kind === 'value' && reply.value.toString() === 'new') || undefined;
+  });
+  expect(replaced).toEqual([{ address: `127.0.0.1:${address.port}`, id: 'first', by: 'id' }]);
+});

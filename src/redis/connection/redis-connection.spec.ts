@@ -1,0 +1,48 @@
+import { expect, it } from '@jest/globals';
+import { until } from '../../../test/support/processes.ts';
+import { TestRedis } from '../../../test/support/redis.ts';
+import { loadSettings } from '../../config/load-settings.ts';
+import type { RedisState } from '../redis-reader.ts';
+import { RedisConnection } from './redis-connection.ts';
+import { redisOptions } from '../redis-options.ts';
+
+it('connects again also when ioredis has given up, as it may during a failover', async () => {
+  const redis = await TestRedis.start();
+  const settings = loadSettings({ REDIS_URL: redis.url }, '/nowhere');
+  const connection = new RedisConnection({ ...redisOptions(settings.redis), retryStrategy: () => null }, settings);
+  let state: RedisState | undefined;
+  connection.watch((now) => (state = now));
+  try {
+    await connection.connect();
+    expect(state).toEqual({ reachable: true });
+    await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    await until('the connection is lost', () => (state?.reachable === false ? true : undefined));
+    await until('it is back', () => (state?.reachable === true ? true : undefined));
+  } finally {
+    connection.close();
+    await redis.stop();
+    await until('it has ended', () => (state?.reachable === false ? true : undefined));
+  }
+});
+
+it('says of what a node of a cluster is asked for a slot on its way that it must not be held, be it that there is nothing', async () => {
+  const redis = await TestRedis.start();
+  const settings = loadSettings({ REDIS_URL: redis.url }, '/nowhere');
+  const connection = new RedisConnection(redisOptions(settings.redis), settings);
+  let state: RedisState | undefined;
+  connection.watch((now) => (state = now));
+  try {
+    await connection.connect();
+    await redis.client.set('key', 'value');
+    expect(await connection.fetchMoving(Buffer.from('key'))).toEqual({
+      kind: 'value',
+      value: Buffer.from('value'),
+      ttlMs: 0,
+    });
+    expect(await connection.fetchMoving(Buffer.from('nobody'))).toEqual({ kind: 'missing', ttlMs: 0 });
+  } finally {
+    connection.close();
+    await redis.stop();
+    await until('it has ended', () => (state?.reachable === false ? true : undefined));
+  }
+});

@@ -1,0 +1,67 @@
+import { MAX_REPEATED, unknownCommand } from '../../redis-commands/error-replies.ts';
+import type { RespCommand, Executable } from './resp-command.ts';
+
+/** The command that a request names, and its arguments. */
+export interface Resolved {
+  readonly command: Executable;
+  readonly args: readonly Buffer[];
+}
+
+/** A request that names no command. */
+export interface Unresolved {
+  /** What it names, in small letters; a subcommand after its container and a `|`. */
+  readonly name: string;
+  readonly error: string;
+}
+
+/** All commands, by their names. */
+export class CommandTable {
+  readonly #commands = new Map<string, RespCommand>();
+
+  get size(): number {
+    return this.#commands.size;
+  }
+
+  add(commands: readonly RespCommand[]): void {
+    for (const command of commands) this.#commands.set(command.name, command);
+  }
+
+  /** @param name in any case. */
+  get(name: string): RespCommand | undefined {
+    return this.#commands.get(name.toLowerCase());
+  }
+
+  /** @param name in any case; that of a subcommand after its container's and a `|`. */
+  find(name: string): RespCommand | Executable | undefined {
+    const [container, subcommand] = name.toLowerCase().split('|');
+    const command = this.#commands.get(container);
+    return subcommand === undefined ? command : command?.subcommands?.get(subcommand);
+  }
+
+  all(): readonly RespCommand[] {
+    return [...this.#commands.values()];
+  }
+
+  withSubcommands(): readonly Executable[] {
+    return this.all().flatMap((command) => [command, ...(command.subcommands?.values() ?? [])]);
+  }
+
+  /** Finds the command, or subcommand, that a request names. */
+  resolve(request: readonly Buffer[]): Resolved | Unresolved {
+    const name = textOf(request[0]);
+    const command = this.get(name);
+    if (command === undefined) return { name: name.toLowerCase(), error: unknownCommand(name) };
+    if (command.subcommands === undefined || request.length === 1) return { command, args: request.slice(1) };
+    const second = textOf(request[1]);
+    const subcommand = command.subcommands.get(second.toLowerCase());
+    if (subcommand !== undefined) return { command: subcommand, args: request.slice(2) };
+    return {
+      name: `${command.name}|${second.toLowerCase()}`,
+      error: `ERR unknown subcommand '${second}'. Try ${command.name.toUpperCase()} HELP.`,
+    };
+  }
+}
+
+function textOf(argument: Buffer): string {
+  return argument.toString('latin1', 0, MAX_REPEATED);
+}

@@ -1,0 +1,105 @@
+import type { ReadCounter, ReadMetrics } from '../../instance/read-metrics.ts';
+import { keysOf } from '../../redis-commands/key-command-table.ts';
+import type { KeyReads } from '../../redis-commands/key-reads.ts';
+import type { RefusedCommands } from '../../redis-commands/refused-commands.ts';
+import { MAX_REPEATED, READ_ONLY, fits, wrongArguments } from '../../redis-commands/error-replies.ts';
+import { WRITE_COMMANDS } from '../../redis-commands/command-names.ts';
+import type { Client } from '../server/client.ts';
+import type { Replied } from './resp-command.ts';
+import type { CommandTable, Resolved, Unresolved } from './command-table.ts';
+import type { ReplyWriter } from '../protocol/reply-writer.ts';
+import type { TransactionCommands } from './transaction-commands.ts';
+
+const NOT_AUTHENTICATED = 'NOAUTH Authentication required.';
+
+/** What the dispatcher uses of other parts. */
+export interface CommandsParts {
+  readonly table: CommandTable;
+  readonly reading: ReadCounter;
+  readonly counts: ReadMetrics;
+  /** Refuses keys that must not be read. */
+  readonly reads: KeyReads;
+  readonly refused: RefusedCommands;
+  readonly transactions: TransactionCommands;
+}
+
+/** Finds the command that a request names, and executes or queues it if it may be. The checks and their order are Redis'. */
+export class Dispatcher {
+  readonly #table: CommandTable;
+  readonly #reading: ReadCounter;
+  readonly #counts: ReadMetrics;
+  readonly #reads: KeyReads;
+  readonly #refused: RefusedCommands;
+  readonly #transactions: TransactionCommands;
+
+  constructor({ table, reading, counts, reads, refused, transactions }: CommandsParts) {
+    this.#table = table;
+    this.#reading = reading;
+    this.#counts = counts;
+    this.#reads = reads;
+    this.#refused = refused;
+    this.#transactions = transactions;
+  }
+
+  /**
+   * @param request a command's name and its arguments: views, as {@link Executable.run} takes them.
+   * @param excess the error to a request that is too large: then it is a name alone.
+   */
+  execute(request: readonly Buffer[], client: Client, out: ReplyWriter, excess?: string): Replied {
+    const found = this.#table.resolve(request);
+    if ('error' in found) return this.#reject(this.#unknown(found, client), undefined, client, out);
+    const { command, args } = found;
+    if (excess !== undefined) return this.#reject(excess, command.name, client, out);
+    const refused = this.#refuse(found, client);
+    if (refused !== undefined) return this.#reject(refused, command.name, client, out);
+    const { transaction } = client;
+    if (transaction === undefined || !this.#transactions.queues(command)) {
+      // As in Redis, queued commands count when they are executed.
+      this.#counts.countCommands(command.name === 'exec' ? 1 + (transaction?.length ?? 0) : 1);
+      return command.run(args, client, out);
+    }
+    const full = this.#transactions.queue(request, transaction);
+    if (full !== undefined) return this.#reject(full, command.name, client, out);
+    out.simple('QUEUED');
+  }
+
+  /** Whether the reply to a request may have values of many keys. */
+  takesMany(request: readonly Buffer[]): boolean {
+    const command = this.#table.get(request[0].toString('latin1', 0, MAX_REPEATED));
+    return command?.name === 'exec' || (request.length > 2 && command?.keys[1] === -1);
+  }
+
+  /** Ends what a client has begun, once its connection is closed. */
+  forget(client: Client): void {
+    this.#transactions.forget(client);
+  }
+
+  #unknown({ name, error }: Unresolved, client: Client): string {
+    const isWrite = WRITE_COMMANDS.has(name);
+    if (!client.authenticated) return isWrite ? NOT_AUTHENTICATED : error;
+    this.#refused.count('resp', name);
+    return isWrite ? READ_ONLY : error;
+  }
+
+  #refuse({ command, args }: Resolved, client: Client): string | undefined {
+    const names = command.name.includes('|') ? 2 : 1;
+    if (!fits(command.arity, args.length + names)) return wrongArguments(command.name);
+    if (!client.authenticated && !command.flags.includes('no_auth')) {
+      if (command.flags.includes('readonly')) this.#reading.countRead('resp', 'unauthorized');
+      return NOT_AUTHENTICATED;
+    }
+    const denied = this.#reads.refuse(keysOf(command.keys, args));
+    if (denied !== undefined) return denied;
+    const refused = command.refuse?.(args);
+    if (refused !== undefined) this.#refused.count('resp', command.name);
+    return refused;
+  }
+
+  /** A command that is refused makes the transaction fail that it was to be part of, or to execute. */
+  #reject(error: string, name: string | undefined, client: Client, out: ReplyWriter): void {
+    client.transaction?.abort();
+    if (name !== 'exec') return out.error(error);
+    this.#transactions.forget(client);
+    out.error(`EXECABORT Transaction discarded because of: ${error.replace(/^[A-Z]+ /, '')}`);
+  }
+}

@@ -1,0 +1,21 @@
+import { KeyPattern } from '../../access/key-pattern.ts';
+import { parseKeyPatterns } from '../../config/environment/key-pattern-syntax.ts';
+
+/** Longer than any name, so that a pattern costs little. */
+const MAX_PATTERN_LENGTH = 64;
+
+/** A glob pattern for names of parameters or commands, in any case. */
+export class NamePattern {
+  readonly #pattern: KeyPattern | undefined;
+
+  constructor(text: string) {
+    if (text.length > MAX_PATTERN_LENGTH) return;
+    const [elements] = parseKeyPatterns(text.toLowerCase().replaceAll(',', '\\,')) ?? [];
+    this.#pattern = elements && new KeyPattern(elements);
+  }
+
+  matches(name: string): boolean {
+    const bytes = Buffer.from(name);
+    return this.#pattern?.matches(bytes, 0, bytes.length) ?? false;
+  }
+}

@@ -1,0 +1,55 @@
+import { type RespCommand, type Handler, subcommandsOf } from './resp-command.ts';
+import type { ServerInfo } from './server-info.ts';
+
+const CONFIG_HELP = ['GET <pattern>', '    Return parameters matching the glob-like <pattern> and their values.'];
+const ACL_HELP = ['WHOAMI', '    Return the current connection username.'];
+
+/** The commands that are about the server. */
+export class ServerCommands {
+  readonly #info: ServerInfo;
+
+  constructor(info: ServerInfo) {
+    this.#info = info;
+  }
+
+  commands(): RespCommand[] {
+    const common = { flags: [], categories: [], keys: [0, 0, 0], group: 'server' } as const;
+    const container = { ...common, arity: -2, run: () => undefined };
+    const flags = ['noscript', 'loading', 'stale'];
+    return [
+      {
+        ...{ ...common, name: 'info', arity: -1, flags: ['loading', 'stale'], categories: ['dangerous'] },
+        summary: 'Get information and statistics about the server',
+        since: '1.0.0',
+        run: (args, _client, out) => out.verbatim(this.#info.render(args.map((arg) => arg.toString('latin1')))),
+      },
+      {
+        ...{ ...container, name: 'config', since: '2.0.0' },
+        summary: 'A container for server configuration commands',
+        subcommands: subcommandsOf({
+          ...{ name: 'config', flags: ['admin', ...flags], categories: [], help: CONFIG_HELP },
+          subcommands: [{ name: 'get', arity: -3, run: this.#configGet() }],
+        }),
+      },
+      {
+        ...{ ...container, name: 'acl', since: '6.0.0' },
+        summary: 'A container for Access List Control commands',
+        subcommands: subcommandsOf({
+          ...{ name: 'acl', flags, categories: [], help: ACL_HELP },
+          subcommands: [{ name: 'whoami', arity: 2, run: (_args, _client, out) => out.bulk('default') }],
+        }),
+      },
+    ];
+  }
+
+  #configGet(): Handler {
+    return (patterns, _client, out) => {
+      const found = this.#info.configuration(patterns.map((pattern) => pattern.toString('latin1')));
+      out.map(found.length);
+      for (const [name, value] of found) {
+        out.bulk(name);
+        out.bulk(value);
+      }
+    };
+  }
+}

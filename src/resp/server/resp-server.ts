@@ -1,0 +1,238 @@
+import { once } from 'node:events';
+import { type Server, Socket, createServer } from 'node:net';
+import { Injectable, Logger } from '@nestjs/common';
+import { Access, OPEN_ACCESS } from '../../access/access.ts';
+import { BufferedBytes } from '../../cache/read-through/buffered-bytes.ts';
+import { CacheService } from '../../cache/cache.service.ts';
+import { ConnectionLimiter } from '../../instance/connection-limiter.ts';
+import { HitBuffer } from '../../cache/shared-lru/hit-buffer.ts';
+import { InstanceStats } from '../../instance/instance-stats.ts';
+import { PendingReads } from '../../cache/read-through/pending-reads.ts';
+import { ReadMetrics } from '../../instance/read-metrics.ts';
+import { KeyReads } from '../../redis-commands/key-reads.ts';
+import { RefusedCommands } from '../../redis-commands/refused-commands.ts';
+import type { SelfCheckCache } from '../../cache/self-check-cache.ts';
+import { Settings } from '../../config/settings.ts';
+import type { Mutex } from '../../net/mutex.ts';
+import { SharedReadBuffer } from '../../net/shared-read-buffer.ts';
+import { FAREWELL_MS, LINGER_MS, idleTimeoutMs } from '../../net/time-limits.ts';
+import type { Client } from './client.ts';
+import { ClientCommands } from '../commands/client-commands.ts';
+import { CommandTable } from '../commands/command-table.ts';
+import { Dispatcher } from '../commands/dispatcher.ts';
+import { RespConnection } from './resp-connection.ts';
+import { ConnectionCommands } from '../commands/connection-commands.ts';
+import type { ConnectionContext } from './connection-context.ts';
+import { GetRequest } from '../protocol/get-request.ts';
+import { IntrospectionCommands } from '../commands/introspection-commands.ts';
+import { KeyCommandHandlers } from '../commands/key-command-handlers.ts';
+import { ReplyWriter } from '../protocol/reply-writer.ts';
+import { ServerCommands } from '../commands/server-commands.ts';
+import { ServerInfo } from '../commands/server-info.ts';
+import { TransactionCommands } from '../commands/transaction-commands.ts';
+
+/** Milliseconds between two looks at who is idle. */
+const LONGEST_SWEEP_MS = 1000;
+/** Milliseconds after which the kernel asks an idle client whether it is there, as Redis has it. */
+const PROBE_AFTER_MS = 300_000;
+
+/** Where and how to listen. */
+export interface RespListening {
+  readonly port: number;
+  readonly host: string;
+  readonly backlog: number;
+  /** Whether other threads listen on this port, too. */
+  readonly reusePort: boolean;
+  readonly sequencer: Mutex | undefined;
+}
+
+/** What connections read from. */
+interface Served {
+  readonly cache: CacheService;
+  readonly counts: ReadMetrics;
+  readonly access: Access;
+  readonly buffered: BufferedBytes;
+}
+
+/** The Redis-protocol listener of this thread, and its connections. */
+@Injectable()
+export class RespServer {
+  readonly #logger = new Logger('RespServer');
+  readonly #cache: CacheService;
+  readonly #counts: ReadMetrics;
+  readonly #connectionCount: ConnectionLimiter;
+  readonly #access: Access;
+  readonly #memory: BufferedBytes;
+  readonly #instance: InstanceStats;
+  readonly #refused: RefusedCommands;
+  readonly #settings: Settings;
+  readonly #connections = new Set<RespConnection>();
+  readonly #reads = new SharedReadBuffer();
+  /** Where this thread listens. */
+  #port = 0;
+  #server: Server | undefined;
+  #closed: Promise<unknown> = Promise.resolve();
+  #allGone: () => void = () => undefined;
+
+  constructor(
+    cache: CacheService,
+    counts: ReadMetrics,
+    connectionCount: ConnectionLimiter,
+    access: Access,
+    instance: InstanceStats,
+    buffered: BufferedBytes,
+    refused: RefusedCommands,
+    settings: Settings,
+  ) {
+    this.#cache = cache;
+    this.#counts = counts;
+    this.#connectionCount = connectionCount;
+    this.#access = access;
+    this.#memory = buffered;
+    this.#instance = instance;
+    this.#refused = refused;
+    this.#settings = settings;
+  }
+
+  async listen({ port, host, backlog, reusePort, sequencer }: RespListening): Promise<void> {
+    this.#port = port;
+    const parts = { cache: this.#cache, counts: this.#counts, access: this.#access, buffered: this.#memory };
+    const front = this.#front(parts, sequencer);
+    const options = {
+      ...{ noDelay: true, pauseOnConnect: true, allowHalfOpen: true },
+      // A client whose machine is gone says nothing.
+      ...{ keepAlive: true, keepAliveInitialDelay: PROBE_AFTER_MS },
+    };
+    const server = createServer(options, (socket) => this.#accept(socket, front));
+    this.#server = server;
+    server.listen({ port, host, backlog, reusePort });
+    await once(server, 'listening');
+    const timeouts = [front.idleTimeoutMs || Infinity, front.authenticationTimeoutMs];
+    setInterval(() => this.#expire(), Math.min(LONGEST_SWEEP_MS, ...timeouts)).unref();
+  }
+
+  /** Accepts no more connections; those that there are go on. */
+  stopListening(): void {
+    const server = this.#server;
+    if (server?.listening) this.#closed = new Promise((done) => server.close(done));
+  }
+
+  /** Ends the connections that were opened with a token that is one no more. */
+  endRevoked(): void {
+    for (const connection of this.#connections) connection.endIfRevoked();
+  }
+
+  /** Answers what was accepted, and ends the connections. */
+  async drain(): Promise<void> {
+    if (this.#server === undefined) return;
+    const gone = new Promise<void>((resolve) => (this.#allGone = resolve));
+    const linger = setTimeout(() => {
+      for (const connection of this.#connections) connection.finish();
+    }, LINGER_MS);
+    if (this.#connections.size > 0) await gone;
+    clearTimeout(linger);
+    await this.#closed;
+  }
+
+  #expire(): void {
+    const now = performance.now();
+    for (const connection of this.#connections) connection.expire(now);
+  }
+
+  /**
+   * Returns what serves connections of the self-check as those of clients, from the given cache and without waiting for a
+   * turn; undefined when the Redis protocol is not spoken.
+   */
+  forSelfCheck({ cache, counts, buffered }: SelfCheckCache): ((socket: Socket) => void) | undefined {
+    if (this.#settings.resp.port === undefined) return undefined;
+    const front = this.#front({ cache, counts, access: OPEN_ACCESS, buffered }, undefined);
+    return (socket) => void this.#serve(socket, front);
+  }
+
+  #front({ cache, counts, access, buffered }: Served, sequencer: Mutex | undefined): ConnectionContext {
+    const hit = new HitBuffer();
+    const pending = new PendingReads('resp', counts);
+    return {
+      commands: this.#commands(cache, access, hit, pending),
+      cache,
+      access,
+      memory: buffered,
+      pending,
+      out: new ReplyWriter(),
+      get: new GetRequest(),
+      hit,
+      sequencer,
+      requestTimeoutMs: this.#settings.http.requestTimeoutMs,
+      idleTimeoutMs: this.#settings.resp.idleTimeoutMs,
+      authenticationTimeoutMs: this.#settings.http.headersTimeoutMs,
+      writeTimeoutMs: idleTimeoutMs(this.#settings),
+      report: (bug) => this.#logger.error(bug),
+    };
+  }
+
+  #commands(cache: CacheService, access: Access, hit: HitBuffer, pending: PendingReads): Dispatcher {
+    const reads = new KeyReads('resp', access, pending);
+    const keys = new KeyCommandHandlers(cache, reads, hit);
+    const table = new CommandTable();
+    const transactions = new TransactionCommands((client) => keys.plan(client), table);
+    const { database } = this.#settings.redis;
+    const connection = new ConnectionCommands(access, database, transactions, this.#refused);
+    const client = new ClientCommands(database);
+    const info = new ServerInfo(this.#cache, this.#instance, this.#counts, this.#settings, this.#port);
+    const server = new ServerCommands(info);
+    const introspection = new IntrospectionCommands(table);
+    for (const group of [keys, transactions, connection, client, introspection, server]) table.add(group.commands());
+    return new Dispatcher({
+      table,
+      reading: pending,
+      counts: this.#counts,
+      reads,
+      refused: this.#refused,
+      transactions,
+    });
+  }
+
+  #accept(socket: Socket, front: ConnectionContext): void {
+    if (!this.#connectionCount.open()) return turnAway(socket);
+    const connection = this.#serve(socket, front);
+    this.#connections.add(connection);
+    socket.once('close', () => {
+      this.#connections.delete(connection);
+      this.#connectionCount.close();
+      if (this.#connections.size === 0) this.#allGone();
+    });
+  }
+
+  #serve(socket: Socket, front: ConnectionContext): RespConnection {
+    const connection = new RespConnection(socket, this.#clientAt(socket, front.access), front);
+    this.#reads.attach(socket, (chunk) => {
+      if (!connection.receive(chunk, chunk.length)) socket.pause();
+    });
+    return connection;
+  }
+
+  #clientAt(socket: Socket, access: Access): Client {
+    return {
+      id: this.#connectionCount.nextId(),
+      address: `${socket.remoteAddress}:${socket.remotePort}`,
+      localAddress: `${socket.localAddress}:${socket.localPort}`,
+      connectedAt: Date.now(),
+      protocol: 2,
+      authenticated: !access.tokenRequired,
+      credential: undefined,
+      name: '',
+      libraryName: '',
+      libraryVersion: '',
+      transaction: undefined,
+      quitting: false,
+      gone: false,
+    };
+  }
+}
+
+function turnAway(socket: Socket): void {
+  const farewell = setTimeout(() => socket.destroy(), FAREWELL_MS);
+  socket.once('close', () => clearTimeout(farewell)).on('error', () => socket.destroy());
+  socket.resume();
+  socket.end('-ERR max number of clients reached\r\n', () => socket.destroySoon());
+}

@@ -1,0 +1,123 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import type { HttpAnswer } from '../support/http-client.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+
+let redis: TestRedis;
+let proxy: TestProxy;
+
+async function start(settings: Readonly<Record<string, string>>): Promise<void> {
+  redis = await TestRedis.start();
+  await redis.client.mset('user:1', 'one', 'page:7', 'seven', 'a,b', 'comma', 'secret', 'hidden', 'users', 'hidden');
+  proxy = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 1, ADMIN_TOKEN: 'admin', ...settings });
+}
+
+async function stop(): Promise<void> {
+  await proxy?.stop();
+  await redis?.stop();
+}
+
+async function counted(outcome: string): Promise<number> {
+  const line = new RegExp(
+    `^redis_http_cache_proxy_requests_total\\{transport="http",outcome="${outcome}"\\} (\\d+)$`,
+    'm',
+  );
+  return Number(line.exec((await proxy.get('/metrics')).text)?.[1]);
+}
+
+function expectProblem(answer: HttpAnswer, status: number, code: string): void {
+  expect(answer.status).toBe(status);
+  expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
+  expect(answer.headers['cache-control']).toBe('no-store');
+  expect(answer.json).toMatchObject({ status, code });
+}
+
+describeOwn('with ACCESS_TOKEN', () => {
+  beforeAll(() => start({ ACCESS_TOKEN: 'reader,other' }));
+  afterAll(stop);
+
+  it.each(['reader', 'other'])('each of its tokens reads: %s', async (token) => {
+    const answer = await proxy.key('user:1', bearer(token));
+    expect([answer.status, answer.text]).toEqual([200, 'one']);
+  });
+
+  it.each([undefined, 'Bearer', 'Bearer guess', 'Bearer reader,other', 'Basic reader', 'reader', 'Bearer admin'])(
+    'nobody reads with %j: 401, and neither cache nor Redis is asked',
+    async (authorization) => {
+      const before = [await counted('unauthorized'), await proxy.stats()] as const;
+      const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
+      const answer = await proxy.key('user:1', headers);
+      expectProblem(answer, 401, 'unauthorized');
+      expect(answer.headers['www-authenticate']).toBe('Bearer realm="keys"');
+      const after = [await counted('unauthorized'), await proxy.stats()] as const;
+      expect(after[0]).toBe(before[0] + 1);
+      expect([after[1].hits, after[1].misses]).toEqual([before[1].hits, before[1].misses]);
+    },
+  );
+
+  it('HEAD needs it as well, and a request with a bad key', async () => {
+    const head = await proxy.ask('/v1/keys/user:1', { method: 'HEAD' });
+    expect([head.status, head.body.length, head.headers['www-authenticate']]).toEqual([401, 0, 'Bearer realm="keys"']);
+    expectProblem(await proxy.get('/v1/keys/%zz'), 401, 'unauthorized');
+    expectProblem(await proxy.get('/v1/keys/%zz', bearer('reader')), 400, 'bad-key');
+  });
+
+  it('caches that several share are told not to keep what only some may read', async () => {
+    const answer = await proxy.key('user:1', bearer('reader'));
+    expect(answer.headers['cache-control']).toBe('private, max-age=60');
+    const again = await proxy.key('user:1', { ...bearer('reader'), 'if-none-match': '*' });
+    expect([again.status, again.headers['cache-control']]).toEqual([304, 'private, max-age=60']);
+  });
+
+  it.each(['/docs', '/openapi.json', '/health/live', '/health/ready', '/metrics'])('%s stays open', async (path) => {
+    expect((await proxy.get(path)).status).toBe(200);
+  });
+
+  it('the tokens open no admin API', async () => {
+    expect((await proxy.get('/v1/cache', bearer('reader'))).status).toBe(401);
+  });
+});
+
+describeOwn('with KEY_ALLOWLIST', () => {
+  beforeAll(() => start({ KEY_ALLOWLIST: 'user:*,page:[0-9],a\\,b' }));
+  afterAll(stop);
+
+  it.each(['user:1', 'page:7', 'a,b'])('a key that matches is read: %s', async (key) => {
+    const answer = await proxy.key(key);
+    expect([answer.status, answer.headers['cache-control']]).toEqual([200, 'max-age=60']);
+  });
+
+  it.each(['secret', 'users', 'page:77', 'no-such-key'])(
+    'another is not: 403, and never looked up: %s',
+    async (key) => {
+      const before = [await counted('not-allowed'), await proxy.stats()] as const;
+      await redis.forgetCalls();
+      expectProblem(await proxy.key(key), 403, 'key-not-allowed');
+      expect((await proxy.ask(`/v1/keys/${key}`, { method: 'HEAD' })).status).toBe(403);
+      const after = [await counted('not-allowed'), await proxy.stats()] as const;
+      expect(after[0]).toBe(before[0] + 2);
+      expect([after[1].hits, after[1].misses]).toEqual([before[1].hits, before[1].misses]);
+      expect(await redis.calls('get')).toBe(0);
+    },
+  );
+
+  it('the key is what the path means, not how it is written', async () => {
+    expect((await proxy.get('/v1/keys/us%65r%3A1')).status).toBe(200);
+    expect((await proxy.get('/v1/keys/%73ecret')).status).toBe(403);
+    expect((await proxy.get('/v1/keys/secret?user:1')).status).toBe(403);
+  });
+});
+
+describeOwn('with both', () => {
+  beforeAll(() => start({ ACCESS_TOKEN: 'reader', KEY_ALLOWLIST: 'user:*' }));
+  afterAll(stop);
+
+  it('who has no token does not learn which keys may be read', async () => {
+    expectProblem(await proxy.key('secret'), 401, 'unauthorized');
+    expectProblem(await proxy.key('secret', bearer('reader')), 403, 'key-not-allowed');
+    expect((await proxy.key('user:1', bearer('reader'))).text).toBe('one');
+  });
+});

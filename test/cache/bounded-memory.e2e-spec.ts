@@ -1,0 +1,229 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { residentMiB } from '../support/well-behaved-client.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { until } from '../support/processes.ts';
+import { type Settings, TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+import { request, respPort } from '../support/resp.ts';
+import { SlowClient } from '../support/slow-client.ts';
+
+const LONG_MS = 120_000;
+const MiB = 2 ** 20;
+const VALUE_BYTES = 4 * MiB;
+const CLIENTS = 4;
+/** Values of one client: it asks for them over and over, and they are too large to be cached. */
+const VALUES = 20;
+const REQUESTS = 100;
+const BOUND_MiB = 64;
+/** What else may make the proxy grow: its heap, and what the allocator does not give back at once. */
+const MARGIN_MiB = 64;
+const HTTP_HEAD = /^HTTP\/1\.1 200 OK\r\n[^]*?\r\n\r\n/;
+
+const keyOf = (client: number, index: number): string => `large:${client}:${index % VALUES}`;
+const valueOf = (client: number, index: number): Buffer =>
+  Buffer.alloc(VALUE_BYTES, client * VALUES + (index % VALUES) + 1);
+const indices = Array.from({ length: REQUESTS }, (_, i) => i);
+
+const TRANSPORTS = {
+  HTTP: {
+    requests: (client: number) =>
+      Buffer.from(indices.map((i) => `GET /v1/keys/${keyOf(client, i)} HTTP/1.1\r\nHost: x\r\n\r\n`).join('')),
+    head: HTTP_HEAD,
+    expected: (client: number) => (index: number) => valueOf(client, index),
+  },
+  'the Redis protocol': {
+    requests: (client: number) => Buffer.concat(indices.map((i) => request('GET', keyOf(client, i)))),
+    head: /^\$4194304\r\n/,
+    expected: (client: number) => (index: number) => Buffer.concat([valueOf(client, index), Buffer.from('\r\n')]),
+  },
+};
+
+describeOwn('PROXY_MAX_BUFFERED_BYTES bounds the memory that slow readers of cold large values can take:', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+  let clients: SlowClient[] = [];
+  let asked = 0;
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    for (let client = 0; client < CLIENTS; client++) {
+      for (let i = 0; i < VALUES; i++) await redis.client.set(keyOf(client, i), valueOf(client, i));
+    }
+    await redis.client.set('hot', 'value');
+    await redis.client.mset(...Array.from({ length: 2000 }, (_, i) => [`cold:${i}`, 'value']).flat());
+  });
+  afterAll(() => redis?.stop());
+  afterEach(async () => {
+    for (const { socket } of clients) socket.destroy();
+    clients = [];
+    const isFree = async (): Promise<boolean> =>
+      (await metric('buffered_bytes')) === 0 && (await metric('loads_waiting_for_memory')) === 0;
+    await until('nothing is buffered any more', async () => (await isFree().catch(() => false)) || undefined);
+  });
+
+  async function start(settings: Settings): Promise<void> {
+    proxy = await TestProxy.start({
+      REDIS_URL: redis.url,
+      RESP_PORT: 0,
+      PROXY_THREADS: 1,
+      PROXY_MAX_BUFFERED_BYTES: BOUND_MiB * MiB,
+      // On a busy machine, and a client may be slow.
+      REDIS_COMMAND_TIMEOUT_MS: 20_000,
+      HTTP_REQUEST_TIMEOUT_MS: 60_000,
+      ...settings,
+    });
+    for (let i = 0; i < 50; i++) await proxy.key('hot');
+  }
+
+  async function metric(name: string): Promise<number> {
+    const { text } = await proxy.get('/metrics');
+    return Number(new RegExp(`^redis_http_cache_proxy_${name} (.*)$`, 'm').exec(text)?.[1]);
+  }
+
+  const portOf = (transport: string): number =>
+    transport === 'HTTP' ? Number(new URL(proxy.url).port) : respPort(proxy);
+
+  /** Reads small keys, cold ones and a hot one, for a while; answers how many MiB the proxy has grown by, and slow reads. */
+  async function watch(firstMiB: number, reads: number): Promise<{ grownMiB: number; slow: number }> {
+    let grownMiB = 0;
+    let slow = 0;
+    for (let i = 0; i < reads; i++) {
+      const key = i % 2 === 0 ? `cold:${asked++}` : 'hot';
+      const started = performance.now();
+      expect((await proxy.key(key)).text).toBe('value');
+      if (performance.now() - started > 1000) slow++;
+      grownMiB = Math.max(grownMiB, residentMiB(proxy) - firstMiB);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    return { grownMiB, slow };
+  }
+
+  function promises(transport: keyof typeof TRANSPORTS): void {
+    const { requests, head, expected } = TRANSPORTS[transport];
+    it(
+      `four who pipeline 100 GETs of 4 MiB over ${transport}; small keys are answered within a second, and all when they read`,
+      async () => {
+        const firstMiB = residentMiB(proxy);
+        for (let client = 0; client < CLIENTS; client++) {
+          clients.push(await SlowClient.send(portOf(transport), requests(client)));
+        }
+        const { grownMiB, slow } = await watch(firstMiB, 100);
+        expect(grownMiB).toBeLessThan(BOUND_MiB + MARGIN_MiB);
+        // Once the machine may have been busy with something else.
+        expect(slow).toBeLessThanOrEqual(1);
+        expect(await metric('buffered_bytes')).toBeGreaterThan(0);
+        for (const { socket } of clients.slice(1)) socket.destroy();
+        expect(await clients[0].read(REQUESTS, head, expected(0))).toBe(REQUESTS);
+        expect(residentMiB(proxy) - firstMiB).toBeLessThan(BOUND_MiB + MARGIN_MiB);
+      },
+      LONG_MS,
+    );
+  }
+
+  describe('with the fast path,', () => {
+    beforeAll(() => start({ HTTP_FAST_PATH: 'on' }));
+    afterAll(() => proxy?.stop());
+
+    promises('HTTP');
+    promises('the Redis protocol');
+
+    it(
+      'many who pipeline small and large keys: each gets all in order',
+      async () => {
+        const count = 60;
+        const key = (i: number): string => (i % 3 === 0 ? keyOf(0, i) : `cold:${i}`);
+        const asks = Buffer.concat(Array.from({ length: count }, (_, i) => request('GET', key(i))));
+        const expected = (i: number): Buffer =>
+          Buffer.concat([i % 3 === 0 ? valueOf(0, i) : Buffer.from('value'), Buffer.from('\r\n')]);
+        const firstMiB = residentMiB(proxy);
+        for (let i = 0; i < 8; i++) clients.push(await SlowClient.send(respPort(proxy), asks));
+        const { grownMiB } = await watch(firstMiB, 20);
+        expect(grownMiB).toBeLessThan(BOUND_MiB + MARGIN_MiB);
+        const read = clients.slice(0, 2).map((client) => client.read(count, /^\$\d+\r\n/, expected));
+        expect(await Promise.all(read)).toEqual([count, count]);
+      },
+      LONG_MS,
+    );
+
+    it(
+      'more than there is room for at once: they wait, and get theirs as the others read or go',
+      async () => {
+        // None of them asks for what another does: what several wait for is in memory once.
+        const places = Array.from({ length: 8 }, (_, client) =>
+          Array.from({ length: 5 }, (__, i) => [client % CLIENTS, 5 * Math.floor(client / CLIENTS) + i] as const),
+        );
+        const firstMiB = residentMiB(proxy);
+        for (const each of places) {
+          const keys = each.map(([client, index]) => keyOf(client, index));
+          clients.push(await SlowClient.send(respPort(proxy), Buffer.from(request('MGET', ...keys))));
+        }
+        await until('some wait', async () => (await metric('loads_waiting_for_memory')) > 0 || undefined);
+        const { grownMiB, slow } = await watch(firstMiB, 20);
+        expect(grownMiB).toBeLessThan(BOUND_MiB + MARGIN_MiB);
+        expect(slow).toBeLessThanOrEqual(1);
+        for (const { socket } of clients.slice(0, 4)) socket.destroy();
+        const read = clients.slice(4).map((client, i) => {
+          const values = places[4 + i].flatMap((place) => [
+            Buffer.from('$4194304\r\n'),
+            valueOf(...place),
+            Buffer.from('\r\n'),
+          ]);
+          return client.read(1, /^\*5\r\n/, () => Buffer.concat(values));
+        });
+        expect(await Promise.all(read)).toEqual([1, 1, 1, 1]);
+      },
+      LONG_MS,
+    );
+
+    it(
+      'responses to many keys over HTTP, which are counted as they are rendered',
+      async () => {
+        // Characters that JSON writes as they are.
+        const keys = [keyOf(2, 0), keyOf(2, 1), keyOf(2, 2)];
+        const body = JSON.stringify({ keys });
+        const asks = Buffer.from(
+          `POST /v1/mget HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+        );
+        const firstMiB = residentMiB(proxy);
+        for (let i = 0; i < 12; i++) clients.push(await SlowClient.send(portOf('HTTP'), asks));
+        await until('some wait', async () => (await metric('loads_waiting_for_memory')) > 0 || undefined);
+        const { grownMiB } = await watch(firstMiB, 20);
+        expect(grownMiB).toBeLessThan(BOUND_MiB + MARGIN_MiB);
+        for (const { socket } of clients.slice(0, 10)) socket.destroy();
+        const text = JSON.stringify(String(valueOf(2, 0)));
+        const first = Buffer.from(`{"results":[{"status":200,"value":${text},"encoding":"utf8"`);
+        const read = clients.slice(10).map((client) => client.read(1, HTTP_HEAD, () => first));
+        expect(await Promise.all(read)).toEqual([1, 1]);
+      },
+      LONG_MS,
+    );
+  });
+
+  describe('without the fast path,', () => {
+    beforeAll(() => start({ HTTP_FAST_PATH: 'off' }));
+    afterAll(() => proxy?.stop());
+
+    promises('HTTP');
+  });
+
+  describe('in two threads,', () => {
+    beforeAll(() => start({ PROXY_THREADS: 2 }));
+    afterAll(() => proxy?.stop());
+
+    it('what a thread held is given back when it crashes', async () => {
+      for (let i = 0; i < CLIENTS; i++)
+        clients.push(await SlowClient.send(portOf('HTTP'), TRANSPORTS.HTTP.requests(i)));
+      await until(
+        'all hold something',
+        async () => (await metric('buffered_bytes')) >= CLIENTS * VALUE_BYTES || undefined,
+      );
+      for (const thread of [0, 1]) await proxy.suffer(thread, 'throw');
+      await until('both are back', () =>
+        proxy.ready().then(
+          () => true as const,
+          () => undefined,
+        ),
+      );
+    });
+  });
+});

@@ -1,0 +1,119 @@
+import { Agent } from 'node:http';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { HttpAnswer } from '../support/http-client.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { until } from '../support/processes.ts';
+import { keyPrefix, removeKeys, TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+
+const prefix = keyPrefix();
+let redis: TestRedis;
+let proxy: TestProxy;
+let agent: Agent;
+
+beforeAll(async () => {
+  redis = await TestRedis.start();
+  proxy = await TestProxy.use({ REDIS_URL: redis.url, PROXY_THREADS: 4 });
+  agent = new Agent({ keepAlive: true, maxSockets: 400 });
+});
+afterAll(async () => {
+  agent.destroy();
+  await proxy.stop();
+  await removeKeys(redis.client, prefix);
+  await redis.stop();
+});
+
+const crowd = (key: string, count: number) =>
+  Promise.all(Array.from({ length: count }, () => proxy.ask(`/v1/keys/${encodeURIComponent(key)}`, { agent })));
+
+describe('concurrent clients', () => {
+  it('who ask for one cold key, 200 at once, make one read of Redis, and all get the value', async () => {
+    const key = `${prefix}cold`;
+    await redis.client.set(key, 'value');
+    await redis.forgetCalls();
+    const answers = await crowd(key, 200);
+    expect(new Set(answers.map(({ status, text }) => `${status} ${text}`))).toEqual(new Set(['200 value']));
+    expect(await redis.calls('get')).toBe(1);
+  });
+
+  it('over 400 connections to all threads make one read of Redis, ten rounds out of ten', async () => {
+    for (let round = 0; round < 10; round++) {
+      const key = `${prefix}round${round}`;
+      await redis.client.set(key, key);
+      await redis.forgetCalls();
+      const answers = await crowd(key, 400);
+      expect(new Set(answers.map(({ status, text }) => `${status} ${text}`))).toEqual(new Set([`200 ${key}`]));
+      expect(await redis.calls('get')).toBe(1);
+    }
+  });
+});
+
+describeOwn('200 clients who all wait for one key while Redis takes its time', () => {
+  let own: TestProxy;
+  const own200 = (key: string) =>
+    Promise.all(Array.from({ length: 200 }, () => own.ask(`/v1/keys/${encodeURIComponent(key)}`, { agent })));
+
+  beforeAll(async () => {
+    own = await TestProxy.start({
+      REDIS_URL: redis.url,
+      PROXY_THREADS: 4,
+      ADMIN_TOKEN: 'admin',
+      // Long enough for all of them to come.
+      REDIS_COMMAND_TIMEOUT_MS: 5000,
+    });
+  });
+  afterAll(async () => {
+    await own?.stop();
+  });
+
+  /** Lets 200 clients ask while Redis is stopped; it goes on when they all wait, if `resume` says so, else when they were answered. */
+  async function allWait(key: string, resume: boolean): Promise<HttpAnswer[]> {
+    await redis.forgetCalls();
+    const before = await own.stats();
+    redis.server?.signal('SIGSTOP');
+    try {
+      const answers = own200(key);
+      await until('all of them wait', async () => {
+        const { misses, collapsed } = await own.stats();
+        return (misses === before.misses + 1 && collapsed === before.collapsed + 199) || undefined;
+      });
+      if (resume) redis.server?.signal('SIGCONT');
+      return await answers;
+    } finally {
+      redis.server?.signal('SIGCONT');
+    }
+  }
+
+  const kinds = (answers: readonly HttpAnswer[]) =>
+    new Set(answers.map(({ status, text }) => (status === 200 ? text : String(status))));
+
+  it('get the value of the one read; one says stored, the others say collapsed', async () => {
+    const key = `${prefix}slow`;
+    await redis.client.set(key, 'value');
+    const answers = await allWait(key, true);
+    expect(kinds(answers)).toEqual(new Set(['value']));
+    const collapsed = answers.filter(({ headers }) => String(headers['cache-status']).endsWith('; collapsed'));
+    expect(collapsed).toHaveLength(199);
+    expect(await redis.calls('get')).toBe(1);
+  });
+
+  it('learn from the one read that the key does not exist', async () => {
+    expect(kinds(await allWait(`${prefix}slow-nobody`, true))).toEqual(new Set(['404']));
+    expect(await redis.calls('get')).toBe(1);
+  });
+
+  it('learn from the one read that the key holds no string', async () => {
+    await redis.client.rpush(`${prefix}slow-list`, 'a');
+    expect(kinds(await allWait(`${prefix}slow-list`, true))).toEqual(new Set(['409']));
+    expect(await redis.calls('get')).toBe(1);
+  });
+
+  it('learn from the one read that Redis did not answer in time; the next one who asks reads anew', async () => {
+    const key = `${prefix}too-slow`;
+    await redis.client.set(key, 'value');
+    expect(kinds(await allWait(key, false))).toEqual(new Set(['504']));
+    expect(await redis.calls('get')).toBe(1);
+    await own.ready();
+    expect((await own.key(key)).text).toBe('value');
+  });
+});

@@ -1,0 +1,241 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describeOwn } from '../support/only-own.ts';
+import { until } from '../support/processes.ts';
+import { keyPrefix, removeKeys, TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+
+const TTL_MS = 60_000;
+/** Time that may pass by itself between two steps of a test. */
+const SLACK_MS = 5_000;
+/** The same where whole seconds are told. */
+const WITHIN_SECOND_MS = 950;
+
+const prefix = keyPrefix();
+let redis: TestRedis;
+
+beforeAll(async () => {
+  redis = await TestRedis.start();
+});
+afterAll(async () => {
+  await removeKeys(redis.client, prefix);
+  await redis?.stop();
+});
+
+const cacheStatus = async (proxy: TestProxy, key: string) => (await proxy.key(key)).headers['cache-status'];
+const STORED = 'redis-http-cache-proxy; fwd=uri-miss; stored';
+
+/** Until Redis itself has let a key go. */
+const goneFromRedis = (key: string) =>
+  until(`Redis lets ${key} go`, async () => ((await redis.client.exists(key)) === 0 ? true : undefined));
+
+describeOwn('an entry', () => {
+  let proxy: TestProxy;
+
+  beforeAll(async () => {
+    proxy = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 2, CACHE_TTL_MS: TTL_MS });
+  });
+  afterAll(async () => {
+    await proxy?.stop();
+  });
+
+  it('is given for CACHE_TTL_MS, and then asked of Redis again', async () => {
+    const key = `${prefix}expires`;
+    await redis.client.set(key, 'before');
+    await proxy.key(key);
+    await redis.client.set(key, 'after');
+    await redis.forgetCalls();
+
+    await proxy.advance(TTL_MS - SLACK_MS);
+    expect((await proxy.key(key)).text).toBe('before');
+    expect(await redis.calls('get')).toBe(0);
+
+    await proxy.advance(SLACK_MS);
+    const answer = await proxy.key(key);
+    expect([answer.text, answer.headers['cache-status'], answer.headers.age]).toEqual(['after', STORED, '0']);
+    expect(await redis.calls('get')).toBe(1);
+  });
+
+  it('says how many whole seconds old it is and how many it has left, from first to last', async () => {
+    const key = `${prefix}ages`;
+    await redis.client.set(key, 'value');
+    await proxy.key(key);
+    for (const [step, age] of [
+      [4_000 - WITHIN_SECOND_MS, 4],
+      [10_000, 14],
+      [46_000, 60],
+    ]) {
+      await proxy.advance(step);
+      const { headers } = await proxy.key(key);
+      expect([headers.age, headers['cache-status'], headers['cache-control']]).toEqual([
+        String(age),
+        `redis-http-cache-proxy; hit; ttl=${60 - age}`,
+        'max-age=60',
+      ]);
+    }
+    await proxy.advance(WITHIN_SECOND_MS);
+    expect(await cacheStatus(proxy, key)).toBe(STORED);
+  });
+
+  it('lives no longer for being read', async () => {
+    const key = `${prefix}read`;
+    await redis.client.set(key, 'value');
+    await proxy.key(key);
+    for (let i = 0; i < 5; i++) {
+      await proxy.advance((TTL_MS - SLACK_MS) / 5);
+      expect(await cacheStatus(proxy, key)).toContain('; hit;');
+      const revalidation = await proxy.key(key, { 'if-none-match': '*' });
+      expect(revalidation.status).toBe(304);
+    }
+    await proxy.advance(SLACK_MS);
+    expect(await cacheStatus(proxy, key)).toBe(STORED);
+  });
+
+  it('lives for its time from when it was stored, each entry for itself', async () => {
+    const [first, second] = [`${prefix}first`, `${prefix}second`];
+    await redis.client.mset(first, '1', second, '2');
+    await proxy.key(first);
+    await proxy.advance(TTL_MS / 2);
+    await proxy.key(second);
+    await proxy.advance(TTL_MS / 2);
+    expect(await cacheStatus(proxy, first)).toBe(STORED);
+    expect(await cacheStatus(proxy, second)).toContain('; hit;');
+  });
+
+  it('of a key that is gone is 404 once it has expired', async () => {
+    const key = `${prefix}gone`;
+    await redis.client.set(key, 'value');
+    await proxy.key(key);
+    await redis.client.del(key);
+    await proxy.advance(TTL_MS);
+    expect((await proxy.key(key)).status).toBe(404);
+  });
+
+  it('of a key that expires in Redis sooner lives no longer than the key, and says so', async () => {
+    const key = `${prefix}sooner`;
+    await redis.client.set(key, 'before', 'PX', 10_900);
+    const { headers } = await proxy.key(key);
+    expect([headers['cache-control'], headers['cache-status']]).toEqual(['max-age=10', STORED]);
+    await redis.client.set(key, 'after');
+    expect(await cacheStatus(proxy, key)).toMatch(/; hit; ttl=([6-9]|10)$/);
+
+    await proxy.advance(10_900 - SLACK_MS);
+    expect((await proxy.key(key)).text).toBe('before');
+    await proxy.advance(SLACK_MS);
+    expect((await proxy.key(key)).text).toBe('after');
+  });
+
+  it('is not made of a key that is missing, which is seen at once when it is written', async () => {
+    const key = `${prefix}written`;
+    const missing = await proxy.key(key);
+    expect([missing.status, missing.headers['cache-status']]).toEqual([404, 'redis-http-cache-proxy; fwd=uri-miss']);
+    await redis.client.set(key, 'here now');
+    expect((await proxy.key(key)).text).toBe('here now');
+  });
+
+  it('of a key that expires in Redis later lives for CACHE_TTL_MS', async () => {
+    const key = `${prefix}later`;
+    await redis.client.set(key, 'value', 'PX', 10 * TTL_MS);
+    expect((await proxy.key(key)).headers['cache-control']).toBe('max-age=60');
+    await proxy.advance(TTL_MS);
+    expect(await cacheStatus(proxy, key)).toBe(STORED);
+  });
+});
+
+describe('a key that Redis lets expire', () => {
+  let proxy: TestProxy;
+
+  beforeAll(async () => {
+    proxy = await TestProxy.use({ REDIS_URL: redis.url, PROXY_THREADS: 2 });
+  });
+  afterAll(async () => {
+    await proxy?.stop();
+  });
+
+  it('is 404 from then on', async () => {
+    const key = `${prefix}volatile`;
+    await redis.client.set(key, 'value', 'PX', 1000);
+    expect((await proxy.key(key)).text).toBe('value');
+    await goneFromRedis(key);
+    // Nothing but what its clock lacks of Redis' may be left of the entry.
+    await until('the entry has expired', async () => ((await proxy.key(key)).status === 404 ? true : undefined), 500);
+  });
+});
+
+describeOwn('CACHE_RESPECT_KEY_TTL=false', () => {
+  let proxy: TestProxy;
+
+  beforeAll(async () => {
+    proxy = await TestProxy.start({
+      REDIS_URL: redis.url,
+      PROXY_THREADS: 2,
+      CACHE_TTL_MS: TTL_MS,
+      CACHE_RESPECT_KEY_TTL: 'false',
+    });
+  });
+  afterAll(async () => {
+    await proxy?.stop();
+  });
+
+  it('lets an entry outlive the key in Redis, until CACHE_TTL_MS', async () => {
+    const key = `${prefix}outlives`;
+    await redis.client.set(key, 'value', 'PX', 1000);
+    expect((await proxy.key(key)).headers['cache-control']).toBe('max-age=60');
+    await goneFromRedis(key);
+    await proxy.advance(TTL_MS - 5_000);
+    expect((await proxy.key(key)).text).toBe('value');
+    await proxy.advance(5_000);
+    expect((await proxy.key(key)).status).toBe(404);
+  });
+});
+
+describeOwn('CACHE_NEGATIVE_TTL_MS', () => {
+  let proxy: TestProxy;
+
+  beforeAll(async () => {
+    proxy = await TestProxy.start({
+      REDIS_URL: redis.url,
+      PROXY_THREADS: 2,
+      CACHE_TTL_MS: TTL_MS,
+      CACHE_NEGATIVE_TTL_MS: 5_000,
+    });
+  });
+  afterAll(async () => {
+    await proxy?.stop();
+  });
+
+  it('remembers that a key is missing, for its time and no longer', async () => {
+    const key = `${prefix}missing`;
+    await redis.forgetCalls();
+    const first = await proxy.key(key);
+    expect([first.status, first.headers['cache-status']]).toEqual([404, STORED]);
+    await redis.client.set(key, 'here now');
+
+    await proxy.advance(3_000 - WITHIN_SECOND_MS);
+    const second = await proxy.key(key);
+    expect([second.status, second.headers['cache-status']]).toEqual([404, 'redis-http-cache-proxy; hit; ttl=2']);
+    expect(second.headers['cache-control']).toBe('no-store');
+    const head = await proxy.ask(`/v1/keys/${key}`, { method: 'HEAD', headers: { 'if-none-match': '*' } });
+    expect([head.status, head.headers['cache-status']]).toEqual([404, 'redis-http-cache-proxy; hit; ttl=2']);
+    expect(await redis.calls('get')).toBe(1);
+
+    await proxy.advance(2_000 + WITHIN_SECOND_MS);
+    expect((await proxy.key(key)).text).toBe('here now');
+  });
+
+  it('does not shorten the time of a value', async () => {
+    const key = `${prefix}present`;
+    await redis.client.set(key, 'value');
+    await proxy.key(key);
+    await proxy.advance(TTL_MS - SLACK_MS);
+    expect(await cacheStatus(proxy, key)).toContain('; hit;');
+  });
+
+  it('remembers nothing of a key that holds no string', async () => {
+    const key = `${prefix}list`;
+    await redis.client.rpush(key, 'a');
+    expect((await proxy.key(key)).status).toBe(409);
+    await redis.client.del(key);
+    await redis.client.set(key, 'value');
+    expect((await proxy.key(key)).text).toBe('value');
+  });
+});

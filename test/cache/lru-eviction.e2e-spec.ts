@@ -1,0 +1,117 @@
+import { Agent } from 'node:http';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { keyPrefix, removeKeys, RUNNING, TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+
+/** To fill a larger cache than this takes a test too long. */
+const LARGEST_CAPACITY = 20_000;
+const AT_ONCE = 64;
+
+/** Why the proxies that run already cannot show it; undefined when they can, or when the test starts its own. */
+function reasonToSkip(): string | undefined {
+  if (RUNNING === undefined) return undefined;
+  if (!process.env.ADMIN_TOKEN) return 'needs the ADMIN_TOKEN of the running proxy, to empty its cache';
+  if (Number(process.env.CACHE_CAPACITY ?? 10_000) > LARGEST_CAPACITY) return 'the running proxy holds too many keys';
+  return undefined;
+}
+
+const prefix = keyPrefix();
+const why = reasonToSkip();
+const describeLru = why === undefined ? describe : describe.skip;
+
+describeLru(`the least recently used key goes first${why === undefined ? '' : ` (skipped: ${why})`}`, () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+  let capacity: number;
+  const agent = new Agent({ keepAlive: false });
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    proxy = await TestProxy.use({
+      REDIS_URL: redis.url,
+      PROXY_THREADS: 4,
+      CACHE_CAPACITY: 3,
+      ADMIN_TOKEN: 'admin',
+    });
+    capacity = (await proxy.stats()).capacity;
+    const pipeline = redis.client.pipeline();
+    for (let i = 0; i < 2 * capacity; i++) pipeline.set(key(i), `value of ${i}`);
+    await pipeline.exec();
+  });
+  afterAll(async () => {
+    await proxy?.stop();
+    await removeKeys(redis.client, prefix);
+    await redis.stop();
+  });
+
+  const key = (i: number) => `${prefix}${i}`;
+
+  /** Reads a key over a connection of its own, so that any thread may get it; answers whether it was held. */
+  async function read(i: number): Promise<boolean> {
+    const { status, text, headers } = await proxy.ask(`/v1/keys/${encodeURIComponent(key(i))}`, { agent });
+    expect(`${status} ${text}`).toBe(`200 value of ${i}`);
+    return /; hit;/.test(String(headers['cache-status']));
+  }
+
+  async function evictions(): Promise<Record<string, number>> {
+    return (await proxy.admin('GET', '/v1/cache')).json.evictions as Record<string, number>;
+  }
+
+  /** Empties the cache and fills it with keys 0 to capacity - 1, of which 0, 1 and 2 are the oldest, in this order. */
+  async function fill(): Promise<void> {
+    await proxy.admin('DELETE', '/v1/cache');
+    for (let i = 0; i < 3; i++) expect(await read(i)).toBe(false);
+    for (let i = 3; i < capacity; i += AT_ONCE) {
+      const count = Math.min(AT_ONCE, capacity - i);
+      await Promise.all(Array.from({ length: count }, (_, j) => read(i + j)));
+    }
+  }
+
+  it('as many keys as CACHE_CAPACITY says are held, exactly', async () => {
+    await fill();
+    expect((await proxy.stats()).entries).toBe(capacity);
+    for (let i = 0; i < 3; i++) expect(await read(i)).toBe(true);
+  });
+
+  it('one key more takes the place of the one that was read the longest ago, and of no other', async () => {
+    await fill();
+    const before = await evictions();
+    expect(await read(capacity)).toBe(false);
+    expect((await proxy.stats()).entries).toBe(capacity);
+    expect(await evictions()).toEqual({ ...before, capacity: before.capacity + 1 });
+    expect(await read(1)).toBe(true);
+    expect(await read(2)).toBe(true);
+    expect(await read(capacity)).toBe(true);
+    expect(await read(0)).toBe(false);
+  });
+
+  it('what counts is when a key was last read, not when it was stored', async () => {
+    await fill();
+    expect(await read(0)).toBe(true);
+    expect(await read(capacity)).toBe(false);
+    expect(await read(0)).toBe(true);
+    expect(await read(2)).toBe(true);
+    expect(await read(1)).toBe(false);
+  });
+
+  it('a key that is read again and again is never evicted, however many others come', async () => {
+    await fill();
+    for (let i = capacity; i < capacity + Math.min(capacity, 50); i++) {
+      expect(await read(0)).toBe(true);
+      expect(await read(i)).toBe(false);
+    }
+    expect(await read(0)).toBe(true);
+    expect((await proxy.stats()).entries).toBe(capacity);
+  });
+
+  it('a read that is answered with 304, and a HEAD, count as reads', async () => {
+    const { etag } = (await proxy.key(key(0))).headers;
+    await fill();
+    expect((await proxy.key(key(0), { 'if-none-match': String(etag) })).status).toBe(304);
+    expect((await proxy.ask(`/v1/keys/${encodeURIComponent(key(1))}`, { method: 'HEAD' })).status).toBe(200);
+    expect(await read(capacity)).toBe(false);
+    expect(await read(0)).toBe(true);
+    expect(await read(1)).toBe(true);
+    expect(await read(2)).toBe(false);
+  });
+});

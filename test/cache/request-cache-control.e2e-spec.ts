@@ -1,0 +1,129 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import type { HttpAnswer } from '../support/http-client.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { until } from '../support/processes.ts';
+import { TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+
+const TTL_MS = 60_000;
+const PATIENT = { REDIS_COMMAND_TIMEOUT_MS: 20_000, ADMIN_TOKEN: 'operator' };
+
+describeOwn('a request that says how its answer may be cached', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+  let keys = 0;
+  let key: string;
+  const others: TestProxy[] = [];
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    proxy = await TestProxy.start({
+      REDIS_URL: redis.url,
+      PROXY_THREADS: 2,
+      CACHE_TTL_MS: TTL_MS,
+      CACHE_NEGATIVE_TTL_MS: TTL_MS,
+      REDIS_COMMAND_TIMEOUT_MS: 1500,
+    });
+  });
+  afterEach(() => redis.server?.signal('SIGCONT'));
+  afterAll(async () => {
+    await Promise.all(others.map((other) => other.stop()));
+    await proxy?.stop();
+    await redis?.stop();
+  });
+  beforeEach(async () => {
+    key = `key${keys++}`;
+    await redis.client.set(key, 'old');
+    await proxy.key(key);
+    await redis.client.set(key, 'new');
+    await redis.forgetCalls();
+  });
+
+  const ask = async (cacheControl: string, more: Readonly<Record<string, string>> = {}) =>
+    seen(await proxy.key(key, { 'cache-control': cacheControl, ...more }));
+  const seen = ({ status, text, headers }: HttpAnswer) => [
+    status,
+    text,
+    String(headers['cache-status']).replace('redis-http-cache-proxy; ', ''),
+  ];
+  const HIT = expect.stringMatching(/^hit; ttl=\d+$/);
+
+  it.each(['no-cache', 'max-age=0', 'NO-CACHE', 'no-store, no-cache', 'max-age="0"'])(
+    'gets what Redis has now with %s, and so do all after it',
+    async (directives) => {
+      expect(await ask(directives)).toEqual([200, 'new', 'fwd=request; stored']);
+      expect(seen(await proxy.key(key))).toEqual([200, 'new', HIT]);
+      expect(await redis.calls('get')).toBe(1);
+    },
+  );
+
+  it('with Pragma: no-cache, where there is no Cache-Control', async () => {
+    expect(await ask('max-stale', { pragma: 'no-cache' })).toEqual([200, 'old', HIT]);
+    expect(seen(await proxy.key(key, { pragma: 'no-cache' }))).toEqual([200, 'new', 'fwd=request; stored']);
+  });
+
+  it('gets nothing older than max-age', async () => {
+    await proxy.advance(5_500);
+    expect(await ask('max-age=8')).toEqual([200, 'old', HIT]);
+    expect(await ask('max-age=5')).toEqual([200, 'new', 'fwd=request; stored']);
+    expect(await ask('max-age=5')).toEqual([200, 'new', HIT]);
+  });
+
+  it('is told that there is nothing new, if there is not', async () => {
+    const { headers } = await proxy.key(key, { 'cache-control': 'no-cache' });
+    expect(await ask('no-cache', { 'if-none-match': String(headers.etag) })).toEqual([304, '', 'fwd=request; stored']);
+    const head = await proxy.ask(`/v1/keys/${key}`, { method: 'HEAD', headers: { 'cache-control': 'no-cache' } });
+    expect(seen(head)).toEqual([200, '', 'fwd=request; stored']);
+    expect(head.headers['content-length']).toBe('3');
+  });
+
+  it('gets only what is held with only-if-cached, and Redis is not asked', async () => {
+    expect(await ask('only-if-cached')).toEqual([200, 'old', HIT]);
+    expect(await ask('only-if-cached, max-age=0')).toEqual([504, expect.any(String), 'detail=only-if-cached']);
+    const answer = await proxy.key('not held', { 'cache-control': 'only-if-cached' });
+    expect(answer.json).toMatchObject({ status: 504, code: 'not-cached' });
+    expect(answer.headers).toMatchObject({ 'content-type': 'application/problem+json', 'cache-control': 'no-store' });
+    expect(await redis.calls('get')).toBe(0);
+  });
+
+  it('asks anew for a key that is remembered to be missing', async () => {
+    await proxy.key('absent');
+    await redis.client.set('absent', 'here now');
+    expect((await proxy.key('absent', { 'cache-control': 'only-if-cached' })).status).toBe(404);
+    const answer = await proxy.key('absent', { 'cache-control': 'no-cache' });
+    expect(seen(answer)).toEqual([200, 'here now', 'fwd=request; stored']);
+    expect(seen(await proxy.key('absent'))).toEqual([200, 'here now', HIT]);
+  });
+
+  it('learns that a key is gone, and so do all after it', async () => {
+    await redis.client.del(key);
+    const gone = await proxy.key(key, { 'cache-control': 'no-cache' });
+    expect([gone.status, gone.headers['cache-status']]).toEqual([404, 'redis-http-cache-proxy; fwd=request; stored']);
+    expect((await proxy.key(key)).status).toBe(404);
+  });
+
+  it('is no load of its own for each who asks so at once: those who come during one share the next', async () => {
+    const patient = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 2, ...PATIENT });
+    others.push(patient);
+    await patient.key(key);
+    await redis.client.set(key, 'newer');
+    redis.server?.signal('SIGSTOP');
+    const answers = Array.from({ length: 50 }, () => patient.key(key, { 'cache-control': 'no-cache' }));
+    await until('all have asked', async () => {
+      const { misses, collapsed } = await patient.stats();
+      return misses + collapsed === 51 ? true : undefined;
+    });
+    redis.server?.signal('SIGCONT');
+    for (const { status, text } of await Promise.all(answers)) expect([status, text]).toEqual([200, 'newer']);
+    // The first one, that of those who waited for it, and perhaps that of those in a thread that was told too late.
+    expect((await patient.stats()).loads).toBeLessThanOrEqual(1 + 3);
+  });
+
+  it('gets the failure when Redis does not answer, never what is held, which others go on to hit', async () => {
+    redis.server?.signal('SIGSTOP');
+    const failing = ask('no-cache');
+    expect(seen(await proxy.key(key))).toEqual([200, 'old', HIT]);
+    expect(await failing).toEqual([504, expect.stringContaining('redis-timeout'), 'fwd=request']);
+    expect(seen(await proxy.key(key))).toEqual([200, 'old', HIT]);
+  });
+});

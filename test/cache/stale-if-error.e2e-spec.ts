@@ -1,0 +1,240 @@
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { HttpAnswer } from '../support/http-client.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+import { respPort } from '../support/resp.ts';
+
+const TTL_MS = 60_000;
+const STALE_MS = 30_000;
+const LARGE = Buffer.alloc(200_000, 'large');
+/** Three seconds after the time of all values is over. */
+const OVER_MS = TTL_MS + 3_500;
+const SETTINGS = {
+  PROXY_THREADS: 2,
+  CACHE_TTL_MS: TTL_MS,
+  CACHE_NEGATIVE_TTL_MS: TTL_MS,
+  CACHE_STALE_IF_ERROR_MS: STALE_MS,
+  REDIS_COMMAND_TIMEOUT_MS: 2000,
+  ADMIN_TOKEN: 'operator',
+};
+const STALE = /^redis-http-cache-proxy; hit; ttl=-(\d+); detail=stale-if-error$/;
+/** By `performance.now()`, before the values of a block were read. */
+let readAt = 0;
+
+/** Sees to it that the answer is a value that has been over for as long as it is, which the answer says. */
+function expectStale(answer: Pick<HttpAnswer, 'headers'>): void {
+  const [, over = 'not told'] = STALE.exec(String(answer.headers['cache-status'])) ?? [];
+  expect(Number(over)).toBeGreaterThanOrEqual(Math.ceil((OVER_MS - TTL_MS) / 1000));
+  expect(Number(over)).toBeLessThanOrEqual(Math.ceil((OVER_MS - TTL_MS + performance.now() - readAt) / 1000));
+  expect(Number(answer.headers.age)).toBe(TTL_MS / 1000 + Number(over));
+}
+
+const codeOf = ({ status, json }: HttpAnswer) => [status, (json as { code?: string }).code];
+
+describeOwn('CACHE_STALE_IF_ERROR_MS, while Redis is gone', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+  let etag: string | undefined;
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    proxy = await TestProxy.start({ ...SETTINGS, REDIS_URL: redis.url, RESP_PORT: 0 });
+    readAt = performance.now();
+    await redis.client.mset('held', 'value of held', 'empty', '', 'large', LARGE, 'purged', 'value of purged');
+    await redis.client.mset('deleted', 'once', 'retyped', 'once');
+    for (const key of ['empty', 'large', 'purged', 'missing', 'deleted', 'retyped']) await proxy.key(key);
+    ({ etag } = (await proxy.key('held')).headers);
+    await redis.client.del('deleted', 'retyped');
+    await redis.client.rpush('retyped', 'an element');
+    await proxy.advance(OVER_MS);
+    for (const key of ['deleted', 'retyped']) await proxy.key(key);
+    await redis.server?.stop('SIGKILL');
+  });
+  afterAll(async () => {
+    await proxy?.stop();
+    await redis?.stop();
+  });
+
+  it('answers a value whose time is over, and says so', async () => {
+    const answer = await proxy.key('held');
+    expect([answer.status, answer.text]).toEqual([200, 'value of held']);
+    expect(answer.headers).toMatchObject({ etag, 'content-length': '13' });
+    expectStale(answer);
+  });
+
+  it.each([
+    ['empty', Buffer.alloc(0)],
+    ['large', LARGE],
+  ])('be it %s', async (key, value) => {
+    const answer = await proxy.key(key);
+    expect([answer.status, answer.body.equals(value)]).toEqual([200, true]);
+    expectStale(answer);
+  });
+
+  it('also to HEAD, and to If-None-Match', async () => {
+    const head = await proxy.ask('/v1/keys/held', { method: 'HEAD' });
+    expect([head.status, head.headers.etag, head.headers['content-length']]).toEqual([200, etag, '13']);
+    expectStale(head);
+    const unchanged = await proxy.key('held', { 'if-none-match': String(etag) });
+    expect([unchanged.status, unchanged.headers.etag]).toEqual([304, etag]);
+    expectStale(unchanged);
+  });
+
+  it('among many keys', async () => {
+    const body = JSON.stringify({ keys: ['held', 'cold'] });
+    const answer = await proxy.ask('/v1/mget', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    });
+    expect(answer.json).toMatchObject({
+      results: [
+        { status: 200, value: 'value of held', etag, cacheStatus: 'stale' },
+        { status: 503, code: 'redis-unavailable', cacheStatus: 'not-stored' },
+      ],
+    });
+  });
+
+  it('over the Redis protocol', async () => {
+    const client = new Redis(respPort(proxy), { lazyConnect: true });
+    await client.connect();
+    expect(await client.get('held')).toBe('value of held');
+    expect(await client.mget('held', 'empty')).toEqual(['value of held', '']);
+    expect(await client.strlen('large')).toBe(LARGE.length);
+    expect(await client.exists('held', 'empty')).toBe(2);
+    await expect(client.get('cold')).rejects.toThrow('UNAVAILABLE');
+    client.disconnect();
+  });
+
+  it('and counts it', async () => {
+    const before = (await proxy.stats()).stale;
+    await proxy.key('held');
+    expect((await proxy.stats()).stale).toBe(before + 1);
+    const { text } = await proxy.get('/metrics');
+    expect(text).toMatch(/^redis_http_cache_proxy_requests_total\{transport="http",outcome="stale"\} [1-9]/m);
+    expect(text).toMatch(/^redis_http_cache_proxy_requests_total\{transport="resp",outcome="stale"\} [1-9]/m);
+  });
+
+  it.each([
+    ['was never held', 'cold'],
+    ['was remembered to be missing', 'missing'],
+    ['holds no string any more, as was seen', 'retyped'],
+  ])('answers 503 for a key that %s', async (_, key) => {
+    const answer = await proxy.key(key);
+    expect(codeOf(answer)).toEqual([503, 'redis-unavailable']);
+    expect(answer.headers['retry-after']).toBeDefined();
+    expect(answer.headers['cache-status']).toBe('redis-http-cache-proxy; fwd=uri-miss');
+  });
+
+  it('answers 404 for a key that was seen to be gone since', async () => {
+    expect(codeOf(await proxy.key('deleted'))).toEqual([404, 'key-not-found']);
+  });
+
+  it.each([
+    ['no-cache', 503],
+    ['max-age=1000', 503],
+    ['only-if-cached', 504],
+  ])('answers no such value to a request with %s', async (directives, status) => {
+    expect((await proxy.key('held', { 'cache-control': directives })).status).toBe(status);
+    expectStale(await proxy.key('held'));
+  });
+
+  it('forgets such a value when it is purged', async () => {
+    expect((await proxy.key('purged')).status).toBe(200);
+    expect((await proxy.admin('DELETE', '/v1/cache/purged')).json).toEqual({ purged: true });
+    expect(codeOf(await proxy.key('purged'))).toEqual([503, 'redis-unavailable']);
+  });
+
+  // The last two, as time goes only one way.
+  it('answers it no longer than for its time', async () => {
+    await proxy.advance(TTL_MS + STALE_MS - OVER_MS);
+    const answer = await proxy.key('held');
+    expect(codeOf(answer)).toEqual([503, 'redis-unavailable']);
+  });
+
+  it('and asks Redis first when it is back', async () => {
+    const again = await redis.restart();
+    redis = again;
+    await proxy.ready();
+    await redis.client.set('back', 'before');
+    await proxy.key('back');
+    await redis.client.set('back', 'after');
+    await proxy.advance(OVER_MS);
+    const answer = await proxy.key('back');
+    expect([answer.text, answer.headers['cache-status']]).toEqual([
+      'after',
+      'redis-http-cache-proxy; fwd=stale; stored',
+    ]);
+  });
+});
+
+describeOwn('CACHE_STALE_IF_ERROR_MS, for a key whose own TTL in Redis is over,', () => {
+  it.each([
+    ['true', 'serves nothing', 503],
+    ['false', 'serves the value all the same, as that TTL is not read', 200],
+  ])('with CACHE_RESPECT_KEY_TTL=%s %s', async (respected, _, status) => {
+    const redis = await TestRedis.start();
+    let proxy: TestProxy | undefined;
+    try {
+      const settings = { ...SETTINGS, PROXY_THREADS: 1, CACHE_RESPECT_KEY_TTL: respected };
+      proxy = await TestProxy.start({ ...settings, REDIS_URL: redis.url });
+      await redis.client.set('mortal', 'value', 'PX', TTL_MS + 1000);
+      expect((await proxy.key('mortal')).text).toBe('value');
+      await redis.server?.stop('SIGKILL');
+      await proxy.advance(OVER_MS);
+      expect((await proxy.key('mortal')).status).toBe(status);
+    } finally {
+      await proxy?.stop();
+      await redis.stop();
+    }
+  });
+});
+
+describeOwn('while Redis does not answer', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+
+  const start = async (settings: object): Promise<void> => {
+    redis = await TestRedis.start();
+    proxy = await TestProxy.start({ ...SETTINGS, REDIS_URL: redis.url, ...settings });
+    readAt = performance.now();
+    await redis.client.set('held', 'value of held');
+    await proxy.key('held');
+    await proxy.advance(OVER_MS);
+    redis.server?.signal('SIGSTOP');
+  };
+  const end = async (): Promise<void> => {
+    redis?.server?.signal('SIGCONT');
+    await proxy?.stop();
+    await redis?.stop();
+  };
+
+  describe('and a value may be answered after its time', () => {
+    beforeAll(() => start({}));
+    afterAll(end);
+
+    it('all who wait get it, in whichever thread, after one try', async () => {
+      const before = await proxy.stats();
+      const answers = await Promise.all(Array.from({ length: 40 }, () => proxy.key('held')));
+      for (const answer of answers) {
+        expect([answer.status, answer.text]).toEqual([200, 'value of held']);
+        expectStale(answer);
+      }
+      const after = await proxy.stats();
+      expect([after.loads - before.loads, after.stale - before.stale]).toEqual([1, 40]);
+    });
+  });
+
+  describe('and none may', () => {
+    beforeAll(() => start({ CACHE_STALE_IF_ERROR_MS: 0 }));
+    afterAll(end);
+
+    it('all get the failure', async () => {
+      const answer = await proxy.key('held');
+      expect(codeOf(answer)).toEqual([504, 'redis-timeout']);
+      expect(answer.headers['cache-status']).toBe('redis-http-cache-proxy; fwd=uri-miss');
+    });
+  });
+});

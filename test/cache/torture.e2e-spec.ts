@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { SteadyLoad } from '../support/load.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { until } from '../support/processes.ts';
+import { type Fate, TestProxy, percentEncode } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+
+/** TORTURE_SECONDS makes the run longer. */
+const SECONDS = Number(process.env.TORTURE_SECONDS ?? 15);
+const FATES: readonly (readonly Fate[])[] = [
+  ['terminate'],
+  ['throw'],
+  ['stall in critical section', 'terminate'],
+  ['exhaust memory'],
+];
+
+/** Values whose every part names their key, from nothing to several steps of a copy. */
+const keys = Array.from({ length: 300 }, (_, i) => `key-${i}`);
+const valueOf = (key: string): string => `<${key}>`.repeat(Math.floor((Number(key.slice(4)) % 20) ** 3 * 0.7));
+
+describeOwn(`four threads, asked, purged, expired and killed for ${SECONDS} s`, () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    await redis.client.mset(Object.fromEntries(keys.map((key) => [key, valueOf(key)])));
+    proxy = await TestProxy.start({
+      REDIS_URL: redis.url,
+      PROXY_THREADS: 4,
+      ADMIN_TOKEN: 'admin',
+      CACHE_CAPACITY: 100,
+      CACHE_MAX_BYTES: 1_000_000,
+      CACHE_TTL_MS: 200,
+      CACHE_NEGATIVE_TTL_MS: 50,
+      NODE_OPTIONS: '--max-old-space-size=100',
+      // A thread that dies keeps a core busy, and what others have to wait for it is no failure of theirs.
+      REDIS_COMMAND_TIMEOUT_MS: 10_000,
+      REDIS_CONNECT_TIMEOUT_MS: 10_000,
+    });
+  });
+  afterAll(async () => {
+    await proxy.stop();
+    await redis.stop();
+  });
+
+  it(
+    'give no wrong byte, lose no lock, and leave a cache without a contradiction',
+    async () => {
+      const load = new SteadyLoad(proxy, ['no such key', ...keys], 24, ({ status, text }, key) =>
+        status === 200 && text !== valueOf(key) ? `wrong value of ${key}` : String(status),
+      );
+      const end = Date.now() + SECONDS * 1000;
+      // Each fate twice at least, however slow the machine is.
+      for (let round = 0; Date.now() < end || round < 2 * FATES.length; round++) {
+        const served = load.total;
+        for (const fate of FATES[round % FATES.length]) await proxy.suffer(round % 4, fate);
+        for (let i = 0; i < 20; i++) {
+          const key = keys[(round * 31 + i) % keys.length];
+          // The thread that is asked may be the one that dies.
+          await proxy.admin('DELETE', `/v1/cache/${percentEncode(key)}`).catch(() => undefined);
+        }
+        if (round % 5 === 0) await proxy.admin('DELETE', '/v1/cache').catch(() => undefined);
+        await until('the clients are served on', () => (load.total > served + 100 ? true : undefined));
+      }
+      await load.stop();
+
+      expect([...load.answers.keys()].sort()).toEqual(['200', '404']);
+      const metrics = await until('all threads are back', async () => {
+        const { text } = await proxy.get('/metrics').catch(() => ({ text: '' }));
+        return /redis_connections 4$/m.test(text) && /loads_in_flight 0$/m.test(text) ? text : undefined;
+      });
+      expect(metrics).toMatch(/loads_queued 0$/m);
+      expect(Number(/thread_restarts_total (\d+)$/m.exec(metrics)?.[1])).toBeGreaterThanOrEqual(FATES.length);
+      expect(await proxy.problemInMemory()).toBeUndefined();
+    },
+    (SECONDS + 100) * 1000,
+  );
+});

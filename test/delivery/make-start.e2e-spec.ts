@@ -1,0 +1,130 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { afterEach, expect, it } from '@jest/globals';
+import { describeOwn } from '../support/only-own.ts';
+import { Child, freePort } from '../support/processes.ts';
+import { TestRedis } from '../support/redis.ts';
+
+const START = new URL('../../deploy/local/start.mjs', import.meta.url).pathname;
+const chooser = new URL('../../deploy/local/choose-redis.mjs', import.meta.url).href;
+
+interface OwnRedis {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+type ChooseRedis = (
+  settings: { choosesRedis: boolean },
+  defaultUrl: string,
+  program: () => string,
+  say: (message: string) => void,
+) => Promise<OwnRedis | undefined>;
+
+/** What a promise has started, to be stopped after it. */
+const started: (() => unknown)[] = [];
+afterEach(async () => {
+  await Promise.all(started.splice(0).map((stop) => stop()));
+});
+
+/** Somebody who listens on a port of 127.0.0.1 and says nothing. */
+async function silentServer(): Promise<number> {
+  // It reads, so that it notices when clients go.
+  const server = createServer((socket) => socket.resume()).listen(await freePort(), '127.0.0.1');
+  await once(server, 'listening');
+  started.push(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+describeOwn('make start', () => {
+  /** What it says when it cannot start. */
+  async function refusal(settings: Readonly<Record<string, string | number>>): Promise<string[]> {
+    const values = Object.entries(settings).map(([name, value]) => [name, String(value)]);
+    const env = { PATH: process.env.PATH, REDIS_URL: 'redis://127.0.0.1:1', HTTP_HOST: '127.0.0.1' };
+    const given = Object.fromEntries(values) as Record<string, string>;
+    const child = new Child(process.execPath, [START], { env: { ...env, ...given } });
+    started.push(() => child.stop());
+    expect(await child.exit).toBe(1);
+    return child.errors.trimEnd().split('\n');
+  }
+
+  it('offers another port, or none, where that of the Redis protocol is in use', async () => {
+    const taken = await silentServer();
+    const [line, or] = await refusal({ HTTP_PORT: await freePort(), RESP_PORT: taken });
+    const [, port, offered] = /^Port (\d+) is in use\. Another one: make start RESP_PORT=(\d+)$/.exec(line) ?? [];
+    expect(Number(port)).toBe(taken);
+    expect(Number(offered)).toBeGreaterThan(taken);
+    expect(or).toBe('Or without the Redis protocol: make start RESP_PORT=');
+  });
+
+  it('offers two where both are in use, neither of them in use itself', async () => {
+    const http = await silentServer();
+    const resp = await silentServer();
+    const [line] = await refusal({ HTTP_PORT: http, RESP_PORT: resp });
+    const found = /^Ports (\d+) and (\d+) are in use\. Others: make start HTTP_PORT=(\d+) RESP_PORT=(\d+)$/.exec(line);
+    const [one, two, otherHttp, otherResp] = found?.slice(1).map(Number) ?? [];
+    expect([one, two]).toEqual([http, resp]);
+    for (const other of [otherHttp, otherResp]) expect([http, resp]).not.toContain(other);
+  });
+
+  it('offers another HTTP port, and says nothing of the Redis protocol where that is off', async () => {
+    const taken = await silentServer();
+    expect(await refusal({ HTTP_PORT: taken, RESP_PORT: '' })).toEqual([
+      expect.stringMatching(new RegExp(`^Port ${taken} is in use\\. Another one: make start HTTP_PORT=\\d+$`)),
+    ]);
+  });
+
+  /** What it says of the Redis that it chooses where this one is at the default address. */
+  async function choice(defaultUrl: string): Promise<{ own: OwnRedis | undefined; said: string[] }> {
+    const { chooseRedis } = (await import(chooser)) as { chooseRedis: ChooseRedis };
+    const said: string[] = [];
+    const own = await chooseRedis(
+      { choosesRedis: false },
+      defaultUrl,
+      () => 'redis-server',
+      (message) => said.push(message),
+    );
+    started.push(() => own?.stop());
+    return { own, said: said.map((line) => line.replace(own?.url ?? '-', '<own>').replace(defaultUrl, '<default>')) };
+  }
+
+  it('uses the Redis that answers at the default address', async () => {
+    const redis = await TestRedis.start();
+    started.push(() => redis.stop());
+    expect(await choice(redis.url)).toEqual({
+      own: undefined,
+      said: ['Redis: the one that answers at <default>. Nothing is written to it.'],
+    });
+  });
+
+  it('says of a Redis there that it wants a password, and how to use it', async () => {
+    const redis = await TestRedis.start();
+    started.push(() => redis.stop());
+    await redis.client.config('SET', 'requirepass', 'hunter2');
+    const { own, said } = await choice(redis.url);
+    expect(own).toBeDefined();
+    expect(said).toEqual([
+      'Redis: the one at <default> cannot be used, it wants a password. So an own one runs at <own>, with demo keys.',
+      'To use that one: REDIS_PASSWORD=… make start',
+    ]);
+  });
+
+  it('says of one whose account may not ask that it refuses, and of another program that it does not answer', async () => {
+    const redis = await TestRedis.start();
+    started.push(() => redis.stop());
+    await redis.client.call('ACL', 'SETUSER', 'default', '-ping');
+    expect((await choice(redis.url)).said).toEqual([
+      expect.stringMatching(
+        /^Redis: the one at <default> cannot be used, it says: NOPERM .*\. So an own one runs at <own>/,
+      ),
+    ]);
+    expect((await choice(`redis://127.0.0.1:${await silentServer()}/0`)).said).toEqual([
+      expect.stringMatching(/^Redis: the one at <default> cannot be used, it does not answer PING\. So an own one/),
+    ]);
+  });
+
+  it('says that none answers where nobody listens', async () => {
+    expect((await choice(`redis://127.0.0.1:${await freePort()}/0`)).said).toEqual([
+      'Redis: none answers at <default>, so an own one runs at <own>, with demo keys.',
+    ]);
+  });
+});

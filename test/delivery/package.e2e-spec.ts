@@ -1,0 +1,113 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ask } from '../support/http-client.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { Child, until } from '../support/processes.ts';
+import { TestRedis } from '../support/redis.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+interface Manifest {
+  readonly name: string;
+  readonly version: string;
+  readonly bin: Readonly<Record<string, string>>;
+  readonly dependencies: Readonly<Record<string, string>>;
+}
+
+interface Packed {
+  readonly filename: string;
+  readonly files: readonly { readonly path: string }[];
+}
+
+describeOwn('the package', () => {
+  let directory: string;
+  let packed: Packed;
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), 'test-package-'));
+    // Without scripts: what was built is what the other specs run.
+    const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', directory];
+    const answer = JSON.parse(execFileSync('npm', args, { cwd: ROOT, encoding: 'utf8' })) as Record<string, Packed>;
+    [packed] = Object.values(answer);
+  });
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  it('has all that was built but source maps, what npm always takes, the changelog, and nothing else', () => {
+    const built = readdirSync(join(ROOT, 'dist'), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && !entry.name.endsWith('.map'))
+      .map((entry) => join(entry.parentPath, entry.name).slice(ROOT.length));
+    expect(packed.files.map(({ path }) => path).sort()).toEqual(
+      [...built, 'package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'].sort(),
+    );
+    expect(built).toEqual(expect.arrayContaining(['dist/main.js', 'dist/cli.js', 'dist/runtime/worker.js']));
+    expect(built.filter((path) => /\.(?:spec|spec-support)\.|\/(?:test|bench)\/|\.ts$|\/\.env/.test(path))).toEqual([]);
+  });
+
+  it('has the whole page of the dashboard', () => {
+    const page = readdirSync(join(ROOT, 'src/dashboard/page')).filter((name) => name !== 'tsconfig.json');
+    const names = packed.files.map(({ path }) => path);
+    for (const name of page) expect(names).toContain(`dist/dashboard/page/${name.replace(/\.ts$/, '.js')}`);
+  });
+
+  describe('when it is installed', () => {
+    let command: string;
+    let manifest: Manifest;
+    beforeAll(() => {
+      ({ command, manifest } = install(join(directory, packed.filename), join(directory, 'installed')));
+    });
+
+    /** Its command, run in a folder where nothing else is. */
+    function run(...words: string[]): Child {
+      return new Child(command, words, { env: { PATH: process.env.PATH }, cwd: directory });
+    }
+
+    it.each(['--version', '--help'])('answers %s', async (word) => {
+      const child = run(word);
+      expect(await child.exit).toBe(0);
+      expect(child.output).toContain(manifest.version);
+      expect(child.errors).toBe('');
+    });
+
+    it('serves a key of a Redis, the dashboard and the page of the API', async () => {
+      const redis = await TestRedis.start();
+      const child = run(
+        ...['--http-host=127.0.0.1', '--http-port=0', '--resp-port=', '--proxy-threads=1', '--log-format=json'],
+        `--redis-url=${redis.url}`,
+      );
+      try {
+        await redis.client.set('key', 'value');
+        const url = await until('it listens', () => /"listening on (http:[^"]+)"/.exec(child.output)?.[1]);
+        await until('Redis is there', async () => (await ask(url, '/health/ready')).status === 200 || undefined);
+        expect(await ask(url, '/v1/keys/key')).toMatchObject({ status: 200, text: 'value' });
+        for (const path of ['/', '/dashboard/app.js', '/dashboard/uplot.js', '/docs', '/docs/swagger-ui.css']) {
+          expect([path, (await ask(url, path)).status]).toEqual([path, 200]);
+        }
+      } finally {
+        expect(await child.stop()).toBe(0);
+        await redis.stop();
+      }
+      expect(child.errors).toBe('');
+    });
+  });
+});
+
+/** What npm does, without a network: only the dependencies that the package names are there, from this repository's. */
+function install(tarball: string, folder: string): { command: string; manifest: Manifest } {
+  mkdirSync(folder);
+  execFileSync('tar', ['-xzf', tarball, '-C', folder]);
+  const root = join(folder, 'package');
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest;
+  for (const name of Object.keys(manifest.dependencies)) {
+    const link = join(root, 'node_modules', name);
+    mkdirSync(dirname(link), { recursive: true });
+    symlinkSync(join(ROOT, 'node_modules', name), link);
+  }
+  const script = join(root, manifest.bin[manifest.name]);
+  const command = join(folder, manifest.name);
+  chmodSync(script, 0o755);
+  symlinkSync(script, command);
+  return { command, manifest };
+}

@@ -1,0 +1,124 @@
+import fc from 'fast-check';
+import { alike, possible } from './compare.ts';
+import { type Conversation, show, showConversation } from './conversation.ts';
+import { conversation } from './conversations.ts';
+import { type Outcome, play, playInTurn } from './play.ts';
+import type { Rivals } from './rivals.ts';
+
+/** Milliseconds without a byte after which a client takes it that none will come. */
+const PATIENCE_MS = 250;
+/** The same where the first look has found a difference. */
+const LONG_PATIENCE_MS = 1500;
+/** Conversations held at once. */
+const CLIENTS = 200;
+/** Conversations from one seed. */
+const RUNS = 10;
+const SHRINK_MS = 90_000;
+
+/** What was done so far. */
+export interface Progress {
+  requests: number;
+  conversations: number;
+  /** Conversations in which node:http has said something else than it might have: see `possible`. */
+  raced: number;
+}
+
+export interface FuzzOptions {
+  readonly rivals: readonly Rivals[];
+  /** How many requests are sent at least. */
+  readonly requests: number;
+  readonly seed: number;
+  readonly prepare: () => Promise<void>;
+  readonly clients?: number;
+  /** How long to look for a smaller conversation that shows a difference. */
+  readonly shrinkMs?: number;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+export interface FuzzResult {
+  readonly progress: Progress;
+  /** The first one, as small as could be found; for people. */
+  readonly difference: string | undefined;
+}
+
+/** Holds generated conversations with both of each rivals, and compares what they say. */
+export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
+  const { rivals, requests, seed, prepare, clients = CLIENTS, shrinkMs = SHRINK_MS, onProgress } = options;
+  const progress: Progress = { requests: 0, conversations: 0, raced: 0 };
+  let difference: string | undefined;
+  let finder: number | undefined;
+  let deadline = Infinity;
+  let nextSeed = seed;
+
+  // Those that take one client at a time are asked less often.
+  const pair = fc.oneof(
+    ...rivals.map(({ clients }, i) => ({ weight: clients === 1 ? 1 : 6, arbitrary: fc.constant(i) })),
+  );
+  const queues = rivals.map(({ clients }) => (clients === 1 ? oneByOne() : atOnce));
+
+  async function run(client: number): Promise<void> {
+    const property = fc.asyncProperty(pair, conversation, async (pair, conversation) => {
+      if (finder !== undefined && (finder !== client || performance.now() > deadline)) return true;
+      await prepare();
+      const found = await queues[pair](() => differenceIn(rivals[pair], conversation, progress));
+      if (found === undefined || (finder ?? client) !== client) return true;
+      if (finder === undefined) deadline = performance.now() + shrinkMs;
+      finder = client;
+      difference = found;
+      return false;
+    });
+    while (progress.requests < requests && finder === undefined) {
+      await fc.check(property, { seed: nextSeed++, numRuns: RUNS });
+      onProgress?.(progress);
+    }
+  }
+
+  await Promise.all(Array.from({ length: clients }, (_, client) => run(client)));
+  return { progress, difference };
+}
+
+type Queue = <T>(task: () => Promise<T>) => Promise<T>;
+
+const atOnce: Queue = (task) => task();
+
+function oneByOne(): Queue {
+  let last: Promise<unknown> = Promise.resolve();
+  return (task) => {
+    const result = last.then(task);
+    last = result.catch(() => undefined);
+    return result;
+  };
+}
+
+/** What the two have said differently, for people; undefined when they have said the same. */
+async function differenceIn(rivals: Rivals, talk: Conversation, progress: Progress): Promise<string | undefined> {
+  progress.conversations++;
+  progress.requests += talk.messages.length + 1;
+  let [fastPath, plain] = await playBoth(rivals, talk, PATIENCE_MS);
+  if (alike(fastPath, plain)) return undefined;
+  progress.raced++;
+  const inTurn = await playInTurn(rivals.plain, talk, LONG_PATIENCE_MS);
+  if (possible(fastPath, inTurn)) return undefined;
+  // A client that loses patience sees less than one that does not: only that may be settled by a second look.
+  if ([fastPath, plain].some(({ endedBy }) => endedBy === 'client')) {
+    [fastPath, plain] = await playBoth(rivals, talk, LONG_PATIENCE_MS);
+    if (alike(fastPath, plain)) return undefined;
+    if (possible(fastPath, inTurn)) return undefined;
+  }
+  return [
+    `the fast path says something else than node:http, ${rivals.name}`,
+    showConversation(talk),
+    ...showOutcome('with the fast path', fastPath),
+    ...showOutcome('without', plain),
+    ...showOutcome('without, each request after the answer to the one before', inTurn),
+  ].join('\n');
+}
+
+function playBoth({ fastPath, plain }: Rivals, talk: Conversation, patienceMs: number): Promise<[Outcome, Outcome]> {
+  return Promise.all([play(fastPath, talk, patienceMs), play(plain, talk, patienceMs)]);
+}
+
+function showOutcome(title: string, { received, endedBy, afterEnd, closed }: Outcome): string[] {
+  const end = `ended by the ${endedBy}${closed ? '' : ', and not closed by the server then'}`;
+  return [`=== ${title}: ${end}`, show(received), ...(afterEnd === '' ? [] : ['--- after the end', show(afterEnd)])];
+}

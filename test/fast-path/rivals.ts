@@ -1,0 +1,122 @@
+import { NUMBER } from './conversation.ts';
+import { nextNumber } from './play.ts';
+import { TestProxy, type Settings } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+import { VALUES, spell } from './targets.ts';
+
+/** Two servers that are to say the same, whatever they are asked. */
+export interface Rivals {
+  readonly name: string;
+  /** Conversations that may be held at once; what a server that is busy says depends on with whom. */
+  readonly clients: number;
+  /** The one that is in question. */
+  readonly fastPath: string;
+  /** The one that is right. */
+  readonly plain: string;
+}
+
+const READER = { authorization: 'Bearer reader' };
+
+/** A request that is sent byte by byte takes long on a busy machine, and the two would end it at different bytes. */
+const PATIENT: Settings = { HTTP_HEADERS_TIMEOUT_MS: 120_000, HTTP_REQUEST_TIMEOUT_MS: 120_000 };
+
+/** The settings under which they are compared. */
+const VARIANTS: Readonly<Record<string, Settings>> = {
+  'as it comes': {},
+  'with access rules and short headers': {
+    ACCESS_TOKEN: 'reader,other',
+    KEY_ALLOWLIST: 'hit*,cold:*,gone:*,list:*',
+    HTTP_MAX_HEADER_BYTES: 2048,
+    HTTP_CORS_ORIGINS: 'https://a.example',
+  },
+  'for pages of all origins': { HTTP_CORS_ORIGINS: '*', HTTP_CONTENT_TYPE: 'text/html' },
+  'one request at a time': { PROXY_MODE: 'sequential', HTTP_CONTENT_TYPE: 'text/plain; charset=utf-8' },
+};
+
+/** How many keys are made at once that are not in a cache. */
+const COLD_KEYS = 20_000;
+
+/** A Redis, and pairs of proxies before it whose caches hold the same. */
+export class Arena {
+  readonly rivals: Rivals[] = [];
+  readonly #redis: TestRedis;
+  readonly #proxies: TestProxy[] = [];
+  #prepared = 0;
+
+  private constructor(redis: TestRedis) {
+    this.#redis = redis;
+  }
+
+  /**
+   * @param settings what sets the two of each pair apart.
+   * @param names the pairs that are wanted; all of them by default.
+   */
+  static async open(
+    settings: { readonly fastPath: Settings; readonly plain: Settings },
+    names: readonly string[] = Object.keys(VARIANTS),
+  ): Promise<Arena> {
+    const arena = new Arena(await TestRedis.start());
+    try {
+      await arena.#fill();
+      for (const name of names) {
+        const variant = VARIANTS[name];
+        const [fastPath, plain] = await Promise.all([
+          arena.#start({ ...PATIENT, ...variant, ...settings.fastPath }),
+          arena.#start({ ...PATIENT, ...variant, ...settings.plain }),
+        ]);
+        arena.rivals.push({
+          name,
+          clients: variant.PROXY_MODE === 'sequential' ? 1 : Infinity,
+          fastPath: fastPath.url,
+          plain: plain.url,
+        });
+      }
+    } catch (error) {
+      await arena.close();
+      throw error;
+    }
+    return arena;
+  }
+
+  /** Makes sure that the next conversations find keys that are not in a cache. */
+  async prepare(): Promise<void> {
+    const used = Number.parseInt(nextNumber(), 36);
+    if (used + COLD_KEYS / 2 < this.#prepared) return;
+    const numbers = Array.from({ length: COLD_KEYS }, (_, i) => this.#prepared + i);
+    const names = numbers.map((number) => number.toString(36).padStart(NUMBER.length, '0'));
+    this.#prepared += COLD_KEYS;
+    await this.#redis.client.mset(names.flatMap((name) => [`cold:${name}`, 'a value that is read for the first time']));
+    const lists = this.#redis.client.pipeline();
+    for (const name of names) lists.rpush(`list:${name}`, 'an element');
+    await lists.exec();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#proxies.map((proxy) => proxy.stop()));
+    await this.#redis.stop();
+  }
+
+  async #fill(): Promise<void> {
+    for (const [key, value] of VALUES) await this.#redis.client.set(Buffer.from(key, 'latin1'), value);
+    await this.prepare();
+  }
+
+  /** Starts a proxy with everything in its cache that is to be a hit. */
+  async #start(settings: Settings): Promise<TestProxy> {
+    const proxy = await TestProxy.start({
+      REDIS_URL: this.#redis.url,
+      PROXY_THREADS: 1,
+      CACHE_CAPACITY: 1_000_000,
+      CACHE_TTL_MS: 7 * 86_400_000,
+      // On a busy machine one of the two might be told in time, and the other not.
+      REDIS_COMMAND_TIMEOUT_MS: 20_000,
+      ...settings,
+    });
+    this.#proxies.push(proxy);
+    for (const [key, value] of VALUES) {
+      const { status, body } = await proxy.get(`/v1/keys/${spell(key)}`, READER);
+      if (status !== 200 || !body.equals(value)) throw new Error(`the key ${key.slice(0, 20)}: ${status}`);
+    }
+    return proxy;
+  }
+}

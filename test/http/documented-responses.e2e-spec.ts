@@ -1,0 +1,267 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { brokenWrites } from '../support/broken-writes.ts';
+import { type ApiDocument, type ApiResponse, type ObjectSchema, type Schema } from '../support/documentation.ts';
+import type { HttpAnswer, HttpQuestion } from '../support/http-client.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { until } from '../support/processes.ts';
+import { TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+
+/** How an answer of each documented kind is brought about: method, route, status, code; then the request. */
+type Scenario = readonly [kind: string, path: string, question?: HttpQuestion];
+
+const TOKEN = { authorization: 'Bearer admin' };
+const READER = { authorization: 'Bearer reader' };
+const ANY = { 'if-none-match': '*' };
+
+const mget = (body: string, type = 'application/json'): HttpQuestion => ({ body, headers: { 'content-type': type } });
+const SOME = mget('{"keys":["text","nobody"]}');
+
+const command = (body: unknown, headers: Readonly<Record<string, string>> = READER): HttpQuestion => ({
+  body: JSON.stringify(body),
+  headers,
+});
+const COLD = command(['GET', 'cold']);
+
+/** A head of more than HTTP_MAX_HEADER_BYTES. */
+const LONG_HEAD = { headers: { 'x-long': 'x'.repeat(300_000) } };
+
+const WITH_REDIS: readonly Scenario[] = [
+  ['POST /v1/mget 200', '/v1/mget', SOME],
+  ['POST /v1/mget 400 bad-request', '/v1/mget', mget('[]')],
+  ['POST /v1/mget 400 bad-key', '/v1/mget', mget('{"keys":[""]}')],
+  ['POST /v1/mget 413 body-too-large', '/v1/mget', mget(JSON.stringify({ keys: Array(1001).fill('text') }))],
+  ['POST /v1/mget 415 unsupported-media-type', '/v1/mget', mget('{"keys":[]}', 'text/plain')],
+  ['GET /v1/keys/{key} 200', '/v1/keys/text'],
+  ['GET /v1/keys/{key} 304', '/v1/keys/text', { headers: ANY }],
+  ['GET /v1/keys/{key} 400 bad-key', '/v1/keys/'],
+  ['GET /v1/keys/{key} 404 key-not-found', '/v1/keys/nobody'],
+  ['GET /v1/keys/{key} 409 wrong-type', '/v1/keys/list'],
+  ['GET /v1/keys/{key} 502 value-too-large', '/v1/keys/long'],
+  ['HEAD /v1/keys/{key} 502', '/v1/keys/long'],
+  ['GET /v1/keys/{key} 504 not-cached', '/v1/keys/unread', { headers: { 'cache-control': 'only-if-cached' } }],
+  ['HEAD /v1/keys/{key} 200', '/v1/keys/text'],
+  ['HEAD /v1/keys/{key} 304', '/v1/keys/text', { headers: ANY }],
+  ['HEAD /v1/keys/{key} 400', '/v1/keys/%zz'],
+  ['HEAD /v1/keys/{key} 404', '/v1/keys/nobody'],
+  ['HEAD /v1/keys/{key} 409', '/v1/keys/list'],
+  ['GET /v1/cache 200', '/v1/cache', { headers: TOKEN }],
+  ['GET /v1/cache 400 bad-request', '/v1/cache?x', { headers: TOKEN }],
+  ['GET /v1/cache 401 unauthorized', '/v1/cache'],
+  ['DELETE /v1/cache 200', '/v1/cache', { headers: TOKEN }],
+  ['DELETE /v1/cache 400 bad-request', '/v1/cache?prefix=user:', { headers: TOKEN }],
+  ['DELETE /v1/cache 401 unauthorized', '/v1/cache'],
+  ['DELETE /v1/cache/{key} 200', '/v1/cache/text', { headers: TOKEN }],
+  ['DELETE /v1/cache/{key} 400 bad-key', '/v1/cache/%', { headers: TOKEN }],
+  ['DELETE /v1/cache/{key} 400 bad-request', '/v1/cache/text?x', { headers: TOKEN }],
+  ['DELETE /v1/cache/{key} 401 unauthorized', '/v1/cache/text'],
+  ['GET /health/live 200', '/health/live'],
+  ['GET /health/live 431 head-too-large', '/health/live', LONG_HEAD],
+  ['GET /health/ready 200', '/health/ready'],
+  ['GET /health/ready 431 head-too-large', '/health/ready', LONG_HEAD],
+  ['GET /metrics 200', '/metrics'],
+  ['GET /metrics 431 head-too-large', '/metrics', LONG_HEAD],
+];
+
+const WITHOUT_TOKEN: readonly Scenario[] = [
+  ['GET /v1/cache 404 admin-disabled', '/v1/cache'],
+  ['DELETE /v1/cache 404 admin-disabled', '/v1/cache'],
+  ['DELETE /v1/cache/{key} 404 admin-disabled', '/v1/cache/text'],
+];
+
+const WITH_ACCESS: readonly Scenario[] = [
+  ['POST /v1/mget 401 unauthorized', '/v1/mget', SOME],
+  ['GET /v1/keys/{key} 401 unauthorized', '/v1/keys/text'],
+  ['GET /v1/keys/{key} 403 key-not-allowed', '/v1/keys/list', { headers: READER }],
+  ['HEAD /v1/keys/{key} 401', '/v1/keys/text'],
+  ['HEAD /v1/keys/{key} 403', '/v1/keys/list', { headers: READER }],
+  ['POST / 200', '/', command(['GET', 'text'])],
+  ['POST / 400', '/', command(['SET', 'text', 'x'])],
+  ['POST / 401', '/', command(['GET', 'text'], {})],
+  ['POST / 413', '/', command(['MGET', ...Array<string>(1001).fill('text')])],
+  ['POST /pipeline 200', '/pipeline', command([['GET', 'text']])],
+  ['POST /pipeline 400', '/pipeline', command([])],
+  ['POST /pipeline 401', '/pipeline', command([['PING']], {})],
+  ['POST /pipeline 413', '/pipeline', command(Array(1001).fill(['PING']))],
+  ['GET /get/{key} 200', '/get/text', { headers: READER }],
+  ['GET /get/{key} 400', '/get/list', { headers: READER }],
+  ['GET /get/{key} 401', '/get/text'],
+];
+
+const SILENT_WITH_ACCESS: readonly Scenario[] = [
+  ['POST / 504', '/', COLD],
+  ['GET /get/{key} 504', '/get/cold', { headers: READER }],
+];
+
+const GONE_WITH_ACCESS: readonly Scenario[] = [
+  ['POST / 503', '/', COLD],
+  ['GET /get/{key} 503', '/get/cold', { headers: READER }],
+];
+
+const REDIS_SILENT: readonly Scenario[] = [
+  ['GET /v1/keys/{key} 504 redis-timeout', '/v1/keys/unread'],
+  ['HEAD /v1/keys/{key} 504', '/v1/keys/unread'],
+];
+
+const OVERLOADED: readonly Scenario[] = [['GET /v1/keys/{key} 503 overloaded', '/v1/keys/another']];
+
+const REDIS_GONE: readonly Scenario[] = [
+  ['GET /v1/keys/{key} 503 redis-unavailable', '/v1/keys/unread'],
+  ['HEAD /v1/keys/{key} 503', '/v1/keys/unread'],
+  ['GET /health/ready 503', '/health/ready'],
+];
+
+const WRITES_BROKEN: readonly Scenario[] = [['GET /health/live 503', '/health/live']];
+
+/** Headers that every answer has, or that the description of the content stands for. */
+const UNDOCUMENTED = ['date', 'connection', 'keep-alive', 'content-type', 'content-length', 'x-content-type-options'];
+
+describeOwn('every answer is the one that /openapi.json describes', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+  let proxyWithoutToken: TestProxy;
+  let proxyWithAccess: TestProxy;
+  let brokenProxy: TestProxy;
+  let document: ApiDocument;
+  /** Waits for Redis until it is gone. */
+  let first: Promise<HttpAnswer>;
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    const settings = {
+      REDIS_URL: redis.url,
+      PROXY_THREADS: 1,
+      // Two reads that time out, one after the other, are to be done before the silence costs the connection.
+      REDIS_COMMAND_TIMEOUT_MS: 600,
+      REDIS_MAX_VALUE_BYTES: 1000,
+      PROXY_MAX_CONCURRENT_LOADS: 1,
+      PROXY_MAX_QUEUED_LOADS: 0,
+    };
+    [proxy, proxyWithoutToken, proxyWithAccess, brokenProxy] = await Promise.all([
+      TestProxy.start({ ...settings, ADMIN_TOKEN: 'admin' }),
+      // Long enough to be asked for more while one read is under way.
+      TestProxy.start({ ...settings, REDIS_COMMAND_TIMEOUT_MS: 60_000 }),
+      TestProxy.start({ ...settings, ACCESS_TOKEN: 'reader', KEY_ALLOWLIST: 'text,cold' }),
+      TestProxy.start({ ...settings, ...brokenWrites('throw'), HTTP_FAST_PATH: 'on' }),
+    ]);
+    // The dialect that takes a token is described where it is spoken.
+    document = (await proxyWithAccess.get('/openapi.json')).json as unknown as ApiDocument;
+    await redis.client.mset('text', 'a text', 'long', 'x'.repeat(1001));
+    await redis.client.rpush('list', 'a');
+  });
+  afterAll(async () => {
+    await Promise.all([proxy?.stop(), proxyWithoutToken?.stop(), proxyWithAccess?.stop(), brokenProxy?.stop()]);
+    await redis?.stop();
+  });
+
+  function promise([kind, path, question]: Scenario, whose: () => TestProxy = () => proxy): void {
+    it(kind, async () => {
+      const [method, route, status, code] = kind.split(' ');
+      const answer = await whose().ask(path, { method, ...question });
+      expect(answer.status).toBe(Number(status));
+      const description = document.paths[route][method.toLowerCase()].responses[status];
+      expectDescribed(answer, description, method, code);
+    });
+  }
+
+  function expectDescribed(answer: HttpAnswer, description: ApiResponse, method: string, code?: string): void {
+    const documented = Object.keys(description.headers ?? {}).map((name) => name.toLowerCase());
+    const sent = Object.keys(answer.headers).filter((name) => !UNDOCUMENTED.includes(name));
+    expect(documented.filter((name) => !UNDOCUMENTED.includes(name)).sort()).toEqual(sent.sort());
+    expect(documented.filter((name) => answer.headers[name] === undefined)).toEqual([]);
+    if (method === 'HEAD' || answer.status === 304) {
+      expect(description.content).toBeUndefined();
+      expect(answer.body).toHaveLength(0);
+      return;
+    }
+    const [mediaType] = String(answer.headers['content-type']).split(';');
+    const content = description.content?.[mediaType];
+    expect([mediaType]).toEqual(Object.keys(description.content ?? {}));
+    if (mediaType.endsWith('json')) expectShape(answer.json, content?.schema ?? {});
+    if (code === undefined) return;
+    expect(answer.json.code).toBe(code);
+    expect(Object.keys(content?.examples ?? {})).toContain(code);
+  }
+
+  function schemaOf(schema: Schema): ObjectSchema {
+    return '$ref' in schema ? schemaOf(document.components.schemas[schema.$ref.split('/').at(-1) ?? '']) : schema;
+  }
+
+  function expectShape(body: object, schema: Schema): void {
+    const { required = [], properties = {}, items, oneOf } = schemaOf(schema);
+    if (oneOf !== undefined) {
+      // The first of the results is one that succeeds, as is the first of their schemas.
+      expectShape(body, oneOf[0]);
+      return;
+    }
+    if (Array.isArray(body)) {
+      expectShape((body as object[])[0], items ?? {});
+      return;
+    }
+    expect(Object.keys(properties)).toEqual(expect.arrayContaining(Object.keys(body)));
+    expect(Object.keys(body)).toEqual(expect.arrayContaining([...required]));
+  }
+
+  describe('while Redis answers', () => {
+    for (const scenario of WITH_REDIS) promise(scenario);
+    for (const scenario of WITHOUT_TOKEN) promise(scenario, () => proxyWithoutToken);
+    for (const scenario of WITH_ACCESS) promise(scenario, () => proxyWithAccess);
+  });
+
+  describe('while Redis is there and answers nothing', () => {
+    beforeAll(() => redis.server?.signal('SIGSTOP'));
+    for (const scenario of REDIS_SILENT) promise(scenario);
+    for (const scenario of SILENT_WITH_ACCESS) promise(scenario, () => proxyWithAccess);
+
+    describe('and no more reads of it are let in', () => {
+      beforeAll(async () => {
+        first = proxyWithoutToken.get('/v1/keys/first');
+        await until(
+          'a read of Redis is under way',
+          async () =>
+            (await proxyWithoutToken.get('/metrics')).text.includes('redis_http_cache_proxy_loads_in_flight 1') ||
+            undefined,
+        );
+      });
+      for (const scenario of OVERLOADED) promise(scenario, () => proxyWithoutToken);
+    });
+  });
+
+  describe('when Redis is gone', () => {
+    beforeAll(async () => {
+      await redis.server?.stop('SIGKILL');
+      await first;
+      await until(
+        'the proxy has noticed',
+        async () =>
+          ((await proxy.get('/v1/keys/noticed')).status === 503 &&
+            (await proxyWithAccess.get('/v1/keys/cold', READER)).status === 503) ||
+          undefined,
+      );
+    });
+    for (const scenario of REDIS_GONE) promise(scenario);
+    for (const scenario of GONE_WITH_ACCESS) promise(scenario, () => proxyWithAccess);
+  });
+
+  describe('when responses cannot be written', () => {
+    beforeAll(() =>
+      until('it is noticed', async () => (await brokenProxy.get('/health/live')).status === 503 || undefined),
+    );
+    for (const scenario of WRITES_BROKEN) promise(scenario, () => brokenProxy);
+  });
+
+  it('and every answer that it describes can be had', () => {
+    const all = [
+      ...[WITH_REDIS, WITHOUT_TOKEN, WITH_ACCESS],
+      ...[REDIS_SILENT, SILENT_WITH_ACCESS, OVERLOADED, REDIS_GONE, GONE_WITH_ACCESS],
+      WRITES_BROKEN,
+    ].flat();
+    const seen = new Set(all.map(([kind]) => kind.split(' ').slice(0, 3).join(' ')));
+    const described = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.entries(methods).flatMap(([method, { responses }]) =>
+        Object.keys(responses).map((status) => `${method.toUpperCase()} ${path} ${status}`),
+      ),
+    );
+    expect(described.sort()).toEqual([...seen].sort());
+  });
+});

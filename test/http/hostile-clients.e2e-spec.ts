@@ -1,0 +1,368 @@
+import { once } from 'node:events';
+import { type Socket, connect } from 'node:net';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { WellBehavedClient, residentMiB } from '../support/well-behaved-client.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { until } from '../support/processes.ts';
+import { type Settings, TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+import { request, respPort } from '../support/resp.ts';
+
+const LONG_MS = 40_000;
+const MEGABYTE = 1_000_000;
+const OK = 'HTTP/1.1 200 OK\r\n';
+/** Large values that are in the cache. */
+const LARGE = Array.from({ length: 16 }, (_, i) => `large${i}`);
+
+/** A connection, and what comes back on it, unless it is told not to read. */
+interface Attacker {
+  readonly socket: Socket;
+  received: string;
+  closed: boolean;
+}
+
+describeOwn('clients that mean no good take nothing from the others:', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+  let attackers: Attacker[];
+  let bystander: WellBehavedClient | undefined;
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    await redis.client.mset('hit', 'value', ...LARGE.flatMap((key) => [key, 'x'.repeat(MEGABYTE)]));
+  });
+  afterAll(() => redis?.stop());
+  beforeEach(() => {
+    attackers = [];
+  });
+  afterEach(async () => {
+    for (const { socket } of attackers) socket.destroy();
+    await bystander?.stop();
+    bystander = undefined;
+  });
+
+  async function start(settings: Settings): Promise<void> {
+    // One thread, so that nobody is elsewhere.
+    proxy = await TestProxy.start({ REDIS_URL: redis.url, RESP_PORT: 0, PROXY_THREADS: 1, ...settings });
+    for (const key of ['hit', ...LARGE]) {
+      await until(`${key} is held`, async () => (await proxy.key(key)).status === 200 || undefined);
+    }
+  }
+
+  /**
+   * A proxy that is there for several tests. What they make its memory grow by counts from its start, whichever test made
+   * it grow, so those that may do so the least come first.
+   */
+  function describeOne(what: string, settings: Settings, tests: () => void): void {
+    describe(what, () => {
+      let firstMiB: number;
+      beforeAll(async () => {
+        await start(settings);
+        firstMiB = residentMiB(proxy);
+      });
+      beforeEach(async () => {
+        bystander = await WellBehavedClient.of(proxy, 'hit', firstMiB);
+      });
+      afterAll(() => proxy?.stop());
+      tests();
+    });
+  }
+
+  /** @param reads whether it takes what it is sent. */
+  function attack(port: number, bytes: string | Buffer, reads = true): Attacker {
+    const socket = connect(port, '127.0.0.1');
+    const attacker = { socket, received: '', closed: false };
+    socket.on('error', () => undefined).on('close', () => (attacker.closed = true));
+    if (reads) socket.setEncoding('latin1').on('data', (text: string) => (attacker.received += text));
+    else socket.pause();
+    socket.write(bytes);
+    attackers.push(attacker);
+    return attacker;
+  }
+
+  const httpPort = (): number => Number(new URL(proxy.url).port);
+  async function connections(): Promise<number> {
+    const { text } = await proxy.get('/metrics');
+    return Number(/^redis_http_cache_proxy_connections (\d+)$/m.exec(text)?.[1]);
+  }
+
+  /** Who does not read does not see the end either: the proxy knows it. */
+  const allGone = (): Promise<true> =>
+    until('all attackers are cut off', async () => (await connections()) <= 2 || undefined, LONG_MS);
+  const allClosed = (): Promise<true> =>
+    until('all attackers are cut off', () => attackers.every(({ closed }) => closed) || undefined, LONG_MS);
+
+  /** Others were served all the time, and the proxy's memory has stayed within so many MiB of what it was. */
+  async function expectUnharmed(maxGrownMiB: number): Promise<void> {
+    const other = bystander as WellBehavedClient;
+    const before = other.answers;
+    await until('others are served', () => other.answers > before + 5 || other.seen.size > 1 || undefined);
+    const { seen, grownMiB } = await other.stop();
+    expect(seen).toEqual(['200']);
+    expect(grownMiB).toBeLessThan(maxGrownMiB);
+  }
+
+  describeOne('over the Redis protocol and over HTTP', {}, () => {
+    it.each([
+      ['an array of more than a million', '*1048577\r\n', 'invalid multibulk length'],
+      ['an array beyond all numbers', `*${'9'.repeat(30)}\r\n`, 'invalid multibulk length'],
+      ['more than half a gigabyte', '*1\r\n$536870913\r\n', 'invalid bulk length'],
+      ['arrays in arrays', '*1\r\n'.repeat(100_000), "expected '$', got '*'"],
+      ['a count without end', `*${'1'.repeat(MEGABYTE)}`, 'invalid multibulk length'],
+      ['an inline request without end', 'x'.repeat(MEGABYTE), 'too big inline request'],
+      ['a quotation without end', `"${'x'.repeat(60_000)}\r\n`, 'unbalanced quotes in request'],
+      ['a negative length', '*1\r\n$-5\r\n', 'invalid bulk length'],
+    ])('who send %s: they are told, and cut off', async (_, text, problem) => {
+      const bytes = Buffer.from(text);
+      for (let i = 0; i < 20; i++) attack(respPort(proxy), bytes);
+      await allClosed();
+      for (const { received } of attackers) expect(received).toBe(`-ERR Protocol error: ${problem}\r\n`);
+      await expectUnharmed(100);
+    });
+
+    const head = 'GET /v1/keys/hit HTTP/1.1\r\nHost: x\r\n';
+    it.each([
+      ['many headers', `${head}${'a: b\r\n'.repeat(60_000)}\r\n`],
+      ['long headers', `${head}X: ${'x'.repeat(10 * MEGABYTE)}\r\n\r\n`],
+      ['the name of a header that does not end', `${head}${'x'.repeat(10 * MEGABYTE)}`],
+      ['a long request line', `GET /v1/keys/${'x'.repeat(10 * MEGABYTE)} HTTP/1.1\r\nHost: x\r\n\r\n`],
+      ['a long query', `GET /v1/keys/hit?${'x'.repeat(10 * MEGABYTE)} HTTP/1.1\r\nHost: x\r\n\r\n`],
+    ])(
+      'who send %s: they are told that it is too much',
+      async (_, text) => {
+        const bytes = Buffer.from(text);
+        for (let i = 0; i < 5; i++) attack(httpPort(), bytes);
+        await allClosed();
+        expect(attackers.map(({ received }) => received.slice(0, 13))).toContain('HTTP/1.1 431 ');
+        await expectUnharmed(100);
+      },
+      LONG_MS,
+    );
+
+    it.each([
+      ['nested', '['.repeat(500_000)],
+      ['nested as objects', '{"a":'.repeat(100_000)],
+      ['nested as it should be', `{"keys":${'['.repeat(200_000)}${']'.repeat(200_000)}}`],
+      ['of many names', `{${Array.from({ length: 40_000 }, (_, i) => `"${i}":1`).join()}}`],
+      ['of many keys', JSON.stringify({ keys: Array.from({ length: 100_000 }, () => 'k') })],
+      ['of a long number', `{"keys":[${'9'.repeat(500_000)}]}`],
+    ])('who send JSON that is %s: 4xx', async (_, body) => {
+      const headers = `Content-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close`;
+      const bytes = Buffer.from(`POST /v1/mget HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n${body}`);
+      for (let i = 0; i < 5; i++) attack(httpPort(), bytes);
+      await allClosed();
+      for (const { received } of attackers) expect(received).toMatch(/^HTTP\/1\.1 4(?:00|13) /);
+      await expectUnharmed(300);
+    });
+
+    it(
+      'who pipeline 50,000 requests and read the answers: each is answered',
+      async () => {
+        const attacker = attack(httpPort(), Buffer.from('GET /v1/keys/hit HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(50_000)));
+        let count = 0;
+        await until(
+          'all are answered',
+          () => {
+            const parts = attacker.received.split(OK);
+            count += parts.length - 1;
+            // What is still to be looked at: the answers together are long.
+            attacker.received = parts.at(-1) ?? '';
+            return count === 50_000 || undefined;
+          },
+          LONG_MS,
+        );
+        // The buffers that the kernel does not take at once are collected late, the later the busier the machine is.
+        await expectUnharmed(400);
+      },
+      LONG_MS,
+    );
+  });
+
+  describeOne('which do not wait long,', { HTTP_REQUEST_TIMEOUT_MS: 1500, REDIS_COMMAND_TIMEOUT_MS: 500 }, () => {
+    it(
+      'who ask for much over HTTP and never read',
+      async () => {
+        const asked = LARGE.map((key) => `GET /v1/keys/${key} HTTP/1.1\r\nHost: x\r\n\r\n`).join('');
+        const bytes = Buffer.from(asked.repeat(50));
+        for (let i = 0; i < 30; i++) attack(httpPort(), bytes, false);
+        await allGone();
+        // Each holds one answer at most beside what the kernel has taken.
+        await expectUnharmed(200);
+      },
+      LONG_MS,
+    );
+
+    it(
+      'who pipeline 100,000 requests of the Redis protocol in one piece and read nothing',
+      async () => {
+        attack(respPort(proxy), Buffer.from('PING\r\n'.repeat(100_000)), false);
+        attack(respPort(proxy), Buffer.from(request('GET', 'hit').toString().repeat(100_000)), false);
+        attack(respPort(proxy), Buffer.from('COMMAND\r\n'.repeat(20_000)), false);
+        attack(respPort(proxy), Buffer.from('TTL nobody\r\n'.repeat(100_000)), false);
+        await until(
+          'who gets more than the kernel takes is cut off',
+          async () => (await connections()) <= 5 || undefined,
+          LONG_MS,
+        );
+        // What 100,000 reads of a TTL leave behind is collected late.
+        await expectUnharmed(300);
+      },
+      LONG_MS,
+    );
+
+    it(
+      'who ask for many batches at once and never read',
+      async () => {
+        const body = JSON.stringify({ keys: LARGE });
+        const batch = `POST /v1/mget HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+        const bytes = Buffer.from(batch.repeat(300));
+        for (let i = 0; i < 3; i++) attack(httpPort(), bytes, false);
+        await allGone();
+        // Three answers of 16 MiB, and what it takes to make them.
+        await expectUnharmed(300);
+      },
+      LONG_MS,
+    );
+
+    it.each([
+      ['hits', '/v1/keys/hit'],
+      ['what is not for the fast path', '/health/live'],
+      ['what waits for Redis', '/health/ready'],
+      ['what is long', '/metrics'],
+    ])(
+      'who pipeline 50,000 requests and read nothing: %s',
+      async (_, path) => {
+        attack(httpPort(), Buffer.from(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`.repeat(50_000)), false);
+        await allGone();
+        await expectUnharmed(300);
+      },
+      LONG_MS,
+    );
+
+    it(
+      'who send a body without end to what has none',
+      async () => {
+        const chunk = Buffer.from(`10000\r\n${'x'.repeat(0x10000)}\r\n`);
+        const endless = (path: string): void => {
+          const { socket } = attack(
+            httpPort(),
+            `${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`,
+          );
+          const pour = (): void => {
+            while (!socket.destroyed && socket.write(chunk));
+          };
+          socket.on('drain', pour);
+          pour();
+        };
+        for (let i = 0; i < 5; i++) endless('GET /v1/keys/hit');
+        endless('POST /v1/mget');
+        await allClosed();
+        expect(attackers[0].received).toMatch(/^HTTP\/1\.1 200 /);
+        expect(attackers[5].received).toMatch(/^HTTP\/1\.1 413 /);
+        await expectUnharmed(300);
+      },
+      LONG_MS,
+    );
+
+    it(
+      'who ask for much over the Redis protocol and never read',
+      async () => {
+        const gets = Buffer.concat(LARGE.map((key) => request('GET', key)));
+        for (let i = 0; i < 30; i++) attack(respPort(proxy), gets, false);
+        // A key that is not there makes each of them wait for Redis, with the values of the others.
+        const batches = Buffer.from(
+          request('MGET', ...LARGE, 'nobody')
+            .toString()
+            .repeat(500),
+        );
+        for (let i = 0; i < 3; i++) attack(respPort(proxy), batches, false);
+        await allGone();
+        await expectUnharmed(500);
+      },
+      LONG_MS,
+    );
+  });
+
+  describeOne('who send byte by byte', { HTTP_HEADERS_TIMEOUT_MS: 500, HTTP_REQUEST_TIMEOUT_MS: 500 }, () => {
+    /** Until all are cut off. */
+    async function drip(): Promise<void> {
+      const dripping = setInterval(() => {
+        for (const { socket } of attackers) socket.write('a');
+      }, 50);
+      await allClosed().finally(() => clearInterval(dripping));
+    }
+
+    it('their headers', async () => {
+      for (let i = 0; i < 200; i++) attack(httpPort(), 'GET /v1/keys/hit HTTP/1.1\r\nHost: x\r\nX: ');
+      await drip();
+      for (const { received } of attackers) expect(received).toMatch(/^HTTP\/1\.1 408 /);
+      await expectUnharmed(100);
+    });
+
+    it('a request of the Redis protocol', async () => {
+      for (let i = 0; i < 100; i++) attack(respPort(proxy), '*2\r\n$3\r\nGET\r\n$1000\r\n');
+      await drip();
+      await expectUnharmed(100);
+    });
+  });
+
+  describeOne('with few places,', { PROXY_MAX_CONNECTIONS: 50, HTTP_HEADERS_TIMEOUT_MS: 2000 }, () => {
+    it(
+      'who come in thousands',
+      async () => {
+        for (let wave = 0; wave < 10; wave++) {
+          for (let i = 0; i < 200; i++) {
+            // Some say nothing, some the half of something, some that they will send no more.
+            const { socket } = attack(i % 4 === 3 ? respPort(proxy) : httpPort(), i % 2 === 0 ? '' : 'GET /v1/ke');
+            if (i % 4 === 0) socket.end();
+          }
+          const connecting = attackers.filter(({ socket }) => socket.connecting);
+          await Promise.all(connecting.map(({ socket }) => once(socket, 'connect').catch(() => [])));
+        }
+        const refused = (): number =>
+          attackers.filter(({ received }) => /^HTTP\/1\.1 503 |^-ERR max/.test(received)).length;
+        await until('some are told that they are too many', () => refused() > 100 || undefined, LONG_MS);
+        for (const { socket } of attackers) socket.destroy();
+        await until(
+          'there is room again',
+          async () => (await proxy.get('/health/live').catch(() => undefined))?.status === 200 || undefined,
+        );
+        await expectUnharmed(300);
+      },
+      LONG_MS,
+    );
+  });
+
+  describeOne('which wait for them,', { RESP_IDLE_TIMEOUT_MS: 1500, HTTP_HEADERS_TIMEOUT_MS: 300 }, () => {
+    it('who say nothing any more', async () => {
+      const known = attack(respPort(proxy), 'PING\r\n');
+      await until('it is answered', () => known.received === '+PONG\r\n' || undefined);
+      await allClosed();
+      await expectUnharmed(100);
+    });
+  });
+
+  it('who never say who they are', async () => {
+    proxy = await TestProxy.start({
+      REDIS_URL: redis.url,
+      RESP_PORT: 0,
+      PROXY_THREADS: 1,
+      ACCESS_TOKEN: 'reader',
+      HTTP_HEADERS_TIMEOUT_MS: 300,
+    });
+    try {
+      const reader = attack(respPort(proxy), 'AUTH reader\r\n');
+      await until('it is let in', () => reader.received === '+OK\r\n' || undefined);
+      const stranger = attack(respPort(proxy), '');
+      const persistent = attack(respPort(proxy), 'PING\r\n');
+      const drip = setInterval(() => persistent.socket.write('AUTH guess\r\n'), 20);
+      await until('strangers are cut off', () => (stranger.closed && persistent.closed) || undefined).finally(() =>
+        clearInterval(drip),
+      );
+      reader.socket.write('PING\r\n');
+      await until('who has authenticated stays', () => reader.received === '+OK\r\n+PONG\r\n' || undefined);
+    } finally {
+      await proxy.stop();
+    }
+  });
+});

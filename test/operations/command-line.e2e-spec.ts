@@ -1,0 +1,147 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { describeOwn } from '../support/only-own.ts';
+import { freePort } from '../support/processes.ts';
+import { TestProxy, launch } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+
+const COMMAND = new URL('../../dist/cli.js', import.meta.url).pathname;
+const CHECK = new URL('../../deploy/container/healthcheck.mjs', import.meta.url).pathname;
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'test-command-line-'));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+/** The status, the output and the lines of complaint of a proxy that is expected to end by itself. */
+async function outcomeOf(...words: string[]): Promise<{ status: number | null; output: string; errors: string[] }> {
+  const child = launch({}, '/', false, words);
+  const status = await child.exit;
+  return { status, output: child.output, errors: child.errors.split('\n').slice(0, -1) };
+}
+
+describeOwn('flags', () => {
+  let redis: TestRedis;
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    await redis.client.set('key', 'value');
+  });
+  afterAll(() => redis.stop());
+
+  it('set what the environment and .env can set, and win over both; a drain ends with status 0', async () => {
+    const token = join(directory, 'token');
+    writeFileSync(token, 'from-flag\n');
+    writeFileSync(join(directory, '.env'), 'CACHE_CAPACITY=5\nCACHE_TTL_MS=7000\nCACHE_MAX_BYTES=5000000\n');
+    const proxy = await TestProxy.start(
+      { REDIS_URL_FILE: '/none', CACHE_CAPACITY: 4, ADMIN_TOKEN: 'from-environment', PROXY_THREADS: 3 },
+      directory,
+      true,
+      [
+        ...['--cache-capacity', '3', '--cache-ttl-ms=6000', '--proxy-threads=2'],
+        ...[`--redis-url=${redis.url}`, '--admin-token-file', token],
+      ],
+    );
+    try {
+      const admin = (name: string) => proxy.get('/v1/cache', { authorization: `Bearer ${name}` });
+      expect((await admin('from-flag')).json).toMatchObject({ capacity: 3, maxBytes: 5_000_000 });
+      expect((await admin('from-environment')).status).toBe(401);
+      expect(await proxy.key('key')).toMatchObject({ text: 'value', headers: { 'cache-control': 'max-age=6' } });
+      expect((await proxy.get('/metrics')).text).toContain('\nredis_http_cache_proxy_threads 2\n');
+    } finally {
+      expect(await proxy.stop()).toBe(0);
+    }
+  });
+
+  it('with a bad value end the start with status 1, and the problem names the flag', async () => {
+    expect(await outcomeOf('--cache-capacity=many', '--resp-port', '0', '--redis-url', 'localhost:6379')).toEqual({
+      status: 1,
+      output: '',
+      errors: [
+        '--redis-url: the value (not shown) is not accepted; accepted: redis:// or rediss:// [user[:password]@]host[:port][/database]',
+        '--cache-capacity: "many" is not accepted; accepted: a whole number from 0 to 50000000',
+      ],
+    });
+  });
+
+  const itWithProc = existsSync('/proc/self/cmdline') ? it : it.skip;
+  itWithProc('that name address and port are followed by the check of the container', async () => {
+    const port = await freePort();
+    const flags = ['--http-host=127.0.0.2', '--http-port', String(port)];
+    const proxy = await TestProxy.start({ HTTP_PORT: 1, PROXY_THREADS: 1 }, '/', false, flags);
+    const check = (pid: string) => spawnSync(process.execPath, [CHECK, pid], { env: { HTTP_PORT: '1' } }).status;
+    try {
+      expect(check(String(proxy.child?.process.pid))).toBe(0);
+      expect(check('no-process')).toBe(1);
+      // The address of a Service of that name is no port, and no reason to fail.
+      const link = { HTTP_HOST: '127.0.0.1', HTTP_PORT: 'tcp://10.0.0.1:80' };
+      expect(spawnSync(process.execPath, [CHECK, 'no-process'], { env: link }).stderr.toString()).toBe('');
+    } finally {
+      await proxy.stop();
+    }
+  });
+
+  it('that do not fit the machine are named as well', async () => {
+    const { port } = new URL(redis.url);
+    const { status, errors } = await outcomeOf('--http-port', port);
+    expect({ status, errors }).toEqual({
+      status: 1,
+      errors: [expect.stringMatching(/^HTTP_HOST, --http-port: .*EADDRINUSE/)],
+    });
+  });
+});
+
+describeOwn('a command line that is not understood', () => {
+  it('ends with status 2 and a line for each problem', async () => {
+    expect(await outcomeOf('serve', '--cache-capacty', '3', '--access-token=hunter2', '--cache-ttl-ms')).toEqual({
+      status: 2,
+      output: '',
+      errors: [
+        'word 1 of the command line is no flag, and no value of one; accepted: the flags that --help lists',
+        '--cache-capacty: there is no such flag; did you mean --cache-capacity?',
+        '--access-token: takes no secret, which every user of this machine could read; accepted: --access-token-file with the path of a file, or ACCESS_TOKEN in the environment',
+        '--cache-ttl-ms: has no value; accepted: a whole number from 1 to 31622400000',
+      ],
+    });
+  });
+});
+
+describeOwn('the command tells', () => {
+  it.each(['--version', '-v'])('its version, for %s, and ends with status 0', async (word) => {
+    expect(await outcomeOf(word)).toEqual({ status: 0, output: `${version}\n`, errors: [] });
+  });
+
+  it.each(['--help', '-h'])('all its flags, for %s, and ends with status 0', async (word) => {
+    const { status, output, errors } = await outcomeOf(word);
+    expect({ status, errors }).toEqual({ status: 0, errors: [] });
+    expect(output).toMatch(
+      /^ {2}--cache-capacity +keys held, exactly; 0: nothing is cached\n +takes a whole number .*; default: 10000$/m,
+    );
+  });
+
+  const old = oldNode();
+  const entries = [COMMAND, COMMAND.replace(/cli\.js$/, 'main.js')];
+  (old === undefined ? it.skip : it).each(entries)(
+    `that it needs a newer Node.js than ${old ?? 'one that is not here'}: %s`,
+    (entry) => {
+      const { status, stdout, stderr } = spawnSync(String(old), [entry, '--version'], { encoding: 'utf8' });
+      expect(stderr).toMatch(/^Node\.js 24 or newer is needed, this is v\d+\.\d+\.\d+: see https:\/\/nodejs\.org\n$/);
+      expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    },
+  );
+});
+
+/** A Node.js on the path that the proxy does not run on. */
+function oldNode(): string | undefined {
+  const candidates = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'node'));
+  return candidates.find((candidate) => {
+    const { stdout } = spawnSync(candidate, ['--version'], { encoding: 'utf8' });
+    return Number.parseInt(String(stdout).slice(1), 10) < 24;
+  });
+}

@@ -1,0 +1,462 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+import { describeOwn } from '../support/only-own.ts';
+import { Child, freePort, until } from '../support/processes.ts';
+import { launch, type Settings, TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+
+const MAIN = new URL('../../dist/main.js', import.meta.url).pathname;
+
+/** What a promise has started, to be stopped after it. */
+const started: { stop(): Promise<unknown> }[] = [];
+let directory: string;
+let files = 0;
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'test-configuration-'));
+});
+afterEach(async () => {
+  await Promise.all(started.splice(0).map((one) => one.stop()));
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+function keep<T extends { stop(): Promise<unknown> }>(one: T): T {
+  started.push(one);
+  return one;
+}
+
+const startRedis = async (...args: string[]) => keep(await TestRedis.start(...args));
+const startProxy = async (settings: Settings, cwd?: string) =>
+  keep(await TestProxy.start({ PROXY_THREADS: 1, ...settings }, cwd));
+
+/** A file with this text. */
+function file(text: string): string {
+  const path = join(directory, `file-${++files}`);
+  writeFileSync(path, text);
+  return path;
+}
+
+/** A working directory with this `.env`. */
+function directoryWith(dotEnv: string): string {
+  const path = join(directory, `directory-${++files}`);
+  mkdirSync(path);
+  writeFileSync(join(path, '.env'), dotEnv);
+  return path;
+}
+
+/** Starts a proxy that is expected not to start, and answers the lines of its complaint. */
+async function problems(settings: Settings, cwd?: string): Promise<string[]> {
+  const child: Child = keep(launch(settings, cwd, false));
+  expect(await child.exit).toBe(1);
+  expect(child.output).not.toContain('listening on');
+  return child.errors.trimEnd().split('\n');
+}
+
+describeOwn('a bad setting ends the start with exit code 1 and a line that says', () => {
+  it('its name, what was wrong, and what is accepted', async () => {
+    expect(await problems({ CACHE_CAPACITY: 'many' })).toEqual([
+      'CACHE_CAPACITY: "many" is not accepted; accepted: a whole number from 0 to 50000000',
+    ]);
+  });
+
+  it('the same of every other one: all problems at once, a line each', async () => {
+    expect(
+      await problems({
+        HTTP_PORT: 65536,
+        CACHE_TTL_MS: -1,
+        CACHE_RESPECT_KEY_TTL: 'yes',
+        PROXY_MODE: 'fast',
+        KEY_ALLOWLIST: 'user:*,[',
+        ADMIN_TOKEN_FILE: '/none',
+        REDIS_TLS_CA_FILE: '/none',
+        CACHE_CAPACTIY: 3,
+      }),
+    ).toEqual([
+      'CACHE_CAPACTIY: unknown setting; did you mean CACHE_CAPACITY?',
+      'ADMIN_TOKEN_FILE: cannot be read (ENOENT); accepted: the path of a readable file',
+      'HTTP_PORT: "65536" is not accepted; accepted: a whole number from 0 to 65535',
+      'CACHE_TTL_MS: "-1" is not accepted; accepted: a whole number from 1 to 31622400000',
+      'CACHE_RESPECT_KEY_TTL: "yes" is not accepted; accepted: true or false',
+      'PROXY_MODE: "fast" is not accepted; accepted: one of parallel, sequential',
+      'KEY_ALLOWLIST: "user:*,[" is not accepted; accepted: patterns separated by commas, of *, ?, [abc], [^abc], [a-z], and \\ before what stands for itself',
+      'REDIS_TLS_CA_FILE: given without TLS; accepted: together with a REDIS_URL that starts with rediss://',
+      'REDIS_TLS_CA_FILE: cannot be read (ENOENT); accepted: the path of a readable PEM file',
+    ]);
+  });
+
+  it('that a setting is unknown, and which one was probably meant', async () => {
+    expect(await problems({ HTTP_PROT: 8080 })).toEqual(['HTTP_PROT: unknown setting; did you mean HTTP_PORT?']);
+  });
+
+  it('that a secret was given both as a value and as a file', async () => {
+    expect(await problems({ ADMIN_TOKEN: 'hunter2', ADMIN_TOKEN_FILE: file('hunter2') })).toEqual([
+      'ADMIN_TOKEN_FILE: given together with ADMIN_TOKEN; accepted: one of the two',
+    ]);
+  });
+
+  it('that the port is in use, naming HTTP_PORT', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    try {
+      const lines = await problems({ HTTP_PORT: port });
+      expect(lines).toHaveLength(1);
+      expect(lines[0]).toMatch(new RegExp(`HTTP_PORT: .*EADDRINUSE.*${port}`));
+    } finally {
+      server.close();
+    }
+  });
+
+  it('that the port is in use by another proxy, although threads share theirs', async () => {
+    const proxy = await startProxy({});
+    const lines = await problems({ HTTP_PORT: new URL(proxy.url).port });
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(/HTTP_PORT: .*EADDRINUSE/);
+  });
+
+  it.each([
+    ['HTTP_PORT', 6],
+    ['RESP_PORT', 2],
+  ])(
+    'that the port is in use, at all but one of several that start on one %s at the same moment: %i',
+    async (name, count) => {
+      const port = await freePort();
+      const children = Array.from({ length: count }, () =>
+        keep(launch({ PROXY_THREADS: 1, RESP_PORT: '', [name]: port }, '/', false)),
+      );
+      const serves = (child: Child): boolean => child.output.includes('"message":"listening on http');
+      const outcomes = await until(
+        'one serves and the others have ended',
+        () => (children.every((child) => serves(child) || !child.running) ? children.map(serves) : undefined),
+        60_000,
+      );
+      expect(outcomes.filter(Boolean)).toHaveLength(1);
+      for (const child of children.filter(({ running }) => !running)) {
+        expect(await child.exit).toBe(1);
+        expect(child.errors).toMatch(new RegExp(`^HTTP_HOST, ${name}: .*EADDRINUSE.*:${port}\n$`));
+      }
+    },
+  );
+
+  it('that the machine does not give the memory for CACHE_MAX_BYTES and CACHE_CAPACITY', async () => {
+    // 16 GiB of addresses, of which Node.js itself needs some.
+    const limited = `ulimit -v ${16 * 2 ** 20} && exec "$0" "$1"`;
+    const env = { PATH: process.env.PATH, HTTP_PORT: '0', CACHE_MAX_BYTES: String(32 * 2 ** 30) };
+    const child = keep(new Child('sh', ['-c', limited, process.execPath, MAIN], { env, cwd: '/' }));
+    expect(await child.exit).toBe(1);
+    expect(child.errors).toMatch(/^CACHE_CAPACITY, CACHE_MAX_BYTES: \d+ bytes of shared memory cannot be reserved\n$/);
+  });
+});
+
+describeOwn('no secret is ever shown, in nothing the proxy prints,', () => {
+  it('when it is wrong', async () => {
+    const child = keep(
+      launch({ REDIS_URL: 'hunter://user:hunter2@host', ADMIN_TOKEN: 'hunter 2,', LOG_LEVEL: 'trace' }, '/', false),
+    );
+    expect(await child.exit).toBe(1);
+    expect(child.errors).toMatch(/^REDIS_URL: the value \(not shown\) is not accepted/m);
+    expect(child.errors).toMatch(/^ADMIN_TOKEN: the value \(not shown\) is not accepted/m);
+    expect(child.output + child.errors).not.toContain('hunter');
+  });
+
+  it.each(['json', 'pretty'])('when it is right, at the most talkative level, in %s', async (format) => {
+    const redis = await startRedis();
+    await redis.client.config('SET', 'requirepass', 'hunter2');
+    const child = keep(
+      launch(
+        {
+          REDIS_URL: `redis://:hunter2@127.0.0.1:${redis.port}/0`,
+          ADMIN_TOKEN: 'hunter3,hunter4',
+          LOG_LEVEL: 'trace',
+          LOG_FORMAT: format,
+          PROXY_THREADS: 1,
+        },
+        '/',
+        false,
+      ),
+    );
+    await until('it listens', () => (child.output.includes('listening on') ? true : undefined));
+    await child.stop();
+    expect(child.output).toContain('starting');
+    expect(child.output + child.errors).not.toContain('hunter');
+  });
+
+  it('when it is right and the Redis refuses it', async () => {
+    const redis = await startRedis();
+    const proxy = keep(
+      await TestProxy.start({
+        REDIS_URL_FILE: file(`redis://nobody:hunter2@127.0.0.1:${redis.port}`),
+        LOG_LEVEL: 'trace',
+      }),
+    );
+    expect((await proxy.get('/health/ready')).status).toBe(503);
+    expect(await proxy.key('key')).toMatchObject({ status: 503, json: { code: 'redis-unavailable' } });
+    await proxy.stop();
+    expect(`${proxy.child?.output}${proxy.child?.errors}`).not.toContain('hunter');
+  });
+});
+
+describeOwn('settings come', () => {
+  it('from the .env file in the working directory, and the environment wins', async () => {
+    const cwd = directoryWith('# a comment\nCACHE_CAPACITY=77\nADMIN_TOKEN=from-file\nCACHE_MAX_BYTES=5000000\n');
+    const proxy = await startProxy({ ADMIN_TOKEN: 'from-environment', CACHE_MAX_BYTES: '' }, cwd);
+    expect(await proxy.stats()).toMatchObject({ capacity: 77, maxBytes: 5_000_000 });
+    expect((await proxy.get('/v1/cache', { authorization: 'Bearer from-file' })).status).toBe(401);
+  });
+
+  it('from a .env file that is checked like the environment', async () => {
+    expect(await problems({}, directoryWith('CACHE_CAPACITY=-1\nCACHE_TTL=5\n'))).toEqual([
+      '.env, line 2: CACHE_TTL: unknown setting; did you mean CACHE_TTL_MS?',
+      'CACHE_CAPACITY: "-1" is not accepted; accepted: a whole number from 0 to 50000000',
+    ]);
+  });
+
+  it('among what Kubernetes puts there for services that are named like them', async () => {
+    const proxy = await startProxy({
+      REDIS_SERVICE_HOST: '10.0.0.1',
+      REDIS_SERVICE_PORT: 6379,
+      REDIS_PORT: 'tcp://10.0.0.1:6379',
+      REDIS_PORT_6379_TCP: 'tcp://10.0.0.1:6379',
+      REDIS_PORT_6379_TCP_ADDR: '10.0.0.1',
+      REDIS_PORT_6379_TCP_PROTO: 'tcp',
+      PROXY_SERVICE_PORT_HTTP: 8080,
+      RESP_PORT: 'tcp://10.0.0.2:80',
+    });
+    expect((await proxy.get('/health/live')).status).toBe(200);
+    const warnings = proxy.log().filter(({ level, context }) => level === 'warn' && context === 'Settings');
+    expect(warnings.map(({ message }) => message)).toEqual([
+      'RESP_PORT: tcp://10.0.0.2:80 is a Kubernetes service link, ignored (enableServiceLinks: false omits it)',
+    ]);
+  });
+
+  it('among variables of other programs that begin like them, each with one warning', async () => {
+    const names = ['REDIS_TLS_URL', 'CACHE_DIRECTORY', 'LOG_DIR', 'REDIS_HOST', 'ADMIN_EMAIL', 'CACHE_DRIVER'];
+    const proxy = await startProxy(Object.fromEntries(names.map((name) => [name, 'of another program'])));
+    expect((await proxy.get('/health/live')).status).toBe(200);
+    const warnings = proxy.log().filter(({ context }) => context === 'Settings');
+    expect(warnings.map(({ level, message }) => [level, message])).toEqual(
+      names.map((name) => ['warn', `${name}: unknown setting, ignored`]),
+    );
+  });
+
+  it('from a .env file with a byte-order mark, its first setting as well', async () => {
+    const proxy = await startProxy({}, directoryWith('\uFEFFACCESS_TOKEN=reader\r\nexport CACHE_CAPACITY="77"\r\n'));
+    expect((await proxy.key('key')).status).toBe(401);
+    expect(proxy.log().find(({ message }) => message === 'starting')).toMatchObject({
+      settings: { cache: { capacity: 77 } },
+    });
+  });
+
+  it('from a .env file of which no line is ignored in silence', async () => {
+    const utf16 = directoryWith('');
+    writeFileSync(join(utf16, '.env'), '\uFEFFACCESS_TOKEN=reader\r\n', 'utf16le');
+    expect(await problems({}, utf16)).toEqual(['.env, line 1: is UTF-16, or not text; accepted: UTF-8']);
+    expect(
+      await problems({}, directoryWith('ACCESS_TOKEN: hunter2\naccess_token=hunter2\nADMIN_TOKEN=hunter#2')),
+    ).toEqual([
+      '.env, line 1: ACCESS_TOKEN is not followed by "="; accepted: NAME=value, comments that start with #, empty lines',
+      '.env, line 3: ADMIN_TOKEN: the value has a # in it, which starts a comment; accepted: the value in quotes, or a space before the comment',
+      '.env, line 2: access_token: unknown setting; did you mean ACCESS_TOKEN?',
+    ]);
+  });
+
+  it('for secrets from files: ADMIN_TOKEN_FILE and REDIS_PASSWORD_FILE, the newline at the end not counting', async () => {
+    const redis = await startRedis();
+    await redis.client.set('key', 'value');
+    await redis.client.config('SET', 'requirepass', 'right password');
+    const proxy = await startProxy({
+      REDIS_URL: redis.url,
+      REDIS_PASSWORD_FILE: file('right password\n'),
+      ADMIN_TOKEN_FILE: file('token\n'),
+    });
+    expect((await proxy.key('key')).text).toBe('value');
+    expect((await proxy.get('/v1/cache', { authorization: 'Bearer token' })).status).toBe(200);
+  });
+});
+
+describeOwn('a log warns at the start', () => {
+  const warningsOf = (proxy: TestProxy) =>
+    proxy.log().flatMap(({ level, context, message }) => (level === 'warn' && context === 'Settings' ? [message] : []));
+
+  const itSmall = totalmem() < 60 * 2 ** 30 ? it : it.skip;
+  itSmall('of settings that may come to need more memory than there is, with the numbers', async () => {
+    const [warning] = warningsOf(await startProxy({ PROXY_MAX_BUFFERED_BYTES: 64 * 2 ** 30 }));
+    expect(warning).toMatch(
+      /^the proxy may come to need \d+ MiB, the memory limit is \d+ MiB: process 100 \+ threads 100 \(PROXY_THREADS=1\) \+ .* \+ buffers 65536 \(PROXY_MAX_BUFFERED_BYTES=68719476736\)$/,
+    );
+  });
+
+  const itLinux = process.platform === 'linux' ? it : it.skip;
+  itLinux('of more connections than files may be open, and of nothing by default', async () => {
+    const child = keep(
+      new Child('sh', ['-c', 'ulimit -n 500 && exec "$0" "$1"', process.execPath, MAIN], {
+        env: { PATH: process.env.PATH, HTTP_PORT: '0', RESP_PORT: '', PROXY_THREADS: '1', LOG_FORMAT: 'json' },
+        cwd: '/',
+      }),
+    );
+    await until('it listens', () => (child.output.includes('listening on http') ? true : undefined));
+    expect(child.output).toContain(
+      "PROXY_MAX_CONNECTIONS=10000 and 75 files of the proxy's own exceed the limit of 500 open files (RLIMIT_NOFILE)",
+    );
+    expect(warningsOf(await startProxy({ PROXY_MAX_CONNECTIONS: 400 }))).toEqual([]);
+  });
+});
+
+describeOwn('a CACHE_CAPACITY of 0', () => {
+  it('has every read answered by Redis, with nothing stored: values, empty ones, missing keys', async () => {
+    const redis = await startRedis();
+    await redis.client.mset({ key: 'value', empty: '' });
+    const settings = { CACHE_CAPACITY: 0, CACHE_NEGATIVE_TTL_MS: 60_000, CACHE_STALE_IF_ERROR_MS: 60_000 };
+    const proxy = await startProxy({ REDIS_URL: redis.url, ADMIN_TOKEN: 'admin', ...settings });
+    await redis.forgetCalls();
+    for (let times = 0; times < 2; times++) {
+      for (const [name, status, text] of [
+        ['key', 200, 'value'],
+        ['empty', 200, ''],
+      ] as const) {
+        const answer = await proxy.key(name);
+        expect([answer.status, answer.text]).toEqual([status, text]);
+        expect(answer.headers['cache-status']).toBe('redis-http-cache-proxy; fwd=uri-miss');
+      }
+      expect((await proxy.key('nobody')).status).toBe(404);
+    }
+    expect(await redis.calls('get')).toBe(6);
+    expect(await proxy.stats()).toMatchObject({ capacity: 0, entries: 0, bytes: 0, hits: 0 });
+  });
+});
+
+describeOwn('the Redis behind the proxy', () => {
+  it('may be out of reach at the start: the proxy lives, is not ready, and becomes so when the Redis comes', async () => {
+    const gone = await startRedis();
+    await gone.server?.stop('SIGKILL');
+    const proxy = keep(await TestProxy.start({ PROXY_THREADS: 2, REDIS_URL_FILE: file(gone.url) }));
+    expect((await proxy.get('/health/live')).status).toBe(200);
+    expect((await proxy.get('/health/ready')).status).toBe(503);
+    expect(await proxy.key('key')).toMatchObject({ status: 503, json: { code: 'redis-unavailable' } });
+
+    const redis = keep(await gone.restart());
+    await redis.client.set('key', 'value');
+    await proxy.ready();
+    await until('every thread is back', async () => ((await proxy.key('key')).text === 'value' ? true : undefined));
+  });
+
+  it('is read in the database that REDIS_URL names', async () => {
+    const redis = await startRedis();
+    await redis.client.set('key', 'in 0');
+    await redis.client.select(5);
+    await redis.client.set('key', 'in 5');
+    const base = redis.url.replace(/\/0$/, '');
+    const read = async (url: string): Promise<string> => (await (await startProxy({ REDIS_URL: url })).key('key')).text;
+    expect(await Promise.all([base, `${base}/5`].map(read))).toEqual(['in 0', 'in 5']);
+    expect(await Promise.all([`${base}/`, `${base}/0`].map(read))).toEqual(['in 0', 'in 0']);
+  });
+
+  it('needs to let the proxy do no more than +get +pttl +ping on the keys it may read', async () => {
+    const redis = await startRedis();
+    await redis.client.mset('open:key', 'value', 'closed:key', 'value');
+    // Without +info it cannot see whether the Redis still loads its data, and says so at the start.
+    await redis.client.acl('SETUSER', 'reader', 'on', '>hunter2', '~open:*', '+get', '+pttl', '+ping');
+    const proxy = await startProxy({ REDIS_URL: `redis://reader:hunter2@127.0.0.1:${redis.port}/0` });
+    expect((await proxy.key('open:key')).text).toBe('value');
+    expect((await proxy.key('closed:key')).status).toBe(503);
+    expect((await proxy.get('/health/ready')).status).toBe(200);
+  });
+
+  it('is asked as REDIS_USERNAME with REDIS_PASSWORD, which win over those in REDIS_URL', async () => {
+    const redis = await startRedis();
+    await redis.client.set('key', 'value');
+    await redis.client.acl('SETUSER', 'reader', 'on', '>hunter2', '~*', '+@all');
+    await redis.client.acl('SETUSER', 'default', 'off');
+    const proxy = await startProxy({
+      REDIS_URL: `redis://someone:else@127.0.0.1:${redis.port}/0`,
+      REDIS_USERNAME: 'reader',
+      REDIS_PASSWORD: 'hunter2',
+    });
+    expect((await proxy.key('key')).text).toBe('value');
+  });
+});
+
+describeOwn('over rediss://, the proxy', () => {
+  let authority: Authority;
+  let stranger: Authority;
+  beforeAll(() => {
+    authority = new Authority('authority');
+    stranger = new Authority('stranger');
+  });
+
+  /** A Redis with a certificate of this authority, and its address. */
+  async function startTls({ certificate, key, ca }: Authority): Promise<string> {
+    const port = await freePort();
+    const tls = ['--tls-port', String(port), '--tls-cert-file', certificate, '--tls-key-file', key];
+    const redis = await startRedis(...tls, '--tls-ca-cert-file', ca, '--tls-auth-clients', 'no');
+    await redis.client.set('key', 'value');
+    return `rediss://localhost:${port}/0`;
+  }
+
+  it('reads from a Redis whose certificate the authority of REDIS_TLS_CA_FILE has signed', async () => {
+    const proxy = await startProxy({ REDIS_URL: await startTls(authority), REDIS_TLS_CA_FILE: authority.ca });
+    expect((await proxy.key('key')).text).toBe('value');
+  });
+
+  it.each([
+    ['that another authority has signed', () => ({ REDIS_TLS_CA_FILE: stranger.ca })],
+    ['that is of an authority nobody knows', () => ({})],
+  ])('has nothing to do with a certificate %s', async (_whose, trusting) => {
+    const url = await startTls(authority);
+    const proxy = keep(await TestProxy.start({ PROXY_THREADS: 1, REDIS_URL_FILE: file(url), ...trusting() }));
+    await until('the log says so', () =>
+      /not reachable \((?:SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_\w+): its certificate is of an unknown authority\)/.test(
+        proxy.child?.output ?? '',
+      )
+        ? true
+        : undefined,
+    );
+    expect((await proxy.get('/health/ready')).status).toBe(503);
+    expect((await proxy.key('key')).status).toBe(503);
+  });
+
+  it('has nothing to do with a certificate for another host', async () => {
+    const url = (await startTls(authority)).replace('localhost', '127.0.0.1');
+    const proxy = keep(
+      await TestProxy.start({ PROXY_THREADS: 1, REDIS_URL_FILE: file(url), REDIS_TLS_CA_FILE: authority.ca }),
+    );
+    await until('the log says so', () =>
+      proxy.child?.output.includes('not reachable (ERR_TLS_CERT_ALTNAME_INVALID: its certificate is for another name)')
+        ? true
+        : undefined,
+    );
+    expect((await proxy.key('key')).status).toBe(503);
+  });
+});
+
+/** A certificate authority of the test's own, and a certificate for `localhost` that it has signed. */
+class Authority {
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+
+  constructor(name: string) {
+    const path = (what: string) => join(directory, `${name}-${what}.pem`);
+    [this.ca, this.certificate, this.key] = [path('ca'), path('certificate'), path('key')];
+    const common = [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:prime256v1',
+      '-nodes',
+      '-days',
+      '2',
+    ];
+    const openssl = (...args: string[]) => execFileSync('openssl', [...common, ...args], { stdio: 'pipe' });
+    openssl('-subj', `/CN=${name}`, '-keyout', path('ca-key'), '-out', this.ca);
+    const signed = ['-CA', this.ca, '-CAkey', path('ca-key'), '-addext', 'subjectAltName=DNS:localhost'];
+    openssl('-subj', '/CN=localhost', ...signed, '-keyout', this.key, '-out', this.certificate);
+  }
+}

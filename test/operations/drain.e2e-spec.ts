@@ -1,0 +1,116 @@
+import { connect } from 'node:net';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { endWitnessed } from '../support/drain.ts';
+import { exchange } from '../support/http-client.ts';
+import { SteadyLoad } from '../support/load.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { until } from '../support/processes.ts';
+import { TestProxy, launch } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+
+describeOwn('a proxy that is told to end', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+
+  beforeEach(async () => {
+    redis = await TestRedis.start();
+    await redis.client.set('key', 'value');
+  });
+  afterEach(async () => {
+    redis.server?.signal('SIGCONT');
+    await proxy.stop();
+    await redis.stop();
+  });
+
+  const start = async (settings = {}): Promise<TestProxy> =>
+    (proxy = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 2, ...settings }));
+
+  const loadInFlight = (): Promise<true> =>
+    until('the load', async () => {
+      const { text } = await proxy.get('/metrics');
+      return /loads_in_flight 1$/m.test(text) ? true : undefined;
+    });
+
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    'by %s answers all that it has accepted from busy keep-alive clients, says that connections end, and exits with 0',
+    async (signal) => {
+      await start();
+      const load = new SteadyLoad(proxy, ['key', 'missing'], 32);
+      await until('the clients are served', () => (load.total > 500 ? true : undefined));
+      proxy.child?.signal(signal);
+      expect(await proxy.child?.exit).toBe(0);
+      await load.stop();
+      expect([...load.answers.keys()].sort()).toEqual(['200', '404']);
+      expect([...load.failures.keys()]).toEqual(['ECONNREFUSED']);
+    },
+    60_000,
+  );
+
+  it('tells those who ask that it is not ready, and closes their connection', async () => {
+    await start();
+    const answer = await endWitnessed(proxy, '/health/ready');
+    expect([answer.status, answer.json.status]).toEqual([503, 'shutting-down']);
+    expect(await proxy.child?.exit).toBe(0);
+  });
+
+  it('waits for a slow Redis, and answers who waits for it', async () => {
+    // One thread, so that what one connection sees holds for the other.
+    await start({ REDIS_COMMAND_TIMEOUT_MS: 20_000, PROXY_THREADS: 1 });
+    redis.server?.signal('SIGSTOP');
+    const answer = exchange(proxy.url, 'GET /v1/keys/key HTTP/1.1\r\nHost: x\r\n\r\n');
+    await loadInFlight();
+    await endWitnessed(proxy);
+    redis.server?.signal('SIGCONT');
+    expect(await answer).toMatch(/^HTTP\/1.1 200 [^]*Connection: close\r\n\r\nvalue$/i);
+    expect(await proxy.child?.exit).toBe(0);
+  });
+
+  it('cuts off what is still open after the grace time, says so, and exits with 1', async () => {
+    await start({ REDIS_COMMAND_TIMEOUT_MS: 60_000, SHUTDOWN_GRACE_MS: 200 });
+    redis.server?.signal('SIGSTOP');
+    const cut = exchange(proxy.url, 'GET /v1/keys/key HTTP/1.1\r\nHost: x\r\n\r\n').catch(() => '');
+    await loadInFlight();
+    proxy.child?.signal('SIGTERM');
+    expect(await proxy.child?.exit).toBe(1);
+    expect(await cut).toBe('');
+    expect(proxy.child?.output).toContain('not done within 200 ms');
+  });
+
+  it('does not wait for connections that nothing was ever asked on, or only half', async () => {
+    await start();
+    const port = Number(new URL(proxy.url).port);
+    const connections = async (count: number): Promise<true> =>
+      until(`${count} are connected, of which one asks this`, async () => {
+        const { text } = await proxy.get('/metrics');
+        return new RegExp(`^redis_http_cache_proxy_connections ${count}$`, 'm').test(text) || undefined;
+      });
+    await connections(1);
+    const silent = connect(port, '127.0.0.1');
+    const half = connect(port, '127.0.0.1', () => half.write('GET /v1/keys/key HTTP/1.1\r\nHo'));
+    for (const socket of [silent, half]) socket.on('error', () => undefined);
+    await connections(3);
+    proxy.child?.signal('SIGTERM');
+    expect(await proxy.child?.exit).toBe(0);
+    silent.destroy();
+    half.destroy();
+  });
+
+  it('while it still starts ends with 0 as well', async () => {
+    const child = launch({ REDIS_URL: redis.url, PROXY_THREADS: 3 });
+    await until('the start', () => (child.output.includes('starting') ? true : undefined));
+    child.signal('SIGTERM');
+    expect(await child.exit).toBe(0);
+    expect(child.errors).toBe('');
+  });
+
+  it('twice ends at once', async () => {
+    await start({ REDIS_COMMAND_TIMEOUT_MS: 60_000, SHUTDOWN_GRACE_MS: 60_000 });
+    redis.server?.signal('SIGSTOP');
+    void exchange(proxy.url, 'GET /v1/keys/key HTTP/1.1\r\nHost: x\r\n\r\n').catch(() => '');
+    await loadInFlight();
+    proxy.child?.signal('SIGTERM');
+    await until('the drain', () => (proxy.child?.output.includes('SIGTERM') ? true : undefined));
+    proxy.child?.signal('SIGTERM');
+    expect(await proxy.child?.exit).toBe(1);
+  });
+});

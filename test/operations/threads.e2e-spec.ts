@@ -1,0 +1,90 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { SteadyLoad } from '../support/load.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { until } from '../support/processes.ts';
+import { type Fate, TestProxy, keyPrefix } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+
+const prefix = keyPrefix();
+const keys = Array.from({ length: 50 }, (_, i) => `${prefix}${i}`);
+const valueOf = (key: string): string => `value of ${key} `.repeat(1 + (Number(key.slice(prefix.length)) % 7) * 40);
+
+describeOwn('a thread that dies', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    await redis.client.mset(Object.fromEntries(keys.map((key) => [key, valueOf(key)])));
+    proxy = await TestProxy.start({
+      REDIS_URL: redis.url,
+      PROXY_THREADS: 4,
+      ADMIN_TOKEN: 'admin',
+      CACHE_CAPACITY: 30,
+      NODE_OPTIONS: '--max-old-space-size=100',
+      // A thread that dies keeps a core busy, and what others have to wait for it is no failure of theirs.
+      REDIS_COMMAND_TIMEOUT_MS: 10_000,
+      REDIS_CONNECT_TIMEOUT_MS: 10_000,
+    });
+  });
+  afterAll(async () => {
+    await proxy.stop();
+    await redis.stop();
+  });
+
+  async function metric(name: string): Promise<number> {
+    // The thread that is asked may be the one that dies.
+    const { text } = await proxy.get('/metrics').catch(() => ({ text: '' }));
+    return Number(new RegExp(`^redis_http_cache_proxy_${name} (\\S+)$`, 'm').exec(text)?.[1]);
+  }
+
+  /** Lets a thread die while clients ask, and answers what they got. */
+  async function dieUnderLoad(...fates: Fate[]): Promise<SteadyLoad> {
+    const before = await metric('thread_restarts_total');
+    const load = new SteadyLoad(proxy, keys, 16, ({ status, text }, key) =>
+      status === 200 && text !== valueOf(key) ? 'wrong value' : String(status),
+    );
+    await until('the clients are served', () => (load.total > 200 ? true : undefined));
+    for (const fate of fates) await proxy.suffer(1, fate);
+    await until('the thread was replaced', async () =>
+      (await metric('thread_restarts_total')) > before && (await metric('redis_connections')) === 4 ? true : undefined,
+    );
+    const served = load.total;
+    await until('the clients are served on', () => (load.total > served + 200 ? true : undefined));
+    await load.stop();
+    return load;
+  }
+
+  it.each(['terminate', 'throw', 'exhaust memory'] as const)(
+    'by fate "%s" is replaced, and the others go on: no wrong answer, only its own connections are cut',
+    async (fate) => {
+      const load = await dieUnderLoad(fate);
+      expect([...load.answers.keys()]).toEqual(['200']);
+      expect([...load.failures.keys()].filter((code) => !/ECONNRESET|EPIPE|ECONNREFUSED/.test(code))).toEqual([]);
+      expect(proxy.log()).toContainEqual(
+        expect.objectContaining({ level: 'error', message: expect.stringContaining('has died') }),
+      );
+    },
+    60_000,
+  );
+
+  it('in the middle of a change of the cache costs the cache, not the service', async () => {
+    const load = await dieUnderLoad('stall in critical section', 'terminate');
+    expect([...load.answers.keys()]).toEqual(['200']);
+    expect(await metric('cache_recoveries_total')).toBe(1);
+    expect(proxy.log()).toContainEqual(
+      expect.objectContaining({ level: 'warn', message: expect.stringContaining('the cache was emptied') }),
+    );
+    const { entries, capacity } = await proxy.stats();
+    expect(entries).toBe(capacity);
+  }, 60_000);
+
+  it('leaves no connection and no load behind in the counts', async () => {
+    for (const name of ['loads_in_flight', 'loads_queued']) {
+      await until(`${name} is 0`, async () => ((await metric(name)) === 0 ? true : undefined));
+    }
+    await until('only the question itself is connected', async () =>
+      (await metric('connections')) <= 2 ? true : undefined,
+    );
+  });
+});

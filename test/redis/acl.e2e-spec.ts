@@ -1,0 +1,172 @@
+import { readFileSync } from 'node:fs';
+import { afterEach, expect, it } from '@jest/globals';
+import { TestCluster } from '../support/cluster.ts';
+import { entered } from '../support/coherence.ts';
+import type { HttpAnswer } from '../support/http-client.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { until } from '../support/processes.ts';
+import { type Settings, TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+import { TestSentinels } from '../support/sentinels.ts';
+
+const page = readFileSync(new URL('../../docs/redis.md', import.meta.url), 'utf8');
+/** As the page has them. */
+const basic = /^ACL SETUSER proxy on >… ~\* (.*)$/m.exec(page)?.[1].split(' ') ?? [];
+function rightsFor(what: string): string[] {
+  const [, rights] = new RegExp(`^\\| ${what} \\| \`(.*)\` \\|$`, 'm').exec(page) ?? [];
+  return rights.replaceAll('\\|', '|').split(' ');
+}
+
+let proxy: TestProxy | undefined;
+let stop: (() => Promise<void>) | undefined;
+afterEach(async () => {
+  await proxy?.stop();
+  await stop?.();
+  proxy = stop = undefined;
+});
+
+const start = async (settings: Settings): Promise<TestProxy> =>
+  (proxy = await TestProxy.start({ PROXY_THREADS: 1, ...settings }, '/', true));
+
+async function startRedis(...rights: string[]): Promise<TestRedis> {
+  const redis = await TestRedis.start();
+  stop = () => redis.stop();
+  await redis.client.call('ACL', 'SETUSER', 'proxy', 'on', '>secret', '~*', ...rights);
+  return redis;
+}
+
+/** Nothing was refused, and the proxy has said nothing that is no line of its log. */
+async function expectNoRefusal(redis: Pick<TestRedis, 'client'>): Promise<void> {
+  expect(await redis.client.call('ACL', 'LOG')).toEqual([]);
+  expect(proxy?.child?.errors).toBe('');
+}
+
+describeOwn('an account with the rights that docs/redis.md names', () => {
+  it('is enough for one Redis', async () => {
+    const redis = await startRedis(...basic);
+    await redis.client.set('key', 'value');
+    await start({ REDIS_URL: `redis://proxy:secret@127.0.0.1:${redis.port}`, RESP_PORT: 0 });
+    expect((await proxy?.key('key'))?.text).toBe('value');
+    expect((await proxy?.get('/health/ready'))?.status).toBe(200);
+    await expectNoRefusal(redis);
+  });
+
+  it('is enough for another database, and for tracking', async () => {
+    const redis = await startRedis(...basic, ...rightsFor('a database other than 0'));
+    await redis.client.call('ACL', 'SETUSER', 'proxy', ...rightsFor('`CACHE_COHERENCE=tracking`'));
+    await redis.client.select(5);
+    await redis.client.set('key', 'value');
+    await start({ REDIS_URL: `redis://proxy:secret@127.0.0.1:${redis.port}/5`, CACHE_COHERENCE: 'tracking' });
+    await until('it is tracking', async () => {
+      const answer = await proxy?.get('/health/ready');
+      return answer?.json.coherence === 'tracking' || undefined;
+    });
+    expect((await proxy?.key('key'))?.text).toBe('value');
+    await redis.client.set('key', 'new');
+    await until('the write is seen', async () => (await proxy?.key('key'))?.text === 'new' || undefined);
+    await expectNoRefusal(redis);
+  });
+
+  it('is enough for a cluster, in the middle of a migration as well, and for tracking it', async () => {
+    const cluster = await TestCluster.start(2, 0);
+    stop = () => cluster.stop();
+    const tracking = ['`CACHE_COHERENCE=tracking`', '`CACHE_COHERENCE=tracking` with a cluster'].flatMap(rightsFor);
+    const rights = [...basic, ...rightsFor('a cluster'), ...tracking];
+    for (const { client } of cluster.nodes)
+      await client.call('ACL', 'SETUSER', 'proxy', 'on', '>secret', '~*', ...rights);
+    const [from, to] = cluster.masters;
+    // Slot 5061.
+    await from.client.set('bar', 'value');
+    const of = { REDIS_MODE: 'cluster', REDIS_NODES: cluster.addresses, REDIS_URL: 'redis://proxy:secret@any' };
+    await entered(await start({ ...of, CACHE_COHERENCE: 'tracking' }), 'tracking');
+    await to.client.cluster('SETSLOT', 5061, 'IMPORTING', from.id);
+    await from.client.cluster('SETSLOT', 5061, 'MIGRATING', to.id);
+    await from.client.migrate('127.0.0.1', to.port, 'bar', 0, 5000);
+    expect((await proxy?.key('bar'))?.text).toBe('value');
+    for (const node of cluster.nodes) await expectNoRefusal(node);
+  }, 60_000);
+
+  it('is enough at the sentinels, and for the master they name', async () => {
+    const sentinels = await TestSentinels.start();
+    stop = () => sentinels.stop();
+    const { master, sentinels: three } = sentinels;
+    await master.client.call('ACL', 'SETUSER', 'proxy', 'on', '>secret', '~*', ...basic);
+    const rights = rightsFor('an account at the sentinels');
+    for (const { client } of three) await client.call('ACL', 'SETUSER', 'proxy', 'on', '>secret', ...rights);
+    await master.client.set('key', 'value');
+    await start({
+      ...{ REDIS_MODE: 'sentinel', REDIS_NODES: sentinels.addresses, REDIS_SENTINEL_NAME: sentinels.name },
+      ...{ REDIS_URL: 'redis://proxy:secret@any', REDIS_SENTINEL_USERNAME: 'proxy', REDIS_SENTINEL_PASSWORD: 'secret' },
+    });
+    expect((await proxy?.key('key'))?.text).toBe('value');
+    await expectNoRefusal(master);
+  }, 60_000);
+});
+
+describeOwn('an account that lacks a right', () => {
+  const logged = (text: string) => proxy?.log().filter(({ message }) => String(message).includes(text)).length;
+  const readiness = async () => {
+    await proxy?.advance(1000);
+    const { status, json } = (await proxy?.get('/health/ready')) as HttpAnswer;
+    return [status, json.reasons];
+  };
+
+  it.each(['pttl', 'get'])('to %s: readiness names it, and the log does once, until it has it', async (command) => {
+    const redis = await startRedis(...basic, `-${command}`);
+    await start({ REDIS_URL: `redis://proxy:secret@127.0.0.1:${redis.port}` });
+    await until('it is logged', () => logged(`lacks +${command} (NOPERM)`) === 1 || undefined);
+    expect(await readiness()).toEqual([503, [`Redis: the account lacks +${command} (NOPERM)`]]);
+    expect((await proxy?.key('key'))?.status).toBe(503);
+    expect((await proxy?.get('/health/live'))?.status).toBe(200);
+    expect(logged('lacks')).toBe(1);
+    await redis.client.call('ACL', 'SETUSER', 'proxy', `+${command}`);
+    expect(await readiness()).toEqual([200, undefined]);
+    expect((await proxy?.key('key'))?.status).toBe(404);
+    await until('it is logged', () => logged('has the rights that reads need') === 1 || undefined);
+  });
+
+  it('to other keys is ready, and is not when it lacks +pttl as well', async () => {
+    const redis = await startRedis('resetkeys', '~app:*', ...basic);
+    await start({ REDIS_URL: `redis://proxy:secret@127.0.0.1:${redis.port}` });
+    expect(await readiness()).toEqual([200, undefined]);
+    await redis.client.call('ACL', 'SETUSER', 'proxy', '-pttl');
+    expect(await readiness()).toEqual([503, ['Redis: the account lacks +pttl (NOPERM)']]);
+    await redis.client.call('ACL', 'SETUSER', 'proxy', '+pttl');
+    expect(await readiness()).toEqual([200, undefined]);
+    await until('it is logged', () => logged('has the rights that reads need') === 1 || undefined);
+  });
+
+  it('to PTTL is ready with CACHE_RESPECT_KEY_TTL=false, which needs none', async () => {
+    const redis = await startRedis(...basic, '-pttl');
+    await redis.client.set('key', 'value');
+    await start({ REDIS_URL: `redis://proxy:secret@127.0.0.1:${redis.port}`, CACHE_RESPECT_KEY_TTL: 'false' });
+    expect(await readiness()).toEqual([200, undefined]);
+    expect((await proxy?.key('key'))?.text).toBe('value');
+    expect(logged('lacks')).toBe(0);
+  });
+
+  it('to track writes goes by the TTL, and the log names the right', async () => {
+    const redis = await startRedis(...basic, ...rightsFor('`CACHE_COHERENCE=tracking`'), '-client|tracking');
+    await start({ REDIS_URL: `redis://proxy:secret@127.0.0.1:${redis.port}`, CACHE_COHERENCE: 'tracking' });
+    await until('it is logged', () => logged('lacks +client|tracking') === 1 || undefined);
+    expect(await readiness()).toEqual([200, undefined]);
+  });
+});
+
+describeOwn('a key that the account may not read', () => {
+  it('is a 503, or with the same patterns in KEY_ALLOWLIST a 403; the other keys do not suffer', async () => {
+    const redis = await startRedis('resetkeys', '~app:*', ...basic);
+    await redis.client.mset('app:key', 'value', 'other', 'secret');
+    const REDIS_URL = `redis://proxy:secret@127.0.0.1:${redis.port}`;
+    await start({ REDIS_URL, CACHE_TTL_MS: 1 });
+    for (let i = 0; i < 10; i++) {
+      const answer = await proxy?.key('other');
+      expect([answer?.status, answer?.json.code]).toEqual([503, 'redis-unavailable']);
+    }
+    expect((await proxy?.key('app:key'))?.text).toBe('value');
+    await proxy?.stop();
+    await start({ REDIS_URL, KEY_ALLOWLIST: 'app:*' });
+    const answers = await Promise.all(['other', 'app:key'].map((key) => (proxy as TestProxy).key(key)));
+    expect(answers.map(({ status }) => status)).toEqual([403, 200]);
+  });
+});

@@ -1,0 +1,234 @@
+import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+import calculateSlot from 'cluster-key-slot';
+import { TestCluster, type TestNode } from '../support/cluster.ts';
+import type { HttpAnswer } from '../support/http-client.ts';
+import { SteadyLoad } from '../support/load.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { until } from '../support/processes.ts';
+import { type Settings, TestProxy } from '../support/proxy.ts';
+import { Stopwatch } from '../support/stopwatch.ts';
+
+const SETTINGS: Settings = { REDIS_MODE: 'cluster', PROXY_THREADS: 2, ADMIN_TOKEN: 'admin' };
+
+const key = (slot: number, name = 'key'): string => `{${tagOf(slot)}}:${name}`;
+const tags = new Map<number, string>();
+let numbersTried = 0;
+/** What hashes to a slot. */
+function tagOf(slot: number): string {
+  for (; ; numbersTried++) {
+    const tag = tags.get(slot);
+    if (tag !== undefined) return tag;
+    const tried = calculateSlot(String(numbersTried));
+    if (!tags.has(tried)) tags.set(tried, String(numbersTried));
+  }
+}
+
+const startProxy = (cluster: TestCluster, settings: Settings = {}): Promise<TestProxy> =>
+  TestProxy.start({ ...SETTINGS, REDIS_NODES: cluster.addresses, ...settings }, '/', true);
+
+async function mget(proxy: TestProxy, keys: readonly string[]): Promise<readonly Record<string, unknown>[]> {
+  const headers = { 'content-type': 'application/json' };
+  const answer = await proxy.ask('/v1/mget', { method: 'POST', headers, body: JSON.stringify({ keys }) });
+  return answer.json.results as Record<string, unknown>[];
+}
+
+let proxy: TestProxy | undefined;
+const read = (keys: readonly string[]): Promise<HttpAnswer>[] => keys.map((name) => (proxy as TestProxy).key(name));
+afterEach(async () => {
+  await proxy?.stop();
+  proxy = undefined;
+});
+
+describeOwn('a cluster', () => {
+  let cluster: TestCluster;
+  const SLOTS_ALL_OVER = Array.from({ length: 64 }, (_, i) => i * 256 + 17);
+
+  beforeAll(async () => {
+    cluster = await TestCluster.start();
+    for (const slot of SLOTS_ALL_OVER) await cluster.firstMasterOf(slot).client.set(key(slot), `in ${slot}`);
+  }, 60_000);
+  afterAll(() => cluster.stop());
+
+  const callsOf = async (command: string): Promise<number[]> => {
+    const infos = await Promise.all(cluster.nodes.map(({ client }) => client.info('commandstats')));
+    return infos.map((info) => Number(new RegExp(`^cmdstat_${command}:calls=(\\d+)`, 'm').exec(info)?.[1] ?? 0));
+  };
+
+  it('is read with some of its nodes known, each key where its slot is, and never at a replica', async () => {
+    await Promise.all(cluster.nodes.map(({ client }) => client.config('RESETSTAT')));
+    const some = { REDIS_NODES: `127.0.0.1:1,${cluster.replicas[1].address}` };
+    proxy = await startProxy(cluster, some);
+    for (const slot of SLOTS_ALL_OVER) expect((await proxy.key(key(slot))).text).toBe(`in ${slot}`);
+    const [missing, expiring] = [key(1, 'nobody'), key(9000, 'expiring')];
+    await cluster.firstMasterOf(9000).client.set(expiring, 'soon', 'PX', 20_000);
+    expect((await proxy.key(missing)).status).toBe(404);
+    expect(
+      Number(/max-age=(\d+)/.exec(String((await proxy.key(expiring)).headers['cache-control']))?.[1]),
+    ).toBeLessThan(20);
+    expect((await proxy.get('/health/ready')).status).toBe(200);
+    const masters = [...SLOTS_ALL_OVER, 1, 9000].map((slot) => cluster.firstMasterOf(slot));
+    const reads = cluster.nodes.map((node) => masters.filter((master) => master === node).length);
+    // Each thread reads the probe's key when it connects, and readiness once more.
+    const isProbed = cluster.nodes.map(
+      (node) => node === cluster.firstMasterOf(calculateSlot('redis-http-cache-proxy:probe')),
+    );
+    for (const command of ['get', 'pttl']) {
+      const calls = await callsOf(command);
+      expect(calls.filter((_, node) => !isProbed[node])).toEqual(reads.filter((_, node) => !isProbed[node]));
+      const probes = calls[isProbed.indexOf(true)] - reads[isProbed.indexOf(true)];
+      expect(probes).toBeGreaterThan(0);
+      expect(probes).toBeLessThanOrEqual(4);
+    }
+  });
+
+  it('is asked for many keys at once, whatever their slots, and each node once', async () => {
+    const keys = SLOTS_ALL_OVER.map((slot) => key(slot));
+    proxy = await startProxy(cluster);
+    const before = await Promise.all(cluster.masters.map(({ client }) => client.info('stats')));
+    const results = await mget(proxy, [...keys, key(5, 'nobody')]);
+    expect(results.map(({ value }) => value)).toEqual([...SLOTS_ALL_OVER.map((slot) => `in ${slot}`), undefined]);
+    expect(results.at(-1)).toMatchObject({ status: 404, code: 'key-not-found' });
+    const after = await Promise.all(cluster.masters.map(({ client }) => client.info('stats')));
+    const reads = (info: string): number => Number(/total_reads_processed:(\d+)/.exec(info)?.[1]);
+    // Redis has read from its clients: our one question, this very one, and what the others of this run ask in passing.
+    for (const [i, info] of after.entries()) expect(reads(info) - reads(before[i])).toBeLessThan(10);
+  });
+
+  it('is asked again where it says that a slot has moved to, and from then on there', async () => {
+    const slot = 100;
+    const [from, to] = cluster.masters;
+    await from.client.set(key(slot, 'moved'), 'before');
+    proxy = await startProxy(cluster);
+    expect((await proxy.key(key(slot, 'moved'))).text).toBe('before');
+    await migrate(slot, from, to, [key(slot, 'moved')]);
+    await settle(cluster, slot, to);
+    await to.client.set(key(slot, 'moved'), 'after');
+    await proxy.admin('DELETE', '/v1/cache');
+    expect((await proxy.key(key(slot, 'moved'))).text).toBe('after');
+    await proxy.admin('DELETE', '/v1/cache');
+    expect(await mget(proxy, [key(slot, 'moved'), key(slot, 'nobody')])).toMatchObject([
+      { value: 'after', cacheStatus: 'stored' },
+      { status: 404 },
+    ]);
+  });
+
+  it('gives the keys of a slot that is on its way from both of its nodes; those that have arrived are not held', async () => {
+    const slot = 200;
+    const [from, to] = cluster.masters;
+    const [moved, staying, nobody] = ['moved', 'staying', 'nobody'].map((name) => key(slot, name));
+    await from.client.mset(moved, 'has moved', staying, 'stays');
+    proxy = await startProxy(cluster);
+    await migrate(slot, from, to, [moved]);
+    for (let i = 0; i < 2; i++) {
+      const [one, other, none] = await Promise.all(read([moved, staying, nobody]));
+      expect([one.text, other.text, none.status]).toEqual(['has moved', 'stays', 404]);
+      expect(one.headers['cache-status']).toBe('redis-http-cache-proxy; fwd=uri-miss');
+    }
+    expect(await mget(proxy, [moved, staying, nobody])).toMatchObject([
+      { value: 'has moved' },
+      { value: 'stays', cacheStatus: 'hit' },
+      { status: 404 },
+    ]);
+    await settle(cluster, slot, to, [staying], from);
+    await proxy.admin('DELETE', '/v1/cache');
+    expect(await mget(proxy, [moved, staying])).toMatchObject([{ value: 'has moved' }, { value: 'stays' }]);
+  });
+
+  it('may grow by a node that nobody has named', async () => {
+    const slot = 16_000;
+    const [, , from] = cluster.masters;
+    await from.client.set(key(slot), 'somewhere');
+    proxy = await startProxy(cluster);
+    const added = await cluster.add();
+    try {
+      await migrate(slot, from, added, [key(slot)]);
+      expect((await proxy.key(key(slot))).text).toBe('somewhere');
+      await settle(cluster, slot, added);
+      expect((await proxy.key(key(slot))).text).toBe('somewhere');
+      await migrate(slot, added, from, [key(slot)]);
+      await settle(cluster, slot, from);
+    } finally {
+      added.client.disconnect();
+      await added.server.stop('SIGKILL');
+    }
+  });
+});
+
+describeOwn('a cluster that loses a master', () => {
+  it('goes on without its slots, and with them as soon as the replica has taken over', async () => {
+    const cluster = await TestCluster.start(3, 3, ['--cluster-require-full-coverage', 'no']);
+    let load: SteadyLoad | undefined;
+    try {
+      const slots = Array.from({ length: 30 }, (_, i) => i * 546 + 3);
+      for (const slot of slots) await cluster.firstMasterOf(slot).client.set(key(slot), key(slot));
+      await until('the replicas have all', async () => {
+        const counts = await Promise.all(cluster.replicas.map(({ client }) => client.dbsize()));
+        return counts.reduce((sum, count) => sum + count) === slots.length || undefined;
+      });
+      // The other masters answer all the while, however long this machine lets them wait.
+      proxy = await startProxy(cluster, { CACHE_TTL_MS: 1, CACHE_CAPACITY: 1, REDIS_COMMAND_TIMEOUT_MS: 10_000 });
+      const [lost, ...others] = cluster.masters;
+      const ofLost = slots.filter((slot) => cluster.firstMasterOf(slot) === lost);
+      const judge = ({ status, text }: HttpAnswer, asked: string): string =>
+        `${ofLost.some((slot) => key(slot) === asked) ? 'lost' : 'other'} ${status === 200 && text !== asked ? 'false' : status}`;
+      load = new SteadyLoad(proxy, slots.map((slot) => key(slot)), 8, judge); // prettier-ignore
+      await until('there is load', () => (load as SteadyLoad).total > 100 || undefined);
+      lost.server.signal('SIGKILL');
+      await until('it is missed', () => load?.answers.get('lost 503'));
+      expect((await proxy.get('/health/ready')).status).toBe(200);
+      await until('the replica takes over', () => hasTakenOver(others[0], cluster.replicas[0]), 30_000);
+      const watch = new Stopwatch();
+      await until('its slots are back', async () => {
+        const answers = await Promise.all(read(ofLost.map((slot) => key(slot))));
+        return answers.every(({ status }) => status === 200) || undefined;
+      });
+      expect(watch.stop()).toBeLessThan(2000);
+      await load.stop();
+      const answers = [...load.answers.keys()].filter((name) => !/^(lost|other) 200$/.test(name));
+      expect(answers.every((name) => /^lost 50[34]$/.test(name))).toBe(true);
+      expect(load.failures.size).toBe(0);
+      await proxy.ready();
+    } finally {
+      await load?.stop();
+      await cluster.stop();
+    }
+  }, 90_000);
+
+  it('says CLUSTERDOWN when it wants all or nothing, which is 503, and never 404', async () => {
+    const cluster = await TestCluster.start(3, 0);
+    try {
+      proxy = await startProxy(cluster);
+      cluster.masters[2].server.signal('SIGKILL');
+      await until('the cluster is down', async () => {
+        const info = await cluster.masters[0].client.cluster('INFO');
+        return info.includes('cluster_state:fail') || undefined;
+      });
+      const answers = await Promise.all(read([1, 16_000].map((slot) => key(slot, 'nobody'))));
+      expect(answers.map(({ status, json }) => [status, json.code])).toEqual([
+        [503, 'redis-unavailable'],
+        [503, 'redis-unavailable'],
+      ]);
+    } finally {
+      await cluster.stop();
+    }
+  }, 60_000);
+});
+
+/** Begins to move a slot, and moves some of its keys. */
+async function migrate(slot: number, from: TestNode, to: TestNode, keys: readonly string[]) {
+  await to.client.cluster('SETSLOT', slot, 'IMPORTING', from.id);
+  await from.client.cluster('SETSLOT', slot, 'MIGRATING', to.id);
+  for (const name of keys) await from.client.migrate('127.0.0.1', to.port, name, 0, 5000);
+}
+
+/** Moves the rest, and the slot itself. */
+async function settle(cluster: TestCluster, slot: number, to: TestNode, keys: readonly string[] = [], from = to) {
+  for (const name of keys) await from.client.migrate('127.0.0.1', to.port, name, 0, 5000);
+  for (const { client } of [to, ...cluster.masters]) await client.cluster('SETSLOT', slot, 'NODE', to.id);
+}
+
+/** Whether `witness` knows that a replica is the master. */
+async function hasTakenOver(witness: TestNode, replica: TestNode): Promise<true | undefined> {
+  const nodes = (await witness.client.cluster('NODES')) as string;
+  return nodes.split('\n').some((line) => line.startsWith(replica.id) && /\bmaster\b/.test(line)) || undefined;
+}

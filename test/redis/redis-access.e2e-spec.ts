@@ -1,0 +1,74 @@
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { ask } from '../support/http-client.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { type Child, until } from '../support/processes.ts';
+import { type Settings, TestProxy, launch } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+
+const PASSWORD = 'p@ss:w/rd%?#';
+
+let redis: TestRedis;
+let child: Child | undefined;
+
+beforeEach(async () => {
+  redis = await TestRedis.start('--databases', '8');
+  await redis.client.set('key', 'in 0');
+});
+afterEach(async () => {
+  const code = await child?.stop();
+  await redis.stop();
+  expect(`${child?.output}${child?.errors}`).not.toContain(PASSWORD);
+  expect(code).toBe(0);
+  child = undefined;
+});
+
+/** Starts a proxy that its Redis does not let in; its address, once it has said why. */
+async function refused(credentials: string, path: string, why: RegExp): Promise<string> {
+  const settings: Settings = { PROXY_THREADS: 1, REDIS_URL: `redis://${credentials}127.0.0.1:${redis.port}${path}` };
+  const proxy = (child = launch(settings));
+  const url = await until('the proxy listens', () => /listening on (http:[^"]+)"/.exec(proxy.output)?.[1]);
+  await until('it says why', () => why.test(proxy.output) || undefined);
+  return url;
+}
+
+async function expectNothing(url: string): Promise<void> {
+  const [read, ready] = await Promise.all([ask(url, '/v1/keys/key'), ask(url, '/health/ready')]);
+  expect([read.status, read.json.code, ready.status]).toEqual([503, 'redis-unavailable', 503]);
+}
+
+describeOwn('a Redis that does not let the proxy in', () => {
+  beforeEach(() => redis.client.config('SET', 'requirepass', PASSWORD));
+
+  it.each([
+    ['without a password', '', /not reachable \(NOAUTH/],
+    ['with a wrong password', ':wrong@', /not reachable \(WRONGPASS/],
+    ['as an unknown user', 'nobody:wrong@', /not reachable \(WRONGPASS/],
+  ])('is not there for it (%s): the proxy starts, says why, and answers 503', async (_, credentials, why) => {
+    await expectNothing(await refused(credentials, '', why));
+  });
+
+  it('lets it in with a password that holds any character, percent-encoded in REDIS_URL', async () => {
+    const url = `redis://:${encodeURIComponent(PASSWORD)}@127.0.0.1:${redis.port}`;
+    const proxy = await TestProxy.start({ PROXY_THREADS: 1, REDIS_URL: url });
+    child = proxy.child;
+    expect((await proxy.key('key')).text).toBe('in 0');
+  });
+});
+
+describeOwn('a database that cannot be had', () => {
+  it('is never taken for another one: no value of database 0 is given for a number that Redis does not have', async () => {
+    await expectNothing(await refused('', '/8', /not reachable \(SELECT: ERR\)/));
+  });
+
+  it('nor for one that the user may not select; when the right is granted, the proxy reads there', async () => {
+    const grant = (...rules: string[]) => redis.client.call('ACL', 'SETUSER', 'reader', ...rules);
+    await grant('on', '>secret', '~*', '+get', '+pttl', '+ping');
+    await redis.client.select(5);
+    await redis.client.set('key', 'in 5');
+    const url = await refused('reader:secret@', '/5', /not reachable \(SELECT: NOPERM\)/);
+    await expectNothing(url);
+    await grant('+select');
+    await until('it is ready', async () => (await ask(url, '/health/ready')).status === 200 || undefined);
+    expect((await ask(url, '/v1/keys/key')).text).toBe('in 5');
+  });
+});

@@ -1,0 +1,156 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import calculateSlot from 'cluster-key-slot';
+import { TestCluster, type TestNode } from '../support/cluster.ts';
+import { entered } from '../support/coherence.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { until } from '../support/processes.ts';
+import { type Settings, TestProxy } from '../support/proxy.ts';
+import { Relay } from '../support/relay.ts';
+import { Stopwatch } from '../support/stopwatch.ts';
+
+const MAX_MS = 60_000;
+const SETTINGS: Settings = {
+  REDIS_MODE: 'cluster',
+  // Each has connections of its own.
+  PROXY_THREADS: 2,
+  CACHE_TTL_MS: 3_600_000,
+  ADMIN_TOKEN: 'admin',
+  // However long this machine lets a reply wait.
+  REDIS_COMMAND_TIMEOUT_MS: 10_000,
+};
+const TRACKING: Settings = { ...SETTINGS, CACHE_COHERENCE: 'tracking' };
+
+/** A key of each half of the slots. */
+const [KEY, OTHER] = [0, 1].map((half) => {
+  for (let i = 0; ; i++) if (Math.floor((calculateSlot(`key ${i}`) * 2) / 16_384) === half) return `key ${i}`;
+});
+
+describeOwn(
+  'a cluster master replaced under its own address, whose former process lives on and redirects there',
+  () => {
+    /** At the address that both announce; connections stay with the process that they were opened to. */
+    let relay: Relay;
+    let cluster: TestCluster;
+    let master: TestNode;
+    let heir: TestNode;
+    let proxy: TestProxy;
+
+    beforeAll(async () => {
+      relay = await Relay.to(0);
+      cluster = await TestCluster.start(2, 1, [], undefined, [relay]);
+      [master, heir] = [cluster.masters[0], cluster.replicas[0]];
+      await cluster.masters[1].client.set(OTHER, 'other');
+    }, MAX_MS);
+
+    beforeEach(async () => {
+      await master.client.set(KEY, 'before');
+      await master.client.wait(1, 10_000);
+    }, MAX_MS);
+
+    afterEach(async () => {
+      await proxy.stop();
+      // What has been replaced becomes the next heir.
+      await heir.client.config('SET', 'masterauth', '');
+      await until('the former process follows', async () => {
+        const info = await heir.client.info('replication');
+        return info.includes('master_link_status:up') || undefined;
+      });
+    }, MAX_MS);
+
+    afterAll(async () => {
+      await cluster.stop();
+      await relay.stop();
+    });
+
+    async function start(settings: Settings): Promise<void> {
+      proxy = await TestProxy.start({ ...settings, REDIS_NODES: cluster.addresses }, '/', true);
+    }
+
+    /** Has new connections to the address lead to this node. */
+    const leadTo = ({ port }: TestNode): void => void (relay.target = port);
+
+    /** The heir takes the slots over, and all nodes know. The former process lives on, and receives no more writes. */
+    async function takeOver(): Promise<void> {
+      await master.client.config('SET', 'masterauth', 'which is not it');
+      await heir.client.cluster('FAILOVER', 'TAKEOVER');
+      [master, heir] = [heir, master];
+      await until('all nodes know', async () => {
+        const views = await Promise.all(cluster.nodes.map(({ client }) => client.cluster('NODES')));
+        const known = new RegExp(`^${master.id} \\S+ (myself,)?master `, 'm');
+        return views.every((view) => known.test(String(view))) || undefined;
+      });
+      await until('it takes writes', () => master.client.set(KEY, 'after').catch(() => undefined));
+      expect(await heir.client.get(KEY).catch(String)).toMatch(`MOVED ${calculateSlot(KEY)} 127.0.0.1:${relay.port}`);
+    }
+
+    const gives = (key: string, text: string): Promise<unknown> =>
+      until(`${key} is ${text}`, async () => (await proxy.key(key)).text === text || undefined);
+
+    async function isCached(key: string, text: string): Promise<void> {
+      await until(`${key} is cached as ${text}`, async () => {
+        const { text: value, headers } = await proxy.key(key);
+        return (value === text && String(headers['cache-status']).includes('; hit;')) || undefined;
+      });
+    }
+
+    const warnings = (): unknown[] => proxy.log().flatMap(({ level, message }) => (level === 'warn' ? [message] : []));
+
+    it(
+      'misses of its keys are answered by its successor within two seconds, and the log says so once',
+      async () => {
+        await start(SETTINGS);
+        await gives(KEY, 'before');
+        await gives(OTHER, 'other');
+        leadTo(heir);
+        await takeOver();
+        await proxy.admin('DELETE', '/v1/cache');
+        const watch = new Stopwatch();
+        await gives(KEY, 'after');
+        expect(watch.stop()).toBeLessThan(2000);
+        const keys = Array.from({ length: 200 }, (_, i) => proxy.key(`{${KEY}} ${i}`));
+        expect(new Set((await Promise.all(keys)).map(({ status }) => status))).toEqual(new Set([404]));
+        expect((await proxy.key(OTHER)).text).toBe('other');
+        const lines = (): unknown[] => warnings().filter((message) => /replaced/.test(String(message)));
+        await until('it is logged', () => lines().length > 0 || undefined);
+        expect(lines()).toEqual([
+          `the Redis node at 127.0.0.1:${relay.port} was replaced by another one at the same address; connecting to that one`,
+        ]);
+      },
+      MAX_MS,
+    );
+
+    it(
+      'hits of its keys are as fresh as before, though nobody has read a key that was not cached',
+      async () => {
+        await start(TRACKING);
+        await entered(proxy, 'tracking');
+        await isCached(KEY, 'before');
+        leadTo(heir);
+        await takeOver();
+        await gives(KEY, 'after');
+        await isCached(KEY, 'after');
+        await master.client.set(KEY, 'later');
+        await gives(KEY, 'later');
+      },
+      MAX_MS,
+    );
+
+    it(
+      'while its address leads to the former process yet, connections are not opened in a loop; then both are replaced',
+      async () => {
+        await takeOver();
+        await start(TRACKING);
+        const before = relay.accepted;
+        for (let reads = 0; reads < 500; reads++) expect((await proxy.key(KEY)).status).toBe(503);
+        // Those of two threads and the feed, each after 0, 250, 750 ms and so on, and the probes for the slots.
+        expect(relay.accepted - before).toBeLessThan(100);
+        leadTo(master);
+        await gives(KEY, 'after');
+        await isCached(KEY, 'after');
+        await master.client.set(KEY, 'later');
+        await gives(KEY, 'later');
+      },
+      MAX_MS,
+    );
+  },
+);

@@ -1,0 +1,127 @@
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import type { HttpAnswer } from '../support/http-client.ts';
+import { SteadyLoad } from '../support/load.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { type Child, until } from '../support/processes.ts';
+import { type Settings, TestProxy, launch } from '../support/proxy.ts';
+import { TestSentinels } from '../support/sentinels.ts';
+
+/** What is held is not what is tested here. */
+const SETTINGS: Settings = { REDIS_MODE: 'sentinel', PROXY_THREADS: 2, CACHE_TTL_MS: 1, REDIS_SENTINEL_NAME: 'main' };
+const LONGEST_MS = 60_000;
+
+let redis: TestSentinels;
+let proxy: TestProxy | undefined;
+let child: Child | undefined;
+
+const startProxy = async (settings: Settings = {}): Promise<TestProxy> =>
+  (proxy = await TestProxy.start({ ...SETTINGS, REDIS_NODES: redis.addresses, ...settings }, '/', true));
+
+async function answered(path: string, status: number, text: string): Promise<void> {
+  await until(`${status} ${text}`, async () => {
+    const answer = await proxy?.get(path);
+    return (answer?.status === status && answer.text === text) || undefined;
+  });
+}
+
+afterEach(async () => {
+  await proxy?.stop();
+  await child?.stop();
+  await redis.stop();
+  proxy = child = undefined;
+});
+
+describeOwn('a master that sentinels name', () => {
+  beforeEach(async () => {
+    redis = await TestSentinels.start();
+    await redis.master.client.set('key', 'value');
+    await redis.master.client.wait(1, 5000);
+  }, LONGEST_MS);
+
+  it(
+    'is read, and after its death the new one; what was under way fails as such, and the former master is not read again',
+    async () => {
+      const { master, replica } = redis;
+      await startProxy({ REDIS_NODES: `127.0.0.1:1,${redis.addresses}` });
+      const judge = ({ status, text }: HttpAnswer): string => (status === 200 ? text : String(status));
+      const load = new SteadyLoad(proxy as TestProxy, ['key', 'key', 'key'], 8, judge);
+      try {
+        await until('there is load', () => load.total > 100 || undefined);
+        master.server.signal('SIGKILL');
+        const switchedAt = await redis.switched();
+        const before = load.answers.get('value') ?? 0;
+        await until('it is read again', () => (load.answers.get('value') ?? 0) > before + 10 || undefined);
+        expect(performance.now() - switchedAt).toBeLessThan(2000);
+        await replica.client.set('key', 'new');
+        await proxy?.recovered();
+        await answered('/v1/keys/key', 200, 'new');
+        load.answers.clear();
+        const back = await redis.restart(master);
+        await until('the former master is a replica', async () => {
+          const info = await back.client.info('replication');
+          return /role:slave[^]*master_link_status:up/.test(info) || undefined;
+        }, 30_000); // prettier-ignore
+        await back.client.config('RESETSTAT');
+        const total = load.total;
+        await until('there is load', () => load.total > total + 100 || undefined);
+        expect(await back.client.info('commandstats')).not.toMatch(/cmdstat_get:/);
+        expect([...load.answers.keys()]).toEqual(['new']);
+      } finally {
+        await load.stop();
+      }
+      expect(load.failures.size).toBe(0);
+      expect([...load.answers.keys()].filter((answer) => !['value', 'new', '503', '504'].includes(answer))).toEqual([]);
+    },
+    LONGEST_MS,
+  );
+
+  it(
+    'is left for another one as soon as the sentinels say so, though it goes on answering',
+    async () => {
+      const { master, replica } = redis;
+      await startProxy();
+      await answered('/v1/keys/key', 200, 'value');
+      await redis.failOver();
+      const switchedAt = await redis.switched();
+      await until('it is one', async () => /role:master/.test(await replica.client.info('replication')) || undefined);
+      await replica.client.set('key', 'new');
+      await answered('/v1/keys/key', 200, 'new');
+      expect(performance.now() - switchedAt).toBeLessThan(2000);
+      await proxy?.recovered();
+      await master.client.config('RESETSTAT');
+      for (let i = 0; i < 50; i++) expect((await proxy?.key('key'))?.text).toBe('new');
+      expect(await master.client.info('commandstats')).not.toMatch(/cmdstat_get:/);
+    },
+    LONGEST_MS,
+  );
+
+  it('is not there when no sentinel knows it, or none answers: the log says so, and the answer is 503', async () => {
+    const cases = [
+      [{ REDIS_SENTINEL_NAME: 'other' }, /not reachable \(no sentinel knows the master\)/],
+      [{ REDIS_NODES: '127.0.0.1:1' }, /not reachable \(no sentinel answers\)/],
+    ] as const;
+    for (const [settings, why] of cases) {
+      child = launch({ ...SETTINGS, REDIS_NODES: redis.addresses, ...settings });
+      await until('it says why', () => why.test(child?.output ?? '') || undefined);
+      const base = await until('it listens', () => /listening on (http:[^"]+)"/.exec(child?.output ?? '')?.[1]);
+      const answer = await fetch(`${base}/v1/keys/key`);
+      expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([503, 'redis-unavailable']);
+      expect(await child.stop()).toBe(0);
+    }
+  });
+});
+
+describeOwn('sentinels with an account of their own', () => {
+  beforeEach(async () => {
+    redis = await TestSentinels.start({ password: 's3cret' });
+    await redis.master.client.set('key', 'value');
+  }, LONGEST_MS);
+
+  it('are asked with it, and not with that of the Redis', async () => {
+    child = launch({ ...SETTINGS, REDIS_NODES: redis.addresses });
+    await until('it says why', () => /not reachable \(sentinels: NOAUTH\)/.test(child?.output ?? '') || undefined);
+    await startProxy({ REDIS_SENTINEL_PASSWORD: 's3cret' });
+    await answered('/v1/keys/key', 200, 'value');
+    expect(`${child.output}${proxy?.child?.output}`).not.toContain('s3cret');
+  });
+});

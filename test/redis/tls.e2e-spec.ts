@@ -1,0 +1,170 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { Redis } from 'ioredis';
+import { type Certificate, TestAuthority, mutualTls } from '../support/certificates.ts';
+import { TestCluster } from '../support/cluster.ts';
+import { ask } from '../support/http-client.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { Child, freePort, until } from '../support/processes.ts';
+import { type Settings, TestProxy, launch } from '../support/proxy.ts';
+import { TestSentinels } from '../support/sentinels.ts';
+
+let directory: string;
+let authority: TestAuthority;
+let port: number;
+let server: Child | undefined;
+let child: Child | undefined;
+
+beforeAll(async () => {
+  authority = await TestAuthority.create();
+});
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'test-tls-'));
+  writeFileSync(join(directory, 'ca.pem'), authority.certificate.cert);
+  port = await freePort();
+});
+afterEach(async () => {
+  const code = await child?.stop();
+  await server?.stop('SIGKILL');
+  rmSync(directory, { recursive: true });
+  expect(code).toBe(0);
+  child = server = undefined;
+});
+
+function files(name: string, { cert, key }: Certificate): readonly [string, string] {
+  const paths = [join(directory, `${name}.pem`), join(directory, `${name}-key.pem`)] as const;
+  writeFileSync(paths[0], cert);
+  writeFileSync(paths[1], key);
+  return paths;
+}
+
+const ca = (): string => join(directory, 'ca.pem');
+
+/** A Redis that speaks TLS only, with a key in it. */
+async function startRedis(certificate: Certificate, ...args: string[]): Promise<void> {
+  const [cert, key] = files('redis', certificate);
+  const options = {
+    ...{ port: 0, 'tls-port': port, bind: '127.0.0.1', save: '', dir: directory },
+    ...{ 'tls-cert-file': cert, 'tls-key-file': key, 'tls-ca-cert-file': ca() },
+  };
+  const words = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  server = new Child('redis-server', [...words, ...args], { env: process.env });
+  // What the proxy says to a certificate is what is tested.
+  const tls = { ...(await authority.issue(['test'])), rejectUnauthorized: false };
+  const client = new Redis({ port, tls, retryStrategy: () => 50, maxRetriesPerRequest: null });
+  client.on('error', () => undefined);
+  await until('Redis answers', async () => ((await client.set('key', 'value')) === 'OK' ? true : undefined));
+  client.disconnect();
+}
+
+async function startProxy(settings: Settings = {}, host = '127.0.0.1'): Promise<TestProxy> {
+  const all = { PROXY_THREADS: 1, REDIS_URL: `rediss://${host}:${port}`, REDIS_TLS_CA_FILE: ca(), ...settings };
+  const proxy = await TestProxy.start(all);
+  child = proxy.child;
+  return proxy;
+}
+
+/** A proxy that does not get on with its Redis says why, and answers 503. */
+async function expectRefusal(why: RegExp, settings: Settings = {}, host = '127.0.0.1'): Promise<void> {
+  const url = `rediss://${host}:${port}`;
+  const proxy = (child = launch({ PROXY_THREADS: 1, REDIS_URL: url, REDIS_TLS_CA_FILE: ca(), ...settings }));
+  const base = await until('the proxy listens', () => /listening on (http:[^"]+)"/.exec(proxy.output)?.[1]);
+  await until('it says why', () => why.test(proxy.output) || undefined).catch((error: unknown) => {
+    throw new Error(`${proxy.output}${proxy.errors}`, { cause: error });
+  });
+  const [read, ready] = await Promise.all([ask(base, '/v1/keys/key'), ask(base, '/health/ready')]);
+  expect([read.status, read.json.code, ready.status]).toEqual([503, 'redis-unavailable', 503]);
+  expect(`${proxy.output}${proxy.errors}`).not.toContain('PRIVATE KEY');
+}
+
+describeOwn('TLS to the Redis', () => {
+  it.each([
+    ['an address', '127.0.0.1'],
+    ['a name', 'localhost'],
+  ])('is spoken when the certificate is of the authority and for %s', async (_, host) => {
+    await startRedis(await authority.issue([host]), '--tls-auth-clients', 'no');
+    expect((await (await startProxy({}, host)).key('key')).text).toBe('value');
+  });
+
+  it.each([
+    ['an address', '127.0.0.1'],
+    ['a name', 'localhost'],
+  ])('is not spoken with who has a certificate for another one than %s', async (_, host) => {
+    await startRedis(await authority.issue(['redis.example', '10.0.0.1']), '--tls-auth-clients', 'no');
+    await expectRefusal(
+      /not reachable \(ERR_TLS_CERT_ALTNAME_INVALID: its certificate is for another name\)/,
+      {},
+      host,
+    );
+  });
+
+  it('is not spoken with who has a certificate that has expired', async () => {
+    await startRedis(await authority.issue(['127.0.0.1'], true), '--tls-auth-clients', 'no');
+    await expectRefusal(/not reachable \(CERT_HAS_EXPIRED: its certificate has expired\)/);
+  });
+
+  it('is not spoken with who has a certificate of another authority', async () => {
+    await startRedis(await authority.issue(['127.0.0.1']), '--tls-auth-clients', 'no');
+    const other = join(directory, 'other.pem');
+    writeFileSync(other, (await TestAuthority.create()).certificate.cert);
+    const why = /not reachable \([A-Z_]+: its certificate is of an unknown authority\)/;
+    await expectRefusal(why, { REDIS_TLS_CA_FILE: other });
+  });
+
+  it('is not spoken with who does not', async () => {
+    server = new Child('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', ''], {
+      env: process.env,
+    });
+    await expectRefusal(/not reachable \([^)]+\)/);
+  });
+
+  it('is spoken with a certificate of the proxy when the Redis asks for one', async () => {
+    await startRedis(await authority.issue(['127.0.0.1']));
+    const [cert, key] = files('proxy', await authority.issue(['proxy']));
+    const proxy = await startProxy({ REDIS_TLS_CERT_FILE: cert, REDIS_TLS_KEY_FILE: key });
+    expect((await proxy.key('key')).text).toBe('value');
+  });
+
+  it('is refused by a Redis that asks the proxy for a certificate when it has none', async () => {
+    await startRedis(await authority.issue(['127.0.0.1']));
+    // The word for it is lost when the connection is reset behind it.
+    await expectRefusal(/not reachable \((?:[A-Z_\d]+: it asks for a certificate of the proxy|ECONNRESET)\)/);
+  });
+});
+
+describeOwn('mutual TLS to all that there are', () => {
+  it('is spoken with the sentinels and with the master that they name', async () => {
+    const tls = await mutualTls(directory, ['127.0.0.1']);
+    const sentinels = await TestSentinels.start({ tls });
+    try {
+      await sentinels.master.client.set('key', 'value');
+      const names = { REDIS_MODE: 'sentinel', REDIS_NODES: sentinels.addresses, REDIS_SENTINEL_NAME: sentinels.name };
+      expect((await (await startProxy({ ...names, ...tls.settings })).key('key')).text).toBe('value');
+    } finally {
+      await child?.stop();
+      await sentinels.stop();
+    }
+  }, 60_000);
+
+  it('is spoken with the nodes of a cluster, each of which has to have a certificate for its address', async () => {
+    const tls = await mutualTls(directory, ['127.0.0.1']);
+    const cluster = await TestCluster.start(2, 0, [], tls);
+    try {
+      // Slots 5061 and 12182.
+      for (const [i, key] of ['bar', 'foo'].entries()) await cluster.masters[i].client.set(key, 'value');
+      const settings = { REDIS_MODE: 'cluster', ...tls.settings };
+      const proxy = await startProxy({ ...settings, REDIS_NODES: cluster.addresses });
+      const answers = await Promise.all(['foo', 'bar'].map((key) => proxy.key(key)));
+      expect(answers.map(({ text }) => text)).toEqual(['value', 'value']);
+      await child?.stop();
+      const named = cluster.addresses.replaceAll('127.0.0.1', 'localhost');
+      const why = /not reachable \(ERR_TLS_CERT_ALTNAME_INVALID: its certificate is for another name\)/;
+      await expectRefusal(why, { ...settings, REDIS_NODES: named });
+    } finally {
+      await child?.stop();
+      await cluster.stop();
+    }
+  }, 60_000);
+});

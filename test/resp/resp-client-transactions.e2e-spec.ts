@@ -1,0 +1,187 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { Redis } from 'ioredis';
+import { createClient } from 'redis';
+import { describeOwn } from '../support/only-own.ts';
+import { TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+import { RespSocket, request, respPort } from '../support/resp.ts';
+
+const run = promisify(execFile);
+
+/** A client library of another language; its program prints JSON, and is given the port. */
+interface Library {
+  readonly name: string;
+  readonly debianPackage: string;
+  readonly command: readonly string[];
+  readonly isThere: string;
+  readonly program: string;
+  readonly prints: unknown;
+}
+
+const PYTHON = `
+import redis, json, sys
+client = redis.Redis(port=int(sys.argv[1]), decode_responses=True)
+pipeline = client.pipeline()
+pipeline.get('key').mget('key', 'none').exists('key', 'none').ttl('key').type('list')
+found = [pipeline.execute()]
+pipeline.get('key').set('key', 'x')
+try: pipeline.execute()
+except redis.exceptions.RedisError as error: found.append(type(error).__name__)
+pipeline.get('key').get('list')
+found.append([str(each)[:9] for each in pipeline.execute(raise_on_error=False)])
+with client.pipeline() as watching:
+    watching.watch('key')
+    watching.get('key')
+    watching.multi()
+    watching.get('key')
+    found.append(watching.execute())
+found.append(client.pipeline(transaction=False).get('key').execute())
+found.append(client.get('key'))
+info = client.client_info() if hasattr(client, 'client_info') else {'multi': -1}
+found.append(info['multi'])
+print(json.dumps(found))`;
+
+const PHP = `
+$client = new Redis();
+$client->connect('127.0.0.1', (int) $argv[1]);
+$found = [$client->multi()->get('key')->mget(['key', 'none'])->exists('key')->ttl('key')->exec()];
+try { $client->multi()->get('key')->set('key', 'x'); }
+catch (RedisException $error) { $found[] = substr($error->getMessage(), 0, 8); }
+$client->discard();
+$found[] = $client->multi()->get('key')->get('list')->exec();
+$client->watch('key');
+$client->unwatch();
+$client->multi()->get('key');
+$client->discard();
+$found[] = $client->multi(Redis::PIPELINE)->get('key')->get('none')->exec();
+$found[] = $client->get('key');
+echo json_encode($found);`;
+
+const RUBY = `
+require 'redis'
+require 'json'
+client = Redis.new(port: ARGV[0].to_i)
+found = [client.multi { |each| each.get('key'); each.mget('key', 'none'); each.exists('key', 'none'); each.ttl('key') }]
+begin
+  client.multi { |each| each.get('key'); each.set('key', 'x') }
+rescue Redis::CommandError => error
+  found << error.message[0, 8]
+end
+found << client.watch('key') { client.multi { |each| each.get('key') } }
+found << client.pipelined { |each| each.get('key'); each.get('none') }
+found << client.get('key')
+puts found.to_json`;
+
+const LIBRARIES: readonly Library[] = [
+  {
+    ...{
+      name: 'redis-py',
+      debianPackage: 'python3-redis',
+      command: ['/usr/bin/python3', '-c'],
+      isThere: 'import redis',
+    },
+    program: PYTHON,
+    prints: [
+      ['value', ['value', null], 1, -1, 'list'],
+      'ReadOnlyError',
+      ['value', 'WRONGTYPE'],
+      ...[['value'], ['value'], 'value', -1],
+    ],
+  },
+  {
+    ...{ name: 'phpredis', debianPackage: 'php-redis', command: ['php', '-r'], isThere: 'new Redis();' },
+    program: PHP,
+    prints: [['value', ['value', false], 1, -1], 'READONLY', ['value', false], ['value', false], 'value'],
+  },
+  {
+    ...{ name: 'redis-rb', debianPackage: 'ruby-redis', command: ['ruby', '-e'], isThere: "require 'redis'" },
+    program: RUBY,
+    prints: [['value', ['value', null], 1, -1], 'READONLY', ['value'], ['value', null], 'value'],
+  },
+];
+
+describeOwn('transactions of clients, as they are', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+  let port: number;
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    await redis.client.mset('key', 'value', 'other', 'second');
+    await redis.client.rpush('list', 'a');
+    proxy = await TestProxy.start({ REDIS_URL: redis.url, RESP_PORT: 0, PROXY_THREADS: 1 });
+    port = respPort(proxy);
+  });
+  afterAll(async () => {
+    await proxy?.stop();
+    await redis?.stop();
+  });
+
+  for (const { name, debianPackage, command, isThere, program, prints } of LIBRARIES) {
+    const [interpreter, ...flags] = command;
+    const installed = spawnSync(interpreter, [...flags, isThere]).status === 0;
+    if (!installed) console.warn(`${name} is not tested: Debian's ${debianPackage} is not installed`);
+    (installed ? it : it.skip)(`${name}: multi, its default pipeline, a refused write in it, WATCH`, async () => {
+      const { stdout } = await run(interpreter, [...flags, program, String(port)], { timeout: 20_000 });
+      expect(JSON.parse(stdout)).toEqual(prints);
+    });
+  }
+
+  it('ioredis: multi, sent at once or command by command', async () => {
+    const client = new Redis({ port, host: '127.0.0.1' });
+    try {
+      const replies = [
+        [null, 'value'],
+        [null, ['value', null]],
+        [null, 1],
+        [null, -1],
+      ];
+      expect(await client.multi().get('key').mget('key', 'none').exists('key').ttl('key').exec()).toEqual(replies);
+      await client.multi({ pipeline: false });
+      expect(await client.get('key')).toBe('QUEUED');
+      expect(await client.exec()).toEqual([[null, 'value']]);
+      await expect(client.multi().get('key').set('key', 'x').exec()).rejects.toThrow('EXECABORT');
+      const [, [error]] = (await client.multi().get('key').get('list').exec()) ?? [];
+      expect(String(error)).toMatch('WRONGTYPE');
+      expect(await client.watch('key')).toBe('OK');
+      expect(await client.get('key')).toBe('value');
+    } finally {
+      client.disconnect();
+    }
+  });
+
+  it.each([2, 3] as const)('node-redis over RESP%i: multi, and how @keyv/redis asks for many keys', async (RESP) => {
+    const client = createClient({ url: `redis://127.0.0.1:${port}`, RESP });
+    client.on('error', () => undefined);
+    await client.connect();
+    try {
+      expect(await client.multi().get('key').mGet(['key', 'none']).ttl('key').exec()).toEqual([
+        'value',
+        ['value', null],
+        -1,
+      ]);
+      // hasMany of @keyv/redis 5, which @nestjs/cache-manager uses, takes any other reply than 1 for a missing key.
+      const multi = client.multi();
+      for (const key of ['key', 'none', 'other', 'list']) multi.exists(key);
+      expect(await multi.exec()).toEqual([1, 0, 1, 1]);
+      await expect(client.multi().get('key').set('key', 'x').exec()).rejects.toThrow();
+      await client.watch('key');
+      expect(await client.multi().get('key').exec()).toEqual(['value']);
+      expect(await client.get('key')).toBe('value');
+    } finally {
+      client.destroy();
+    }
+  });
+
+  it('aioredis 1.3: MULTI, queries and EXEC in one write, of which each reply is awaited', async () => {
+    const socket = await RespSocket.open(port);
+    socket.send(request('MULTI'), request('GET', 'key'), request('GET', 'other'), request('EXEC'), request('PING'));
+    await socket.expect('+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n$5\r\nvalue\r\n$6\r\nsecond\r\n+PONG\r\n');
+    // A write is refused when it is to be queued, and EXEC still has a reply.
+    socket.send(request('MULTI'), request('SET', 'key', 'x'), request('EXEC'), request('PING'));
+    expect(await socket.until('+PONG\r\n')).toMatch(/^\+OK\r\n-READONLY .*\r\n-EXECABORT .*\r\n$/);
+    socket.socket.destroy();
+  });
+});

@@ -1,0 +1,322 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { Redis } from 'ioredis';
+import { RESP_TYPES, createClient } from 'redis';
+import { describeOwn } from '../support/only-own.ts';
+import { TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+import { RespSocket, redisProgram, request, respPort } from '../support/resp.ts';
+
+const BINARY = Buffer.from([0, 255, 13, 10, 36, 42]);
+
+describeOwn('clients of Redis, as they are', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+  let port: number;
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    await redis.client.mset('key', 'value', 'empty', '', 'large', 'v'.repeat(10_240), 'huge', 'h'.repeat(2 ** 20));
+    await redis.client.set(BINARY, BINARY);
+    await redis.client.set('short', 'lived', 'EX', 1000);
+    await redis.client.rpush('list', 'a');
+    proxy = await TestProxy.start({ REDIS_URL: redis.url, RESP_PORT: 0, PROXY_THREADS: 2, ACCESS_TOKEN: 'token' });
+    port = respPort(proxy);
+  });
+  afterAll(async () => {
+    await proxy.stop();
+    await redis.stop();
+  });
+
+  it('redis-cli', async () => {
+    const cli = (...args: string[]) => redisProgram('redis-cli', port, '--no-auth-warning', '-a', 'token', ...args);
+    expect(await cli('get', 'key')).toBe('value\n');
+    expect(await cli('-3', 'mget', 'key', 'none')).toBe('value\n\n');
+    expect(await cli('--json', 'command', 'docs', 'get')).toContain('"summary":"Get the value of a key"');
+    expect(await cli('set', 'key', 'x')).toMatch(/^READONLY /);
+    expect(await cli('info', 'server')).toMatch(/^# Server\r\n[^]*redis_http_cache_proxy_version:\d/);
+    expect(await redisProgram('redis-cli', port, 'get', 'key')).toMatch(/^NOAUTH /);
+  });
+
+  it('redis-benchmark', async () => {
+    for (const depth of ['1', '16']) {
+      const args = ['-a', 'token', '-n', '2000', '-c', '10', '-P', depth, '-q', '-t', 'ping,get'];
+      expect(await redisProgram('redis-benchmark', port, ...args)).toMatch(/GET: [\d.]+ requests per second/);
+    }
+  });
+
+  it('ioredis', async () => {
+    const client = new Redis({ port, host: '127.0.0.1', password: 'token', db: 0, connectionName: 'test' });
+    try {
+      expect(await client.get('key')).toBe('value');
+      expect(await client.getBuffer(BINARY)).toEqual(BINARY);
+      expect(await client.mget('key', 'none', 'list', 'empty')).toEqual(['value', null, null, '']);
+      expect(await client.strlen('huge')).toBe(2 ** 20);
+      expect(await client.exists('key', 'key', 'none', 'list')).toBe(3);
+      expect(await client.ttl('short')).toBeGreaterThan(990);
+      expect([await client.ttl('key'), await client.pttl('none')]).toEqual([-1, -2]);
+      await expect(client.get('list')).rejects.toThrow('WRONGTYPE');
+      await expect(client.set('key', 'x')).rejects.toThrow('READONLY');
+      const names = ['key', 'none', 'large', 'huge', 'empty'];
+      const pipeline = client.pipeline();
+      for (let i = 0; i < 1000; i++) pipeline.get(names[i % names.length]);
+      const values = (await pipeline.exec())?.map(([, value]) => (value as string | null)?.length);
+      expect(values).toEqual(Array.from({ length: 1000 }, (_, i) => [5, undefined, 10_240, 2 ** 20, 0][i % 5]));
+    } finally {
+      client.disconnect();
+    }
+  });
+
+  it.each([2, 3] as const)('node-redis over RESP%i', async (RESP) => {
+    const client = createClient({ url: `redis://default:token@127.0.0.1:${port}/0`, name: 'test', RESP });
+    client.on('error', () => undefined);
+    await client.connect();
+    try {
+      expect(await client.get('key')).toBe('value');
+      expect(await client.get('none')).toBeNull();
+      expect(await client.mGet(['key', 'none', 'list', 'empty'])).toEqual(['value', null, null, '']);
+      const binary = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
+      expect(await binary.get(BINARY)).toEqual(BINARY);
+      expect(await client.clientGetName()).toBe('test');
+      expect(await Promise.all(['key', 'huge', 'large'].map((key) => client.strLen(key)))).toEqual([
+        5,
+        2 ** 20,
+        10_240,
+      ]);
+      await expect(client.get('list')).rejects.toThrow('WRONGTYPE');
+      await expect(client.set('key', 'x')).rejects.toThrow('READONLY');
+      expect((await client.configGet('save')).save).toBe('');
+    } finally {
+      client.destroy();
+    }
+  });
+});
+
+/** Requests that a Redis and the proxy on it must answer alike, to the byte. */
+const ALIKE: readonly (readonly (string | Buffer)[])[] = [
+  ['GET', 'key'],
+  ['get', BINARY],
+  ['GET', 'none'],
+  ['GET', ''],
+  ['GET', 'list'],
+  ['GET'],
+  ['GET', 'a', 'b'],
+  ['MGET', 'key', 'none', 'list', 'key'],
+  ['MGET'],
+  ['EXISTS', 'key', 'key', 'none', 'list'],
+  ['STRLEN', 'key'],
+  ['STRLEN', 'none'],
+  ['STRLEN', 'list'],
+  ['GETRANGE', 'key', '1', '-2'],
+  ['getrange', BINARY, '-3', '100'],
+  ['GETRANGE', 'none', '0', '-1'],
+  ['GETRANGE', 'list', '0', '-1'],
+  ['GETRANGE', 'list', 'x', '-1'],
+  ['GETRANGE', 'key', '0'],
+  ['SUBSTR', 'key', '1', '-2'],
+  ['SUBSTR', 'none', '0', '-1'],
+  ['SUBSTR', 'list', '0', '-1'],
+  ['SUBSTR', 'key'],
+  ['GETEX', 'key'],
+  ['GETEX', 'none'],
+  ['GETEX', 'list'],
+  ['GETEX'],
+  ['TOUCH', 'key', 'key', 'none', 'list'],
+  ['TOUCH'],
+  ['TYPE', 'key'],
+  ['TYPE', 'list'],
+  ['TYPE', 'none'],
+  ['TYPE'],
+  ['EXPIRETIME', 'key'],
+  ['EXPIRETIME', 'none'],
+  ['EXPIRETIME', 'list'],
+  ['PEXPIRETIME', 'key'],
+  ['PEXPIRETIME', 'none'],
+  ['PEXPIRETIME'],
+  ['ACL', 'WHOAMI'],
+  ['ACL', 'WHOAMI', 'x'],
+  ['ACL', 'NONSENSE'],
+  ['ACL'],
+  ['READONLY', 'x'],
+  ['READWRITE', 'x'],
+  ['EXEC'],
+  ['DISCARD'],
+  ['WATCH', 'key'],
+  ['UNWATCH'],
+  ['EXEC', 'x'],
+  ['TTL', 'key'],
+  ['TTL', 'none'],
+  ['TTL', 'short'],
+  ['PTTL', 'none'],
+  ['PING'],
+  ['PING', 'text'],
+  ['PING', 'a', 'b'],
+  ['ECHO', BINARY],
+  ['ECHO'],
+  ['AUTH', 'x'],
+  ['AUTH', 'default', 'x'],
+  ['AUTH', 'bob', 'x'],
+  ['AUTH', 'a', 'b', 'c'],
+  ['HELLO', '4'],
+  ['HELLO', 'x'],
+  ['HELLO', '3', 'NONSENSE'],
+  ['HELLO', '3', 'AUTH', 'a'],
+  ['HELLO', '3', 'SETNAME', 'a b'],
+  ['SELECT', '0'],
+  ['SELECT', 'x'],
+  ['CLIENT', 'GETNAME'],
+  ['CLIENT', 'SETNAME', 'name'],
+  ['CLIENT', 'GETNAME'],
+  ['CLIENT', 'SETNAME', 'a b'],
+  ['CLIENT', 'NO-EVICT', 'off'],
+  ['CLIENT', 'NO-EVICT', 'maybe'],
+  ['CLIENT', 'ID', 'x'],
+  ['CLIENT', 'NONSENSE'],
+  ['CLIENT', 'GETREDIR'],
+  ['CLIENT', 'LIST', 'TYPE', 'master'],
+  ['CLIENT', 'LIST', 'TYPE', 'pubsub'],
+  ['CLIENT', 'LIST', 'TYPE', 'x'],
+  ['CLIENT', 'LIST', 'TYPE'],
+  ['CLIENT', 'LIST', 'ID', 'x'],
+  ['CLIENT', 'LIST', 'ID'],
+  ['CLIENT', 'LIST', 'ID', '123456789'],
+  ['CLIENT', 'LIST', 'NONSENSE'],
+  ['COMMAND', 'LIST', 'FILTERBY', 'MODULE', 'json'],
+  ['COMMAND', 'LIST', 'FILTERBY', 'ACLCAT', 'nonsense'],
+  ['COMMAND', 'LIST', 'FILTERBY', 'PATTERN', 'GETR*'],
+  ['COMMAND', 'LIST', 'FILTERBY', 'NONSENSE', 'x'],
+  ['COMMAND', 'LIST', 'FILTERBY'],
+  ['COMMAND', 'LIST', 'x'],
+  ['COMMAND', 'GETKEYS', 'GET', 'a'],
+  ['COMMAND', 'GETKEYS', 'mget', 'a', BINARY, 'c'],
+  ['COMMAND', 'GETKEYS', 'GETRANGE', 'a', '0', '1'],
+  ['COMMAND', 'GETKEYS', 'WATCH', 'a', 'b'],
+  ['COMMAND', 'GETKEYS', 'GET', 'a', 'b'],
+  ['COMMAND', 'GETKEYS', 'GET'],
+  ['COMMAND', 'GETKEYS', 'PING', 'x'],
+  ['COMMAND', 'GETKEYS', 'CLIENT', 'ID'],
+  ['COMMAND', 'GETKEYS', 'nonsense', 'a'],
+  ['COMMAND', 'GETKEYS'],
+  ['COMMAND', 'GETKEYSANDFLAGS', 'MGET', 'a', 'b'],
+  ['COMMAND', 'GETKEYSANDFLAGS', 'TYPE', 'a'],
+  ['COMMAND', 'GETKEYSANDFLAGS', 'strlen', 'a'],
+  ['COMMAND', 'COUNT', 'x'],
+  ['CLIENT'],
+  ['COMMAND', 'NONSENSE'],
+  ['COMMAND', 'INFO', 'none'],
+  ['CONFIG', 'GET', 'save'],
+  ['CONFIG', 'GET', 'appendonly'],
+  ['CONFIG', 'GET'],
+  ['CONFIG', 'NONSENSE'],
+  // Without arguments: Redis repeats them, the proxy does not.
+  ['nonsense'],
+  ['non\r\nsense'],
+  ['RESET'],
+  ['QUIT'],
+];
+
+describeOwn('a Redis and the proxy on it', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+  let sockets: RespSocket[];
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    await redis.client.mset('key', 'value', '', 'of no name');
+    await redis.client.set(BINARY, BINARY);
+    await redis.client.set('short', 'lived', 'EX', 10_000);
+    await redis.client.rpush('list', 'a');
+    proxy = await TestProxy.start({ REDIS_URL: redis.url, RESP_PORT: 0, PROXY_THREADS: 1 });
+  });
+  beforeEach(async () => {
+    sockets = await Promise.all([redis.port, respPort(proxy)].map((port) => RespSocket.open(port)));
+  });
+  afterEach(() => {
+    for (const { socket } of sockets) socket.destroy();
+  });
+  afterAll(async () => {
+    await proxy?.stop();
+    await redis?.stop();
+  });
+
+  it.each([2, 3])('answer alike over RESP%i', async (protocol) => {
+    for (const socket of sockets) {
+      // Ends with a number of the connection, and with what is told of modules.
+      socket.send(request('HELLO', String(protocol)), request('ECHO', 'the end'));
+      await socket.until('$7\r\nthe end\r\n');
+    }
+    for (const command of ALIKE) {
+      // So that both are asked long before the number of seconds, which is rounded, becomes another one.
+      if (command[1] === 'short') await redis.client.pexpire('short', 10_000_400);
+      const replies = await Promise.all(
+        sockets.map((socket) => {
+          socket.send(request(...command));
+          return command[0] === 'QUIT'
+            ? socket.rest()
+            : socket.send(request('ECHO', 'the end')).until('$7\r\nthe end\r\n');
+        }),
+      );
+      expect([command, replies[1]]).toEqual([command, replies[0]]);
+    }
+  });
+
+  it('describe commands alike, but for key specifications and tips', async () => {
+    const described = async (port: number, names: readonly string[]) => {
+      const answer = await redisProgram('redis-cli', port, '--json', 'command', 'info', ...names);
+      return (JSON.parse(answer) as unknown[][]).map((command) => command.slice(0, 7));
+    };
+    const all = (await redisProgram('redis-cli', respPort(proxy), 'command', 'list')).trim().split('\n');
+    // Newer than the Redis, and one that may set an expiration there.
+    const same = all.filter((name) => !['client|setinfo', 'client|no-touch', 'getex'].includes(name));
+    expect(same.length).toBeGreaterThanOrEqual(50);
+    expect(await described(respPort(proxy), same)).toEqual(await described(redis.port, same));
+  });
+
+  it('have the same lines in HELP about the subcommands that both have', async () => {
+    const newer = /^(?:NO-TOUCH|SETINFO| {4}(?:Will not touch|Set client meta|\* LIB-))/;
+    for (const name of ['client', 'command', 'config', 'acl']) {
+      const [expected, found] = await Promise.all(
+        [redis.port, respPort(proxy)].map(async (port) =>
+          (await redisProgram('redis-cli', port, name, 'help')).split('\n'),
+        ),
+      );
+      const lines = found.filter((line) => !newer.test(line));
+      expect(lines.length).toBeGreaterThan(3);
+      expect(lines.filter((line) => !expected.includes(line))).toEqual([]);
+    }
+  });
+
+  it('know when a key expires, within what the clocks and the way take', async () => {
+    const ask = async (port: number, name: string) => Number(await redisProgram('redis-cli', port, name, 'short'));
+    for (const [name, perSecond] of [
+      ['expiretime', 1],
+      ['pexpiretime', 1000],
+    ] as const) {
+      const [expected, found] = await Promise.all([redis.port, respPort(proxy)].map((port) => ask(port, name)));
+      expect(Math.abs(found - expected) / perSecond).toBeLessThanOrEqual(1);
+    }
+  });
+
+  it('have the fields in CLIENT INFO and CLIENT LIST, in the same order', async () => {
+    for (const subcommand of ['info', 'list']) {
+      const [expected, found] = await Promise.all(
+        [redis.port, respPort(proxy)].map(async (port) => {
+          const [line] = (await redisProgram('redis-cli', port, 'client', subcommand)).split('\n');
+          return line
+            .trim()
+            .split(' ')
+            .map((field) => field.split('=')[0]);
+        }),
+      );
+      // Those of Redis 7.2 and newer.
+      expect(found.filter((field) => !['watch', 'lib-name', 'lib-ver'].includes(field))).toEqual(expected);
+    }
+  });
+
+  it.each(['*x\r\n', '*2\r\n:\r\n', '*1\r\n$z\r\n', 'get "\r\n', '*0\r\n\r\nPING\r\n*-1\r\nQUIT\r\n'])(
+    'take %j for the same',
+    async (bytes) => {
+      const [expected, found] = await Promise.all(sockets.map((socket) => socket.send(bytes).rest()));
+      expect(found).toBe(expected);
+    },
+  );
+});

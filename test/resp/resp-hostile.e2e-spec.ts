@@ -1,0 +1,124 @@
+import { readFile } from 'node:fs/promises';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { describeOwn } from '../support/only-own.ts';
+import { until } from '../support/processes.ts';
+import { TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+import { RespSocket, request, respPort } from '../support/resp.ts';
+
+describeOwn('clients of the Redis protocol that mean no good', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+  let sockets: RespSocket[];
+
+  beforeEach(async () => {
+    sockets = [];
+    redis = await TestRedis.start();
+    proxy = await TestProxy.start({
+      REDIS_URL: redis.url,
+      RESP_PORT: 0,
+      PROXY_THREADS: 1,
+      REDIS_COMMAND_TIMEOUT_MS: 10_000,
+    });
+  });
+  afterEach(async () => {
+    for (const { socket } of sockets) socket.destroy();
+    redis.server?.signal('SIGCONT');
+    await proxy.stop();
+    await redis.stop();
+  });
+
+  async function open(): Promise<RespSocket> {
+    const socket = await RespSocket.open(respPort(proxy));
+    sockets.push(socket);
+    return socket;
+  }
+
+  const residentMiB = async (): Promise<number> => {
+    const status = await readFile(`/proc/${proxy.child?.process.pid}/status`, 'utf8');
+    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
+  };
+
+  it.each(['ECHO', 'PING'])(
+    'get back what they have sent themselves by %s, though it waits while others send',
+    async (name) => {
+      const [one, other] = [await open(), await open()];
+      redis.server?.signal('SIGSTOP');
+      const own = 'a'.repeat(40_000);
+      one.send(request('PTTL', 'nobody'), request(name, own));
+      await until('the request is under way', async () =>
+        /loads_in_flight 1$/m.test((await proxy.get('/metrics')).text) ? true : undefined,
+      );
+      for (let i = 0; i < 5; i++) other.send(request('ECHO', 'b'.repeat(60_000)));
+      await other.expect(`$60000\r\n${'b'.repeat(60_000)}\r\n`.repeat(5));
+      redis.server?.signal('SIGCONT');
+      await one.expect(`:-2\r\n$40000\r\n${own}\r\n`);
+    },
+  );
+
+  it('hold up nobody by patterns of CONFIG GET that are long, or can match in many ways', async () => {
+    const [one, other] = [await open(), await open()];
+    for (const pattern of ['*'.repeat(70_000), '{a,b}'.repeat(20), '{1..2000000}', '*a'.repeat(30), '[', '\\', 'a,b']) {
+      const start = performance.now();
+      one.send(request('CONFIG', 'GET', pattern));
+      await one.expect('*0\r\n');
+      other.send(request('PING'));
+      await other.expect('+PONG\r\n');
+      expect(performance.now() - start).toBeLessThan(2000);
+    }
+    one.send(request('CONFIG', 'GET', 'SAV?'), request('config', 'get', 'maxmem*y'));
+    await one.expect('*2\r\n$4\r\nsave\r\n');
+  });
+
+  it('take no more memory by many names of large values than a few of them', async () => {
+    await redis.client.set('large', 'x'.repeat(1_000_000));
+    const one = await open();
+    one.send(request('GET', 'large'));
+    await one.expect(`$1000000\r\n${'x'.repeat(1_000_000)}\r\n`);
+    const before = await residentMiB();
+    one.send(request('EXISTS', ...Array.from({ length: 1000 }, () => 'large')));
+    await one.expect(':1000\r\n');
+    one.send(request('MGET', ...Array.from({ length: 1000 }, () => 'large')));
+    await one.expect('-ERR the values are too many bytes for one reply: ask for fewer keys at once\r\n');
+    expect(await residentMiB()).toBeLessThan(before + 400);
+  });
+
+  it.each<[what: string, bytes: string | Buffer, error: string]>([
+    [
+      'more keys in a line than there may be',
+      `EXISTS ${'k '.repeat(2000)}\r\n`,
+      'too many arguments: a command may have 1100',
+    ],
+    [
+      'more keys than there may be',
+      request('MGET', ...Array.from({ length: 20_000 }, (_, i) => `key:${i}`)),
+      'too many arguments: a command may have 1100',
+    ],
+    [
+      'an argument of 20 MB',
+      request('GET', 'x'.repeat(20_000_000)),
+      'argument too long: an argument may have 131072 bytes',
+    ],
+    [
+      'arguments of 20 MB together',
+      request('MGET', ...Array.from({ length: 200 }, () => 'x'.repeat(100_000))),
+      'request too long: a request may have 262144 bytes',
+    ],
+  ])('who send %s: the command fails, and the next one is answered', async (_what, bytes, error) => {
+    await redis.client.set('small', 'value');
+    const one = await open();
+    one.send(request('GET', 'small'), bytes, request('GET', 'small'));
+    await one.expect(`$5\r\nvalue\r\n-ERR ${error}\r\n$5\r\nvalue\r\n`);
+  });
+
+  it('send many requests that are too large: they take no memory', async () => {
+    const one = await open();
+    await one.send(request('PING')).expect('+PONG\r\n');
+    const before = await residentMiB();
+    for (let i = 0; i < 10; i++) {
+      one.send(request('GET', 'x'.repeat(20_000_000)));
+      await one.expect('-ERR argument too long: an argument may have 131072 bytes\r\n');
+    }
+    expect(await residentMiB()).toBeLessThan(before + 64);
+  });
+});

@@ -1,0 +1,348 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { describeOwn } from '../support/only-own.ts';
+import { freePort, until } from '../support/processes.ts';
+import { TestProxy, launch } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+import { RespSocket, request, respPort } from '../support/resp.ts';
+
+describeOwn('the Redis protocol', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+  let sockets: RespSocket[];
+
+  beforeEach(async () => {
+    redis = await TestRedis.start();
+    await redis.client.mset({ key: 'value', other: 'second' });
+    sockets = [];
+  });
+  afterEach(async () => {
+    redis.server?.signal('SIGCONT');
+    for (const { socket } of sockets) socket.destroy();
+    await proxy.stop();
+    await redis.stop();
+  });
+
+  const start = async (settings: Record<string, string | number> = {}): Promise<TestProxy> =>
+    (proxy = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 2, RESP_PORT: 0, ...settings }));
+
+  async function open(): Promise<RespSocket> {
+    const socket = await RespSocket.open(respPort(proxy));
+    sockets.push(socket);
+    return socket;
+  }
+
+  async function metric(name: string): Promise<number> {
+    const { text } = await proxy.get('/metrics');
+    return Number(
+      text
+        .split('\n')
+        .find((line) => line.startsWith(`redis_http_cache_proxy_${name} `))
+        ?.split(' ')
+        .at(-1),
+    );
+  }
+
+  it('answers in the order of the requests, while the misses among them are loaded together', async () => {
+    await start({ REDIS_COMMAND_TIMEOUT_MS: 20_000, PROXY_THREADS: 1 });
+    const client = await open();
+    await client.send(request('GET', 'key')).expect('$5\r\nvalue\r\n');
+    redis.server?.signal('SIGSTOP');
+    client.send(
+      request('GET', 'other'),
+      request('GET', 'key'),
+      'PING\r\n',
+      request('GET', 'none'),
+      request('ECHO', 'x'),
+    );
+    await until('both are asked of Redis', async () => ((await metric('loads_in_flight')) === 2 ? true : undefined));
+    expect(client.received).toBe('');
+    redis.server?.signal('SIGCONT');
+    await client.expect('$6\r\nsecond\r\n$5\r\nvalue\r\n+PONG\r\n$-1\r\n$1\r\nx\r\n');
+  });
+
+  it('shares its cache with HTTP, and counts what it reads', async () => {
+    await start();
+    const client = await open();
+    await client.send(request('GET', 'key')).expect('$5\r\nvalue\r\n');
+    expect((await proxy.key('key')).headers['cache-status']).toMatch(/hit/);
+    await client
+      .send(request('GET', 'key'), request('MGET', 'key', 'none'))
+      .expect('$5\r\nvalue\r\n*2\r\n$5\r\nvalue\r\n$-1\r\n');
+    expect(await metric('requests_total{transport="resp",outcome="hit"}')).toBe(2);
+    expect(await metric('requests_total{transport="resp",outcome="loaded"}')).toBe(1);
+    expect(await metric('requests_total{transport="resp",outcome="missing"}')).toBe(1);
+    await client
+      .send(request('TTL', 'key'), request('PTTL', 'key'), request('TTL', 'none'))
+      .expect(':-1\r\n:-1\r\n:-2\r\n');
+    expect(await metric('requests_total{transport="resp",outcome="hit"}')).toBe(2);
+    expect(await metric('requests_total{transport="resp",outcome="loaded"}')).toBe(3);
+    expect(await metric('requests_total{transport="resp",outcome="missing"}')).toBe(2);
+  });
+
+  it('gives keys and values of any bytes and of many sizes, cached or not', async () => {
+    await start();
+    const client = await open();
+    for (const size of [0, 1, 100, 10_240, 16_384, 16_385, 65_536, 1_048_576, 1_048_577, 3_000_000]) {
+      const key = randomBytes(20);
+      const value = randomBytes(size);
+      await redis.client.set(key, value);
+      const reply = `$${size}\r\n${value.toString('latin1')}\r\n`;
+      await client.send(request('GET', key)).expect(reply);
+      await client.send(request('GET', key), request('STRLEN', key)).expect(`${reply}:${size}\r\n`);
+    }
+  });
+
+  it('tells failures of Redis from missing keys, and fails MGET as a whole', async () => {
+    await start({
+      // Three reads that time out, one after the other, are to be done before the silence costs the connection.
+      REDIS_COMMAND_TIMEOUT_MS: 400,
+      PROXY_THREADS: 1,
+      PROXY_MAX_CONCURRENT_LOADS: 1,
+      PROXY_MAX_QUEUED_LOADS: 0,
+    });
+    await redis.client.rpush('list', 'a');
+    const client = await open();
+    const wrong = '-WRONGTYPE Operation against a key holding the wrong kind of value\r\n';
+    await client
+      .send(request('GET', 'list'), request('GET', 'key'))
+      .expect(wrong + '-OVERLOADED too many reads wait for Redis\r\n');
+    await client.send(request('STRLEN', 'list')).expect(wrong);
+    await client.send(request('EXISTS', 'list')).expect(':1\r\n');
+    await client.send(request('MGET', 'list')).expect('*1\r\n$-1\r\n');
+    redis.server?.signal('SIGSTOP');
+    await client.send(request('GET', 'key')).expect('-TIMEOUT Redis did not answer in time\r\n');
+    await client.send(request('MGET', 'key')).expect('-TIMEOUT Redis did not answer in time\r\n');
+    await client.send(request('TTL', 'key')).expect('-TIMEOUT Redis did not answer in time\r\n');
+    await redis.server?.stop('SIGKILL');
+    await until('its loss is known', async () => ((await metric('redis_connections')) === 0 ? true : undefined));
+    for (const name of ['GET', 'MGET', 'EXISTS', 'STRLEN', 'PTTL']) {
+      await client.send(request(name, 'key')).expect('-UNAVAILABLE Redis cannot be reached\r\n');
+    }
+  });
+
+  it('answers a client that says no more, and then ends; so it does after QUIT', async () => {
+    await start();
+    const client = await open();
+    client.send(request('GET', 'other'), '*1\r\n$4\r\nPI');
+    client.socket.end();
+    expect(await client.rest()).toBe('$6\r\nsecond\r\n');
+    const other = await open();
+    other.send(request('GET', 'none'), 'QUIT\r\nPING\r\n');
+    expect(await other.rest()).toBe('$-1\r\n+OK\r\n');
+  });
+
+  it('bounds what it keeps for a client that does not read, and goes on when it does', async () => {
+    await start({ PROXY_THREADS: 1 });
+    const value = 'v'.repeat(16_000);
+    await redis.client.set('large', value);
+    const reply = `$16000\r\n${value}\r\n`;
+    const client = await open();
+    await client.send(request('GET', 'large')).expect(reply);
+    const resident = (): number =>
+      Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${proxy.child?.process.pid}/status`, 'utf8'))?.[1]);
+    const before = resident();
+    client.socket.pause();
+    const asked = 20_000;
+    client.send(Buffer.concat(Array.from({ length: asked }, () => request('GET', 'large'))));
+    await until('it stops', async () => {
+      const hits = await metric('cache_hits_total');
+      await delay(200);
+      return (await metric('cache_hits_total')) === hits ? true : undefined;
+    });
+    // The replies have 320 MB.
+    expect(resident() - before).toBeLessThan(40_000);
+    expect(await metric('cache_hits_total')).toBeLessThan(asked / 2);
+    let received = 0;
+    client.socket.removeAllListeners('data').on('data', (text: string) => (received += text.length));
+    client.socket.resume();
+    await until('all has come', () => (received === asked * reply.length ? true : undefined), 20_000);
+  });
+
+  it('cuts off who does not read, or stops within a request, but not who is idle', async () => {
+    // Who does not read is cut off after three times the latter, if that is longer: Redis has to answer in time as well.
+    await start({ HTTP_REQUEST_TIMEOUT_MS: 300, REDIS_COMMAND_TIMEOUT_MS: 1000, PROXY_THREADS: 1 });
+    await redis.client.set('large', 'v'.repeat(16_000));
+    const [idle, half, deaf] = [await open(), await open(), await open()];
+    await deaf.send(request('GET', 'large')).expect(`$16000\r\n${'v'.repeat(16_000)}\r\n`);
+    await until('all are counted', async () => ((await metric('connections')) === 4 ? true : undefined));
+    half.send('PING\r\n*1\r\n$4\r\nPI');
+    expect(await half.rest()).toBe('+PONG\r\n');
+    deaf.socket.pause();
+    deaf.send(Buffer.concat(Array.from({ length: 5000 }, () => request('GET', 'large'))));
+    await until('the deaf one is cut off', async () => ((await metric('connections')) === 2 ? true : undefined));
+    await idle.send('PING\r\n').expect('+PONG\r\n');
+  });
+
+  it('turns away who is beyond PROXY_MAX_CONNECTIONS, over both fronts', async () => {
+    const settings = { REDIS_URL: redis.url, PROXY_THREADS: 1, RESP_PORT: 0, PROXY_MAX_CONNECTIONS: 2 };
+    // Not asked whether it is ready, as the connection of that question might still be one of the two.
+    proxy = await TestProxy.start(settings, '/', false);
+    const [first, second] = [await open(), await open()];
+    await first.send('PING\r\n').expect('+PONG\r\n');
+    await second.send('PING\r\n').expect('+PONG\r\n');
+    expect(await (await open()).rest()).toBe('-ERR max number of clients reached\r\n');
+    expect((await proxy.key('key')).status).toBe(503);
+    first.socket.destroy();
+    await until('there is room', async () => ((await proxy.key('key')).status === 200 ? true : undefined));
+  });
+
+  it('is drained on SIGTERM: what was asked is answered, idle connections end, and the exit status is 0', async () => {
+    await start({ REDIS_COMMAND_TIMEOUT_MS: 20_000, PROXY_THREADS: 2 });
+    const [idle, waiting, half] = [await open(), await open(), await open()];
+    await idle.send('PING\r\n').expect('+PONG\r\n');
+    half.send('*1\r\n$4\r\nPI');
+    redis.server?.signal('SIGSTOP');
+    waiting.send(request('GET', 'other'), 'PING\r\n');
+    await until('the load', async () => ((await metric('loads_in_flight')) === 1 ? true : undefined));
+    proxy.child?.signal('SIGTERM');
+    await idle.closed;
+    await half.closed;
+    redis.server?.signal('SIGCONT');
+    expect(await waiting.rest()).toBe('$6\r\nsecond\r\n+PONG\r\n');
+    expect(await proxy.child?.exit).toBe(0);
+  });
+
+  it('needs ACCESS_TOKEN where it is set, and reads no key beyond KEY_ALLOWLIST', async () => {
+    await start({ ACCESS_TOKEN: 'open-sesame,second', KEY_ALLOWLIST: 'k*' });
+    const client = await open();
+    const refused = '-NOAUTH Authentication required.\r\n';
+    await client.send(request('GET', 'key'), request('SET', 'a', 'b'), 'PING\r\n').expect(refused.repeat(3));
+    await client.send('HELLO 3\r\n').expect('-NOAUTH HELLO must be called');
+    const wrong = '-WRONGPASS invalid username-password pair or user is disabled.\r\n';
+    const other = await open();
+    await other.send('AUTH wrong\r\n', 'AUTH bob open-sesame\r\n', 'AUTH second\r\n').expect(`${wrong}${wrong}+OK\r\n`);
+    await other
+      .send(request('GET', 'key'), request('GET', 'other'))
+      .expect('$5\r\nvalue\r\n-NOPERM No permissions to access a key\r\n');
+    await other.send(request('MGET', 'key', 'other')).expect('-NOPERM No permissions to access a key\r\n');
+    await other.send('RESET\r\n', request('GET', 'key')).expect(`+RESET\r\n${refused}`);
+    const large = await open();
+    large.send('*11\r\n');
+    expect(await large.rest()).toBe('-ERR Protocol error: unauthenticated multibulk length\r\n');
+    expect(proxy.child?.output).not.toContain('sesame');
+  });
+
+  it('refuses keys over 64 KiB, writes, and other databases than its own', async () => {
+    redis.client.disconnect();
+    await start({ REDIS_URL: redis.url.replace(/0$/, '3') });
+    const client = await open();
+    await client.send(request('GET', 'k'.repeat(65_537))).expect('-ERR a key may have 65536 bytes\r\n');
+    await client.send(request('GET', 'k'.repeat(65_536))).expect('$-1\r\n');
+    await client.send(request('SET', 'a', 'b')).expect("-READONLY You can't write against a read only replica.\r\n");
+    await client.send(request('SELECT', '3')).expect('+OK\r\n');
+    await client
+      .send(request('SELECT', '0'))
+      .expect('-ERR DB index is out of range: this proxy reads database 3 alone\r\n');
+  });
+
+  it('answers GET from a thread of any number, each of which takes connections', async () => {
+    await start({ PROXY_THREADS: 3 });
+    const clients = await Promise.all(Array.from({ length: 30 }, open));
+    await Promise.all(clients.map((client) => client.send(request('GET', 'key')).expect('$5\r\nvalue\r\n')));
+    // Each thread reads the probe's key once when it connects.
+    expect(await redis.calls('get')).toBe(1 + 3);
+    const ids = await Promise.all(
+      clients.map(async (client) => {
+        client.send(request('CLIENT', 'ID'));
+        return until('the id', () => /^:(\d+)\r\n$/.exec(client.received)?.[1]);
+      }),
+    );
+    expect(new Set(ids).size).toBe(30);
+  });
+
+  it('waits for its turn in sequential mode, behind HTTP as HTTP behind it', async () => {
+    await start({ PROXY_MODE: 'sequential', REDIS_COMMAND_TIMEOUT_MS: 20_000 });
+    const [first, second] = [await open(), await open()];
+    await first.send(request('GET', 'key')).expect('$5\r\nvalue\r\n');
+    redis.server?.signal('SIGSTOP');
+    first.send(request('GET', 'other'), request('GET', 'none'));
+    await delay(100);
+    let answered = false;
+    const http = proxy.key('key').then(({ text }) => {
+      answered = true;
+      return text;
+    });
+    await delay(100);
+    second.send(request('GET', 'key'), 'PING\r\n');
+    await delay(100);
+    // Hits all of them, but for the first.
+    expect([first.received, second.received, answered]).toEqual(['', '', false]);
+    redis.server?.signal('SIGCONT');
+    await first.expect('$6\r\nsecond\r\n$-1\r\n');
+    await second.expect('$5\r\nvalue\r\n+PONG\r\n');
+    expect(await http).toBe('value');
+  });
+
+  it('does not keep others waiting in sequential mode for a client that has gone', async () => {
+    await start({ PROXY_MODE: 'sequential', REDIS_COMMAND_TIMEOUT_MS: 20_000 });
+    const [first, second, third] = [await open(), await open(), await open()];
+    await first.send(request('GET', 'key')).expect('$5\r\nvalue\r\n');
+    redis.server?.signal('SIGSTOP');
+    first.send(request('GET', 'other'));
+    await delay(100);
+    second.send('PING\r\n');
+    third.send('PING\r\n');
+    await delay(100);
+    expect([second.received, third.received]).toEqual(['', '']);
+    second.socket.destroy();
+    redis.server?.signal('SIGCONT');
+    await third.expect('+PONG\r\n');
+  });
+
+  it('is off where RESP_PORT is empty, and a port in use ends the start, naming RESP_PORT', async () => {
+    await start({ RESP_PORT: '' });
+    expect(proxy.child?.output).not.toContain('Redis protocol');
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const { port } = taken.address() as { port: number };
+    const child = launch({ REDIS_URL: redis.url, RESP_PORT: port });
+    expect(await child.exit).toBe(1);
+    expect(child.errors).toMatch(new RegExp(`^HTTP_HOST, RESP_PORT: .*EADDRINUSE.*${port}\n$`));
+    taken.close();
+    const same = await freePort();
+    const confused = launch({ REDIS_URL: redis.url, RESP_PORT: same, HTTP_PORT: same });
+    expect(await confused.exit).toBe(1);
+    expect(confused.errors).toBe(`RESP_PORT: ${same} is the port of HTTP; accepted: another\n`);
+  });
+});
+
+describeOwn('a connection of the Redis protocol', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+  let client: RespSocket;
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    await redis.client.set('other', 'second');
+    // What is to be answered before is a miss each time.
+    proxy = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 1, RESP_PORT: 0, CACHE_TTL_MS: 1 });
+  });
+  beforeEach(async () => {
+    client = await RespSocket.open(respPort(proxy));
+  });
+  afterEach(() => void client.socket.destroy());
+  afterAll(async () => {
+    await proxy?.stop();
+    await redis?.stop();
+  });
+
+  it.each<[what: string, bytes: string, last: string]>([
+    ['a bad count', '*x\r\n', '-ERR Protocol error: invalid multibulk length\r\n'],
+    ['no mark', '*2\r\nGET\r\n', "-ERR Protocol error: expected '$', got 'G'\r\n"],
+    ['a bad length', '*1\r\n$-5\r\n', '-ERR Protocol error: invalid bulk length\r\n'],
+    ['half a quotation', 'GET "x\r\n', '-ERR Protocol error: unbalanced quotes in request\r\n'],
+    ['a line without end', 'x'.repeat(70_000), '-ERR Protocol error: too big inline request\r\n'],
+    ['POST', 'POST / HTTP/1.1\r\nHost: x\r\n\r\n', ''],
+    ['Host:', 'Host: x\r\nPING\r\n', ''],
+  ])('ends when %s is sent on it, once what was asked before is answered', async (_what, bytes, last) => {
+    client.send(request('GET', 'other'), request('GET', 'none'), 'PING\r\n');
+    if (last === '') await client.expect('$6\r\nsecond\r\n$-1\r\n+PONG\r\n');
+    client.send(bytes, 'PING\r\n');
+    expect(await client.rest()).toBe(last === '' ? '' : `$6\r\nsecond\r\n$-1\r\n+PONG\r\n${last}`);
+  });
+});

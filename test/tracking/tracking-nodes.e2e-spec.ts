@@ -1,0 +1,124 @@
+import { afterEach, expect, it } from '@jest/globals';
+import calculateSlot from 'cluster-key-slot';
+import { TestCluster, type TestNode } from '../support/cluster.ts';
+import { entered, metric } from '../support/coherence.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { until } from '../support/processes.ts';
+import { type Settings, TestProxy } from '../support/proxy.ts';
+import { TestSentinels } from '../support/sentinels.ts';
+
+const SETTINGS: Settings = { PROXY_THREADS: 2, CACHE_COHERENCE: 'tracking', CACHE_TTL_MS: 3_600_000 };
+const LONGEST_MS = 90_000;
+
+let proxy: TestProxy;
+let stop: () => Promise<void>;
+
+afterEach(async () => {
+  await proxy?.stop();
+  await stop();
+});
+
+/** Sees to it that the cache holds the key with this value. */
+async function holds(key: string, value: string): Promise<void> {
+  await until(`${key} is held with ${value}`, async () => {
+    const { text, headers } = await proxy.key(key);
+    return (text === value && String(headers['cache-status']).includes('; hit;')) || undefined;
+  });
+}
+
+async function gives(key: string, value: string): Promise<void> {
+  await until(`${key} is ${value}`, async () => (await proxy.key(key)).text === value || undefined);
+}
+
+describeOwn('a cluster that tells of writes', () => {
+  /** One for each master of three. */
+  const KEYS = [0, 1, 2].map((third) => {
+    for (let i = 0; ; i++) if (Math.floor((calculateSlot(`key ${i}`) * 3) / 16_384) === third) return `key ${i}`;
+  });
+  let cluster: TestCluster;
+  const ownerOf = (key: string): TestNode => cluster.firstMasterOf(calculateSlot(key));
+
+  async function start(replicas: number): Promise<void> {
+    cluster = await TestCluster.start(3, replicas, ['--cluster-require-full-coverage', 'no']);
+    stop = () => cluster.stop();
+    for (const key of KEYS) await ownerOf(key).client.set(key, 'old');
+    proxy = await TestProxy.start({ ...SETTINGS, REDIS_MODE: 'cluster', REDIS_NODES: cluster.addresses }, '/', true);
+    await entered(proxy, 'tracking');
+    for (const key of KEYS) await holds(key, 'old');
+  }
+
+  it(
+    'is followed at each of its masters, and at one that a slot has moved to',
+    async () => {
+      await start(0);
+      for (const key of KEYS) {
+        await ownerOf(key).client.set(key, 'new');
+        await gives(key, 'new');
+        await holds(key, 'new');
+      }
+      expect(await metric(proxy, 'coherence_losses_total')).toBe(0);
+      const [key] = KEYS;
+      const [from, to] = [ownerOf(key), cluster.masters[2]];
+      const slot = calculateSlot(key);
+      await to.client.cluster('SETSLOT', slot, 'IMPORTING', from.id);
+      await from.client.cluster('SETSLOT', slot, 'MIGRATING', to.id);
+      await from.client.migrate('127.0.0.1', to.port, key, 0, 5000);
+      for (const { client } of [to, ...cluster.masters]) await client.cluster('SETSLOT', slot, 'NODE', to.id);
+      await holds(key, 'new');
+      await to.client.set(key, 'newer');
+      await gives(key, 'newer');
+      expect(await metric(proxy, 'coherence_losses_total')).toBe(0);
+    },
+    LONGEST_MS,
+  );
+
+  it(
+    'is followed at the replica that takes over',
+    async () => {
+      await start(3);
+      const [key] = KEYS;
+      const replica = cluster.replicas[cluster.masters.indexOf(ownerOf(key))];
+      await until('the replica has it', async () => (await replica.client.dbsize()) > 0 || undefined);
+      ownerOf(key).server.signal('SIGKILL');
+      await entered(proxy, 'resync');
+      await until('the replica takes over', () => replica.client.set(key, 'new').catch(() => undefined), 30_000);
+      await entered(proxy, 'tracking');
+      await gives(key, 'new');
+      await holds(key, 'new');
+      await replica.client.set(key, 'newer');
+      await gives(key, 'newer');
+      await gives(KEYS[1], 'old');
+    },
+    LONGEST_MS,
+  );
+});
+
+describeOwn('a master that sentinels name, and that tells of writes,', () => {
+  it(
+    'is followed, and the one that takes its place',
+    async () => {
+      const redis = await TestSentinels.start();
+      stop = () => redis.stop();
+      await redis.master.client.set('key', 'old');
+      await redis.master.client.wait(1, 5000);
+      const sentinel = { REDIS_MODE: 'sentinel', REDIS_SENTINEL_NAME: redis.name, REDIS_NODES: redis.addresses };
+      proxy = await TestProxy.start({ ...SETTINGS, ...sentinel }, '/', true);
+      await entered(proxy, 'tracking');
+      await holds('key', 'old');
+      await redis.master.client.set('key', 'new');
+      await redis.master.client.wait(1, 5000);
+      await gives('key', 'new');
+      await holds('key', 'new');
+      await redis.failOver();
+      await redis.switched();
+      await until('its news is lost', async () => (await metric(proxy, 'coherence_losses_total')) > 0 || undefined);
+      await until('the new master takes writes', () => redis.replica.client.set('key', 'newer').catch(() => undefined));
+      await gives('key', 'newer');
+      await entered(proxy, 'tracking');
+      await holds('key', 'newer');
+      await redis.replica.client.set('key', 'newest');
+      await gives('key', 'newest');
+    },
+    LONGEST_MS,
+  );
+});

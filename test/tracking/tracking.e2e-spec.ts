@@ -1,0 +1,371 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { coherenceOf, entered, metric, told } from '../support/coherence.ts';
+import type { HttpAnswer } from '../support/http-client.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { until } from '../support/processes.ts';
+import { type Settings, TestProxy } from '../support/proxy.ts';
+import { PONGS, RedisRelay } from '../support/redis-relay.ts';
+import { TestRedis } from '../support/redis.ts';
+
+const HIT = /; hit; /;
+const STORED = /fwd=\S+; stored$/;
+
+let redis: TestRedis;
+let relay: RedisRelay;
+let proxy: TestProxy;
+
+async function start(settings: Settings = {}): Promise<void> {
+  redis = await TestRedis.start();
+  relay = await RedisRelay.to(redis.port);
+  proxy = await TestProxy.start({
+    REDIS_URL: relay.url,
+    // Delays are the tests' own, on a machine that may be busy.
+    REDIS_COMMAND_TIMEOUT_MS: 10_000,
+    PROXY_THREADS: 2,
+    CACHE_TTL_MS: 3_600_000,
+    CACHE_NEGATIVE_TTL_MS: 3_600_000,
+    CACHE_COHERENCE: 'tracking',
+    ADMIN_TOKEN: 'admin',
+    ...settings,
+  });
+}
+
+async function stop(): Promise<void> {
+  await proxy.stop();
+  await relay.stop();
+  await redis.stop();
+}
+
+const statusOf = (answer: HttpAnswer): string => String(answer.headers['cache-status']);
+
+/** Writes, and waits until the proxy is told of it, so that the news is not taken for that of a later write. */
+async function write(values: Readonly<Record<string, string>>): Promise<void> {
+  const before = await metric(proxy, 'coherence_invalidations_total');
+  await redis.client.mset(values);
+  await told(proxy, before, Object.keys(values).length);
+}
+
+/** Empties Redis, and waits until the proxy is told of it. */
+async function flushed(flush: () => Promise<unknown>): Promise<void> {
+  const before = await metric(proxy, 'coherence_flushes_total');
+  await flush();
+  await until('it is told', async () => (await metric(proxy, 'coherence_flushes_total')) > before || undefined);
+}
+
+/** Sees to it that the cache holds the key, or that it is missing, and answers what it gives for it. */
+const hold = (key: string): Promise<HttpAnswer> =>
+  until(`${key} is held`, async () => {
+    const answer = await proxy.key(key);
+    return HIT.test(statusOf(answer)) ? answer : undefined;
+  });
+
+/** What the proxy gives as soon as it is something else than `old`. */
+const next = (key: string, old: HttpAnswer): Promise<HttpAnswer> =>
+  until(`${key} is no longer ${old.text}`, async () => {
+    const answer = await proxy.key(key);
+    return answer.status !== old.status || answer.text !== old.text ? answer : undefined;
+  });
+
+describeOwn('while Redis tells of writes', () => {
+  beforeAll(async () => {
+    await start();
+    await entered(proxy, 'tracking');
+  });
+  beforeEach(() => flushed(() => redis.client.flushall()));
+  afterAll(stop);
+
+  it.each<[string, (client: TestRedis['client']) => Promise<unknown>, [number, string]]>([
+    ['SET', (client) => client.set('key', 'new'), [200, 'new']],
+    ['APPEND', (client) => client.append('key', ' and new'), [200, 'old and new']],
+    ['DEL', (client) => client.del('key'), [404, 'key-not-found']],
+    ['RENAME from it', (client) => client.rename('key', 'elsewhere'), [404, 'key-not-found']],
+    ['RENAME to it', (client) => client.rename('other', 'key'), [200, 'other']],
+    ['PEXPIRE 0', (client) => client.pexpire('key', 0), [404, 'key-not-found']],
+    ['PEXPIRE', (client) => client.pexpire('key', 30), [404, 'key-not-found']],
+    ['another type', (client) => client.multi().del('key').rpush('key', 'a').exec(), [409, 'wrong-type']],
+    ['FLUSHALL', (client) => client.flushall(), [404, 'key-not-found']],
+    ['FLUSHDB', (client) => client.flushdb(), [404, 'key-not-found']],
+  ])('%s is seen though the entry has an hour to live', async (_, change, [status, content]) => {
+    await write({ key: 'old', other: 'other' });
+    const old = await hold('key');
+    expect([old.text, old.headers['cache-control']]).toEqual(['old', 'no-cache']);
+    await change(redis.client);
+    const answer = await next('key', old);
+    expect(answer.status).toBe(status);
+    expect(answer.text).toContain(content);
+  });
+
+  it('a key that was remembered as missing is seen when it is written', async () => {
+    const missing = await hold('key');
+    expect(missing.status).toBe(404);
+    await redis.client.set('key', 'new');
+    expect((await next('key', missing)).text).toBe('new');
+  });
+
+  it('a key that Redis evicts for want of room is not given any more', async () => {
+    await write({ key: 'old' });
+    const old = await hold('key');
+    await redis.client.config('SET', 'maxmemory-policy', 'allkeys-random');
+    await redis.client.config('SET', 'maxmemory', '1mb');
+    await redis.client.set('more', 'value').catch(() => undefined);
+    expect((await next('key', old)).status).toBe(404);
+    await redis.client.config('SET', 'maxmemory', '0');
+  });
+
+  it('a write to the same name in another database costs a read, and changes nothing', async () => {
+    await write({ key: 'old' });
+    await hold('key');
+    const before = await metric(proxy, 'coherence_invalidations_total');
+    const other = redis.client.duplicate({ db: 5 });
+    await other.set('key', 'of another database');
+    other.disconnect();
+    await told(proxy, before);
+    const answer = await proxy.key('key');
+    expect([answer.text, STORED.test(statusOf(answer))]).toEqual(['old', true]);
+  });
+
+  it('nobody else may keep a value without asking: alone, among many, and when it has not changed', async () => {
+    await write({ key: 'value' });
+    for (const status of [STORED, HIT]) {
+      const answer = await proxy.key('key');
+      expect(statusOf(answer)).toMatch(status);
+      expect(answer.headers['cache-control']).toBe('no-cache');
+    }
+    const { etag } = (await proxy.key('key')).headers;
+    const unchanged = await proxy.key('key', { 'if-none-match': String(etag) });
+    expect([unchanged.status, unchanged.headers['cache-control']]).toEqual([304, 'no-cache']);
+    const many = await proxy.ask('/v1/mget', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"keys":["key"]}',
+    });
+    expect(many.json).toMatchObject({ results: [{ value: 'value', maxAge: 0 }] });
+  });
+
+  it('what was read before a write that is told of while the reply is on its way is not stored', async () => {
+    await write({ key: 'old' });
+    const before = await metric(proxy, 'coherence_invalidations_total');
+    relay.hold('data');
+    const read = proxy.key('key');
+    await until('Redis has read it', () => (relay.held('data').includes('old') ? true : undefined));
+    await redis.client.set('key', 'new');
+    await told(proxy, before);
+    relay.release('data');
+    const answer = await read;
+    expect([answer.text, statusOf(answer)]).toEqual(['old', 'redis-http-cache-proxy; fwd=uri-miss']);
+    expect((await proxy.key('key')).text).toBe('new');
+  });
+
+  it.each(['flushall', 'flushdb'] as const)('nor what was read before a %s', async (command) => {
+    await write({ key: 'old' });
+    relay.hold('data');
+    const read = proxy.key('key');
+    await until('Redis has read it', () => (relay.held('data').includes('old') ? true : undefined));
+    await flushed(() => redis.client[command]());
+    relay.release('data');
+    const answer = await read;
+    expect([answer.text, statusOf(answer)]).toEqual(['old', 'redis-http-cache-proxy; fwd=uri-miss']);
+    expect((await proxy.key('key')).status).toBe(404);
+  });
+
+  it('what was stored before a write is told of is given until then, and no longer', async () => {
+    await write({ key: 'old' });
+    await hold('key');
+    const before = await metric(proxy, 'coherence_invalidations_total');
+    relay.hold('feed', PONGS);
+    await redis.client.set('key', 'new');
+    await until('Redis has told of it', () => (relay.held('feed').includes('key') ? true : undefined));
+    expect((await proxy.key('key')).text).toBe('old');
+    relay.release('feed');
+    await told(proxy, before);
+    expect((await proxy.key('key')).text).toBe('new');
+    expect(await metric(proxy, 'coherence_losses_total')).toBe(0);
+  });
+
+  it('what was written while the proxy was stopped is seen by the first who asks when it goes on', async () => {
+    for (let round = 0; round < 3; round++) {
+      await write({ key: `old ${round}` });
+      await hold('key');
+      proxy.child?.signal('SIGSTOP');
+      await redis.client.set('key', `new ${round}`);
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      const answers = [0, 1, 2, 3].map(() => proxy.key('key'));
+      proxy.child?.signal('SIGCONT');
+      expect(new Set((await Promise.all(answers)).map(({ text }) => text))).toEqual(new Set([`new ${round}`]));
+    }
+  });
+
+  it('a thread that dies with the lock of the cache keeps nobody from following', async () => {
+    await write({ key: 'old' });
+    await hold('key');
+    await proxy.suffer(0, 'stall in critical section');
+    // More than wait for the lock.
+    for (let i = 0; i < 3000; i += 100) {
+      await redis.client.mset(Object.fromEntries(Array.from({ length: 100 }, (_, j) => [`key ${i + j}`, ''])));
+    }
+    await redis.client.set('key', 'new');
+    await proxy.suffer(0, 'terminate');
+    // What had connected to the dead thread is reset.
+    await until('it is replaced', () =>
+      metric(proxy, 'thread_restarts_total').then(
+        (restarts) => restarts === 1 || undefined,
+        () => undefined,
+      ),
+    );
+    await proxy.ready();
+    expect((await proxy.key('key')).text).toBe('new');
+    const held = await hold('key');
+    await redis.client.set('key', 'newer');
+    expect((await next('key', held)).text).toBe('newer');
+    expect([await coherenceOf(proxy), await metric(proxy, 'coherence_losses_total')]).toEqual(['tracking', 0]);
+    expect(await proxy.problemInMemory()).toBeUndefined();
+  });
+
+  it('it is seen: how many, and that none was lost', async () => {
+    const news = async () => (await proxy.admin('GET', '/v1/cache')).json.coherence as Record<string, number>;
+    const { invalidations, flushes } = await news();
+    await redis.client.mset('a', '1', 'b', '2');
+    await flushed(() => redis.client.flushall());
+    expect(await news()).toEqual({
+      state: 'tracking',
+      invalidations: invalidations + 2,
+      flushes: flushes + 1,
+      losses: 0,
+    });
+    expect((await proxy.get('/metrics')).text).toMatch(
+      /coherence{state="ttl"} 0\n.*{state="tracking"} 1\n.*{state="resync"} 0\n/,
+    );
+  });
+});
+
+describeOwn('when the news of writes is lost', () => {
+  beforeEach(async () => {
+    await start();
+    await entered(proxy, 'tracking');
+    await write({ key: 'old', other: 'same' });
+    await hold('key');
+    await hold('other');
+  });
+  afterEach(stop);
+
+  it('because the connection went dead without a word, what was held ends within a second', async () => {
+    relay.hold('feed');
+    await redis.client.set('key', 'new');
+    const written = performance.now();
+    let lastOld = written;
+    await until('the new value is given', async () => {
+      const since = performance.now();
+      const { text } = await proxy.key('key');
+      if (text === 'old') lastOld = since;
+      return text === 'new' || undefined;
+    });
+    expect(lastOld - written).toBeLessThan(1000);
+    await entered(proxy, 'tracking');
+    expect(await metric(proxy, 'coherence_losses_total')).toBe(1);
+    expect(await metric(proxy, 'coherence_last_loss_timestamp_seconds')).toBeGreaterThan(Date.now() / 1000 - 60);
+    // What is said on the dead connection after all is of no interest.
+    const before = await metric(proxy, 'coherence_invalidations_total');
+    relay.release('feed');
+    await redis.client.set('other', 'new');
+    await told(proxy, before);
+    expect((await proxy.key('other')).text).toBe('new');
+  });
+
+  it.each<[string, () => Promise<unknown> | void]>([
+    ['reset', () => relay.reset('feed')],
+    ['killed by Redis', () => redis.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')],
+  ])('because the connection was %s, all that was held ends, and new writes are told again', async (_, lose) => {
+    await lose();
+    await until('it is noticed', async () => (await metric(proxy, 'coherence_losses_total')) === 1 || undefined);
+    await entered(proxy, 'tracking');
+    expect(statusOf(await proxy.key('other'))).toMatch(STORED);
+    const old = await hold('key');
+    await redis.client.set('key', 'new');
+    expect((await next('key', old)).text).toBe('new');
+  });
+
+  it('nothing is stored until it comes again, and what was written meanwhile is seen', async () => {
+    relay.refusesFeeds = true;
+    relay.reset('feed');
+    await entered(proxy, 'resync');
+    for (let reads = 0; reads < 3; reads++) {
+      const answer = await proxy.key('key');
+      expect([
+        answer.text,
+        answer.headers['cache-control'],
+        HIT.test(statusOf(answer)),
+        STORED.test(statusOf(answer)),
+      ]).toEqual(['old', 'no-cache', false, false]);
+    }
+    await redis.client.set('key', 'new');
+    expect((await proxy.key('key')).text).toBe('new');
+    relay.refusesFeeds = false;
+    await entered(proxy, 'tracking');
+    expect((await hold('key')).text).toBe('new');
+    expect(proxy.log().filter(({ context }) => context === 'Coherence')).toMatchObject([
+      { level: 'info', message: expect.stringMatching(/^tracking/) },
+      { level: 'warn', message: expect.stringMatching(/^resync/) },
+      { level: 'info', message: expect.stringMatching(/^tracking/) },
+    ]);
+  });
+
+  it('with Redis, which comes back empty, nothing is left of what it held', async () => {
+    await redis.server?.stop('SIGKILL');
+    await entered(proxy, 'resync');
+    redis = await redis.restart();
+    await proxy.recovered();
+    expect((await proxy.key('key')).status).toBe(404);
+    await entered(proxy, 'tracking');
+  });
+});
+
+describeOwn('a Redis that refuses to tell of writes', () => {
+  beforeEach(async () => {
+    redis = await TestRedis.start();
+    await redis.client.call('ACL', 'SETUSER', 'reader', 'on', '>secret', '~*', '&*', '+@all', '-client|tracking');
+    await redis.client.set('key', 'old');
+  });
+  afterEach(async () => {
+    await proxy.stop();
+    await redis.stop();
+  });
+
+  it('leaves entries to their time, which is said aloud, until it changes its mind', async () => {
+    proxy = await TestProxy.start({
+      REDIS_URL: `redis://reader:secret@127.0.0.1:${redis.port}`,
+      CACHE_COHERENCE: 'tracking',
+    });
+    await entered(proxy, 'ttl');
+    const held = await hold('key');
+    expect([held.text, held.headers['cache-control']]).toEqual(['old', 'max-age=60']);
+    expect((await proxy.get('/metrics')).text).toMatch(/coherence{state="ttl"} 1$/m);
+    expect(proxy.log()).toContainEqual(
+      expect.objectContaining({
+        level: 'warn',
+        message: expect.stringMatching(/^ttl: .*\(NOPERM: its account lacks \+client\|tracking\)/),
+      }),
+    );
+    await redis.client.set('key', 'new');
+    await redis.client.call('ACL', 'SETUSER', 'reader', '+@all');
+    expect((await proxy.key('key')).text).toBe('old');
+    await entered(proxy, 'tracking');
+    const answer = await proxy.key('key');
+    expect([answer.text, answer.headers['cache-control']]).toEqual(['new', 'no-cache']);
+  });
+});
+
+describeOwn('a Redis that is not there', () => {
+  it('keeps no proxy from starting, nor from ending, and is followed when it comes', async () => {
+    redis = await TestRedis.start();
+    await redis.server?.stop('SIGKILL');
+    const settings = { REDIS_URL: redis.url, CACHE_COHERENCE: 'tracking' };
+    proxy = await TestProxy.start(settings, '/', false);
+    expect(await proxy.stop()).toBe(0);
+    proxy = await TestProxy.start(settings, '/', false);
+    expect(await coherenceOf(proxy)).toBe('resync');
+    redis = await redis.restart();
+    await entered(proxy, 'tracking');
+    expect(await proxy.stop()).toBe(0);
+    await redis.stop();
+  });
+});

@@ -1,0 +1,175 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
+import { Redis as UpstashRedis } from '@upstash/redis';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { describeOwn } from '../support/only-own.ts';
+import { TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+
+const TOKEN = 'a+reader/s=token==';
+
+describeOwn('the client of Upstash, as it is', () => {
+  let redis: TestRedis;
+  let proxy: TestProxy;
+
+  beforeAll(async () => {
+    redis = await TestRedis.start();
+    proxy = await TestProxy.start({
+      REDIS_URL: redis.url,
+      PROXY_THREADS: 2,
+      ACCESS_TOKEN: TOKEN,
+      KEY_ALLOWLIST: 'user:*,list,large*',
+      REDIS_COMMAND_TIMEOUT_MS: 1500,
+    });
+    await redis.client.mset({
+      'user:1': 'one',
+      'user:2': '{"name":"two"}',
+      'user:3': '3',
+      'user:ok': 'OK',
+      secret: 's',
+    });
+    await redis.client.set('user:short', 'x', 'EX', 1000);
+    await redis.client.rpush('list', 'a');
+  });
+  afterAll(async () => {
+    await proxy?.stop();
+    await redis?.stop();
+  });
+
+  /** As one writes it in an edge function: everything else is left to the client. */
+  const client = (url = proxy.url, token = TOKEN) => new UpstashRedis({ url, token });
+  const failure = (reading: Promise<unknown>): Promise<string> =>
+    reading.then(
+      () => 'none',
+      (error: unknown) => (error as Error).message,
+    );
+
+  it('reads what Redis holds', async () => {
+    const upstash = client();
+    expect(await upstash.get('user:1')).toBe('one');
+    // It takes values for JSON by itself.
+    expect(await upstash.get('user:2')).toEqual({ name: 'two' });
+    expect(await upstash.get('user:ok')).toBe('OK');
+    expect(await upstash.get('user:none')).toBeNull();
+    expect(await upstash.mget('user:1', 'user:none', 'user:3')).toEqual(['one', null, 3]);
+    expect(await upstash.exists('user:1', 'user:none', 'user:1')).toBe(2);
+    expect(await upstash.strlen('user:1')).toBe(3);
+    expect(await upstash.getrange('user:1', 0, -2)).toBe('on');
+    expect(await upstash.ttl('user:1')).toBe(-1);
+    expect(await upstash.ttl('user:none')).toBe(-2);
+    expect(await upstash.ttl('user:short')).toBeGreaterThan(990);
+    expect(await upstash.pttl('user:short')).toBeGreaterThan(990_000);
+    expect(await upstash.ping()).toBe('PONG');
+    expect(await upstash.echo('é')).toBe('é');
+  });
+
+  it('pipelines by itself what is asked at once, and each gets its own: value, error, null', async () => {
+    const upstash = client();
+    await redis.forgetCalls();
+    const results = await Promise.all([
+      upstash.get('user:1'),
+      failure(upstash.get('secret')),
+      upstash.get('user:none'),
+      failure(upstash.get('list')),
+      failure(upstash.set('user:1', 'x')),
+      upstash.mget('user:3', 'user:1'),
+      failure(upstash.hget('user:1', 'field')),
+    ]);
+    expect(results).toEqual([
+      'one',
+      expect.stringContaining(': NOPERM '),
+      null,
+      expect.stringContaining(': WRONGTYPE '),
+      expect.stringContaining(': READONLY '),
+      [3, 'one'],
+      expect.stringContaining(": ERR unknown command 'hget'"),
+    ]);
+    expect((upstash as unknown as { pipelineCounter: number }).pipelineCounter).toBeLessThanOrEqual(2);
+    expect(await redis.client.get('user:1')).toBe('one');
+  });
+
+  it('may ask for as much at once as it gathers: 1,000 commands, and more in the next request', async () => {
+    const keys = Array.from({ length: 1500 }, (_, i) => `large:${i}`);
+    await redis.client.mset(keys.flatMap((key) => [key, `v${key}`]));
+    const upstash = client();
+    expect(await Promise.all(keys.map((key) => upstash.get(key)))).toEqual(keys.map((key) => `v${key}`));
+  });
+
+  it('writes its pipelines by hand, too, and is told that there are no transactions', async () => {
+    const upstash = client();
+    expect(await upstash.pipeline().get('user:1').strlen('user:1').exec()).toEqual(['one', 3]);
+    expect(await failure(upstash.pipeline().get('user:1').del('user:1').exec())).toMatch(/Command 2 .*READONLY/);
+    expect(await failure(upstash.multi().get('user:1').exec())).toMatch(/ERR transactions are not supported/);
+  });
+
+  it('is told what fails when it asks for one thing at a time, without auto-pipelining', async () => {
+    const upstash = new UpstashRedis({ url: proxy.url, token: TOKEN, enableAutoPipelining: false });
+    expect(await upstash.get('user:1')).toBe('one');
+    expect(await failure(upstash.set('user:1', 'x'))).toMatch(/^READONLY /);
+    expect(await failure(upstash.get('list'))).toMatch(/^WRONGTYPE /);
+    expect(await failure(upstash.keys('*'))).toMatch(/^ERR unknown command 'keys'/);
+    expect(await failure(upstash.scan(0))).toMatch(/^ERR unknown command 'scan'/);
+  });
+
+  it('gets text as text whatever encoding it asks for', async () => {
+    const texts = ['', 'é 漢 😀', '"\\\u0000\u001f', 'x'.repeat(300_000)];
+    for (const [i, text] of texts.entries()) {
+      await redis.client.set(`user:text${i}`, text);
+      for (const responseEncoding of ['base64', false] as const) {
+        const upstash = new UpstashRedis({
+          url: proxy.url,
+          token: TOKEN,
+          responseEncoding,
+          automaticDeserialization: false,
+        });
+        expect(await upstash.get(`user:text${i}`)).toBe(text);
+      }
+    }
+  });
+
+  it('gets the very bytes of a value in base64, which it takes for UTF-8', async () => {
+    const value = randomBytes(1000);
+    await redis.client.set('user:binary', value);
+    expect(await client().get('user:binary')).toBe(value.toString());
+  });
+
+  it('is told that its token is wrong, and does not try again', async () => {
+    const before = await counted('unauthorized');
+    expect(await failure(client(proxy.url, 'guess').get('user:1'))).toMatch(/WRONGPASS/);
+    expect(await counted('unauthorized')).toBe(before + 1);
+  });
+
+  it('reads on from the cache while Redis is silent, and is told what cannot be read', async () => {
+    const upstash = client();
+    expect(await upstash.get('user:1')).toBe('one');
+    redis.server?.signal('SIGSTOP');
+    try {
+      const [held, cold] = await Promise.all([upstash.get('user:1'), failure(upstash.get('user:cold'))]);
+      expect([held, cold]).toEqual(['one', expect.stringContaining(': TIMEOUT ')]);
+    } finally {
+      redis.server?.signal('SIGCONT');
+    }
+  });
+
+  it('tries again, by itself, when a connection breaks', async () => {
+    const sockets: Socket[] = [];
+    const door = createServer((near) => {
+      sockets.push(near.on('error', () => undefined));
+      if (sockets.length <= 2) near.once('data', () => near.destroy());
+      else near.pipe(connect(Number(new URL(proxy.url).port), '127.0.0.1')).pipe(near);
+    }).listen(0, '127.0.0.1');
+    await once(door, 'listening');
+    const { port } = door.address() as AddressInfo;
+    expect(await client(`http://127.0.0.1:${port}`).get('user:1')).toBe('one');
+    expect(sockets).toHaveLength(3);
+    for (const socket of sockets) socket.destroy();
+    door.close();
+    await once(door, 'close');
+  });
+
+  async function counted(outcome: string): Promise<number> {
+    const line = new RegExp(`requests_total\\{transport="upstash",outcome="${outcome}"\\} (\\d+)`);
+    return Number(line.exec((await proxy.get('/metrics')).text)?.[1]);
+  }
+});
