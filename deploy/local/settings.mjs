@@ -2,7 +2,7 @@
 // an empty value counts as unset.
 import { join } from 'node:path';
 // Built before this runs. What is wrong with the file, the proxy says.
-import { readEnvFile } from '../../dist/config/env-file.js';
+import { readEnvFile } from '../../dist/config/environment/env-file.js';
 
 /** Whoever gives one of these has a Redis in mind. */
 const namesOfARedis = [
