@@ -6,7 +6,7 @@ export function tickOf(told: Partial<DashboardSnapshot> = {}): DashboardSnapshot
     at: 1_000_000,
     version: '1.0.0',
     uptimeSeconds: 0,
-    reads: { http: { hit: 0, missing: 0 }, resp: { hit: 0 } },
+    reads: { http: { hit: 0, 'not-found': 0 }, resp: { hit: 0 } },
     cache: {
       entries: 0,
       capacity: 100,

@@ -13,7 +13,7 @@ describe('what threads count', () => {
     for (const counts of [first, second]) {
       expect(counts.reads('http', 'hit')).toBe(2);
       expect(counts.reads('http', 'bad-key')).toBe(1);
-      expect(counts.reads('http', 'loaded')).toBe(0);
+      expect(counts.reads('http', 'miss')).toBe(0);
     }
   });
 

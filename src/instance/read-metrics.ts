@@ -12,9 +12,9 @@ export type Listener = (typeof LISTENERS)[number];
 export const READ_OUTCOMES = [
   'hit',
   'stale',
-  'loaded',
+  'miss',
   'collapsed',
-  'missing',
+  'not-found',
   'wrong-type',
   'value-too-large',
   'timeout',

@@ -62,7 +62,7 @@ export class KeyReads {
     }
   }
 
-  /** Counts a query for a time to live or a type: Redis is asked each time, so its reply is loaded and never a hit. */
+  /** Counts a query for a time to live or a type: these are never cached, so a reply counts as a miss. */
   query(outcome: ExpiryOutcome | TypeOutcome): void {
     this.#counts.countRead(this.#transport, queryName(outcome));
   }
@@ -73,8 +73,9 @@ function queryName({ kind }: ExpiryOutcome | TypeOutcome): ReadOutcomeName {
     case 'expires':
     case 'endless':
     case 'type':
-      return 'loaded';
+      return 'miss';
     case 'missing':
+      return 'not-found';
     case 'timeout':
     case 'unavailable':
     case 'overloaded':

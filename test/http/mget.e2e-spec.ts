@@ -240,10 +240,10 @@ describeOwn('what POST /v1/mget reads', () => {
           .at(-1),
       );
     };
-    const before = await Promise.all(['hit', 'loaded', 'collapsed', 'missing'].map(counted));
+    const before = await Promise.all(['hit', 'miss', 'collapsed', 'not-found'].map(counted));
     await mget('counted', 'counted', 'nobody');
     await mget('counted');
-    const after = await Promise.all(['hit', 'loaded', 'collapsed', 'missing'].map(counted));
+    const after = await Promise.all(['hit', 'miss', 'collapsed', 'not-found'].map(counted));
     expect(after.map((count, i) => count - before[i])).toEqual([1, 1, 1, 1]);
   });
 

@@ -51,7 +51,7 @@ describeOwn('a proxy that cannot write its responses', () => {
     const after = await metrics();
     const failures = 'response_failures_total{listener="http"}';
     expect(after(failures) - before(failures)).toBe(3);
-    for (const outcome of ['hit', 'loaded']) {
+    for (const outcome of ['hit', 'miss']) {
       expect(after(`requests_total{transport="http",outcome="${outcome}"}`)).toBe(0);
     }
   });
@@ -71,7 +71,7 @@ describeOwn('a proxy that cannot write its responses', () => {
     const after = await metrics();
     const failures = 'response_failures_total{listener="resp"}';
     expect(after(failures) - before(failures)).toBeGreaterThanOrEqual(4);
-    for (const outcome of ['hit', 'loaded', 'missing']) {
+    for (const outcome of ['hit', 'miss', 'not-found']) {
       expect(after(`requests_total{transport="resp",outcome="${outcome}"}`)).toBe(0);
     }
   });

@@ -17,7 +17,7 @@ const growing = (perMinute: number) => `0+${perMinute}x${MINUTES}`;
 const WELL: Course = {
   up: constant(1),
   'requests_total{transport="http",outcome="hit"}': growing(54_000),
-  'requests_total{transport="http",outcome="loaded"}': growing(6000),
+  'requests_total{transport="http",outcome="miss"}': growing(6000),
   'requests_total{transport="http",outcome="overloaded"}': constant(0),
   'requests_total{transport="http",outcome="timeout"}': constant(3),
   'response_failures_total{listener="http"}': constant(0),

@@ -117,7 +117,7 @@ describeOwn('the dashboard', () => {
       await until('the reads are told', () => {
         const { reads } = listening.ticks.at(-1) ?? {};
         const http = reads?.http as Record<string, number> | undefined;
-        return (http !== undefined && http.hit + http.loaded === 20) || undefined;
+        return (http !== undefined && http.hit + http.miss === 20) || undefined;
       });
       const tick = listening.ticks.at(-1);
       expect(tick).toMatchObject({

@@ -79,12 +79,12 @@ describeOwn('metrics of an instance', () => {
   it('count every way a read can end, and each load', async () => {
     await redis.client.rpush('list', 'item');
     const count = (outcome: string) => valueOf('requests_total', { transport: 'http', outcome });
-    const before = { missing: await count('missing'), type: await count('wrong-type'), bad: await count('bad-key') };
+    const before = { notFound: await count('not-found'), type: await count('wrong-type'), bad: await count('bad-key') };
     const loads = await valueOf('loads_total');
     await proxy.key('nobody');
     await proxy.key('list');
     await proxy.get('/v1/keys/%zz');
-    expect(await count('missing')).toBe(before.missing + 1);
+    expect(await count('not-found')).toBe(before.notFound + 1);
     expect(await count('wrong-type')).toBe(before.type + 1);
     expect(await count('bad-key')).toBe(before.bad + 1);
     expect(await valueOf('loads_total')).toBe(loads + 2);

@@ -74,14 +74,14 @@ describeOwn('the Redis protocol', () => {
       .send(request('GET', 'key'), request('MGET', 'key', 'none'))
       .expect('$5\r\nvalue\r\n*2\r\n$5\r\nvalue\r\n$-1\r\n');
     expect(await metric('requests_total{transport="resp",outcome="hit"}')).toBe(2);
-    expect(await metric('requests_total{transport="resp",outcome="loaded"}')).toBe(1);
-    expect(await metric('requests_total{transport="resp",outcome="missing"}')).toBe(1);
+    expect(await metric('requests_total{transport="resp",outcome="miss"}')).toBe(1);
+    expect(await metric('requests_total{transport="resp",outcome="not-found"}')).toBe(1);
     await client
       .send(request('TTL', 'key'), request('PTTL', 'key'), request('TTL', 'none'))
       .expect(':-1\r\n:-1\r\n:-2\r\n');
     expect(await metric('requests_total{transport="resp",outcome="hit"}')).toBe(2);
-    expect(await metric('requests_total{transport="resp",outcome="loaded"}')).toBe(3);
-    expect(await metric('requests_total{transport="resp",outcome="missing"}')).toBe(2);
+    expect(await metric('requests_total{transport="resp",outcome="miss"}')).toBe(3);
+    expect(await metric('requests_total{transport="resp",outcome="not-found"}')).toBe(2);
   });
 
   it('gives keys and values of any bytes and of many sizes, cached or not', async () => {

@@ -359,7 +359,7 @@ describeOwn("Upstash's REST API", () => {
 
   it('shares the cache with the other fronts, and counts what it reads as its own', async () => {
     await redis.client.set('counted', 'value');
-    const outcomes = ['hit', 'loaded', 'collapsed', 'missing', 'not-allowed', 'bad-key'];
+    const outcomes = ['hit', 'miss', 'collapsed', 'not-found', 'not-allowed', 'bad-key'];
     const before = await Promise.all(outcomes.map(counted));
     await pipeline(['GET', 'counted'], ['GET', 'counted'], ['GET', 'none'], ['GET', 'secret']);
     await run('GET', 'counted');

@@ -11,12 +11,12 @@ beforeEach(() => {
   reads = new PendingReads('resp', counts);
 });
 
-const counted = () => [counts.reads('resp', 'hit'), counts.reads('resp', 'missing'), counts.failures('resp')];
+const counted = () => [counts.reads('resp', 'hit'), counts.reads('resp', 'not-found'), counts.failures('resp')];
 
 describe('reads whose responses are being written', () => {
   it('are counted once they have been written, and only once', () => {
     reads.hits += 2;
-    reads.countRead('resp', 'missing', 3);
+    reads.countRead('resp', 'not-found', 3);
     expect(counted()).toEqual([0, 0, 0]);
     reads.commit();
     reads.commit();
@@ -25,7 +25,7 @@ describe('reads whose responses are being written', () => {
 
   it('are response failures, and no hits, when writing them failed', () => {
     reads.hits += 2;
-    reads.countRead('resp', 'missing', 3);
+    reads.countRead('resp', 'not-found', 3);
     reads.discard(4);
     reads.commit();
     expect(counted()).toEqual([0, 0, 9]);

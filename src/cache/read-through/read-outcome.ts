@@ -56,11 +56,11 @@ export function withoutStale(outcome: LoadOutcome): LoadOutcome {
 export function outcomeName(outcome: DirectedOutcome): ReadOutcomeName {
   switch (outcome.kind) {
     case 'value':
-      return outcome.origin === 'collapsed' ? 'collapsed' : 'loaded';
+      return outcome.origin === 'collapsed' ? 'collapsed' : 'miss';
     case 'absent':
-      return 'missing';
-    case 'hit':
     case 'missing':
+      return 'not-found';
+    case 'hit':
     case 'stale':
     case 'wrong-type':
     case 'value-too-large':

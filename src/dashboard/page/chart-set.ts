@@ -5,8 +5,8 @@ import type { Sample } from './history.ts';
 
 const READS: Readonly<Record<ReadKind, string>> = {
   hit: 'hits',
-  loaded: 'loaded from Redis',
-  missing: 'missing keys',
+  miss: 'misses (loaded from Redis)',
+  'not-found': 'not found',
   stale: 'stale, as Redis failed',
   refused: 'refused',
   failed: 'failed',
@@ -45,7 +45,7 @@ export function drawCharts(): (samples: readonly Sample[]) => void {
       logarithmic: true,
       range: decades,
       lines: [
-        { label: 'half are faster (p50)', colour: '--loaded', read: ({ median }) => median },
+        { label: 'half are faster (p50)', colour: '--miss', read: ({ median }) => median },
         { label: '99 of 100 are faster (p99)', colour: '--failed', read: ({ p99 }) => p99, dash: [6, 4] },
       ],
     }),
@@ -55,8 +55,8 @@ export function drawCharts(): (samples: readonly Sample[]) => void {
       format: rate,
       range: fromZero(5),
       lines: [
-        { label: 'evicted, to make room', colour: '--loaded', read: ({ dropped }) => dropped?.evicted ?? null },
-        { label: 'expired', colour: '--missing', read: ({ dropped }) => dropped?.expired ?? null, dash: [2, 3] },
+        { label: 'evicted, to make room', colour: '--miss', read: ({ dropped }) => dropped?.evicted ?? null },
+        { label: 'expired', colour: '--not-found', read: ({ dropped }) => dropped?.expired ?? null, dash: [2, 3] },
         { label: 'purged', colour: '--stale', read: ({ dropped }) => dropped?.purged ?? null, dash: [6, 4] },
       ],
     }),

@@ -1,14 +1,14 @@
 import type { Durations, DashboardSnapshot } from '../dashboard-snapshot.ts';
 
 /** Reads of keys by what people want to tell apart; each outcome belongs to one of them. */
-export const READ_KINDS = ['hit', 'loaded', 'missing', 'stale', 'refused', 'failed'] as const;
+export const READ_KINDS = ['hit', 'miss', 'not-found', 'stale', 'refused', 'failed'] as const;
 export type ReadKind = (typeof READ_KINDS)[number];
 
 const KIND_OF: Readonly<Record<string, ReadKind>> = {
   hit: 'hit',
-  loaded: 'loaded',
-  collapsed: 'loaded',
-  missing: 'missing',
+  miss: 'miss',
+  collapsed: 'miss',
+  'not-found': 'not-found',
   stale: 'stale',
   timeout: 'failed',
   unavailable: 'failed',
@@ -17,7 +17,7 @@ const KIND_OF: Readonly<Record<string, ReadKind>> = {
 
 /** Reads since the start by their kind, over whichever transport; an outcome that is not known here is a refusal. */
 export function readsByKind(reads: DashboardSnapshot['reads']): Record<ReadKind, number> {
-  const sums = { hit: 0, loaded: 0, missing: 0, stale: 0, refused: 0, failed: 0 };
+  const sums = { hit: 0, miss: 0, 'not-found': 0, stale: 0, refused: 0, failed: 0 };
   for (const outcomes of Object.values(reads)) {
     for (const [outcome, count] of Object.entries(outcomes)) sums[KIND_OF[outcome] ?? 'refused'] += count;
   }
