@@ -49,6 +49,14 @@ describe('flags', () => {
     });
   });
 
+  it('accept the former name of a setting, and do not suggest it', () => {
+    expect(flagsOf('--http-lane', 'off', '--upstash-dialect=off')).toEqual({
+      HTTP_LANE: 'off',
+      UPSTASH_DIALECT: 'off',
+    });
+    expect(problemsOf('--http-lan', 'off')).toEqual([expect.not.stringContaining('http-lane')]);
+  });
+
   it('are understood in any order and either form', () => {
     const settings = describeSettings().map(({ name, secret }) => (secret ? `${name}_FILE` : name));
     const value = fc.string({ unit: 'grapheme', minLength: 1 }).filter((text) => !/^--|^-[hv]$/.test(text));

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import './environment/environment.ts';
 import { type SettingDescription, describeSettings } from './environment/setting.decorators.ts';
+import { FORMER_NAMES } from './environment/former-names.ts';
 import { nearestName } from './environment/unknown-names.ts';
 
 /** Settings from the command line, by their names in the environment. */
@@ -87,7 +88,11 @@ function valueFlags(): ReadonlyMap<string, ValueFlag> {
     const plain = { variable: name, setting, isSecret: secret };
     return secret ? [plain, { variable: `${name}_FILE`, setting, isSecret: false }] : [plain];
   });
-  return new Map(flags.map((flag) => [flagOf(flag.variable).slice(2), flag]));
+  const former = [...FORMER_NAMES].flatMap(([variable, name]) => {
+    const present = flags.find((flag) => flag.variable === name);
+    return present === undefined ? [] : [{ ...present, variable }];
+  });
+  return new Map([...flags, ...former].map((flag) => [flagOf(flag.variable).slice(2), flag]));
 }
 
 function tokensOf(words: readonly string[], names: readonly string[]): readonly Token[] {
@@ -134,7 +139,8 @@ function takeValue(
 function unknownFlag(word: string, known: ReadonlyMap<string, ValueFlag>): string {
   const [typed] = word.split('=', 1);
   const meant = typed.replace(/^-+/, '').toLowerCase().replaceAll('_', '-');
-  const nearest = nearestName(meant, [...known.keys(), 'help', 'version']);
+  const suggestions = [...known].flatMap(([name, { variable }]) => (FORMER_NAMES.has(variable) ? [] : [name]));
+  const nearest = nearestName(meant, [...suggestions, 'help', 'version']);
   const advice = nearest === undefined ? SEE_HELP : `did you mean ${offered(nearest, known)}?`;
   // To other programs a value may follow at once, `-asecret`.
   const shown = nearest === undefined && /^-[^-]./.test(typed) ? `${typed.slice(0, 2)}…` : typed;

@@ -271,6 +271,49 @@ describe('settings', () => {
   });
 });
 
+describe('former names of settings', () => {
+  const warningOf = (former: string, name: string) =>
+    `${former}: deprecated name of ${name}, accepted until version 1.0.0`;
+
+  it.each([
+    ['HTTP_LANE', 'HTTP_FAST_PATH', 'off', { http: { fastPath: 'off' } }],
+    ['CACHE_HONOUR_REDIS_TTL', 'CACHE_RESPECT_KEY_TTL', 'false', { cache: { respectKeyTtl: false } }],
+    ['UPSTASH_DIALECT', 'UPSTASH_REST_API', 'off', { upstash: { on: false } }],
+  ])('are accepted from each source, with one warning: %s', (former, name, value, expected) => {
+    const environment = { ACCESS_TOKEN: 'reader' };
+    const dotEnv = file('.env', `${former}=${value}`);
+    for (const [variables, path, flags] of [
+      [{ ...environment, [former]: value }, '/none', {}],
+      [environment, dotEnv, {}],
+      [environment, '/none', { [former]: value }],
+      [{ ...environment, [former]: value }, dotEnv, { [former]: value }],
+    ] as const) {
+      const warnings: string[] = [];
+      expect(loadSettings(variables, path, flags, ({ text }) => warnings.push(text))).toMatchObject(expected);
+      expect(warnings).toEqual([warningOf(former, name)]);
+    }
+  });
+
+  it('lose to the present name in the same source and to any name in a source that wins', () => {
+    const both = { HTTP_LANE: 'off', HTTP_FAST_PATH: 'on' };
+    expect(load(both).http.fastPath).toBe('on');
+    expect(warningsOf(both)).toEqual([warningOf('HTTP_LANE', 'HTTP_FAST_PATH')]);
+    expect(load({ HTTP_LANE: 'on' }, 'HTTP_FAST_PATH=off').http.fastPath).toBe('on');
+    expect(loadSettings({ HTTP_FAST_PATH: 'off' }, '/none', { HTTP_LANE: 'on' }).http.fastPath).toBe('on');
+  });
+
+  it('count as unset when empty, without a warning', () => {
+    expect(warningsOf({ HTTP_LANE: '' })).toEqual([]);
+  });
+
+  it('are named in the error about their value', () => {
+    expect(problemsOf({ HTTP_LANE: 'maybe' })).toEqual([expect.stringMatching(/^HTTP_LANE: "maybe" /)]);
+    expect(problemsOf({ HTTP_LANE: 'off', HTTP_FAST_PATH: 'maybe' })).toEqual([
+      expect.stringMatching(/^HTTP_FAST_PATH: "maybe" /),
+    ]);
+  });
+});
+
 describe('secrets', () => {
   it('are shown by nothing that prints, serialises or inspects the settings', () => {
     const settings = load({ REDIS_URL: 'redis://u:hunter2@h', ADMIN_TOKEN: 'hunter3,hunter4' });

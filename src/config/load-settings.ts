@@ -4,6 +4,7 @@ import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import { type EnvFile, type EnvFileVariable, readEnvFile } from './environment/env-file.ts';
 import { Environment } from './environment/environment.ts';
+import { formerNameWarnings, namesAsGiven, withPresentNames } from './environment/former-names.ts';
 import { fitToMemory, fittedNotice, memoryLimit, memoryWarning } from './memory-budget.ts';
 import { redisSettings } from './redis/redis-settings.ts';
 import { type SettingDescription, describeSettings } from './environment/setting.decorators.ts';
@@ -50,17 +51,21 @@ export function loadSettings(
   const unknown = unknownNames(environment);
   const problems = [...syntaxProblems(file), ...unknownNamesInFile(file.variables, dotEnvFile), ...unknown.problems];
   const notices = unknown.warnings.map(warning);
-  const variables = overrule(
-    { ...fromFile(file.variables, dotEnvFile, problems), ...withoutEmpty(withoutLinks(environment, notices)) },
+  const sources = [
     flags,
-  );
+    withoutEmpty(withoutLinks(environment, notices)),
+    fromFile(file.variables, dotEnvFile, problems),
+  ] as const;
+  notices.push(...formerNameWarnings(sources).map(warning));
+  const [fromFlags, fromEnvironment, fromDotEnv] = sources.map(withPresentNames);
+  const variables = overrule({ ...fromDotEnv, ...fromEnvironment }, fromFlags);
   const given: Record<string, string> = {};
   for (const setting of describeSettings()) {
     const value = valueOf(setting, variables, problems) ?? setting.default;
     if (value !== '') given[setting.name] = value;
   }
   const values = plainToInstance(Environment, given);
-  problems.push(...invalid(values, given));
+  problems.push(...invalid(values, given, namesAsGiven(sources)));
   if (values.UPSTASH_REST_API === 'on' && values.ACCESS_TOKEN === undefined) {
     problems.push('UPSTASH_REST_API: "on" without ACCESS_TOKEN; accepted: off, or on together with ACCESS_TOKEN');
   }
@@ -148,12 +153,16 @@ function valueOf(setting: SettingDescription, variables: Variables, problems: st
   }
 }
 
-function invalid(values: Environment, given: Readonly<Record<string, string>>): string[] {
+function invalid(
+  values: Environment,
+  given: Readonly<Record<string, string>>,
+  names: Readonly<Record<string, string>>,
+): string[] {
   const secrets = new Set(describeSettings().flatMap(({ name, secret }) => (secret ? [name] : [])));
   return validateSync(values, { stopAtFirstError: true, skipUndefinedProperties: true }).map((error) => {
     const shown = secrets.has(error.property) ? 'the value (not shown)' : JSON.stringify(given[error.property]);
     const accepted = Object.values(error.constraints ?? {}).join('; ');
-    return `${error.property}: ${shown} is not accepted; accepted: ${accepted}`;
+    return `${names[error.property]}: ${shown} is not accepted; accepted: ${accepted}`;
   });
 }
 

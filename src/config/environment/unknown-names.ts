@@ -1,4 +1,5 @@
 import type { EnvFileVariable } from './env-file.ts';
+import { FORMER_NAMES } from './former-names.ts';
 import { describeSettings } from './setting.decorators.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -25,10 +26,11 @@ const MAX_TYPO_DISTANCE = 2;
  */
 export function unknownNames(environment: Variables): { readonly problems: string[]; readonly warnings: string[] } {
   const known = settingNames();
+  const accepted = [...known, ...FORMER_NAMES.keys()];
   const problems: string[] = [];
   const warnings: string[] = [];
   for (const [name, value = ''] of Object.entries(environment)) {
-    if (value === '' || known.includes(name) || isForeign(name, value)) continue;
+    if (value === '' || accepted.includes(name) || isForeign(name, value)) continue;
     const looksLikeOurs = PREFIXES.test(name);
     if (!looksLikeOurs && !NODE_PREFIX.test(name)) continue;
     const isTypo = nearest(name, known).distance <= MAX_TYPO_DISTANCE;
@@ -44,8 +46,9 @@ export function unknownNames(environment: Variables): { readonly problems: strin
  */
 export function unknownNamesInFile(variables: readonly EnvFileVariable[], file: string): string[] {
   const known = settingNames();
+  const accepted = [...known, ...FORMER_NAMES.keys()];
   return variables.flatMap(({ name, value, line }) => {
-    if (value === '' || known.includes(name) || isForeign(name.toUpperCase(), value)) return [];
+    if (value === '' || accepted.includes(name) || isForeign(name.toUpperCase(), value)) return [];
     if (!resemblesSetting(name)) return [];
     const meant = advice(name.toUpperCase(), known) || '; accepted: those that --help lists';
     return [`${file}, line ${line}: ${name}: unknown setting${meant}`];
