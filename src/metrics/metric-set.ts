@@ -1,9 +1,9 @@
 import { Counter, Gauge, type Metric, Registry, collectDefaultMetrics } from 'prom-client';
 
-/** The start of every name of ours. */
+/** Prefix of the names of the proxy's own metrics. */
 export const PREFIX = 'redis_http_cache_proxy_';
 
-/** Defaults that grow with the thread that counts them; the next scrape may meet another. */
+/** Default counters that are per thread, so that consecutive scrapes may read different ones. */
 const COUNTED_PER_THREAD = [
   'process_cpu_seconds_total',
   'process_cpu_user_seconds_total',
@@ -11,36 +11,36 @@ const COUNTED_PER_THREAD = [
   'nodejs_gc_duration_seconds',
 ];
 
-/** Defaults that are called totals and are none. */
+/** Default gauges whose name ends in `_total`, which is reserved for counters. */
 const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
 
-/** A histogram that was observed elsewhere: how many fell into each bucket, and their sum. */
+/** A histogram whose values were recorded elsewhere. */
 export interface Observations {
-  /** Upper bounds, ascending. */
+  /** Upper bounds of the buckets, ascending. */
   readonly bounds: readonly number[];
-  /** One for each bound, and one for what is above the last. */
+  /** Observations in each bucket, not cumulative; the last bucket has no upper bound. */
   readonly counts: readonly number[];
   readonly sum: number;
 }
 
 type Labelled = readonly (readonly [labels: Readonly<Record<string, string>>, value: number])[];
 
-/** Metrics that are read, when they are asked for, from where they are kept. */
+/** Metrics whose values are read from their source at each scrape. */
 export class MetricSet {
   readonly registry = new Registry();
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
     for (const name of [...COUNTED_PER_THREAD, ...MISNAMED]) this.registry.removeSingleMetric(name);
-    this.#processTime();
+    this.#addProcessTime();
   }
 
-  #processTime(): void {
+  #addProcessTime(): void {
     const read = { user: () => process.cpuUsage().user, system: () => process.cpuUsage().system };
     for (const mode of ['user', 'system'] as const) {
       new Counter({
         name: `process_cpu_${mode}_seconds_total`,
-        help: `CPU time that the process has spent in ${mode} mode.`,
+        help: `CPU time spent by the process in ${mode} mode, in seconds.`,
         registers: [this.registry],
         collect() {
           this.reset();
@@ -50,7 +50,7 @@ export class MetricSet {
     }
   }
 
-  /** Values that only grow; `name` without the `_total` that Prometheus wants. */
+  /** Adds a counter; `_total` is appended to `name`. */
   counter(name: string, help: string, labelNames: readonly string[], read: () => Labelled): void {
     new Counter({
       name: `${PREFIX}${name}_total`,
@@ -64,6 +64,7 @@ export class MetricSet {
     });
   }
 
+  /** Adds a gauge. */
   gauge(name: string, help: string, labelNames: readonly string[], read: () => Labelled): void {
     new Gauge({
       name: PREFIX + name,
@@ -77,7 +78,7 @@ export class MetricSet {
     });
   }
 
-  /** prom-client's own histograms can only be observed, not set; a registry takes anything that can tell its values. */
+  /** Adds a histogram. prom-client's own class cannot be set, but a registry accepts any object with a `get` method. */
   histogram(name: string, help: string, read: () => Observations): void {
     const fullName = PREFIX + name;
     const metric = {

@@ -6,11 +6,11 @@ import { HEAD_TOO_LARGE, NO_STORE, type Schemas, ref } from '../openapi/operatio
 import { TakesNoTurn } from '../http/server/turn.guard.ts';
 import { MetricsService } from './metrics.service.ts';
 
-/** The schema of the metrics. */
+/** OpenAPI schemas of the metrics route. */
 export const METRICS_SCHEMAS: Schemas = {
   Metrics: {
     type: 'string',
-    description: "Prometheus' text format.",
+    description: 'Prometheus text format.',
     example: 'redis_http_cache_proxy_cache_entries 3',
   },
 };
@@ -26,10 +26,14 @@ export class MetricsController {
   }
 
   @Get()
-  @ApiOperation({ operationId: 'metrics', summary: 'What Prometheus reads', description: 'Of the whole instance.' })
+  @ApiOperation({
+    operationId: 'metrics',
+    summary: 'Prometheus metrics',
+    description: 'Metrics of the whole instance, from any thread.',
+  })
   @ApiResponse({
     status: 200,
-    description: 'Metrics in the text format.',
+    description: 'Metrics in Prometheus text format.',
     headers: NO_STORE,
     content: { 'text/plain': { schema: ref('Metrics'), example: 'redis_http_cache_proxy_cache_entries 3' } },
   })

@@ -18,24 +18,24 @@ import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 import { packageVersion } from '../config/package-version.ts';
 import { MetricSet, type Observations } from './metric-set.ts';
 
-/** What Prometheus is told: of the whole instance, whichever thread it asks. No label ever holds a key. */
+/** Renders the Prometheus metrics of the whole instance, in any of its threads. No label contains a key. */
 @Injectable()
 export class MetricsService {
   readonly #metrics = new MetricSet();
 
   constructor(
     cache: CacheService,
-    requests: ReadMetrics,
+    reads: ReadMetrics,
     coherence: CoherenceState,
-    news: CoherenceCounts,
+    coherenceCounts: CoherenceCounts,
     instance: InstanceStats,
     buffered: BufferedBytes,
     refused: RefusedCommands,
   ) {
-    this.#describeRequests(requests);
+    this.#describeReads(reads);
     this.#describeRefusedCommands(refused);
     this.#describeCache(cache);
-    this.#describeCoherence(coherence, news);
+    this.#describeCoherence(coherence, coherenceCounts);
     this.#describeInstance(instance, buffered);
   }
 
@@ -47,32 +47,32 @@ export class MetricsService {
     return this.#metrics.registry.metrics();
   }
 
-  #describeRequests(requests: ReadMetrics): void {
-    this.#metrics.counter('requests', 'Reads of a key, by how they ended.', ['transport', 'outcome'], () =>
+  #describeReads(reads: ReadMetrics): void {
+    this.#metrics.counter('requests', 'Key reads by transport and outcome.', ['transport', 'outcome'], () =>
       TRANSPORTS.flatMap((transport) =>
-        READ_OUTCOMES.map((outcome) => [{ transport, outcome }, requests.reads(transport, outcome)] as const),
+        READ_OUTCOMES.map((outcome) => [{ transport, outcome }, reads.reads(transport, outcome)] as const),
       ),
     );
     this.#metrics.counter(
       'response_failures',
-      'Responses that an error in the proxy kept from being rendered or written.',
+      'Responses that could not be rendered or written because of an error in the proxy.',
       ['listener'],
-      () => LISTENERS.map((listener) => [{ listener }, requests.failures(listener)]),
+      () => LISTENERS.map((listener) => [{ listener }, reads.failures(listener)]),
     );
     this.#metrics.histogram(
       'load_duration_seconds',
-      'Time until Redis answered a read or it timed out; reads that fail at once excluded, TTL and TYPE queries included.',
-      () => observations(requests.loadDurations()),
+      'Duration of Redis reads (TTL and TYPE queries included) until the reply or the timeout; reads that fail fast are excluded.',
+      () => observations(reads.loadDurations()),
     );
-    this.#metrics.histogram('load_queue_duration_seconds', 'Time a read of Redis waited for its turn.', () =>
-      observations(requests.queueDurations()),
+    this.#metrics.histogram('load_queue_duration_seconds', 'Time Redis reads spent queued.', () =>
+      observations(reads.queueDurations()),
     );
   }
 
   #describeRefusedCommands(refused: RefusedCommands): void {
     this.#metrics.counter(
       'commands_refused',
-      'Commands refused because they are not served, by name; names of no known command are counted as other.',
+      'Rejected unsupported commands by transport and command name; unknown names are counted as other.',
       ['transport', 'command'],
       () => refused.all().map(({ transport, command, times }) => [{ transport, command }, times]),
     );
@@ -83,19 +83,23 @@ export class MetricsService {
       this.#metrics.counter(name, help, [], () => [[{}, read(cache.stats())]]);
     const gauge = (name: string, help: string, read: (stats: ReturnType<CacheService['stats']>) => number): void =>
       this.#metrics.gauge(name, help, [], () => [[{}, read(cache.stats())]]);
-    counter('cache_hits', 'Reads answered from the cache.', ({ hits }) => hits);
-    counter('cache_misses', 'Reads that were the first to ask for a key that is not held.', ({ misses }) => misses);
-    counter('cache_collapsed', 'Reads that waited for the load of another.', ({ collapsed }) => collapsed);
+    counter('cache_hits', 'Reads served from the cache.', ({ hits }) => hits);
+    counter('cache_misses', 'Reads that started a load because the key was not cached.', ({ misses }) => misses);
+    counter('cache_collapsed', 'Reads coalesced into a load that was already in flight.', ({ collapsed }) => collapsed);
+    counter('cache_stale', 'Reads served stale because Redis was unavailable.', ({ stale }) => stale);
+    counter('loads', 'Redis reads (cache loads) started, TTL and TYPE queries included.', ({ loads }) => loads);
+    counter('load_errors', 'Redis reads that failed.', ({ loadErrors }) => loadErrors);
     counter(
-      'cache_stale',
-      'Reads answered with a value past its time, as Redis could not be asked.',
-      ({ stale }) => stale,
+      'cache_uncacheable',
+      'Values larger than CACHE_MAX_VALUE_BYTES, which are not cached.',
+      ({ uncacheable }) => uncacheable,
     );
-    counter('loads', 'Reads of Redis, TTL and TYPE queries included.', ({ loads }) => loads);
-    counter('load_errors', 'Reads of Redis that it could not answer.', ({ loadErrors }) => loadErrors);
-    counter('cache_uncacheable', 'Values that were too large to be stored.', ({ uncacheable }) => uncacheable);
-    counter('cache_recoveries', 'Times the cache was emptied because a thread died.', ({ recoveries }) => recoveries);
-    this.#metrics.counter('cache_evictions', 'Entries that were dropped, by cause.', ['cause'], () => {
+    counter(
+      'cache_recoveries',
+      'Times the cache was flushed because a worker thread died holding its lock.',
+      ({ recoveries }) => recoveries,
+    );
+    this.#metrics.counter('cache_evictions', 'Entries removed from the cache, by cause.', ['cause'], () => {
       const stats = cache.stats();
       return [
         [{ cause: 'capacity' }, stats.evictionsByCapacity],
@@ -104,24 +108,28 @@ export class MetricsService {
         [{ cause: 'purged' }, stats.invalidations],
       ];
     });
-    gauge('cache_entries', 'Keys held.', ({ entries }) => entries);
-    gauge('cache_capacity_entries', 'Keys that may be held.', ({ limits }) => limits.capacity);
-    gauge('cache_bytes', 'Bytes held, keys and values.', ({ bytes }) => bytes);
-    gauge('cache_capacity_bytes', 'Bytes that may be held.', ({ limits }) => limits.maxBytes);
+    gauge('cache_entries', 'Entries currently cached.', ({ entries }) => entries);
+    gauge('cache_capacity_entries', 'Maximum number of entries (CACHE_CAPACITY).', ({ limits }) => limits.capacity);
+    gauge('cache_bytes', 'Bytes of the cached keys and values.', ({ bytes }) => bytes);
+    gauge(
+      'cache_capacity_bytes',
+      'Maximum bytes of keys and values (CACHE_MAX_BYTES).',
+      ({ limits }) => limits.maxBytes,
+    );
   }
 
   #describeCoherence(state: CoherenceState, counts: CoherenceCounts): void {
     const counter = (name: string, help: string, read: () => number): void =>
       this.#metrics.counter(name, help, [], () => [[{}, read()]]);
-    this.#metrics.gauge('coherence', 'What ends an entry: 1 for the state that it is.', ['state'], () =>
+    this.#metrics.gauge('coherence', 'Coherence state (1 for the active state).', ['state'], () =>
       COHERENCE_STATES.map((each) => [{ state: each }, each === state.current ? 1 : 0]),
     );
-    counter('coherence_invalidations', 'Keys that Redis has told of.', () => counts.invalidations);
-    counter('coherence_flushes', 'Times that Redis has told that it was emptied.', () => counts.flushes);
-    counter('coherence_losses', 'Times that the news of writes was lost.', () => counts.losses);
+    counter('coherence_invalidations', 'Invalidations received.', () => counts.invalidations);
+    counter('coherence_flushes', 'FLUSHDB/FLUSHALL invalidations received.', () => counts.flushes);
+    counter('coherence_losses', 'Times the invalidation stream was lost.', () => counts.losses);
     this.#metrics.gauge(
       'coherence_last_loss_timestamp_seconds',
-      'When the news of writes was last lost; 0: never.',
+      'Unix time of the last loss of the invalidation stream; 0 if it was never lost.',
       [],
       () => [[{}, counts.lastLoss]],
     );
@@ -130,41 +138,42 @@ export class MetricsService {
   #describeInstance(instance: InstanceStats, buffered: BufferedBytes): void {
     const gauge = (name: string, help: string, read: () => number): void =>
       this.#metrics.gauge(name, help, [], () => [[{}, read()]]);
-    gauge('loads_in_flight', 'Reads of Redis in flight.', () => instance.loads);
-    gauge('loads_queued', 'Reads of Redis that wait for their turn.', () => instance.queuedLoads);
+    gauge('loads_in_flight', 'Redis reads in flight.', () => instance.loads);
+    gauge('loads_queued', 'Redis reads queued.', () => instance.queuedLoads);
     gauge(
       'buffered_bytes',
-      'Bytes of values and responses in memory that no client has taken yet.',
+      'Bytes of values and responses buffered in memory because no client has read them yet.',
       () => buffered.total,
     );
-    gauge('buffered_bytes_limit', 'Bytes of values and responses that may be in memory.', () => buffered.limit);
+    gauge(
+      'buffered_bytes_limit',
+      'Maximum bytes of buffered values and responses (PROXY_MAX_BUFFERED_BYTES).',
+      () => buffered.limit,
+    );
     gauge(
       'loads_waiting_for_memory',
-      'Reads that wait until buffered bytes are below the limit.',
+      'Reads delayed until the buffered bytes are below the limit.',
       () => buffered.waiting,
     );
     gauge('connections', 'Open client connections.', () => instance.connections);
-    gauge('redis_connections', 'Threads that have their connection to Redis.', () => instance.redisConnections);
-    this.#metrics.gauge('circuit', 'Threads by the state of their circuit to Redis.', ['state'], () =>
+    gauge('redis_connections', 'Worker threads connected to Redis.', () => instance.redisConnections);
+    this.#metrics.gauge('circuit', 'Worker threads by circuit breaker state.', ['state'], () =>
       CIRCUIT_STATES.map((state) => [{ state }, instance.circuits(state)]),
     );
-    this.#metrics.gauge(
-      'self_check_failures',
-      'Threads whose last read through themselves got no response.',
-      ['part'],
-      () => SELF_CHECK_PARTS.map((part) => [{ part }, instance.failingSelfChecks(part)]),
+    this.#metrics.gauge('self_check_failures', 'Worker threads whose last self-check got no response.', ['part'], () =>
+      SELF_CHECK_PARTS.map((part) => [{ part }, instance.failingSelfChecks(part)]),
     );
-    gauge('threads', 'Threads that answer.', () => instance.threads);
-    this.#metrics.counter('thread_restarts', 'Threads started in place of one that died.', [], () => [
+    gauge('threads', 'Configured worker threads.', () => instance.threads);
+    this.#metrics.counter('thread_restarts', 'Worker threads restarted after a crash.', [], () => [
       [{}, instance.restarts],
     ]);
     this.#metrics.gauge(
       'node_internals',
-      'Private parts of Node.js and ioredis: 1 if all threads use it, 0 if public API is used instead.',
+      'Private parts of Node.js and ioredis (1 if all worker threads use the part, 0 if public API is used instead).',
       ['part'],
       () => INTERNAL_PARTS.map((part) => [{ part }, instance.usesInternals(part) ? 1 : 0]),
     );
-    this.#metrics.gauge('build_info', 'Always 1; the labels say what runs.', ['version', 'node'], () => [
+    this.#metrics.gauge('build_info', 'Version of the proxy and of Node.js (always 1).', ['version', 'node'], () => [
       [{ version: packageVersion(), node: process.versions.node }, 1],
     ]);
   }
