@@ -49,28 +49,29 @@ export async function prepare(redis: TestRedis, proxy: TestProxy, { rate, ...pla
 export async function playOutage(redis: TestRedis, proxy: TestProxy, plan: Plan): Promise<Outage> {
   const traffic = new Traffic(Number(new URL(proxy.url).port), plan.rate);
   let used = 0;
-  const next = (): Period => {
+  // Waits for the responses: Redis must not be killed or restarted while a request of the period is in flight.
+  const next = async (): Promise<Period> => {
     const before = used;
     used = cpuSeconds(proxy.child?.process.pid ?? 0);
-    return { tally: traffic.next(), cpuSeconds: used - before };
+    return { tally: await traffic.nextComplete(), cpuSeconds: used - before };
   };
   try {
     await wait(plan.normalMs, 'warming up', plan);
-    next();
+    await next();
     await wait(plan.normalMs, 'before', plan);
-    const before = next();
+    const before = await next();
     await redis.server?.stop('SIGKILL');
-    // What was under way at that moment is part of neither.
+    // Requests in flight at that moment belong to no period.
     await delay(100);
-    next();
+    traffic.next();
     await wait(plan.outageMs, 'Redis is gone', plan);
-    const during = next();
+    const during = await next();
     const back = await redis.restart();
     plan.restarted?.(back.server?.process.pid ?? 0);
     await wait(plan.returnMs, 'Redis is back', plan);
-    const returning = next();
+    const returning = await next();
     await wait(plan.normalMs, 'after', plan);
-    const after = next();
+    const after = await next();
     await traffic.stop();
     return { before, during, returning, after, redis: back };
   } finally {

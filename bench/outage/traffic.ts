@@ -16,6 +16,8 @@ export interface Tally {
   /** How often hits and misses were answered what. */
   readonly hits: Map<string, number>;
   readonly misses: Map<string, number>;
+  /** Requests that were sent and have no response yet. */
+  unanswered: number;
 }
 
 /**
@@ -51,6 +53,13 @@ export class Traffic {
     return tally;
   }
 
+  /** Ends the period like {@link next} and waits until all its requests have responses. */
+  async nextComplete(): Promise<Tally> {
+    const tally = this.next();
+    while (tally.unanswered > 0) await new Promise(setImmediate);
+    return tally;
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#ended;
@@ -83,7 +92,9 @@ export class Traffic {
       ? requestFor(`/v1/keys/cold-${this.#nextCold++}`)
       : this.#held[Math.floor(this.#random() * HELD_KEYS)];
     const tally = this.#tally;
+    tally.unanswered++;
     connection.ask(request, (answer) => {
+      tally.unanswered--;
       this.#idle.push(connection);
       const waited = answer !== undefined && /\r\nretry-after:/i.test(answer.head) ? ' Retry-After' : '';
       const name = answer === undefined ? 'connection lost' : `${answer.status}${waited}`;
@@ -95,5 +106,5 @@ export class Traffic {
 }
 
 function newTally(): Tally {
-  return { hitMs: [], missMs: [], lateMs: [], hits: new Map(), misses: new Map() };
+  return { hitMs: [], missMs: [], lateMs: [], hits: new Map(), misses: new Map(), unanswered: 0 };
 }

@@ -5,12 +5,12 @@ import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 
 /** The long one, which also takes the times, is `npm run bench:outage`. */
-const PLAN: Plan = { rate: 500, outageMs: 2_000, normalMs: 500, returnMs: 2_000, progress: () => undefined };
+const PLAN: Plan = { rate: 500, outageMs: 2_000, normalMs: 500, returnMs: 3_000, progress: () => undefined };
 
 describeOwn('an outage under load, 95 % of it hits', () => {
   it('leaves every hit 200, and every miss 503 with Retry-After, until Redis is back', async () => {
     let redis = await TestRedis.start(...DURABLE);
-    const proxy = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 2 });
+    const proxy = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 2, REDIS_COMMAND_TIMEOUT_MS: 10_000 });
     try {
       await prepare(redis, proxy, PLAN);
       const outage = await playOutage(redis, proxy, PLAN);
