@@ -264,6 +264,13 @@ describe('settings', () => {
     ['HTPP_PORT=1', 'HTPP_PORT: unknown setting; did you mean HTTP_PORT?'],
     ['CACHE_TTL_MS=4', 'CACHE_TTL_MS: has another value on line 1; accepted: one'],
     ['ACCESS_TOKEN: x', `ACCESS_TOKEN is not followed by "="; ${STATEMENTS}`],
+    ['declare -x ACCESS_TOKEN="x"', `declare is not followed by "="; ${STATEMENTS}`],
+    ['set ACCESS_TOKEN=x', `set is not followed by "="; ${STATEMENTS}`],
+    ['ENV ACCESS_TOKEN=x', `ENV is not followed by "="; ${STATEMENTS}`],
+    [
+      'APP="x\nACCESS_TOKEN=x\nOTHER="y"',
+      'APP: more text follows the closing "; accepted: nothing or a comment, and quotes of another kind inside',
+    ],
   ])('are refused where .env has the line %j, with its number', (line, problem) => {
     const settings = 'CACHE_TTL_MS=3\nCACHE_TTL_MS=3\nAPP_NAME=first\nAPP_NAME=a#b\napp-name: x\nhttp_proxy=p\n';
     expect(problemsOf({}, settings)).toEqual([]);

@@ -81,9 +81,9 @@ export function loadSettings(
   return settings;
 }
 
-/** What is not understood of a `.env` file, unless it is certain to be of no setting: the file may serve others as well. */
+/** Returns the problems of a `.env` file that may concern a setting: the file may serve other programs as well. */
 function syntaxProblems({ problems }: EnvFile): string[] {
-  return problems.flatMap(({ name, text }) => (name === undefined || resemblesSetting(name) ? [text] : []));
+  return problems.flatMap(({ names, text }) => (names.length === 0 || names.some(resemblesSetting) ? [text] : []));
 }
 
 /** The variables of a `.env` file. The last value of a name would win, so another one before it is a problem. */

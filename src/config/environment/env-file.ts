@@ -9,9 +9,9 @@ export interface EnvFileVariable {
   readonly line: number;
 }
 
-/** What is wrong with a `.env` file, with the name that it concerns: undefined, if that cannot be known. */
+/** What is wrong with a `.env` file, with the names that stand in the statement: none, if they cannot be known. */
 export interface EnvFileProblem {
-  readonly name: string | undefined;
+  readonly names: readonly string[];
   readonly text: string;
 }
 
@@ -46,7 +46,7 @@ export function readEnvFile(file: string): EnvFile {
 }
 
 function unreadable(text: string): EnvFile {
-  return { variables: [], problems: [{ name: undefined, text }] };
+  return { variables: [], problems: [{ names: [], text }] };
 }
 
 function encodingProblem(bytes: Buffer): string | undefined {
@@ -73,8 +73,8 @@ function parse(original: string, file: string): EnvFile {
     const statement = text.slice(at, end);
     if (!BLANK_OR_COMMENT.test(statement)) {
       const { name, value, problem } = understand(statement);
-      if (problem !== undefined) problems.push({ name, text: `${file}, line ${line}: ${problem}` });
-      else variables.push({ name, value, line });
+      if (problem === undefined) variables.push({ name, value, line });
+      else problems.push({ names: namesIn(statement), text: `${file}, line ${line}: ${problem}` });
     }
     line += statement.split('\n').length;
     at = end + 1;
@@ -94,7 +94,7 @@ function statementEnd(text: string, at: number): number {
 
 type Understood =
   | { readonly name: string; readonly value: string; readonly problem?: undefined }
-  | { readonly name: string | undefined; readonly value?: undefined; readonly problem: string };
+  | { readonly name?: string; readonly value?: undefined; readonly problem: string };
 
 function understand(statement: string): Understood {
   ASSIGNMENT.lastIndex = 0;
@@ -108,6 +108,14 @@ function understand(statement: string): Understood {
   const problem = isQuote(rest[0]) ? quotesProblem(rest) : commentProblem(statement, matched.length);
   if (problem !== undefined) return { name, problem: `${name}: ${problem}` };
   return { name, value: parseEnv(statement)[name] ?? '' };
+}
+
+/**
+ * Returns all words of a statement that can be names: `declare -x NAME=value` has one behind its first word, and an unclosed
+ * quote has those of the lines after it.
+ */
+function namesIn(statement: string): string[] {
+  return statement.match(/[A-Za-z_][\w.-]*/g) ?? [];
 }
 
 /** The name at the start of a line that is no assignment, as in `NAME: value`. */

@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { Injectable, Logger } from '@nestjs/common';
 import { ConnectionLimiter } from '../../instance/connection-limiter.ts';
 import { ReadMetrics } from '../../instance/read-metrics.ts';
@@ -10,11 +11,12 @@ import { LINGER_MS } from '../../net/time-limits.ts';
 import { ClosingConnections } from './closing-connections.ts';
 import { KeyFastPath } from '../fast-path/key-fast-path.ts';
 import { type ParserError, parserProblem } from './parser-problem.ts';
+import { MAX_BODY_BYTES } from '../request/read-body.ts';
 import { ProbeAdmission, type ProbeOutcome } from './probe-admission.ts';
 import { type Problem, problem } from '../response/problem.ts';
 import { expectationOf, headProblem, isFramingDoubtful } from './request-rules.ts';
 import { PipelineSerializer } from './pipeline-serializer.ts';
-import { headWithoutUpgrade } from './upgrade.ts';
+import { withoutUpgrade } from './upgrade.ts';
 
 const SWEEP_MS = 20;
 
@@ -32,6 +34,8 @@ export class HttpConnections {
   /** Each connection that node:http has, with the requests on it that are not answered yet. */
   readonly #unanswered = new Map<Socket, PipelineSerializer>();
   readonly #probes: ProbeAdmission;
+  /** Connections that close after the next response. */
+  readonly #last = new WeakSet<Socket>();
   #server: Server | undefined;
   #draining = false;
   #closing = false;
@@ -123,11 +127,16 @@ export class HttpConnections {
       this.#refuseRest(socket, why, why.status === 405 ? ['Allow', methods()] : []);
     });
     // Without a listener node:http ignores the upgrade, but drops the requests that have arrived with it.
-    server.on('upgrade', (request: IncomingMessage, socket: Socket, rest: Buffer) => {
+    server.on('upgrade', (request: IncomingMessage, stream: Duplex, rest: Buffer) => {
+      const { socket } = request;
       const keepOpen = endOnFailure(socket);
-      this.#unanswered.get(socket)?.afterAll(() => {
-        keepOpen();
-        giveToHttp(socket, Buffer.concat([headWithoutUpgrade(request), rest]));
+      withoutUpgrade(request, stream, rest, MAX_BODY_BYTES, (bytes, isLast) => {
+        if (bytes === 'too-large') return this.#refuseRest(socket, BODY_TOO_LARGE);
+        if (isLast) this.#last.add(socket);
+        this.#unanswered.get(socket)?.afterAll(() => {
+          keepOpen();
+          giveToHttp(socket, bytes);
+        });
       });
     });
   }
@@ -160,7 +169,8 @@ export class HttpConnections {
   }
 
   #admit(request: IncomingMessage, response: ServerResponse, start: () => void): void {
-    const isLast = this.#closing || this.#probes.has(request.socket) || isFramingDoubtful(request);
+    const { socket } = request;
+    const isLast = this.#closing || this.#last.has(socket) || this.#probes.has(socket) || isFramingDoubtful(request);
     if (isLast) response.shouldKeepAlive = false;
     const why = headProblem(request);
     const turns = this.#unanswered.get(request.socket);
@@ -194,6 +204,7 @@ export class HttpConnections {
   }
 }
 
+const BODY_TOO_LARGE = problem('body-too-large', `The body is longer than ${MAX_BODY_BYTES} bytes.`);
 const TOO_MANY = problem('overloaded', 'There are too many connections.');
 const UNKNOWN_EXPECTATION = problem('expectation-failed', 'The only expectation that is met is 100-continue.');
 
