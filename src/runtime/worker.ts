@@ -75,7 +75,7 @@ async function listen(
   server.listen({ port: ports.http, host, backlog, reusePort });
   await once(server, 'listening');
   if (ports.resp !== undefined)
-    await app.get(RespServer).listen({ port: ports.resp, host, backlog, reusePort, sequencer });
+    await app.get(RespServer).listen({ port: ports.resp, host, backlog, reusePort, mutex: sequencer });
 }
 
 function publishInternals(app: NestExpressApplication): void {
@@ -108,7 +108,7 @@ function publishRedisState(app: NestExpressApplication): void {
 function useTokens(app: NestExpressApplication, { access, adminTokens }: Settings): void {
   app.get(Access).replaceTokens(access.tokens);
   app.get(AdminTokens).replace(adminTokens);
-  app.get(RespServer).endRevoked();
+  app.get(RespServer).closeRevoked();
 }
 
 function stop(app: NestExpressApplication): void {

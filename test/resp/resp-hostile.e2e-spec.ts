@@ -86,25 +86,17 @@ describeOwn('clients of the Redis protocol that mean no good', () => {
   });
 
   it.each<[what: string, bytes: string | Buffer, error: string]>([
-    [
-      'more keys in a line than there may be',
-      `EXISTS ${'k '.repeat(2000)}\r\n`,
-      'too many arguments: a command may have 1100',
-    ],
+    ['more keys in a line than there may be', `EXISTS ${'k '.repeat(2000)}\r\n`, 'command exceeds 1100 arguments'],
     [
       'more keys than there may be',
       request('MGET', ...Array.from({ length: 20_000 }, (_, i) => `key:${i}`)),
-      'too many arguments: a command may have 1100',
+      'command exceeds 1100 arguments',
     ],
-    [
-      'an argument of 20 MB',
-      request('GET', 'x'.repeat(20_000_000)),
-      'argument too long: an argument may have 131072 bytes',
-    ],
+    ['an argument of 20 MB', request('GET', 'x'.repeat(20_000_000)), 'argument exceeds 131072 bytes'],
     [
       'arguments of 20 MB together',
       request('MGET', ...Array.from({ length: 200 }, () => 'x'.repeat(100_000))),
-      'request too long: a request may have 262144 bytes',
+      'request exceeds 262144 bytes',
     ],
   ])('who send %s: the command fails, and the next one is answered', async (_what, bytes, error) => {
     await redis.client.set('small', 'value');
@@ -119,7 +111,7 @@ describeOwn('clients of the Redis protocol that mean no good', () => {
     const before = await residentMiB();
     for (let i = 0; i < 10; i++) {
       one.send(request('GET', 'x'.repeat(20_000_000)));
-      await one.expect('-ERR argument too long: an argument may have 131072 bytes\r\n');
+      await one.expect('-ERR argument exceeds 131072 bytes\r\n');
     }
     expect(await residentMiB()).toBeLessThan(before + 64);
   });

@@ -64,7 +64,7 @@ export class Dispatcher {
   }
 
   /** Whether the reply to a request may have values of many keys. */
-  takesMany(request: readonly Buffer[]): boolean {
+  isMultiKey(request: readonly Buffer[]): boolean {
     const command = this.#table.get(request[0].toString('latin1', 0, MAX_REPEATED));
     return command?.name === 'exec' || (request.length > 2 && command?.keys[1] === -1);
   }

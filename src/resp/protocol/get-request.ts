@@ -2,23 +2,26 @@ const MAX_KEY_DIGITS = 5;
 const CR = 0x0d;
 const LF = 0x0a;
 const ZERO = 0x30;
-/** The bit that tells small letters from capital ones. */
-const SMALL = 0x20;
+/** The bit that distinguishes lower-case from upper-case ASCII letters. */
+const LOWER_CASE_BIT = 0x20;
 
 /**
- * Recognises the request that is asked most, `GET key` in one piece, without making anything:
+ * Recognises the most frequent request, a complete `GET key`, without allocating:
  *
  * ```
  *   *2\r\n$3\r\nGET\r\n$<length>\r\n<key>\r\n
  * ```
  */
 export class GetRequest {
-  /** Where the key starts. */
+  /** Start offset of the key. */
   from = 0;
-  /** Where the key ends; the request ends two bytes behind it. */
+  /** End offset of the key; the request ends two bytes later. */
   to = 0;
 
-  /** Whether there is one at `at`, whole before `end`. If not, it may still be one that is written in another way. */
+  /**
+   * Whether a complete `GET` starts at `at` and ends before `end`; sets {@link from} and {@link to}. False does not mean that
+   * it is another command: it may be incomplete, or encoded in another way.
+   */
   match(bytes: Buffer, at: number, end: number): boolean {
     if (
       end - at < 20 ||
@@ -30,9 +33,9 @@ export class GetRequest {
       bytes[at + 5] !== 0x33 ||
       bytes[at + 6] !== CR ||
       bytes[at + 7] !== LF ||
-      (bytes[at + 8] | SMALL) !== 0x67 ||
-      (bytes[at + 9] | SMALL) !== 0x65 ||
-      (bytes[at + 10] | SMALL) !== 0x74 ||
+      (bytes[at + 8] | LOWER_CASE_BIT) !== 0x67 ||
+      (bytes[at + 9] | LOWER_CASE_BIT) !== 0x65 ||
+      (bytes[at + 10] | LOWER_CASE_BIT) !== 0x74 ||
       bytes[at + 11] !== CR ||
       bytes[at + 12] !== LF ||
       bytes[at + 13] !== 0x24

@@ -20,7 +20,7 @@ describe('an inline request', () => {
     ["get 'a", undefined],
     ['get "a"b', undefined],
     ["get 'a'b", undefined],
-  ])('%j is split as Redis splits it', (line, expected) => {
+  ])('%j is split like in Redis', (line, expected) => {
     expect(split(line)).toEqual(expected);
   });
 });

@@ -1,15 +1,14 @@
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', b: '\b', a: '\x07' };
 
-/** As C has it: not what else is a space in Unicode. */
+/** C's `isspace`, and NUL; excludes the other white space of Unicode. */
 const isSpace = (character: string): boolean => /[ \t\n\v\f\r\0]/.test(character);
 
 /**
- * The arguments of an inline request, split as Redis splits them: at spaces, with `"…"` (in which `\n`, `\x00`, … mean what
- * they mean in C) and `'…'` (in which only `\'` means something else). Undefined when a quotation does not end, or something
- * else than a space follows it.
+ * Splits an inline request into arguments, like Redis: at white space, with `"…"` (C escapes such as `\n` and `\x00`) and
+ * `'…'` (only `\'` is an escape). Returns undefined if a quotation is not closed, or not followed by white space.
  */
 export function splitInline(line: Buffer): Buffer[] | undefined {
-  // A character for each byte.
+  // latin1: one character per byte.
   const text = line.toString('latin1');
   const found: Buffer[] = [];
   let at = 0;

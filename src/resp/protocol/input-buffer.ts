@@ -1,20 +1,22 @@
-const LEAST_BYTES = 1024;
+const MIN_CAPACITY_BYTES = 1024;
 
-/** Bytes that were received and are not used up yet. Takes no memory while there are none. */
+/** Growable buffer for a partially received request. Holds no memory while it is empty. */
 export class InputBuffer {
   #bytes: Buffer | undefined;
   #length = 0;
 
+  /** Number of buffered bytes. */
   get length(): number {
     return this.#length;
   }
 
-  /** Them; only the first {@link length} count. */
+  /** The memory; only its first {@link length} bytes are in use. */
   get bytes(): Buffer {
-    this.#bytes ??= Buffer.allocUnsafeSlow(LEAST_BYTES);
+    this.#bytes ??= Buffer.allocUnsafeSlow(MIN_CAPACITY_BYTES);
     return this.#bytes;
   }
 
+  /** Appends a copy of the bytes of `source` from `from` to `to`. */
   add(source: Buffer, from: number, to: number): void {
     const length = this.#length + to - from;
     let { bytes } = this;
@@ -27,7 +29,7 @@ export class InputBuffer {
     this.#length = length;
   }
 
-  /** Forgets the first of them. */
+  /** Removes the first `count` bytes. */
   drop(count: number): void {
     if (count === this.#length) {
       this.#bytes = undefined;

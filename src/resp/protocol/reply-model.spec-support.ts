@@ -1,7 +1,7 @@
-/** A reply as a client reads it: texts with their mark before them. */
+/** A parsed reply. Strings and errors keep their type byte in front. */
 export type Parsed = string | number | null | readonly Parsed[] | { readonly map: readonly Parsed[] };
 
-/** Reads replies of RESP2 and RESP3, as plainly as can be. */
+/** Parses replies of RESP2 and RESP3: a simple reference implementation. */
 export function parseReplies(bytes: Buffer): Parsed[] {
   const text = bytes.toString('latin1');
   let at = 0;
@@ -31,7 +31,7 @@ export function parseReplies(bytes: Buffer): Parsed[] {
         if (rest === '-1') return null;
         const value = text.slice(at, at + Number(rest));
         at += value.length;
-        if (line() !== '') throw new Error(`a value ends after ${at}`);
+        if (line() !== '') throw new Error(`no line end after the value before ${at}`);
         return mark + value;
       }
       case '*':

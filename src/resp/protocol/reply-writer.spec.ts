@@ -65,7 +65,7 @@ function write(reply: Tree, out: ReplyWriter, full: () => void): void {
   }
 }
 
-/** What a client makes of it. */
+/** Returns the reply as a client parses it. */
 function expected(reply: Tree, protocol: Protocol): Parsed {
   if ('simple' in reply) return `+${reply.simple}`;
   if ('error' in reply) return `-${reply.error}`;
@@ -79,9 +79,9 @@ function expected(reply: Tree, protocol: Protocol): Parsed {
   return protocol === 3 ? { map: flat } : flat;
 }
 
-/** A socket that holds on to what it is given as long as it is told to, as one does whose client does not read. */
+/** A socket that can delay all writes until {@link bytes} is read, like one whose client does not read. */
 class SlowSocket extends Writable {
-  /** It has no native side. */
+  /** Null: there is no native handle for direct writes. */
   readonly _handle = null;
   readonly received: Buffer[] = [];
   readonly #releases: (() => void)[] = [];
@@ -93,12 +93,12 @@ class SlowSocket extends Writable {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    const take = (): void => {
+    const receive = (): void => {
       this.received.push(Buffer.from(chunk));
       done();
     };
-    if (this.#slow) this.#releases.push(take);
-    else take();
+    if (this.#slow) this.#releases.push(receive);
+    else receive();
   }
 
   get bytes(): Buffer {
@@ -108,13 +108,13 @@ class SlowSocket extends Writable {
   }
 }
 
-const outletOf = (socket: SlowSocket): SocketWriter =>
+const writerTo = (socket: SlowSocket): SocketWriter =>
   new SocketWriter(socket as unknown as Socket, bufferedBytes(), () => undefined);
 
-describe('replies', () => {
+describe('ReplyWriter', () => {
   const protocols = fc.constantFrom<Protocol>(2, 3);
 
-  it('are read as what they were, over both protocols, sent in one go or in several, at once or when the client reads', () => {
+  it('encodes replies that a client parses back, in both protocols, flushed together or one by one, read early or late', () => {
     const out = new ReplyWriter();
     fc.assert(
       fc.property(
@@ -124,15 +124,15 @@ describe('replies', () => {
         fc.boolean(),
         (replies, protocol, slow, each) => {
           const socket = new SlowSocket(slow);
-          const outlet = outletOf(socket);
+          const writer = writerTo(socket);
           out.protocol = protocol;
           for (const reply of replies) {
-            write(reply, out, () => out.flush(outlet));
-            if (each) out.flush(outlet);
+            write(reply, out, () => out.flush(writer));
+            if (each) out.flush(writer);
           }
-          out.flush(outlet);
+          out.flush(writer);
           expect(out.length).toBe(0);
-          // What others write meanwhile must not get into what this socket still holds.
+          // Replies of other connections must not overwrite bytes that this socket has not sent yet.
           out.bulk('x'.repeat(1000));
           out.take();
           expect(parseReplies(socket.bytes)).toEqual(replies.map((reply) => expected(reply, protocol)));
@@ -142,34 +142,34 @@ describe('replies', () => {
     );
   });
 
-  it('can be taken, to be put before others later', () => {
+  it('writes replies that were taken before, behind others', () => {
     const out = new ReplyWriter();
     fc.assert(
       fc.property(tree, tree, (first, second) => {
         const socket = new SlowSocket(false);
-        const outlet = outletOf(socket);
+        const writer = writerTo(socket);
         out.protocol = 3;
-        const full = (): void => out.flush(outlet);
+        const full = (): void => out.flush(writer);
         write(second, out, () => undefined);
         const { length } = out;
         const parts = out.take();
         expect(Buffer.concat(parts)).toHaveLength(length);
         write(first, out, full);
         out.put(parts);
-        out.flush(outlet);
+        out.flush(writer);
         expect(parseReplies(socket.bytes)).toEqual([first, second].map((reply) => expected(reply, 3)));
       }),
       { numRuns: 200 },
     );
   });
 
-  it('that are errors stay on one line', () => {
+  it('replaces line ends in errors with spaces', () => {
     const out = new ReplyWriter();
     out.error('ERR a\r\nb');
     expect(Buffer.concat(out.take()).toString()).toBe('-ERR a  b\r\n');
   });
 
-  it('do not grow beyond what is sent at once, but for one that is larger by itself', () => {
+  it('reports no room before hits exceed the size of one write', () => {
     const out = new ReplyWriter();
     hit.length = 16_384;
     let hits = 0;

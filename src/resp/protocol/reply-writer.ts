@@ -3,11 +3,11 @@ import type { SocketWriter } from '../../net/socket-writer.ts';
 
 export type Protocol = 2 | 3;
 
-/** What is sent to a client at once. */
+/** Size of the buffer: at most this many bytes go into one socket write, unless a single reply is larger. */
 export const WRITE_BYTES = 64 * 1024;
-/** A value from here on goes to the socket as it is, not through the buffer. */
+/** Values of at least this size are passed to the socket without being copied into the buffer. */
 const LARGE_BYTES = 32 * 1024;
-/** More than any head of a reply, with the line end behind the value. */
+/** Upper bound for the header line of a bulk reply and the line end after its value. */
 const FRAME_BYTES = 32;
 
 const CR = 0x0d;
@@ -16,29 +16,29 @@ const ZERO = 0x30;
 const DOLLAR = 0x24;
 
 /**
- * Writes replies of the Redis protocol, RESP2 or RESP3, one behind the other into one buffer, which all connections of a
- * thread use in turn: between two turns it is empty.
+ * Encodes replies in RESP2 or RESP3 into a buffer that all connections of a thread share. A connection empties it with
+ * {@link flush} or {@link take} before another one uses it.
  */
 export class ReplyWriter {
-  /** Of the client whose turn it is. */
+  /** Protocol version of the client that the replies are for. */
   protocol: Protocol = 2;
   #bytes = Buffer.allocUnsafeSlow(WRITE_BYTES);
   #at = 0;
-  /** What is complete already and stands before what is in the buffer. */
+  /** Completed pieces, which precede the bytes in the buffer. */
   #parts: Buffer[] = [];
   #partBytes = 0;
 
-  /** Bytes that wait to be sent. */
+  /** Bytes that have been written and not yet flushed or taken. */
   get length(): number {
     return this.#partBytes + this.#at;
   }
 
-  /** A text of ASCII characters without a line end. */
+  /** Writes a simple string. @param text ASCII, without line ends. */
   simple(text: string): void {
     this.#line(`+${text}`);
   }
 
-  /** @param text the error's code word, a space, and what is wrong; line ends in it become spaces. */
+  /** Writes an error. @param text error code, a space, and the message; line ends are replaced with spaces. */
   error(text: string): void {
     this.#line(`-${text.replace(/[\r\n]/g, ' ')}`);
   }
@@ -51,43 +51,43 @@ export class ReplyWriter {
     this.#line(this.protocol === 3 ? '_' : '$-1');
   }
 
-  /** The head of an array: its elements are to follow. */
+  /** Writes the header of an array; its elements must follow. */
   array(length: number): void {
     this.#line(`*${length}`);
   }
 
-  /** The head of a set, which is an array in RESP2. */
+  /** Writes the header of a set (an array in RESP2); its elements must follow. */
   set(length: number): void {
     this.#line(`${this.protocol === 3 ? '~' : '*'}${length}`);
   }
 
-  /** The head of a map: keys and values are to follow in turn. In RESP2 it is an array of both. */
+  /** Writes the header of a map (a flat array in RESP2); keys and values must follow alternately. */
   map(pairs: number): void {
     this.#line(this.protocol === 3 ? `%${pairs}` : `*${2 * pairs}`);
   }
 
-  /** A text for people: RESP3 says so. */
+  /** Writes a human-readable text: a verbatim string in RESP3, a bulk string in RESP2. */
   verbatim(text: string): void {
     if (this.protocol === 2) return this.bulk(text);
     this.#line(`=${Buffer.byteLength(text) + 4}`);
-    this.#raw(Buffer.from(`txt:${text}\r\n`));
+    this.#append(Buffer.from(`txt:${text}\r\n`));
   }
 
   bulk(value: Buffer | string): void {
     if (typeof value === 'string') return this.bulk(Buffer.from(value));
     this.#line(`$${value.length}`);
-    if (value.length < LARGE_BYTES) this.#raw(value);
-    else this.#part(value);
+    if (value.length < LARGE_BYTES) this.#append(value);
+    else this.#appendLarge(value);
     this.#reserve(2);
     this.#end();
   }
 
-  /** Whether there is room for {@link hit} of a value. If not, what there is has to be sent before. */
+  /** Whether the buffer has room for {@link hit} with a value of this size. If not, {@link flush} first. */
   hasRoom(valueBytes: number): boolean {
     return this.#at + valueBytes + FRAME_BYTES <= this.#bytes.length;
   }
 
-  /** A value that was hit; there must be room for it. */
+  /** Writes a cached value as a bulk string; {@link hasRoom} must have been true. */
   hit(hit: HitBuffer): void {
     const { length } = hit;
     const bytes = this.#bytes;
@@ -99,25 +99,25 @@ export class ReplyWriter {
     this.#end();
   }
 
-  /** Forgets all that was written. */
+  /** Discards all replies. */
   clear(): void {
     this.#at = 0;
     this.#parts = [];
     this.#partBytes = 0;
   }
 
-  /** Sends all that was written. */
-  flush(outlet: SocketWriter): void {
+  /** Sends all replies to a socket. */
+  flush(writer: SocketWriter): void {
     const length = this.#at;
     if (length === 0 && this.#partBytes === 0) return;
-    if (this.#partBytes > 0) return outlet.writeAll(this.#takeParts());
+    if (this.#partBytes > 0) return writer.writeAll(this.#flushToParts());
     this.#at = 0;
-    const taken = outlet.write(this.#bytes.subarray(0, length));
-    // The socket still needs the bytes, or they are more than is usual.
-    if (!taken || this.#bytes.length !== WRITE_BYTES) this.#bytes = Buffer.allocUnsafeSlow(WRITE_BYTES);
+    const isReusable = writer.write(this.#bytes.subarray(0, length));
+    // The socket still needs the memory, or a large reply has grown it.
+    if (!isReusable || this.#bytes.length !== WRITE_BYTES) this.#bytes = Buffer.allocUnsafeSlow(WRITE_BYTES);
   }
 
-  /** Takes all that was written, to be sent later. */
+  /** Removes and returns all replies, to be written later with {@link put}. */
   take(): Buffer[] {
     const parts = this.#parts;
     if (this.#at > 0) parts.push(Buffer.from(this.#bytes.subarray(0, this.#at)));
@@ -127,15 +127,16 @@ export class ReplyWriter {
     return parts;
   }
 
-  /** Writes what was {@link take}n. */
+  /** Writes replies that {@link take} has returned. */
   put(parts: readonly Buffer[]): void {
     for (const part of parts) {
-      if (part.length < LARGE_BYTES) this.#raw(part);
-      else this.#part(part);
+      if (part.length < LARGE_BYTES) this.#append(part);
+      else this.#appendLarge(part);
     }
   }
 
-  #takeParts(): Buffer[] {
+  /** Removes and returns all pieces, the buffer itself included, without copying it. */
+  #flushToParts(): Buffer[] {
     const parts = this.#parts;
     if (this.#at > 0) {
       parts.push(this.#bytes.subarray(0, this.#at));
@@ -147,10 +148,10 @@ export class ReplyWriter {
     return parts;
   }
 
-  /** Puts bytes behind what there is, without copying them. */
-  #part(value: Buffer): void {
+  /** Appends bytes without copying them. */
+  #appendLarge(value: Buffer): void {
     const bytes = this.length + value.length;
-    this.#parts = this.#takeParts();
+    this.#parts = this.#flushToParts();
     this.#parts.push(value);
     this.#partBytes = bytes;
   }
@@ -161,7 +162,7 @@ export class ReplyWriter {
     this.#end();
   }
 
-  #raw(bytes: Buffer): void {
+  #append(bytes: Buffer): void {
     this.#reserve(bytes.length);
     this.#at += bytes.copy(this.#bytes, this.#at);
   }

@@ -1,10 +1,10 @@
-/** Writes a reply when its turn has come. */
+/** A reply that is ready: the function writes it, once all replies before it have been written. */
 export interface Reply {
   (): void;
-  /** Values whose memory it keeps until it is written. */
+  /** Values that stay buffered until the reply is written. */
   readonly values?: readonly Buffer[];
-  /** Lets go of them: it will be read again. */
+  /** Discards the values; {@link again} reads them again later. */
   readonly drop?: () => void;
-  /** Reads again what could not be kept until its turn had come; absent: it must be kept. */
+  /** Reads discarded values again; absent: the values cannot be discarded. */
   readonly again?: () => Promise<Reply>;
 }

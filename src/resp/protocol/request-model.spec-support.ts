@@ -7,9 +7,9 @@ interface Outcome {
 
 class Problem extends Error {}
 /** The stream ends within a request. */
-class Rest extends Error {}
+class Incomplete extends Error {}
 
-/** Reads a whole stream, a character for each byte, as plainly as can be. */
+/** Parses a whole stream, one character per byte: a simple reference implementation of the parser. */
 export function modelRequests(stream: string, limits: RequestLimits): Outcome {
   const requests: string[][] = [];
   let rest = stream;
@@ -21,7 +21,7 @@ export function modelRequests(stream: string, limits: RequestLimits): Outcome {
     }
   } catch (error) {
     if (error instanceof Problem) return { requests, problem: `Protocol error: ${error.message}` };
-    if (!(error instanceof Rest)) throw error;
+    if (!(error instanceof Incomplete)) throw error;
   }
   return { requests, problem: undefined };
 }
@@ -29,21 +29,18 @@ export function modelRequests(stream: string, limits: RequestLimits): Outcome {
 function multibulk(text: string, limits: RequestLimits): { found: string[]; length: number } {
   const head = count(text, 0, 1024 * 1024, 'invalid multibulk length');
   const found: string[] = [];
-  let excess =
-    head.value > limits.maxArguments ? `ERR too many arguments: a command may have ${limits.maxArguments - 1}` : '';
+  let excess = head.value > limits.maxArguments ? `ERR command exceeds ${limits.maxArguments - 1} arguments` : '';
   let at = head.end;
   while (found.length < head.value) {
-    if (at >= text.length) throw new Rest();
+    if (at >= text.length) throw new Incomplete();
     if (text[at] !== '$') throw new Problem(`expected '$', got '${text[at]}'`);
     const { value, end } = count(text, at, 512 * 1024 * 1024, 'invalid bulk length');
     if (value < 0) throw new Problem('invalid bulk length');
     if (excess === '') {
-      if (value > limits.maxBulkBytes)
-        excess = `ERR argument too long: an argument may have ${limits.maxBulkBytes} bytes`;
-      else if (end + value > limits.maxRequestBytes)
-        excess = `ERR request too long: a request may have ${limits.maxRequestBytes} bytes`;
+      if (value > limits.maxBulkBytes) excess = `ERR argument exceeds ${limits.maxBulkBytes} bytes`;
+      else if (end + value > limits.maxRequestBytes) excess = `ERR request exceeds ${limits.maxRequestBytes} bytes`;
     }
-    if (end + value + 2 > text.length) throw new Rest();
+    if (end + value + 2 > text.length) throw new Incomplete();
     found.push(text.slice(end, end + value));
     at = end + value + 2;
   }
@@ -55,7 +52,7 @@ function multibulk(text: string, limits: RequestLimits): { found: string[]; leng
   return { found, length: at };
 }
 
-/** Whether a request is known to be too large when its name, which is too long for one, begins: then it is not kept. */
+/** Whether the request is known to be too large before its overlong name has been parsed: the name is then skipped. */
 function isSkipped(name: string, count: number, limits: RequestLimits): boolean {
   return count > limits.maxArguments || name.length > limits.maxBulkBytes;
 }
@@ -66,9 +63,9 @@ function count(text: string, mark: number, max: number, problem: string): { valu
   const length = to === -1 ? Infinity : to - from;
   if (length >= 32) {
     if (text.length - from > 32) throw new Problem(problem);
-    throw new Rest();
+    throw new Incomplete();
   }
-  if (to + 1 >= text.length) throw new Rest();
+  if (to + 1 >= text.length) throw new Incomplete();
   const digits = text.slice(from, to);
   const value = /^(?:0|-?[1-9]\d{0,14})$/.test(digits) ? Number(digits) : NaN;
   if (!(value <= max)) throw new Problem(problem);
@@ -80,18 +77,18 @@ function inline(text: string, limits: RequestLimits): { found: string[]; length:
   if (end >= MAX_INLINE_BYTES || (end === -1 && text.length >= MAX_INLINE_BYTES)) {
     throw new Problem('too big inline request');
   }
-  if (end === -1) throw new Rest();
+  if (end === -1) throw new Incomplete();
   const found = words(text.slice(0, end).replace(/\r$/, ''));
   if (found.length > limits.maxArguments) {
     return {
-      found: [found[0], `ERR too many arguments: a command may have ${limits.maxArguments - 1}`],
+      found: [found[0], `ERR command exceeds ${limits.maxArguments - 1} arguments`],
       length: end + 1,
     };
   }
   return { found, length: end + 1 };
 }
 
-/** A word, or a part of one: plain, in double quotes, in single quotes. Only a space may follow a quotation. */
+/** A word or a part of one: plain, in double quotes or in single quotes. Only white space may follow a quotation. */
 const PART =
   /([^ \t\n\v\f\r\0"']+)|"((?:[^"\\]|\\[^])*)"(?=[ \t\n\v\f\r\0]|$)|'((?:[^'\\]|\\'|\\(?!'))*)'(?=[ \t\n\v\f\r\0]|$)/y;
 const LETTERS: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', b: '\b', a: '\x07' };

@@ -15,8 +15,8 @@ import {
   split,
 } from './request-streams.spec-support.ts';
 
-describe('requests', () => {
-  it('are the same wherever the stream was split, whatever bytes are in them', () => {
+describe('RequestParser', () => {
+  it('parses requests of any bytes, wherever the stream is split', () => {
     fc.assert(
       fc.property(fc.array(request, { maxLength: 10 }), cuts, (requests, places) => {
         const stream = requests.map(multibulk).join('');
@@ -26,11 +26,11 @@ describe('requests', () => {
     );
   });
 
-  it('in any stream, odd or broken, are those of a plain model, and so is the problem that ends them', () => {
+  it('parses any stream, valid or not, like the reference implementation', () => {
     fc.assert(anyRequests, { numRuns: 5000 });
   });
 
-  it('are the same when each byte comes alone', () => {
+  it('parses a stream that arrives byte by byte like one that arrives at once', () => {
     fc.assert(
       fc.property(oddStream, (stream) => {
         expect(read([...stream].map(bytesOf))).toEqual(read([bytesOf(stream)]));
@@ -48,19 +48,16 @@ describe('requests', () => {
     ['*1\r\n$536870913\r\n', 'Protocol error: invalid bulk length'],
     ['get "x\r\n', 'Protocol error: unbalanced quotes in request'],
     ['x'.repeat(MAX_INLINE_BYTES), 'Protocol error: too big inline request'],
-  ])('%j are refused', (stream, problem) => {
+  ])('reports a protocol error for %j', (stream, problem) => {
     expect(read([bytesOf(stream)])).toEqual({ requests: [], problem });
   });
 
   it.each([
-    ['ERR too many arguments: a command may have 19', multibulk(['mget', ...'abcdefghijklmnopqrst'])],
-    ['ERR argument too long: an argument may have 200 bytes', multibulk(['mget', 'a', 'x'.repeat(10_000), 'b'])],
-    [
-      'ERR request too long: a request may have 600 bytes',
-      multibulk(['mget', ...['a', 'b', 'c', 'd'].map((each) => each.repeat(200))]),
-    ],
-    ['ERR too many arguments: a command may have 19', `mget ${'a '.repeat(30)}\n`],
-  ])('that are too large are skipped, and the next ones read: %s', (excess, stream) => {
+    ['ERR command exceeds 19 arguments', multibulk(['mget', ...'abcdefghijklmnopqrst'])],
+    ['ERR argument exceeds 200 bytes', multibulk(['mget', 'a', 'x'.repeat(10_000), 'b'])],
+    ['ERR request exceeds 600 bytes', multibulk(['mget', ...['a', 'b', 'c', 'd'].map((each) => each.repeat(200))])],
+    ['ERR command exceeds 19 arguments', `mget ${'a '.repeat(30)}\n`],
+  ])('skips a request that is too large and parses the next one: %s', (excess, stream) => {
     fc.assert(
       fc.property(cuts, (places) => {
         const chunks = split(`${stream}PING\r\n${stream}PING\r\n`, places);
@@ -73,14 +70,14 @@ describe('requests', () => {
     );
   });
 
-  it('of those who must still authenticate are called so when they are too big', () => {
+  it('reports a protocol error when an unauthenticated client exceeds its limits', () => {
     const limits = { ...LIMITS, maxArguments: 10, maxBulkBytes: 100, unauthenticated: true };
     expect(read([bytesOf('*11\r\n')], limits).problem).toBe('Protocol error: unauthenticated multibulk length');
     expect(read([bytesOf('*1\r\n$101\r\n')], limits).problem).toBe('Protocol error: unauthenticated bulk length');
   });
 });
 
-describe('GET, where it is recognised at a glance', () => {
+describe('GetRequest', () => {
   const likely = fc.oneof(
     fc
       .record({ name: fc.constantFrom('GET', 'get', 'gEt', 'SET', 'GETX'), key: binary(30) })
@@ -88,7 +85,7 @@ describe('GET, where it is recognised at a glance', () => {
     oddStream,
   );
 
-  it('is what the parser finds there', () => {
+  it('matches only what the parser parses as GET, with the same key', () => {
     const get = new GetRequest();
     let matches = 0;
     fc.assert(
@@ -109,7 +106,7 @@ describe('GET, where it is recognised at a glance', () => {
     expect(matches).toBeGreaterThan(100);
   });
 
-  it('has keys of up to 99,999 bytes', () => {
+  it('matches keys of up to 99,999 bytes', () => {
     const get = new GetRequest();
     for (const length of [1, 9, 10, 99, 100, 65_536, 99_999]) {
       const bytes = bytesOf(multibulk(['GET', 'k'.repeat(length)]));

@@ -1,29 +1,29 @@
 import { splitInline } from './inline-request.ts';
 
 /**
- * What a client may send. A request beyond that is read to its end without being kept, so that it can be replied to with an
- * error; a client that must still authenticate is cut off instead.
+ * Size limits of a request. A larger request is skipped to its end and replied to with an error; a client that has not
+ * authenticated is disconnected instead.
  */
 export interface RequestLimits {
-  /** The name included. */
+  /** Arguments, including the command name. */
   readonly maxArguments: number;
   /** Bytes of one argument. */
   readonly maxBulkBytes: number;
   /** Bytes of a whole request. */
   readonly maxRequestBytes: number;
-  /** What the problem is called when a client that must still authenticate goes beyond its smaller limits. */
+  /** Whether the client has not authenticated: exceeding a limit is then a protocol error that names it unauthenticated. */
   readonly unauthenticated: boolean;
 }
 
-/** Longest line of an inline request. */
+/** Maximum length of an inline request's line. */
 export const MAX_INLINE_BYTES = 64 * 1024;
-/** As in Redis: whoever sends more is cut off. */
+/** Limits of Redis; exceeding them is a protocol error. */
 const MAX_SKIPPED_ARGUMENTS = 1024 * 1024;
 const MAX_SKIPPED_BULK_BYTES = 512 * 1024 * 1024;
-/** Longer than the name of any command. */
+/** Exceeds the length of every command name. */
 const MAX_NAME_BYTES = 128;
 const NO_NAME = Buffer.alloc(0);
-/** No count is longer: its sign, 19 digits and the mark before it. */
+/** Exceeds the length of every valid count: a type byte, a sign and 19 digits. */
 const MAX_COUNT_BYTES = 32;
 
 const ASTERISK = 0x2a;
@@ -33,45 +33,47 @@ const LF = 0x0a;
 const MINUS = 0x2d;
 const ZERO = 0x30;
 
-/** What {@link RequestParser} knows of the request that it is in. */
+/** Parsing position: before a request, in an inline request, before an argument's length, in an argument. */
 type State = 'start' | 'inline' | 'mark' | 'bulk';
 
 /**
- * Takes requests of the Redis protocol apart, multibulk and inline ones, wherever the stream was split. It keeps no bytes:
- * its caller keeps those of a request that is not whole yet, and may move them.
+ * Incremental parser for requests of the Redis protocol, multibulk and inline. It stores no input: the caller buffers an
+ * incomplete request, and may move its bytes between calls.
  *
  * ```
  *   *2\r\n$3\r\nGET\r\n$3\r\nkey\r\n      GET key\r\n
  * ```
  *
- * Like Redis it does not look at the two bytes after an argument, nor at the one after the `\r` of a count.
+ * Like Redis, it does not check the two bytes after an argument, nor the byte after the `\r` of a count.
  */
 export class RequestParser {
-  /** Bytes of the request that {@link next} has found. */
+  /** Size in bytes of the request that {@link next} has parsed. */
   length = 0;
-  /** What is wrong with the stream, in Redis' words; nothing can be read from it any more. */
+  /** The protocol error, worded as in Redis; the rest of the stream cannot be parsed. */
   problem: string | undefined;
   #state: State = 'start';
-  /** How far the request has been read. */
+  /** Parsed bytes, from the start of the request. */
   #at = 0;
-  /** Arguments that are to come. */
-  #missing = 0;
+  #remainingArguments = 0;
+  /** Length of the current argument. */
   #bulkBytes = 0;
-  /** Where arguments start and end, from the start of the request. */
+  /** Start and end offset of each argument, from the start of the request. */
   #bounds: number[] = [];
   #inline: Buffer[] | undefined;
   #excess: string | undefined;
-  /** The name in a request that is too large, once it has been read. */
+  /** The command name of a request that is too large, once it has been parsed. */
   #name: Buffer | undefined;
 
-  /** How the request that {@link next} has found is too large: an error. Of its arguments it has its name alone. */
+  /** The error if the request that {@link next} has parsed is too large; its only argument is then the command name. */
   get excess(): string | undefined {
     return this.#excess;
   }
 
   /**
-   * Reads on in the request that starts at `base`; `end` is where what has been received ends. True when the request is
-   * whole. False when it is not, or there is a {@link problem}: then what is missing must follow what there is.
+   * Continues parsing the request that starts at `base`; `end` is the end of the received bytes.
+   *
+   * @returns whether the request is complete. If not, and there is no {@link problem}, call again with more bytes after
+   * the same ones.
    */
   next(bytes: Buffer, base: number, end: number, limits: RequestLimits): boolean {
     if (this.#state === 'start') {
@@ -83,16 +85,16 @@ export class RequestParser {
       this.#name = undefined;
       this.#state = 'inline';
       if (bytes[base] === ASTERISK) {
-        if (!this.#readMissing(bytes, base, end, limits)) return this.#again();
+        if (!this.#readArgumentCount(bytes, base, end, limits)) return this.#restart();
         this.#state = 'mark';
       }
     }
     if (this.#state === 'inline') return this.#readInline(bytes, base, end, limits);
-    while (this.#missing > 0) if (!this.#readArgument(bytes, base, end, limits)) return false;
-    return this.#whole();
+    while (this.#remainingArguments > 0) if (!this.#readArgument(bytes, base, end, limits)) return false;
+    return this.#complete();
   }
 
-  /** Returns how many bytes of a request that is too large, and not whole yet, need not be kept: the first ones. */
+  /** Returns how many leading bytes of an incomplete request that is too large the caller can discard. */
   release(): number {
     if (this.#excess === undefined || this.#state === 'start') return 0;
     const released = this.#at;
@@ -100,12 +102,12 @@ export class RequestParser {
     return released;
   }
 
-  /** Whether a request has been read in part. */
+  /** Whether a request has been parsed in part. */
   get inRequest(): boolean {
     return this.#state !== 'start';
   }
 
-  /** The arguments of the request that {@link next} has found at `base`: views, none for a request without any. */
+  /** Returns the arguments of the request that {@link next} has parsed at `base`, as views; empty for an empty request. */
   argumentsOf(bytes: Buffer, base: number): Buffer[] {
     if (this.#inline !== undefined) return this.#inline;
     if (this.#excess !== undefined) return [this.#name ?? NO_NAME];
@@ -115,14 +117,14 @@ export class RequestParser {
     return found;
   }
 
-  #whole(): boolean {
+  #complete(): boolean {
     this.length = this.#at;
     this.#state = 'start';
     return true;
   }
 
-  /** The count of arguments is read anew when more has come: it is short. */
-  #again(): false {
+  /** Parses the count of arguments again once more bytes have arrived: it is short. */
+  #restart(): false {
     this.#state = 'start';
     return false;
   }
@@ -132,13 +134,13 @@ export class RequestParser {
     return false;
   }
 
-  #readMissing(bytes: Buffer, base: number, end: number, limits: RequestLimits): boolean {
+  #readArgumentCount(bytes: Buffer, base: number, end: number, limits: RequestLimits): boolean {
     const count = this.#readCount(bytes, base, end);
     if (count === undefined) return false;
     if (limits.unauthenticated && count > limits.maxArguments) return this.#fail('unauthenticated multibulk length');
     if (!(count <= MAX_SKIPPED_ARGUMENTS)) return this.#fail('invalid multibulk length');
     if (count > limits.maxArguments) this.#excess = tooManyArguments(limits);
-    this.#missing = count;
+    this.#remainingArguments = count;
     return true;
   }
 
@@ -154,21 +156,21 @@ export class RequestParser {
       if (limits.unauthenticated && this.#at + length > limits.maxRequestBytes) return this.#fail('too big request');
       this.#bulkBytes = length;
       this.#state = 'bulk';
-      this.#noteExcess(bytes, base, limits);
+      this.#detectExcess(bytes, base, limits);
     }
     if (this.#name !== undefined) return this.#skipArgument(base, end);
     const to = this.#at + this.#bulkBytes;
     if (base + to + 2 > end) return false;
     this.#bounds.push(this.#at, to);
     this.#at = to + 2;
-    this.#missing--;
+    this.#remainingArguments--;
     this.#state = 'mark';
     if (this.#excess !== undefined) this.#keepName(bytes, base);
     return true;
   }
 
-  /** Notes that the request is too large by the argument that comes next, if it is. */
-  #noteExcess(bytes: Buffer, base: number, limits: RequestLimits): void {
+  /** Sets {@link excess} if the argument that follows makes the request too large. */
+  #detectExcess(bytes: Buffer, base: number, limits: RequestLimits): void {
     const length = this.#bulkBytes;
     if (this.#excess === undefined) {
       if (length > limits.maxBulkBytes) this.#excess = argumentTooLong(limits);
@@ -184,19 +186,19 @@ export class RequestParser {
     this.#name = Buffer.from(bytes.subarray(base + from, base + Math.min(to, from + MAX_NAME_BYTES)));
   }
 
-  /** Reads on behind an argument, and the line end after it, without keeping it. */
+  /** Skips an argument and the line end after it. */
   #skipArgument(base: number, end: number): boolean {
     const left = this.#bulkBytes + 2;
     const skipped = Math.min(left, end - base - this.#at);
     this.#at += skipped;
     this.#bulkBytes -= skipped;
     if (skipped < left) return false;
-    this.#missing--;
+    this.#remainingArguments--;
     this.#state = 'mark';
     return true;
   }
 
-  /** The count after a mark, and steps behind its line; NaN when it is none, undefined when it is not whole. */
+  /** Parses the count after a type byte and skips its line; NaN if it is invalid, undefined if it is incomplete. */
   #readCount(bytes: Buffer, base: number, end: number): number | undefined {
     const from = base + this.#at + 1;
     const limit = Math.min(end, from + MAX_COUNT_BYTES);
@@ -205,7 +207,7 @@ export class RequestParser {
     if (to === limit) return limit === end ? undefined : NaN;
     if (to + 1 >= end) return undefined;
     this.#at = to + 2 - base;
-    return decimal(bytes, from, to);
+    return parseInteger(bytes, from, to);
   }
 
   #readInline(bytes: Buffer, base: number, end: number, limits: RequestLimits): boolean {
@@ -223,24 +225,24 @@ export class RequestParser {
       this.#inline.length = 1;
     }
     this.#at++;
-    return this.#whole();
+    return this.#complete();
   }
 }
 
 function tooManyArguments({ maxArguments }: RequestLimits): string {
-  return `ERR too many arguments: a command may have ${maxArguments - 1}`;
+  return `ERR command exceeds ${maxArguments - 1} arguments`;
 }
 
 function argumentTooLong({ maxBulkBytes }: RequestLimits): string {
-  return `ERR argument too long: an argument may have ${maxBulkBytes} bytes`;
+  return `ERR argument exceeds ${maxBulkBytes} bytes`;
 }
 
 function requestTooLong({ maxRequestBytes }: RequestLimits): string {
-  return `ERR request too long: a request may have ${maxRequestBytes} bytes`;
+  return `ERR request exceeds ${maxRequestBytes} bytes`;
 }
 
-/** A whole number as Redis writes it: no sign but `-`, no leading zeros. NaN when it is something else. */
-function decimal(bytes: Buffer, from: number, to: number): number {
+/** Parses an integer in canonical form: no sign but `-`, no leading zeros, at most 15 digits. Otherwise NaN. */
+function parseInteger(bytes: Buffer, from: number, to: number): number {
   const first = bytes[from] === MINUS ? from + 1 : from;
   if (first === to || to - first > 15) return NaN;
   if (bytes[first] === ZERO) return to - from === 1 ? 0 : NaN;

@@ -12,30 +12,30 @@ export const LIMITS: RequestLimits = {
 };
 
 interface Read {
-  /** Each argument as characters, one for each byte. */
+  /** Arguments of each request, one character per byte. */
   readonly requests: readonly (readonly string[])[];
   readonly problem: string | undefined;
 }
 
-/** Reads a stream that arrives in these chunks, each of which is overwritten once it was handed over. */
+/** Parses a stream that arrives in these chunks; each chunk is overwritten after it has been buffered. */
 export function read(chunks: readonly Buffer[], limits = LIMITS): Read {
   const parser = new RequestParser();
-  const kept = new InputBuffer();
+  const input = new InputBuffer();
   const requests: string[][] = [];
   for (const chunk of chunks) {
-    kept.add(chunk, 0, chunk.length);
+    input.add(chunk, 0, chunk.length);
     chunk.fill(0xff);
     let at = 0;
-    while (parser.problem === undefined && parser.next(kept.bytes, at, kept.length, limits)) {
-      const found = parser.argumentsOf(kept.bytes, at);
+    while (parser.problem === undefined && parser.next(input.bytes, at, input.length, limits)) {
+      const found = parser.argumentsOf(input.bytes, at);
       const excess = parser.excess === undefined ? [] : [parser.excess];
       if (found.length > 0) requests.push([...found.map((argument) => argument.toString('latin1')), ...excess]);
       at += parser.length;
     }
     if (parser.problem !== undefined) break;
-    kept.drop(at + parser.release());
-    // What is kept is the part of one request.
-    assert.ok(kept.length <= Math.max(limits.maxRequestBytes + 2, MAX_INLINE_BYTES));
+    input.drop(at + parser.release());
+    // At most one incomplete request stays buffered.
+    assert.ok(input.length <= Math.max(limits.maxRequestBytes + 2, MAX_INLINE_BYTES));
   }
   return { requests, problem: parser.problem };
 }
@@ -46,7 +46,7 @@ export function multibulk(request: readonly string[]): string {
   return `*${request.length}\r\n${request.map((argument) => `$${argument.length}\r\n${argument}\r\n`).join('')}`;
 }
 
-/** Cuts a stream at these places. */
+/** Splits a stream at these offsets, modulo its length. */
 export function split(stream: string, cuts: readonly number[]): Buffer[] {
   const places = [...new Set(cuts.map((cut) => cut % (stream.length + 1)))].sort((a, b) => a - b);
   return [...places, stream.length].map((end, i) => bytesOf(stream.slice(places[i - 1] ?? 0, end)));
@@ -57,7 +57,7 @@ export const binary = (maxLength: number) =>
 export const request = fc.array(binary(40), { minLength: 1, maxLength: 8 });
 export const cuts = fc.array(fc.nat(5000), { maxLength: 30 });
 
-/** Streams that are nearly right, and often wrong. */
+/** Streams of valid and nearly valid parts. */
 export const oddStream = fc
   .array(
     fc.oneof(
@@ -85,7 +85,7 @@ export const oddStream = fc
   )
   .map((parts) => parts.join(''));
 
-/** Any bytes, mostly those that mean something. */
+/** Random bytes, mostly those with a meaning in the protocol. */
 const anyStream = fc
   .array(fc.oneof(fc.constantFrom(...'*$\r\n0123456789-"\'\\x \t\v\0a'), binary(2)), { maxLength: 60 })
   .map((parts) => parts.join(''));
@@ -97,7 +97,7 @@ const stream = fc.oneof(
   { weight: 1, arbitrary: longStream },
 );
 
-/** Any stream is the requests and the problem of a plain model, wherever it was split. */
+/** The parser and the reference implementation agree on any stream, wherever it is split. */
 export const anyRequests = fc.property(stream, cuts, (text, places) => {
   assert.deepEqual(read(split(text, places)), modelRequests(text, LIMITS));
 });

@@ -2,27 +2,27 @@ import type { Credential } from '../../access/bearer-tokens.ts';
 import type { Protocol } from '../protocol/reply-writer.ts';
 import type { Transaction } from './transaction.ts';
 
-/** A client, as its commands see it: what it has said of itself, and what it may do. */
+/** Session state of a client connection: its name, protocol version and authentication. */
 export interface Client {
   /** Unique in the instance. */
   readonly id: number;
   /** `address:port`. */
   readonly address: string;
   readonly localAddress: string;
-  /** As `Date.now()` gives it. */
+  /** Milliseconds since the Unix epoch. */
   readonly connectedAt: number;
   protocol: Protocol;
-  /** Whether it may read; always, where no token is needed. */
+  /** Whether the client may execute commands; always true if no token is required. */
   authenticated: boolean;
-  /** The token it has shown; undefined where none is needed. */
+  /** The token the client authenticated with; undefined if no token is required. */
   credential: Credential | undefined;
   name: string;
   libraryName: string;
   libraryVersion: string;
-  /** Commands queued since MULTI; undefined outside of a transaction. */
+  /** Commands queued since MULTI; undefined outside a transaction. */
   transaction: Transaction | undefined;
-  /** It has asked to be left. */
+  /** Whether the client has sent QUIT: the connection closes after the reply. */
   quitting: boolean;
-  /** Whether the connection has ended, and nobody takes what is read for it. */
+  /** Whether the connection is closed, so that pending reads for it can be skipped. */
   gone: boolean;
 }

@@ -8,27 +8,27 @@ import type { Dispatcher } from '../commands/dispatcher.ts';
 import type { GetRequest } from '../protocol/get-request.ts';
 import type { ReplyWriter } from '../protocol/reply-writer.ts';
 
-/** What the connections of a thread share. Each uses it in turn, and leaves nothing in it. */
+/** Per-thread context shared by all RESP connections. Its buffers are empty between two steps of a connection. */
 export interface ConnectionContext {
   readonly commands: Dispatcher;
   readonly cache: CacheService;
   readonly access: Access;
   readonly memory: HeldMemory;
-  /** Reads whose replies are being written. */
+  /** Counts reads once their replies have been written. */
   readonly pending: PendingReads;
   readonly out: ReplyWriter;
   readonly get: GetRequest;
   readonly hit: HitBuffer;
-  /** Undefined: requests do not wait for one another. */
-  readonly sequencer: Mutex | undefined;
-  /** Milliseconds a client has to send a whole request. */
+  /** Serialises requests (PROXY_MODE=sequential); undefined: requests do not wait for each other. */
+  readonly mutex: Mutex | undefined;
+  /** Milliseconds within which a client must send a whole request. */
   readonly requestTimeoutMs: number;
-  /** Milliseconds that a client may ask nothing, where everything is answered; 0: as long as it likes. */
+  /** Milliseconds after which a client that sends no requests is disconnected; 0: never. */
   readonly idleTimeoutMs: number;
-  /** Milliseconds a client has to authenticate. */
+  /** Milliseconds within which a client must authenticate. */
   readonly authenticationTimeoutMs: number;
-  /** Milliseconds that a client may let its replies lie. */
+  /** Milliseconds after which a client that does not read its replies is disconnected. */
   readonly writeTimeoutMs: number;
-  /** Told of what nobody foresaw. */
+  /** Logs an unexpected exception. */
   readonly report: (bug: unknown) => void;
 }

@@ -28,8 +28,8 @@ const CLIENT: Client = {
 const ONE: RespCommand['keys'] = [1, 1, 1];
 const MANY: RespCommand['keys'] = [1, -1, 1];
 
-/** A connection whose commands are carried out by `run`, and what it has complained of. */
-function connect(run: Handler, sequencer?: Mutex) {
+/** Opens a connection whose commands execute `run`; `bugs` receives the exceptions that it reports. */
+function connect(run: Handler, mutex?: Mutex) {
   const described = { flags: [], categories: [], summary: '', since: '', group: 'string', run } as const;
   const commands: RespCommand[] = [
     { ...described, name: 'getrange', arity: 4, keys: ONE },
@@ -56,40 +56,40 @@ function connect(run: Handler, sequencer?: Mutex) {
       cache: {} as CacheService,
       access: {} as Access,
       memory: bufferedBytes(),
-      ...{ pending, out: new ReplyWriter(), get: new GetRequest(), hit: new HitBuffer(), sequencer },
+      ...{ pending, out: new ReplyWriter(), get: new GetRequest(), hit: new HitBuffer(), mutex },
       ...{ requestTimeoutMs: 1000, idleTimeoutMs: 0, authenticationTimeoutMs: 1000, writeTimeoutMs: 1000 },
       report: (bug) => bugs.push(bug),
     },
   );
-  const ask = (text: string): boolean => connection.receive(Buffer.from(text), text.length);
-  return { socket, ask, bugs, counts };
+  const send = (text: string): boolean => connection.receive(Buffer.from(text), text.length);
+  return { socket, send, bugs, counts };
 }
 
-it('a bug in a command ends the connection, and others have their turn', async () => {
-  const sequencer = new Mutex();
+it('an exception in a command closes the connection and releases the mutex', async () => {
+  const mutex = new Mutex();
   const bug = new Error('a bug');
-  const { socket, ask, bugs, counts } = connect(() => {
+  const { socket, send, bugs, counts } = connect(() => {
     throw bug;
-  }, sequencer);
+  }, mutex);
   const closed = once(socket, 'close');
-  ask('MGET a b\r\n');
+  send('MGET a b\r\n');
   expect(bugs).toEqual([bug]);
   expect(counts.failures('resp')).toBe(1);
   await closed;
-  expect(sequencer.tryEnter()).toBe(true);
+  expect(mutex.tryEnter()).toBe(true);
 });
 
 it.each([
   ['GETRANGE k 0 -1\r\n', 4],
   ['MGET a b\r\n', 4],
   ['MGET a\r\n', 4],
-])('as many %j as may are carried out at once: %d of 10', (request, most) => {
+])('of ten pipelined %j, at most %d run concurrently', (request, limit) => {
   let running = 0;
-  const { socket, ask } = connect(() => {
+  const { socket, send } = connect(() => {
     running++;
     return new Promise(() => undefined);
   });
-  ask(request.repeat(10));
-  expect(running).toBe(most);
+  send(request.repeat(10));
+  expect(running).toBe(limit);
   socket.destroy();
 });

@@ -25,155 +25,166 @@ const UNAUTHENTICATED_LIMITS: RequestLimits = {
 };
 
 /**
- * Requests of many keys that wait for Redis at once: each may hold the values of one whole reply, and how long they are is
- * not known before.
+ * Multi-key requests of one connection that may wait for Redis at the same time: each may buffer the values of a whole
+ * reply, and their size is unknown until they are loaded.
  */
-const MAX_BATCHES = 4;
+const MAX_MULTI_KEY_REQUESTS = 4;
 
 const NO_VALUES: readonly Buffer[] = [];
 
-/** A reply that is known. */
-interface Queued {
+/** A reply that is ready to be written. */
+interface QueuedReply {
   readonly write: () => void;
-  readonly isBatch: boolean;
+  readonly isMultiKey: boolean;
 }
 
-/** The first words of requests that a browser can be made to send to this port; Redis cuts their sender off, too. */
-const HTTP_WORDS = /^(?:post|host:)$/i;
+/** First words of HTTP requests, which a web page can make a browser send to this port. Redis closes on them, too. */
+const HTTP_FIRST_WORDS = /^(?:post|host:)$/i;
 
 /**
- * One connection: reads requests, carries them out in their order, and sends the replies in that order. While a reply is
- * still to come, the requests after it are carried out, so that their loads run at once. It reads no further while too
- * many replies are queued, while the client does not read those there are, or while others have their turn.
+ * One client connection: parses pipelined requests, executes them in order and sends their replies in the same order.
+ * Requests behind one that waits for Redis are executed meanwhile, so that their loads run concurrently. Reading pauses
+ * while too many replies are queued, while the client does not read its replies, and while another request holds the mutex.
  */
 export class RespConnection {
   readonly #socket: Socket;
-  readonly #outlet: SocketWriter;
-  readonly #front: ConnectionContext;
+  readonly #writer: SocketWriter;
+  readonly #context: ConnectionContext;
   readonly #client: Client;
   readonly #parser = new RequestParser();
-  readonly #kept = new InputBuffer();
-  readonly #queue: OrderedReplies<Queued>;
-  #batches = 0;
-  /** Something was received since the last look. */
-  #heard = true;
-  #heardAt = 0;
-  /** When it was last known who the client is, or it came. */
-  #knownAt = performance.now();
-  /** The client does not read. */
-  #choked = false;
-  /** A request waits for its turn. */
-  #inLine = false;
-  /** A request is under way, and nobody else's may be. */
-  #hasTurn = false;
-  /** Runs while the turn waits for the client to read. */
+  readonly #input = new InputBuffer();
+  readonly #replies: OrderedReplies<QueuedReply>;
+  #multiKeyRequests = 0;
+  /** Whether bytes were received since the last {@link closeIfIdle}. */
+  #active = true;
+  #activeAt = 0;
+  /** When the client was last seen authenticated; until then, when it connected. */
+  #authenticatedAt = performance.now();
+  /** Paused by back-pressure: the client is not reading. */
+  #backpressured = false;
+  /** A request waits for the mutex. */
+  #waitingForTurn = false;
+  /** A request of this connection holds the mutex. */
+  #holdsTurn = false;
+  /** Limits how long the mutex is held for a client that does not read. */
   #turnTimer: NodeJS.Timeout | undefined;
-  /** Requests are read as far as they have been received. */
-  #finishing = false;
-  /** No more requests are read. */
+  /** No more bytes are read; requests received before are still executed. */
+  #halfClosed = false;
+  /** No more requests are executed. */
   #ended = false;
-  #saidFarewell = false;
-  /** The socket reads nothing for the time being. */
+  /** The socket has been told to end after the last reply. */
+  #closing = false;
+  /** The socket is paused. */
   #paused = false;
-  #waking = false;
-  /** Runs while a part of a request is there. */
-  #partTimer: NodeJS.Timeout | undefined;
-  /** A request has been read since the timer was started. */
-  #advanced = false;
+  #wakeScheduled = false;
+  /** Limits how long a client may take to send the rest of a request. */
+  #requestTimer: NodeJS.Timeout | undefined;
+  /** Whether a request was completed since {@link #requestTimer} was started. */
+  #progressed = false;
 
-  constructor(socket: Socket, client: Client, front: ConnectionContext) {
+  constructor(socket: Socket, client: Client, context: ConnectionContext) {
     this.#socket = socket;
     this.#client = client;
-    this.#front = front;
-    const drained = (): void => this.#guard(() => this.#drained());
-    this.#outlet = new SocketWriter(socket, front.memory, drained);
-    this.#queue = new OrderedReplies(front.memory, this.#outlet);
-    socket.on('drain', drained);
-    socket.on('timeout', () => this.#timeOut());
+    this.#context = context;
+    const onDrain = (): void => this.#guard(() => this.#onDrain());
+    this.#writer = new SocketWriter(socket, context.memory, onDrain);
+    this.#replies = new OrderedReplies(context.memory, this.#writer);
+    socket.on('drain', onDrain);
+    socket.on('timeout', () => this.#onWriteTimeout());
     socket.on('end', () => this.finish());
     socket.on('error', (error) => (isFault(error) ? this.#fail(error) : socket.destroy()));
-    socket.once('close', () => this.#closed());
+    socket.once('close', () => this.#onClose());
   }
 
-  /** Whether everything that was asked is answered. */
+  /** Whether every request has been executed, and the kernel has accepted all replies. */
   get idle(): boolean {
-    return this.#queue.length === 0 && !this.#inLine && this.#outlet.length === 0;
-  }
-
-  /** Ends the connection if the client has asked nothing, or not authenticated, for too long. */
-  expire(now: number): void {
-    const { idleTimeoutMs, authenticationTimeoutMs } = this.#front;
-    if (this.#heard) this.#heardAt = now;
-    this.#heard = false;
-    if (this.#client.authenticated) this.#knownAt = now;
-    const isIdle = idleTimeoutMs > 0 && now - this.#heardAt > idleTimeoutMs && this.idle;
-    if (isIdle || now - this.#knownAt > authenticationTimeoutMs) this.#socket.destroy();
-  }
-
-  /** Takes what was received: the first `length` bytes, which change later. Answers whether more may be read. */
-  receive(bytes: Buffer, length: number): boolean {
-    this.#heard = true;
-    if (!this.#ended) this.#guard(() => this.#take(bytes, length));
-    return this.#ended || !this.#paused;
-  }
-
-  /** Reads no more than was received, and ends when that is answered. */
-  finish(): void {
-    this.#finishing = true;
-    this.#guard(() => this.#settle());
+    return this.#replies.length === 0 && !this.#waitingForTurn && this.#writer.length === 0;
   }
 
   /**
-   * Ends the connection if the token that it was opened with is one no more: what is under way is answered, no more is.
-   * Clients turn to a new connection when one ends, and authenticate there with the token they have now; to an error
-   * that asks for it they do not.
+   * Closes the connection if the client has sent nothing, or has not authenticated, for too long.
+   *
+   * @param now in milliseconds, as `performance.now()` returns it.
    */
-  endIfRevoked(): void {
+  closeIfIdle(now: number): void {
+    const { idleTimeoutMs, authenticationTimeoutMs } = this.#context;
+    if (this.#active) this.#activeAt = now;
+    this.#active = false;
+    if (this.#client.authenticated) this.#authenticatedAt = now;
+    const isIdle = idleTimeoutMs > 0 && now - this.#activeAt > idleTimeoutMs && this.idle;
+    if (isIdle || now - this.#authenticatedAt > authenticationTimeoutMs) this.#socket.destroy();
+  }
+
+  /**
+   * Processes received bytes.
+   *
+   * @param bytes the first `length` of them; the memory is reused after this call.
+   * @returns whether the socket may go on reading.
+   */
+  receive(bytes: Buffer, length: number): boolean {
+    this.#active = true;
+    if (!this.#ended) this.#guard(() => this.#consume(bytes, length));
+    return this.#ended || !this.#paused;
+  }
+
+  /** Stops reading, and closes the connection once the requests received so far have been replied to. */
+  finish(): void {
+    this.#halfClosed = true;
+    this.#guard(() => this.#afterStep());
+  }
+
+  /**
+   * Closes the connection if the token it authenticated with has been revoked. In-flight requests are still replied to.
+   * Clients reconnect when a connection closes, and authenticate with their current token; they do not when a command
+   * fails with NOAUTH.
+   */
+  closeIfRevoked(): void {
     const client = this.#client;
-    if (client.credential === undefined || this.#front.access.stillAccepts(client.credential)) return;
+    if (client.credential === undefined || this.#context.access.stillAccepts(client.credential)) return;
     client.authenticated = false;
     client.credential = undefined;
     this.finish();
   }
 
-  /** Ends the connection, and it alone, when there is a bug: nothing of its replies may be left for another one. */
+  /** Runs a step; if it throws, closes this connection alone, and discards replies that the shared writer still holds. */
   #guard(step: () => void): void {
     try {
       step();
-      this.#front.pending.commit();
+      this.#context.pending.commit();
     } catch (bug) {
       this.#fail(bug);
     }
   }
 
   #fail(bug: unknown): void {
-    this.#front.report(bug);
-    this.#front.pending.discard(this.#queue.length);
-    this.#front.out.clear();
+    this.#context.report(bug);
+    this.#context.pending.discard(this.#replies.length);
+    this.#context.out.clear();
     this.#ended = true;
     this.#socket.destroy();
   }
 
-  #take(bytes: Buffer, length: number): void {
-    if (this.#kept.length === 0) {
-      const at = this.#run(bytes, 0, length);
-      if (at < length) this.#kept.add(bytes, at, length);
+  #consume(bytes: Buffer, length: number): void {
+    if (this.#input.length === 0) {
+      const at = this.#process(bytes, 0, length);
+      if (at < length) this.#input.add(bytes, at, length);
     } else {
-      this.#kept.add(bytes, 0, length);
-      this.#runKept();
+      this.#input.add(bytes, 0, length);
+      this.#processInput();
     }
-    this.#settle();
-    this.#paused = this.#held && !this.#ended;
+    this.#afterStep();
+    this.#paused = this.#blocked && !this.#ended;
   }
 
-  #run(bytes: Buffer, from: number, end: number): number {
-    const { get, hit, out, cache, access } = this.#front;
+  /** Executes the complete requests between two offsets; returns the offset of the first byte that is still needed. */
+  #process(bytes: Buffer, from: number, end: number): number {
+    const { get, hit, out, cache, access } = this.#context;
     const parser = this.#parser;
     let at = from;
     let hits = 0;
     let released = 0;
-    let direct = this.#direct;
-    while (at < end && !this.#held) {
+    let direct = this.#repliesDirectly;
+    while (at < end && !this.#blocked) {
       if (
         direct &&
         get.match(bytes, at, end) &&
@@ -187,101 +198,107 @@ export class RespConnection {
         continue;
       }
       if (!parser.next(bytes, at, end, this.#client.authenticated ? LIMITS : UNAUTHENTICATED_LIMITS)) {
-        if (parser.problem !== undefined) this.#refuse(parser.problem);
+        if (parser.problem !== undefined) this.#failProtocol(parser.problem);
         released = parser.release();
         break;
       }
       const request = parser.argumentsOf(bytes, at);
       at += parser.length;
       if (request.length > 0) this.#execute(request, parser.excess);
-      direct = this.#direct;
+      direct = this.#repliesDirectly;
     }
-    this.#front.pending.hits += hits;
-    if (at > from) this.#advanced = true;
+    this.#context.pending.hits += hits;
+    if (at > from) this.#progressed = true;
     return at + released;
   }
 
-  /** Whether replies may be written without asking who else has one to be written. */
-  get #direct(): boolean {
+  /** Whether a GET may be replied to at once: authenticated, outside a transaction, and with no reply queued before. */
+  get #repliesDirectly(): boolean {
     return (
       this.#client.authenticated &&
       this.#client.transaction === undefined &&
-      this.#front.sequencer === undefined &&
-      this.#queue.length === 0 &&
+      this.#context.mutex === undefined &&
+      this.#replies.length === 0 &&
       !this.#parser.inRequest
     );
   }
 
-  get #held(): boolean {
+  /** Whether no further request may be executed now. */
+  get #blocked(): boolean {
     return (
-      this.#choked || this.#ended || this.#inLine || this.#hasTurn || this.#batches >= MAX_BATCHES || this.#queue.isFull
+      this.#backpressured ||
+      this.#ended ||
+      this.#waitingForTurn ||
+      this.#holdsTurn ||
+      this.#multiKeyRequests >= MAX_MULTI_KEY_REQUESTS ||
+      this.#replies.isFull
     );
   }
 
-  #runKept(): void {
-    const kept = this.#kept;
-    kept.drop(this.#run(kept.bytes, 0, kept.length));
+  #processInput(): void {
+    const input = this.#input;
+    input.drop(this.#process(input.bytes, 0, input.length));
   }
 
   /**
-   * Carries a request out, in its turn.
+   * Executes a request, once the mutex is free if there is one.
    *
-   * @param excess how it is too large, if it is.
+   * @param excess the error if the request is too large.
    */
   #execute(request: readonly Buffer[], excess: string | undefined): void {
-    const { sequencer } = this.#front;
-    if (sequencer === undefined) return this.#carryOut(request, excess);
-    if (sequencer.tryEnter()) return this.#inTurn(request, excess);
-    const held = request.map((argument) => Buffer.from(argument));
-    this.#inLine = true;
-    sequencer.wait(() => {
-      this.#inLine = false;
-      if (this.#socket.destroyed) return sequencer.leave();
-      this.#guard(() => this.#inTurn(held, excess));
-      this.#wake();
+    const { mutex } = this.#context;
+    if (mutex === undefined) return this.#dispatch(request, excess);
+    if (mutex.tryEnter()) return this.#executeInTurn(request, excess);
+    const copies = request.map((argument) => Buffer.from(argument));
+    this.#waitingForTurn = true;
+    mutex.wait(() => {
+      this.#waitingForTurn = false;
+      if (this.#socket.destroyed) return mutex.leave();
+      this.#guard(() => this.#executeInTurn(copies, excess));
+      this.#scheduleWake();
     });
   }
 
-  #inTurn(request: readonly Buffer[], excess: string | undefined): void {
-    this.#hasTurn = true;
-    this.#carryOut(request, excess);
-    if (this.#queue.length === 0) this.#leave();
+  #executeInTurn(request: readonly Buffer[], excess: string | undefined): void {
+    this.#holdsTurn = true;
+    this.#dispatch(request, excess);
+    if (this.#replies.length === 0) this.#finishTurn();
   }
 
-  /** Ends the turn once the replies have been handed to the kernel, or if that takes too long. */
-  #leave(): void {
+  /** Releases the mutex once the kernel has accepted the replies, or after a time-out. */
+  #finishTurn(): void {
     this.#flush();
-    if (this.#choked) this.#turnTimer ??= setTimeout(() => this.#endTurn(), TURN_WRITE_TIMEOUT_MS);
-    else this.#endTurn();
+    if (this.#backpressured) this.#turnTimer ??= setTimeout(() => this.#releaseTurn(), TURN_WRITE_TIMEOUT_MS);
+    else this.#releaseTurn();
   }
 
-  #endTurn(): void {
+  #releaseTurn(): void {
     clearTimeout(this.#turnTimer);
     this.#turnTimer = undefined;
-    this.#hasTurn = false;
-    this.#front.sequencer?.leave();
+    this.#holdsTurn = false;
+    this.#context.mutex?.leave();
   }
 
-  #carryOut(request: readonly Buffer[], excess: string | undefined): void {
-    const { commands, out } = this.#front;
+  #dispatch(request: readonly Buffer[], excess: string | undefined): void {
+    const { commands, out } = this.#context;
     const client = this.#client;
-    if (HTTP_WORDS.test(request[0].toString('latin1', 0, 5))) {
+    if (HTTP_FIRST_WORDS.test(request[0].toString('latin1', 0, 5))) {
       this.#socket.destroy();
       this.#ended = true;
       return;
     }
     out.protocol = client.protocol;
-    const behind = this.#queue.length > 0;
+    const isQueued = this.#replies.length > 0;
     const replied = commands.execute(request, client, out, excess);
     if (replied !== undefined) {
       const requestBytes = request.reduce((sum, { length }) => sum + length, 0);
-      this.#await(replied, requestBytes, commands.takesMany(request));
-    } else if (behind) {
+      this.#awaitReply(replied, requestBytes, commands.isMultiKey(request));
+    } else if (isQueued) {
       const bytes = out.length;
       const parts = out.take();
       const write = (): void => out.put(parts);
-      this.#queue.push(
-        { write, isBatch: false },
+      this.#replies.push(
+        { write, isMultiKey: false },
         parts.map(({ buffer }) => buffer),
         bytes,
       );
@@ -291,16 +308,16 @@ export class RespConnection {
     if (client.quitting) this.#ended = true;
   }
 
-  #await(replied: Promise<Reply>, requestBytes: number, isBatch: boolean): void {
-    // What stands before it can be sent.
+  #awaitReply(replied: Promise<Reply>, requestBytes: number, isMultiKey: boolean): void {
+    // Replies before this one can be sent now.
     this.#flush();
-    if (isBatch) this.#batches++;
-    this.#settleLater(this.#queue.reserve(requestBytes), replied, isBatch);
+    if (isMultiKey) this.#multiKeyRequests++;
+    this.#settleWhenKnown(this.#replies.reserve(requestBytes), replied, isMultiKey);
   }
 
-  /** Gives a reply its place when it is known. */
-  #settleLater(place: Place<Queued>, replied: Promise<Reply>, isBatch: boolean): void {
-    const { out, pending, report } = this.#front;
+  /** Puts a reply into its place in the order once it is known. */
+  #settleWhenKnown(place: Place<QueuedReply>, replied: Promise<Reply>, isMultiKey: boolean): void {
+    const { out, pending, report } = this.#context;
     replied
       .catch((bug: unknown): Reply => {
         report(bug);
@@ -311,117 +328,118 @@ export class RespConnection {
         if (this.#socket.destroyed) return;
         const { values = NO_VALUES, again } = reply;
         const bytes = values.reduce((sum, { length }) => sum + length, 0);
-        const isKept = this.#queue.settle(
+        const isKept = this.#replies.settle(
           place,
-          { write: reply, isBatch },
+          { write: reply, isMultiKey },
           values.map(({ buffer }) => buffer),
           bytes,
           bytes,
-          again === undefined ? undefined : () => this.#settleLater(place, again(), isBatch),
+          again === undefined ? undefined : () => this.#settleWhenKnown(place, again(), isMultiKey),
         );
         if (!isKept) reply.drop?.();
-        this.#wake();
+        this.#scheduleWake();
       })
       .catch(report);
   }
 
-  /** Goes on, once for all that happens in one turn of the event loop. */
-  #wake(): void {
-    if (this.#waking) return;
-    this.#waking = true;
+  /** Schedules {@link #resume}, once for everything that happens in one tick of the event loop. */
+  #scheduleWake(): void {
+    if (this.#wakeScheduled) return;
+    this.#wakeScheduled = true;
     process.nextTick(() => {
-      this.#waking = false;
-      this.#guard(() => this.#goOn());
+      this.#wakeScheduled = false;
+      this.#guard(() => this.#resume());
     });
   }
 
-  #goOn(): void {
+  #resume(): void {
     if (this.#socket.destroyed) return;
-    const { out } = this.#front;
-    this.#queue.send(({ write, isBatch }) => {
-      if (isBatch) this.#batches--;
+    const { out } = this.#context;
+    this.#replies.send(({ write, isMultiKey }) => {
+      if (isMultiKey) this.#multiKeyRequests--;
       write();
       if (out.length >= WRITE_BYTES) this.#flush();
     });
     this.#flush();
-    if (this.#queue.length === 0 && this.#hasTurn) this.#leave();
-    if (!this.#held && this.#kept.length > 0) this.#runKept();
-    this.#settle();
-    if (this.#paused && !this.#held) {
+    if (this.#replies.length === 0 && this.#holdsTurn) this.#finishTurn();
+    if (!this.#blocked && this.#input.length > 0) this.#processInput();
+    this.#afterStep();
+    if (this.#paused && !this.#blocked) {
       this.#paused = false;
       this.#socket.resume();
     }
   }
 
-  #settle(): void {
+  /** Flushes the replies, then updates the request timer and closes the connection if it has ended. */
+  #afterStep(): void {
     this.#flush();
-    if (this.#finishing && !this.#held) this.#ended = true;
-    this.#watchPart((this.#kept.length > 0 || this.#parser.inRequest) && !this.#held);
-    if (this.#ended && this.#queue.length === 0 && !this.#inLine) this.#sayFarewell();
+    if (this.#halfClosed && !this.#blocked) this.#ended = true;
+    this.#watchIncompleteRequest((this.#input.length > 0 || this.#parser.inRequest) && !this.#blocked);
+    if (this.#ended && this.#replies.length === 0 && !this.#waitingForTurn) this.#closeGracefully();
   }
 
   #flush(): void {
-    this.#front.out.flush(this.#outlet);
-    if (this.#outlet.isFull && !this.#choked) {
-      this.#choked = true;
-      this.#socket.setTimeout(this.#front.writeTimeoutMs);
+    this.#context.out.flush(this.#writer);
+    if (this.#writer.isFull && !this.#backpressured) {
+      this.#backpressured = true;
+      this.#socket.setTimeout(this.#context.writeTimeoutMs);
     }
   }
 
-  #timeOut(): void {
-    if (this.#outlet.hasMoved()) this.#socket.setTimeout(this.#front.writeTimeoutMs);
+  #onWriteTimeout(): void {
+    if (this.#writer.hasMoved()) this.#socket.setTimeout(this.#context.writeTimeoutMs);
     else this.#socket.destroy();
   }
 
-  #drained(): void {
-    if (!this.#choked) return;
-    this.#choked = false;
+  #onDrain(): void {
+    if (!this.#backpressured) return;
+    this.#backpressured = false;
     this.#socket.setTimeout(0);
-    this.#goOn();
+    this.#resume();
   }
 
-  /** Cuts the client off that takes too long to send the rest of a request. */
-  #watchPart(isThere: boolean): void {
-    if (!isThere) {
-      clearTimeout(this.#partTimer);
-      this.#partTimer = undefined;
-    } else if (this.#partTimer === undefined) {
-      this.#partTimer = setTimeout(() => this.#socket.destroy(), this.#front.requestTimeoutMs).unref();
-    } else if (this.#advanced) {
-      this.#partTimer.refresh();
+  /** Closes the connection if the client takes too long to send the rest of a request. */
+  #watchIncompleteRequest(isIncomplete: boolean): void {
+    if (!isIncomplete) {
+      clearTimeout(this.#requestTimer);
+      this.#requestTimer = undefined;
+    } else if (this.#requestTimer === undefined) {
+      this.#requestTimer = setTimeout(() => this.#socket.destroy(), this.#context.requestTimeoutMs).unref();
+    } else if (this.#progressed) {
+      this.#requestTimer.refresh();
     }
-    this.#advanced = false;
+    this.#progressed = false;
   }
 
-  #refuse(problem: string): void {
+  #failProtocol(problem: string): void {
     this.#ended = true;
-    const { out } = this.#front;
-    if (this.#queue.length === 0) out.error(`ERR ${problem}`);
-    else this.#queue.push({ write: () => out.error(`ERR ${problem}`), isBatch: false });
+    const { out } = this.#context;
+    if (this.#replies.length === 0) out.error(`ERR ${problem}`);
+    else this.#replies.push({ write: () => out.error(`ERR ${problem}`), isMultiKey: false });
   }
 
-  #sayFarewell(): void {
-    if (this.#saidFarewell) return;
-    this.#saidFarewell = true;
+  #closeGracefully(): void {
+    if (this.#closing) return;
+    this.#closing = true;
     const socket = this.#socket;
-    const cutOff = (ms: number): NodeJS.Timeout => setTimeout(() => socket.destroy(), ms);
-    let farewell = cutOff(this.#front.writeTimeoutMs);
-    socket.once('close', () => clearTimeout(farewell));
+    const destroyAfter = (ms: number): NodeJS.Timeout => setTimeout(() => socket.destroy(), ms);
+    let timer = destroyAfter(this.#context.writeTimeoutMs);
+    socket.once('close', () => clearTimeout(timer));
     socket.end(() => {
-      clearTimeout(farewell);
-      farewell = cutOff(FAREWELL_MS);
+      clearTimeout(timer);
+      timer = destroyAfter(FAREWELL_MS);
     });
-    // What the client sends is read and dropped: to close on it unread would take the replies back.
+    // Input is read and discarded: closing a socket with unread input resets it, and the client loses the replies.
     socket.resume();
   }
 
-  #closed(): void {
-    clearTimeout(this.#partTimer);
+  #onClose(): void {
+    clearTimeout(this.#requestTimer);
     this.#ended = true;
     this.#client.gone = true;
-    this.#queue.clear();
-    this.#front.commands.forget(this.#client);
-    this.#kept.drop(this.#kept.length);
-    if (this.#hasTurn) this.#endTurn();
+    this.#replies.clear();
+    this.#context.commands.forget(this.#client);
+    this.#input.drop(this.#input.length);
+    if (this.#holdsTurn) this.#releaseTurn();
   }
 }

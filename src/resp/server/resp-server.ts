@@ -31,30 +31,31 @@ import { ServerCommands } from '../commands/server-commands.ts';
 import { ServerInfo } from '../commands/server-info.ts';
 import { TransactionCommands } from '../commands/transaction-commands.ts';
 
-/** Milliseconds between two looks at who is idle. */
-const LONGEST_SWEEP_MS = 1000;
-/** Milliseconds after which the kernel asks an idle client whether it is there, as Redis has it. */
-const PROBE_AFTER_MS = 300_000;
+/** Milliseconds between two checks for idle connections, at most. */
+const MAX_SWEEP_INTERVAL_MS = 1000;
+/** Milliseconds without traffic after which the kernel sends TCP keep-alive probes; the default of Redis. */
+const KEEPALIVE_DELAY_MS = 300_000;
 
-/** Where and how to listen. */
+/** Where and how {@link RespServer} listens. */
 export interface RespListening {
   readonly port: number;
   readonly host: string;
   readonly backlog: number;
-  /** Whether other threads listen on this port, too. */
+  /** Whether other threads listen on the same port. */
   readonly reusePort: boolean;
-  readonly sequencer: Mutex | undefined;
+  /** Serialises requests (PROXY_MODE=sequential); undefined: requests do not wait for each other. */
+  readonly mutex: Mutex | undefined;
 }
 
-/** What connections read from. */
-interface Served {
+/** Parts of a {@link ConnectionContext} that the self-check replaces. */
+interface ContextParts {
   readonly cache: CacheService;
   readonly counts: ReadMetrics;
   readonly access: Access;
   readonly buffered: BufferedBytes;
 }
 
-/** The Redis-protocol listener of this thread, and its connections. */
+/** Redis-protocol listener of a worker thread, with its connections. */
 @Injectable()
 export class RespServer {
   readonly #logger = new Logger('RespServer');
@@ -67,8 +68,8 @@ export class RespServer {
   readonly #refused: RefusedCommands;
   readonly #settings: Settings;
   readonly #connections = new Set<RespConnection>();
-  readonly #reads = new SharedReadBuffer();
-  /** Where this thread listens. */
+  readonly #readBuffer = new SharedReadBuffer();
+  /** Port that this thread listens on; 0 before {@link listen}. */
   #port = 0;
   #server: Server | undefined;
   #closed: Promise<unknown> = Promise.resolve();
@@ -94,35 +95,35 @@ export class RespServer {
     this.#settings = settings;
   }
 
-  async listen({ port, host, backlog, reusePort, sequencer }: RespListening): Promise<void> {
+  async listen({ port, host, backlog, reusePort, mutex }: RespListening): Promise<void> {
     this.#port = port;
     const parts = { cache: this.#cache, counts: this.#counts, access: this.#access, buffered: this.#memory };
-    const front = this.#front(parts, sequencer);
+    const context = this.#createContext(parts, mutex);
     const options = {
       ...{ noDelay: true, pauseOnConnect: true, allowHalfOpen: true },
-      // A client whose machine is gone says nothing.
-      ...{ keepAlive: true, keepAliveInitialDelay: PROBE_AFTER_MS },
+      // Detects clients whose host has failed without closing the connection.
+      ...{ keepAlive: true, keepAliveInitialDelay: KEEPALIVE_DELAY_MS },
     };
-    const server = createServer(options, (socket) => this.#accept(socket, front));
+    const server = createServer(options, (socket) => this.#accept(socket, context));
     this.#server = server;
     server.listen({ port, host, backlog, reusePort });
     await once(server, 'listening');
-    const timeouts = [front.idleTimeoutMs || Infinity, front.authenticationTimeoutMs];
-    setInterval(() => this.#expire(), Math.min(LONGEST_SWEEP_MS, ...timeouts)).unref();
+    const timeouts = [context.idleTimeoutMs || Infinity, context.authenticationTimeoutMs];
+    setInterval(() => this.#closeIdle(), Math.min(MAX_SWEEP_INTERVAL_MS, ...timeouts)).unref();
   }
 
-  /** Accepts no more connections; those that there are go on. */
+  /** Stops accepting connections; open connections stay open. */
   stopListening(): void {
     const server = this.#server;
     if (server?.listening) this.#closed = new Promise((done) => server.close(done));
   }
 
-  /** Ends the connections that were opened with a token that is one no more. */
-  endRevoked(): void {
-    for (const connection of this.#connections) connection.endIfRevoked();
+  /** Closes the connections that were authenticated with a revoked token. */
+  closeRevoked(): void {
+    for (const connection of this.#connections) connection.closeIfRevoked();
   }
 
-  /** Answers what was accepted, and ends the connections. */
+  /** Replies to the requests received so far, then closes the connections; resolves once all are closed. */
   async drain(): Promise<void> {
     if (this.#server === undefined) return;
     const gone = new Promise<void>((resolve) => (this.#allGone = resolve));
@@ -134,26 +135,26 @@ export class RespServer {
     await this.#closed;
   }
 
-  #expire(): void {
+  #closeIdle(): void {
     const now = performance.now();
-    for (const connection of this.#connections) connection.expire(now);
+    for (const connection of this.#connections) connection.closeIfIdle(now);
   }
 
   /**
-   * Returns what serves connections of the self-check as those of clients, from the given cache and without waiting for a
-   * turn; undefined when the Redis protocol is not spoken.
+   * Returns a function that serves a self-check connection like a client's, from the given cache and without the mutex;
+   * undefined if the Redis protocol is disabled.
    */
   forSelfCheck({ cache, counts, buffered }: SelfCheckCache): ((socket: Socket) => void) | undefined {
     if (this.#settings.resp.port === undefined) return undefined;
-    const front = this.#front({ cache, counts, access: OPEN_ACCESS, buffered }, undefined);
-    return (socket) => void this.#serve(socket, front);
+    const context = this.#createContext({ cache, counts, access: OPEN_ACCESS, buffered }, undefined);
+    return (socket) => void this.#serve(socket, context);
   }
 
-  #front({ cache, counts, access, buffered }: Served, sequencer: Mutex | undefined): ConnectionContext {
+  #createContext({ cache, counts, access, buffered }: ContextParts, mutex: Mutex | undefined): ConnectionContext {
     const hit = new HitBuffer();
     const pending = new PendingReads('resp', counts);
     return {
-      commands: this.#commands(cache, access, hit, pending),
+      commands: this.#createDispatcher(cache, access, hit, pending),
       cache,
       access,
       memory: buffered,
@@ -161,7 +162,7 @@ export class RespServer {
       out: new ReplyWriter(),
       get: new GetRequest(),
       hit,
-      sequencer,
+      mutex,
       requestTimeoutMs: this.#settings.http.requestTimeoutMs,
       idleTimeoutMs: this.#settings.resp.idleTimeoutMs,
       authenticationTimeoutMs: this.#settings.http.headersTimeoutMs,
@@ -170,7 +171,7 @@ export class RespServer {
     };
   }
 
-  #commands(cache: CacheService, access: Access, hit: HitBuffer, pending: PendingReads): Dispatcher {
+  #createDispatcher(cache: CacheService, access: Access, hit: HitBuffer, pending: PendingReads): Dispatcher {
     const reads = new KeyReads('resp', access, pending);
     const keys = new KeyCommandHandlers(cache, reads, hit);
     const table = new CommandTable();
@@ -192,9 +193,9 @@ export class RespServer {
     });
   }
 
-  #accept(socket: Socket, front: ConnectionContext): void {
-    if (!this.#connectionCount.open()) return turnAway(socket);
-    const connection = this.#serve(socket, front);
+  #accept(socket: Socket, context: ConnectionContext): void {
+    if (!this.#connectionCount.open()) return rejectConnection(socket);
+    const connection = this.#serve(socket, context);
     this.#connections.add(connection);
     socket.once('close', () => {
       this.#connections.delete(connection);
@@ -203,15 +204,15 @@ export class RespServer {
     });
   }
 
-  #serve(socket: Socket, front: ConnectionContext): RespConnection {
-    const connection = new RespConnection(socket, this.#clientAt(socket, front.access), front);
-    this.#reads.attach(socket, (chunk) => {
+  #serve(socket: Socket, context: ConnectionContext): RespConnection {
+    const connection = new RespConnection(socket, this.#createClient(socket, context.access), context);
+    this.#readBuffer.attach(socket, (chunk) => {
       if (!connection.receive(chunk, chunk.length)) socket.pause();
     });
     return connection;
   }
 
-  #clientAt(socket: Socket, access: Access): Client {
+  #createClient(socket: Socket, access: Access): Client {
     return {
       id: this.#connectionCount.nextId(),
       address: `${socket.remoteAddress}:${socket.remotePort}`,
@@ -230,9 +231,9 @@ export class RespServer {
   }
 }
 
-function turnAway(socket: Socket): void {
-  const farewell = setTimeout(() => socket.destroy(), FAREWELL_MS);
-  socket.once('close', () => clearTimeout(farewell)).on('error', () => socket.destroy());
+function rejectConnection(socket: Socket): void {
+  const timer = setTimeout(() => socket.destroy(), FAREWELL_MS);
+  socket.once('close', () => clearTimeout(timer)).on('error', () => socket.destroy());
   socket.resume();
   socket.end('-ERR max number of clients reached\r\n', () => socket.destroySoon());
 }

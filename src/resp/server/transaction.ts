@@ -1,15 +1,15 @@
 import { InputBuffer } from '../protocol/input-buffer.ts';
 
-/** Requests that a client has queued since MULTI. Their arguments are kept in one piece of memory, not as objects. */
+/** Requests that a client has queued since MULTI. Their arguments share one buffer, which saves one object per argument. */
 export class Transaction {
   readonly #bytes = new InputBuffer();
-  /** Where each argument ends. */
+  /** End offset of each argument. */
   readonly #ends: number[] = [];
-  /** How many arguments each request has. */
+  /** Number of arguments of each request. */
   readonly #counts: number[] = [];
   #aborted = false;
 
-  /** Whether a request was refused when it was to be queued, so that EXEC must not execute the others. */
+  /** Whether queueing a request failed, so that EXEC must discard the transaction. */
   get aborted(): boolean {
     return this.#aborted;
   }
@@ -18,7 +18,7 @@ export class Transaction {
     return this.#counts.length;
   }
 
-  /** Bytes of the arguments. */
+  /** Total size of the arguments in bytes. */
   get bytes(): number {
     return this.#bytes.length;
   }
@@ -35,7 +35,7 @@ export class Transaction {
     this.#counts.push(request.length);
   }
 
-  /** The requests, in order: views that are valid while nothing is added. */
+  /** Yields the requests in order. Arguments are views, valid until the next {@link add}. */
   *requests(): Iterable<readonly Buffer[]> {
     const { bytes } = this.#bytes;
     let at = 0;
