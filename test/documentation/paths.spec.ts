@@ -1,0 +1,29 @@
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { expect, it } from '@jest/globals';
+
+const ROOT = new URL('../../', import.meta.url).pathname;
+const PAGES = ['ARCHITECTURE.md', 'test/README.md', ...globSync('docs/decisions/*.md', { cwd: ROOT })];
+const textOf = (path: string): string => readFileSync(ROOT + path, 'utf8');
+
+/** Whether a file or folder exists below the top of the project, below src/ or test/, or under this name in a folder of them. */
+function isThere(path: string): boolean {
+  if (['', 'src/', 'test/'].some((folder) => existsSync(ROOT + folder + path))) return true;
+  return globSync(`{src,test}/**/${path}`, { cwd: ROOT }).length > 0;
+}
+
+it.each(PAGES)('%s names files and folders that exist', (page) => {
+  const named = [...textOf(page).matchAll(/`([\w./-]+(?:\.m?ts|\.mjs|\/))`/g)].map(([, path]) => path);
+  expect(named.filter((path) => !isThere(path))).toEqual([]);
+});
+
+it('ARCHITECTURE.md has fewer than 200 lines', () => {
+  expect(textOf('ARCHITECTURE.md').trimEnd().split('\n').length).toBeLessThan(200);
+});
+
+it('ARCHITECTURE.md lists the decisions in order, each with its title', () => {
+  const listed = [...textOf('ARCHITECTURE.md').matchAll(/^- \[(.+)\]\((docs\/decisions\/.+)\)$/gm)];
+  const decisions = globSync('docs/decisions/*.md', { cwd: ROOT }).sort();
+  expect(listed.map(([, title, path]) => [path, title])).toEqual(
+    decisions.map((path) => [path, textOf(path).split('\n')[0].replace(/^# /, '')]),
+  );
+});
