@@ -10,7 +10,7 @@ export type RedisReply =
     }
   /** The key does not exist; `ttlMs`: milliseconds for which that may be held, undefined when nothing speaks against it. */
   | { readonly kind: 'missing'; readonly ttlMs?: number }
-  /** The key holds no string. */
+  /** The value stored at this key is not a string. */
   | { readonly kind: 'wrong-type' }
   | TooLarge
   | NoRoom

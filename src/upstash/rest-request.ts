@@ -16,10 +16,10 @@ export interface BadRequest {
   readonly tooMuch: boolean;
 }
 
-const NO_COMMAND = badRequest('ERR the body is no JSON of the form ["GET", "a key"]');
-const NO_PIPELINE = badRequest('ERR the body is no JSON of the form [["GET", "a key"], ["PING"]]');
-const TOO_MANY_COMMANDS = badRequest(`ERR a pipeline may have ${MAX_COMMANDS} commands`, true);
-export const TOO_MANY_KEYS = badRequest(`ERR the commands of a request may name ${MAX_KEYS} keys`, true);
+const NO_COMMAND = badRequest('ERR the body must be JSON of the form ["GET", "a key"]');
+const NO_PIPELINE = badRequest('ERR the body must be JSON of the form [["GET", "a key"], ["PING"]]');
+const TOO_MANY_COMMANDS = badRequest(`ERR a pipeline is limited to ${MAX_COMMANDS} commands`, true);
+export const TOO_MANY_KEYS = badRequest(`ERR a request is limited to ${MAX_KEYS} keys`, true);
 const EMPTY_COMMAND = 'ERR empty command';
 const BAD_ARGUMENT = 'ERR arguments must be strings, numbers or booleans';
 

@@ -177,7 +177,7 @@ export class UpstashController {
     const isPreflight = this.#cors.on && request.method === 'OPTIONS';
     const answer = isPreflight
       ? this.#cors.preflight(allowed, REQUEST_HEADERS)
-      : failureAnswer(`ERR allowed here: ${allowed}`, 405, ['Allow', allowed]);
+      : failureAnswer(`ERR method not allowed (allowed: ${allowed})`, 405, ['Allow', allowed]);
     this.#send(answer, request, response);
   }
 
@@ -187,12 +187,12 @@ export class UpstashController {
 }
 
 const UNAUTHORIZED = 'WRONGPASS invalid or missing auth token';
-const JSON_ONLY = 'ERR Upstash-Response-Format: there is json only';
+const JSON_ONLY = 'ERR unsupported Upstash-Response-Format (only json)';
 const BASE64_ONLY = 'ERR unsupported Upstash-Encoding (only base64)';
-const NO_TRANSACTIONS = 'ERR transactions are not supported: what is read may come from the cache; use /pipeline';
-const BAD_ENCODING = 'ERR a % in the path is not followed by two hexadecimal digits';
-const BODY_TOO_LARGE = `ERR the body is longer than ${MAX_BODY_BYTES} bytes`;
-const BODY_ENCODED = 'ERR the body has a Content-Encoding: it is taken as it is only';
+const NO_TRANSACTIONS = 'ERR transactions are not supported because reads may come from the cache; use /pipeline';
+const BAD_ENCODING = 'ERR invalid percent-encoding in the path';
+const BODY_TOO_LARGE = `ERR the body exceeds ${MAX_BODY_BYTES} bytes`;
+const BODY_ENCODED = 'ERR Content-Encoding is not supported';
 
 /** What pages of other origins may send: what the client of Upstash does. */
 const REQUEST_HEADERS =

@@ -86,7 +86,7 @@ const UNAUTHORIZED = failure(
 const TOO_MUCH = failure(
   413,
   `The body is longer than ${MAX_BODY_BYTES} bytes, or names more than ${MAX_KEYS} keys or ${MAX_COMMANDS} commands.`,
-  [`ERR the body is longer than ${MAX_BODY_BYTES} bytes`],
+  [`ERR the body exceeds ${MAX_BODY_BYTES} bytes`],
 );
 const BAD_COMMAND = failure(
   400,
@@ -94,7 +94,7 @@ const BAD_COMMAND = failure(
   [READ_ONLY, wrongArguments('get'), FAILURES['wrong-type'], 'NOPERM No permissions to access a key'],
 );
 const REDIS_AWAY = [
-  failure(503, 'Redis cannot be asked now.', [FAILURES.unavailable, FAILURES.overloaded], RETRY_AFTER),
+  failure(503, 'Redis is unavailable.', [FAILURES.unavailable, FAILURES.overloaded], RETRY_AFTER),
   failure(504, 'Redis did not answer in time.', [FAILURES.timeout]),
 ];
 
@@ -167,7 +167,7 @@ export function DescribePipeline(): MethodDecorator {
       },
     }),
     ok('RestResults', [{ result: 'hello from redis' }, { error: READ_ONLY }]),
-    failure(400, 'The body is no pipeline.', ['ERR the body is no JSON of the form [["GET", "a key"], ["PING"]]']),
+    failure(400, 'The body is no pipeline.', ['ERR the body must be JSON of the form [["GET", "a key"], ["PING"]]']),
     UNAUTHORIZED,
     TOO_MUCH,
   );

@@ -114,7 +114,7 @@ describeInBrowser('the dashboard, in a browser', () => {
   it('says what the proxy says of keys that it cannot give', async () => {
     const watched = await WatchedPage.open(browser, `${proxy.url}/`);
     expect(await lookUp(watched, 'nobody')).toBe('404 Not Found: Redis has no such key.');
-    expect(await lookUp(watched, 'queue')).toBe('409 Conflict: The key holds no string.');
+    expect(await lookUp(watched, 'queue')).toBe('409 Conflict: The value stored at this key is not a string.');
     expect(await watched.page.locator('#found-value').isHidden()).toBe(true);
     await key(watched.page).fill('');
     await key(watched.page).press('Enter');
@@ -180,7 +180,7 @@ describeInBrowser('the dashboard, in a browser', () => {
     await watched.page.getByLabel('Access token').waitFor();
     expect(await watched.page.locator('#admin-tools').isHidden()).toBe(true);
     expect(await watched.text('admin-off')).toContain('ADMIN_TOKEN');
-    expect(await lookUp(watched, 'greeting')).toBe('401 Unauthorized: Keys are read with a bearer token.');
+    expect(await lookUp(watched, 'greeting')).toBe('401 Unauthorized: A bearer token is required.');
     await watched.page.getByLabel('Access token').fill('reader');
     expect(await lookUp(watched, 'greeting')).toBe('200 OK, 16 B');
     await ask(locked.url, '/get/greeting', { headers: { authorization: 'Bearer reader' } });

@@ -116,7 +116,7 @@ describeOwn("Upstash's REST API", () => {
 
     it.each(['', '{', '{}', 'null', '"GET"', 'GET key', '["GET","\xff"]'])('is a bad request with %j', async (body) => {
       const answer = await proxy.ask('/', { method: 'POST', headers: READER, body: Buffer.from(body, 'latin1') });
-      expect(answered(answer, 400)).toEqual({ error: 'ERR the body is no JSON of the form ["GET", "a key"]' });
+      expect(answered(answer, 400)).toEqual({ error: 'ERR the body must be JSON of the form ["GET", "a key"]' });
     });
 
     it('reads the key whose digits a number is written in, in a command and in a pipeline', async () => {
@@ -186,7 +186,7 @@ describeOwn("Upstash's REST API", () => {
       ['/get', "ERR wrong number of arguments for 'get' command"],
       ['/get/a/b', "ERR wrong number of arguments for 'get' command"],
       ['/get/secret', 'NOPERM No permissions to access a key'],
-      ['/get/%', 'ERR a % in the path is not followed by two hexadecimal digits'],
+      ['/get/%', 'ERR invalid percent-encoding in the path'],
       ['/subscribe/channel', "ERR unknown command 'subscribe', with args beginning with: "],
     ])('%s is an error', async (path, error) => {
       expect(answered(await proxy.get(path, READER), 400)).toEqual({ error });
@@ -234,7 +234,7 @@ describeOwn("Upstash's REST API", () => {
 
     it.each(['', '[]', '{}', '["GET","key"]', '[["PING"],1]'])('is a bad request with %s', async (body) => {
       expect(answered(await post('/pipeline', body), 400)).toEqual({
-        error: 'ERR the body is no JSON of the form [["GET", "a key"], ["PING"]]',
+        error: 'ERR the body must be JSON of the form [["GET", "a key"], ["PING"]]',
       });
     });
 
@@ -274,7 +274,7 @@ describeOwn("Upstash's REST API", () => {
       const most = '\u0001'.repeat(65_536);
       expect(await pipeline(['GET', most])).toEqual([{ result: null }]);
       expect(answered(await post('/', ['MGET', ...commands.map(([, key]) => key), 'x']), 413)).toEqual({
-        error: 'ERR the commands of a request may name 1000 keys',
+        error: 'ERR a request is limited to 1000 keys',
       });
     });
 
@@ -312,7 +312,7 @@ describeOwn("Upstash's REST API", () => {
     expect([answer.status, answer.headers.allow, answer.json]).toEqual([
       405,
       allowed,
-      { error: `ERR allowed here: ${allowed}` },
+      { error: `ERR method not allowed (allowed: ${allowed})` },
     ]);
   });
 

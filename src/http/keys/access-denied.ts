@@ -12,13 +12,13 @@ export interface AccessDenied {
 
 const UNAUTHORIZED: AccessDenied = {
   outcome: 'unauthorized',
-  answer: problemResponse(problem('unauthorized', 'Keys are read with a bearer token.'), [
+  answer: problemResponse(problem('unauthorized', 'A bearer token is required.'), [
     ...['WWW-Authenticate', 'Bearer realm="keys"'],
   ]),
 };
 
 /** What is wrong with a key that KEY_ALLOWLIST leaves out. */
-export const KEY_NOT_ALLOWED = problem('key-not-allowed', 'This key is none of those that may be read.');
+export const KEY_NOT_ALLOWED = problem('key-not-allowed', 'Access to this key is not allowed (KEY_ALLOWLIST).');
 
 const NOT_ALLOWED: AccessDenied = { outcome: 'not-allowed', answer: problemResponse(KEY_NOT_ALLOWED) };
 

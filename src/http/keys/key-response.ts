@@ -84,8 +84,8 @@ export function badKeyAnswer(why: KeyProblem): HttpResponse {
 
 const BAD_KEY: Readonly<Record<KeyProblem, string>> = {
   empty: 'The key is empty.',
-  'bad-encoding': 'The key is not percent-encoded: a % must be followed by two hexadecimal digits.',
-  'too-long': `The key is longer than ${MAX_KEY_BYTES} bytes.`,
+  'bad-encoding': 'Invalid percent-encoding: % must be followed by two hexadecimal digits.',
+  'too-long': `The key exceeds ${MAX_KEY_BYTES} bytes.`,
 };
 
 function valueAnswer(

@@ -122,19 +122,19 @@ function describeFailures(adapt: (failure: ProblemResponse) => ProblemResponse):
   const retryAfter = { 'Retry-After': header('Seconds after which to ask again.', '1') };
   return [
     problemResponse({ 'bad-key': 'The key is empty.' }),
-    problemResponse({ unauthorized: 'Keys are read with a bearer token.' }, challenge),
-    problemResponse({ 'key-not-allowed': 'This key is none of those that may be read.' }),
+    problemResponse({ unauthorized: 'A bearer token is required.' }, challenge),
+    problemResponse({ 'key-not-allowed': 'Access to this key is not allowed (KEY_ALLOWLIST).' }),
     problemResponse({ 'key-not-found': 'Redis has no such key.' }, cacheStatus),
-    problemResponse({ 'wrong-type': 'The key holds no string.' }, cacheStatus),
-    problemResponse({ 'value-too-large': 'Redis holds a value of more bytes than are read.' }, cacheStatus),
+    problemResponse({ 'wrong-type': 'The value stored at this key is not a string.' }, cacheStatus),
+    problemResponse({ 'value-too-large': 'The value exceeds REDIS_MAX_VALUE_BYTES.' }, cacheStatus),
     problemResponse(
-      { 'redis-unavailable': 'Redis cannot be asked now.', overloaded: 'Too many reads of Redis wait already.' },
+      { 'redis-unavailable': 'Redis is unavailable.', overloaded: 'Too many Redis reads are queued.' },
       { ...cacheStatus, ...retryAfter },
     ),
     problemResponse(
       {
         'redis-timeout': 'Redis did not answer in time.',
-        'not-cached': 'The cache does not hold it, and was not to ask Redis.',
+        'not-cached': 'Not cached, and the request specified only-if-cached.',
       },
       cacheStatus,
     ),

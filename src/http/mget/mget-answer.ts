@@ -22,7 +22,7 @@ type CacheStatus = (typeof CACHE_STATUSES)[number];
 
 const ANSWER_TOO_LARGE = problem(
   'answer-too-large',
-  `The values before this one leave no room for it in an answer of ${MAX_ANSWER_BYTES} bytes: ask for fewer keys.`,
+  `The response size limit of ${MAX_ANSWER_BYTES} bytes was reached before this value; request fewer keys.`,
 );
 
 /**

@@ -12,23 +12,23 @@ export const MAX_KEYS_BYTES = MAX_KEY_BYTES;
 export function parseMget(body: Buffer): readonly Buffer[] | Problem {
   const named = parseJsonBody(body);
   if (!isObject(named) || !Array.isArray(named.keys) || Object.keys(named).length !== 1) {
-    return problem('bad-request', 'The body is no JSON of the form {"keys": ["a key", {"base64": "AP8="}]}.');
+    return problem('bad-request', 'The body must be JSON of the form {"keys": ["a key", {"base64": "AP8="}]}.');
   }
   const { keys } = named as { keys: unknown[] };
-  if (keys.length > MAX_KEYS) return problem('body-too-large', `There are more than ${MAX_KEYS} keys.`);
+  if (keys.length > MAX_KEYS) return problem('body-too-large', `The request names more than ${MAX_KEYS} keys.`);
   const parsed: Buffer[] = [];
   let bytes = 0;
   for (const [i, key] of keys.entries()) {
     const buffer = parseKey(key);
-    if (buffer === undefined) return problem('bad-key', `keys[${i}] is neither a text nor {"base64": "…"}.`);
+    if (buffer === undefined) return problem('bad-key', `keys[${i}] must be a string or {"base64": "…"}.`);
     if (buffer.length === 0) return problem('bad-key', `keys[${i}] is empty.`);
     bytes += buffer.length;
-    if (bytes > MAX_KEYS_BYTES) return problem('body-too-large', `The keys are more than ${MAX_KEYS_BYTES} bytes.`);
+    if (bytes > MAX_KEYS_BYTES) return problem('body-too-large', `The keys exceed ${MAX_KEYS_BYTES} bytes in total.`);
     parsed.push(buffer);
   }
   // Of two members with one name, JSON.parse drops the first, and its keys would have no result.
   if (countMembers(body) > 1 + keys.filter(isObject).length) {
-    return problem('bad-request', 'The body has two members of one name.');
+    return problem('bad-request', 'The body has duplicate member names.');
   }
   return parsed;
 }

@@ -122,8 +122,11 @@ function count(outcome: MgetOutcome, reads: ReadCounter): void {
 
 const NOT_ALLOWED: MgetOutcome = { kind: 'not-allowed' };
 const UNREAD: MgetOutcome = { kind: 'unread' };
-const NOT_JSON = problem('unsupported-media-type', 'The body is to be application/json, in UTF-8, as it is.');
-const BODY_TOO_LARGE = problem('body-too-large', `The body is longer than ${MAX_BODY_BYTES} bytes.`);
+const NOT_JSON = problem(
+  'unsupported-media-type',
+  'Expected Content-Type: application/json (UTF-8, no Content-Encoding).',
+);
+const BODY_TOO_LARGE = problem('body-too-large', `The body exceeds ${MAX_BODY_BYTES} bytes.`);
 
 function isJson({ 'content-type': type = '', 'content-encoding': encoding = 'identity' }: Request['headers']): boolean {
   return encoding.toLowerCase() === 'identity' && /^application\/json *(?:; *charset="?utf-8"? *)?$/i.test(type);

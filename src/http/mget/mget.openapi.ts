@@ -127,14 +127,16 @@ export function DescribeMget(): MethodDecorator {
     }),
     ...[
       problemResponse({
-        'bad-request': 'The body is no JSON of the form {"keys": […]}.',
+        'bad-request': 'The body must be JSON of the form {"keys": […]}.',
         'bad-key': 'keys[0] is empty.',
       }),
-      problemResponse({ unauthorized: 'Keys are read with a bearer token.' }, challenge),
+      problemResponse({ unauthorized: 'A bearer token is required.' }, challenge),
       problemResponse({
         'body-too-large': `There are more than ${MAX_KEYS} keys, their bytes are more than ${MAX_KEYS_BYTES}, or those of the body more than ${MAX_BODY_BYTES}.`,
       }),
-      problemResponse({ 'unsupported-media-type': 'The body is to be application/json, in UTF-8, as it is.' }),
+      problemResponse({
+        'unsupported-media-type': 'Expected Content-Type: application/json (UTF-8, no Content-Encoding).',
+      }),
     ].map((failure) => ApiResponse(failure)),
   );
 }

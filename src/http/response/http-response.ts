@@ -27,14 +27,12 @@ export function problemResponse(problem: Problem, headers: readonly string[] = [
 }
 
 /** The response to a request that met a bug. */
-export const INTERNAL_ERROR = problemResponse(
-  problem('internal-error', 'This is a bug in the proxy; its log says more.'),
-);
+export const INTERNAL_ERROR = problemResponse(problem('internal-error', "Internal error; see the proxy's log."));
 
 /** @param allowed the methods that the resource has. */
 export function methodNotAllowed(allowed: readonly string[]): HttpResponse {
   const list = allowed.join(', ');
-  return problemResponse(problem('method-not-allowed', `Allowed here: ${list}.`), ['Allow', list]);
+  return problemResponse(problem('method-not-allowed', `Allowed methods: ${list}.`), ['Allow', list]);
 }
 
 export function jsonResponse(status: number, body: object): HttpResponse {

@@ -9,10 +9,10 @@ const NOT_FOUND = problem('key-not-found', 'Redis has no such key.');
 export const OUTCOME_PROBLEMS: Readonly<Record<FailedRead, Problem>> = {
   missing: NOT_FOUND,
   absent: NOT_FOUND,
-  'wrong-type': problem('wrong-type', 'The key holds no string.'),
-  'value-too-large': problem('value-too-large', 'Redis holds a value of more bytes than are read.'),
+  'wrong-type': problem('wrong-type', 'The value stored at this key is not a string.'),
+  'value-too-large': problem('value-too-large', 'The value exceeds REDIS_MAX_VALUE_BYTES.'),
   timeout: problem('redis-timeout', 'Redis did not answer in time.'),
-  unavailable: problem('redis-unavailable', 'Redis cannot be asked now.'),
-  'not-cached': problem('not-cached', 'The cache does not hold it, and was not to ask Redis.'),
-  overloaded: problem('overloaded', 'Too many reads of Redis wait already.'),
+  unavailable: problem('redis-unavailable', 'Redis is unavailable.'),
+  'not-cached': problem('not-cached', 'Not cached, and the request specified only-if-cached.'),
+  overloaded: problem('overloaded', 'Too many Redis reads are queued.'),
 };

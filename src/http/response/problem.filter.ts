@@ -52,13 +52,13 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-const BAD_REQUEST = problem('bad-request', 'The request cannot be understood.');
+const BAD_REQUEST = problem('bad-request', 'Malformed request.');
 
 /** The response to a request that no route takes: there may be one for other methods. */
 function notFound(request: Request): HttpResponse {
   const allowed = methodsAt(request.app as Express, request.path);
   if (allowed.length > 0 && !allowed.includes(request.method)) return methodNotAllowed(allowed);
-  return problemResponse(problem('route-not-found', 'There is nothing here; /docs shows what there is.'));
+  return problemResponse(problem('route-not-found', 'Route not found; see /docs.'));
 }
 
 /** Nest's and Express' errors say what status they are worth. */

@@ -123,7 +123,7 @@ export class HttpConnections {
     server.on('clientError', (error: Error & ParserError, socket: Socket) => this.#refuse(socket, error));
     server.on('connect', (request: IncomingMessage, socket: Socket) => {
       endOnFailure(socket);
-      const why = headProblem(request) ?? problem('method-not-allowed', 'This is no proxy for other servers.');
+      const why = headProblem(request) ?? problem('method-not-allowed', 'CONNECT is not supported.');
       this.#refuseRest(socket, why, why.status === 405 ? ['Allow', methods()] : []);
     });
     // Without a listener node:http ignores the upgrade, but drops the requests that have arrived with it.
@@ -204,9 +204,9 @@ export class HttpConnections {
   }
 }
 
-const BODY_TOO_LARGE = problem('body-too-large', `The body is longer than ${MAX_BODY_BYTES} bytes.`);
-const TOO_MANY = problem('overloaded', 'There are too many connections.');
-const UNKNOWN_EXPECTATION = problem('expectation-failed', 'The only expectation that is met is 100-continue.');
+const BODY_TOO_LARGE = problem('body-too-large', `The body exceeds ${MAX_BODY_BYTES} bytes.`);
+const TOO_MANY = problem('overloaded', 'Too many connections.');
+const UNKNOWN_EXPECTATION = problem('expectation-failed', 'Unsupported expectation (only 100-continue).');
 
 /**
  * Ends a connection that node:http has handed over if it fails, or if its client takes no response for too long. Returns a

@@ -13,7 +13,7 @@ export interface ParserError {
 const REQUEST_LINE = /^[!#$%&'*+\-.^_`|~\w]+ +[^ ]+ +HTTP\/(\d\.\d)\r?$/;
 const LF = 0x0a;
 
-const NO_REQUEST = problem('bad-request', 'The request is not valid HTTP/1.1.');
+const NO_REQUEST = problem('bad-request', 'Malformed HTTP/1.1 request.');
 const METHOD = problem('not-implemented', 'The method is not implemented.');
 const VERSION = problem('http-version-not-supported', 'HTTP/1.0 and HTTP/1.1 are supported.');
 
