@@ -8,13 +8,20 @@ import type { RedisReply } from '../redis-reply.ts';
 export class CircuitAttempt {
   readonly #circuit: CircuitBreaker;
   readonly #turn: number;
+  readonly #receivedBytes: () => number;
+  readonly #receivedBefore: number;
   #underWay = 0;
   #answered = false;
 
-  /** @param turn the circuit's turn in which it is asked. */
-  constructor(circuit: CircuitBreaker, turn: number) {
+  /**
+   * @param turn the circuit's turn in which it is asked.
+   * @param receivedBytes returns how many bytes the connection has received so far.
+   */
+  constructor(circuit: CircuitBreaker, turn: number, receivedBytes: () => number) {
     this.#circuit = circuit;
     this.#turn = turn;
+    this.#receivedBytes = receivedBytes;
+    this.#receivedBefore = receivedBytes();
   }
 
   /** Adds a part; answers how its end is told. What is told once more is an answer that came after its end. */
@@ -32,6 +39,6 @@ export class CircuitAttempt {
     this.#underWay--;
     if (this.#answered || (this.#underWay > 0 && !isAnswer(reply))) return;
     this.#answered = isAnswer(reply);
-    this.#circuit.end(this.#turn, reply);
+    this.#circuit.end(this.#turn, reply, this.#receivedBytes() - this.#receivedBefore);
   }
 }

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { CircuitBreaker, type CircuitState, type Later, REFUSED } from './circuit-breaker.ts';
 import type { RedisReply } from '../redis-reply.ts';
 
+const MiB = 2 ** 20;
 const OPEN_MS = 250;
 const TIMEOUT: RedisReply = { kind: 'timeout' };
 const MISSING: RedisReply = { kind: 'missing' };
@@ -45,7 +46,7 @@ beforeEach(() => {
 });
 
 function ask(...replies: RedisReply[]): void {
-  for (const reply of replies) circuit.end(circuit.enter(), reply);
+  for (const reply of replies) circuit.end(circuit.enter(), reply, 0);
 }
 
 describe('the circuit', () => {
@@ -69,6 +70,16 @@ describe('the circuit', () => {
     expect(circuit.state).toBe(state);
   });
 
+  it('does not count a time-out as a failure while the connection receives large values', () => {
+    for (let i = 0; i < 10; i++) circuit.end(circuit.enter(), TIMEOUT, MiB);
+    expect(circuit.state).toBe('closed');
+    for (let i = 0; i < 3; i++) circuit.end(circuit.enter(), TIMEOUT, MiB - 1);
+    expect(circuit.state).toBe('open');
+    now += OPEN_MS;
+    circuit.end(circuit.enter(), TIMEOUT, MiB);
+    expect(circuit.state).toBe('closed');
+  });
+
   it('lets a single probe through after a while; its answer closes the circuit', () => {
     ask(TIMEOUT, TIMEOUT, TIMEOUT);
     now += OPEN_MS - 1;
@@ -76,7 +87,7 @@ describe('the circuit', () => {
     now += 1;
     const probe = circuit.enter();
     expect([probe === REFUSED, circuit.enter(), circuit.state]).toEqual([false, REFUSED, 'half-open']);
-    circuit.end(probe, MISSING);
+    circuit.end(probe, MISSING, 0);
     expect(circuit.enter()).not.toBe(REFUSED);
     expect(told).toEqual(['closed', 'open (timeout)', 'half-open', 'closed']);
   });
@@ -86,7 +97,7 @@ describe('the circuit', () => {
     now += OPEN_MS;
     const probe = circuit.enter();
     now += 1000;
-    circuit.end(probe, failure);
+    circuit.end(probe, failure, 0);
     now += OPEN_MS - 1;
     expect([circuit.state, circuit.enter()]).toEqual(['open', REFUSED]);
     now += 1;
@@ -97,20 +108,20 @@ describe('the circuit', () => {
     const late = Array.from({ length: 5 }, () => circuit.enter());
     ask(TIMEOUT, TIMEOUT, TIMEOUT);
     now += OPEN_MS - 1;
-    circuit.end(late[0], TIMEOUT);
+    circuit.end(late[0], TIMEOUT, 0);
     now += 1;
     const probe = circuit.enter();
-    circuit.end(late[1], TIMEOUT);
+    circuit.end(late[1], TIMEOUT, 0);
     expect(circuit.state).toBe('half-open');
-    circuit.end(probe, MISSING);
-    for (const turn of late.slice(2)) circuit.end(turn, TIMEOUT);
+    circuit.end(probe, MISSING, 0);
+    for (const turn of late.slice(2)) circuit.end(turn, TIMEOUT, 0);
     expect(circuit.state).toBe('closed');
   });
 
   it('closes when what was asked before it opened is answered after all, and when there is a new connection', () => {
     const late = circuit.enter();
     ask(TIMEOUT, TIMEOUT, TIMEOUT);
-    circuit.end(late, MISSING);
+    circuit.end(late, MISSING, 0);
     expect(circuit.state).toBe('closed');
     ask(TIMEOUT, TIMEOUT, TIMEOUT);
     circuit.close();
@@ -124,10 +135,10 @@ describe('the circuit', () => {
     pass(1);
     expect([probes.length, circuit.state]).toEqual([1, 'half-open']);
     pass(1000);
-    circuit.end(probes[0], TIMEOUT);
+    circuit.end(probes[0], TIMEOUT, 0);
     pass(OPEN_MS);
     expect([probes.length, circuit.state]).toEqual([2, 'half-open']);
-    circuit.end(probes[1], NOPERM);
+    circuit.end(probes[1], NOPERM, 0);
     expect([circuit.state, timers.size]).toEqual(['closed', 0]);
   });
 
@@ -136,7 +147,7 @@ describe('the circuit', () => {
     now += OPEN_MS;
     const probe = circuit.enter();
     pass(0);
-    circuit.end(probe, TIMEOUT);
+    circuit.end(probe, TIMEOUT, 0);
     circuit.close();
     pass(OPEN_MS);
     expect([probes, timers.size]).toEqual([[], 0]);
@@ -157,7 +168,7 @@ describe('the circuit', () => {
     circuit.endLate();
     circuit.endLate();
     expect([circuit.state, probes.length]).toEqual(['half-open', 1]);
-    circuit.end(probes[0], MISSING);
+    circuit.end(probes[0], MISSING, 0);
     expect([circuit.state, timers.size]).toEqual(['closed', 0]);
   });
 
@@ -187,12 +198,12 @@ describe('the circuit', () => {
           } else if (underWay.length > 0) {
             const [{ turn }] = underWay.splice(next.which % underWay.length, 1);
             failedInARow = next.reply === MISSING ? 0 : failedInARow + 1;
-            tested.end(turn, next.reply);
+            tested.end(turn, next.reply, 0);
             if (next.reply === MISSING) expect(tested.state).toBe('closed');
           }
           if (tested.state === 'half-open') expect(underWay.filter(({ probe }) => probe)).not.toHaveLength(0);
         }
-        for (const { turn } of underWay) tested.end(turn, TIMEOUT);
+        for (const { turn } of underWay) tested.end(turn, TIMEOUT, 0);
         now += OPEN_MS;
         expect(tested.enter()).not.toBe(REFUSED);
       }),

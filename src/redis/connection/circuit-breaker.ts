@@ -15,10 +15,10 @@ type Verdict = 'answered' | 'unanswered' | 'lost';
 
 /** Whether Redis is well. It is when it refuses this one read. */
 export function isAnswer(reply: RedisReply): boolean {
-  return verdictOn(reply) === 'answered';
+  return verdictOn(reply, 0) === 'answered';
 }
 
-function verdictOn(reply: RedisReply): Verdict {
+function verdictOn(reply: RedisReply, receivedBytes: number): Verdict {
   switch (reply.kind) {
     case 'value':
     case 'missing':
@@ -27,7 +27,7 @@ function verdictOn(reply: RedisReply): Verdict {
     case 'no-room':
       return 'answered';
     case 'timeout':
-      return 'unanswered';
+      return receivedBytes < BUSY_BYTES ? 'unanswered' : 'answered';
     case 'unavailable':
       if (reply.refusal === undefined) return 'lost';
       return reply.refusal === 'this' ? 'answered' : 'unanswered';
@@ -39,6 +39,11 @@ export const REFUSED = 0;
 
 /** One that fails may be due to what it asked for; three in a row, with no answer between them, are not. */
 const FAILURES_TO_OPEN = 3;
+/**
+ * Bytes. A connection that has received as many during an attempt is busy with large values, and the reply to the attempt is
+ * queued behind them. The few bytes of late replies do not suffice: a Redis that replies too late each time is unresponsive.
+ */
+const BUSY_BYTES = 2 ** 20;
 /** Well under a second, within which the proxy is to be back once Redis is. */
 const OPEN_MS = 250;
 
@@ -97,9 +102,14 @@ export class CircuitBreaker {
     return this.#turn;
   }
 
-  /** Tells how what was asked in a turn has ended: with an answer, or without any, and this reply in its place. */
-  end(turn: number, reply: RedisReply): void {
-    const verdict = verdictOn(reply);
+  /**
+   * Records the result of an attempt: success, failure, or ignored because the connection was lost. A time-out is a failure
+   * unless the connection was busy with large values: then Redis is responsive, and the queue of replies is long.
+   *
+   * @param receivedBytes bytes that the connection has received since the attempt began.
+   */
+  end(turn: number, reply: RedisReply, receivedBytes: number): void {
+    const verdict = verdictOn(reply, receivedBytes);
     if (verdict === 'answered') this.close();
     else if (turn === this.#turn) this.#fail(verdict, reply.kind === 'unavailable' ? reply.reason : reply.kind);
   }

@@ -37,6 +37,7 @@ export class RedisConnection implements RedisReader {
   readonly #connectTimeoutMs: number;
   readonly #commands: ReadCommands;
   readonly #circuit = new CircuitBreaker(() => this.fetch(PROBE_KEY, () => undefined, NO_MEMORY));
+  readonly #receivedBytes = (): number => this.#redis.stream.bytesRead;
   readonly #database: number;
   /** Whether the connection reads the database that it is to read. */
   #inDatabase = false;
@@ -199,7 +200,7 @@ export class RedisConnection implements RedisReader {
     if (this.#asked !== undefined) return this.#asked;
     const turn = this.#circuit.enter();
     if (turn === REFUSED) return undefined;
-    this.#asked = new CircuitAttempt(this.#circuit, turn);
+    this.#asked = new CircuitAttempt(this.#circuit, turn, this.#receivedBytes);
     // Not a microtask: what the other clients have sent until now is to come along.
     setImmediate(() => this.#send());
     return this.#asked;
