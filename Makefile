@@ -30,6 +30,7 @@ start: build ## Serve: on your Redis, or on an own one with demo keys; Ctrl-C st
 test: install ## Lint, check types, build, run all tests
 	@($(WITH_NODE) deploy/local/ensure-redis-server.mjs)
 	@($(WITH_NODE) deploy/local/ensure-chromium.mjs)
+	@($(WITH_NODE) deploy/local/ensure-newest-node.mjs)
 	npm run lint
 	npm run types
 	@$(MAKE) --no-print-directory build

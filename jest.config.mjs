@@ -1,4 +1,5 @@
 import process from 'node:process';
+import { NODE_LINES, newestNode } from './deploy/local/newest-node.mjs';
 
 /** Specs run as native ES modules, compiled by swc. @type {import('jest').Config} */
 const common = {
@@ -48,6 +49,21 @@ const fastPathOff = {
   setupFiles: ['<rootDir>/test/support/fast-path-off.mjs'],
 };
 
+/** The contract of the protocols on the newest Node.js of each line, whose private parts may differ from those of ours. */
+const onNewestNode = NODE_LINES.flatMap((line) => {
+  const node = newestNode(line);
+  if (node === undefined) return [];
+  return {
+    ...common,
+    displayName: `e2e-node-${line}`,
+    testMatch: ['cache/cached-get', 'http/fast-path', 'http/http-conformance', 'http/mget', 'resp/resp'].map(
+      (name) => `<rootDir>/test/${name}.e2e-spec.ts`,
+    ),
+    setupFiles: ['<rootDir>/test/support/newest-node.mjs'],
+    globals: { PROXY_NODE: node },
+  };
+});
+
 export default {
   // Handles are traced, which makes hundreds of sockets slow.
   testTimeout: 60_000,
@@ -61,6 +77,6 @@ export default {
     },
     { ...common, displayName: 'e2e', testMatch: ['<rootDir>/test/**/*.e2e-spec.ts'] },
     // What is promised over HTTP is promised without the fast path as well; proxies that run already are as they are.
-    ...(process.env.PROXY_URL ? [] : [fastPathOff]),
+    ...(process.env.PROXY_URL ? [] : [fastPathOff, ...onNewestNode]),
   ],
 };

@@ -186,7 +186,7 @@ export function launch(settings: Settings, cwd = '/', preload = true, flags: rea
     ...Object.fromEntries(values),
   };
   const words = [...(preload ? ['--import', PRELOAD] : []), MAIN, ...flags];
-  return new Child(process.execPath, words, { env, cwd, ipc: preload });
+  return new Child(process.env.TEST_NODE ?? process.execPath, words, { env, cwd, ipc: preload });
 }
 
 export function percentEncode(key: string | Buffer): string {
