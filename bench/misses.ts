@@ -84,7 +84,7 @@ function readThrough(): ReadThrough {
   return new ReadThrough({
     lru: SharedLru.create(limits, 1, clock),
     store: service,
-    gate: new LoadLimiter(instance, 0, 1, settings.proxy),
+    limiter: new LoadLimiter(instance, 0, 1, settings.proxy),
     counts: new ReadMetrics(instance, 0),
     coherence: { canStore: true },
     buffered: new BufferedBytes(instance, 0, settings.proxy, clock),

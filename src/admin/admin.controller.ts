@@ -3,7 +3,7 @@ import { ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { type CacheStats, CacheService } from '../cache/cache.service.ts';
 import { CoherenceCounts } from '../instance/coherence-counts.ts';
-import { type Coherence, CoherenceState } from '../instance/coherence-state.ts';
+import { type CoherenceMode, CoherenceState } from '../instance/coherence-state.ts';
 import { InstanceStats } from '../instance/instance-stats.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 import { jsonResponse, send } from '../http/response/http-response.ts';
@@ -60,7 +60,7 @@ export class AdminController {
 
 function statsBody(
   stats: CacheStats,
-  state: Coherence,
+  state: CoherenceMode,
   news: CoherenceCounts,
   instance: InstanceStats,
   uptimeSeconds: number,

@@ -21,25 +21,25 @@ import { ThreadContext, attachThread } from '../instance/thread-context.ts';
     {
       provide: LoadLimiter,
       inject: [ThreadContext, Settings],
-      useFactory: ({ instance, threadIndex: row, lockOwnerId: owner }: ThreadContext, { proxy }: Settings) =>
-        new LoadLimiter(instance, row, owner, proxy),
+      useFactory: ({ instance, threadIndex, lockOwnerId }: ThreadContext, { proxy }: Settings) =>
+        new LoadLimiter(instance, threadIndex, lockOwnerId, proxy),
     },
     {
       provide: BufferedBytes,
       inject: [ThreadContext, Settings],
-      useFactory: ({ instance, threadIndex: row, clock }: ThreadContext, { proxy }: Settings) =>
-        new BufferedBytes(instance, row, proxy, clock),
+      useFactory: ({ instance, threadIndex, clock }: ThreadContext, { proxy }: Settings) =>
+        new BufferedBytes(instance, threadIndex, proxy, clock),
     },
     {
       provide: ReadMetrics,
       inject: [ThreadContext],
-      useFactory: ({ instance, threadIndex: row }: ThreadContext) => new ReadMetrics(instance, row),
+      useFactory: ({ instance, threadIndex }: ThreadContext) => new ReadMetrics(instance, threadIndex),
     },
     {
       provide: ConnectionLimiter,
       inject: [ThreadContext, Settings],
-      useFactory: ({ instance, threadIndex: row }: ThreadContext, { proxy }: Settings) =>
-        new ConnectionLimiter(instance, row, proxy.maxConnections),
+      useFactory: ({ instance, threadIndex }: ThreadContext, { proxy }: Settings) =>
+        new ConnectionLimiter(instance, threadIndex, proxy.maxConnections),
     },
     {
       provide: InstanceStats,
@@ -62,18 +62,18 @@ import { ThreadContext, attachThread } from '../instance/thread-context.ts';
       useFactory: (
         { lru, clock }: ThreadContext,
         store: RedisService,
-        gate: LoadLimiter,
+        limiter: LoadLimiter,
         counts: ReadMetrics,
         coherence: CoherenceState,
         buffered: BufferedBytes,
         { cache }: Settings,
-      ) => new ReadThrough({ lru, store, gate, counts, clock, coherence, buffered, lifetimes: cache }),
+      ) => new ReadThrough({ lru, store, limiter, counts, clock, coherence, buffered, lifetimes: cache }),
     },
     {
       provide: KeyQueries,
       inject: [ThreadContext, RedisService, LoadLimiter, ReadMetrics],
-      useFactory: ({ clock }: ThreadContext, store: RedisService, gate: LoadLimiter, counts: ReadMetrics) =>
-        new KeyQueries(store, gate, counts, clock),
+      useFactory: ({ clock }: ThreadContext, store: RedisService, limiter: LoadLimiter, counts: ReadMetrics) =>
+        new KeyQueries(store, limiter, counts, clock),
     },
     CacheService,
   ],

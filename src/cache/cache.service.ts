@@ -3,7 +3,7 @@ import type { HitBuffer } from './shared-lru/hit-buffer.ts';
 import type { Omitted } from './read-through/bounded-results.ts';
 import { type ExpiryOutcome, KeyQueries, type TypeOutcome } from './read-through/key-queries.ts';
 import type { LruLimits } from './shared-lru/memory/layout.ts';
-import type { ReadDirectives } from './read-through/read-directives.ts';
+import type { ReadDirectives } from './read-through/read-through.ts';
 import type { DirectedOutcome, ReadOutcome } from './read-through/read-outcome.ts';
 import { type ReadOptions, ReadThrough } from './read-through/read-through.ts';
 import { ReadMetrics, TRANSPORTS } from '../instance/read-metrics.ts';
@@ -12,17 +12,17 @@ import { ThreadContext } from '../instance/thread-context.ts';
 
 export interface CacheStats extends LruStats {
   readonly limits: LruLimits;
-  /** Reads of Redis. */
+  /** Redis reads started. */
   readonly loads: number;
-  /** Reads of Redis that it could not answer. */
+  /** Redis reads that failed. */
   readonly loadErrors: number;
-  /** Reads answered with a value whose time was over, as Redis could not be asked. */
+  /** Reads served with an expired value because Redis was unavailable. */
   readonly stale: number;
-  /** Hits among all reads, 0 to 1; undefined before the first read. */
+  /** Share of reads that were hits, 0 to 1; undefined before the first read. */
   readonly hitRatio: number | undefined;
 }
 
-/** The cache, as the rest of the application uses it. */
+/** Facade of the cache for the rest of the application. */
 @Injectable()
 export class CacheService {
   readonly #lru: SharedLru;
@@ -38,14 +38,14 @@ export class CacheService {
   }
 
   /**
-   * Reads a key, bytes `from` to `to` of `bytes`, if it is held with a value of at most 16 KiB: what most requests need,
-   * without an object made for it. False when {@link read} is to be asked, which counts the read then.
+   * Copies a fresh entry of at most 16 KiB into `hit` without allocating. Returns false, with nothing counted, if the caller
+   * must use {@link read} instead. The key is bytes `from` to `to` of `bytes`.
    */
-  hit(bytes: Uint8Array, from: number, to: number, hit: HitBuffer): boolean {
+  tryGetInto(bytes: Uint8Array, from: number, to: number, hit: HitBuffer): boolean {
     return this.#lru.tryGetInto(bytes, from, to, hit);
   }
 
-  /** Reads a key: a hit on the spot, a miss as a promise. */
+  /** Reads a key: returns a hit synchronously and a miss as a promise. */
   read(key: Buffer, directives?: undefined, options?: ReadOptions): ReadOutcome | Promise<ReadOutcome>;
   read(
     key: Buffer,
@@ -57,9 +57,9 @@ export class CacheService {
   }
 
   /**
-   * Reads many keys, all that have to be loaded in one round trip: one outcome per key, in order.
+   * Reads many keys; loads those that are missing from the cache in one round trip. Returns one outcome per key, in order.
    *
-   * @param maxBytes as {@link ReadThrough.readMany}.
+   * @param maxBytes see {@link ReadThrough.readMany}.
    */
   readMany(keys: readonly Buffer[]): readonly ReadOutcome[] | Promise<readonly ReadOutcome[]>;
   readMany(
@@ -75,22 +75,22 @@ export class CacheService {
     return this.#readThrough.readMany(keys, maxBytes, options);
   }
 
-  /** As {@link KeyQueries.expiries}. */
+  /** Returns the expiry of each key, see {@link KeyQueries.expiries}. */
   expiries(keys: readonly Buffer[]): Promise<readonly ExpiryOutcome[]> {
     return this.#keyQueries.expiries(keys);
   }
 
-  /** As {@link KeyQueries.types}. */
+  /** Returns the type of each key, see {@link KeyQueries.types}. */
   types(keys: readonly Buffer[]): Promise<readonly TypeOutcome[]> {
     return this.#keyQueries.types(keys);
   }
 
-  /** Forgets a key; answers whether it was held. */
+  /** Purges a key; returns whether it was cached. */
   purge(key: Buffer): boolean {
     return this.#lru.purge(key);
   }
 
-  /** Forgets every key; answers how many were held. */
+  /** Purges every key; returns how many were cached. */
   flush(): number {
     return this.#lru.flush();
   }

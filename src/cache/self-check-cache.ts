@@ -11,27 +11,27 @@ import { ReadThrough } from './read-through/read-through.ts';
 import { ReadMetrics } from '../instance/read-metrics.ts';
 import { SharedLru } from './shared-lru/shared-lru.ts';
 
-/** The one key that can be read from it, and its value. */
+/** The only key of the self-check cache, and its value. */
 export const SELF_CHECK_KEY = 'redis-http-cache-proxy:self-check';
 export const SELF_CHECK_VALUE = 'redis-http-cache-proxy self-check';
 
 const LIMITS = { capacity: 1, maxBytes: 1024, maxValueBytes: 512, maxLeases: 16, leaseMs: 1000, staleMs: 0 };
 const LIFETIMES = { ttlMs: 60_000, negativeTtlMs: 0 };
-/** It has memory of its own, so any name but 0 will do. */
+/** Lock owner id; any number but 0, because no other thread maps this memory. */
 const OWNER = 1;
 
 const STORE: BackingStore = {
-  fetch: (_key, take) =>
-    void setImmediate(() => take({ kind: 'value', value: Buffer.from(SELF_CHECK_VALUE), ttlMs: undefined })),
+  fetch: (_key, onReply) =>
+    void setImmediate(() => onReply({ kind: 'value', value: Buffer.from(SELF_CHECK_VALUE), ttlMs: undefined })),
 };
 
-/** Nothing but the value is read. */
+/** Self-checks read values only. */
 const NO_QUERIES: KeyStore = {
   expiry: () => Promise.resolve({ kind: 'missing' }),
   type: () => Promise.resolve({ kind: 'missing' }),
 };
 
-/** A cache with counts of its own. */
+/** A cache with separate metrics. */
 export interface SelfCheckCache {
   readonly cache: CacheService;
   readonly counts: ReadMetrics;
@@ -39,23 +39,22 @@ export interface SelfCheckCache {
 }
 
 /**
- * Makes a cache of the same classes as the instance's, but with memory and counts of its own and a constant in the place of
- * Redis. What a self-check reads neither displaces an entry nor counts as a read, and the path of a hit needs no branch
- * for it.
+ * Creates a cache of the same classes as the instance's, but with separate memory and metrics and with a constant in place
+ * of Redis. Self-checks therefore neither evict an entry nor count as reads, and the hit path needs no branch for them.
  *
- * @param clock the one of this thread: a second one would keep V8 from inlining it where hits read it.
+ * @param clock the clock of this thread: a second one would keep V8 from inlining it on the hit path.
  */
 export function createSelfCheckCache({ proxy }: Pick<Settings, 'proxy'>, clock: Clock): SelfCheckCache {
   const instance = InstanceMemory.create();
   const lru = SharedLru.create(LIMITS, OWNER, clock);
   const counts = new ReadMetrics(instance, 0);
-  const gate = new LoadLimiter(instance, 0, OWNER, proxy);
+  const limiter = new LoadLimiter(instance, 0, OWNER, proxy);
   const buffered = new BufferedBytes(instance, 0, proxy, clock);
   const readThrough = new ReadThrough({
-    ...{ lru, gate, counts, clock, buffered },
+    ...{ lru, limiter, counts, clock, buffered },
     ...{ store: STORE, lifetimes: LIFETIMES, coherence: { canStore: true } },
   });
-  const queries = new KeyQueries(NO_QUERIES, gate, counts, clock);
+  const queries = new KeyQueries(NO_QUERIES, limiter, counts, clock);
   const cache = new CacheService(
     { threadIndex: 0, lockOwnerId: OWNER, clock, lru, instance },
     readThrough,

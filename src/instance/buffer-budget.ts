@@ -1,32 +1,32 @@
 import { InstanceMemory, RowWord } from './instance-memory.ts';
 
-/** The unit in which memory is taken from the budget: words are of 32 bits, and a budget may be larger. */
+/** Unit of the budget in bytes: it is counted in 32-bit words, which could not count bytes. */
 export const PAGE_BYTES = 4096;
 
-/** The pages that so many bytes need. */
+/** Returns the number of pages that `bytes` bytes occupy. */
 export function pagesFor(bytes: number): number {
   return Math.ceil(bytes / PAGE_BYTES);
 }
 
 /**
- * The budget of buffered bytes that all threads of the instance share, in pages. Each thread counts what it has taken in
- * its own row: it adds first and then looks at the sum, so two threads that take at the same time never take too much
- * together, and whatever a thread held when it crashed is given back by clearing its row.
+ * Budget of buffered bytes, in pages, shared by all threads of the instance. Each thread counts its reservations in its own
+ * row. It adds before it checks the sum, so concurrent reservations never exceed the budget; clearing the row of a crashed
+ * thread releases its reservations.
  */
 export class BufferBudget {
   /** Pages of the whole budget. */
   readonly maxPages: number;
-  /** Pages that large values may take together, so that small ones go on while large ones wait. */
+  /** Maximum pages of all large values, so that small values still fit while large ones wait. */
   readonly #maxLargePages: number;
   readonly #words: Int32Array;
   readonly #row: number;
   readonly #rows: number;
-  /** Pages that threads keep for small values without using them. */
+  /** Maximum pages that all threads keep reserved for small values without using them. */
   readonly #idlePages: number;
 
   /**
-   * @param row of this thread, among `rows`.
-   * @param idlePages pages that each thread may keep although it does not use them.
+   * @param row index of this thread's row among `rows`.
+   * @param idlePages maximum pages that each thread keeps reserved without using them.
    */
   constructor(memory: InstanceMemory, row: number, rows: number, maxBytes: number, idlePages: number) {
     this.#words = memory.words;
@@ -37,64 +37,64 @@ export class BufferBudget {
     this.#maxLargePages = this.maxPages - Math.floor(this.maxPages / 8);
   }
 
-  /** Whether there is a page left. */
+  /** Whether a page is free. */
   get hasRoom(): boolean {
     return this.#sum(RowWord.BUFFERED) < this.maxPages;
   }
 
-  /** Takes pages for small values if there are as many. */
-  tryTake(pages: number): boolean {
-    this.take(pages);
+  /** Reserves pages for small values; returns false if they do not fit. */
+  tryReserve(pages: number): boolean {
+    this.reserve(pages);
     if (this.#sum(RowWord.BUFFERED) <= this.maxPages) return true;
-    this.give(pages);
+    this.release(pages);
     return false;
   }
 
-  /** Takes pages for large values if their share has as many, or if no other large value is held and all of it fits. */
-  tryTakeLarge(pages: number): boolean {
-    this.takeLarge(pages);
+  /** Reserves pages for a large value if they fit its share, or the whole budget while there is no other large value. */
+  tryReserveLarge(pages: number): boolean {
+    this.reserveLarge(pages);
     const total = this.#sum(RowWord.BUFFERED);
     if (total <= this.#maxLargePages) return true;
     const isOnly = this.#sum(RowWord.BUFFERED_LARGE) === pages;
     if (isOnly && total <= this.maxPages + this.#idlePages) return true;
-    this.giveLarge(pages);
+    this.releaseLarge(pages);
     return false;
   }
 
-  /** Takes pages even if there are none left: for memory that exists already. */
-  take(pages: number): void {
+  /** Reserves pages even beyond the budget, for memory that exists already. */
+  reserve(pages: number): void {
     Atomics.add(this.#words, this.#word(RowWord.BUFFERED), pages);
   }
 
-  takeLarge(pages: number): void {
+  reserveLarge(pages: number): void {
     Atomics.add(this.#words, this.#word(RowWord.BUFFERED_LARGE), pages);
-    this.take(pages);
+    this.reserve(pages);
   }
 
-  give(pages: number): void {
-    this.take(-pages);
+  release(pages: number): void {
+    this.reserve(-pages);
   }
 
-  giveLarge(pages: number): void {
-    this.takeLarge(-pages);
+  releaseLarge(pages: number): void {
+    this.reserveLarge(-pages);
   }
 
-  /** Reads that wait for room, in all threads. */
+  /** Number of reads that wait for memory, over all threads. */
   get waiting(): number {
     return this.#sum(RowWord.WAITING_FOR_ROOM);
   }
 
   /**
-   * Publishes how many reads of this thread wait for room.
+   * Publishes how many reads of this thread wait for memory.
    *
-   * @param since when the first of them began to wait, in whole milliseconds that may wrap around.
+   * @param since time at which the first of them started to wait, in whole milliseconds that may wrap around.
    */
   noteWaiting(count: number, since: number): void {
     Atomics.store(this.#words, this.#word(RowWord.WAITING_SINCE), since);
     Atomics.store(this.#words, this.#word(RowWord.WAITING_FOR_ROOM), count);
   }
 
-  /** Whether no other thread has a read that has waited for longer than `since`: the longest waiting is served first. */
+  /** Whether no other thread has a read that has been waiting since before `since`; the oldest one is served first. */
   isOldest(since: number): boolean {
     for (let row = 0; row < this.#rows; row++) {
       if (Atomics.load(this.#words, InstanceMemory.word(row, RowWord.WAITING_FOR_ROOM)) === 0) continue;
@@ -104,7 +104,7 @@ export class BufferBudget {
     return true;
   }
 
-  /** Gives back what a thread held that has crashed. */
+  /** Releases the reservations of a crashed thread. */
   static recoverFrom(memory: InstanceMemory, crashedRow: number): void {
     for (const word of [RowWord.BUFFERED, RowWord.BUFFERED_LARGE, RowWord.WAITING_FOR_ROOM]) {
       Atomics.store(memory.words, InstanceMemory.word(crashedRow, word), 0);

@@ -1,11 +1,11 @@
 import { type InstanceMemory, ROW_COUNTS } from './instance-memory.ts';
 import { SUPERVISOR_ROW } from './thread-context.ts';
 
-/** What lies behind the counts that the other rows use: see {@link RequestCounts}. */
+/** These counters follow the ones that other rows use: see `ReadMetrics`. */
 const AT = ROW_COUNTS - 8;
 const [INVALIDATIONS, FLUSHES, LOSSES, LAST_LOSS] = [AT, AT + 1, AT + 2, AT + 3];
 
-/** What the main thread counts of the news of writes; every thread can read it. */
+/** Invalidation counters, written by the main thread and readable by every thread. */
 export class CoherenceCounts {
   readonly #counts: Float64Array;
 
@@ -27,22 +27,22 @@ export class CoherenceCounts {
     this.#counts[LAST_LOSS] = now;
   }
 
-  /** Keys that Redis has told of. */
+  /** Invalidations received for single keys. */
   get invalidations(): number {
     return this.#counts[INVALIDATIONS];
   }
 
-  /** Times that Redis has told that it was emptied. */
+  /** FLUSHDB/FLUSHALL invalidations received. */
   get flushes(): number {
     return this.#counts[FLUSHES];
   }
 
-  /** Times that the news was lost. */
+  /** Times the invalidation stream was lost. */
   get losses(): number {
     return this.#counts[LOSSES];
   }
 
-  /** Seconds since 1970; 0: there was none. */
+  /** Time of the last loss in seconds since 1970; 0 if there was none. */
   get lastLoss(): number {
     return this.#counts[LAST_LOSS];
   }

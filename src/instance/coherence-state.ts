@@ -1,16 +1,16 @@
 import { type InstanceMemory, InstanceWord } from './instance-memory.ts';
 
 /**
- * What the cache can know of writes to Redis. `ttl`: nothing, entries end with their time. `tracking`: Redis tells of
- * each. `resync`: the news of them was lost, and until they come again nothing that is loaded may be stored.
+ * How entries are kept coherent with Redis. `ttl`: they expire only. `tracking`: Redis also sends an invalidation message for
+ * each write. `resync`: the invalidation stream was lost, and nothing is stored until it is re-established.
  */
 export const COHERENCE_STATES = ['ttl', 'tracking', 'resync'] as const;
-export type Coherence = (typeof COHERENCE_STATES)[number];
+export type CoherenceMode = (typeof COHERENCE_STATES)[number];
 
 const TTL = COHERENCE_STATES.indexOf('ttl');
 const RESYNC = COHERENCE_STATES.indexOf('resync');
 
-/** The state of the whole instance, which the main thread sets and every thread reads. */
+/** Coherence mode of the instance, set by the main thread and read by every thread. */
 export class CoherenceState {
   readonly #words: Int32Array;
 
@@ -18,23 +18,23 @@ export class CoherenceState {
     this.#words = memory.words;
   }
 
-  get current(): Coherence {
+  get current(): CoherenceMode {
     return COHERENCE_STATES[Atomics.load(this.#words, InstanceWord.COHERENCE)];
   }
 
-  set current(state: Coherence) {
+  set current(state: CoherenceMode) {
     Atomics.store(this.#words, InstanceWord.COHERENCE, COHERENCE_STATES.indexOf(state));
   }
 
   /**
-   * Whether those who are given a value may give it again for as long as it has time. Else they have to ask first: when
-   * it is written this cache is told, or has just lost the news, and they are never told.
+   * Whether downstream caches may reuse a response until it expires. With tracking they must revalidate, because invalidation
+   * messages reach this cache only.
    */
   get allowsDownstreamCaching(): boolean {
     return Atomics.load(this.#words, InstanceWord.COHERENCE) === TTL;
   }
 
-  /** Whether what is loaded now may be stored. */
+  /** Whether loaded values may be stored. */
   get canStore(): boolean {
     return Atomics.load(this.#words, InstanceWord.COHERENCE) !== RESYNC;
   }

@@ -1,6 +1,6 @@
 import { InstanceMemory, InstanceWord, RowWord } from './instance-memory.ts';
 
-/** Open client connections of the whole instance, and their limit. */
+/** Counts and limits the open client connections of the instance. */
 export class ConnectionLimiter {
   readonly #words: Int32Array;
   readonly #own: number;
@@ -12,7 +12,7 @@ export class ConnectionLimiter {
     this.#max = max;
   }
 
-  /** Counts one more, unless there are as many as there may be. */
+  /** Counts a new connection; returns false, with nothing counted, if the limit is reached. */
   open(): boolean {
     if (Atomics.add(this.#words, InstanceWord.CONNECTIONS, 1) >= this.#max) {
       Atomics.sub(this.#words, InstanceWord.CONNECTIONS, 1);
@@ -27,7 +27,7 @@ export class ConnectionLimiter {
     Atomics.sub(this.#words, InstanceWord.CONNECTIONS, 1);
   }
 
-  /** A number that no other connection of the instance has had: 1, 2, … */
+  /** Returns a connection id that is unique in the instance: 1, 2, … */
   nextId(): number {
     return (Atomics.add(this.#words, InstanceWord.CONNECTION_IDS, 1) + 1) >>> 0;
   }
@@ -36,9 +36,9 @@ export class ConnectionLimiter {
     return Atomics.load(this.#words, InstanceWord.CONNECTIONS);
   }
 
-  /** Takes out those of a thread that has died, whose sockets have died with it. */
-  static recoverFrom(memory: InstanceMemory, deadThread: number): void {
-    const lost = Atomics.exchange(memory.words, InstanceMemory.word(deadThread, RowWord.CONNECTIONS), 0);
+  /** Subtracts the connections of a crashed thread, which ended with it. */
+  static recoverFrom(memory: InstanceMemory, crashedThread: number): void {
+    const lost = Atomics.exchange(memory.words, InstanceMemory.word(crashedThread, RowWord.CONNECTIONS), 0);
     Atomics.sub(memory.words, InstanceWord.CONNECTIONS, lost);
   }
 }

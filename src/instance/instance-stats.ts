@@ -9,10 +9,10 @@ import {
   type SelfCheckPart,
 } from './instance-memory.ts';
 
-/** What can be seen of the whole instance beside its cache. */
+/** Statistics of the instance apart from its cache. */
 export class InstanceStats {
   readonly #memory: InstanceMemory;
-  /** Threads that there are to be. */
+  /** Configured number of worker threads. */
   readonly threads: number;
 
   constructor(memory: InstanceMemory, threads: number) {
@@ -37,17 +37,17 @@ export class InstanceStats {
     return this.#word(InstanceWord.CONNECTION_IDS) >>> 0;
   }
 
-  /** Threads that died and were replaced. */
+  /** Number of crashed threads that were restarted. */
   get restarts(): number {
     return this.#word(InstanceWord.RESTARTS);
   }
 
-  /** Threads that have their connection to Redis. */
+  /** Number of threads that are connected to Redis. */
   get redisConnections(): number {
     return this.#memory.sum(RowWord.REDIS_READY);
   }
 
-  /** Threads whose circuit to Redis is in a state. */
+  /** Returns the number of threads whose circuit breaker is in a state. */
   circuits(state: CircuitState): number {
     const wanted = CIRCUIT_STATES.indexOf(state);
     let threads = 0;
@@ -66,7 +66,7 @@ export class InstanceStats {
     return true;
   }
 
-  /** Threads whose last check of a part of themselves has failed. */
+  /** Returns the number of threads whose last self-check of a part failed. */
   failingSelfChecks(part: SelfCheckPart): number {
     const bit = 1 << SELF_CHECK_PARTS.indexOf(part);
     let threads = 0;

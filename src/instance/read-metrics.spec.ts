@@ -3,8 +3,8 @@ import { ConnectionLimiter } from './connection-limiter.ts';
 import { InstanceMemory } from './instance-memory.ts';
 import { DURATION_BUCKETS, ReadMetrics } from './read-metrics.ts';
 
-describe('what threads count', () => {
-  it('is added up by whoever asks', () => {
+describe('ReadMetrics', () => {
+  it('returns the sum over all threads', () => {
     const memory = InstanceMemory.create();
     const [first, second] = [0, 1].map((row) => new ReadMetrics(memory, row));
     first.countRead('http', 'hit');
@@ -17,7 +17,7 @@ describe('what threads count', () => {
     }
   });
 
-  it('puts durations into the bucket whose bound they do not exceed', () => {
+  it('adds a duration to the first bucket whose bound it does not exceed', () => {
     const counts = new ReadMetrics(InstanceMemory.create(), 255);
     for (const bound of DURATION_BUCKETS) counts.observeLoad(bound * 1000);
     counts.observeLoad(1e9);
@@ -28,8 +28,8 @@ describe('what threads count', () => {
   });
 });
 
-describe('connections', () => {
-  it('are bounded for all threads together', () => {
+describe('ConnectionLimiter', () => {
+  it('limits the connections of all threads together', () => {
     const memory = InstanceMemory.create();
     const [first, second] = [0, 1].map((row) => new ConnectionLimiter(memory, row, 3));
     expect([first.open(), second.open(), first.open(), second.open()]).toEqual([true, true, true, false]);
@@ -38,7 +38,7 @@ describe('connections', () => {
     expect(first.total).toBe(3);
   });
 
-  it('of a thread that died are gone', () => {
+  it('subtracts the connections of a crashed thread once', () => {
     const memory = InstanceMemory.create();
     const [first, second] = [0, 1].map((row) => new ConnectionLimiter(memory, row, 3));
     first.open();

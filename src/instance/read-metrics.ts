@@ -1,10 +1,10 @@
 import { type InstanceMemory, ROW_COUNTS } from './instance-memory.ts';
 
-/** How clients reach the proxy. */
+/** Protocols over which clients read keys. */
 export const TRANSPORTS = ['http', 'resp', 'upstash'] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 
-/** What writes responses: node:http and the fast path, which have one listener, and the Redis protocol. */
+/** Listeners; `http` covers node:http and the fast path. */
 export const LISTENERS = ['http', 'resp'] as const;
 export type Listener = (typeof LISTENERS)[number];
 
@@ -33,13 +33,13 @@ export const DURATION_BUCKETS = [
 ] as const;
 
 export interface Histogram {
-  /** Observations at or below each of {@link DURATION_BUCKETS}, not added up, and above the last. */
+  /** Observations per bucket of {@link DURATION_BUCKETS} (not cumulative), and in the overflow bucket. */
   readonly buckets: readonly number[];
   /** Seconds. */
   readonly sum: number;
 }
 
-/** A histogram's place in a row: its buckets, the one beyond them, and the sum. */
+/** Number of counters of a histogram: its buckets, the overflow bucket, and the sum. */
 const HISTOGRAM_COUNTS = DURATION_BUCKETS.length + 2;
 const REQUESTS_AT = 0;
 const LOADS_AT = REQUESTS_AT + TRANSPORTS.length * READ_OUTCOMES.length;
@@ -48,14 +48,14 @@ const LOAD_COUNT_AT = QUEUE_AT + HISTOGRAM_COUNTS;
 const LOAD_ERRORS_AT = LOAD_COUNT_AT + 1;
 const FAILURES_AT = LOAD_ERRORS_AT + 1;
 const COMMANDS_AT = FAILURES_AT + LISTENERS.length;
-if (COMMANDS_AT >= ROW_COUNTS) throw new Error('a row is too short for its counts');
+if (COMMANDS_AT >= ROW_COUNTS) throw new Error('the counters exceed a row');
 
-/** Counts key reads by how they ended. */
+/** Counts key reads by transport and outcome. */
 export interface ReadCounter {
   countRead(transport: Transport, outcome: ReadOutcomeName, times?: number): void;
 }
 
-/** What one thread counts of the requests it answers; any thread can add up those of all. */
+/** Counters of the requests of one thread; any thread can read the totals of all threads. */
 export class ReadMetrics implements ReadCounter {
   readonly #memory: InstanceMemory;
   readonly #own: Float64Array;
@@ -79,27 +79,27 @@ export class ReadMetrics implements ReadCounter {
     this.#own[COMMANDS_AT] += times;
   }
 
-  /** Counts a read of Redis that begins. */
+  /** Counts a started Redis read. */
   countLoad(): void {
     this.#own[LOAD_COUNT_AT]++;
   }
 
-  /** Counts a read of Redis that it could not answer. */
+  /** Counts a failed Redis read. */
   countLoadError(): void {
     this.#own[LOAD_ERRORS_AT]++;
   }
 
-  /** @param ms how long Redis took to answer, or until the read timed out. */
+  /** @param ms milliseconds until the reply or the timeout. */
   observeLoad(ms: number): void {
     this.#observe(LOADS_AT, ms / 1000);
   }
 
-  /** @param ms how long a load waited for its turn. */
+  /** @param ms milliseconds that a load was queued. */
   observeQueue(ms: number): void {
     this.#observe(QUEUE_AT, ms / 1000);
   }
 
-  /** Of all threads. */
+  /** Returns the number of key reads of all threads. */
   reads(transport: Transport, outcome: ReadOutcomeName): number {
     return this.#memory.total(requestCount(transport, outcome));
   }
@@ -114,22 +114,22 @@ export class ReadMetrics implements ReadCounter {
     return this.#memory.total(COMMANDS_AT);
   }
 
-  /** Reads of Redis begun by all threads. */
+  /** Redis reads started by all threads. */
   get loads(): number {
     return this.#memory.total(LOAD_COUNT_AT);
   }
 
-  /** Reads of Redis, by all threads, that it could not answer. */
+  /** Failed Redis reads of all threads. */
   get loadErrors(): number {
     return this.#memory.total(LOAD_ERRORS_AT);
   }
 
-  /** Of all threads. */
+  /** Returns the durations of Redis reads of all threads. */
   loadDurations(): Histogram {
     return this.#histogram(LOADS_AT);
   }
 
-  /** Of all threads. */
+  /** Returns the queueing times of loads of all threads. */
   queueDurations(): Histogram {
     return this.#histogram(QUEUE_AT);
   }

@@ -4,34 +4,34 @@ import { type Clock, monotonicClock } from '../cache/shared-lru/clock.ts';
 import { InstanceMemory, ROWS } from './instance-memory.ts';
 import { SharedLru } from '../cache/shared-lru/shared-lru.ts';
 
-/** Leases beyond the places for loads: many keys that are read at once take one place, and a lease each. */
+/** Leases beyond the number of loads: a multi-key read is one load but has one lease per key. */
 const LEASES_FOR_MANY = 10_000;
-/** What a lease lasts beyond the longest wait and load: time to store what was loaded. */
+/** Milliseconds by which a lease outlasts the longest queueing and load: time to store the value. */
 const LEASE_MARGIN_MS = 1000;
-/** The main thread's name in the locks; worker threads are named by their `threadId`, which starts at 1. */
+/** Lock owner id of the main thread; worker threads use their `threadId`, which starts at 1. */
 const MAIN_THREAD = -1;
-/** The row of the supervisor, which is no thread that answers. */
+/** Index of the supervisor's row. */
 export const SUPERVISOR_ROW = ROWS - 1;
 
-/** What a worker thread is given when it is started. */
+/** `workerData` of a worker thread. */
 export interface ThreadData {
-  /** The thread's row in the instance's memory: threads that replace one another have the same. */
+  /** Index of the thread's row in the instance's memory; a restarted thread keeps the row of its predecessor. */
   readonly row: number;
   readonly cache: SharedArrayBuffer;
   readonly instance: SharedArrayBuffer;
 }
 
-/** This thread's view of what the threads of the instance share. */
+/** This thread's view of the memory that the threads of the instance share. */
 export abstract class ThreadContext {
   abstract readonly threadIndex: number;
-  /** The thread's name in the locks: no other thread has it, or had it. */
+  /** Id of the thread in locks and leases; no other thread has or had it. */
   abstract readonly lockOwnerId: number;
   abstract readonly clock: Clock;
   abstract readonly lru: SharedLru;
   abstract readonly instance: InstanceMemory;
 }
 
-/** Maps the memory that this thread was started with. */
+/** Maps the shared memory passed to this worker thread. */
 export function attachThread(): ThreadContext {
   const data = workerData as ThreadData;
   const clock = monotonicClock();
@@ -45,9 +45,9 @@ export function attachThread(): ThreadContext {
 }
 
 /**
- * Makes the memory of an instance.
+ * Reserves the shared memory of an instance.
  *
- * @throws LayoutError when so much memory cannot be had.
+ * @throws LayoutError if the memory cannot be reserved.
  */
 export function createInstance({ cache, redis, proxy }: Settings): ThreadContext {
   const clock = monotonicClock();

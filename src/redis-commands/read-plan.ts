@@ -192,7 +192,7 @@ export class ReadPlan {
   }
 
   #readOf(outcome: ReadOutcome | Omitted): Read {
-    if (outcome.kind === 'unread') return NOT_READ;
+    if (outcome.kind === 'omitted') return NOT_READ;
     return this.#again ? KeyReads.readAgain(outcome) : this.#reads.read(outcome);
   }
 

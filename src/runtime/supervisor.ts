@@ -48,7 +48,7 @@ export class Supervisor {
   #settings: Settings;
   readonly #ports: Ports;
   readonly #memory: ThreadContext;
-  readonly #gate: LoadLimiter;
+  readonly #loadLimiter: LoadLimiter;
   readonly #threads = new Map<number, Thread>();
   /** Deaths in a row of each thread, for the back-off. */
   readonly #deaths = new Map<number, number>();
@@ -75,7 +75,12 @@ export class Supervisor {
     this.#settings = settings;
     this.#ports = ports;
     this.#memory = createInstance(settings);
-    this.#gate = new LoadLimiter(this.#memory.instance, SUPERVISOR_ROW, this.#memory.lockOwnerId, settings.proxy);
+    this.#loadLimiter = new LoadLimiter(
+      this.#memory.instance,
+      SUPERVISOR_ROW,
+      this.#memory.lockOwnerId,
+      settings.proxy,
+    );
   }
 
   /**
@@ -270,7 +275,7 @@ export class Supervisor {
     instance.noteCircuit(thread.row, 'closed');
     for (const part of SELF_CHECK_PARTS) instance.noteSelfCheck(thread.row, part, true);
     while (!this.#recoverCache(thread)) await delay(RECOVERY_RETRY_MS);
-    while (!this.#gate.recoverFrom(thread.row, thread.id)) await delay(RECOVERY_RETRY_MS);
+    while (!this.#loadLimiter.recoverFrom(thread.row, thread.id)) await delay(RECOVERY_RETRY_MS);
   }
 
   #recoverCache({ row, id }: Thread): boolean {

@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { CoherenceCounts } from '../instance/coherence-counts.ts';
-import { type Coherence as State, CoherenceState } from '../instance/coherence-state.ts';
+import { type CoherenceMode, CoherenceState } from '../instance/coherence-state.ts';
 import type { ThreadContext } from '../instance/thread-context.ts';
 import { InvalidationQueue } from './invalidation-queue.ts';
 import { TrackingCoordinator } from './tracking-coordinator.ts';
@@ -52,7 +52,7 @@ export function trackWrites(settings: Settings, { lru, instance, clock }: Thread
   };
 }
 
-function report(logger: Logger, state: State, reason = ''): void {
+function report(logger: Logger, state: CoherenceMode, reason = ''): void {
   switch (state) {
     case 'tracking':
       logger.log(`tracking: Redis tells of writes; what is held is true but for the last ${STALENESS_BOUND_MS} ms`);

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { CoherenceCounts } from '../instance/coherence-counts.ts';
-import { type Coherence as State, CoherenceState } from '../instance/coherence-state.ts';
+import { type CoherenceMode, CoherenceState } from '../instance/coherence-state.ts';
 import { InstanceMemory } from '../instance/instance-memory.ts';
 import type { FeedListener, FeedState } from './invalidation-feed.ts';
 import { InvalidationQueue } from './invalidation-queue.ts';
@@ -77,7 +77,7 @@ beforeEach(() => {
     orders: new InvalidationQueue(lru, (work) => later.push(work)),
     state,
     counts,
-    report: (entered: State, reason) => done.push(`${entered}${reason === undefined ? '' : `: ${reason}`}`),
+    report: (entered: CoherenceMode, reason) => done.push(`${entered}${reason === undefined ? '' : `: ${reason}`}`),
     now: () => NOW,
     clock: () => time,
     boundMs: BOUND_MS,

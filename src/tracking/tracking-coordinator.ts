@@ -1,6 +1,6 @@
 import type { Clock } from '../cache/shared-lru/clock.ts';
 import type { CoherenceCounts } from '../instance/coherence-counts.ts';
-import type { Coherence as State, CoherenceState } from '../instance/coherence-state.ts';
+import type { CoherenceMode, CoherenceState } from '../instance/coherence-state.ts';
 import type { FeedListener, FeedState, InvalidationFeed } from './invalidation-feed.ts';
 import type { InvalidationQueue } from './invalidation-queue.ts';
 
@@ -13,7 +13,7 @@ export interface CoherenceParts {
   readonly state: CoherenceState;
   readonly counts: CoherenceCounts;
   /** Told of each state that is entered, with the feed's code word for why it is not `tracking`. */
-  readonly report: (state: State, reason: string | undefined) => void;
+  readonly report: (state: CoherenceMode, reason: string | undefined) => void;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** That of the cache. */
@@ -45,7 +45,7 @@ export class TrackingCoordinator {
   readonly #parts: CoherenceParts;
   readonly #feeds = new Map<Feed, Known>();
   /** The state that is entered, or about to be, when what has to come before has been done. */
-  #due: State | undefined;
+  #due: CoherenceMode | undefined;
   #changes = 0;
 
   constructor(parts: CoherenceParts) {
@@ -132,7 +132,7 @@ export class TrackingCoordinator {
     this.#parts.orders.trustUntil(heardAt + this.#parts.boundMs);
   }
 
-  #enter(state: State, reason: string | undefined): void {
+  #enter(state: CoherenceMode, reason: string | undefined): void {
     this.#parts.state.current = state;
     this.#parts.report(state, reason);
   }
@@ -148,7 +148,10 @@ interface Known {
 const UNKNOWN: FeedState = { kind: 'lost', reason: 'connection' };
 
 /** One Redis that refuses is enough to know that not all writes will be told; one that is lost, that they are not now. */
-function verdictOn(feeds: readonly FeedState[]): { readonly state: State; readonly reason: string | undefined } {
+function verdictOn(feeds: readonly FeedState[]): {
+  readonly state: CoherenceMode;
+  readonly reason: string | undefined;
+} {
   const refused = feeds.find(({ kind }) => kind === 'refused');
   if (refused !== undefined) return { state: 'ttl', reason: reasonOf(refused) };
   const lost = feeds.find(({ kind }) => kind === 'lost');

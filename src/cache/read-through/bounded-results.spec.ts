@@ -9,12 +9,12 @@ const MAX_BYTES = 10;
 const outcome = (bytes: number): ReadOutcome =>
   ({ kind: 'value', value: Buffer.alloc(bytes) }) as unknown as ReadOutcome;
 
-/** Bytes of each value, and the order in which they come. */
+/** Bytes of each value, and the order in which the values arrive. */
 const reads = fc
   .array(fc.nat(MAX_BYTES + 2), { maxLength: 12 })
   .chain((sizes) => fc.tuple(fc.constant(sizes), fc.shuffledSubarray([...sizes.keys()], { minLength: sizes.length })));
 
-it('keeps the first values that there is room for, in whatever order they come, and never holds twice as much', () => {
+it('keeps the first values within the cap, in whatever order they arrive, and never retains twice the cap', () => {
   fc.assert(
     fc.property(reads, ([sizes, order]) => {
       const room = bufferedBytes();
@@ -26,7 +26,7 @@ it('keeps the first values that there is room for, in whatever order they come, 
       }
       let bytes = 0;
       const expected = sizes.map((size) => {
-        if (size > MAX_BYTES || (size > 0 && bytes >= MAX_BYTES)) return 'unread';
+        if (size > MAX_BYTES || (size > 0 && bytes >= MAX_BYTES)) return 'omitted';
         bytes += size;
         return size;
       });

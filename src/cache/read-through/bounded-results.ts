@@ -2,39 +2,39 @@ import { PAGE_BYTES, pagesFor } from '../../instance/buffer-budget.ts';
 import type { Room } from './buffered-bytes.ts';
 import type { ReadOutcome } from './read-outcome.ts';
 
-/** Of many reads, one whose value is not given, as those before it fill what there is room for. */
+/** A result omitted because the response size limit was reached. */
 export interface Omitted {
-  readonly kind: 'unread';
+  readonly kind: 'omitted';
 }
 
-const UNREAD: Omitted = { kind: 'unread' };
+const OMITTED: Omitted = { kind: 'omitted' };
 
 /**
- * The outcomes of many reads, in the order of their keys, with as many values as there is room for: none that is longer
- * than `maxBytes`, and none more once those before it are as many bytes together. Outcomes come in any order, and what turns
- * out to have no room is let go at once. So fewer than twice as many bytes are held, however many values there are.
+ * Results of a multi-key read, in key order, capped at `maxBytes` of values: a longer value is omitted, and so is every
+ * value after the first `maxBytes` bytes. Results may arrive in any order; a value that turns out to be beyond the cap is
+ * released immediately, so less than twice `maxBytes` is retained at any time.
  */
 export class BoundedResults {
   readonly outcomes: (ReadOutcome | Omitted)[];
   readonly #maxBytes: number;
   #bytes = 0;
-  /** From here on there is no room for values. */
+  /** Index from which values are omitted. */
   #end: number;
-  /** Where the values are counted. */
+  /** Memory account that values are charged to. */
   readonly #room: Room;
   readonly #release: (memory: ArrayBufferLike) => void;
   #lacking = 0;
 
-  /** @param release ends a hold in `room`. */
+  /** @param release releases memory that is held in `room`. */
   constructor(count: number, maxBytes: number, room: Room, release: (memory: ArrayBufferLike) => void) {
-    this.outcomes = Array.from({ length: count }, () => UNREAD);
+    this.outcomes = Array.from({ length: count }, () => OMITTED);
     this.#maxBytes = maxBytes;
     this.#end = count;
     this.#room = room;
     this.#release = release;
   }
 
-  /** Whether there is room for the value of a key. */
+  /** Whether the value of the key at `index` can be within the cap. */
   hasRoomAt(index: number): boolean {
     return index < this.#end;
   }
@@ -48,37 +48,37 @@ export class BoundedResults {
     this.#letGo();
   }
 
-  /** Notes that there was no room among the buffered bytes for a value that is to be kept. */
+  /** Records that a value within the cap did not fit in the buffered-bytes limit. */
   lack(index: number, bytes: number): void {
     if (bytes <= this.#maxBytes && this.hasRoomAt(index)) this.#lacking += pagesFor(bytes) * PAGE_BYTES;
   }
 
-  /** Whether there was no room for one of the values. */
+  /** Whether at least one value did not fit in the buffered-bytes limit. */
   get lacksRoom(): boolean {
     return this.#lacking > 0;
   }
 
-  /** Bytes that it takes to hold all values. */
+  /** Bytes needed to hold all values. */
   get neededBytes(): number {
     return this.#memories().reduce((sum, { byteLength }) => sum + pagesFor(byteLength) * PAGE_BYTES, this.#lacking);
   }
 
-  /** Hands the values over: whoever keeps them beyond this turn of the event loop has to count them from then on. */
+  /** Releases the values at the end of this tick; code that keeps them longer must hold them itself. */
   pass(): void {
     for (const memory of this.#memories()) this.#room.pass(memory);
   }
 
-  /** Lets all values go. */
+  /** Releases all values. */
   clear(): void {
     for (const memory of this.#memories()) this.#release(memory);
-    this.outcomes.fill(UNREAD);
+    this.outcomes.fill(OMITTED);
   }
 
   #memories(): ArrayBufferLike[] {
     return this.outcomes.flatMap((outcome) => ('value' in outcome ? [outcome.value.buffer] : []));
   }
 
-  /** Lets values go from the last one on, until all that are kept begin within the room there is. */
+  /** Releases values from the end until every remaining one starts within the cap. */
   #letGo(): void {
     while (this.#end > 0) {
       const last = this.#end - 1;
@@ -93,7 +93,7 @@ export class BoundedResults {
   #drop(index: number): void {
     const outcome = this.outcomes[index];
     if ('value' in outcome) this.#release(outcome.value.buffer);
-    this.outcomes[index] = UNREAD;
+    this.outcomes[index] = OMITTED;
   }
 }
 

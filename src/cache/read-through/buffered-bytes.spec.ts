@@ -8,12 +8,12 @@ import { InstanceMemory } from '../../instance/instance-memory.ts';
 const KiB = 1024;
 const MiB = 1024 * KiB;
 const MAX = 16 * MiB;
-/** What threads may have taken for small memory without using it, and what rounding adds. */
+/** Bytes that threads may reserve for small allocations without using them, and rounding. */
 const SLACK = 4 * 128 * KiB;
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-describe('buffered bytes', () => {
+describe('BufferedBytes', () => {
   const waiting = new Set<{ gone: boolean }>();
   const reader = (): { gone: boolean } => {
     const each = { gone: false };
@@ -21,11 +21,11 @@ describe('buffered bytes', () => {
     return each;
   };
   afterEach(() => {
-    // Nobody waits beyond a test.
+    // End all waits of the test.
     for (const each of waiting) each.gone = true;
   });
 
-  it('of all threads never exceed the limit, each memory counts once, and all that is taken is given back', () => {
+  it('never exceeds the limit over all threads, charges each allocation once, and returns to zero', () => {
     const sizes = fc.constantFrom(100, 5000, 64 * KiB, 64 * KiB + 1, 300 * KiB, 2 * MiB, 9 * MiB);
     const step = fc.record({ thread: fc.nat(3), size: sizes, event: fc.nat(9) });
     fc.assert(
@@ -37,7 +37,7 @@ describe('buffered bytes', () => {
           const own = held[thread];
           const known = own.at(event);
           if (event < 2 && known !== undefined) {
-            // One more who holds it.
+            // Another reference.
             expect(threads[thread].tryHold(known)).toBe(true);
             own.push(known);
           } else if (event < 6) {
@@ -53,7 +53,7 @@ describe('buffered bytes', () => {
         }
         held.forEach((own, thread) => own.forEach((memory) => threads[thread].release(memory)));
         expect(threads[0].total).toBe(0);
-        // All of it can be had again, but for what threads keep for small memory.
+        // All of the budget is available again, except for the steps that threads keep for small allocations.
         const large = threads[0].allocate(MAX - SLACK);
         expect(large).toBeDefined();
       }),
@@ -61,7 +61,7 @@ describe('buffered bytes', () => {
     );
   });
 
-  it('leave room for small values when large ones have taken their share', () => {
+  it('leaves room for small values when large values have used up their share', () => {
     const buffered = bufferedBytes(InstanceMemory.create(), 0, MAX);
     let large = 0;
     while (buffered.allocate(MiB) !== undefined) large++;
@@ -69,7 +69,7 @@ describe('buffered bytes', () => {
     expect([buffered.hasRoom, buffered.allocate(KiB)?.length]).toEqual([true, KiB]);
   });
 
-  it('may be one value that has the whole limit', () => {
+  it('admits a single value that uses the whole limit', () => {
     const buffered = bufferedBytes(InstanceMemory.create(), 0, MAX);
     const whole = buffered.allocate(MAX);
     expect(whole).toHaveLength(MAX);
@@ -78,7 +78,7 @@ describe('buffered bytes', () => {
     expect(buffered.allocate(MiB)).toHaveLength(MiB);
   });
 
-  it('are counted above the limit too, where memory cannot be done without, and nothing more is given out then', () => {
+  it('charges indispensable memory beyond the limit, and admits nothing else meanwhile', () => {
     const buffered = bufferedBytes(InstanceMemory.create(), 0, MAX);
     const memory = new ArrayBuffer(2 * MAX);
     buffered.hold(memory);
@@ -87,7 +87,7 @@ describe('buffered bytes', () => {
     expect([buffered.total, buffered.hasRoom]).toEqual([0, true]);
   });
 
-  it('that are passed on are held until the end of the turn, and by whoever holds them in it for longer', async () => {
+  it('holds passed memory until the end of the tick, or longer if the receiver holds it in the meantime', async () => {
     const buffered = bufferedBytes();
     const [kept, dropped] = [buffered.allocate(100), buffered.allocate(1000)] as [Buffer, Buffer];
     buffered.pass(kept.buffer);
@@ -95,13 +95,13 @@ describe('buffered bytes', () => {
     await Promise.resolve();
     buffered.hold(kept.buffer);
     expect(buffered.total).toBe(1100);
-    await turn();
+    await tick();
     expect(buffered.total).toBe(100);
     buffered.release(kept.buffer);
     expect(buffered.total).toBe(0);
   });
 
-  it('are waited for first come, first served, over all threads, and nobody goes past those who wait', async () => {
+  it('serves waiting reads first come, first served, over all threads, and never lets a read overtake them', async () => {
     const instance = InstanceMemory.create();
     const [here, there] = [0, 1].map((row) => bufferedBytes(instance, row, MAX));
     const first = here.allocate(12 * MiB) as Buffer;
@@ -121,7 +121,7 @@ describe('buffered bytes', () => {
     expect([order, here.waiting]).toEqual([['large', 'small'], 0]);
   });
 
-  it('are not waited for by readers who are gone, nor by more than may', async () => {
+  it('ends the wait of disconnected clients, and rejects reads beyond the maximum number of waiting reads', async () => {
     const instance = InstanceMemory.create();
     const buffered = bufferedBytes(instance, 0, MAX);
     buffered.hold(new ArrayBuffer(MAX));
@@ -134,12 +134,12 @@ describe('buffered bytes', () => {
     expect(buffered.waiting).toBe(0);
   });
 
-  it('of a thread that has crashed are given back, as is its place among those who wait', async () => {
+  it('releases the bytes of a crashed thread and removes its waiting reads', async () => {
     const instance = InstanceMemory.create();
     const here = bufferedBytes(instance, 0, MAX);
     bufferedBytes(instance, 1, MAX).hold(new ArrayBuffer(100));
     const crashed = new BufferBudget(instance, 1, 4, MAX, 0);
-    crashed.takeLarge(pagesFor(10 * MiB));
+    crashed.reserveLarge(pagesFor(10 * MiB));
     crashed.noteWaiting(1, -1);
     const room = here.wait(12 * MiB, reader());
     expect([here.total, here.waiting]).toEqual([100, 2]);

@@ -4,33 +4,36 @@ import { BufferBudget, PAGE_BYTES, pagesFor } from '../../instance/buffer-budget
 import type { Clock } from '../shared-lru/clock.ts';
 import { type InstanceMemory, ROW_COUNTS } from '../../instance/instance-memory.ts';
 
-/** Memory of at most so many bytes is small: a thread counts it by itself, and takes it from the budget in such steps. */
+/**
+ * Maximum size of a small allocation. A thread accounts for small allocations locally and reserves memory for them from the
+ * shared budget in steps of this size.
+ */
 const STEP_BYTES = 64 * 1024;
-/** Milliseconds between two looks at what other threads have given back, while a read waits for room. */
-const LOOK_MS = 10;
-/** The count of a thread's row that says how many bytes it holds. */
+/** Milliseconds between checks for memory released by other threads, while a read waits. */
+const POLL_MS = 10;
+/** Index of the count of bytes held, in a thread's row. */
 const BYTES_AT = ROW_COUNTS - 1;
 
-/** What is held of one piece of memory. */
+/** Accounting of one backing store. */
 interface Held {
   readonly bytes: number;
-  /** Pages taken for it alone; 0: it is small. */
+  /** Pages reserved for it alone; 0 if it is small. */
   readonly pages: number;
-  /** How many hold it. */
+  /** Reference count. */
   holders: number;
 }
 
-/** Who wants what is read. */
+/** The client that a read is for. */
 export interface Reader {
-  /** Whether nobody will take it any more. */
+  /** Whether the client has disconnected. */
   readonly gone: boolean;
 }
 
-/** Where what is read is counted: among all that is buffered, or in room that was waited for. */
+/** Memory account that values are charged to: the buffered-bytes limit, or a {@link Reservation} of it. */
 export interface Room extends ValueMemory {
-  /** Holds memory that one more needs; false, with nothing held, when there is no room for it. */
+  /** Adds a reference to memory and charges it if it is new; returns false, with nothing charged, if it does not fit. */
   tryHold(memory: ArrayBufferLike): boolean;
-  /** The same, until the end of this turn of the event loop. */
+  /** Holds memory as {@link tryHold} does, until the end of this tick. */
   admit(memory: ArrayBufferLike): boolean;
 }
 
@@ -42,18 +45,19 @@ interface Waiter {
 }
 
 export interface BufferLimits {
-  /** Bytes that all threads may hold together. */
+  /** Maximum bytes held by all threads together. */
   readonly maxBufferedBytes: number;
   readonly threads: number;
-  /** Reads that may wait for room, in all threads. */
+  /** Maximum number of reads that wait for memory, over all threads. */
   readonly maxQueuedLoads: number;
 }
 
 /**
- * Counts the memory of values and response bodies that no client has taken yet, for this thread and against the budget
- * of the instance. Memory is counted by its backing store, as a view keeps all of it: once, however many hold it.
+ * Accounts for the memory of values and response bodies that are not yet delivered, for this thread and against the budget of
+ * the instance. The unit is the backing store, because a view keeps all of it alive; each is charged once, however many
+ * references it has.
  *
- * Who finds no room waits for it without holding anything, so that no two ever wait for one another.
+ * A read that does not fit waits without holding any memory, so reads cannot deadlock.
  */
 export class BufferedBytes implements Room {
   readonly #budget: BufferBudget;
@@ -62,12 +66,12 @@ export class BufferedBytes implements Room {
   readonly #limits: BufferLimits;
   readonly #clock: Clock;
   readonly #held = new Map<ArrayBufferLike, Held>();
-  /** Bytes of small memory that is held, and those taken from the budget for it. */
+  /** Bytes of small allocations in use, and bytes reserved from the budget for them. */
   #small = 0;
   #granted = 0;
   #waiters: Waiter[] = [];
   #timer: NodeJS.Timeout | undefined;
-  /** What is held until the end of this turn of the event loop. */
+  /** Memory to release at the end of this tick. */
   #passing: ArrayBufferLike[] = [];
 
   constructor(memory: InstanceMemory, row: number, limits: BufferLimits, clock: Clock) {
@@ -79,7 +83,7 @@ export class BufferedBytes implements Room {
     this.#budget = new BufferBudget(memory, row, limits.threads, limits.maxBufferedBytes, idlePages);
   }
 
-  /** Gives back what a thread held that has crashed. */
+  /** Releases everything that a crashed thread held. */
   static recoverFrom(memory: InstanceMemory, crashedRow: number): void {
     BufferBudget.recoverFrom(memory, crashedRow);
     memory.countsOf(crashedRow)[BYTES_AT] = 0;
@@ -94,84 +98,84 @@ export class BufferedBytes implements Room {
     return this.#limits.maxBufferedBytes;
   }
 
-  /** Reads that wait for room, in all threads. */
+  /** Number of reads that wait for memory, over all threads. */
   get waiting(): number {
     return this.#budget.waiting;
   }
 
-  /** Bytes by which a piece of memory may be counted as more than it is. */
+  /** Maximum bytes by which the charge for an allocation exceeds its size. */
   get roundingBytes(): number {
     return PAGE_BYTES;
   }
 
-  /** Whether there is room for something small. */
+  /** Whether a small allocation fits. */
   get hasRoom(): boolean {
     return this.#granted > this.#small || this.#budget.hasRoom;
   }
 
-  /** Memory for a value, held until it is {@link pass}ed on; undefined when there is no room for it. */
+  /** Allocates memory for a value and holds it until {@link pass}; returns undefined if it does not fit. */
   allocate(bytes: number, reservation?: Reservation): Buffer | undefined {
-    const held = this.#take(bytes, reservation);
+    const held = this.#reserve(bytes, reservation);
     if (held === undefined) return undefined;
     let memory: Buffer;
     try {
       memory = Buffer.allocUnsafeSlow(bytes);
     } catch (error) {
-      this.#give(held);
+      this.#giveBack(held);
       throw error;
     }
     this.#held.set(memory.buffer, held);
     return memory;
   }
 
-  /** The same whether there is room or not. */
+  /** Allocates as {@link allocate} does, even beyond the limit. */
   force(bytes: number): Buffer {
     const memory = Buffer.allocUnsafeSlow(bytes);
     this.hold(memory.buffer);
     return memory;
   }
 
-  /** Holds memory that one more needs; false, with nothing held, when there is no room for it. */
+  /** Implements {@link Room.tryHold}. */
   tryHold(memory: ArrayBufferLike, reservation?: Reservation): boolean {
     const known = this.#held.get(memory);
     if (known !== undefined) {
       known.holders++;
       return true;
     }
-    const held = this.#take(memory.byteLength, reservation);
+    const held = this.#reserve(memory.byteLength, reservation);
     if (held === undefined) return false;
     this.#held.set(memory, held);
     return true;
   }
 
-  /** Holds memory that cannot be done without, whether there is room or not. */
+  /** Holds memory that is indispensable, even beyond the limit. */
   hold(memory: ArrayBufferLike): void {
     if (this.tryHold(memory)) return;
     const bytes = memory.byteLength;
     const pages = bytes <= STEP_BYTES ? 0 : pagesFor(bytes);
-    if (pages === 0) this.#takeSmall(bytes, true);
-    else this.#budget.takeLarge(pages);
+    if (pages === 0) this.#reserveSmall(bytes, true);
+    else this.#budget.reserveLarge(pages);
     this.#counts[BYTES_AT] += bytes;
     this.#held.set(memory, { bytes, pages, holders: 1 });
   }
 
-  /** Ends one hold of memory. */
+  /** Drops one reference to memory, and its charge with the last one. */
   release(memory: ArrayBufferLike): void {
     const held = this.#held.get(memory);
     if (held === undefined || --held.holders > 0) return;
     this.#held.delete(memory);
-    this.#give(held);
+    this.#giveBack(held);
     if (this.#waiters.length > 0) this.#serve();
   }
 
-  /** As {@link Room.admit}. */
+  /** Implements {@link Room.admit}. */
   admit(memory: ArrayBufferLike, reservation?: Reservation): boolean {
     if (!this.tryHold(memory, reservation)) return false;
     this.pass(memory);
     return true;
   }
 
-  /** Ends one hold of memory at the end of this turn of the event loop: until then, others may hold it in their turn. */
+  /** Releases memory at the end of this tick; until then the receiver can hold it in turn. */
   pass(memory: ArrayBufferLike): void {
     if (this.#passing.push(memory) > 1) return;
     setImmediate(() => {
@@ -182,69 +186,69 @@ export class BufferedBytes implements Room {
   }
 
   /**
-   * Waits for room for so many bytes, first come first served over all threads.
+   * Waits until `bytes` bytes fit; first come, first served, over all threads.
    *
-   * @returns undefined when too many wait already, or the reader is gone.
+   * @returns undefined if too many reads are waiting or the client has disconnected.
    */
   wait(bytes: number, reader: Reader | undefined): Promise<Reservation | undefined> {
     if (this.waiting >= this.#limits.maxQueuedLoads) return Promise.resolve(undefined);
     const pages = Math.min(pagesFor(bytes), this.#budget.maxPages);
     return new Promise((end) => {
       this.#waiters.push({ pages, reader, since: Math.floor(this.#clock()) | 0, end });
-      this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
+      this.#timer ??= setInterval(() => this.#poll(), POLL_MS).unref();
       this.#serve();
     });
   }
 
-  /** Gives back what is left of a reservation. */
+  /** Releases the unused part of a reservation. */
   free(reservation: Reservation): void {
     const { pages } = reservation;
     if (pages === 0) return;
     reservation.pages = 0;
-    this.#budget.giveLarge(pages);
+    this.#budget.releaseLarge(pages);
     this.#serve();
   }
 
-  #take(bytes: number, reservation: Reservation | undefined): Held | undefined {
+  #reserve(bytes: number, reservation: Reservation | undefined): Held | undefined {
     const pages = pagesFor(bytes);
     if (reservation !== undefined && reservation.pages >= pages) {
       reservation.pages -= pages;
     } else if (bytes <= STEP_BYTES) {
-      if (!this.#takeSmall(bytes, false)) return undefined;
+      if (!this.#reserveSmall(bytes, false)) return undefined;
       this.#counts[BYTES_AT] += bytes;
       return { bytes, pages: 0, holders: 1 };
-    } else if (this.#budget.waiting > 0 || !this.#budget.tryTakeLarge(pages)) {
-      // Not past those who wait.
+    } else if (this.#budget.waiting > 0 || !this.#budget.tryReserveLarge(pages)) {
+      // Do not overtake waiting reads.
       return undefined;
     }
     this.#counts[BYTES_AT] += bytes;
     return { bytes, pages, holders: 1 };
   }
 
-  #takeSmall(bytes: number, always: boolean): boolean {
+  #reserveSmall(bytes: number, always: boolean): boolean {
     const missing = this.#small + bytes - this.#granted;
     if (missing > 0) {
       const step = Math.ceil(missing / STEP_BYTES) * STEP_BYTES;
-      if (always) this.#budget.take(step / PAGE_BYTES);
-      else if (!this.#budget.tryTake(step / PAGE_BYTES)) return false;
+      if (always) this.#budget.reserve(step / PAGE_BYTES);
+      else if (!this.#budget.tryReserve(step / PAGE_BYTES)) return false;
       this.#granted += step;
     }
     this.#small += bytes;
     return true;
   }
 
-  #give({ bytes, pages }: Held): void {
+  #giveBack({ bytes, pages }: Held): void {
     this.#counts[BYTES_AT] -= bytes;
-    if (pages > 0) return this.#budget.giveLarge(pages);
+    if (pages > 0) return this.#budget.releaseLarge(pages);
     this.#small -= bytes;
-    // One step is kept, or each small value would take one and give it back.
+    // Keep one step; otherwise every small value would reserve and release one.
     const spare = Math.floor((this.#granted - this.#small) / STEP_BYTES) * STEP_BYTES - STEP_BYTES;
     if (spare <= 0) return;
     this.#granted -= spare;
-    this.#budget.give(spare / PAGE_BYTES);
+    this.#budget.release(spare / PAGE_BYTES);
   }
 
-  #look(): void {
+  #poll(): void {
     const gone = this.#waiters.filter(({ reader }) => reader?.gone);
     if (gone.length > 0) {
       this.#waiters = this.#waiters.filter(({ reader }) => !reader?.gone);
@@ -253,11 +257,11 @@ export class BufferedBytes implements Room {
     this.#serve();
   }
 
-  /** Gives room to those who wait, in their order, as long as there is enough for the first. */
+  /** Resolves waiting reads in order while the first one fits. */
   #serve(): void {
     for (let first; (first = this.#waiters.at(0)) !== undefined;) {
       this.#budget.noteWaiting(this.#waiters.length, first.since);
-      if (!this.#budget.isOldest(first.since) || !this.#budget.tryTakeLarge(first.pages)) return;
+      if (!this.#budget.isOldest(first.since) || !this.#budget.tryReserveLarge(first.pages)) return;
       this.#waiters.shift();
       first.end(new Reservation(this, first.pages));
     }
@@ -267,9 +271,9 @@ export class BufferedBytes implements Room {
   }
 }
 
-/** Room that was waited for: what is read in it is counted there for as long as there is any left. */
+/** Memory that a waiting read was granted; values are charged to it first and to the shared budget once it is used up. */
 export class Reservation implements Room {
-  /** What is left of it. */
+  /** Pages left. */
   pages: number;
   readonly #buffered: BufferedBytes;
 

@@ -2,22 +2,22 @@ import type { NoRoom } from '../../redis/redis-reply.ts';
 import type { Lease } from '../shared-lru/cache-types.ts';
 import type { LoadEnd } from './read-outcome.ts';
 
-/** What came, or is to come, of the load that a lease is for. */
+/** A load for which a lease was granted, to this thread or another. */
 export interface InFlightLoad {
   readonly lease: Lease;
   readonly end: Promise<LoadEnd>;
-  /** Who must know when the load goes on to wait for room, and must not wait with it. */
+  /** Callbacks of followers that must not wait when the load itself starts to wait for memory. */
   blocked: ((noRoom: NoRoom) => void)[] | undefined;
-  /** The next one of the same bucket. */
+  /** The next load in the same bucket. */
   next: InFlightLoad | undefined;
 }
 
 const BUCKETS = 1024;
 
 /**
- * The loads that this thread has under way or waits for, by their lease. A table of its own: a Map that is filled and
- * emptied all the time moves on to new tables, to which V8 links the old ones; once an old one has grown old, whatever
- * hangs on the chain survives each minor collection: these took a tenth of the time of a miss.
+ * Loads that this thread has in flight or waits for, by lease. This is not a `Map` because a map with constant insertions and
+ * deletions is rehashed often, and V8 links each old table to its successor: once an old table is in the old generation,
+ * everything reachable from it survives minor collections. Those took a tenth of the time of a miss.
  */
 export class InFlightLoads {
   readonly #buckets = Array.from({ length: BUCKETS }, (): InFlightLoad | undefined => undefined);
@@ -28,24 +28,24 @@ export class InFlightLoads {
     return each;
   }
 
-  add(awaited: InFlightLoad): void {
-    const bucket = awaited.lease.slot % BUCKETS;
-    awaited.next = this.#buckets[bucket];
-    this.#buckets[bucket] = awaited;
+  add(load: InFlightLoad): void {
+    const bucket = load.lease.slot % BUCKETS;
+    load.next = this.#buckets[bucket];
+    this.#buckets[bucket] = load;
   }
 
-  /** Does nothing when it is gone already. */
-  remove(awaited: InFlightLoad): void {
-    const bucket = awaited.lease.slot % BUCKETS;
+  /** Removes a load, if present. */
+  remove(load: InFlightLoad): void {
+    const bucket = load.lease.slot % BUCKETS;
     let before: InFlightLoad | undefined;
     let each = this.#buckets[bucket];
-    while (each !== undefined && each !== awaited) {
+    while (each !== undefined && each !== load) {
       before = each;
       each = each.next;
     }
     if (each === undefined) return;
-    if (before === undefined) this.#buckets[bucket] = awaited.next;
-    else before.next = awaited.next;
-    awaited.next = undefined;
+    if (before === undefined) this.#buckets[bucket] = load.next;
+    else before.next = load.next;
+    load.next = undefined;
   }
 }

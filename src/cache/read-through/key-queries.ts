@@ -3,7 +3,7 @@ import type { Clock } from '../shared-lru/clock.ts';
 import type { LoadLimiter } from './load-limiter.ts';
 import type { ReadMetrics } from '../../instance/read-metrics.ts';
 
-/** The store that knows more about a key than its value. */
+/** Reads metadata of keys from the backing store. */
 export interface KeyStore {
   expiry(key: Buffer): Promise<RedisExpiry>;
   type(key: Buffer): Promise<RedisType>;
@@ -23,13 +23,13 @@ export type TypeOutcome = RedisType | Overloaded;
  */
 export class KeyQueries {
   readonly #store: KeyStore;
-  readonly #gate: LoadLimiter;
+  readonly #limiter: LoadLimiter;
   readonly #counts: ReadMetrics;
   readonly #clock: Clock;
 
-  constructor(store: KeyStore, gate: LoadLimiter, counts: ReadMetrics, clock: Clock) {
+  constructor(store: KeyStore, limiter: LoadLimiter, counts: ReadMetrics, clock: Clock) {
     this.#store = store;
-    this.#gate = gate;
+    this.#limiter = limiter;
     this.#counts = counts;
     this.#clock = clock;
   }
@@ -48,20 +48,20 @@ export class KeyQueries {
     keys: readonly Buffer[],
     send: (key: Buffer) => Promise<Reply>,
   ): Promise<readonly (Reply | Overloaded)[]> {
-    const entry = this.#gate.acquire();
-    if ((entry instanceof Promise ? await this.#queue(entry) : entry) !== 'entered') {
+    const admission = this.#limiter.acquire();
+    if ((admission instanceof Promise ? await this.#queue(admission) : admission) !== 'admitted') {
       return keys.map(() => ({ kind: 'overloaded' }));
     }
     try {
       return await Promise.all(keys.map((key) => this.#observe(send(key))));
     } finally {
-      this.#gate.release();
+      this.#limiter.release();
     }
   }
 
-  async #queue<Result>(entry: Promise<Result>): Promise<Result> {
+  async #queue<Result>(queued: Promise<Result>): Promise<Result> {
     const since = this.#clock();
-    const result = await entry;
+    const result = await queued;
     this.#counts.observeQueue(this.#clock() - since);
     return result;
   }

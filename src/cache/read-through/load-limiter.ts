@@ -1,25 +1,25 @@
 import { InstanceMemory, InstanceWord, ROWS, RowWord } from '../../instance/instance-memory.ts';
 import { SharedLock } from '../shared-lru/memory/shared-lock.ts';
 
-/** How many loads there may be, in all threads together. */
+/** Limits of loads, over all threads. */
 export interface LoadLimits {
   readonly maxConcurrentLoads: number;
   readonly maxQueuedLoads: number;
-  /** Milliseconds that a load may wait for its turn. */
+  /** Maximum milliseconds that a load is queued. */
   readonly queueTimeoutMs: number;
 }
 
-/** `full`: too many wait already. `expired`: it has waited too long. */
-export type Admission = 'entered' | 'full' | 'expired';
+/** `queue-full`: too many loads are queued. `queue-timeout`: this load was queued for too long. */
+export type Admission = 'admitted' | 'queue-full' | 'queue-timeout';
 
 interface Waiter {
-  readonly enter: (entry: Admission) => void;
+  readonly resolve: (admission: Admission) => void;
   readonly timer: NodeJS.Timeout;
 }
 
 /**
- * Bounds the loads of the whole instance. A load that finds no place waits, first come first served within its thread;
- * a place that falls free goes to the waiting threads in turn, handed over without ever being free.
+ * Semaphore in shared memory that limits concurrent loads over all threads. Without a free permit a load is queued; the queue
+ * is first come, first served within a thread. A released permit is handed directly to the next waiting thread (round robin).
  */
 export class LoadLimiter {
   readonly #memory: InstanceMemory;
@@ -31,8 +31,8 @@ export class LoadLimiter {
   #listening = false;
 
   /**
-   * @param thread the thread's row.
-   * @param owner a number other than 0 that no other thread, dead or alive, has.
+   * @param thread index of this thread's row.
+   * @param owner lock owner id: a number other than 0 that no other thread has or had.
    */
   constructor(memory: InstanceMemory, thread: number, owner: number, limits: LoadLimits) {
     this.#memory = memory;
@@ -42,7 +42,7 @@ export class LoadLimiter {
     this.#limits = limits;
   }
 
-  /** Takes a place, at once if there is one. Who has entered must leave. */
+  /** Acquires a permit, synchronously if one is free. An admitted caller must {@link release} it. */
   acquire(): Admission | Promise<Admission> {
     const words = this.#words;
     const { maxConcurrentLoads, maxQueuedLoads } = this.#limits;
@@ -50,12 +50,12 @@ export class LoadLimiter {
     try {
       if (words[InstanceWord.LOADS] < maxConcurrentLoads) {
         words[InstanceWord.LOADS]++;
-        words[this.#word(RowWord.HELD)]++;
-        return 'entered';
+        words[this.#word(RowWord.PERMITS_HELD)]++;
+        return 'admitted';
       }
-      if (words[InstanceWord.WAITING_LOADS] >= maxQueuedLoads) return 'full';
+      if (words[InstanceWord.WAITING_LOADS] >= maxQueuedLoads) return 'queue-full';
       words[InstanceWord.WAITING_LOADS]++;
-      words[this.#word(RowWord.WAITING)]++;
+      words[this.#word(RowWord.QUEUED_LOADS)]++;
     } finally {
       this.#lock.release();
     }
@@ -65,9 +65,9 @@ export class LoadLimiter {
   release(): void {
     this.#lock.acquire();
     try {
-      this.#words[this.#word(RowWord.HELD)]--;
+      this.#words[this.#word(RowWord.PERMITS_HELD)]--;
       this.#words[InstanceWord.LOADS]--;
-      this.#fillPlaces();
+      this.#grantPermits();
     } finally {
       this.#lock.release();
     }
@@ -75,20 +75,20 @@ export class LoadLimiter {
   }
 
   /**
-   * Gives back the places of a thread that has died, and forgets those of its loads that waited. False when it has to be
-   * tried again later: the lock's holder may be another dead thread.
+   * Releases the permits of a crashed thread and removes its waiters. Returns false if the caller must try again later: the
+   * lock's holder may be another crashed thread.
    */
-  recoverFrom(deadThread: number, deadOwner: number): boolean {
+  recoverFrom(crashedThread: number, crashedOwner: number): boolean {
     const words = this.#words;
-    if (!this.#lock.seizeFrom(deadOwner) && !this.#lock.tryAcquire()) return false;
+    if (!this.#lock.seizeFrom(crashedOwner) && !this.#lock.tryAcquire()) return false;
     try {
-      for (const word of [RowWord.HELD, RowWord.WAITING, RowWord.GRANTED]) {
-        words[InstanceMemory.word(deadThread, word)] = 0;
+      for (const word of [RowWord.PERMITS_HELD, RowWord.QUEUED_LOADS, RowWord.PERMITS_GRANTED]) {
+        words[InstanceMemory.word(crashedThread, word)] = 0;
       }
-      // Also right when it died in the middle of a change: the sums follow from the rows.
-      words[InstanceWord.WAITING_LOADS] = this.#memory.sum(RowWord.WAITING);
-      words[InstanceWord.LOADS] = this.#memory.sum(RowWord.HELD) + this.#memory.sum(RowWord.GRANTED);
-      this.#fillPlaces();
+      // The sums are recomputed, because the thread may have crashed in the middle of a change.
+      words[InstanceWord.WAITING_LOADS] = this.#memory.sum(RowWord.QUEUED_LOADS);
+      words[InstanceWord.LOADS] = this.#memory.sum(RowWord.PERMITS_HELD) + this.#memory.sum(RowWord.PERMITS_GRANTED);
+      this.#grantPermits();
     } finally {
       this.#lock.release();
     }
@@ -96,15 +96,15 @@ export class LoadLimiter {
     return true;
   }
 
-  /** Grants what places there are to the threads that wait, in turn. Under the lock. */
-  #fillPlaces(): void {
+  /** Grants free permits to waiting threads, round robin. Requires the lock. */
+  #grantPermits(): void {
     const words = this.#words;
     while (words[InstanceWord.LOADS] < this.#limits.maxConcurrentLoads && words[InstanceWord.WAITING_LOADS] > 0) {
       const thread = this.#nextWaiting();
-      words[InstanceMemory.word(thread, RowWord.WAITING)]--;
+      words[InstanceMemory.word(thread, RowWord.QUEUED_LOADS)]--;
       words[InstanceWord.WAITING_LOADS]--;
       words[InstanceWord.LOADS]++;
-      const granted = InstanceMemory.word(thread, RowWord.GRANTED);
+      const granted = InstanceMemory.word(thread, RowWord.PERMITS_GRANTED);
       Atomics.add(words, granted, 1);
       if (thread !== this.#thread) Atomics.notify(words, granted);
     }
@@ -113,57 +113,57 @@ export class LoadLimiter {
   #nextWaiting(): number {
     const words = this.#words;
     let thread = words[InstanceWord.NEXT_ROW];
-    while (words[InstanceMemory.word(thread, RowWord.WAITING)] === 0) thread = (thread + 1) % ROWS;
+    while (words[InstanceMemory.word(thread, RowWord.QUEUED_LOADS)] === 0) thread = (thread + 1) % ROWS;
     words[InstanceWord.NEXT_ROW] = (thread + 1) % ROWS;
     return thread;
   }
 
-  /** Lets in as many of this thread's loads as places were granted to it: never more than wait. */
+  /** Admits as many of this thread's waiters as it was granted permits, which are never more than its waiters. */
   #admit(): void {
-    const granted = this.#word(RowWord.GRANTED);
+    const granted = this.#word(RowWord.PERMITS_GRANTED);
     if (Atomics.load(this.#words, granted) === 0) return;
     this.#lock.acquire();
-    const places = Atomics.exchange(this.#words, granted, 0);
-    this.#words[this.#word(RowWord.HELD)] += places;
+    const permits = Atomics.exchange(this.#words, granted, 0);
+    this.#words[this.#word(RowWord.PERMITS_HELD)] += permits;
     this.#lock.release();
-    const admitted = [...this.#waiters].slice(0, places);
+    const admitted = [...this.#waiters].slice(0, permits);
     for (const waiter of admitted) {
       this.#waiters.delete(waiter);
       clearTimeout(waiter.timer);
-      waiter.enter('entered');
+      waiter.resolve('admitted');
     }
   }
 
   #wait(): Promise<Admission> {
-    const entry = new Promise<Admission>((enter) => {
+    const admission = new Promise<Admission>((resolve) => {
       const timer = setTimeout(() => this.#expire(waiter), this.#limits.queueTimeoutMs).unref();
-      const waiter: Waiter = { enter, timer };
+      const waiter: Waiter = { resolve, timer };
       this.#waiters.add(waiter);
     });
     void this.#listen();
-    return entry;
+    return admission;
   }
 
   #expire(waiter: Waiter): void {
     this.#lock.acquire();
-    const waiting = this.#words[this.#word(RowWord.WAITING)] > 0;
+    const waiting = this.#words[this.#word(RowWord.QUEUED_LOADS)] > 0;
     if (waiting) {
-      this.#words[this.#word(RowWord.WAITING)]--;
+      this.#words[this.#word(RowWord.QUEUED_LOADS)]--;
       this.#words[InstanceWord.WAITING_LOADS]--;
     }
     this.#lock.release();
-    // When none of this thread's waits any more, there is a grant for each, this one included.
+    // If no waiter of this thread is counted, every waiter has a granted permit, this one included.
     if (!waiting) return this.#admit();
     this.#waiters.delete(waiter);
-    waiter.enter('expired');
+    waiter.resolve('queue-timeout');
   }
 
-  /** Notices what other threads grant, as long as something waits. */
+  /** Waits for permits granted by other threads, as long as this thread has waiters. */
   async #listen(): Promise<void> {
     if (this.#listening) return;
     this.#listening = true;
     while (this.#waiters.size > 0) {
-      const wait = Atomics.waitAsync(this.#words, this.#word(RowWord.GRANTED), 0, this.#limits.queueTimeoutMs);
+      const wait = Atomics.waitAsync(this.#words, this.#word(RowWord.PERMITS_GRANTED), 0, this.#limits.queueTimeoutMs);
       if (wait.async) await wait.value;
       this.#admit();
     }

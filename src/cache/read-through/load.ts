@@ -4,16 +4,16 @@ import type { Forward, Lease } from '../shared-lru/cache-types.ts';
 import type { InFlightLoad, InFlightLoads } from './in-flight-loads.ts';
 import type { LoadEnd, LoadOutcome } from './read-outcome.ts';
 
-/** What a load is for. */
+/** A key to load, and for which request. */
 export interface LoadRequest {
   readonly key: Buffer;
-  /** Undefined: nothing is stored, and the load is for the one who asks. */
+  /** Undefined: nothing is stored, and the load serves a single request. */
   readonly lease: Lease | undefined;
   readonly forward: Forward;
-  /** Milliseconds: what was stored longer ago does not do. */
+  /** Maximum age in milliseconds that the request accepts. */
   readonly maxAgeMs: number;
   readonly reader: Reader | undefined;
-  /** Where its value is counted. */
+  /** Memory account that the value is charged to. */
   readonly room: Room;
 }
 
@@ -22,20 +22,20 @@ export class Load<End extends LoadEnd = LoadEnd> {
   readonly request: LoadRequest;
   readonly end: Promise<End>;
   readonly #whenNoRoom: (request: LoadRequest, noRoom: NoRoom) => End | Promise<End>;
-  readonly #underWay: InFlightLoads;
-  /** How those of this thread find it who ask for the leased key meanwhile. */
-  readonly #awaited: InFlightLoad | undefined;
+  readonly #inFlight: InFlightLoads;
+  /** Registers the load for concurrent reads of the leased key on this thread. */
+  readonly #entry: InFlightLoad | undefined;
   #resolve!: (end: End | Promise<End>) => void;
   #reject!: (bug: unknown) => void;
 
-  /** @param whenNoRoom what the load ends with when there is no room for its value. */
+  /** @param whenNoRoom returns the end of the load if its value does not fit in the buffered-bytes limit. */
   constructor(
     request: LoadRequest,
-    underWay: InFlightLoads,
+    inFlight: InFlightLoads,
     whenNoRoom: (request: LoadRequest, noRoom: NoRoom) => End | Promise<End>,
   ) {
     this.request = request;
-    this.#underWay = underWay;
+    this.#inFlight = inFlight;
     this.#whenNoRoom = whenNoRoom;
     this.end = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -43,8 +43,8 @@ export class Load<End extends LoadEnd = LoadEnd> {
     });
     const { lease } = request;
     if (lease === undefined) return;
-    this.#awaited = { lease, end: this.end, blocked: undefined, next: undefined };
-    underWay.add(this.#awaited);
+    this.#entry = { lease, end: this.end, blocked: undefined, next: undefined };
+    inFlight.add(this.#entry);
   }
 
   settle(outcome: LoadOutcome & End): void {
@@ -54,7 +54,7 @@ export class Load<End extends LoadEnd = LoadEnd> {
 
   settleWithoutRoom(noRoom: NoRoom): void {
     this.#forget();
-    this.#awaited?.blocked?.forEach((tell) => tell(noRoom));
+    this.#entry?.blocked?.forEach((notify) => notify(noRoom));
     this.#resolve(this.#whenNoRoom(this.request, noRoom));
   }
 
@@ -64,6 +64,6 @@ export class Load<End extends LoadEnd = LoadEnd> {
   }
 
   #forget(): void {
-    if (this.#awaited !== undefined) this.#underWay.remove(this.#awaited);
+    if (this.#entry !== undefined) this.#inFlight.remove(this.#entry);
   }
 }

@@ -10,32 +10,32 @@ import { type Failure, type LoadOutcome, type Loaded, failedLoad } from './read-
 import type { ReadMetrics } from '../../instance/read-metrics.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
 
-/** What the answer to a miss is drawn from. */
+/** The backing store (origin) that misses are loaded from. */
 export interface BackingStore {
   /**
-   * Reads a key and calls `take` once with the reply, possibly before it returns. What is asked in one turn of the event
-   * loop is one round trip.
+   * Reads a key and calls `onReply` exactly once, possibly before it returns. All calls in one event-loop tick are one round
+   * trip.
    */
-  fetch(key: Buffer, take: (reply: RedisReply) => void, memory: ValueMemory): void;
+  fetch(key: Buffer, onReply: (reply: RedisReply) => void, memory: ValueMemory): void;
 }
 
-/** For how long what was loaded is held, in milliseconds. */
+/** TTLs of entries, in milliseconds. */
 export interface Lifetimes {
   readonly ttlMs: number;
-  /** 0: a missing key is not remembered. */
+  /** TTL of negative entries; 0 disables them. */
   readonly negativeTtlMs: number;
 }
 
-/** Says whether what is loaded now may be stored. */
+/** Decides whether loaded values may be stored. */
 export interface StorePolicy {
   readonly canStore: boolean;
 }
 
-/** What a loader is made of. */
+/** Dependencies of {@link Loader}. */
 export interface LoaderParts {
   readonly lru: SharedLru;
   readonly store: BackingStore;
-  readonly gate: LoadLimiter;
+  readonly limiter: LoadLimiter;
   readonly counts: ReadMetrics;
   readonly clock: Clock;
   readonly lifetimes: Lifetimes;
@@ -43,14 +43,14 @@ export interface LoaderParts {
   readonly buffered: BufferedBytes;
 }
 
-/** A load, whatever it ends with when there is no room. */
+/** A load, whatever its result is if the value does not fit. */
 type AnyLoad = Pick<Load, 'request' | 'settleWithoutRoom' | 'fail'> & { settle(outcome: LoadOutcome): void };
 
-/** Carries out loads: asks the store when the gate lets them, and stores what it answers. Failures are never stored. */
+/** Executes loads: acquires a permit, reads from the backing store and stores the result. Failures are never stored. */
 export class Loader {
   readonly #lru: SharedLru;
   readonly #store: BackingStore;
-  readonly #gate: LoadLimiter;
+  readonly #limiter: LoadLimiter;
   readonly #counts: ReadMetrics;
   readonly #clock: Clock;
   readonly #lifetimes: Lifetimes;
@@ -59,65 +59,65 @@ export class Loader {
   constructor(parts: LoaderParts) {
     this.#lru = parts.lru;
     this.#store = parts.store;
-    this.#gate = parts.gate;
+    this.#limiter = parts.limiter;
     this.#counts = parts.counts;
     this.#clock = parts.clock;
     this.#lifetimes = parts.lifetimes;
     this.#coherence = parts.coherence;
   }
 
-  /** Starts loads that go to the store together: one place at the gate, one round trip. Each ends by itself. */
+  /** Starts loads that share one permit and one round trip; each ends individually. */
   start(loads: readonly AnyLoad[]): void {
-    const entry = this.#gate.acquire();
-    if (entry instanceof Promise) void this.#queue(entry, loads);
-    else this.#enter(entry, loads);
+    const admission = this.#limiter.acquire();
+    if (admission instanceof Promise) void this.#queue(admission, loads);
+    else this.#proceed(admission, loads);
   }
 
-  async #queue(entry: Promise<Admission>, loads: readonly AnyLoad[]): Promise<void> {
+  async #queue(queued: Promise<Admission>, loads: readonly AnyLoad[]): Promise<void> {
     const since = this.#clock();
-    const outcome = await entry;
+    const admission = await queued;
     this.#counts.observeQueue(this.#clock() - since);
-    this.#enter(outcome, loads);
+    this.#proceed(admission, loads);
   }
 
-  #enter(entry: Admission, loads: readonly AnyLoad[]): void {
-    if (entry === 'entered') this.#ask(loads);
+  #proceed(admission: Admission, loads: readonly AnyLoad[]): void {
+    if (admission === 'admitted') this.#fetchAll(loads);
     else for (const load of loads) load.settle(this.#failed(load.request, 'overloaded'));
   }
 
-  #ask(loads: readonly AnyLoad[]): void {
-    const askedAt = this.#clock();
-    let awaited = loads.length;
-    const leave = (): void => {
-      if (--awaited === 0) this.#gate.release();
+  #fetchAll(loads: readonly AnyLoad[]): void {
+    const requestedAt = this.#clock();
+    let pending = loads.length;
+    const finishOne = (): void => {
+      if (--pending === 0) this.#limiter.release();
     };
     for (const load of loads) {
       this.#counts.countLoad();
       try {
-        const take = (reply: RedisReply): void => {
-          leave();
-          this.#settle(load, reply, askedAt);
+        const onReply = (reply: RedisReply): void => {
+          finishOne();
+          this.#settle(load, reply, requestedAt);
         };
-        this.#store.fetch(load.request.key, take, load.request.room);
+        this.#store.fetch(load.request.key, onReply, load.request.room);
       } catch (bug) {
-        leave();
+        finishOne();
         this.#fail(load, bug);
       }
     }
   }
 
-  #settle(load: AnyLoad, reply: RedisReply, askedAt: number): void {
+  #settle(load: AnyLoad, reply: RedisReply, requestedAt: number): void {
     const now = this.#clock();
-    // A load that fails fast says nothing of how long Redis takes, and would make its latency look splendid.
-    if (reply.kind !== 'unavailable') this.#counts.observeLoad(now - askedAt);
+    // A load that fails fast does not measure Redis and would lower the observed latency.
+    if (reply.kind !== 'unavailable') this.#counts.observeLoad(now - requestedAt);
     if (reply.kind === 'no-room') {
-      this.#forgo(load.request);
+      this.#abandon(load.request);
       load.settleWithoutRoom(reply);
       return;
     }
     let outcome: LoadOutcome;
     try {
-      outcome = this.#outcomeOf(load.request, reply, askedAt, now);
+      outcome = this.#outcomeOf(load.request, reply, requestedAt, now);
     } catch (bug) {
       this.#fail(load, bug);
       return;
@@ -126,27 +126,27 @@ export class Loader {
   }
 
   #fail(load: AnyLoad, bug: unknown): void {
-    this.#forgo(load.request);
+    this.#abandon(load.request);
     load.fail(bug);
   }
 
-  /** Ends the lease of a load with nothing to tell: who waits for it in another thread looks again. */
-  #forgo({ lease }: LoadRequest): void {
+  /** Ends the lease of a load without a result: waiters in other threads look up the key again. */
+  #abandon({ lease }: LoadRequest): void {
     if (lease !== undefined) this.#lru.abandon(lease, 'void');
   }
 
-  #outcomeOf(load: LoadRequest, reply: Exclude<RedisReply, NoRoom>, askedAt: number, now: number): LoadOutcome {
+  #outcomeOf(load: LoadRequest, reply: Exclude<RedisReply, NoRoom>, requestedAt: number, now: number): LoadOutcome {
     const { lease, forward } = load;
     switch (reply.kind) {
       case 'value': {
         const { value, ttlMs = Infinity } = reply;
         const etag = etagOf(value);
-        // The key's own time ran from when Redis answered, which was not before it was asked.
-        const keyLivesMs = askedAt + ttlMs - now;
-        const lifetimeMs = Math.min(this.#lifetimes.ttlMs, keyLivesMs);
+        // The key's TTL in Redis has run at most since the request was sent.
+        const hardTtlMs = requestedAt + ttlMs - now;
+        const lifetimeMs = Math.min(this.#lifetimes.ttlMs, hardTtlMs);
         const freshness = { ageMs: 0, lifetimeMs: Math.max(0, lifetimeMs) };
         if (!this.#canStoreFor(lifetimeMs)) return this.#release(load, { kind: 'value', value, etag, freshness });
-        const stored = isStored(lease, (held) => this.#lru.commit(held, value, etag, lifetimeMs, keyLivesMs));
+        const stored = isStored(lease, (valid) => this.#lru.commit(valid, value, etag, lifetimeMs, hardTtlMs));
         return { kind: 'value', value, etag, freshness, origin: stored ? 'stored' : 'not-stored', forward };
       }
       case 'missing': {
@@ -154,7 +154,7 @@ export class Loader {
         const lifetimeMs = Math.min(this.#lifetimes.negativeTtlMs, ttlMs);
         const freshness = { ageMs: 0, lifetimeMs };
         if (!this.#canStoreFor(lifetimeMs)) return this.#release(load, { kind: 'absent', freshness });
-        const stored = isStored(lease, (held) => this.#lru.commitNegative(held, lifetimeMs));
+        const stored = isStored(lease, (valid) => this.#lru.commitNegative(valid, lifetimeMs));
         return { kind: 'absent', freshness, origin: stored ? 'stored' : 'not-stored', forward };
       }
       case 'timeout':
@@ -168,20 +168,20 @@ export class Loader {
   }
 
   /**
-   * Whether something that lives so long may be stored. That this is asked before it is stored leaves no gap: when it
-   * stops being so, all leases are voided after that, and all entries ended.
+   * Whether a result with this TTL may be stored. Checking before storing leaves no gap: once storing is disabled, all leases
+   * are voided and all entries expired.
    */
   #canStoreFor(lifetimeMs: number): boolean {
     return lifetimeMs > 0 && this.#lru.limits.capacity > 0 && this.#coherence.canStore;
   }
 
-  /** Ends a load that has an answer with nothing stored. */
-  #release({ lease, forward }: LoadRequest, answer: Answer): LoadOutcome {
-    if (lease !== undefined) this.#lru.abandon(lease, RESULTS[answer.kind]);
-    return { ...answer, origin: 'not-stored', forward };
+  /** Ends a successful load without storing its result. */
+  #release({ lease, forward }: LoadRequest, loaded: KeyState): LoadOutcome {
+    if (lease !== undefined) this.#lru.abandon(lease, RESULTS[loaded.kind]);
+    return { ...loaded, origin: 'not-stored', forward };
   }
 
-  /** Ends a load that has none. */
+  /** Ends a failed load. */
   #failed({ key, lease, forward }: LoadRequest, failure: Failure): LoadOutcome {
     if (lease !== undefined) this.#lru.abandon(lease, failure);
     return failedLoad(this.#lru, key, failure, 'not-stored', forward);
@@ -192,11 +192,11 @@ function isStored(lease: Lease | undefined, fill: (lease: Lease) => FillResult):
   return lease !== undefined && fill(lease) === 'stored';
 }
 
-/** What Redis has told of a key. */
-type Answer = Extract<Loaded, { kind: 'value' | 'absent' | 'value-too-large' | 'wrong-type' }>;
+/** The state of a key as read from Redis. */
+type KeyState = Extract<Loaded, { kind: 'value' | 'absent' | 'value-too-large' | 'wrong-type' }>;
 
-/** What the threads that wait are told of it, when it is not stored. */
-const RESULTS: Readonly<Record<Answer['kind'], LoadResult>> = {
+/** Results passed to waiting threads if nothing is stored. */
+const RESULTS: Readonly<Record<KeyState['kind'], LoadResult>> = {
   value: 'unshared',
   absent: 'missing',
   'value-too-large': 'value-too-large',

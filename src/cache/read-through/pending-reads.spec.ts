@@ -13,8 +13,8 @@ beforeEach(() => {
 
 const counted = () => [counts.reads('resp', 'hit'), counts.reads('resp', 'not-found'), counts.failures('resp')];
 
-describe('reads whose responses are being written', () => {
-  it('are counted once they have been written, and only once', () => {
+describe('PendingReads', () => {
+  it('counts reads once, after their responses were written', () => {
     reads.hits += 2;
     reads.countRead('resp', 'not-found', 3);
     expect(counted()).toEqual([0, 0, 0]);
@@ -23,7 +23,7 @@ describe('reads whose responses are being written', () => {
     expect(counted()).toEqual([2, 3, 0]);
   });
 
-  it('are response failures, and no hits, when writing them failed', () => {
+  it('counts reads as response failures, not as hits, if writing failed', () => {
     reads.hits += 2;
     reads.countRead('resp', 'not-found', 3);
     reads.discard(4);
@@ -31,12 +31,12 @@ describe('reads whose responses are being written', () => {
     expect(counted()).toEqual([0, 0, 9]);
   });
 
-  it('are at least one response failure: a request may fail before anything was read', () => {
+  it('counts at least one response failure: a request may fail before anything was read', () => {
     reads.discard(0);
     expect(counted()).toEqual([0, 0, 1]);
   });
 
-  it('of Upstash’s REST API fail on the HTTP listener', () => {
+  it('attributes failures of Upstash’s REST API to the HTTP listener', () => {
     new PendingReads('upstash', counts).countFailure();
     expect([counts.failures('http'), counts.failures('resp')]).toEqual([1, 0]);
   });

@@ -3,38 +3,35 @@ import type { Forward, Freshness, CachedEntry, CachedValue, Stale } from '../sha
 import type { ReadOutcomeName } from '../../instance/read-metrics.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
 
-/** How a loaded answer came to be: loaded and stored, loaded and not stored, or loaded for somebody else. */
+/** Where a loaded result comes from: loaded and stored, loaded and not stored, or coalesced with another request's load. */
 export type Origin = 'stored' | 'not-stored' | 'collapsed';
 
-/**
- * Why a load has learned nothing of its key. `overloaded`: too many loads wait already, or this one has waited too long
- * for its turn.
- */
+/** Why a load failed. `overloaded`: the load queue is full, or this load was queued for too long. */
 export type Failure = 'timeout' | 'unavailable' | 'overloaded';
 
 export type Loaded =
   | ({ readonly kind: 'value' } & CachedValue)
   | { readonly kind: 'absent'; readonly freshness: Freshness }
   | { readonly kind: 'wrong-type' }
-  /** There is a value, of more bytes than are read. */
+  /** The value exceeds REDIS_MAX_VALUE_BYTES. */
   | { readonly kind: 'value-too-large' }
   | { readonly kind: Failure }
-  /** The load has failed, but a value is held whose time is over not too long. */
+  /** The load failed, but an expired value may still be served. */
   | (Stale & { readonly failure: Failure });
 
-/** A load's outcome, how this caller came by it, and why what was held did not do. */
+/** The outcome of a load, its origin, and why the cache could not serve the request. */
 export type LoadOutcome = Loaded & { readonly origin: Origin; readonly forward: Forward };
 
-/** What a load ends with: without an outcome if there was no room for the value, which is of so many bytes. */
+/** How a load ends: with an outcome, or with the size of a value that did not fit in the buffered-bytes limit. */
 export type LoadEnd = LoadOutcome | NoRoom;
 
-/** The answer to a read: from the cache, or loaded. */
+/** The outcome of a read: from the cache, or loaded. */
 export type ReadOutcome = CachedEntry | LoadOutcome;
 
-/** The answer to a read with directives. `not-cached`: nothing that would do is held, and nothing was to be loaded. */
+/** The outcome of a read with directives. `not-cached`: no acceptable entry, and the request specified only-if-cached. */
 export type DirectedOutcome = ReadOutcome | { readonly kind: 'not-cached' };
 
-/** The outcome of a load that has failed: a value whose time is over, where there is one that may still be given. */
+/** Returns the outcome of a failed load: an expired value if one may still be served, the failure otherwise. */
 export function failedLoad(
   lru: SharedLru,
   key: Buffer,
@@ -46,13 +43,13 @@ export function failedLoad(
   return stale === undefined ? { kind: failure, origin, forward } : { ...stale, failure, origin, forward };
 }
 
-/** The same for a reader who wants no value whose time is over. */
+/** Replaces a stale outcome with its failure, for a request that does not accept expired values. */
 export function withoutStale(outcome: LoadOutcome): LoadOutcome {
   if (outcome.kind !== 'stale') return outcome;
   return { kind: outcome.failure, origin: outcome.origin, forward: outcome.forward };
 }
 
-/** What a read's outcome is counted as. */
+/** Maps a read's outcome to its metric label. */
 export function outcomeName(outcome: DirectedOutcome): ReadOutcomeName {
   switch (outcome.kind) {
     case 'value':

@@ -18,20 +18,20 @@ const loadLimits = { maxConcurrentLoads: 9, maxQueuedLoads: 1, queueTimeoutMs: 6
 const key = Buffer.from('k');
 const valueReply = (text: string, ttlMs?: number): RedisReply => ({ kind: 'value', value: Buffer.from(text), ttlMs });
 
-/** A store whose answers the test gives, when it likes. */
+/** A backing store whose replies are sent by the test. */
 class ManualStore {
-  readonly #asked: ((reply: RedisReply) => void)[] = [];
-  asked = 0;
+  readonly #pending: ((reply: RedisReply) => void)[] = [];
+  requests = 0;
   bug: Error | undefined;
 
-  fetch(_key: Buffer, take: (reply: RedisReply) => void): void {
-    this.asked++;
+  fetch(_key: Buffer, onReply: (reply: RedisReply) => void): void {
+    this.requests++;
     if (this.bug !== undefined) throw this.bug;
-    this.#asked.push(take);
+    this.#pending.push(onReply);
   }
 
-  answer(reply: RedisReply): void {
-    this.#asked.shift()?.(reply);
+  reply(reply: RedisReply): void {
+    this.#pending.shift()?.(reply);
   }
 }
 
@@ -53,12 +53,12 @@ function start(lifetimes: Lifetimes = { ttlMs: 1000, negativeTtlMs: 0 }): void {
   reads = threadReads(lru, 0, lifetimes);
 }
 
-/** A thread's view of the instance. */
+/** Creates the read-through cache of one thread. */
 function threadReads(threadLru: SharedLru, row: number, lifetimes: Lifetimes): ReadThrough {
   return new ReadThrough({
     lru: threadLru,
     store,
-    gate: new LoadLimiter(instance, row, row + 1, loadLimits),
+    limiter: new LoadLimiter(instance, row, row + 1, loadLimits),
     counts: new ReadMetrics(instance, row),
     coherence: new CoherenceState(instance),
     clock: () => now,
@@ -69,11 +69,11 @@ function threadReads(threadLru: SharedLru, row: number, lifetimes: Lifetimes): R
 
 async function load(reply: RedisReply) {
   const outcome = reads.read(key);
-  store.answer(reply);
+  store.reply(reply);
   return outcome;
 }
 
-const ask = async (name = key): Promise<ReadOutcome> => reads.read(name);
+const read = async (name = key): Promise<ReadOutcome> => reads.read(name);
 
 beforeEach(() => {
   staleMs = 0;
@@ -86,21 +86,21 @@ describe('a miss', () => {
     const hit = reads.read(key);
     expect(hit).not.toBeInstanceOf(Promise);
     expect(hit).toMatchObject({ kind: 'hit', value: Buffer.from('v') });
-    expect(store.asked).toBe(1);
+    expect(store.requests).toBe(1);
   });
 
-  it('is loaded once for all who ask meanwhile', async () => {
-    const outcomes = Array.from({ length: 200 }, () => ask());
-    store.answer(valueReply('v'));
+  it('is loaded once for all concurrent requests', async () => {
+    const outcomes = Array.from({ length: 200 }, () => read());
+    store.reply(valueReply('v'));
     const [first, ...others] = await Promise.all(outcomes);
-    expect(store.asked).toBe(1);
+    expect(store.requests).toBe(1);
     expect(first).toMatchObject({ kind: 'value', origin: 'stored' });
     for (const other of others) expect(other).toMatchObject({ kind: 'value', origin: 'collapsed' });
     expect(lru.stats()).toMatchObject({ misses: 1, collapsed: 199 });
     expect(new ReadMetrics(instance, 1).loads).toBe(1);
   });
 
-  it('counts towards the latency of Redis if it was answered or timed out, not if it failed at once', async () => {
+  it('counts towards the latency of Redis if Redis replied or timed out, not if the load failed fast', async () => {
     const observed = (): number => {
       const { buckets } = new ReadMetrics(instance, 1).loadDurations();
       return buckets.reduce((sum, count) => sum + count, 0);
@@ -118,63 +118,66 @@ describe('a miss', () => {
     { kind: 'wrong-type' },
     { kind: 'timeout' },
     { kind: 'unavailable', reason: 'LOADING' },
-  ] as const)('that ends as $kind ends so for all who ask, and is not stored', async (reply) => {
-    const outcomes = Array.from({ length: 5 }, () => ask());
-    store.answer(reply);
-    const kinds = (await Promise.all(outcomes)).map(({ kind }) => kind);
-    expect(new Set(kinds)).toEqual(new Set([reply.kind === 'missing' ? 'absent' : reply.kind]));
-    expect(reads.read(key)).toBeInstanceOf(Promise);
-    expect(store.asked).toBe(2);
-  });
+  ] as const)(
+    'that ends with $kind has the same outcome for all concurrent requests and is not stored',
+    async (reply) => {
+      const outcomes = Array.from({ length: 5 }, () => read());
+      store.reply(reply);
+      const kinds = (await Promise.all(outcomes)).map(({ kind }) => kind);
+      expect(new Set(kinds)).toEqual(new Set([reply.kind === 'missing' ? 'absent' : reply.kind]));
+      expect(reads.read(key)).toBeInstanceOf(Promise);
+      expect(store.requests).toBe(2);
+    },
+  );
 
-  it('that meets a bug fails for all who ask, and leaves the key free', async () => {
-    const outcomes = [ask(), ask()];
-    store.answer({ kind: 'value' } as RedisReply);
+  it('that fails because of a bug rejects all concurrent requests and releases the lease', async () => {
+    const outcomes = [read(), read()];
+    store.reply({ kind: 'value' } as RedisReply);
     for (const outcome of outcomes) await expect(outcome).rejects.toThrow('input');
     store.bug = new Error('bug');
-    await expect(ask()).rejects.toThrow('bug');
+    await expect(read()).rejects.toThrow('bug');
     store.bug = undefined;
     expect(await load(valueReply('v'))).toMatchObject({ origin: 'stored' });
     expect(instance.words[InstanceWord.LOADS]).toBe(0);
   });
 
-  it('of a value over the limit is answered and not stored', async () => {
+  it('of a value over the size limit returns it without storing it', async () => {
     const large = 'x'.repeat(limits.maxValueBytes + 1);
     expect(await load(valueReply(large))).toMatchObject({ kind: 'value', origin: 'not-stored' });
     expect(lru.stats()).toMatchObject({ entries: 0, uncacheable: 1, leases: 0 });
   });
 
-  it('that was purged while it was loaded is answered and not stored; who asks after the purge waits for a new load', async () => {
+  it('that was purged during its load is not stored; reads after the purge wait for a new load', async () => {
     const before = reads.read(key);
     lru.purge(key);
     const after = reads.read(key);
-    store.answer(valueReply('old'));
-    store.answer(valueReply('new'));
+    store.reply(valueReply('old'));
+    store.reply(valueReply('new'));
     expect(await before).toMatchObject({ value: Buffer.from('old'), origin: 'not-stored' });
     expect(await after).toMatchObject({ value: Buffer.from('new'), origin: 'stored' });
     expect(reads.read(key)).toMatchObject({ kind: 'hit', value: Buffer.from('new') });
   });
 
-  it('beyond the leases there are is loaded for the one who asks', async () => {
-    const others = Array.from({ length: limits.maxLeases }, (_, i) => ask(Buffer.from(`other${i}`)));
+  it('beyond the maximum number of leases is loaded for its own request only', async () => {
+    const others = Array.from({ length: limits.maxLeases }, (_, i) => read(Buffer.from(`other${i}`)));
     const unleased = reads.read(key);
-    for (let i = 0; i <= others.length; i++) store.answer(valueReply('v'));
+    for (let i = 0; i <= others.length; i++) store.reply(valueReply('v'));
     expect(await unleased).toMatchObject({ kind: 'value', origin: 'not-stored' });
     await Promise.all(others);
   });
 });
 
-describe('many keys at once', () => {
+describe('a multi-key read', () => {
   const named = (...texts: string[]) => texts.map((text) => Buffer.from(text));
 
-  it('are answered in order, without a promise when all are held', async () => {
+  it('returns outcomes in key order, without a promise if all are hits', async () => {
     await load(valueReply('v'));
     expect(reads.readMany([key, key])).toMatchObject([{ kind: 'hit' }, { kind: 'hit' }]);
     expect(reads.readMany([])).toEqual([]);
     const outcomes = reads.readMany(named('a', 'k', 'b'));
     expect(outcomes).toBeInstanceOf(Promise);
-    store.answer(valueReply('of a'));
-    store.answer({ kind: 'missing' });
+    store.reply(valueReply('of a'));
+    store.reply({ kind: 'missing' });
     expect(await outcomes).toMatchObject([
       { kind: 'value', value: Buffer.from('of a'), origin: 'stored' },
       { kind: 'hit', value: Buffer.from('v') },
@@ -182,12 +185,12 @@ describe('many keys at once', () => {
     ]);
   });
 
-  it('are each loaded once: a key that is named twice, and one that is being loaded already', async () => {
-    const single = ask(named('a')[0]);
+  it('loads each key once, also a key that occurs twice or is being loaded already', async () => {
+    const single = read(named('a')[0]);
     const outcomes = reads.readMany(named('a', 'b', 'b'));
-    expect(store.asked).toBe(2);
-    store.answer(valueReply('of a'));
-    store.answer(valueReply('of b'));
+    expect(store.requests).toBe(2);
+    store.reply(valueReply('of a'));
+    store.reply(valueReply('of b'));
     expect(await single).toMatchObject({ origin: 'stored' });
     expect(await outcomes).toMatchObject([
       { value: Buffer.from('of a'), origin: 'collapsed' },
@@ -199,103 +202,103 @@ describe('many keys at once', () => {
   const letters = (count: number) => Array.from({ length: count }, (_, i) => Buffer.from(`letter${i}`));
   const inFlight = () => instance.words[InstanceWord.LOADS];
 
-  it('take one place at the gate, until the last of them has been answered', async () => {
+  it('holds one load permit until the last reply', async () => {
     const outcomes = reads.readMany(letters(5));
-    expect([store.asked, inFlight()]).toEqual([5, 1]);
-    for (let i = 0; i < 4; i++) store.answer({ kind: 'missing' });
+    expect([store.requests, inFlight()]).toEqual([5, 1]);
+    for (let i = 0; i < 4; i++) store.reply({ kind: 'missing' });
     expect(inFlight()).toBe(1);
-    store.answer({ kind: 'missing' });
+    store.reply({ kind: 'missing' });
     expect(inFlight()).toBe(0);
     expect(await outcomes).toHaveLength(5);
   });
 
-  it('wait for that place together, or are refused together, but for those that are held', async () => {
+  it('queues all misses for one permit or rejects all of them; hits are not affected', async () => {
     await load(valueReply('v'));
-    const busy = letters(9).map((letter) => ask(letter));
+    const busy = letters(9).map((letter) => read(letter));
     const waiting = reads.readMany(named('a', 'k', 'b'));
     expect(await reads.readMany(named('c', 'k', 'd'))).toMatchObject([
       { kind: 'overloaded' },
       { kind: 'hit' },
       { kind: 'overloaded' },
     ]);
-    expect(store.asked).toBe(10);
-    for (let i = 0; i < 9; i++) store.answer(valueReply('of a letter'));
+    expect(store.requests).toBe(10);
+    for (let i = 0; i < 9; i++) store.reply(valueReply('of a letter'));
     await Promise.all(busy);
-    expect(store.asked).toBe(12);
-    store.answer(valueReply('of a'));
-    store.answer(valueReply('of b'));
+    expect(store.requests).toBe(12);
+    store.reply(valueReply('of a'));
+    store.reply(valueReply('of b'));
     expect(await waiting).toMatchObject([{ kind: 'value' }, { kind: 'hit' }, { kind: 'value' }]);
   });
 
-  it('learn of a failure of the round trip each, and so do those who wait for one of them', async () => {
+  it('reports a failed round trip for each key, also to reads that wait for one of them', async () => {
     const outcomes = reads.readMany(named('a', 'b'));
-    const single = ask(Buffer.from('b'));
-    store.answer({ kind: 'timeout' });
-    store.answer({ kind: 'timeout' });
+    const single = read(Buffer.from('b'));
+    store.reply({ kind: 'timeout' });
+    store.reply({ kind: 'timeout' });
     expect(await outcomes).toMatchObject([{ kind: 'timeout' }, { kind: 'timeout' }]);
     expect(await single).toMatchObject({ kind: 'timeout', origin: 'collapsed' });
   });
 
-  it('are loaded once each when no more leases can be given', async () => {
-    const leased = letters(limits.maxLeases).map((letter) => ask(letter));
+  it('loads each key once when no lease is available', async () => {
+    const leased = letters(limits.maxLeases).map((letter) => read(letter));
     const outcomes = reads.readMany(named('a', 'b', 'a', 'b', 'a'));
-    expect(store.asked).toBe(limits.maxLeases + 2);
-    for (let i = 0; i < limits.maxLeases; i++) store.answer(valueReply('of a letter'));
-    store.answer(valueReply('of a'));
-    store.answer(valueReply('of b'));
+    expect(store.requests).toBe(limits.maxLeases + 2);
+    for (let i = 0; i < limits.maxLeases; i++) store.reply(valueReply('of a letter'));
+    store.reply(valueReply('of a'));
+    store.reply(valueReply('of b'));
     const values = (await outcomes).map((outcome) => outcome.kind === 'value' && outcome.value.toString());
     expect(values).toEqual(['of a', 'of b', 'of a', 'of b', 'of a']);
     await Promise.all(leased);
   });
 
-  it('are not read any more when those that are held fill what there is room for', async () => {
+  it('omits keys without reading them once cached values fill the cap', async () => {
     await load(valueReply('four'));
     expect(reads.readMany([key, key, Buffer.from('a')], 8)).toMatchObject([
       { kind: 'hit' },
       { kind: 'hit' },
-      { kind: 'unread' },
+      { kind: 'omitted' },
     ]);
-    expect(reads.readMany([key, key, key], 5)).toMatchObject([{ kind: 'hit' }, { kind: 'hit' }, { kind: 'unread' }]);
-    expect(store.asked).toBe(1);
+    expect(reads.readMany([key, key, key], 5)).toMatchObject([{ kind: 'hit' }, { kind: 'hit' }, { kind: 'omitted' }]);
+    expect(store.requests).toBe(1);
   });
 
-  it('give as much of what is loaded as of what is held, to the first keys, in whatever order it comes', async () => {
+  it('applies the cap to cached and loaded values in key order, in whatever order replies arrive', async () => {
     await load(valueReply('four'));
-    const single = ask(Buffer.from('a'));
+    const single = read(Buffer.from('a'));
     const outcomes = reads.readMany(named('b', 'a', 'k', 'c', 'd'), 8);
-    store.answer(valueReply('of a'));
+    store.reply(valueReply('of a'));
     await single;
-    store.answer(valueReply('of b'));
-    store.answer({ kind: 'missing' });
-    store.answer(valueReply('of d'));
+    store.reply(valueReply('of b'));
+    store.reply({ kind: 'missing' });
+    store.reply(valueReply('of d'));
     expect(await outcomes).toMatchObject([
       { value: Buffer.from('of b') },
       { value: Buffer.from('of a') },
-      { kind: 'unread' },
+      { kind: 'omitted' },
       { kind: 'absent' },
-      { kind: 'unread' },
+      { kind: 'omitted' },
     ]);
     expect(reads.readMany(named('d'))).toMatchObject([{ kind: 'hit' }]);
   });
 
-  it('hold no more values than they give, however many are loaded, also while some are still to come', async () => {
+  it('retains no more values than it returns, also while some loads are pending', async () => {
     const bytes = 100_000;
     const many = letters(50);
     const outcomes = reads.readMany(many, 3 * bytes);
     const values = many.slice(1).map((_, i) => {
       const value = Buffer.alloc(bytes, i);
-      store.answer({ kind: 'value', value, ttlMs: undefined });
+      store.reply({ kind: 'value', value, ttlMs: undefined });
       return new WeakRef(value);
     });
     await new Promise(setImmediate);
     collectGarbage();
     expect(values.filter((value) => value.deref() !== undefined).length).toBeLessThanOrEqual(3);
-    store.answer(valueReply('the last'));
-    const given = (await outcomes).filter((outcome) => outcome.kind === 'value');
-    expect(given.map(({ value }) => value.length)).toEqual([bytes, bytes, bytes]);
+    store.reply(valueReply('the last'));
+    const returned = (await outcomes).filter((outcome) => outcome.kind === 'value');
+    expect(returned.map(({ value }) => value.length)).toEqual([bytes, bytes, bytes]);
   });
 
-  it('do not wait for ever when two threads ask for the same keys the other way round', async () => {
+  it('does not deadlock with a read of the same keys in another order by another thread', async () => {
     const there = threadReads(
       SharedLru.attach(lru.buffer, 2, () => now),
       1,
@@ -307,15 +310,15 @@ describe('many keys at once', () => {
       reads.readMany(named('b', 'c')),
       there.readMany(named('c', 'a')),
     ].map(async (outcome) => (await outcome).map((each) => each.kind === 'value' && each.value.toString()));
-    expect(store.asked).toBe(3);
-    for (const name of ['a', 'b', 'c']) store.answer(valueReply(`of ${name}`));
+    expect(store.requests).toBe(3);
+    for (const name of ['a', 'b', 'c']) store.reply(valueReply(`of ${name}`));
     expect(await Promise.all(outcomes)).toEqual([['of a'], ['of b'], ['of b', 'of c'], ['of c', 'of a']]);
     expect(lru.stats()).toMatchObject({ leases: 0 });
   });
 });
 
 describe('an entry', () => {
-  it('lives for the global expiry', async () => {
+  it('expires after CACHE_TTL_MS', async () => {
     await load(valueReply('v'));
     now += 999;
     expect(reads.read(key)).toMatchObject({ kind: 'hit', freshness: { ageMs: 999, lifetimeMs: 1000 } });
@@ -323,10 +326,10 @@ describe('an entry', () => {
     expect(reads.read(key)).toBeInstanceOf(Promise);
   });
 
-  it("never outlives the key's own expiry in Redis, counted from when Redis was asked", async () => {
+  it("never outlives the key's TTL in Redis, counted from the time of the request", async () => {
     const outcome = reads.read(key);
     now += 30;
-    store.answer(valueReply('v', 100));
+    store.reply(valueReply('v', 100));
     await outcome;
     now += 69;
     expect(reads.read(key)).toMatchObject({ kind: 'hit' });
@@ -334,14 +337,14 @@ describe('an entry', () => {
     expect(reads.read(key)).toBeInstanceOf(Promise);
   });
 
-  it('is not made of a value that is about to expire', async () => {
+  it('is not stored if its key is about to expire', async () => {
     expect(await load(valueReply('v', 0))).toMatchObject({ origin: 'not-stored', freshness: { lifetimeMs: 0 } });
     expect(lru.stats()).toMatchObject({ entries: 0, leases: 0 });
   });
 });
 
-describe('while the news of writes is lost', () => {
-  it('loads are answered and not stored', async () => {
+describe('while the invalidation stream is lost', () => {
+  it('returns loaded values without storing them', async () => {
     start({ ttlMs: 1000, negativeTtlMs: 50 });
     const coherence = new CoherenceState(instance);
     coherence.current = 'resync';
@@ -352,19 +355,19 @@ describe('while the news of writes is lost', () => {
     expect(await load(valueReply('v'))).toMatchObject({ kind: 'value', origin: 'stored' });
   });
 
-  it('a load from before it is not stored after it, nor answered as held', async () => {
+  it('does not store a load that was in flight when the stream was lost', async () => {
     const before = reads.read(key);
     lru.expireAll();
-    store.answer(valueReply('v'));
+    store.reply(valueReply('v'));
     expect(await before).toMatchObject({ kind: 'value', origin: 'not-stored' });
     expect(reads.read(key)).toBeInstanceOf(Promise);
   });
 });
 
-describe('while Redis cannot answer', () => {
+describe('while Redis is unavailable', () => {
   const failures = [{ kind: 'timeout' }, { kind: 'unavailable', reason: 'LOADING' }] as const;
 
-  /** Stores `value` and lets its time pass. */
+  /** Stores `value` and lets it expire. */
   async function storeStale(value = 'old'): Promise<void> {
     staleMs = 500;
     start();
@@ -372,40 +375,40 @@ describe('while Redis cannot answer', () => {
     now += 1000;
   }
 
-  it.each(failures)('as it ends with $kind, a value whose time is over is answered, to all who wait', async (reply) => {
+  it.each(failures)('serves an expired value to all waiting reads after $kind', async (reply) => {
     await storeStale();
-    const outcomes = Array.from({ length: 5 }, () => ask());
-    store.answer(reply);
+    const outcomes = Array.from({ length: 5 }, () => read());
+    store.reply(reply);
     for (const outcome of await Promise.all(outcomes)) {
       expect(outcome).toMatchObject({ kind: 'stale', value: Buffer.from('old'), failure: reply.kind });
       expect(outcome).toMatchObject({ freshness: { ageMs: 1000, lifetimeMs: 1000 } });
     }
-    expect(store.asked).toBe(2);
+    expect(store.requests).toBe(2);
   });
 
-  it.each(failures)('as it ends with $kind, so it is for those who wait in another thread', async (reply) => {
+  it.each(failures)('serves an expired value to waiting reads of another thread after $kind', async (reply) => {
     await storeStale();
     const there = SharedLru.attach(lru.buffer, 2, () => now);
     const other = threadReads(there, 1, { ttlMs: 1000, negativeTtlMs: 0 });
-    const outcomes = [ask(), ...Array.from({ length: 3 }, async () => other.read(key))];
-    store.answer(reply);
+    const outcomes = [read(), ...Array.from({ length: 3 }, async () => other.read(key))];
+    store.reply(reply);
     for (const outcome of await Promise.all(outcomes)) expect(outcome).toMatchObject({ kind: 'stale' });
-    expect(store.asked).toBe(2);
+    expect(store.requests).toBe(2);
     expect(lru.stats()).toMatchObject({ leases: 0 });
   });
 
-  it('nor take the load', async () => {
+  it('serves an expired value if the load queue is full', async () => {
     await storeStale();
-    const busy = Array.from({ length: 10 }, (_, i) => ask(Buffer.from(`busy${i}`)));
-    expect(await ask()).toMatchObject({ kind: 'stale', failure: 'overloaded' });
+    const busy = Array.from({ length: 10 }, (_, i) => read(Buffer.from(`busy${i}`)));
+    expect(await read()).toMatchObject({ kind: 'stale', failure: 'overloaded' });
     for (let i = 0; i < 10; i++) {
-      store.answer({ kind: 'missing' });
+      store.reply({ kind: 'missing' });
       await new Promise(setImmediate);
     }
     await Promise.all(busy);
   });
 
-  it('a value is answered for as long as the settings say, and the failure after that', async () => {
+  it('serves an expired value for CACHE_STALE_IF_ERROR_MS, and returns the failure afterwards', async () => {
     await storeStale();
     now += 499;
     expect(await load({ kind: 'timeout' })).toMatchObject({ kind: 'stale' });
@@ -413,15 +416,15 @@ describe('while Redis cannot answer', () => {
     expect(await load({ kind: 'timeout' })).toMatchObject({ kind: 'timeout' });
   });
 
-  it('a value is answered among others that are asked for at once', async () => {
+  it('serves an expired value in a multi-key read', async () => {
     await storeStale();
     const outcomes = reads.readMany([key, Buffer.from('b')]);
-    store.answer({ kind: 'timeout' });
-    store.answer({ kind: 'timeout' });
+    store.reply({ kind: 'timeout' });
+    store.reply({ kind: 'timeout' });
     expect(await outcomes).toMatchObject([{ kind: 'stale' }, { kind: 'timeout' }]);
   });
 
-  it('nothing is answered that Redis has said to be otherwise since', async () => {
+  it('serves no expired value once Redis has replied that the key is missing or not a string', async () => {
     for (const reply of [{ kind: 'missing' }, { kind: 'wrong-type' }] as const) {
       await storeStale();
       expect(await load(reply)).toMatchObject({ origin: 'not-stored', forward: 'stale' });
@@ -429,7 +432,7 @@ describe('while Redis cannot answer', () => {
     }
   });
 
-  it('no value is answered whose key has expired in Redis', async () => {
+  it('serves no value whose key has expired in Redis', async () => {
     staleMs = 500;
     start();
     await load(valueReply('v', 100));
@@ -437,7 +440,7 @@ describe('while Redis cannot answer', () => {
     expect(await load({ kind: 'timeout' })).toMatchObject({ kind: 'timeout', forward: 'uri-miss' });
   });
 
-  it('what is stored when it can again takes the place of what was over', async () => {
+  it('replaces the expired value once Redis replies again', async () => {
     await storeStale();
     expect(await load({ kind: 'timeout' })).toMatchObject({ kind: 'stale' });
     expect(await load(valueReply('new'))).toMatchObject({ kind: 'value', origin: 'stored', forward: 'stale' });
@@ -445,99 +448,99 @@ describe('while Redis cannot answer', () => {
   });
 });
 
-describe('a reader who wants nothing that is held', () => {
-  const anew = async (maxAgeMs = 0) => reads.read(key, { maxAgeMs });
+describe('a read with a maximum age', () => {
+  const reload = async (maxAgeMs = 0) => reads.read(key, { maxAgeMs });
 
-  it('has it loaded, and stored for all, while others go on to hit', async () => {
+  it('of 0 reloads and stores the value, while other reads are still hits', async () => {
     await load(valueReply('old'));
-    const outcome = anew();
+    const outcome = reload();
     expect(reads.read(key)).toMatchObject({ kind: 'hit', value: Buffer.from('old') });
-    store.answer(valueReply('new'));
+    store.reply(valueReply('new'));
     expect(await outcome).toMatchObject({ value: Buffer.from('new'), origin: 'stored', forward: 'request' });
     expect(reads.read(key)).toMatchObject({ kind: 'hit', value: Buffer.from('new') });
   });
 
-  it('is told of the failure of that load, whatever is held, and others keep what is', async () => {
+  it('returns the failure of its load instead of a cached value; other reads keep the entry', async () => {
     staleMs = 500;
     start();
     await load(valueReply('old'));
     for (const reply of ['hit', 'stale']) {
-      const outcome = anew();
-      store.answer({ kind: 'timeout' });
+      const outcome = reload();
+      store.reply({ kind: 'timeout' });
       expect(await outcome).toMatchObject({ kind: 'timeout' });
-      const other = ask();
-      if (reply === 'stale') store.answer({ kind: 'timeout' });
+      const other = read();
+      if (reply === 'stale') store.reply({ kind: 'timeout' });
       expect(await other).toMatchObject({ kind: reply, value: Buffer.from('old') });
       now += 1000;
     }
   });
 
-  it('shares a load that fails with one who takes what is over', async () => {
+  it('shares a failing load with a read that accepts expired values', async () => {
     staleMs = 500;
     start();
     await load(valueReply('old'));
     now += 1000;
-    const outcomes = [anew(), ask(), anew()];
-    store.answer({ kind: 'timeout' });
+    const outcomes = [reload(), read(), reload()];
+    store.reply({ kind: 'timeout' });
     expect(await Promise.all(outcomes)).toMatchObject([{ kind: 'timeout' }, { kind: 'stale' }, { kind: 'timeout' }]);
-    expect(store.asked).toBe(2);
+    expect(store.requests).toBe(2);
   });
 
-  it('does not take what was asked for before: all such share one more load, after the one under way', async () => {
-    const before = ask();
-    const outcomes = Array.from({ length: 20 }, () => anew());
-    store.answer(valueReply('old'));
+  it('of 0 does not accept an earlier load in flight: all such reads share one more load', async () => {
+    const before = read();
+    const outcomes = Array.from({ length: 20 }, () => reload());
+    store.reply(valueReply('old'));
     expect(await before).toMatchObject({ value: Buffer.from('old') });
-    while (store.asked < 2) await new Promise(setImmediate);
-    expect(store.asked).toBe(2);
-    store.answer(valueReply('new'));
+    while (store.requests < 2) await new Promise(setImmediate);
+    expect(store.requests).toBe(2);
+    store.reply(valueReply('new'));
     for (const outcome of await Promise.all(outcomes)) expect(outcome).toMatchObject({ value: Buffer.from('new') });
     expect(reads.read(key)).toMatchObject({ kind: 'hit', value: Buffer.from('new') });
   });
 
-  it('nor what another thread has asked for before', async () => {
+  it('of 0 does not accept an earlier load of another thread', async () => {
     const there = SharedLru.attach(lru.buffer, 2, () => now);
     const before = threadReads(there, 1, { ttlMs: 1000, negativeTtlMs: 0 }).read(key);
-    const outcome = anew();
-    store.answer(valueReply('old'));
+    const outcome = reload();
+    store.reply(valueReply('old'));
     await before;
-    while (store.asked < 2) await new Promise(setImmediate);
-    store.answer(valueReply('new'));
+    while (store.requests < 2) await new Promise(setImmediate);
+    store.reply(valueReply('new'));
     expect(await outcome).toMatchObject({ value: Buffer.from('new') });
   });
 
-  it('or nothing older than so much, gets what is younger', async () => {
+  it('returns a younger entry as a hit, and reloads an older one', async () => {
     await load(valueReply('old'));
     now += 100;
-    expect(await anew(100)).toMatchObject({ kind: 'hit' });
-    const outcome = anew(99);
-    store.answer(valueReply('new'));
+    expect(await reload(100)).toMatchObject({ kind: 'hit' });
+    const outcome = reload(99);
+    store.reply(valueReply('new'));
     expect(await outcome).toMatchObject({ value: Buffer.from('new'), forward: 'request' });
   });
 });
 
-describe('a reader who wants only what is held', () => {
-  it('gets it, or is told that there is nothing, without a load or a wait', async () => {
+describe('a read with only-if-cached', () => {
+  it('returns the entry or not-cached, without a load or a wait', async () => {
     staleMs = 500;
     start({ ttlMs: 1000, negativeTtlMs: 50 });
-    const held = (maxAgeMs = Infinity) => reads.read(key, { onlyIfCached: true, maxAgeMs });
-    expect(held()).toEqual({ kind: 'not-cached' });
+    const cached = (maxAgeMs = Infinity) => reads.read(key, { onlyIfCached: true, maxAgeMs });
+    expect(cached()).toEqual({ kind: 'not-cached' });
     const loading = reads.read(key);
-    expect(held()).toEqual({ kind: 'not-cached' });
-    store.answer(valueReply('v'));
+    expect(cached()).toEqual({ kind: 'not-cached' });
+    store.reply(valueReply('v'));
     await loading;
-    expect(held()).toMatchObject({ kind: 'hit' });
-    expect(held(0)).toEqual({ kind: 'not-cached' });
+    expect(cached()).toMatchObject({ kind: 'hit' });
+    expect(cached(0)).toEqual({ kind: 'not-cached' });
     now += 1000;
-    expect(held()).toEqual({ kind: 'not-cached' });
+    expect(cached()).toEqual({ kind: 'not-cached' });
     expect(await load({ kind: 'missing' })).toMatchObject({ kind: 'absent' });
-    expect(held()).toMatchObject({ kind: 'missing' });
-    expect(store.asked).toBe(2);
+    expect(cached()).toMatchObject({ kind: 'missing' });
+    expect(store.requests).toBe(2);
   });
 });
 
 describe('a missing key', () => {
-  it('is remembered for as long as the settings say', async () => {
+  it('is cached for CACHE_NEGATIVE_TTL_MS', async () => {
     start({ ttlMs: 1000, negativeTtlMs: 50 });
     expect(await load({ kind: 'missing' })).toMatchObject({ kind: 'absent', origin: 'stored' });
     now += 49;
@@ -546,7 +549,7 @@ describe('a missing key', () => {
     expect(reads.read(key)).toBeInstanceOf(Promise);
   });
 
-  it('is not remembered for longer than Redis says', async () => {
+  it('is not cached for longer than the reply allows', async () => {
     start({ ttlMs: 1000, negativeTtlMs: 50 });
     expect(await load({ kind: 'missing', ttlMs: 0 })).toMatchObject({ kind: 'absent', origin: 'not-stored' });
     expect(await load({ kind: 'missing', ttlMs: 20 })).toMatchObject({ freshness: { lifetimeMs: 20 } });
@@ -565,20 +568,20 @@ describe('a load in another thread', () => {
     );
   });
 
-  /** Asks both threads, this one first, lets this one's load end with `reply`, and answers what the other was told. */
+  /** Reads on both threads, this one first, ends its load with `reply`, and returns the outcomes of the other thread. */
   async function outcomeElsewhere(reply: RedisReply): Promise<ReadOutcome[]> {
-    const here = ask();
+    const here = read();
     const there = Array.from({ length: 3 }, async () => other.read(key));
-    store.answer(reply);
+    store.reply(reply);
     await here;
     return Promise.all(there);
   }
 
-  it('is waited for, and its value shared', async () => {
+  it('is joined, and its value shared', async () => {
     for (const outcome of await outcomeElsewhere(valueReply('v'))) {
       expect(outcome).toMatchObject({ kind: 'value', value: Buffer.from('v'), origin: 'collapsed' });
     }
-    expect(store.asked).toBe(1);
+    expect(store.requests).toBe(1);
     expect(lru.stats()).toMatchObject({ misses: 1, collapsed: 3, hits: 0, leases: 0 });
   });
 
@@ -587,52 +590,52 @@ describe('a load in another thread', () => {
     { kind: 'wrong-type' },
     { kind: 'timeout' },
     { kind: 'unavailable', reason: 'X' },
-  ] as const)('that ends as $kind is told to all threads, and leaves nothing behind', async (reply) => {
+  ] as const)('that ends with $kind passes it to all threads and leaves no lease behind', async (reply) => {
     for (const outcome of await outcomeElsewhere(reply)) {
       expect(outcome).toMatchObject({ kind: reply.kind === 'missing' ? 'absent' : reply.kind, origin: 'collapsed' });
     }
-    expect(store.asked).toBe(1);
+    expect(store.requests).toBe(1);
     expect(lru.stats()).toMatchObject({ leases: 0 });
     checkInvariants(lru.buffer);
   });
 
-  it('of a value that is too large to be stored is done once more by each thread, not by each who waits', async () => {
-    const here = ask();
+  it('of a value that is too large to be stored is repeated once per thread, not once per waiting read', async () => {
+    const here = read();
     const there = Array.from({ length: 3 }, async () => other.read(key));
     const large = valueReply('x'.repeat(limits.maxValueBytes + 1));
-    store.answer(large);
+    store.reply(large);
     await here;
-    while (store.asked < 2) await new Promise(setImmediate);
-    store.answer(large);
+    while (store.requests < 2) await new Promise(setImmediate);
+    store.reply(large);
     for (const outcome of await Promise.all(there)) expect(outcome).toMatchObject({ kind: 'value' });
-    expect(store.asked).toBe(2);
+    expect(store.requests).toBe(2);
   });
 
-  it('that was voided by a purge is done anew', async () => {
-    const here = ask();
+  it('that was voided by a purge is repeated', async () => {
+    const here = read();
     const there = other.read(key);
     lru.purge(key);
-    while (store.asked < 2) await new Promise(setImmediate);
-    store.answer(valueReply('old'));
-    store.answer(valueReply('new'));
+    while (store.requests < 2) await new Promise(setImmediate);
+    store.reply(valueReply('old'));
+    store.reply(valueReply('new'));
     await here;
     expect(await there).toMatchObject({ value: Buffer.from('new') });
   });
 
-  it.each(['dies', 'empties the cache'])('is done anew when its thread %s', async (event) => {
-    void ask();
+  it.each(['crashes', 'flushes the cache'])('is repeated if its thread %s', async (event) => {
+    void read();
     const there = other.read(key);
-    if (event === 'dies') lru.recoverFrom(1);
+    if (event === 'crashes') lru.recoverFrom(1);
     else lru.flush();
-    while (store.asked < 2) await new Promise(setImmediate);
-    store.answer({ kind: 'timeout' });
-    store.answer(valueReply('new'));
+    while (store.requests < 2) await new Promise(setImmediate);
+    store.reply({ kind: 'timeout' });
+    store.reply(valueReply('new'));
     expect(await there).toMatchObject({ kind: 'value', value: Buffer.from('new') });
   });
 });
 
 describe('a load in another thread that takes longer than its lease', () => {
-  it('is waited for as long as nobody can take the lease over, and taken over then', async () => {
+  it('is joined until the lease expires, and taken over afterwards', async () => {
     lru = SharedLru.create({ ...limits, leaseMs: 5 }, 1, () => now);
     reads = threadReads(lru, 0, { ttlMs: 1000, negativeTtlMs: 0 });
     const other = threadReads(
@@ -640,34 +643,34 @@ describe('a load in another thread that takes longer than its lease', () => {
       1,
       { ttlMs: 1000, negativeTtlMs: 0 },
     );
-    const slow = ask();
+    const slow = read();
     const there = Array.from({ length: 3 }, async () => other.read(key));
-    // The waits end by the real clock, again and again, while by the cache's own no time passes.
+    // The waits time out repeatedly by the real clock, while the clock of the cache stands still.
     await new Promise((resolve) => setTimeout(resolve, 40));
-    expect(store.asked).toBe(1);
+    expect(store.requests).toBe(1);
     now += 5;
-    while (store.asked < 2) await new Promise(setImmediate);
-    store.answer(valueReply('late'));
-    store.answer(valueReply('new'));
+    while (store.requests < 2) await new Promise(setImmediate);
+    store.reply(valueReply('late'));
+    store.reply(valueReply('new'));
     expect(await slow).toMatchObject({ value: Buffer.from('late'), origin: 'not-stored' });
     for (const outcome of await Promise.all(there)) expect(outcome).toMatchObject({ value: Buffer.from('new') });
   });
 });
 
 describe('too many loads', () => {
-  it('wait for their turn, and beyond that are refused at once, while hits go on', async () => {
+  it('are queued, and rejected immediately if the queue is full, while hits are still served', async () => {
     await load(valueReply('v'));
-    const loads = Array.from({ length: 9 }, (_, i) => ask(Buffer.from(`busy${i}`)));
-    const asked = store.asked;
-    expect(asked).toBe(10);
-    const waiting = ask(Buffer.from('waiting'));
-    expect(await ask(Buffer.from('refused'))).toMatchObject({ kind: 'overloaded' });
+    const loads = Array.from({ length: 9 }, (_, i) => read(Buffer.from(`busy${i}`)));
+    const requests = store.requests;
+    expect(requests).toBe(10);
+    const waiting = read(Buffer.from('waiting'));
+    expect(await read(Buffer.from('rejected'))).toMatchObject({ kind: 'overloaded' });
     expect(reads.read(key)).toMatchObject({ kind: 'hit' });
-    expect(store.asked).toBe(asked);
-    store.answer(valueReply('v'));
+    expect(store.requests).toBe(requests);
+    store.reply(valueReply('v'));
     await loads[0];
-    expect(store.asked).toBe(asked + 1);
-    for (let i = 0; i < 9; i++) store.answer(valueReply('v'));
+    expect(store.requests).toBe(requests + 1);
+    for (let i = 0; i < 9; i++) store.reply(valueReply('v'));
     expect(await waiting).toMatchObject({ kind: 'value' });
     await Promise.all(loads);
   });

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTick } from 'node:timers/promises';
 import type { NoRoom } from '../../redis/redis-reply.ts';
 import type { BufferedBytes, Reader, Reservation, Room } from './buffered-bytes.ts';
 import { BoundedResults, type Omitted } from './bounded-results.ts';
@@ -6,7 +6,7 @@ import { Load, type LoadRequest } from './load.ts';
 import { Loader, type LoaderParts } from './loader.ts';
 import { type InFlightLoad, InFlightLoads } from './in-flight-loads.ts';
 import type { Forward, CachedEntry, Lease, Lookup } from '../shared-lru/cache-types.ts';
-import type { ReadDirectives } from './read-directives.ts';
+
 import {
   type DirectedOutcome,
   type LoadEnd,
@@ -17,32 +17,39 @@ import {
 } from './read-outcome.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
 
-/** Who reads, and whether it has read before. */
+/** Requirements of a request on the freshness and origin of a value. */
+export interface ReadDirectives {
+  /** Maximum age in milliseconds; older entries are reloaded, with 0 every entry. A failed reload is never served stale. */
+  readonly maxAgeMs?: number;
+  /** Whether a miss must not be loaded. */
+  readonly onlyIfCached?: boolean;
+}
+
 export interface ReadOptions {
-  /** Whether it reads again what it could not keep, and was counted before. */
+  /** Whether this repeats a read that has been counted. */
   readonly again?: boolean;
   readonly reader?: Reader | undefined;
-  /** Room that many keys are read in: what has none there is left out, and not waited for. */
+  /** Memory account of a multi-key read; values that do not fit are omitted instead of waited for. */
   readonly room?: Reservation | undefined;
 }
 
 /**
- * Answers reads from the cache, and loads what it lacks: a key is loaded once at a time, across all threads, and all who
- * ask for it meanwhile get that load's outcome, whatever it is.
+ * Serves reads from the cache and loads misses. Concurrent misses for a key are coalesced into one load across all threads,
+ * and every waiting request receives that load's outcome.
  *
- * A value for which there is no room among the buffered bytes is not refused: the read waits for room, holding nothing, and
- * reads again. Values that are handed out are counted until the end of the turn of the event loop.
+ * A value that does not fit in the buffered-bytes limit is not rejected: the read releases its memory, waits, and is
+ * repeated. Returned values are charged until the end of the tick.
  */
 export class ReadThrough {
   readonly #lru: SharedLru;
   readonly #loader: Loader;
   readonly #buffered: BufferedBytes;
-  readonly #underWay = new InFlightLoads();
+  readonly #inFlight = new InFlightLoads();
   readonly #admit: (memory: ArrayBufferLike) => boolean;
-  /** What a load for a single read ends with when there is no room, and one for others, who see to it themselves. */
+  /** Ends of loads whose value does not fit: a single read waits for memory; a batch reports it to its caller. */
   readonly #waitForRoom = (request: LoadRequest, noRoom: NoRoom): Promise<LoadOutcome> =>
     this.#whenRoom(request, noRoom);
-  readonly #tell = (_: LoadRequest, noRoom: NoRoom): LoadEnd => noRoom;
+  readonly #report = (_: LoadRequest, noRoom: NoRoom): LoadEnd => noRoom;
 
   constructor(parts: LoaderParts) {
     this.#lru = parts.lru;
@@ -51,7 +58,7 @@ export class ReadThrough {
     this.#admit = (memory) => this.#buffered.admit(memory);
   }
 
-  /** A hit is answered on the spot; only what has to be loaded, or to wait for room, is a promise. */
+  /** Returns a hit synchronously, and a promise only if the key must be loaded or the read must wait for memory. */
   read(key: Buffer, directives?: undefined, options?: ReadOptions): ReadOutcome | Promise<ReadOutcome>;
   read(
     key: Buffer,
@@ -82,23 +89,22 @@ export class ReadThrough {
       : this.#loadYoung(key, found, maxAgeMs, reader);
   }
 
-  /** Loads for a reader who wants nothing old: if that fails, it is told so, whatever is held. */
+  /** Loads for a request with a maximum age; if the load fails, its failure is returned instead of a stale value. */
   async #loadYoung(key: Buffer, found: Uncached, maxAgeMs: number, reader: Reader | undefined): Promise<LoadOutcome> {
     const outcome = withoutStale(await this.#loadOne(key, found, maxAgeMs, reader));
-    // A load that was under way may have read what was there before this reader asked, or wrote. One that is begun after
-    // it, by whomever, has not: so however many ask at once, it takes one more, and no two at the same time.
-    if (maxAgeMs > 0 || found.kind !== 'loading' || !ANSWERS.has(outcome.kind)) return outcome;
+    // A load in flight may have read a value from before this request, or from before the client's own write. The next load
+    // has not, whichever request starts it: so any number of concurrent requests costs one more load.
+    if (maxAgeMs > 0 || found.kind !== 'loading' || !LOADED_KINDS.has(outcome.kind)) return outcome;
     const again = this.#lru.lookup(key, true, maxAgeMs, this.#admit);
     return isCached(again) ? outcome : withoutStale(await this.#loadOne(key, again, maxAgeMs, reader));
   }
 
   /**
-   * Reads many keys, and answers one outcome per key, in order: on the spot when all are held. All that have to be
-   * loaded are one round trip, and one place at the load gate; a key that somebody is loading already, or that is named
-   * twice, is waited for. The waiting comes after the asking, so that reads that wait for one another's keys all end.
+   * Reads many keys and returns one outcome per key, in order; synchronously if all are hits. All misses are one round trip
+   * and one load permit. A key that is being loaded already, or that occurs twice, waits for the load in flight. Loads are
+   * started before any is awaited, so reads that wait for each other's keys cannot deadlock.
    *
-   * @param maxBytes once the values of keys are as many bytes together, those of the keys behind them are not given, nor
-   *   held: a key is not read then, or its value is let go as it comes. So is a value that is longer by itself.
+   * @param maxBytes once values reach this total, those of later keys are omitted, and so is any single longer value.
    */
   readMany(keys: readonly Buffer[]): readonly ReadOutcome[] | Promise<readonly ReadOutcome[]>;
   readMany(
@@ -113,11 +119,11 @@ export class ReadThrough {
   ): readonly (ReadOutcome | Omitted)[] | Promise<readonly (ReadOutcome | Omitted)[]> {
     if (room !== undefined) {
       const inRoom = this.#keep(keys, maxBytes, room);
-      return this.#readInTurns(keys, inRoom, room, again).then(() => passed(inRoom));
+      return this.#readInBatches(keys, inRoom, room, again).then(() => passed(inRoom));
     }
     const kept = this.#keep(keys, maxBytes, this.#buffered);
     if (keys.length > READ_BATCH_SIZE) {
-      return this.#readInTurns(keys, kept, this.#buffered, again).then(() =>
+      return this.#readInBatches(keys, kept, this.#buffered, again).then(() =>
         this.#complete(keys, kept, maxBytes, reader),
       );
     }
@@ -135,7 +141,7 @@ export class ReadThrough {
     return kept.lacksRoom ? this.#whenRoomForAll(keys, kept, maxBytes, reader) : passed(kept);
   }
 
-  /** Lets all go that was read, waits until there is room for all of it, and reads again. */
+  /** Releases all values, waits until all of them fit, and reads again. */
   async #whenRoomForAll(
     keys: readonly Buffer[],
     before: BoundedResults,
@@ -149,8 +155,8 @@ export class ReadThrough {
       if (reservation === undefined) return keys.map(() => OVERLOADED);
       try {
         kept = this.#keep(keys, maxBytes, reservation);
-        await this.#readInTurns(keys, kept, reservation, true);
-        // More than there ever is room for: what has none is left out, as it is when the response has no room for it.
+        await this.#readInBatches(keys, kept, reservation, true);
+        // More than can ever fit: values that do not fit are omitted, as values beyond the response limit are.
         if (!kept.lacksRoom || needed >= this.#buffered.limit) return passed(kept);
       } finally {
         this.#buffered.free(reservation);
@@ -162,21 +168,21 @@ export class ReadThrough {
     return new BoundedResults(keys.length, maxBytes, room, (memory) => this.#buffered.release(memory));
   }
 
-  /** Reads keys, so many at once that others are served in between. */
-  async #readInTurns(keys: readonly Buffer[], kept: BoundedResults, room: Room, again: boolean): Promise<void> {
+  /** Reads keys in batches, one per tick, so that other requests are served in between. */
+  async #readInBatches(keys: readonly Buffer[], kept: BoundedResults, room: Room, again: boolean): Promise<void> {
     for (let from = 0; from < keys.length; from += READ_BATCH_SIZE) {
-      if (from > 0) await nextTurn();
+      if (from > 0) await nextTick();
       await Promise.all(this.#readAll(keys.slice(from, from + READ_BATCH_SIZE), from, kept, room, again));
     }
   }
 
   /**
-   * Reads keys, as far as there is room for their values; answers what is still to come.
+   * Reads keys until their values reach the cap; returns a promise for each key that is loading.
    *
-   * @param from the place of the first of them among all that are read.
+   * @param from index of the first key among all keys of the read.
    */
   #readAll(keys: readonly Buffer[], from: number, kept: BoundedResults, room: Room, again: boolean): Promise<void>[] {
-    const batch = new Batch(this.#underWay, room, this.#tell);
+    const batch = new Batch(this.#inFlight, room, this.#report);
     const awaited: Promise<void>[] = [];
     const admit = (memory: ArrayBufferLike): boolean => room.admit(memory);
     keys.forEach((key, i) => {
@@ -191,7 +197,7 @@ export class ReadThrough {
     return awaited;
   }
 
-  /** Loads a key for a single read, which waits for room if there is none for the value. */
+  /** Loads a key for a single read, which waits for memory if the value does not fit. */
   #loadOne(key: Buffer, found: Uncached, maxAgeMs: number, reader: Reader | undefined): Promise<LoadOutcome> {
     const request = { key, lease: undefined, forward: forwardOf(found), maxAgeMs, reader, room: this.#buffered };
     switch (found.kind) {
@@ -202,7 +208,7 @@ export class ReadThrough {
       case 'no-room':
         return this.#whenRoom(request, found);
       case 'loading': {
-        const batch = new Batch(this.#underWay, this.#buffered, this.#tell);
+        const batch = new Batch(this.#inFlight, this.#buffered, this.#report);
         const end = this.#follow(key, found, batch).then((each) =>
           each.kind === 'no-room' ? this.#whenRoom(request, each) : each,
         );
@@ -213,12 +219,12 @@ export class ReadThrough {
   }
 
   #start(request: LoadRequest): Promise<LoadOutcome> {
-    const load = new Load<LoadOutcome>(request, this.#underWay, this.#waitForRoom);
+    const load = new Load<LoadOutcome>(request, this.#inFlight, this.#waitForRoom);
     this.#loader.start([load]);
     return load.end;
   }
 
-  /** Reads what there was no room for, as soon as there is. */
+  /** Reads a value that did not fit, as soon as it does. */
   async #whenRoom(request: LoadRequest, noRoom: NoRoom): Promise<LoadOutcome> {
     const { key, forward, reader } = request;
     for (let { bytes } = noRoom, follows = request.maxAgeMs === Infinity; ; follows = false) {
@@ -234,19 +240,19 @@ export class ReadThrough {
     }
   }
 
-  /** @param follows whether a load that is under way already does, which may find no room for itself. */
+  /** @param follows whether a load in flight may be joined, although its value may not fit for that load itself. */
   async #readIn(room: Room, { key, forward, maxAgeMs }: LoadRequest, follows: boolean): Promise<LoadEnd> {
     const found = this.#lru.lookup(key, true, maxAgeMs, (memory) => room.admit(memory));
     if (isCached(found)) return asLoaded(found, forward);
     if (found.kind === 'no-room') return found;
-    const batch = new Batch(this.#underWay, room, this.#tell);
+    const batch = new Batch(this.#inFlight, room, this.#report);
     const isAlone = found.kind === 'loading' && !follows;
     const end = isAlone ? batch.add(key, undefined, forward) : this.#load(key, found, batch);
     batch.start(this.#loader);
     return end;
   }
 
-  /** The end of a load: of one that is under way, or of one that is left in the batch for the caller to start. */
+  /** Joins the load in flight, or adds one to the batch, which the caller starts. */
   #load(key: Buffer, found: Exclude<Uncached, NoRoom>, batch: Batch): Promise<LoadEnd> {
     switch (found.kind) {
       case 'miss':
@@ -259,23 +265,23 @@ export class ReadThrough {
   }
 
   #follow(key: Buffer, { lease, own, forward }: Loading, batch: Batch): Promise<LoadEnd> {
-    const load = this.#underWay.find(lease);
+    const load = this.#inFlight.find(lease);
     if (load !== undefined) return collapsed(unlessBlocked(load), forward);
-    // A lease of this thread that it no longer works on is one that nobody will fill.
+    // A lease of this thread without a load in flight will never be filled.
     if (own) return batch.add(key, undefined, forward);
     return this.#share(key, lease, forward);
   }
 
-  /** Waits for another thread's load; those of this thread who ask for the leased key meanwhile have the same outcome. */
+  /** Waits for another thread's load; concurrent reads of the key on this thread share the outcome. */
   #share(key: Buffer, lease: Lease, forward: Forward): Promise<LoadEnd> {
-    const end = this.#awaitThread(key, lease, forward).finally(() => this.#underWay.remove(awaited));
+    const end = this.#awaitOtherThread(key, lease, forward).finally(() => this.#inFlight.remove(awaited));
     const awaited: InFlightLoad = { lease, end, blocked: undefined, next: undefined };
-    this.#underWay.add(awaited);
+    this.#inFlight.add(awaited);
     return end;
   }
 
-  /** The end of a load that another thread has under way. */
-  async #awaitThread(key: Buffer, lease: Lease, forward: Forward): Promise<LoadEnd> {
+  /** Waits for the end of another thread's load. */
+  async #awaitOtherThread(key: Buffer, lease: Lease, forward: Forward): Promise<LoadEnd> {
     const result = await this.#lru.result(lease);
     switch (result) {
       case 'missing':
@@ -290,26 +296,26 @@ export class ReadThrough {
       case 'unshared':
         return this.#loadHere(key, { kind: 'unleased', forward });
       case 'void':
-        // Others of this thread who look now must not wait for this one, which looks again itself.
+        // Reads on this thread must not wait for this one from now on, because it looks up the key again itself.
         this.#forget(lease);
-        return this.#lookAgain(key, forward);
+        return this.#lookUpAgain(key, forward);
     }
   }
 
   #forget(lease: Lease): void {
-    const awaited = this.#underWay.find(lease);
-    if (awaited !== undefined) this.#underWay.remove(awaited);
+    const awaited = this.#inFlight.find(lease);
+    if (awaited !== undefined) this.#inFlight.remove(awaited);
   }
 
-  /** After a load by another thread: its outcome is in the cache, unless it was purged, evicted or never came. */
-  #lookAgain(key: Buffer, forward: Forward): LoadEnd | Promise<LoadEnd> {
+  /** Looks up the key after another thread's load: the entry is cached unless it was purged or evicted, or the load failed. */
+  #lookUpAgain(key: Buffer, forward: Forward): LoadEnd | Promise<LoadEnd> {
     const found = this.#lru.lookup(key, true, Infinity, this.#admit);
     if (isCached(found)) return asLoaded(found, forward);
     return found.kind === 'no-room' ? found : this.#loadHere(key, found);
   }
 
   #loadHere(key: Buffer, found: Exclude<Uncached, NoRoom>): Promise<LoadEnd> {
-    const batch = new Batch(this.#underWay, this.#buffered, this.#tell);
+    const batch = new Batch(this.#inFlight, this.#buffered, this.#report);
     const end = this.#load(key, found, batch);
     batch.start(this.#loader);
     return end;
@@ -318,7 +324,7 @@ export class ReadThrough {
 
 const FIRST: ReadOptions = {};
 
-/** Keys that are looked up, and read from Redis, in one go: a thread does nothing else meanwhile. */
+/** Number of keys looked up and requested from Redis in one tick, during which the thread does nothing else. */
 const READ_BATCH_SIZE = 1000;
 
 type Uncached = Exclude<Lookup, CachedEntry>;
@@ -326,22 +332,22 @@ type Loading = Extract<Lookup, { kind: 'loading' }>;
 
 const NOT_CACHED: DirectedOutcome = { kind: 'not-cached' };
 
-/** Outcomes of loads that have learned what is in Redis. */
-const ANSWERS: ReadonlySet<LoadOutcome['kind']> = new Set(['value', 'absent', 'wrong-type', 'value-too-large']);
+/** Outcomes of loads that learned the state of the key in Redis. */
+const LOADED_KINDS: ReadonlySet<LoadOutcome['kind']> = new Set(['value', 'absent', 'wrong-type', 'value-too-large']);
 
 const OVERLOADED: LoadOutcome = { kind: 'overloaded', origin: 'not-stored', forward: 'uri-miss' };
 
-/** Loads that are to be started together. Who starts them sees to it himself when there is no room for a value. */
+/** Loads that are started together. The code that starts them handles values that do not fit. */
 class Batch {
   #loads: Load[] = [];
-  readonly #underWay: InFlightLoads;
+  readonly #inFlight: InFlightLoads;
   readonly #room: Room;
   readonly #whenNoRoom: (request: LoadRequest, noRoom: NoRoom) => LoadEnd;
-  /** Those without a lease, by their key, as binary strings: nobody else would find them when it is named again. */
+  /** Loads without a lease by key (as binary string), to coalesce repeated keys of this batch. */
   #unleased: Map<string, Load> | undefined;
 
-  constructor(underWay: InFlightLoads, room: Room, whenNoRoom: (request: LoadRequest, noRoom: NoRoom) => LoadEnd) {
-    this.#underWay = underWay;
+  constructor(inFlight: InFlightLoads, room: Room, whenNoRoom: (request: LoadRequest, noRoom: NoRoom) => LoadEnd) {
+    this.#inFlight = inFlight;
     this.#room = room;
     this.#whenNoRoom = whenNoRoom;
   }
@@ -350,7 +356,7 @@ class Batch {
     return lease === undefined ? this.#addUnleased(key, forward) : this.#add(key, lease, forward).end;
   }
 
-  /** Starts them, and lets them go: whoever awaits the last one must not hold on to what has come of the others. */
+  /** Starts the loads and drops the references to them, so that awaiting the last one does not retain the other values. */
   start(loader: Loader): void {
     const loads = this.#loads;
     if (loads.length === 0) return;
@@ -371,7 +377,7 @@ class Batch {
 
   #add(key: Buffer, lease: Lease | undefined, forward: Forward): Load {
     const request = { key, lease, forward, maxAgeMs: Infinity, reader: undefined, room: this.#room };
-    const load = new Load(request, this.#underWay, this.#whenNoRoom);
+    const load = new Load(request, this.#inFlight, this.#whenNoRoom);
     this.#loads.push(load);
     return load;
   }
@@ -385,7 +391,7 @@ function forwardOf(found: Uncached): Forward {
   return found.kind === 'no-room' ? 'uri-miss' : found.forward;
 }
 
-/** What is held by now, for a reader who had to wait. */
+/** Turns an entry that was found after waiting into the outcome of a coalesced load. */
 function asLoaded(found: CachedEntry, forward: Forward): LoadOutcome {
   return found.kind === 'hit'
     ? { ...found, kind: 'value', origin: 'collapsed', forward }
@@ -407,7 +413,7 @@ async function collapsed(end: Promise<LoadEnd>, forward: Forward): Promise<LoadE
   return ended.kind === 'no-room' ? ended : { ...ended, origin: 'collapsed', forward };
 }
 
-/** The end of a load, for somebody who must not wait for room together with it. */
+/** Returns the end of a load, or `no-room` as soon as the load starts to wait for memory: the caller must not wait with it. */
 function unlessBlocked(load: InFlightLoad): Promise<LoadEnd> {
   return new Promise((resolve, reject) => {
     (load.blocked ??= []).push(resolve);

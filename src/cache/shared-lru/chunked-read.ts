@@ -20,7 +20,7 @@ export interface LargeEntry {
 }
 
 /**
- * Copies a large value in steps and releases the lock in between, so that no thread waits longer than one step. Each
+ * Copies a large value in chunks and releases the lock in between, so that no thread waits for more than one chunk. Each
  * {@link step} requires the lock, and that the entry is still the same.
  */
 export class ChunkedRead {
@@ -44,10 +44,10 @@ export class ChunkedRead {
   /** Copies the next chunk; returns whether the copy is complete. */
   step(): boolean {
     const { handle, position, length } = this.#entry;
-    const { words64: longs, at } = this.#slab;
+    const { words64, at } = this.#slab;
     const bytes = Math.min(CHUNK_BYTES, length - this.#done);
-    if (this.#done === 0) this.#items.read(handle.slot, position, longs, at, bytes, this.#cursor);
-    else this.#items.readOn(this.#cursor, longs, at + this.#done / 8, bytes);
+    if (this.#done === 0) this.#items.read(handle.slot, position, words64, at, bytes, this.#cursor);
+    else this.#items.readOn(this.#cursor, words64, at + this.#done / 8, bytes);
     this.#done += bytes;
     return this.#done === length;
   }

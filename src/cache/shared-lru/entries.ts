@@ -63,10 +63,10 @@ export class Entries {
   }
 
   /** Turns a complete leased item into the most recently used entry. */
-  add(slot: number, etag: Etag, now: number, lifetimeMs: number, keptMs: number): void {
+  add(slot: number, etag: Etag, now: number, lifetimeMs: number, hardTtlMs: number): void {
     this.#slots.setState(slot, State.ENTRY);
     this.#slots.setEtag(slot, etag);
-    this.#slots.setLifetime(slot, now, lifetimeMs, keptMs);
+    this.#slots.setLifetime(slot, now, lifetimeMs, hardTtlMs);
     this.#header[Header.COUNT]++;
     this.#recency.prepend(slot);
   }

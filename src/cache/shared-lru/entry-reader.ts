@@ -6,7 +6,7 @@ import type { CachedEntry } from './cache-types.ts';
 import type { Slots } from './slots.ts';
 import { ValueSlab } from './memory/value-slab.ts';
 
-/** Copies entries out of the cache. All methods but {@link readInSteps} require the cache lock. */
+/** Copies entries out of the cache. All methods but {@link readInChunks} require the cache lock. */
 export class EntryReader {
   readonly #slots: Slots;
   readonly #items: ItemBytes;
@@ -33,7 +33,7 @@ export class EntryReader {
     return { kind: 'hit', value: this.#slab.take(length), etag, freshness };
   }
 
-  /** Reads an entry whose value has `length` bytes, at most STEP_BYTES, without allocating. */
+  /** Reads an entry whose value has `length` bytes, at most CHUNK_BYTES, without allocating. */
   readInto(hit: HitBuffer, slot: number, length: number, now: number): void {
     this.#items.read(slot, this.#slots.valuePosition(slot), hit.words64, 0, length, this.#cursor);
     hit.length = length;
@@ -41,7 +41,7 @@ export class EntryReader {
   }
 
   /** Starts copying a large value. */
-  readInSteps(entry: LargeEntry): ChunkedRead {
+  readInChunks(entry: LargeEntry): ChunkedRead {
     return new ChunkedRead(entry, this.#items, this.#slab);
   }
 }

@@ -119,7 +119,7 @@ export class ReferenceLru {
     etag: Etag,
     now: number,
     lifetimeMs: number,
-    keptMs: number,
+    hardTtlMs: number,
   ): ReferenceStep {
     if (lease.ended) return this.#voided();
     if (value.length > this.#limits.maxValueBytes) {
@@ -131,7 +131,7 @@ export class ReferenceLru {
     if (start === 0) this.#outdate(lease.key, now);
     if (lease.key.length + value.length > this.#limits.maxBytes) return this.#giveUp(lease);
     if (!this.#makeRoomFor(start === 0 ? lease.key.length + end : end - start)) return this.#giveUp(lease);
-    if (end === value.length) return this.#store(lease, value, etag, now, lifetimeMs, keptMs);
+    if (end === value.length) return this.#store(lease, value, etag, now, lifetimeMs, hardTtlMs);
     lease.written = end;
     return 'more';
   }
@@ -258,7 +258,7 @@ export class ReferenceLru {
     etag: Etag,
     now: number,
     lifetimeMs: number,
-    keptMs: number,
+    hardTtlMs: number,
   ): ReferenceStep {
     while (this.#entries.size >= this.#limits.capacity) {
       this.#entries.delete(this.#entries.keys().next().value ?? '');
@@ -267,12 +267,12 @@ export class ReferenceLru {
     this.#endLease(lease);
     const stored = Math.max(now, (this.#endings.at(-1) ?? -Infinity) + TICK_MS);
     this.#latest = Math.max(stored, this.#latest);
-    const times = { stored, until: stored + lifetimeMs, gone: stored + keptMs };
+    const times = { stored, until: stored + lifetimeMs, gone: stored + hardTtlMs };
     this.#entries.set(lease.key, {
       value,
       etag,
       ...times,
-      staleMs: this.#staleFor(keptMs - lifetimeMs),
+      staleMs: this.#staleFor(hardTtlMs - lifetimeMs),
       ending: undefined,
     });
     return 'stored';

@@ -60,14 +60,14 @@ type Plain =
       readonly maxAgeMs: number;
       readonly size: number;
       readonly lifetimeMs: number;
-      readonly keptMs: number;
+      readonly hardTtlMs: number;
     }
   | {
       readonly act: 'fill';
       readonly lease: number;
       readonly size: number;
       readonly lifetimeMs: number;
-      readonly keptMs: number;
+      readonly hardTtlMs: number;
     }
   | { readonly act: 'fill missing'; readonly lease: number; readonly lifetimeMs: number }
   | { readonly act: 'release'; readonly lease: number; readonly result: LoadResult }
@@ -81,7 +81,7 @@ interface Interrupted {
   readonly lease: number;
   readonly size: number;
   readonly lifetimeMs: number;
-  readonly keptMs: number;
+  readonly hardTtlMs: number;
   readonly by: readonly Plain[];
 }
 interface Command {
@@ -106,7 +106,7 @@ const size = fc.oneof(
   { weight: 4, arbitrary: fc.nat({ max: 400 }) },
   { weight: 2, arbitrary: largeSize },
 );
-const keptMs = fc.oneof(
+const hardTtlMs = fc.oneof(
   { weight: 3, arbitrary: fc.constant(Infinity) },
   { weight: 1, arbitrary: fc.integer({ min: 1, max: 80 }) },
 );
@@ -123,9 +123,9 @@ const plain: fc.Arbitrary<Plain> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ act: fc.constant('hit' as const), key }) },
   {
     weight: 12,
-    arbitrary: fc.record({ act: fc.constant('read and fill' as const), key, maxAgeMs, size, lifetimeMs, keptMs }),
+    arbitrary: fc.record({ act: fc.constant('read and fill' as const), key, maxAgeMs, size, lifetimeMs, hardTtlMs }),
   },
-  { weight: 4, arbitrary: fc.record({ act: fc.constant('fill' as const), lease, size, lifetimeMs, keptMs }) },
+  { weight: 4, arbitrary: fc.record({ act: fc.constant('fill' as const), lease, size, lifetimeMs, hardTtlMs }) },
   { weight: 2, arbitrary: fc.record({ act: fc.constant('fill missing' as const), lease, lifetimeMs }) },
   { weight: 3, arbitrary: fc.record({ act: fc.constant('release' as const), lease, result }) },
   { weight: 2, arbitrary: fc.record({ act: fc.constant('purge' as const), key }) },
@@ -138,7 +138,7 @@ const interrupted: fc.Arbitrary<Interrupted> = fc.record({
   lease,
   size: largeSize,
   lifetimeMs,
-  keptMs,
+  hardTtlMs,
   by: fc.array(plain, { minLength: 1, maxLength: 3 }),
 });
 const commands: fc.Arbitrary<Command[]> = fc.array(
@@ -306,13 +306,13 @@ class Session {
   #fill(
     lru: SharedLru,
     leaseBack: number,
-    { size: bytes, ...times }: { readonly size: number; readonly lifetimeMs: number; readonly keptMs: number },
+    { size: bytes, ...times }: { readonly size: number; readonly lifetimeMs: number; readonly hardTtlMs: number },
     interrupt?: () => void,
   ): void {
     const pair = this.#leases.at(-1 - leaseBack);
     if (pair === undefined) return;
     // What lives no longer than its key is not held any longer, either.
-    const kept = times.keptMs;
+    const kept = times.hardTtlMs;
     const lifetime = Math.min(times.lifetimeMs, kept);
     const generation = ++this.#generation;
     // Another generation has another stretch of the noise, so any mixture of two values is neither of them.

@@ -93,7 +93,7 @@ export class SharedLru {
   }
 
   /**
-   * Reads a key, bytes `from` to `to` of `bytes`, if its entry is fresh and its value has at most STEP_BYTES, and makes it
+   * Reads a key, bytes `from` to `to` of `bytes`, if its entry is fresh and its value has at most CHUNK_BYTES, and makes it
    * the most recently used. Returns false, with nothing changed or counted, if {@link lookup} has to decide.
    */
   tryGetInto(bytes: Uint8Array, from: number, to: number, hit: HitBuffer): boolean {
@@ -118,13 +118,13 @@ export class SharedLru {
   /**
    * Looks up a key and makes its entry the most recently used; grants a lease if it must be loaded.
    *
-   * @param again whether this repeats a look-up that has been counted.
+   * @param counted whether the read has been counted already, by an earlier look-up.
    * @param maxAgeMs maximum age in milliseconds; an older entry is reloaded, with 0 every entry.
    * @param admit tells whether there is room for a copy of a large value, given the memory of the copy.
    */
   lookup(
     key: Uint8Array,
-    again = false,
+    counted = false,
     maxAgeMs = Infinity,
     admit: (memory: ArrayBufferLike) => boolean = () => true,
   ): Lookup {
@@ -135,22 +135,22 @@ export class SharedLru {
       this.#lock.acquire();
       try {
         const slot = this.#findUsable(key, hash, now);
-        if (slot === NONE) return this.#grant(key, hash, now, NONE, 'uri-miss', again);
-        if (this.#slots.state(slot) === State.LEASE) return this.#joinLoad(slot, 'uri-miss', again);
+        if (slot === NONE) return this.#grant(key, hash, now, NONE, 'uri-miss', counted);
+        if (this.#slots.state(slot) === State.LEASE) return this.#joinLoad(slot, 'uri-miss', counted);
         this.#entries.touch(slot);
-        if (!this.#slots.isFresh(slot, now, maxAgeMs)) return this.#reload(key, hash, now, slot, again);
+        if (!this.#slots.isFresh(slot, now, maxAgeMs)) return this.#reload(key, hash, now, slot, counted);
         const found = this.#reader.read(slot, now);
         if (found.kind !== 'large') {
-          if (!again) this.#counters.increment(HITS);
+          if (!counted) this.#counters.increment(HITS);
           return found;
         }
         large = found;
       } finally {
         this.#lock.release();
       }
-      const read = this.#reader.readInSteps(large);
+      const read = this.#reader.readInChunks(large);
       if (!admit(read.memory)) return new NoRoom(large.length);
-      const value = this.#readLarge(large, read, !again);
+      const value = this.#readLarge(large, read, !counted);
       if (value !== undefined) return { kind: 'hit', value, etag: large.etag, freshness: large.freshness };
     }
   }
@@ -216,12 +216,12 @@ export class SharedLru {
    * Ends a lease without storing anything and passes `result` to the waiting threads. An existing entry is dropped if Redis
    * has replied, and stays otherwise.
    */
-  abandon(lease: Lease, waitForResult: LoadResult = 'void'): void {
+  abandon(lease: Lease, result: LoadResult = 'void'): void {
     const now = this.#clock();
     this.#locked(() => {
       if (!this.#leases.isValid(lease)) return;
-      if (isKeyStateKnown(waitForResult)) this.#entries.replace(lease.slot, now);
-      this.#leases.endWith(lease.slot, waitForResult);
+      if (isKeyStateKnown(result)) this.#entries.replace(lease.slot, now);
+      this.#leases.endWith(lease.slot, result);
     });
   }
 
@@ -338,21 +338,21 @@ export class SharedLru {
   }
 
   /** Grants or joins a lease to reload an entry, which stays in place until the load ends. */
-  #reload(key: Uint8Array, hash: number, now: number, entry: number, again: boolean): Lookup {
+  #reload(key: Uint8Array, hash: number, now: number, entry: number, counted: boolean): Lookup {
     const forward = this.#slots.isExpired(entry, now) || this.#slots.isUnconfirmed(now) ? 'stale' : 'request';
     const lease = this.#slots.leaseOf(entry);
-    if (lease !== NONE && this.#leases.isUnexpired(lease, now)) return this.#joinLoad(lease, forward, again);
-    return this.#grant(key, hash, now, entry, forward, again);
+    if (lease !== NONE && this.#leases.isUnexpired(lease, now)) return this.#joinLoad(lease, forward, counted);
+    return this.#grant(key, hash, now, entry, forward, counted);
   }
 
-  #grant(key: Uint8Array, hash: number, now: number, entry: number, forward: Forward, again: boolean): Lookup {
-    if (!again) this.#counters.increment(MISSES);
+  #grant(key: Uint8Array, hash: number, now: number, entry: number, forward: Forward, counted: boolean): Lookup {
+    if (!counted) this.#counters.increment(MISSES);
     const lease = this.#leases.grant(key, hash, now, entry);
     return lease === undefined ? { kind: 'unleased', forward } : { kind: 'miss', lease, forward };
   }
 
-  #joinLoad(lease: number, forward: Forward, again: boolean): Lookup {
-    if (!again) this.#counters.increment(COLLAPSED);
+  #joinLoad(lease: number, forward: Forward, counted: boolean): Lookup {
+    if (!counted) this.#counters.increment(COLLAPSED);
     return { kind: 'loading', lease: this.#slots.handle(lease), own: this.#leases.isOwn(lease), forward };
   }
 
@@ -368,12 +368,12 @@ export class SharedLru {
         return this.#reader.read(slot, now);
       });
       if (found?.kind !== 'large') return found;
-      const value = this.#readLarge(found, this.#reader.readInSteps(found), false);
+      const value = this.#readLarge(found, this.#reader.readInChunks(found), false);
       if (value !== undefined) return { kind: 'hit', value, etag: found.etag, freshness: found.freshness };
     }
   }
 
-  /** Copies a large value in steps; undefined if the entry changed meanwhile and the read has to start over. */
+  /** Copies a large value in chunks; returns undefined if the entry changed meanwhile and the read has to start over. */
   #readLarge(entry: LargeEntry, read: ChunkedRead, isCounted: boolean): Buffer | undefined {
     for (let complete = false; !complete;) {
       const unchanged = this.#locked(() => {
@@ -388,10 +388,10 @@ export class SharedLru {
   }
 
   /** Turns a complete leased item into an entry. */
-  #store(slot: number, etag: Etag, now: number, lifetimeMs: number, keptMs: number): void {
+  #store(slot: number, etag: Etag, now: number, lifetimeMs: number, hardTtlMs: number): void {
     // In this order: the etag of an entry lies where a lease counts its waiters.
     this.#leases.end(slot);
-    this.#entries.add(slot, etag, now, lifetimeMs, keptMs);
+    this.#entries.add(slot, etag, now, lifetimeMs, hardTtlMs);
   }
 
   #rejectTooLarge(lease: Lease): FillResult {

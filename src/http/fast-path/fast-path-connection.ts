@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { Access } from '../../access/access.ts';
 import type { CacheService } from '../../cache/cache.service.ts';
 import type { HitBuffer } from '../../cache/shared-lru/hit-buffer.ts';
-import type { ReadDirectives } from '../../cache/read-through/read-directives.ts';
+import type { ReadDirectives } from '../../cache/read-through/read-through.ts';
 import { type DirectedOutcome, outcomeName } from '../../cache/read-through/read-outcome.ts';
 import type { PendingReads } from '../../cache/read-through/pending-reads.ts';
 import { type HttpResponse, INTERNAL_ERROR } from '../response/http-response.ts';
@@ -253,7 +253,7 @@ export class FastPathConnection {
   /** Answers from the cache without making an object for it; false when that cannot be done. */
   #answerHit(source: Buffer, from: number, to: number): boolean {
     const { cache, closing, head, hit, messages, output, pending } = this.#fastPath;
-    if (this.#replies.length > 0 || closing || !cache.hit(source, from, to, hit)) return false;
+    if (this.#replies.length > 0 || closing || !cache.tryGetInto(source, from, to, hit)) return false;
     pending.hits++;
     if (!output.hasRoom(MAX_RESPONSE_HEAD_BYTES + hit.length)) output.flush(this.#outlet);
     output.end = messages.write(hit, output.bytes, output.end);

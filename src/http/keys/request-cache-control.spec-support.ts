@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { ReadDirectives } from '../../cache/read-through/read-directives.ts';
+import type { ReadDirectives } from '../../cache/read-through/read-through.ts';
 import { readDirectives } from './request-cache-control.ts';
 
 /** A directive as it is written, and what it asks for. */

@@ -1,4 +1,4 @@
-import type { ReadDirectives } from '../../cache/read-through/read-directives.ts';
+import type { ReadDirectives } from '../../cache/read-through/read-through.ts';
 
 /** A directive and its argument, as a token or quoted (RFC 9111, section 5.2). */
 const DIRECTIVE = /[\t ,]*([!#$%&'*+.^_`|~\w-]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\t ",]*)))?/gy;

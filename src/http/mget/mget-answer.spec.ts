@@ -73,7 +73,7 @@ describe('the answer to many keys', () => {
       { kind: 'missing', freshness },
       ...loaded,
       { kind: 'not-allowed' },
-      { kind: 'unread' },
+      { kind: 'omitted' },
     );
     expect(results.map(({ status, code, cacheStatus }) => [status, code, cacheStatus])).toEqual([
       [404, 'key-not-found', 'hit'],

@@ -66,7 +66,7 @@ function resultOf(outcome: MgetOutcome, policy: Pick<KeyAnswerPolicy, 'revalidat
       return [problemResult(OUTCOME_PROBLEMS[outcome.kind], outcome.origin)];
     case 'not-allowed':
       return [problemResult(KEY_NOT_ALLOWED)];
-    case 'unread':
+    case 'omitted':
       return [problemResult(ANSWER_TOO_LARGE)];
   }
 }

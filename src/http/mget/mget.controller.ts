@@ -111,17 +111,17 @@ export class MgetController {
       { reader, room, again: room !== undefined },
     );
     const inOrder = outcomes.values();
-    return allowed.map((each): MgetOutcome => (each ? (inOrder.next().value ?? UNREAD) : NOT_ALLOWED));
+    return allowed.map((each): MgetOutcome => (each ? (inOrder.next().value ?? OMITTED) : NOT_ALLOWED));
   }
 }
 
 function count(outcome: MgetOutcome, reads: ReadCounter): void {
-  if (outcome.kind === 'unread') return;
+  if (outcome.kind === 'omitted') return;
   reads.countRead('http', outcome.kind === 'not-allowed' ? outcome.kind : outcomeName(outcome));
 }
 
 const NOT_ALLOWED: MgetOutcome = { kind: 'not-allowed' };
-const UNREAD: MgetOutcome = { kind: 'unread' };
+const OMITTED: MgetOutcome = { kind: 'omitted' };
 const NOT_JSON = problem(
   'unsupported-media-type',
   'Expected Content-Type: application/json (UTF-8, no Content-Encoding).',

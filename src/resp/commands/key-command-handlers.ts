@@ -42,7 +42,7 @@ export class KeyCommandHandlers {
     if (keys.length === 1 && (command.asks === 'values' || command.asks === 'counts')) {
       const write = command.asks === 'values' ? command.reply(args) : command.write;
       if (typeof write === 'string') return out.error(write);
-      if (this.#cache.hit(keys[0], 0, keys[0].length, this.#hit)) {
+      if (this.#cache.tryGetInto(keys[0], 0, keys[0].length, this.#hit)) {
         this.#reads.hit();
         return write([{ value: this.#hit.bytes.subarray(0, this.#hit.length) }], out);
       }

@@ -189,7 +189,7 @@ export class RespConnection {
         direct &&
         get.match(bytes, at, end) &&
         access.allowsKey(bytes, get.from, get.to) &&
-        cache.hit(bytes, get.from, get.to, hit)
+        cache.tryGetInto(bytes, get.from, get.to, hit)
       ) {
         if (!out.hasRoom(hit.length)) this.#flush();
         out.hit(hit);

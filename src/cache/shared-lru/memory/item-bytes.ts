@@ -10,11 +10,12 @@ import {
   Slot,
 } from './layout.ts';
 
-const LONG_BYTES = 8;
-const INLINE_LONGS = INLINE_BYTES / LONG_BYTES;
-const BLOCK_LONGS = BLOCK_BYTES / LONG_BYTES;
-const SLOT_LONGS = SLOT_BYTES / LONG_BYTES;
-const SLOT_INLINE_LONGS_AT = SLOT_INLINE_AT / LONG_BYTES;
+/** Bytes of a 64-bit word. */
+const WORD_BYTES = 8;
+const INLINE_WORDS = INLINE_BYTES / WORD_BYTES;
+const BLOCK_WORDS = BLOCK_BYTES / WORD_BYTES;
+const SLOT_WORDS64 = SLOT_BYTES / WORD_BYTES;
+const SLOT_INLINE_WORDS_AT = SLOT_INLINE_AT / WORD_BYTES;
 
 /** Number of words from which `set` with a subarray is faster than a loop, although the subarray is allocated. */
 const BULK_COPY_MIN = 32;
@@ -38,26 +39,26 @@ export class ItemBytes {
   readonly #header: Int32Array;
   readonly #slots: Int32Array;
   readonly #slotBytes: Uint8Array;
-  readonly #slotLongs: BigInt64Array;
+  readonly #slotWords64: BigInt64Array;
   readonly #links: Int32Array;
   readonly #blockBytes: Uint8Array;
-  readonly #blockLongs: BigInt64Array;
+  readonly #blockWords64: BigInt64Array;
   readonly #stage = new Uint8Array(STAGE_BYTES);
-  readonly #stageLongs = new BigInt64Array(this.#stage.buffer);
+  readonly #stageWords64 = new BigInt64Array(this.#stage.buffer);
 
   constructor(memory: LruMemory) {
     this.#header = memory.header;
     this.#slots = memory.slots;
     this.#slotBytes = memory.slotBytes;
-    this.#slotLongs = memory.slotWords64;
+    this.#slotWords64 = memory.slotWords64;
     this.#links = memory.links;
     this.#blockBytes = memory.blockBytes;
-    this.#blockLongs = memory.blockWords64;
+    this.#blockWords64 = memory.blockWords64;
   }
 
   /** Returns the offset of the value in an item whose key has `keyBytes` bytes. */
   static valuePosition(keyBytes: number): number {
-    return (keyBytes + LONG_BYTES - 1) & -LONG_BYTES;
+    return (keyBytes + WORD_BYTES - 1) & -WORD_BYTES;
   }
 
   /** Returns the number of blocks, beside the slot, of an item that ends at `position`. */
@@ -78,15 +79,15 @@ export class ItemBytes {
     if (tail === NONE && held > 0) tail = this.#walk(this.#firstBlock(slot), held - 1);
     const newTail = this.#extend(slot, tail, ItemBytes.blocksFor(position + bytes.length) - held);
     this.#stage.set(bytes);
-    const longs = wordCount(bytes.length);
-    const from = position / LONG_BYTES;
-    const inSlot = Math.max(0, Math.min(INLINE_LONGS - from, longs));
-    const at = slot * SLOT_LONGS + SLOT_INLINE_LONGS_AT + from;
-    copyLongs(this.#stageLongs, 0, this.#slotLongs, at, inSlot);
-    if (inSlot < longs) {
-      const offset = from + inSlot - INLINE_LONGS;
-      if (held === 0) this.#writeBlocks(this.#firstBlock(slot), offset, inSlot, longs);
-      else this.#writeBlocks(tail, offset - (held - 1) * BLOCK_LONGS, inSlot, longs);
+    const words = wordCount(bytes.length);
+    const from = position / WORD_BYTES;
+    const inSlot = Math.max(0, Math.min(INLINE_WORDS - from, words));
+    const at = slot * SLOT_WORDS64 + SLOT_INLINE_WORDS_AT + from;
+    copyWords(this.#stageWords64, 0, this.#slotWords64, at, inSlot);
+    if (inSlot < words) {
+      const offset = from + inSlot - INLINE_WORDS;
+      if (held === 0) this.#writeBlocks(this.#firstBlock(slot), offset, inSlot, words);
+      else this.#writeBlocks(tail, offset - (held - 1) * BLOCK_WORDS, inSlot, words);
     }
     return newTail;
   }
@@ -96,35 +97,35 @@ export class ItemBytes {
    * them if they reach into the blocks.
    */
   read(slot: number, position: number, target: BigInt64Array, at: number, bytes: number, cursor: Cursor): void {
-    const longs = wordCount(bytes);
-    const first = position / LONG_BYTES;
-    const inSlot = Math.max(0, Math.min(INLINE_LONGS - first, longs));
-    const from = slot * SLOT_LONGS + SLOT_INLINE_LONGS_AT + first;
-    copyLongs(this.#slotLongs, from, target, at, inSlot);
-    if (inSlot === longs) return;
+    const words = wordCount(bytes);
+    const first = position / WORD_BYTES;
+    const inSlot = Math.max(0, Math.min(INLINE_WORDS - first, words));
+    const from = slot * SLOT_WORDS64 + SLOT_INLINE_WORDS_AT + first;
+    copyWords(this.#slotWords64, from, target, at, inSlot);
+    if (inSlot === words) return;
     cursor.block = this.#firstBlock(slot);
-    cursor.word = first + inSlot - INLINE_LONGS;
-    this.readOn(cursor, target, at + inSlot, bytes - inSlot * LONG_BYTES);
+    cursor.word = first + inSlot - INLINE_WORDS;
+    this.readOn(cursor, target, at + inSlot, bytes - inSlot * WORD_BYTES);
   }
 
   /** Copies the next `bytes` bytes, rounded up to words, and moves the cursor behind them. */
   readOn(cursor: Cursor, target: BigInt64Array, at: number, bytes: number): void {
     const end = at + wordCount(bytes);
-    let block = this.#walk(cursor.block, Math.floor(cursor.word / BLOCK_LONGS));
-    let long = cursor.word % BLOCK_LONGS;
+    let block = this.#walk(cursor.block, Math.floor(cursor.word / BLOCK_WORDS));
+    let word = cursor.word % BLOCK_WORDS;
     for (;;) {
-      const from = block * BLOCK_LONGS + long;
-      const last = this.#lastOfRun(block, long + end - at);
-      const stop = Math.min(end, at + (last + 1) * BLOCK_LONGS - from);
-      copyLongs(this.#blockLongs, from, target, at, stop - at);
+      const from = block * BLOCK_WORDS + word;
+      const last = this.#lastOfRun(block, word + end - at);
+      const stop = Math.min(end, at + (last + 1) * BLOCK_WORDS - from);
+      copyWords(this.#blockWords64, from, target, at, stop - at);
       if (stop === end) {
         cursor.block = last;
-        cursor.word = from + stop - at - last * BLOCK_LONGS;
+        cursor.word = from + stop - at - last * BLOCK_WORDS;
         return;
       }
       at = stop;
       block = this.#links[last];
-      long = 0;
+      word = 0;
     }
   }
 
@@ -164,8 +165,8 @@ export class ItemBytes {
   }
 
   #extend(slot: number, tail: number, count: number): number {
-    for (let taken = 0; taken < count; taken++) {
-      const block = this.#takeBlock();
+    for (let added = 0; added < count; added++) {
+      const block = this.#allocateBlock();
       if (tail === NONE) this.#slots[slot * SLOT_WORDS + Slot.FIRST_BLOCK] = block;
       else this.#links[tail] = block;
       tail = block;
@@ -173,32 +174,32 @@ export class ItemBytes {
     return tail;
   }
 
-  #takeBlock(): number {
+  #allocateBlock(): number {
     const free = this.#header[Header.FREE_BLOCK];
     if (free === NONE) return ++this.#header[Header.BLOCK_HIGH_WATER];
     this.#header[Header.FREE_BLOCK] = this.#links[free];
     return free;
   }
 
-  /** Writes words `from` to `to` of the staging buffer into a chain, at word `long` counted from the start of `block`. */
-  #writeBlocks(block: number, long: number, from: number, to: number): void {
-    block = this.#walk(block, Math.floor(long / BLOCK_LONGS));
-    long %= BLOCK_LONGS;
+  /** Writes words `from` to `to` of the staging buffer into a chain, at word `word` counted from the start of `block`. */
+  #writeBlocks(block: number, word: number, from: number, to: number): void {
+    block = this.#walk(block, Math.floor(word / BLOCK_WORDS));
+    word %= BLOCK_WORDS;
     for (;;) {
-      const at = block * BLOCK_LONGS + long;
-      const last = this.#lastOfRun(block, long + to - from);
-      const stop = Math.min(to, from + (last + 1) * BLOCK_LONGS - at);
-      copyLongs(this.#stageLongs, from, this.#blockLongs, at, stop - from);
+      const at = block * BLOCK_WORDS + word;
+      const last = this.#lastOfRun(block, word + to - from);
+      const stop = Math.min(to, from + (last + 1) * BLOCK_WORDS - at);
+      copyWords(this.#stageWords64, from, this.#blockWords64, at, stop - from);
       if (stop === to) return;
       from = stop;
       block = this.#links[last];
-      long = 0;
+      word = 0;
     }
   }
 
-  /** Returns the last block that follows `block` contiguously in its chain and in memory, within `longs` words. */
-  #lastOfRun(block: number, longs: number): number {
-    const end = block + Math.ceil(longs / BLOCK_LONGS) - 1;
+  /** Returns the last block that follows `block` contiguously in its chain and in memory, within `words` words. */
+  #lastOfRun(block: number, words: number): number {
+    const end = block + Math.ceil(words / BLOCK_WORDS) - 1;
     while (block < end && this.#links[block] === block + 1) block++;
     return block;
   }
@@ -215,10 +216,10 @@ export class ItemBytes {
 
 /** Returns the number of 64-bit words that hold `bytes` bytes. */
 export function wordCount(bytes: number): number {
-  return Math.ceil(bytes / LONG_BYTES);
+  return Math.ceil(bytes / WORD_BYTES);
 }
 
-function copyLongs(source: BigInt64Array, from: number, target: BigInt64Array, at: number, count: number): void {
+function copyWords(source: BigInt64Array, from: number, target: BigInt64Array, at: number, count: number): void {
   if (count >= BULK_COPY_MIN) target.set(source.subarray(from, from + count), at);
   else for (let i = 0; i < count; i++) target[at + i] = source[from + i];
 }

@@ -242,11 +242,12 @@ export class LruMemory {
     requireInteger(limits.maxBytes, 1, 'byte budget');
     requireInteger(limits.maxValueBytes, 0, 'maximum value size');
     if (limits.maxValueBytes > MAX_VALUE_BYTES) {
-      throw new LayoutError(`${limits.maxValueBytes} bytes a value are too many`);
+      throw new LayoutError(`invalid maximum value size ${limits.maxValueBytes}: must be at most ${MAX_VALUE_BYTES}`);
     }
     const sizes = sizesFor(limits);
-    if (sizes.slots > MAX_SLOTS) throw new LayoutError(`a capacity of ${limits.capacity} keys is too large`);
-    if (sizes.blocks > MAX_BLOCKS) throw new LayoutError(`${limits.maxBytes} bytes are too many`);
+    if (sizes.slots > MAX_SLOTS) throw new LayoutError(`invalid capacity ${limits.capacity}: too large`);
+    if (sizes.blocks > MAX_BLOCKS)
+      throw new LayoutError(`invalid byte budget ${limits.maxBytes}: exceeds the addressable memory`);
     return sizes.total;
   }
 }

@@ -46,8 +46,8 @@ export class SharedLock {
   }
 
   /** Takes the lock over from a crashed thread; false if that thread did not hold it. */
-  seizeFrom(dead: number): boolean {
-    return Atomics.compareExchange(this.#header, Header.LOCK, dead, this.#owner) === dead;
+  seizeFrom(crashed: number): boolean {
+    return Atomics.compareExchange(this.#header, Header.LOCK, crashed, this.#owner) === crashed;
   }
 
   #contend(): void {
@@ -68,7 +68,7 @@ export class SharedLock {
 }
 
 /**
- * Ends a thread that would wait for itself. V8 skips `finally` when it terminates a thread (out of memory, `terminate()`),
+ * Ends a thread that would deadlock with itself. V8 skips `finally` when it terminates a thread (out of memory, `terminate()`),
  * so the lock stays held; Node.js still runs the callbacks that were already due, and one of them called this.
  */
 function endThread(): never {
