@@ -1,4 +1,4 @@
-/** The commands of Redis that change something, and are therefore none of a proxy that reads. */
+/** Write commands of Redis and its modules, which a read-only proxy rejects with READONLY. */
 export const WRITE_COMMANDS: ReadonlySet<string> = new Set(
   `append bitfield bitop blmove blmpop blpop brpop brpoplpush bzmpop bzpopmax bzpopmin copy decr decrby del delex expire
   expireat flushall flushdb geoadd georadius georadiusbymember geosearchstore getdel getset hdel hexpire hexpireat
@@ -10,7 +10,10 @@ export const WRITE_COMMANDS: ReadonlySet<string> = new Set(
   zremrangebyrank zremrangebyscore zunionstore vadd vrem vsetattr`.split(/\s+/),
 );
 
-/** Other commands of Redis and its modules that are not served; subcommands of containers that are served in part. */
+/**
+ * Other commands of Redis and its modules that are not supported, and unsupported subcommands of supported commands
+ * (`command|subcommand`).
+ */
 export const UNSUPPORTED_COMMANDS: ReadonlySet<string> = new Set(
   `acl|cat acl|deluser acl|dryrun acl|genpass acl|getuser acl|list acl|load acl|log acl|save acl|setuser acl|users asking
   bgrewriteaof bgsave bitcount bitfield_ro bitpos client|caching client|kill client|pause client|reply client|tracking

@@ -1,9 +1,13 @@
-/** What an error repeats of a request. */
-export const MAX_REPEATED = 128;
+/** Maximum number of bytes of a request that an error reply repeats. */
+export const MAX_ECHOED_BYTES = 128;
 export const READ_ONLY = "READONLY You can't write against a read only replica.";
 
-/** Whether so many arguments, the name included, are as many as an arity says. */
-export function fits(arity: number, count: number): boolean {
+/**
+ * Whether a number of arguments matches an arity of Redis.
+ *
+ * @param count arguments including the command name.
+ */
+export function matchesArity(arity: number, count: number): boolean {
   return arity < 0 ? count >= -arity : count === arity;
 }
 
@@ -11,7 +15,7 @@ export function wrongArguments(name: string): string {
   return `ERR wrong number of arguments for '${name}' command`;
 }
 
-/** Redis repeats the arguments; here keys and tokens stand in no error, as clients write errors to their logs. */
+/** Unlike Redis, omits the arguments: clients log errors, and arguments may be keys or tokens. */
 export function unknownCommand(name: string): string {
   return `ERR unknown command '${name}', with args beginning with: `;
 }

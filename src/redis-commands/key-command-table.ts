@@ -5,66 +5,70 @@ import {
   type WriteReads,
   FAILURES,
   writeCount,
-  writeExpiry,
+  writeTtl,
   writeLength,
   writeType,
   writeValue,
   writeValues,
 } from './key-replies.ts';
 import { READ_ONLY } from './error-replies.ts';
-import { cut, parseRange } from './range.ts';
+import { sliceRange, parseRange } from './range.ts';
 
-/** A command that reads keys, whichever way it is sent. */
-export type KeyCommand = KeyCommandDescription & (ValueCommand | CountCommand | ExpiryCommand | TypeCommand);
+/** A command that reads keys, independent of the transport. */
+export type KeyCommand = KeyCommandDescription & (ValueCommand | CountCommand | TtlCommand | TypeCommand);
 
-/** What `COMMAND` and `COMMAND DOCS` tell of it. */
+/** Description of a command, as `COMMAND` and `COMMAND DOCS` report it. */
 export interface KeyCommandDescription {
-  /** In small letters. */
+  /** Lower case. */
   readonly name: string;
-  /** Arguments with the name, or, below 0, the least number of them. */
+  /** Number of arguments including the name; if negative, the minimum number. */
   readonly arity: number;
   readonly flags: readonly string[];
-  /** First and last argument that is a key, and the step between them; negative: from the end. */
+  /** Positions of the first and the last key argument (negative: from the end) and the step between keys. */
   readonly keys: readonly [first: number, last: 1 | -1, step: 1];
   readonly summary: string;
   readonly since: string;
   readonly group: 'string' | 'generic';
-  /** Returns the error with which these arguments are refused before any key is read; undefined: they are not. */
+  /** Returns an error if these arguments are not supported, before any key is read. */
   readonly refuse?: (args: readonly Buffer[]) => string | undefined;
 }
 
-/** A command with values, or parts of them, in its reply. */
+/** A command that replies with values or parts of them. */
 export interface ValueCommand {
-  readonly asks: 'values';
-  /** How the reply is written, or what is wrong with the arguments: those after the name, as many as the arity says. */
+  readonly returns: 'values';
+  /**
+   * Returns a function that writes the reply, or an error if an argument is invalid.
+   *
+   * @param args arguments after the name, whose number matches the arity.
+   */
   readonly reply: (args: readonly Buffer[]) => WriteReads | string;
 }
 
-/** A command that counts keys or bytes: values are read for it, and not in its reply. */
+/** A command that replies with a number of keys or bytes; values are read, but not returned. */
 export interface CountCommand {
-  readonly asks: 'counts';
+  readonly returns: 'count';
   readonly write: (reads: readonly Counted[], out: ReplySink) => void;
 }
 
-/** A command about a key's time to live, which is asked of Redis each time. */
-export interface ExpiryCommand {
-  readonly asks: 'expiry';
-  /** @param repliedAt when Redis replied, as `Date.now()` returns it. */
-  readonly write: (outcome: ExpiryOutcome, out: ReplySink, repliedAt: number) => void;
+/** A command about a key's time to live, which is never cached. */
+export interface TtlCommand {
+  readonly returns: 'ttl';
+  /** @param readAt when Redis replied, in milliseconds since the Unix epoch. */
+  readonly write: (outcome: ExpiryOutcome, out: ReplySink, readAt: number) => void;
 }
 
-/** A command about the type of a key's value, which is asked of Redis each time. */
+/** A command about the type of a key's value, which is never cached. */
 export interface TypeCommand {
-  readonly asks: 'type';
+  readonly returns: 'type';
   readonly write: (outcome: TypeOutcome, out: ReplySink) => void;
 }
 
 const FAST = ['readonly', 'fast'];
 const ONE = { arity: 2, keys: [1, 1, 1], flags: FAST } as const;
 const MANY = { arity: -2, keys: [1, -1, 1], flags: FAST } as const;
-const VALUES = { asks: 'values', group: 'string' } as const;
-const COUNT = { ...MANY, asks: 'counts', group: 'generic', write: writeCount } as const;
-const EXPIRY = { ...ONE, asks: 'expiry', group: 'generic' } as const;
+const VALUES = { returns: 'values', group: 'string' } as const;
+const COUNT = { ...MANY, returns: 'count', group: 'generic', write: writeCount } as const;
+const TTL = { ...ONE, returns: 'ttl', group: 'generic' } as const;
 const RANGE = {
   ...ONE,
   ...VALUES,
@@ -81,7 +85,7 @@ export const KEY_COMMANDS: readonly KeyCommand[] = [
     ...VALUES,
     name: 'getex',
     arity: -2,
-    summary: 'Get the value of a key; its options, which set an expiration, are refused',
+    summary: 'Get the value of a key; options, which would set an expiration, are refused',
     since: '6.2.0',
     refuse: (args) => (args.length > 1 ? READ_ONLY : undefined),
     reply: () => writeValue,
@@ -105,7 +109,7 @@ export const KEY_COMMANDS: readonly KeyCommand[] = [
   },
   {
     ...ONE,
-    asks: 'counts',
+    returns: 'count',
     name: 'strlen',
     summary: 'Get the length of the value stored in a key',
     since: '2.2.0',
@@ -113,36 +117,36 @@ export const KEY_COMMANDS: readonly KeyCommand[] = [
     write: writeLength,
   },
   {
-    ...EXPIRY,
+    ...TTL,
     name: 'ttl',
     summary: 'Get the time to live for a key in seconds',
     since: '1.0.0',
-    write: expiryIn(wholeSeconds),
+    write: ttlIn(wholeSeconds),
   },
   {
-    ...EXPIRY,
+    ...TTL,
     name: 'pttl',
     summary: 'Get the time to live for a key in milliseconds',
     since: '2.6.0',
-    write: expiryIn((ms) => ms),
+    write: ttlIn((ms) => ms),
   },
   {
-    ...EXPIRY,
+    ...TTL,
     name: 'expiretime',
     summary: 'Get the expiration Unix timestamp for a key',
     since: '7.0.0',
-    write: expiryIn((ms, repliedAt) => wholeSeconds(repliedAt + ms)),
+    write: ttlIn((ms, readAt) => wholeSeconds(readAt + ms)),
   },
   {
-    ...EXPIRY,
+    ...TTL,
     name: 'pexpiretime',
     summary: 'Get the expiration Unix timestamp for a key in milliseconds',
     since: '7.0.0',
-    write: expiryIn((ms, repliedAt) => repliedAt + ms),
+    write: ttlIn((ms, readAt) => readAt + ms),
   },
   {
     ...ONE,
-    asks: 'type',
+    returns: 'type',
     name: 'type',
     summary: 'Determine the type stored at key',
     since: '1.0.0',
@@ -151,18 +155,18 @@ export const KEY_COMMANDS: readonly KeyCommand[] = [
   },
 ];
 
-/** The arguments after the name that are keys. */
+/** Returns the keys among the arguments after the name. */
 export function keysOf(keys: readonly [first: number, last: number, step: number], args: readonly Buffer[]) {
   const [first, last] = keys;
   if (first === 0) return [];
   return last === -1 ? args : args.slice(0, 1);
 }
 
-function expiryIn(unit: (ms: number, repliedAt: number) => number): ExpiryCommand['write'] {
-  return (outcome, out, repliedAt) => writeExpiry(outcome, out, (ms) => unit(ms, repliedAt));
+function ttlIn(unit: (ms: number, readAt: number) => number): TtlCommand['write'] {
+  return (outcome, out, readAt) => writeTtl(outcome, out, (ms) => unit(ms, readAt));
 }
 
-/** As Redis rounds milliseconds. */
+/** Rounds milliseconds to seconds, as Redis does. */
 function wholeSeconds(ms: number): number {
   return Math.floor((ms + 500) / 1000);
 }
@@ -172,7 +176,7 @@ function rangeOf(start: Buffer, end: Buffer): WriteReads | string {
   if (range === undefined) return 'ERR value is not an integer or out of range';
   return ([read], out) => {
     if (read === undefined) out.bulk(EMPTY);
-    else if ('value' in read) out.bulk(cut(read.value, range));
+    else if ('value' in read) out.bulk(sliceRange(read.value, range));
     else out.error(FAILURES[read.failure]);
   };
 }

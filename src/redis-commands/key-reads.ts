@@ -5,10 +5,10 @@ import { type ReadOutcome, outcomeName } from '../cache/read-through/read-outcom
 import type { ReadCounter, ReadOutcomeName, Transport } from '../instance/read-metrics.ts';
 import type { Read } from './key-replies.ts';
 
-const KEY_TOO_LONG = `ERR a key may have ${MAX_KEY_BYTES} bytes`;
+const KEY_TOO_LONG = `ERR key exceeds ${MAX_KEY_BYTES} bytes`;
 const KEY_NOT_ALLOWED = 'NOPERM No permissions to access a key';
 
-/** Which keys the clients of a transport may read, and what has come of it; counts both. */
+/** Checks whether the clients of a transport may read keys, and counts the outcomes of their reads. */
 export class KeyReads {
   readonly #transport: Transport;
   readonly #access: Access;
@@ -20,8 +20,8 @@ export class KeyReads {
     this.#counts = counts;
   }
 
-  /** What is wrong with keys of which one is too long, or must not be read; undefined: nothing is. */
-  refuse(keys: readonly Buffer[]): string | undefined {
+  /** Returns an error, and counts it, if one of the keys is too long or clients may not read it; otherwise undefined. */
+  checkKeys(keys: readonly Buffer[]): string | undefined {
     if (keys.some((key) => key.length > MAX_KEY_BYTES)) {
       this.#counts.countRead(this.#transport, 'bad-key');
       return KEY_TOO_LONG;
@@ -33,18 +33,18 @@ export class KeyReads {
     return undefined;
   }
 
-  hit(): void {
+  countHit(): void {
     this.#counts.countRead(this.#transport, 'hit');
   }
 
-  /** What a command sees of an outcome. */
-  read(outcome: ReadOutcome): Read {
+  /** Counts an outcome, and returns it as commands see it. */
+  record(outcome: ReadOutcome): Read {
     this.#counts.countRead(this.#transport, outcomeName(outcome));
-    return KeyReads.readAgain(outcome);
+    return KeyReads.toRead(outcome);
   }
 
-  /** The same of a read that has been counted. */
-  static readAgain(outcome: ReadOutcome): Read {
+  /** Converts an outcome for commands, without counting it. */
+  static toRead(outcome: ReadOutcome): Read {
     switch (outcome.kind) {
       case 'hit':
       case 'stale':
@@ -62,8 +62,8 @@ export class KeyReads {
     }
   }
 
-  /** Counts a query for a time to live or a type: these are never cached, so a reply counts as a miss. */
-  query(outcome: ExpiryOutcome | TypeOutcome): void {
+  /** Counts a query for a TTL or a type. These are never cached, so a successful one counts as a miss. */
+  countQuery(outcome: ExpiryOutcome | TypeOutcome): void {
     this.#counts.countRead(this.#transport, queryName(outcome));
   }
 }

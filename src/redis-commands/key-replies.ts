@@ -1,35 +1,35 @@
 import type { ExpiryOutcome, TypeOutcome } from '../cache/read-through/key-queries.ts';
 
-/** What stands for the reading of a key that has failed: the code word, and the cause. */
+/** Error replies for keys that could not be read: error code and message. */
 export const FAILURES = {
   'wrong-type': 'WRONGTYPE Operation against a key holding the wrong kind of value',
-  'value-too-large': 'ERR the value has more bytes than are read of Redis',
-  timeout: 'TIMEOUT Redis did not answer in time',
-  unavailable: 'UNAVAILABLE Redis cannot be reached',
-  overloaded: 'OVERLOADED too many reads wait for Redis',
-  'too-large': 'ERR the values are too many bytes for one reply: ask for fewer keys at once',
+  'value-too-large': 'ERR value exceeds REDIS_MAX_VALUE_BYTES',
+  timeout: 'TIMEOUT Redis did not reply in time',
+  unavailable: 'UNAVAILABLE Redis is unavailable',
+  overloaded: 'OVERLOADED too many Redis reads are queued',
+  'too-large': 'ERR values exceed the size limit of one reply: request fewer keys',
 } as const;
 
-/** What a read has given, as far as a command tells it apart. */
+/** Result of reading a key, as commands see it; undefined: the key does not exist. */
 export type Read = { readonly value: Buffer } | { readonly failure: keyof typeof FAILURES } | undefined;
 
-/** The same without the value: only its length is kept. */
+/** A {@link Read} with the length of the value instead of the value. */
 export type Counted = { readonly value: { readonly length: number } } | Exclude<Read, { readonly value: Buffer }>;
 
-/** Where a reply is written, in the form of the protocol that the client speaks. */
+/** Encodes a reply in the client's protocol. */
 export interface ReplySink {
-  /** @param text the error's code word, a space, and what is wrong. */
+  /** @param text error code, a space, and the message. */
   error(text: string): void;
   integer(value: number): void;
-  /** A text of ASCII characters without a line end, such as a type. */
+  /** @param text ASCII, without line ends. */
   simple(text: string): void;
   null(): void;
-  /** The head of an array: its elements are to follow. */
+  /** Writes the header of an array; its elements must follow. */
   array(length: number): void;
   bulk(value: Buffer): void;
 }
 
-/** Writes the reply to a command of which the keys have been read. */
+/** Writes the reply to a command whose keys have been read. */
 export type WriteReads = (reads: readonly Read[], out: ReplySink) => void;
 
 export function writeValue([read]: readonly Read[], out: ReplySink): void {
@@ -54,14 +54,14 @@ export function writeValues(reads: readonly Read[], out: ReplySink): void {
   }
 }
 
-/** How many exist; one that holds no string does. */
+/** Writes the number of keys that exist, whatever their type. */
 export function writeCount(reads: readonly Counted[], out: ReplySink): void {
   const failure = failureAmong(reads);
   if (failure !== undefined) out.error(FAILURES[failure]);
   else out.integer(reads.filter((read) => read !== undefined).length);
 }
 
-/** The first read that has failed fails them all: a value that could not be read is not one that is not there. */
+/** Returns the first failure. It fails the whole command: an unreadable value must not be reported as missing. */
 function failureAmong(reads: readonly Counted[]): keyof typeof FAILURES | undefined {
   for (const read of reads) {
     if (read !== undefined && 'failure' in read && read.failure !== 'wrong-type') return read.failure;
@@ -82,7 +82,7 @@ export function writeType(outcome: TypeOutcome, out: ReplySink): void {
   }
 }
 
-export function writeExpiry(outcome: ExpiryOutcome, out: ReplySink, unit: (ms: number) => number): void {
+export function writeTtl(outcome: ExpiryOutcome, out: ReplySink, unit: (ms: number) => number): void {
   switch (outcome.kind) {
     case 'expires':
       return out.integer(unit(outcome.ms));

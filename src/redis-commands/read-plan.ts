@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextMacrotask } from 'node:timers/promises';
 import type { Reader, Reservation } from '../cache/read-through/buffered-bytes.ts';
 import type { CacheService } from '../cache/cache.service.ts';
 import type { Omitted } from '../cache/read-through/bounded-results.ts';
@@ -12,38 +12,38 @@ import type { Counted, Read, ReplySink } from './key-replies.ts';
 export type WriteReply = (out: ReplySink) => void;
 
 /**
- * Keys that are looked up, and read from Redis, in one go. A thread does nothing else meanwhile, so more keys than this are
- * read in several goes, between which other clients are served.
+ * Maximum number of keys that are looked up and read from Redis without a pause. More keys are read in several batches,
+ * between which the thread serves other clients.
  */
 const READ_BATCH_SIZE = 1000;
-/** Bytes of values that may be held at once to count keys or bytes; the replies hold none of them. */
-const COUNTED_BYTES = 16 * 1024 * 1024;
-/** Values held at once when those of more keys turned out to be larger than that. */
+/** Maximum total size of the values that are buffered at once to count keys or bytes. */
+const MAX_COUNTED_BYTES = 16 * 1024 * 1024;
+/** Number of values buffered at once when the values of a larger batch exceed {@link MAX_COUNTED_BYTES}. */
 const COUNT_BATCH_SIZE = 32;
 
-const NOT_READ: Read = { failure: 'too-large' };
+const OMITTED: Read = { failure: 'too-large' };
 
-/** The keys that one or several commands name: read together, in one round trip to Redis, and then replied to in order. */
+/** Collects the keys of one or several commands, reads them in one round trip to Redis, and provides them to the replies. */
 export class ReadPlan {
   readonly #cache: CacheService;
   readonly #reads: KeyReads;
   readonly #maxBytes: number;
   readonly #reader: Reader | undefined;
-  /** Whether what is read was read, and counted, before. */
-  #again = false;
-  readonly #keys: Buffer[] = [];
-  readonly #counted: Buffer[] = [];
-  readonly #expiring: Buffer[] = [];
-  readonly #typed: Buffer[] = [];
-  #found: readonly Read[] = [];
+  /** Whether the values are being read again: the reads have been counted already. */
+  #rereading = false;
+  readonly #valueKeys: Buffer[] = [];
+  readonly #countKeys: Buffer[] = [];
+  readonly #ttlKeys: Buffer[] = [];
+  readonly #typeKeys: Buffer[] = [];
+  #values: readonly Read[] = [];
   #counts: readonly Counted[] = [];
-  #expiries: readonly ExpiryOutcome[] = [];
+  #ttls: readonly ExpiryOutcome[] = [];
   #types: readonly TypeOutcome[] = [];
-  #repliedAt = 0;
+  #ttlsReadAt = 0;
 
   /**
-   * @param maxBytes once the values are as many bytes together, those of further keys are errors in their replies.
-   * @param reader for whom the keys are read.
+   * @param maxBytes maximum total size of the values; keys beyond it get an error in their replies.
+   * @param reader the client that the keys are read for.
    */
   constructor(cache: CacheService, reads: KeyReads, maxBytes: number, reader?: Reader) {
     this.#reader = reader;
@@ -52,138 +52,138 @@ export class ReadPlan {
     this.#maxBytes = maxBytes;
   }
 
-  /** Keys of all commands. */
+  /** Number of keys of all commands. */
   get keyCount(): number {
-    return this.#keys.length + this.#counted.length + this.#expiring.length + this.#typed.length;
+    return this.#valueKeys.length + this.#countKeys.length + this.#ttlKeys.length + this.#typeKeys.length;
   }
 
   /**
-   * Adds the keys of a command, which may be read.
+   * Adds the keys of a command; they must have been checked with {@link KeyReads.checkKeys}.
    *
-   * @param args as many as the arity says; those that are keys are copied.
-   * @returns how its reply is written after {@link read}; or what is wrong with the arguments.
+   * @param args arguments after the name, whose number matches the arity; keys are copied.
+   * @returns a function that writes the reply after {@link read}, or an error if an argument is invalid.
    */
   add(command: KeyCommand, args: readonly Buffer[]): WriteReply | string {
     const keys = keysOf(command.keys, args);
-    switch (command.asks) {
+    switch (command.returns) {
       case 'values':
         return this.#addValues(command, args, keys);
-      case 'counts': {
-        const from = append(this.#counted, keys);
+      case 'count': {
+        const from = append(this.#countKeys, keys);
         return (out) => command.write(this.#counts.slice(from, from + keys.length), out);
       }
-      case 'expiry': {
-        const at = append(this.#expiring, keys);
-        return (out) => command.write(this.#expiries[at], out, this.#repliedAt);
+      case 'ttl': {
+        const at = append(this.#ttlKeys, keys);
+        return (out) => command.write(this.#ttls[at], out, this.#ttlsReadAt);
       }
       case 'type': {
-        const at = append(this.#typed, keys);
+        const at = append(this.#typeKeys, keys);
         return (out) => command.write(this.#types[at], out);
       }
     }
   }
 
-  /** Reads all keys; undefined when every one of them was a hit, and the replies can be written at once. */
+  /** Reads all keys; returns undefined if all were cached, so that the replies can be written at once. */
   read(): Promise<void> | undefined {
-    const parts = [this.#readValues(), this.#readCounted(), this.#readExpiries(), this.#readTypes()];
+    const parts = [this.#readValues(), this.#readCounts(), this.#readTtls(), this.#readTypes()];
     const pending = parts.filter((part) => part !== undefined);
     return pending.length === 0 ? undefined : Promise.all(pending).then(() => undefined);
   }
 
-  /** The values that are kept until the replies are written. */
+  /** The values that stay buffered until the replies are written. */
   get values(): readonly Buffer[] {
-    return this.#found.flatMap((read) => (read !== undefined && 'value' in read ? [read.value] : []));
+    return this.#values.flatMap((read) => (read !== undefined && 'value' in read ? [read.value] : []));
   }
 
-  /** Lets go of the values; they are read again before the replies are written. */
+  /** Discards the values; {@link readAgain} must follow before the replies are written. */
   drop(): void {
-    this.#found = [];
+    this.#values = [];
   }
 
   /**
-   * Reads the dropped values again, uncounted.
+   * Reads discarded values again, without counting the reads.
    *
-   * @param room in which they are read; what has none there is an error in its reply.
+   * @param room buffer space reserved for them; values beyond it get an error in their replies.
    */
   async readAgain(room?: Reservation): Promise<void> {
-    this.#again = true;
+    this.#rereading = true;
     await this.#readValues(room);
   }
 
   #addValues({ reply }: ValueCommand, args: readonly Buffer[], keys: readonly Buffer[]): WriteReply | string {
     const write = reply(args);
     if (typeof write === 'string') return write;
-    const from = append(this.#keys, keys);
-    return (out) => write(this.#found.slice(from, from + keys.length), out);
+    const from = append(this.#valueKeys, keys);
+    return (out) => write(this.#values.slice(from, from + keys.length), out);
   }
 
   #readValues(room?: Reservation): Promise<void> | undefined {
-    if (this.#keys.length === 0) return undefined;
-    const options = { again: this.#again, reader: this.#reader, room };
-    const settle = (outcomes: Outcomes): void => void (this.#found = this.#readsOf(outcomes));
-    if (this.#keys.length > 1 || room !== undefined)
-      return whenKnown(this.#cache.readMany(this.#keys, this.#maxBytes, options), settle);
-    const outcome = this.#cache.read(this.#keys[0], undefined, options);
+    if (this.#valueKeys.length === 0) return undefined;
+    const options = { again: this.#rereading, reader: this.#reader, room };
+    const settle = (outcomes: Outcomes): void => void (this.#values = this.#readsOf(outcomes));
+    if (this.#valueKeys.length > 1 || room !== undefined)
+      return whenKnown(this.#cache.readMany(this.#valueKeys, this.#maxBytes, options), settle);
+    const outcome = this.#cache.read(this.#valueKeys[0], undefined, options);
     if (outcome instanceof Promise) return outcome.then((one) => settle([one]));
     settle([outcome]);
     return undefined;
   }
 
-  #readCounted(): Promise<void> | undefined {
-    const keys = this.#counted;
-    if (keys.length > READ_BATCH_SIZE) return this.#readCountedInBatches();
+  #readCounts(): Promise<void> | undefined {
+    const keys = this.#countKeys;
+    if (keys.length > READ_BATCH_SIZE) return this.#readCountsInBatches();
     if (keys.length === 0) return undefined;
-    return whenKnown(this.#cache.readMany(keys, COUNTED_BYTES, { reader: this.#reader }), (outcomes) => {
+    return whenKnown(this.#cache.readMany(keys, MAX_COUNTED_BYTES, { reader: this.#reader }), (outcomes) => {
       const counts = this.#countsOf(outcomes);
-      if (!counts.includes(NOT_READ)) this.#counts = counts;
+      if (!counts.includes(OMITTED)) this.#counts = counts;
       else return this.#readLarge(keys, counts).then((all) => void (this.#counts = all));
     });
   }
 
-  async #readCountedInBatches(): Promise<void> {
+  async #readCountsInBatches(): Promise<void> {
     const counts: Counted[] = [];
-    for (const keys of batchesOf(this.#counted, READ_BATCH_SIZE)) {
-      if (counts.length > 0) await nextTurn();
-      const found = this.#countsOf(await this.#cache.readMany(keys, COUNTED_BYTES, { reader: this.#reader }));
+    for (const keys of batchesOf(this.#countKeys, READ_BATCH_SIZE)) {
+      if (counts.length > 0) await nextMacrotask();
+      const found = this.#countsOf(await this.#cache.readMany(keys, MAX_COUNTED_BYTES, { reader: this.#reader }));
       counts.push(...(await this.#readLarge(keys, found)));
     }
     this.#counts = counts;
   }
 
-  /** Reads the values that have not been read for want of room, a few at a time. */
+  /** Reads the omitted values in small batches. */
   async #readLarge(keys: readonly Buffer[], counts: readonly Counted[]): Promise<readonly Counted[]> {
     const all = [...counts];
-    const left = keys.flatMap((_key, at) => (counts[at] === NOT_READ ? [at] : []));
-    for (const places of batchesOf(left, COUNT_BATCH_SIZE)) {
+    const missing = keys.flatMap((_key, at) => (counts[at] === OMITTED ? [at] : []));
+    for (const indices of batchesOf(missing, COUNT_BATCH_SIZE)) {
       const outcomes = await this.#cache.readMany(
-        places.map((at) => keys[at]),
+        indices.map((at) => keys[at]),
         Infinity,
         { reader: this.#reader },
       );
-      this.#countsOf(outcomes).forEach((count, i) => (all[places[i]] = count));
+      this.#countsOf(outcomes).forEach((count, i) => (all[indices[i]] = count));
     }
-    // Together they may be more than there is ever room for.
-    for (const at of left.filter((place) => all[place] === NOT_READ)) {
+    // A batch may exceed the whole buffer space: read what is still missing one by one.
+    for (const at of missing.filter((index) => all[index] === OMITTED)) {
       const outcome = await this.#cache.read(keys[at], undefined, { again: true, reader: this.#reader });
       [all[at]] = this.#countsOf([outcome]);
     }
     return all;
   }
 
-  #readExpiries(): Promise<void> | undefined {
-    if (this.#expiring.length === 0) return undefined;
-    return this.#cache.expiries(this.#expiring).then((outcomes) => {
-      this.#repliedAt = Date.now();
-      this.#expiries = outcomes;
-      for (const outcome of outcomes) this.#reads.query(outcome);
+  #readTtls(): Promise<void> | undefined {
+    if (this.#ttlKeys.length === 0) return undefined;
+    return this.#cache.expiries(this.#ttlKeys).then((outcomes) => {
+      this.#ttlsReadAt = Date.now();
+      this.#ttls = outcomes;
+      for (const outcome of outcomes) this.#reads.countQuery(outcome);
     });
   }
 
   #readTypes(): Promise<void> | undefined {
-    if (this.#typed.length === 0) return undefined;
-    return this.#cache.types(this.#typed).then((outcomes) => {
+    if (this.#typeKeys.length === 0) return undefined;
+    return this.#cache.types(this.#typeKeys).then((outcomes) => {
       this.#types = outcomes;
-      for (const outcome of outcomes) this.#reads.query(outcome);
+      for (const outcome of outcomes) this.#reads.countQuery(outcome);
     });
   }
 
@@ -192,11 +192,11 @@ export class ReadPlan {
   }
 
   #readOf(outcome: ReadOutcome | Omitted): Read {
-    if (outcome.kind === 'omitted') return NOT_READ;
-    return this.#again ? KeyReads.readAgain(outcome) : this.#reads.read(outcome);
+    if (outcome.kind === 'omitted') return OMITTED;
+    return this.#rereading ? KeyReads.toRead(outcome) : this.#reads.record(outcome);
   }
 
-  /** Lets go of the values. */
+  /** Reduces values to their lengths, so that their memory can be freed. */
   #countsOf(outcomes: Outcomes): readonly Counted[] {
     return this.#readsOf(outcomes).map((read) =>
       read !== undefined && 'value' in read ? { value: { length: read.value.length } } : read,
@@ -206,7 +206,7 @@ export class ReadPlan {
 
 type Outcomes = readonly (ReadOutcome | Omitted)[];
 
-/** Calls `settle` at once if the outcomes are known; otherwise later, and returns a promise. */
+/** Calls `settle` with the outcomes: at once if they are known, otherwise later, in which case it returns a promise. */
 function whenKnown(
   outcomes: Outcomes | Promise<Outcomes>,
   settle: (outcomes: Outcomes) => Promise<void> | undefined | void,
@@ -215,7 +215,7 @@ function whenKnown(
   return settle(outcomes) ?? undefined;
 }
 
-/** Appends copies of keys; returns the index of the first of them. */
+/** Appends copies of keys; returns the index of the first copy. */
 function append(target: Buffer[], keys: readonly Buffer[]): number {
   const from = target.length;
   for (const key of keys) target.push(Buffer.from(key));

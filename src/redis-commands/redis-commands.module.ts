@@ -14,4 +14,4 @@ import { RefusedCommands } from './refused-commands.ts';
   ],
   exports: [RefusedCommands],
 })
-export class CommandsModule {}
+export class RedisCommandsModule {}

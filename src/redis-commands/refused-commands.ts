@@ -1,26 +1,27 @@
 import { type InstanceMemory, SHARED_COUNTS } from '../instance/instance-memory.ts';
 import { UNSUPPORTED_COMMANDS, WRITE_COMMANDS } from './command-names.ts';
 
-/** How commands arrive. */
+/** Transports over which clients send commands. */
 const COMMAND_TRANSPORTS = ['resp', 'upstash'] as const;
 export type CommandTransport = (typeof COMMAND_TRANSPORTS)[number];
 
-/** What is counted for every command that is in none of the lists, so that clients cannot make names up. */
+/** Stands for every unknown command, so that clients cannot create label values. */
 const OTHER = 'other';
-/** `getex` with options and `select` of another database are refused, although these commands are served. */
+/** Includes `getex` and `select`, which are refused with options or for another database. */
 const NAMES: readonly string[] = [OTHER, 'getex', 'select', ...WRITE_COMMANDS, ...UNSUPPORTED_COMMANDS];
 const INDICES: ReadonlyMap<string, number> = new Map(NAMES.map((name, index) => [name, index]));
-if (COMMAND_TRANSPORTS.length * NAMES.length > SHARED_COUNTS) throw new Error('too many commands to be counted');
+if (COMMAND_TRANSPORTS.length * NAMES.length > SHARED_COUNTS)
+  throw new Error('SHARED_COUNTS is too small for all commands');
 
-/** Commands that were refused because the proxy does not serve them. */
+/** How often a command was refused because the proxy does not support it. */
 export interface RefusedCommand {
   readonly transport: CommandTransport;
-  /** In small letters; a subcommand after its container and a `|`. */
+  /** Lower case; for a subcommand, `container|subcommand`. */
   readonly command: string;
   readonly times: number;
 }
 
-/** Counts refused commands by their names, for all threads. */
+/** Counts refused commands by name, in memory that all threads share. */
 export class RefusedCommands {
   readonly #counts: BigUint64Array;
 
@@ -28,12 +29,12 @@ export class RefusedCommands {
     this.#counts = sharedCounts;
   }
 
-  /** @param name in small letters; a subcommand after its container and a `|`. */
+  /** @param name lower case; for a subcommand, `container|subcommand`. */
   count(transport: CommandTransport, name: string): void {
     Atomics.add(this.#counts, indexOf(transport, INDICES.get(name) ?? 0), 1n);
   }
 
-  /** The commands that were refused at least once, and `other`. */
+  /** Returns the commands that were refused at least once, and `other`. */
   all(): readonly RefusedCommand[] {
     return COMMAND_TRANSPORTS.flatMap((transport) =>
       NAMES.map((command, index) => {

@@ -7,7 +7,13 @@ import { type KeyCommand, KEY_COMMANDS, keysOf } from '../redis-commands/key-com
 import { KeyReads } from '../redis-commands/key-reads.ts';
 import type { RefusedCommands } from '../redis-commands/refused-commands.ts';
 import { type WriteReply, ReadPlan } from '../redis-commands/read-plan.ts';
-import { MAX_REPEATED, READ_ONLY, fits, unknownCommand, wrongArguments } from '../redis-commands/error-replies.ts';
+import {
+  MAX_ECHOED_BYTES,
+  READ_ONLY,
+  matchesArity,
+  unknownCommand,
+  wrongArguments,
+} from '../redis-commands/error-replies.ts';
 import { WRITE_COMMANDS } from '../redis-commands/command-names.ts';
 import { type BadRequest, type RestCommand, MAX_KEYS, TOO_MANY_KEYS } from './rest-request.ts';
 
@@ -52,7 +58,7 @@ export class RestCommands {
 
   /** Adds the keys of a command to the plan. The checks and their order are Redis'. */
   #prepare([first, ...args]: readonly Buffer[], plan: ReadPlan, reads: KeyReads): WriteReply {
-    const name = first.toString('latin1', 0, MAX_REPEATED);
+    const name = first.toString('latin1', 0, MAX_ECHOED_BYTES);
     const lower = name.toLowerCase();
     if (lower === 'ping') return args.length > 1 ? errorReply(wrongArguments(lower)) : bulkReply(args.at(0) ?? PONG);
     if (lower === 'echo') return args.length === 1 ? bulkReply(args[0]) : errorReply(wrongArguments(lower));
@@ -61,8 +67,8 @@ export class RestCommands {
       this.#refused.count('upstash', lower);
       return errorReply(WRITE_COMMANDS.has(lower) ? READ_ONLY : unknownCommand(name));
     }
-    if (!fits(command.arity, args.length + 1)) return errorReply(wrongArguments(lower));
-    const denied = reads.refuse(keysOf(command.keys, args));
+    if (!matchesArity(command.arity, args.length + 1)) return errorReply(wrongArguments(lower));
+    const denied = reads.checkKeys(keysOf(command.keys, args));
     if (denied !== undefined) return errorReply(denied);
     const refused = command.refuse?.(args);
     if (refused !== undefined) {

@@ -54,7 +54,7 @@ describeOwn('a request for many large values, none of which is held,', () => {
   it('takes no more memory than a reply, over the Redis protocol', async () => {
     const client = await RespSocket.open(respPort(proxy));
     client.send(request('MGET', ...KEYS));
-    await client.expect('-ERR the values are too many bytes for one reply: ask for fewer keys at once\r\n');
+    await client.expect('-ERR values exceed the size limit of one reply: request fewer keys\r\n');
     client.socket.destroy();
     expect((await bystander.stop()).grownMiB).toBeLessThan(GROWTH_MIB);
   });

@@ -47,7 +47,7 @@ describeOwn('values of 512 MiB', () => {
   it('are an error over the Redis protocol, and the connection goes on', async () => {
     const client = await RespSocket.open(respPort(proxy));
     client.send(request('GET', 'longest-0'), request('GET', 'held'));
-    await client.expect('-ERR the value has more bytes than are read of Redis\r\n$13\r\nvalue of held\r\n');
+    await client.expect('-ERR value exceeds REDIS_MAX_VALUE_BYTES\r\n$13\r\nvalue of held\r\n');
     client.socket.destroy();
   }, 60_000);
 

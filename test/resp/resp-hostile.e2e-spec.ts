@@ -80,7 +80,7 @@ describeOwn('clients of the Redis protocol that mean no good', () => {
     one.send(request('EXISTS', ...Array.from({ length: 1100 }, () => 'large')));
     await one.expect(':1100\r\n');
     one.send(request('MGET', ...Array.from({ length: 1100 }, () => 'large')));
-    await one.expect('-ERR the values are too many bytes for one reply: ask for fewer keys at once\r\n');
+    await one.expect('-ERR values exceed the size limit of one reply: request fewer keys\r\n');
     // All values at once take 1050 MiB. Values that are no longer used count until the garbage collector has run, which may be late.
     expect(await residentMiB('HWM')).toBeLessThan(before + 700);
   });

@@ -110,18 +110,18 @@ describeOwn('the Redis protocol', () => {
     const wrong = '-WRONGTYPE Operation against a key holding the wrong kind of value\r\n';
     await client
       .send(request('GET', 'list'), request('GET', 'key'))
-      .expect(wrong + '-OVERLOADED too many reads wait for Redis\r\n');
+      .expect(wrong + '-OVERLOADED too many Redis reads are queued\r\n');
     await client.send(request('STRLEN', 'list')).expect(wrong);
     await client.send(request('EXISTS', 'list')).expect(':1\r\n');
     await client.send(request('MGET', 'list')).expect('*1\r\n$-1\r\n');
     redis.server?.signal('SIGSTOP');
-    await client.send(request('GET', 'key')).expect('-TIMEOUT Redis did not answer in time\r\n');
-    await client.send(request('MGET', 'key')).expect('-TIMEOUT Redis did not answer in time\r\n');
-    await client.send(request('TTL', 'key')).expect('-TIMEOUT Redis did not answer in time\r\n');
+    await client.send(request('GET', 'key')).expect('-TIMEOUT Redis did not reply in time\r\n');
+    await client.send(request('MGET', 'key')).expect('-TIMEOUT Redis did not reply in time\r\n');
+    await client.send(request('TTL', 'key')).expect('-TIMEOUT Redis did not reply in time\r\n');
     await redis.server?.stop('SIGKILL');
     await until('its loss is known', async () => ((await metric('redis_connections')) === 0 ? true : undefined));
     for (const name of ['GET', 'MGET', 'EXISTS', 'STRLEN', 'PTTL']) {
-      await client.send(request(name, 'key')).expect('-UNAVAILABLE Redis cannot be reached\r\n');
+      await client.send(request(name, 'key')).expect('-UNAVAILABLE Redis is unavailable\r\n');
     }
   });
 
@@ -231,13 +231,13 @@ describeOwn('the Redis protocol', () => {
     redis.client.disconnect();
     await start({ REDIS_URL: redis.url.replace(/0$/, '3') });
     const client = await open();
-    await client.send(request('GET', 'k'.repeat(65_537))).expect('-ERR a key may have 65536 bytes\r\n');
+    await client.send(request('GET', 'k'.repeat(65_537))).expect('-ERR key exceeds 65536 bytes\r\n');
     await client.send(request('GET', 'k'.repeat(65_536))).expect('$-1\r\n');
     await client.send(request('SET', 'a', 'b')).expect("-READONLY You can't write against a read only replica.\r\n");
     await client.send(request('SELECT', '3')).expect('+OK\r\n');
     await client
       .send(request('SELECT', '0'))
-      .expect('-ERR DB index is out of range: this proxy reads database 3 alone\r\n');
+      .expect('-ERR DB index is out of range: this proxy serves database 3 only\r\n');
   });
 
   it('answers GET from a thread of any number, each of which takes connections', async () => {

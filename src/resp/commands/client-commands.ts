@@ -1,6 +1,6 @@
 import type { Client } from '../server/client.ts';
 import { type RespCommand, type Handler, subcommandsOf } from './resp-command.ts';
-import { BAD_NAME, SYNTAX, isName, wholeNumber } from './arguments.ts';
+import { INVALID_NAME, SYNTAX_ERROR, isName, parseSmallInteger } from './arguments.ts';
 
 const TYPES: ReadonlySet<string> = new Set(['normal', 'master', 'replica', 'slave', 'pubsub']);
 const HELP = [
@@ -28,11 +28,11 @@ const HELP = [
   '    * LIB-VER: the client lib version.',
 ];
 
-/** `CLIENT` and its subcommands: what a client says of itself, and is told of itself. */
+/** `CLIENT` and its subcommands, limited to the connection that sends them. */
 export class ClientCommands {
   readonly #database: number;
 
-  /** @param database the number of the one database that can be read. */
+  /** @param database number of the Redis database that the proxy reads. */
   constructor(database: number) {
     this.#database = database;
   }
@@ -40,8 +40,8 @@ export class ClientCommands {
   commands(): RespCommand[] {
     const flags = ['noscript', 'loading', 'stale'];
     const adminFlags = ['admin', ...flags];
-    const onOff: Handler = ([word], _client, out) =>
-      /^(?:on|off)$/i.test(word.toString('latin1')) ? out.simple('OK') : out.error(SYNTAX);
+    const onOff: Handler = ([state], _client, out) =>
+      /^(?:on|off)$/i.test(state.toString('latin1')) ? out.simple('OK') : out.error(SYNTAX_ERROR);
     return [
       {
         ...{ name: 'client', arity: -2, flags: [], categories: [], keys: [0, 0, 0] },
@@ -61,7 +61,7 @@ export class ClientCommands {
             },
             { name: 'list', arity: -2, flags: adminFlags, run: this.#list() },
             { name: 'getredir', arity: 2, run: (_args, _client, out) => out.integer(-1) },
-            // What these ask for is so anyway: clients are not evicted, and every read counts as a use.
+            // No effect here: clients are never evicted, and every read counts as a use of the entry.
             { name: 'no-evict', arity: 3, flags: adminFlags, run: onOff },
             { name: 'no-touch', arity: 3, run: onOff },
           ],
@@ -70,7 +70,7 @@ export class ClientCommands {
     ];
   }
 
-  /** Lists the client that asks, and it alone: addresses of other clients are not for everyone who may read keys. */
+  /** Lists the calling client only: permission to read keys does not include the addresses of other clients. */
   #list(): Handler {
     return (args, client, out) => {
       const [option, ...values] = args.map((arg) => arg.toString('latin1'));
@@ -81,16 +81,16 @@ export class ClientCommands {
         if (!TYPES.has(type)) return out.error(`ERR Unknown client type '${values[0].slice(0, 128)}'`);
         return line(type === 'normal');
       }
-      if (option.toLowerCase() !== 'id' || values.length === 0) return out.error(SYNTAX);
-      const ids = args.slice(1).map(wholeNumber);
+      if (option.toLowerCase() !== 'id' || values.length === 0) return out.error(SYNTAX_ERROR);
+      const ids = args.slice(1).map(parseSmallInteger);
       if (ids.some((id) => id === undefined || id < 1)) return out.error('ERR Invalid client ID');
       return line(ids.includes(client.id));
     };
   }
 
   /**
-   * Describes a client as Redis does. Buffers are shared by the connections of a thread, so none is a client's own; what it
-   * has sent and not been answered yet is not counted.
+   * Formats a client as Redis does. Buffer sizes are 0: the connections of a thread share their buffers, and pending
+   * requests are not counted.
    */
   #describe(client: Client, subcommand: 'info' | 'list'): string {
     const { transaction } = client;
@@ -121,7 +121,7 @@ export class ClientCommands {
 }
 
 const setName: Handler = ([name], client, out) => {
-  if (!isName(name)) return out.error(BAD_NAME);
+  if (!isName(name)) return out.error(INVALID_NAME);
   client.name = name.toString('latin1');
   out.simple('OK');
 };

@@ -1,20 +1,20 @@
-import { MAX_REPEATED, unknownCommand } from '../../redis-commands/error-replies.ts';
+import { MAX_ECHOED_BYTES, unknownCommand } from '../../redis-commands/error-replies.ts';
 import type { RespCommand, Executable } from './resp-command.ts';
 
-/** The command that a request names, and its arguments. */
+/** The command of a request, with its arguments. */
 export interface Resolved {
   readonly command: Executable;
   readonly args: readonly Buffer[];
 }
 
-/** A request that names no command. */
+/** A request for an unknown command. */
 export interface Unresolved {
-  /** What it names, in small letters; a subcommand after its container and a `|`. */
+  /** The unknown name in lower case; for a subcommand, `container|subcommand`. */
   readonly name: string;
   readonly error: string;
 }
 
-/** All commands, by their names. */
+/** All commands by name. */
 export class CommandTable {
   readonly #commands = new Map<string, RespCommand>();
 
@@ -26,12 +26,12 @@ export class CommandTable {
     for (const command of commands) this.#commands.set(command.name, command);
   }
 
-  /** @param name in any case. */
+  /** Returns the command of this name, in any case. */
   get(name: string): RespCommand | undefined {
     return this.#commands.get(name.toLowerCase());
   }
 
-  /** @param name in any case; that of a subcommand after its container's and a `|`. */
+  /** Returns the command, or the subcommand (`container|subcommand`), of this name, in any case. */
   find(name: string): RespCommand | Executable | undefined {
     const [container, subcommand] = name.toLowerCase().split('|');
     const command = this.#commands.get(container);
@@ -46,7 +46,7 @@ export class CommandTable {
     return this.all().flatMap((command) => [command, ...(command.subcommands?.values() ?? [])]);
   }
 
-  /** Finds the command, or subcommand, that a request names. */
+  /** Finds the command or subcommand of a request. */
   resolve(request: readonly Buffer[]): Resolved | Unresolved {
     const name = textOf(request[0]);
     const command = this.get(name);
@@ -63,5 +63,5 @@ export class CommandTable {
 }
 
 function textOf(argument: Buffer): string {
-  return argument.toString('latin1', 0, MAX_REPEATED);
+  return argument.toString('latin1', 0, MAX_ECHOED_BYTES);
 }

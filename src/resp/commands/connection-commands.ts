@@ -1,23 +1,23 @@
 import type { Access } from '../../access/access.ts';
 import type { RefusedCommands } from '../../redis-commands/refused-commands.ts';
 import type { Client } from '../server/client.ts';
-import { BAD_NAME, SYNTAX, isName, wholeNumber } from './arguments.ts';
+import { INVALID_NAME, SYNTAX_ERROR, isName, parseSmallInteger } from './arguments.ts';
 import type { RespCommand, Handler } from './resp-command.ts';
 import type { ReplyWriter } from '../protocol/reply-writer.ts';
 import type { TransactionCommands } from './transaction-commands.ts';
-import { COMPATIBLE_VERSION } from './compatible-version.ts';
+import { COMPATIBLE_VERSION } from './server-info.ts';
 
 const WRONG_PASSWORD = 'WRONGPASS invalid username-password pair or user is disabled.';
 const DEFAULT_USER = 'default';
 
-/** The commands that are about the connection. */
+/** Commands that concern the connection: AUTH, HELLO, SELECT, PING, QUIT and the like. */
 export class ConnectionCommands {
   readonly #access: Access;
   readonly #database: number;
   readonly #transactions: TransactionCommands;
   readonly #refused: RefusedCommands;
 
-  /** @param database the number of the one database that can be read. */
+  /** @param database number of the Redis database that the proxy reads. */
   constructor(access: Access, database: number, transactions: TransactionCommands, refused: RefusedCommands) {
     this.#access = access;
     this.#database = database;
@@ -79,7 +79,7 @@ export class ConnectionCommands {
   }
 
   #auth(args: readonly Buffer[], client: Client, out: ReplyWriter): void {
-    if (args.length > 2) return out.error(SYNTAX);
+    if (args.length > 2) return out.error(SYNTAX_ERROR);
     if (args.length === 1 && !this.#access.tokenRequired) {
       return out.error(
         'ERR AUTH <password> called without any password configured for the default user. ' +
@@ -105,25 +105,25 @@ export class ConnectionCommands {
   #hello(args: readonly Buffer[], client: Client, out: ReplyWriter): void {
     let version: number | undefined;
     if (args.length > 0) {
-      version = wholeNumber(args[0]);
+      version = parseSmallInteger(args[0]);
       if (version === undefined) return out.error('ERR Protocol version is not an integer or out of range');
       if (version !== 2 && version !== 3) return out.error('NOPROTO unsupported protocol version');
     }
     let name: Buffer | undefined;
-    let account: readonly [string, Buffer] | undefined;
+    let credentials: readonly [user: string, password: Buffer] | undefined;
     for (let i = 1; i < args.length; i++) {
       const option = args[i].toString('latin1');
-      const more = args.length - 1 - i;
-      if (option.toLowerCase() === 'auth' && more >= 2) {
-        account = [args[++i].toString('latin1'), args[++i]];
-      } else if (option.toLowerCase() === 'setname' && more >= 1) {
+      const remaining = args.length - 1 - i;
+      if (option.toLowerCase() === 'auth' && remaining >= 2) {
+        credentials = [args[++i].toString('latin1'), args[++i]];
+      } else if (option.toLowerCase() === 'setname' && remaining >= 1) {
         name = args[++i];
-        if (!isName(name)) return out.error(BAD_NAME);
+        if (!isName(name)) return out.error(INVALID_NAME);
       } else {
         return out.error(`ERR Syntax error in HELLO option '${option.slice(0, 128)}'`);
       }
     }
-    if (account !== undefined && !this.#authenticate(...account, client)) return out.error(WRONG_PASSWORD);
+    if (credentials !== undefined && !this.#authenticate(...credentials, client)) return out.error(WRONG_PASSWORD);
     if (!client.authenticated) {
       return out.error(
         'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> ' +
@@ -133,15 +133,15 @@ export class ConnectionCommands {
     if (name !== undefined) client.name = name.toString('latin1');
     if (version === 2 || version === 3) client.protocol = version;
     out.protocol = client.protocol;
-    welcome(client, out);
+    writeServerProperties(client, out);
   }
 
   #select(number: Buffer, out: ReplyWriter): void {
-    const database = wholeNumber(number);
+    const database = parseSmallInteger(number);
     if (database === undefined) return out.error('ERR value is not an integer or out of range');
     if (database === this.#database) return out.simple('OK');
     this.#refused.count('resp', 'select');
-    out.error(`ERR DB index is out of range: this proxy reads database ${this.#database} alone`);
+    out.error(`ERR DB index is out of range: this proxy serves database ${this.#database} only`);
   }
 
   #reset(client: Client, out: ReplyWriter): void {
@@ -156,18 +156,18 @@ export class ConnectionCommands {
 
 const ping: Handler = (args, _client, out) => {
   if (args.length > 1) out.error("ERR wrong number of arguments for 'ping' command");
-  else if (args.length === 1) out.bulk(kept(args[0]));
+  else if (args.length === 1) out.bulk(copyOf(args[0]));
   else out.simple('PONG');
 };
 
-const echo: Handler = ([text], _client, out) => out.bulk(kept(text));
+const echo: Handler = ([text], _client, out) => out.bulk(copyOf(text));
 
-/** A reply may have to wait, and what the arguments are views of is written over by the next read. */
-function kept(argument: Buffer): Buffer {
+/** Copies an argument for a reply that may be queued: the next read overwrites the receive buffer. */
+function copyOf(argument: Buffer): Buffer {
   return Buffer.from(argument);
 }
 
-/** Agrees to what makes no difference here. */
+/** Replies OK to commands that have no effect here. */
 const accept: Handler = (_args, _client, out) => out.simple('OK');
 
 const quit: Handler = (_args, client, out) => {
@@ -175,7 +175,7 @@ const quit: Handler = (_args, client, out) => {
   out.simple('OK');
 };
 
-function welcome(client: Client, out: ReplyWriter): void {
+function writeServerProperties(client: Client, out: ReplyWriter): void {
   out.map(7);
   out.bulk('server');
   out.bulk('redis');

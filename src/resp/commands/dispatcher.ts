@@ -2,7 +2,7 @@ import type { ReadCounter, ReadMetrics } from '../../instance/read-metrics.ts';
 import { keysOf } from '../../redis-commands/key-command-table.ts';
 import type { KeyReads } from '../../redis-commands/key-reads.ts';
 import type { RefusedCommands } from '../../redis-commands/refused-commands.ts';
-import { MAX_REPEATED, READ_ONLY, fits, wrongArguments } from '../../redis-commands/error-replies.ts';
+import { MAX_ECHOED_BYTES, READ_ONLY, matchesArity, wrongArguments } from '../../redis-commands/error-replies.ts';
 import { WRITE_COMMANDS } from '../../redis-commands/command-names.ts';
 import type { Client } from '../server/client.ts';
 import type { Replied } from './resp-command.ts';
@@ -12,29 +12,29 @@ import type { TransactionCommands } from './transaction-commands.ts';
 
 const NOT_AUTHENTICATED = 'NOAUTH Authentication required.';
 
-/** What the dispatcher uses of other parts. */
-export interface CommandsParts {
+/** Dependencies of {@link Dispatcher}. */
+export interface DispatcherParts {
   readonly table: CommandTable;
-  readonly reading: ReadCounter;
+  readonly counter: ReadCounter;
   readonly counts: ReadMetrics;
-  /** Refuses keys that must not be read. */
+  /** Checks whether keys may be read. */
   readonly reads: KeyReads;
   readonly refused: RefusedCommands;
   readonly transactions: TransactionCommands;
 }
 
-/** Finds the command that a request names, and executes or queues it if it may be. The checks and their order are Redis'. */
+/** Resolves, checks, and executes or queues the command of a request. The checks run in the same order as in Redis. */
 export class Dispatcher {
   readonly #table: CommandTable;
-  readonly #reading: ReadCounter;
+  readonly #counter: ReadCounter;
   readonly #counts: ReadMetrics;
   readonly #reads: KeyReads;
   readonly #refused: RefusedCommands;
   readonly #transactions: TransactionCommands;
 
-  constructor({ table, reading, counts, reads, refused, transactions }: CommandsParts) {
+  constructor({ table, counter, counts, reads, refused, transactions }: DispatcherParts) {
     this.#table = table;
-    this.#reading = reading;
+    this.#counter = counter;
     this.#counts = counts;
     this.#reads = reads;
     this.#refused = refused;
@@ -42,8 +42,10 @@ export class Dispatcher {
   }
 
   /**
-   * @param request a command's name and its arguments: views, as {@link Executable.run} takes them.
-   * @param excess the error to a request that is too large: then it is a name alone.
+   * Executes a request, or queues it in the client's transaction.
+   *
+   * @param request a command's name and its arguments: views that are only valid during the call.
+   * @param excess the error if the request is too large: `request` is then the command name only.
    */
   execute(request: readonly Buffer[], client: Client, out: ReplyWriter, excess?: string): Replied {
     const found = this.#table.resolve(request);
@@ -63,13 +65,13 @@ export class Dispatcher {
     out.simple('QUEUED');
   }
 
-  /** Whether the reply to a request may have values of many keys. */
+  /** Whether the reply to a request may contain the values of several keys. */
   isMultiKey(request: readonly Buffer[]): boolean {
-    const command = this.#table.get(request[0].toString('latin1', 0, MAX_REPEATED));
+    const command = this.#table.get(request[0].toString('latin1', 0, MAX_ECHOED_BYTES));
     return command?.name === 'exec' || (request.length > 2 && command?.keys[1] === -1);
   }
 
-  /** Ends what a client has begun, once its connection is closed. */
+  /** Discards the transaction of a client whose connection is closed. */
   forget(client: Client): void {
     this.#transactions.forget(client);
   }
@@ -83,19 +85,19 @@ export class Dispatcher {
 
   #refuse({ command, args }: Resolved, client: Client): string | undefined {
     const names = command.name.includes('|') ? 2 : 1;
-    if (!fits(command.arity, args.length + names)) return wrongArguments(command.name);
+    if (!matchesArity(command.arity, args.length + names)) return wrongArguments(command.name);
     if (!client.authenticated && !command.flags.includes('no_auth')) {
-      if (command.flags.includes('readonly')) this.#reading.countRead('resp', 'unauthorized');
+      if (command.flags.includes('readonly')) this.#counter.countRead('resp', 'unauthorized');
       return NOT_AUTHENTICATED;
     }
-    const denied = this.#reads.refuse(keysOf(command.keys, args));
+    const denied = this.#reads.checkKeys(keysOf(command.keys, args));
     if (denied !== undefined) return denied;
     const refused = command.refuse?.(args);
     if (refused !== undefined) this.#refused.count('resp', command.name);
     return refused;
   }
 
-  /** A command that is refused makes the transaction fail that it was to be part of, or to execute. */
+  /** Replies with an error and aborts the client's transaction, whether the command was queued into it or EXEC itself. */
   #reject(error: string, name: string | undefined, client: Client, out: ReplyWriter): void {
     client.transaction?.abort();
     if (name !== 'exec') return out.error(error);

@@ -1,11 +1,11 @@
-import { fits } from '../../redis-commands/error-replies.ts';
+import { matchesArity } from '../../redis-commands/error-replies.ts';
 import { keysOf } from '../../redis-commands/key-command-table.ts';
 import { type RespCommand, type Executable, type Handler, categoriesOf, subcommandsOf } from './resp-command.ts';
+import { SYNTAX_ERROR } from './arguments.ts';
 import type { CommandTable } from './command-table.ts';
 import { NamePattern } from './name-pattern.ts';
 import type { ReplyWriter } from '../protocol/reply-writer.ts';
 
-const SYNTAX = 'ERR syntax error';
 const HELP = [
   '(no subcommand)',
   '    Return details about all Redis commands.',
@@ -27,7 +27,7 @@ const HELP = [
   '    Return the keys and the access flags from a full Redis command.',
 ];
 
-/** `COMMAND` and its subcommands: what clients are told of the commands that there are. */
+/** `COMMAND` and its subcommands, which describe the supported commands. */
 export class IntrospectionCommands {
   readonly #table: CommandTable;
 
@@ -64,22 +64,22 @@ export class IntrospectionCommands {
 
   #list(args: readonly Buffer[], out: ReplyWriter): void {
     const [filterBy, by, value] = args.map((arg) => arg.toString('latin1').toLowerCase());
-    if (args.length > 0 && (args.length !== 3 || filterBy !== 'filterby')) return out.error(SYNTAX);
+    if (args.length > 0 && (args.length !== 3 || filterBy !== 'filterby')) return out.error(SYNTAX_ERROR);
     const matches = args.length === 0 ? () => true : filterOf(by, value);
-    if (matches === undefined) return out.error(SYNTAX);
+    if (matches === undefined) return out.error(SYNTAX_ERROR);
     const found = this.#table.withSubcommands().filter(matches);
     out.array(found.length);
     for (const { name } of found) out.bulk(name);
   }
 
-  /** Replies with the keys of the command that the arguments are. */
+  /** Replies with the keys of the command that the arguments form. */
   #keys(write: (key: Buffer, command: Executable, out: ReplyWriter) => void): Handler {
     return (request, _client, out) => {
       const found = this.#table.resolve(request);
       if ('error' in found) return out.error('ERR Invalid command specified');
       const { command, args } = found;
       if (command.keys[0] === 0) return out.error('ERR The command has no key arguments');
-      if (!fits(command.arity, request.length)) {
+      if (!matchesArity(command.arity, request.length)) {
         return out.error('ERR Invalid number of arguments specified for command');
       }
       const keys = keysOf(command.keys, args);
@@ -88,7 +88,7 @@ export class IntrospectionCommands {
     };
   }
 
-  /** As `COMMAND INFO` of Redis 7: tips, key specifications and subcommands are left empty. */
+  /** Writes command details like `COMMAND INFO` of Redis 7; tips, key specifications and subcommands are empty. */
   #describe(commands: readonly (Executable | undefined)[], out: ReplyWriter): void {
     out.array(commands.length);
     for (const command of commands) {
@@ -128,7 +128,7 @@ export class IntrospectionCommands {
 function filterOf(by: string, value: string): ((command: Executable) => boolean) | undefined {
   switch (by) {
     case 'module':
-      // No command is a module's.
+      // No command comes from a module.
       return () => false;
     case 'aclcat':
       return (command) => categoriesOf(command).includes(value);
@@ -144,7 +144,7 @@ function filterOf(by: string, value: string): ((command: Executable) => boolean)
 function writeKeyAndFlags(key: Buffer, { reads }: Executable, out: ReplyWriter): void {
   out.array(2);
   out.bulk(key);
-  const flags = reads?.asks === 'values' ? ['RO', 'access'] : ['RO'];
+  const flags = reads?.returns === 'values' ? ['RO', 'access'] : ['RO'];
   out.set(flags.length);
   for (const flag of flags) out.simple(flag);
 }

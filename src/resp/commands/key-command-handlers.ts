@@ -8,10 +8,10 @@ import type { RespCommand, Replied } from './resp-command.ts';
 import type { ReplyWriter } from '../protocol/reply-writer.ts';
 import { whenRead } from './reply-when-read.ts';
 
-/** Bytes of values in the reply to one command, or one transaction: no further value is held for it. */
+/** Maximum total size of the values in the reply to one command or one transaction. */
 const MAX_REPLY_BYTES = 64 * 1024 * 1024;
 
-/** The commands that read keys. */
+/** Executes the commands that read keys. */
 export class KeyCommandHandlers {
   readonly #cache: CacheService;
   readonly #reads: KeyReads;
@@ -32,18 +32,18 @@ export class KeyCommandHandlers {
     }));
   }
 
-  /** Returns an empty plan for the commands of one request. */
+  /** Creates an empty plan for the commands of one request. */
   plan(client: Client): ReadPlan {
     return new ReadPlan(this.#cache, this.#reads, MAX_REPLY_BYTES, client);
   }
 
   #run(command: KeyCommand, args: readonly Buffer[], client: Client, out: ReplyWriter): Replied {
     const keys = keysOf(command.keys, args);
-    if (keys.length === 1 && (command.asks === 'values' || command.asks === 'counts')) {
-      const write = command.asks === 'values' ? command.reply(args) : command.write;
+    if (keys.length === 1 && (command.returns === 'values' || command.returns === 'count')) {
+      const write = command.returns === 'values' ? command.reply(args) : command.write;
       if (typeof write === 'string') return out.error(write);
       if (this.#cache.tryGetInto(keys[0], 0, keys[0].length, this.#hit)) {
-        this.#reads.hit();
+        this.#reads.countHit();
         return write([{ value: this.#hit.bytes.subarray(0, this.#hit.length) }], out);
       }
     }

@@ -1,10 +1,10 @@
 import { KeyPattern } from '../../access/key-pattern.ts';
 import { parseKeyPatterns } from '../../config/environment/key-pattern-syntax.ts';
 
-/** Longer than any name, so that a pattern costs little. */
+/** Exceeds the length of every name; limits the cost of matching. */
 const MAX_PATTERN_LENGTH = 64;
 
-/** A glob pattern for names of parameters or commands, in any case. */
+/** A case-insensitive glob pattern for the names of parameters or commands. */
 export class NamePattern {
   readonly #pattern: KeyPattern | undefined;
 

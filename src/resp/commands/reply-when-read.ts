@@ -1,7 +1,7 @@
 import type { ReadPlan } from '../../redis-commands/read-plan.ts';
 import type { Reply } from '../protocol/reply.ts';
 
-/** The reply to what a plan reads, once it has been read; what cannot be kept until its turn has come is read again. */
+/** Resolves to the reply once the plan's keys have been read. Values discarded before it is written are read again. */
 export async function whenRead(plan: ReadPlan, read: Promise<void>, write: () => void): Promise<Reply> {
   await read;
   return Object.assign(() => write(), {

@@ -3,66 +3,66 @@ import type { Client } from '../server/client.ts';
 import type { Reply } from '../protocol/reply.ts';
 import type { ReplyWriter } from '../protocol/reply-writer.ts';
 
-/** What is written now, or how to write it once it is known. */
+/** Undefined if the reply has been written; otherwise the reply, once it is known. */
 export type Replied = void | Promise<Reply>;
 
 /**
- * Carries a command out.
+ * Executes a command.
  *
- * @param args its arguments after the name, as many as its arity says: views of bytes that change once this has returned.
+ * @param args arguments after the name, whose number matches the arity: views that are only valid during the call.
  */
 export type Handler = (args: readonly Buffer[], client: Client, out: ReplyWriter) => Replied;
 
-/** A command, or a subcommand, that can be executed. */
+/** A command or subcommand that can be executed. */
 export interface Executable {
-  /** In small letters; that of a subcommand after its container's and a `|`. */
+  /** Lower case; for a subcommand, `container|subcommand`. */
   readonly name: string;
-  /** Arguments with the name, or both names, or, below 0, the least number of them. */
+  /** Number of arguments including the name, or both names; if negative, the minimum number. */
   readonly arity: number;
   readonly flags: readonly string[];
-  /** ACL categories, as Redis names them, beyond those that follow from the flags. */
+  /** ACL categories of Redis, without those that follow from the flags. */
   readonly categories: readonly string[];
-  /** First and last argument that is a key, and the step between them; negative: from the end. */
+  /** Positions of the first and the last key argument (negative: from the end) and the step between keys. */
   readonly keys: readonly [first: number, last: number, step: number];
-  /** Returns the error with which arguments are refused before anything is executed or queued. */
+  /** Returns an error if these arguments are not supported, before the command is executed or queued. */
   readonly refuse?: (args: readonly Buffer[]) => string | undefined;
-  /** What the command reads, if it reads keys; all others write their reply at once. */
+  /** The description of a command that reads keys; all other commands write their reply at once. */
   readonly reads?: KeyCommand;
   readonly run: Handler;
 }
 
-/** A command, with what `COMMAND` and `COMMAND DOCS` tell of it. */
+/** A command, with its documentation for `COMMAND DOCS`. */
 export interface RespCommand extends Executable {
   readonly summary: string;
   readonly since: string;
   readonly group: 'string' | 'generic' | 'connection' | 'server' | 'transactions' | 'cluster';
-  /** By the second argument, in small letters; if there is one, it must be one of these. */
+  /** Subcommands by lower-case name. If present, the second argument must be one of them. */
   readonly subcommands?: ReadonlyMap<string, Executable>;
 }
 
-/** What differs from one subcommand to the next. */
+/** A subcommand of a {@link Container}. */
 export interface Subcommand {
-  /** In small letters, without its container's. */
+  /** Lower case, without the container's name. */
   readonly name: string;
   readonly flags?: readonly string[];
-  /** Arguments with both names, or, below 0, the least number of them. */
+  /** Number of arguments including both names; if negative, the minimum number. */
   readonly arity: number;
   readonly run: Handler;
 }
 
-/** A command that has nothing but subcommands, one of which is HELP. */
+/** A command that consists of subcommands, one of which is HELP. */
 export interface Container {
   readonly name: string;
-  /** Flags of its subcommands, unless they have others. */
+  /** Default flags of the subcommands. */
   readonly flags: readonly string[];
-  /** Of its subcommands. */
+  /** ACL categories of the subcommands. */
   readonly categories: readonly string[];
   readonly subcommands: readonly Subcommand[];
-  /** Lines of HELP about the subcommands, as Redis words them. */
+  /** Lines of HELP about the subcommands, worded as in Redis. */
   readonly help: readonly string[];
 }
 
-/** The subcommands of a container, by their names. */
+/** Returns the subcommands of a container by name, HELP included. */
 export function subcommandsOf({ name, flags, categories, subcommands, help }: Container) {
   const title = `${name.toUpperCase()} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:`;
   const lines = [title, ...help, 'HELP', '    Prints this help.'];
@@ -89,7 +89,7 @@ const CATEGORY_ORDER = [
   'transaction',
 ];
 
-/** ACL categories of a command, in Redis' order. */
+/** Returns the ACL categories of a command, in the order of Redis. */
 export function categoriesOf({ flags, categories }: Executable): readonly string[] {
   const all = new Set(categories);
   if (flags.includes('readonly')) all.add('read');

@@ -4,7 +4,7 @@ import type { ServerInfo } from './server-info.ts';
 const CONFIG_HELP = ['GET <pattern>', '    Return parameters matching the glob-like <pattern> and their values.'];
 const ACL_HELP = ['WHOAMI', '    Return the current connection username.'];
 
-/** The commands that are about the server. */
+/** Commands that concern the server: INFO, CONFIG GET and ACL WHOAMI. */
 export class ServerCommands {
   readonly #info: ServerInfo;
 

@@ -9,7 +9,7 @@ it.each([
   ['0', '0'],
   ['300', '1'],
   ['90000', '90'],
-])('tells what RESP_IDLE_TIMEOUT_MS=%s is in whole seconds: %s', (ms, seconds) => {
+])('CONFIG GET timeout reports RESP_IDLE_TIMEOUT_MS=%s in whole seconds, rounded up: %s', (ms, seconds) => {
   const settings = loadSettings({ RESP_IDLE_TIMEOUT_MS: ms }, '/nowhere');
   const info = new ServerInfo({} as CacheService, {} as InstanceStats, {} as ReadMetrics, settings, 6380);
   expect(info.configuration(['timeo*'])).toEqual([['timeout', seconds]]);

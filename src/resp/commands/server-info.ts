@@ -6,16 +6,18 @@ import { READ_OUTCOMES, type ReadMetrics } from '../../instance/read-metrics.ts'
 import { packageVersion } from '../../config/package-version.ts';
 import type { Settings } from '../../config/settings.ts';
 import { NamePattern } from './name-pattern.ts';
-import { COMPATIBLE_VERSION } from './compatible-version.ts';
+
+/** Version of Redis whose commands and replies the proxy implements; clients derive from it which commands they send. */
+export const COMPATIBLE_VERSION = '7.0.15';
 
 type Fields = Readonly<Record<string, string | number>>;
 
-/** Milliseconds over which a rate is measured at the least. */
+/** Minimum interval over which a rate is measured, in milliseconds. */
 const MIN_RATE_MS = 1000;
 
 /**
- * What `INFO` and `CONFIG GET` tell: of the whole instance, but for memory and CPU time, which are the process'. What Redis
- * has and a proxy has not, as blocked clients and replicas, is 0; what cannot be known is left out.
+ * Renders `INFO` and `CONFIG GET`. Figures cover the whole instance, memory and CPU time the process. Fields of features
+ * that a proxy does not have, such as blocked clients and replicas, are 0; unknown ones are omitted.
  */
 export class ServerInfo {
   readonly #cache: CacheService;
@@ -36,19 +38,19 @@ export class ServerInfo {
     this.#port = port;
     this.#configuration = [
       ['appendonly', 'no'],
-      // The only one that can be selected has this number, so those before it must exist, and those after it do not.
+      // Clients may select only this database; its number must be below the count.
       ['databases', String(settings.redis.database + 1)],
       ['maxclients', String(settings.proxy.maxConnections)],
       ['maxmemory', String(settings.cache.maxBytes)],
       ['maxmemory-policy', 'allkeys-lru'],
       ['port', String(port)],
       ['save', ''],
-      // Redis knows whole seconds, and 0 is for ever.
+      // In Redis this is in whole seconds, and 0 disables the timeout.
       ['timeout', String(Math.ceil(settings.resp.idleTimeoutMs / 1000))],
     ];
   }
 
-  /** The sections of these names, or all. */
+  /** Renders the sections with these names; all sections if there are no names. */
   render(names: readonly string[]): string {
     const wanted = names.map((name) => name.toLowerCase());
     const all = wanted.length === 0 || wanted.some((name) => ['all', 'default', 'everything'].includes(name));
@@ -61,7 +63,7 @@ export class ServerInfo {
       .join('\r\n');
   }
 
-  /** Names and values of the parameters that one of these glob patterns fits. */
+  /** Returns names and values of the parameters that match at least one of these glob patterns. */
   configuration(patterns: readonly string[]): readonly (readonly [string, string])[] {
     const wanted = patterns.map((pattern) => new NamePattern(pattern));
     return this.#configuration.filter(([name]) => wanted.some((pattern) => pattern.matches(name)));
@@ -118,10 +120,10 @@ export class ServerInfo {
     const { maxBytes } = this.#settings.cache;
     const system = totalmem();
     return {
-      ...{ used_memory: used, used_memory_human: readable(used) },
-      ...{ used_memory_rss: rss, used_memory_rss_human: readable(rss) },
-      ...{ total_system_memory: system, total_system_memory_human: readable(system) },
-      ...{ maxmemory: maxBytes, maxmemory_human: readable(maxBytes), maxmemory_policy: 'allkeys-lru' },
+      ...{ used_memory: used, used_memory_human: formatBytes(used) },
+      ...{ used_memory_rss: rss, used_memory_rss_human: formatBytes(rss) },
+      ...{ total_system_memory: system, total_system_memory_human: formatBytes(system) },
+      ...{ maxmemory: maxBytes, maxmemory_human: formatBytes(maxBytes), maxmemory_policy: 'allkeys-lru' },
     };
   }
 
@@ -144,7 +146,7 @@ export class ServerInfo {
     };
   }
 
-  /** Commands per second since this thread was last asked, or since the start. */
+  /** Commands per second of the instance since this thread's previous INFO, or since the start. */
   #opsPerSecond(): number {
     const now = process.uptime() * 1000;
     const { commands } = this.#counts;
@@ -157,8 +159,8 @@ export class ServerInfo {
   }
 }
 
-/** Bytes as Redis writes them for people, for example `1.50M`. */
-function readable(bytes: number): string {
+/** Formats a size as Redis does, for example `1.50M`. */
+function formatBytes(bytes: number): string {
   const units = ['B', 'K', 'M', 'G', 'T'];
   let unit = 0;
   let amount = bytes;

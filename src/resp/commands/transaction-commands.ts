@@ -6,41 +6,39 @@ import { ReplyWriter } from '../protocol/reply-writer.ts';
 import { Transaction } from '../server/transaction.ts';
 import { whenRead } from './reply-when-read.ts';
 
-/** Commands that one transaction may have. */
+/** Maximum number of commands in one transaction. */
 const MAX_COMMANDS = 10_000;
-/** Bytes of the arguments of one transaction. */
-const MAX_BYTES = 1024 * 1024;
-/** Bytes of the arguments of all transactions of this thread. */
-const MAX_THREAD_BYTES = 64 * 1024 * 1024;
-/** Bytes of replies that are written before the values are there: those of commands that read no key. */
-const MAX_WRITTEN_BYTES = 2 * 1024 * 1024;
+/** Maximum total size of the arguments of one transaction. */
+const MAX_ARGUMENT_BYTES = 1024 * 1024;
+/** Maximum total size of the arguments of all transactions of this thread. */
+const MAX_THREAD_ARGUMENT_BYTES = 64 * 1024 * 1024;
+/** Maximum size of the replies that EXEC buffers until the keys have been read: those of commands without keys. */
+const MAX_BUFFERED_REPLY_BYTES = 2 * 1024 * 1024;
 
 const ABORTED = 'EXECABORT Transaction discarded because of previous errors.';
-const TOO_MANY_COMMANDS = `ERR a transaction may have ${MAX_COMMANDS} commands`;
-const TOO_MANY_BYTES = `ERR the arguments of a transaction may have ${MAX_BYTES} bytes`;
-const TOO_MANY_THREAD_BYTES = 'ERR too many bytes are queued in transactions';
-const TOO_MANY_WRITTEN_BYTES = 'ERR the replies to a transaction are too many bytes';
+const TOO_MANY_COMMANDS = `ERR transaction exceeds ${MAX_COMMANDS} commands`;
+const ARGUMENTS_TOO_LARGE = `ERR transaction arguments exceed ${MAX_ARGUMENT_BYTES} bytes`;
+const THREAD_LIMIT_REACHED = `ERR queued transactions exceed ${MAX_THREAD_ARGUMENT_BYTES} bytes`;
+const REPLIES_TOO_LARGE = `ERR transaction replies exceed ${MAX_BUFFERED_REPLY_BYTES} bytes`;
 
-/** Commands that are executed at once, also between MULTI and EXEC. */
+/** Commands that are executed at once, even between MULTI and EXEC. */
 const NEVER_QUEUED: ReadonlySet<string> = new Set(['multi', 'exec', 'discard', 'watch', 'quit', 'reset']);
 
-/** Writes one element of EXEC's reply. */
+/** Writes one element of the reply to EXEC. */
 type WriteElement = (out: ReplyWriter) => void;
 
 /**
- * MULTI and what belongs to it. Nothing is ever written here, so WATCH has nothing to do: EXEC always executes. Keys of a
- * transaction are read together, as those of MGET are, which makes no snapshot of them.
+ * MULTI, EXEC, DISCARD, WATCH and UNWATCH. The proxy is read-only, so WATCH has no effect and EXEC always executes. The
+ * keys of a transaction are read together, like those of MGET; they are not a consistent snapshot.
  */
 export class TransactionCommands {
   readonly #plan: (client: Client) => ReadPlan;
   readonly #table: CommandTable;
-  /** Takes the replies that are known when EXEC is executed. */
-  readonly #written = new ReplyWriter();
+  /** Encodes the replies that are known when EXEC is executed. */
+  readonly #replies = new ReplyWriter();
   #queuedBytes = 0;
 
-  /**
-   * @param plan makes an empty plan for the keys of one transaction.
-   */
+  /** @param plan creates an empty plan for the keys of one transaction. */
   constructor(plan: (client: Client) => ReadPlan, table: CommandTable) {
     this.#plan = plan;
     this.#table = table;
@@ -103,20 +101,20 @@ export class TransactionCommands {
     return !NEVER_QUEUED.has(name);
   }
 
-  /** Queues a request that may be executed; returns the error if there is no room for it. */
+  /** Queues a request that has passed all checks; returns an error if a limit is exceeded. */
   queue(request: readonly Buffer[], transaction: Transaction): string | undefined {
-    // EXEC will execute none of them.
+    // EXEC will discard the transaction.
     if (transaction.aborted) return undefined;
     const bytes = request.reduce((sum, arg) => sum + arg.length, 0);
     if (transaction.length >= MAX_COMMANDS) return TOO_MANY_COMMANDS;
-    if (transaction.bytes + bytes > MAX_BYTES) return TOO_MANY_BYTES;
-    if (this.#queuedBytes + bytes > MAX_THREAD_BYTES) return TOO_MANY_THREAD_BYTES;
+    if (transaction.bytes + bytes > MAX_ARGUMENT_BYTES) return ARGUMENTS_TOO_LARGE;
+    if (this.#queuedBytes + bytes > MAX_THREAD_ARGUMENT_BYTES) return THREAD_LIMIT_REACHED;
     transaction.add(request);
     this.#queuedBytes += bytes;
     return undefined;
   }
 
-  /** Ends a client's transaction, if there is one, without executing it. */
+  /** Discards a client's transaction, if there is one. */
   forget(client: Client): void {
     this.#queuedBytes -= client.transaction?.bytes ?? 0;
     client.transaction = undefined;
@@ -152,10 +150,10 @@ export class TransactionCommands {
     return read === undefined ? write() : whenRead(plan, read, write);
   }
 
-  /** Executes what reads no key, in order, and plans what does. */
+  /** Executes the commands without keys, in order, and adds the keys of the others to the plan. */
   #execute(transaction: Transaction, client: Client, plan: ReadPlan): WriteElement[] {
     const elements: WriteElement[] = [];
-    let writtenBytes = 0;
+    let replyBytes = 0;
     for (const request of transaction.requests()) {
       const { command, args } = this.#table.resolve(request) as Resolved;
       if (command.reads !== undefined) {
@@ -166,11 +164,11 @@ export class TransactionCommands {
           if (typeof write === 'string') out.error(write);
           else write(out);
         });
-      } else if (writtenBytes >= MAX_WRITTEN_BYTES) {
-        elements.push((out) => out.error(TOO_MANY_WRITTEN_BYTES));
+      } else if (replyBytes >= MAX_BUFFERED_REPLY_BYTES) {
+        elements.push((out) => out.error(REPLIES_TOO_LARGE));
       } else {
         const parts = this.#write(command, args, client);
-        for (const part of parts) writtenBytes += part.length;
+        for (const part of parts) replyBytes += part.length;
         elements.push((out) => out.put(parts));
       }
     }
@@ -178,13 +176,13 @@ export class TransactionCommands {
   }
 
   #write(command: Executable, args: readonly Buffer[], client: Client): readonly Buffer[] {
-    const out = this.#written;
+    const out = this.#replies;
     out.protocol = client.protocol;
     try {
       void command.run(args, client, out);
       return out.take();
     } finally {
-      // Nothing of it may be left for another client, should there be a bug.
+      // If the command throws, no partial reply may remain for another client.
       out.clear();
     }
   }

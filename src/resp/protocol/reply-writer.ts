@@ -1,4 +1,5 @@
 import type { HitBuffer } from '../../cache/shared-lru/hit-buffer.ts';
+import { countDigits, writeDecimal } from '../../net/decimal.ts';
 import type { SocketWriter } from '../../net/socket-writer.ts';
 
 export type Protocol = 2 | 3;
@@ -12,7 +13,7 @@ const FRAME_BYTES = 32;
 
 const CR = 0x0d;
 const LF = 0x0a;
-const ZERO = 0x30;
+
 const DOLLAR = 0x24;
 
 /**
@@ -92,7 +93,9 @@ export class ReplyWriter {
     const { length } = hit;
     const bytes = this.#bytes;
     bytes[this.#at++] = DOLLAR;
-    this.#digits(length);
+    const digits = countDigits(length);
+    writeDecimal(bytes, this.#at, digits, length);
+    this.#at += digits;
     this.#end();
     hit.bytes.copy(bytes, this.#at, 0, length);
     this.#at += length;
@@ -170,18 +173,6 @@ export class ReplyWriter {
   #end(): void {
     this.#bytes[this.#at++] = CR;
     this.#bytes[this.#at++] = LF;
-  }
-
-  #digits(value: number): void {
-    let places = 1;
-    for (let limit = 10; value >= limit; limit *= 10) places++;
-    let rest = value;
-    for (let at = this.#at + places - 1; at >= this.#at; at--) {
-      const tens = (rest / 10) | 0;
-      this.#bytes[at] = ZERO + rest - tens * 10;
-      rest = tens;
-    }
-    this.#at += places;
   }
 
   #reserve(bytes: number): void {

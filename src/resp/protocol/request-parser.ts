@@ -1,3 +1,4 @@
+import { parseDecimal } from '../../net/decimal.ts';
 import { splitInline } from './inline-request.ts';
 
 /**
@@ -30,8 +31,6 @@ const ASTERISK = 0x2a;
 const DOLLAR = 0x24;
 const CR = 0x0d;
 const LF = 0x0a;
-const MINUS = 0x2d;
-const ZERO = 0x30;
 
 /** Parsing position: before a request, in an inline request, before an argument's length, in an argument. */
 type State = 'start' | 'inline' | 'mark' | 'bulk';
@@ -207,7 +206,7 @@ export class RequestParser {
     if (to === limit) return limit === end ? undefined : NaN;
     if (to + 1 >= end) return undefined;
     this.#at = to + 2 - base;
-    return parseInteger(bytes, from, to);
+    return parseDecimal(bytes, from, to);
   }
 
   #readInline(bytes: Buffer, base: number, end: number, limits: RequestLimits): boolean {
@@ -239,18 +238,4 @@ function argumentTooLong({ maxBulkBytes }: RequestLimits): string {
 
 function requestTooLong({ maxRequestBytes }: RequestLimits): string {
   return `ERR request exceeds ${maxRequestBytes} bytes`;
-}
-
-/** Parses an integer in canonical form: no sign but `-`, no leading zeros, at most 15 digits. Otherwise NaN. */
-function parseInteger(bytes: Buffer, from: number, to: number): number {
-  const first = bytes[from] === MINUS ? from + 1 : from;
-  if (first === to || to - first > 15) return NaN;
-  if (bytes[first] === ZERO) return to - from === 1 ? 0 : NaN;
-  let value = 0;
-  for (let at = first; at < to; at++) {
-    const digit = bytes[at] - ZERO;
-    if (digit < 0 || digit > 9) return NaN;
-    value = value * 10 + digit;
-  }
-  return first === from ? value : -value;
 }

@@ -47,9 +47,9 @@ function connect(run: Handler, mutex?: Mutex) {
     {
       commands: new Dispatcher({
         table,
-        reading: pending,
+        counter: pending,
         counts,
-        reads: { refuse: () => undefined } as unknown as KeyReads,
+        reads: { checkKeys: () => undefined } as unknown as KeyReads,
         refused: new RefusedCommands(InstanceMemory.create()),
         transactions: new TransactionCommands(() => new ReadPlan({} as CacheService, {} as KeyReads, 0), table),
       }),

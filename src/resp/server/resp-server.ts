@@ -185,7 +185,7 @@ export class RespServer {
     for (const group of [keys, transactions, connection, client, introspection, server]) table.add(group.commands());
     return new Dispatcher({
       table,
-      reading: pending,
+      counter: pending,
       counts: this.#counts,
       reads,
       refused: this.#refused,
