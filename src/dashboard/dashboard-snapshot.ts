@@ -1,13 +1,13 @@
 /**
- * What the dashboard is told once a second, of the whole instance. Counts grow from the start of the proxy, so that who
- * has missed some ticks, or hears of them from another thread, loses nothing. It holds no key and no value.
+ * The state of the whole instance, sent to the dashboard once a second. Counts are totals since the start of the proxy, so
+ * a page that missed snapshots, or reconnects to another thread, loses nothing. It contains no keys and no values.
  */
 export interface DashboardSnapshot {
-  /** Milliseconds since 1970. */
+  /** Unix time in milliseconds. */
   readonly at: number;
   readonly version: string;
   readonly uptimeSeconds: number;
-  /** Reads of keys since the start: by transport, then by how they ended. */
+  /** Key reads since the start, by transport and outcome. */
   readonly reads: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly cache: {
     readonly entries: number;
@@ -17,8 +17,8 @@ export interface DashboardSnapshot {
     readonly hits: number;
     readonly misses: number;
     readonly collapsed: number;
-    /** Entries dropped since the start, by cause. */
-    readonly dropped: Readonly<Record<'capacity' | 'bytes' | 'expired' | 'purged', number>>;
+    /** Entries removed since the start, by cause. */
+    readonly evictions: Readonly<Record<'capacity' | 'bytes' | 'expired' | 'purged', number>>;
   };
   readonly loads: {
     readonly count: number;
@@ -28,9 +28,9 @@ export interface DashboardSnapshot {
     readonly durations: Durations;
   };
   readonly redis: {
-    /** Threads that have their connection to Redis. */
+    /** Number of threads that are connected to Redis. */
     readonly connected: number;
-    /** Threads by the state of their circuit to Redis. */
+    /** Number of threads by the state of their circuit breaker. */
     readonly circuits: Readonly<Record<'closed' | 'half-open' | 'open', number>>;
   };
   readonly coherence: {
@@ -40,14 +40,14 @@ export interface DashboardSnapshot {
   };
   readonly threads: { readonly count: number; readonly restarts: number };
   readonly connections: { readonly open: number; readonly max: number };
-  /** Which doors have a lock: whether reads need a token, and whether there is an admin API. */
-  readonly doors: { readonly readsNeedToken: boolean; readonly admin: boolean };
+  /** Whether reads require a token, and whether the admin API is enabled. */
+  readonly auth: { readonly tokenRequired: boolean; readonly adminEnabled: boolean };
 }
 
-/** A histogram since the start. */
+/** A histogram of durations since the start. */
 export interface Durations {
   /** Upper bounds of the buckets in seconds, ascending. */
   readonly bounds: readonly number[];
-  /** Observations at or below each bound and above the one before, and above the last. */
+  /** Observations in each bucket, not cumulative; the last bucket has no upper bound. */
   readonly buckets: readonly number[];
 }

@@ -10,11 +10,11 @@ import { EventStream } from './event-stream.ts';
 import { PageFiles } from './page-files.ts';
 import { SnapshotService } from './snapshot.service.ts';
 
-const TICK_MS = 1000;
-/** Open dashboards of one thread. */
-const MOST_LISTENERS = 64;
+const SNAPSHOT_INTERVAL_MS = 1000;
+/** Maximum number of open event streams of one thread. */
+const MAX_SUBSCRIBERS = 64;
 
-/** The page that people leave open, what it consists of, and what it is told each second. None of it holds keys or values. */
+/** Serves the dashboard, its files, and a snapshot every second. Nothing here contains keys or values. */
 @ApiExcludeController()
 @Controller()
 @TakesNoTurn()
@@ -23,13 +23,13 @@ export class DashboardController implements OnModuleDestroy {
   readonly #headers: RequestHandler = pageHeaders('in files');
   readonly #events: EventStream;
 
-  constructor(files: PageFiles, ticks: SnapshotService, connections: HttpConnections) {
+  constructor(files: PageFiles, snapshots: SnapshotService, connections: HttpConnections) {
     this.#files = files;
     this.#events = new EventStream({
-      read: () => JSON.stringify(ticks.read()),
-      most: MOST_LISTENERS,
-      every: (call) => {
-        const timer = setInterval(call, TICK_MS);
+      read: () => JSON.stringify(snapshots.read()),
+      maxSubscribers: MAX_SUBSCRIBERS,
+      schedule: (call) => {
+        const timer = setInterval(call, SNAPSHOT_INTERVAL_MS);
         return () => clearInterval(timer);
       },
     });
@@ -38,35 +38,35 @@ export class DashboardController implements OnModuleDestroy {
 
   @Get()
   page(@Req() request: Request, @Res() response: Response): void {
-    this.#file('index.html', request, response);
+    this.#sendFile('index.html', request, response);
   }
 
   @Get('dashboard/events')
   events(@Req() request: Request, @Res() response: Response): void {
-    if (this.#events.full) {
-      const full = problem('overloaded', 'Too many dashboards are open.');
-      return send(problemResponse(full, ['Retry-After', '5']), request.method, response);
+    if (this.#events.isFull) {
+      const overloaded = problem('overloaded', 'Too many dashboards are open.');
+      return send(problemResponse(overloaded, ['Retry-After', '5']), request.method, response);
     }
     response.writeHead(200, [
       ...['Content-Type', 'text/event-stream', 'Cache-Control', 'no-store', 'X-Accel-Buffering', 'no'],
       ...['X-Content-Type-Options', 'nosniff', 'Connection', 'close'],
     ]);
     if (request.method === 'HEAD') response.end();
-    else this.#events.open(response);
+    else this.#events.subscribe(response);
   }
 
-  @Get('dashboard/:file')
-  file(@Param('file') name: string, @Req() request: Request, @Res() response: Response): void {
-    this.#file(name, request, response);
+  @Get('dashboard/*path')
+  file(@Param('path') path: readonly string[], @Req() request: Request, @Res() response: Response): void {
+    this.#sendFile(path.join('/'), request, response);
   }
 
   onModuleDestroy(): void {
     this.#events.close();
   }
 
-  #file(name: string, request: Request, response: Response): void {
-    const answer = this.#files.answer(name, request.headers['if-none-match']);
-    if (answer === undefined) throw new NotFoundException();
-    void this.#headers(request, response, () => send(answer, request.method, response));
+  #sendFile(path: string, request: Request, response: Response): void {
+    const file = this.#files.responseFor(path, request.headers['if-none-match']);
+    if (file === undefined) throw new NotFoundException();
+    void this.#headers(request, response, () => send(file, request.method, response));
   }
 }

@@ -4,8 +4,8 @@ import { EventStream } from './event-stream.ts';
 
 const RETRY = 'retry: 1000\n\n';
 
-/** A listener that reads nothing unless it is told to. */
-function listener(): PassThrough {
+/** Creates a subscriber that does not read until {@link read} is called. */
+function newSubscriber(): PassThrough {
   return new PassThrough({ highWaterMark: 1 });
 }
 
@@ -13,9 +13,9 @@ function read(stream: PassThrough): string {
   return (stream.read() as Buffer | null)?.toString() ?? '';
 }
 
-const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const nextTick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-describe('an event stream', () => {
+describe('EventStream', () => {
   let reads: number;
   let tick: (() => void) | undefined;
   let stream: EventStream;
@@ -25,79 +25,79 @@ describe('an event stream', () => {
     tick = undefined;
     stream = new EventStream({
       read: () => String(++reads),
-      most: 2,
-      every: (call) => {
+      maxSubscribers: 2,
+      schedule: (call) => {
         tick = call;
         return () => (tick = undefined);
       },
     });
   });
 
-  it('tells each listener at once, and all of them the same from then on', () => {
-    const [a, b] = [listener(), listener()];
-    stream.open(a);
+  it('sends an event on subscription, and the same event to all subscribers at each interval', () => {
+    const [a, b] = [newSubscriber(), newSubscriber()];
+    stream.subscribe(a);
     expect(read(a)).toBe(`${RETRY}data: 1\n\n`);
-    stream.open(b);
+    stream.subscribe(b);
     expect(read(b)).toBe(`${RETRY}data: 2\n\n`);
     tick?.();
     expect([read(a), read(b)]).toEqual(['data: 3\n\n', 'data: 3\n\n']);
   });
 
-  it('reads nothing, and has no timer, while nobody listens', async () => {
+  it('reads nothing and has no timer without subscribers', async () => {
     expect([tick, reads]).toEqual([undefined, 0]);
-    const only = listener();
-    stream.open(only);
+    const only = newSubscriber();
+    stream.subscribe(only);
     only.destroy();
-    await settled();
-    expect([stream.listeners, tick, reads]).toEqual([0, undefined, 1]);
+    await nextTick();
+    expect([stream.subscribers, tick, reads]).toEqual([0, undefined, 1]);
   });
 
-  it('has a bound, and room again when somebody has gone', async () => {
-    const all = [listener(), listener()];
-    expect(stream.full).toBe(false);
-    for (const each of all) stream.open(each);
-    expect(stream.full).toBe(true);
+  it('is full at the limit, and no longer when a subscriber closes', async () => {
+    const all = [newSubscriber(), newSubscriber()];
+    expect(stream.isFull).toBe(false);
+    for (const each of all) stream.subscribe(each);
+    expect(stream.isFull).toBe(true);
     all[0].destroy();
-    await settled();
-    expect([stream.full, stream.listeners]).toEqual([false, 1]);
+    await nextTick();
+    expect([stream.isFull, stream.subscribers]).toEqual([false, 1]);
     expect(tick).toBeDefined();
   });
 
-  it('sends nothing to who does not read, and cuts him off in the end', async () => {
-    const lazy = listener();
-    stream.open(lazy);
+  it('skips a subscriber that does not read, and destroys it after ten events', async () => {
+    const slow = newSubscriber();
+    stream.subscribe(slow);
     for (let i = 0; i < 5; i++) tick?.();
-    const kept = lazy.writableLength + lazy.readableLength;
+    const buffered = slow.writableLength + slow.readableLength;
     for (let i = 0; i < 5; i++) tick?.();
-    expect(lazy.writableLength + lazy.readableLength).toBe(kept);
-    expect(lazy.destroyed).toBe(false);
+    expect(slow.writableLength + slow.readableLength).toBe(buffered);
+    expect(slow.destroyed).toBe(false);
     for (let i = 0; i < 5; i++) tick?.();
-    await settled();
-    expect([lazy.destroyed, stream.listeners]).toEqual([true, 0]);
+    await nextTick();
+    expect([slow.destroyed, stream.subscribers]).toEqual([true, 0]);
   });
 
-  it('ends all streams when it is closed, and later ones after an event', () => {
-    const all = [listener(), listener()];
-    for (const each of all) stream.open(each);
+  it('ends all streams on close, and sends later subscribers a single event', () => {
+    const all = [newSubscriber(), newSubscriber()];
+    for (const each of all) stream.subscribe(each);
     stream.close();
     expect(all.map(({ writableEnded }) => writableEnded)).toEqual([true, true]);
-    const late = listener();
-    stream.open(late);
+    const late = newSubscriber();
+    stream.subscribe(late);
     expect(late.writableEnded).toBe(true);
-    expect([stream.listeners, tick]).toEqual([0, undefined]);
+    expect([stream.subscribers, tick]).toEqual([0, undefined]);
   });
 
-  it('does not listen to who has gone already', () => {
-    const gone = listener();
-    gone.destroy();
-    stream.open(gone);
-    expect([stream.listeners, reads]).toEqual([0, 0]);
+  it('ignores a subscriber that is destroyed already', () => {
+    const destroyed = newSubscriber();
+    destroyed.destroy();
+    stream.subscribe(destroyed);
+    expect([stream.subscribers, reads]).toEqual([0, 0]);
   });
 
-  it('can tell one event alone', () => {
-    const once = listener();
-    stream.once(once);
+  it('sends a single event and ends the response with sendOnce', () => {
+    const once = newSubscriber();
+    stream.sendOnce(once);
     expect(read(once)).toBe(`${RETRY}data: 1\n\n`);
-    expect([once.writableEnded, stream.listeners, tick]).toEqual([true, 0, undefined]);
+    expect([once.writableEnded, stream.subscribers, tick]).toEqual([true, 0, undefined]);
   });
 });

@@ -1,33 +1,34 @@
 import type { Writable } from 'node:stream';
 
-/** Ticks that a listener may leave unread in a row before it is cut off. */
-const MOST_UNREAD = 10;
-/** Milliseconds after which a browser whose stream has ended asks for another one. */
+/** Consecutive events that a subscriber may leave unread before its connection is destroyed. */
+const MAX_SKIPPED = 10;
+/** Milliseconds after which a browser reconnects when its stream has ended. */
 const RETRY_MS = 1000;
 
-/** What an event stream needs of the answer that it is sent in. */
-export type Listener = Pick<
+/** The response that the event stream of one client is written to. */
+export type Subscriber = Pick<
   Writable,
   'write' | 'end' | 'destroy' | 'destroyed' | 'once' | 'writableEnded' | 'writableLength'
 >;
 
 export interface EventStreamOptions {
-  /** Makes the event, once for all listeners: text without a line break. */
+  /** Returns the data of the next event: text without line breaks. Called once for all subscribers. */
   readonly read: () => string;
-  /** Listeners at the same time. */
-  readonly most: number;
-  /** Calls again and again, until what it returns is called. */
-  readonly every: (call: () => void) => () => void;
+  /** Maximum number of concurrent subscribers. */
+  readonly maxSubscribers: number;
+  /** Calls `call` repeatedly until the returned function is called. */
+  readonly schedule: (call: () => void) => () => void;
 }
 
 /**
- * Tells any number of listeners, up to a bound, the same events (WHATWG HTML, "Server-sent events"). Nothing is read or
- * timed while nobody listens. Who does not take an event is not sent the next one, so it takes no memory.
+ * Sends the same events to a limited number of subscribers (WHATWG HTML, "Server-sent events"). Nothing is read and no
+ * timer runs without subscribers. A subscriber that has not read the last event is not sent the next one, so that slow
+ * clients do not accumulate memory.
  */
 export class EventStream {
   readonly #options: EventStreamOptions;
-  /** With the number of ticks that each has left unread. */
-  readonly #listeners = new Map<Listener, number>();
+  /** Subscribers, with the number of consecutive events that were skipped because they did not read. */
+  readonly #subscribers = new Map<Subscriber, number>();
   #stop: (() => void) | undefined;
   #closed = false;
 
@@ -35,47 +36,47 @@ export class EventStream {
     this.#options = options;
   }
 
-  get listeners(): number {
-    return this.#listeners.size;
+  get subscribers(): number {
+    return this.#subscribers.size;
   }
 
-  get full(): boolean {
-    return this.#listeners.size >= this.#options.most;
+  get isFull(): boolean {
+    return this.#subscribers.size >= this.#options.maxSubscribers;
   }
 
-  /** Tells one event, and goes on to tell one each time until the listener is gone. */
-  open(listener: Listener): void {
-    if (listener.destroyed) return;
-    // A browser whose stream has just ended may come back over another connection before that ends too.
-    if (this.#closed) return this.once(listener);
-    listener.write(`retry: ${RETRY_MS}\n\n${this.#event()}`);
-    this.#listeners.set(listener, 0);
-    listener.once('close', () => this.#forget(listener));
-    this.#stop ??= this.#options.every(() => this.#tick());
+  /** Sends an event now, and one at each interval until the subscriber closes. */
+  subscribe(subscriber: Subscriber): void {
+    if (subscriber.destroyed) return;
+    // A browser whose stream has just ended may reconnect over a keep-alive connection that is still open.
+    if (this.#closed) return this.sendOnce(subscriber);
+    subscriber.write(`retry: ${RETRY_MS}\n\n${this.#event()}`);
+    this.#subscribers.set(subscriber, 0);
+    subscriber.once('close', () => this.#remove(subscriber));
+    this.#stop ??= this.#options.schedule(() => this.#publish());
   }
 
-  /** Tells one event and ends: the browser asks again for the next one. */
-  once(listener: Listener): void {
-    listener.end(`retry: ${RETRY_MS}\n\n${this.#event()}`);
+  /** Sends one event and ends the response; the browser reconnects for the next one. */
+  sendOnce(subscriber: Subscriber): void {
+    subscriber.end(`retry: ${RETRY_MS}\n\n${this.#event()}`);
   }
 
-  /** Ends the stream of each listener; none lasts from now on. */
+  /** Ends all streams. Later subscribers get a single event. */
   close(): void {
     this.#closed = true;
-    for (const listener of this.#listeners.keys()) {
-      listener.end();
-      this.#forget(listener);
+    for (const subscriber of this.#subscribers.keys()) {
+      subscriber.end();
+      this.#remove(subscriber);
     }
   }
 
-  #tick(): void {
+  #publish(): void {
     const event = this.#event();
-    for (const [listener, unread] of this.#listeners) {
-      if (listener.writableLength === 0) {
-        listener.write(event);
-        this.#listeners.set(listener, 0);
-      } else if (unread >= MOST_UNREAD) listener.destroy();
-      else this.#listeners.set(listener, unread + 1);
+    for (const [subscriber, skipped] of this.#subscribers) {
+      if (subscriber.writableLength === 0) {
+        subscriber.write(event);
+        this.#subscribers.set(subscriber, 0);
+      } else if (skipped >= MAX_SKIPPED) subscriber.destroy();
+      else this.#subscribers.set(subscriber, skipped + 1);
     }
   }
 
@@ -83,9 +84,9 @@ export class EventStream {
     return `data: ${this.#options.read()}\n\n`;
   }
 
-  #forget(listener: Listener): void {
-    this.#listeners.delete(listener);
-    if (this.#listeners.size > 0) return;
+  #remove(subscriber: Subscriber): void {
+    this.#subscribers.delete(subscriber);
+    if (this.#subscribers.size > 0) return;
     this.#stop?.();
     this.#stop = undefined;
   }

@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { KEYS_PATH, keyFromTarget } from '../http/keys/key-path.ts';
-import { keyInPath } from './page/key-in-path.ts';
+import { keyInPath } from './page/keys/key-in-path.ts';
 
-/** Which key the proxy is asked for by a page of its own; undefined: for none. */
-function askedFor(typed: string, encoded: boolean): Buffer | string | undefined {
+/** Returns the key that the proxy receives for an input of the page; undefined if the page rejects it. */
+function receivedKey(typed: string, encoded: boolean): Buffer | string | undefined {
   const key = keyInPath(typed, encoded);
   if (key === undefined) return undefined;
   const { pathname, search, hash } = new URL(`v1/keys/${key}`, 'http://proxy/');
@@ -38,7 +38,7 @@ const typed = fc.oneof(
   fc.array(fc.constantFrom(...ODD), { minLength: 1 }).map((parts) => parts.join('')),
 );
 
-describe('a key that is typed into the page', () => {
+describe('keyInPath', () => {
   it.each([
     ['..\\cache', true, '..\\cache'],
     ['..\\..\\health', true, '..\\..\\health'],
@@ -51,24 +51,24 @@ describe('a key that is typed into the page', () => {
     ['%2e%2e', false, '%2e%2e'],
     ['a?b#c', false, 'a?b#c'],
     ['...', false, '...'],
-  ])('%j (escapes: %s) is that key', (text, encoded, key) => {
-    expect(askedFor(text, encoded)).toEqual(Buffer.from(key));
+  ])('%j (percent-encoded: %s) requests that key', (text, encoded, key) => {
+    expect(receivedKey(text, encoded)).toEqual(Buffer.from(key));
   });
 
   it.each([
     ...['.', '..', '%2e', '%2E.', '.%2e', '%2e%2E'].map((text) => [text, true] as const),
     ['.', false],
     ['..', false],
-  ])('%j (escapes: %s) is none that a browser can ask for', (text, encoded) => {
-    expect(askedFor(text, encoded)).toBeUndefined();
+  ])('rejects %j (percent-encoded: %s), which a browser cannot request', (text, encoded) => {
+    expect(receivedKey(text, encoded)).toBeUndefined();
   });
 
-  it('is never another one, whatever it is', () => {
+  it('never requests another key, whatever is typed', () => {
     fc.assert(
       fc.property(typed, (text) => {
-        const plain = askedFor(text, false);
+        const plain = receivedKey(text, false);
         if (plain !== undefined) expect(plain).toEqual(Buffer.from(text));
-        const own = askedFor(text, true);
+        const own = receivedKey(text, true);
         if (own !== undefined) expect(Buffer.isBuffer(own)).toBe(!/%(?![0-9a-f]{2})/i.test(text));
       }),
     );

@@ -1,23 +1,23 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { bestFormat, hexDump, preview, textOf } from './page/bytes-preview.ts';
-import { cacheStatusInWords } from './page/cache-status.ts';
+import { bestFormat, hexDump, preview, textOf } from './page/keys/bytes-preview.ts';
+import { explainCacheStatus } from './page/keys/cache-status.ts';
 import {
   asUnknown,
   circuitCondition,
   coherenceCondition,
   redisCondition,
   threadsCondition,
-} from './page/conditions.ts';
+} from './page/live/conditions.ts';
 import { bytes, count, duration, longTime, percent, rate } from './page/format.ts';
-import { tickOf } from './dashboard-snapshot.spec-support.ts';
+import { snapshotWith } from './snapshot-with.spec-support.ts';
 
-it('a condition is unknown, and tells what it was, when the proxy is not heard from', () => {
+it('asUnknown marks a condition as unknown and names its last state', () => {
   const unknown = { level: 'unknown', state: 'unknown', meaning: 'was connected' };
-  expect(asUnknown(redisCondition(tickOf()))).toEqual(unknown);
+  expect(asUnknown(redisCondition(snapshotWith()))).toEqual(unknown);
 });
 
-describe('figures for people', () => {
+describe('number formats', () => {
   it.each([
     [count(null), '–'],
     [count(1234), '1,234'],
@@ -40,56 +40,48 @@ describe('figures for people', () => {
   ])('%s', (shown, expected) => expect(shown).toBe(expected));
 });
 
-describe('Cache-Status in words', () => {
+describe('explainCacheStatus', () => {
   it.each([
-    ['hit; ttl=57', 200, 'From the cache, which holds it for another 57 seconds.'],
-    ['hit; ttl=1', 404, 'The cache remembers that there is no such key, for another 1 second.'],
+    ['hit; ttl=57', 200, 'Served from the cache. Expires in 57 seconds.'],
+    ['hit; ttl=1', 404, 'Served from the cache: the key does not exist. Expires in 1 second.'],
     [
       'hit; ttl=-3; detail=stale-if-error',
       200,
-      'From the cache, though its time was over 3 seconds ago: Redis could not be asked.',
+      'Served from the cache, stale: it expired 3 seconds ago, and Redis is unavailable.',
     ],
-    ['fwd=uri-miss; stored', 200, 'The cache did not hold it. It was read from Redis, and the cache holds it now.'],
-    [
-      'fwd=uri-miss; collapsed',
-      200,
-      'The cache did not hold it. Somebody else was reading it from Redis already, and it came with that.',
-    ],
-    ['fwd=uri-miss', 200, 'The cache did not hold it. It was read from Redis, and not stored.'],
-    ['fwd=uri-miss', 404, 'The cache did not hold it. Redis was asked.'],
-    ['fwd=uri-miss', 503, 'The cache did not hold it. Redis could not be asked.'],
-    ['fwd=stale', 504, 'The cache held it, but its time was over. Redis did not answer in time.'],
-    [
-      'fwd=request; stored',
-      200,
-      'It was to be read anew, whatever the cache held. It was read from Redis, and the cache holds it now.',
-    ],
-  ])('%s with %i', (parameters, status, words) => {
-    expect(cacheStatusInWords(`redis-http-cache-proxy; ${parameters}`, status)).toBe(words);
+    ['fwd=uri-miss; stored', 200, 'Not cached. Loaded from Redis and cached.'],
+    ['fwd=uri-miss; collapsed', 200, 'Not cached. Coalesced into a load that was already in flight.'],
+    ['fwd=uri-miss', 200, 'Not cached. Loaded from Redis, not stored.'],
+    ['fwd=uri-miss', 404, 'Not cached. Looked up in Redis.'],
+    ['fwd=uri-miss', 503, 'Not cached. Redis is unavailable.'],
+    ['fwd=stale', 504, 'The cached value had expired. Redis timed out.'],
+    ['fwd=request; stored', 200, 'The request asked for a fresh value. Loaded from Redis and cached.'],
+  ])('%s with %i', (parameters, status, explanation) => {
+    expect(explainCacheStatus(`redis-http-cache-proxy; ${parameters}`, status)).toBe(explanation);
   });
 
-  it('says nothing where there is none', () => expect(cacheStatusInWords(null, 400)).toBeUndefined());
+  it('is undefined without the field', () => expect(explainCacheStatus(null, 400)).toBeUndefined());
 });
 
-describe('a preview', () => {
-  it('shows text as it is, and other bytes in hex', () => {
+describe('preview of a value', () => {
+  it('shows printable UTF-8 as text and other bytes in hex', () => {
     expect(bestFormat(Buffer.from('crème brûlée, 7 €\n'), false)).toBe('text');
     expect(bestFormat(Buffer.from([0x66, 0xff]), false)).toBe('hex');
     expect(bestFormat(Buffer.from('a\0b'), false)).toBe('hex');
   });
 
-  it('does not mind a character that the end has cut in half', () => {
+  it('accepts a character that is cut off at the end', () => {
     const half = Buffer.from('a€').subarray(0, 3);
     expect([textOf(half, true), textOf(half, false)]).toEqual(['a', undefined]);
   });
 
-  it('dumps sixteen bytes a line', () => {
+  it('dumps sixteen bytes per line', () => {
     expect(hexDump(Buffer.from('hello from redis!'))).toBe(
       '000000  68 65 6c 6c 6f 20 66 72 6f 6d 20 72 65 64 69 73  hello from redis\n' + `000010  21${' '.repeat(45)}  !`,
     );
   });
 
-  it('has base64 as everybody has it, and says how much it shows', () => {
+  it('encodes base64, and returns how many bytes are shown', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 6000 }), (value) => {
         expect(preview(value, false, 'base64')).toEqual({
@@ -103,8 +95,10 @@ describe('a preview', () => {
 });
 
 describe('conditions', () => {
-  it('are good in a proxy that is well', () => {
-    const all = [redisCondition, circuitCondition, coherenceCondition, threadsCondition].map((of) => of(tickOf()));
+  it('are good while the proxy is healthy', () => {
+    const all = [redisCondition, circuitCondition, coherenceCondition, threadsCondition].map((conditionOf) =>
+      conditionOf(snapshotWith()),
+    );
     expect(all.map(({ level, state }) => [level, state])).toEqual([
       ['good', 'connected'],
       ['good', 'closed'],
@@ -113,15 +107,15 @@ describe('conditions', () => {
     ]);
   });
 
-  it('tell what is wrong', () => {
+  it('are warnings or bad when something fails', () => {
     const circuits = { closed: 1, 'half-open': 1, open: 0 };
-    const some = tickOf({ redis: { connected: 1, circuits }, threads: { count: 2, restarts: 1 } });
+    const some = snapshotWith({ redis: { connected: 1, circuits }, threads: { count: 2, restarts: 1 } });
     expect([redisCondition(some), circuitCondition(some), threadsCondition(some)].map(({ level }) => level)).toEqual([
       'warning',
       'warning',
       'warning',
     ]);
-    const none = tickOf({
+    const none = snapshotWith({
       redis: { connected: 0, circuits: { ...circuits, open: 1 } },
       coherence: { state: 'resync', invalidations: 0, losses: 1 },
     });

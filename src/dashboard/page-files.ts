@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, extname, join } from 'node:path';
+import { dirname, extname, join, sep } from 'node:path';
 import type { HttpResponse } from '../http/response/http-response.ts';
 import { etagMatches } from '../http/response/conditional.ts';
 
@@ -12,16 +12,16 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 };
 
-/** The path of each file by the name under which the page asks for it. */
+/** Paths in the file system by the path below `/dashboard/` at which the file is served. */
 export type PageFileList = Readonly<Record<string, string>>;
 
-/** What the dashboard consists of. */
+/** Lists the files of the dashboard, those of uPlot included. */
 export function dashboardFiles(): PageFileList {
   const page = join(import.meta.dirname, 'page');
-  const own = readdirSync(page).filter((name) => extname(name) in TYPES);
+  const own = readdirSync(page, { recursive: true, encoding: 'utf8' }).filter((path) => extname(path) in TYPES);
   const charts = dirname(createRequire(import.meta.url).resolve('uplot'));
   return {
-    ...Object.fromEntries(own.map((name) => [name, join(page, name)])),
+    ...Object.fromEntries(own.map((path) => [path.replaceAll(sep, '/'), join(page, path)])),
     'uplot.js': join(charts, 'uPlot.iife.min.js'),
     'uplot.css': join(charts, 'uPlot.min.css'),
   };
@@ -33,21 +33,21 @@ interface PageFile {
   readonly body: Buffer;
 }
 
-/** A few small files, held in memory and answered with a validator. */
+/** Serves a few small files from memory, each with an ETag. */
 export class PageFiles {
   readonly #files: ReadonlyMap<string, PageFile>;
 
-  /** @throws when a file cannot be read. */
+  /** @throws if a file cannot be read. */
   constructor(list: PageFileList) {
-    this.#files = new Map(Object.entries(list).map(([name, path]) => [name, readFile(path)]));
+    this.#files = new Map(Object.entries(list).map(([served, path]) => [served, readFile(path)]));
   }
 
-  /** The answer to `GET` for a file; undefined when there is none of that name. */
-  answer(name: string, ifNoneMatch: string | undefined): HttpResponse | undefined {
-    const file = this.#files.get(name);
+  /** Returns the response to a GET request for a file; undefined if there is no file at that path. */
+  responseFor(path: string, ifNoneMatch: string | undefined): HttpResponse | undefined {
+    const file = this.#files.get(path);
     if (file === undefined) return undefined;
     const { type, etag, body } = file;
-    // Names stay when contents change, so browsers are to ask each time: mostly the answer is a 304.
+    // Paths do not change with the content, so browsers must revalidate each time; most responses are 304.
     const headers = ['ETag', etag, 'Cache-Control', 'no-cache'];
     if (ifNoneMatch !== undefined && etagMatches(ifNoneMatch, etag)) return { status: 304, headers, body: undefined };
     headers.push('Content-Type', type, 'Content-Length', String(body.length));
@@ -57,7 +57,7 @@ export class PageFiles {
 
 function readFile(path: string): PageFile {
   const type = TYPES[extname(path)];
-  if (type === undefined) throw new Error(`no media type is known for ${path}`);
+  if (type === undefined) throw new Error(`unknown media type: ${path}`);
   const body = readFileSync(path);
   return { type, etag: `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`, body };
 }

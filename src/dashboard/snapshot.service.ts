@@ -10,37 +10,37 @@ import { packageVersion } from '../config/package-version.ts';
 import { Settings } from '../config/settings.ts';
 import type { DashboardSnapshot } from './dashboard-snapshot.ts';
 
-/** Reads what the dashboard is told from the memory that the threads share. */
+/** Reads the figures of the dashboard from the memory shared by all threads. */
 @Injectable()
 export class SnapshotService {
   readonly #cache: CacheService;
-  readonly #requests: ReadMetrics;
+  readonly #readMetrics: ReadMetrics;
   readonly #instance: InstanceStats;
   readonly #coherence: CoherenceState;
-  readonly #news: CoherenceCounts;
-  readonly #doors: DashboardSnapshot['doors'];
+  readonly #coherenceCounts: CoherenceCounts;
+  readonly #auth: DashboardSnapshot['auth'];
   readonly #maxConnections: number;
 
   constructor(
     cache: CacheService,
-    requests: ReadMetrics,
+    readMetrics: ReadMetrics,
     instance: InstanceStats,
     coherence: CoherenceState,
-    news: CoherenceCounts,
+    coherenceCounts: CoherenceCounts,
     access: Access,
     adminTokens: AdminTokens,
     { proxy }: Settings,
   ) {
     this.#cache = cache;
-    this.#requests = requests;
+    this.#readMetrics = readMetrics;
     this.#instance = instance;
     this.#coherence = coherence;
-    this.#news = news;
-    this.#doors = { readsNeedToken: access.tokenRequired, admin: adminTokens.exist };
+    this.#coherenceCounts = coherenceCounts;
+    this.#auth = { tokenRequired: access.tokenRequired, adminEnabled: adminTokens.exist };
     this.#maxConnections = proxy.maxConnections;
   }
 
-  /** The state of this moment. */
+  /** Returns the current snapshot. */
   read(): DashboardSnapshot {
     const instance = this.#instance;
     return {
@@ -48,13 +48,13 @@ export class SnapshotService {
       version: packageVersion(),
       uptimeSeconds: Math.floor(process.uptime()),
       reads: this.#reads(),
-      cache: this.#cacheFigures(),
+      cache: this.#cacheState(),
       loads: {
-        count: this.#requests.loads,
-        errors: this.#requests.loadErrors,
+        count: this.#readMetrics.loads,
+        errors: this.#readMetrics.loadErrors,
         inFlight: instance.loads,
         queued: instance.queuedLoads,
-        durations: { bounds: DURATION_BUCKETS, buckets: this.#requests.loadDurations().buckets },
+        durations: { bounds: DURATION_BUCKETS, buckets: this.#readMetrics.loadDurations().buckets },
       },
       redis: {
         connected: instance.redisConnections,
@@ -66,12 +66,12 @@ export class SnapshotService {
       },
       coherence: {
         state: this.#coherence.current,
-        invalidations: this.#news.invalidations,
-        losses: this.#news.losses,
+        invalidations: this.#coherenceCounts.invalidations,
+        losses: this.#coherenceCounts.losses,
       },
       threads: { count: instance.threads, restarts: instance.restarts },
       connections: { open: instance.connections, max: this.#maxConnections },
-      doors: this.#doors,
+      auth: this.#auth,
     };
   }
 
@@ -79,12 +79,12 @@ export class SnapshotService {
     return Object.fromEntries(
       TRANSPORTS.map((transport) => [
         transport,
-        Object.fromEntries(READ_OUTCOMES.map((outcome) => [outcome, this.#requests.reads(transport, outcome)])),
+        Object.fromEntries(READ_OUTCOMES.map((outcome) => [outcome, this.#readMetrics.reads(transport, outcome)])),
       ]),
     );
   }
 
-  #cacheFigures(): DashboardSnapshot['cache'] {
+  #cacheState(): DashboardSnapshot['cache'] {
     const { entries, bytes, limits, hits, misses, collapsed, ...stats } = this.#cache.stats();
     return {
       entries,
@@ -94,7 +94,7 @@ export class SnapshotService {
       hits,
       misses,
       collapsed,
-      dropped: {
+      evictions: {
         capacity: stats.evictionsByCapacity,
         bytes: stats.evictionsByBytes,
         expired: stats.expirations,

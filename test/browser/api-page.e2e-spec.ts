@@ -7,7 +7,7 @@ import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 import { WatchedPage, describeInBrowser } from '../support/watched-page.ts';
 
-describeInBrowser('the page of the API, in a browser', () => {
+describeInBrowser('API page in a browser', () => {
   let redis: TestRedis;
   let proxy: TestProxy;
   let browser: Browser;
@@ -26,57 +26,57 @@ describeInBrowser('the page of the API, in a browser', () => {
     await redis?.stop();
   });
 
-  /** Tries the read of a key out as it stands there; what is shown of the response, and the URL of the request. */
+  /** Executes "Try it out" of the key read unchanged; returns the shown response and the request URL. */
   async function tryOut(page: Page): Promise<{ status: string; description: string; url: string }> {
     const operation = page.locator('#operations-keys-getValue');
     await operation.locator('.opblock-summary-control').click();
     await operation.getByRole('button', { name: 'Execute' }).click();
-    const answer = operation.locator('.live-responses-table .response');
-    await answer.waitFor();
+    const response = operation.locator('.live-responses-table .response');
+    await response.waitFor();
     return {
-      status: await answer.locator('.response-col_status').innerText(),
-      description: await answer.locator('.response-col_description').innerText(),
+      status: await response.locator('.response-col_status').innerText(),
+      description: await response.locator('.response-col_description').innerText(),
       url: await operation.locator('.request-url pre').innerText(),
     };
   }
 
-  it('loads from the proxy alone, and reads a key when one tries it out as it is', async () => {
+  it('loads from the proxy only, and "Try it out" reads a key', async () => {
     const watched = await WatchedPage.open(browser, `${proxy.url}/docs`);
     const { status, description, url } = await tryOut(watched.page);
     expect(status).toContain('200');
     expect(description).toMatch(/hello from redis[^]*cache-status: redis-http-cache-proxy; fwd=uri-miss; stored/);
     expect(url.trim()).toBe(`${proxy.url}/v1/keys/greeting`);
-    expect(watched.complaints).toEqual([]);
+    expect(watched.errors).toEqual([]);
     expect([...watched.origins]).toEqual([proxy.url]);
     await watched.page.close();
   });
 
-  describe('behind a front end that serves the proxy below a path, which it strips', () => {
+  describe('behind a front end that strips a path prefix', () => {
     let front: PrefixFront;
     beforeAll(async () => {
       front = await PrefixFront.start('/some/cache', proxy.url);
     });
     afterAll(() => front?.stop());
 
-    it.each(['/docs', '/docs/', '/docs/index.html'])('the page at %s reads a key below that path', async (path) => {
+    it.each(['/docs', '/docs/', '/docs/index.html'])('the page at %s reads a key below that prefix', async (path) => {
       const watched = await WatchedPage.open(browser, `${front.url}${path}`);
       const { status, description, url } = await tryOut(watched.page);
       expect(status).toContain('200');
       expect(description).toContain('hello from redis');
       expect(url.trim()).toBe(`${front.url}/v1/keys/greeting`);
-      expect(watched.complaints).toEqual([]);
+      expect(watched.errors).toEqual([]);
       expect([...watched.origins]).toEqual([new URL(front.url).origin]);
       await watched.page.close();
     });
 
-    it('the server of the document, resolved against its URL, is the proxy', async () => {
+    it('the server URL of the document, resolved against its own URL, is the proxy', async () => {
       const at = `${front.url}/openapi.json`;
       const { servers } = (await (await fetch(at)).json()) as { servers: { url: string }[] };
       expect(servers.map(({ url }) => new URL(url, at).href)).toEqual([`${front.url}/`]);
     });
   });
 
-  it('fits on a phone, with an operation opened', async () => {
+  it('fits on a phone with an open operation', async () => {
     const watched = await WatchedPage.open(browser, `${proxy.url}/docs`, { viewport: { width: 390, height: 844 } });
     await watched.page.locator('#operations-keys-getValue .opblock-summary-control').click();
     await watched.page.getByRole('button', { name: 'Execute' }).waitFor();

@@ -1,4 +1,4 @@
-// Takes the pictures of README. `npm run screenshots -- <folder>` takes those in all themes and widths, to look at.
+// Takes the screenshots of README. `npm run screenshots -- <folder>` takes them in all themes and widths, for review.
 import { mkdirSync } from 'node:fs';
 import { Agent } from 'node:http';
 import { join } from 'node:path';
@@ -11,11 +11,11 @@ import { TestProxy } from '../support/proxy.ts';
 import { seeded } from '../support/random.ts';
 import { TestRedis } from '../support/redis.ts';
 
-const README_PICTURES = new URL('../../docs/images', import.meta.url).pathname;
+const README_IMAGES = new URL('../../docs/images', import.meta.url).pathname;
 const TRAFFIC_MS = 75_000;
 const KEYS = 3000;
 const CLIENTS = 12;
-// As a text the value of a key stands in the page; other bytes are a file to be saved.
+// Swagger UI shows text/plain inline; other types are a download.
 const SETTINGS = {
   HTTP_CONTENT_TYPE: 'text/plain',
   CACHE_CAPACITY: 1000,
@@ -33,7 +33,7 @@ interface Look {
 }
 
 if (CHROMIUM === undefined) {
-  console.error('This takes Chromium: apt-get install chromium');
+  console.error('Chromium is required: apt-get install chromium');
   process.exit(1);
 }
 const [folder] = process.argv.slice(2);
@@ -44,7 +44,7 @@ const looks: readonly Look[] =
         { name: `-${theme}`, theme, size: DESKTOP },
         { name: `-phone-${theme}`, theme, size: PHONE },
       ]);
-await take(folder ?? README_PICTURES, looks);
+await take(folder ?? README_IMAGES, looks);
 
 async function take(into: string, wanted: readonly Look[]): Promise<void> {
   mkdirSync(into, { recursive: true });
@@ -96,7 +96,7 @@ async function seedTraffic(redis: TestRedis): Promise<void> {
   await redis.client.mset(...pairs.flat());
 }
 
-/** Clients that ask for some keys much more often than for others, now more, now less. */
+/** Clients that read some keys much more often than others, at a varying rate. */
 async function traffic(proxy: TestProxy, ms: number): Promise<void> {
   const end = Date.now() + ms;
   const random = seeded(1);

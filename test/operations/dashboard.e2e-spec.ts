@@ -7,45 +7,45 @@ import { until } from '../support/processes.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 
-const MOST_LISTENERS = 64;
+const MAX_SUBSCRIBERS = 64;
 
-/** An open stream of events. */
-class Listening {
+/** An open event stream. */
+class EventStreamClient {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
-  readonly #answer: IncomingMessage;
+  readonly #response: IncomingMessage;
   received = '';
   ended = false;
 
-  private constructor(answer: IncomingMessage) {
-    this.status = answer.statusCode ?? 0;
-    this.headers = answer.headers;
-    this.#answer = answer;
-    answer.setEncoding('utf8').on('data', (text: string) => (this.received += text));
-    answer.on('end', () => (this.ended = true)).on('error', () => undefined);
+  private constructor(response: IncomingMessage) {
+    this.status = response.statusCode ?? 0;
+    this.headers = response.headers;
+    this.#response = response;
+    response.setEncoding('utf8').on('data', (text: string) => (this.received += text));
+    response.on('end', () => (this.ended = true)).on('error', () => undefined);
   }
 
-  static async to({ url }: TestProxy): Promise<Listening> {
+  static async to({ url }: TestProxy): Promise<EventStreamClient> {
     const sent = request(`${url}/dashboard/events`, { agent: false }).end();
     sent.on('error', () => undefined);
-    const [answer] = (await once(sent, 'response')) as [IncomingMessage];
-    return new Listening(answer);
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
+    return new EventStreamClient(response);
   }
 
-  get ticks(): Record<string, Record<string, unknown>>[] {
+  get snapshots(): Record<string, Record<string, unknown>>[] {
     const events = [...this.received.matchAll(/^data: (.*)\n\n/gm)];
-    return events.map(([, tick]) => JSON.parse(tick) as Record<string, Record<string, unknown>>);
+    return events.map(([, data]) => JSON.parse(data) as Record<string, Record<string, unknown>>);
   }
 
-  leave(): void {
-    this.#answer.destroy();
+  close(): void {
+    this.#response.destroy();
   }
 }
 
-describeOwn('the dashboard', () => {
+describeOwn('dashboard', () => {
   let redis: TestRedis;
   let proxy: TestProxy;
-  /** One that a test has started for itself. */
+  /** A proxy started by a single test. */
   let own: TestProxy | undefined;
 
   beforeAll(async () => {
@@ -65,8 +65,8 @@ describeOwn('the dashboard', () => {
   const connections = async (): Promise<number> =>
     Number(/^redis_http_cache_proxy_connections (\d+)$/m.exec((await proxy.get('/metrics')).text)?.[1]);
 
-  describe('as a page', () => {
-    it('consists of files of the proxy, and runs nothing that stands in it', async () => {
+  describe('page', () => {
+    it('loads its files from the proxy only, without inline scripts or styles', async () => {
       const { status, headers, text } = await proxy.get('/');
       expect([status, headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
       const policy = String(headers['content-security-policy']);
@@ -83,7 +83,7 @@ describeOwn('the dashboard', () => {
       }
     });
 
-    it('is validated rather than sent again, and a HEAD has no body', async () => {
+    it('responds 304 to a matching If-None-Match, and to HEAD without a body', async () => {
       for (const path of ['/', '/dashboard/app.js', '/dashboard/uplot.js']) {
         const first = await proxy.get(path);
         expect(first.headers['cache-control']).toBe('no-cache');
@@ -95,7 +95,7 @@ describeOwn('the dashboard', () => {
       }
     });
 
-    it('has nothing else, and is only read', async () => {
+    it('responds 404 to other paths and 405 to other methods', async () => {
       for (const path of ['/dashboard', '/dashboard/', '/dashboard/nothing.js', '/dashboard/..%2f..%2fpackage.json']) {
         expect([path, (await proxy.get(path)).status]).toEqual([path, 404]);
       }
@@ -108,76 +108,79 @@ describeOwn('the dashboard', () => {
     });
   });
 
-  describe('live', () => {
-    it('tells figures of all threads each second, and no key or value', async () => {
-      const listening = await Listening.to(proxy);
-      expect([listening.status, listening.headers['content-type']]).toEqual([200, 'text/event-stream']);
-      expect(listening.headers['cache-control']).toBe('no-store');
+  describe('event stream', () => {
+    it('sends metrics of all threads, without keys or values', async () => {
+      const client = await EventStreamClient.to(proxy);
+      expect([client.status, client.headers['content-type']]).toEqual([200, 'text/event-stream']);
+      expect(client.headers['cache-control']).toBe('no-store');
       for (let i = 0; i < 20; i++) await proxy.key('secret-key', { authorization: 'Bearer reader' });
-      await until('the reads are told', () => {
-        const { reads } = listening.ticks.at(-1) ?? {};
+      await until('the reads are counted', () => {
+        const { reads } = client.snapshots.at(-1) ?? {};
         const http = reads?.http as Record<string, number> | undefined;
         return (http !== undefined && http.hit + http.miss === 20) || undefined;
       });
-      const tick = listening.ticks.at(-1);
-      expect(tick).toMatchObject({
+      const snapshot = client.snapshots.at(-1);
+      expect(snapshot).toMatchObject({
         cache: { entries: 1, capacity: 10_000 },
         redis: { connected: 2, circuits: { closed: 2 } },
         coherence: { state: 'ttl' },
         threads: { count: 2, restarts: 0 },
-        doors: { readsNeedToken: true, admin: false },
+        auth: { tokenRequired: true, adminEnabled: false },
       });
-      expect(listening.received).not.toContain('secret');
-      expect(listening.received).not.toContain('reader');
-      listening.leave();
+      expect(client.received).not.toContain('secret');
+      expect(client.received).not.toContain('reader');
+      client.close();
     });
 
-    it('forgets who has gone, and gives back the connection', async () => {
-      // The question is one as well. Those before it may end after their clients have gone.
+    it('releases the connection when the client disconnects', async () => {
+      // The request for the metrics counts as one. Earlier connections may be closed some time after their clients.
       const alone = (): Promise<true> =>
-        until('nobody else is connected', async () => ((await connections()) === 1 ? true : undefined));
+        until('no other client is connected', async () => ((await connections()) === 1 ? true : undefined));
       await alone();
-      const all = await Promise.all(Array.from({ length: 20 }, () => Listening.to(proxy)));
+      const all = await Promise.all(Array.from({ length: 20 }, () => EventStreamClient.to(proxy)));
       expect(await connections()).toBeGreaterThanOrEqual(1 + 20);
-      for (const each of all) each.leave();
+      for (const each of all) each.close();
       await alone();
     });
 
-    it('has a bound, beyond which one is told to come back later, and room again when somebody has gone', async () => {
+    it('responds 503 at the limit of subscribers, and 200 after one has disconnected', async () => {
       const single = (own = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 1 }));
-      const all = await Promise.all(Array.from({ length: MOST_LISTENERS }, () => Listening.to(single)));
+      const all = await Promise.all(Array.from({ length: MAX_SUBSCRIBERS }, () => EventStreamClient.to(single)));
       expect(new Set(all.map(({ status }) => status))).toEqual(new Set([200]));
       const { status, headers, json } = await single.get('/dashboard/events');
       expect([status, json.code, headers['retry-after']]).toEqual([503, 'overloaded', '5']);
-      all[0].leave();
-      const next = await until('there is room', async () => {
-        const tried = await Listening.to(single);
-        return tried.status === 200 ? tried : undefined;
+      all[0].close();
+      const next = await until('a subscriber is accepted', async () => {
+        const attempt = await EventStreamClient.to(single);
+        return attempt.status === 200 ? attempt : undefined;
       });
-      await until('the others hear of it', () => (all[1].ticks.length > 1 && next.ticks.length > 0) || undefined);
+      await until(
+        'the others receive events',
+        () => (all[1].snapshots.length > 1 && next.snapshots.length > 0) || undefined,
+      );
       expect(await single.stop()).toBe(0);
       await until('all streams have ended', () => all.slice(1).every(({ ended }) => ended) || undefined);
     });
 
-    it('ends with the proxy', async () => {
+    it('ends on shutdown', async () => {
       const ending = (own = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 1, SHUTDOWN_GRACE_MS: 5000 }));
-      const listening = await Listening.to(ending);
-      await until('it is live', () => (listening.ticks.length > 0 ? true : undefined));
+      const client = await EventStreamClient.to(ending);
+      await until('an event arrives', () => (client.snapshots.length > 0 ? true : undefined));
       expect(await ending.stop()).toBe(0);
-      await until('the stream has ended', () => (listening.ended ? true : undefined));
+      await until('the stream has ended', () => (client.ended ? true : undefined));
     });
 
-    it('lasts, and does not hold up others, where requests wait for one another', async () => {
+    it('stays open in sequential mode without blocking other requests', async () => {
       const sequential = (own = await TestProxy.start({ REDIS_URL: redis.url, PROXY_MODE: 'sequential' }));
-      const listening = await Listening.to(sequential);
-      for (const ticks of [1, 2]) {
-        await until('it is live', () => listening.ticks.length >= ticks || undefined);
+      const client = await EventStreamClient.to(sequential);
+      for (const count of [1, 2]) {
+        await until('an event arrives', () => client.snapshots.length >= count || undefined);
         expect((await sequential.key('nobody')).status).toBe(404);
       }
-      expect(listening.ended).toBe(false);
+      expect(client.ended).toBe(false);
     });
 
-    it('answers a HEAD without listening', async () => {
+    it('responds to HEAD without subscribing', async () => {
       const { status, body, headers } = await proxy.ask('/dashboard/events', { method: 'HEAD' });
       expect([status, body.length, headers['content-type']]).toEqual([200, 0, 'text/event-stream']);
     });

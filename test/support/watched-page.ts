@@ -3,26 +3,26 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { CHROMIUM } from './chromium.ts';
 import { describeOwn } from './only-own.ts';
 
-/** Tests that need a browser, and proxies of their own. */
-export function describeInBrowser(promise: string, tests: () => void): void {
-  if (CHROMIUM === undefined) describe.skip(`${promise} (skipped: there is no Chromium on this machine)`, tests);
-  else describeOwn(promise, tests);
+/** Describes tests that need a browser and start their own proxies. Skipped without Chromium. */
+export function describeInBrowser(name: string, tests: () => void): void {
+  if (CHROMIUM === undefined) describe.skip(`${name} (skipped: Chromium is not installed)`, tests);
+  else describeOwn(name, tests);
 }
 
-/** A page in a browser, with all that nobody wants to see there. */
+/** A page in a browser that records console errors and the origins of its requests. */
 export class WatchedPage {
   readonly page: Page;
-  /** Errors and warnings of the console, violations of the Content-Security-Policy among them; scripts that failed. */
-  readonly complaints: string[] = [];
-  /** Where requests went, each once. */
+  /** Console errors and warnings (violations of the Content-Security-Policy included) and uncaught exceptions. */
+  readonly errors: string[] = [];
+  /** Distinct origins of all requests. */
   readonly origins = new Set<string>();
 
   private constructor(page: Page) {
     this.page = page;
     page.on('console', (message) => {
-      if (['error', 'warning'].includes(message.type())) this.complaints.push(message.text());
+      if (['error', 'warning'].includes(message.type())) this.errors.push(message.text());
     });
-    page.on('pageerror', (error) => this.complaints.push(String(error)));
+    page.on('pageerror', (error) => this.errors.push(String(error)));
     page.on('request', (request) => {
       const { protocol, origin } = new URL(request.url());
       if (protocol !== 'data:' && protocol !== 'blob:') this.origins.add(origin);

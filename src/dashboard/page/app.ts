@@ -1,26 +1,26 @@
-import { Announcements } from './announcements.ts';
-import { drawCharts } from './chart-set.ts';
-import { History } from './history.ts';
-import { Live } from './live.ts';
-import { serveLookups } from './lookup.ts';
-import { serveOperators } from './admin-actions.ts';
-import { showFigures, showPulse } from './view.ts';
+import { Announcements } from './live/announcements.ts';
+import { drawCharts } from './live/chart-set.ts';
+import { History } from './live/history.ts';
+import { SnapshotStream } from './live/snapshot-stream.ts';
+import { bindKeyLookup } from './keys/lookup.ts';
+import { bindAdminActions } from './keys/admin-actions.ts';
+import { showConnection, showMetrics } from './live/view.ts';
 
 const history = new History();
 const announcements = new Announcements();
 const showCharts = drawCharts();
 
-serveLookups();
-serveOperators();
-new Live({
-  onTick: (tick) => {
-    const sample = history.push(tick);
-    showFigures(tick, sample);
+bindKeyLookup();
+bindAdminActions();
+new SnapshotStream({
+  onSnapshot: (snapshot) => {
+    const sample = history.push(snapshot);
+    showMetrics(snapshot, sample);
     showCharts(history.samples);
-    announcements.hear(tick);
+    announcements.onSnapshot(snapshot);
   },
-  onPulse: (live, silentMs) => {
-    showPulse(live, silentMs);
-    announcements.pulse(live, silentMs);
+  onConnection: (live, silentMs) => {
+    showConnection(live, silentMs);
+    announcements.onConnection(live, silentMs);
   },
 }).start();

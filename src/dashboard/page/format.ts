@@ -3,7 +3,7 @@ const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const upToOne = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 
-/** `1,234`, and `12.3 k` or `4.5 M` where digits would be too many. */
+/** Formats a count: `1,234`, or for large ones `123.5 k` and `4.5 M`. */
 export function count(value: number | null): string {
   if (value === null) return NOTHING;
   if (value >= 1e6) return `${upToOne.format(value / 1e6)} M`;
@@ -11,20 +11,20 @@ export function count(value: number | null): string {
   return whole.format(value);
 }
 
-/** Of something per second: with a decimal while it is small. */
+/** Formats a rate per second, with a decimal below ten. */
 export function rate(value: number | null): string {
   return value !== null && value < 10 ? upToOne.format(value) : count(value);
 }
 
-/** @param value 0 to 1. */
+/** Formats a ratio. @param value 0 to 1. */
 export function percent(value: number | null): string {
   if (value === null) return NOTHING;
-  // Not 100 % when it is less.
+  // Never rounds up to 100 %.
   const shown = value < 1 ? Math.min(value * 100, 99.9) : 100;
   return `${upToOne.format(shown)} %`;
 }
 
-/** @param seconds a short time: `240 µs`, `1.3 ms`, `2.5 s`. */
+/** Formats a short duration: `240 µs`, `1.3 ms`, `2.5 s`. */
 export function duration(seconds: number | null): string {
   if (seconds === null) return NOTHING;
   if (seconds < 0.001) return `${whole.format(seconds * 1e6)} µs`;
@@ -32,7 +32,7 @@ export function duration(seconds: number | null): string {
   return `${upToOne.format(seconds)} s`;
 }
 
-/** `16 B`, `1.5 KiB`, `256 MiB`. */
+/** Formats a number of bytes: `16 B`, `1.5 KiB`, `256 MiB`. */
 export function bytes(value: number): string {
   let [scaled, unit] = [value, 'B'];
   for (const larger of ['KiB', 'MiB', 'GiB', 'TiB']) {
@@ -42,7 +42,7 @@ export function bytes(value: number): string {
   return `${upToOne.format(scaled)} ${unit}`;
 }
 
-/** A long time in its two largest units: `3 d 4 h`, `12 min 5 s`. */
+/** Formats a long duration in its two largest units: `3 d 4 h`, `12 min 5 s`. */
 export function longTime(seconds: number): string {
   const parts: string[] = [];
   let rest = Math.floor(seconds);
@@ -59,7 +59,7 @@ export function longTime(seconds: number): string {
   return parts.slice(0, 2).join(' ') || '0 s';
 }
 
-/** The time of day of seconds since 1970. */
+/** Formats the time of day. @param at Unix time in seconds. */
 export function timeOfDay(at: number): string {
   return clock.format(at * 1000);
 }

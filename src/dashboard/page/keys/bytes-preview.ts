@@ -1,36 +1,40 @@
 export const PREVIEW_FORMATS = ['text', 'hex', 'base64'] as const;
 export type PreviewFormat = (typeof PREVIEW_FORMATS)[number];
 
-/** Bytes of a value that are read to be shown. */
-export const MOST_PREVIEW_BYTES = 64 * 1024;
-/** A dump takes five characters for a byte, and a line for sixteen. */
-const MOST_HEX_BYTES = 4096;
+/** Maximum number of bytes of a value that are read for the preview. */
+export const MAX_PREVIEW_BYTES = 64 * 1024;
+/** Maximum number of bytes in a hex dump, which has a line for each sixteen bytes. */
+const MAX_HEX_BYTES = 4096;
 const HEX_COLUMNS = 16;
 
-/** The text that these bytes, or the start of it if they are `cut` off, are in UTF-8; undefined when they are none. */
+/**
+ * Decodes UTF-8.
+ *
+ * @param cut whether the bytes are only the start of a value, which may end within a character.
+ * @returns undefined if the bytes are not valid UTF-8.
+ */
 export function textOf(bytes: Uint8Array, cut: boolean): string | undefined {
   try {
-    // A character may have been cut in half.
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes, { stream: cut });
   } catch {
     return undefined;
   }
 }
 
-/** How bytes are best shown: as a text, if they are one of printable characters. */
+/** Returns `text` for printable UTF-8, else `hex`. */
 export function bestFormat(bytes: Uint8Array, cut: boolean): PreviewFormat {
   const text = textOf(bytes, cut);
-  // eslint-disable-next-line no-control-regex -- these are what is looked for
+  // eslint-disable-next-line no-control-regex -- control characters are what the pattern finds
   return text === undefined || /[\0-\x08\x0e-\x1f\x7f]/.test(text) ? 'hex' : 'text';
 }
 
-/** What is shown of bytes, and how many of them are. */
+/** Formats bytes; `shown` is the number of bytes in the text. */
 export function preview(bytes: Uint8Array, cut: boolean, format: PreviewFormat): { text: string; shown: number } {
   switch (format) {
     case 'text':
       return { text: textOf(bytes, cut) ?? new TextDecoder().decode(bytes), shown: bytes.length };
     case 'hex': {
-      const shown = bytes.subarray(0, MOST_HEX_BYTES);
+      const shown = bytes.subarray(0, MAX_HEX_BYTES);
       return { text: hexDump(shown), shown: shown.length };
     }
     case 'base64':
@@ -38,7 +42,7 @@ export function preview(bytes: Uint8Array, cut: boolean, format: PreviewFormat):
   }
 }
 
-/** Lines of an offset, sixteen bytes, and the ASCII characters that they are. */
+/** Returns lines of an offset, sixteen bytes in hex, and the same bytes as ASCII. */
 export function hexDump(bytes: Uint8Array): string {
   const lines: string[] = [];
   for (let at = 0; at < bytes.length; at += HEX_COLUMNS) {

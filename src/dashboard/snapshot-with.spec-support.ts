@@ -1,7 +1,7 @@
 import type { DashboardSnapshot } from './dashboard-snapshot.ts';
 
-/** A tick of a proxy that has just started, but for what is told. */
-export function tickOf(told: Partial<DashboardSnapshot> = {}): DashboardSnapshot {
+/** Returns the snapshot of a proxy that has just started, with some properties replaced. */
+export function snapshotWith(replaced: Partial<DashboardSnapshot> = {}): DashboardSnapshot {
   return {
     at: 1_000_000,
     version: '1.0.0',
@@ -15,14 +15,14 @@ export function tickOf(told: Partial<DashboardSnapshot> = {}): DashboardSnapshot
       hits: 0,
       misses: 0,
       collapsed: 0,
-      dropped: { capacity: 0, bytes: 0, expired: 0, purged: 0 },
+      evictions: { capacity: 0, bytes: 0, expired: 0, purged: 0 },
     },
     loads: { count: 0, errors: 0, inFlight: 0, queued: 0, durations: { bounds: [0.001, 0.01], buckets: [0, 0, 0] } },
     redis: { connected: 2, circuits: { closed: 2, 'half-open': 0, open: 0 } },
     coherence: { state: 'ttl', invalidations: 0, losses: 0 },
     threads: { count: 2, restarts: 0 },
     connections: { open: 1, max: 100 },
-    doors: { readsNeedToken: false, admin: true },
-    ...told,
+    auth: { tokenRequired: false, adminEnabled: true },
+    ...replaced,
   };
 }

@@ -1,6 +1,6 @@
-import type { Durations, DashboardSnapshot } from '../dashboard-snapshot.ts';
+import type { Durations, DashboardSnapshot } from '../../dashboard-snapshot.ts';
 
-/** Reads of keys by what people want to tell apart; each outcome belongs to one of them. */
+/** Groups of read outcomes that the dashboard distinguishes; each outcome belongs to one group. */
 export const READ_KINDS = ['hit', 'miss', 'not-found', 'stale', 'refused', 'failed'] as const;
 export type ReadKind = (typeof READ_KINDS)[number];
 
@@ -15,7 +15,7 @@ const KIND_OF: Readonly<Record<string, ReadKind>> = {
   overloaded: 'failed',
 };
 
-/** Reads since the start by their kind, over whichever transport; an outcome that is not known here is a refusal. */
+/** Sums the reads of all transports by kind. Outcomes that are not listed above count as refused. */
 export function readsByKind(reads: DashboardSnapshot['reads']): Record<ReadKind, number> {
   const sums = { hit: 0, miss: 0, 'not-found': 0, stale: 0, refused: 0, failed: 0 };
   for (const outcomes of Object.values(reads)) {
@@ -24,7 +24,7 @@ export function readsByKind(reads: DashboardSnapshot['reads']): Record<ReadKind,
   return sums;
 }
 
-/** Hits among the reads between two ticks, 0 to 1; null when there was none. */
+/** Returns the hit ratio between two snapshots, 0 to 1; null if there were no reads. */
 export function hitRatio(from: DashboardSnapshot['cache'], to: DashboardSnapshot['cache']): number | null {
   const hits = to.hits - from.hits;
   const reads = hits + (to.misses - from.misses) + (to.collapsed - from.collapsed);
@@ -32,8 +32,11 @@ export function hitRatio(from: DashboardSnapshot['cache'], to: DashboardSnapshot
 }
 
 /**
- * The duration in seconds below which this share of the observations between two histograms lie, taken to be spread
- * evenly in their bucket; null when there was none. What is above the last bound counts as that bound.
+ * Estimates a quantile, in seconds, of the observations made between two histograms, by linear interpolation within its
+ * bucket. Observations above the last bound count as that bound.
+ *
+ * @param share 0 to 1: 0.99 for the 99th percentile.
+ * @returns null if there were no observations.
  */
 export function quantile(from: Durations, to: Durations, share: number): number | null {
   const counts = to.buckets.map((count, i) => count - from.buckets[i]);
@@ -52,7 +55,7 @@ export function quantile(from: Durations, to: Durations, share: number): number 
   return to.bounds.at(-1) ?? null;
 }
 
-/** Whether `to` tells of the same run of the proxy as `from`: else their counts have nothing to do with one another. */
-export function sameRun(from: DashboardSnapshot, to: DashboardSnapshot): boolean {
+/** Returns whether two snapshots are of the same process; otherwise their counts cannot be compared. */
+export function isSameRun(from: DashboardSnapshot, to: DashboardSnapshot): boolean {
   return to.uptimeSeconds >= from.uptimeSeconds && to.loads.count >= from.loads.count && to.at > from.at;
 }

@@ -1,10 +1,10 @@
-import { element } from './element.ts';
-import { timeOfDay } from './format.ts';
+import { element } from '../element.ts';
+import { timeOfDay } from '../format.ts';
 import type { Sample } from './history.ts';
 
 export interface Line {
   readonly label: string;
-  /** The CSS variable of its colour. */
+  /** The CSS variable with the colour. */
   readonly colour: string;
   readonly read: (sample: Sample) => number | null;
   readonly dash?: readonly number[];
@@ -12,23 +12,23 @@ export interface Line {
 }
 
 export interface ChartOptions {
-  /** Of the element that holds it. */
+  /** Id of the element that the chart is appended to. */
   readonly id: string;
-  /** What it shows, for those who cannot see it. */
+  /** Text alternative of the chart. */
   readonly title: string;
   readonly lines: readonly Line[];
   readonly format: (value: number | null) => string;
   readonly logarithmic?: boolean;
-  readonly range: (least: number | null, most: number | null) => [number, number];
+  readonly range: (min: number | null, max: number | null) => [number, number];
 }
 
-/** Seconds that the time axis spans at least and at most. */
-const [LEAST_SPAN, MOST_SPAN] = [60, 300];
+/** Minimum and maximum span of the time axis, in seconds. */
+const [MIN_SPAN_S, MAX_SPAN_S] = [60, 300];
 const AXIS_FONT = '12px system-ui, sans-serif';
 
 /**
- * Lines over time, with a table of their values, which is legend and text alternative in one. uplot.js has
- * defined `uPlot`.
+ * A line chart over time, with a table of the values that serves as legend and text alternative. Needs the global `uPlot`
+ * of uplot.js.
  */
 export class Chart {
   readonly #options: ChartOptions;
@@ -44,7 +44,7 @@ export class Chart {
     this.#plot = holder.appendChild(document.createElement('div'));
     this.#plot.className = 'plot';
     this.#plot.setAttribute('role', 'img');
-    this.#plot.setAttribute('aria-label', `${options.title}: a chart of the figures in the table that follows.`);
+    this.#plot.setAttribute('aria-label', `${options.title}: chart of the values in the following table.`);
     const table = legend(options);
     holder.append(table.element);
     this.#cells = table.cells;
@@ -57,7 +57,7 @@ export class Chart {
   show(samples: readonly Sample[]): void {
     this.#samples = samples;
     this.#uplot.setData(this.#data());
-    this.#tell();
+    this.#showValues();
   }
 
   #data(): uPlot.AlignedData {
@@ -65,8 +65,8 @@ export class Chart {
     return [this.#samples.map(({ at }) => at), ...columns];
   }
 
-  /** Writes the figures: those under the pointer, or the newest. */
-  #tell(): void {
+  /** Writes the values at the pointer, or the newest, into the table. */
+  #showValues(): void {
     const at = this.#uplot.cursor.idx ?? this.#samples.length - 1;
     const sample = this.#samples.at(at);
     const isNow = at >= this.#samples.length - 1 || sample === undefined;
@@ -74,9 +74,9 @@ export class Chart {
     for (const [i, { read }] of this.#options.lines.entries()) {
       const known = this.#samples.map(read).filter((value) => value !== null);
       const mean = known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0) / known.length;
-      const most = known.length === 0 ? null : Math.max(...known);
-      const figures = [sample === undefined ? null : read(sample), mean, most];
-      for (const [j, cell] of this.#cells[i].entries()) cell.textContent = this.#options.format(figures[j]);
+      const max = known.length === 0 ? null : Math.max(...known);
+      const values = [sample === undefined ? null : read(sample), mean, max];
+      for (const [j, cell] of this.#cells[i].entries()) cell.textContent = this.#options.format(values[j]);
     }
   }
 
@@ -88,7 +88,7 @@ export class Chart {
     this.#uplot.setSize(this.#size);
   }
 
-  /** Colours are drawn, so others need another drawing. */
+  /** Draws the chart again, with the colours of the current theme. */
   #redraw(): void {
     this.#uplot.destroy();
     this.#uplot = this.#draw();
@@ -106,7 +106,7 @@ export class Chart {
         cursor: { sync: { key: 'dashboard' }, drag: { x: false, y: false }, points: { size: 6 } },
         scales: {
           x: { range: (_plot, first, last) => span(first, last) },
-          y: { distr: logarithmic ? 3 : 1, range: (_plot, least, most) => range(least, most) },
+          y: { distr: logarithmic ? 3 : 1, range: (_plot, min, max) => range(min, max) },
         },
         axes: this.#axes(colour('--muted'), colour('--line')),
         series: [
@@ -120,7 +120,7 @@ export class Chart {
             ...(line.filled ? { fill: `${colour(line.colour)}24` } : {}),
           })),
         ],
-        hooks: { setCursor: [() => this.#tell()] },
+        hooks: { setCursor: [() => this.#showValues()] },
       },
       this.#data(),
       this.#plot,
@@ -143,7 +143,7 @@ export class Chart {
   }
 }
 
-/** The powers of ten from one of them to another. */
+/** Returns the powers of ten from `from` to `to`, both included. */
 function powers(from: number, to: number): number[] {
   const [first, last] = [Math.round(Math.log10(from)), Math.round(Math.log10(to))];
   return Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i));
@@ -151,7 +151,7 @@ function powers(from: number, to: number): number[] {
 
 function span(first: number | null, last: number | null): [number, number] {
   const end = last ?? Date.now() / 1000;
-  const length = Math.min(Math.max(end - (first ?? end), LEAST_SPAN), MOST_SPAN);
+  const length = Math.min(Math.max(end - (first ?? end), MIN_SPAN_S), MAX_SPAN_S);
   return [end - length, end];
 }
 
@@ -159,10 +159,10 @@ function legend({ title, lines }: ChartOptions) {
   const table = document.createElement('table');
   table.className = 'legend';
   table.createCaption().textContent = title;
-  table.caption?.classList.add('for-readers');
+  table.caption?.classList.add('visually-hidden');
   const head = table.createTHead().insertRow();
   const time = document.createElement('span');
-  for (const content of ['', time, 'average', 'highest']) {
+  for (const content of ['', time, 'average', 'maximum']) {
     const cell = document.createElement(content === '' ? 'td' : 'th');
     if (content !== '') cell.setAttribute('scope', 'col');
     cell.append(content);

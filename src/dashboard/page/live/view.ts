@@ -1,4 +1,4 @@
-import type { DashboardSnapshot } from '../dashboard-snapshot.ts';
+import type { DashboardSnapshot } from '../../dashboard-snapshot.ts';
 import {
   type Condition,
   type Level,
@@ -8,43 +8,43 @@ import {
   redisCondition,
   threadsCondition,
 } from './conditions.ts';
-import { element, setText } from './element.ts';
-import { bytes, count, duration, longTime, percent, rate } from './format.ts';
+import { element, setText } from '../element.ts';
+import { bytes, count, duration, longTime, percent, rate } from '../format.ts';
 import type { Sample } from './history.ts';
 
-/** Writes the figures of a tick, and of what has happened since the one before. */
-export function showFigures(tick: DashboardSnapshot, sample: Sample): void {
-  showConditions(tick);
-  showReads(tick, sample);
-  showLoads(tick, sample);
-  showCache(tick, sample);
-  setText('version', `version ${tick.version}`);
-  showDoors(tick.doors);
+/** Shows a snapshot and the rates since the previous one. */
+export function showMetrics(snapshot: DashboardSnapshot, sample: Sample): void {
+  showConditions(snapshot);
+  showReads(snapshot, sample);
+  showLoads(snapshot, sample);
+  showCache(snapshot, sample);
+  setText('version', `version ${snapshot.version}`);
+  showTokenFields(snapshot.auth);
 }
 
-/** Says whether the figures are those of now. */
-export function showPulse(live: boolean, silentMs: number | undefined): void {
+/** Shows whether the page is connected to the proxy. */
+export function showConnection(live: boolean, silentMs: number | undefined): void {
   const state = element('live', HTMLElement);
   state.dataset.level = (live ? 'good' : silentMs === undefined ? 'warning' : 'bad') satisfies Level;
-  const silence = silentMs === undefined ? 'Connecting …' : `No news for ${longTime(silentMs / 1000)}`;
-  setText('live-text', live ? 'Live' : silence);
+  const status = silentMs === undefined ? 'Connecting …' : `Connection lost ${longTime(silentMs / 1000)} ago`;
+  setText('live-text', live ? 'Live' : status);
   const isLost = !live && silentMs !== undefined;
   document.body.classList.toggle('out-of-date', isLost);
   if (isLost) for (const [id, condition] of shown) showCondition(id, asUnknown(condition));
 }
 
-/** The conditions of the latest tick, by the id of their element. */
+/** The conditions of the latest snapshot, by the id of their element. */
 const shown = new Map<string, Condition>();
 
-function showConditions(tick: DashboardSnapshot): void {
-  const { open, max } = tick.connections;
+function showConditions(snapshot: DashboardSnapshot): void {
+  const { open, max } = snapshot.connections;
   const level = open >= max ? 'bad' : open > max * 0.9 ? 'warning' : 'good';
-  shown.set('redis', redisCondition(tick));
-  shown.set('circuit', circuitCondition(tick));
-  shown.set('coherence', coherenceCondition(tick));
-  shown.set('threads', threadsCondition(tick));
+  shown.set('redis', redisCondition(snapshot));
+  shown.set('circuit', circuitCondition(snapshot));
+  shown.set('coherence', coherenceCondition(snapshot));
+  shown.set('threads', threadsCondition(snapshot));
   shown.set('connections', { level, state: count(open), meaning: `of ${count(max)}` });
-  shown.set('uptime', { level: 'good', state: longTime(tick.uptimeSeconds), meaning: 'since the start' });
+  shown.set('uptime', { level: 'good', state: longTime(snapshot.uptimeSeconds), meaning: 'since the start' });
   for (const [id, condition] of shown) showCondition(id, condition);
 }
 
@@ -76,10 +76,10 @@ const NAMES: Readonly<Record<string, string>> = {
 };
 
 function showLoads({ loads, cache }: DashboardSnapshot, sample: Sample): void {
-  const asked = cache.hits + cache.misses + cache.collapsed;
-  setText('ratio-note', `${percent(asked === 0 ? null : cache.hits / asked)} since the start`);
+  const lookups = cache.hits + cache.misses + cache.collapsed;
+  setText('ratio-note', `${percent(lookups === 0 ? null : cache.hits / lookups)} since the start`);
   setText('latency', duration(sample.p99));
-  setText('latency-note', sample.p99 === null ? 'no load was answered' : `p99; p50 ${duration(sample.median)}`);
+  setText('latency-note', sample.p99 === null ? 'no loads completed' : `p99; p50 ${duration(sample.median)}`);
   setText('loads', rate(sample.loads));
   setText(
     'loads-note',
@@ -94,19 +94,19 @@ function showCache({ cache }: DashboardSnapshot, sample: Sample): void {
   setText('bytes', bytes(cache.bytes));
   setText('bytes-note', `of ${bytes(cache.maxBytes)}`);
   fill('bytes-meter', cache.bytes, cache.maxBytes);
-  setText('evictions', rate(sample.dropped?.evicted ?? null));
-  setText('evictions-note', `${count(cache.dropped.capacity + cache.dropped.bytes)} since the start`);
+  setText('evictions', rate(sample.evictions?.evicted ?? null));
+  setText('evictions-note', `${count(cache.evictions.capacity + cache.evictions.bytes)} since the start`);
 }
 
-function fill(id: string, value: number, most: number): void {
+function fill(id: string, value: number, max: number): void {
   const meter = element(id, HTMLMeterElement);
-  meter.max = most;
+  meter.max = max;
   meter.value = value;
 }
 
-/** Asks for tokens where they are of use, and only there. */
-function showDoors({ readsNeedToken, admin }: DashboardSnapshot['doors']): void {
-  element('access-field', HTMLElement).hidden = !readsNeedToken;
-  element('admin-tools', HTMLElement).hidden = !admin;
-  element('admin-off', HTMLElement).hidden = admin;
+/** Shows the token fields only if the proxy uses these tokens. */
+function showTokenFields({ tokenRequired, adminEnabled }: DashboardSnapshot['auth']): void {
+  element('access-field', HTMLElement).hidden = !tokenRequired;
+  element('admin-tools', HTMLElement).hidden = !adminEnabled;
+  element('admin-off', HTMLElement).hidden = adminEnabled;
 }

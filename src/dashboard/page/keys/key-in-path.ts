@@ -1,0 +1,13 @@
+/**
+ * Encodes a key for a URL path so that it cannot be normalised into another path: slashes, backslashes, tabs and the like
+ * are escaped.
+ *
+ * @param encoded whether the typed text is percent-encoded already; its escapes are left as they are.
+ * @returns undefined for a key that browsers cannot request, because URLs normalise it: `.`, `..` and `%2e`.
+ */
+export function keyInPath(typed: string, encoded: boolean): string | undefined {
+  const text = typed.toWellFormed();
+  const key = encoded ? text.replaceAll(/[^\w.~%-]+/g, encodeURIComponent) : encodeURIComponent(text);
+  const path = `/v1/keys/${key}`;
+  return new URL(path, 'http://proxy').pathname === path ? key : undefined;
+}

@@ -1,0 +1,117 @@
+import { MAX_PREVIEW_BYTES, PREVIEW_FORMATS, bestFormat, preview } from './bytes-preview.ts';
+import { explainCacheStatus } from './cache-status.ts';
+import { element, setText } from '../element.ts';
+import { bytes as inBytes } from '../format.ts';
+import { failureText, problemText, tokenHeader, typedKey } from './key-request.ts';
+
+/** A value, or the start of it. */
+interface Value {
+  readonly bytes: Uint8Array;
+  /** Length of the whole value, in bytes. */
+  readonly length: number;
+}
+
+let lookup = new AbortController();
+let shown: Value | undefined;
+
+/** Binds the lookup form. */
+export function bindKeyLookup(): void {
+  element('lookup', HTMLFormElement).addEventListener('submit', (event) => {
+    event.preventDefault();
+    void lookUp();
+  });
+  for (const format of PREVIEW_FORMATS) {
+    element(`format-${format}`, HTMLInputElement).addEventListener('change', () => showValue());
+  }
+}
+
+async function lookUp(): Promise<void> {
+  lookup.abort();
+  lookup = new AbortController();
+  const { signal } = lookup;
+  try {
+    const response = await request(typedKey(), signal);
+    const value = await readStart(response);
+    if (!signal.aborted) show(response, value);
+  } catch (error) {
+    const failure = failureText(error);
+    if (failure !== undefined) showSummary('bad', failure, '');
+  }
+}
+
+/**
+ * Sends the request past the browser's own cache. With `no-store` browsers add `Cache-Control: no-cache`, which would
+ * bypass the proxy's cache as well, unless the header is set: `no-transform` has no effect here.
+ */
+function request(key: string, signal: AbortSignal): Promise<Response> {
+  const bypass = element('bypass-cache', HTMLInputElement).checked;
+  return fetch(`v1/keys/${key}`, {
+    headers: { ...tokenHeader('access-token'), 'Cache-Control': bypass ? 'no-cache' : 'no-transform' },
+    cache: 'no-store',
+    signal,
+  });
+}
+
+async function readStart(response: Response): Promise<Value> {
+  const bytes = new Uint8Array(MAX_PREVIEW_BYTES);
+  let read = 0;
+  const reader = response.body?.getReader();
+  while (reader !== undefined && read < MAX_PREVIEW_BYTES) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    bytes.set(value.subarray(0, MAX_PREVIEW_BYTES - read), read);
+    read = Math.min(read + value.length, MAX_PREVIEW_BYTES);
+  }
+  void reader?.cancel();
+  return { bytes: bytes.subarray(0, read), length: Number(response.headers.get('content-length') ?? read) };
+}
+
+function show(response: Response, value: Value): void {
+  const { status, statusText, headers, ok } = response;
+  const explanation = explainCacheStatus(headers.get('cache-status'), status) ?? '';
+  const detail = ok ? `, ${inBytes(value.length)}` : `: ${problemText(status, new TextDecoder().decode(value.bytes))}`;
+  showSummary(ok ? 'good' : 'bad', `${status} ${statusText}${detail}`, explanation);
+  showHeaders(headers);
+  shown = ok ? value : undefined;
+  if (shown !== undefined) {
+    const cut = shown.length > shown.bytes.length;
+    element(`format-${bestFormat(shown.bytes, cut)}`, HTMLInputElement).checked = true;
+  }
+  showValue();
+}
+
+/** Shows the result in a line, and clears the value and the headers of the previous lookup. */
+function showSummary(level: 'good' | 'bad', summary: string, explanation: string): void {
+  element('result', HTMLElement).dataset.level = level;
+  element('result-details', HTMLElement).hidden = true;
+  setText('result-summary', summary);
+  setText('result-explanation', explanation);
+  shown = undefined;
+}
+
+function showHeaders(headers: Headers): void {
+  element('result-details', HTMLElement).hidden = false;
+  const body = element('result-headers', HTMLTableSectionElement);
+  body.replaceChildren();
+  for (const [name, value] of headers) {
+    const row = body.insertRow();
+    const heading = document.createElement('th');
+    heading.scope = 'row';
+    heading.textContent = name;
+    row.append(heading);
+    row.insertCell().textContent = value;
+  }
+}
+
+function showValue(): void {
+  const holder = element('result-value', HTMLElement);
+  holder.hidden = shown === undefined;
+  if (shown === undefined) return;
+  const format = PREVIEW_FORMATS.find((each) => element(`format-${each}`, HTMLInputElement).checked) ?? 'text';
+  const cut = shown.length > shown.bytes.length;
+  const { text, shown: bytes } = preview(shown.bytes, cut, format);
+  element('value', HTMLElement).classList.toggle('columns', format === 'hex');
+  setText('value', text);
+  const note = shown.length === 0 ? 'Empty value (0 bytes).' : '';
+  setText('value-note', bytes < shown.length ? `First ${inBytes(bytes)} of ${inBytes(shown.length)}.` : note);
+}
