@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { LayoutError } from './cache/shared-lru/memory/layout.ts';
-import { CommandLineError, type Flags, namedAsGiven, readCommandLine } from './config/command-line.ts';
+import { CommandLineError, type Flags, withFlagNames, readCommandLine } from './config/command-line.ts';
 import { helpText } from './config/help.ts';
 import { type Notice, SettingsError, loadSettings } from './config/load-settings.ts';
 import { packageVersion } from './config/package-version.ts';
@@ -34,7 +34,7 @@ try {
       await start(loadSettings(process.env, '.env', flags, (notice) => notices.push(notice)));
   }
 } catch (error) {
-  process.stderr.write(`${namedAsGiven(explain(error), flags)}\n`);
+  process.stderr.write(`${withFlagNames(explain(error), flags)}\n`);
   process.exit(error instanceof CommandLineError ? 2 : 1);
 }
 
@@ -72,7 +72,7 @@ async function findPorts({ http, resp }: Settings, shared: boolean): Promise<{ p
     return { ports: { http: forHttp.port, resp: undefined, shared }, release: forHttp.release };
   }
   if (resp.port === forHttp.port) {
-    throw new StartError(`RESP_PORT: ${resp.port} is the port of HTTP; accepted: another`);
+    throw new StartError(`RESP_PORT: ${resp.port} is the HTTP port; expected another port`);
   }
   try {
     const forResp = await freePort(http.host, resp.port, shared);

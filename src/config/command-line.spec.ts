@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { CommandLineError, flagOf, namedAsGiven, readCommandLine } from './command-line.ts';
-import { describeSettings } from './environment/setting.decorators.ts';
+import { CommandLineError, flagOf, withFlagNames, readCommandLine } from './command-line.ts';
+import { describeSettings } from './environment/environment.ts';
 
 function flagsOf(...words: string[]): Readonly<Record<string, string>> {
   const commandLine = readCommandLine(words);
@@ -92,38 +92,38 @@ describe('--help and --version', () => {
 
 describe('what is not understood is told, a line each:', () => {
   it.each([
-    [['--cache-capacty', '3'], '--cache-capacty: there is no such flag; did you mean --cache-capacity?'],
-    [['--CACHE_CAPACITY=3'], '--CACHE_CAPACITY: there is no such flag; did you mean --cache-capacity?'],
-    [['-cache-capacity', '3'], '-cache-capacity: there is no such flag; did you mean --cache-capacity?'],
-    [['--hlep'], '--hlep: there is no such flag; did you mean --help?'],
-    [['--redis-uri', 'redis://h'], '--redis-uri: there is no such flag; did you mean --redis-url?'],
-    [['--acces-token', 'hunter2'], '--acces-token: there is no such flag; did you mean --access-token-file?'],
-    [['--verbose'], '--verbose: there is no such flag; accepted: the flags that --help lists'],
-    [['-x'], '-x: there is no such flag; accepted: the flags that --help lists'],
-    [['-ahunter2'], '-a…: there is no such flag; accepted: the flags that --help lists'],
-    [['-hv'], '-h…: there is no such flag; accepted: the flags that --help lists'],
-    [['--h'], '--h: there is no such flag; accepted: the flags that --help lists'],
-    [['--help=yes'], '--help: there is no such flag; did you mean --help?'],
-    [['--a\nb'], '"--a\\nb": there is no such flag; accepted: the flags that --help lists'],
-    [['--cache-capacity'], '--cache-capacity: has no value; accepted: a whole number from 0 to 50000000'],
-    [['--cache-capacity='], '--cache-capacity: has no value; accepted: a whole number from 0 to 50000000'],
-    [['--log-level', '--log-format=json'], /^--log-level: has no value; accepted: one of fatal, /],
-    [['--resp-port', '--log-format=json'], /^--resp-port: has no value; accepted: /],
-    [['--access-token-file='], '--access-token-file: has no value; accepted: the path of a readable file'],
-    [['--http-port=1', '--http-port', '2'], '--http-port: is given more than once; accepted: once'],
-    [['--http-port=1', '--http-port=2', '--http-port=3'], '--http-port: is given more than once; accepted: once'],
-    [['serve'], 'word 1 of the command line is no flag, and no value of one; accepted: the flags that --help lists'],
-    [['--http-port', '1', '2'], /^word 3 of the command line is no flag, and no value of one; /],
-    [['--', '--http-port=1'], /^word 1 of the command line is no flag/, /^word 2 of the command line is no flag/],
+    [['--cache-capacty', '3'], '--cache-capacty: unknown flag; did you mean --cache-capacity?'],
+    [['--CACHE_CAPACITY=3'], '--CACHE_CAPACITY: unknown flag; did you mean --cache-capacity?'],
+    [['-cache-capacity', '3'], '-cache-capacity: unknown flag; did you mean --cache-capacity?'],
+    [['--hlep'], '--hlep: unknown flag; did you mean --help?'],
+    [['--redis-uri', 'redis://h'], '--redis-uri: unknown flag; did you mean --redis-url?'],
+    [['--acces-token', 'hunter2'], '--acces-token: unknown flag; did you mean --access-token-file?'],
+    [['--verbose'], '--verbose: unknown flag; see --help'],
+    [['-x'], '-x: unknown flag; see --help'],
+    [['-ahunter2'], '-a…: unknown flag; see --help'],
+    [['-hv'], '-h…: unknown flag; see --help'],
+    [['--h'], '--h: unknown flag; see --help'],
+    [['--help=yes'], '--help: unknown flag; did you mean --help?'],
+    [['--a\nb'], '"--a\\nb": unknown flag; see --help'],
+    [['--cache-capacity'], '--cache-capacity: value missing; expected an integer from 0 to 50000000'],
+    [['--cache-capacity='], '--cache-capacity: value missing; expected an integer from 0 to 50000000'],
+    [['--log-level', '--log-format=json'], /^--log-level: value missing; expected one of fatal, /],
+    [['--resp-port', '--log-format=json'], /^--resp-port: value missing; expected /],
+    [['--access-token-file='], '--access-token-file: value missing; expected the path of a readable file'],
+    [['--http-port=1', '--http-port', '2'], '--http-port: given more than once'],
+    [['--http-port=1', '--http-port=2', '--http-port=3'], '--http-port: given more than once'],
+    [['serve'], 'unexpected argument 1; see --help'],
+    [['--http-port', '1', '2'], /^unexpected argument 3; /],
+    [['--', '--http-port=1'], /^unexpected argument 1/, /^unexpected argument 2/],
     [
       ['--access-token', 'hunter2'],
-      '--access-token: takes no secret, which every user of this machine could read; accepted: --access-token-file with the path of a file, or ACCESS_TOKEN in the environment',
+      '--access-token: secrets on the command line are visible to every local user; use --access-token-file or ACCESS_TOKEN',
     ],
     [
       ['--redis-url=redis://:hunter2@host'],
-      '--redis-url: takes no secret, which every user of this machine could read; accepted: --redis-url-file with the path of a file, or REDIS_URL in the environment',
+      '--redis-url: secrets on the command line are visible to every local user; use --redis-url-file or REDIS_URL',
     ],
-    [['--redis-url=redis:/:hunter2@host'], /^--redis-url: takes no secret/],
+    [['--redis-url=redis:/:hunter2@host'], /^--redis-url: secrets on the command line/],
   ])('%j', (words: string[], ...expected: (string | RegExp)[]) => {
     expect(problemsOf(...words)).toEqual(
       expected.map((problem): unknown => (typeof problem === 'string' ? problem : expect.stringMatching(problem))),
@@ -132,7 +132,7 @@ describe('what is not understood is told, a line each:', () => {
 
   it('all of it at once', () => {
     expect(problemsOf('serve', '--htpp-port', '1', '--cache-ttl-ms').map((line) => line.split(/[:;]/, 1)[0])).toEqual([
-      'word 1 of the command line is no flag, and no value of one',
+      'unexpected argument 1',
       '--htpp-port',
       '--cache-ttl-ms',
     ]);
@@ -159,9 +159,9 @@ describe('what is not understood is told, a line each:', () => {
 
 describe('problems with settings', () => {
   it('call each as it was given', () => {
-    const problems = 'HTTP_PORT: bad; accepted: 1\nCACHE_CAPACITY, CACHE_MAX_BYTES: too many\nLOG_LEVEL: bad';
-    expect(namedAsGiven(problems, { HTTP_PORT: '0', CACHE_MAX_BYTES: '0' })).toBe(
-      '--http-port: bad; accepted: 1\nCACHE_CAPACITY, --cache-max-bytes: too many\nLOG_LEVEL: bad',
+    const problems = 'HTTP_PORT: bad; expected 1\nCACHE_CAPACITY, CACHE_MAX_BYTES: too many\nLOG_LEVEL: bad';
+    expect(withFlagNames(problems, { HTTP_PORT: '0', CACHE_MAX_BYTES: '0' })).toBe(
+      '--http-port: bad; expected 1\nCACHE_CAPACITY, --cache-max-bytes: too many\nLOG_LEVEL: bad',
     );
   });
 });

@@ -1,16 +1,16 @@
 import { parseArgs } from 'node:util';
-import './environment/environment.ts';
-import { type SettingDescription, describeSettings } from './environment/setting.decorators.ts';
+import { describeSettings } from './environment/environment.ts';
+import type { SettingDescription } from './environment/setting.decorators.ts';
 import { FORMER_NAMES } from './environment/former-names.ts';
 import { nearestName } from './environment/unknown-names.ts';
 
-/** Settings from the command line, by their names in the environment. */
+/** Settings on the command line, under their names in the environment. */
 export type Flags = Readonly<Record<string, string>>;
 
 export type CommandLine =
   { readonly kind: 'start'; readonly flags: Flags } | { readonly kind: 'help' } | { readonly kind: 'version' };
 
-/** All that is not understood of a command line, a line each. No value is part of it: it may be a secret. */
+/** The command line is invalid; `problems` has one line for each error, none of which contains a value: it may be secret. */
 export class CommandLineError extends Error {
   override readonly name = 'CommandLineError';
   readonly problems: readonly string[];
@@ -21,17 +21,17 @@ export class CommandLineError extends Error {
   }
 }
 
-/** A flag that takes a value: that of a setting, or the path of the file with a secret. */
+/** A flag for a setting, or for the path of a file that contains a secret. */
 interface ValueFlag {
-  /** As the environment names it. */
+  /** The name in the environment. */
   readonly variable: string;
   readonly setting: SettingDescription;
-  /** Whether its value itself is a secret. */
+  /** Whether the value of the flag would be the secret itself. */
   readonly isSecret: boolean;
 }
 
-/** The words that ask for something else than a start. */
-const ASKING: ReadonlyMap<string, 'help' | 'version'> = new Map([
+/** Flags that print something and exit. */
+const INFO_FLAGS: ReadonlyMap<string, 'help' | 'version'> = new Map([
   ['--help', 'help'],
   ['-h', 'help'],
   ['--version', 'version'],
@@ -41,43 +41,43 @@ const ASKING: ReadonlyMap<string, 'help' | 'version'> = new Map([
 type Token = NonNullable<ReturnType<typeof parseArgs>['tokens']>[number];
 type OptionToken = Extract<Token, { kind: 'option' }>;
 
-const SEE_HELP = 'accepted: the flags that --help lists';
+const SEE_HELP = 'see --help';
 
 /**
- * Understands the words after the program's name: `--cache-capacity 3` or `--cache-capacity=3` for CACHE_CAPACITY. A word
- * that starts with `--` is never a value, so that a value that is missing is found to be. Who asks for help gets it,
- * whatever else is said.
+ * Parses the arguments of the program: `--cache-capacity 3` or `--cache-capacity=3` for CACHE_CAPACITY. An argument that
+ * starts with `--` is never the value of the flag before it, so that a missing value is detected. `--help` and `--version`
+ * take precedence over errors.
  *
  * @throws CommandLineError
  */
-export function readCommandLine(words: readonly string[]): CommandLine {
+export function readCommandLine(args: readonly string[]): CommandLine {
   const known = valueFlags();
-  const tokens = tokensOf(words, [...known.keys()]);
-  const asked = tokens.flatMap(({ kind, index }) => (kind === 'option' ? (ASKING.get(words[index]) ?? []) : []));
-  if (asked.length > 0) return { kind: asked.includes('help') ? 'help' : 'version' };
+  const tokens = tokensOf(args, [...known.keys()]);
+  const info = tokens.flatMap(({ kind, index }) => (kind === 'option' ? (INFO_FLAGS.get(args[index]) ?? []) : []));
+  if (info.length > 0) return { kind: info.includes('help') ? 'help' : 'version' };
   const flags: Record<string, string> = {};
   const problems = new Set<string>();
   tokens.forEach((token, at) => {
     if (token.kind === 'option') {
-      const flag = words[token.index].startsWith('--') ? known.get(token.name) : undefined;
-      if (flag === undefined) problems.add(unknownFlag(words[token.index], known));
-      else takeValue(flag, valueOf(token, words), flags, problems);
+      const flag = args[token.index].startsWith('--') ? known.get(token.name) : undefined;
+      if (flag === undefined) problems.add(unknownFlag(args[token.index], known));
+      else assignFlag(flag, valueOf(token, args), flags, problems);
     } else if (token.kind === 'option-terminator' || !isValueOfUnknown(tokens[at - 1], token.index, known)) {
-      problems.add(`word ${token.index + 1} of the command line is no flag, and no value of one; ${SEE_HELP}`);
+      problems.add(`unexpected argument ${token.index + 1}; ${SEE_HELP}`);
     }
   });
   if (problems.size > 0) throw new CommandLineError([...problems]);
   return { kind: 'start', flags };
 }
 
-/** Problems as {@link loadSettings} and the start tell them, with each setting called as it was given. */
-export function namedAsGiven(problems: string, flags: Flags): string {
+/** Replaces the names of settings at the start of error lines by those of their flags, if they were given as flags. */
+export function withFlagNames(problems: string, flags: Flags): string {
   return problems.replace(/^[A-Z][A-Z_]+(?:, [A-Z][A-Z_]+)*(?=: )/gm, (names) =>
     names.replace(/\w+/g, (name) => (name in flags ? flagOf(name) : name)),
   );
 }
 
-/** `--cache-capacity` for CACHE_CAPACITY. */
+/** Returns the flag of a variable: `--cache-capacity` for CACHE_CAPACITY. */
 export function flagOf(variable: string): string {
   return `--${variable.toLowerCase().replaceAll('_', '-')}`;
 }
@@ -95,28 +95,28 @@ function valueFlags(): ReadonlyMap<string, ValueFlag> {
   return new Map([...flags, ...former].map((flag) => [flagOf(flag.variable).slice(2), flag]));
 }
 
-function tokensOf(words: readonly string[], names: readonly string[]): readonly Token[] {
-  const args = words.map((word, at) => {
-    // To parseArgs `-cache` would be `-c -a -c -h -e`.
-    if (/^-[^-]/.test(word)) return `-${word}`;
-    // A flag is not to take the next one for its value.
-    return names.includes(word.replace(/^--/, '')) && isFlag(words[at + 1]) ? `${word}=` : word;
+function tokensOf(args: readonly string[], names: readonly string[]): readonly Token[] {
+  const normalised = args.map((arg, at) => {
+    // parseArgs would read `-cache` as `-c -a -c -h -e`.
+    if (/^-[^-]/.test(arg)) return `-${arg}`;
+    // The next flag must not become the value of this one.
+    return names.includes(arg.replace(/^--/, '')) && isFlag(args[at + 1]) ? `${arg}=` : arg;
   });
   const options = Object.fromEntries(names.map((name) => [name, { type: 'string' as const }]));
-  return parseArgs({ args, options, strict: false, tokens: true }).tokens;
+  return parseArgs({ args: normalised, options, strict: false, tokens: true }).tokens;
 }
 
-function isFlag(word: string | undefined): boolean {
-  return word !== undefined && (word.startsWith('--') || ASKING.has(word));
+function isFlag(arg: string | undefined): boolean {
+  return arg !== undefined && (arg.startsWith('--') || INFO_FLAGS.has(arg));
 }
 
-/** As it was typed; undefined when there is none, as opposed to one that is empty. */
-function valueOf({ index, value, inlineValue }: OptionToken, words: readonly string[]): string | undefined {
-  if (inlineValue === true) return words[index].includes('=') ? value : undefined;
-  return value === undefined ? undefined : words[index + 1];
+/** Returns the value as typed; undefined if it is missing, as opposed to empty. */
+function valueOf({ index, value, inlineValue }: OptionToken, args: readonly string[]): string | undefined {
+  if (inlineValue === true) return args[index].includes('=') ? value : undefined;
+  return value === undefined ? undefined : args[index + 1];
 }
 
-function takeValue(
+function assignFlag(
   { variable, setting, isSecret }: ValueFlag,
   value: string | undefined,
   flags: Record<string, string>,
@@ -125,35 +125,36 @@ function takeValue(
   const flag = flagOf(variable);
   const accepted = setting.secret && !isSecret ? 'the path of a readable file' : setting.accepted;
   if (value === undefined || (value === '' && !setting.mayBeEmpty)) {
-    problems.add(`${flag}: has no value; accepted: ${accepted}`);
-  } else if (isSecret && setting.isHarmless?.(value) !== true) {
-    const otherwise = `${flag}-file with the path of a file, or ${variable} in the environment`;
-    problems.add(`${flag}: takes no secret, which every user of this machine could read; accepted: ${otherwise}`);
+    problems.add(`${flag}: value missing; expected ${accepted}`);
+  } else if (isSecret && setting.isPublic?.(value) !== true) {
+    problems.add(
+      `${flag}: secrets on the command line are visible to every local user; use ${flag}-file or ${variable}`,
+    );
   } else if (variable in flags) {
-    problems.add(`${flag}: is given more than once; accepted: once`);
+    problems.add(`${flag}: given more than once`);
   } else {
     flags[variable] = value;
   }
 }
 
-function unknownFlag(word: string, known: ReadonlyMap<string, ValueFlag>): string {
-  const [typed] = word.split('=', 1);
+function unknownFlag(arg: string, known: ReadonlyMap<string, ValueFlag>): string {
+  const [typed] = arg.split('=', 1);
   const meant = typed.replace(/^-+/, '').toLowerCase().replaceAll('_', '-');
   const suggestions = [...known].flatMap(([name, { variable }]) => (FORMER_NAMES.has(variable) ? [] : [name]));
   const nearest = nearestName(meant, [...suggestions, 'help', 'version']);
-  const advice = nearest === undefined ? SEE_HELP : `did you mean ${offered(nearest, known)}?`;
-  // To other programs a value may follow at once, `-asecret`.
+  const advice = nearest === undefined ? SEE_HELP : `did you mean ${suggestionFor(nearest, known)}?`;
+  // In other programs a value may follow a short flag directly: `-asecret`.
   const shown = nearest === undefined && /^-[^-]./.test(typed) ? `${typed.slice(0, 2)}…` : typed;
-  return `${/^[\x21-\x7e…]+$/.test(shown) ? shown : JSON.stringify(shown)}: there is no such flag; ${advice}`;
+  return `${/^[\x21-\x7e…]+$/.test(shown) ? shown : JSON.stringify(shown)}: unknown flag; ${advice}`;
 }
 
-/** Of a secret its file. */
-function offered(name: string, known: ReadonlyMap<string, ValueFlag>): string {
+/** Returns the flag to suggest: for a secret, that of its file. */
+function suggestionFor(name: string, known: ReadonlyMap<string, ValueFlag>): string {
   const flag = known.get(name);
-  return flag?.isSecret === true && flag.setting.isHarmless === undefined ? `--${name}-file` : `--${name}`;
+  return flag?.isSecret === true && flag.setting.isPublic === undefined ? `--${name}-file` : `--${name}`;
 }
 
-/** Whether the word at this index is probably the value of a flag that does not exist: one problem is enough. */
+/** Returns whether an argument is probably the value of an unknown flag, which has been reported. */
 function isValueOfUnknown(before: Token | undefined, index: number, known: ReadonlyMap<string, ValueFlag>): boolean {
   return (
     before?.kind === 'option' &&

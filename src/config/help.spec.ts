@@ -1,8 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { flagOf } from './command-line.ts';
 import { helpText } from './help.ts';
-import { SETTING_GROUPS } from './environment/setting-groups.ts';
-import { describeSettings } from './environment/setting.decorators.ts';
+import { describeSettings } from './environment/environment.ts';
 
 const help = helpText('1.2.3');
 /** Line breaks are where they fit. */
@@ -19,8 +18,8 @@ describe('the help', () => {
   });
 
   it('has every flag once', () => {
-    const expected = describeSettings().flatMap(({ name, secret, isHarmless }) =>
-      secret ? [...(isHarmless ? [flagOf(name)] : []), flagOf(`${name}_FILE`)] : [flagOf(name)],
+    const expected = describeSettings().flatMap(({ name, secret, isPublic }) =>
+      secret ? [...(isPublic ? [flagOf(name)] : []), flagOf(`${name}_FILE`)] : [flagOf(name)],
     );
     expect([...flags].sort()).toEqual(['--help', '--version', ...expected].sort());
   });
@@ -35,15 +34,9 @@ describe('the help', () => {
   });
 
   it.each(describeSettings())('tells of $name what it means, what it takes, and its default', (setting) => {
-    const { meaning, accepted, defaultText, secret, isHarmless } = setting;
-    const takes = secret && isHarmless === undefined ? `takes the path of a file that holds ${accepted}` : accepted;
-    expect(words).toContain(`${meaning} ${secret && isHarmless === undefined ? takes : `takes ${takes}`}`);
+    const { meaning, accepted, defaultText, secret, isPublic } = setting;
+    const takes = secret && isPublic === undefined ? `path of a file that contains ${accepted}` : accepted;
+    expect(words).toContain(`${meaning} ${secret && isPublic === undefined ? takes : `accepts ${takes}`}`);
     if (defaultText !== '') expect(words).toContain(`${accepted}; default: ${defaultText}`);
-  });
-
-  it('has a group for every setting, and no more than one', () => {
-    for (const { name } of describeSettings()) {
-      expect(Object.values(SETTING_GROUPS).filter((names) => names.test(name))).toHaveLength(1);
-    }
   });
 });

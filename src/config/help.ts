@@ -1,58 +1,51 @@
 import { flagOf } from './command-line.ts';
-import { SETTING_GROUPS } from './environment/setting-groups.ts';
-import { type SettingDescription, describeSettings } from './environment/setting.decorators.ts';
+import { settingGroups } from './environment/environment.ts';
+import type { SettingDescription } from './environment/setting.decorators.ts';
 
 const COLUMNS = 100;
-/** Where the words begin that tell what a flag means. */
-const MEANING_AT = 34;
+/** The column in which the descriptions start. */
+const DESCRIPTION_COLUMN = 34;
 
-/** What `--help` answers: every flag, by groups, with its meaning, its default and what is accepted. */
+/** Returns the output of `--help`: every flag, by group, with its meaning, its accepted values and its default. */
 export function helpText(version: string): string {
-  const groups = Object.entries(SETTING_GROUPS).map(([title, names]) => {
-    const flags = describeSettings().filter(({ name }) => names.test(name));
-    return [title, ...flags.flatMap(describe)].join('\n');
-  });
+  const groups = settingGroups().map(({ title, settings }) => [title, ...settings.flatMap(describe)].join('\n'));
   return `${[introduction(version), ...groups, EXIT_STATUS].join('\n\n')}\n`;
 }
 
 function introduction(version: string): string {
   return `redis-http-cache-proxy ${version}
-A read-only proxy in front of one Redis, or a cluster: GET by key over HTTP from one strict-LRU
-cache.
+A read-only caching proxy for Redis: reads by key over HTTP and the Redis protocol, from one strict
+LRU cache.
 
 Usage: redis-http-cache-proxy [--<setting> <value> | --<setting>=<value>]...
 
-Every setting has a default. A flag wins over the environment, where --cache-capacity is called
-CACHE_CAPACITY, and the environment wins over the file .env in the working directory. Every user of
-the machine can read a command line: what is secret is given as the path of a file, or in the
-environment.
+Every setting has a default. A flag overrides the environment variable (CACHE_CAPACITY for
+--cache-capacity), which overrides the file .env in the working directory. Command lines are visible
+to every local user: pass secrets in files or in the environment.
 
-${entry('-h, --help', 'prints this')}
-${entry('-v, --version', 'prints the version')}`;
+${entry('-h, --help', 'print this help')}
+${entry('-v, --version', 'print the version')}`;
 }
 
 const EXIT_STATUS = `Exit status
-  0: after SIGTERM or SIGINT, all that was under way has been finished; or after --help or --version
-  1: a bad setting, or a start that failed
-  2: words on the command line that are not understood`;
+  0: graceful shutdown after SIGTERM or SIGINT; --help; --version
+  1: invalid settings, failed start, or shutdown that exceeded SHUTDOWN_GRACE_MS
+  2: invalid command-line arguments`;
 
 function describe(setting: SettingDescription): string[] {
-  const { name, meaning, accepted, defaultText, secret, isHarmless } = setting;
+  const { name, meaning, accepted, defaultText, secret, isPublic } = setting;
   const fallback = defaultText === '' ? '' : `; default: ${defaultText}`;
-  const inFile = entry(flagOf(`${name}_FILE`), meaning, `takes the path of a file that holds ${accepted}${fallback}`);
-  const plain = entry(flagOf(name), meaning, `takes ${accepted}${fallback}`);
+  const inFile = entry(flagOf(`${name}_FILE`), meaning, `path of a file that contains ${accepted}${fallback}`);
+  const plain = entry(flagOf(name), meaning, `accepts ${accepted}${fallback}`);
   if (!secret) return [plain];
-  if (isHarmless === undefined) return [inFile];
-  return [
-    plain,
-    entry(flagOf(`${name}_FILE`), 'takes the path of a file that holds it; needed where it has a password'),
-  ];
+  if (isPublic === undefined) return [inFile];
+  return [plain, entry(flagOf(`${name}_FILE`), 'path of a file that contains it; required if it has a password')];
 }
 
-/** A flag, and behind it paragraphs that fit into the columns that are left. */
+/** Returns a flag followed by its description, wrapped to the remaining columns. */
 function entry(flag: string, ...paragraphs: readonly string[]): string {
-  const lines = paragraphs.flatMap((paragraph) => wrap(paragraph, COLUMNS - MEANING_AT));
-  return lines.map((line, at) => (at === 0 ? `  ${flag}` : '').padEnd(MEANING_AT) + line).join('\n');
+  const lines = paragraphs.flatMap((paragraph) => wrap(paragraph, COLUMNS - DESCRIPTION_COLUMN));
+  return lines.map((line, at) => (at === 0 ? `  ${flag}` : '').padEnd(DESCRIPTION_COLUMN) + line).join('\n');
 }
 
 function wrap(text: string, columns: number): string[] {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { SettingsError, loadSettings } from './load-settings.ts';
-import { describeSettings } from './environment/setting.decorators.ts';
+import { describeSettings } from './environment/environment.ts';
 
 let directory: string;
 beforeAll(() => {
@@ -37,7 +37,7 @@ function warningsOf(environment: Record<string, string>): readonly string[] {
   return warnings;
 }
 
-const STATEMENTS = 'accepted: NAME=value, comments that start with #, empty lines';
+const STATEMENTS = 'expected NAME=value, a comment that starts with #, or an empty line';
 
 describe('settings', () => {
   it('have the documented defaults', () => {
@@ -109,9 +109,7 @@ describe('settings', () => {
     expect([on({}), on(token), on({ ACCESS_TOKEN_FILE: file('reader', 'reader') })]).toEqual([false, true, true]);
     expect(on({ ...token, UPSTASH_REST_API: 'on' })).toBe(true);
     expect([on({ ...token, UPSTASH_REST_API: 'off' }), on({ UPSTASH_REST_API: 'off' })]).toEqual([false, false]);
-    expect(problemsOf({ UPSTASH_REST_API: 'on' })).toEqual([
-      'UPSTASH_REST_API: "on" without ACCESS_TOKEN; accepted: off, or on together with ACCESS_TOKEN',
-    ]);
+    expect(problemsOf({ UPSTASH_REST_API: 'on' })).toEqual(['UPSTASH_REST_API: "on" requires ACCESS_TOKEN']);
   });
 
   it('come from the environment before the .env file, and an empty value is none', () => {
@@ -154,9 +152,9 @@ describe('settings', () => {
 
   it('are refused one line each, with the name, what was wrong and what is accepted', () => {
     expect(problemsOf({ CACHE_CAPACITY: 'many', HTTP_PORT: '65536', CACHE_RESPECT_KEY_TTL: 'yes' })).toEqual([
-      'HTTP_PORT: "65536" is not accepted; accepted: a whole number from 0 to 65535',
-      'CACHE_CAPACITY: "many" is not accepted; accepted: a whole number from 0 to 50000000',
-      'CACHE_RESPECT_KEY_TTL: "yes" is not accepted; accepted: true or false',
+      'HTTP_PORT: invalid value "65536": expected an integer from 0 to 65535',
+      'CACHE_CAPACITY: invalid value "many": expected an integer from 0 to 50000000',
+      'CACHE_RESPECT_KEY_TTL: invalid value "yes": expected true or false',
     ]);
   });
 
@@ -257,19 +255,19 @@ describe('settings', () => {
 
   it.each([
     ['CACHE_CAPACTIY=3', 'CACHE_CAPACTIY: unknown setting; did you mean CACHE_CAPACITY?'],
-    ['REDIS_HOST=h', 'REDIS_HOST: unknown setting; accepted: those that --help lists'],
-    ['LOG_DIR=/x', 'LOG_DIR: unknown setting; accepted: those that --help lists'],
+    ['REDIS_HOST=h', 'REDIS_HOST: unknown setting; see --help'],
+    ['LOG_DIR=/x', 'LOG_DIR: unknown setting; see --help'],
     ['cache_capacity=3', 'cache_capacity: unknown setting; did you mean CACHE_CAPACITY?'],
     ['Access_Token=x', 'Access_Token: unknown setting; did you mean ACCESS_TOKEN?'],
     ['HTPP_PORT=1', 'HTPP_PORT: unknown setting; did you mean HTTP_PORT?'],
-    ['CACHE_TTL_MS=4', 'CACHE_TTL_MS: has another value on line 1; accepted: one'],
+    ['CACHE_TTL_MS=4', 'CACHE_TTL_MS: already set to another value on line 1'],
     ['ACCESS_TOKEN: x', `ACCESS_TOKEN is not followed by "="; ${STATEMENTS}`],
     ['declare -x ACCESS_TOKEN="x"', `declare is not followed by "="; ${STATEMENTS}`],
     ['set ACCESS_TOKEN=x', `set is not followed by "="; ${STATEMENTS}`],
     ['ENV ACCESS_TOKEN=x', `ENV is not followed by "="; ${STATEMENTS}`],
     [
       'APP="x\nACCESS_TOKEN=x\nOTHER="y"',
-      'APP: more text follows the closing "; accepted: nothing or a comment, and quotes of another kind inside',
+      'APP: text follows the closing "; expected the end of the line or a comment (use another kind of quotes outside)',
     ],
   ])('are refused where .env has the line %j, with its number', (line, problem) => {
     const settings = 'CACHE_TTL_MS=3\nCACHE_TTL_MS=3\nAPP_NAME=first\nAPP_NAME=a#b\napp-name: x\nhttp_proxy=p\n';
@@ -314,9 +312,9 @@ describe('former names of settings', () => {
   });
 
   it('are named in the error about their value', () => {
-    expect(problemsOf({ HTTP_LANE: 'maybe' })).toEqual([expect.stringMatching(/^HTTP_LANE: "maybe" /)]);
+    expect(problemsOf({ HTTP_LANE: 'maybe' })).toEqual([expect.stringMatching(/^HTTP_LANE: invalid value "maybe"/)]);
     expect(problemsOf({ HTTP_LANE: 'off', HTTP_FAST_PATH: 'maybe' })).toEqual([
-      expect.stringMatching(/^HTTP_FAST_PATH: "maybe" /),
+      expect.stringMatching(/^HTTP_FAST_PATH: invalid value "maybe"/),
     ]);
   });
 });
@@ -346,7 +344,7 @@ describe('secrets', () => {
     (name) => {
       for (const content of ['', '\n']) {
         expect(problemsOf({ [`${name}_FILE`]: file('empty', content) })).toEqual([
-          `${name}_FILE: is empty; accepted: the path of a file with the secret in it`,
+          `${name}_FILE: file is empty; expected a file that contains the secret`,
         ]);
       }
     },
@@ -354,10 +352,10 @@ describe('secrets', () => {
 
   it('cannot come from a file and a variable, nor from a file that is not there', () => {
     expect(problemsOf({ ADMIN_TOKEN: 'a', ADMIN_TOKEN_FILE: file('token', 'b') })).toEqual([
-      'ADMIN_TOKEN_FILE: given together with ADMIN_TOKEN; accepted: one of the two',
+      'ADMIN_TOKEN_FILE: set together with ADMIN_TOKEN; expected only one of them',
     ]);
     expect(problemsOf({ REDIS_PASSWORD_FILE: join(directory, 'none') })).toEqual([
-      'REDIS_PASSWORD_FILE: cannot be read (ENOENT); accepted: the path of a readable file',
+      'REDIS_PASSWORD_FILE: cannot be read (ENOENT); expected the path of a readable file',
     ]);
   });
 

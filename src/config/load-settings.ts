@@ -1,26 +1,23 @@
-import 'reflect-metadata';
 import { readFileSync } from 'node:fs';
-import { plainToInstance } from 'class-transformer';
-import { validateSync } from 'class-validator';
 import { type EnvFile, type EnvFileVariable, readEnvFile } from './environment/env-file.ts';
-import { Environment } from './environment/environment.ts';
+import { type Environment, describeSettings, validateEnvironment } from './environment/environment.ts';
 import { formerNameWarnings, namesAsGiven, withPresentNames } from './environment/former-names.ts';
 import { fitToMemory, fittedNotice, memoryLimit, memoryWarning } from './memory-budget.ts';
 import { redisSettings } from './redis/redis-settings.ts';
-import { type SettingDescription, describeSettings } from './environment/setting.decorators.ts';
+import type { SettingDescription } from './environment/setting.decorators.ts';
 import type { Settings } from './settings.ts';
 import { secretIn, tokensIn } from './tokens.ts';
 import { isServiceLink, resemblesSetting, unknownNames, unknownNamesInFile } from './environment/unknown-names.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
-/** A line about the settings for the log, and Nest's name of its level. */
+/** A line for the log about the settings, with its level as NestJS names it. */
 export interface Notice {
   readonly level: 'log' | 'warn';
   readonly text: string;
 }
 
-/** All that is wrong with the settings, a line each. */
+/** The settings are invalid; `problems` has one line for each error. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
   readonly problems: readonly string[];
@@ -32,12 +29,12 @@ export class SettingsError extends Error {
 }
 
 /**
- * Reads the settings from the command line, the environment and a `.env` file; what comes first here wins. An empty value
- * counts as unset, but where being empty means something.
+ * Reads and validates the settings from the command line, the environment and a `.env` file, in this order of precedence.
+ * An empty value counts as unset, unless the setting gives it a meaning.
  *
- * @param flags what the command line says, by names as in the environment.
- * @param notify called with each line that belongs into the log; not at all if this throws.
- * @param memory bytes that the process may use.
+ * @param flags the settings on the command line, under their names in the environment.
+ * @param notify called with each line for the log, unless this function throws.
+ * @param memory the memory limit of the process in bytes.
  * @throws SettingsError
  */
 export function loadSettings(
@@ -64,10 +61,14 @@ export function loadSettings(
     const value = valueOf(setting, variables, problems) ?? setting.default;
     if (value !== '') given[setting.name] = value;
   }
-  const values = plainToInstance(Environment, given);
-  problems.push(...invalid(values, given, namesAsGiven(sources)));
+  const names = namesAsGiven(sources);
+  const secrets = new Set(describeSettings().flatMap(({ name, secret }) => (secret ? [name] : [])));
+  const values = validateEnvironment(given, (name, accepted) => {
+    const shown = secrets.has(name) ? '(not shown)' : JSON.stringify(given[name]);
+    problems.push(`${names[name]}: invalid value ${shown}: expected ${accepted}`);
+  });
   if (values.UPSTASH_REST_API === 'on' && values.ACCESS_TOKEN === undefined) {
-    problems.push('UPSTASH_REST_API: "on" without ACCESS_TOKEN; accepted: off, or on together with ACCESS_TOKEN');
+    problems.push('UPSTASH_REST_API: "on" requires ACCESS_TOKEN');
   }
   const redis = redisSettings(values, problems);
   if (problems.length > 0 || redis === undefined) throw new SettingsError(problems);
@@ -81,12 +82,12 @@ export function loadSettings(
   return settings;
 }
 
-/** Returns the problems of a `.env` file that may concern a setting: the file may serve other programs as well. */
+/** Returns the syntax errors of a `.env` file that may concern a setting; other programs may use the same file. */
 function syntaxProblems({ problems }: EnvFile): string[] {
   return problems.flatMap(({ names, text }) => (names.length === 0 || names.some(resemblesSetting) ? [text] : []));
 }
 
-/** The variables of a `.env` file. The last value of a name would win, so another one before it is a problem. */
+/** Returns the variables of a `.env` file. Two values for one setting are an error: the last one would silently win. */
 function fromFile(variables: readonly EnvFileVariable[], file: string, problems: string[]): Variables {
   const first = new Map<string, EnvFileVariable>();
   for (const variable of variables) {
@@ -94,13 +95,13 @@ function fromFile(variables: readonly EnvFileVariable[], file: string, problems:
     const before = first.get(name);
     if (before === undefined) first.set(name, variable);
     else if (before.value !== value && resemblesSetting(name)) {
-      problems.push(`${file}, line ${line}: ${name}: has another value on line ${before.line}; accepted: one`);
+      problems.push(`${file}, line ${line}: ${name}: already set to another value on line ${before.line}`);
     }
   }
   return withoutEmpty(Object.fromEntries(variables.map(({ name, value }) => [name, value])));
 }
 
-/** The environment without Kubernetes' addresses of Services that happen to have the name of a setting. */
+/** Returns the environment without Kubernetes service links that have the name of a setting, and warns about those. */
 function withoutLinks(environment: Variables, notices: Notice[]): Variables {
   const links = describeSettings().flatMap(({ name }) =>
     name.endsWith('_PORT') && isServiceLink(environment[name]) ? [name] : [],
@@ -115,7 +116,7 @@ function withoutLinks(environment: Variables, notices: Notice[]): Variables {
   return { ...environment, ...Object.fromEntries(links.map((name) => [name, undefined])) };
 }
 
-/** The variables with those flags in place of theirs; of a secret, one form replaces the other as well. */
+/** Returns the variables overridden by flags. A flag for either form of a secret overrides both of its variables. */
 function overrule(variables: Variables, flags: Variables): Variables {
   const replaced = describeSettings()
     .filter(({ secret }) => secret)
@@ -132,38 +133,25 @@ function withoutEmpty(variables: Variables): Variables {
   );
 }
 
-/** The value of a setting, read from its file if it is a secret that came as one. */
+/** Returns the value of a setting, read from a file if it was given in its `_FILE` form. */
 function valueOf(setting: SettingDescription, variables: Variables, problems: string[]): string | undefined {
   const value = variables[setting.name];
   const fileName = `${setting.name}_FILE`;
   const file = setting.secret ? variables[fileName] : undefined;
   if (file === undefined) return value;
   if (value !== undefined) {
-    problems.push(`${fileName}: given together with ${setting.name}; accepted: one of the two`);
+    problems.push(`${fileName}: set together with ${setting.name}; expected only one of them`);
     return undefined;
   }
   try {
     const text = secretIn(readFileSync(file, 'utf8'));
-    // Nothing in it would pass for a setting that is not there, and open a door.
-    if (text === '') problems.push(`${fileName}: is empty; accepted: the path of a file with the secret in it`);
+    // An empty secret would count as unset and turn authentication off.
+    if (text === '') problems.push(`${fileName}: file is empty; expected a file that contains the secret`);
     return text;
   } catch (error) {
-    problems.push(`${fileName}: cannot be read (${reasonOf(error)}); accepted: the path of a readable file`);
+    problems.push(`${fileName}: cannot be read (${errorCode(error)}); expected the path of a readable file`);
     return undefined;
   }
-}
-
-function invalid(
-  values: Environment,
-  given: Readonly<Record<string, string>>,
-  names: Readonly<Record<string, string>>,
-): string[] {
-  const secrets = new Set(describeSettings().flatMap(({ name, secret }) => (secret ? [name] : [])));
-  return validateSync(values, { stopAtFirstError: true, skipUndefinedProperties: true }).map((error) => {
-    const shown = secrets.has(error.property) ? 'the value (not shown)' : JSON.stringify(given[error.property]);
-    const accepted = Object.values(error.constraints ?? {}).join('; ');
-    return `${names[error.property]}: ${shown} is not accepted; accepted: ${accepted}`;
-  });
 }
 
 function settingsFrom(values: Environment, redis: Settings['redis'], variables: Variables): Settings {
@@ -181,7 +169,7 @@ function settingsFrom(values: Environment, redis: Settings['redis'], variables: 
     },
     resp: { port: values.RESP_PORT, idleTimeoutMs: values.RESP_IDLE_TIMEOUT_MS },
     upstash: { on: (values.UPSTASH_REST_API ?? 'on') === 'on' && values.ACCESS_TOKEN !== undefined },
-    // A value for which there would never be room is not waited for.
+    // A value larger than the buffer budget could never be loaded.
     redis: { ...redis, maxValueBytes: Math.min(redis.maxValueBytes, values.PROXY_MAX_BUFFERED_BYTES) },
     cache: {
       capacity: values.CACHE_CAPACITY,
@@ -225,6 +213,6 @@ function deepFreeze<Value extends object>(value: Value): Value {
   return Object.freeze(value);
 }
 
-function reasonOf(error: unknown): string {
+function errorCode(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? 'unknown reason';
 }

@@ -40,11 +40,11 @@ describe('settings that follow from the memory limit', () => {
     expect(notices).toEqual([
       {
         level: 'log',
-        text: 'defaults that fit in 300 MiB of memory: PROXY_MAX_BUFFERED_BYTES=26214400, CACHE_MAX_BYTES=37748736',
+        text: 'defaults reduced to fit the memory limit of 300 MiB: PROXY_MAX_BUFFERED_BYTES=26214400, CACHE_MAX_BYTES=37748736',
       },
       {
         level: 'warn',
-        text: 'the proxy may come to need 587 MiB, the memory limit is 300 MiB: process 100 + threads 100 (PROXY_THREADS=1) + cache 49 (CACHE_MAX_BYTES=37748736, CACHE_CAPACITY=10000) + connections 313 (PROXY_MAX_CONNECTIONS=10000) + buffers 25 (PROXY_MAX_BUFFERED_BYTES=26214400)',
+        text: 'the settings allow 587 MiB of memory, more than the memory limit of 300 MiB: process 100 + threads 100 (PROXY_THREADS=1) + cache 49 (CACHE_MAX_BYTES=37748736, CACHE_CAPACITY=10000) + connections 313 (PROXY_MAX_CONNECTIONS=10000) + buffers 25 (PROXY_MAX_BUFFERED_BYTES=26214400)',
       },
     ]);
   });

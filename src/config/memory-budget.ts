@@ -5,46 +5,47 @@ import type { Settings } from './settings.ts';
 const KiB = 2 ** 10;
 const MiB = 2 ** 20;
 
-/** Resident bytes of the process without threads, cache and clients, and of one thread at work; measured. */
+/** Measured resident bytes of the process without threads, cache and clients, and of one thread under load. */
 const PROCESS_BYTES = 100 * MiB;
 const THREAD_BYTES = 100 * MiB;
-/** Bytes of a client's connection, the buffers of the kernel included. */
+/** Bytes of a client connection, including its kernel buffers. */
 const CONNECTION_BYTES = 32 * KiB;
-/** Bytes of shared memory for each entry, and for each byte of keys and values: what finds them. */
+/** Bytes of shared memory for each entry and for each cached byte, including their index. */
 const ENTRY_BYTES = 200;
 const BYTES_PER_CACHED_BYTE = 1.0625;
-/** Bytes for each load that may be in flight or queued, and for those of requests for many keys. */
+/** Bytes for each load that may be in flight or queued, and the number of loads reserved for multi-key requests. */
 const LEASE_BYTES = 480;
 const LEASES_FOR_MANY = 10_000;
-/** The share of a limit that process and threads may take by default. */
+/** The share of the memory limit that the process and its threads may use by default. */
 const THREADS_SHARE = 2 / 3;
-/** The shares of the rest that buffers may take by default, and that is left for connections. */
+/** The shares of the remaining memory for buffers and for connections by default. */
 const BUFFERS_SHARE = 1 / 4;
 const CONNECTIONS_SHARE = 1 / 4;
 
-/** The least that is left where nothing fits: a longer value than the buffers hold could not be read at all. */
+/** Minimums for a small memory limit: a value longer than the buffers could not be read at all. */
 const MIN_BUFFERS_BYTES = 16 * MiB;
 const MIN_CACHE_BYTES = 8 * MiB;
 
-/** The settings that follow from the memory there is, where they are not set. */
+/** The settings whose defaults depend on the memory limit. */
 type Fitted = 'PROXY_THREADS' | 'CACHE_MAX_BYTES' | 'PROXY_MAX_BUFFERED_BYTES';
 
-/** The values that replace the defaults of settings. */
+/** Values that replace defaults. */
 type FittedValues = Partial<Readonly<Record<Fitted, number>>>;
 
 /**
- * Returns the bytes that this process may use: the limit of its control group, or the memory of the machine. Where there
- * is no limit, Node.js reports 0 or a number beyond all memory, depending on the version of control groups.
+ * Returns the memory limit of this process in bytes: that of its control group, or the memory of the machine. Without a
+ * limit, Node.js reports 0 or a number greater than the memory, depending on the version of control groups.
  */
 export function memoryLimit(constrained = process.constrainedMemory(), machine = totalmem()): number {
   return constrained > 0 && constrained < machine ? constrained : machine;
 }
 
 /**
- * Returns what fits in a memory limit of so many bytes, for the settings that are not set and whose defaults do not fit;
- * never less than a proxy is of use with, which the warning shows not to fit.
+ * Returns smaller values for the settings that are not set and whose defaults exceed the memory limit. Values do not go
+ * below a useful minimum; if that exceeds the limit as well, {@link memoryWarning} says so.
  *
  * @param values the settings, with their defaults.
+ * @param limit the memory limit in bytes.
  */
 export function fitToMemory(values: Environment, isSet: (name: Fitted) => boolean, limit: number): FittedValues {
   const fitted: { -readonly [Name in Fitted]?: number } = {};
@@ -65,28 +66,30 @@ export function fitToMemory(values: Environment, isSet: (name: Fitted) => boolea
   return fitted;
 }
 
-/** Returns the line that tells which defaults are smaller than usual because of the memory limit. */
+/** Returns the log line with the defaults that were reduced to fit the memory limit. */
 export function fittedNotice(fitted: FittedValues, limit: number): string | undefined {
   const values = Object.entries(fitted).map(([name, value]) => `${name}=${value}`);
-  return values.length === 0 ? undefined : `defaults that fit in ${inMiB(limit)} MiB of memory: ${values.join(', ')}`;
+  return values.length === 0
+    ? undefined
+    : `defaults reduced to fit the memory limit of ${inMiB(limit)} MiB: ${values.join(', ')}`;
 }
 
 type Sized = Pick<Settings, 'cache' | 'proxy'>;
 
-/** Returns the memory in bytes that an instance may come to hold with these settings. */
+/** Returns the maximum memory of an instance with these settings in bytes. */
 export function memoryNeeded(settings: Sized): number {
   return sharesOf(settings).reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-/** Returns the warning that these settings may need more than a memory limit of so many bytes, with the numbers. */
+/** Returns a warning with the numbers if these settings may need more than the memory limit in bytes. */
 export function memoryWarning(settings: Sized, limit: number): string | undefined {
   const needed = memoryNeeded(settings);
   if (needed <= limit) return undefined;
   const shares = sharesOf(settings).map(({ what, bytes, named }) => `${what} ${inMiB(bytes)}${named}`);
-  return `the proxy may come to need ${inMiB(needed)} MiB, the memory limit is ${inMiB(limit)} MiB: ${shares.join(' + ')}`;
+  return `the settings allow ${inMiB(needed)} MiB of memory, more than the memory limit of ${inMiB(limit)} MiB: ${shares.join(' + ')}`;
 }
 
-/** A share of the memory that an instance may come to hold, and the settings that it follows from. */
+/** A share of the maximum memory of an instance, and the settings that determine it. */
 interface Share {
   readonly what: string;
   readonly bytes: number;
@@ -118,7 +121,7 @@ function sharesOf({ cache, proxy }: Sized): readonly Share[] {
   ];
 }
 
-/** Bytes of the cache beside those of keys and values. */
+/** Returns the bytes of the cache in addition to those of keys and values. */
 function cacheOverhead(capacity: number, loads: number): number {
   return ENTRY_BYTES * capacity + LEASE_BYTES * (loads + LEASES_FOR_MANY);
 }

@@ -4,7 +4,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
   version: string;
 };
 
-/** The version of this program. */
+/** Returns the version of the proxy, from package.json. */
 export function packageVersion(): string {
   return version;
 }

@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 
-const SHOWN = '[secret]';
+const PLACEHOLDER = '[secret]';
 
-/** A value that is given away only by asking for it, never by printing, logging or serialising what holds it. */
+/** A secret value. Printing, logging or serialising it shows a placeholder; only `reveal` returns the value. */
 export class Secret {
   readonly #value: string;
 
@@ -15,14 +15,14 @@ export class Secret {
   }
 
   toString(): string {
-    return SHOWN;
+    return PLACEHOLDER;
   }
 
   toJSON(): string {
-    return SHOWN;
+    return PLACEHOLDER;
   }
 
   [inspect.custom](): string {
-    return SHOWN;
+    return PLACEHOLDER;
   }
 }

@@ -1,13 +1,13 @@
-import { SETTING_GROUPS } from './environment/setting-groups.ts';
+import type { SettingGroup } from './environment/environment.ts';
 import type { SettingDescription } from './environment/setting.decorators.ts';
 
 const BYTES = { GiB: 2 ** 30, MiB: 2 ** 20, KiB: 2 ** 10 };
 const MILLISECONDS = { h: 3_600_000, min: 60_000, s: 1000 };
 
-/** A heading and a table for each group of settings, as docs/configuration.md has them. */
-export function settingsTables(settings: readonly SettingDescription[]): string {
-  const sections = Object.entries(SETTING_GROUPS).map(([title, names]) => {
-    const rows = settings.filter(({ name }) => names.test(name)).map(row);
+/** Returns a heading and a table for each group of settings, for docs/configuration.md. */
+export function settingsTables(groups: readonly SettingGroup[]): string {
+  const sections = groups.map(({ title, settings }) => {
+    const rows = settings.map(row);
     return [`### ${title}`, '', '| name | default | accepted | meaning |', '| --- | --- | --- | --- |', ...rows].join(
       '\n',
     );
@@ -32,13 +32,13 @@ function defaultCell({ name, default: value, defaultText }: SettingDescription):
   return value === '' ? '' : `\`${value}\`${inUnits}`;
 }
 
-/** In the largest unit of which it is a whole number. */
+/** Formats a number in the largest unit of which it is an integer multiple; returns an empty string if there is none. */
 function inUnit(value: string, units: Readonly<Record<string, number>>): string {
   const [found] = Object.entries(units).filter(([, size]) => Number(value) > 0 && Number(value) % size === 0);
   return found === undefined ? '' : ` (${Number(value) / found[1]} ${found[0]})`;
 }
 
-/** So that Markdown shows it as it is. */
-function text(words: string): string {
-  return words.replace(/[\\*[\]<>|]/g, '\\$&');
+/** Escapes text for a cell of a Markdown table. */
+function text(plain: string): string {
+  return plain.replace(/[\\*[\]<>|]/g, '\\$&');
 }

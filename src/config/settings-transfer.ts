@@ -1,7 +1,7 @@
 import { Secret } from './secret.ts';
 import type { Settings } from './settings.ts';
 
-/** Settings as they can be posted to another thread, which would lose the class of the secrets. */
+/** Settings in a form that can be posted to another thread; structured cloning would drop the class of secrets. */
 export type PackedSettings = { readonly packed: unknown };
 
 export function packSettings(settings: Settings): PackedSettings {

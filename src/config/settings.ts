@@ -1,22 +1,18 @@
-import type {
-  COHERENCE_MODES,
-  FAST_PATH_STATES,
-  LOG_FORMATS,
-  LOG_LEVELS,
-  NODE_INTERNALS_MODES,
-  PROXY_MODES,
-  REDIS_MODES,
-} from './environment/environment.ts';
+import type { COHERENCE_MODES } from './environment/cache.environment.ts';
+import type { FAST_PATH_STATES } from './environment/http.environment.ts';
+import type { PROXY_MODES } from './environment/limits.environment.ts';
+import type { LOG_FORMATS, LOG_LEVELS, NODE_INTERNALS_MODES } from './environment/operations.environment.ts';
+import type { REDIS_MODES } from './environment/redis.environment.ts';
 import type { RedisNode } from './redis/redis-nodes.ts';
 import type { Secret } from './secret.ts';
 
-/** The settings of one instance: parsed once, frozen, injected wherever they are needed. */
+/** The settings of one instance, validated once at start and frozen. */
 export abstract class Settings {
   abstract readonly http: {
     readonly host: string;
     readonly port: number;
     readonly contentType: string;
-    /** Empty: none; `*` alone: all. */
+    /** Empty: no CORS; `*` alone: all origins. */
     readonly corsOrigins: readonly string[];
     readonly maxHeaderBytes: number;
     readonly headersTimeoutMs: number;
@@ -26,26 +22,26 @@ export abstract class Settings {
   };
 
   abstract readonly resp: {
-    /** Undefined: the Redis protocol is not spoken. */
+    /** Undefined: the Redis protocol is off. */
     readonly port: number | undefined;
-    /** 0: idle connections are kept for ever. */
+    /** 0: idle connections are never closed. */
     readonly idleTimeoutMs: number;
   };
 
   abstract readonly upstash: {
-    /** Whether the REST dialect is answered; only where reads need a token. */
+    /** Whether Upstash's REST API is on; requires access tokens. */
     readonly on: boolean;
   };
 
   abstract readonly redis: {
     readonly mode: (typeof REDIS_MODES)[number];
     readonly tls: boolean;
-    /** Of the only Redis; of no meaning in the other modes, as is the port. */
+    /** Host and port are used in standalone mode only. */
     readonly host: string;
     readonly port: number;
-    /** The sentinels, or some nodes of the cluster; empty in the standalone mode. */
+    /** The sentinels, or some nodes of the cluster; empty in standalone mode. */
     readonly nodes: readonly RedisNode[];
-    /** The master's name is there in the sentinel mode; the account is that at the sentinels. */
+    /** The name of the master, set in sentinel mode, and the account for the sentinels. */
     readonly sentinel: {
       readonly name: string | undefined;
       readonly username: string | undefined;
@@ -54,9 +50,9 @@ export abstract class Settings {
     readonly database: number;
     readonly username: string | undefined;
     readonly password: Secret | undefined;
-    /** PEM text, as are the following. */
+    /** PEM text, as are the certificate and the key. */
     readonly tlsCa: string | undefined;
-    /** What the proxy proves with who it is; there together with its key. */
+    /** The client certificate; set if and only if its key is. */
     readonly tlsCert: string | undefined;
     readonly tlsKey: Secret | undefined;
     readonly commandTimeoutMs: number;
@@ -70,7 +66,7 @@ export abstract class Settings {
     readonly maxValueBytes: number;
     readonly ttlMs: number;
     readonly negativeTtlMs: number;
-    /** How long a value may be answered after its time, while Redis cannot be asked; 0: not at all. */
+    /** Milliseconds after expiry for which a value may be served while Redis is unavailable; 0: not at all. */
     readonly staleIfErrorMs: number;
     readonly respectKeyTtl: boolean;
     readonly coherence: (typeof COHERENCE_MODES)[number];
@@ -84,26 +80,26 @@ export abstract class Settings {
     readonly backlog: number;
     readonly maxConcurrentLoads: number;
     readonly maxQueuedLoads: number;
-    /** A load waits no longer for its turn than Redis may take to answer it. */
+    /** Milliseconds for which a load may be queued: as long as Redis may take to reply. */
     readonly queueTimeoutMs: number;
     readonly maxBufferedBytes: number;
   };
 
   abstract readonly access: {
-    /** Empty: reads need none. */
+    /** Empty: reads require no authentication. */
     readonly tokens: readonly Secret[];
-    /** Where they stand, and are looked up again while the proxy runs. */
+    /** The file of the tokens, which is polled while the proxy runs. */
     readonly tokenFile: string | undefined;
-    /** As KEY_ALLOWLIST writes them. */
+    /** In the syntax of KEY_ALLOWLIST. */
     readonly keyPatterns: string;
   };
 
   /** Empty: the admin API is off. */
   abstract readonly adminTokens: readonly Secret[];
-  /** Where they stand, as above. */
+  /** The file of the admin tokens, which is polled while the proxy runs. */
   abstract readonly adminTokenFile: string | undefined;
 
-  /** Whether private parts of Node.js and ioredis may be used. */
+  /** Whether private APIs of Node.js and ioredis may be used. */
   abstract readonly nodeInternals: (typeof NODE_INTERNALS_MODES)[number];
 
   abstract readonly shutdownGraceMs: number;

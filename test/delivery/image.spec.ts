@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, matchesGlob, normalize } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
-import '../../src/config/environment/environment.ts';
-import { describeSettings } from '../../src/config/environment/setting.decorators.ts';
+import { describeSettings } from '../../src/config/environment/environment.ts';
 
 const top = (name: string) => new URL(`../../${name}`, import.meta.url);
 /** Instructions that may go on behind a backslash, comments left out. */

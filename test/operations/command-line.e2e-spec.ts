@@ -64,8 +64,8 @@ describeOwn('flags', () => {
       status: 1,
       output: '',
       errors: [
-        '--redis-url: the value (not shown) is not accepted; accepted: redis:// or rediss:// [user[:password]@]host[:port][/database]',
-        '--cache-capacity: "many" is not accepted; accepted: a whole number from 0 to 50000000',
+        '--redis-url: invalid value (not shown): expected redis:// or rediss:// [user[:password]@]host[:port][/database]',
+        '--cache-capacity: invalid value "many": expected an integer from 0 to 50000000',
       ],
     });
   });
@@ -103,10 +103,10 @@ describeOwn('a command line that is not understood', () => {
       status: 2,
       output: '',
       errors: [
-        'word 1 of the command line is no flag, and no value of one; accepted: the flags that --help lists',
-        '--cache-capacty: there is no such flag; did you mean --cache-capacity?',
-        '--access-token: takes no secret, which every user of this machine could read; accepted: --access-token-file with the path of a file, or ACCESS_TOKEN in the environment',
-        '--cache-ttl-ms: has no value; accepted: a whole number from 1 to 31622400000',
+        'unexpected argument 1; see --help',
+        '--cache-capacty: unknown flag; did you mean --cache-capacity?',
+        '--access-token: secrets on the command line are visible to every local user; use --access-token-file or ACCESS_TOKEN',
+        '--cache-ttl-ms: value missing; expected an integer from 1 to 31622400000',
       ],
     });
   });
@@ -121,7 +121,7 @@ describeOwn('the command tells', () => {
     const { status, output, errors } = await outcomeOf(word);
     expect({ status, errors }).toEqual({ status: 0, errors: [] });
     expect(output).toMatch(
-      /^ {2}--cache-capacity +keys held, exactly; 0: nothing is cached\n +takes a whole number .*; default: 10000$/m,
+      /^ {2}--cache-capacity +maximum number of cached keys, exact; 0: nothing is cached\n +accepts an integer .*; default: 10000$/m,
     );
   });
 

@@ -60,7 +60,7 @@ async function problems(settings: Settings, cwd?: string): Promise<string[]> {
 describeOwn('a bad setting ends the start with exit code 1 and a line that says', () => {
   it('its name, what was wrong, and what is accepted', async () => {
     expect(await problems({ CACHE_CAPACITY: 'many' })).toEqual([
-      'CACHE_CAPACITY: "many" is not accepted; accepted: a whole number from 0 to 50000000',
+      'CACHE_CAPACITY: invalid value "many": expected an integer from 0 to 50000000',
     ]);
   });
 
@@ -78,14 +78,14 @@ describeOwn('a bad setting ends the start with exit code 1 and a line that says'
       }),
     ).toEqual([
       'CACHE_CAPACTIY: unknown setting; did you mean CACHE_CAPACITY?',
-      'ADMIN_TOKEN_FILE: cannot be read (ENOENT); accepted: the path of a readable file',
-      'HTTP_PORT: "65536" is not accepted; accepted: a whole number from 0 to 65535',
-      'CACHE_TTL_MS: "-1" is not accepted; accepted: a whole number from 1 to 31622400000',
-      'CACHE_RESPECT_KEY_TTL: "yes" is not accepted; accepted: true or false',
-      'PROXY_MODE: "fast" is not accepted; accepted: one of parallel, sequential',
-      'KEY_ALLOWLIST: "user:*,[" is not accepted; accepted: patterns separated by commas, of *, ?, [abc], [^abc], [a-z], and \\ before what stands for itself',
-      'REDIS_TLS_CA_FILE: given without TLS; accepted: together with a REDIS_URL that starts with rediss://',
-      'REDIS_TLS_CA_FILE: cannot be read (ENOENT); accepted: the path of a readable PEM file',
+      'ADMIN_TOKEN_FILE: cannot be read (ENOENT); expected the path of a readable file',
+      'HTTP_PORT: invalid value "65536": expected an integer from 0 to 65535',
+      'CACHE_TTL_MS: invalid value "-1": expected an integer from 1 to 31622400000',
+      'CACHE_RESPECT_KEY_TTL: invalid value "yes": expected true or false',
+      'PROXY_MODE: invalid value "fast": expected one of parallel, sequential',
+      'KEY_ALLOWLIST: invalid value "user:*,[": expected patterns separated by commas, of *, ?, [abc], [^abc], [a-z], and \\ before a literal character',
+      'REDIS_TLS_CA_FILE: requires a REDIS_URL that starts with rediss://',
+      'REDIS_TLS_CA_FILE: cannot be read (ENOENT); expected the path of a readable PEM file',
     ]);
   });
 
@@ -95,7 +95,7 @@ describeOwn('a bad setting ends the start with exit code 1 and a line that says'
 
   it('that a secret was given both as a value and as a file', async () => {
     expect(await problems({ ADMIN_TOKEN: 'hunter2', ADMIN_TOKEN_FILE: file('hunter2') })).toEqual([
-      'ADMIN_TOKEN_FILE: given together with ADMIN_TOKEN; accepted: one of the two',
+      'ADMIN_TOKEN_FILE: set together with ADMIN_TOKEN; expected only one of them',
     ]);
   });
 
@@ -159,8 +159,8 @@ describeOwn('no secret is ever shown, in nothing the proxy prints,', () => {
       launch({ REDIS_URL: 'hunter://user:hunter2@host', ADMIN_TOKEN: 'hunter 2,', LOG_LEVEL: 'trace' }, '/', false),
     );
     expect(await child.exit).toBe(1);
-    expect(child.errors).toMatch(/^REDIS_URL: the value \(not shown\) is not accepted/m);
-    expect(child.errors).toMatch(/^ADMIN_TOKEN: the value \(not shown\) is not accepted/m);
+    expect(child.errors).toMatch(/^REDIS_URL: invalid value \(not shown\)/m);
+    expect(child.errors).toMatch(/^ADMIN_TOKEN: invalid value \(not shown\)/m);
     expect(child.output + child.errors).not.toContain('hunter');
   });
 
@@ -212,7 +212,7 @@ describeOwn('settings come', () => {
   it('from a .env file that is checked like the environment', async () => {
     expect(await problems({}, directoryWith('CACHE_CAPACITY=-1\nCACHE_TTL=5\n'))).toEqual([
       '.env, line 2: CACHE_TTL: unknown setting; did you mean CACHE_TTL_MS?',
-      'CACHE_CAPACITY: "-1" is not accepted; accepted: a whole number from 0 to 50000000',
+      'CACHE_CAPACITY: invalid value "-1": expected an integer from 0 to 50000000',
     ]);
   });
 
@@ -255,12 +255,12 @@ describeOwn('settings come', () => {
   it('from a .env file of which no line is ignored in silence', async () => {
     const utf16 = directoryWith('');
     writeFileSync(join(utf16, '.env'), '\uFEFFACCESS_TOKEN=reader\r\n', 'utf16le');
-    expect(await problems({}, utf16)).toEqual(['.env, line 1: is UTF-16, or not text; accepted: UTF-8']);
+    expect(await problems({}, utf16)).toEqual(['.env, line 1: is UTF-16, or not text; expected UTF-8']);
     expect(
       await problems({}, directoryWith('ACCESS_TOKEN: hunter2\naccess_token=hunter2\nADMIN_TOKEN=hunter#2')),
     ).toEqual([
-      '.env, line 1: ACCESS_TOKEN is not followed by "="; accepted: NAME=value, comments that start with #, empty lines',
-      '.env, line 3: ADMIN_TOKEN: the value has a # in it, which starts a comment; accepted: the value in quotes, or a space before the comment',
+      '.env, line 1: ACCESS_TOKEN is not followed by "="; expected NAME=value, a comment that starts with #, or an empty line',
+      '.env, line 3: ADMIN_TOKEN: the value contains #, which starts a comment; expected quotes around the value, or a space before the comment',
       '.env, line 2: access_token: unknown setting; did you mean ACCESS_TOKEN?',
     ]);
   });
@@ -284,10 +284,10 @@ describeOwn('a log warns at the start', () => {
     proxy.log().flatMap(({ level, context, message }) => (level === 'warn' && context === 'Settings' ? [message] : []));
 
   const itSmall = totalmem() < 60 * 2 ** 30 ? it : it.skip;
-  itSmall('of settings that may come to need more memory than there is, with the numbers', async () => {
+  itSmall('of settings that allow more memory than the limit, with the numbers', async () => {
     const [warning] = warningsOf(await startProxy({ PROXY_MAX_BUFFERED_BYTES: 64 * 2 ** 30 }));
     expect(warning).toMatch(
-      /^the proxy may come to need \d+ MiB, the memory limit is \d+ MiB: process 100 \+ threads 100 \(PROXY_THREADS=1\) \+ .* \+ buffers 65536 \(PROXY_MAX_BUFFERED_BYTES=68719476736\)$/,
+      /^the settings allow \d+ MiB of memory, more than the memory limit of \d+ MiB: process 100 \+ threads 100 \(PROXY_THREADS=1\) \+ .* \+ buffers 65536 \(PROXY_MAX_BUFFERED_BYTES=68719476736\)$/,
     );
   });
 

@@ -307,7 +307,7 @@ describeOwn('the Redis protocol', () => {
     const same = await freePort();
     const confused = launch({ REDIS_URL: redis.url, RESP_PORT: same, HTTP_PORT: same });
     expect(await confused.exit).toBe(1);
-    expect(confused.errors).toBe(`RESP_PORT: ${same} is the port of HTTP; accepted: another\n`);
+    expect(confused.errors).toBe(`RESP_PORT: ${same} is the HTTP port; expected another port\n`);
   });
 });
 

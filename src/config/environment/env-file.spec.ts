@@ -77,33 +77,33 @@ describe('a .env file', () => {
     ['UTF-16, the other byte first, with its mark', Buffer.concat([Buffer.from([0xfe, 0xff]), utf16('A=b', false)]), 1],
     ['UTF-16 without a mark', utf16('A=b', true), 1],
   ])('is refused whole in %s', (_what, bytes, line) => {
-    expect(problemsOf(bytes)).toEqual([`, line ${line}: is UTF-16, or not text; accepted: UTF-8`]);
+    expect(problemsOf(bytes)).toEqual([`, line ${line}: is UTF-16, or not text; expected UTF-8`]);
     expect(read(bytes).variables).toEqual([]);
   });
 
   it('is refused whole in another encoding, with the line where that shows', () => {
     expect(problemsOf(Buffer.from('A=b\n\nPASSWORD=caf\xe9\nC=d\n', 'latin1'))).toEqual([
-      ', line 3: is not UTF-8; accepted: UTF-8',
+      ', line 3: is not UTF-8; expected UTF-8',
     ]);
   });
 
-  const STATEMENTS = 'accepted: NAME=value, comments that start with #, empty lines';
+  const STATEMENTS = 'expected NAME=value, a comment that starts with #, or an empty line';
   const COMMENT =
-    'the value has a # in it, which starts a comment; accepted: the value in quotes, or a space before the comment';
+    'the value contains #, which starts a comment; expected quotes around the value, or a space before the comment';
   it.each([
     ['A: hunter2', `A is not followed by "="; ${STATEMENTS}`],
     ['A hunter2', `A is not followed by "="; ${STATEMENTS}`],
     ['export A', `A is not followed by "="; ${STATEMENTS}`],
     ['"A"="hunter2"', `the line is not followed by "="; ${STATEMENTS}`],
     ['- A=hunter2', `the line is not followed by "="; ${STATEMENTS}`],
-    ['A="hunter2', 'A: the value begins with " and does not end with it; accepted: a closing quote'],
+    ['A="hunter2', 'A: the value begins with " and does not end with it; expected a closing quote'],
     [
       "A='hunter'2'",
-      "A: more text follows the closing '; accepted: nothing or a comment, and quotes of another kind inside",
+      "A: text follows the closing '; expected the end of the line or a comment (use another kind of quotes outside)",
     ],
     [
       'A="hunter\\"2"',
-      'A: more text follows the closing "; accepted: nothing or a comment, and quotes of another kind inside',
+      'A: text follows the closing "; expected the end of the line or a comment (use another kind of quotes outside)',
     ],
     ['A=hunter#2', `A: ${COMMENT}`],
     ['A=#hunter2', `A: ${COMMENT}`],

@@ -9,28 +9,29 @@ export interface EnvFileVariable {
   readonly line: number;
 }
 
-/** What is wrong with a `.env` file, with the names that stand in the statement: none, if they cannot be known. */
+/** An error in a `.env` file, with all names in its statement; no names if they are unknown. */
 export interface EnvFileProblem {
   readonly names: readonly string[];
   readonly text: string;
 }
 
-/** The variables of a `.env` file in their order, and a problem for each statement that is not understood. */
+/** The variables of a `.env` file in their order, and a problem for each invalid statement. */
 export interface EnvFile {
   readonly variables: readonly EnvFileVariable[];
   readonly problems: readonly EnvFileProblem[];
 }
 
-const ACCEPTED = 'accepted: NAME=value, comments that start with #, empty lines';
+const ACCEPTED = 'expected NAME=value, a comment that starts with #, or an empty line';
 
-/** `export` is for shells that read the same file. */
+/** `export` is accepted for shells that read the same file. */
 const ASSIGNMENT = /[ \t]*(?:export[ \t]+)?([A-Za-z_][\w.-]*)[ \t]*=[ \t]*/y;
 const SAME_LINE = /[^\n]*/y;
 const BLANK_OR_COMMENT = /^[ \t]*(?:#.*)?$/;
 
 /**
- * Reads a `.env` file; one that does not exist is empty. Node.js' parser takes what it understands and drops the rest
- * without a word, so it gets one statement at a time, and only those that it reads whole. No value is part of a problem.
+ * Reads a `.env` file; returns no variables if the file does not exist. The parser of Node.js silently skips what it cannot
+ * parse, so it is called for one statement at a time, and only for statements that it parses completely. No problem
+ * contains a value.
  */
 export function readEnvFile(file: string): EnvFile {
   let bytes: Buffer;
@@ -41,7 +42,7 @@ export function readEnvFile(file: string): EnvFile {
     return code === 'ENOENT' ? { variables: [], problems: [] } : unreadable(`${file}: cannot be read (${code})`);
   }
   const problem = encodingProblem(bytes);
-  if (problem !== undefined) return unreadable(`${file}${problem}; accepted: UTF-8`);
+  if (problem !== undefined) return unreadable(`${file}${problem}; expected UTF-8`);
   return parse(bytes.toString('utf8').replace(/^\uFEFF/, ''), file);
 }
 
@@ -53,7 +54,7 @@ function encodingProblem(bytes: Buffer): string | undefined {
   const isUtf16 = [0xfeff, 0xfffe].includes(bytes.length < 2 ? 0 : bytes.readUInt16BE(0)) || bytes.includes(0);
   if (isUtf16) return ', line 1: is UTF-16, or not text';
   if (isUtf8(bytes)) return undefined;
-  // A newline byte is never part of another character.
+  // In UTF-8 a newline byte is never part of another character.
   let end = bytes.indexOf('\n');
   let line = 1;
   while (end >= 0 && isUtf8(bytes.subarray(0, end))) {
@@ -72,7 +73,7 @@ function parse(original: string, file: string): EnvFile {
     const end = statementEnd(text, at);
     const statement = text.slice(at, end);
     if (!BLANK_OR_COMMENT.test(statement)) {
-      const { name, value, problem } = understand(statement);
+      const { name, value, problem } = parseStatement(statement);
       if (problem === undefined) variables.push({ name, value, line });
       else problems.push({ names: namesIn(statement), text: `${file}, line ${line}: ${problem}` });
     }
@@ -82,7 +83,7 @@ function parse(original: string, file: string): EnvFile {
   return { variables, problems };
 }
 
-/** Where the statement that starts at `at` ends: at its line's end, or at that of the line on which its quotes close. */
+/** Returns the end of the statement that starts at `at`: the end of its line, or of the line on which its quotes close. */
 function statementEnd(text: string, at: number): number {
   ASSIGNMENT.lastIndex = at;
   const assignment = ASSIGNMENT.exec(text);
@@ -92,11 +93,11 @@ function statementEnd(text: string, at: number): number {
   return Math.max(at, closing) + (SAME_LINE.exec(text)?.[0].length ?? 0);
 }
 
-type Understood =
+type Statement =
   | { readonly name: string; readonly value: string; readonly problem?: undefined }
   | { readonly name?: string; readonly value?: undefined; readonly problem: string };
 
-function understand(statement: string): Understood {
+function parseStatement(statement: string): Statement {
   ASSIGNMENT.lastIndex = 0;
   const assignment = ASSIGNMENT.exec(statement);
   if (assignment === null) {
@@ -111,30 +112,30 @@ function understand(statement: string): Understood {
 }
 
 /**
- * Returns all words of a statement that can be names: `declare -x NAME=value` has one behind its first word, and an unclosed
- * quote has those of the lines after it.
+ * Returns all words of a statement that can be names: `declare -x NAME=value` has its name after the first word, and an
+ * unclosed quote includes the names on the following lines.
  */
 function namesIn(statement: string): string[] {
   return statement.match(/[A-Za-z_][\w.-]*/g) ?? [];
 }
 
-/** The name at the start of a line that is no assignment, as in `NAME: value`. */
+/** Returns the name at the start of a line that is not an assignment, such as `NAME: value`. */
 function nameIn(line: string): string | undefined {
   return /^[ \t]*(?:export[ \t]+)?([A-Za-z_][\w.-]*)[ \t]*(?:$|[:\s])/.exec(line)?.[1];
 }
 
 function quotesProblem(rest: string): string | undefined {
   const closing = rest.indexOf(rest[0], 1);
-  if (closing < 0) return `the value begins with ${rest[0]} and does not end with it; accepted: a closing quote`;
+  if (closing < 0) return `the value begins with ${rest[0]} and does not end with it; expected a closing quote`;
   if (BLANK_OR_COMMENT.test(rest.slice(closing + 1))) return undefined;
-  return `more text follows the closing ${rest[0]}; accepted: nothing or a comment, and quotes of another kind inside`;
+  return `text follows the closing ${rest[0]}; expected the end of the line or a comment (use another kind of quotes outside)`;
 }
 
-/** To the parser, # starts a comment wherever it stands: half of a password would be lost. */
+/** The parser of Node.js starts a comment at any #, and would cut a password in two. */
 function commentProblem(statement: string, valueAt: number): string | undefined {
   const at = statement.indexOf('#', valueAt);
   if (at < 0 || /[ \t]/.test(statement[at - 1])) return undefined;
-  return 'the value has a # in it, which starts a comment; accepted: the value in quotes, or a space before the comment';
+  return 'the value contains #, which starts a comment; expected quotes around the value, or a space before the comment';
 }
 
 function isQuote(character: string | undefined): boolean {

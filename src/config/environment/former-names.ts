@@ -1,4 +1,4 @@
-import { describeSettings } from './setting.decorators.ts';
+import { describeSettings } from './environment.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
 

@@ -1,13 +1,13 @@
-/** One element of a pattern: `*`, or the bytes that it accepts in its place. */
+/** One element of a pattern: `*`, or the set of bytes that match at its position. */
 export type PatternElement = 'any-bytes' | ReadonlySet<number>;
 
 const [STAR, QUESTION, OPEN, CLOSE, CARET, MINUS, BACKSLASH, COMMA, SPACE] = Buffer.from('*?[]^-\\, ');
 const ANY_BYTE: ReadonlySet<number> = new Set(Array.from({ length: 256 }, (_, byte) => byte));
 
 /**
- * Reads glob patterns, separated by commas, as Redis' KEYS understands them: `*`, `?`, `[abc]`, `[^a]`, `[a-z]`, and `\`
- * before a byte that stands for itself, a comma among them. Undefined if one of them is empty or cannot be meant: an
- * open `[`, an empty class, a `\` at the end, a space at either end that is not escaped. (KEYS takes those for something.)
+ * Parses glob patterns, separated by commas, in the syntax of the Redis command KEYS: `*`, `?`, `[abc]`, `[^a]`, `[a-z]`,
+ * and `\` before a literal byte, including a comma. Returns undefined if a pattern is empty or probably a mistake: an open
+ * `[`, an empty class, a `\` at the end, an unescaped space at either end. (KEYS accepts these.)
  */
 export function parseKeyPatterns(text: string): PatternElement[][] | undefined {
   const bytes = Buffer.from(text);
@@ -23,30 +23,30 @@ export function parseKeyPatterns(text: string): PatternElement[][] | undefined {
     } else {
       const isEdge = pattern.length === 0 || [undefined, COMMA].includes(bytes[at + 1]);
       if (bytes[at] === SPACE && isEdge) return undefined;
-      const place = bytes[at] === OPEN ? parseClass(bytes, at + 1) : parseByte(bytes, at);
-      if (place === undefined) return undefined;
-      pattern.push(place.accepted);
-      at = place.end;
+      const element = bytes[at] === OPEN ? parseClass(bytes, at + 1) : parseByte(bytes, at);
+      if (element === undefined) return undefined;
+      pattern.push(element.accepted);
+      at = element.end;
     }
   }
   return patterns.every((pattern) => pattern.length > 0) ? patterns : undefined;
 }
 
-interface Place {
+interface ParsedElement {
   readonly accepted: ReadonlySet<number>;
-  /** Where what follows starts. */
+  /** The offset of the next element. */
   readonly end: number;
 }
 
-function parseByte(bytes: Buffer, at: number): Place | undefined {
+function parseByte(bytes: Buffer, at: number): ParsedElement | undefined {
   if (bytes[at] === QUESTION) return { accepted: ANY_BYTE, end: at + 1 };
   const escaped = bytes[at] === BACKSLASH;
   if (escaped && at + 1 === bytes.length) return undefined;
   return { accepted: new Set([bytes[escaped ? at + 1 : at]]), end: escaped ? at + 2 : at + 1 };
 }
 
-/** Reads a class from behind its `[`. */
-function parseClass(bytes: Buffer, start: number): Place | undefined {
+/** Parses a class from the byte after its `[`. */
+function parseClass(bytes: Buffer, start: number): ParsedElement | undefined {
   const negated = bytes[start] === CARET;
   const first = negated ? start + 1 : start;
   const named = new Set<number>();
@@ -63,7 +63,7 @@ function parseClass(bytes: Buffer, start: number): Place | undefined {
   return { accepted: negated ? new Set([...ANY_BYTE].filter((byte) => !named.has(byte))) : named, end: at + 1 };
 }
 
-/** As Redis does, whichever end comes first. */
+/** Adds a range of bytes; like Redis, accepts its ends in either order. */
 function addRange(bytes: Set<number>, from: number, to: number): void {
   for (let byte = Math.min(from, to); byte <= Math.max(from, to); byte++) bytes.add(byte);
 }

@@ -1,44 +1,47 @@
 import { Transform } from 'class-transformer';
 import { Matches, ValidateBy } from 'class-validator';
 
-/** What a person needs to know of a setting. */
+/** A setting as the help, the documentation and error messages describe it. */
 export interface SettingDescription {
   readonly name: string;
   readonly meaning: string;
-  /** As one would write it; empty when there is none. */
+  /** As written in the environment; empty if there is no default. */
   readonly default: string;
-  /** The same for people, where the value depends on the machine. */
+  /** The default for people, where it depends on the machine; otherwise the same as `default`. */
   readonly defaultText: string;
-  /** What is accepted, in words. */
+  /** The accepted values, in words. */
   readonly accepted: string;
-  /** Its value is never shown, and it has a `_FILE` form. */
+  /** Whether its value is never shown and may come from a file, with its `_FILE` form. */
   readonly secret: boolean;
-  /** Whether nothing in this value of a secret has to be kept secret; undefined: that cannot be. */
-  readonly isHarmless: ((value: string) => boolean) | undefined;
-  /** An empty value means something; elsewhere it is none. */
+  /** Returns whether a value of this secret contains nothing secret; undefined if every value is secret. */
+  readonly isPublic: ((value: string) => boolean) | undefined;
+  /** Whether an empty value has a meaning of its own; otherwise it counts as unset. */
   readonly mayBeEmpty: boolean;
 }
 
-interface Common {
+interface CommonOptions {
   readonly meaning: string;
   readonly secret?: boolean;
-  readonly isHarmless?: (value: string) => boolean;
+  readonly isPublic?: (value: string) => boolean;
   readonly mayBeEmpty?: boolean;
 }
 
-const descriptions: SettingDescription[] = [];
+/** A class whose properties are settings. */
+export type EnvironmentClass<Values extends object = object> = new () => Values;
 
-/** The settings in the order in which they are declared. */
-export function describeSettings(): readonly SettingDescription[] {
-  return descriptions;
+const descriptions = new Map<unknown, SettingDescription[]>();
+
+/** Returns the settings that a class declares, in the order of its properties. */
+export function settingsOf(environment: EnvironmentClass): readonly SettingDescription[] {
+  return descriptions.get(environment) ?? [];
 }
 
-/** A whole number from `min` to `max`, both included. */
-export function WholeNumber(
-  options: Common & { default: number; defaultText?: string; min: number; max: number },
+/** Declares an integer from `min` to `max`, both included. */
+export function IntegerSetting(
+  options: CommonOptions & { default: number; defaultText?: string; min: number; max: number },
 ): PropertyDecorator {
   const { min, max } = options;
-  const accepted = `a whole number from ${min} to ${max}${options.mayBeEmpty ? ', or nothing' : ''}`;
+  const accepted = `an integer from ${min} to ${max}${options.mayBeEmpty ? ', or an empty value' : ''}`;
   return compose(
     describe({ ...options, default: String(options.default), accepted }, options.defaultText),
     Transform(({ value }: { value: unknown }) =>
@@ -46,7 +49,7 @@ export function WholeNumber(
     ),
     ValidateBy(
       {
-        name: 'wholeNumber',
+        name: 'integer',
         validator: { validate: (value) => Number.isSafeInteger(value) && value >= min && value <= max },
       },
       { message: accepted },
@@ -54,33 +57,36 @@ export function WholeNumber(
   );
 }
 
-/** `true` or `false`. */
-export function Flag(options: Common & { default: boolean }): PropertyDecorator {
+/** Declares a setting that is `true` or `false`. */
+export function BooleanSetting(options: CommonOptions & { default: boolean }): PropertyDecorator {
   const accepted = 'true or false';
   return compose(
     describe({ ...options, default: String(options.default), accepted }),
     Transform(({ value }: { value: unknown }) => (value === 'true' ? true : value === 'false' ? false : value)),
-    ValidateBy({ name: 'flag', validator: { validate: (value) => typeof value === 'boolean' } }, { message: accepted }),
-  );
-}
-
-/** One of a few words. */
-export function OneOf(
-  options: Common & { default: string; defaultText?: string; words: readonly string[] },
-): PropertyDecorator {
-  const accepted = `one of ${options.words.join(', ')}`;
-  return compose(
-    describe({ ...options, accepted }, options.defaultText),
     ValidateBy(
-      { name: 'oneOf', validator: { validate: (value: string) => options.words.includes(value) } },
+      { name: 'boolean', validator: { validate: (value) => typeof value === 'boolean' } },
       { message: accepted },
     ),
   );
 }
 
-/** Text that a pattern or a check accepts. */
-export function Text(
-  options: Common & { default?: string; accepted: string; pattern?: RegExp; check?: (value: string) => boolean },
+/** Declares a setting that has one of the given values. */
+export function EnumSetting(
+  options: CommonOptions & { default: string; defaultText?: string; values: readonly string[] },
+): PropertyDecorator {
+  const accepted = `one of ${options.values.join(', ')}`;
+  return compose(
+    describe({ ...options, accepted }, options.defaultText),
+    ValidateBy(
+      { name: 'enum', validator: { validate: (value: string) => options.values.includes(value) } },
+      { message: accepted },
+    ),
+  );
+}
+
+/** Declares a text that matches a pattern and passes a check. */
+export function TextSetting(
+  options: CommonOptions & { default?: string; accepted: string; pattern?: RegExp; check?: (value: string) => boolean },
 ): PropertyDecorator {
   const { accepted, pattern = /^[^\r\n]+$/, check = () => true } = options;
   return compose(
@@ -94,13 +100,15 @@ export function Text(
 }
 
 function describe(
-  description: Common & Pick<SettingDescription, 'default' | 'accepted'>,
+  description: CommonOptions & Pick<SettingDescription, 'default' | 'accepted'>,
   defaultText = description.default,
 ): PropertyDecorator {
-  const { meaning, accepted, secret = false, isHarmless, mayBeEmpty = false } = description;
-  return (_target, property) => {
+  const { meaning, accepted, secret = false, isPublic, mayBeEmpty = false } = description;
+  return ({ constructor }, property) => {
     const [name, value] = [String(property), description.default];
-    descriptions.push({ name, meaning, accepted, secret, isHarmless, mayBeEmpty, default: value, defaultText });
+    const declared = descriptions.get(constructor) ?? [];
+    declared.push({ name, meaning, accepted, secret, isPublic, mayBeEmpty, default: value, defaultText });
+    descriptions.set(constructor, declared);
   };
 }
 

@@ -1,28 +1,28 @@
 import type { EnvFileVariable } from './env-file.ts';
 import { FORMER_NAMES } from './former-names.ts';
-import { describeSettings } from './setting.decorators.ts';
+import { describeSettings } from './environment.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
-/** A name that starts like one of ours and is none may be a typo, and a typo must not pass for a default. */
+/** Prefixes of settings. An unknown name with one of them may be a typo, which must not silently leave a default in force. */
 const PREFIXES = /^(?:HTTP|RESP|REDIS|CACHE|PROXY|ACCESS|ADMIN|KEY|SHUTDOWN|LOG|UPSTASH)_/;
 
-/** Names that are mostly of Node.js itself: only one that is close to NODE_INTERNALS is of ours. */
+/** Prefix of variables that mostly belong to Node.js: only names close to NODE_INTERNALS are checked. */
 const NODE_PREFIX = /^NODE_/;
 
-/** What a Service named `redis` or `proxy` makes Kubernetes put into the environment of every container. */
+/** Variables that Kubernetes adds to every container for a Service named `redis` or `proxy`. */
 const KUBERNETES_LINK = /_(?:SERVICE_(?:HOST|PORT(?:_.+)?)|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$/;
 const LINK_VALUE = /^(?:tcp|udp|sctp):\/\//;
 
-/** Names that others have given a meaning; those that clients of Upstash read may stand beside the proxy's. */
+/** Names that other programs use, among them the variables of Upstash's clients. */
 const FOREIGN = /^(?:HTTP_PROXY|UPSTASH_(?:\w+_REST_(?:URL|TOKEN)|CONSOLE|DISABLE_TELEMETRY))$/;
 
-/** A name this close to that of a setting is a typo, whoever set it. */
+/** The greatest edit distance from a setting at which a name is a typo. */
 const MAX_TYPO_DISTANCE = 2;
 
 /**
- * Finds the names in the process' environment that look like a setting and are none. The process does not own its
- * environment: a name is a problem only if it is a typo, otherwise it belongs to another program, and is a warning.
+ * Finds the variables of the process that look like settings but are not. Other programs share the environment: a name is
+ * an error only if it is a typo, and otherwise a warning.
  */
 export function unknownNames(environment: Variables): { readonly problems: string[]; readonly warnings: string[] } {
   const known = settingNames();
@@ -41,8 +41,8 @@ export function unknownNames(environment: Variables): { readonly problems: strin
 }
 
 /**
- * Finds the names in a `.env` file that are none of a setting: those that look like one, and those that are one but for
- * a typo or for upper case. The file is the proxy's own.
+ * Finds the names in a `.env` file that look like settings but are not, including settings in lower case and typos. All of
+ * them are errors, since the file belongs to the proxy.
  */
 export function unknownNamesInFile(variables: readonly EnvFileVariable[], file: string): string[] {
   const known = settingNames();
@@ -50,18 +50,18 @@ export function unknownNamesInFile(variables: readonly EnvFileVariable[], file: 
   return variables.flatMap(({ name, value, line }) => {
     if (value === '' || accepted.includes(name) || isForeign(name.toUpperCase(), value)) return [];
     if (!resemblesSetting(name)) return [];
-    const meant = advice(name.toUpperCase(), known) || '; accepted: those that --help lists';
+    const meant = advice(name.toUpperCase(), known) || '; see --help';
     return [`${file}, line ${line}: ${name}: unknown setting${meant}`];
   });
 }
 
-/** Whether a name in a `.env` file was probably meant to be that of a setting, whatever its case. */
+/** Returns whether a name in a `.env` file probably means a setting, in upper or lower case. */
 export function resemblesSetting(name: string): boolean {
   const upperCase = name.toUpperCase();
   return PREFIXES.test(upperCase) || nearest(upperCase, settingNames()).distance <= MAX_TYPO_DISTANCE;
 }
 
-/** Variables that Kubernetes has set for a Service of a name like ours: `HTTP_PORT=tcp://…` for one named `http`. */
+/** Returns whether a value is that of a Kubernetes service link, such as `HTTP_PORT=tcp://…` for a Service named `http`. */
 export function isServiceLink(value: string | undefined): boolean {
   return LINK_VALUE.test(value ?? '');
 }
@@ -74,7 +74,7 @@ function isForeign(name: string, value: string): boolean {
   return FOREIGN.test(name) || KUBERNETES_LINK.test(name) || isServiceLink(value);
 }
 
-/** Names the setting that was probably meant: one that differs by a typo, or that begins alike (REDIS_PASS). */
+/** Returns a suggestion of the intended setting: one within a typo, or one with the same beginning (REDIS_PASS). */
 function advice(name: string, known: readonly string[]): string {
   const { candidate, distance } = nearest(name, known);
   const meant =
@@ -84,7 +84,7 @@ function advice(name: string, known: readonly string[]): string {
   return meant === undefined ? '' : `; did you mean ${meant}?`;
 }
 
-/** The one that was probably meant: it takes no more than four changes to get to it, nor half of the name. */
+/** Returns the nearest known name, if its edit distance is at most four and at most half of the name's length. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const { candidate, distance } = nearest(name, known);
   return distance <= Math.min(4, name.length / 2) ? candidate : undefined;
@@ -97,7 +97,7 @@ function nearest(name: string, known: readonly string[]): { readonly candidate: 
   return first;
 }
 
-/** Levenshtein distance. */
+/** Returns the Levenshtein distance of two names. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {

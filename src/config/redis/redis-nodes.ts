@@ -1,11 +1,11 @@
-/** Where a Redis or a sentinel listens. */
+/** The address of a Redis or a sentinel. */
 export interface RedisNode {
-  /** A name or an address; IPv6 without brackets. */
+  /** A host name or an IP address; IPv6 without brackets. */
   readonly host: string;
   readonly port: number;
 }
 
-/** Takes `host:port,[IPv6]:port,…` apart; undefined when it is something else. */
+/** Parses `host:port,[IPv6]:port,…`; returns undefined if the text has another form. */
 export function parseRedisNodes(text: string): readonly RedisNode[] | undefined {
   const nodes = text.split(',').map(parseNode);
   return nodes.every((node) => node !== undefined) ? nodes : undefined;

@@ -62,22 +62,16 @@ describe('where the Redis is', () => {
   });
 
   it.each([
-    [{ REDIS_NODES: 'a:1' }, 'REDIS_NODES: given with REDIS_MODE=standalone; accepted: '],
-    [{ REDIS_SENTINEL_NAME: 'm' }, 'REDIS_SENTINEL_NAME: given with REDIS_MODE=standalone; accepted: '],
-    [{ ...cluster, REDIS_SENTINEL_NAME: 'm' }, 'REDIS_SENTINEL_NAME: given with REDIS_MODE=cluster; accepted: '],
-    [
-      { ...cluster, REDIS_SENTINEL_PASSWORD: 'm' },
-      'REDIS_SENTINEL_PASSWORD: given with REDIS_MODE=cluster; accepted: ',
-    ],
-    [{ REDIS_MODE: 'cluster' }, 'REDIS_NODES: missing with REDIS_MODE=cluster; accepted: '],
-    [{ ...sentinel, REDIS_NODES: '' }, 'REDIS_NODES: missing with REDIS_MODE=sentinel; accepted: '],
-    [{ ...sentinel, REDIS_SENTINEL_NAME: '' }, 'REDIS_SENTINEL_NAME: missing with REDIS_MODE=sentinel; accepted: '],
-    [{ ...sentinel, REDIS_SENTINEL_USERNAME: 'u' }, 'REDIS_SENTINEL_USERNAME: given without a password; accepted: '],
-    [{ ...cluster, REDIS_URL: 'redis://h/1' }, 'REDIS_URL: database 1 with REDIS_MODE=cluster; accepted: database 0'],
-    [
-      { REDIS_MODE: 'replica' },
-      'REDIS_MODE: "replica" is not accepted; accepted: one of standalone, sentinel, cluster',
-    ],
+    [{ REDIS_NODES: 'a:1' }, 'REDIS_NODES: requires REDIS_MODE=sentinel or REDIS_MODE=cluster'],
+    [{ REDIS_SENTINEL_NAME: 'm' }, 'REDIS_SENTINEL_NAME: requires REDIS_MODE=sentinel'],
+    [{ ...cluster, REDIS_SENTINEL_NAME: 'm' }, 'REDIS_SENTINEL_NAME: requires REDIS_MODE=sentinel'],
+    [{ ...cluster, REDIS_SENTINEL_PASSWORD: 'm' }, 'REDIS_SENTINEL_PASSWORD: requires REDIS_MODE=sentinel'],
+    [{ REDIS_MODE: 'cluster' }, 'REDIS_NODES: required with REDIS_MODE=cluster; expected '],
+    [{ ...sentinel, REDIS_NODES: '' }, 'REDIS_NODES: required with REDIS_MODE=sentinel; expected '],
+    [{ ...sentinel, REDIS_SENTINEL_NAME: '' }, 'REDIS_SENTINEL_NAME: required with REDIS_MODE=sentinel; expected '],
+    [{ ...sentinel, REDIS_SENTINEL_USERNAME: 'u' }, 'REDIS_SENTINEL_USERNAME: requires REDIS_SENTINEL_PASSWORD'],
+    [{ ...cluster, REDIS_URL: 'redis://h/1' }, 'REDIS_URL: database 1 with REDIS_MODE=cluster; expected database 0'],
+    [{ REDIS_MODE: 'replica' }, 'REDIS_MODE: invalid value "replica": expected one of standalone, sentinel, cluster'],
   ])('is refused when its parts do not go together: %j', (environment, problem) => {
     expect(problemsOf(environment)).toEqual([expect.stringContaining(problem)]);
   });
@@ -130,13 +124,17 @@ describe('the certificates', () => {
     const REDIS_TLS_CERT_FILE = file('cert.pem', own.cert);
     const REDIS_TLS_KEY_FILE = file('key.pem', own.key);
     const both = { ...tls, REDIS_TLS_CERT_FILE, REDIS_TLS_KEY_FILE };
-    expect(problemsOf({ ...tls, REDIS_TLS_CERT_FILE })).toEqual([expect.stringMatching(/^REDIS_TLS_CERT_FILE: given/)]);
-    expect(problemsOf({ ...tls, REDIS_TLS_KEY_FILE })).toEqual([expect.stringMatching(/^REDIS_TLS_KEY_FILE: given/)]);
+    expect(problemsOf({ ...tls, REDIS_TLS_CERT_FILE })).toEqual([
+      expect.stringMatching(/^REDIS_TLS_CERT_FILE: requires/),
+    ]);
+    expect(problemsOf({ ...tls, REDIS_TLS_KEY_FILE })).toEqual([
+      expect.stringMatching(/^REDIS_TLS_KEY_FILE: requires/),
+    ]);
     expect(problemsOf({ ...both, REDIS_TLS_KEY_FILE: file('other.pem', other.key) })).toEqual([
-      'REDIS_TLS_KEY_FILE: is the key of another certificate; accepted: the key of REDIS_TLS_CERT_FILE',
+      'REDIS_TLS_KEY_FILE: does not match REDIS_TLS_CERT_FILE',
     ]);
     expect(problemsOf({ ...both, REDIS_TLS_KEY_FILE: REDIS_TLS_CERT_FILE })).toEqual([
-      'REDIS_TLS_KEY_FILE: holds no private key; accepted: the path of a PEM file',
+      'REDIS_TLS_KEY_FILE: file contains no private key; expected a PEM file',
     ]);
     const broken = file('broken.pem', '-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n');
     expect(problemsOf({ ...both, REDIS_TLS_KEY_FILE: broken })).toEqual([expect.stringContaining('cannot be used')]);

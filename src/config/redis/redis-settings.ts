@@ -1,21 +1,22 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { type Environment, REDIS_MODES } from '../environment/environment.ts';
+import type { Environment } from '../environment/environment.ts';
+import { REDIS_MODES } from '../environment/redis.environment.ts';
 import { parseRedisNodes } from './redis-nodes.ts';
 import { parseRedisUrl } from './redis-url.ts';
 import { Secret } from '../secret.ts';
 import type { Settings } from '../settings.ts';
 
 /**
- * The settings of the Redis behind the proxy, with the files that they name. What does not go together is noted in
- * `problems`, a line each.
+ * Returns the settings of Redis, with the content of the certificate files. Adds a line to `problems` for each contradiction
+ * between settings and for each unusable file.
  */
 export function redisSettings(values: Environment, problems: string[]): Settings['redis'] | undefined {
   const url = parseRedisUrl(values.REDIS_URL);
-  // What is no address, no list of nodes and no mode has been noted as such.
+  // Invalid values of single settings have already been reported.
   if (url === undefined) return undefined;
-  const report = (name: string, problem: string, accepted: string): void => {
-    problems.push(`${name}: ${problem}; accepted: ${accepted}`);
+  const report = (name: string, problem: string): void => {
+    problems.push(`${name}: ${problem}`);
   };
   checkMode(values, url.database, report);
   const password = values.REDIS_PASSWORD ?? url.password;
@@ -40,33 +41,33 @@ export function redisSettings(values: Environment, problems: string[]): Settings
   };
 }
 
-type Report = (name: string, problem: string, accepted: string) => void;
+type Report = (name: string, problem: string) => void;
 
 function checkMode(values: Environment, database: number, report: Report): void {
   const { REDIS_MODE: mode } = values;
   if (!REDIS_MODES.includes(mode)) return;
   if (mode === 'standalone') {
     if (values.REDIS_NODES !== undefined) {
-      report('REDIS_NODES', 'given with REDIS_MODE=standalone', 'together with REDIS_MODE=sentinel or cluster');
+      report('REDIS_NODES', 'requires REDIS_MODE=sentinel or REDIS_MODE=cluster');
     }
   } else if (values.REDIS_NODES === undefined) {
     const whose = mode === 'sentinel' ? 'of the sentinels' : 'of some nodes of the cluster';
-    report('REDIS_NODES', `missing with REDIS_MODE=${mode}`, `host:port,… ${whose}`);
+    report('REDIS_NODES', `required with REDIS_MODE=${mode}; expected host:port,… ${whose}`);
   }
   if (mode === 'cluster' && database !== 0) {
-    report('REDIS_URL', `database ${database} with REDIS_MODE=cluster`, 'database 0, the only one of a cluster');
+    report('REDIS_URL', `database ${database} with REDIS_MODE=cluster; expected database 0, the only one of a cluster`);
   }
   if (mode === 'sentinel') {
     if (values.REDIS_SENTINEL_NAME === undefined) {
-      report('REDIS_SENTINEL_NAME', 'missing with REDIS_MODE=sentinel', 'the name the sentinels have for the master');
+      report('REDIS_SENTINEL_NAME', 'required with REDIS_MODE=sentinel; expected the name of the master');
     }
     if (values.REDIS_SENTINEL_USERNAME !== undefined && values.REDIS_SENTINEL_PASSWORD === undefined) {
-      report('REDIS_SENTINEL_USERNAME', 'given without a password', 'together with REDIS_SENTINEL_PASSWORD');
+      report('REDIS_SENTINEL_USERNAME', 'requires REDIS_SENTINEL_PASSWORD');
     }
     return;
   }
   for (const name of ['REDIS_SENTINEL_NAME', 'REDIS_SENTINEL_USERNAME', 'REDIS_SENTINEL_PASSWORD'] as const) {
-    if (values[name] !== undefined) report(name, `given with REDIS_MODE=${mode}`, 'together with REDIS_MODE=sentinel');
+    if (values[name] !== undefined) report(name, 'requires REDIS_MODE=sentinel');
   }
 }
 
@@ -78,11 +79,11 @@ function tlsFiles(
   const names = ['REDIS_TLS_CA_FILE', 'REDIS_TLS_CERT_FILE', 'REDIS_TLS_KEY_FILE'] as const;
   for (const name of names) {
     if (values[name] === undefined || tls) continue;
-    report(name, 'given without TLS', 'together with a REDIS_URL that starts with rediss://');
+    report(name, 'requires a REDIS_URL that starts with rediss://');
   }
   const [, cert, key] = names;
-  if (values[cert] !== undefined && values[key] === undefined) report(cert, 'given without its key', `with ${key}`);
-  if (values[key] !== undefined && values[cert] === undefined) report(key, 'given alone', `with ${cert}`);
+  if (values[cert] !== undefined && values[key] === undefined) report(cert, `requires ${key}`);
+  if (values[key] !== undefined && values[cert] === undefined) report(key, `requires ${cert}`);
   const [tlsCa, tlsCert, tlsKey] = names.map((name) => readPem(name, values[name], report));
   if (tlsCert !== undefined && tlsKey !== undefined) checkPair(tlsCert, tlsKey, report);
   return { tlsCa, tlsCert, tlsKey: tlsKey === undefined ? undefined : new Secret(tlsKey) };
@@ -94,21 +95,21 @@ function readPem(name: string, file: string | undefined, report: Report): string
   try {
     const text = readFileSync(file, 'utf8');
     if (new RegExp(`^-----BEGIN (?:[A-Z]+ )*${label}-----`, 'm').test(text)) return text;
-    report(name, `holds no ${what}`, 'the path of a PEM file');
+    report(name, `file contains no ${what}; expected a PEM file`);
   } catch (error) {
     const { code = 'unknown reason' } = error as NodeJS.ErrnoException;
-    report(name, `cannot be read (${code})`, 'the path of a readable PEM file');
+    report(name, `cannot be read (${code}); expected the path of a readable PEM file`);
   }
   return undefined;
 }
 
-/** OpenSSL would say it at each attempt to connect, in its own words. */
+/** Checks at start that certificate and key match; otherwise OpenSSL would report it for every connection. */
 function checkPair(cert: string, key: string, report: Report): void {
   try {
     if (new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) return;
-    report('REDIS_TLS_KEY_FILE', 'is the key of another certificate', 'the key of REDIS_TLS_CERT_FILE');
+    report('REDIS_TLS_KEY_FILE', 'does not match REDIS_TLS_CERT_FILE');
   } catch {
-    const accepted = 'a certificate and its key, not encrypted, in PEM files';
-    report('REDIS_TLS_CERT_FILE, REDIS_TLS_KEY_FILE', 'cannot be used', accepted);
+    const problem = 'cannot be used; expected a certificate and its key, not encrypted, in PEM files';
+    report('REDIS_TLS_CERT_FILE, REDIS_TLS_KEY_FILE', problem);
   }
 }

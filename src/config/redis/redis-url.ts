@@ -1,4 +1,4 @@
-/** The parts of a Redis address. */
+/** The parts of a Redis URL. */
 export interface RedisUrl {
   readonly tls: boolean;
   readonly host: string;
@@ -8,7 +8,7 @@ export interface RedisUrl {
   readonly password: string | undefined;
 }
 
-/** Takes `redis[s]://[user[:password]@]host[:port][/database]` apart; undefined when it is something else. */
+/** Parses `redis[s]://[user[:password]@]host[:port][/database]`; returns undefined if the text has another form. */
 export function parseRedisUrl(text: string): RedisUrl | undefined {
   const url = URL.parse(text);
   if (url === null || !/^rediss?:$/.test(url.protocol) || url.hostname === '') return undefined;

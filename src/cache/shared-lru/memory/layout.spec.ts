@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { loadSettings } from '../../../config/load-settings.ts';
 import { memoryNeeded } from '../../../config/memory-budget.ts';
-import { describeSettings } from '../../../config/environment/setting.decorators.ts';
+import { describeSettings } from '../../../config/environment/environment.ts';
 import { LayoutError, LruMemory } from './layout.ts';
 
 const MiB = 2 ** 20;

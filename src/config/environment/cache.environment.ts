@@ -1,0 +1,72 @@
+import { BooleanSetting, EnumSetting, IntegerSetting } from './setting.decorators.ts';
+
+export const COHERENCE_MODES = ['ttl', 'tracking'] as const;
+
+const MiB = 2 ** 20;
+const GiB = 2 ** 30;
+const YEAR_MS = 366 * 24 * 3_600_000;
+
+export class CacheEnvironment {
+  @IntegerSetting({
+    default: 10_000,
+    min: 0,
+    max: 50_000_000,
+    meaning: 'maximum number of cached keys, exact; 0: nothing is cached',
+  })
+  CACHE_CAPACITY!: number;
+
+  @IntegerSetting({
+    default: 256 * MiB,
+    defaultText: '268435456, or what fits in the memory limit',
+    min: 1,
+    max: 64 * GiB,
+    meaning: 'maximum bytes of cached keys and values; reaching either limit evicts',
+  })
+  CACHE_MAX_BYTES!: number;
+
+  @IntegerSetting({
+    default: MiB,
+    min: 0,
+    max: 512 * MiB,
+    meaning: 'maximum bytes of a cached value; a larger value is served, not cached',
+  })
+  CACHE_MAX_VALUE_BYTES!: number;
+
+  @IntegerSetting({
+    default: 60_000,
+    min: 1,
+    max: YEAR_MS,
+    meaning: 'global expiry: milliseconds after which an entry expires',
+  })
+  CACHE_TTL_MS!: number;
+
+  @IntegerSetting({
+    default: 0,
+    min: 0,
+    max: YEAR_MS,
+    meaning: 'milliseconds for which the absence of a key is cached; 0: not at all',
+  })
+  CACHE_NEGATIVE_TTL_MS!: number;
+
+  @IntegerSetting({
+    default: 0,
+    min: 0,
+    max: YEAR_MS,
+    meaning: 'milliseconds for which an expired value may be served while Redis is unavailable; 0: not at all',
+  })
+  CACHE_STALE_IF_ERROR_MS!: number;
+
+  @BooleanSetting({
+    default: true,
+    meaning:
+      "an entry never outlives its key's own TTL in Redis, even when stale; false: that TTL is neither read nor applied",
+  })
+  CACHE_RESPECT_KEY_TTL!: boolean;
+
+  @EnumSetting({
+    default: 'ttl',
+    values: COHERENCE_MODES,
+    meaning: 'ttl: entries expire with time alone; tracking: Redis also invalidates them on each write',
+  })
+  CACHE_COHERENCE!: (typeof COHERENCE_MODES)[number];
+}

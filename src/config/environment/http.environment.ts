@@ -1,0 +1,78 @@
+import { EnumSetting, IntegerSetting, TextSetting } from './setting.decorators.ts';
+
+export const FAST_PATH_STATES = ['on', 'off'] as const;
+
+const KiB = 2 ** 10;
+const MiB = 2 ** 20;
+const HOUR_MS = 3_600_000;
+
+export class HttpEnvironment {
+  @TextSetting({
+    default: '0.0.0.0',
+    accepted: 'an IP address or a host name',
+    meaning: 'address to listen on, for HTTP and the Redis protocol',
+  })
+  HTTP_HOST!: string;
+
+  @IntegerSetting({ default: 8080, min: 0, max: 65_535, meaning: 'HTTP port; 0: any free port' })
+  HTTP_PORT!: number;
+
+  @TextSetting({
+    default: 'application/octet-stream',
+    pattern: /^(?=.{1,200}$)[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:; ?[\w-]+=[\w.-]+)*$/,
+    accepted: 'a media type',
+    meaning: 'Content-Type of values',
+  })
+  HTTP_CONTENT_TYPE!: string;
+
+  @TextSetting({
+    check: areOrigins,
+    accepted: '*, or origins such as https://example.com:8443, separated by commas',
+    meaning: 'origins whose pages may read keys (CORS); *: all; unset: none',
+  })
+  HTTP_CORS_ORIGINS?: string;
+
+  @IntegerSetting({
+    default: 208 * KiB,
+    min: KiB,
+    max: MiB,
+    meaning: 'maximum bytes of the request line and headers; the default leaves room for the longest key',
+  })
+  HTTP_MAX_HEADER_BYTES!: number;
+
+  @IntegerSetting({
+    default: 10_000,
+    min: 1,
+    max: HOUR_MS,
+    meaning: 'milliseconds within which a client must send its headers',
+  })
+  HTTP_HEADERS_TIMEOUT_MS!: number;
+
+  @IntegerSetting({
+    default: 30_000,
+    min: 1,
+    max: HOUR_MS,
+    meaning: 'milliseconds within which a client must send its whole request',
+  })
+  HTTP_REQUEST_TIMEOUT_MS!: number;
+
+  @IntegerSetting({
+    default: 65_000,
+    min: 1,
+    max: HOUR_MS,
+    meaning: 'milliseconds after which an idle connection is closed; longer than the idle time-out of load balancers',
+  })
+  HTTP_KEEP_ALIVE_TIMEOUT_MS!: number;
+
+  @EnumSetting({
+    default: 'on',
+    values: FAST_PATH_STATES,
+    meaning: 'fast path: plain key reads without node:http and Express, with the same responses',
+  })
+  HTTP_FAST_PATH!: (typeof FAST_PATH_STATES)[number];
+}
+
+/** Returns whether the text is `*`, or origins as browsers send them. */
+function areOrigins(text: string): boolean {
+  return text === '*' || text.split(',').every((each) => /^https?:/.test(each) && URL.parse(each)?.origin === each);
+}

@@ -1,0 +1,34 @@
+import { EnumSetting, IntegerSetting } from './setting.decorators.ts';
+
+export const NODE_INTERNALS_MODES = ['auto', 'off'] as const;
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+export const LOG_FORMATS = ['json', 'pretty'] as const;
+
+export class OperationsEnvironment {
+  @EnumSetting({
+    default: 'auto',
+    values: NODE_INTERNALS_MODES,
+    meaning:
+      'private APIs of Node.js and ioredis, which are faster; auto: those that pass a probe at start; off: public APIs only',
+  })
+  NODE_INTERNALS!: (typeof NODE_INTERNALS_MODES)[number];
+
+  @IntegerSetting({
+    default: 10_000,
+    min: 0,
+    max: 600_000,
+    meaning: 'maximum milliseconds of a graceful shutdown',
+  })
+  SHUTDOWN_GRACE_MS!: number;
+
+  @EnumSetting({ default: 'info', values: LOG_LEVELS, meaning: 'least severe level that is logged' })
+  LOG_LEVEL!: (typeof LOG_LEVELS)[number];
+
+  @EnumSetting({
+    default: process.stdout.isTTY ? 'pretty' : 'json',
+    defaultText: 'json; pretty in a terminal',
+    values: LOG_FORMATS,
+    meaning: 'json: one object per line; pretty: lines for people',
+  })
+  LOG_FORMAT!: (typeof LOG_FORMATS)[number];
+}

@@ -1,0 +1,97 @@
+import { parseRedisNodes } from '../redis/redis-nodes.ts';
+import { parseRedisUrl } from '../redis/redis-url.ts';
+import { EnumSetting, IntegerSetting, TextSetting } from './setting.decorators.ts';
+
+export const REDIS_MODES = ['standalone', 'sentinel', 'cluster'] as const;
+
+const MiB = 2 ** 20;
+const MAX_TIMEOUT_MS = 600_000;
+
+export class RedisEnvironment {
+  @EnumSetting({
+    default: 'standalone',
+    values: REDIS_MODES,
+    meaning: 'standalone: one Redis; sentinel: the master that the sentinels name; cluster: a Redis Cluster',
+  })
+  REDIS_MODE!: (typeof REDIS_MODES)[number];
+
+  @TextSetting({
+    default: 'redis://127.0.0.1:6379/0',
+    check: (value) => parseRedisUrl(value) !== undefined,
+    accepted: 'redis:// or rediss:// [user[:password]@]host[:port][/database]',
+    meaning: 'address of Redis; with REDIS_NODES only its scheme, account and database are used',
+    secret: true,
+    isPublic: hasNoPassword,
+  })
+  REDIS_URL!: string;
+
+  @TextSetting({
+    check: (value) => parseRedisNodes(value) !== undefined,
+    accepted: 'host:port, separated by commas; IPv6 addresses in brackets',
+    meaning: 'the sentinels, or some nodes of the cluster: host:port,…',
+  })
+  REDIS_NODES?: string;
+
+  @TextSetting({ accepted: 'the name of the master', meaning: 'name of the master at the sentinels' })
+  REDIS_SENTINEL_NAME?: string;
+
+  @TextSetting({ accepted: 'a user name', meaning: 'user name for the sentinels, if they require one' })
+  REDIS_SENTINEL_USERNAME?: string;
+
+  @TextSetting({ accepted: 'a password', meaning: 'password for the sentinels, if they require one', secret: true })
+  REDIS_SENTINEL_PASSWORD?: string;
+
+  @TextSetting({ accepted: 'a user name', meaning: 'user name for Redis; overrides the one in REDIS_URL' })
+  REDIS_USERNAME?: string;
+
+  @TextSetting({ accepted: 'a password', meaning: 'password for Redis; overrides the one in REDIS_URL', secret: true })
+  REDIS_PASSWORD?: string;
+
+  @TextSetting({
+    accepted: 'the path of a readable PEM file, with a rediss:// address',
+    meaning: 'certificate authority of the certificate of Redis; unset: the authorities that Node.js trusts',
+  })
+  REDIS_TLS_CA_FILE?: string;
+
+  @TextSetting({
+    accepted: 'the path of a readable PEM file, with a rediss:// address and REDIS_TLS_KEY_FILE',
+    meaning: 'certificate of the proxy, for a Redis that requires client certificates (mutual TLS)',
+  })
+  REDIS_TLS_CERT_FILE?: string;
+
+  @TextSetting({
+    accepted: 'the path of a readable PEM file, with REDIS_TLS_CERT_FILE',
+    meaning: 'private key of that certificate, not encrypted',
+  })
+  REDIS_TLS_KEY_FILE?: string;
+
+  @IntegerSetting({
+    default: 1000,
+    min: 1,
+    max: MAX_TIMEOUT_MS,
+    meaning: 'milliseconds within which Redis must reply to a read',
+  })
+  REDIS_COMMAND_TIMEOUT_MS!: number;
+
+  @IntegerSetting({
+    default: 2000,
+    min: 1,
+    max: MAX_TIMEOUT_MS,
+    meaning: 'milliseconds within which Redis must accept a connection',
+  })
+  REDIS_CONNECT_TIMEOUT_MS!: number;
+
+  @IntegerSetting({
+    default: 64 * MiB,
+    min: 1,
+    max: 512 * MiB,
+    meaning: 'maximum bytes of a value; a longer value is an error and is never read into memory',
+  })
+  REDIS_MAX_VALUE_BYTES!: number;
+}
+
+/** Returns whether an address contains no password. Text before an @ may be one if the address cannot be parsed. */
+function hasNoPassword(address: string): boolean {
+  const url = parseRedisUrl(address);
+  return url === undefined ? !address.includes('@') : url.password === undefined;
+}
