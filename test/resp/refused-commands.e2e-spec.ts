@@ -37,26 +37,26 @@ describeOwn('metrics of commands', () => {
     const mine = all.filter(([labels]) => labels.includes(`transport="${transport}"`));
     return Object.fromEntries(mine.map(([labels, times]) => [/command="([^"]*)"/.exec(labels)?.[1] ?? '', times]));
   };
-  const ask = async (...command: string[]): Promise<string> => {
+  const send = async (...command: string[]): Promise<string> => {
     client.send(request(...command));
     return client.replies(1);
   };
 
-  it('count refused commands by name, and by no name that a client can make up', async () => {
+  it('count refused commands by name, and unknown names as "other"', async () => {
     expect(await refused('resp')).toEqual({ other: 0 });
-    // Whoever may not read is told so, and nothing of what there is.
-    await ask('SET', 'key', 'x');
-    expect(await ask('AUTH', 'token')).toBe('+OK\r\n');
+    // Commands of unauthenticated clients are not counted.
+    await send('SET', 'key', 'x');
+    expect(await send('AUTH', 'token')).toBe('+OK\r\n');
     const writes = [
       ['SET', 'key', 'x'],
       ['set', 'key', 'x'],
       ['GETEX', 'key', 'PERSIST'],
       ['HSET', 'h', 'f', 'v'],
     ];
-    for (const command of writes) expect(await ask(...command)).toMatch(/^-READONLY /);
-    await ask('MULTI');
-    await ask('INCR', 'key');
-    expect(await ask('EXEC')).toMatch(/^-EXECABORT /);
+    for (const command of writes) expect(await send(...command)).toMatch(/^-READONLY /);
+    await send('MULTI');
+    await send('INCR', 'key');
+    expect(await send('EXEC')).toMatch(/^-EXECABORT /);
     for (const command of [
       ['HGETALL', 'h'],
       ['SCAN', '0'],
@@ -64,19 +64,19 @@ describeOwn('metrics of commands', () => {
       ['CLIENT', 'TRACKING', 'ON'],
       ['SELECT', '1'],
     ]) {
-      expect(await ask(...command)).toMatch(/^-ERR /);
+      expect(await send(...command)).toMatch(/^-ERR /);
     }
-    for (const name of ['nonsense', 'n"{}', 'x'.repeat(10_000)]) expect(await ask(name)).toMatch(/^-ERR /);
-    expect(await ask('CLIENT', 'nonsense')).toMatch(/^-ERR /);
-    // Served, and not refused, whatever Redis replies.
-    for (const command of [['GET', 'key'], ['GETEX', 'key'], ['GET'], ['SELECT', '0']]) await ask(...command);
+    for (const name of ['nonsense', 'n"{}', 'x'.repeat(10_000)]) expect(await send(name)).toMatch(/^-ERR /);
+    expect(await send('CLIENT', 'nonsense')).toMatch(/^-ERR /);
+    // Supported commands are not counted, whatever the reply.
+    for (const command of [['GET', 'key'], ['GETEX', 'key'], ['GET'], ['SELECT', '0']]) await send(...command);
     expect(await refused('resp')).toEqual({
       ...{ other: 4, set: 2, getex: 1, hset: 1, incr: 1, hgetall: 1, scan: 1, 'json.get': 1 },
       ...{ 'client|tracking': 1, select: 1 },
     });
   });
 
-  it('count those of Upstash’s REST API as well', async () => {
+  it('count refused commands of the Upstash REST API', async () => {
     const headers = { authorization: 'Bearer token' };
     const body = JSON.stringify([
       ['SET', 'key', 'x'],
@@ -89,23 +89,25 @@ describeOwn('metrics of commands', () => {
     expect(await refused('upstash')).toEqual({ other: 1, set: 1, hgetall: 1, getex: 1 });
   });
 
-  it('count queries for times to live and types as loads, and as load errors when Redis does not answer', async () => {
+  it('count TTL and TYPE queries as loads, and as load errors when Redis does not reply', async () => {
     const loads = async () => {
       const all = { ...(await metrics('load')) };
       return [all.loads_total, all.load_errors_total, all.load_duration_seconds_count];
     };
     const [before, errors, observed] = await loads();
-    for (const name of ['TTL', 'PTTL', 'EXPIRETIME', 'PEXPIRETIME', 'TYPE']) await ask(name, 'key');
+    for (const name of ['TTL', 'PTTL', 'EXPIRETIME', 'PEXPIRETIME', 'TYPE']) await send(name, 'key');
     expect(await loads()).toEqual([before + 5, errors, observed + 5]);
     redis.server?.signal('SIGSTOP');
-    expect(await ask('TTL', 'key')).toMatch(/^-TIMEOUT /);
-    expect(await ask('TYPE', 'key')).toMatch(/^-TIMEOUT /);
+    expect(await send('TTL', 'key')).toMatch(/^-TIMEOUT /);
+    expect(await send('TYPE', 'key')).toMatch(/^-TIMEOUT /);
     redis.server?.signal('SIGCONT');
     expect(await loads()).toEqual([before + 7, errors + 2, observed + 7]);
-    await until('Redis is read again', async () => ((await ask('TTL', 'key')) === ':-1\r\n' ? true : undefined));
+    await until('reads of Redis succeed again', async () =>
+      (await send('TTL', 'key')) === ':-1\r\n' ? true : undefined,
+    );
   });
 
-  it('let redis-cli --stat show keys, clients, requests and connections', async () => {
+  it('appear in redis-cli --stat: keys, clients, requests and connections', async () => {
     const cli = execFile('stdbuf', [
       ...[
         '-oL',
@@ -129,7 +131,7 @@ describeOwn('metrics of commands', () => {
       cli.kill('SIGKILL');
     }
     const [first, , third] = lines();
-    // keys, memory, clients, blocked, requests (and how many more), connections
+    // keys, memory, clients, blocked, requests (and their increase), connections
     expect(Number(first[0])).toBe(1);
     expect(Number(first[2])).toBeGreaterThan(0);
     expect(first[3]).toBe('0');

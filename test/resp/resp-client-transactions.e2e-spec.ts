@@ -10,14 +10,15 @@ import { RespSocket, request, respPort } from '../support/resp.ts';
 
 const run = promisify(execFile);
 
-/** A client library of another language; its program prints JSON, and is given the port. */
+/** A client library of another language. Its program receives the port as argument and output JSON. */
 interface Library {
   readonly name: string;
   readonly debianPackage: string;
   readonly command: readonly string[];
-  readonly isThere: string;
+  /** Program that fails if the library is not installed. */
+  readonly probe: string;
   readonly program: string;
-  readonly prints: unknown;
+  readonly output: unknown;
 }
 
 const PYTHON = `
@@ -80,10 +81,10 @@ const LIBRARIES: readonly Library[] = [
       name: 'redis-py',
       debianPackage: 'python3-redis',
       command: ['/usr/bin/python3', '-c'],
-      isThere: 'import redis',
+      probe: 'import redis',
     },
     program: PYTHON,
-    prints: [
+    output: [
       ['value', ['value', null], 1, -1, 'list'],
       'ReadOnlyError',
       ['value', 'WRONGTYPE'],
@@ -91,18 +92,18 @@ const LIBRARIES: readonly Library[] = [
     ],
   },
   {
-    ...{ name: 'phpredis', debianPackage: 'php-redis', command: ['php', '-r'], isThere: 'new Redis();' },
+    ...{ name: 'phpredis', debianPackage: 'php-redis', command: ['php', '-r'], probe: 'new Redis();' },
     program: PHP,
-    prints: [['value', ['value', false], 1, -1], 'READONLY', ['value', false], ['value', false], 'value'],
+    output: [['value', ['value', false], 1, -1], 'READONLY', ['value', false], ['value', false], 'value'],
   },
   {
-    ...{ name: 'redis-rb', debianPackage: 'ruby-redis', command: ['ruby', '-e'], isThere: "require 'redis'" },
+    ...{ name: 'redis-rb', debianPackage: 'ruby-redis', command: ['ruby', '-e'], probe: "require 'redis'" },
     program: RUBY,
-    prints: [['value', ['value', null], 1, -1], 'READONLY', ['value'], ['value', null], 'value'],
+    output: [['value', ['value', null], 1, -1], 'READONLY', ['value'], ['value', null], 'value'],
   },
 ];
 
-describeOwn('transactions of clients, as they are', () => {
+describeOwn('transactions of client libraries', () => {
   let redis: TestRedis;
   let proxy: TestProxy;
   let port: number;
@@ -119,17 +120,17 @@ describeOwn('transactions of clients, as they are', () => {
     await redis?.stop();
   });
 
-  for (const { name, debianPackage, command, isThere, program, prints } of LIBRARIES) {
+  for (const { name, debianPackage, command, probe, program, output } of LIBRARIES) {
     const [interpreter, ...flags] = command;
-    const installed = spawnSync(interpreter, [...flags, isThere]).status === 0;
-    if (!installed) console.warn(`${name} is not tested: Debian's ${debianPackage} is not installed`);
-    (installed ? it : it.skip)(`${name}: multi, its default pipeline, a refused write in it, WATCH`, async () => {
+    const installed = spawnSync(interpreter, [...flags, probe]).status === 0;
+    if (!installed) console.warn(`${name} is not tested: the Debian package ${debianPackage} is not installed`);
+    (installed ? it : it.skip)(`${name}: MULTI, its default pipeline, a rejected write, WATCH`, async () => {
       const { stdout } = await run(interpreter, [...flags, program, String(port)], { timeout: 20_000 });
-      expect(JSON.parse(stdout)).toEqual(prints);
+      expect(JSON.parse(stdout)).toEqual(output);
     });
   }
 
-  it('ioredis: multi, sent at once or command by command', async () => {
+  it('ioredis: MULTI, pipelined or command by command', async () => {
     const client = new Redis({ port, host: '127.0.0.1' });
     try {
       const replies = [
@@ -152,7 +153,7 @@ describeOwn('transactions of clients, as they are', () => {
     }
   });
 
-  it.each([2, 3] as const)('node-redis over RESP%i: multi, and how @keyv/redis asks for many keys', async (RESP) => {
+  it.each([2, 3] as const)('node-redis over RESP%i: MULTI, also as @keyv/redis uses it for many keys', async (RESP) => {
     const client = createClient({ url: `redis://127.0.0.1:${port}`, RESP });
     client.on('error', () => undefined);
     await client.connect();
@@ -162,7 +163,7 @@ describeOwn('transactions of clients, as they are', () => {
         ['value', null],
         -1,
       ]);
-      // hasMany of @keyv/redis 5, which @nestjs/cache-manager uses, takes any other reply than 1 for a missing key.
+      // hasMany of @keyv/redis 5, which @nestjs/cache-manager uses, treats any reply but 1 as a missing key.
       const multi = client.multi();
       for (const key of ['key', 'none', 'other', 'list']) multi.exists(key);
       expect(await multi.exec()).toEqual([1, 0, 1, 1]);
@@ -175,11 +176,11 @@ describeOwn('transactions of clients, as they are', () => {
     }
   });
 
-  it('aioredis 1.3: MULTI, queries and EXEC in one write, of which each reply is awaited', async () => {
+  it('aioredis 1.3: MULTI, queries and EXEC in one write, with one reply each', async () => {
     const socket = await RespSocket.open(port);
     socket.send(request('MULTI'), request('GET', 'key'), request('GET', 'other'), request('EXEC'), request('PING'));
     await socket.expect('+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n$5\r\nvalue\r\n$6\r\nsecond\r\n+PONG\r\n');
-    // A write is refused when it is to be queued, and EXEC still has a reply.
+    // A write command is rejected instead of being queued, and EXEC still gets a reply.
     socket.send(request('MULTI'), request('SET', 'key', 'x'), request('EXEC'), request('PING'));
     expect(await socket.until('+PONG\r\n')).toMatch(/^\+OK\r\n-READONLY .*\r\n-EXECABORT .*\r\n$/);
     socket.socket.destroy();

@@ -8,7 +8,7 @@ import { RespSocket, redisProgram, request, respPort } from '../support/resp.ts'
 
 const BINARY = Buffer.from([0, 255, 13, 10, 36, 42]);
 
-describeOwn('clients of Redis, as they are', () => {
+describeOwn('Redis client libraries and tools', () => {
   let redis: TestRedis;
   let proxy: TestProxy;
   let port: number;
@@ -91,8 +91,8 @@ describeOwn('clients of Redis, as they are', () => {
   });
 });
 
-/** Requests that a Redis and the proxy on it must answer alike, to the byte. */
-const ALIKE: readonly (readonly (string | Buffer)[])[] = [
+/** Requests to which Redis and the proxy must reply with the same bytes. */
+const SAME_REPLIES: readonly (readonly (string | Buffer)[])[] = [
   ['GET', 'key'],
   ['get', BINARY],
   ['GET', 'none'],
@@ -207,21 +207,21 @@ const ALIKE: readonly (readonly (string | Buffer)[])[] = [
   ['CONFIG', 'GET', 'appendonly'],
   ['CONFIG', 'GET'],
   ['CONFIG', 'NONSENSE'],
-  // Without arguments: Redis repeats them, the proxy does not.
+  // Without arguments: Redis repeats them in the error, the proxy does not.
   ['nonsense'],
   ['non\r\nsense'],
   ['RESET'],
   ['QUIT'],
 ];
 
-describeOwn('a Redis and the proxy on it', () => {
+describeOwn('Redis and the proxy', () => {
   let redis: TestRedis;
   let proxy: TestProxy;
   let sockets: RespSocket[];
 
   beforeAll(async () => {
     redis = await TestRedis.start();
-    await redis.client.mset('key', 'value', '', 'of no name');
+    await redis.client.mset('key', 'value', '', 'value of the empty key');
     await redis.client.set(BINARY, BINARY);
     await redis.client.set('short', 'lived', 'EX', 10_000);
     await redis.client.rpush('list', 'a');
@@ -238,14 +238,14 @@ describeOwn('a Redis and the proxy on it', () => {
     await redis?.stop();
   });
 
-  it.each([2, 3])('answer alike over RESP%i', async (protocol) => {
+  it.each([2, 3])('send the same replies over RESP%i', async (protocol) => {
     for (const socket of sockets) {
-      // Ends with a number of the connection, and with what is told of modules.
+      // Skips the reply to HELLO: the connection's id and the modules differ.
       socket.send(request('HELLO', String(protocol)), request('ECHO', 'the end'));
       await socket.until('$7\r\nthe end\r\n');
     }
-    for (const command of ALIKE) {
-      // So that both are asked long before the number of seconds, which is rounded, becomes another one.
+    for (const command of SAME_REPLIES) {
+      // Keeps the rounded number of seconds the same for both requests.
       if (command[1] === 'short') await redis.client.pexpire('short', 10_000_400);
       const replies = await Promise.all(
         sockets.map((socket) => {
@@ -259,19 +259,19 @@ describeOwn('a Redis and the proxy on it', () => {
     }
   });
 
-  it('describe commands alike, but for key specifications and tips', async () => {
+  it('describe commands the same way, except for key specifications and tips', async () => {
     const described = async (port: number, names: readonly string[]) => {
       const answer = await redisProgram('redis-cli', port, '--json', 'command', 'info', ...names);
       return (JSON.parse(answer) as unknown[][]).map((command) => command.slice(0, 7));
     };
     const all = (await redisProgram('redis-cli', respPort(proxy), 'command', 'list')).trim().split('\n');
-    // Newer than the Redis, and one that may set an expiration there.
+    // Excludes commands that are newer than the installed Redis, and getex, which is a write command there.
     const same = all.filter((name) => !['client|setinfo', 'client|no-touch', 'getex'].includes(name));
     expect(same.length).toBeGreaterThanOrEqual(50);
     expect(await described(respPort(proxy), same)).toEqual(await described(redis.port, same));
   });
 
-  it('have the same lines in HELP about the subcommands that both have', async () => {
+  it('print the same lines in HELP for subcommands that both support', async () => {
     const newer = /^(?:NO-TOUCH|SETINFO| {4}(?:Will not touch|Set client meta|\* LIB-))/;
     for (const name of ['client', 'command', 'config', 'acl']) {
       const [expected, found] = await Promise.all(
@@ -285,18 +285,18 @@ describeOwn('a Redis and the proxy on it', () => {
     }
   });
 
-  it('know when a key expires, within what the clocks and the way take', async () => {
-    const ask = async (port: number, name: string) => Number(await redisProgram('redis-cli', port, name, 'short'));
+  it('report the same expiration time of a key, within one second', async () => {
+    const query = async (port: number, name: string) => Number(await redisProgram('redis-cli', port, name, 'short'));
     for (const [name, perSecond] of [
       ['expiretime', 1],
       ['pexpiretime', 1000],
     ] as const) {
-      const [expected, found] = await Promise.all([redis.port, respPort(proxy)].map((port) => ask(port, name)));
+      const [expected, found] = await Promise.all([redis.port, respPort(proxy)].map((port) => query(port, name)));
       expect(Math.abs(found - expected) / perSecond).toBeLessThanOrEqual(1);
     }
   });
 
-  it('have the fields in CLIENT INFO and CLIENT LIST, in the same order', async () => {
+  it('list the same fields in CLIENT INFO and CLIENT LIST, in the same order', async () => {
     for (const subcommand of ['info', 'list']) {
       const [expected, found] = await Promise.all(
         [redis.port, respPort(proxy)].map(async (port) => {
@@ -307,13 +307,13 @@ describeOwn('a Redis and the proxy on it', () => {
             .map((field) => field.split('=')[0]);
         }),
       );
-      // Those of Redis 7.2 and newer.
+      // Excludes fields that Redis has from 7.2 on.
       expect(found.filter((field) => !['watch', 'lib-name', 'lib-ver'].includes(field))).toEqual(expected);
     }
   });
 
   it.each(['*x\r\n', '*2\r\n:\r\n', '*1\r\n$z\r\n', 'get "\r\n', '*0\r\n\r\nPING\r\n*-1\r\nQUIT\r\n'])(
-    'take %j for the same',
+    'send the same reply to %j',
     async (bytes) => {
       const [expected, found] = await Promise.all(sockets.map((socket) => socket.send(bytes).rest()));
       expect(found).toBe(expected);

@@ -6,7 +6,7 @@ import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 import { RespSocket, request, respPort } from '../support/resp.ts';
 
-describeOwn('clients of the Redis protocol that mean no good', () => {
+describeOwn('hostile clients of the Redis protocol', () => {
   let redis: TestRedis;
   let proxy: TestProxy;
   let sockets: RespSocket[];
@@ -34,20 +34,20 @@ describeOwn('clients of the Redis protocol that mean no good', () => {
     return socket;
   }
 
-  /** Resident memory of the proxy in MiB: now (RSS), or the most since it started (HWM). */
+  /** Returns the proxy's resident memory in MiB: the current one (RSS) or its peak (HWM). */
   const residentMiB = async (which: 'RSS' | 'HWM' = 'RSS'): Promise<number> => {
     const status = await readFile(`/proc/${proxy.child?.process.pid}/status`, 'utf8');
     return Number(new RegExp(`Vm${which}:\\s+(\\d+)`).exec(status)?.[1]) / 1024;
   };
 
   it.each(['ECHO', 'PING'])(
-    'get back what they have sent themselves by %s, though it waits while others send',
+    'receive their own argument to %s, even if the reply waits while other clients send requests',
     async (name) => {
       const [one, other] = [await open(), await open()];
       redis.server?.signal('SIGSTOP');
       const own = 'a'.repeat(40_000);
       one.send(request('PTTL', 'nobody'), request(name, own));
-      await until('the request is under way', async () =>
+      await until('the load is in flight', async () =>
         /loads_in_flight 1$/m.test((await proxy.get('/metrics')).text) ? true : undefined,
       );
       for (let i = 0; i < 5; i++) other.send(request('ECHO', 'b'.repeat(60_000)));
@@ -57,7 +57,7 @@ describeOwn('clients of the Redis protocol that mean no good', () => {
     },
   );
 
-  it('hold up nobody by patterns of CONFIG GET that are long, or can match in many ways', async () => {
+  it('cannot block other clients with expensive patterns for CONFIG GET', async () => {
     const [one, other] = [await open(), await open()];
     for (const pattern of ['*'.repeat(70_000), '{a,b}'.repeat(20), '{1..2000000}', '*a'.repeat(30), '[', '\\', 'a,b']) {
       const start = performance.now();
@@ -71,7 +71,7 @@ describeOwn('clients of the Redis protocol that mean no good', () => {
     await one.expect('*2\r\n$4\r\nsave\r\n');
   });
 
-  it('take no more memory by many names of large values than a few of them', async () => {
+  it('cannot exhaust memory with one command that names a large value many times', async () => {
     await redis.client.set('large', 'x'.repeat(1_000_000));
     const one = await open();
     one.send(request('GET', 'large'));
@@ -81,31 +81,31 @@ describeOwn('clients of the Redis protocol that mean no good', () => {
     await one.expect(':1100\r\n');
     one.send(request('MGET', ...Array.from({ length: 1100 }, () => 'large')));
     await one.expect('-ERR values exceed the size limit of one reply: request fewer keys\r\n');
-    // All values at once take 1050 MiB. Values that are no longer used count until the garbage collector has run, which may be late.
+    // All values together have 1050 MiB. Unused values are included until garbage collection, which may be late.
     expect(await residentMiB('HWM')).toBeLessThan(before + 700);
   });
 
   it.each<[what: string, bytes: string | Buffer, error: string]>([
-    ['more keys in a line than there may be', `EXISTS ${'k '.repeat(2000)}\r\n`, 'command exceeds 1100 arguments'],
+    ['an inline command with too many keys', `EXISTS ${'k '.repeat(2000)}\r\n`, 'command exceeds 1100 arguments'],
     [
-      'more keys than there may be',
+      'a command with too many keys',
       request('MGET', ...Array.from({ length: 20_000 }, (_, i) => `key:${i}`)),
       'command exceeds 1100 arguments',
     ],
     ['an argument of 20 MB', request('GET', 'x'.repeat(20_000_000)), 'argument exceeds 131072 bytes'],
     [
-      'arguments of 20 MB together',
+      'arguments of 20 MB in total',
       request('MGET', ...Array.from({ length: 200 }, () => 'x'.repeat(100_000))),
       'request exceeds 262144 bytes',
     ],
-  ])('who send %s: the command fails, and the next one is answered', async (_what, bytes, error) => {
+  ])('that send %s receive an error, and a reply to the next command', async (_what, bytes, error) => {
     await redis.client.set('small', 'value');
     const one = await open();
     one.send(request('GET', 'small'), bytes, request('GET', 'small'));
     await one.expect(`$5\r\nvalue\r\n-ERR ${error}\r\n$5\r\nvalue\r\n`);
   });
 
-  it('send many requests that are too large: they take no memory', async () => {
+  it('cannot exhaust memory with requests that are too large', async () => {
     const one = await open();
     await one.send(request('PING')).expect('+PONG\r\n');
     const before = await residentMiB();

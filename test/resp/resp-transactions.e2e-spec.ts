@@ -6,7 +6,7 @@ import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 import { RespSocket, request, respPort } from '../support/resp.ts';
 
-/** Commands of a conversation; those that write are refused by a read-only replica as they are by the proxy. */
+/** Commands of a conversation. A read-only replica rejects write commands like the proxy. */
 const COMMANDS: readonly (readonly string[])[] = [
   ...[
     ['GET', 'key'],
@@ -43,7 +43,7 @@ const COMMANDS: readonly (readonly string[])[] = [
     ['CLIENT', 'NONSENSE'],
   ],
   ...[['CONFIG', 'GET', 'save'], ['AUTH', 'x'], ['HELLO', '2'], ['HELLO', '3'], ['HELLO', '4'], ['RESET']],
-  // Refused when they are to be queued.
+  // Rejected instead of being queued.
   ...[['GET'], ['MGET'], ['nonsense'], ['SET', 'key', 'x'], ['INCR', 'key'], ['EXEC', 'x'], ['MULTI', 'x'], ['WATCH']],
 ];
 const command = fc.oneof(
@@ -52,14 +52,14 @@ const command = fc.oneof(
   { weight: 2, arbitrary: fc.constantFrom(['EXEC'], ['exec']) },
   { weight: 1, arbitrary: fc.constantFrom(['DISCARD'], ['WATCH', 'key', 'none'], ['UNWATCH']) },
 );
-/** A conversation, and how many of its commands are sent at once. */
+/** A sequence of commands, and how many of them are pipelined. */
 const conversation = fc.record({
   commands: fc.array(command, { minLength: 1, maxLength: 20 }),
   atOnce: fc.constantFrom(2, 100),
   startsIn: fc.constantFrom('MULTI', 'PING'),
 });
 
-/** Each is read once before, so that it is a hit. */
+/** Each key is read once before, so that it is cached. */
 const EXAMPLES: [{ commands: readonly (readonly string[])[]; atOnce: number; startsIn: string }][] = [
   [{ commands: [['GET', 'key'], ['MULTI'], ['GET', 'key'], ['EXEC']], atOnce: 1, startsIn: 'PING' }],
   [{ commands: [['GET', 'key'], ['MULTI'], ['GET', 'key'], ['EXEC']], atOnce: 100, startsIn: 'PING' }],
@@ -105,11 +105,11 @@ describeOwn('transactions over the Redis protocol', () => {
     return socket;
   }
 
-  /** What differs by right: numbers of connections, and what HELLO tells of modules. */
+  /** Replaces expected differences in replies to HELLO: the connection's id and the role. */
   const comparable = (replies: string): string =>
     replies.replace(/(\$2\r\nid\r\n):\d+/g, '$1:1').replace(/(\$4\r\nrole\r\n)\$\d+\r\n[a-z]+/g, '$1role');
 
-  it('answer every conversation as Redis does, reply by reply', async () => {
+  it('reply to every sequence of commands like Redis, byte by byte', async () => {
     await fc.assert(
       fc.asyncProperty(conversation, async ({ commands, atOnce, startsIn }) => {
         const all = [[startsIn], ...commands];

@@ -47,7 +47,7 @@ describeOwn('the Redis protocol', () => {
     );
   }
 
-  it('answers in the order of the requests, while the misses among them are loaded together', async () => {
+  it('replies to pipelined requests in order, and loads the misses among them concurrently', async () => {
     await start({ REDIS_COMMAND_TIMEOUT_MS: 20_000, PROXY_THREADS: 1 });
     const client = await open();
     await client.send(request('GET', 'key')).expect('$5\r\nvalue\r\n');
@@ -59,13 +59,13 @@ describeOwn('the Redis protocol', () => {
       request('GET', 'none'),
       request('ECHO', 'x'),
     );
-    await until('both are asked of Redis', async () => ((await metric('loads_in_flight')) === 2 ? true : undefined));
+    await until('both loads are in flight', async () => ((await metric('loads_in_flight')) === 2 ? true : undefined));
     expect(client.received).toBe('');
     redis.server?.signal('SIGCONT');
     await client.expect('$6\r\nsecond\r\n$5\r\nvalue\r\n+PONG\r\n$-1\r\n$1\r\nx\r\n');
   });
 
-  it('shares its cache with HTTP, and counts what it reads', async () => {
+  it('shares its cache with HTTP, and counts reads by outcome', async () => {
     await start();
     const client = await open();
     await client.send(request('GET', 'key')).expect('$5\r\nvalue\r\n');
@@ -84,7 +84,7 @@ describeOwn('the Redis protocol', () => {
     expect(await metric('requests_total{transport="resp",outcome="not-found"}')).toBe(2);
   });
 
-  it('gives keys and values of any bytes and of many sizes, cached or not', async () => {
+  it('serves binary keys and values of many sizes, from Redis and from the cache', async () => {
     await start();
     const client = await open();
     for (const size of [0, 1, 100, 10_240, 16_384, 16_385, 65_536, 1_048_576, 1_048_577, 3_000_000]) {
@@ -97,9 +97,9 @@ describeOwn('the Redis protocol', () => {
     }
   });
 
-  it('tells failures of Redis from missing keys, and fails MGET as a whole', async () => {
+  it('replies with errors when Redis fails, also to MGET as a whole, and never reports an unreadable key as missing', async () => {
     await start({
-      // Three reads that time out, one after the other, are to be done before the silence costs the connection.
+      // Three consecutive reads must time out before the connection is closed for being unresponsive.
       REDIS_COMMAND_TIMEOUT_MS: 400,
       PROXY_THREADS: 1,
       PROXY_MAX_CONCURRENT_LOADS: 1,
@@ -119,13 +119,15 @@ describeOwn('the Redis protocol', () => {
     await client.send(request('MGET', 'key')).expect('-TIMEOUT Redis did not reply in time\r\n');
     await client.send(request('TTL', 'key')).expect('-TIMEOUT Redis did not reply in time\r\n');
     await redis.server?.stop('SIGKILL');
-    await until('its loss is known', async () => ((await metric('redis_connections')) === 0 ? true : undefined));
+    await until('the lost connection is detected', async () =>
+      (await metric('redis_connections')) === 0 ? true : undefined,
+    );
     for (const name of ['GET', 'MGET', 'EXISTS', 'STRLEN', 'PTTL']) {
       await client.send(request(name, 'key')).expect('-UNAVAILABLE Redis is unavailable\r\n');
     }
   });
 
-  it('answers a client that says no more, and then ends; so it does after QUIT', async () => {
+  it('replies to all requests before it closes the connection after a half-close or QUIT', async () => {
     await start();
     const client = await open();
     client.send(request('GET', 'other'), '*1\r\n$4\r\nPI');
@@ -136,7 +138,7 @@ describeOwn('the Redis protocol', () => {
     expect(await other.rest()).toBe('$-1\r\n+OK\r\n');
   });
 
-  it('bounds what it keeps for a client that does not read, and goes on when it does', async () => {
+  it('limits the memory of replies to a client that does not read, and continues when it reads', async () => {
     await start({ PROXY_THREADS: 1 });
     const value = 'v'.repeat(16_000);
     await redis.client.set('large', value);
@@ -147,40 +149,42 @@ describeOwn('the Redis protocol', () => {
       Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${proxy.child?.process.pid}/status`, 'utf8'))?.[1]);
     const before = resident();
     client.socket.pause();
-    const asked = 20_000;
-    client.send(Buffer.concat(Array.from({ length: asked }, () => request('GET', 'large'))));
-    await until('it stops', async () => {
+    const requests = 20_000;
+    client.send(Buffer.concat(Array.from({ length: requests }, () => request('GET', 'large'))));
+    await until('the proxy has stopped reading requests', async () => {
       const hits = await metric('cache_hits_total');
       await delay(200);
       return (await metric('cache_hits_total')) === hits ? true : undefined;
     });
-    // The replies have 320 MB.
+    // All replies together have 320 MB.
     expect(resident() - before).toBeLessThan(40_000);
-    expect(await metric('cache_hits_total')).toBeLessThan(asked / 2);
+    expect(await metric('cache_hits_total')).toBeLessThan(requests / 2);
     let received = 0;
     client.socket.removeAllListeners('data').on('data', (text: string) => (received += text.length));
     client.socket.resume();
-    await until('all has come', () => (received === asked * reply.length ? true : undefined), 20_000);
+    await until('all replies have arrived', () => (received === requests * reply.length ? true : undefined), 20_000);
   });
 
-  it('cuts off who does not read, or stops within a request, but not who is idle', async () => {
-    // Who does not read is cut off after three times the latter, if that is longer: Redis has to answer in time as well.
+  it('closes a connection whose client does not read or stops within a request, but not an idle one', async () => {
+    // The write timeout is the longer of the request timeout and three times the command timeout.
     await start({ HTTP_REQUEST_TIMEOUT_MS: 300, REDIS_COMMAND_TIMEOUT_MS: 1000, PROXY_THREADS: 1 });
     await redis.client.set('large', 'v'.repeat(16_000));
-    const [idle, half, deaf] = [await open(), await open(), await open()];
-    await deaf.send(request('GET', 'large')).expect(`$16000\r\n${'v'.repeat(16_000)}\r\n`);
-    await until('all are counted', async () => ((await metric('connections')) === 4 ? true : undefined));
-    half.send('PING\r\n*1\r\n$4\r\nPI');
-    expect(await half.rest()).toBe('+PONG\r\n');
-    deaf.socket.pause();
-    deaf.send(Buffer.concat(Array.from({ length: 5000 }, () => request('GET', 'large'))));
-    await until('the deaf one is cut off', async () => ((await metric('connections')) === 2 ? true : undefined));
+    const [idle, incomplete, notReading] = [await open(), await open(), await open()];
+    await notReading.send(request('GET', 'large')).expect(`$16000\r\n${'v'.repeat(16_000)}\r\n`);
+    await until('all connections are counted', async () => ((await metric('connections')) === 4 ? true : undefined));
+    incomplete.send('PING\r\n*1\r\n$4\r\nPI');
+    expect(await incomplete.rest()).toBe('+PONG\r\n');
+    notReading.socket.pause();
+    notReading.send(Buffer.concat(Array.from({ length: 5000 }, () => request('GET', 'large'))));
+    await until('the connection that is not read is closed', async () =>
+      (await metric('connections')) === 2 ? true : undefined,
+    );
     await idle.send('PING\r\n').expect('+PONG\r\n');
   });
 
-  it('turns away who is beyond PROXY_MAX_CONNECTIONS, over both fronts', async () => {
+  it('rejects connections beyond PROXY_MAX_CONNECTIONS, over HTTP and the Redis protocol together', async () => {
     const settings = { REDIS_URL: redis.url, PROXY_THREADS: 1, RESP_PORT: 0, PROXY_MAX_CONNECTIONS: 2 };
-    // Not asked whether it is ready, as the connection of that question might still be one of the two.
+    // Started without a readiness request, whose connection might still count as one of the two.
     proxy = await TestProxy.start(settings, '/', false);
     const [first, second] = [await open(), await open()];
     await first.send('PING\r\n').expect('+PONG\r\n');
@@ -188,26 +192,28 @@ describeOwn('the Redis protocol', () => {
     expect(await (await open()).rest()).toBe('-ERR max number of clients reached\r\n');
     expect((await proxy.key('key')).status).toBe(503);
     first.socket.destroy();
-    await until('there is room', async () => ((await proxy.key('key')).status === 200 ? true : undefined));
+    await until('a connection is accepted again', async () =>
+      (await proxy.key('key')).status === 200 ? true : undefined,
+    );
   });
 
-  it('is drained on SIGTERM: what was asked is answered, idle connections end, and the exit status is 0', async () => {
+  it('drains on SIGTERM: completes in-flight requests, closes idle connections and exits with status 0', async () => {
     await start({ REDIS_COMMAND_TIMEOUT_MS: 20_000, PROXY_THREADS: 2 });
-    const [idle, waiting, half] = [await open(), await open(), await open()];
+    const [idle, waiting, incomplete] = [await open(), await open(), await open()];
     await idle.send('PING\r\n').expect('+PONG\r\n');
-    half.send('*1\r\n$4\r\nPI');
+    incomplete.send('*1\r\n$4\r\nPI');
     redis.server?.signal('SIGSTOP');
     waiting.send(request('GET', 'other'), 'PING\r\n');
     await until('the load', async () => ((await metric('loads_in_flight')) === 1 ? true : undefined));
     proxy.child?.signal('SIGTERM');
     await idle.closed;
-    await half.closed;
+    await incomplete.closed;
     redis.server?.signal('SIGCONT');
     expect(await waiting.rest()).toBe('$6\r\nsecond\r\n+PONG\r\n');
     expect(await proxy.child?.exit).toBe(0);
   });
 
-  it('needs ACCESS_TOKEN where it is set, and reads no key beyond KEY_ALLOWLIST', async () => {
+  it('requires ACCESS_TOKEN if it is set, and rejects keys that KEY_ALLOWLIST does not match', async () => {
     await start({ ACCESS_TOKEN: 'open-sesame,second', KEY_ALLOWLIST: 'k*' });
     const client = await open();
     const refused = '-NOAUTH Authentication required.\r\n';
@@ -227,7 +233,7 @@ describeOwn('the Redis protocol', () => {
     expect(proxy.child?.output).not.toContain('sesame');
   });
 
-  it('refuses keys over 64 KiB, writes, and other databases than its own', async () => {
+  it('rejects keys over 64 KiB, write commands and other databases', async () => {
     redis.client.disconnect();
     await start({ REDIS_URL: redis.url.replace(/0$/, '3') });
     const client = await open();
@@ -240,7 +246,7 @@ describeOwn('the Redis protocol', () => {
       .expect('-ERR DB index is out of range: this proxy serves database 3 only\r\n');
   });
 
-  it('answers GET from a thread of any number, each of which takes connections', async () => {
+  it('accepts connections in every thread and loads a key only once', async () => {
     await start({ PROXY_THREADS: 3 });
     const clients = await Promise.all(Array.from({ length: 30 }, open));
     await Promise.all(clients.map((client) => client.send(request('GET', 'key')).expect('$5\r\nvalue\r\n')));
@@ -255,7 +261,7 @@ describeOwn('the Redis protocol', () => {
     expect(new Set(ids).size).toBe(30);
   });
 
-  it('waits for its turn in sequential mode, behind HTTP as HTTP behind it', async () => {
+  it('serialises requests of all connections, HTTP included, in sequential mode', async () => {
     await start({ PROXY_MODE: 'sequential', REDIS_COMMAND_TIMEOUT_MS: 20_000 });
     const [first, second] = [await open(), await open()];
     await first.send(request('GET', 'key')).expect('$5\r\nvalue\r\n');
@@ -270,7 +276,7 @@ describeOwn('the Redis protocol', () => {
     await delay(100);
     second.send(request('GET', 'key'), 'PING\r\n');
     await delay(100);
-    // Hits all of them, but for the first.
+    // All of them are hits, except the first.
     expect([first.received, second.received, answered]).toEqual(['', '', false]);
     redis.server?.signal('SIGCONT');
     await first.expect('$6\r\nsecond\r\n$-1\r\n');
@@ -278,7 +284,7 @@ describeOwn('the Redis protocol', () => {
     expect(await http).toBe('value');
   });
 
-  it('does not keep others waiting in sequential mode for a client that has gone', async () => {
+  it('skips the queued request of a client that has disconnected, in sequential mode', async () => {
     await start({ PROXY_MODE: 'sequential', REDIS_COMMAND_TIMEOUT_MS: 20_000 });
     const [first, second, third] = [await open(), await open(), await open()];
     await first.send(request('GET', 'key')).expect('$5\r\nvalue\r\n');
@@ -294,7 +300,7 @@ describeOwn('the Redis protocol', () => {
     await third.expect('+PONG\r\n');
   });
 
-  it('is off where RESP_PORT is empty, and a port in use ends the start, naming RESP_PORT', async () => {
+  it('is disabled by an empty RESP_PORT; a port that is in use fails the start with an error that names RESP_PORT', async () => {
     await start({ RESP_PORT: '' });
     expect(proxy.child?.output).not.toContain('Redis protocol');
     const taken = createServer().listen(0, '127.0.0.1');
@@ -319,7 +325,7 @@ describeOwn('a connection of the Redis protocol', () => {
   beforeAll(async () => {
     redis = await TestRedis.start();
     await redis.client.set('other', 'second');
-    // What is to be answered before is a miss each time.
+    // Requests sent before the invalid one are always misses.
     proxy = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 1, RESP_PORT: 0, CACHE_TTL_MS: 1 });
   });
   beforeEach(async () => {
@@ -332,14 +338,14 @@ describeOwn('a connection of the Redis protocol', () => {
   });
 
   it.each<[what: string, bytes: string, last: string]>([
-    ['a bad count', '*x\r\n', '-ERR Protocol error: invalid multibulk length\r\n'],
-    ['no mark', '*2\r\nGET\r\n', "-ERR Protocol error: expected '$', got 'G'\r\n"],
-    ['a bad length', '*1\r\n$-5\r\n', '-ERR Protocol error: invalid bulk length\r\n'],
-    ['half a quotation', 'GET "x\r\n', '-ERR Protocol error: unbalanced quotes in request\r\n'],
-    ['a line without end', 'x'.repeat(70_000), '-ERR Protocol error: too big inline request\r\n'],
+    ['an invalid count', '*x\r\n', '-ERR Protocol error: invalid multibulk length\r\n'],
+    ['a missing type byte', '*2\r\nGET\r\n', "-ERR Protocol error: expected '$', got 'G'\r\n"],
+    ['an invalid length', '*1\r\n$-5\r\n', '-ERR Protocol error: invalid bulk length\r\n'],
+    ['an unbalanced quote', 'GET "x\r\n', '-ERR Protocol error: unbalanced quotes in request\r\n'],
+    ['an overlong line', 'x'.repeat(70_000), '-ERR Protocol error: too big inline request\r\n'],
     ['POST', 'POST / HTTP/1.1\r\nHost: x\r\n\r\n', ''],
     ['Host:', 'Host: x\r\nPING\r\n', ''],
-  ])('ends when %s is sent on it, once what was asked before is answered', async (_what, bytes, last) => {
+  ])('closes after %s, once earlier requests have been replied to', async (_what, bytes, last) => {
     client.send(request('GET', 'other'), request('GET', 'none'), 'PING\r\n');
     if (last === '') await client.expect('$6\r\nsecond\r\n$-1\r\n+PONG\r\n');
     client.send(bytes, 'PING\r\n');

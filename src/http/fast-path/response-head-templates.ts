@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { HitBuffer } from '../../cache/shared-lru/hit-buffer.ts';
+import { countDigits, writeDecimal } from '../../net/decimal.ts';
 import type { HttpResponse } from '../response/http-response.ts';
 import { ageSeconds, lifetimeSeconds } from '../response/delta-seconds.ts';
 import type { HitFields, KeyAnswerPolicy } from '../keys/key-response.ts';
@@ -9,7 +10,6 @@ import { type HttpDate, type Persistence, messageHead } from '../response/respon
 const PLACEHOLDERS = { etag: '\x01', age: '\x02', lifetime: '\x03', ttl: '\x04', length: '\x05' } as const;
 const ETAG_DIGITS = 24;
 const HEX = Buffer.from('0123456789abcdef');
-const ZERO = 0x30;
 
 /** The head of the answer to a hit, in which all that differs from hit to hit has a fixed place. */
 interface Template {
@@ -72,17 +72,23 @@ export class ResponseHeadTemplates {
     const ttl = lifetimeSeconds(hit.lifetimeMs - hit.ageMs);
     const { length } = hit;
     const { revalidate } = this.#policy;
-    const template = this.#template(digits(age), digits(lifetime), digits(ttl), digits(length), revalidate);
+    const template = this.#template(
+      countDigits(age),
+      countDigits(lifetime),
+      countDigits(ttl),
+      countDigits(length),
+      revalidate,
+    );
     const { bytes, etagAt, ageAt, lifetimeAt, ttlAt, lengthAt } = template;
     target.set(bytes, at);
     const { etag } = hit;
     writeHex(target, at + etagAt, etag[0]);
     writeHex(target, at + etagAt + 8, etag[1]);
     writeHex(target, at + etagAt + 16, etag[2]);
-    writeNumber(target, at + ageAt, template.age, age);
-    if (lifetimeAt !== -1) writeNumber(target, at + lifetimeAt, template.lifetime, lifetime);
-    if (ttlAt !== -1) writeNumber(target, at + ttlAt, template.ttl, ttl);
-    writeNumber(target, at + lengthAt, template.length, length);
+    writeDecimal(target, at + ageAt, template.age, age);
+    if (lifetimeAt !== -1) writeDecimal(target, at + lifetimeAt, template.lifetime, lifetime);
+    if (ttlAt !== -1) writeDecimal(target, at + ttlAt, template.ttl, ttl);
+    writeDecimal(target, at + lengthAt, template.length, length);
     return at + bytes.length;
   }
 
@@ -134,21 +140,6 @@ export class ResponseHeadTemplates {
       ttlAt: head.indexOf(PLACEHOLDERS.ttl),
       lengthAt: head.indexOf(PLACEHOLDERS.length),
     };
-  }
-}
-
-/** Decimal digits of a whole number that is not negative. */
-function digits(number: number): number {
-  let count = 1;
-  for (let limit = 10; number >= limit; limit *= 10) count++;
-  return count;
-}
-
-function writeNumber(target: Buffer, at: number, width: number, number: number): void {
-  for (let digit = at + width - 1, rest = number; digit >= at; digit--) {
-    const next = Math.floor(rest / 10);
-    target[digit] = ZERO + rest - next * 10;
-    rest = next;
   }
 }
 
