@@ -6,7 +6,7 @@ import { problemResponse } from '../http/response/http-response.ts';
 import { AnswerException } from '../http/response/problem.filter.ts';
 import { problem } from '../http/response/problem.ts';
 
-/** Lets those in who have an admin token, and nobody where there is none. */
+/** Requires a valid admin token. Without ADMIN_TOKEN every request is rejected. */
 @Injectable()
 export class AdminTokenGuard implements CanActivate {
   readonly #tokens: AdminTokens;
@@ -17,12 +17,12 @@ export class AdminTokenGuard implements CanActivate {
 
   canActivate(context: ExecutionContext): boolean {
     if (!this.#tokens.exist) {
-      const off = problem('admin-disabled', 'The admin API is off: the proxy was started without ADMIN_TOKEN.');
-      throw new AnswerException(problemResponse(off));
+      const disabled = problem('admin-disabled', 'The admin API is disabled (ADMIN_TOKEN is not set).');
+      throw new AnswerException(problemResponse(disabled));
     }
     const { authorization } = context.switchToHttp().getRequest<Request>().headers;
     if (this.#tokens.accept(bearerToken(authorization) ?? '')) return true;
-    const refused = problem('unauthorized', 'The admin API needs its bearer token.');
-    throw new AnswerException(problemResponse(refused, ['WWW-Authenticate', 'Bearer realm="admin"']));
+    const unauthorized = problem('unauthorized', 'A valid admin token is required.');
+    throw new AnswerException(problemResponse(unauthorized, ['WWW-Authenticate', 'Bearer realm="admin"']));
   }
 }

@@ -13,20 +13,25 @@ import { KnownInputGuard } from '../http/request/known-input.guard.ts';
 import { AdminTokenGuard } from './admin-token.guard.ts';
 import { DescribeFlushRoute, DescribePurgeRoute, DescribeStatsRoute } from './admin.openapi.ts';
 
-/** What operators may see of the cache and do to it. */
+/** The admin API: cache statistics, flush and purge. */
 @ApiTags('admin')
 @Controller()
 @UseGuards(AdminTokenGuard, KnownInputGuard)
 export class AdminController {
   readonly #cache: CacheService;
   readonly #coherence: CoherenceState;
-  readonly #news: CoherenceCounts;
+  readonly #coherenceCounts: CoherenceCounts;
   readonly #instance: InstanceStats;
 
-  constructor(cache: CacheService, coherence: CoherenceState, news: CoherenceCounts, instance: InstanceStats) {
+  constructor(
+    cache: CacheService,
+    coherence: CoherenceState,
+    coherenceCounts: CoherenceCounts,
+    instance: InstanceStats,
+  ) {
     this.#cache = cache;
     this.#coherence = coherence;
-    this.#news = news;
+    this.#coherenceCounts = coherenceCounts;
     this.#instance = instance;
   }
 
@@ -36,7 +41,13 @@ export class AdminController {
     send(
       jsonResponse(
         200,
-        statsBody(this.#cache.stats(), this.#coherence.current, this.#news, this.#instance, process.uptime()),
+        statsBody(
+          this.#cache.stats(),
+          this.#coherence.current,
+          this.#coherenceCounts,
+          this.#instance,
+          process.uptime(),
+        ),
       ),
       request.method,
       response,
@@ -61,7 +72,7 @@ export class AdminController {
 function statsBody(
   stats: CacheStats,
   state: CoherenceMode,
-  news: CoherenceCounts,
+  coherenceCounts: CoherenceCounts,
   instance: InstanceStats,
   uptimeSeconds: number,
 ) {
@@ -84,7 +95,12 @@ function statsBody(
       purged: stats.invalidations,
     },
     uncacheable: stats.uncacheable,
-    coherence: { state, invalidations: news.invalidations, flushes: news.flushes, losses: news.losses },
+    coherence: {
+      state,
+      invalidations: coherenceCounts.invalidations,
+      flushes: coherenceCounts.flushes,
+      losses: coherenceCounts.losses,
+    },
     nodeInternals: Object.fromEntries(INTERNAL_PARTS.map((part) => [part, instance.usesInternals(part)])),
     uptimeSeconds: Math.floor(uptimeSeconds),
   };

@@ -15,51 +15,54 @@ import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 const count = (description: string, example = 0) => ({ type: 'integer', minimum: 0, description, example });
 
 const STATS = {
-  entries: count('keys held', 3),
-  capacity: count('keys that may be held', 10_000),
-  bytes: count('bytes held, keys and values', 74),
-  maxBytes: count('bytes that may be held', 268_435_456),
-  hits: count('reads answered from the cache', 57),
-  misses: count('reads that were the first to ask for a key that is not held', 3),
-  collapsed: count('reads that waited for the load of another', 1),
-  stale: count('reads answered with a value whose time was over, as Redis could not be asked'),
+  entries: count('entries currently cached', 3),
+  capacity: count('maximum number of entries (CACHE_CAPACITY)', 10_000),
+  bytes: count('bytes of the cached keys and values', 74),
+  maxBytes: count('maximum bytes of keys and values (CACHE_MAX_BYTES)', 268_435_456),
+  hits: count('reads served from the cache', 57),
+  misses: count('reads that started a load because the key was not cached', 3),
+  collapsed: count('reads coalesced into a load that was already in flight', 1),
+  stale: count('reads served stale because Redis was unavailable'),
   hitRatio: {
     type: 'number',
     nullable: true,
-    description: 'hits among all reads, 0 to 1; null before the first read',
+    description: 'share of the reads that are hits, 0 to 1; null before the first read',
     example: 0.934,
   },
-  loads: count('reads of Redis', 3),
-  loadErrors: count('reads of Redis that it could not answer'),
+  loads: count('Redis reads (cache loads) started', 3),
+  loadErrors: count('Redis reads that failed'),
   evictions: {
     type: 'object',
-    description: 'entries that were dropped, by cause',
+    description: 'entries removed from the cache, by cause',
     required: ['capacity', 'bytes', 'expired', 'purged'],
     properties: {
-      capacity: count('to make room for another key'),
-      bytes: count('to make room for the bytes of another'),
-      expired: count('found to be past their time'),
-      purged: count('by DELETE /v1/cache/{key}, or because Redis told that they were written'),
+      capacity: count('evicted because the cache was at its capacity'),
+      bytes: count('evicted because the cache was at its byte limit'),
+      expired: count('found expired'),
+      purged: count('purged by DELETE /v1/cache/{key}, or invalidated by Redis'),
     },
   },
-  uncacheable: count('values that were served and, too large, not stored'),
+  uncacheable: count('values larger than CACHE_MAX_VALUE_BYTES: served, but not cached'),
   coherence: {
     type: 'object',
-    description: 'what is known of writes to Redis',
+    description: 'coherence of the cache with Redis',
     required: ['state', 'invalidations', 'flushes', 'losses'],
     properties: {
-      state: { type: 'string', enum: [...COHERENCE_STATES], description: 'what ends an entry', example: 'tracking' },
-      invalidations: count('keys that Redis has told of', 57),
-      flushes: count('times that Redis has told that it was emptied'),
-      losses: count('times that the news of writes was lost'),
+      state: { type: 'string', enum: [...COHERENCE_STATES], description: 'coherence state', example: 'tracking' },
+      invalidations: count('invalidations received', 57),
+      flushes: count('FLUSHDB/FLUSHALL invalidations received'),
+      losses: count('times the invalidation stream was lost'),
     },
   },
   nodeInternals: {
     type: 'object',
-    description: 'private parts of Node.js and ioredis: whether all threads use it, or public API instead',
+    description: 'private parts of Node.js and ioredis: whether all worker threads use the part, or public API instead',
     required: [...INTERNAL_PARTS],
     properties: Object.fromEntries(
-      INTERNAL_PARTS.map((part) => [part, { type: 'boolean', description: 'whether it is in use', example: true }]),
+      INTERNAL_PARTS.map((part) => [
+        part,
+        { type: 'boolean', description: 'whether the part is in use', example: true },
+      ]),
     ),
   },
   uptimeSeconds: count('seconds since the start', 3600),
@@ -69,31 +72,31 @@ const STATS = {
 export const ADMIN_SCHEMAS: Schemas = {
   CacheStatistics: {
     type: 'object',
-    description: 'Counts of the whole instance since it was started.',
+    description: 'Statistics of the whole instance since its start.',
     required: Object.keys(STATS),
     properties: STATS,
   },
   FlushResult: {
     type: 'object',
-    description: 'What a flush has done.',
+    description: 'Result of a flush.',
     required: ['flushed'],
-    properties: { flushed: count('entries forgotten', 3) },
+    properties: { flushed: count('number of entries removed', 3) },
   },
   PurgeResult: {
     type: 'object',
-    description: 'What a purge has done.',
+    description: 'Result of a purge.',
     required: ['purged'],
-    properties: { purged: { type: 'boolean', description: 'whether the key was held', example: true } },
+    properties: { purged: { type: 'boolean', description: 'whether the key was cached', example: true } },
   },
 };
 
-interface Described {
+interface SchemaWithExample {
   readonly example?: unknown;
-  readonly properties?: Readonly<Record<string, Described>>;
+  readonly properties?: Readonly<Record<string, SchemaWithExample>>;
 }
 
-/** Puts the examples of properties together to one of the object that has them. */
-function exampleOf(properties: Readonly<Record<string, Described>>): object {
+/** Builds the example of an object from the examples of its properties. */
+function exampleOf(properties: Readonly<Record<string, SchemaWithExample>>): object {
   return Object.fromEntries(
     Object.entries(properties).map(([name, { example, properties: nested }]) => [
       name,
@@ -102,41 +105,43 @@ function exampleOf(properties: Readonly<Record<string, Described>>): object {
   );
 }
 
-/** All that the OpenAPI document says of `GET /v1/cache`. */
+/** OpenAPI description of `GET /v1/cache`. */
 export function DescribeStatsRoute(): MethodDecorator {
   return applyDecorators(
     ApiOperation({
       operationId: 'getStats',
-      summary: 'What the cache holds and has done since the start',
-      description: 'Of the whole instance, over all its threads.',
+      summary: 'Cache statistics',
+      description: 'Statistics of the whole instance (all threads) since its start.',
     }),
-    ApiResponse(jsonResponse(200, 'Counts of the whole instance.', 'CacheStatistics', exampleOf(STATS))),
+    ApiResponse(jsonResponse(200, 'Statistics of the whole instance.', 'CacheStatistics', exampleOf(STATS))),
     ApiResponse(problemResponse({ 'bad-request': UNKNOWN_INPUT })),
-    DescribeDoor(),
+    DescribeAuthentication(),
   );
 }
 
-/** All that the OpenAPI document says of `DELETE /v1/cache`. */
+/** OpenAPI description of `DELETE /v1/cache`. */
 export function DescribeFlushRoute(): MethodDecorator {
   return applyDecorators(
     ApiOperation({
       operationId: 'flush',
-      summary: 'Forget every key',
-      description: 'Loads that are under way are answered, and not stored. Redis is not touched.',
+      summary: 'Flush the cache',
+      description:
+        'Removes all entries. The results of loads in flight are returned to their clients, but not cached. Redis is not changed.',
     }),
-    ApiResponse(jsonResponse(200, 'Done.', 'FlushResult', { flushed: 3 })),
+    ApiResponse(jsonResponse(200, 'The cache was flushed.', 'FlushResult', { flushed: 3 })),
     ApiResponse(problemResponse({ 'bad-request': UNKNOWN_INPUT })),
-    DescribeDoor(),
+    DescribeAuthentication(),
   );
 }
 
-/** All that the OpenAPI document says of `DELETE /v1/cache/{key}`. */
+/** OpenAPI description of `DELETE /v1/cache/{key}`. */
 export function DescribePurgeRoute(): MethodDecorator {
   return applyDecorators(
     ApiOperation({
       operationId: 'purge',
-      summary: 'Forget one key',
-      description: 'A load of it that is under way is answered, and not stored. Redis is not touched.',
+      summary: 'Purge a key',
+      description:
+        'Removes the entry of the key. The result of a load in flight is returned to its clients, but not cached. Redis is not changed.',
     }),
     ApiParam({
       name: 'key',
@@ -144,26 +149,24 @@ export function DescribePurgeRoute(): MethodDecorator {
       schema: { type: 'string', minLength: 1 },
       examples: KEY_EXAMPLES,
     }),
-    ApiResponse(jsonResponse(200, 'Done.', 'PurgeResult', { purged: true })),
+    ApiResponse(jsonResponse(200, 'The key is not cached any more.', 'PurgeResult', { purged: true })),
     ApiResponse(problemResponse({ 'bad-key': 'The key is empty.', 'bad-request': UNKNOWN_INPUT })),
-    DescribeDoor(),
+    DescribeAuthentication(),
   );
 }
 
-/** Nothing that a request asks for is ignored. */
+/** Unknown input is rejected, because ignoring a parameter could purge more than the client intended. */
 const UNKNOWN_INPUT = 'The query parameter "prefix" is unknown here; known: none. Nothing was done.';
 
-function DescribeDoor(): MethodDecorator {
+function DescribeAuthentication(): MethodDecorator {
   return applyDecorators(
     ApiSecurity(SECURITY.adminToken),
     ApiResponse(
       problemResponse(
-        { unauthorized: 'The admin API needs its bearer token.' },
+        { unauthorized: 'A valid admin token is required.' },
         { 'WWW-Authenticate': header('How to authenticate.', 'Bearer realm="admin"') },
       ),
     ),
-    ApiResponse(
-      problemResponse({ 'admin-disabled': 'The admin API is off: the proxy was started without ADMIN_TOKEN.' }),
-    ),
+    ApiResponse(problemResponse({ 'admin-disabled': 'The admin API is disabled (ADMIN_TOKEN is not set).' })),
   );
 }

@@ -1,19 +1,19 @@
 import type { Socket } from 'node:net';
 import { openSocketPair } from '../net/node-internals/socket-pair.ts';
 
-/** The bound is counted in ticks: while the event loop stands still, for whatever reason, only one of them passes. */
+/** The time limit is counted in timer ticks, so that a stalled event loop does not count as a missing response. */
 const TICK_MS = 100;
 const MAX_TICKS = 10;
 
-/** How a connection was served: not, and why; or `unchecked`, as there was no connection to try it on. */
+/** Result of an exchange. `unchecked`: no loopback connection could be opened. */
 export type ExchangeResult = 'ok' | 'unchecked' | { readonly failure: string };
 
 /**
- * Sends a request twice over one loopback connection of this process to itself, the second one when the first is answered.
+ * Sends a request twice over one loopback connection of this process to itself, the second time after the first response.
  *
- * @param serve takes the accepted socket, as it takes those of clients.
- * @param request in Latin-1.
- * @param ending how a complete and right response ends.
+ * @param serve accepts the server side of the connection, as a listener would.
+ * @param request the bytes as Latin-1.
+ * @param ending the last bytes of a correct response, as Latin-1.
  */
 export async function exchangeTwice(
   serve: (socket: Socket) => void,
@@ -40,7 +40,7 @@ export async function exchangeTwice(
       const timer = setInterval(() => {
         if (++ticks === MAX_TICKS) end({ failure: `no response within ${MAX_TICKS * TICK_MS} ms` });
       }, TICK_MS);
-      // As text: what the peer sends must not depend on what is checked.
+      // Written as a string: the peer must not use the direct socket write, which is under test.
       const send = (): void => {
         received = '';
         sent++;

@@ -10,7 +10,7 @@ import { TakesNoTurn } from '../http/server/turn.guard.ts';
 import { DescribeLiveness, DescribeReadiness } from './health.openapi.ts';
 import { ReadinessCheck } from './readiness.ts';
 
-/** What an orchestrator asks. */
+/** Liveness and readiness probes. */
 @ApiTags('health')
 @Controller('health')
 @TakesNoTurn()
@@ -46,7 +46,7 @@ export class HealthController {
   @DescribeReadiness()
   async ready(@Req() request: Request, @Res() response: Response): Promise<void> {
     const result = this.#connections.draining ? undefined : await this.#readiness.result();
-    // The drain may have begun meanwhile.
+    // The drain may have started while the check ran.
     if (result === undefined || this.#connections.draining) {
       return send(jsonResponse(503, { status: 'shutting-down' }), request.method, response);
     }

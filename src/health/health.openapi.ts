@@ -5,7 +5,7 @@ import { HEAD_TOO_LARGE, type Schemas, jsonResponse } from '../openapi/operation
 
 const PART = {
   type: 'string',
-  description: '`off` by the settings; `unchecked` if there is no loopback interface.',
+  description: '`off`: disabled by the settings; `unchecked`: the check could not connect over the loopback interface.',
   enum: ['ok', 'failed', 'off', 'unchecked'],
   example: 'ok',
 };
@@ -14,7 +14,7 @@ const PART = {
 export const HEALTH_SCHEMAS: Schemas = {
   Liveness: {
     type: 'object',
-    description: 'Whether the threads serve what they can serve without Redis.',
+    description: 'Whether all threads serve reads, Redis excluded.',
     required: ['status'],
     properties: {
       status: { type: 'string', enum: ['ok', 'unavailable'], example: 'ok' },
@@ -30,7 +30,7 @@ export const HEALTH_SCHEMAS: Schemas = {
       status: { type: 'string', enum: ['ok', 'unavailable', 'shutting-down'], example: 'ok' },
       redis: {
         type: 'string',
-        description: 'How a read of Redis ended.',
+        description: 'Result of the read from Redis.',
         enum: ['ok', 'timeout', 'unavailable'],
         example: 'ok',
       },
@@ -39,7 +39,7 @@ export const HEALTH_SCHEMAS: Schemas = {
       redisProtocol: PART,
       reasons: {
         type: 'array',
-        description: 'What fails, and why.',
+        description: 'The failing checks, with their reasons.',
         items: { type: 'string' },
         example: ['Redis: the account lacks +pttl (NOPERM)'],
       },
@@ -47,40 +47,40 @@ export const HEALTH_SCHEMAS: Schemas = {
   },
 };
 
-/** All that the OpenAPI document says of `GET /health/live`. */
+/** OpenAPI description of `GET /health/live`. */
 export function DescribeLiveness(): MethodDecorator {
   return applyDecorators(
     ApiOperation({
       operationId: 'live',
-      summary: 'Whether the proxy serves what it can serve without Redis',
+      summary: 'Liveness',
       description:
-        'Every ten seconds each thread reads a key through its own fast path and its own Redis protocol. This fails while ' +
-        'the last of these reads got no response in one of the threads. Redis is not asked.',
+        'Every ten seconds each thread reads a key through its own fast path and its own Redis protocol (self-check). ' +
+        'Fails while the last self-check of any thread got no response. Does not depend on Redis.',
     }),
-    ApiResponse(jsonResponse(200, 'All threads serve.', 'Liveness', { status: 'ok' })),
+    ApiResponse(jsonResponse(200, 'All threads serve reads.', 'Liveness', { status: 'ok' })),
     ApiResponse(
-      jsonResponse(503, 'A thread serves no reads.', 'Liveness', { status: 'unavailable', fastPath: 'failed' }),
+      jsonResponse(503, 'The self-check of a thread fails.', 'Liveness', { status: 'unavailable', fastPath: 'failed' }),
     ),
     ApiResponse(HEAD_TOO_LARGE),
   );
 }
 
-/** All that the OpenAPI document says of `GET /health/ready`. */
+/** OpenAPI description of `GET /health/ready`. */
 export function DescribeReadiness(): MethodDecorator {
   const parts = { coherence: 'tracking', fastPath: 'ok', redisProtocol: 'off' };
   return applyDecorators(
     ApiOperation({
       operationId: 'ready',
-      summary: 'Whether the proxy can serve reads of any key',
+      summary: 'Readiness',
       description:
-        'Reads as clients do: a key of Redis, with its time to live, and a key through the fast path and the Redis protocol ' +
-        'of the thread; all requests of a second share one result. While Redis does not answer, the keys that the cache ' +
-        'holds are still served. `coherence` says what ends an entry: `ttl`, its time; `tracking`, invalidation messages of ' +
-        'Redis; `resync`, their loss, and nothing is stored until they come again.',
+        'Reads a key and its TTL from Redis, and a key through the fast path and the Redis protocol of the thread. All ' +
+        'requests within a second share one result. While Redis is unavailable, cached keys are still served. `coherence` ' +
+        'is `ttl` (TTL expiry only), `tracking` (Redis invalidates entries on write) or `resync` (invalidation stream lost; ' +
+        'caching suspended until it is re-established).',
     }),
-    ApiResponse(jsonResponse(200, 'Reads succeed.', 'Readiness', { status: 'ok', redis: 'ok', ...parts })),
+    ApiResponse(jsonResponse(200, 'The checks succeed.', 'Readiness', { status: 'ok', redis: 'ok', ...parts })),
     ApiResponse(
-      jsonResponse(503, 'Reads fail, or the proxy is about to end (`shutting-down`).', 'Readiness', {
+      jsonResponse(503, 'A check fails, or the proxy is draining (`shutting-down`).', 'Readiness', {
         ...{ status: 'unavailable', redis: 'unavailable', ...parts },
         reasons: ['Redis: the account lacks +pttl (NOPERM)'],
       }),

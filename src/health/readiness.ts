@@ -5,7 +5,7 @@ import { RedisService } from '../redis/redis.service.ts';
 import type { RedisCheck } from '../redis/redis-reply.ts';
 import { SelfCheck } from './self-check.ts';
 
-/** Milliseconds for which a result is given to whoever asks. */
+/** Milliseconds for which a result is reused. */
 const SHARED_MS = 1000;
 
 export type PartStatus = 'ok' | 'failed' | 'off' | 'unchecked';
@@ -14,11 +14,11 @@ export interface Readiness {
   readonly redis: RedisCheck['kind'];
   readonly fastPath: PartStatus;
   readonly redisProtocol: PartStatus;
-  /** What is wrong; empty: nothing. */
+  /** The failing checks, with their reasons; empty if ready. */
   readonly reasons: readonly string[];
 }
 
-/** Reads as clients do, at most once a second however many ask: from Redis, and through the listeners of this thread. */
+/** Checks readiness by reading as clients do, from Redis and through this thread's listeners, at most once a second. */
 @Injectable()
 export class ReadinessCheck {
   readonly #redis: RedisService;
@@ -33,7 +33,7 @@ export class ReadinessCheck {
     this.#instance = instance;
   }
 
-  /** Returns a result that was under way or no older than a second when it was asked for. */
+  /** Returns the running check, or the last result if it is less than a second old, or starts a check. */
   result(): Promise<Readiness> {
     if (this.#shared === undefined || performance.now() >= this.#sharedUntil) {
       this.#sharedUntil = Infinity;

@@ -7,7 +7,7 @@ import { HttpConnections } from '../http/server/http-connections.ts';
 import { RespServer } from '../resp/server/resp-server.ts';
 import { type ExchangeResult, exchangeTwice } from './exchange.ts';
 
-/** Milliseconds from one check to the next, and when the last one has failed. */
+/** Milliseconds between checks, and after a failed check. */
 const INTERVAL_MS = 10_000;
 const RETRY_MS = 1000;
 
@@ -18,13 +18,13 @@ const RESP_ENDING = `$${SELF_CHECK_VALUE.length}\r\n${SELF_CHECK_VALUE}\r\n`;
 
 const NAMES = { 'fast-path': 'the fast path', 'redis-protocol': 'the Redis protocol' } as const;
 
-/** `off`: this part serves nobody, by the settings. */
+/** `off`: the part is disabled by the settings. */
 export type PartState = ExchangeResult | 'off';
 export type SelfCheckResult = Readonly<Record<SelfCheckPart, PartState>>;
 
 /**
- * Reads a key through the fast path and the Redis protocol of this thread, a miss and a hit over one connection each, now
- * and then and whenever somebody wants to know; publishes for all threads which of them fails.
+ * Reads a key through the fast path and through the Redis protocol of this thread, a miss and a hit over one loopback
+ * connection each, and publishes failures in the memory shared by all threads. Runs periodically and on demand.
  */
 @Injectable()
 export class SelfCheck implements OnApplicationShutdown {
@@ -45,13 +45,13 @@ export class SelfCheck implements OnApplicationShutdown {
     this.#settings = settings;
   }
 
-  /** Checks now, and from now on. To be called once the thread listens. */
+  /** Runs the check now and then periodically. Call it once, when the thread listens. */
   async start(): Promise<void> {
     await this.run();
     this.#timer = setTimeout(() => void this.start(), this.#failing.size > 0 ? RETRY_MS : INTERVAL_MS).unref();
   }
 
-  /** Checks once, however many callers wait for it. */
+  /** Runs the check; concurrent callers share one run. */
   run(): Promise<SelfCheckResult> {
     this.#check ??= this.#prepare();
     this.#running ??= this.#check()
@@ -70,7 +70,7 @@ export class SelfCheck implements OnApplicationShutdown {
     const redisProtocol = this.#resp.forSelfCheck(parts);
     return async () => {
       const results: Record<SelfCheckPart, PartState> = { 'fast-path': 'off', 'redis-protocol': 'off' };
-      // One after the other, each with a miss first.
+      // Sequentially, because both parts share the cache, which is flushed so that the first read is a miss.
       if (fastPath !== undefined) {
         parts.cache.flush();
         results['fast-path'] = await exchangeTwice(fastPath, HTTP_REQUEST, HTTP_ENDING);
@@ -84,11 +84,11 @@ export class SelfCheck implements OnApplicationShutdown {
   }
 
   #publish(result: SelfCheckResult): SelfCheckResult {
-    const { instance, threadIndex: row } = this.#thread;
+    const { instance, threadIndex } = this.#thread;
     for (const part of SELF_CHECK_PARTS) {
       const state = result[part];
       const failure = typeof state === 'object' ? state.failure : undefined;
-      instance.noteSelfCheck(row, part, failure === undefined);
+      instance.noteSelfCheck(threadIndex, part, failure === undefined);
       if ((failure !== undefined) === this.#failing.has(part)) continue;
       if (failure === undefined) {
         this.#failing.delete(part);

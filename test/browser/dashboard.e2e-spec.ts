@@ -133,7 +133,7 @@ describeInBrowser('dashboard in a browser', () => {
     const token = page.getByLabel('Admin token');
     await token.fill('wrong');
     await purge.click();
-    await becomes(watched, 'admin-result', /^The admin API needs its bearer token\.$/);
+    await becomes(watched, 'admin-result', /^A valid admin token is required\.$/);
     await token.fill('admin');
     await purge.click();
     await becomes(watched, 'admin-result', /^Key purged\.$/);

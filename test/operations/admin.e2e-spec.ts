@@ -98,7 +98,7 @@ describeAdmin(`the admin API${why}`, () => {
           status: 401,
           title: 'Unauthorized',
           code: 'unauthorized',
-          detail: 'The admin API needs its bearer token.',
+          detail: 'A valid admin token is required.',
         });
       }
       expect(cacheStatus(await proxy.key(`${prefix}guarded`))).toMatch(/^hit;/);
