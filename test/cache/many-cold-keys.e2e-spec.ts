@@ -13,7 +13,7 @@ const GROWTH_MIB = 250;
 describeOwn('a request for many large values, none of which is held,', () => {
   let redis: TestRedis;
   let proxy: TestProxy;
-  let bystander: WellBehavedClient;
+  let wellBehaved: WellBehavedClient;
 
   beforeEach(async () => {
     redis = await TestRedis.start();
@@ -29,10 +29,10 @@ describeOwn('a request for many large values, none of which is held,', () => {
       CACHE_MAX_VALUE_BYTES: 1000,
     });
     await proxy.key('hit');
-    bystander = await WellBehavedClient.of(proxy, 'hit');
+    wellBehaved = await WellBehavedClient.start(proxy, 'hit');
   });
   afterEach(async () => {
-    await bystander.stop();
+    await wellBehaved.stop();
     await proxy.stop();
     await redis.stop();
   });
@@ -48,7 +48,7 @@ describeOwn('a request for many large values, none of which is held,', () => {
     expect(given).toBe(15);
     expect(results.slice(0, given).every(({ status }) => status === 200)).toBe(true);
     expect(results.slice(given).every(({ code }) => code === 'answer-too-large')).toBe(true);
-    expect((await bystander.stop()).grownMiB).toBeLessThan(GROWTH_MIB);
+    expect((await wellBehaved.stop()).grownMiB).toBeLessThan(GROWTH_MIB);
   });
 
   it('takes no more memory than a reply, over the Redis protocol', async () => {
@@ -56,6 +56,6 @@ describeOwn('a request for many large values, none of which is held,', () => {
     client.send(request('MGET', ...KEYS));
     await client.expect('-ERR values exceed the size limit of one reply: request fewer keys\r\n');
     client.socket.destroy();
-    expect((await bystander.stop()).grownMiB).toBeLessThan(GROWTH_MIB);
+    expect((await wellBehaved.stop()).grownMiB).toBeLessThan(GROWTH_MIB);
   });
 });

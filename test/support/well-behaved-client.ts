@@ -1,101 +1,84 @@
-import { readFileSync } from 'node:fs';
-import { type Socket, connect } from 'node:net';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
 import type { TestProxy } from './proxy.ts';
 
-/** Milliseconds within which a hit is to be answered on a machine that is busy with the tests. */
-const PATIENCE_MS = 5000;
-const SAMPLE_MS = 20;
-/** Not so many that the attackers have no share of a small machine, nor the tests, whose every timer and write is traced. */
-const PAUSE_MS = 10;
+const THREAD = new URL('./well-behaved-client.worker.ts', import.meta.url).pathname;
+
+/** Parameters of the client's thread. */
+export interface ClientTask {
+  readonly port: number;
+  readonly key: string;
+  /** Of the proxy. */
+  readonly pid: number;
+}
+
+/** State of the client, posted after each response. */
+export interface ClientReport {
+  /** Responses with status 200. */
+  readonly responses: number;
+  /** Each status seen, "late" and "closed". */
+  readonly statuses: readonly string[];
+  readonly slowestMs: number;
+  /** Largest resident memory of the proxy seen. */
+  readonly maxMiB: number;
+}
 
 /**
- * A client that means well, on a connection of its own: it reads one key, again and again, while others misbehave, and
- * keeps an eye on the memory of the proxy.
+ * Reads one key again and again over a connection of its own, and samples the memory of the proxy, while other clients
+ * misbehave. Runs in a thread, so that its deadlines do not include the time in which Jest's thread is busy.
  */
 export class WellBehavedClient {
-  readonly #socket: Socket;
-  readonly #proxy: TestProxy;
-  readonly #request: string;
-  readonly #sampling: NodeJS.Timeout;
-  readonly #first: number;
-  #most = 0;
-  #waiting: ((status: string) => void) | undefined;
-  #received = '';
-  #stopped = false;
-  /** Answers by their status, and what else has happened. */
-  readonly seen = new Map<string, number>();
-  slowestMs = 0;
-  readonly done: Promise<void>;
+  readonly #worker: Worker;
+  readonly #firstMiB: number;
+  #report: ClientReport = { responses: 0, statuses: [], slowestMs: 0, maxMiB: 0 };
 
-  private constructor(proxy: TestProxy, socket: Socket, key: string, resident: number) {
-    this.#proxy = proxy;
-    this.#socket = socket;
-    this.#first = this.#most = resident;
-    this.#request = `GET /v1/keys/${key} HTTP/1.1\r\nHost: bystander\r\n\r\n`;
-    socket.setEncoding('latin1').on('data', (text: string) => this.#take(text));
-    socket.on('error', () => undefined).on('close', () => this.#waiting?.('closed'));
-    this.#sampling = setInterval(() => this.#sample(), SAMPLE_MS);
-    this.done = this.#run();
+  private constructor(worker: Worker, firstMiB: number) {
+    this.#worker = worker;
+    this.#firstMiB = firstMiB;
+    worker.on('message', (report: ClientReport) => (this.#report = report));
   }
 
   /**
-   * @param key one whose value is a small one, and in the cache.
-   * @param firstMiB the memory of the proxy before; by default what it has now.
+   * Starts the client and waits for its first response.
+   *
+   * @param key cached, with a small value.
+   * @param firstMiB memory of the proxy that growth is measured from; default: the current one.
    */
-  static async of(proxy: TestProxy, key: string, firstMiB = residentMiB(proxy)): Promise<WellBehavedClient> {
-    const socket = connect(Number(new URL(proxy.url).port), '127.0.0.1');
-    await once(socket, 'connect');
-    return new WellBehavedClient(proxy, socket, key, firstMiB);
+  static async start(proxy: TestProxy, key: string, firstMiB = residentMiB(proxy)): Promise<WellBehavedClient> {
+    const task: ClientTask = { port: Number(new URL(proxy.url).port), key, pid: proxy.child?.process.pid ?? 0 };
+    const worker = new Worker(THREAD, { workerData: task });
+    const client = new WellBehavedClient(worker, firstMiB);
+    await once(worker, 'message');
+    return client;
   }
 
-  /** Ends it; answers how it fared. */
-  async stop(): Promise<{ readonly seen: readonly string[]; readonly slowestMs: number; readonly grownMiB: number }> {
-    this.#stopped = true;
-    await this.done;
-    clearInterval(this.#sampling);
-    this.#sample();
-    this.#socket.destroy();
-    return { seen: [...this.seen.keys()], slowestMs: this.slowestMs, grownMiB: this.#most - this.#first };
+  /** Responses with status 200 so far. */
+  get responses(): number {
+    return this.#report.responses;
   }
 
-  /** Answers so far. */
-  get answers(): number {
-    return this.seen.get('200') ?? 0;
+  /** Whether anything but 200 was received in time. */
+  get failed(): boolean {
+    return this.#report.statuses.some((status) => status !== '200');
   }
 
-  async #run(): Promise<void> {
-    while (!this.#stopped) {
-      const started = performance.now();
-      const status = await new Promise<string>((resolve) => {
-        const late = setTimeout(() => resolve('late'), PATIENCE_MS);
-        this.#waiting = (what) => {
-          clearTimeout(late);
-          resolve(what);
-        };
-        this.#socket.write(this.#request);
-      });
-      this.seen.set(status, (this.seen.get(status) ?? 0) + 1);
-      this.slowestMs = Math.max(this.slowestMs, performance.now() - started);
-      if (status !== '200') return;
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  /** Ends the client after its current request. May be called more than once. */
+  async stop(): Promise<{
+    readonly statuses: readonly string[];
+    readonly slowestMs: number;
+    readonly grownMiB: number;
+  }> {
+    if (this.#worker.threadId !== -1) {
+      this.#worker.postMessage('stop');
+      await once(this.#worker, 'exit');
     }
-  }
-
-  #take(text: string): void {
-    this.#received += text;
-    const whole = /^HTTP\/1\.1 (\d+)[^]*?\r\nContent-Length: (\d+)\r\n[^]*?\r\n\r\n/.exec(this.#received);
-    if (whole === null || this.#received.length < whole[0].length + Number(whole[2])) return;
-    this.#received = '';
-    this.#waiting?.(whole[1]);
-  }
-
-  #sample(): void {
-    this.#most = Math.max(this.#most, residentMiB(this.#proxy));
+    const { statuses, slowestMs, maxMiB } = this.#report;
+    return { statuses, slowestMs, grownMiB: Math.max(0, maxMiB - this.#firstMiB) };
   }
 }
 
-/** The memory that a proxy of the test's own has, in MiB. */
+/** Resident memory in MiB of a proxy that the test has started. */
 export function residentMiB({ child }: TestProxy): number {
   if (child?.running !== true) return 0;
   const status = readFileSync(`/proc/${child.process.pid}/status`, 'utf8');
