@@ -7,8 +7,8 @@ import { TestRedis } from '../support/redis.ts';
 import { RespSocket, request, respPort } from '../support/resp.ts';
 
 const MiB = 2 ** 20;
-/** The most that a Redis holds. */
-const LONGEST = 512 * MiB;
+/** Maximum length of a value in Redis. */
+const MAX_VALUE_BYTES = 512 * MiB;
 
 describeOwn('values of 512 MiB', () => {
   let redis: TestRedis;
@@ -19,7 +19,7 @@ describeOwn('values of 512 MiB', () => {
     const settings = { REDIS_URL: redis.url, PROXY_THREADS: 2, RESP_PORT: 0, REDIS_COMMAND_TIMEOUT_MS: 60_000 };
     proxy = await TestProxy.start(settings);
     await redis.client.mset('held', 'value of held', 'cold', 'value of cold');
-    for (const key of ['longest-0', 'longest-1']) await redis.client.setrange(key, LONGEST - 1, 'x');
+    for (const key of ['longest-0', 'longest-1']) await redis.client.setrange(key, MAX_VALUE_BYTES - 1, 'x');
     await proxy.key('held');
   }, 60_000);
   afterAll(async () => {
@@ -27,7 +27,7 @@ describeOwn('values of 512 MiB', () => {
     await redis?.stop();
   });
 
-  it('are 502 value-too-large, several at once; hits go on, other misses are answered, and no memory is taken', async () => {
+  it('respond with 502 value-too-large, several concurrently, without delaying other reads or using memory', async () => {
     const { pid = 0 } = proxy.child?.process ?? {};
     const before = residentBytes(pid);
     const load = new SteadyLoad(proxy, ['held'], 1, ({ status, text }) => `${status} ${text}`);
@@ -40,18 +40,18 @@ describeOwn('values of 512 MiB', () => {
     ]);
     expect([...load.answers.keys()]).toEqual(['200 value of held']);
     expect([...load.failures]).toEqual([]);
-    expect(after - before).toBeLessThan(LONGEST / 2);
+    expect(after - before).toBeLessThan(MAX_VALUE_BYTES / 2);
     expect(proxy.log().filter(({ level }) => level === 'warn' || level === 'error')).toEqual([]);
   }, 120_000);
 
-  it('are an error over the Redis protocol, and the connection goes on', async () => {
+  it('reply with an error over the Redis protocol, and the connection stays open', async () => {
     const client = await RespSocket.open(respPort(proxy));
     client.send(request('GET', 'longest-0'), request('GET', 'held'));
     await client.expect('-ERR value exceeds REDIS_MAX_VALUE_BYTES\r\n$13\r\nvalue of held\r\n');
     client.socket.destroy();
   }, 60_000);
 
-  it('are remembered by nobody: when it is shorter, it is there', async () => {
+  it('are not remembered: a key is served again once its value is shorter', async () => {
     await redis.client.set('longest-1', 'short');
     expect((await proxy.key('longest-1')).text).toBe('short');
   });

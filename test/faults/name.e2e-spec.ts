@@ -8,7 +8,7 @@ import { Child, until } from '../support/processes.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 
-/** A name that no resolver may know (RFC 6761). */
+/** A name that never resolves (RFC 6761). */
 const NAME = 'redis.invalid';
 
 let directory: string;
@@ -23,8 +23,8 @@ const until200 = (key: string): Promise<string> =>
     expect([200, 503]).toContain(status);
     return status === 200 ? text : undefined;
   });
-const says = (pattern: RegExp): Promise<true> =>
-  until('the log says it', () => pattern.test(proxy.child?.output ?? '') || undefined);
+const logged = (pattern: RegExp): Promise<true> =>
+  until(`a log line ${pattern}`, () => pattern.test(proxy.child?.output ?? '') || undefined);
 
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'test-names-'));
@@ -44,18 +44,18 @@ const start = (): Promise<TestProxy> => {
   return TestProxy.start(settings, '/', false);
 };
 
-describeOwn('a name of Redis that does not resolve', () => {
-  it('is 503 for what is not held, and said in the log; when it resolves, the proxy is there', async () => {
+describeOwn('a host name of Redis', () => {
+  it('that does not resolve is logged, and keys that are not cached get 503 until it resolves', async () => {
     proxy = await start();
     expect((await proxy.get('/health/live')).status).toBe(200);
     expect((await proxy.key('key')).json.code).toBe('redis-unavailable');
-    await says(/not reachable \((?:ENOTFOUND|EAI_AGAIN)\)/);
+    await logged(/not reachable \((?:ENOTFOUND|EAI_AGAIN)\)/);
     resolveTo('127.0.0.1');
     expect(await until200('key')).toBe('value');
-    await says(/Redis is reachable/);
+    await logged(/Redis is reachable/);
   });
 
-  it('is asked for again with each new connection, so that it may lead elsewhere', async () => {
+  it('is resolved for each new connection, and may then have another address', async () => {
     resolveTo('127.0.0.1');
     proxy = await start();
     expect(await until200('key')).toBe('value');

@@ -6,10 +6,10 @@ import { launch, TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 
 const COMMAND_TIMEOUT_MS = 300;
-/** The command time-out, and what a busy machine takes beside. */
+/** The command timeout, and a margin for a busy machine. */
 const IN_TIME_MS = COMMAND_TIMEOUT_MS + 700;
-/** "Back by itself within a second or so": the longest pause between two attempts to connect, and some. */
-const BACK_MS = 2_000;
+/** Maximum duration of a recovery: the longest pause between two attempts to connect, and a margin. */
+const MAX_RECOVERY_MS = 2_000;
 
 function expectProblem(answer: HttpAnswer, status: number, code: string): void {
   expect(answer.json).toMatchObject({ status, code });
@@ -24,14 +24,14 @@ function expectProblem(answer: HttpAnswer, status: number, code: string): void {
 const crowd = (proxy: TestProxy, key: string, count: number) =>
   Promise.all(Array.from({ length: count }, () => proxy.key(key)));
 
-/** Waits until every thread of the proxy reads Redis again, and sees to it that this takes no longer than it may. */
-async function expectBackSoon(proxy: TestProxy): Promise<void> {
+/** Waits until every thread of the proxy reads Redis again, within {@link MAX_RECOVERY_MS}. */
+async function expectRecovery(proxy: TestProxy): Promise<void> {
   const start = performance.now();
   await proxy.recovered();
-  expect(performance.now() - start).toBeLessThan(BACK_MS);
+  expect(performance.now() - start).toBeLessThan(MAX_RECOVERY_MS);
 }
 
-describeOwn('while Redis is gone', () => {
+describeOwn('while Redis is down', () => {
   let redis: TestRedis;
   let proxy: TestProxy;
 
@@ -52,7 +52,7 @@ describeOwn('while Redis is gone', () => {
     await redis?.stop();
   });
 
-  it('keys in the cache are served as ever', async () => {
+  it('cached keys are served as hits', async () => {
     for (const answer of await crowd(proxy, 'held', 50)) {
       expect([answer.status, answer.text]).toEqual([200, 'value of held']);
       expect(answer.headers['cache-status']).toContain('; hit;');
@@ -60,7 +60,7 @@ describeOwn('while Redis is gone', () => {
     expect((await proxy.key('held', { 'if-none-match': '*' })).status).toBe(304);
   });
 
-  it('other keys are 503 redis-unavailable at once, with the time after which to ask again; never 404', async () => {
+  it('other keys get 503 redis-unavailable with Retry-After at once, never 404', async () => {
     const start = performance.now();
     const answers = [...(await crowd(proxy, 'cold', 20)), ...(await crowd(proxy, 'nobody', 20))];
     expect(performance.now() - start).toBeLessThan(1000);
@@ -70,26 +70,26 @@ describeOwn('while Redis is gone', () => {
     }
   });
 
-  it('the proxy is live, and not ready', async () => {
+  it('the proxy is live, but not ready', async () => {
     expect((await proxy.get('/health/live')).status).toBe(200);
     const ready = await proxy.get('/health/ready');
     expect(ready.status).toBe(503);
     expect(ready.json).toMatchObject({ status: 'unavailable', redis: 'unavailable' });
   });
 
-  it('an entry that expires is not replaced by a failure: it is 503 until Redis is back', async () => {
+  it('a key whose entry expires gets 503 until Redis is back', async () => {
     await proxy.advance(60_000);
     expectProblem(await proxy.key('held'), 503, 'redis-unavailable');
   });
 
-  it('the log tells it once', () => {
+  it('the outage is logged once', () => {
     expect(proxy.log().filter(({ message }) => String(message).startsWith('Redis is not reachable'))).toHaveLength(1);
   });
 
-  it('and when it is back the proxy is, by itself, within a second or so, and no failure was remembered', async () => {
+  it('reads succeed again within two seconds after Redis is back, and no failure was cached', async () => {
     redis = await redis.restart();
     await redis.client.mset('held', 'new value of held', 'cold', 'value of cold', 'nobody', 'somebody');
-    await expectBackSoon(proxy);
+    await expectRecovery(proxy);
     const answers = await Promise.all(['held', 'cold', 'nobody'].map((key) => proxy.key(key)));
     expect(answers.map(({ status, text }) => `${status} ${text}`)).toEqual([
       '200 new value of held',
@@ -102,7 +102,7 @@ describeOwn('while Redis is gone', () => {
   });
 });
 
-describeOwn('a proxy whose Redis is not there when it starts', () => {
+describeOwn('a proxy that starts while Redis is down', () => {
   let redis: TestRedis;
   let proxy: Child;
 
@@ -116,7 +116,7 @@ describeOwn('a proxy whose Redis is not there when it starts', () => {
     await redis?.stop();
   });
 
-  it('starts, is live and not ready, and serves as soon as Redis is there', async () => {
+  it('starts, is live but not ready, and serves keys as soon as Redis is up', async () => {
     const url = await until('the proxy listens', () => /listening on (http:[^"]+)/.exec(proxy.output)?.[1]);
     expect((await ask(url, '/health/live')).status).toBe(200);
     expect((await ask(url, '/health/ready')).status).toBe(503);
@@ -128,11 +128,11 @@ describeOwn('a proxy whose Redis is not there when it starts', () => {
       const { status, text } = await ask(url, '/v1/keys/greeting');
       return status === 200 ? text : undefined;
     };
-    expect(await until('the proxy serves', found, BACK_MS)).toBe('hello');
+    expect(await until('the proxy serves', found, MAX_RECOVERY_MS)).toBe('hello');
   });
 });
 
-describeOwn('while Redis does not answer', () => {
+describeOwn('while Redis does not reply', () => {
   let redis: TestRedis;
   let proxy: TestProxy;
 
@@ -152,7 +152,7 @@ describeOwn('while Redis does not answer', () => {
     await redis?.stop();
   });
 
-  it('all who ask for one key that is not held get 504 redis-timeout, within the time a command may take', async () => {
+  it('concurrent requests for one key that is not cached get 504 redis-timeout within the command timeout', async () => {
     const start = performance.now();
     const answers = await crowd(proxy, 'cold', 50);
     const took = performance.now() - start;
@@ -161,7 +161,7 @@ describeOwn('while Redis does not answer', () => {
     expect(took).toBeLessThan(IN_TIME_MS);
   });
 
-  it('keys in the cache are served without waiting, in the midst of requests that wait', async () => {
+  it('cached keys are served without waiting, while other requests wait for Redis', async () => {
     let waiting = true;
     const slow = proxy.key('cold').finally(() => (waiting = false));
     const answers = await crowd(proxy, 'held', 20);
@@ -170,43 +170,43 @@ describeOwn('while Redis does not answer', () => {
     expectProblem(await slow, 504, 'redis-timeout');
   });
 
-  it('requests for many keys do not wait for one another', async () => {
+  it('requests for different keys do not wait for each other', async () => {
     const start = performance.now();
     const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => proxy.key(`cold${i}`)));
     expect(performance.now() - start).toBeLessThan(IN_TIME_MS);
     for (const answer of answers) expect(answer.json.code).toMatch(/^redis-(?:timeout|unavailable)$/);
   });
 
-  it('after a few that waited in vain most are 503 redis-unavailable at once, as Redis is spared', async () => {
+  it('the circuit opens after a few timeouts: most requests then get 503 redis-unavailable at once', async () => {
     const answers = [];
     const start = performance.now();
     for (let i = 0; i < 200; i++) answers.push(await proxy.key(`cold${i}`));
-    const waited = answers.filter(({ status }) => status === 504);
-    expect(waited.length).toBeLessThan(20);
-    expect(performance.now() - start).toBeLessThan((waited.length + 5) * IN_TIME_MS);
+    const timedOut = answers.filter(({ status }) => status === 504);
+    expect(timedOut.length).toBeLessThan(20);
+    expect(performance.now() - start).toBeLessThan((timedOut.length + 5) * IN_TIME_MS);
     for (const answer of answers) {
       if (answer.status === 504) continue;
       expectProblem(answer, 503, 'redis-unavailable');
       expect(answer.headers['retry-after']).toBe('1');
     }
-    // It is closed for a moment when the silent connection is given up for a new one.
-    const told = proxy
+    // The circuit is closed for a moment when a new connection replaces the silent one.
+    const states = proxy
       .log()
       .flatMap(({ message }) => /^the circuit to Redis is (\w+)/.exec(String(message))?.[1] ?? []);
-    expect(told).toEqual(told.map((_, i) => (i % 2 === 0 ? 'open' : 'closed')));
-    expect(told).toContain('open');
+    expect(states).toEqual(states.map((_, i) => (i % 2 === 0 ? 'open' : 'closed')));
+    expect(states).toContain('open');
   });
 
-  it('the proxy is live, and not ready', async () => {
+  it('the proxy is live, but not ready', async () => {
     expect((await proxy.get('/health/live')).status).toBe(200);
     const ready = await proxy.get('/health/ready');
     expect(ready.status).toBe(503);
     expect(ready.json).toMatchObject({ status: 'unavailable', redis: expect.stringMatching('timeout|unavailable') });
   });
 
-  it('and when it answers again the proxy does too, each key with its own value', async () => {
+  it('reads succeed again once Redis replies, each key with its own value', async () => {
     redis.server?.signal('SIGCONT');
-    await expectBackSoon(proxy);
+    await expectRecovery(proxy);
     const pairs = Array.from({ length: 50 }, (_, i) => [`late${i}`, `value of late${i}`]);
     await redis.client.mset(pairs.flat());
     const answers = await Promise.all(pairs.map(([key]) => proxy.key(key)));

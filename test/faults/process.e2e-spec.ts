@@ -4,7 +4,7 @@ import { COMMAND_TIMEOUT_MS, type Scene, itSurvives } from '../support/faults.ts
 
 const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always'];
 const DEBUGGABLE = ['--enable-debug-command', 'yes'];
-/** Loading takes a while, in which commands are refused: microseconds for each key, and bytes after which to look for any. */
+/** Slows down loading, during which Redis refuses commands: microseconds per key, and bytes between two checks for commands. */
 const SLOW_LOADING = [...DEBUGGABLE, '--key-load-delay', '2000', '--loading-process-events-interval-bytes', '1024'];
 
 const FILLING_KEYS = 5000;
@@ -17,8 +17,8 @@ async function restart(scene: Scene): Promise<void> {
   scene.redis = await scene.redis.restart();
 }
 
-describeOwn('keys in the cache are served, and nothing else is made up, while Redis', () => {
-  itSurvives('is killed, and comes back with its data', {
+describeOwn('cached keys are served, and misses get correct responses, while Redis', () => {
+  itSurvives('is killed and restarts with its data', {
     redis: DURABLE,
     strike: kill,
     misses: ['503 redis-unavailable'],
@@ -26,24 +26,24 @@ describeOwn('keys in the cache are served, and nothing else is made up, while Re
     log: /^Redis is not reachable \(\w+\)$/,
   });
 
-  itSurvives('is killed, and comes back empty', {
+  itSurvives('is killed and restarts empty', {
     strike: kill,
     misses: ['503 redis-unavailable'],
     heal: restart,
     dataReturns: false,
   });
 
-  itSurvives('is stopped, and goes on', {
+  itSurvives('is suspended and resumed', {
     strike: ({ redis }) => redis.server?.signal('SIGSTOP'),
     misses: ['504 redis-timeout', '503 redis-unavailable'],
     heal: ({ redis }) => redis.server?.signal('SIGCONT'),
     log: /^the circuit to Redis is open, as it does not answer \(timeout\)/,
   });
 
-  itSurvives('sleeps', {
+  itSurvives('is blocked by DEBUG SLEEP', {
     redis: DEBUGGABLE,
     strike: async ({ redis }) => {
-      // Longer than all rounds of misses take, each of which may wait for a probe.
+      // Longer than all rounds of misses, each of which may wait for a probe.
       const sleeping = redis.client.call('DEBUG', 'SLEEP', '4');
       sleeping.catch(() => undefined);
       await new Promise(setImmediate);
@@ -52,7 +52,7 @@ describeOwn('keys in the cache are served, and nothing else is made up, while Re
     heal: ({ redis }) => redis.answers(),
   });
 
-  itSurvives('is slower than it may be', {
+  itSurvives('replies after the command timeout', {
     strike: ({ relay }) => {
       relay.lateMs = 1.5 * COMMAND_TIMEOUT_MS;
     },
@@ -61,7 +61,7 @@ describeOwn('keys in the cache are served, and nothing else is made up, while Re
     log: /^the circuit to Redis is open, as it does not answer \(timeout\)/,
   });
 
-  itSurvives('is slow, but in time', {
+  itSurvives('replies slowly, but within the command timeout', {
     strike: ({ relay }) => {
       relay.lateMs = 50;
     },
@@ -69,15 +69,15 @@ describeOwn('keys in the cache are served, and nothing else is made up, while Re
     heal: ({ relay }) => (relay.lateMs = 0),
   });
 
-  itSurvives('is loading its data again, and says so', {
+  itSurvives('is loading its data and replies with LOADING', {
     redis: SLOW_LOADING,
     strike: async ({ redis, proxy }) => {
       const filling = Array.from({ length: FILLING_KEYS }, (_, i) => [`filling-${i}`, 'x'.repeat(100)]);
       await redis.client.mset(filling.flat());
-      // Reads the data anew, while the connections that there are stay.
+      // Reloads the data; open connections stay open.
       redis.client.call('DEBUG', 'RELOAD').catch(() => undefined);
-      let asked = 0;
-      await until('it is loading', async () => (await proxy.key(`nobody-${++asked}`)).status === 503 || undefined);
+      let requests = 0;
+      await until('it is loading', async () => (await proxy.key(`nobody-${++requests}`)).status === 503 || undefined);
     },
     misses: ['503 redis-unavailable', '504 redis-timeout'],
     heal: async ({ redis }) => {

@@ -11,7 +11,7 @@ import { startLoadingRedis } from '../support/relay.ts';
 
 const PASSWORD = 'first';
 
-/** Says something else in place of each reply to a read: its GET and its PTTL. */
+/** Replaces the replies to reads, each of which consists of a GET and a PTTL. */
 function replace({ relay }: Scene, reply: string): void {
   relay.tamper = (part, client) => {
     const reads = part.toString('latin1').match(/:-?\d+\r\n/g) ?? [];
@@ -19,7 +19,7 @@ function replace({ relay }: Scene, reply: string): void {
   };
 }
 
-describeOwn('keys in the cache are served, and nothing else is made up, while Redis refuses reads, as', () => {
+describeOwn('cached keys are served, and misses get correct responses, while Redis refuses reads because', () => {
   itSurvives('it is out of memory', {
     strike: (scene) => replace(scene, "-OOM command not allowed when used memory > 'maxmemory'.\r\n"),
     misses: ['503 redis-unavailable'],
@@ -29,7 +29,7 @@ describeOwn('keys in the cache are served, and nothing else is made up, while Re
   itSurvives('it is a replica that has lost its master', {
     redis: ['--replica-serve-stale-data', 'no'],
     strike: async ({ redis }) => {
-      // Nobody listens on the port of discarded bytes.
+      // No process listens on the discard port.
       await redis.client.call('REPLICAOF', '127.0.0.1', '9');
     },
     misses: ['503 redis-unavailable'],
@@ -41,8 +41,8 @@ describeOwn('keys in the cache are served, and nothing else is made up, while Re
     redis: ['--busy-reply-threshold', '50'],
     strike: async ({ redis, proxy }) => {
       redis.client.eval('while true do end', 0).catch(() => undefined);
-      let asked = 0;
-      await until('it is busy', async () => (await proxy.key(`nobody-${++asked}`)).status === 503 || undefined);
+      let requests = 0;
+      await until('it is busy', async () => (await proxy.key(`nobody-${++requests}`)).status === 503 || undefined);
     },
     misses: ['503 redis-unavailable', '504 redis-timeout'],
     heal: async ({ redis }) => {
@@ -53,7 +53,7 @@ describeOwn('keys in the cache are served, and nothing else is made up, while Re
     },
   });
 
-  itSurvives('the password was changed, and it has ended the connections', {
+  itSurvives('the password has changed and the connections were closed', {
     prepare: (redis) => redis.client.config('SET', 'requirepass', PASSWORD),
     settings: { REDIS_PASSWORD: PASSWORD },
     strike: async ({ redis }) => {
@@ -65,7 +65,7 @@ describeOwn('keys in the cache are served, and nothing else is made up, while Re
     log: /^Redis is (?:still )?not reachable \(WRONGPASS\)$/,
   });
 
-  itSurvives('the user may read no more', {
+  itSurvives('the user has lost the permission to read', {
     prepare: (redis) =>
       redis.client.call('ACL', 'SETUSER', 'reader', 'on', `>${PASSWORD}`, '~*', '+get', '+pttl', '+ping'),
     settings: { REDIS_USERNAME: 'reader', REDIS_PASSWORD: PASSWORD },
@@ -75,8 +75,8 @@ describeOwn('keys in the cache are served, and nothing else is made up, while Re
   });
 });
 
-describeOwn('a Redis that takes no writes', () => {
-  it('is read as any other: it is full, or a replica', async () => {
+describeOwn('a Redis that rejects writes', () => {
+  it('is read like any other, if it is full or a replica', async () => {
     const [master, replica] = await Promise.all([TestRedis.start(), TestRedis.start()]);
     const full = await TestRedis.start('--maxmemory-policy', 'noeviction');
     const proxies = await Promise.all([replica, full].map(({ url }) => TestProxy.start({ REDIS_URL: url })));
@@ -85,7 +85,9 @@ describeOwn('a Redis that takes no writes', () => {
       await replica.client.call('REPLICAOF', '127.0.0.1', String(master.port));
       await full.client.config('SET', 'maxmemory', '1');
       await expect(full.client.set('key', 'new')).rejects.toThrow(/^OOM/);
-      await until('the replica has it', async () => ((await replica.client.get('key')) === 'value' ? true : undefined));
+      await until('the replica has the key', async () =>
+        (await replica.client.get('key')) === 'value' ? true : undefined,
+      );
       await expect(replica.client.set('key', 'new')).rejects.toThrow(/^READONLY/);
       for (const proxy of proxies) expect((await proxy.key('key')).text).toBe('value');
     } finally {
@@ -95,8 +97,8 @@ describeOwn('a Redis that takes no writes', () => {
   });
 });
 
-describeOwn('a node of a cluster that is taken for the only Redis', () => {
-  it('gives the keys that it has; others are 503 and never 404, and do no harm to those', async () => {
+describeOwn('a cluster node configured as a standalone Redis', () => {
+  it('serves its own keys; other keys get 503, never 404, without affecting them', async () => {
     const cluster = await TestCluster.start(3, 0);
     const [{ port, client }] = cluster.masters;
     const proxy = await TestProxy.start({ REDIS_URL: `redis://127.0.0.1:${port}`, CACHE_CAPACITY: 1 });
@@ -119,7 +121,7 @@ describeOwn('a node of a cluster that is taken for the only Redis', () => {
 });
 
 describeOwn('a Redis that is loading its data', () => {
-  it('does not keep the proxy from starting; reads are 503 until it is done', async () => {
+  it('does not prevent the proxy from starting; reads get 503 until it has loaded', async () => {
     const redis = await startLoadingRedis();
     const { port } = redis.address() as AddressInfo;
     const settings = { REDIS_URL: `redis://127.0.0.1:${port}`, REDIS_CONNECT_TIMEOUT_MS: 200, PROXY_THREADS: 1 };

@@ -10,8 +10,8 @@ const COMMAND_TIMEOUT_MS = 300;
 const TTL_MS = 60_000;
 const READS = 60;
 
-describeOwn('a value whose time is over, while the circuit is open', () => {
-  it('is given at once, not after the time that Redis had to answer', async () => {
+describeOwn('an expired value, while the circuit is open', () => {
+  it('is served stale at once, without waiting for the command timeout', async () => {
     const redis = await TestRedis.start();
     const relay = await Relay.to(redis.port);
     const proxy = await TestProxy.start({
@@ -27,10 +27,10 @@ describeOwn('a value whose time is over, while the circuit is open', () => {
     };
     try {
       await redis.client.set('held', 'value of held');
-      await until('it is held', async () => (await proxy.key('held')).status === 200 || undefined);
+      await until('the key is cached', async () => (await proxy.key('held')).status === 200 || undefined);
       expect(await circuits('closed')).toBe(1);
       await proxy.advance(TTL_MS + 1000);
-      // Too late, but not silent: the connection stays.
+      // Replies are late, but the connection is not silent, so it stays open.
       relay.lateMs = 1.5 * COMMAND_TIMEOUT_MS;
       for (let i = 0; (await circuits('open')) === 0 && i < 20; i++) {
         const { status, text } = await proxy.key('held');
@@ -46,7 +46,9 @@ describeOwn('a value whose time is over, while the circuit is open', () => {
       expect(watch.stop()).toBeLessThan((READS * COMMAND_TIMEOUT_MS) / 3);
       relay.lateMs = 0;
       await redis.client.set('held', 'new value');
-      await until('it is loaded anew', async () => ((await proxy.key('held')).text === 'new value' ? true : undefined));
+      await until('the new value is loaded', async () =>
+        (await proxy.key('held')).text === 'new value' ? true : undefined,
+      );
       expect(await circuits('closed')).toBe(1);
     } finally {
       await proxy.stop();
