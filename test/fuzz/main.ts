@@ -1,6 +1,7 @@
 /**
- * Compares parsers with plain models on generated input: `npm run fuzz -- [cases] [seed] [name]`, so many cases of each, or
- * of the one with this name. Ends with status 1 at the first difference, as small as could be found.
+ * Compares parsers with simple reference implementations on generated input: `npm run fuzz -- [cases] [seed] [name]` runs
+ * this many cases of all properties, or of the named one. Exits with status 1 if there is a difference, shrunk to a minimal
+ * input.
  */
 import fc from 'fast-check';
 import { anyPatterns, patternMatching, patternTime } from '../../src/access/key-pattern.spec-support.ts';

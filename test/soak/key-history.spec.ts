@@ -2,14 +2,14 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { KeyHistory } from './key-history.ts';
 
-describe('the history of a key', () => {
-  it('begins with no value', () => {
+describe('KeyHistory', () => {
+  it('starts without a value', () => {
     const history = new KeyHistory();
     expect(history.lateness(undefined, 5, 6)).toBe(0);
     expect(history.lateness(1, 5, 6)).toBeUndefined();
   });
 
-  it('allows old and new while a write is under way, and tells how late an old value is afterwards', () => {
+  it('accepts the old and the new value during a write, and returns the lateness of the old one afterwards', () => {
     const history = new KeyHistory();
     history.begin(1, 10).acknowledgedAt = 12;
     const second = history.begin(2, 100);
@@ -20,7 +20,7 @@ describe('the history of a key', () => {
     expect(history.lateness(2, 90, 99)).toBeUndefined();
   });
 
-  it('does not know whether a write took place that was never acknowledged', () => {
+  it('accepts both values after a write that was never acknowledged', () => {
     const history = new KeyHistory();
     history.begin(1, 10).acknowledgedAt = 12;
     history.begin(2, 20);
@@ -29,7 +29,7 @@ describe('the history of a key', () => {
     expect([1, 2, 3].map((version) => history.lateness(version, 700, 701))).toEqual([99, 99, 0]);
   });
 
-  it('knows that values expire', () => {
+  it('accepts a missing value after expiry', () => {
     const history = new KeyHistory();
     history.begin(1, 10, 50).acknowledgedAt = 12;
     expect(history.lateness(undefined, 30, 40)).toBe(18);
@@ -38,11 +38,11 @@ describe('the history of a key', () => {
     expect(history.lateness(1, 80, 81)).toBe(18);
   });
 
-  it('judges as a replay of every order of events that there may have been does', () => {
+  it('returns the same lateness as a replay of every possible order of events', () => {
     const step = fc.record({ gap: fc.nat(5), took: fc.integer({ min: 1, max: 5 }), lost: fc.boolean() });
-    const asked = fc.record({ at: fc.nat(60), took: fc.nat(5), version: fc.integer({ min: 1, max: 6 }) });
+    const anyRead = fc.record({ at: fc.nat(60), took: fc.nat(5), version: fc.integer({ min: 1, max: 6 }) });
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 6 }), asked, (steps, read) => {
+      fc.property(fc.array(step, { maxLength: 6 }), anyRead, (steps, read) => {
         const history = new KeyHistory();
         const writes: { sent: number; acked: number }[] = [];
         let now = 0;
@@ -52,21 +52,21 @@ describe('the history of a key', () => {
           if (!lost) write.acknowledgedAt = now;
           writes.push({ sent: write.sentAt, acked: write.acknowledgedAt });
         }
-        const given = history.lateness(read.version, read.at, read.at + read.took);
-        const truths = Array.from({ length: 200 }, (_, moment) => moment).filter((moment) =>
-          mayBeTrue(writes, read.version, moment),
+        const actual = history.lateness(read.version, read.at, read.at + read.took);
+        const possibleMoments = Array.from({ length: 200 }, (_, moment) => moment).filter((moment) =>
+          mayBeCurrent(writes, read.version, moment),
         );
-        const before = truths.filter((moment) => moment <= read.at + read.took);
+        const before = possibleMoments.filter((moment) => moment <= read.at + read.took);
         const expected = before.length === 0 ? undefined : Math.max(0, read.at - Math.max(...before));
-        expect(given).toBe(expected);
+        expect(actual).toBe(expected);
       }),
       { numRuns: 2000 },
     );
   });
 });
 
-/** Whether the `version`-th write may be the last one carried out by a moment. */
-function mayBeTrue(writes: readonly { sent: number; acked: number }[], version: number, moment: number): boolean {
+/** Whether the write number `version` may be the last one that Redis has executed by a moment. */
+function mayBeCurrent(writes: readonly { sent: number; acked: number }[], version: number, moment: number): boolean {
   const write = writes.at(version - 1);
   if (version > writes.length || write === undefined || write.sent > moment) return false;
   return writes.slice(version).every(({ acked }) => acked >= moment);

@@ -1,18 +1,18 @@
-/** What a key was made: a version of its value, or absent. Versions of one key are numbered from 1. */
+/** A write of a key: a new version of its value, numbered from 1, or its removal. */
 export interface Write {
   /** Undefined: the key was removed. */
   readonly version: number | undefined;
-  /** Milliseconds after which Redis forgets the value; Infinity: never. */
+  /** TTL of the value in milliseconds; Infinity: none. */
   readonly expiresAfterMs: number;
   readonly sentAt: number;
-  /** When Redis had answered; Infinity: not yet, or never, so that it may or may not have been carried out. */
+  /** When Redis replied; Infinity: not yet, or never, so that the write may or may not have been executed. */
   acknowledgedAt: number;
 }
 
 /**
- * The writes of one key by one writer, each begun after the one before it had ended. Times are milliseconds of one
- * monotonic clock. A write took effect at some moment between its being sent and its being acknowledged, so its value may
- * have been the true one from when it was sent to when the next one was acknowledged.
+ * The writes of one key by one writer, each started after the previous one had ended. Times are milliseconds of one
+ * monotonic clock. A write took effect at some moment between its sending and its acknowledgement, so its value may have
+ * been current from when it was sent until the next write was acknowledged.
  */
 export class KeyHistory {
   #writes: Write[] = [{ version: undefined, expiresAfterMs: Infinity, sentAt: 0, acknowledgedAt: 0 }];
@@ -24,19 +24,20 @@ export class KeyHistory {
   }
 
   /**
-   * By how many milliseconds an answer was late: how long before `askedAt` it had last been the truth; 0 if it may have
-   * been the truth until it was given. Undefined: it was not the truth before `answeredAt` at all, or is forgotten.
+   * Returns the lateness of a response: for how many milliseconds its value had not been current any more at `requestedAt`,
+   * at least; 0 if it may have been current after that. Undefined if it was never current before `respondedAt`, or its
+   * write has been forgotten.
    *
-   * @param version what was answered; undefined: that there is no such key.
+   * @param version the version in the response; undefined: the key does not exist.
    */
-  lateness(version: number | undefined, askedAt: number, answeredAt: number): number | undefined {
+  lateness(version: number | undefined, requestedAt: number, respondedAt: number): number | undefined {
     let least: number | undefined;
     let end = Infinity;
     for (let i = this.#writes.length - 1; i >= 0; i--) {
       const write = this.#writes[i];
       const span = spanOf(write, version, end);
-      if (span !== undefined && span.from <= answeredAt) {
-        const late = Math.max(0, askedAt - span.to);
+      if (span !== undefined && span.from <= respondedAt) {
+        const late = Math.max(0, requestedAt - span.to);
         least = Math.min(least ?? Infinity, late);
       }
       end = Math.min(end, write.acknowledgedAt);
@@ -44,10 +45,10 @@ export class KeyHistory {
     return least;
   }
 
-  /** Forgets what was over before `time`. */
+  /** Forgets writes that were replaced before `time`. */
   forgetBefore(time: number): void {
-    const over = this.#writes.findLastIndex(({ acknowledgedAt }) => acknowledgedAt < time);
-    if (over > 0) this.#writes = this.#writes.slice(over);
+    const first = this.#writes.findLastIndex(({ acknowledgedAt }) => acknowledgedAt < time);
+    if (first > 0) this.#writes = this.#writes.slice(first);
   }
 }
 
@@ -56,7 +57,7 @@ interface Span {
   readonly to: number;
 }
 
-/** When a write may have had it that the key's value is `version`. */
+/** Returns the span during which `version` may have been current as the result of a write. */
 function spanOf(write: Write, version: number | undefined, end: number): Span | undefined {
   const { sentAt, acknowledgedAt, expiresAfterMs } = write;
   if (write.version === version) return { from: sentAt, to: Math.min(end, acknowledgedAt + expiresAfterMs) };

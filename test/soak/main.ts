@@ -1,7 +1,7 @@
 /**
- * Mixed traffic for many minutes while everything goes wrong that can: `npm run soak`, or
- * `npm run soak -- --minutes 1 --seed 7`. Every answer is held against what the key was: it must have been the truth at
- * some moment within the bound that the proxy states for its coherence.
+ * Runs mixed traffic for several minutes while random faults are injected: `npm run soak`, or
+ * `npm run soak -- --minutes 1 --seed 7`. Checks every response against the history of its key: the value must have been
+ * current at some moment within the proxy's staleness bound.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -13,8 +13,8 @@ import { Faults } from './faults.ts';
 import { Random } from './random.ts';
 import { type Reading, httpReader, mgetReader, respReader } from './readers.ts';
 import { report } from './report.ts';
-import { makeKeys } from './truth.ts';
-import { Verdicts } from './verdicts.ts';
+import { makeKeys } from './keys.ts';
+import { Checks } from './checks.ts';
 import { Vitals } from './vitals.ts';
 import { Writers } from './writers.ts';
 
@@ -24,17 +24,17 @@ const THREADS = 2;
 const HTTP_READERS = 16;
 const OTHER_READERS = 2;
 const STALE_IF_ERROR_MS = 2000;
-/** What is promised under CACHE_COHERENCE=tracking. */
+/** Accepted staleness under CACHE_COHERENCE=tracking; the proxy's own bound is 750 ms. */
 const BOUND_MS = 1000;
-const SAMPLE_MS = 1000;
-const TELL_MS = 10_000;
+const SAMPLE_INTERVAL_MS = 1000;
+const PROGRESS_INTERVAL_MS = 10_000;
 
 const { values } = parseArgs({
   options: { minutes: { type: 'string', default: '10' }, seed: { type: 'string', default: String(Date.now() % 1e6) } },
 });
 const [minutes, seed] = [Number(values.minutes), Number(values.seed)];
 
-// What was acknowledged must outlive the server's death.
+// Acknowledged writes must survive SIGKILL.
 const redis = await TestRedis.start(
   ...['--appendonly', 'yes', '--appendfsync', 'always', '--enable-debug-command', 'yes'],
 );
@@ -54,18 +54,18 @@ const proxy = await TestProxy.start({
 const vitals = new Vitals(proxy.child?.process.pid ?? 0);
 const handlesBefore = vitals.handles;
 
-const verdicts = new Verdicts();
+const checks = new Checks();
 const keys = makeKeys(KEYS);
-const writers = new Writers(redis.url, keys, new Random(seed), verdicts);
+const writers = new Writers(redis.url, keys, new Random(seed), checks);
 await writers.begin();
-const victims = { redis, proxy, threads: THREADS, relay, writers };
-const faults = new Faults(victims, new Random(seed + 1), verdicts);
+const targets = { redis, proxy, threads: THREADS, relay, writers };
+const faults = new Faults(targets, new Random(seed + 1), checks);
 const reading: Reading = {
   httpUrl: proxy.url,
   respPort,
   keys,
   random: new Random(seed + 2),
-  verdicts,
+  checks,
   boundMs: BOUND_MS,
   staleBoundMs: BOUND_MS + STALE_IF_ERROR_MS,
   disturbedSince: (time) => faults.since(time),
@@ -73,33 +73,35 @@ const reading: Reading = {
 
 console.error(`${minutes} min, seed ${seed}`);
 const started = performance.now();
-const ending = AbortSignal.timeout(minutes * 60_000);
+const signal = AbortSignal.timeout(minutes * 60_000);
 const watch = setInterval(() => {
   vitals.sample();
   const longAgo = performance.now() - 60_000;
   for (const { history } of keys) history.forgetBefore(longAgo);
-}, SAMPLE_MS);
-const tell = setInterval(() => {
-  const answers = [...verdicts.counts].filter(([what]) => !/^(write|fault)/.test(what));
-  const sum = answers.reduce((total, [, count]) => total + count, 0);
+}, SAMPLE_INTERVAL_MS);
+const progress = setInterval(() => {
+  const responses = [...checks.counts].filter(([what]) => !/^(write|fault)/.test(what));
+  const sum = responses.reduce((total, [, count]) => total + count, 0);
   const seconds = Math.round((performance.now() - started) / 1000);
-  console.error(`${seconds} s: ${sum} answers, ${verdicts.violated} violations, ${vitals.residentMiB.toFixed(0)} MiB`);
-}, TELL_MS);
+  console.error(
+    `${seconds} s: ${sum} responses, ${checks.violationCount} violations, ${vitals.residentMiB.toFixed(0)} MiB`,
+  );
+}, PROGRESS_INTERVAL_MS);
 await Promise.all([
-  writers.run(ending),
-  faults.run(ending),
-  ...Array.from({ length: HTTP_READERS }, () => httpReader(reading)(ending)),
-  ...Array.from({ length: OTHER_READERS }, () => mgetReader(reading)(ending)),
-  ...Array.from({ length: OTHER_READERS }, () => respReader(reading)(ending)),
+  writers.run(signal),
+  faults.run(signal),
+  ...Array.from({ length: HTTP_READERS }, () => httpReader(reading)(signal)),
+  ...Array.from({ length: OTHER_READERS }, () => mgetReader(reading)(signal)),
+  ...Array.from({ length: OTHER_READERS }, () => respReader(reading)(signal)),
 ]);
 clearInterval(watch);
-clearInterval(tell);
-// Connections of clients that have gone, and of threads that have died, take a moment to be closed.
+clearInterval(progress);
+// Connections of disconnected clients and of crashed threads take a moment to be closed.
 await delay(5000);
 const handles = { before: handlesBefore, after: vitals.handles };
-console.log(report({ minutes, seed, verdicts, vitals, handles }));
-const clean = verdicts.violated === 0 && !vitals.grown && handles.after <= handles.before;
+console.log(report({ minutes, seed, checks, vitals, handles }));
+const clean = checks.violationCount === 0 && !vitals.hasGrown && handles.after <= handles.before;
 await proxy.stop();
 await relay.stop();
-await victims.redis.stop();
+await targets.redis.stop();
 process.exitCode = clean ? 0 : 1;

@@ -1,6 +1,6 @@
 import { mulberry32 } from '../../bench/random.ts';
 
-/** Choices that a seed determines: the same run again, as far as processes are alike. */
+/** Seeded random choices, so that a run can be repeated as far as timing allows. */
 export class Random {
   readonly #next: () => number;
 
@@ -8,9 +8,9 @@ export class Random {
     this.#next = mulberry32(seed);
   }
 
-  /** A whole number from `least` to less than `end`. */
-  whole(least: number, end: number): number {
-    return least + Math.floor(this.#next() * (end - least));
+  /** Returns an integer from `min` (inclusive) to `end` (exclusive). */
+  whole(min: number, end: number): number {
+    return min + Math.floor(this.#next() * (end - min));
   }
 
   chance(probability: number): boolean {
@@ -21,7 +21,7 @@ export class Random {
     return all[this.whole(0, all.length)];
   }
 
-  /** An index below `count`, the low ones far more often. */
+  /** Returns an index below `count`; low indices are far more frequent. */
   hot(count: number): number {
     return Math.floor(count * this.#next() ** 3);
   }

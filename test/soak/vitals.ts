@@ -2,9 +2,9 @@ import { readFileSync, readdirSync } from 'node:fs';
 
 const PAGE_BYTES = 4096;
 const MIB = 2 ** 20;
-/** What counts as growth. */
-const MOST_GROWTH = 1.15;
-const MOST_GROWTH_MIB = 12;
+/** Resident memory has grown if it exceeds both. */
+const MAX_GROWTH_FACTOR = 1.15;
+const MAX_GROWTH_MIB = 12;
 
 /** Resident memory and open handles of a process, sampled over its life. */
 export class Vitals {
@@ -27,7 +27,7 @@ export class Vitals {
     return readdirSync(`/proc/${this.#pid}/fd`).length;
   }
 
-  /** Median resident memory of the second and of the last quarter of the samples: what it takes to warm up is past. */
+  /** Median resident memory of the second and of the last quarter of the samples; the first quarter is the warm-up. */
   get quarters(): { readonly second: number; readonly last: number } {
     const quarter = Math.floor(this.#residentMiB.length / 4);
     const median = (from: number): number => {
@@ -37,8 +37,8 @@ export class Vitals {
     return { second: median(quarter), last: median(3 * quarter) };
   }
 
-  get grown(): boolean {
+  get hasGrown(): boolean {
     const { second, last } = this.quarters;
-    return last > second * MOST_GROWTH && last > second + MOST_GROWTH_MIB;
+    return last > second * MAX_GROWTH_FACTOR && last > second + MAX_GROWTH_MIB;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Writes to a Redis, and reads through a proxy in front of it that is told of writes, while the proxy's connections are
- * reset or go dead at random times: `npm run staleness -- [writes] [seed]`. Prints how old what was read was.
+ * Measures the staleness of reads under CACHE_COHERENCE=tracking while the proxy's connections are reset or stalled at
+ * random times: `npm run staleness -- [writes] [seed]`. Prints a {@link StalenessReport} as JSON.
  */
 import { Agent } from 'node:http';
 import { Redis } from 'ioredis';
@@ -13,17 +13,17 @@ import { TestRedis } from '../support/redis.ts';
 import type { StalenessReport } from './report.ts';
 import { Versions } from './versions.ts';
 
-/** What is done to the proxy's connections, each at a random one of the writes. */
+/** Faults of the proxy's connections, each injected at a random write. */
 const FAULTS: readonly (readonly [what: 'reset' | 'hold', Purpose, times: number])[] = [
   ['reset', 'feed', 6],
   ['reset', 'data', 4],
-  // Dead without a word: found out by the PINGs alone.
+  // Stalled without being closed: only unanswered PINGs reveal it.
   ['hold', 'feed', 2],
 ];
 const WRITERS = 4;
-const KEYS_OF_EACH = 50;
+const KEYS_PER_WRITER = 50;
 const READERS = 2;
-const LONGEST_WAIT_MS = 10_000;
+const MAX_WAIT_MS = 10_000;
 
 const [writes = 10_000, seed = Date.now() % 2 ** 31] = process.argv.slice(2, 4).map(Number);
 const random = seeded(seed);
@@ -66,7 +66,7 @@ try {
   await redis.stop();
 }
 
-/** One client's reads, over one connection. */
+/** Returns a function that reads keys over one connection, as one client. */
 function reader(): (key: string) => Promise<number | undefined> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   agents.push(agent);
@@ -81,28 +81,29 @@ function reader(): (key: string) => Promise<number | undefined> {
   };
 }
 
-/** Writes, and reads until what was written is seen; deletes now and then, which is version 0. */
+/** Writes keys and reads each until the new version is visible; sometimes deletes the key, which counts as version 0. */
 async function write(writer: number): Promise<void> {
   const read = reader();
   for (let version = 1; written < writes; version++) {
     written++;
-    const key = `key-${writer}-${random(KEYS_OF_EACH)}`;
+    const key = `key-${writer}-${random(KEYS_PER_WRITER)}`;
     const next = random(10) === 0 ? 0 : version;
-    versions.writes(key, next);
+    versions.startWrite(key, next);
     await (next === 0 ? client.del(key) : client.set(key, next));
     const acknowledgedAt = performance.now();
-    versions.acknowledged(key, acknowledgedAt);
+    versions.acknowledgeWrite(key, acknowledgedAt);
     while ((await read(key)) !== next) {
-      if (performance.now() > acknowledgedAt + LONGEST_WAIT_MS) throw new Error(`${key}: ${next} is never seen`);
+      if (performance.now() > acknowledgedAt + MAX_WAIT_MS)
+        throw new Error(`${key}: version ${next} never became visible`);
     }
-    // Held from now on, so that the next write of it has something to end.
+    // Caches the key, so that its next write has an entry to invalidate.
     await read(key);
   }
 }
 
 async function readOn(): Promise<void> {
   const read = reader();
-  while (written < writes) await read(`key-${random(WRITERS)}-${random(KEYS_OF_EACH)}`);
+  while (written < writes) await read(`key-${random(WRITERS)}-${random(KEYS_PER_WRITER)}`);
 }
 
 async function disturb(): Promise<void> {

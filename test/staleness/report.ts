@@ -5,18 +5,18 @@ export interface Percentiles {
   readonly most: number;
 }
 
-/** What came of a run, as it prints it. */
+/** Result of a run. */
 export interface StalenessReport {
   readonly seed: number;
   readonly writes: number;
   readonly reads: number;
   readonly seconds: number;
-  /** Times that the proxy lost the news of writes. */
+  /** How often the proxy lost the invalidation stream. */
   readonly losses: number;
-  /** Reads of values that their key never had. */
+  /** Reads that returned a value that the key never had. */
   readonly wrong: readonly string[];
-  /** How long after the acknowledgement of a write the last read began that did not see it, of all writes. */
+  /** Staleness of all writes: how long after its acknowledgement the last read started that returned the old value. */
   readonly delaysMs: Percentiles;
-  /** What a read took, which is what the machine has time for. */
+  /** Latency of reads, which shows how busy the machine was. */
   readonly latenciesMs: Percentiles;
 }

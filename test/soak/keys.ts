@@ -1,14 +1,14 @@
 import { KeyHistory } from './key-history.ts';
 
-/** A key that is written and read, and what it has been. */
+/** A key that is written and read, with its history. */
 export interface Key {
   readonly name: string;
   readonly history: KeyHistory;
-  /** Of the value written last. */
+  /** Version of the latest write. */
   version: number;
 }
 
-const LONGEST_REPEATED = 2000;
+const MAX_REPETITIONS = 2000;
 
 export function makeKeys(count: number): Key[] {
   return Array.from({ length: count }, (_, index) => ({
@@ -18,15 +18,15 @@ export function makeKeys(count: number): Key[] {
   }));
 }
 
-/** A value that says at any place of which key and version it is; from a few bytes to tens of thousands. */
+/** Returns a value that names its key and version throughout; from a few bytes to tens of thousands. */
 export function valueOf({ name }: Key, version: number): string {
   const part = `${name}@${version};`;
-  // A few of all lengths: most short, some that take many blocks, a few that are copied in steps.
-  const times = version % 17 === 0 ? LONGEST_REPEATED : (version * 7) % 23;
+  // Most values are short; a few take many blocks and are copied in chunks.
+  const times = version % 17 === 0 ? MAX_REPETITIONS : (version * 7) % 23;
   return part.repeat(1 + times);
 }
 
-/** The version of a value; NaN when it is no value of this key, or not a whole one. */
+/** Returns the version of a value; NaN if it is not a complete value of this key. */
 export function versionOf(key: Key, value: string): number {
   const version = Number(/@(\d+);/.exec(value)?.[1]);
   return value === valueOf(key, version) ? version : NaN;
