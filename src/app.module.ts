@@ -22,7 +22,7 @@ export class AppModule {
         HealthModule,
         MetricsModule,
         ...(settings.upstash.on ? [UpstashModule] : []),
-        // Behind the one above, which has POST / where it is on.
+        // After UpstashModule, whose POST / must match first.
         DashboardModule,
       ],
     };

@@ -1,4 +1,4 @@
-// It imports nothing by itself: a Node.js that is too old for the rest can still say so.
+// Has no static imports, so that an old Node.js can still run it and report its version.
 const NEEDED = 24;
 
 if (Number.parseInt(process.versions.node, 10) >= NEEDED) {

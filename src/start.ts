@@ -9,7 +9,7 @@ import { freePort } from './runtime/free-port.ts';
 import { ProxyLogger } from './runtime/logger.ts';
 import { openFilesWarning } from './runtime/open-files.ts';
 import { canSharePorts, withOneThread } from './runtime/port-sharing.ts';
-import { endOnSignal } from './runtime/shutdown.ts';
+import { shutdownOnSignal } from './runtime/shutdown.ts';
 import { StartLockTimeout, lockStart } from './runtime/start-lock.ts';
 import { StartError, Supervisor } from './runtime/supervisor.ts';
 import { TokenFiles } from './runtime/token-files.ts';
@@ -17,7 +17,7 @@ import type { Ports } from './runtime/worker.ts';
 
 let supervisor: Supervisor | undefined;
 let flags: Flags = {};
-/** Lines for the log, as soon as there is one. */
+/** Log lines that are kept until the logger is set up. */
 const notices: Notice[] = [];
 
 try {
@@ -41,7 +41,7 @@ try {
 async function start(wanted: Settings): Promise<void> {
   const logger = new ProxyLogger(wanted.log);
   Logger.overrideLogger(logger);
-  endOnSignal(async () => supervisor?.drain(), wanted.shutdownGraceMs);
+  shutdownOnSignal(async () => supervisor?.drain(), wanted.shutdownGraceMs);
   const { platform, arch, versions } = process;
   const system = { version: packageVersion(), node: versions.node, platform, arch };
   logger.log('starting', { ...system, settings: wanted }, 'Supervisor');
@@ -83,13 +83,13 @@ async function findPorts({ http, resp }: Settings, shared: boolean): Promise<{ p
   }
 }
 
-/** The name by which a client on the same machine finds the proxy. */
+/** Returns the host name for clients on the same machine. */
 function reachableName(host: string): string {
   const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
   return name.includes(':') ? `[${name}]` : name;
 }
 
-/** A line per problem; a stack only for what nobody foresaw. */
+/** Returns one line for each problem, or the stack of an unexpected error. */
 function explain(error: unknown): string {
   const isProblem = [CommandLineError, SettingsError, StartError].some((kind) => error instanceof kind);
   if (isProblem) return (error as Error).message;

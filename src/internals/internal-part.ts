@@ -3,12 +3,12 @@ export const INTERNAL_PARTS = ['socket-write', 'socket-read', 'redis-batches'] a
 
 export type InternalPartName = (typeof INTERNAL_PARTS)[number];
 
-/** Whether a part is in use in this thread; if not, why. */
+/** Whether a part is in use in this thread, and the reason if it is not. */
 export type InternalPartState = { readonly inUse: true } | { readonly inUse: false; readonly reason: string };
 
 /**
- * One private part of Node.js or ioredis, as this thread uses it. It is out of use until a probe has shown that it behaves
- * as needed, and goes out of use for good when it misbehaves later. Without it the proxy does the same with public API.
+ * One private part of Node.js or ioredis in this thread. It is enabled by a successful probe and disabled for good if it
+ * misbehaves later. While it is disabled, the proxy uses public API with the same results.
  */
 export class InternalPart {
   readonly name: InternalPartName;
@@ -23,7 +23,7 @@ export class InternalPart {
     return this.#state;
   }
 
-  /** Uses the part from now on if `check` resolves; never rejects. */
+  /** Enables the part if `check` resolves, and disables it otherwise; never rejects. */
   async probe(check: () => Promise<void>): Promise<void> {
     try {
       await check();
@@ -33,7 +33,7 @@ export class InternalPart {
     }
   }
 
-  /** Stops the use of the part in this thread. */
+  /** Disables the part in this thread. */
   disable(reason: unknown): void {
     this.#change({ inUse: false, reason: reason instanceof Error ? reason.message : String(reason) });
   }

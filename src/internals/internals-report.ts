@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { InternalPartName, InternalPartState } from './internal-part.ts';
 
-/** Logs which private parts of Node.js and ioredis the threads use: one line at start, and one for each later change. */
+/** Logs which private parts of Node.js and ioredis the threads use: one line at start and one for each later change. */
 export class InternalsReport {
   readonly #logger = new Logger('Internals');
   /** The states that have been logged. */
@@ -10,7 +10,7 @@ export class InternalsReport {
   report(states: Readonly<Record<InternalPartName, InternalPartState>>): void {
     const parts = Object.entries(states);
     if (this.#logged.size === 0) this.#logSummary(parts);
-    else for (const [name, state] of parts) if (this.#isNews(name, state)) this.#logChange(name, state);
+    else for (const [name, state] of parts) if (this.#isUnlogged(name, state)) this.#logChange(name, state);
     for (const [name, state] of parts) this.#logged.set(name, textOf(state));
   }
 
@@ -26,12 +26,12 @@ export class InternalsReport {
   }
 
   #logChange(name: string, state: InternalPartState): void {
-    if (state.inUse) this.#logger.log(`the private part ${name} is in use again`);
-    else this.#logger.warn(`the private part ${name} is not in use any more (${state.reason}), but public API`);
+    if (state.inUse) this.#logger.log(`private part ${name} enabled again`);
+    else this.#logger.warn(`private part ${name} disabled (${state.reason}); using public API`);
   }
 
-  /** Threads differ only if a part misbehaves in one of them; each state is logged once. */
-  #isNews(name: string, state: InternalPartState): boolean {
+  /** Returns whether a state has not been logged yet. Threads differ only if a part misbehaves in one of them. */
+  #isUnlogged(name: string, state: InternalPartState): boolean {
     return this.#logged.get(name) !== textOf(state);
   }
 }

@@ -9,7 +9,7 @@ type States = Readonly<Record<InternalPartName, InternalPartState>>;
 
 const PARTS = [directWrite, sharedRead, redisBatches];
 
-/** Uses those private parts of Node.js and ioredis in this thread that behave as needed, unless none may be used. */
+/** Probes the private parts of Node.js and ioredis and enables those that pass, unless NODE_INTERNALS is off. */
 export async function useInternals({ nodeInternals }: Pick<Settings, 'nodeInternals'>): Promise<void> {
   if (nodeInternals === 'auto') await Promise.all([probeDirectWrite(), probeSharedRead(), probeRedisBatches()]);
   else for (const part of PARTS) part.disable('NODE_INTERNALS=off');
@@ -17,12 +17,12 @@ export async function useInternals({ nodeInternals }: Pick<Settings, 'nodeIntern
 
 /** Calls `watch` with the states of all parts in this thread, now and on each change. */
 export function watchInternals(watch: (states: States) => void): void {
-  const tell = (): void =>
+  const notify = (): void =>
     watch({
       'socket-write': directWrite.state,
       'socket-read': sharedRead.state,
       'redis-batches': redisBatches.state,
     });
-  for (const part of PARTS) part.onChange(tell);
-  tell();
+  for (const part of PARTS) part.onChange(notify);
+  notify();
 }

@@ -18,9 +18,9 @@ import { UPSTASH_SCHEMAS } from '../upstash/upstash.openapi.ts';
 import { ProxyLogger } from './logger.ts';
 
 /**
- * Makes one whole application; it does not listen yet.
+ * Creates the application of a worker thread; it does not listen yet.
  *
- * @param sequencer what requests wait for their turn at; undefined: they do not.
+ * @param sequencer the mutex that serialises requests in sequential mode; undefined in parallel mode.
  */
 export async function createApplication(
   settings: Settings,

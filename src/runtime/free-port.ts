@@ -1,19 +1,19 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 
-/** A port that nobody listens on. */
+/** A port on which no other process listens. */
 export interface FreePort {
   readonly port: number;
-  /** To be called when the threads listen on it. */
+  /** Must be called when the threads listen on the port. */
   readonly release: () => void;
 }
 
 /**
- * Makes sure that nobody listens on a port, and finds a free one for port 0. The threads share their port, and a port
- * that may be shared would be shared with another instance as well, without a word. One that was found is kept until the
- * threads have it: the system would give it to the next who asks for any.
+ * Checks that no other process listens on a port, and finds a free port for port 0. The threads share their port with
+ * `SO_REUSEPORT`, which would silently share it with another instance as well. A port that was found is kept until the
+ * threads listen on it; otherwise the kernel could assign it to another process.
  *
- * @param shared whether threads can share a port; if not, one that was found cannot be kept.
+ * @param shared whether threads can share a port; if not, a port that was found cannot be kept.
  * @throws the error of listening: EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND.
  */
 export async function freePort(host: string, port: number, shared = true): Promise<FreePort> {

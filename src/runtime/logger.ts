@@ -3,7 +3,7 @@ import { ConsoleLogger, type LogLevel } from '@nestjs/common';
 import type { ThreadData } from '../instance/thread-context.ts';
 import type { Settings } from '../config/settings.ts';
 
-/** Our levels, the most severe first, and what Nest calls them. */
+/** The values of LOG_LEVEL, the most severe first, and the corresponding levels of NestJS. */
 const NEST_LEVELS: Readonly<Record<Settings['log']['level'], LogLevel>> = {
   fatal: 'fatal',
   error: 'error',
@@ -15,10 +15,10 @@ const NEST_LEVELS: Readonly<Record<Settings['log']['level'], LogLevel>> = {
 
 const OUR_LEVELS = new Map(Object.entries(NEST_LEVELS).map(([ours, nest]) => [nest, ours]));
 
-/** What Nest says of its own start is of interest to those who debug it. */
+/** The contexts of NestJS' own start, which are logged at the level debug. */
 const NEST_CONTEXTS = new Set(['NestFactory', 'InstanceLoader', 'RoutesResolver', 'RouterExplorer', 'NestApplication']);
 
-/** A JSON object per line, with the levels and fields that log collectors know, or lines for people. */
+/** Logs one JSON object per line, with the levels and fields that log collectors expect, or lines for people. */
 export class ProxyLogger extends ConsoleLogger {
   readonly #thread = isMainThread ? undefined : (workerData as ThreadData).row;
 
@@ -38,7 +38,7 @@ export class ProxyLogger extends ConsoleLogger {
     else super.log(message, ...rest);
   }
 
-  /** One stream for all levels, so that the lines stay in order. */
+  /** Writes all levels to stdout, so that the lines stay in order. */
   protected override printMessages(...args: Parameters<ConsoleLogger['printMessages']>): void {
     args[3] = 'stdout';
     super.printMessages(...args);

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { Settings } from '../config/settings.ts';
 
-/** What the system says to `SO_REUSEPORT` where threads cannot share a port by it: macOS and Windows do, and old kernels. */
+/** Error codes of `SO_REUSEPORT` on platforms where threads cannot share a port: macOS, Windows and old kernels. */
 const UNSUPPORTED: ReadonlySet<string | undefined> = new Set([
   'ENOTSUP',
   'EOPNOTSUPP',
@@ -11,7 +11,7 @@ const UNSUPPORTED: ReadonlySet<string | undefined> = new Set([
   'EINVAL',
 ]);
 
-/** Returns whether several threads can listen on one port, among which the kernel spreads the connections. */
+/** Returns whether several threads can listen on one port, with connections distributed by the kernel. */
 export async function canSharePorts(host: string): Promise<boolean> {
   const server = createServer((socket) => socket.destroy());
   try {
@@ -19,19 +19,19 @@ export async function canSharePorts(host: string): Promise<boolean> {
     await once(server, 'listening');
     return true;
   } catch (error) {
-    // Any other error is told when the port that is wanted is listened on.
+    // Any other error is reported when the threads' port is opened.
     return !UNSUPPORTED.has((error as NodeJS.ErrnoException).code);
   } finally {
     server.close();
   }
 }
 
-/** The settings with one thread, for a platform on which threads cannot share a port; warns if there were to be more. */
+/** Returns the settings with one thread, for platforms on which threads cannot share a port; warns if more were set. */
 export function withOneThread(settings: Settings, warn: (warning: string) => void): Settings {
   const { threads } = settings.proxy;
   if (threads > 1) {
     warn(
-      `PROXY_THREADS: threads cannot share a port on this platform (${process.platform}): 1 is used, not ${threads}`,
+      `PROXY_THREADS: using 1 thread, not ${threads}: threads cannot share a port on this platform (${process.platform})`,
     );
   }
   return Object.freeze({ ...settings, proxy: Object.freeze({ ...settings.proxy, threads: 1 }) });

@@ -1,16 +1,16 @@
 import { performance } from 'node:perf_hooks';
 import type { ReplacedNode } from '../redis/cluster/replaced-node.ts';
 
-/** An address that was not reported for so long is logged again. */
+/** Milliseconds after its last report for which an address is not logged again. */
 const FORGET_MS = 60_000;
 
-/** Logs once that an address is another node's now, however many threads report it, and however often. */
+/** Logs once that a node was replaced at its address, even if several threads report it repeatedly. */
 export class ReplacementLog {
   readonly #log: (line: string) => void;
   readonly #now: () => number;
   readonly #reportedAt = new Map<string, number>();
 
-  /** @param now milliseconds of a clock that never goes back. */
+  /** @param now milliseconds of a monotonic clock. */
   constructor(log: (line: string) => void, now: () => number = () => performance.now()) {
     this.#log = log;
     this.#now = now;

@@ -1,23 +1,23 @@
 import { Logger } from '@nestjs/common';
 
 /**
- * Ends the process on SIGTERM or SIGINT: with status 0 when `drain` is done within `graceMs`, with 1 when it is not. A
- * second signal ends it at once.
+ * Shuts the process down on SIGTERM or SIGINT: exits with status 0 when `drain` resolves, and with status 1 if it rejects
+ * or takes longer than `graceMs` milliseconds, or at once on a second signal.
  */
-export function endOnSignal(drain: () => Promise<void>, graceMs: number): void {
+export function shutdownOnSignal(drain: () => Promise<void>, graceMs: number): void {
   const logger = new Logger('Shutdown');
   let draining = false;
-  const end = (signal: NodeJS.Signals): void => {
+  const shutDown = (signal: NodeJS.Signals): void => {
     if (draining) process.exit(1);
     draining = true;
-    logger.log(`${signal}: no more connections; what was accepted is answered`);
+    logger.log(`${signal} received: draining, no new connections accepted`);
     setTimeout(() => {
-      logger.error(`not done within ${graceMs} ms: what is open now is cut off`);
+      logger.error(`graceful shutdown timed out after ${graceMs} ms; closing remaining connections`);
       process.exit(1);
     }, graceMs);
     drain().then(
       () => {
-        logger.log('done');
+        logger.log('shutdown complete');
         process.exit(0);
       },
       (error: unknown) => {
@@ -26,5 +26,5 @@ export function endOnSignal(drain: () => Promise<void>, graceMs: number): void {
       },
     );
   };
-  process.on('SIGTERM', end).on('SIGINT', end);
+  process.on('SIGTERM', shutDown).on('SIGINT', shutDown);
 }

@@ -3,26 +3,25 @@ import { type Server, type Socket, connect, createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const MAX_WAIT_MS = 60_000;
-/** Between two attempts where the holder was about to release the lock. */
+/** Milliseconds between two attempts after the holder has released the lock. */
 const RETRY_MS = 10;
 
-/** The lock of a port that another instance has held for too long: it has begun to start there and does not finish. */
+/** Another instance has held the start lock of a port for too long: it has begun to start and has not finished. */
 export class StartLockTimeout extends Error {
   override readonly name = 'StartLockTimeout';
 }
 
 /**
- * Waits until no other instance is starting on one of these ports, and keeps others from doing so until the returned
- * function is called. Threads share a port with `SO_REUSEPORT`, and what allows that allows a second instance of the same
- * user to share it as well: between the check that a port is free and the moment when the first thread listens on it, two
- * instances would both find it free.
+ * Acquires a lock for each port, waiting while another instance is starting on it, and returns a function that releases
+ * them. Threads share a port with `SO_REUSEPORT`, which allows a second instance of the same user to share it as well:
+ * two instances that start at once would both find the port free before either listens on it.
  *
- * The lock is a Unix socket with an abstract name for each port. It is in the same network namespace as the port, belongs
- * to no user and to no folder, and the kernel releases it when its holder dies. Only Linux has them; where there are none,
- * or where they are forbidden, nothing is locked.
+ * A lock is a Unix socket with an abstract name. It belongs to the network namespace of the port, needs no folder and no
+ * permissions, and is released by the kernel when its holder dies. Abstract names exist on Linux only; on other platforms,
+ * or if they are forbidden, nothing is locked.
  *
- * @param ports those that are set; 0 is any free one, which the kernel gives to one instance only.
- * @param maxWaitMs milliseconds for each port.
+ * @param ports the ports in the settings; 0 is ignored, since the kernel assigns a free port to one instance only.
+ * @param maxWaitMs maximum milliseconds to wait for each port.
  * @throws StartLockTimeout
  */
 export async function lockStart(
@@ -34,7 +33,7 @@ export async function lockStart(
   const held: (() => void)[] = [];
   const release = (): void => held.splice(0).forEach((one) => one());
   try {
-    // In the same order everywhere: two instances that wait for each other would wait for ever.
+    // A fixed order prevents a deadlock of two instances.
     for (const port of [...new Set(ports)].sort((a, b) => a - b)) {
       if (port !== 0) held.push(await lock(port, performance.now() + maxWaitMs));
     }
@@ -67,7 +66,7 @@ async function lock(port: number, deadline: number): Promise<() => void> {
   }
 }
 
-/** The code of the error, if it cannot listen. */
+/** Returns the error code if the server cannot listen. */
 async function listen(server: Server, path: string): Promise<string | undefined> {
   server.listen({ path });
   try {
@@ -78,11 +77,11 @@ async function listen(server: Server, path: string): Promise<string | undefined>
   }
 }
 
-/** Settles when the holder of a lock, which never sends, closes the connection or dies, or when the time has passed. */
+/** Resolves when the holder of a lock closes the connection or dies, or after `maxMs` milliseconds. */
 async function released(path: string, maxMs: number): Promise<void> {
   const socket = connect({ path });
   const timeout = setTimeout(() => socket.destroy(), maxMs);
-  // An error is followed by its close: the holder has gone.
+  // The error event is followed by close: the holder has gone.
   socket.on('error', () => undefined).resume();
   await new Promise((resolve) => socket.once('close', resolve));
   clearTimeout(timeout);

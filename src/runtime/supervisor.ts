@@ -15,19 +15,19 @@ import { ReplacementLog } from './replacement-log.ts';
 import { type WriteTracking, trackWrites } from '../tracking/track-writes.ts';
 import type { Ports, WorkerStart } from './worker.ts';
 
-/** Why an instance cannot start, for people. */
+/** The instance cannot start; the message describes why. */
 export class StartError extends Error {
   override readonly name = 'StartError';
 }
 
 const FIRST_BACK_OFF_MS = 100;
-const LONGEST_BACK_OFF_MS = 5000;
-/** A thread that has lived so long did not die of its start. */
+const MAX_BACK_OFF_MS = 5000;
+/** Milliseconds after which an exit no longer counts as a consecutive crash. */
 const SETTLED_MS = 10_000;
 const RECOVERY_RETRY_MS = 5;
 /**
- * What a thread makes for a request is garbage as soon as it is answered: more room for the young would let a thread grow
- * by a hundred megabytes before it looks.
+ * The objects of a request are garbage when its response is sent. A larger young generation would let a thread grow by a
+ * hundred megabytes before it is collected.
  */
 const YOUNG_GENERATION_MB = 16;
 
@@ -40,8 +40,8 @@ interface Thread {
 }
 
 /**
- * Starts the threads of an instance, replaces those that die, and brings them all to an end. It answers no request: the
- * threads are equals, and none of them knows of the others but through the memory they share.
+ * Starts the worker threads of an instance, restarts the ones that exit, and shuts them down. It serves no requests: the
+ * workers are equal and communicate through shared memory only.
  */
 export class Supervisor {
   readonly #logger = new Logger('Supervisor');
@@ -50,22 +50,22 @@ export class Supervisor {
   readonly #memory: ThreadContext;
   readonly #loadLimiter: LoadLimiter;
   readonly #threads = new Map<number, Thread>();
-  /** Deaths in a row of each thread, for the back-off. */
-  readonly #deaths = new Map<number, number>();
+  /** Consecutive crashes per worker, for the restart back-off. */
+  readonly #consecutiveCrashes = new Map<number, number>();
   readonly #restarts = new Set<NodeJS.Timeout>();
   readonly #redis = new Map<number, RedisState>();
   #tracking: WriteTracking | undefined;
   #redisReachable: boolean | undefined;
-  /** Why it is not, as far as it has been told. */
-  readonly #reasonsTold = new Set<string>();
+  /** The reasons for the loss of Redis that have been logged. */
+  readonly #loggedReasons = new Set<string>();
   readonly #internals = new InternalsReport();
-  /** The right that the Redis account lacks, as far as it has been logged. */
+  /** The missing permission of the Redis account that has been logged. */
   #missingRight: string | undefined;
   readonly #openCircuits = new Set<number>();
   readonly #replacements = new ReplacementLog((line) => this.#logger.warn(line));
   #circuitOpen = false;
   #draining = false;
-  #told = false;
+  #drainSent = false;
   #ended: () => void = () => undefined;
 
   /**
@@ -84,7 +84,7 @@ export class Supervisor {
   }
 
   /**
-   * Starts the threads; all of them listen when it is done.
+   * Starts the threads; resolves when all of them listen.
    *
    * @throws StartError
    */
@@ -94,39 +94,39 @@ export class Supervisor {
     await Promise.all(rows.map((row) => this.#startFirst(row)));
   }
 
-  /** Whether the instance is about to end. */
+  /** Whether the instance is shutting down. */
   get draining(): boolean {
     return this.#draining;
   }
 
-  /** Lets the threads answer what they have accepted, and end; resolves when all have. */
+  /** Stops accepting connections, lets the threads complete their requests and exit; resolves when all have exited. */
   async drain(): Promise<void> {
     this.#draining = true;
     for (const restart of this.#restarts) clearTimeout(restart);
     if (this.#threads.size === 0) return;
     const ended = new Promise<void>((resolve) => (this.#ended = resolve));
-    this.#tellAll('stop');
+    this.#broadcast('stop');
     await ended;
-    // Not before: what is answered until then is to be true.
+    // Responses must stay coherent until the last one is sent.
     this.#tracking?.stop();
   }
 
-  /** Has all threads, and those that come after them, go on with the tokens in these settings. */
+  /** Sends the tokens in these settings to all threads; restarted threads use them as well. */
   useTokens(settings: Settings): void {
     this.#settings = settings;
-    this.#tellAll({ kind: 'tokens', settings: packSettings(settings) });
+    this.#broadcast({ kind: 'tokens', settings: packSettings(settings) });
   }
 
-  #tellAll(message: SupervisorMessage): void {
+  #broadcast(message: SupervisorMessage): void {
     for (const { worker } of this.#threads.values()) worker.postMessage(message);
   }
 
-  /** Once no thread accepts connections any more, or is no more, the rest can be told to end. */
+  /** Sends `drain` once every thread has stopped accepting connections or has exited. */
   #drainWhenStopped(): void {
     if (this.#threads.size === 0) this.#ended();
-    else if (!this.#told && [...this.#threads.values()].every(({ stopped }) => stopped)) {
-      this.#told = true;
-      this.#tellAll('drain');
+    else if (!this.#drainSent && [...this.#threads.values()].every(({ stopped }) => stopped)) {
+      this.#drainSent = true;
+      this.#broadcast('drain');
     }
   }
 
@@ -139,7 +139,7 @@ export class Supervisor {
       });
       thread.worker.once('exit', () => {
         if (this.#draining) resolve();
-        else reject(new StartError('a thread died while it started'));
+        else reject(new StartError('a worker exited during start'));
       });
     });
   }
@@ -160,13 +160,13 @@ export class Supervisor {
     });
     const thread: Thread = { row, worker, id: worker.threadId, startedAt: performance.now(), stopped: false };
     this.#threads.set(row, thread);
-    worker.on('message', (message: WorkerMessage) => this.#hear(thread, message));
-    worker.on('error', (error) => this.#logger.error(`thread ${row} failed: ${describe(error)}`));
-    worker.once('exit', (code) => this.#bury(thread, code));
+    worker.on('message', (message: WorkerMessage) => this.#onMessage(thread, message));
+    worker.on('error', (error) => this.#logger.error(`worker ${row} failed: ${describe(error)}`));
+    worker.once('exit', (code) => this.#onExit(thread, code));
     return thread;
   }
 
-  #hear(thread: Thread, message: WorkerMessage): void {
+  #onMessage(thread: Thread, message: WorkerMessage): void {
     switch (message.kind) {
       case 'listening':
         break;
@@ -175,7 +175,8 @@ export class Supervisor {
         this.#drainWhenStopped();
         break;
       case 'failed':
-        if (this.#deaths.has(thread.row)) this.#logger.error(`thread ${thread.row} cannot start: ${message.problem}`);
+        if (this.#consecutiveCrashes.has(thread.row))
+          this.#logger.error(`worker ${thread.row} failed to start: ${message.problem}`);
         void thread.worker.terminate();
         break;
       case 'redis':
@@ -192,51 +193,50 @@ export class Supervisor {
         break;
       case 'replaced':
         this.#replacements.report(message.node);
-        // What CLUSTER SLOTS shows, the tracking sees by itself, and sooner.
+        // Tracking detects replacements in CLUSTER SLOTS by itself, and sooner.
         if (message.node.by === 'redirect') this.#tracking?.replace(message.node);
         break;
     }
   }
 
   /**
-   * The loss of Redis is told once, by the first thread that meets it, and each further reason once: that the connection
-   * has ended comes first, why there is no other one after it. Its return is told when all are back.
+   * Logs the loss of Redis once, when the first thread reports it, and each further reason once: the end of the connection
+   * comes first, the reason why reconnecting fails later. Logs its return when all threads are connected.
    */
   #reportRedis(): void {
     const lost = [...this.#redis.values()].filter((state) => !state.reachable);
     for (const { reason } of lost) {
-      if (this.#reasonsTold.has(reason)) continue;
-      this.#logger.warn(`Redis is ${this.#reasonsTold.size === 0 ? '' : 'still '}not reachable (${reason})`);
-      this.#reasonsTold.add(reason);
+      if (this.#loggedReasons.has(reason)) continue;
+      this.#logger.warn(`Redis is ${this.#loggedReasons.size === 0 ? '' : 'still '}not reachable (${reason})`);
+      this.#loggedReasons.add(reason);
     }
     const reachable = lost.length === 0;
     if (reachable && this.#redisReachable !== true) this.#logger.log('Redis is reachable');
-    if (reachable) this.#reasonsTold.clear();
+    if (reachable) this.#loggedReasons.clear();
     this.#redisReachable = reachable;
     this.#reportRights();
   }
 
-  /** A missing right is logged once, and once that it is there. */
+  /** Logs a missing permission once, and once that it has been granted. */
   #reportRights(): void {
     const missing = [...this.#redis.values()].flatMap((state) => (state.reachable ? (state.missingRight ?? []) : []));
     const [missingRight] = missing;
     if (missingRight === this.#missingRight || (missingRight === undefined && !this.#redisReachable)) return;
-    if (missingRight === undefined) this.#logger.log('the Redis account has the rights that reads need');
+    if (missingRight === undefined) this.#logger.log('the Redis account has the required permissions');
     else this.#logger.warn(`the Redis account lacks ${missingRight} (NOPERM): every read of Redis fails`);
     this.#missingRight = missingRight;
   }
 
-  /** Probes that fail are not told: the circuit is open until the circuits of all threads are closed. */
+  /** Logs the circuit as open from the first open one until the circuits of all threads are closed; omits failed probes. */
   #reportCircuit(reason: string): void {
     const open = this.#openCircuits.size > 0;
     if (this.#circuitOpen === open) return;
     this.#circuitOpen = open;
-    if (open)
-      this.#logger.warn(`the circuit to Redis is open, as it does not answer (${reason}): reads of it are refused`);
-    else this.#logger.log('the circuit to Redis is closed');
+    if (open) this.#logger.warn(`Redis circuit breaker opened (${reason}); failing fast`);
+    else this.#logger.log('Redis circuit breaker closed');
   }
 
-  #bury(thread: Thread, code: number): void {
+  #onExit(thread: Thread, code: number): void {
     const { row } = thread;
     this.#threads.delete(row);
     this.#redis.delete(row);
@@ -249,11 +249,11 @@ export class Supervisor {
       this.#drainWhenStopped();
       return;
     }
-    const lived = performance.now() - startedAt;
-    const deaths = lived >= SETTLED_MS ? 1 : (this.#deaths.get(row) ?? 0) + 1;
-    this.#deaths.set(row, deaths);
-    const delayMs = Math.min(FIRST_BACK_OFF_MS * 2 ** (deaths - 1), LONGEST_BACK_OFF_MS);
-    this.#logger.error(`thread ${row} has died (exit code ${code}); it is restarted in ${delayMs} ms`);
+    const lifetimeMs = performance.now() - startedAt;
+    const crashes = lifetimeMs >= SETTLED_MS ? 1 : (this.#consecutiveCrashes.get(row) ?? 0) + 1;
+    this.#consecutiveCrashes.set(row, crashes);
+    const delayMs = Math.min(FIRST_BACK_OFF_MS * 2 ** (crashes - 1), MAX_BACK_OFF_MS);
+    this.#logger.error(`worker ${row} exited (code ${code}); restarting in ${delayMs} ms`);
     const restart = setTimeout(() => {
       this.#restarts.delete(restart);
       this.#memory.instance.countRestart();
@@ -263,15 +263,15 @@ export class Supervisor {
   }
 
   /**
-   * Takes what a dead thread held out of the shared memory. It tries until it is done and never waits for a lock: only
-   * this thread can free one whose holder is dead.
+   * Releases what a dead thread held in shared memory. It retries until done and never blocks on a lock: only this thread
+   * can release a lock whose owner has died.
    */
   async #recoverFrom(thread: Thread): Promise<void> {
     const { instance } = this.#memory;
     ConnectionLimiter.recoverFrom(instance, thread.row);
     BufferedBytes.recoverFrom(instance, thread.row);
     instance.noteRedis(thread.row, false);
-    // It has none any more, and those that are counted are open.
+    // A dead thread must not count as one with an open circuit.
     instance.noteCircuit(thread.row, 'closed');
     for (const part of SELF_CHECK_PARTS) instance.noteSelfCheck(thread.row, part, true);
     while (!this.#recoverCache(thread)) await delay(RECOVERY_RETRY_MS);
@@ -281,7 +281,7 @@ export class Supervisor {
   #recoverCache({ row, id }: Thread): boolean {
     const state = this.#memory.lru.recoverFrom(id);
     if (state === 'emptied') {
-      this.#logger.warn(`thread ${row} died in the middle of a change of the cache: the cache was emptied`);
+      this.#logger.warn(`worker ${row} died holding the cache lock; cache flushed`);
     }
     return state !== 'busy';
   }

@@ -28,8 +28,8 @@ const tokensOf = ({ access, adminTokens }: Settings): string[][] =>
   [access.tokens, adminTokens].map((tokens) => tokens.map((token) => token.reveal()));
 
 async function lookTwice(files: TokenFiles): Promise<void> {
-  await files.look();
-  await files.look();
+  await files.poll();
+  await files.poll();
 }
 
 describe('the files of the tokens', () => {
@@ -39,17 +39,17 @@ describe('the files of the tokens', () => {
     await lookTwice(files);
     expect(used).toEqual([]);
     writeFileSync(at('access'), 'old,new\n');
-    await files.look();
+    await files.poll();
     expect(used).toEqual([]);
-    await files.look();
+    await files.poll();
     expect(used.map(tokensOf)).toEqual([[['old', 'new'], ['admin']]]);
     writeFileSync(at('access'), 'new');
     await lookTwice(files);
     await lookTwice(files);
     expect(used.map(tokensOf).slice(1)).toEqual([[['new'], ['admin']]]);
     expect(log).toEqual([
-      'log: ACCESS_TOKEN_FILE: 2 valid now, 1 of them new; 0 valid no more',
-      'log: ACCESS_TOKEN_FILE: 1 valid now, 0 of them new; 1 valid no more',
+      'log: ACCESS_TOKEN_FILE reloaded: 2 tokens (1 added, 0 removed)',
+      'log: ACCESS_TOKEN_FILE reloaded: 1 token (0 added, 1 removed)',
     ]);
   });
 
@@ -58,9 +58,9 @@ describe('the files of the tokens', () => {
     const files = watched({ ACCESS_TOKEN_FILE: at('access') });
     for (const part of ['', 'other-', 'other-token']) {
       writeFileSync(at('access'), part);
-      await files.look();
+      await files.poll();
     }
-    await files.look();
+    await files.poll();
     expect(used.map(tokensOf)).toEqual([[['other-token'], []]]);
     expect(log).toHaveLength(1);
   });
@@ -82,8 +82,8 @@ describe('the files of the tokens', () => {
   it.each([
     ['empty', '', 'is empty'],
     ['a newline', '\n', 'is empty'],
-    ['no token', 'a b', 'does not hold tokens of visible ASCII, separated by commas'],
-    ['an empty token', 'a,,b', 'does not hold tokens of visible ASCII, separated by commas'],
+    ['no token', 'a b', 'does not contain tokens of visible ASCII characters, separated by commas'],
+    ['an empty token', 'a,,b', 'does not contain tokens of visible ASCII characters, separated by commas'],
     ['too large', 'x'.repeat(70_000), 'is larger than 65536 bytes'],
   ])('that are of no use leave the tokens as they were, and that is told once: %s', async (_, content, problem) => {
     writeFileSync(at('access'), 'token');
@@ -92,10 +92,10 @@ describe('the files of the tokens', () => {
     await lookTwice(files);
     await lookTwice(files);
     expect(used).toEqual([]);
-    expect(log).toEqual([`warn: ACCESS_TOKEN_FILE: ${problem}; the tokens that it held before stay valid`]);
+    expect(log).toEqual([`warn: ACCESS_TOKEN_FILE: ${problem}; keeping the previously loaded tokens`]);
     writeFileSync(at('access'), 'token');
     await lookTwice(files);
-    expect(log.slice(1)).toEqual(['log: ACCESS_TOKEN_FILE: can be used again']);
+    expect(log.slice(1)).toEqual(['log: ACCESS_TOKEN_FILE: readable again']);
     expect(used).toEqual([]);
   });
 
@@ -117,6 +117,9 @@ describe('the files of the tokens', () => {
     rmSync(at('access'));
     mkdirSync(at('access'));
     await lookTwice(files);
-    expect([used, log.map((line) => line.split(';')[0])]).toEqual([[], ['warn: ACCESS_TOKEN_FILE: is no plain file']]);
+    expect([used, log.map((line) => line.split(';')[0])]).toEqual([
+      [],
+      ['warn: ACCESS_TOKEN_FILE: is not a regular file'],
+    ]);
   });
 });

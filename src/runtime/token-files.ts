@@ -4,37 +4,37 @@ import type { Secret } from '../config/secret.ts';
 import type { Settings } from '../config/settings.ts';
 import { areTokens, secretIn, tokensIn } from '../config/tokens.ts';
 
-/** Milliseconds between two looks at the files. */
-const LOOK_MS = 1000;
+/** Milliseconds between two polls of the files. */
+const POLL_MS = 1000;
 const MAX_FILE_BYTES = 64 * 1024;
 
-/** What a look at a file has found: tokens, separated by commas, or why there are none. */
-type Found = { readonly tokens: string } | { readonly problem: string };
+/** The content of a file: tokens, separated by commas, or the reason why there are none. */
+type Content = { readonly tokens: string } | { readonly problem: string };
 
-interface Door {
+interface TokenFile {
   readonly setting: 'ACCESS_TOKEN_FILE' | 'ADMIN_TOKEN_FILE';
-  readonly file: string;
-  /** The tokens that are valid. */
+  readonly path: string;
+  /** The valid tokens, separated by commas. */
   tokens: string;
-  /** What the look before this one has found. */
-  latest: Found;
-  /** What was wrong when that was last told. */
+  /** The content at the previous poll. */
+  latest: Content;
+  /** The problem that was logged last, if it persists. */
   problem: string | undefined;
 }
 
 /**
- * Looks at the files of the tokens again and again, by their content: that is found however it was changed, by writing,
- * renaming, or another target of a symbolic link on the way to it. What is found counts when it is found twice, since a
- * file may be half written. Tokens that cannot be read stay as they were.
+ * Polls the token files and reloads them when their content changes, by writing, renaming or a new target of a symbolic link
+ * in their path. A new content counts when two polls in a row find it, since a file may be partially written. The tokens of
+ * a file that becomes unusable stay valid.
  */
 export class TokenFiles {
   readonly #logger: Pick<Logger, 'log' | 'warn'>;
   readonly #use: (settings: Settings) => void;
-  readonly #doors: Door[] = [];
+  readonly #files: TokenFile[] = [];
   #settings: Settings;
-  #looking = false;
+  #polling = false;
 
-  /** @param use told of the settings with other tokens. */
+  /** @param use called with the settings whenever tokens have changed. */
   constructor(
     settings: Settings,
     use: (settings: Settings) => void,
@@ -48,47 +48,47 @@ export class TokenFiles {
     this.#add('ADMIN_TOKEN_FILE', adminTokenFile, adminTokens);
   }
 
-  /** Looks at the files from now on. Keeps no process alive. */
+  /** Starts polling. The timer does not keep the process alive. */
   watch(): void {
-    if (this.#doors.length > 0) setInterval(() => void this.look(), LOOK_MS).unref();
+    if (this.#files.length > 0) setInterval(() => void this.poll(), POLL_MS).unref();
   }
 
-  /** Looks at the files once, unless that is being done. */
-  async look(): Promise<void> {
-    if (this.#looking) return;
-    this.#looking = true;
+  /** Polls the files once, unless a poll is in progress. */
+  async poll(): Promise<void> {
+    if (this.#polling) return;
+    this.#polling = true;
     try {
-      const changed = await Promise.all(this.#doors.map((door) => this.#lookAt(door)));
+      const changed = await Promise.all(this.#files.map((file) => this.#check(file)));
       if (changed.includes(true)) this.#use((this.#settings = this.#changedSettings()));
     } finally {
-      this.#looking = false;
+      this.#polling = false;
     }
   }
 
-  #add(setting: Door['setting'], file: string | undefined, valid: readonly Secret[]): void {
-    if (file === undefined) return;
+  #add(setting: TokenFile['setting'], path: string | undefined, valid: readonly Secret[]): void {
+    if (path === undefined) return;
     const tokens = valid.map((token) => token.reveal()).join(',');
-    this.#doors.push({ setting, file, tokens, latest: { tokens }, problem: undefined });
+    this.#files.push({ setting, path, tokens, latest: { tokens }, problem: undefined });
   }
 
-  /** Whether there are other tokens. */
-  async #lookAt(door: Door): Promise<boolean> {
-    const found = await read(door.file);
-    const settled = isSame(found, door.latest);
-    door.latest = found;
+  /** Reads a file and returns whether its tokens have changed. */
+  async #check(file: TokenFile): Promise<boolean> {
+    const found = await read(file.path);
+    const settled = isSame(found, file.latest);
+    file.latest = found;
     if (!settled) return false;
     if ('problem' in found) {
-      if (found.problem !== door.problem) {
-        this.#logger.warn(`${door.setting}: ${found.problem}; the tokens that it held before stay valid`);
+      if (found.problem !== file.problem) {
+        this.#logger.warn(`${file.setting}: ${found.problem}; keeping the previously loaded tokens`);
       }
-      door.problem = found.problem;
+      file.problem = found.problem;
       return false;
     }
-    if (door.problem !== undefined) this.#logger.log(`${door.setting}: can be used again`);
-    door.problem = undefined;
-    if (found.tokens === door.tokens) return false;
-    this.#logger.log(`${door.setting}: ${difference(door.tokens, found.tokens)}`);
-    door.tokens = found.tokens;
+    if (file.problem !== undefined) this.#logger.log(`${file.setting}: readable again`);
+    file.problem = undefined;
+    if (found.tokens === file.tokens) return false;
+    this.#logger.log(`${file.setting} reloaded: ${difference(file.tokens, found.tokens)}`);
+    file.tokens = found.tokens;
     return true;
   }
 
@@ -101,35 +101,37 @@ export class TokenFiles {
     });
   }
 
-  #tokensOf(setting: Door['setting']): readonly Secret[] | undefined {
-    const door = this.#doors.find((each) => each.setting === setting);
-    return door === undefined ? undefined : Object.freeze(tokensIn(door.tokens));
+  #tokensOf(setting: TokenFile['setting']): readonly Secret[] | undefined {
+    const file = this.#files.find((each) => each.setting === setting);
+    return file === undefined ? undefined : Object.freeze(tokensIn(file.tokens));
   }
 }
 
-async function read(file: string): Promise<Found> {
+async function read(path: string): Promise<Content> {
   try {
-    const stats = await stat(file);
-    // A pipe gives what is in it once; another read of it would wait for ever.
-    if (!stats.isFile()) return { problem: 'is no plain file' };
+    const stats = await stat(path);
+    // A pipe can be read only once; a second read would wait for ever.
+    if (!stats.isFile()) return { problem: 'is not a regular file' };
     if (stats.size > MAX_FILE_BYTES) return { problem: `is larger than ${MAX_FILE_BYTES} bytes` };
-    const tokens = secretIn(await readFile(file, 'utf8'));
+    const tokens = secretIn(await readFile(path, 'utf8'));
     if (tokens === '') return { problem: 'is empty' };
-    return areTokens(tokens) ? { tokens } : { problem: 'does not hold tokens of visible ASCII, separated by commas' };
+    return areTokens(tokens)
+      ? { tokens }
+      : { problem: 'does not contain tokens of visible ASCII characters, separated by commas' };
   } catch (error) {
     return { problem: `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown reason'})` };
   }
 }
 
-function isSame(one: Found, other: Found): boolean {
+function isSame(one: Content, other: Content): boolean {
   if ('problem' in one) return 'problem' in other && one.problem === other.problem;
   return 'tokens' in other && one.tokens === other.tokens;
 }
 
-/** Counts alone: no part of a token is for the log. */
+/** Returns the numbers of tokens for the log, which must not contain any part of a token. */
 function difference(before: string, after: string): string {
   const [old, now] = [new Set(before.split(',')), new Set(after.split(','))];
   const added = [...now].filter((token) => !old.has(token)).length;
-  const gone = [...old].filter((token) => !now.has(token)).length;
-  return `${now.size} valid now, ${added} of them new; ${gone} valid no more`;
+  const removed = [...old].filter((token) => !now.has(token)).length;
+  return `${now.size} ${now.size === 1 ? 'token' : 'tokens'} (${added} added, ${removed} removed)`;
 }

@@ -4,24 +4,24 @@ import type { CircuitState } from '../redis/connection/circuit-breaker.ts';
 import type { RedisState } from '../redis/redis-reader.ts';
 import type { ReplacedNode } from '../redis/cluster/replaced-node.ts';
 
-/** What a worker thread tells the supervisor. */
+/** Messages from a worker thread to the supervisor. */
 export type WorkerMessage =
   | { readonly kind: 'listening' }
-  /** It accepts no more connections. */
+  /** The worker accepts no new connections. */
   | { readonly kind: 'stopped' }
-  /** It cannot start; `problem` is for people. */
+  /** The worker failed to start; `problem` describes why. */
   | { readonly kind: 'failed'; readonly problem: string }
   | { readonly kind: 'redis'; readonly state: RedisState }
-  /** Which private parts of Node.js and ioredis it uses; sent before it listens, and on each change. */
+  /** The private parts of Node.js and ioredis in use; sent before the worker listens and on each change. */
   | { readonly kind: 'internals'; readonly states: Readonly<Record<InternalPartName, InternalPartState>> }
-  /** `reason` says why it is open. */
+  /** `reason` is the cause of an open circuit. */
   | { readonly kind: 'circuit'; readonly state: CircuitState; readonly reason: string }
-  /** It has replaced its connection to this node of a cluster. */
+  /** The worker has replaced its connection to this node of a cluster. */
   | { readonly kind: 'replaced'; readonly node: ReplacedNode };
 
 /**
- * What the supervisor tells a worker thread: first to accept no more connections, then, when no thread does, to answer
- * what it has accepted and end. A client whose connection ends would else turn to a thread that is about to end too.
- * `tokens`: to go on with the tokens in these settings.
+ * Messages from the supervisor to a worker thread. `stop`: accept no new connections. `drain`: complete the requests in
+ * flight and exit; sent when all workers have stopped, so that a reconnecting client does not reach a worker that is about
+ * to exit as well. `tokens`: use the tokens in these settings.
  */
 export type SupervisorMessage = 'stop' | 'drain' | { readonly kind: 'tokens'; readonly settings: PackedSettings };

@@ -17,23 +17,23 @@ import { RespServer } from '../resp/server/resp-server.ts';
 import { createApplication } from './application.ts';
 import type { SupervisorMessage, WorkerMessage } from './worker-messages.ts';
 
-/** Where the threads listen; neither is 0. */
+/** The ports on which the threads listen; neither is 0. */
 export interface Ports {
   readonly http: number;
-  /** Undefined: the Redis protocol is not spoken. */
+  /** Undefined: the Redis protocol is off. */
   readonly resp: number | undefined;
-  /** Whether several threads listen on each of them. */
+  /** Whether several threads listen on each port. */
   readonly shared: boolean;
 }
 
-/** What a worker thread needs to know beside the memory it maps. */
+/** The data of a worker thread in addition to its shared memory. */
 export interface WorkerStart {
   readonly ports: Ports;
-  /** Those of the instance: a thread that replaces another must not read them anew. */
+  /** The settings of the instance, which a restarted worker must not load again. */
   readonly settings: PackedSettings;
 }
 
-if (parentPort === null) throw new Error('this file is run by the supervisor');
+if (parentPort === null) throw new Error('this file must be run as a worker thread of the supervisor');
 const supervisor = parentPort;
 const { ports, settings: packed } = workerData as WorkerStart;
 const settings = unpackSettings(packed);
@@ -52,17 +52,17 @@ try {
   });
   await app.init();
   if (!stopping) await listen(app, settings, sequencer);
-  tell({ kind: 'listening' });
+  send({ kind: 'listening' });
   if (!stopping) void app.get(SelfCheck).start();
 } catch (error) {
-  tell({ kind: 'failed', problem: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  send({ kind: 'failed', problem: error instanceof Error ? (error.stack ?? error.message) : String(error) });
 }
 
-function tell(message: WorkerMessage): void {
+function send(message: WorkerMessage): void {
   supervisor.postMessage(message);
 }
 
-/** All threads listen on the same ports; the kernel spreads the connections. */
+/** Listens on the ports that all threads share; the kernel distributes the connections. */
 async function listen(
   app: NestExpressApplication,
   { http, proxy }: Settings,
@@ -85,7 +85,7 @@ function publishInternals(app: NestExpressApplication): void {
       row,
       INTERNAL_PARTS.filter((name) => states[name].inUse),
     );
-    tell({ kind: 'internals', states });
+    send({ kind: 'internals', states });
   });
 }
 
@@ -94,15 +94,15 @@ function publishRedisState(app: NestExpressApplication): void {
   const redis = app.get(RedisService);
   redis.watch((state) => {
     instance.noteRedis(row, state.reachable);
-    tell({ kind: 'redis', state });
-    // A missing right is to be told before a client meets it.
+    send({ kind: 'redis', state });
+    // Reports a missing permission before a client's request fails.
     if (state.reachable) void redis.check();
   });
   redis.watchCircuit((state, reason) => {
     instance.noteCircuit(row, state);
-    tell({ kind: 'circuit', state, reason });
+    send({ kind: 'circuit', state, reason });
   });
-  redis.watchReplaced((node) => tell({ kind: 'replaced', node }));
+  redis.watchReplaced((node) => send({ kind: 'replaced', node }));
 }
 
 function useTokens(app: NestExpressApplication, { access, adminTokens }: Settings): void {
@@ -115,7 +115,7 @@ function stop(app: NestExpressApplication): void {
   stopping = true;
   app.get(HttpConnections).stopListening();
   app.get(RespServer).stopListening();
-  tell({ kind: 'stopped' });
+  send({ kind: 'stopped' });
 }
 
 async function drain(app: NestExpressApplication): Promise<void> {

@@ -192,9 +192,9 @@ describeOwn('while Redis does not reply', () => {
     // The circuit is closed for a moment when a new connection replaces the silent one.
     const states = proxy
       .log()
-      .flatMap(({ message }) => /^the circuit to Redis is (\w+)/.exec(String(message))?.[1] ?? []);
-    expect(states).toEqual(states.map((_, i) => (i % 2 === 0 ? 'open' : 'closed')));
-    expect(states).toContain('open');
+      .flatMap(({ message }) => /^Redis circuit breaker (\w+)/.exec(String(message))?.[1] ?? []);
+    expect(states).toEqual(states.map((_, i) => (i % 2 === 0 ? 'opened' : 'closed')));
+    expect(states).toContain('opened');
   });
 
   it('the proxy is live, but not ready', async () => {
@@ -213,7 +213,7 @@ describeOwn('while Redis does not reply', () => {
     expect(answers.map(({ text }) => text)).toEqual(pairs.map(([, value]) => value));
     expect((await proxy.key('cold')).text).toBe('value of cold');
     await until('the log tells it', () =>
-      proxy.log().some(({ message }) => message === 'the circuit to Redis is closed') ? true : undefined,
+      proxy.log().some(({ message }) => message === 'Redis circuit breaker closed') ? true : undefined,
     );
   });
 });

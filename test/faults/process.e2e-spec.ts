@@ -37,7 +37,7 @@ describeOwn('cached keys are served, and misses get correct responses, while Red
     strike: ({ redis }) => redis.server?.signal('SIGSTOP'),
     misses: ['504 redis-timeout', '503 redis-unavailable'],
     heal: ({ redis }) => redis.server?.signal('SIGCONT'),
-    log: /^the circuit to Redis is open, as it does not answer \(timeout\)/,
+    log: /^Redis circuit breaker opened \(timeout\)/,
   });
 
   itSurvives('is blocked by DEBUG SLEEP', {
@@ -58,7 +58,7 @@ describeOwn('cached keys are served, and misses get correct responses, while Red
     },
     misses: ['504 redis-timeout', '503 redis-unavailable'],
     heal: ({ relay }) => (relay.lateMs = 0),
-    log: /^the circuit to Redis is open, as it does not answer \(timeout\)/,
+    log: /^Redis circuit breaker opened \(timeout\)/,
   });
 
   itSurvives('replies slowly, but within the command timeout', {
@@ -86,6 +86,6 @@ describeOwn('cached keys are served, and misses get correct responses, while Red
       client.disconnect();
       await redis.answers();
     },
-    log: /^the circuit to Redis is open, as it does not answer \(LOADING\)/,
+    log: /^Redis circuit breaker opened \(LOADING\)/,
   });
 });

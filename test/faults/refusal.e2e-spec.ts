@@ -34,7 +34,7 @@ describeOwn('cached keys are served, and misses get correct responses, while Red
     },
     misses: ['503 redis-unavailable'],
     heal: ({ redis }) => redis.client.call('REPLICAOF', 'NO', 'ONE'),
-    log: /^the circuit to Redis is open, as it does not answer \(MASTERDOWN\)/,
+    log: /^Redis circuit breaker opened \(MASTERDOWN\)/,
   });
 
   itSurvives('a script keeps it busy', {

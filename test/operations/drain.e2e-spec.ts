@@ -73,7 +73,7 @@ describeOwn('a proxy that is told to end', () => {
     proxy.child?.signal('SIGTERM');
     expect(await proxy.child?.exit).toBe(1);
     expect(await cut).toBe('');
-    expect(proxy.child?.output).toContain('not done within 200 ms');
+    expect(proxy.child?.output).toContain('graceful shutdown timed out after 200 ms');
   });
 
   it('does not wait for connections that nothing was ever asked on, or only half', async () => {

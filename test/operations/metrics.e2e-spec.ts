@@ -134,10 +134,10 @@ describeOwn('the log', () => {
     const lines = quiet.log();
     expect(lines.map(({ message }) => String(message).replace(/http.*/, '')).sort()).toEqual([
       'Redis is reachable',
-      'SIGTERM: no more connections; what was accepted is answered',
-      'done',
+      'SIGTERM received: draining, no new connections accepted',
       'listening on ',
       'private parts of Node.js and ioredis in use: socket-write, socket-read, redis-batches',
+      'shutdown complete',
       'starting',
     ]);
     for (const line of lines) {

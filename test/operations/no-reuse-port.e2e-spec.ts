@@ -45,7 +45,7 @@ describeOwn('on a platform where threads cannot share a port', () => {
   it('one warning says that more threads were asked for', () => {
     const warnings = proxy.log().filter(({ level }) => level === 'warn');
     expect(warnings.map(({ message }) => message)).toEqual([
-      `PROXY_THREADS: threads cannot share a port on this platform (${process.platform}): 1 is used, not 3`,
+      `PROXY_THREADS: using 1 thread, not 3: threads cannot share a port on this platform (${process.platform})`,
     ]);
   });
 

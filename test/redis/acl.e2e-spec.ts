@@ -122,7 +122,7 @@ describeOwn('an account that lacks a right', () => {
     await redis.client.call('ACL', 'SETUSER', 'proxy', `+${command}`);
     expect(await readiness()).toEqual([200, undefined]);
     expect((await proxy?.key('key'))?.status).toBe(404);
-    await until('it is logged', () => logged('has the rights that reads need') === 1 || undefined);
+    await until('it is logged', () => logged('has the required permissions') === 1 || undefined);
   });
 
   it('to other keys is ready, and is not when it lacks +pttl as well', async () => {
@@ -133,7 +133,7 @@ describeOwn('an account that lacks a right', () => {
     expect(await readiness()).toEqual([503, ['Redis: the account lacks +pttl (NOPERM)']]);
     await redis.client.call('ACL', 'SETUSER', 'proxy', '+pttl');
     expect(await readiness()).toEqual([200, undefined]);
-    await until('it is logged', () => logged('has the rights that reads need') === 1 || undefined);
+    await until('it is logged', () => logged('has the required permissions') === 1 || undefined);
   });
 
   it('to PTTL is ready with CACHE_RESPECT_KEY_TTL=false, which needs none', async () => {

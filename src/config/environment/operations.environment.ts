@@ -9,7 +9,7 @@ export class OperationsEnvironment {
     default: 'auto',
     values: NODE_INTERNALS_MODES,
     meaning:
-      'private APIs of Node.js and ioredis, which are faster; auto: those that pass a probe at start; off: public APIs only',
+      'private parts of Node.js and ioredis, which are faster; auto: the parts that pass a probe at start; off: public API only',
   })
   NODE_INTERNALS!: (typeof NODE_INTERNALS_MODES)[number];
 
