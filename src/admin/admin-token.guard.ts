@@ -3,7 +3,7 @@ import type { Request } from 'express';
 import { AdminTokens } from '../access/admin-tokens.ts';
 import { bearerToken } from '../access/bearer-tokens.ts';
 import { problemResponse } from '../http/response/http-response.ts';
-import { AnswerException } from '../http/response/problem.filter.ts';
+import { ResponseException } from '../http/response/problem.filter.ts';
 import { problem } from '../http/response/problem.ts';
 
 /** Requires a valid admin token. Without ADMIN_TOKEN every request is rejected. */
@@ -18,11 +18,11 @@ export class AdminTokenGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     if (!this.#tokens.exist) {
       const disabled = problem('admin-disabled', 'The admin API is disabled (ADMIN_TOKEN is not set).');
-      throw new AnswerException(problemResponse(disabled));
+      throw new ResponseException(problemResponse(disabled));
     }
     const { authorization } = context.switchToHttp().getRequest<Request>().headers;
     if (this.#tokens.accept(bearerToken(authorization) ?? '')) return true;
     const unauthorized = problem('unauthorized', 'A valid admin token is required.');
-    throw new AnswerException(problemResponse(unauthorized, ['WWW-Authenticate', 'Bearer realm="admin"']));
+    throw new ResponseException(problemResponse(unauthorized, ['WWW-Authenticate', 'Bearer realm="admin"']));
   }
 }

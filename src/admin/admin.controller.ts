@@ -7,7 +7,7 @@ import { type CoherenceMode, CoherenceState } from '../instance/coherence-state.
 import { InstanceStats } from '../instance/instance-stats.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 import { jsonResponse, send } from '../http/response/http-response.ts';
-import { badKeyAnswer } from '../http/keys/key-response.ts';
+import { badKeyResponse } from '../http/keys/key-response.ts';
 import { ENTRIES_PATH, keyFromTarget } from '../http/keys/key-path.ts';
 import { KnownInputGuard } from '../http/request/known-input.guard.ts';
 import { AdminTokenGuard } from './admin-token.guard.ts';
@@ -64,7 +64,7 @@ export class AdminController {
   @DescribePurgeRoute()
   purge(@Req() request: Request, @Res() response: Response): void {
     const key = keyFromTarget(request.originalUrl, ENTRIES_PATH);
-    if (!Buffer.isBuffer(key)) return send(badKeyAnswer(key), request.method, response);
+    if (!Buffer.isBuffer(key)) return send(badKeyResponse(key), request.method, response);
     send(jsonResponse(200, { purged: this.#cache.purge(key) }), request.method, response);
   }
 }

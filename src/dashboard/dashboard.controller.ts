@@ -5,7 +5,7 @@ import { problemResponse, send } from '../http/response/http-response.ts';
 import { HttpConnections } from '../http/server/http-connections.ts';
 import { pageHeaders } from '../http/response/page-headers.ts';
 import { problem } from '../http/response/problem.ts';
-import { TakesNoTurn } from '../http/server/turn.guard.ts';
+import { SkipSequential } from '../http/server/sequential.guard.ts';
 import { EventStream } from './event-stream.ts';
 import { PageFiles } from './page-files.ts';
 import { SnapshotService } from './snapshot.service.ts';
@@ -17,7 +17,7 @@ const MAX_SUBSCRIBERS = 64;
 /** Serves the dashboard, its files, and a snapshot every second. Nothing here contains keys or values. */
 @ApiExcludeController()
 @Controller()
-@TakesNoTurn()
+@SkipSequential()
 export class DashboardController implements OnModuleDestroy {
   readonly #files: PageFiles;
   readonly #headers: RequestHandler = pageHeaders('in files');

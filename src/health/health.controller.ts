@@ -6,14 +6,14 @@ import { SELF_CHECK_PARTS } from '../instance/instance-memory.ts';
 import { InstanceStats } from '../instance/instance-stats.ts';
 import { jsonResponse, send } from '../http/response/http-response.ts';
 import { HttpConnections } from '../http/server/http-connections.ts';
-import { TakesNoTurn } from '../http/server/turn.guard.ts';
+import { SkipSequential } from '../http/server/sequential.guard.ts';
 import { DescribeLiveness, DescribeReadiness } from './health.openapi.ts';
 import { ReadinessCheck } from './readiness.ts';
 
 /** Liveness and readiness probes. */
 @ApiTags('health')
 @Controller('health')
-@TakesNoTurn()
+@SkipSequential()
 export class HealthController {
   readonly #readiness: ReadinessCheck;
   readonly #connections: HttpConnections;

@@ -3,7 +3,7 @@ import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { send } from '../http/response/http-response.ts';
 import { HEAD_TOO_LARGE, NO_STORE, type Schemas, ref } from '../openapi/operation-parts.ts';
-import { TakesNoTurn } from '../http/server/turn.guard.ts';
+import { SkipSequential } from '../http/server/sequential.guard.ts';
 import { MetricsService } from './metrics.service.ts';
 
 /** OpenAPI schemas of the metrics route. */
@@ -17,7 +17,7 @@ export const METRICS_SCHEMAS: Schemas = {
 
 @ApiTags('health')
 @Controller('metrics')
-@TakesNoTurn()
+@SkipSequential()
 export class MetricsController {
   readonly #metrics: MetricsService;
 

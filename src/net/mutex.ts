@@ -1,72 +1,72 @@
-import { TURN_WRITE_TIMEOUT_MS } from './time-limits.ts';
+import { MUTEX_WRITE_TIMEOUT_MS } from './time-limits.ts';
 
 /**
- * Gives requests their turn, one after the other, whichever transport they came over (PROXY_MODE=sequential). A turn is
- * over when the response has been handed to the kernel, or {@link TURN_WRITE_TIMEOUT_MS} after it was rendered: a client
- * that does not read must not stop the others.
+ * Serialises requests across connections and protocols (PROXY_MODE=sequential). A request releases the mutex when its
+ * response has been handed to the kernel, or {@link MUTEX_WRITE_TIMEOUT_MS} after it was rendered, so that a client that
+ * does not read cannot block the others.
  */
 export class Mutex {
   readonly #waiting: (() => void)[] = [];
-  #busy = false;
-  #serving = false;
+  #locked = false;
+  #releasing = false;
 
-  /** Takes the turn if it is free. Its holder must {@link leave}. */
-  tryEnter(): boolean {
-    if (this.#busy) return false;
-    this.#busy = true;
+  /** Acquires the mutex if it is free; the holder must call {@link release}. */
+  tryAcquire(): boolean {
+    if (this.#locked) return false;
+    this.#locked = true;
     return true;
   }
 
-  /** Waits for the turn; calls `start` when it has come, and it may be over before `start` returns. */
+  /** Calls `start` once the mutex has been acquired; `start` may release it synchronously. */
   wait(start: () => void): void {
     this.#waiting.push(start);
   }
 
-  /** Ends the turn. */
-  leave(): void {
-    this.#busy = false;
-    // Not one inside the other, however many are over at once.
-    if (this.#serving) return;
-    this.#serving = true;
+  /** Releases the mutex, and starts the waiting requests. */
+  release(): void {
+    this.#locked = false;
+    // The outer call's loop starts the next one: no recursion, however many release synchronously.
+    if (this.#releasing) return;
+    this.#releasing = true;
     try {
-      while (!this.#busy) {
+      while (!this.#locked) {
         const start = this.#waiting.shift();
         if (start === undefined) break;
-        this.#busy = true;
+        this.#locked = true;
         start();
       }
     } finally {
-      this.#serving = false;
+      this.#releasing = false;
     }
   }
 
-  /** Calls `start` when the turn has come, and ends it with the response. Skips a response that is closed by then. */
-  admit(response: Rendered, start: () => void): void {
+  /** Calls `start` once the mutex has been acquired, unless the response is closed by then; releases it with the response. */
+  run(response: Closeable, start: () => void): void {
     const run = (): void => {
-      if (response.destroyed) return this.leave();
-      this.#leaveWith(response);
+      if (response.destroyed) return this.release();
+      this.#releaseWith(response);
       start();
     };
-    if (this.tryEnter()) run();
+    if (this.tryAcquire()) run();
     else this.wait(run);
   }
 
-  #leaveWith(response: Rendered): void {
+  #releaseWith(response: Closeable): void {
     let timer: NodeJS.Timeout | undefined;
-    let over = false;
-    const leave = (): void => {
+    let released = false;
+    const release = (): void => {
       clearTimeout(timer);
-      if (over) return;
-      over = true;
-      this.leave();
+      if (released) return;
+      released = true;
+      this.release();
     };
-    response.once('close', leave);
-    response.once('prefinish', () => (timer = setTimeout(leave, TURN_WRITE_TIMEOUT_MS)));
+    response.once('close', release);
+    response.once('prefinish', () => (timer = setTimeout(release, MUTEX_WRITE_TIMEOUT_MS)));
   }
 }
 
-/** A response that is rendered whole at `prefinish`, and sent at `close`, unless its client has gone. */
-interface Rendered {
+/** A response: completely rendered at `prefinish`; sent, or its client disconnected, at `close`. */
+interface Closeable {
   readonly destroyed: boolean;
   once(event: 'close' | 'prefinish', listener: () => void): unknown;
 }

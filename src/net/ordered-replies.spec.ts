@@ -1,13 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { HeldMemory } from './held-memory.ts';
+import type { BufferAccounting } from './buffer-accounting.ts';
 import { OrderedReplies, type Place } from './ordered-replies.ts';
 
 const KiB = 1024;
 const ALLOWANCE = 1024 * KiB;
 
 /** Memory of which so many bytes may be held, once each. */
-class Budget implements HeldMemory {
+class Budget implements BufferAccounting {
   readonly holders = new Map<ArrayBufferLike, number>();
   left: number;
 

@@ -1,4 +1,4 @@
-import type { HeldMemory } from './held-memory.ts';
+import type { BufferAccounting } from './buffer-accounting.ts';
 import { LoadWindow } from './load-window.ts';
 
 /** Requests of one connection that are worked on at the same time. */
@@ -39,7 +39,7 @@ const NO_MEMORY: readonly ArrayBufferLike[] = [];
  * load waits for a client.
  */
 export class OrderedReplies<Reply> {
-  readonly #memory: HeldMemory;
+  readonly #memory: BufferAccounting;
   readonly #unsent: Unsent;
   readonly #window = new LoadWindow();
   #places: Place<Reply>[] = [];
@@ -51,7 +51,7 @@ export class OrderedReplies<Reply> {
   /** Replies that are being read. */
   #reading = 0;
 
-  constructor(memory: HeldMemory, unsent: Unsent) {
+  constructor(memory: BufferAccounting, unsent: Unsent) {
     this.#memory = memory;
     this.#unsent = unsent;
   }

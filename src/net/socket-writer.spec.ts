@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { directWrite, disableDirectWrite, probeDirectWrite } from './node-internals/direct-write.ts';
-import type { HeldMemory } from './held-memory.ts';
+import type { BufferAccounting } from './buffer-accounting.ts';
 import { SocketWriter } from './socket-writer.ts';
 
 /** More than the kernel takes for a client that does not read. */
@@ -22,7 +22,7 @@ describe.each(MODES)('Outlet $mode', ({ inUse, enter }) => {
   let drained: number;
   /** Bytes of memory that are held. */
   let held: number;
-  const memory: HeldMemory = {
+  const memory: BufferAccounting = {
     hasRoom: true,
     tryHold: () => false,
     hold: ({ byteLength }) => (held += byteLength),

@@ -1,7 +1,7 @@
 import type { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
-import type { HeldMemory } from './held-memory.ts';
+import type { BufferAccounting } from './buffer-accounting.ts';
 import {
   type DirectWriteResult,
   type PendingWrite,
@@ -23,7 +23,7 @@ const NO_MEMORY: readonly ArrayBufferLike[] = [];
  */
 export class SocketWriter {
   readonly #socket: Socket;
-  readonly #memory: HeldMemory;
+  readonly #memory: BufferAccounting;
   readonly #drained: () => void;
   /** Bytes of the write past the queue, while the kernel has not taken all of them. */
   #pending = 0;
@@ -39,7 +39,7 @@ export class SocketWriter {
    * @param memory counts what was written and the kernel has not taken.
    * @param drained is called when the kernel has taken the rest of a write past the queue.
    */
-  constructor(socket: Socket, memory: HeldMemory, drained: () => void) {
+  constructor(socket: Socket, memory: BufferAccounting, drained: () => void) {
     this.#socket = socket;
     this.#memory = memory;
     this.#drained = drained;

@@ -1,11 +1,11 @@
 import type { Settings } from '../config/settings.ts';
 
 /** Milliseconds a client that is turned away has to take note of it. */
-export const FAREWELL_MS = 2000;
+export const CLOSE_GRACE_MS = 2000;
 /** Milliseconds for which connections without a request stay open when the proxy is to end: one may be on its way. */
 export const LINGER_MS = 1000;
 /** Milliseconds for which a client that does not read its response keeps others from their turn (PROXY_MODE=sequential). */
-export const TURN_WRITE_TIMEOUT_MS = 1000;
+export const MUTEX_WRITE_TIMEOUT_MS = 1000;
 
 /** A read waits for its turn once and for Redis once; a third time is margin. */
 const ROUNDS_OF_WAITING = 3;

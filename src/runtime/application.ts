@@ -10,7 +10,7 @@ import { HttpConnections } from '../http/server/http-connections.ts';
 import { MGET_SCHEMAS } from '../http/mget/mget.openapi.ts';
 import { ProxyHttpAdapter } from '../http/server/proxy-http-adapter.ts';
 import { KEY_SCHEMAS } from '../http/keys/keys.openapi.ts';
-import { TurnGuard } from '../http/server/turn.guard.ts';
+import { SequentialGuard } from '../http/server/sequential.guard.ts';
 import { METRICS_SCHEMAS } from '../metrics/metrics.controller.ts';
 import type { Mutex } from '../net/mutex.ts';
 import { mountCommandPaths } from '../upstash/mount-command-paths.ts';
@@ -20,12 +20,9 @@ import { ProxyLogger } from './logger.ts';
 /**
  * Creates the application of a worker thread; it does not listen yet.
  *
- * @param sequencer the mutex that serialises requests in sequential mode; undefined in parallel mode.
+ * @param mutex the mutex that serialises requests in sequential mode; undefined in parallel mode.
  */
-export async function createApplication(
-  settings: Settings,
-  sequencer: Mutex | undefined,
-): Promise<NestExpressApplication> {
+export async function createApplication(settings: Settings, mutex: Mutex | undefined): Promise<NestExpressApplication> {
   const app = await NestFactory.create<NestExpressApplication>(
     AppModule.forRoot(settings),
     new ProxyHttpAdapter(settings),
@@ -35,7 +32,7 @@ export async function createApplication(
       abortOnError: false,
     },
   );
-  if (sequencer !== undefined) app.useGlobalGuards(new TurnGuard(sequencer, app.get(Reflector)));
+  if (mutex !== undefined) app.useGlobalGuards(new SequentialGuard(mutex, app.get(Reflector)));
   mountDocs(app, settings, {
     ...KEY_SCHEMAS,
     ...MGET_SCHEMAS,

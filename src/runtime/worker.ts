@@ -41,8 +41,8 @@ let stopping = false;
 
 try {
   await useInternals(settings);
-  const sequencer = settings.proxy.mode === 'sequential' ? new Mutex() : undefined;
-  const app = await createApplication(settings, sequencer);
+  const mutex = settings.proxy.mode === 'sequential' ? new Mutex() : undefined;
+  const app = await createApplication(settings, mutex);
   publishInternals(app);
   publishRedisState(app);
   supervisor.on('message', (message: SupervisorMessage) => {
@@ -51,7 +51,7 @@ try {
     else useTokens(app, unpackSettings(message.settings));
   });
   await app.init();
-  if (!stopping) await listen(app, settings, sequencer);
+  if (!stopping) await listen(app, settings, mutex);
   send({ kind: 'listening' });
   if (!stopping) void app.get(SelfCheck).start();
 } catch (error) {
@@ -63,19 +63,14 @@ function send(message: WorkerMessage): void {
 }
 
 /** Listens on the ports that all threads share; the kernel distributes the connections. */
-async function listen(
-  app: NestExpressApplication,
-  { http, proxy }: Settings,
-  sequencer: Mutex | undefined,
-): Promise<void> {
+async function listen(app: NestExpressApplication, { http, proxy }: Settings, mutex: Mutex | undefined): Promise<void> {
   const { host } = http;
   const backlog = Math.ceil(proxy.backlog / proxy.threads);
   const server = app.getHttpServer();
   const { shared: reusePort } = ports;
   server.listen({ port: ports.http, host, backlog, reusePort });
   await once(server, 'listening');
-  if (ports.resp !== undefined)
-    await app.get(RespServer).listen({ port: ports.resp, host, backlog, reusePort, mutex: sequencer });
+  if (ports.resp !== undefined) await app.get(RespServer).listen({ port: ports.resp, host, backlog, reusePort, mutex });
 }
 
 function publishInternals(app: NestExpressApplication): void {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { type JsonPart, MAX_ANSWER_BYTES, ResultsBody } from '../http/response/results-body.ts';
+import { type JsonPart, MAX_RESULTS_BYTES, ResultsBody } from '../http/response/results-body.ts';
 import { type RestEncoding, type RestValue, RestReply, partsOf } from './rest-reply.ts';
 
 const bytes = fc.uint8Array().map((each) => Buffer.from(each));
@@ -18,7 +18,7 @@ function decoded(json: unknown, encoding: BufferEncoding): RestValue {
 }
 
 async function rendered(parts: readonly JsonPart[]): Promise<unknown> {
-  const body = await ResultsBody.of(['', ''], [{ parts, takesRoom: true }], '', MAX_ANSWER_BYTES);
+  const body = await ResultsBody.of(['', ''], [{ parts, counted: true }], '', MAX_RESULTS_BYTES);
   return JSON.parse(String(await body.write((bytes) => Buffer.alloc(bytes))));
 }
 

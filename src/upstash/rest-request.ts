@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { WrittenNumber, parseJsonBody, parseJsonBodyAsWritten } from '../http/request/json-body.ts';
+import { RawNumber, parseJsonBody, parseJsonBodyWithRawNumbers } from '../http/request/json-body.ts';
 
 /** Commands that one pipeline may have: clients that gather commands by themselves send as many. */
 export const MAX_COMMANDS = 1000;
@@ -31,7 +31,7 @@ export function isBadRequest(parsed: BadRequest | RestCommand | readonly unknown
 export function parseCommand(body: Buffer): RestCommand | BadRequest {
   const command = parseJsonBody(body);
   if (!Array.isArray(command)) return NO_COMMAND;
-  return parseArguments(hasNumber(command) ? (parseJsonBodyAsWritten(body) as unknown[]) : command);
+  return parseArguments(hasNumber(command) ? (parseJsonBodyWithRawNumbers(body) as unknown[]) : command);
 }
 
 /** The commands that a body names: `[["GET", "a key"], ["PING"]]`. One that is none is an error in its place. */
@@ -40,7 +40,7 @@ export function parsePipeline(body: Buffer): readonly RestCommand[] | BadRequest
   if (!Array.isArray(commands) || commands.length === 0) return NO_PIPELINE;
   if (commands.length > MAX_COMMANDS) return TOO_MANY_COMMANDS;
   if (!commands.every((command): command is unknown[] => Array.isArray(command))) return NO_PIPELINE;
-  const written = commands.some(hasNumber) ? (parseJsonBodyAsWritten(body) as unknown[][]) : commands;
+  const written = commands.some(hasNumber) ? (parseJsonBodyWithRawNumbers(body) as unknown[][]) : commands;
   return written.map(parseArguments);
 }
 
@@ -57,7 +57,7 @@ function parseArguments(values: readonly unknown[]): RestCommand {
   if (values.length === 0) return EMPTY_COMMAND;
   const parsed: Buffer[] = [];
   for (const value of values) {
-    const text = value instanceof WrittenNumber ? value.text : typeof value === 'boolean' ? String(value) : value;
+    const text = value instanceof RawNumber ? value.text : typeof value === 'boolean' ? String(value) : value;
     if (typeof text !== 'string' || !text.isWellFormed()) return BAD_ARGUMENT;
     parsed.push(Buffer.from(text));
   }

@@ -7,16 +7,16 @@ import { CacheService } from '../cache/cache.service.ts';
 import { PendingReads } from '../cache/read-through/pending-reads.ts';
 import { type ReadCounter, ReadMetrics } from '../instance/read-metrics.ts';
 import { RefusedCommands } from '../redis-commands/refused-commands.ts';
-import { type HttpResponse, sendHeld } from '../http/response/http-response.ts';
+import { type HttpResponse, sendBuffered } from '../http/response/http-response.ts';
 import { FAILURES } from '../redis-commands/key-replies.ts';
 import type { WriteReply } from '../redis-commands/read-plan.ts';
 import { renderBuffered } from '../http/response/buffered-response.ts';
 import { Cors } from '../http/server/cors.ts';
 import { ResponseReader } from '../http/response/response-reader.ts';
 import { MAX_BODY_BYTES, readBody } from '../http/request/read-body.ts';
-import { maxAnswerBytes } from '../http/response/results-body.ts';
+import { maxResultsBytes } from '../http/response/results-body.ts';
 import { COMMAND_ROUTE, commandFromTarget } from './command-path.ts';
-import { type RestRendering, commandAnswer, failureAnswer, pipelineAnswer } from './rest-answer.ts';
+import { type RestRendering, commandResponse, errorResponse, pipelineResponse } from './rest-response.ts';
 import { RestCommands } from './rest-commands.ts';
 import type { RestEncoding } from './rest-reply.ts';
 import { type BadRequest, type RestCommand, isBadRequest, parseCommand, parsePipeline } from './rest-request.ts';
@@ -58,7 +58,7 @@ export class UpstashController {
     this.#counts = counts;
     this.#cors = cors;
     this.#buffered = buffered;
-    this.#maxBytes = maxAnswerBytes(buffered.limit);
+    this.#maxBytes = maxResultsBytes(buffered.limit);
     this.#commands = new RestCommands(cache, access, refused, this.#maxBytes);
   }
 
@@ -91,7 +91,7 @@ export class UpstashController {
   @Post(TRANSACTION_PATH)
   @ApiExcludeEndpoint()
   transaction(@Req() request: Request, @Res() response: Response): Promise<void> {
-    return this.#answer(request, response, () => failureAnswer(NO_TRANSACTIONS));
+    return this.#answer(request, response, () => errorResponse(NO_TRANSACTIONS));
   }
 
   @All([PIPELINE_PATH, TRANSACTION_PATH])
@@ -105,7 +105,7 @@ export class UpstashController {
   path(@Req() request: Request, @Res() response: Response): Promise<void> {
     return this.#answer(request, response, async (client) => {
       const command = commandFromTarget(request.originalUrl);
-      if (command === undefined) return failureAnswer(BAD_ENCODING);
+      if (command === undefined) return errorResponse(BAD_ENCODING);
       if (request.method !== 'POST' && request.method !== 'PUT') return this.#runOne(command, client);
       const body = await bodyOf(request);
       if (!Buffer.isBuffer(body)) return body;
@@ -137,21 +137,21 @@ export class UpstashController {
   #refuse({ headers, originalUrl }: Request, reads: ReadCounter): HttpResponse | undefined {
     if (!this.#access.acceptsToken(restToken(headers.authorization, originalUrl) ?? '')) {
       reads.countRead('upstash', 'unauthorized');
-      return failureAnswer(UNAUTHORIZED, 401, ['WWW-Authenticate', 'Bearer realm="keys"']);
+      return errorResponse(UNAUTHORIZED, 401, ['WWW-Authenticate', 'Bearer realm="keys"']);
     }
     const { 'upstash-response-format': format = 'json', 'upstash-encoding': encoding = 'base64' } = headers;
-    if (format !== 'json') return failureAnswer(JSON_ONLY);
-    return encoding === 'base64' ? undefined : failureAnswer(BASE64_ONLY);
+    if (format !== 'json') return errorResponse(JSON_ONLY);
+    return encoding === 'base64' ? undefined : errorResponse(BASE64_ONLY);
   }
 
   async #runOne(command: RestCommand | BadRequest, client: RestClient): Promise<HttpResponse> {
-    if (isBadRequest(command)) return badRequestAnswer(command);
-    return this.#run([command], client, ([write], rendering) => commandAnswer(write, rendering));
+    if (isBadRequest(command)) return badRequestResponse(command);
+    return this.#run([command], client, ([write], rendering) => commandResponse(write, rendering));
   }
 
   async #runAll(commands: readonly RestCommand[] | BadRequest, client: RestClient): Promise<HttpResponse> {
-    if (isBadRequest(commands)) return badRequestAnswer(commands);
-    return this.#run(commands, client, pipelineAnswer);
+    if (isBadRequest(commands)) return badRequestResponse(commands);
+    return this.#run(commands, client, pipelineResponse);
   }
 
   async #run(
@@ -160,7 +160,7 @@ export class UpstashController {
     render: (replies: readonly WriteReply[], rendering: RestRendering) => Promise<HttpResponse | number>,
   ): Promise<HttpResponse> {
     const prepared = this.#commands.prepare(commands, reads, reader);
-    if ('error' in prepared) return badRequestAnswer(prepared);
+    if ('error' in prepared) return badRequestResponse(prepared);
     const { plan, replies } = prepared;
     const answer = await renderBuffered(this.#buffered, reader, async (room) => {
       await (room === undefined ? plan.read() : plan.readAgain(room));
@@ -170,19 +170,19 @@ export class UpstashController {
         drop: () => plan.drop(),
       };
     });
-    return answer ?? failureAnswer(FAILURES.overloaded);
+    return answer ?? errorResponse(FAILURES.overloaded);
   }
 
   #refuseMethod(allowed: string, request: Request, response: Response): void {
     const isPreflight = this.#cors.on && request.method === 'OPTIONS';
     const answer = isPreflight
       ? this.#cors.preflight(allowed, REQUEST_HEADERS)
-      : failureAnswer(`ERR method not allowed (allowed: ${allowed})`, 405, ['Allow', allowed]);
+      : errorResponse(`ERR method not allowed (allowed: ${allowed})`, 405, ['Allow', allowed]);
     this.#send(answer, request, response);
   }
 
   #send(answer: HttpResponse, request: Request, response: Response): void {
-    sendHeld(answer, request.method, response, this.#buffered, this.#cors.headersFor(request.headers.origin));
+    sendBuffered(answer, request.method, response, this.#buffered, this.#cors.headersFor(request.headers.origin));
   }
 }
 
@@ -203,15 +203,15 @@ function encodingFor({ headers }: Request): RestEncoding {
   return headers['upstash-encoding'] === 'base64' ? 'base64' : 'utf8';
 }
 
-function badRequestAnswer({ error, tooMuch }: BadRequest): HttpResponse {
-  return failureAnswer(error, tooMuch ? 413 : 400);
+function badRequestResponse({ error, tooMuch }: BadRequest): HttpResponse {
+  return errorResponse(error, tooMuch ? 413 : 400);
 }
 
 /** The body, whatever type it is said to be of; or what to answer instead, if there is anybody to answer. */
 async function bodyOf(request: Request): Promise<Buffer | HttpResponse | undefined> {
   const { 'content-encoding': encoding = 'identity' } = request.headers;
-  if (encoding.toLowerCase() !== 'identity') return failureAnswer(BODY_ENCODED);
+  if (encoding.toLowerCase() !== 'identity') return errorResponse(BODY_ENCODED);
   const body = await readBody(request);
-  if (body === 'too-large') return failureAnswer(BODY_TOO_LARGE, 413);
+  if (body === 'too-large') return errorResponse(BODY_TOO_LARGE, 413);
   return body === 'aborted' ? undefined : body;
 }

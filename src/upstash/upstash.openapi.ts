@@ -12,7 +12,7 @@ import { KEY_COMMANDS } from '../redis-commands/key-command-table.ts';
 import { FAILURES } from '../redis-commands/key-replies.ts';
 import { READ_ONLY, wrongArguments } from '../redis-commands/error-replies.ts';
 import { KEY_EXAMPLES, NO_STORE, SECURITY, type Schemas, header, ref } from '../openapi/operation-parts.ts';
-import { MAX_ANSWER_BYTES } from '../http/response/results-body.ts';
+import { MAX_RESULTS_BYTES } from '../http/response/results-body.ts';
 import { MAX_BODY_BYTES } from '../http/request/read-body.ts';
 import { MAX_COMMANDS, MAX_KEYS } from './rest-request.ts';
 
@@ -124,7 +124,7 @@ export function DescribeCommand(): MethodDecorator {
     ApiOperation({
       operationId: 'runCommand',
       summary: "A command, in Upstash's REST API",
-      description: `${COMMANDS}. ${TOKEN} A result takes ${MAX_ANSWER_BYTES} bytes at most.`,
+      description: `${COMMANDS}. ${TOKEN} A result takes ${MAX_RESULTS_BYTES} bytes at most.`,
     }),
     ApiBody({
       required: true,
@@ -151,7 +151,7 @@ export function DescribePipeline(): MethodDecorator {
       description:
         `Up to ${MAX_COMMANDS} commands, which name up to ${MAX_KEYS} keys; what the cache does not hold is read from ` +
         'Redis in one round trip. A command that fails is an error in its place, and the answer is 200 also when all ' +
-        `do. Results take ${MAX_ANSWER_BYTES} bytes at most. \`/multi-exec\`, a transaction, is an error.`,
+        `do. Results take ${MAX_RESULTS_BYTES} bytes at most. \`/multi-exec\`, a transaction, is an error.`,
     }),
     ApiBody({
       required: true,

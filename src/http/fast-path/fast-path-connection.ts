@@ -7,97 +7,101 @@ import type { ReadDirectives } from '../../cache/read-through/read-through.ts';
 import { type DirectedOutcome, outcomeName } from '../../cache/read-through/read-outcome.ts';
 import type { PendingReads } from '../../cache/read-through/pending-reads.ts';
 import { type HttpResponse, INTERNAL_ERROR } from '../response/http-response.ts';
-import { type KeyAnswerPolicy, keyResponse } from '../keys/key-response.ts';
+import { type KeyResponsePolicy, keyResponse } from '../keys/key-response.ts';
 import { percentDecode } from '../keys/key-path.ts';
 import { readDirectives } from '../keys/request-cache-control.ts';
 import { authenticate, authorizeKey } from '../keys/access-denied.ts';
-import { type HttpDate, type Persistence, messageHead } from '../response/response-head.ts';
+import { type HttpDate, type Persistence, responseHead } from '../response/response-head.ts';
 import { type ResponseHeadTemplates, MAX_RESPONSE_HEAD_BYTES } from './response-head-templates.ts';
 import { isFault } from '../../net/socket-fault.ts';
 import { SocketWriter } from '../../net/socket-writer.ts';
 import type { OutputBuffer } from '../../net/output-buffer.ts';
 import { SharedReadBuffer } from '../../net/shared-read-buffer.ts';
 import { OrderedReplies, type Place } from '../../net/ordered-replies.ts';
-import type { HeldMemory } from '../../net/held-memory.ts';
+import type { BufferAccounting } from '../../net/buffer-accounting.ts';
 import type { RequestHead } from './request-head.ts';
 
-/** Bytes up to which head and body are joined rather than written one after the other. */
-const JOINED_BYTES = 16 * 1024;
+/** A response of up to this many bytes is copied to the output buffer; a longer one is written from its own memory. */
+const MAX_COPIED_BYTES = 16 * 1024;
 const NO_BODY = Buffer.alloc(0);
 const NO_MEMORY: readonly ArrayBufferLike[] = [];
 
-/** A response that has been rendered. */
-interface Message {
+/** A rendered response. */
+interface RenderedResponse {
   readonly head: string;
   readonly body: Buffer;
 }
 
-/** A request for a key of which a value may have to be loaded. */
+/** A request for a key whose value may have to be loaded. */
 interface KeyRequest {
   readonly key: Buffer;
   readonly headOnly: boolean;
   readonly ifNoneMatch: string | undefined;
   readonly directives: ReadDirectives | undefined;
-  /** Whether what came of it has been counted. */
+  /** Whether its outcome has been counted. */
   counted: boolean;
 }
 
-/** What the connections of a thread's fast path have in common; the memory is each one's while it is its turn. */
+/**
+ * Per-thread context shared by all connections on the fast path. A connection uses the shared buffers for one call at a
+ * time, and leaves nothing in them.
+ */
 export interface FastPathContext {
   readonly access: Access;
   readonly cache: CacheService;
-  readonly memory: HeldMemory;
-  /** Reads whose responses are being written. */
+  readonly memory: BufferAccounting;
+  /** Counts of reads, to be committed once their responses have been written. */
   readonly pending: PendingReads;
-  readonly policy: KeyAnswerPolicy;
-  /** Names and values that every answer has beside its own. */
+  readonly policy: KeyResponsePolicy;
+  /** Names and values of headers added to every response. */
   readonly headers: readonly string[];
   readonly date: HttpDate;
-  /** For hits, and for misses that have been stored. */
-  readonly messages: ResponseHeadTemplates;
-  readonly storedMessages: ResponseHeadTemplates;
+  /** Heads of responses to hits. */
+  readonly hitHeads: ResponseHeadTemplates;
+  /** Heads of responses to misses that were loaded and stored. */
+  readonly storedHeads: ResponseHeadTemplates;
   readonly head: RequestHead;
   readonly hit: HitBuffer;
   readonly output: OutputBuffer;
   readonly reads: SharedReadBuffer;
-  /** Room for the longest key, decoded. */
+  /** Buffer for the decoded key, as long as the longest one. */
   readonly keyBytes: Buffer;
   readonly connections: Set<FastPathConnection>;
-  /** Milliseconds after which a client is cut off that does not read its answers. */
+  /** Milliseconds after which the connection of a client that does not read its responses is closed. */
   readonly stallTimeoutMs: number;
-  /** Whether every answer is to be the last one of its connection. */
+  /** Whether every response must close its connection, because the proxy is shutting down. */
   readonly closing: boolean;
-  /** Counts time: as often as is good enough to know for how long a connection has been idle. */
+  /** Coarse clock for the idle time of connections. */
   readonly ticks: number;
   persistence(close: boolean): Persistence;
-  /** Gives a connection, and what has arrived on it, to node:http. */
-  leave(socket: Socket, rest: Buffer): void;
-  /** Ends a connection, which has left, on which no request has come in time. */
-  giveUp(socket: Socket): void;
-  /** Logs a bug. */
+  /** Hands a detached connection over to node:http, with the bytes received but not processed. */
+  handOver(socket: Socket, received: Buffer): void;
+  /** Rejects a detached connection on which no request has arrived in time. */
+  onHeadersTimeout(socket: Socket): void;
+  /** Logs an unexpected error. */
   report(bug: unknown): void;
 }
 
 /**
- * A connection on which nothing but plain requests for keys has come so far. They are answered in their order: hits at
- * once, all hits of a chunk in one write; behind a miss, answers wait for their turn while the requests after it are
- * worked on already. With the first request that is not plain the connection leaves the fast path.
+ * Serves a connection that has received only plain key reads so far, with responses in request order. All hits in a chunk
+ * are written at once. Responses behind a miss are queued while the requests after it are processed. The first request that
+ * is not a plain key read hands the connection over to node:http.
  */
 export class FastPathConnection {
   readonly #fastPath: FastPathContext;
   readonly #socket: Socket;
-  readonly #outlet: SocketWriter;
-  readonly #replies: OrderedReplies<Message>;
-  /** What has arrived and must wait: for the client to read, or for answers that are under way. */
-  #held: Buffer | undefined;
-  /** Whether the client sends no more. */
-  #ended = false;
-  /** Whether the connection ends with the answers that are under way. */
+  readonly #writer: SocketWriter;
+  readonly #replies: OrderedReplies<RenderedResponse>;
+  /** Received bytes that wait for the client to read, or for responses in flight. */
+  #input: Buffer | undefined;
+  /** Whether the client has closed its sending side. */
+  #halfClosed = false;
+  /** Whether the connection closes after the responses in flight. */
   #closing = false;
   #paused = false;
-  /** Whether a request was answered here. */
+  /** Whether a request has been served on this connection. */
   #used = false;
-  /** The fast path's ticks when something was last done here. */
+  /** Value of `ticks` at the last activity. */
   #activeAt: number;
   readonly #onRead = (bytes: Buffer): void => {
     try {
@@ -108,35 +112,35 @@ export class FastPathConnection {
     }
   };
   readonly #listeners = {
-    drain: () => this.#guard(() => this.#goOn()),
-    end: () => this.#receiveEnd(),
-    close: () => this.#closed(),
+    drain: () => this.#guard(() => this.#continue()),
+    end: () => this.#onEnd(),
+    close: () => this.#onClose(),
     error: (error: Error) => this.#onError(error),
-    timeout: () => this.#timeOut(),
+    timeout: () => this.#onTimeout(),
   };
 
   constructor(fastPath: FastPathContext, socket: Socket) {
     this.#fastPath = fastPath;
     this.#socket = socket;
-    this.#outlet = new SocketWriter(socket, fastPath.memory, this.#listeners.drain);
-    this.#replies = new OrderedReplies(fastPath.memory, this.#outlet);
+    this.#writer = new SocketWriter(socket, fastPath.memory, this.#listeners.drain);
+    this.#replies = new OrderedReplies(fastPath.memory, this.#writer);
     this.#activeAt = fastPath.ticks;
     fastPath.connections.add(this);
     for (const [event, listener] of Object.entries(this.#listeners)) socket.on(event, listener);
     fastPath.reads.attach(socket, this.#onRead);
   }
 
-  /** Whether the client is gone, and nobody takes what is read for it. */
+  /** Whether the client has disconnected, so that nothing needs to be read for it. */
   get gone(): boolean {
     return this.#socket.destroyed;
   }
 
-  /** Ends the connection if nothing is under way on it. */
-  cutIfIdle(): void {
+  /** Destroys the connection unless a request is in flight. */
+  destroyIfIdle(): void {
     if (this.#idle) this.#socket.destroy();
   }
 
-  /** Ends the connection if no request has come on it for so many ticks: the first one, or another one. */
+  /** Closes an idle connection whose first request, or next request, has not arrived within that many ticks. */
   expire(ticksToFirst: number, ticksToNext: number): void {
     if (!this.#idle) return;
     const ticks = this.#fastPath.ticks - this.#activeAt;
@@ -144,23 +148,23 @@ export class FastPathConnection {
       this.#socket.destroy();
     } else if (!this.#used && ticks > ticksToFirst) {
       this.#detach();
-      this.#fastPath.giveUp(this.#socket);
+      this.#fastPath.onHeadersTimeout(this.#socket);
     }
   }
 
-  /** Whether nothing has been asked that is not answered yet. */
+  /** Whether no request is waiting or in flight, and every response has been sent. */
   get #idle(): boolean {
-    return this.#replies.length === 0 && this.#held === undefined && this.#outlet.length === 0;
+    return this.#replies.length === 0 && this.#input === undefined && this.#writer.length === 0;
   }
 
-  /** Gives the connection, and what has arrived on it, to node:http. */
-  #leave(rest: Buffer): void {
+  /** Hands the connection, and the bytes received but not processed, over to node:http. */
+  #handOver(received: Buffer): void {
     this.#detach();
-    this.#fastPath.leave(this.#socket, rest);
-    if (this.#ended) this.#socket.emit('end');
+    this.#fastPath.handOver(this.#socket, received);
+    if (this.#halfClosed) this.#socket.emit('end');
   }
 
-  #closed(): void {
+  #onClose(): void {
     this.#fastPath.connections.delete(this);
     this.#replies.clear();
   }
@@ -171,7 +175,7 @@ export class FastPathConnection {
     this.#fastPath.connections.delete(this);
   }
 
-  /** Ends the connection, and it alone, when there is a bug: nothing of its answers may be left for another one. */
+  /** Runs a step. An unexpected error closes this connection alone, and discards its output from the shared buffer. */
   #guard(step: () => void): void {
     try {
       step();
@@ -193,42 +197,43 @@ export class FastPathConnection {
     else this.#socket.destroy();
   }
 
-  /** @param chunk is memory that is used again. */
+  /** @param chunk is overwritten by the next read. */
   #receive(chunk: Buffer): void {
     this.#activeAt = this.#fastPath.ticks;
     if (this.#closing) return;
-    if (this.#held === undefined) this.#work(chunk, false);
-    else this.#held = Buffer.concat([this.#held, chunk]);
+    if (this.#input === undefined) this.#process(chunk, false);
+    else this.#input = Buffer.concat([this.#input, chunk]);
   }
 
-  #receiveEnd(): void {
-    this.#ended = true;
-    this.#endIfDone();
+  #onEnd(): void {
+    this.#halfClosed = true;
+    this.#closeIfDone();
   }
 
   /**
-   * Answers the requests in `bytes` as far as that can be done now.
+   * Processes the requests in `bytes` until one of them has to wait.
    *
-   * @param own whether the bytes stay as they are.
+   * @param stable whether the bytes are not overwritten by the next read.
    */
-  #work(bytes: Buffer, own: boolean): void {
+  #process(bytes: Buffer, stable: boolean): void {
     const { head, output } = this.#fastPath;
     let at = 0;
     while (at < bytes.length && !this.#closing) {
-      if ((at > 0 || this.#replies.length > 0) && this.#mustWait()) return this.#hold(bytes.subarray(at), own);
-      if (!head.scan(bytes, at) || !this.#answer(bytes)) {
-        output.flush(this.#outlet);
-        if (this.#replies.length > 0) return this.#hold(bytes.subarray(at), own);
-        return this.#leave(Buffer.from(bytes.subarray(at)));
+      if ((at > 0 || this.#replies.length > 0) && this.#isBackpressured())
+        return this.#defer(bytes.subarray(at), stable);
+      if (!head.scan(bytes, at) || !this.#serve(bytes)) {
+        output.flush(this.#writer);
+        if (this.#replies.length > 0) return this.#defer(bytes.subarray(at), stable);
+        return this.#handOver(Buffer.from(bytes.subarray(at)));
       }
       at = head.end;
     }
-    output.flush(this.#outlet);
-    this.#watchWrites();
+    output.flush(this.#writer);
+    this.#watchStall();
   }
 
-  /** Answers the request in `fastPath.head`, or sees to it; false when it is not for the fast path. */
-  #answer(bytes: Buffer): boolean {
+  /** Serves the request in `fastPath.head`, or starts its load; returns false if node:http must serve it. */
+  #serve(bytes: Buffer): boolean {
     const { access, head, keyBytes } = this.#fastPath;
     let { keyFrom: from, keyTo: to } = head;
     let source = bytes;
@@ -239,24 +244,24 @@ export class FastPathConnection {
       source = keyBytes;
     }
     this.#used = true;
-    const refused = access.tokenRequired ? authenticate(access, this.#authorization(bytes)) : undefined;
-    const refusal = refused ?? authorizeKey(access, source, from, to);
-    if (refusal !== undefined) {
-      this.#fastPath.pending.countRead('http', refusal.outcome);
-      this.#reply(refusal.answer, head.headOnly);
-    } else if (head.isConditional || !this.#answerHit(source, from, to)) {
+    const unauthorized = access.tokenRequired ? authenticate(access, this.#authorization(bytes)) : undefined;
+    const denied = unauthorized ?? authorizeKey(access, source, from, to);
+    if (denied !== undefined) {
+      this.#fastPath.pending.countRead('http', denied.outcome);
+      this.#reply(denied.response, head.headOnly);
+    } else if (head.isConditional || !this.#writeHit(source, from, to)) {
       this.#read(Buffer.from(source.subarray(from, to)), bytes);
     }
     return true;
   }
 
-  /** Answers from the cache without making an object for it; false when that cannot be done. */
-  #answerHit(source: Buffer, from: number, to: number): boolean {
-    const { cache, closing, head, hit, messages, output, pending } = this.#fastPath;
+  /** Writes the response to a hit without allocating an object; returns false if that is not possible. */
+  #writeHit(source: Buffer, from: number, to: number): boolean {
+    const { cache, closing, head, hit, hitHeads, output, pending } = this.#fastPath;
     if (this.#replies.length > 0 || closing || !cache.tryGetInto(source, from, to, hit)) return false;
     pending.hits++;
-    if (!output.hasRoom(MAX_RESPONSE_HEAD_BYTES + hit.length)) output.flush(this.#outlet);
-    output.end = messages.write(hit, output.bytes, output.end);
+    if (!output.hasRoom(MAX_RESPONSE_HEAD_BYTES + hit.length)) output.flush(this.#writer);
+    output.end = hitHeads.write(hit, output.bytes, output.end);
     if (!head.headOnly) {
       hit.bytes.copy(output.bytes, output.end, 0, hit.length);
       output.end += hit.length;
@@ -278,77 +283,77 @@ export class FastPathConnection {
       pending.countRead('http', outcomeName(read));
       return this.#reply(keyResponse(read, request.ifNoneMatch, policy), request.headOnly);
     }
-    this.#fastPath.output.flush(this.#outlet);
+    this.#fastPath.output.flush(this.#writer);
     const place = this.#replies.reserve(key.length);
     if (this.#fastPath.closing) this.#closing = true;
-    this.#take(place, request, read);
+    this.#await(place, request, read);
   }
 
-  /** Gives a request the outcome of its read, now or when it is known. */
-  #take(place: Place<Message>, request: KeyRequest, read: DirectedOutcome | Promise<DirectedOutcome>): void {
+  /** Settles a request with the outcome of its read, now or once it is known. */
+  #await(place: Place<RenderedResponse>, request: KeyRequest, read: DirectedOutcome | Promise<DirectedOutcome>): void {
     if (!(read instanceof Promise)) return this.#settleRead(place, request, read);
     read.then(
       (outcome) => {
         this.#guard(() => {
-          if (this.#answerStored(place, request, outcome)) return;
+          if (this.#writeStored(place, request, outcome)) return;
           this.#settleRead(place, request, outcome);
-          this.#goOn();
+          this.#continue();
         });
       },
       (bug: unknown) => {
         this.#guard(() => {
           this.#settleFailure(place, bug, request.headOnly);
-          this.#goOn();
+          this.#continue();
         });
       },
     );
   }
 
-  #readAgain(place: Place<Message>, request: KeyRequest): void {
-    this.#take(
+  #readAgain(place: Place<RenderedResponse>, request: KeyRequest): void {
+    this.#await(
       place,
       request,
       this.#fastPath.cache.read(request.key, request.directives, { again: true, reader: this }),
     );
   }
 
-  /** Sends an answer that there is already, or puts it behind those that are still to come. */
-  #reply(answer: HttpResponse, headOnly: boolean): void {
+  /** Sends a response, or queues it behind those in flight. */
+  #reply(response: HttpResponse, headOnly: boolean): void {
     if (this.#fastPath.closing) this.#closing = true;
-    const message = this.#message(answer, this.#closing, headOnly);
+    const rendered = this.#render(response, this.#closing, headOnly);
     if (this.#replies.length > 0) {
-      this.#replies.push(message, [message.body.buffer], message.body.length);
+      this.#replies.push(rendered, [rendered.body.buffer], rendered.body.length);
       return;
     }
-    this.#write(message);
+    this.#write(rendered);
     if (!this.#closing) return;
-    this.#fastPath.output.flush(this.#outlet);
-    this.#endIfDone();
+    this.#fastPath.output.flush(this.#writer);
+    this.#closeIfDone();
   }
 
-  #message(answer: HttpResponse, close: boolean, headOnly: boolean): Message {
-    const head = messageHead(
-      answer,
+  #render(response: HttpResponse, close: boolean, headOnly: boolean): RenderedResponse {
+    const head = responseHead(
+      response,
       this.#fastPath.date.now,
       this.#fastPath.persistence(close),
       this.#fastPath.headers,
     );
-    return { head, body: headOnly ? NO_BODY : (answer.body ?? NO_BODY) };
+    return { head, body: headOnly ? NO_BODY : (response.body ?? NO_BODY) };
   }
 
-  /** Writes a response; a small one leaves with the next flush. */
-  #write({ head, body }: Message): void {
+  /** Writes a response; a short one is sent by the next flush. */
+  #write({ head, body }: RenderedResponse): void {
     const { output } = this.#fastPath;
     const bytes = head.length + body.length;
-    if (!output.hasRoom(bytes)) output.flush(this.#outlet);
-    if (bytes <= JOINED_BYTES) {
+    if (!output.hasRoom(bytes)) output.flush(this.#writer);
+    if (bytes <= MAX_COPIED_BYTES) {
       output.end += output.bytes.write(head, output.end, 'latin1');
       output.bytes.set(body, output.end);
       output.end += body.length;
       return;
     }
-    output.flush(this.#outlet);
-    this.#outlet.writeAll([Buffer.from(head, 'latin1'), body]);
+    output.flush(this.#writer);
+    this.#writer.writeAll([Buffer.from(head, 'latin1'), body]);
   }
 
   #count(request: KeyRequest, outcome: DirectedOutcome): void {
@@ -356,20 +361,20 @@ export class FastPathConnection {
     request.counted = true;
   }
 
-  /** Has what was read for a request. */
-  #settleRead(place: Place<Message>, request: KeyRequest, outcome: DirectedOutcome): void {
+  /** Renders the response to a request whose read has ended. */
+  #settleRead(place: Place<RenderedResponse>, request: KeyRequest, outcome: DirectedOutcome): void {
     this.#count(request, outcome);
-    const answer = keyResponse(outcome, request.ifNoneMatch, this.#fastPath.policy);
+    const response = keyResponse(outcome, request.ifNoneMatch, this.#fastPath.policy);
     const loadedBytes = 'value' in outcome ? outcome.value.length : 0;
-    this.#settle(place, answer, request.headOnly, loadedBytes, () => this.#readAgain(place, request));
+    this.#settle(place, response, request.headOnly, loadedBytes, () => this.#readAgain(place, request));
   }
 
-  /** Answers with what was loaded and stored in the way of hits; false when that cannot be done. */
-  #answerStored(place: Place<Message>, request: KeyRequest, outcome: DirectedOutcome): boolean {
-    const { closing, hit, output, storedMessages } = this.#fastPath;
+  /** Writes a value that was loaded and stored from a template, as for a hit; returns false if that is not possible. */
+  #writeStored(place: Place<RenderedResponse>, request: KeyRequest, outcome: DirectedOutcome): boolean {
+    const { closing, hit, output, storedHeads } = this.#fastPath;
     if (request.ifNoneMatch !== undefined) return false;
     if (outcome.kind !== 'value' || outcome.origin !== 'stored' || outcome.forward !== 'uri-miss') return false;
-    if (outcome.value.length > hit.bytes.length || this.#outlet.isFull) return false;
+    if (outcome.value.length > hit.bytes.length || this.#writer.isFull) return false;
     if (closing || this.#closing || this.#socket.destroyed || !this.#replies.isOnly(place)) return false;
     const { value, etag, freshness } = outcome;
     this.#count(request, outcome);
@@ -379,50 +384,50 @@ export class FastPathConnection {
     hit.ageMs = freshness.ageMs;
     hit.lifetimeMs = freshness.lifetimeMs;
     hit.length = value.length;
-    output.end = storedMessages.write(hit, output.bytes, output.end);
+    output.end = storedHeads.write(hit, output.bytes, output.end);
     if (!request.headOnly) {
       output.bytes.set(value, output.end);
       output.end += value.length;
     }
-    output.flush(this.#outlet);
-    this.#watchWrites();
+    output.flush(this.#writer);
+    this.#watchStall();
     this.#resume();
-    this.#endIfDone();
+    this.#closeIfDone();
     return true;
   }
 
-  /** Answers a request whose read has ended with a bug. */
-  #settleFailure(place: Place<Message>, bug: unknown, headOnly: boolean): void {
+  /** Responds with 500 to a request whose read has thrown. */
+  #settleFailure(place: Place<RenderedResponse>, bug: unknown, headOnly: boolean): void {
     this.#fastPath.report(bug);
     this.#fastPath.pending.countFailure();
     this.#settle(place, INTERNAL_ERROR, headOnly, 0, undefined);
   }
 
-  /** Has the answer to a request that had to wait for it. */
+  /** Settles the place of a response that had to wait. */
   #settle(
-    place: Place<Message>,
-    answer: HttpResponse,
+    place: Place<RenderedResponse>,
+    response: HttpResponse,
     headOnly: boolean,
     loadedBytes: number,
     readAgain: (() => void) | undefined,
   ): void {
     if (this.#socket.destroyed) return;
     this.#activeAt = this.#fastPath.ticks;
-    if (this.#fastPath.closing && this.#held === undefined && this.#replies.isLast(place)) this.#closing = true;
-    const message = this.#message(answer, this.#closing && this.#replies.isLast(place), headOnly);
-    const { body } = message;
+    if (this.#fastPath.closing && this.#input === undefined && this.#replies.isLast(place)) this.#closing = true;
+    const rendered = this.#render(response, this.#closing && this.#replies.isLast(place), headOnly);
+    const { body } = rendered;
     const memory = body.length === 0 ? NO_MEMORY : [body.buffer];
-    this.#replies.settle(place, message, memory, body.length, loadedBytes, readAgain);
+    this.#replies.settle(place, rendered, memory, body.length, loadedBytes, readAgain);
   }
 
-  /** Sends what can be sent, and goes on with what had to wait for it. */
-  #goOn(): void {
+  /** Sends the responses that are ready, and resumes the input that waited for them. */
+  #continue(): void {
     if (this.#socket.destroyed) return;
-    this.#replies.send((message) => this.#write(message));
-    this.#fastPath.output.flush(this.#outlet);
-    this.#watchWrites();
+    this.#replies.send((rendered) => this.#write(rendered));
+    this.#fastPath.output.flush(this.#writer);
+    this.#watchStall();
     this.#resume();
-    this.#endIfDone();
+    this.#closeIfDone();
   }
 
   #authorization(bytes: Buffer): string | undefined {
@@ -434,15 +439,16 @@ export class FastPathConnection {
     return readDirectives(textOf(bytes, cacheControlFrom, cacheControlTo), textOf(bytes, pragmaFrom, pragmaTo));
   }
 
-  /** Whether so much is under way that no more can be taken on. */
-  #mustWait(): boolean {
-    return this.#replies.isFull || this.#outlet.isFull;
+  /** Whether no further request may be processed until responses have been sent. */
+  #isBackpressured(): boolean {
+    return this.#replies.isFull || this.#writer.isFull;
   }
 
-  #hold(bytes: Buffer, own: boolean): void {
-    this.#fastPath.output.flush(this.#outlet);
-    this.#held = own ? bytes : Buffer.from(bytes);
-    this.#watchWrites();
+  /** Keeps input that cannot be processed now, and stops reading. */
+  #defer(bytes: Buffer, stable: boolean): void {
+    this.#fastPath.output.flush(this.#writer);
+    this.#input = stable ? bytes : Buffer.from(bytes);
+    this.#watchStall();
     this.#pause();
   }
 
@@ -451,42 +457,42 @@ export class FastPathConnection {
     this.#socket.pause();
   }
 
-  /** A client that does not take its answers is asked for no more requests, and cut off after a while. */
-  #watchWrites(): void {
-    if (this.#outlet.length === 0) return;
+  /** Stops reading from a client that does not read its responses, and starts its time-out. */
+  #watchStall(): void {
+    if (this.#writer.length === 0) return;
     this.#socket.setTimeout(this.#fastPath.stallTimeoutMs);
-    if (this.#outlet.isFull) this.#pause();
+    if (this.#writer.isFull) this.#pause();
   }
 
-  #timeOut(): void {
-    if (this.#outlet.length === 0) this.#socket.setTimeout(0);
-    else if (this.#outlet.hasMoved()) this.#socket.setTimeout(this.#fastPath.stallTimeoutMs);
+  #onTimeout(): void {
+    if (this.#writer.length === 0) this.#socket.setTimeout(0);
+    else if (this.#writer.hasMoved()) this.#socket.setTimeout(this.#fastPath.stallTimeoutMs);
     else this.#socket.destroy();
   }
 
-  /** Goes on with what had to wait. */
+  /** Processes the deferred input, and reads on. */
   #resume(): void {
-    if (this.#closing || this.#socket.destroyed || this.#mustWait()) return;
+    if (this.#closing || this.#socket.destroyed || this.#isBackpressured()) return;
     if (!this.#paused) return;
     this.#paused = false;
     this.#activeAt = this.#fastPath.ticks;
-    const held = this.#held;
-    this.#held = undefined;
-    if (held !== undefined) this.#work(held, true);
-    // Unless there was too much again, or the connection has left.
+    const input = this.#input;
+    this.#input = undefined;
+    if (input !== undefined) this.#process(input, true);
+    // Not if the input has been deferred again, or the connection handed over.
     if (!this.#paused && this.#fastPath.connections.has(this)) this.#socket.resume();
-    this.#endIfDone();
+    this.#closeIfDone();
   }
 
-  /** Ends the connection when all that is to be answered on it has been. */
-  #endIfDone(): void {
-    if (this.#replies.length > 0 || this.#held !== undefined) return;
+  /** Closes a closing or half-closed connection once every request has been served. */
+  #closeIfDone(): void {
+    if (this.#replies.length > 0 || this.#input !== undefined) return;
     if (this.#closing) this.#socket.destroySoon();
-    else if (this.#ended) this.#socket.end();
+    else if (this.#halfClosed) this.#socket.end();
   }
 }
 
-/** The value of a header; undefined when there is none, which starts at 0. */
+/** Returns the value of a header; undefined if it is absent, which `from` = 0 stands for. */
 function textOf(bytes: Buffer, from: number, to: number): string | undefined {
   return from === 0 ? undefined : bytes.toString('latin1', from, to);
 }

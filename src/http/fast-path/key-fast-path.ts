@@ -12,30 +12,31 @@ import { OutputBuffer } from '../../net/output-buffer.ts';
 import { SharedReadBuffer } from '../../net/shared-read-buffer.ts';
 import { idleTimeoutMs } from '../../net/time-limits.ts';
 import { Cors } from '../server/cors.ts';
-import { type KeyAnswerPolicy, hitAnswer, storedAnswer } from '../keys/key-response.ts';
+import { type KeyResponsePolicy, hitResponse, storedResponse } from '../keys/key-response.ts';
 import { CachingPolicy } from '../keys/caching-policy.ts';
 import { HttpDate, type Persistence } from '../response/response-head.ts';
 import { ResponseHeadTemplates } from './response-head-templates.ts';
 import { type FastPathContext, FastPathConnection } from './fast-path-connection.ts';
-import { LONGEST_HEAD_BYTES, RequestHead } from './request-head.ts';
+import { MAX_HEAD_BYTES, RequestHead } from './request-head.ts';
 
-/** Milliseconds between two looks at the connections: time-outs are kept to this accuracy. */
+/** Milliseconds between two checks of the connections' time-outs, which are this accurate. */
 const TICK_MS = 100;
-/** Milliseconds by which node:http keeps a connection longer than it says, as a request may be on its way. */
+/** Milliseconds by which a connection outlives its announced keep-alive, as in node:http: a request may be on its way. */
 const KEEP_ALIVE_MARGIN_MS = 1000;
 
-/** Where a connection goes that leaves the fast path. */
+/** Receives the connections that leave the fast path. */
 export interface FastPathExit {
-  /** Gives a connection to node:http, which is to find these bytes first. */
-  leave(socket: Socket, rest: Buffer): void;
-  /** Ends a connection on which no request has come in time. */
-  giveUp(socket: Socket): void;
+  /** Hands a connection over to node:http, which must parse these bytes first. */
+  handOver(socket: Socket, received: Buffer): void;
+  /** Rejects a connection on which no request has arrived in time. */
+  onHeadersTimeout(socket: Socket): void;
 }
 
 /**
- * the fast path of a thread: it has every connection first, and answers plain requests for keys from whole chunks of the
- * socket, without node:http and Express, which cost more than the answer does. Anything else goes untouched to
- * node:http, with all that follows it on its connection: so the odd case is always judged by a whole HTTP stack.
+ * The fast path of a thread. Every connection starts here: plain key reads are parsed from the socket's chunks and served
+ * without node:http and Express, which would cost more than the read itself. Any other request is handed over to node:http
+ * unchanged, with everything that follows it on its connection, so that unusual requests are always parsed by a complete
+ * HTTP implementation.
  */
 @Injectable()
 export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
@@ -43,11 +44,11 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
   readonly cache: CacheService;
   readonly memory: BufferedBytes;
   readonly pending: PendingReads;
-  readonly policy: KeyAnswerPolicy;
+  readonly policy: KeyResponsePolicy;
   readonly headers: readonly string[];
   readonly date = new HttpDate();
-  readonly messages: ResponseHeadTemplates;
-  readonly storedMessages: ResponseHeadTemplates;
+  readonly hitHeads: ResponseHeadTemplates;
+  readonly storedHeads: ResponseHeadTemplates;
   readonly head: RequestHead;
   readonly hit = new HitBuffer();
   readonly output = new OutputBuffer();
@@ -55,8 +56,8 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
   readonly keyBytes: Buffer;
   readonly connections = new Set<FastPathConnection>();
   readonly stallTimeoutMs: number;
-  /** Whether connections are to be given to the fast path at all. */
-  readonly on: boolean;
+  /** Whether connections start on the fast path. */
+  readonly enabled: boolean;
   closing = false;
   ticks = 0;
   readonly #logger = new Logger(KeyFastPath.name);
@@ -86,34 +87,35 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
     this.policy = policy;
     this.headers = cors.headers;
     const [keepAliveMs, more] = [http.keepAliveTimeoutMs, this.headers];
-    this.messages = new ResponseHeadTemplates(hitAnswer, this.policy, keepAliveMs, this.date, more);
-    this.storedMessages = new ResponseHeadTemplates(storedAnswer, this.policy, keepAliveMs, this.date, more);
+    this.hitHeads = new ResponseHeadTemplates(hitResponse, this.policy, keepAliveMs, this.date, more);
+    this.storedHeads = new ResponseHeadTemplates(storedResponse, this.policy, keepAliveMs, this.date, more);
     this.#keepAlive = { close: false, keepAliveTimeoutMs: http.keepAliveTimeoutMs };
     this.#close = { close: true, keepAliveTimeoutMs: 0 };
-    const longestHead = Math.min(LONGEST_HEAD_BYTES, http.maxHeaderBytes);
-    // Answers that depend on the origin are node:http's.
+    const longestHead = Math.min(MAX_HEAD_BYTES, http.maxHeaderBytes);
+    // node:http serves the responses that depend on the origin.
     this.head = new RequestHead(longestHead, cors.byOrigin ? ['origin'] : []);
     this.keyBytes = Buffer.alloc(longestHead);
     this.stallTimeoutMs = idleTimeoutMs(settings);
     this.#ticksToFirst = Math.min(http.headersTimeoutMs, http.requestTimeoutMs) / TICK_MS;
     this.#ticksToNext = (http.keepAliveTimeoutMs + KEEP_ALIVE_MARGIN_MS) / TICK_MS;
-    // One request after the other, over all connections, is not what the fast path is for.
-    this.on = http.fastPath === 'on' && proxy.mode === 'parallel';
+    // The sequential mode serialises requests across connections, which the fast path does not do.
+    this.enabled = http.fastPath === 'on' && proxy.mode === 'parallel';
   }
 
-  /** Returns a fast path like this one for connections of the self-check: every key may be read, from the given cache. */
+  /** Returns a fast path with the same settings for the self-check: it reads every key, from the given cache. */
   withCache({ cache, counts, buffered }: SelfCheckCache): KeyFastPath {
     const [cors, policy, settings] = this.#shared;
     return new KeyFastPath(OPEN_ACCESS, cache, counts, cors, policy, buffered, settings);
   }
 
-  /** Takes connections from now on, and gives those to `exit` that are not for the fast path. */
+  /** Starts the time-outs; connections that leave the fast path go to `exit`. */
   open(exit: FastPathExit): void {
     this.#exit = exit;
     this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
   }
 
-  take(socket: Socket): void {
+  /** Serves a new connection. */
+  accept(socket: Socket): void {
     new FastPathConnection(this, socket);
   }
 
@@ -121,26 +123,26 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
     return close ? this.#close : this.#keepAlive;
   }
 
-  leave(socket: Socket, rest: Buffer): void {
-    this.#exit?.leave(socket, rest);
+  handOver(socket: Socket, received: Buffer): void {
+    this.#exit?.handOver(socket, received);
   }
 
-  giveUp(socket: Socket): void {
-    this.#exit?.giveUp(socket);
+  onHeadersTimeout(socket: Socket): void {
+    this.#exit?.onHeadersTimeout(socket);
   }
 
   report(bug: unknown): void {
     this.#logger.error(bug instanceof Error ? bug.stack : bug);
   }
 
-  /** Lets every answer from now on be the last one of its connection. */
+  /** Closes each connection after its next response. */
   close(): void {
     this.closing = true;
   }
 
-  /** Ends the connections on which nothing is under way. */
-  cutIdle(): void {
-    for (const connection of this.connections) connection.cutIfIdle();
+  /** Destroys the connections without a request in flight. */
+  destroyIdle(): void {
+    for (const connection of this.connections) connection.destroyIfIdle();
   }
 
   onApplicationShutdown(): void {

@@ -3,18 +3,18 @@ import type { HitBuffer } from '../../cache/shared-lru/hit-buffer.ts';
 import { countDigits, writeDecimal } from '../../net/decimal.ts';
 import type { HttpResponse } from '../response/http-response.ts';
 import { ageSeconds, lifetimeSeconds } from '../response/delta-seconds.ts';
-import type { HitFields, KeyAnswerPolicy } from '../keys/key-response.ts';
-import { type HttpDate, type Persistence, messageHead } from '../response/response-head.ts';
+import type { HitFields, KeyResponsePolicy } from '../keys/key-response.ts';
+import { type HttpDate, type Persistence, responseHead } from '../response/response-head.ts';
 
-/** Characters that no header holds, each standing for a field until a hit's own is put in its place. */
+/** Characters that cannot occur in a header; each marks a field to be overwritten per hit. */
 const PLACEHOLDERS = { etag: '\x01', age: '\x02', lifetime: '\x03', ttl: '\x04', length: '\x05' } as const;
 const ETAG_DIGITS = 24;
 const HEX = Buffer.from('0123456789abcdef');
 
-/** The head of the answer to a hit, in which all that differs from hit to hit has a fixed place. */
+/** A rendered response head in which each variable field has a fixed position and width. */
 interface Template {
   readonly bytes: Buffer;
-  /** Digits that there are places for. */
+  /** Widths of the numbers, in digits. */
   readonly age: number;
   readonly lifetime: number;
   readonly ttl: number;
@@ -22,22 +22,22 @@ interface Template {
   readonly revalidate: boolean;
   readonly etagAt: number;
   readonly ageAt: number;
-  /** -1: there is none, as with the next. */
+  /** -1 if absent, as for `ttlAt`. */
   readonly lifetimeAt: number;
   readonly ttlAt: number;
   readonly lengthAt: number;
 }
 
-/** More than any head of an answer to a hit that was ever seen, so that there is room for one. */
+/** Upper bound for the head of a response to a hit, in bytes. */
 export const MAX_RESPONSE_HEAD_BYTES = 1024;
 
 /**
- * Writes the answers to hits, or to misses just stored, as `keyAnswer` and `messageHead` have them: a template for each
- * combination of lengths of the numbers in it, made with placeholders by what makes all other answers, so that it alone
- * says what an answer looks like.
+ * Writes the heads of responses to hits, or to misses that were just stored, by filling in templates: one for each
+ * combination of number widths. A template is rendered, with placeholders, by the functions that render all other
+ * responses, so that the fast path cannot differ from the controller.
  */
 export class ResponseHeadTemplates {
-  readonly #policy: KeyAnswerPolicy;
+  readonly #policy: KeyResponsePolicy;
   readonly #persistence: Persistence;
   readonly #date: HttpDate;
   readonly #templates = new Map<number, Template>();
@@ -45,15 +45,15 @@ export class ResponseHeadTemplates {
   #dateOfTemplates = '';
 
   readonly #headers: readonly string[];
-  readonly #render: (fields: HitFields, policy: KeyAnswerPolicy) => HttpResponse;
+  readonly #render: (fields: HitFields, policy: KeyResponsePolicy) => HttpResponse;
 
   /**
-   * @param render the answer that is to be written, `hitAnswer` or `storedAnswer`.
-   * @param headers names and values that it has beside its own.
+   * @param render renders the response: `hitResponse` or `storedResponse`.
+   * @param headers names and values added to the response's own.
    */
   constructor(
-    render: (fields: HitFields, policy: KeyAnswerPolicy) => HttpResponse,
-    policy: KeyAnswerPolicy,
+    render: (fields: HitFields, policy: KeyResponsePolicy) => HttpResponse,
+    policy: KeyResponsePolicy,
     keepAliveTimeoutMs: number,
     date: HttpDate,
     headers: readonly string[] = [],
@@ -65,7 +65,7 @@ export class ResponseHeadTemplates {
     this.#date = date;
   }
 
-  /** Writes the head of the answer to a hit, as the request asked for, at `at`; answers where it ends. */
+  /** Writes the head of a response at `at`, and returns its end. */
   write(hit: HitBuffer, target: Buffer, at: number): number {
     const age = ageSeconds(hit.ageMs);
     const lifetime = lifetimeSeconds(hit.lifetimeMs);
@@ -92,7 +92,7 @@ export class ResponseHeadTemplates {
     return at + bytes.length;
   }
 
-  /** The one with so many digits. */
+  /** Returns the template for these number widths, in digits. */
   #template(age: number, lifetime: number, ttl: number, length: number, revalidate: boolean): Template {
     const date = this.#date.now;
     if (date !== this.#dateOfTemplates) {
@@ -125,8 +125,8 @@ export class ResponseHeadTemplates {
       ttl: PLACEHOLDERS.ttl.repeat(ttl),
       length: PLACEHOLDERS.length.repeat(length),
     };
-    const answer = this.#render(fields, { ...this.#policy, revalidate });
-    const head = messageHead(answer, this.#dateOfTemplates, this.#persistence, this.#headers);
+    const response = this.#render(fields, { ...this.#policy, revalidate });
+    const head = responseHead(response, this.#dateOfTemplates, this.#persistence, this.#headers);
     return {
       bytes: Buffer.from(head, 'latin1'),
       age,

@@ -1,10 +1,10 @@
 import type { Access } from '../../access/access.ts';
 import type { CoherenceState } from '../../instance/coherence-state.ts';
 import type { Settings } from '../../config/settings.ts';
-import type { KeyAnswerPolicy } from './key-response.ts';
+import type { KeyResponsePolicy } from './key-response.ts';
 
-/** What all answers have in common at the moment at which it is asked. */
-export class CachingPolicy implements KeyAnswerPolicy {
+/** The policy of all responses with values, from the settings and the current coherence mode. */
+export class CachingPolicy implements KeyResponsePolicy {
   readonly contentType: string;
   readonly private: boolean;
   readonly #coherence: CoherenceState;

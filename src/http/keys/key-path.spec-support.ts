@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import fc from 'fast-check';
 import { KEYS_PATH, keyFromTarget, percentDecode } from './key-path.ts';
 
-/** The bytes that a text means, a character standing for each; undefined when a `%` is not followed by two digits. */
+/** Decodes Latin-1 text in a straightforward way; undefined if a `%` is not followed by two hexadecimal digits. */
 function modelDecode(text: string): Buffer | undefined {
   if (/%(?![0-9a-fA-F]{2})/.test(text)) return undefined;
   const decoded = text.replace(/%(..)/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
@@ -11,7 +11,7 @@ function modelDecode(text: string): Buffer | undefined {
 }
 
 const byte = fc.integer({ min: 0, max: 255 });
-/** Mostly what could be an escape, whole or broken. */
+/** Mostly escapes, complete or broken. */
 const encoded = fc
   .array(
     fc.oneof(
@@ -24,7 +24,7 @@ const encoded = fc
   )
   .map((parts) => parts.join(''));
 
-/** Percent-decoding is that of a plain model, wherever the text stands, in place or not, and decodeURIComponent's. */
+/** Decodes as the model and decodeURIComponent do, at any position, in place or not. */
 export const percentDecoding = fc.property(encoded, fc.nat(5), (text, before) => {
   const expected = modelDecode(text);
   const source = Buffer.from(`${'%'.repeat(before)}${text}41`, 'latin1');
@@ -41,7 +41,7 @@ export const percentDecoding = fc.property(encoded, fc.nat(5), (text, before) =>
   }
 });
 
-/** The key in a target is that of the model, up to the query. */
+/** The key in a target is the decoded text before the query. */
 export const keyInTarget = fc.property(encoded, fc.constantFrom('', '?', '?%zz', '?a=b?c'), (text, query) => {
   const path = text.split('?')[0];
   const found = keyFromTarget(`${KEYS_PATH}${text}${query}`, KEYS_PATH);

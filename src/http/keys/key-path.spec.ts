@@ -6,7 +6,7 @@ import { ENTRIES_PATH, KEYS_PATH, hideKey, keyFromTarget } from './key-path.ts';
 
 const key = (target: string) => keyFromTarget(KEYS_PATH + target, KEYS_PATH);
 
-/** Any spelling that percent-encoding allows: each byte encoded or, where it can be, plain. */
+/** Any percent-encoding of bytes: each byte encoded or, where allowed, plain. */
 const spelling = fc
   .array(fc.record({ byte: fc.integer({ min: 0, max: 255 }), plain: fc.boolean(), upper: fc.boolean() }), {
     minLength: 1,
@@ -16,14 +16,14 @@ const spelling = fc
     text: parts
       .map(({ byte, plain, upper }) => {
         const hex = byte.toString(16).padStart(2, '0');
-        const mayBePlain = byte > 0x20 && byte !== 0x7f && byte !== 0x25 && byte !== 0x3f && byte !== 0x23;
-        return plain && mayBePlain ? String.fromCharCode(byte) : `%${upper ? hex.toUpperCase() : hex}`;
+        const canBePlain = byte > 0x20 && byte !== 0x7f && byte !== 0x25 && byte !== 0x3f && byte !== 0x23;
+        return plain && canBePlain ? String.fromCharCode(byte) : `%${upper ? hex.toUpperCase() : hex}`;
       })
       .join(''),
   }));
 
-describe('the key in a request target', () => {
-  it('is every byte sequence there is, however it is percent-encoded', () => {
+describe('keyFromTarget', () => {
+  it('decodes any bytes in any percent-encoding', () => {
     fc.assert(
       fc.property(spelling, ({ bytes, text }) => {
         expect(key(text)).toEqual(bytes);
@@ -33,12 +33,12 @@ describe('the key in a request target', () => {
     );
   });
 
-  it('is what a plain model makes of any text, right or wrong', () => {
+  it('agrees with a simple model for any text, valid or not', () => {
     fc.assert(percentDecoding, { numRuns: 3000 });
     fc.assert(keyInTarget, { numRuns: 3000 });
   });
 
-  it('is what encodeURIComponent makes of any text', () => {
+  it('decodes the output of encodeURIComponent', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', minLength: 1 }), (text) => {
         expect(key(encodeURIComponent(text))).toEqual(Buffer.from(text));
@@ -46,35 +46,35 @@ describe('the key in a request target', () => {
     );
   });
 
-  it('may hold a slash, encoded or not', () => {
+  it('accepts a slash, encoded or not', () => {
     expect(key('a/b')).toEqual(Buffer.from('a/b'));
     expect(key('a%2Fb')).toEqual(Buffer.from('a/b'));
   });
 
-  it('takes a plus for a plus', () => {
+  it('does not decode a plus sign to a space', () => {
     expect(key('a+b')).toEqual(Buffer.from('a+b'));
   });
 
-  it.each(['', '?', '?a=b'])('is refused when empty: %j', (target) => {
+  it.each(['', '?', '?a=b'])('rejects an empty key: %j', (target) => {
     expect(key(target)).toBe('empty');
   });
 
   it.each(['%', '%4', 'a%', 'a%4', '%zz', '%4g', '%g4', '%%41', '%+1', '% 1', '%0x'])(
-    'is refused when badly encoded: %j',
+    'rejects an invalid percent-encoding: %j',
     (target) => {
       expect(key(target)).toBe('bad-encoding');
     },
   );
 
-  it('is refused when longer than 65536 bytes, not characters', () => {
+  it('rejects keys of more than 65536 bytes, not characters', () => {
     expect(key('%41'.repeat(MAX_KEY_BYTES))).toHaveLength(MAX_KEY_BYTES);
     expect(key('A'.repeat(MAX_KEY_BYTES + 1))).toBe('too-long');
     expect(key('%41'.repeat(MAX_KEY_BYTES + 1))).toBe('too-long');
   });
 });
 
-describe('the path that a router sees', () => {
-  it('is the same for every key', () => {
+describe('hideKey', () => {
+  it('returns the same path for every key', () => {
     fc.assert(
       fc.property(spelling, ({ text }) => {
         expect(hideKey(KEYS_PATH + text)).toBe(`${KEYS_PATH}key`);
@@ -87,7 +87,7 @@ describe('the path that a router sees', () => {
   it.each([
     ...['/', '/v1/cache', '/v1/cache?x', '/docs', '*', '/v1/keysx/a', 'host:443', '/x?/v1/keys/a'],
     ...['http://host?/v1/keys/a', 'http://host#/v1/cache/a', '//host/v1/keys/a'],
-  ])('is left alone elsewhere: %s', (url) => {
+  ])('does not change other paths: %s', (url) => {
     expect(hideKey(url)).toBe(url);
   });
 });

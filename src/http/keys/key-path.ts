@@ -1,8 +1,8 @@
 import { MAX_KEY_BYTES } from '../../access/key-length.ts';
 
-/** Where values are read. */
+/** Prefix of the paths at which values are read. */
 export const KEYS_PATH = '/v1/keys/';
-/** Where entries of the cache are purged. */
+/** Prefix of the paths at which cache entries are purged. */
 export const ENTRIES_PATH = '/v1/cache/';
 
 export type KeyProblem = 'empty' | 'bad-encoding' | 'too-long';
@@ -10,8 +10,8 @@ export type KeyProblem = 'empty' | 'bad-encoding' | 'too-long';
 const PERCENT = 0x25;
 
 /**
- * The key in a request target: what follows `prefix`, up to the query. A key is bytes, percent-encoded where need be;
- * any byte is allowed, and a slash stands for itself. node:http gives the target as Latin-1, a character per byte.
+ * Decodes the key in a request target: the bytes after `prefix`, up to the query. Any byte is allowed, percent-encoded if
+ * necessary; a slash may be plain. node:http decodes the target as Latin-1, one character for each byte.
  */
 export function keyFromTarget(target: string, prefix: string): Buffer | KeyProblem {
   const path = pathOf(target);
@@ -25,8 +25,8 @@ export function keyFromTarget(target: string, prefix: string): Buffer | KeyProbl
 }
 
 /**
- * Makes a router see the same path whatever the key is: routers decode what they match, as UTF-8, and a key need not be
- * UTF-8. Handlers take the key from the untouched target.
+ * Replaces the key in a path by a constant. Routers decode path parameters as UTF-8, which a key need not be; handlers
+ * read the key from the original target.
  */
 export function hideKey(url: string): string {
   const path = pathOf(url);
@@ -34,7 +34,7 @@ export function hideKey(url: string): string {
   return url;
 }
 
-/** The path and query of a target, whose absolute form (RFC 9112, section 3.2.2) names the host before them. */
+/** Returns the path and query of a target, which may be in absolute form (RFC 9112, section 3.2.2). */
 export function pathOf(target: string): string {
   if (target.startsWith('/')) return target;
   const authority = /^[^/?#]*:\/\/[^/?#]*/.exec(target)?.[0].length ?? target.length;
@@ -42,8 +42,8 @@ export function pathOf(target: string): string {
 }
 
 /**
- * Decodes bytes `from` to `to` of `source` to the start of `target`, which may be the same memory. Answers how many bytes
- * the key has, -1 when a `%` is not followed by two hexadecimal digits.
+ * Decodes bytes [from, to) of `source` to the start of `target`, which may be the same memory. Returns the number of
+ * decoded bytes, or -1 if a `%` is not followed by two hexadecimal digits.
  */
 export function percentDecode(source: Uint8Array, from: number, to: number, target: Uint8Array): number {
   let length = 0;
@@ -62,7 +62,7 @@ export function percentDecode(source: Uint8Array, from: number, to: number, targ
   return length;
 }
 
-/** The value of a hexadecimal digit, -1 for anything else. */
+/** Returns the value of a hexadecimal digit; -1 for any other byte. */
 function hexDigit(code: number): number {
   if (code >= 0x30 && code <= 0x39) return code - 0x30;
   const letter = code | 0x20;

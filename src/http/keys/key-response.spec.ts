@@ -22,20 +22,22 @@ const loaded = (origin: Origin, forward: Forward = 'uri-miss'): ReadOutcome => (
   forward,
 });
 
-function headersOf(answer: HttpResponse): Record<string, string> {
-  return Object.fromEntries(answer.headers.flatMap((name, i) => (i % 2 === 0 ? [[name, answer.headers[i + 1]]] : [])));
+function headersOf(response: HttpResponse): Record<string, string> {
+  return Object.fromEntries(
+    response.headers.flatMap((name, i) => (i % 2 === 0 ? [[name, response.headers[i + 1]]] : [])),
+  );
 }
 
-function problemOf(answer: HttpResponse): { status: number; code: string } {
-  return JSON.parse(String(answer.body)) as { status: number; code: string };
+function problemOf(response: HttpResponse): { status: number; code: string } {
+  return JSON.parse(String(response.body)) as { status: number; code: string };
 }
 
-describe('the answer to a key', () => {
-  it('is the value, with how old it is and how long it lives', () => {
-    const answer = keyResponse(hit, undefined, policy);
-    expect(answer.status).toBe(200);
-    expect(answer.body).toBe(value);
-    expect(headersOf(answer)).toEqual({
+describe('keyResponse', () => {
+  it('returns the value of a hit with its age and its lifetime', () => {
+    const response = keyResponse(hit, undefined, policy);
+    expect(response.status).toBe(200);
+    expect(response.body).toBe(value);
+    expect(headersOf(response)).toEqual({
       ETag: formatEtag(etag),
       Age: '4',
       'Cache-Control': 'max-age=60',
@@ -46,26 +48,26 @@ describe('the answer to a key', () => {
     });
   });
 
-  it('never promises more than the value has left: max-age less Age', () => {
+  it('never lets max-age minus Age exceed the remaining lifetime', () => {
     const times = fc.nat({ max: 2 ** 40 }).map((ticks) => ticks * TICK_MS);
     fc.assert(
       fc.property(times, times, (ageMs, leftMs) => {
-        const held: ReadOutcome = { ...hit, freshness: { ageMs, lifetimeMs: ageMs + leftMs } };
-        const { Age, 'Cache-Control': control } = headersOf(keyResponse(held, undefined, policy));
+        const cached: ReadOutcome = { ...hit, freshness: { ageMs, lifetimeMs: ageMs + leftMs } };
+        const { Age, 'Cache-Control': control } = headersOf(keyResponse(cached, undefined, policy));
         const maxAge = Number(/^max-age=(\d+)$/.exec(control)?.[1]);
-        expect((maxAge - Number(Age)) * 1000).toBeLessThanOrEqual(held.freshness.lifetimeMs - ageMs);
+        expect((maxAge - Number(Age)) * 1000).toBeLessThanOrEqual(cached.freshness.lifetimeMs - ageMs);
       }),
     );
   });
 
-  it('is not to be given again without asking while its writes are followed', () => {
+  it('requires revalidation by other caches while tracking is active', () => {
     const headers = headersOf(keyResponse(hit, undefined, { ...policy, revalidate: true }));
     expect(headers).toMatchObject({ Age: '4', 'Cache-Control': 'no-cache' });
-    const closed = headersOf(keyResponse(hit, undefined, { ...policy, private: true, revalidate: true }));
-    expect(closed).toMatchObject({ 'Cache-Control': 'private, no-cache' });
+    const withToken = headersOf(keyResponse(hit, undefined, { ...policy, private: true, revalidate: true }));
+    expect(withToken).toMatchObject({ 'Cache-Control': 'private, no-cache' });
   });
 
-  it('needs no sandbox where browsers do not show the value', () => {
+  it('sends no sandbox policy with a content type that browsers do not render', () => {
     const { headers } = keyResponse(hit, undefined, { ...policy, contentType: 'application/octet-stream' });
     expect(headers).not.toContain('Content-Security-Policy');
   });
@@ -74,7 +76,7 @@ describe('the answer to a key', () => {
     ['stored', 'redis-http-cache-proxy; fwd=uri-miss; stored'],
     ['not-stored', 'redis-http-cache-proxy; fwd=uri-miss'],
     ['collapsed', 'redis-http-cache-proxy; fwd=uri-miss; collapsed'],
-  ] as const)('says of a miss that was %s: %s', (origin, status) => {
+  ] as const)('describes a miss that was %s as %s', (origin, status) => {
     const headers = headersOf(keyResponse(loaded(origin), undefined, policy));
     expect(headers).toMatchObject({ Age: '0', 'Cache-Control': 'max-age=1', 'Cache-Status': status });
   });
@@ -84,15 +86,15 @@ describe('the answer to a key', () => {
     ['stale', 'collapsed', 'redis-http-cache-proxy; fwd=stale; collapsed'],
     ['request', 'stored', 'redis-http-cache-proxy; fwd=request; stored'],
     ['request', 'not-stored', 'redis-http-cache-proxy; fwd=request'],
-  ] as const)('says why what was held did not do: %s, %s', (forward, origin, status) => {
+  ] as const)('states in fwd why the cached value was not used: %s, %s', (forward, origin, status) => {
     expect(headersOf(keyResponse(loaded(origin, forward), undefined, policy))['Cache-Status']).toBe(status);
   });
 
-  it('says of a stale value for how long its time has been over', () => {
+  it('states for how long a stale value has been expired', () => {
     const outcome = { ...stale, failure: 'timeout', origin: 'not-stored', forward: 'stale' } as const;
-    const answer = keyResponse(outcome, undefined, policy);
-    expect(answer).toMatchObject({ status: 200, body: value });
-    expect(headersOf(answer)).toMatchObject({
+    const response = keyResponse(outcome, undefined, policy);
+    expect(response).toMatchObject({ status: 200, body: value });
+    expect(headersOf(response)).toMatchObject({
       ETag: formatEtag(etag),
       Age: '63',
       'Cache-Control': 'max-age=60',
@@ -103,16 +105,16 @@ describe('the answer to a key', () => {
     expect(headersOf(unchanged)['Cache-Status']).toContain('stale-if-error');
   });
 
-  it('is 304 without a body for a value that the client has', () => {
-    const answer = keyResponse(hit, formatEtag(etag), policy);
-    expect(answer).toMatchObject({ status: 304, body: undefined });
-    expect(Object.keys(headersOf(answer))).toEqual(['ETag', 'Age', 'Cache-Control', 'Cache-Status']);
+  it('returns 304 without a body if If-None-Match names the value', () => {
+    const response = keyResponse(hit, formatEtag(etag), policy);
+    expect(response).toMatchObject({ status: 304, body: undefined });
+    expect(Object.keys(headersOf(response))).toEqual(['ETag', 'Age', 'Cache-Control', 'Cache-Status']);
   });
 
-  it('is 200 for an empty string', () => {
-    const answer = keyResponse({ ...hit, value: Buffer.alloc(0) }, undefined, policy);
-    expect(answer.status).toBe(200);
-    expect(headersOf(answer)['Content-Length']).toBe('0');
+  it('returns 200 for an empty string', () => {
+    const response = keyResponse({ ...hit, value: Buffer.alloc(0) }, undefined, policy);
+    expect(response.status).toBe(200);
+    expect(headersOf(response)['Content-Length']).toBe('0');
   });
 
   it.each([
@@ -130,12 +132,12 @@ describe('the answer to a key', () => {
     [{ kind: 'unavailable', origin: 'not-stored', forward: 'request' }, 503, 'redis-unavailable', 'fwd=request'],
     [{ kind: 'not-cached' }, 504, 'not-cached', 'detail=only-if-cached'],
   ] satisfies [DirectedOutcome, number, string, string][])(
-    'is a problem for %j',
+    'returns a problem for %j',
     (outcome, status, code, cacheStatus) => {
-      const answer = keyResponse(outcome, '*', policy);
-      expect(answer.status).toBe(status);
-      expect(problemOf(answer)).toMatchObject({ status, code });
-      expect(headersOf(answer)).toMatchObject({
+      const response = keyResponse(outcome, '*', policy);
+      expect(response.status).toBe(status);
+      expect(problemOf(response)).toMatchObject({ status, code });
+      expect(headersOf(response)).toMatchObject({
         'Content-Type': 'application/problem+json',
         'Cache-Control': 'no-store',
         'Cache-Status': `redis-http-cache-proxy; ${cacheStatus}`,
@@ -143,8 +145,8 @@ describe('the answer to a key', () => {
     },
   );
 
-  it('says when to come back while Redis cannot be asked', () => {
-    const answer = keyResponse({ kind: 'unavailable', origin: 'not-stored', forward: 'uri-miss' }, undefined, policy);
-    expect(headersOf(answer)['Retry-After']).toBe('1');
+  it('sends Retry-After while Redis is unavailable', () => {
+    const response = keyResponse({ kind: 'unavailable', origin: 'not-stored', forward: 'uri-miss' }, undefined, policy);
+    expect(headersOf(response)['Retry-After']).toBe('1');
   });
 });

@@ -12,49 +12,49 @@ import { problem } from '../response/problem.ts';
 /** This cache's name in `Cache-Status` (RFC 9211). */
 export const CACHE_NAME = 'redis-http-cache-proxy';
 
-/** Seconds after which it is worth asking again. */
+/** Seconds after which a client may retry. */
 const RETRY_AFTER = ['Retry-After', '1'] as const;
 
-/** What the answers to all keys have in common. */
-export interface KeyAnswerPolicy {
+/** Properties shared by the responses to all keys. */
+export interface KeyResponsePolicy {
   readonly contentType: string;
-  /** Whether caches that several share must not keep the answers, since a token is needed to read. */
+  /** Whether shared caches must not store responses, because reads require a token. */
   readonly private: boolean;
-  /** Whether other caches must ask each time before they give a value again. This may change at any time. */
+  /** Whether other caches must revalidate a value before each use. May change at any time. */
   readonly revalidate: boolean;
 }
 
-/** The answer to `GET` or `HEAD /v1/keys/{key}`. */
+/** Renders the response to `GET` or `HEAD /v1/keys/{key}`. */
 export function keyResponse(
   outcome: DirectedOutcome,
   ifNoneMatch: string | undefined,
-  policy: KeyAnswerPolicy,
+  policy: KeyResponsePolicy,
 ): HttpResponse {
   switch (outcome.kind) {
     case 'hit':
-      return valueAnswer(outcome, hitStatus(ttlOf(outcome.freshness)), ifNoneMatch, policy);
+      return valueResponse(outcome, hitStatus(ttlOf(outcome.freshness)), ifNoneMatch, policy);
     case 'value':
-      return valueAnswer(outcome, missStatus(outcome), ifNoneMatch, policy);
+      return valueResponse(outcome, missStatus(outcome), ifNoneMatch, policy);
     case 'stale':
-      return valueAnswer(outcome, staleStatus(ttlOf(outcome.freshness)), ifNoneMatch, policy);
+      return valueResponse(outcome, staleStatus(ttlOf(outcome.freshness)), ifNoneMatch, policy);
     case 'missing':
-      return failed(outcome.kind, hitStatus(ttlOf(outcome.freshness)));
+      return failureResponse(outcome.kind, hitStatus(ttlOf(outcome.freshness)));
     case 'absent':
     case 'wrong-type':
     case 'value-too-large':
     case 'timeout':
-      return failed(outcome.kind, missStatus(outcome));
+      return failureResponse(outcome.kind, missStatus(outcome));
     case 'unavailable':
     case 'overloaded':
-      return failed(outcome.kind, missStatus(outcome), RETRY_AFTER);
+      return failureResponse(outcome.kind, missStatus(outcome), RETRY_AFTER);
     case 'not-cached':
-      return failed(outcome.kind, `${CACHE_NAME}; detail=only-if-cached`);
+      return failureResponse(outcome.kind, `${CACHE_NAME}; detail=only-if-cached`);
   }
 }
 
-/** What differs from one answer with a value to the next, as its headers have it: seconds and bytes in digits. */
+/** Header values that differ between responses with a value; numbers in decimal, in seconds and bytes. */
 export interface HitFields {
-  /** With its quotes. */
+  /** Including the quotes. */
   readonly etag: string;
   readonly age: string;
   readonly lifetime: string;
@@ -62,14 +62,14 @@ export interface HitFields {
   readonly length: string;
 }
 
-/** The answer to a hit whose value is asked for, less the value. */
-export function hitAnswer(fields: HitFields, policy: KeyAnswerPolicy): HttpResponse {
+/** Renders the response to a hit, without the value. */
+export function hitResponse(fields: HitFields, policy: KeyResponsePolicy): HttpResponse {
   const headers = [...cachingHeaders(fields, hitStatus(fields.ttl), policy), ...contentHeaders(fields.length, policy)];
   return { status: 200, headers, body: undefined };
 }
 
-/** The answer to a miss whose value has been stored, less the value. */
-export function storedAnswer(fields: HitFields, policy: KeyAnswerPolicy): HttpResponse {
+/** Renders the response to a miss whose value has been stored, without the value. */
+export function storedResponse(fields: HitFields, policy: KeyResponsePolicy): HttpResponse {
   const headers = [
     ...cachingHeaders(fields, missStatus({ origin: 'stored', forward: 'uri-miss' }), policy),
     ...contentHeaders(fields.length, policy),
@@ -77,8 +77,8 @@ export function storedAnswer(fields: HitFields, policy: KeyAnswerPolicy): HttpRe
   return { status: 200, headers, body: undefined };
 }
 
-/** The answer to a request whose key is none. */
-export function badKeyAnswer(why: KeyProblem): HttpResponse {
+/** Renders the response to a request with an invalid key. */
+export function badKeyResponse(why: KeyProblem): HttpResponse {
   return problemResponse(problem('bad-key', BAD_KEY[why]));
 }
 
@@ -88,11 +88,11 @@ const BAD_KEY: Readonly<Record<KeyProblem, string>> = {
   'too-long': `The key exceeds ${MAX_KEY_BYTES} bytes.`,
 };
 
-function valueAnswer(
+function valueResponse(
   found: CachedValue,
   cacheStatus: string,
   ifNoneMatch: string | undefined,
-  policy: KeyAnswerPolicy,
+  policy: KeyResponsePolicy,
 ): HttpResponse {
   const { value, freshness } = found;
   const etag = formatEtag(found.etag);
@@ -107,24 +107,24 @@ function valueAnswer(
 function cachingHeaders(
   { etag, age, lifetime }: Omit<HitFields, 'ttl' | 'length'>,
   cacheStatus: string,
-  policy: KeyAnswerPolicy,
+  policy: KeyResponsePolicy,
 ): string[] {
-  // Not max-age=0, with which a cache that cannot ask may give what it has, and so may one whose client takes stale answers.
+  // Not max-age=0: with that, a cache may still serve a stale response if it is disconnected or the client accepts one.
   const cacheControl = `${policy.private ? 'private, ' : ''}${policy.revalidate ? 'no-cache' : `max-age=${lifetime}`}`;
   return ['ETag', etag, 'Age', age, 'Cache-Control', cacheControl, 'Cache-Status', cacheStatus];
 }
 
-function contentHeaders(length: string, { contentType }: KeyAnswerPolicy): string[] {
+function contentHeaders(length: string, { contentType }: KeyResponsePolicy): string[] {
   const headers = ['Content-Type', contentType, 'Content-Length', length];
   return contentType === OCTETS ? headers : [...headers, ...SANDBOX];
 }
 
-/** What browsers do not show, but save. */
+/** Browsers save this type instead of rendering it. */
 const OCTETS = 'application/octet-stream';
-/** Whoever may write a value must not be able to write a page that acts as one of the proxy's own. */
+/** Prevents a value with markup from acting as a page of the proxy's origin. */
 const SANDBOX = ['Content-Security-Policy', "default-src 'none'; sandbox"] as const;
 
-function failed(
+function failureResponse(
   kind: keyof typeof OUTCOME_PROBLEMS,
   cacheStatus: string,
   headers: readonly string[] = [],
@@ -140,7 +140,7 @@ function ttlOf({ ageMs, lifetimeMs }: Freshness): string {
   return String(lifetimeSeconds(lifetimeMs - ageMs));
 }
 
-/** @param ttl below 0: seconds for which its time has been over. */
+/** @param ttl negative: seconds since the value expired. */
 function staleStatus(ttl: string): string {
   return `${hitStatus(ttl)}; detail=stale-if-error`;
 }

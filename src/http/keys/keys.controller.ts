@@ -6,9 +6,9 @@ import { BufferedBytes } from '../../cache/read-through/buffered-bytes.ts';
 import { CacheService } from '../../cache/cache.service.ts';
 import { outcomeName } from '../../cache/read-through/read-outcome.ts';
 import { ReadMetrics } from '../../instance/read-metrics.ts';
-import { type HttpResponse, sendHeld } from '../response/http-response.ts';
+import { type HttpResponse, sendBuffered } from '../response/http-response.ts';
 import { Cors } from '../server/cors.ts';
-import { type KeyAnswerPolicy, badKeyAnswer, keyResponse } from './key-response.ts';
+import { type KeyResponsePolicy, badKeyResponse, keyResponse } from './key-response.ts';
 import { type AccessDenied, authenticate, authorizeKey } from './access-denied.ts';
 import { KEYS_PATH, keyFromTarget } from './key-path.ts';
 import { CachingPolicy } from './caching-policy.ts';
@@ -27,7 +27,7 @@ export class KeysController {
   readonly #cache: CacheService;
   readonly #counts: ReadMetrics;
   readonly #cors: Cors;
-  readonly #policy: KeyAnswerPolicy;
+  readonly #policy: KeyResponsePolicy;
 
   constructor(
     access: Access,
@@ -45,17 +45,17 @@ export class KeysController {
     this.#policy = policy;
   }
 
-  // Before GET, which Express would take HEAD requests to as well.
+  // Before GET, whose route Express would otherwise use for HEAD requests.
   @Head(`${KEYS_PATH}:key`)
   @DescribeHead()
   head(@Req() request: Request, @Res() response: Response): Promise<void> {
-    return this.#answer(request, response);
+    return this.#read(request, response);
   }
 
   @Get(`${KEYS_PATH}:key`)
   @DescribeGet()
   get(@Req() request: Request, @Res() response: Response): Promise<void> {
-    return this.#answer(request, response);
+    return this.#read(request, response);
   }
 
   @Options(`${KEYS_PATH}:key`)
@@ -64,31 +64,31 @@ export class KeysController {
     this.#send(this.#cors.preflight(METHODS), request, response);
   }
 
-  async #answer(request: Request, response: Response): Promise<void> {
+  async #read(request: Request, response: Response): Promise<void> {
     const { authorization, 'if-none-match': ifNoneMatch, 'cache-control': cacheControl, pragma } = request.headers;
-    const refused = authenticate(this.#access, authorization);
-    if (refused !== undefined) return this.#refuse(refused, request, response);
+    const unauthorized = authenticate(this.#access, authorization);
+    if (unauthorized !== undefined) return this.#deny(unauthorized, request, response);
     const key = keyFromTarget(request.originalUrl, KEYS_PATH);
     if (!Buffer.isBuffer(key)) {
-      this.#send(badKeyAnswer(key), request, response);
+      this.#send(badKeyResponse(key), request, response);
       return this.#counts.countRead('http', 'bad-key');
     }
     const notAllowed = authorizeKey(this.#access, key);
-    if (notAllowed !== undefined) return this.#refuse(notAllowed, request, response);
+    if (notAllowed !== undefined) return this.#deny(notAllowed, request, response);
     const reader = new ResponseReader(response);
     const read = this.#cache.read(key, readDirectives(cacheControl, pragma), { reader });
     const outcome = read instanceof Promise ? await read : read;
     this.#send(keyResponse(outcome, ifNoneMatch, this.#policy), request, response);
-    // Not before: a response that cannot be written has served nobody.
+    // Counted last, so that a response that could not be written is not counted as a read.
     this.#counts.countRead('http', outcomeName(outcome));
   }
 
-  #refuse({ outcome, answer }: AccessDenied, request: Request, response: Response): void {
-    this.#send(answer, request, response);
+  #deny({ outcome, response: denial }: AccessDenied, request: Request, response: Response): void {
+    this.#send(denial, request, response);
     this.#counts.countRead('http', outcome);
   }
 
-  #send(answer: HttpResponse, request: Request, response: Response): void {
-    sendHeld(answer, request.method, response, this.#buffered, this.#cors.headersFor(request.headers.origin));
+  #send(content: HttpResponse, request: Request, response: Response): void {
+    sendBuffered(content, request.method, response, this.#buffered, this.#cors.headersFor(request.headers.origin));
   }
 }

@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import type { ReadDirectives } from '../../cache/read-through/read-through.ts';
 import { readDirectives } from './request-cache-control.ts';
 
-/** A directive as it is written, and what it asks for. */
-interface Written {
+/** The text of a directive and its meaning. */
+interface Directive {
   readonly text: string;
   readonly maxAgeMs?: number;
   readonly onlyIfCached?: boolean;
@@ -16,7 +16,7 @@ const anyCase = (text: string): fc.Arbitrary<string> =>
 const quoted = fc
   .array(fc.constantFrom('a', ',', ' ', '=', 'no-cache', 'max-age=1', '\\"', '\\\\'), { maxLength: 6 })
   .map((parts) => `"${parts.join('')}"`);
-const directive: fc.Arbitrary<Written> = fc.oneof(
+const directive: fc.Arbitrary<Directive> = fc.oneof(
   anyCase('no-cache').map((text) => ({ text, maxAgeMs: 0 })),
   anyCase('only-if-cached').map((text) => ({ text, onlyIfCached: true })),
   fc
@@ -35,7 +35,7 @@ const directive: fc.Arbitrary<Written> = fc.oneof(
 );
 const separator = fc.constantFrom(',', ', ', ' ,', ',,', '\t,\t', ' , , ');
 
-/** What a field asks for is what its directives ask for, however they are written and separated. */
+/** Parses every directive of a field, whatever its spelling and its separators. */
 export const directiveList = fc.property(fc.array(fc.tuple(directive, separator), { maxLength: 6 }), (parts) => {
   let field = '';
   let expected: ReadDirectives | undefined;
@@ -50,10 +50,10 @@ export const directiveList = fc.property(fc.array(fc.tuple(directive, separator)
   assert.deepEqual(readDirectives(field, undefined), expected);
 });
 
-/** Milliseconds for the longest field, on a machine that has other work. */
-const LONG_MS = 500;
+/** Milliseconds for the longest field, on a busy machine. */
+const MAX_MS = 500;
 
-/** Any field is read without a throw, in no time to speak of. */
+/** Parses any field without an exception, in little time. */
 export const anyDirectives = fc.property(
   fc.array(fc.constantFrom('no-cache', 'max-age', '=', '"', '\\', ',', ' ', '\t', '1', 'a', '\xff', '\0'), {
     maxLength: 40,
@@ -64,6 +64,6 @@ export const anyDirectives = fc.property(
     const started = performance.now();
     const { maxAgeMs = 0 } = readDirectives(field, undefined) ?? {};
     readDirectives(undefined, field);
-    assert.ok(maxAgeMs >= 0 && performance.now() - started < LONG_MS);
+    assert.ok(maxAgeMs >= 0 && performance.now() - started < MAX_MS);
   },
 );

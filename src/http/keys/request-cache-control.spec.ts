@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { readDirectives } from './request-cache-control.ts';
 import { anyDirectives, directiveList } from './request-cache-control.spec-support.ts';
 
-describe('the directives of a request', () => {
+describe('readDirectives', () => {
   it.each([
     ['no-cache', { maxAgeMs: 0, onlyIfCached: false }],
     ['No-Cache', { maxAgeMs: 0, onlyIfCached: false }],
@@ -17,7 +17,7 @@ describe('the directives of a request', () => {
     ['only-if-cached', { maxAgeMs: Infinity, onlyIfCached: true }],
     ['only-if-cached, max-age=1', { maxAgeMs: 1000, onlyIfCached: true }],
     ['max-age=9999999999999', { maxAgeMs: 9999999999999000, onlyIfCached: false }],
-  ])('are understood: %s', (field, directives) => {
+  ])('parses %s', (field, directives) => {
     expect(readDirectives(field, undefined)).toEqual(directives);
   });
 
@@ -33,16 +33,16 @@ describe('the directives of a request', () => {
       'ext=no-cache',
       '"no-cache"',
     ],
-  ])('may be nothing that is followed: %s', (field) => {
+  ])('ignores %s', (field) => {
     expect(readDirectives(field, undefined)).toBeUndefined();
   });
 
-  it('are those of a plain model, and of any text', () => {
+  it('agrees with a simple model, and parses any text', () => {
     fc.assert(directiveList, { numRuns: 3000 });
     fc.assert(anyDirectives, { numRuns: 1000 });
   });
 
-  it('are those of Pragma where there is no Cache-Control', () => {
+  it('reads Pragma: no-cache only if Cache-Control is absent', () => {
     expect(readDirectives(undefined, 'no-cache')).toEqual({ maxAgeMs: 0, onlyIfCached: false });
     expect(readDirectives('no-store', 'no-cache')).toBeUndefined();
     expect(readDirectives('', 'no-cache')).toBeUndefined();
@@ -50,7 +50,7 @@ describe('the directives of a request', () => {
     expect(readDirectives(undefined, undefined)).toBeUndefined();
   });
 
-  it('take no longer to be found in a long field that is none', () => {
+  it('parses a long malformed field in linear time', () => {
     const start = process.cpuUsage();
     for (const field of ['a="'.repeat(5000), `x="${'\\'.repeat(16_000)}`, ', '.repeat(8000), 'a='.repeat(8000)]) {
       readDirectives(field, undefined);

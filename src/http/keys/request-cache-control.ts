@@ -5,11 +5,11 @@ const DIRECTIVE = /[\t ,]*([!#$%&'*+.^_`|~\w-]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\t
 const DIGITS = /^\d+$/;
 
 /**
- * What a request's `Cache-Control` asks for: `no-cache`, `max-age` and `only-if-cached`. What else it may say is advice
- * that a cache need not follow, and so is an argument that makes no sense; of several `max-age` the least counts.
- * `Pragma: no-cache` says what it does where there is no `Cache-Control`.
+ * Parses the `Cache-Control` directives of a request: `no-cache`, `max-age` and `only-if-cached`. Other directives and
+ * invalid arguments are ignored, which a cache may do; of several `max-age` the smallest applies. `Pragma: no-cache` is
+ * equivalent to `no-cache` if `Cache-Control` is absent.
  *
- * @returns undefined when it asks for nothing.
+ * @returns undefined if no directive applies.
  */
 export function readDirectives(
   cacheControl: string | undefined,

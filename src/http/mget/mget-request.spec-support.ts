@@ -5,7 +5,7 @@ import { MAX_KEYS, MAX_KEYS_BYTES, parseMget } from './mget-request.ts';
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
-/** The keys that a body names, or the code of what is wrong with it, said as plainly as can be. */
+/** A straightforward parser: the keys in a body, or the code of the problem. */
 function modelMget(body: Buffer): readonly Buffer[] | string {
   let named: unknown;
   try {
@@ -29,7 +29,7 @@ function modelMget(body: Buffer): readonly Buffer[] | string {
   return colonsIn(body.toString()) === colonsIn(JSON.stringify(named)) ? found : 'bad-request';
 }
 
-/** Colons outside of strings, of which each member has one. */
+/** Counts the colons outside of strings: one for each member. */
 function colonsIn(json: string): number {
   return json.replace(/"(?:[^"\\]|\\.)*"/g, '').split(':').length - 1;
 }
@@ -40,7 +40,7 @@ function modelKey(key: unknown): Buffer | undefined {
   const { base64, ...rest } = key as Record<string, unknown>;
   if (typeof base64 !== 'string' || Object.keys(rest).length > 0 || !BASE64.test(base64)) return undefined;
   const bytes = Buffer.from(base64, 'base64');
-  // Bits that stand for nothing are to be zero, so that bytes have one spelling.
+  // Unused bits must be zero, so that each byte sequence has one spelling.
   return bytes.toString('base64') === base64 ? bytes : undefined;
 }
 
@@ -91,7 +91,7 @@ const body = fc.oneof(
     .map((text) => Buffer.from(text)),
 );
 
-/** The keys in the body of a batch are those of a plain model, and so is what is wrong with it; nothing is thrown. */
+/** Parses any body as the model does, without an exception. */
 export const mgetBody = fc.property(body, (bytes) => {
   const found = parseMget(bytes);
   assert.deepEqual('code' in found ? found.code : found, modelMget(bytes));

@@ -7,7 +7,7 @@ import { CacheService } from '../../cache/cache.service.ts';
 import { outcomeName } from '../../cache/read-through/read-outcome.ts';
 import { PendingReads } from '../../cache/read-through/pending-reads.ts';
 import { type ReadCounter, ReadMetrics } from '../../instance/read-metrics.ts';
-import { type HttpResponse, problemResponse, sendHeld } from '../response/http-response.ts';
+import { type HttpResponse, problemResponse, sendBuffered } from '../response/http-response.ts';
 import { Cors } from '../server/cors.ts';
 import { authenticate } from '../keys/access-denied.ts';
 import { CachingPolicy } from '../keys/caching-policy.ts';
@@ -15,15 +15,15 @@ import { problem } from '../response/problem.ts';
 import { OUTCOME_PROBLEMS } from '../response/outcome-problem.ts';
 import { renderBuffered } from '../response/buffered-response.ts';
 import { ResponseReader } from '../response/response-reader.ts';
-import { maxAnswerBytes } from '../response/results-body.ts';
-import { type MgetOutcome, mgetAnswer } from './mget-answer.ts';
+import { maxResultsBytes } from '../response/results-body.ts';
+import { type MgetOutcome, mgetResponse } from './mget-response.ts';
 import { parseMget } from './mget-request.ts';
 import { DescribeMget } from './mget.openapi.ts';
 import { MAX_BODY_BYTES, readBody } from '../request/read-body.ts';
 
 const MGET_PATH = 'v1/mget';
 
-/** `POST /v1/mget`: many keys at once. */
+/** `POST /v1/mget`: reads many keys. */
 @ApiTags('keys')
 @Controller()
 export class MgetController {
@@ -55,8 +55,8 @@ export class MgetController {
   @DescribeMget()
   async mget(@Req() request: Request, @Res() response: Response): Promise<void> {
     const reads = new PendingReads('http', this.#counts);
-    const answer = await this.#answer(request, new ResponseReader(response), reads);
-    if (answer !== undefined) this.#send(answer, request, response);
+    const content = await this.#respondTo(request, new ResponseReader(response), reads);
+    if (content !== undefined) this.#send(content, request, response);
     reads.commit();
   }
 
@@ -66,16 +66,16 @@ export class MgetController {
     this.#send(this.#cors.preflight('POST'), request, response);
   }
 
-  #send(answer: HttpResponse, request: Request, response: Response): void {
-    sendHeld(answer, request.method, response, this.#buffered, this.#cors.headersFor(request.headers.origin));
+  #send(content: HttpResponse, request: Request, response: Response): void {
+    sendBuffered(content, request.method, response, this.#buffered, this.#cors.headersFor(request.headers.origin));
   }
 
-  /** Undefined: there is nobody to answer. */
-  async #answer(request: Request, reader: Reader, reads: ReadCounter): Promise<HttpResponse | undefined> {
-    const refused = authenticate(this.#access, request.headers.authorization);
-    if (refused !== undefined) {
-      reads.countRead('http', refused.outcome);
-      return refused.answer;
+  /** @returns undefined if the client has disconnected. */
+  async #respondTo(request: Request, reader: Reader, reads: ReadCounter): Promise<HttpResponse | undefined> {
+    const unauthorized = authenticate(this.#access, request.headers.authorization);
+    if (unauthorized !== undefined) {
+      reads.countRead('http', unauthorized.outcome);
+      return unauthorized.response;
     }
     if (!isJson(request.headers)) return problemResponse(NOT_JSON);
     const body = await readBody(request);
@@ -86,16 +86,16 @@ export class MgetController {
       if (keys.code === 'bad-key') reads.countRead('http', 'bad-key');
       return problemResponse(keys);
     }
-    const maxBytes = maxAnswerBytes(this.#buffered.limit);
-    const answer = await renderBuffered(this.#buffered, reader, async (room) => {
+    const maxBytes = maxResultsBytes(this.#buffered.limit);
+    const response = await renderBuffered(this.#buffered, reader, async (room) => {
       const outcomes = await this.#read(keys, maxBytes, reader, room);
       if (room === undefined) for (const outcome of outcomes) count(outcome, reads);
       return {
         values: outcomes.flatMap((outcome) => ('value' in outcome ? [outcome.value] : [])),
-        render: (allocate) => mgetAnswer(outcomes, this.#policy, allocate, maxBytes),
+        render: (allocate) => mgetResponse(outcomes, this.#policy, allocate, maxBytes),
       };
     });
-    return answer ?? problemResponse(OUTCOME_PROBLEMS.overloaded);
+    return response ?? problemResponse(OUTCOME_PROBLEMS.overloaded);
   }
 
   async #read(

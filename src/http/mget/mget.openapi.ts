@@ -1,8 +1,8 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiBody, ApiOperation, ApiResponse, ApiSecurity } from '@nestjs/swagger';
 import { SECURITY, type Schemas, header, problemResponse, ref } from '../../openapi/operation-parts.ts';
-import { MAX_ANSWER_BYTES } from '../response/results-body.ts';
-import { CACHE_STATUSES } from './mget-answer.ts';
+import { MAX_RESULTS_BYTES } from '../response/results-body.ts';
+import { CACHE_STATUSES } from './mget-response.ts';
 import { MAX_BODY_BYTES } from '../request/read-body.ts';
 import { MAX_KEYS, MAX_KEYS_BYTES } from './mget-request.ts';
 
@@ -41,7 +41,7 @@ const FAILURE = {
   description:
     'There is no value to give. `status` and `code` are those of `GET`: 403 `key-not-allowed`, 404 `key-not-found`, ' +
     '409 `wrong-type`, 502 `value-too-large`, 503 `redis-unavailable` and `overloaded`, 504 `redis-timeout`; or 413 ' +
-    `\`answer-too-large\`: the values take ${MAX_ANSWER_BYTES} bytes of an answer at most, so ask for this key with fewer others.`,
+    `\`answer-too-large\`: the values take ${MAX_RESULTS_BYTES} bytes of an answer at most, so ask for this key with fewer others.`,
   required: ['status', 'code', 'detail'],
   properties: {
     status: { type: 'integer', minimum: 400, example: 404 },

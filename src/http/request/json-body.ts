@@ -6,8 +6,8 @@ const QUOTE = 0x22;
 const COLON = 0x3a;
 const BACKSLASH = 0x5c;
 
-/** A number as it is written in JSON: `9007199254740993` and `1.0` are other texts as numbers of JavaScript. */
-export class WrittenNumber {
+/** The source text of a JSON number: as JavaScript numbers, `9007199254740993` and `1.0` would lose digits. */
+export class RawNumber {
   readonly text: string;
 
   constructor(text: string) {
@@ -15,19 +15,19 @@ export class WrittenNumber {
   }
 }
 
-/** Parses a body as JSON in UTF-8; undefined if it is not that. */
+/** Parses a body as JSON in UTF-8; undefined if it is invalid. */
 export function parseJsonBody(body: Buffer): unknown {
   return parse(body);
 }
 
-/** Does the same, with a {@link WrittenNumber} for each number. */
-export function parseJsonBodyAsWritten(body: Buffer): unknown {
+/** Parses a body as JSON in UTF-8, with a {@link RawNumber} for each number; undefined if it is invalid. */
+export function parseJsonBodyWithRawNumbers(body: Buffer): unknown {
   return parse(body, (_name, value: unknown, context?: { readonly source?: string }) =>
-    typeof value === 'number' ? new WrittenNumber(context?.source ?? String(value)) : value,
+    typeof value === 'number' ? new RawNumber(context?.source ?? String(value)) : value,
   );
 }
 
-/** Counts the members of all objects in valid JSON, also those that a later one of the same name replaces. */
+/** Counts the members of all objects in valid JSON, including duplicates. */
 export function countMembers(json: Buffer): number {
   let count = 0;
   let inString = false;

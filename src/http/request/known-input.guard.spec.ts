@@ -25,7 +25,7 @@ class ThingsController {
   }
 }
 
-describe('a controller with the guard for unknown input', () => {
+describe('KnownInputGuard', () => {
   let app: NestExpressApplication;
   beforeAll(async () => {
     const module = await Test.createTestingModule({
@@ -38,13 +38,13 @@ describe('a controller with the guard for unknown input', () => {
   });
   afterAll(() => app?.close());
 
-  it('serves requests with what a route knows', async () => {
+  it('accepts requests with known query parameters', async () => {
     await request(app.getHttpServer()).get('/things').expect(200, 'all');
     await request(app.getHttpServer()).delete('/things?prefix=a&pattern=b').expect(200, 'removed');
     expect(deletions).toBe(1);
   });
 
-  it('refuses what a route does not know, by its own set or none, before the route runs', async () => {
+  it('rejects unknown input before the handler runs', async () => {
     const server = app.getHttpServer();
     const problems = [
       await request(server).get('/things?prefix=a'),

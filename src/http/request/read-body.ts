@@ -1,12 +1,12 @@
 import { Buffer } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 
-/** Bytes of the longest body of a request: JSON writes some bytes of a key as six, and puts something around each key. */
+/** Longest request body, in bytes. JSON escapes some bytes of a key as six, and adds quotes and commas. */
 export const MAX_BODY_BYTES = 512 * 1024;
 
 /**
- * The body of a request. `too-large`: it has more than {@link MAX_BODY_BYTES}, and the rest is dropped as it comes.
- * `aborted`: the client has gone, or was too slow.
+ * The body of a request. `too-large`: it exceeds {@link MAX_BODY_BYTES}, and the rest is discarded. `aborted`: the client
+ * has disconnected, or was too slow.
  */
 export type Body = Buffer | 'too-large' | 'aborted';
 
@@ -23,19 +23,19 @@ export function readBody(request: IncomingMessage): Promise<Body> {
 }
 
 function receive(request: IncomingMessage): Promise<Body> {
-  // Said at once to a client that announces it.
+  // Known before any byte of the body has arrived.
   if (Number(request.headers['content-length']) > MAX_BODY_BYTES) return Promise.resolve('too-large');
   return new Promise((resolve) => {
     const parts: Buffer[] = [];
     let bytes = 0;
-    const take = (part: Buffer): void => {
+    const onData = (part: Buffer): void => {
       bytes += part.length;
       if (bytes <= MAX_BODY_BYTES) return void parts.push(part);
-      request.off('data', take).resume();
+      request.off('data', onData).resume();
       resolve('too-large');
     };
     request
-      .on('data', take)
+      .on('data', onData)
       .once('end', () => resolve(Buffer.concat(parts)))
       .once('close', () => resolve('aborted'))
       .once('error', () => resolve('aborted'));

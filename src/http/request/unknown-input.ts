@@ -1,37 +1,37 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { pathOf } from '../keys/key-path.ts';
 
-/** What of a request may say more than its route knows. */
+/** The parts of a request that are checked. */
 export interface RequestInput {
   readonly method: string;
-  /** As it was sent. */
+  /** The request target, unchanged. */
   readonly target: string;
   readonly headers: IncomingHttpHeaders;
 }
 
-/** What a route knows. */
+/** The input that a route knows. */
 export interface KnownInputs {
-  /** Its path as the router has it; what stands from a `:` on is a parameter of any bytes. */
+  /** Its path in the router's syntax; a parameter, from `:` on, accepts any bytes. */
   readonly path: string;
   readonly queryParameters: readonly string[];
 }
 
-/** Headers that ask for another method than the one in the request line. */
+/** Headers that override the method in the request line. */
 const METHOD_OVERRIDES = ['x-http-method-override', 'x-http-method', 'x-method-override'] as const;
-/** Headers that ask for a change only if something is so (RFC 9110, sections 13.1.1 and 13.1.2). */
+/** Preconditions of a change (RFC 9110, sections 13.1.1 and 13.1.2). */
 const CONDITIONS = ['if-match', 'if-none-match'] as const;
 const SAFE_METHODS = ['GET', 'HEAD'];
 const MAX_NAME_CHARACTERS = 64;
 
 /**
- * Finds what a request asks for that its route does not know: a query parameter, one that is given twice, a body, a
- * condition, another method. Ignored, it may have been what was to limit the operation.
+ * Finds input that a route does not know: an unknown or repeated query parameter, a body, a precondition, a method
+ * override. Ignoring it could widen an operation that the client meant to restrict.
  *
- * @returns a sentence about it; undefined if there is nothing.
+ * @returns a sentence that names it; undefined if there is none.
  */
 export function unknownInput({ method, target, headers }: RequestInput, known: KnownInputs): string | undefined {
   const [path, query] = splitTarget(pathOf(target));
-  // Express finds routes for some paths that are not theirs, such as /v1/cache#a.
+  // Express matches some paths that do not belong to the route, such as /v1/cache#a.
   if (path.includes('#') || !isOfRoute(path, known.path)) return 'The path is not percent-encoded.';
   return (
     (query === undefined ? undefined : unknownParameter(query, known.queryParameters)) ??
@@ -52,7 +52,7 @@ function isOfRoute(path: string, route: string): boolean {
 
 function unknownParameter(query: string, known: readonly string[]): string | undefined {
   const given = [...new URLSearchParams(query).keys()];
-  // What was to stand behind the ? has got lost.
+  // The client may have lost the parameters, for example to an unset variable.
   if (given.length === 0) return 'The query is empty.';
   const unknown = given.find((name) => !known.includes(name));
   if (unknown !== undefined) {
@@ -63,7 +63,7 @@ function unknownParameter(query: string, known: readonly string[]): string | und
   return repeated === undefined ? undefined : `The query parameter ${JSON.stringify(repeated)} is given twice.`;
 }
 
-/** By the head alone: a body that is still to come must not delay the response. */
+/** Decides by the headers alone: the response must not wait for the body. */
 function unknownBody(headers: IncomingHttpHeaders): string | undefined {
   const { 'content-length': length = '0', 'transfer-encoding': coding } = headers;
   return coding === undefined && Number(length) === 0 ? undefined : 'No body is expected.';
@@ -72,7 +72,7 @@ function unknownBody(headers: IncomingHttpHeaders): string | undefined {
 function unknownHeader(headers: IncomingHttpHeaders, method: string): string | undefined {
   const override = METHOD_OVERRIDES.find((name) => headers[name] !== undefined);
   if (override !== undefined) return `The header ${override} is not supported.`;
-  // Where nothing is changed, a condition can only spare a response.
+  // On a read, a precondition can only save a response body.
   if (SAFE_METHODS.includes(method)) return undefined;
   const condition = CONDITIONS.find((name) => headers[name] !== undefined);
   return condition === undefined ? undefined : `The condition ${condition} is not supported.`;

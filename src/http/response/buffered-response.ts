@@ -2,48 +2,48 @@ import type { BufferedBytes, Reader, Reservation } from '../../cache/read-throug
 import type { HttpResponse } from './http-response.ts';
 import type { Allocate } from './results-body.ts';
 
-/** What was read for an answer, and how it is rendered. */
+/** The values that were read for a response, and how it is rendered. */
 export interface Rendering {
-  /** The values that are held until the answer is rendered. */
+  /** The values, which stay in memory until the response is rendered. */
   readonly values: readonly Buffer[];
-  /** Renders the answer; or returns the bytes of the body for which there is no room. */
+  /** Renders the response, or returns the length of the body if no memory is available for it. */
   readonly render: (allocate: Allocate) => Promise<HttpResponse | number>;
-  /** Lets go of the values, which will be read again. */
+  /** Drops the values; they will be read again. */
   readonly drop?: () => void;
 }
 
 /**
- * Renders an answer from values, both counted among the buffered bytes. When there is no room for the body, the values are
- * let go, room is waited for, and all is read again.
+ * Renders a response from values; values and body count towards the buffered bytes. If the limit leaves no memory for the
+ * body, the values are dropped, memory is reserved, and the values are read again.
  *
- * @param read reads the values: the second time in the room that was waited for, uncounted.
- * @returns undefined when too many wait for room already, or the reader is gone.
+ * @param read reads the values: the second time within the reservation, and without counting the reads again.
+ * @returns undefined if too many responses wait for memory, or the client has disconnected.
  */
 export async function renderBuffered(
   buffered: BufferedBytes,
   reader: Reader,
   read: (room: Reservation | undefined) => Promise<Rendering>,
 ): Promise<HttpResponse | undefined> {
-  const answerOrBytes = await renderFirst(buffered, await read(undefined));
-  if (typeof answerOrBytes !== 'number') return answerOrBytes;
-  const room = await buffered.wait(answerOrBytes, reader);
+  const responseOrBytes = await tryRender(buffered, await read(undefined));
+  if (typeof responseOrBytes !== 'number') return responseOrBytes;
+  const room = await buffered.wait(responseOrBytes, reader);
   if (room === undefined) return undefined;
   try {
     const again = await read(room);
-    const answer = await renderHolding(
+    const response = await renderCounted(
       buffered,
       again,
       (bytes) => buffered.allocate(bytes, room) ?? buffered.force(bytes),
     );
-    return typeof answer === 'number' ? undefined : answer;
+    return typeof response === 'number' ? undefined : response;
   } finally {
     buffered.free(room);
   }
 }
 
-/** Renders an answer; or lets go of its values, and returns the bytes that it takes to hold them and the body. */
-async function renderFirst(buffered: BufferedBytes, rendering: Rendering): Promise<HttpResponse | number> {
-  const rendered = await renderHolding(buffered, rendering, (bytes) => buffered.allocate(bytes));
+/** Renders a response, or drops its values and returns the memory needed for values and body, in bytes. */
+async function tryRender(buffered: BufferedBytes, rendering: Rendering): Promise<HttpResponse | number> {
+  const rendered = await renderCounted(buffered, rendering, (bytes) => buffered.allocate(bytes));
   if (typeof rendered !== 'number') return rendered;
   rendering.drop?.();
   const { roundingBytes } = buffered;
@@ -53,17 +53,17 @@ async function renderFirst(buffered: BufferedBytes, rendering: Rendering): Promi
   );
 }
 
-async function renderHolding(
+async function renderCounted(
   buffered: BufferedBytes,
   { values, render }: Rendering,
   allocate: Allocate,
 ): Promise<HttpResponse | number> {
   for (const { buffer } of values) buffered.hold(buffer);
   try {
-    const answer = await render(allocate);
-    // Until it is sent, which is in this turn of the event loop.
-    if (typeof answer !== 'number' && answer.body !== undefined) buffered.pass(answer.body.buffer);
-    return answer;
+    const response = await render(allocate);
+    // Counted until it is sent, which happens in this tick of the event loop.
+    if (typeof response !== 'number' && response.body !== undefined) buffered.pass(response.body.buffer);
+    return response;
   } finally {
     for (const { buffer } of values) buffered.release(buffer);
   }

@@ -4,7 +4,7 @@ import { etagMatches } from './conditional.ts';
 
 const ETAG = '"7f16c2772a51b6138ccc3aff"';
 
-describe('If-None-Match', () => {
+describe('etagMatches', () => {
   it.each([
     ETAG,
     `W/${ETAG}`,
@@ -33,7 +33,7 @@ describe('If-None-Match', () => {
     expect(etagMatches(field, ETAG)).toBe(false);
   });
 
-  it('finds the tag at any place of a list, and nowhere when it is not in it', () => {
+  it('finds the tag at any position of a list, and only if it is in the list', () => {
     const other = fc.record({
       tag: fc.stringMatching(/^[\x21\x23-\x7e]{0,20}$/).map((opaque) => `"${opaque}"`),
       weak: fc.boolean(),

@@ -3,10 +3,10 @@ import fc from 'fast-check';
 import { TICK_MS } from '../../cache/shared-lru/clock.ts';
 import { ageSeconds, lifetimeSeconds } from './delta-seconds.ts';
 
-/** In the ticks of the cache's clock, so that differences are exact. */
+/** Multiples of the cache clock's tick, so that differences are exact. */
 const milliseconds = fc.nat({ max: 2 ** 40 }).map((ticks) => ticks * TICK_MS);
 
-describe('whole seconds of HTTP', () => {
+describe('delta seconds', () => {
   it.each([
     [0, 0],
     [0.001, 1],
@@ -14,7 +14,7 @@ describe('whole seconds of HTTP', () => {
     [1000, 1],
     [1000.1, 2],
     [59_999, 60],
-  ])('an age of %d ms is %d s', (ageMs, seconds) => {
+  ])('rounds an age of %d ms to %d s', (ageMs, seconds) => {
     expect(ageSeconds(ageMs)).toBe(seconds);
   });
 
@@ -25,18 +25,18 @@ describe('whole seconds of HTTP', () => {
     [1999.9, 1],
     [-0.001, -1],
     [-1000, -1],
-  ])('a lifetime of %d ms is %d s', (lifetimeMs, seconds) => {
+  ])('rounds a lifetime of %d ms to %d s', (lifetimeMs, seconds) => {
     expect(lifetimeSeconds(lifetimeMs)).toBe(seconds);
   });
 
-  it('max-age less Age is never more than what is left, nor than ttl, and less than two seconds short of it', () => {
+  it('keeps max-age minus Age within two seconds below the remaining lifetime, and never above it or ttl', () => {
     fc.assert(
       fc.property(milliseconds, milliseconds, (ageMs, lifetimeMs) => {
-        const promised = lifetimeSeconds(lifetimeMs) - ageSeconds(ageMs);
+        const usableSeconds = lifetimeSeconds(lifetimeMs) - ageSeconds(ageMs);
         const leftMs = lifetimeMs - ageMs;
-        expect(promised * 1000).toBeLessThanOrEqual(leftMs);
-        expect(promised).toBeLessThanOrEqual(lifetimeSeconds(leftMs));
-        expect(promised * 1000).toBeGreaterThan(leftMs - 2000);
+        expect(usableSeconds * 1000).toBeLessThanOrEqual(leftMs);
+        expect(usableSeconds).toBeLessThanOrEqual(lifetimeSeconds(leftMs));
+        expect(usableSeconds * 1000).toBeGreaterThan(leftMs - 2000);
       }),
     );
   });

@@ -1,19 +1,19 @@
 import type { ServerResponse } from 'node:http';
-import type { HeldMemory } from '../../net/held-memory.ts';
+import type { BufferAccounting } from '../../net/buffer-accounting.ts';
 import { PROBLEM_MEDIA_TYPE, type Problem, problem } from './problem.ts';
 
-/** What is sent in answer to a request, whoever sends it. */
+/** An HTTP response, rendered independently of how it is sent. */
 export interface HttpResponse {
   readonly status: number;
-  /** Names and values in turn, in the order in which they are sent. */
+  /** Names and values, alternating, in the order in which they are sent. */
   readonly headers: readonly string[];
   readonly body: Buffer | undefined;
 }
 
-/** What every answer says: that it is of the type it says, whatever its bytes look like to a browser. */
+/** Headers of every response: browsers must not guess another content type from the bytes. */
 export const COMMON_HEADERS: readonly string[] = ['X-Content-Type-Options', 'nosniff'];
 
-/** Errors are about the moment: nobody may keep one. */
+/** Renders a problem as a response that must not be cached. */
 export function problemResponse(problem: Problem, headers: readonly string[] = []): HttpResponse {
   const body = Buffer.from(JSON.stringify(problem));
   return {
@@ -26,10 +26,10 @@ export function problemResponse(problem: Problem, headers: readonly string[] = [
   };
 }
 
-/** The response to a request that met a bug. */
+/** The response to a request that failed unexpectedly. */
 export const INTERNAL_ERROR = problemResponse(problem('internal-error', "Internal error; see the proxy's log."));
 
-/** @param allowed the methods that the resource has. */
+/** @param allowed methods of the resource. */
 export function methodNotAllowed(allowed: readonly string[]): HttpResponse {
   const list = allowed.join(', ');
   return problemResponse(problem('method-not-allowed', `Allowed methods: ${list}.`), ['Allow', list]);
@@ -45,32 +45,32 @@ export function jsonResponse(status: number, body: object): HttpResponse {
 }
 
 /**
- * Sends an answer over node:http; a HEAD request gets the headers alone.
+ * Sends a response with node:http; without the body if the method is HEAD.
  *
- * @param more names and values that stand behind the answer's own.
+ * @param headers names and values appended to the response's own.
  */
 export function send(
-  answer: HttpResponse,
+  content: HttpResponse,
   method: string | undefined,
   response: ServerResponse,
-  more: readonly string[] = [],
+  headers: readonly string[] = [],
 ): void {
-  response.writeHead(answer.status, [...answer.headers, ...more, ...COMMON_HEADERS]);
-  response.end(method === 'HEAD' ? undefined : answer.body);
+  response.writeHead(content.status, [...content.headers, ...headers, ...COMMON_HEADERS]);
+  response.end(method === 'HEAD' ? undefined : content.body);
 }
 
-/** The same, counting the memory of the body until the client has taken it. */
-export function sendHeld(
-  answer: HttpResponse,
+/** Sends a response, as {@link send}, and counts its body as buffered until the client has received it. */
+export function sendBuffered(
+  content: HttpResponse,
   method: string | undefined,
   response: ServerResponse,
-  memory: HeldMemory,
-  more: readonly string[] = [],
+  memory: BufferAccounting,
+  headers: readonly string[] = [],
 ): void {
-  const body = method === 'HEAD' || response.closed ? undefined : answer.body?.buffer;
+  const body = method === 'HEAD' || response.closed ? undefined : content.body?.buffer;
   if (body !== undefined) {
     memory.hold(body);
     response.once('close', () => memory.release(body));
   }
-  send(answer, method, response, more);
+  send(content, method, response, headers);
 }

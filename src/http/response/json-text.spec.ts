@@ -3,18 +3,18 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { JsonText } from './json-text.ts';
 
-const AT_ONCE = (): undefined => undefined;
+const NO_YIELD = (): undefined => undefined;
 
 async function written(value: Buffer, encoding: 'utf8' | 'base64', maxBytes = Infinity): Promise<string | undefined> {
-  const text = await JsonText.of({ value, encoding }, maxBytes, AT_ONCE);
+  const text = await JsonText.of({ value, encoding }, maxBytes, NO_YIELD);
   if (text === undefined) return undefined;
   const target = Buffer.alloc(text.bytes + 2, '.');
-  await text.write(target, 1, AT_ONCE);
+  await text.write(target, 1, NO_YIELD);
   expect([target[0], target.at(-1)]).toEqual([0x2e, 0x2e]);
   return String(target.subarray(1, -1));
 }
 
-/** Bytes, some of them text, some so many that they are worked on in several steps. */
+/** Bytes, some of them text, some of them long enough for several steps. */
 const bytes = fc
   .tuple(
     fc.oneof(
@@ -27,7 +27,7 @@ const bytes = fc
   .map(([unit, times]) => Buffer.concat(Array.from({ length: unit.length < 8 ? times : 1 }, () => unit)));
 
 describe('JsonText', () => {
-  it('writes strings as JSON.stringify does, and in no more bytes than it has said before', async () => {
+  it('writes the same bytes as JSON.stringify, and as many as it has measured', async () => {
     await fc.assert(
       fc.asyncProperty(bytes, fc.constantFrom('utf8', 'base64'), async (value, encoding) => {
         expect(await written(value, encoding)).toBe(JSON.stringify(value.toString(encoding)));
@@ -36,7 +36,7 @@ describe('JsonText', () => {
     );
   });
 
-  it('has no more bytes than are allowed, whatever its characters take when they are written', async () => {
+  it('rejects strings whose JSON exceeds maxBytes', async () => {
     await fc.assert(
       fc.asyncProperty(bytes, fc.constantFrom('utf8', 'base64'), fc.nat(200), async (value, encoding, maxBytes) => {
         const expected = JSON.stringify(value.toString(encoding));
@@ -48,9 +48,9 @@ describe('JsonText', () => {
 
   it.each([
     ['control characters', Buffer.alloc(2 ** 20, 1), 'utf8'],
-    ['bytes that are no text', Buffer.alloc(2 ** 20, 0xff), 'utf8'],
+    ['bytes that are not UTF-8', Buffer.alloc(2 ** 20, 0xff), 'utf8'],
     ['base64', Buffer.alloc(2 ** 20, 0xff), 'base64'],
-  ] as const)('is measured and written in steps of 64 KiB: %s', async (_, value, encoding) => {
+  ] as const)('measures and writes in steps of 64 KiB: %s', async (_, value, encoding) => {
     const steps: number[] = [];
     const afterStep = (step: number): undefined => void steps.push(step);
     const text = (await JsonText.of({ value, encoding }, Infinity, afterStep)) as JsonText;
@@ -59,7 +59,7 @@ describe('JsonText', () => {
     expect(steps.length).toBeGreaterThanOrEqual(16);
   });
 
-  it('is given up as soon as it is too long', async () => {
+  it('stops measuring once maxBytes is exceeded', async () => {
     let steps = 0;
     const afterStep = (): undefined => void steps++;
     const value = Buffer.alloc(2 ** 24);

@@ -1,15 +1,15 @@
 import { Buffer, isUtf8 } from 'node:buffer';
 
-/** Bytes that are worked on before others have their turn. */
+/** Bytes that are processed before yielding to the event loop. */
 const STEP_BYTES = 64 * 1024;
 
-/** Bytes that a string is, and how it is written in JSON: as the text that its UTF-8 stands for, or as base64. */
+/** The bytes of a string, and its representation in JSON: as text, decoded from UTF-8, or in base64. */
 export interface EncodedBytes {
   readonly value: Buffer;
   readonly encoding: 'utf8' | 'base64';
 }
 
-/** How JSON.stringify writes each byte of UTF-8 text; undefined: as it is. */
+/** The escape that JSON.stringify writes for each byte of UTF-8 text; undefined if it writes the byte itself. */
 const ESCAPES = Array.from({ length: 256 }, (_, byte): Buffer | undefined => {
   if (byte >= 0x80) return undefined;
   const escaped = JSON.stringify(String.fromCharCode(byte)).slice(1, -1);
@@ -18,12 +18,12 @@ const ESCAPES = Array.from({ length: 256 }, (_, byte): Buffer | undefined => {
 const ESCAPED_LENGTHS = Uint8Array.from(ESCAPES, (escape) => escape?.length ?? 1);
 const QUOTE = 0x22;
 
-/** Is called after each step, with the bytes of it. */
+/** Called after each step with its length in bytes; the next step waits for the promise. */
 export type AfterStep = (bytes: number) => Promise<void> | undefined;
 
-/** A string of JSON whose length is known before it is written. */
+/** A JSON string whose length is known before it is written. */
 export class JsonText {
-  /** Bytes of it, the quotes included. */
+  /** Length in bytes, including the quotes. */
   readonly bytes: number;
   readonly #value: Buffer;
   readonly #isBase64: boolean;
@@ -34,7 +34,7 @@ export class JsonText {
     this.bytes = bytes;
   }
 
-  /** Measures a string; undefined when it has more than `maxBytes`. */
+  /** Measures a string; undefined if it exceeds `maxBytes`. */
   static async of(
     { value, encoding }: EncodedBytes,
     maxBytes: number,
@@ -56,11 +56,11 @@ export class JsonText {
     return bytes > maxBytes ? undefined : new JsonText(text, false, bytes);
   }
 
-  /** Writes it to `target`, from `at` on. */
+  /** Writes the string to `target` at `at`. */
   async write(target: Buffer, at: number, afterStep: AfterStep): Promise<void> {
     target[at] = QUOTE;
     let end = at + 1;
-    // A multiple of three bytes, which are four characters of base64 each.
+    // A multiple of three bytes, which base64 encodes as four characters.
     const step = this.#isBase64 ? 3 * 16 * 1024 : STEP_BYTES;
     const isPlain = this.bytes === this.#value.length + 2;
     for (let from = 0; from < this.#value.length; from += step) {
@@ -90,7 +90,7 @@ function writeEscaped(text: Buffer, target: Buffer, at: number): number {
   return end;
 }
 
-/** Bytes as UTF-8 text, with U+FFFD for what is none; undefined when that has more than `maxBytes`. */
+/** Replaces invalid UTF-8 by U+FFFD; undefined if the result exceeds `maxBytes`. */
 async function wellFormed(value: Buffer, maxBytes: number, afterStep: AfterStep): Promise<Buffer | undefined> {
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   const parts: Buffer[] = [];

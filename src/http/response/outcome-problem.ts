@@ -5,7 +5,7 @@ type FailedRead = Exclude<DirectedOutcome['kind'], 'hit' | 'value' | 'stale'>;
 
 const NOT_FOUND = problem('key-not-found', 'Redis has no such key.');
 
-/** What is wrong when a read gives no value. */
+/** The problem of each outcome without a value. */
 export const OUTCOME_PROBLEMS: Readonly<Record<FailedRead, Problem>> = {
   missing: NOT_FOUND,
   absent: NOT_FOUND,

@@ -2,10 +2,10 @@ import type { RequestHandler } from 'express';
 import helmet from 'helmet';
 
 /**
- * The security headers of pages for people: what they consist of comes from the proxy itself, they send nothing elsewhere,
- * and nobody may frame them. No HSTS: whoever ends TLS before the proxy knows whether there is any.
+ * Sets the security headers of HTML pages: resources and connections only from and to the proxy itself, no framing. No
+ * HSTS, which is up to the component that terminates TLS.
  *
- * @param styles whether there are any in the page itself, or only in files.
+ * @param styles whether the page has inline styles.
  */
 export function pageHeaders(styles: 'in the page' | 'in files'): RequestHandler {
   return helmet({

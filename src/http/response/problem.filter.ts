@@ -5,17 +5,17 @@ import { methodsAt } from '../server/allowed-methods.ts';
 import { type HttpResponse, INTERNAL_ERROR, methodNotAllowed, problemResponse, send } from './http-response.ts';
 import { problem } from './problem.ts';
 
-/** Ends a request, from wherever it is, with an answer. */
-export class AnswerException extends Error {
-  readonly answer: HttpResponse;
+/** Thrown to end a request with a given response. */
+export class ResponseException extends Error {
+  readonly response: HttpResponse;
 
-  constructor(answer: HttpResponse) {
-    super(`answered with status ${answer.status}`);
-    this.answer = answer;
+  constructor(response: HttpResponse) {
+    super(`response with status ${response.status}`);
+    this.response = response;
   }
 }
 
-/** Makes a problem of whatever no handler has answered: a route or a method that is not there, a broken request, a bug. */
+/** Responds with a problem to exceptions: unknown routes and methods, malformed requests, unexpected errors. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   readonly #logger = new Logger(ProblemFilter.name);
@@ -29,7 +29,7 @@ export class ProblemFilter implements ExceptionFilter {
     const request = host.switchToHttp().getRequest<Request>();
     const response = host.switchToHttp().getResponse<Response>();
     try {
-      if (!response.headersSent) return send(this.#answerTo(exception, request), request.method, response);
+      if (!response.headersSent) return send(this.#responseTo(exception, request), request.method, response);
       this.#report(exception);
     } catch (bug) {
       this.#report(bug);
@@ -37,8 +37,8 @@ export class ProblemFilter implements ExceptionFilter {
     response.destroy();
   }
 
-  #answerTo(exception: unknown, request: Request): HttpResponse {
-    if (exception instanceof AnswerException) return exception.answer;
+  #responseTo(exception: unknown, request: Request): HttpResponse {
+    if (exception instanceof ResponseException) return exception.response;
     const status = statusOf(exception);
     if (status === 404) return notFound(request);
     if (status >= 400 && status < 500) return problemResponse(BAD_REQUEST);
@@ -54,14 +54,14 @@ export class ProblemFilter implements ExceptionFilter {
 
 const BAD_REQUEST = problem('bad-request', 'Malformed request.');
 
-/** The response to a request that no route takes: there may be one for other methods. */
+/** Responds 405 if the path has routes for other methods, 404 otherwise. */
 function notFound(request: Request): HttpResponse {
   const allowed = methodsAt(request.app as Express, request.path);
   if (allowed.length > 0 && !allowed.includes(request.method)) return methodNotAllowed(allowed);
   return problemResponse(problem('route-not-found', 'Route not found; see /docs.'));
 }
 
-/** Nest's and Express' errors say what status they are worth. */
+/** Returns the status of an error of Nest or Express; 500 for any other. */
 function statusOf(exception: unknown): number {
   if (exception instanceof HttpException) return exception.getStatus();
   const { status } = (exception ?? {}) as { status?: unknown };

@@ -1,4 +1,4 @@
-/** The body of an error (RFC 9457). `code` is stable; `detail` is for people. */
+/** The body of an error response (RFC 9457). `code` is stable; `detail` is for humans. */
 export interface Problem {
   readonly status: number;
   readonly title: string;
@@ -8,7 +8,7 @@ export interface Problem {
 
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
 
-/** Every error that the proxy answers: its status, and what that status is called. */
+/** Status and reason phrase of each error code. */
 export const PROBLEMS = {
   'bad-request': [400, 'Bad Request'],
   'bad-key': [400, 'Bad Request'],

@@ -1,20 +1,20 @@
 import { STATUS_CODES } from 'node:http';
 import { type HttpResponse, COMMON_HEADERS } from './http-response.ts';
 
-/** How a connection goes on after an answer. */
+/** Whether and for how long a connection persists after a response. */
 export interface Persistence {
-  /** Whether the connection ends with it. */
+  /** Whether the connection closes after the response. */
   readonly close: boolean;
-  /** Milliseconds for which the connection is kept for a next request; 0: it is not said. */
+  /** Keep-alive time-out to announce, in milliseconds; 0: not announced. */
   readonly keepAliveTimeoutMs: number;
 }
 
 /**
- * Status line and headers of an answer, to the empty line, as node:http writes them.
+ * Renders status line and headers of a response, including the empty line, as node:http does.
  *
- * @param more names and values that stand behind the answer's own.
+ * @param more names and values appended to the response's own.
  */
-export function messageHead(
+export function responseHead(
   { status, headers }: HttpResponse,
   date: string,
   { close, keepAliveTimeoutMs }: Persistence,
@@ -31,14 +31,14 @@ export function messageHead(
   return `${head}\r\n`;
 }
 
-/** The date as HTTP has it (RFC 9110, section 5.6.7), made anew once a second. */
+/** The current date in HTTP's format (RFC 9110, section 5.6.7), formatted once per second. */
 export class HttpDate {
   #text: string | undefined;
   readonly #forget = (): void => {
     this.#text = undefined;
   };
 
-  /** The same string object until the second is over. */
+  /** The same string object within a second. */
   get now(): string {
     if (this.#text === undefined) {
       const date = new Date();

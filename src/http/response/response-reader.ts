@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Reader } from '../../cache/read-through/buffered-bytes.ts';
 
-/** The client that waits for a response. */
+/** The client of a response, which may disconnect while a read is in flight. */
 export class ResponseReader implements Reader {
   readonly #response: ServerResponse;
 

@@ -1,52 +1,52 @@
 import { Buffer } from 'node:buffer';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import { type EncodedBytes, JsonText } from './json-text.ts';
 
-/** Bytes that the results take in one answer, as JSON writes them. */
-export const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
-/** After so many bytes others have their turn. */
-const TURN_BYTES = 256 * 1024;
+/** Upper bound for the results in one response, in bytes of JSON. */
+export const MAX_RESULTS_BYTES = 16 * 1024 * 1024;
+/** Bytes after which rendering yields to the event loop. */
+const YIELD_BYTES = 256 * 1024;
 
-/** JSON, and strings in it that are still to be written as JSON. */
+/** A piece of JSON text, or bytes to be encoded as a JSON string. */
 export type JsonPart = string | EncodedBytes;
 
-/** One of the results of an answer; it takes room if it is one that is left out where there is none. */
+/** One result of a response; `counted` if it counts towards the size limit and is replaced once that is reached. */
 export interface Result {
   readonly parts: readonly JsonPart[];
-  readonly takesRoom: boolean;
+  readonly counted: boolean;
 }
 
-/** Bytes that the results may take in one answer of an instance that buffers so many bytes at most. */
-export function maxAnswerBytes(maxBufferedBytes: number): number {
-  // Values of nearly twice as many bytes may be held while they are rendered.
-  return Math.min(MAX_ANSWER_BYTES, Math.floor(maxBufferedBytes / 4));
+/** Returns the limit for the results in one response of an instance with this limit of buffered bytes. */
+export function maxResultsBytes(maxBufferedBytes: number): number {
+  // The values in memory while they are rendered can be nearly twice as long as the limit.
+  return Math.min(MAX_RESULTS_BYTES, Math.floor(maxBufferedBytes / 4));
 }
 
-/** Memory for a body; undefined when there is no room for it now. */
+/** Allocates memory for a body; undefined if none is available now. */
 export type Allocate = (bytes: number) => Buffer | undefined;
 
-/** The body of an answer of many results, in order, of a length that is known before it is written. */
+/** The JSON body of a response with several results, in order; its length is known before it is written. */
 export class ResultsBody {
   readonly #pieces: (Buffer | JsonText)[] = [];
   #bytes = 0;
   #left: number;
-  #turn = TURN_BYTES;
+  #untilYield = YIELD_BYTES;
   readonly #afterStep = (bytes: number): Promise<void> | undefined => {
-    this.#turn -= bytes;
-    if (this.#turn > 0) return undefined;
-    this.#turn = TURN_BYTES;
-    return nextTurn();
+    this.#untilYield -= bytes;
+    if (this.#untilYield > 0) return undefined;
+    this.#untilYield = YIELD_BYTES;
+    return yieldToEventLoop();
   };
 
-  /** @param maxBytes of the results that take room. */
+  /** @param maxBytes limit for the results that are counted. */
   constructor(maxBytes: number) {
     this.#left = maxBytes;
   }
 
   /**
-   * Measures an answer, in steps between which others have their turn.
+   * Measures a body, and yields to the event loop regularly.
    *
-   * @param tooLarge what stands in the place of a result for which there is no room.
+   * @param tooLarge JSON that replaces a result beyond the limit.
    */
   static async of(
     [opening, closing]: readonly [string, string],
@@ -64,12 +64,12 @@ export class ResultsBody {
     return body;
   }
 
-  /** Of the whole body. */
+  /** Length of the whole body. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Writes the body into memory of its length; undefined when there is none. */
+  /** Writes the body into newly allocated memory; undefined if none is available. */
   async write(allocate: Allocate): Promise<Buffer | undefined> {
     const target = allocate(this.#bytes);
     if (target === undefined) return undefined;
@@ -87,10 +87,10 @@ export class ResultsBody {
     return target;
   }
 
-  async #add({ parts, takesRoom }: Result, tooLarge: string): Promise<void> {
+  async #add({ parts, counted }: Result, tooLarge: string): Promise<void> {
     const before = this.#pieces.length;
     const bytesBefore = this.#bytes;
-    const end = takesRoom ? this.#bytes + this.#left : Infinity;
+    const end = counted ? this.#bytes + this.#left : Infinity;
     for (const part of parts) {
       if (typeof part === 'string') {
         this.#addText(part);
@@ -101,7 +101,7 @@ export class ResultsBody {
       }
       if (this.#bytes > end) return this.#replaceFrom(before, bytesBefore, tooLarge);
     }
-    if (takesRoom) this.#left -= this.#bytes - bytesBefore;
+    if (counted) this.#left -= this.#bytes - bytesBefore;
   }
 
   #replaceFrom(piece: number, bytes: number, text: string): void {

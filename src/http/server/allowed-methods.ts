@@ -1,6 +1,6 @@
 import type { Express } from 'express';
 
-/** A layer of Express' router, as far as it is asked here. */
+/** The parts of a layer of Express' router that are used here. */
 interface Layer {
   /** Absent: the layer is middleware. */
   readonly route?: { readonly methods: Readonly<Record<string, boolean>> };
@@ -11,14 +11,14 @@ interface Layer {
 const ORDER = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
 /**
- * Returns the methods that the routes at a path have, in the order of an Allow header; none if there is no route. OPTIONS
- * is not listed: it answers nothing but preflight requests.
+ * Returns the methods of the routes at a path, in the order of an Allow header; empty if there is no route. OPTIONS is not
+ * listed, because it serves preflight requests only.
  */
 export function methodsAt(app: Express, path: string): string[] {
   return methodsOf(layersOf(app).filter((layer) => layer.route !== undefined && layer.match(path)));
 }
 
-/** Returns the methods that any route has. */
+/** Returns the methods of all routes. */
 export function allMethods(app: Express): string[] {
   return methodsOf(layersOf(app));
 }
@@ -29,7 +29,7 @@ function layersOf(app: Express): readonly Layer[] {
 
 function methodsOf(layers: readonly Layer[]): string[] {
   const methods = new Set(layers.flatMap(({ route }) => Object.keys(route?.methods ?? {})));
-  // Express answers HEAD wherever there is GET.
+  // Express serves HEAD with the handler of GET.
   if (methods.has('get')) methods.add('head');
   return ORDER.filter((method) => methods.has(method.toLowerCase()));
 }

@@ -1,43 +1,43 @@
 import type { Socket } from 'node:net';
-import { FAREWELL_MS } from '../../net/time-limits.ts';
+import { CLOSE_GRACE_MS } from '../../net/time-limits.ts';
 import { problemResponse } from '../response/http-response.ts';
-import { HttpDate, messageHead } from '../response/response-head.ts';
+import { HttpDate, responseHead } from '../response/response-head.ts';
 import type { Problem } from '../response/problem.ts';
 
-/** Clients of a thread that are told at the same time; others are cut off without a word. */
-const MAX_FAREWELLS = 256;
+/** Connections of a thread that linger at the same time; beyond that, connections are closed without a response. */
+const MAX_CLOSING_CONNECTIONS = 256;
 
-interface FarewellOptions {
-  /** Names and values that stand behind the answer's own. */
+interface RejectOptions {
+  /** Names and values appended to the response's own. */
   readonly headers?: readonly string[];
-  /** Whether the request was HEAD, whose answer has no body. */
+  /** Whether to omit the body, because the request method was HEAD. */
   readonly headOnly?: boolean;
 }
 
-/** The clients that are told why their connection ends, and have a moment to take note of it. */
+/** Sends a final error response, then closes the socket after a short grace period (lingering close). */
 export class ClosingConnections {
   readonly #sockets = new Set<Socket>();
   readonly #date = new HttpDate();
 
-  /** Answers a client with a problem, and ends the connection. */
-  say(socket: Socket, why: Problem, { headers = [], headOnly = false }: FarewellOptions = {}): void {
+  /** Responds with a problem, and closes the connection. */
+  rejectWith(socket: Socket, why: Problem, { headers = [], headOnly = false }: RejectOptions = {}): void {
     socket.on('error', () => socket.destroy());
-    if (!socket.writable || this.#sockets.size >= MAX_FAREWELLS) return void socket.destroy();
+    if (!socket.writable || this.#sockets.size >= MAX_CLOSING_CONNECTIONS) return void socket.destroy();
     this.#sockets.add(socket);
-    // Not the socket's own time-out, which a client can put off by sending a byte now and then.
-    const farewell = setTimeout(() => socket.destroy(), FAREWELL_MS);
+    // Not the socket's own time-out, which every received byte would postpone.
+    const timer = setTimeout(() => socket.destroy(), CLOSE_GRACE_MS);
     socket.once('close', () => {
-      clearTimeout(farewell);
+      clearTimeout(timer);
       this.#sockets.delete(socket);
     });
-    // What the client sends is read and dropped: to close on it unread would take this answer and those before it back.
-    socket.removeAllListeners('data').on('data', drop).resume();
-    const answer = problemResponse(why, why.status === 503 ? ['Retry-After', '1'] : headers);
-    const head = messageHead(answer, this.#date.now, { close: true, keepAliveTimeoutMs: 0 });
-    socket.end(headOnly ? head : head + String(answer.body));
+    // Closing with unread input would reset the connection, and the client could lose this response and earlier ones.
+    socket.removeAllListeners('data').on('data', discard).resume();
+    const response = problemResponse(why, why.status === 503 ? ['Retry-After', '1'] : headers);
+    const head = responseHead(response, this.#date.now, { close: true, keepAliveTimeoutMs: 0 });
+    socket.end(headOnly ? head : head + String(response.body));
   }
 }
 
-function drop(): void {
-  // No parser is to see it either.
+function discard(): void {
+  // The removed listeners include node:http's parser.
 }

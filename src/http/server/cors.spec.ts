@@ -3,8 +3,8 @@ import { Cors } from './cors.ts';
 
 const EXPOSED = ['Access-Control-Expose-Headers', 'ETag, Age, Cache-Status, Retry-After'];
 
-describe('pages of other origins', () => {
-  it('are told nothing when none may read', () => {
+describe('Cors', () => {
+  it('adds no header if no origin is allowed', () => {
     const cors = new Cors([]);
     expect([cors.on, cors.byOrigin, cors.headersFor(undefined), cors.headersFor('https://a')]).toEqual([
       false,
@@ -14,7 +14,7 @@ describe('pages of other origins', () => {
     ]);
   });
 
-  it('are all told the same when all may', () => {
+  it('adds the same headers for all requests if every origin is allowed', () => {
     const cors = new Cors(['*']);
     const all = ['Access-Control-Allow-Origin', '*', ...EXPOSED];
     expect([cors.on, cors.byOrigin, cors.headersFor(undefined), cors.headersFor('https://a')]).toEqual([
@@ -25,7 +25,7 @@ describe('pages of other origins', () => {
     ]);
   });
 
-  it('are told apart when some may, which caches learn from every answer', () => {
+  it('adds Vary to every response, and allows the listed origins only, if some are allowed', () => {
     const cors = new Cors(['https://a', 'http://b:8080']);
     expect([cors.on, cors.byOrigin]).toEqual([true, true]);
     for (const origin of [undefined, 'https://c', 'https://A', 'https://a:443', 'null', '', '*', 'https://a.c']) {

@@ -1,23 +1,23 @@
 import { NotFoundException } from '@nestjs/common';
 import type { HttpResponse } from '../response/http-response.ts';
 
-/** What a page may read beside what every page may. */
+/** Response headers that pages may read in addition to the safelisted ones. */
 const EXPOSED = ['Access-Control-Expose-Headers', 'ETag, Age, Cache-Status, Retry-After'] as const;
 const ALLOWED_REQUEST_HEADERS = 'Authorization, Cache-Control, Content-Type, If-None-Match';
-/** Browsers keep the answer to a preflight request no longer. */
+/** The longest time for which browsers cache the response to a preflight request. */
 const PREFLIGHT_SECONDS = '7200';
 
-/** Which pages of other origins may read keys (HTTP_CORS_ORIGINS; the Fetch standard, "CORS protocol"). */
+/** CORS headers for pages of other origins (HTTP_CORS_ORIGINS; the Fetch standard, "CORS protocol"). */
 export class Cors {
-  /** Whether pages of any other origin may. */
+  /** Whether any other origin is allowed. */
   readonly on: boolean;
-  /** Whether what is answered depends on who asks. */
+  /** Whether responses depend on the Origin of the request. */
   readonly byOrigin: boolean;
-  /** Names and values of what is added to the answer to a request that names no origin. */
+  /** Names and values of headers for a request without Origin. */
   readonly headers: readonly string[];
   readonly #origins: ReadonlySet<string>;
 
-  /** @param origins none, `*` alone, or some as browsers write them. */
+  /** @param origins empty, `*` alone, or origins as browsers serialise them. */
   constructor(origins: readonly string[]) {
     this.#origins = new Set(origins);
     this.on = origins.length > 0;
@@ -26,17 +26,17 @@ export class Cors {
     this.headers = all ? ['Access-Control-Allow-Origin', '*', ...EXPOSED] : this.byOrigin ? ['Vary', 'Origin'] : [];
   }
 
-  /** Names and values of what is added to the answer to a request with this `Origin`. */
+  /** Returns names and values of headers for a request with this `Origin`. */
   headersFor(origin: string | undefined): readonly string[] {
     if (!this.byOrigin || origin === undefined || !this.#origins.has(origin)) return this.headers;
     return [...this.headers, 'Access-Control-Allow-Origin', origin, ...EXPOSED];
   }
 
   /**
-   * The answer to a preflight request, less {@link headersFor} whoever asks: without them nothing is allowed by it.
+   * Renders the response to a preflight request, without {@link headersFor} its origin, which must be added to it.
    *
-   * @param headers names of request headers that are allowed beside those that every route allows.
-   * @throws NotFoundException if pages of other origins may read nothing: then OPTIONS is a method like any other.
+   * @param headers names of request headers to allow in addition to those that every route allows.
+   * @throws NotFoundException if no other origin is allowed: then OPTIONS is an unknown method.
    */
   preflight(methods: string, headers?: string): HttpResponse {
     if (!this.on) throw new NotFoundException();

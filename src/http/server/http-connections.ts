@@ -21,18 +21,18 @@ import { withoutUpgrade } from './upgrade.ts';
 const SWEEP_MS = 20;
 
 /**
- * The HTTP connections of this thread: counts them, turns away those beyond the limit, gives each to the fast path and,
- * when it leaves that, to node:http, and brings them to an end.
+ * The HTTP connections of this thread: counts them, rejects those beyond the limit, serves them on the fast path or with
+ * node:http, and closes them on shutdown.
  */
 @Injectable()
 export class HttpConnections {
-  readonly #count: ConnectionLimiter;
+  readonly #limiter: ConnectionLimiter;
   readonly #fastPath: KeyFastPath;
   readonly #counts: ReadMetrics;
   readonly #logger = new Logger(HttpConnections.name);
-  readonly #farewells = new ClosingConnections();
-  /** Each connection that node:http has, with the requests on it that are not answered yet. */
-  readonly #unanswered = new Map<Socket, PipelineSerializer>();
+  readonly #closingConnections = new ClosingConnections();
+  /** Connections served by node:http, with their requests in flight. */
+  readonly #serializers = new Map<Socket, PipelineSerializer>();
   readonly #probes: ProbeAdmission;
   /** Connections that close after the next response. */
   readonly #last = new WeakSet<Socket>();
@@ -42,50 +42,50 @@ export class HttpConnections {
   #closed: Promise<void> = Promise.resolve();
   readonly #drainListeners: (() => void)[] = [];
 
-  constructor(count: ConnectionLimiter, fastPath: KeyFastPath, counts: ReadMetrics, { proxy }: Settings) {
+  constructor(limiter: ConnectionLimiter, fastPath: KeyFastPath, counts: ReadMetrics, { proxy }: Settings) {
     this.#probes = new ProbeAdmission(proxy.threads);
     this.#counts = counts;
-    this.#count = count;
+    this.#limiter = limiter;
     this.#fastPath = fastPath;
   }
 
-  /** Whether the proxy is about to end. */
+  /** Whether the proxy is shutting down. */
   get draining(): boolean {
     return this.#draining;
   }
 
-  /** Has `end` called when answers that would never be complete by themselves have to be. */
+  /** Registers a callback that completes endless responses, such as event streams, on shutdown. */
   onDrain(end: () => void): void {
     this.#drainListeners.push(end);
   }
 
-  /** Returns what serves connections of the self-check as those of clients; undefined when there is no fast path. */
+  /** Returns a function that serves connections of the self-check on a fast path; undefined if it is disabled. */
   forSelfCheck(parts: SelfCheckCache): ((socket: Socket) => void) | undefined {
-    if (!this.#fastPath.on) return undefined;
+    if (!this.#fastPath.enabled) return undefined;
     const fastPath = this.#fastPath.withCache(parts);
-    return (socket) => fastPath.take(socket);
+    return (socket) => fastPath.accept(socket);
   }
 
   /**
-   * Stands between a server and its connections.
+   * Intercepts the connections and requests of a server.
    *
-   * @param methods every method that some route has, for the response to CONNECT.
+   * @param methods returns the methods of all routes, for the response to CONNECT.
    */
   attach(server: Server, methods: () => string): void {
     this.#server = server;
     const accept = server.listeners('connection') as ((socket: Socket) => void)[];
     server.removeAllListeners('connection');
     server.on('connection', (socket: Socket) => {
-      if (!this.#count.open()) return this.#probes.consider(socket, beyondLimit);
+      if (!this.#limiter.open()) return this.#probes.consider(socket, beyondLimit);
       socket.once('close', () => {
-        this.#unanswered.delete(socket);
-        this.#count.close();
+        this.#serializers.delete(socket);
+        this.#limiter.close();
       });
-      if (this.#fastPath.on) this.#fastPath.take(socket);
+      if (this.#fastPath.enabled) this.#fastPath.accept(socket);
       else giveToHttp(socket);
     });
     const giveToHttp = (socket: Socket, received?: Buffer): void => {
-      if (!this.#unanswered.has(socket)) this.#unanswered.set(socket, new PipelineSerializer(socket));
+      if (!this.#serializers.has(socket)) this.#serializers.set(socket, new PipelineSerializer(socket));
       for (const listener of accept) listener.call(server, socket);
       if (received === undefined) return;
       socket.emit('data', received);
@@ -93,14 +93,14 @@ export class HttpConnections {
     };
     const beyondLimit: ProbeOutcome = {
       serve: (socket, head) => {
-        socket.once('close', () => this.#unanswered.delete(socket));
+        socket.once('close', () => this.#serializers.delete(socket));
         giveToHttp(socket, head);
       },
-      refuse: (socket) => this.#farewells.say(socket, TOO_MANY),
+      reject: (socket) => this.#closingConnections.rejectWith(socket, TOO_MANY),
     };
     this.#fastPath.open({
-      leave: giveToHttp,
-      giveUp: (socket) => this.#refuseRest(socket, parserProblem({ code: 'ERR_HTTP_REQUEST_TIMEOUT' })),
+      handOver: giveToHttp,
+      onHeadersTimeout: (socket) => this.#rejectRest(socket, parserProblem({ code: 'ERR_HTTP_REQUEST_TIMEOUT' })),
     });
     const handle = server.listeners('request') as RequestListener[];
     const start: RequestListener = (request, response) => {
@@ -110,30 +110,30 @@ export class HttpConnections {
     server.on('request', (request: IncomingMessage, response: ServerResponse) =>
       this.#admit(request, response, () => start(request, response)),
     );
-    // In its turn: node:http would write the 100 behind the head of the response before, and break into its body.
+    // Only after the previous responses: node:http would write the 100 into the body of one that is being sent.
     const startExpected: RequestListener = (request, response) =>
       this.#admit(request, response, () => {
         const expectation = expectationOf(request);
-        if (expectation === 'unknown') return this.#refuseRequest(request, UNKNOWN_EXPECTATION);
+        if (expectation === 'unknown') return this.#rejectRequest(request, UNKNOWN_EXPECTATION);
         if (expectation === 'continue') response.writeContinue();
         start(request, response);
       });
     server.on('checkContinue', startExpected);
     server.on('checkExpectation', startExpected);
-    server.on('clientError', (error: Error & ParserError, socket: Socket) => this.#refuse(socket, error));
+    server.on('clientError', (error: Error & ParserError, socket: Socket) => this.#onClientError(socket, error));
     server.on('connect', (request: IncomingMessage, socket: Socket) => {
       endOnFailure(socket);
       const why = headProblem(request) ?? problem('method-not-allowed', 'CONNECT is not supported.');
-      this.#refuseRest(socket, why, why.status === 405 ? ['Allow', methods()] : []);
+      this.#rejectRest(socket, why, why.status === 405 ? ['Allow', methods()] : []);
     });
     // Without a listener node:http ignores the upgrade, but drops the requests that have arrived with it.
     server.on('upgrade', (request: IncomingMessage, stream: Duplex, rest: Buffer) => {
       const { socket } = request;
       const keepOpen = endOnFailure(socket);
       withoutUpgrade(request, stream, rest, MAX_BODY_BYTES, (bytes, isLast) => {
-        if (bytes === 'too-large') return this.#refuseRest(socket, BODY_TOO_LARGE);
+        if (bytes === 'too-large') return this.#rejectRest(socket, BODY_TOO_LARGE);
         if (isLast) this.#last.add(socket);
-        this.#unanswered.get(socket)?.afterAll(() => {
+        this.#serializers.get(socket)?.afterAll(() => {
           keepOpen();
           giveToHttp(socket, bytes);
         });
@@ -141,31 +141,31 @@ export class HttpConnections {
     });
   }
 
-  /** Accepts no more connections; those that there are go on. */
+  /** Stops accepting connections; existing ones are still served. */
   stopListening(): void {
     const server = this.#server;
     this.#draining = true;
-    // Not http's own close: it cuts connections between two requests, one of which may be on its way.
+    // Not close() of node:http, which would close idle connections although a request may be on its way.
     if (server?.listening) this.#closed = new Promise((done) => NetServer.prototype.close.call(server, () => done()));
   }
 
-  /** Answers what was accepted, tells each client that its connection ends, and ends it. */
+  /** Completes the requests in flight, closes each connection after its last response, and resolves when all are closed. */
   async drain(): Promise<void> {
     this.#closing = true;
     this.#fastPath.close();
-    for (const turns of this.#unanswered.values()) turns.end();
+    for (const serializer of this.#serializers.values()) serializer.closeAfterNext();
     for (const end of this.#drainListeners) end();
     const lingerUntil = performance.now() + LINGER_MS;
     const sweep = setInterval(() => {
-      if (performance.now() >= lingerUntil) this.#cutIdle();
+      if (performance.now() >= lingerUntil) this.#destroyIdle();
     }, SWEEP_MS);
     await this.#closed.finally(() => clearInterval(sweep));
   }
 
-  /** Ends the connections that nobody has asked anything on, or only a part of it. */
-  #cutIdle(): void {
-    this.#fastPath.cutIdle();
-    for (const [socket, turns] of this.#unanswered) if (turns.idle) socket.destroy();
+  /** Destroys connections without a complete request in flight. */
+  #destroyIdle(): void {
+    this.#fastPath.destroyIdle();
+    for (const [socket, serializer] of this.#serializers) if (serializer.idle) socket.destroy();
   }
 
   #admit(request: IncomingMessage, response: ServerResponse, start: () => void): void {
@@ -173,34 +173,34 @@ export class HttpConnections {
     const isLast = this.#closing || this.#last.has(socket) || this.#probes.has(socket) || isFramingDoubtful(request);
     if (isLast) response.shouldKeepAlive = false;
     const why = headProblem(request);
-    const turns = this.#unanswered.get(request.socket);
-    turns?.admit(request, response, why === undefined ? start : () => this.#refuseRequest(request, why));
+    const serializer = this.#serializers.get(request.socket);
+    serializer?.admit(request, response, why === undefined ? start : () => this.#rejectRequest(request, why));
   }
 
-  /** Answers a request with an error, and ends the connection: what follows may be a part of the request. */
-  #refuseRequest({ socket, method }: IncomingMessage, why: Problem): void {
-    this.#farewells.say(socket, why, { headOnly: method === 'HEAD' });
+  /** Responds with an error and closes the connection, as the bytes that follow may be part of the request. */
+  #rejectRequest({ socket, method }: IncomingMessage, why: Problem): void {
+    this.#closingConnections.rejectWith(socket, why, { headOnly: method === 'HEAD' });
   }
 
-  /** Answers what node:http could not parse, or what did not arrive in time. */
-  #refuse(socket: Socket, error: Error & ParserError): void {
+  /** Responds to bytes that node:http could not parse, or to a request that did not arrive in time. */
+  #onClientError(socket: Socket, error: Error & ParserError): void {
     if (isFault(error)) {
       this.#logger.error(error.stack);
       this.#counts.countFailure('http');
     }
-    // The request before has announced that it is the last one.
+    // The previous request had Connection: close.
     if (error.code === 'HPE_CLOSED_CONNECTION') return;
     const isOfClient = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' || error.code?.startsWith('HPE_') === true;
-    if (isOfClient) this.#refuseRest(socket, parserProblem(error));
+    if (isOfClient) this.#rejectRest(socket, parserProblem(error));
     else socket.destroy();
   }
 
-  /** Answers with an error in place of what follows the last request, and ends the connection. */
-  #refuseRest(socket: Socket, why: Problem, headers: readonly string[] = []): void {
-    const say = (): void => this.#farewells.say(socket, why, { headers });
-    const turns = this.#unanswered.get(socket);
-    if (turns === undefined) say();
-    else turns.refuseRest(say);
+  /** Responds with an error to the bytes behind the last request, and closes the connection. */
+  #rejectRest(socket: Socket, why: Problem, headers: readonly string[] = []): void {
+    const reject = (): void => this.#closingConnections.rejectWith(socket, why, { headers });
+    const serializer = this.#serializers.get(socket);
+    if (serializer === undefined) reject();
+    else serializer.rejectRest(reject);
   }
 }
 
@@ -209,8 +209,8 @@ const TOO_MANY = problem('overloaded', 'Too many connections.');
 const UNKNOWN_EXPECTATION = problem('expectation-failed', 'Unsupported expectation (only 100-continue).');
 
 /**
- * Ends a connection that node:http has handed over if it fails, or if its client takes no response for too long. Returns a
- * function that leaves this to node:http again.
+ * Destroys a connection that node:http has detached if it fails, or if its client does not read for too long. Returns a
+ * function that undoes this.
  */
 function endOnFailure(socket: Socket): () => void {
   const end = (): void => {

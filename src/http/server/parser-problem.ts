@@ -1,15 +1,15 @@
 import { type Problem, problem } from '../response/problem.ts';
 
-/** What node:http reports of bytes that it cannot parse. */
+/** A parse error of node:http. */
 export interface ParserError {
   readonly code?: string;
-  /** What it was given last. */
+  /** The last chunk of input. */
   readonly rawPacket?: Buffer;
-  /** How many bytes of that it has parsed. */
+  /** Number of bytes of the chunk that were parsed. */
   readonly bytesParsed?: number;
 }
 
-/** Method and version of a request line that is well-formed but for these. */
+/** A request line that is well-formed except for its method or version. */
 const REQUEST_LINE = /^[!#$%&'*+\-.^_`|~\w]+ +[^ ]+ +HTTP\/(\d\.\d)\r?$/;
 const LF = 0x0a;
 
@@ -24,13 +24,13 @@ const BY_CODE: ReadonlyMap<string | undefined, Problem> = new Map([
   ['ERR_HTTP_REQUEST_TIMEOUT', problem('request-timeout', 'The request did not arrive in time.')],
 ]);
 
-/** Returns the problem that tells a client why its bytes cannot be parsed. */
+/** Returns the problem to send for a parse error. */
 export function parserProblem(error: ParserError): Problem {
   const isRequestLine = error.code === 'HPE_INVALID_METHOD' || error.code === 'HPE_INVALID_VERSION';
   return BY_CODE.get(error.code) ?? (isRequestLine ? requestLineProblem(error) : undefined) ?? NO_REQUEST;
 }
 
-/** Returns undefined if the request line is wrong in more than its method or its version. */
+/** Returns undefined if more than the method or the version of the request line is invalid. */
 function requestLineProblem({ code, rawPacket, bytesParsed = 0 }: ParserError): Problem | undefined {
   if (rawPacket === undefined) return undefined;
   const start = bytesParsed === 0 ? 0 : rawPacket.lastIndexOf(LF, bytesParsed - 1) + 1;

@@ -1,96 +1,95 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Requests of one connection that wait for their turn before no more of it is read. */
-const MAX_WAITING = 128;
+/** Queued requests of one connection beyond which reading pauses. */
+const MAX_QUEUED = 128;
 
-interface Turn {
-  /** Undefined: what stands here is no request. */
+interface QueuedRequest {
+  /** Undefined for a step that is not a request. */
   readonly request: IncomingMessage | undefined;
   readonly response: ServerResponse | undefined;
   start: () => void;
 }
 
 /**
- * Handles the requests of a connection that node:http serves one after the other. node:http emits all requests that it
- * parses, and keeps their responses until they can be sent: a client that pipelines requests without waiting for the
- * responses, or without reading them, would have all of them rendered and held at once.
+ * Serialises pipelined requests on one keep-alive connection of node:http, which would emit all requests that it parses
+ * and keep their responses in memory until they can be sent.
  */
 export class PipelineSerializer {
   readonly #socket: Socket;
-  /** The first one has its turn. */
-  readonly #turns: Turn[] = [];
-  /** The request that was parsed last, answered or not. */
-  #last: Turn | undefined;
+  /** The first one is being served. */
+  readonly #queue: QueuedRequest[] = [];
+  /** The request that was parsed last. */
+  #last: QueuedRequest | undefined;
   #paused = false;
-  #refused = false;
+  #rejected = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
   }
 
-  /** Whether every request has been answered. */
+  /** Whether every request has been served. */
   get idle(): boolean {
-    return this.#turns.length === 0;
+    return this.#queue.length === 0;
   }
 
-  /** Calls `start` when every request before has been answered; never if one of these responses ends the connection. */
+  /** Calls `start` when all previous requests have been served; never if one of their responses closes the connection. */
   admit(request: IncomingMessage, response: ServerResponse, start: () => void): void {
     if (this.#ended) return;
     response.once('close', () => this.#next());
     this.#last = { request, response, start };
     this.#push(this.#last);
-    if (this.#turns.length > MAX_WAITING) this.#pause();
+    if (this.#queue.length > MAX_QUEUED) this.#pause();
   }
 
-  /** Calls `start` when every request before has been answered, as {@link admit} does, and waits for no response to it. */
+  /** Calls `start` when all previous requests have been served, and does not wait for a response. */
   afterAll(start: () => void): void {
     this.#push({ request: undefined, response: undefined, start });
   }
 
   /**
-   * Has the bytes that follow the last request refused: calls `refuse`, once, when every request before has been answered.
-   * If they belong to the body of that request, it is refused in place of its own response, or ends the connection if that
-   * has been sent.
+   * Rejects the bytes behind the last request: calls `reject`, once, when all previous requests have been served. If the
+   * bytes belong to the body of the last request, that request is rejected instead, or the connection is closed if its
+   * response has been sent.
    */
-  refuseRest(refuse: () => void): void {
-    // node:http reports the same for every byte that follows.
-    if (this.#refused || this.#ended) return;
-    this.#refused = true;
+  rejectRest(reject: () => void): void {
+    // node:http reports the error again for every further chunk.
+    if (this.#rejected || this.#ended) return;
+    this.#rejected = true;
     const last = this.#last;
     if (last?.request?.complete !== false) {
-      if (this.#turns.length > 0) this.#socket.pause();
-      return this.#push({ request: undefined, response: undefined, start: refuse });
+      if (this.#queue.length > 0) this.#socket.pause();
+      return this.#push({ request: undefined, response: undefined, start: reject });
     }
-    const place = this.#turns.indexOf(last);
-    if (place > 0) last.start = refuse;
-    else if (place === 0 && last.response?.headersSent === false) refuse();
+    const place = this.#queue.indexOf(last);
+    if (place > 0) last.start = reject;
+    else if (place === 0 && last.response?.headersSent === false) reject();
     else this.#socket.destroySoon();
   }
 
-  /** Has the next response tell the client that the connection ends with it. */
-  end(): void {
-    for (const { response } of this.#turns) if (response !== undefined) response.shouldKeepAlive = false;
+  /** Closes the connection after the next response. */
+  closeAfterNext(): void {
+    for (const { response } of this.#queue) if (response !== undefined) response.shouldKeepAlive = false;
   }
 
-  /** Whether no response can be sent any more. */
+  /** Whether no further response can be sent. */
   get #ended(): boolean {
     return this.#socket.destroyed || this.#socket.writableEnded;
   }
 
-  #push(turn: Turn): void {
-    this.#turns.push(turn);
-    if (this.#turns.length === 1) this.#start();
+  #push(request: QueuedRequest): void {
+    this.#queue.push(request);
+    if (this.#queue.length === 1) this.#start();
   }
 
-  /** Continues after the response before has been sent, as they are sent in order, or after the connection has ended. */
+  /** Continues after a response has been sent, or the connection has been closed. */
   #next(): void {
-    this.#turns.shift();
+    this.#queue.shift();
     if (this.#ended) {
-      this.#turns.length = 0;
+      this.#queue.length = 0;
       return;
     }
-    if (this.#paused && this.#turns.length <= MAX_WAITING / 2) {
+    if (this.#paused && this.#queue.length <= MAX_QUEUED / 2) {
       this.#paused = false;
       this.#socket.resume();
     }
@@ -98,15 +97,15 @@ export class PipelineSerializer {
   }
 
   #start(): void {
-    const turn = this.#turns.at(0);
-    if (turn?.response === undefined) this.#turns.shift();
-    turn?.start();
+    const next = this.#queue.at(0);
+    if (next?.response === undefined) this.#queue.shift();
+    next?.start();
   }
 
   #pause(): void {
     if (this.#paused) return;
     this.#paused = true;
-    // At the end of each request in what it has read node:http takes a pause back.
+    // node:http resumes the socket at the end of each request that it has parsed.
     process.nextTick(() => {
       if (this.#paused) this.#socket.pause();
     });

@@ -1,38 +1,38 @@
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 
-/** Connections beyond PROXY_MAX_CONNECTIONS that an instance keeps for health probes. */
+/** Connections beyond PROXY_MAX_CONNECTIONS that an instance accepts for health probes. */
 const MAX_PROBES = 16;
 const MIN_PROBES_PER_THREAD = 2;
-/** Milliseconds that such a connection has to send its request. */
+/** Milliseconds within which such a connection must send its request. */
 const REQUEST_TIMEOUT_MS = 1000;
-/** Kubernetes' probes send less than 200 bytes. */
+/** The probes of Kubernetes send less than 200 bytes. */
 const MAX_HEAD_BYTES = 4096;
 
 const PREFIXES = ['GET /health/', 'HEAD /health/'];
 const HEAD_END = '\r\n\r\n';
 
-/** What becomes of a connection beyond the limit. */
+/** The two possible outcomes for a connection beyond the limit. */
 export interface ProbeOutcome {
-  /** Has its one request, `head`, answered; the connection ends with the response. */
+  /** Serves its one request, `head`, and closes the connection after the response. */
   serve(socket: Socket, head: Buffer): void;
-  refuse(socket: Socket): void;
+  reject(socket: Socket): void;
 }
 
 /**
- * Admits health probes beyond PROXY_MAX_CONNECTIONS: an instance that is at its limit is not an unhealthy one, and an
- * orchestrator that hears 503 would end it, with its cache. A connection is served if its first request is for a path
- * below /health/, and refused otherwise. A few are held at a time in each thread; when more come, the one that has been
- * silent for longest is refused, so that silent connections keep no probe out.
+ * Admits health probes beyond PROXY_MAX_CONNECTIONS: an instance at its limit is not unhealthy, and an orchestrator that
+ * receives 503 would restart it with an empty cache. A connection is served if its first request is for a path below
+ * /health/, and rejected otherwise. The number of waiting connections per thread is limited; a further one replaces the
+ * one that has been silent for longest, so that silent connections cannot block probes.
  */
 export class ProbeAdmission {
   readonly #max: number;
-  /** All connections that are held. */
+  /** All connections beyond the limit. */
   readonly #sockets = new Set<Socket>();
-  /** How to refuse those whose request has not arrived, oldest first. */
+  /** Functions that reject the connections without a complete request, oldest first. */
   readonly #silent = new Map<Socket, () => void>();
 
-  /** @param threads of the instance, which share the connections that are kept for probes. */
+  /** @param threads number of threads, which share the connections for probes. */
   constructor(threads: number) {
     this.#max = Math.max(MIN_PROBES_PER_THREAD, Math.floor(MAX_PROBES / threads));
   }
@@ -42,43 +42,43 @@ export class ProbeAdmission {
     return this.#sockets.has(socket);
   }
 
-  /** Takes a connection beyond the limit. */
+  /** Decides on a connection beyond the limit. */
   consider(socket: Socket, outcome: ProbeOutcome): void {
     if (this.#sockets.size >= this.#max) {
-      const [refuseOldest] = this.#silent.values();
-      if (refuseOldest === undefined) return outcome.refuse(socket);
-      refuseOldest();
+      const [rejectOldest] = this.#silent.values();
+      if (rejectOldest === undefined) return outcome.reject(socket);
+      rejectOldest();
     }
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
     this.#await(socket, outcome);
   }
 
-  /** Reads the head of the first request, and decides. */
+  /** Reads the first request, then serves or rejects the connection. */
   #await(socket: Socket, outcome: ProbeOutcome): void {
     let head = '';
     const stop = (): void => {
       clearTimeout(timer);
       this.#silent.delete(socket);
-      socket.off('data', onData).off('end', refuse).off('error', onError).off('close', stop);
+      socket.off('data', onData).off('end', reject).off('error', onError).off('close', stop);
     };
-    const refuse = (): void => {
+    const reject = (): void => {
       stop();
       this.#sockets.delete(socket);
-      outcome.refuse(socket);
+      outcome.reject(socket);
     };
     const onError = (): void => void socket.destroy();
     const onData = (bytes: Buffer): void => {
       head += bytes.toString('latin1');
-      if (!mayBeProbe(head) || head.length > MAX_HEAD_BYTES) return refuse();
+      if (!mayBeProbe(head) || head.length > MAX_HEAD_BYTES) return reject();
       if (!head.includes(HEAD_END)) return;
       stop();
       socket.pause();
       outcome.serve(socket, Buffer.from(head, 'latin1'));
     };
-    const timer = setTimeout(refuse, REQUEST_TIMEOUT_MS);
-    this.#silent.set(socket, refuse);
-    socket.on('data', onData).on('end', refuse).on('error', onError).on('close', stop);
+    const timer = setTimeout(reject, REQUEST_TIMEOUT_MS);
+    this.#silent.set(socket, reject);
+    socket.on('data', onData).on('end', reject).on('error', onError).on('close', stop);
   }
 }
 

@@ -8,10 +8,10 @@ import { type HttpResponse, send } from '../response/http-response.ts';
 import { hideKey } from '../keys/key-path.ts';
 import { MAX_HEADERS } from './request-rules.ts';
 
-/** How often node:http looks for clients that are too slow. */
+/** Interval at which node:http checks for slow clients. */
 const MAX_CHECK_INTERVAL_MS = 1000;
 
-/** Express, but for what a proxy of arbitrary keys needs otherwise: limits that fit, and paths that are no UTF-8. */
+/** The Express adapter with the limits of the settings, and with paths that need not be UTF-8. */
 export class ProxyHttpAdapter extends ExpressAdapter {
   readonly #settings: Settings;
 
@@ -24,7 +24,7 @@ export class ProxyHttpAdapter extends ExpressAdapter {
     const { http } = this.#settings;
     const express = this.getInstance<Express>();
     express.disable('x-powered-by');
-    // Not the setting of this name: the router has been made already, by the adapter's constructor.
+    // The application setting has no effect: the adapter's constructor has created the router already.
     Object.assign(express.router, { caseSensitive: true });
     express.use((request: Request, response: Response, next: NextFunction) => {
       // OPTIONS of the server as a whole (RFC 9110, section 9.3.7).
@@ -39,15 +39,15 @@ export class ProxyHttpAdapter extends ExpressAdapter {
         requestTimeout: http.requestTimeoutMs,
         keepAliveTimeout: http.keepAliveTimeoutMs,
         connectionsCheckingInterval: Math.min(http.headersTimeoutMs, MAX_CHECK_INTERVAL_MS),
-        // It is asked for with an answer of our own.
+        // headProblem() checks it, and responds with a problem.
         requireHostHeader: false,
       },
       express,
     );
-    // One more than are accepted, so that it shows.
+    // One more than is accepted, so that headProblem() notices.
     this.httpServer.maxHeadersCount = MAX_HEADERS + 1;
     this.httpServer.setTimeout(idleTimeoutMs(this.#settings));
-    // A client that sends no more still gets the answers to what it has sent.
+    // A half-closed client still receives its responses.
     Object.assign(this.httpServer, { httpAllowHalfOpen: true });
   }
 }

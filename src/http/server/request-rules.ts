@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { isHost } from './host.ts';
 import { type Problem, problem } from '../response/problem.ts';
 
-/** Headers of one request. */
+/** Most headers in one request. */
 export const MAX_HEADERS = 2000;
 
 const ABSOLUTE_FORM = /^https?:\/\/([^/?]*)/i;
@@ -17,23 +17,23 @@ const UNKNOWN_CODING = problem('not-implemented', 'The only transfer coding that
 const BAD_TARGET = problem('bad-request', 'The request target is not valid.');
 
 /**
- * Returns what is wrong with the head of a request that node:http has accepted though RFC 9112 has it refused; undefined
- * if nothing is. After such an error the connection must be closed: where the next request starts is not sure.
+ * Returns the problem of a request head that node:http accepts although RFC 9112 requires an error; undefined if it is
+ * valid. After such an error the connection must be closed, as the start of the next request is uncertain.
  */
 export function headProblem(request: IncomingMessage): Problem | undefined {
   const { httpVersionMajor, httpVersionMinor, rawHeaders } = request;
   if (httpVersionMajor !== 1 || httpVersionMinor > 1) return VERSION;
-  // What node:http drops beyond its limit could be a second Host, or a transfer coding.
+  // The headers that node:http drops beyond its limit could include a second Host, or a transfer coding.
   if (rawHeaders.length > 2 * MAX_HEADERS) return TOO_MANY_HEADERS;
   return hostProblem(request) ?? codingProblem(request.headers['transfer-encoding']) ?? targetProblem(request);
 }
 
-/** Whether the connection must be closed after the response: RFC 9112, section 6.1, as HTTP/1.0 has no transfer coding. */
+/** Whether the connection must be closed after the response, as HTTP/1.0 has no transfer codings (RFC 9112, section 6.1). */
 export function isFramingDoubtful({ httpVersionMinor, headers }: IncomingMessage): boolean {
   return httpVersionMinor === 0 && headers['transfer-encoding'] !== undefined;
 }
 
-/** What a request expects of the server (RFC 9110, section 10.1.1). */
+/** Returns the expectation of a request (RFC 9110, section 10.1.1). */
 export function expectationOf({ headers: { expect = '' } }: IncomingMessage): 'nothing' | 'continue' | 'unknown' {
   const members = expect.split(',').map((member) => member.trim().toLowerCase());
   const named = members.filter((member) => member !== '');
@@ -60,9 +60,9 @@ function codingProblem(header: string | undefined): Problem | undefined {
   return named.length === 1 ? undefined : UNKNOWN_CODING;
 }
 
-/** The forms of RFC 9112, section 3.2; none of them has a fragment. */
+/** Accepts the forms of RFC 9112, section 3.2, none of which has a fragment. */
 function targetProblem({ method, url = '' }: IncomingMessage): Problem | undefined {
-  // Its target is a host with a port, and it is refused whatever that is.
+  // CONNECT, whose target is a host with a port, is always rejected.
   if (method === 'CONNECT') return undefined;
   if (url.includes('#')) return BAD_TARGET;
   if (url.startsWith('/')) return undefined;

@@ -4,17 +4,17 @@ import type { Duplex } from 'node:stream';
 
 const NOTHING = Buffer.alloc(0);
 const FRAMING = new Set(['content-length', 'transfer-encoding', 'trailer']);
-/** The start of a body in chunks: a size, and what may follow it. */
+/** The start of a chunked body: a size, and an extension or the end of the line. */
 const CHUNK_SIZE = /^[0-9a-f]+[ \t]*[;\r]/i;
 
 /**
- * Returns a request whose `Upgrade` is ignored as bytes without it, so that node:http can parse it again, with the bytes
- * that have arrived behind it. Calls `accept` with them, and with whether the connection must close after the response.
+ * Serialises a request without its `Upgrade` header, which is ignored, so that node:http can parse it again together with
+ * the bytes received after it. Calls `accept` with the bytes, and whether the connection must close after the response.
  *
- * Node.js 24 leaves a body to the listener of `upgrade`, as a part of `rest`. Node.js 26 parses it: a body that has arrived
- * whole is in the request, and one that has not comes with a `stream` of its own in place of the socket.
+ * Node.js 24 passes a body to the listener of `upgrade` unparsed, at the start of `rest`. Node.js 26 parses it: a complete
+ * body is in the request, and an incomplete one arrives on the request while `stream` replaces the socket.
  *
- * @param maxBodyBytes of a body that has not arrived whole; if it has more, `accept` is called with `too-large`.
+ * @param maxBodyBytes limit for an incomplete body; beyond it, `accept` is called with `too-large`.
  */
 export function withoutUpgrade(
   request: IncomingMessage,
@@ -31,7 +31,7 @@ export function withoutUpgrade(
   }
   const parts: Buffer[] = [];
   let bytes = 0;
-  // The socket's errors end the stream as well, and are handled there.
+  // Errors of the socket, which are handled there, also destroy the stream.
   stream.on('error', () => undefined);
   request.on('data', (part: Buffer) => {
     bytes += part.length;
@@ -42,7 +42,7 @@ export function withoutUpgrade(
     }
   });
   request.once('end', () => {
-    // The socket is node:http's again, which would find the stream on it at another upgrade: this request is the last.
+    // node:http must not parse another upgrade on this socket, on which it would find the stream: close after this request.
     request.socket.removeAllListeners('data');
     accept(Buffer.concat([headWithoutUpgrade(request, bytes), ...parts]), true);
   });
@@ -52,7 +52,7 @@ function isChunked({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined;
 }
 
-/** @param bodyBytes length of a body that was parsed, and is sent again without chunks; undefined: it was not parsed. */
+/** @param bodyBytes length of a parsed body, which is serialised without chunks; undefined if the body was not parsed. */
 function headWithoutUpgrade(request: IncomingMessage, bodyBytes: number | undefined): Buffer {
   const { method, url, httpVersion, rawHeaders } = request;
   let head = `${method} ${url} HTTP/${httpVersion}\r\n`;

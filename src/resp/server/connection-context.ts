@@ -2,7 +2,7 @@ import type { Access } from '../../access/access.ts';
 import type { CacheService } from '../../cache/cache.service.ts';
 import type { HitBuffer } from '../../cache/shared-lru/hit-buffer.ts';
 import type { PendingReads } from '../../cache/read-through/pending-reads.ts';
-import type { HeldMemory } from '../../net/held-memory.ts';
+import type { BufferAccounting } from '../../net/buffer-accounting.ts';
 import type { Mutex } from '../../net/mutex.ts';
 import type { Dispatcher } from '../commands/dispatcher.ts';
 import type { GetRequest } from '../protocol/get-request.ts';
@@ -13,7 +13,7 @@ export interface ConnectionContext {
   readonly commands: Dispatcher;
   readonly cache: CacheService;
   readonly access: Access;
-  readonly memory: HeldMemory;
+  readonly memory: BufferAccounting;
   /** Counts reads once their replies have been written. */
   readonly pending: PendingReads;
   readonly out: ReplyWriter;

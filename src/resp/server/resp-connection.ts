@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { Client } from './client.ts';
 import { isFault } from '../../net/socket-fault.ts';
 import { SocketWriter } from '../../net/socket-writer.ts';
-import { FAREWELL_MS, TURN_WRITE_TIMEOUT_MS } from '../../net/time-limits.ts';
+import { CLOSE_GRACE_MS, MUTEX_WRITE_TIMEOUT_MS } from '../../net/time-limits.ts';
 import type { ConnectionContext } from './connection-context.ts';
 import { InputBuffer } from '../protocol/input-buffer.ts';
 import { OrderedReplies, type Place } from '../../net/ordered-replies.ts';
@@ -248,12 +248,12 @@ export class RespConnection {
   #execute(request: readonly Buffer[], excess: string | undefined): void {
     const { mutex } = this.#context;
     if (mutex === undefined) return this.#dispatch(request, excess);
-    if (mutex.tryEnter()) return this.#executeInTurn(request, excess);
+    if (mutex.tryAcquire()) return this.#executeInTurn(request, excess);
     const copies = request.map((argument) => Buffer.from(argument));
     this.#waitingForTurn = true;
     mutex.wait(() => {
       this.#waitingForTurn = false;
-      if (this.#socket.destroyed) return mutex.leave();
+      if (this.#socket.destroyed) return mutex.release();
       this.#guard(() => this.#executeInTurn(copies, excess));
       this.#scheduleWake();
     });
@@ -268,7 +268,7 @@ export class RespConnection {
   /** Releases the mutex once the kernel has accepted the replies, or after a time-out. */
   #finishTurn(): void {
     this.#flush();
-    if (this.#backpressured) this.#turnTimer ??= setTimeout(() => this.#releaseTurn(), TURN_WRITE_TIMEOUT_MS);
+    if (this.#backpressured) this.#turnTimer ??= setTimeout(() => this.#releaseTurn(), MUTEX_WRITE_TIMEOUT_MS);
     else this.#releaseTurn();
   }
 
@@ -276,7 +276,7 @@ export class RespConnection {
     clearTimeout(this.#turnTimer);
     this.#turnTimer = undefined;
     this.#holdsTurn = false;
-    this.#context.mutex?.leave();
+    this.#context.mutex?.release();
   }
 
   #dispatch(request: readonly Buffer[], excess: string | undefined): void {
@@ -427,7 +427,7 @@ export class RespConnection {
     socket.once('close', () => clearTimeout(timer));
     socket.end(() => {
       clearTimeout(timer);
-      timer = destroyAfter(FAREWELL_MS);
+      timer = destroyAfter(CLOSE_GRACE_MS);
     });
     // Input is read and discarded: closing a socket with unread input resets it, and the client loses the replies.
     socket.resume();

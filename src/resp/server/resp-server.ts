@@ -15,7 +15,7 @@ import type { SelfCheckCache } from '../../cache/self-check-cache.ts';
 import { Settings } from '../../config/settings.ts';
 import type { Mutex } from '../../net/mutex.ts';
 import { SharedReadBuffer } from '../../net/shared-read-buffer.ts';
-import { FAREWELL_MS, LINGER_MS, idleTimeoutMs } from '../../net/time-limits.ts';
+import { CLOSE_GRACE_MS, LINGER_MS, idleTimeoutMs } from '../../net/time-limits.ts';
 import type { Client } from './client.ts';
 import { ClientCommands } from '../commands/client-commands.ts';
 import { CommandTable } from '../commands/command-table.ts';
@@ -232,7 +232,7 @@ export class RespServer {
 }
 
 function rejectConnection(socket: Socket): void {
-  const timer = setTimeout(() => socket.destroy(), FAREWELL_MS);
+  const timer = setTimeout(() => socket.destroy(), CLOSE_GRACE_MS);
   socket.once('close', () => clearTimeout(timer)).on('error', () => socket.destroy());
   socket.resume();
   socket.end('-ERR max number of clients reached\r\n', () => socket.destroySoon());

@@ -22,15 +22,15 @@ export interface RestRendering {
  *
  * @returns the length of the body when there is no memory for it.
  */
-export async function commandAnswer(
+export async function commandResponse(
   write: WriteReply,
   { encoding, allocate, maxBytes }: RestRendering,
 ): Promise<HttpResponse | number> {
   const reply = written(write);
-  if (reply.failure !== undefined) return failureAnswer(reply.failure);
+  if (reply.failure !== undefined) return errorResponse(reply.failure);
   const measured = await ResultsBody.of(['', ''], [resultOf(reply, encoding)], '', maxBytes);
-  if (measured.bytes === 0) return failureAnswer(FAILURES['too-large']);
-  return answerWith(measured, allocate);
+  if (measured.bytes === 0) return errorResponse(FAILURES['too-large']);
+  return resultsResponse(measured, allocate);
 }
 
 /**
@@ -38,18 +38,18 @@ export async function commandAnswer(
  *
  * @returns the length of the body when there is no memory for it.
  */
-export async function pipelineAnswer(
+export async function pipelineResponse(
   writes: readonly WriteReply[],
   { encoding, allocate, maxBytes }: RestRendering,
 ): Promise<HttpResponse | number> {
   const results = writes.map((write) => resultOf(written(write), encoding));
-  return answerWith(await ResultsBody.of(['[', ']'], results, TOO_LARGE, maxBytes), allocate);
+  return resultsResponse(await ResultsBody.of(['[', ']'], results, TOO_LARGE, maxBytes), allocate);
 }
 
 /** The answer to a request of which no command is carried out, or to one whose command has failed. */
-export function failureAnswer(error: string, status = statusOf(error), headers: readonly string[] = []): HttpResponse {
+export function errorResponse(error: string, status = statusOf(error), headers: readonly string[] = []): HttpResponse {
   const more = status === 503 ? ['Retry-After', '1', ...headers] : headers;
-  return restAnswer(status, Buffer.from(JSON.stringify({ error })), more);
+  return restResponse(status, Buffer.from(JSON.stringify({ error })), more);
 }
 
 function statusOf(error: string): number {
@@ -63,17 +63,17 @@ function written(write: WriteReply): RestReply {
 }
 
 function resultOf(reply: RestReply, encoding: RestEncoding): Result {
-  return { parts: reply.toParts(encoding), takesRoom: reply.failure === undefined };
+  return { parts: reply.toParts(encoding), counted: reply.failure === undefined };
 }
 
-async function answerWith(measured: ResultsBody, allocate: Allocate): Promise<HttpResponse | number> {
+async function resultsResponse(measured: ResultsBody, allocate: Allocate): Promise<HttpResponse | number> {
   const body = await measured.write(allocate);
-  return body === undefined ? measured.bytes : restAnswer(200, body);
+  return body === undefined ? measured.bytes : restResponse(200, body);
 }
 
 const TOO_LARGE = JSON.stringify({ error: FAILURES['too-large'] });
 
-function restAnswer(status: number, body: Buffer, headers: readonly string[] = []): HttpResponse {
+function restResponse(status: number, body: Buffer, headers: readonly string[] = []): HttpResponse {
   return {
     status,
     headers: [

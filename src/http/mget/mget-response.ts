@@ -5,40 +5,40 @@ import type { Origin, ReadOutcome } from '../../cache/read-through/read-outcome.
 import type { Omitted } from '../../cache/read-through/bounded-results.ts';
 import type { HttpResponse } from '../response/http-response.ts';
 import { ageSeconds, lifetimeSeconds } from '../response/delta-seconds.ts';
-import type { KeyAnswerPolicy } from '../keys/key-response.ts';
+import type { KeyResponsePolicy } from '../keys/key-response.ts';
 import { KEY_NOT_ALLOWED } from '../keys/access-denied.ts';
 import { OUTCOME_PROBLEMS } from '../response/outcome-problem.ts';
 import { type Problem, problem } from '../response/problem.ts';
-import { type Allocate, type JsonPart, MAX_ANSWER_BYTES, ResultsBody } from '../response/results-body.ts';
+import { type Allocate, type JsonPart, MAX_RESULTS_BYTES, ResultsBody } from '../response/results-body.ts';
 
-/** What came of one of the keys. */
+/** The outcome for one key. */
 export type MgetOutcome = ReadOutcome | Omitted | { readonly kind: 'not-allowed' };
 
-/** How a result came to be, as in `Cache-Status`. */
+/** Where a result came from, as in `Cache-Status`. */
 export const CACHE_STATUSES = ['hit', 'stale', 'stored', 'not-stored', 'collapsed'] as const satisfies (
   Origin | 'hit' | 'stale'
 )[];
 type CacheStatus = (typeof CACHE_STATUSES)[number];
 
-const ANSWER_TOO_LARGE = problem(
+const RESPONSE_TOO_LARGE = problem(
   'answer-too-large',
-  `The response size limit of ${MAX_ANSWER_BYTES} bytes was reached before this value; request fewer keys.`,
+  `The response size limit of ${MAX_RESULTS_BYTES} bytes was reached before this value; request fewer keys.`,
 );
 
 /**
- * The answer: a result for each key, in order.
+ * Renders the response: a result for each key, in order.
  *
- * @param maxBytes of the results that are values.
- * @returns the length of the body when there is no memory for it.
+ * @param maxBytes limit for the results that are values.
+ * @returns the length of the body if no memory is available for it.
  */
-export async function mgetAnswer(
+export async function mgetResponse(
   outcomes: readonly MgetOutcome[],
-  policy: Pick<KeyAnswerPolicy, 'revalidate'>,
+  policy: Pick<KeyResponsePolicy, 'revalidate'>,
   allocate: Allocate,
-  maxBytes = MAX_ANSWER_BYTES,
+  maxBytes = MAX_RESULTS_BYTES,
 ): Promise<HttpResponse | number> {
-  const results = outcomes.map((outcome) => ({ parts: resultOf(outcome, policy), takesRoom: hasValue(outcome) }));
-  const measured = await ResultsBody.of(['{"results":[', ']}'], results, problemResult(ANSWER_TOO_LARGE), maxBytes);
+  const results = outcomes.map((outcome) => ({ parts: resultOf(outcome, policy), counted: hasValue(outcome) }));
+  const measured = await ResultsBody.of(['{"results":[', ']}'], results, problemResult(RESPONSE_TOO_LARGE), maxBytes);
   const body = await measured.write(allocate);
   if (body === undefined) return measured.bytes;
   return {
@@ -48,7 +48,7 @@ export async function mgetAnswer(
   };
 }
 
-function resultOf(outcome: MgetOutcome, policy: Pick<KeyAnswerPolicy, 'revalidate'>): readonly JsonPart[] {
+function resultOf(outcome: MgetOutcome, policy: Pick<KeyResponsePolicy, 'revalidate'>): readonly JsonPart[] {
   switch (outcome.kind) {
     case 'hit':
     case 'stale':
@@ -67,14 +67,14 @@ function resultOf(outcome: MgetOutcome, policy: Pick<KeyAnswerPolicy, 'revalidat
     case 'not-allowed':
       return [problemResult(KEY_NOT_ALLOWED)];
     case 'omitted':
-      return [problemResult(ANSWER_TOO_LARGE)];
+      return [problemResult(RESPONSE_TOO_LARGE)];
   }
 }
 
 function valueResult(
   { value, etag, freshness }: CachedValue,
   cacheStatus: CacheStatus,
-  { revalidate }: Pick<KeyAnswerPolicy, 'revalidate'>,
+  { revalidate }: Pick<KeyResponsePolicy, 'revalidate'>,
 ): readonly JsonPart[] {
   const encoding = isUtf8(value) ? 'utf8' : 'base64';
   const rest = JSON.stringify({

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { etagOf, formatEtag } from '../../cache/shared-lru/etag.ts';
-import { MAX_ANSWER_BYTES } from '../response/results-body.ts';
+import { MAX_RESULTS_BYTES } from '../response/results-body.ts';
 import type { HttpResponse } from '../response/http-response.ts';
-import { mgetAnswer } from './mget-answer.ts';
+import { mgetResponse } from './mget-response.ts';
 
 const hit = (value: Buffer) => ({
   kind: 'hit' as const,
@@ -12,22 +12,22 @@ const hit = (value: Buffer) => ({
   freshness: { ageMs: 1999, lifetimeMs: 60_000 },
 });
 
-const KEPT = { revalidate: false };
+const CACHEABLE = { revalidate: false };
 
 const allocate = (bytes: number): Buffer => Buffer.alloc(bytes);
 
-async function answerTo(outcomes: Parameters<typeof mgetAnswer>[0], policy = KEPT): Promise<HttpResponse> {
-  return (await mgetAnswer(outcomes, policy, allocate)) as HttpResponse;
+async function responseTo(outcomes: Parameters<typeof mgetResponse>[0], policy = CACHEABLE): Promise<HttpResponse> {
+  return (await mgetResponse(outcomes, policy, allocate)) as HttpResponse;
 }
 
-async function resultsOf(...outcomes: Parameters<typeof mgetAnswer>[0]): Promise<Record<string, unknown>[]> {
-  const { status, headers, body } = await answerTo(outcomes);
+async function resultsOf(...outcomes: Parameters<typeof mgetResponse>[0]): Promise<Record<string, unknown>[]> {
+  const { status, headers, body } = await responseTo(outcomes);
   expect([status, headers[headers.indexOf('Content-Length') + 1]]).toEqual([200, String(body?.length)]);
   return (JSON.parse(String(body)) as { results: Record<string, unknown>[] }).results;
 }
 
-describe('the answer to many keys', () => {
-  it('is JSON from which each value can be had again, to the byte', async () => {
+describe('mgetResponse', () => {
+  it('encodes values so that a client can decode the same bytes', async () => {
     const bytes = fc.oneof(
       fc.uint8Array().map((each) => Buffer.from(each)),
       fc.string({ unit: 'binary' }).map((each) => Buffer.from(each)),
@@ -35,24 +35,24 @@ describe('the answer to many keys', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(bytes), async (values) => {
         const results = await resultsOf(...values.map(hit));
-        const again = results.map(({ value, encoding }) => Buffer.from(value as string, encoding as BufferEncoding));
-        expect(again).toEqual(values);
+        const decoded = results.map(({ value, encoding }) => Buffer.from(value as string, encoding as BufferEncoding));
+        expect(decoded).toEqual(values);
       }),
     );
   });
 
-  it('tells the age in whole seconds rounded up, the lifetime rounded down, and the validator as GET does', async () => {
+  it('rounds the age up and the lifetime down to seconds, and has the ETag of GET', async () => {
     const value = Buffer.from('value');
     const common = { value: 'value', encoding: 'utf8', etag: formatEtag(etagOf(value)), age: 2, maxAge: 60 };
     expect(await resultsOf(hit(value))).toEqual([{ status: 200, ...common, cacheStatus: 'hit' }]);
   });
 
-  it('is not to be kept while writes are followed', async () => {
-    const { body } = await answerTo([hit(Buffer.from('value'))], { revalidate: true });
+  it('sets maxAge to 0 while tracking is active', async () => {
+    const { body } = await responseTo([hit(Buffer.from('value'))], { revalidate: true });
     expect(JSON.parse(String(body))).toMatchObject({ results: [{ age: 2, maxAge: 0 }] });
   });
 
-  it('says of a value whose time is over that it is stale', async () => {
+  it('marks an expired value as stale', async () => {
     const value = Buffer.from('value');
     const freshness = { ageMs: 61_999, lifetimeMs: 60_000 };
     const load = { failure: 'timeout', origin: 'not-stored', forward: 'stale' } as const;
@@ -60,7 +60,7 @@ describe('the answer to many keys', () => {
     expect(results).toMatchObject([{ status: 200, value: 'value', age: 62, maxAge: 60, cacheStatus: 'stale' }]);
   });
 
-  it('never takes a failure for a missing key', async () => {
+  it('distinguishes failures from missing keys', async () => {
     const kinds = ['absent', 'wrong-type', 'timeout', 'unavailable', 'overloaded'] as const;
     const freshness = { ageMs: 0, lifetimeMs: 0 };
     const loaded = kinds.map((kind) => ({
@@ -87,14 +87,14 @@ describe('the answer to many keys', () => {
     ]);
   });
 
-  it('lets others have their turn while a long one is put together', async () => {
+  it('yields to the event loop while a long body is rendered', async () => {
     let turns = 0;
     const count = (): void => {
       turns++;
       again = setImmediate(count);
     };
     let again = setImmediate(count);
-    await answerTo(Array.from({ length: 12 }, () => hit(Buffer.alloc(MAX_ANSWER_BYTES / 16, 'x'))));
+    await responseTo(Array.from({ length: 12 }, () => hit(Buffer.alloc(MAX_RESULTS_BYTES / 16, 'x'))));
     clearImmediate(again);
     expect(turns).toBeGreaterThanOrEqual(11);
   });
