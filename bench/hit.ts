@@ -50,9 +50,9 @@ interface Step {
 const KEY_AT = 'GET /v1/keys/'.length;
 const STEPS: readonly Step[] = [
   { name: 'HTTP: read the request', run: (_, http) => head.scan(http, 0) },
-  { name: 'RESP: read the request', run: (_, __, resp) => get.match(resp, 0, resp.length) },
+  { name: 'Redis protocol: read the request', run: (_, __, resp) => get.match(resp, 0, resp.length) },
   {
-    name: 'find and copy out (`SharedLru.hit`)',
+    name: 'find and copy out (`SharedLru`)',
     run: (lru, _, __, keys, keyAt) => lru.tryGetInto(keys, keyAt, keyAt + KEY_BYTES, hit),
   },
   { name: '– of which the hash', run: (_, http) => hashKey(http, 1, 2, KEY_AT, KEY_AT + KEY_BYTES) },
@@ -60,7 +60,7 @@ const STEPS: readonly Step[] = [
   { name: 'HTTP: write the head', run: () => messages.write(hit, answer, 0) },
   { name: 'HTTP: write the value', run: () => hit.bytes.copy(answer, 400, 0, hit.length) },
   {
-    name: 'RESP: write the reply',
+    name: 'Redis protocol: write the reply',
     run: () => {
       if (!writer.hasRoom(hit.length)) writer.flush(nowhere);
       writer.hit(hit);
