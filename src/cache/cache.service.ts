@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { HitBuffer } from './shared-lru/hit-buffer.ts';
 import type { Omitted } from './read-through/bounded-results.ts';
-import { type ExpiryOutcome, KeyQueries, type TypeOutcome } from './read-through/key-queries.ts';
+import { type TtlOutcome, KeyQueries, type TypeOutcome } from './read-through/key-queries.ts';
 import type { LruLimits } from './shared-lru/memory/layout.ts';
 import type { ReadDirectives } from './read-through/read-through.ts';
 import type { DirectedOutcome, ReadOutcome } from './read-through/read-outcome.ts';
@@ -75,9 +75,9 @@ export class CacheService {
     return this.#readThrough.readMany(keys, maxBytes, options);
   }
 
-  /** Returns the expiry of each key, see {@link KeyQueries.expiries}. */
-  expiries(keys: readonly Buffer[]): Promise<readonly ExpiryOutcome[]> {
-    return this.#keyQueries.expiries(keys);
+  /** Returns the TTL of each key, see {@link KeyQueries.ttls}. */
+  ttls(keys: readonly Buffer[]): Promise<readonly TtlOutcome[]> {
+    return this.#keyQueries.ttls(keys);
   }
 
   /** Returns the type of each key, see {@link KeyQueries.types}. */

@@ -27,7 +27,7 @@ const STORE: BackingStore = {
 
 /** Self-checks read values only. */
 const NO_QUERIES: KeyStore = {
-  expiry: () => Promise.resolve({ kind: 'missing' }),
+  ttl: () => Promise.resolve({ kind: 'missing' }),
   type: () => Promise.resolve({ kind: 'missing' }),
 };
 

@@ -1,4 +1,4 @@
-import type { ExpiryOutcome, TypeOutcome } from '../cache/read-through/key-queries.ts';
+import type { TtlOutcome, TypeOutcome } from '../cache/read-through/key-queries.ts';
 import {
   type Counted,
   type ReplySink,
@@ -54,7 +54,7 @@ export interface CountCommand {
 export interface TtlCommand {
   readonly returns: 'ttl';
   /** @param readAt when Redis replied, in milliseconds since the Unix epoch. */
-  readonly write: (outcome: ExpiryOutcome, out: ReplySink, readAt: number) => void;
+  readonly write: (outcome: TtlOutcome, out: ReplySink, readAt: number) => void;
 }
 
 /** A command about the type of a key's value, which is never cached. */

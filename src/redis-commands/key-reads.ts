@@ -1,6 +1,6 @@
 import type { Access } from '../access/access.ts';
 import { MAX_KEY_BYTES } from '../access/key-length.ts';
-import type { ExpiryOutcome, TypeOutcome } from '../cache/read-through/key-queries.ts';
+import type { TtlOutcome, TypeOutcome } from '../cache/read-through/key-queries.ts';
 import { type ReadOutcome, outcomeName } from '../cache/read-through/read-outcome.ts';
 import type { ReadCounter, ReadOutcomeName, Transport } from '../instance/read-metrics.ts';
 import type { Read } from './key-replies.ts';
@@ -63,15 +63,15 @@ export class KeyReads {
   }
 
   /** Counts a query for a TTL or a type. These are never cached, so a successful one counts as a miss. */
-  countQuery(outcome: ExpiryOutcome | TypeOutcome): void {
+  countQuery(outcome: TtlOutcome | TypeOutcome): void {
     this.#counts.countRead(this.#transport, queryName(outcome));
   }
 }
 
-function queryName({ kind }: ExpiryOutcome | TypeOutcome): ReadOutcomeName {
+function queryName({ kind }: TtlOutcome | TypeOutcome): ReadOutcomeName {
   switch (kind) {
     case 'expires':
-    case 'endless':
+    case 'persistent':
     case 'type':
       return 'miss';
     case 'missing':

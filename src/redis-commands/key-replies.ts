@@ -1,4 +1,4 @@
-import type { ExpiryOutcome, TypeOutcome } from '../cache/read-through/key-queries.ts';
+import type { TtlOutcome, TypeOutcome } from '../cache/read-through/key-queries.ts';
 
 /** Error replies for keys that could not be read: error code and message. */
 export const FAILURES = {
@@ -82,11 +82,11 @@ export function writeType(outcome: TypeOutcome, out: ReplySink): void {
   }
 }
 
-export function writeTtl(outcome: ExpiryOutcome, out: ReplySink, unit: (ms: number) => number): void {
+export function writeTtl(outcome: TtlOutcome, out: ReplySink, unit: (ms: number) => number): void {
   switch (outcome.kind) {
     case 'expires':
       return out.integer(unit(outcome.ms));
-    case 'endless':
+    case 'persistent':
       return out.integer(-1);
     case 'missing':
       return out.integer(-2);

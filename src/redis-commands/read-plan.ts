@@ -2,7 +2,7 @@ import { setImmediate as nextMacrotask } from 'node:timers/promises';
 import type { Reader, Reservation } from '../cache/read-through/buffered-bytes.ts';
 import type { CacheService } from '../cache/cache.service.ts';
 import type { Omitted } from '../cache/read-through/bounded-results.ts';
-import type { ExpiryOutcome, TypeOutcome } from '../cache/read-through/key-queries.ts';
+import type { TtlOutcome, TypeOutcome } from '../cache/read-through/key-queries.ts';
 import type { ReadOutcome } from '../cache/read-through/read-outcome.ts';
 import { type KeyCommand, type ValueCommand, keysOf } from './key-command-table.ts';
 import { KeyReads } from './key-reads.ts';
@@ -37,7 +37,7 @@ export class ReadPlan {
   readonly #typeKeys: Buffer[] = [];
   #values: readonly Read[] = [];
   #counts: readonly Counted[] = [];
-  #ttls: readonly ExpiryOutcome[] = [];
+  #ttls: readonly TtlOutcome[] = [];
   #types: readonly TypeOutcome[] = [];
   #ttlsReadAt = 0;
 
@@ -172,7 +172,7 @@ export class ReadPlan {
 
   #readTtls(): Promise<void> | undefined {
     if (this.#ttlKeys.length === 0) return undefined;
-    return this.#cache.expiries(this.#ttlKeys).then((outcomes) => {
+    return this.#cache.ttls(this.#ttlKeys).then((outcomes) => {
       this.#ttlsReadAt = Date.now();
       this.#ttls = outcomes;
       for (const outcome of outcomes) this.#reads.countQuery(outcome);

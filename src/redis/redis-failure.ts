@@ -2,44 +2,44 @@ import { ReplyError } from 'ioredis';
 import { redirectIn } from './cluster/redirect.ts';
 import type { RedisFailure } from './redis-reply.ts';
 
-/** Errors by which a Redis says that it cannot answer anybody just now. */
-const ABOUT_ANY_READ: ReadonlySet<string> = new Set(['LOADING', 'BUSY', 'MASTERDOWN', 'CLUSTERDOWN']);
+/** Codes of errors that concern every command, not the one that was sent. */
+const SERVER_WIDE_ERRORS: ReadonlySet<string> = new Set(['LOADING', 'BUSY', 'MASTERDOWN', 'CLUSTERDOWN']);
 
-/** Of Redis 6, and of Redis 7 and Valkey. */
+/** Matches the messages of Redis 6, Redis 7 and Valkey. */
 const COMMAND_NOT_PERMITTED = /^NOPERM .*no permissions to run the '([\w|.-]{1,64})' command/i;
 
-const UNKNOWN_AUTHORITY = 'its certificate is of an unknown authority';
+const UNKNOWN_AUTHORITY = 'certificate signed by an unknown authority';
 
-/** What is wrong between two that speak TLS. */
-const WORDS_FOR: Readonly<Partial<Record<string, string>>> = {
-  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
-  CERT_HAS_EXPIRED: 'its certificate has expired',
-  CERT_NOT_YET_VALID: 'its certificate is not valid yet',
+/** Explanations of TLS error codes. */
+const TLS_ERROR_MESSAGES: Readonly<Partial<Record<string, string>>> = {
+  ERR_TLS_CERT_ALTNAME_INVALID: 'certificate is valid for another host name',
+  CERT_HAS_EXPIRED: 'certificate has expired',
+  CERT_NOT_YET_VALID: 'certificate is not valid yet',
   CERT_SIGNATURE_FAILURE: UNKNOWN_AUTHORITY,
   DEPTH_ZERO_SELF_SIGNED_CERT: UNKNOWN_AUTHORITY,
   SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_AUTHORITY,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_AUTHORITY,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
-  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'it asks for a certificate of the proxy',
-  ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS',
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'client certificate required',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'server does not use TLS',
 };
 
-/** What an error of ioredis says of a command. */
+/** Converts an error of ioredis for a command to a reply. */
 export function failureOf(error: unknown): RedisFailure | { readonly kind: 'wrong-type' } {
   if (error instanceof ReplyError && (error as Error).message.startsWith('WRONGTYPE')) return { kind: 'wrong-type' };
   if (error instanceof Error && error.message === 'Command timed out') return { kind: 'timeout' };
-  const reason = reasonOf(error);
+  const reason = errorCode(error);
   if (!(error instanceof ReplyError)) return { kind: 'unavailable', reason };
   const redirect = redirectIn((error as Error).message);
-  if (redirect !== undefined) return { kind: 'unavailable', reason, refusal: 'this', redirect };
-  const refusal = ABOUT_ANY_READ.has(reason) ? 'any' : 'this';
+  if (redirect !== undefined) return { kind: 'unavailable', reason, scope: 'command', redirect };
+  const scope = SERVER_WIDE_ERRORS.has(reason) ? 'server' : 'command';
   const missingRight = missingRightIn(error);
-  return { kind: 'unavailable', reason, refusal, ...(missingRight === undefined ? {} : { missingRight }) };
+  return { kind: 'unavailable', reason, scope, ...(missingRight === undefined ? {} : { missingRight }) };
 }
 
 /**
- * Returns the right that an account lacks to run a command, as ACL SETUSER takes it: `+pttl`, `+client|tracking`. Undefined
- * for other errors, that a key must not be accessed included: the account may access others.
+ * Returns the missing permission to run a command in the syntax of ACL SETUSER: `+pttl`, `+client|tracking`. Undefined for
+ * other errors, including a refused key: the account may access other keys.
  */
 export function missingRightIn(error: unknown): string | undefined {
   if (!(error instanceof ReplyError)) return undefined;
@@ -47,8 +47,8 @@ export function missingRightIn(error: unknown): string | undefined {
   return command === undefined ? undefined : `+${command}`;
 }
 
-/** A word that says what was wrong and holds nothing of the request. */
-export function reasonOf(error: unknown): string {
+/** Returns a code for an error, without any content of the request. */
+export function errorCode(error: unknown): string {
   if (error instanceof ReplyError) {
     const { message, command } = error as Error & { readonly command?: { readonly name: string } };
     const code = /^[A-Z]+/.exec(message)?.[0] ?? 'ERR';
@@ -56,15 +56,15 @@ export function reasonOf(error: unknown): string {
   }
   const { code, message = '' } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
   if (code === undefined) return sentinelReason(message) ?? 'connection';
-  const words = WORDS_FOR[code];
-  return words === undefined ? code : `${code}: ${words}`;
+  const explanation = TLS_ERROR_MESSAGES[code];
+  return explanation === undefined ? code : `${code}: ${explanation}`;
 }
 
-/** What ioredis says when it has asked all sentinels in vain, in a few words. */
+/** Summarises the error of ioredis after all sentinels failed. */
 function sentinelReason(message: string): string | undefined {
   if (!message.startsWith('All sentinels are unreachable')) return undefined;
   const [, last] = / Last error: (.*)$/.exec(message) ?? [];
   if (last === undefined || /No such master/.test(last)) return 'no sentinel knows the master';
   const word = /\b[A-Z][A-Z\d_]{3,}\b/.exec(last)?.[0];
-  return word === undefined ? 'no sentinel answers' : `sentinels: ${word}`;
+  return word === undefined ? 'no sentinel is reachable' : `sentinels: ${word}`;
 }

@@ -5,7 +5,7 @@ import { backOffMs, redisOptions } from './redis-options.ts';
 const optionsFor = (environment: Record<string, string>) => redisOptions(loadSettings(environment, '/nowhere').redis);
 
 describe('reconnecting', () => {
-  it('starts at once, slows down and stays within 600 ms, so that the proxy is back within a second', () => {
+  it('starts immediately, backs off and stays within 600 ms, so that the proxy recovers within a second', () => {
     const none = Array.from({ length: 40 }, (_, i) => backOffMs(i + 1, () => 0));
     expect(none.slice(0, 6)).toEqual([25, 50, 100, 200, 400, 500]);
     expect(Math.max(...none)).toBe(500);
@@ -14,11 +14,11 @@ describe('reconnecting', () => {
 });
 
 describe('the connection', () => {
-  it('never queues for a Redis that is not there', () => {
+  it('never queues commands while disconnected', () => {
     expect(optionsFor({})).toMatchObject({ enableOfflineQueue: false, maxRetriesPerRequest: 0, lazyConnect: true });
   });
 
-  it('takes address, database and account from REDIS_URL', () => {
+  it('uses address, database and account of REDIS_URL', () => {
     expect(optionsFor({ REDIS_URL: 'redis://ann:p%40ss@db.example:7000/3' })).toMatchObject({
       host: 'db.example',
       port: 7000,
@@ -29,17 +29,17 @@ describe('the connection', () => {
     });
   });
 
-  it('prefers the account given by its own settings', () => {
+  it('prefers REDIS_USERNAME and REDIS_PASSWORD over the account of REDIS_URL', () => {
     const options = optionsFor({ REDIS_URL: 'redis://ann:a@db', REDIS_USERNAME: 'ben', REDIS_PASSWORD: 'b' });
     expect(options).toMatchObject({ username: 'ben', password: 'b' });
   });
 
-  it('is encrypted for rediss:// and checks the name', () => {
+  it('uses TLS for rediss:// and verifies the host name', () => {
     expect(optionsFor({ REDIS_URL: 'rediss://db.example' }).tls).toMatchObject({ servername: 'db.example' });
     expect(optionsFor({ REDIS_URL: 'rediss://[::1]' }).tls).not.toHaveProperty('servername');
   });
 
-  it('is to whom the sentinels name, with an account of its own there, and encrypted to both or to none', () => {
+  it('resolves the master with sentinels, which have a separate account, and uses TLS for both or neither', () => {
     const sentinel = {
       REDIS_MODE: 'sentinel',
       REDIS_NODES: 'a:1,b:2',

@@ -3,33 +3,33 @@ import type { RedisOptions } from 'ioredis';
 import type { RedisNode } from '../config/redis/redis-nodes.ts';
 import type { Settings } from '../config/settings.ts';
 
-/** Reconnecting starts at once and slows down to this, so that the proxy is back within a second of its Redis. */
-const LONGEST_BACK_OFF_MS = 500;
-/** A connection on which something was asked and nothing came for so long is given up. */
-const LEAST_SILENCE_MS = 2_000;
-/** How often it is tried again whether a Redis has loaded its data. */
+/** Maximum back-off of reconnections, so that the proxy recovers within a second of Redis. */
+const MAX_BACK_OFF_MS = 500;
+/** Minimum time without received data, while replies are pending, after which a connection is closed. */
+const MIN_SOCKET_TIMEOUT_MS = 2_000;
+/** Milliseconds between checks whether Redis has loaded its data. */
 const LOADING_RETRY_MS = 500;
-/** Spreads the reconnections of a fleet. */
+/** Maximum random delay, to spread the reconnections of many proxies. */
 const JITTER_MS = 100;
 
-/** Milliseconds before the `attempt`-th (from 1) attempt to reconnect. */
+/** Returns the milliseconds to wait before the `attempt`-th (from 1) attempt to reconnect. */
 export function backOffMs(attempt: number, random: () => number = Math.random): number {
-  return Math.min(25 * 2 ** (attempt - 1), LONGEST_BACK_OFF_MS) + Math.floor(random() * JITTER_MS);
+  return Math.min(25 * 2 ** (attempt - 1), MAX_BACK_OFF_MS) + Math.floor(random() * JITTER_MS);
 }
 
-/** ioredis' options for a connection to the only Redis, or to whichever one the sentinels say is the master. */
+/** Returns the ioredis options for a connection to a single Redis, or to the master reported by sentinels. */
 export function redisOptions(redis: Settings['redis']): RedisOptions {
   return redis.mode === 'sentinel' ? masterOptions(redis) : nodeOptions(redis, redis);
 }
 
-/** ioredis' options for a connection to one server. */
+/** Returns the ioredis options for a connection to one server. */
 export function nodeOptions(redis: Settings['redis'], { host, port }: RedisNode): RedisOptions {
   return { ...commonOptions(redis), host, port, tls: redis.tls ? tlsOptions(redis, host) : undefined };
 }
 
 /**
- * Each time it connects, ioredis asks the sentinels for the master, and makes sure that it is one: the former master may
- * be back as a replica. When a sentinel tells of a failover the connection is given up, whatever state it is in.
+ * Returns options with which ioredis queries the sentinels for the master on every connect and verifies its role: a former
+ * master may have become a replica. When a sentinel reports a failover, the connection is closed in any state.
  */
 function masterOptions(redis: Settings['redis']): RedisOptions {
   const { name, username, password } = redis.sentinel;
@@ -51,7 +51,7 @@ function masterOptions(redis: Settings['redis']): RedisOptions {
   };
 }
 
-/** Fail fast, never queue for a connection that is not there. */
+/** Returns options that make commands fail fast instead of queueing while there is no connection. */
 function commonOptions(redis: Settings['redis']): RedisOptions {
   return {
     db: redis.database,
@@ -59,9 +59,9 @@ function commonOptions(redis: Settings['redis']): RedisOptions {
     password: redis.password?.reveal(),
     connectTimeout: redis.connectTimeoutMs,
     commandTimeout: redis.commandTimeoutMs,
-    // A peer that has gone without a word answers nothing for as long as the kernel tries; a new connection may work.
-    socketTimeout: Math.max(LEAST_SILENCE_MS, 2 * redis.commandTimeoutMs),
-    // Else it would look again when Redis expects to be done, which is a guess.
+    // A peer that disappeared without closing the connection is only detected by a time-out; a new connection may work.
+    socketTimeout: Math.max(MIN_SOCKET_TIMEOUT_MS, 2 * redis.commandTimeoutMs),
+    // Otherwise ioredis waits as long as Redis estimates that loading will take.
     maxLoadingRetryTime: LOADING_RETRY_MS,
     retryStrategy: (attempt) => backOffMs(attempt),
     lazyConnect: true,
@@ -69,14 +69,14 @@ function commonOptions(redis: Settings['redis']): RedisOptions {
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     connectionName: 'redis-http-cache-proxy',
-    // It would take a right of its own, to say no more than the name does.
+    // CLIENT SETINFO requires a permission of its own and adds nothing to the connection's name.
     disableClientInfo: true,
   };
 }
 
-/** @param host whom the certificate has to be for; undefined: whoever is connected to, which Node.js sees to itself. */
+/** @param host name that the certificate must be valid for; if empty, Node.js verifies the host it connects to. */
 function tlsOptions({ tlsCa, tlsCert, tlsKey }: Settings['redis'], host = ''): NonNullable<RedisOptions['tls']> {
-  // Addresses are not for SNI.
+  // SNI does not allow IP addresses.
   const servername = host === '' || isIP(host) !== 0 ? undefined : host;
   return { ca: tlsCa, cert: tlsCert, key: tlsKey?.reveal(), ...(servername === undefined ? {} : { servername }) };
 }

@@ -1,13 +1,13 @@
 import type { WatchCircuit } from './connection/circuit-breaker.ts';
-import type { RedisCheck, RedisExpiry, RedisReply, RedisType } from './redis-reply.ts';
+import type { RedisCheck, RedisTtl, RedisReply, RedisType } from './redis-reply.ts';
 import type { ReplacedNode } from './cluster/replaced-node.ts';
 import type { ValueMemory } from './connection/value-memory.ts';
 
-/** Whether there is a connection, and if not, the last error's code. */
+/** Whether Redis is reachable and, if not, the code of the last error. */
 export type RedisState =
   | {
       readonly reachable: true;
-      /** The right that the account lacks to read any key: `+pttl`. */
+      /** The missing permission to read any key: `+pttl`. */
       readonly missingRight?: string;
     }
   | { readonly reachable: false; readonly reason: string };
@@ -17,40 +17,38 @@ export function isSameState(a: RedisState | undefined, b: RedisState): boolean {
   return a.reachable ? b.reachable && a.missingRight === b.missingRight : !b.reachable && a.reason === b.reason;
 }
 
-/** What reads a Redis: over one connection, or over one to each master of a cluster. It connects again by itself. */
+/** Reads Redis over one connection, or over one connection per master of a cluster. Reconnects automatically. */
 export interface RedisReader {
-  /** Begins to connect, and waits for the first attempt, but no longer than REDIS_CONNECT_TIMEOUT_MS. */
+  /** Starts to connect and waits for the first attempt, at most REDIS_CONNECT_TIMEOUT_MS. */
   connect(): Promise<void>;
 
-  /** Ends for good: what is under way fails. */
+  /** Closes all connections permanently; pending commands fail. */
   close(): void;
 
-  /** Tells `watch` of each change of the state from now on, and of the one it is in. */
+  /** Calls `watch` with the current state, if known, and with each later one. */
   watch(watch: (state: RedisState) => void): void;
 
-  /** Tells `watch` of each change of the circuit's state from now on, and of the one it is in. */
+  /** Calls `watch` with the current state of the circuit and with each later one. */
   watchCircuit(watch: WatchCircuit): void;
 
-  /** Calls `watch` from now on for each connection that was replaced since its address is another node's. Clusters only. */
+  /** Calls `watch` whenever a connection is replaced because another node took over its address. Clusters only. */
   watchReplaced?(watch: (node: ReplacedNode) => void): void;
 
   /**
-   * Reads a key and its time to live. GET goes first: were a key written between the two commands, a new key's shorter
-   * time would then bound the old value, never the other way round. All that is asked in one turn of the event loop goes
-   * out as one write; any number of them may be under way.
+   * Reads a key and its TTL. GET is sent first, so that if the key is written between the two commands the TTL of the new
+   * value limits the old one, never the reverse. All reads of one event-loop tick are one write; any number may be pending.
    *
-   * @param take is called once, also when no reply came in time; at once when there is no connection, or
-   *   Redis is spared.
-   * @param memory for a value that does not arrive in one piece.
+   * @param onReply called exactly once, also after a time-out; synchronously while disconnected or the circuit is open.
+   * @param memory for a value that arrives in several parts.
    */
-  fetch(key: Buffer, take: (reply: RedisReply) => void, memory: ValueMemory): void;
+  fetch(key: Buffer, onReply: (reply: RedisReply) => void, memory: ValueMemory): void;
 
-  /** Asks for how long a key lives. */
-  expiry(key: Buffer): Promise<RedisExpiry>;
+  /** Queries the TTL of a key. */
+  ttl(key: Buffer): Promise<RedisTtl>;
 
   /** Queries the type of a key's value. */
   type(key: Buffer): Promise<RedisType>;
 
-  /** Reads a key, as {@link fetch} does, and returns whether reads succeed. */
+  /** Reads a probe key as {@link fetch} does and returns whether reads succeed. */
   check(): Promise<RedisCheck>;
 }

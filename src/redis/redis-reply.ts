@@ -1,38 +1,38 @@
 import type { Redirect } from './cluster/redirect.ts';
 
-/** How a read of the Redis ended. Never an exception: those are for bugs. */
+/** Result of a Redis read. Failures are results as well; exceptions are bugs. */
 export type RedisReply =
   | {
       readonly kind: 'value';
       readonly value: Buffer;
-      /** Milliseconds to the key's own expiry in Redis; undefined when it has none, or nobody asked. */
+      /** TTL of the key in milliseconds; undefined if it has none or PTTL was not sent. */
       readonly ttlMs: number | undefined;
     }
-  /** The key does not exist; `ttlMs`: milliseconds for which that may be held, undefined when nothing speaks against it. */
+  /** The key does not exist; `ttlMs`: maximum milliseconds to cache that, undefined if unlimited. */
   | { readonly kind: 'missing'; readonly ttlMs?: number }
   /** The value stored at this key is not a string. */
   | { readonly kind: 'wrong-type' }
   | TooLarge
   | NoRoom
-  /** No answer in time. */
+  /** No reply within REDIS_COMMAND_TIMEOUT_MS. */
   | { readonly kind: 'timeout' }
-  /** No connection, or an answer that is an error; `reason` is the error's code word, or `connection`. */
+  /** No connection, or an error reply; `reason` is the error code, `connection` or `circuit`. */
   | {
       readonly kind: 'unavailable';
       readonly reason: string;
-      /** What an answer that is an error is about: any read now, as while Redis is loading, or this one. */
-      readonly refusal?: 'any' | 'this';
-      /** The right that the account lacks to read any key, as ACL SETUSER takes it: `+pttl`. */
+      /** Whether an error reply concerns every command (e.g. LOADING) or this one; undefined without a reply. */
+      readonly scope?: 'server' | 'command';
+      /** The missing permission to read any key, in the syntax of ACL SETUSER: `+pttl`. */
       readonly missingRight?: string;
-      /** Where else the key is, when a node of a cluster has said so. */
+      /** The redirect that a cluster node replied with. */
       readonly redirect?: Redirect;
     };
 
-/** The value is longer than what is read. */
+/** The value exceeds REDIS_MAX_VALUE_BYTES. */
 export const TOO_LARGE = { kind: 'value-too-large' } as const;
 export type TooLarge = typeof TOO_LARGE;
 
-/** There is a value of so many bytes, which was dropped as it came: there was no room for it. */
+/** A value of `bytes` bytes was discarded because it did not fit in the buffered-bytes limit. */
 export class NoRoom {
   readonly kind = 'no-room';
   readonly bytes: number;
@@ -42,18 +42,18 @@ export class NoRoom {
   }
 }
 
-/** Whether reads of the Redis succeed now, whatever the key. */
+/** Whether Redis reads currently succeed, for keys in general. */
 export type RedisCheck = { readonly kind: 'ok' } | RedisFailure;
 
-/** How asking for a key's time to live ended. */
-export type RedisExpiry =
+/** Result of a query for the TTL of a key. */
+export type RedisTtl =
   | { readonly kind: 'expires'; readonly ms: number }
-  /** The key exists, and does not expire. */
-  | { readonly kind: 'endless' }
+  /** The key exists and has no TTL. */
+  | { readonly kind: 'persistent' }
   | { readonly kind: 'missing' }
   | RedisFailure;
 
-/** How a query for the type of a key's value ended. */
+/** Result of a query for the type of a key's value. */
 export type RedisType =
   /** `type`: as Redis names it, for example `string`. */
   { readonly kind: 'type'; readonly type: string } | { readonly kind: 'missing' } | RedisFailure;

@@ -5,13 +5,13 @@ import { TestRedis } from '../../test/support/redis.ts';
 import { loadSettings } from '../config/load-settings.ts';
 import { probeRedisBatches } from './ioredis-internals/probe.ts';
 import { redisBatches } from './ioredis-internals/redis-batches.ts';
-import type { RedisExpiry, RedisReply } from './redis-reply.ts';
+import type { RedisTtl, RedisReply } from './redis-reply.ts';
 import { RedisService } from './redis.service.ts';
 import type { ValueMemory } from './connection/value-memory.ts';
 
 const TIMEOUT_MS = 500;
 
-/** As much as anybody wants. */
+/** Never at its limit. */
 const ANY_MEMORY: ValueMemory = { allocate: (bytes) => Buffer.alloc(bytes), pass: () => undefined };
 
 let service: RedisService;
@@ -23,11 +23,11 @@ async function connect(url: string, settings: Readonly<Record<string, string>> =
 }
 
 const fetch = (key: string | Buffer): Promise<RedisReply> =>
-  new Promise((take) => service.fetch(Buffer.from(key), take, ANY_MEMORY));
+  new Promise((onReply) => service.fetch(Buffer.from(key), onReply, ANY_MEMORY));
 const fetchAll = (...keys: (string | Buffer)[]): Promise<RedisReply[]> => Promise.all(keys.map(fetch));
 const value = (text: string, ttlMs?: number): RedisReply => ({ kind: 'value', value: Buffer.from(text), ttlMs });
 const lacks = (missingRight: string): RedisReply => ({
-  ...{ kind: 'unavailable', reason: 'NOPERM', refusal: 'this', missingRight },
+  ...{ kind: 'unavailable', reason: 'NOPERM', scope: 'command', missingRight },
 });
 
 const MODES = [
@@ -45,7 +45,7 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
     await new Promise<void>((closed) => service.watch(({ reachable }) => !reachable && closed()));
   });
 
-  describe('reads of a Redis', () => {
+  describe('Redis reads', () => {
     let redis: TestRedis;
 
     beforeEach(async () => {
@@ -53,7 +53,7 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
     });
     afterEach(() => redis.stop());
 
-    it('answer with the value and the time it has, a missing key, or a key that holds no string', async () => {
+    it('return the value and its TTL, a missing key, or a value that is not a string', async () => {
       await connect(redis.url);
       await redis.client.mset('text', 'a text', 'empty', '');
       await redis.client.set('expiring', 'soon', 'PX', 60_000);
@@ -71,7 +71,7 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       expect(ttlMs).toBeLessThanOrEqual(60_000);
     });
 
-    it('ask for keys of any length and any bytes, and give each its own value', async () => {
+    it('return the right value for keys of any length and any bytes', async () => {
       await connect(redis.url);
       const keys = [1, 2, 9, 10, 99, 100, 255, 256, 1000, 65_536].map((length, i) => Buffer.alloc(length, 250 + i));
       keys.push(Buffer.from('\r\n$3\r\n'), Buffer.from([0]), Buffer.from('*2\r\n'));
@@ -79,19 +79,19 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       expect(await fetchAll(...keys)).toEqual(keys.map((_, i) => value(`value ${i}`)));
     });
 
-    it('give long values, which come in parts, between short ones', async () => {
+    it('return long values, which arrive in parts, between short ones', async () => {
       await connect(redis.url);
       const long = 'x'.repeat(3_000_000);
       await redis.client.mset('short', 's', 'long', long);
       const replies = await fetchAll('short', 'long', 'short', 'long');
-      // Compared by equals, as Jest takes its time over millions of bytes.
+      // Compared with `equals`, because Jest is slow for millions of bytes.
       const equal = replies.map(
         (reply, i) => reply.kind === 'value' && reply.value.equals(Buffer.from(['s', long][i % 2])),
       );
       expect(equal).toEqual([true, true, true, true]);
     });
 
-    it('are GET and PTTL each, or GET alone when nobody wants to know the time', async () => {
+    it('send GET and PTTL, or only GET with CACHE_RESPECT_KEY_TTL=false', async () => {
       await connect(redis.url);
       await fetchAll('a', 'b');
       expect(await Promise.all(['get', 'pttl'].map((name) => redis.calls(name)))).toEqual([2, 2]);
@@ -103,7 +103,7 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       expect(await Promise.all(['get', 'pttl'].map((name) => redis.calls(name)))).toEqual([2, 0]);
     });
 
-    it('need no more rights than to do so; without them the Redis is as good as not there', async () => {
+    it('need no other permissions, and report a missing one', async () => {
       await redis.client.call('ACL', 'SETUSER', 'reader', 'on', '>secret', '~*', '+get', '+pttl', '+ping');
       await redis.client.set('key', 'value');
       await connect(`redis://reader:secret@127.0.0.1:${redis.port}`);
@@ -114,7 +114,7 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       expect(await fetch('key')).toEqual(lacks('+get'));
     });
 
-    it('end when their time is over, and what comes too late is nobody else’s answer', async () => {
+    it('time out, and a late reply is not returned for another read', async () => {
       await connect(redis.url, { REDIS_COMMAND_TIMEOUT_MS: String(TIMEOUT_MS) });
       await redis.client.mset('a', 'of a', 'b', 'of b');
       redis.server?.signal('SIGSTOP');
@@ -127,20 +127,24 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       expect(await waiting).toEqual([value('of b'), value('of a')]);
     });
 
-    it('spare a Redis that does not answer, and all who ask wait no longer; it is asked again soon', async () => {
+    it('fail fast while Redis is unresponsive, and recover soon after it replies again', async () => {
       await connect(redis.url, { REDIS_COMMAND_TIMEOUT_MS: String(TIMEOUT_MS) });
       await redis.client.set('a', 'of a');
       let circuit = '';
       service.watchCircuit((state) => (circuit = state));
       redis.server?.signal('SIGSTOP');
-      const turns = [];
+      const attempts = [];
       for (let i = 0; i < 3; i++) {
-        turns.push(fetch('a'));
+        attempts.push(fetch('a'));
         await new Promise(setImmediate);
       }
-      expect(await Promise.all(turns)).toEqual(Array(3).fill({ kind: 'timeout' }));
-      const spared = { kind: 'unavailable', reason: 'circuit' };
-      expect([circuit, await fetch('a'), await service.expiry(Buffer.from('a'))]).toEqual(['open', spared, spared]);
+      expect(await Promise.all(attempts)).toEqual(Array(3).fill({ kind: 'timeout' }));
+      const failedFast = { kind: 'unavailable', reason: 'circuit' };
+      expect([circuit, await fetch('a'), await service.ttl(Buffer.from('a'))]).toEqual([
+        'open',
+        failedFast,
+        failedFast,
+      ]);
       redis.server?.signal('SIGCONT');
       let reply: RedisReply;
       do {
@@ -150,53 +154,56 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       expect([reply, circuit]).toEqual([value('of a'), 'closed']);
     });
 
-    /** Lets the Redis say nothing until it is spared, and then go on. */
+    /** Stops Redis until the circuit opens, and continues it. */
     async function stall(): Promise<string[]> {
       await connect(redis.url, { REDIS_COMMAND_TIMEOUT_MS: String(TIMEOUT_MS) });
       const states: string[] = [];
       service.watchCircuit((state) => states.push(state));
       redis.server?.signal('SIGSTOP');
-      const turns = [];
+      const attempts = [];
       for (let i = 0; i < 3; i++) {
-        turns.push(service.expiry(Buffer.from('a')));
+        attempts.push(service.ttl(Buffer.from('a')));
         await new Promise(setImmediate);
       }
-      expect(await Promise.all(turns)).toEqual(Array(3).fill({ kind: 'timeout' }));
+      expect(await Promise.all(attempts)).toEqual(Array(3).fill({ kind: 'timeout' }));
       expect(states).toEqual(['closed', 'open']);
       redis.server?.signal('SIGCONT');
       return states;
     }
 
-    it('are not needed to see that a Redis answers again that was spared: so do questions for times to live alone', async () => {
+    it('are not needed to close the circuit: TTL queries suffice', async () => {
       await stall();
-      let expiry: RedisExpiry;
+      let ttl: RedisTtl;
       do {
         await new Promise(setImmediate);
-        expiry = await service.expiry(Buffer.from('a'));
-      } while (expiry.kind !== 'missing');
+        ttl = await service.ttl(Buffer.from('a'));
+      } while (ttl.kind !== 'missing');
     });
 
-    it.each(['that may be read', 'without the right to'])('are not even that when nobody asks: %s', async (right) => {
-      if (right !== 'that may be read') await redis.client.call('ACL', 'SETUSER', 'default', '-get');
-      const states = await stall();
-      while (states.at(-1) !== 'closed') await new Promise(setImmediate);
-      expect(states).toEqual(['closed', 'open', 'half-open', 'closed']);
-      expect(await service.expiry(Buffer.from('a'))).toEqual({ kind: 'missing' });
-    });
+    it.each(['permitted', 'not permitted'])(
+      'are not needed to close the circuit: the probe suffices (%s)',
+      async (probe) => {
+        if (probe !== 'permitted') await redis.client.call('ACL', 'SETUSER', 'default', '-get');
+        const states = await stall();
+        while (states.at(-1) !== 'closed') await new Promise(setImmediate);
+        expect(states).toEqual(['closed', 'open', 'half-open', 'closed']);
+        expect(await service.ttl(Buffer.from('a'))).toEqual({ kind: 'missing' });
+      },
+    );
 
-    it('count as one when they are asked together, whatever for', async () => {
+    it('count as one attempt if they are sent in one tick, together with other queries', async () => {
       await connect(redis.url, { REDIS_COMMAND_TIMEOUT_MS: String(TIMEOUT_MS) });
       const states: string[] = [];
       service.watchCircuit((state) => states.push(state));
       redis.server?.signal('SIGSTOP');
       const key = Buffer.from('a');
-      const ends = await Promise.all([fetch('a'), ...Array.from({ length: 5 }, () => service.expiry(key)), fetch('b')]);
+      const ends = await Promise.all([fetch('a'), ...Array.from({ length: 5 }, () => service.ttl(key)), fetch('b')]);
       expect(ends).toEqual(Array(7).fill({ kind: 'timeout' }));
       expect(states).toEqual(['closed']);
       redis.server?.signal('SIGCONT');
     });
 
-    it('end when the connection does, and when there is none, at once', async () => {
+    it('fail when the connection is lost, and synchronously while disconnected', async () => {
       await connect(redis.url);
       redis.server?.signal('SIGSTOP');
       const waiting = fetchAll('a', 'b');
@@ -205,12 +212,12 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       const gone = { kind: 'unavailable', reason: expect.any(String) };
       expect(await waiting).toEqual([gone, gone]);
       let reply: RedisReply | undefined;
-      service.fetch(Buffer.from('a'), (given) => (reply = given), ANY_MEMORY);
+      service.fetch(Buffer.from('a'), (received) => (reply = received), ANY_MEMORY);
       expect(reply).toEqual({ kind: 'unavailable', reason: 'connection' });
     });
   });
 
-  describe('what is asked in one turn of the event loop', () => {
+  describe('a batch of reads', () => {
     let server: Server;
     let written: string[];
     let sockets: Socket[];
@@ -224,7 +231,7 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
         socket.on('data', (text: string) => {
           if (/^\*2\r\n\$3\r\nGET/i.test(text))
             written.push(text.replace(/\b(get|pttl)\b/g, (name) => name.toUpperCase()));
-          // The handshake: all of it is answered alike, and INFO says nothing.
+          // The handshake: every command has the same reply, also INFO.
           else socket.write('+OK\r\n'.repeat([...text.matchAll(/^\*\d+\r\n/gm)].length));
         });
       }).listen(0, '127.0.0.1');
@@ -241,7 +248,7 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       while (written.length < count) await new Promise(setImmediate);
     };
 
-    it('is one write; the next one does not wait for its replies, which may come in any portions', async () => {
+    it('is one write; the next one does not wait for its replies, which may arrive in any chunks', async () => {
       const first = fetchAll('a', 'bc');
       await arrived(1);
       const second = fetchAll('d');
@@ -257,14 +264,14 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       expect(await second).toEqual([value('D', 77)]);
     });
 
-    it('does not get a value that went between GET and PTTL as one that lasts', async () => {
+    it('returns a TTL of 0 for a value that was deleted between GET and PTTL', async () => {
       const reply = fetch('a');
       await arrived(1);
       sockets[0].write('$1\r\nA\r\n:-2\r\n');
       expect(await reply).toEqual(value('A', 0));
     });
 
-    it('fails together when the Redis speaks something else', async () => {
+    it('fails completely if the server uses another protocol', async () => {
       const replies = fetchAll('a', 'b');
       await arrived(1);
       sockets[0].write('HTTP/1.1 400 Bad Request\r\n');
@@ -273,7 +280,7 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
     });
 
     it.each(['$1\r\nA\r\n', ':1\r\n', '+OK\r\n', '-ERR\r\n', 'HTTP/1.1 408 Request Timeout\r\n'])(
-      'is not answered by what nobody has asked for, which ends the connection: %j',
+      'never accepts an unsolicited reply, which closes the connection: %j',
       async (reply) => {
         const states: boolean[] = [];
         service.watch(({ reachable }) => states.push(reachable));
@@ -287,11 +294,11 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       },
     );
 
-    it('fails together when it is an error of the Redis', async () => {
+    it('fails completely on a server-wide error', async () => {
       const replies = fetchAll('a');
       await arrived(1);
       sockets[0].write('-LOADING Redis is loading the dataset in memory\r\n-LOADING again\r\n');
-      expect(await replies).toEqual([{ kind: 'unavailable', reason: 'LOADING', refusal: 'any' }]);
+      expect(await replies).toEqual([{ kind: 'unavailable', reason: 'LOADING', scope: 'server' }]);
     });
   });
 });

@@ -5,11 +5,11 @@ import { ClusterReader } from './cluster/cluster-reader.ts';
 import type { RedisReader, RedisState } from './redis-reader.ts';
 import { RedisConnection } from './connection/redis-connection.ts';
 import { redisOptions } from './redis-options.ts';
-import type { RedisCheck, RedisExpiry, RedisReply, RedisType } from './redis-reply.ts';
+import type { RedisCheck, RedisTtl, RedisReply, RedisType } from './redis-reply.ts';
 import type { ReplacedNode } from './cluster/replaced-node.ts';
 import type { ValueMemory } from './connection/value-memory.ts';
 
-/** This thread's way to the Redis. It connects in the background: the proxy starts, and serves hits, without it. */
+/** This thread's connections to Redis. They are established in the background: the proxy starts and serves hits without them. */
 @Injectable()
 export class RedisService implements OnModuleInit, OnApplicationShutdown {
   readonly #reader: RedisReader;
@@ -49,8 +49,8 @@ export class RedisService implements OnModuleInit, OnApplicationShutdown {
   }
 
   /** As {@link RedisReader.expiry}. */
-  expiry(key: Buffer): Promise<RedisExpiry> {
-    return this.#reader.expiry(key);
+  ttl(key: Buffer): Promise<RedisTtl> {
+    return this.#reader.ttl(key);
   }
 
   /** As {@link RedisReader.type}. */

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { Redis, type RedisOptions, ReplyError } from 'ioredis';
-import { missingRightIn, reasonOf } from '../redis/redis-failure.ts';
+import { missingRightIn, errorCode } from '../redis/redis-failure.ts';
 
 /** Where Redis tells connections that speak RESP2 of what they track. */
 const CHANNEL = '__redis__:invalidate';
@@ -64,7 +64,7 @@ export class InvalidationConnection {
     this.#prefixes = prefixes;
     this.#listener = listener;
     this.#nodeId = nodeId;
-    this.#redis.on('error', (error: Error) => this.#end({ kind: 'lost', reason: reasonOf(error) }));
+    this.#redis.on('error', (error: Error) => this.#end({ kind: 'lost', reason: errorCode(error) }));
     this.#redis.on('close', () => this.#end({ kind: 'lost', reason: 'connection' }));
     this.#redis.on('messageBuffer', (_channel: Buffer, message: unknown) => this.#receive(message));
     this.#timer = setTimeout(() => this.#end({ kind: 'lost', reason: 'timeout' }), startMs);
@@ -83,7 +83,7 @@ export class InvalidationConnection {
       await this.#redis.connect();
     } catch (error) {
       // Nothing that a Redis says before it can be asked is about tracking.
-      return this.#end({ kind: 'lost', reason: reasonOf(error) });
+      return this.#end({ kind: 'lost', reason: errorCode(error) });
     }
     try {
       if (!(await this.#isMeant())) return this.#end({ kind: 'lost', reason: 'another node' });
@@ -144,7 +144,7 @@ export class InvalidationConnection {
 
   #fail(error: unknown): void {
     const missingRight = missingRightIn(error);
-    const reason = reasonOf(error) + (missingRight === undefined ? '' : `: its account lacks ${missingRight}`);
+    const reason = errorCode(error) + (missingRight === undefined ? '' : `: its account lacks ${missingRight}`);
     this.#end({ kind: isRefusal(error) ? 'refused' : 'lost', reason });
   }
 

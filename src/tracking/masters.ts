@@ -7,7 +7,7 @@ import type { ReplacedNode } from '../redis/cluster/replaced-node.ts';
 import { ReplacementLimiter } from '../redis/cluster/replacement-limiter.ts';
 
 /** Invalidation messages have to follow the slots, whoever reads. */
-const INTERVAL_MS = 500;
+const REFRESH_MS = 500;
 /** A master is kept for so long when no node names it that knows of all slots, while all nodes are asked in turn. */
 const UNNAMED_MS = 10_000;
 
@@ -57,11 +57,11 @@ export class Masters {
       return;
     }
     this.#fixed = [];
-    this.#topology = new ClusterTopology(redis, INTERVAL_MS, {
-      seen: (view) => this.#see(view),
+    this.#topology = new ClusterTopology(redis, REFRESH_MS, {
+      onTopology: (view) => this.#applyView(view),
       // Whoever has a connection to a master knows best whether it is there.
-      unseen: () => undefined,
-      content: () => !this.#stale && this.#view?.whole !== false,
+      onUnreachable: () => undefined,
+      isStable: () => !this.#stale && this.#view?.whole !== false,
     });
   }
 
@@ -111,7 +111,7 @@ export class Masters {
     this.#waiting.clear();
   }
 
-  #see(view: ClusterView): void {
+  #applyView(view: ClusterView): void {
     this.#stale = false;
     const now = performance.now();
     const named = new Set(view.masters.map(addressOf));

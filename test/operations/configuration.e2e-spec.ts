@@ -410,7 +410,7 @@ describeOwn('over rediss://, the proxy', () => {
     const url = await startTls(authority);
     const proxy = keep(await TestProxy.start({ PROXY_THREADS: 1, REDIS_URL_FILE: file(url), ...trusting() }));
     await until('the log says so', () =>
-      /not reachable \((?:SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_\w+): its certificate is of an unknown authority\)/.test(
+      /not reachable \((?:SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_\w+): certificate signed by an unknown authority\)/.test(
         proxy.child?.output ?? '',
       )
         ? true
@@ -426,7 +426,9 @@ describeOwn('over rediss://, the proxy', () => {
       await TestProxy.start({ PROXY_THREADS: 1, REDIS_URL_FILE: file(url), REDIS_TLS_CA_FILE: authority.ca }),
     );
     await until('the log says so', () =>
-      proxy.child?.output.includes('not reachable (ERR_TLS_CERT_ALTNAME_INVALID: its certificate is for another name)')
+      proxy.child?.output.includes(
+        'not reachable (ERR_TLS_CERT_ALTNAME_INVALID: certificate is valid for another host name)',
+      )
         ? true
         : undefined,
     );

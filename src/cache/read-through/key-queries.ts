@@ -1,11 +1,11 @@
-import type { RedisExpiry, RedisType } from '../../redis/redis-reply.ts';
+import type { RedisTtl, RedisType } from '../../redis/redis-reply.ts';
 import type { Clock } from '../shared-lru/clock.ts';
 import type { LoadLimiter } from './load-limiter.ts';
 import type { ReadMetrics } from '../../instance/read-metrics.ts';
 
 /** Reads metadata of keys from the backing store. */
 export interface KeyStore {
-  expiry(key: Buffer): Promise<RedisExpiry>;
+  ttl(key: Buffer): Promise<RedisTtl>;
   type(key: Buffer): Promise<RedisType>;
 }
 
@@ -14,7 +14,7 @@ interface Overloaded {
   readonly kind: 'overloaded';
 }
 
-export type ExpiryOutcome = RedisExpiry | Overloaded;
+export type TtlOutcome = RedisTtl | Overloaded;
 export type TypeOutcome = RedisType | Overloaded;
 
 /**
@@ -35,11 +35,11 @@ export class KeyQueries {
   }
 
   /** Returns one outcome per key, in order. All keys are one round trip and one permit. */
-  expiries(keys: readonly Buffer[]): Promise<readonly ExpiryOutcome[]> {
-    return this.#query(keys, (key) => this.#store.expiry(key));
+  ttls(keys: readonly Buffer[]): Promise<readonly TtlOutcome[]> {
+    return this.#query(keys, (key) => this.#store.ttl(key));
   }
 
-  /** As {@link expiries}. */
+  /** As {@link ttls}. */
   types(keys: readonly Buffer[]): Promise<readonly TypeOutcome[]> {
     return this.#query(keys, (key) => this.#store.type(key));
   }

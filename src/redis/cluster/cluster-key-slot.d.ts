@@ -1,4 +1,4 @@
 declare module 'cluster-key-slot' {
-  /** The slot of a key, which is the hash of what stands between its first `{` and the next `}`, if that is something. */
+  /** Returns the slot of a key: the hash of its hash tag (the non-empty text in its first `{…}`) or of the whole key. */
   export default function calculateSlot(key: string | Buffer): number;
 }

@@ -8,45 +8,45 @@ import { nodeOptions } from '../redis-options.ts';
 import type { ReplacedNode } from './replaced-node.ts';
 import { ReplacementLimiter } from './replacement-limiter.ts';
 
-/** A node that only redirects lead to is kept for as long as this after the last of them. */
+/** Milliseconds to keep a node that is known from redirects only, after the last one. */
 const REDIRECT_TTL_MS = 60_000;
 
 /** An address at which a node of a cluster listens, and the connection to it. */
 export interface ClusterNode {
   readonly node: RedisNode;
-  /** The id of the node that the connection is to lead to; empty until CLUSTER SLOTS names it. */
+  /** Id of the node that the connection should lead to; empty until CLUSTER SLOTS lists it. */
   id: string;
-  /** Replaced by another one when another node has taken over the address. */
+  /** Replaced when another node takes over the address. */
   connection: RedisConnection;
   state: RedisState;
   circuit: CircuitState;
-  /** When a redirect has led here, by `performance.now()`. */
+  /** Time of the last redirect to this node, by `performance.now()`. */
   redirectedAt: number;
-  /** The node that the connection before this one led to, until this one is established. */
+  /** The node of the previous connection, until the new one is established. */
   replaced: ReplacedNode | undefined;
-  /** Resolves when the first attempt of a connection that replaces another is over; undefined: it is. */
+  /** Resolves after the first attempt of a replacing connection; undefined afterwards. */
   opening: Promise<void> | undefined;
 }
 
 export interface ClusterNodesListener {
-  /** The state of a connection has changed. */
+  /** Called when the state of a connection has changed. */
   changed(): void;
-  /** The state of a connection's circuit has changed; `reason` says why it is open. */
+  /** Called when the state of a connection's circuit has changed; `reason` is why it is open. */
   circuitChanged(reason: string): void;
   /**
-   * The connection to a node was replaced, because another node has taken over its address, and the new one is established:
-   * a connection that is opened from now on leads to the same node, or a later one.
+   * Called when a connection was replaced because another node took over its address, and the new connection is established:
+   * connections opened from now on lead to the same node or a later one.
    */
   replaced(node: ReplacedNode): void;
 }
 
-/** This thread's connections to the nodes of a cluster: one to each master, and to where redirects lead. */
+/** This thread's connections to the nodes of a cluster: to each master, and to targets of redirects. */
 export class ClusterNodes {
   readonly #settings: Pick<Settings, 'redis' | 'cache'>;
   readonly #listener: ClusterNodesListener;
   readonly #nodes = new Map<string, ClusterNode>();
   readonly #limiter = new ReplacementLimiter();
-  /** Connections that end when the commands under way on them have had their time. */
+  /** Connections that are closed once their pending commands have replies or time out. */
   readonly #closing = new Map<RedisConnection, NodeJS.Timeout>();
 
   constructor(settings: Pick<Settings, 'redis' | 'cache'>, listener: ClusterNodesListener) {
@@ -60,7 +60,7 @@ export class ClusterNodes {
     return (['open', 'half-open'] as const).find((state) => states.includes(state)) ?? 'closed';
   }
 
-  /** The node at an address, by whatever id; if it is new it begins to connect. */
+  /** Returns the node at an address, whatever its id; starts to connect if it is new. */
   at(node: RedisNode): ClusterNode {
     const address = addressOf(node);
     const known = this.#nodes.get(address);
@@ -81,8 +81,8 @@ export class ClusterNodes {
   }
 
   /**
-   * A master as CLUSTER SLOTS names it. When another id is known at its address, the connection leads to the process that
-   * was there before, however well that still answers, and is replaced.
+   * Returns a master listed by CLUSTER SLOTS. If another id is known at its address, the connection leads to the previous
+   * process, even if that still replies, and is replaced.
    */
   named(node: NamedNode): ClusterNode {
     const known = this.at(node);
@@ -93,7 +93,7 @@ export class ClusterNodes {
 
   /**
    * Replaces the connection over which a node has redirected to its own address: new connections lead to the process that
-   * is meant.
+   * the redirect refers to.
    *
    * @param redirecting the connection that the redirect came over; it may have been replaced since.
    * @returns false while the last attempt at this address is too recent.
@@ -142,7 +142,7 @@ export class ClusterNodes {
     return connection.connect();
   }
 
-  /** The state is that of the former connection until the new one has one: nothing is lost if it is there in time. */
+  /** Opens a new connection. The node keeps the old state until the new connection has one, so no outage is reported. */
   #replace(known: ClusterNode, by: ReplacedNode['by']): void {
     this.#closeLater(known.connection);
     known.connection = this.#connectionTo(known.node);

@@ -8,17 +8,17 @@ import type { RedisReply } from '../redis-reply.ts';
 import type { ReplacedNode } from './replaced-node.ts';
 import type { ValueMemory } from '../connection/value-memory.ts';
 
-/** What a process replies to a command. */
+/** Returns the reply of a process to a command. */
 type Process = (name: string) => string;
 
 const bulk = (text: string): string => `$${text.length}\r\n${text}\r\n`;
 
-/** One address of a cluster, at which one process is after the other; connections stay with theirs. */
+/** One address of a cluster with changing processes; connections stay with the process that accepted them. */
 class Address {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   process: Process = () => '+OK\r\n';
-  /** The id in CLUSTER SLOTS, and the last slot that is served. */
+  /** The node id and the last served slot in CLUSTER SLOTS. */
   view: { id: string; last: number } = { id: 'first', last: 16_383 };
   accepted = 0;
 
@@ -74,7 +74,7 @@ class Address {
   }
 }
 
-/** A process that serves all keys with a value. */
+/** Creates a process that serves one value for all keys. */
 const serving =
   (value: string): Process =>
   (name) =>
@@ -84,7 +84,7 @@ let address: Address;
 let reader: ClusterReader;
 const replaced: ReplacedNode[] = [];
 const MEMORY: ValueMemory = { allocate: (bytes) => Buffer.alloc(bytes), pass: () => undefined };
-const read = (): Promise<RedisReply> => new Promise((take) => reader.fetch(Buffer.from('key'), take, MEMORY));
+const read = (): Promise<RedisReply> => new Promise((onReply) => reader.fetch(Buffer.from('key'), onReply, MEMORY));
 
 beforeEach(async () => {
   address = await Address.listen();
@@ -101,32 +101,32 @@ afterEach(async () => {
 });
 
 it.each(['MOVED', 'ASK'])(
-  '%s to the address that it came from leads to a new connection, and its process',
+  '%s to the address of the redirecting node opens a new connection and reads the process behind it',
   async (word) => {
     address.process = () => `-${word} 12539 127.0.0.1:${address.port}\r\n`;
     await reader.connect();
     address.process = serving('new');
     expect(await read()).toMatchObject({ kind: 'value', value: Buffer.from('new') });
-    expect(await reader.expiry(Buffer.from('key'))).toEqual({ kind: 'endless' });
+    expect(await reader.ttl(Buffer.from('key'))).toEqual({ kind: 'persistent' });
     expect(replaced).toEqual([{ address: `127.0.0.1:${address.port}`, id: 'first', by: 'redirect' }]);
   },
 );
 
 it.each(['MOVED', 'ASK'])(
-  'a node that never stops to say %s to itself gets no connection for each read',
+  'a node that keeps replying %s to itself does not cause a connection per read',
   async (word) => {
     address.process = () => `-${word} 12539 127.0.0.1:${address.port}\r\n`;
     await reader.connect();
     for (let i = 0; i < 200; i++) {
       expect(await read()).toEqual({ kind: 'unavailable', reason: 'redirections' });
-      expect(await reader.expiry(Buffer.from('key'))).toEqual({ kind: 'unavailable', reason: 'redirections' });
+      expect(await reader.ttl(Buffer.from('key'))).toEqual({ kind: 'unavailable', reason: 'redirections' });
     }
     expect(replaced.length).toBeLessThan(20);
   },
 );
 
-it('a node that answers is left when another one has its address, and no read fails', async () => {
-  // With a slot that nobody serves the slots are asked for often.
+it('a responsive node is replaced without a failed read once another node has its address', async () => {
+  // The topology is refreshed often while a slot has no master.
   address.view = { id: 'first', last: 16_382 };
   await reader.connect();
   expect(await read()).toMatchObject({ value: Buffer.from('old') });

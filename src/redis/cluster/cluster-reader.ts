@@ -8,41 +8,41 @@ import { type ClusterView, SLOTS } from './cluster-view.ts';
 import { type RedisReader, type RedisState, isSameState } from '../redis-reader.ts';
 import type { Redirect } from './redirect.ts';
 import { NO_CONNECTION, type RedisConnection } from '../connection/redis-connection.ts';
-import type { RedisCheck, RedisExpiry, RedisFailure, RedisReply, RedisType } from '../redis-reply.ts';
+import type { RedisCheck, RedisTtl, RedisFailure, RedisReply, RedisType } from '../redis-reply.ts';
 import type { ReplacedNode } from './replaced-node.ts';
 import type { ValueMemory } from '../connection/value-memory.ts';
 
-/** How often a cluster is looked at when nothing gives cause for it; who asks the wrong node is told so by that. */
-const INTERVAL_MS = 5000;
-/** A key that is sent on more often is not found by going on. */
+/** Refresh interval of a stable topology, in milliseconds; redirects reveal changes earlier. */
+const REFRESH_MS = 5000;
+/** Maximum number of redirects that are followed for one command. */
 const MAX_REDIRECTS = 5;
 
 const TIMEOUT: RedisFailure = { kind: 'timeout' };
 const TOO_MANY_REDIRECTS: RedisFailure = { kind: 'unavailable', reason: 'redirections' };
 
-/** The connection that a command was sent over, which a node may have replaced by the time of the reply. */
+/** The connection that a command was sent over; it may have been replaced by the time of the reply. */
 interface Asked {
   readonly node: ClusterNode;
   readonly connection: RedisConnection;
 }
 
 /**
- * Reads a cluster, over one connection to each master: a key is asked for where its slot is served, with all that is asked
- * of this node in this turn of the event loop. Nothing waits for a node that is not there, and only its slots are
- * unavailable. Redirections are followed, within the time that a read has.
+ * Reads a cluster over one connection per master: a key is read from the master that serves its slot, in one write with all
+ * other reads of that master in the same tick. If a master is unreachable, only its slots are unavailable. Redirects are
+ * followed within the time-out of the read.
  */
 export class ClusterReader implements RedisReader {
   readonly #timeoutMs: number;
   readonly #connectTimeoutMs: number;
   readonly #nodes: ClusterNodes;
   readonly #topology: ClusterTopology;
-  /** Where each slot is served; undefined: nowhere, or not known. */
-  readonly #nodeOf: (ClusterNode | undefined)[] = Array.from({ length: SLOTS });
+  /** Master of each slot; undefined if there is none or it is unknown. */
+  readonly #nodeOfSlot: (ClusterNode | undefined)[] = Array.from({ length: SLOTS });
   #view: ClusterView | undefined;
   #masters: readonly ClusterNode[] = [];
-  /** Whether something is amiss that the states of the connections do not show. */
-  #doubtful = false;
-  #unseen = 'connection';
+  /** Whether the topology may be outdated although all connections are established. */
+  #stale = false;
+  #unreachableReason = 'connection';
   #state: RedisState | undefined;
   #watch: (state: RedisState) => void = () => undefined;
   #watchCircuit: WatchCircuit = () => undefined;
@@ -56,13 +56,13 @@ export class ClusterReader implements RedisReader {
       circuitChanged: (reason) => this.#watchCircuit(this.#nodes.circuit, reason),
       replaced: (node) => this.#watchReplaced(node),
     });
-    this.#topology = new ClusterTopology(settings.redis, INTERVAL_MS, {
-      seen: (view) => this.#see(view),
-      unseen: (reason) => {
-        this.#unseen = reason;
+    this.#topology = new ClusterTopology(settings.redis, REFRESH_MS, {
+      onTopology: (view) => this.#applyView(view),
+      onUnreachable: (reason) => {
+        this.#unreachableReason = reason;
         this.#report();
       },
-      content: () => !this.#doubtful && this.#currentState().reachable,
+      isStable: () => !this.#stale && this.#currentState().reachable,
     });
   }
 
@@ -83,7 +83,7 @@ export class ClusterReader implements RedisReader {
     if (this.#state !== undefined) watch(this.#state);
   }
 
-  /** The circuit of each master is its own; it is open when one of them is. */
+  /** Each master has its own circuit; the combined state is the worst of them. */
   watchCircuit(watch: WatchCircuit): void {
     this.#watchCircuit = watch;
     watch(this.#nodes.circuit, '');
@@ -93,74 +93,74 @@ export class ClusterReader implements RedisReader {
     this.#watchReplaced = watch;
   }
 
-  fetch(key: Buffer, take: (reply: RedisReply) => void, memory: ValueMemory): void {
-    const node = this.#nodeOf[calculateSlot(key)];
+  fetch(key: Buffer, onReply: (reply: RedisReply) => void, memory: ValueMemory): void {
+    const node = this.#nodeOfSlot[calculateSlot(key)];
     if (node === undefined) {
-      this.#doubt();
-      return take(NO_CONNECTION);
+      this.#invalidateTopology();
+      return onReply(NO_CONNECTION);
     }
-    const askedAt = performance.now();
+    const sentAt = performance.now();
     const { connection: asked, opening } = node;
-    const takeOrFollow = (reply: RedisReply): void => {
-      if (reply.kind !== 'timeout' && reply.kind !== 'unavailable') return take(reply);
-      const redirect = this.#judge(reply);
-      if (redirect === undefined) return take(reply);
-      void this.#follow<RedisReply>({ node, connection: asked }, redirect, askedAt, (connection, moving) =>
-        moving ? connection.fetchMoving(key) : new Promise((got) => connection.fetch(key, got, memory)),
-      ).then(take);
+    const replyOrFollow = (reply: RedisReply): void => {
+      if (reply.kind !== 'timeout' && reply.kind !== 'unavailable') return onReply(reply);
+      const redirect = this.#handleFailure(reply);
+      if (redirect === undefined) return onReply(reply);
+      void this.#follow<RedisReply>({ node, connection: asked }, redirect, sentAt, (connection, asking) =>
+        asking ? connection.fetchAsking(key) : new Promise((got) => connection.fetch(key, got, memory)),
+      ).then(onReply);
     };
-    if (opening === undefined) asked.fetch(key, takeOrFollow, memory);
-    else void opening.then(() => asked.fetch(key, takeOrFollow, memory));
+    if (opening === undefined) asked.fetch(key, replyOrFollow, memory);
+    else void opening.then(() => asked.fetch(key, replyOrFollow, memory));
   }
 
-  expiry(key: Buffer): Promise<RedisExpiry> {
-    return this.#query<RedisExpiry>(key, (connection) => connection.expiry(key));
+  ttl(key: Buffer): Promise<RedisTtl> {
+    return this.#query<RedisTtl>(key, (connection) => connection.ttl(key));
   }
 
   type(key: Buffer): Promise<RedisType> {
     return this.#query<RedisType>(key, (connection) => connection.type(key));
   }
 
-  /** Sends a query about a key to the node that serves it, and where redirections lead. */
+  /** Sends a query about a key to the node that serves it and follows redirects. */
   async #query<Reply extends { readonly kind: string }>(
     key: Buffer,
     send: (connection: RedisConnection) => Promise<Reply | RedisFailure>,
   ): Promise<Reply | RedisFailure> {
-    const node = this.#nodeOf[calculateSlot(key)];
+    const node = this.#nodeOfSlot[calculateSlot(key)];
     if (node === undefined) {
-      this.#doubt();
+      this.#invalidateTopology();
       return NO_CONNECTION;
     }
-    const askedAt = performance.now();
+    const sentAt = performance.now();
     const { connection: asked, opening } = node;
     if (opening !== undefined) await opening;
     const reply = await send(asked);
-    const redirect = this.#judge(reply);
+    const redirect = this.#handleFailure(reply);
     if (redirect === undefined) return reply;
-    return this.#follow<Reply>({ node, connection: asked }, redirect, askedAt, (connection, moving) =>
-      send(moving ? connection.asking() : connection),
+    return this.#follow<Reply>({ node, connection: asked }, redirect, sentAt, (connection, asking) =>
+      send(asking ? connection.asking() : connection),
     );
   }
 
-  /** Whether one of the masters answers, as the keys of the others are no better off with another proxy. */
+  /** Succeeds if at least one master replies: the keys of the others are unavailable through any proxy. */
   async check(): Promise<RedisCheck> {
     let failure: RedisFailure =
-      this.#view === undefined ? { kind: 'unavailable', reason: this.#unseen } : NO_CONNECTION;
-    const answers = this.#masters.map(async ({ connection }) => {
-      const answer = await connection.check();
-      if (answer.kind === 'ok') return answer;
-      failure = answer;
-      throw new Error(answer.kind);
+      this.#view === undefined ? { kind: 'unavailable', reason: this.#unreachableReason } : NO_CONNECTION;
+    const checks = this.#masters.map(async ({ connection }) => {
+      const check = await connection.check();
+      if (check.kind === 'ok') return check;
+      failure = check;
+      throw new Error(check.kind);
     });
-    return Promise.any(answers).catch(() => failure);
+    return Promise.any(checks).catch(() => failure);
   }
 
-  /** Sends a command to where a redirect leads, and so on, for as long as there is time. */
+  /** Follows redirects until a node replies, the limit is reached, or the command times out. */
   async #follow<Reply extends { readonly kind: string }>(
     from: Asked,
     first: Redirect,
-    askedAt: number,
-    ask: (connection: RedisConnection, moving: boolean) => Promise<Reply | RedisFailure>,
+    sentAt: number,
+    ask: (connection: RedisConnection, asking: boolean) => Promise<Reply | RedisFailure>,
   ): Promise<Reply | RedisFailure> {
     const end = new AbortController();
     const walk = async (): Promise<Reply | RedisFailure> => {
@@ -172,56 +172,56 @@ export class ClusterReader implements RedisReader {
         const { connection } = node;
         await connection.connect();
         const reply = await ask(connection, redirect.kind === 'ask');
-        const next = this.#judge(reply);
+        const next = this.#handleFailure(reply);
         if (next === undefined) return reply;
         redirect = next;
         asked = { node, connection };
       }
       return TOO_MANY_REDIRECTS;
     };
-    const leftMs = Math.max(0, askedAt + this.#timeoutMs - performance.now());
+    const leftMs = Math.max(0, sentAt + this.#timeoutMs - performance.now());
     const timeUp = delay(leftMs, TIMEOUT, { signal: end.signal }).catch(() => TIMEOUT);
     return Promise.race([walk(), timeUp]).finally(() => end.abort());
   }
 
   /**
-   * The node that a redirect leads to. If that is the node that has sent it, another process has its address, which new
-   * connections lead to; undefined when one was opened a moment ago and did not.
+   * Returns the target of a redirect. If a node redirects to itself, another process has taken over its address, and the
+   * connection is replaced; returns undefined if that was done too recently.
    */
   #redirect(from: Asked, { kind, slot, host, port }: Redirect): ClusterNode | undefined {
     const node = this.#nodes.at({ host: host === '' ? from.node.node.host : host, port });
     node.redirectedAt = performance.now();
     if (kind === 'moved') {
-      this.#nodeOf[slot] = node;
-      this.#doubt();
+      this.#nodeOfSlot[slot] = node;
+      this.#invalidateTopology();
     }
     if (node !== from.node) return node;
-    this.#doubt();
+    this.#invalidateTopology();
     return this.#nodes.replace(node, from.connection) ? node : undefined;
   }
 
-  /** What a failure says of the cluster; answers where else to ask, if it says so. */
-  #judge(reply: { readonly kind: string } | RedisFailure): Redirect | undefined {
+  /** Invalidates the topology if a failure suggests it; returns the redirect of the reply, if any. */
+  #handleFailure(reply: { readonly kind: string } | RedisFailure): Redirect | undefined {
     if (!isFailure(reply)) return undefined;
     if (reply.kind === 'timeout') {
-      this.#doubt();
+      this.#invalidateTopology();
       return undefined;
     }
-    if (reply.redirect === undefined && reply.reason !== 'NOPERM') this.#doubt();
+    if (reply.redirect === undefined && reply.reason !== 'NOPERM') this.#invalidateTopology();
     return reply.redirect;
   }
 
-  #doubt(): void {
-    this.#doubtful = true;
+  #invalidateTopology(): void {
+    this.#stale = true;
     this.#topology.refresh();
   }
 
-  #see(view: ClusterView): void {
-    this.#doubtful = false;
+  #applyView(view: ClusterView): void {
+    this.#stale = false;
     this.#view = view;
     this.#masters = view.masters.map((master) => this.#nodes.named(master));
-    // Also when nothing has changed: a redirection may have come from a node that did not know yet.
-    for (let slot = 0; slot < SLOTS; slot++) this.#nodeOf[slot] = this.#masters[view.masterOf(slot)];
+    // Also if the view is unchanged: a redirect may have come from a node with an outdated view.
+    for (let slot = 0; slot < SLOTS; slot++) this.#nodeOfSlot[slot] = this.#masters[view.masterOf(slot)];
     this.#nodes.keep(view.masters);
     this.#report();
   }
@@ -236,7 +236,7 @@ export class ClusterReader implements RedisReader {
   }
 
   #currentState(): RedisState {
-    if (this.#view === undefined) return { reachable: false, reason: this.#unseen };
+    if (this.#view === undefined) return { reachable: false, reason: this.#unreachableReason };
     const lost = this.#masters.flatMap(({ state }) => (state.reachable ? [] : [state.reason]));
     if (lost.length > 0) {
       return { reachable: false, reason: `${lost.length} of ${this.#masters.length} masters: ${lost[0]}` };

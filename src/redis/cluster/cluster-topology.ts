@@ -2,27 +2,27 @@ import { Redis } from 'ioredis';
 import type { RedisNode } from '../../config/redis/redis-nodes.ts';
 import type { Settings } from '../../config/settings.ts';
 import { ClusterView, addressOf } from './cluster-view.ts';
-import { reasonOf } from '../redis-failure.ts';
+import { errorCode } from '../redis-failure.ts';
 import { nodeOptions } from '../redis-options.ts';
 
-/** A cluster in which something is amiss is looked at as often as this. */
-const RESTLESS_MS = 250;
-/** A node that takes longer to say who serves what is passed over for now. */
+/** Refresh interval while the topology is unstable, in milliseconds. */
+const UNSTABLE_REFRESH_MS = 250;
+/** Milliseconds after which a node that has not replied to CLUSTER SLOTS is skipped. */
 const MAX_REPLY_MS = 500;
-/** After so long another node is asked, though the one before is well: it may be one that the others have left behind. */
+/** Milliseconds after which another node is queried, in case the current one was removed from the cluster. */
 const PROBE_LIFETIME_MS = 30_000;
 
-/** What became of a look at the cluster. */
+/** Receives the results of topology refreshes. */
 export interface TopologyListener {
-  /** A node has answered; the same object as before when nothing has changed. */
-  seen(view: ClusterView): void;
-  /** No node has; `reason` is a code word. */
-  unseen(reason: string): void;
-  /** Whether all is well, as far as the listener knows. */
-  content(): boolean;
+  /** Called when a node has replied; with the same object as before if nothing has changed. */
+  onTopology(view: ClusterView): void;
+  /** Called when no node has replied; `reason` is an error code. */
+  onUnreachable(reason: string): void;
+  /** Returns whether the topology is stable, as far as the listener knows. */
+  isStable(): boolean;
 }
 
-/** The connection over which a node is asked. */
+/** The connection over which a node is queried. */
 interface Probe {
   readonly node: RedisNode;
   readonly redis: Redis;
@@ -30,24 +30,24 @@ interface Probe {
 }
 
 /**
- * Follows which node of a cluster serves which slot, over one connection, to any node, and to another one every 30 s. When
- * something is amiss it looks often, and asks another node each time, as one that is cut off from the others does not know.
+ * Refreshes the slot map (CLUSTER SLOTS) over a dedicated connection to one node, and to another node every 30 s. Polls faster
+ * and rotates nodes while the topology is unstable, because a partitioned node has an outdated map.
  */
 export class ClusterTopology {
   readonly #redis: Settings['redis'];
   readonly #intervalMs: number;
   readonly #listener: TopologyListener;
   readonly #probeLifetimeMs: number;
-  /** Nodes to ask, the next one first. */
+  /** Nodes to query, the next one first. */
   #candidates: RedisNode[];
   #probe: Probe | undefined;
   #view: ClusterView | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #looking = false;
-  #lookedAt = -Infinity;
+  #refreshing = false;
+  #refreshedAt = -Infinity;
   #closed = false;
 
-  /** @param intervalMs how often a cluster is looked at that gives no cause for it. */
+  /** @param intervalMs refresh interval of a stable topology. */
   constructor(
     redis: Settings['redis'],
     intervalMs: number,
@@ -61,68 +61,68 @@ export class ClusterTopology {
     this.#candidates = [...redis.nodes];
   }
 
-  /** Resolves when the first look is over, whatever was seen. */
+  /** Resolves after the first refresh, whether it succeeded or not. */
   start(): Promise<void> {
-    return this.#look();
+    return this.#refreshNow();
   }
 
-  /** Something is amiss: look soon. */
+  /** Schedules a refresh, at most every {@link UNSTABLE_REFRESH_MS}, because the topology may have changed. */
   refresh(): void {
-    if (this.#looking || this.#closed) return;
-    this.#schedule(Math.max(0, this.#lookedAt + RESTLESS_MS - performance.now()));
+    if (this.#refreshing || this.#closed) return;
+    this.#schedule(Math.max(0, this.#refreshedAt + UNSTABLE_REFRESH_MS - performance.now()));
   }
 
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
-    this.#leave();
+    this.#closeProbe();
   }
 
   #schedule(ms: number): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#look(), ms).unref();
+    this.#timer = setTimeout(() => void this.#refreshNow(), ms).unref();
   }
 
-  async #look(): Promise<void> {
-    this.#looking = true;
-    this.#lookedAt = performance.now();
-    const probedMs = this.#lookedAt - (this.#probe?.openedAt ?? Infinity);
-    if (!this.#listener.content() || probedMs >= this.#probeLifetimeMs) this.#leave();
-    await this.#askAround();
-    this.#looking = false;
-    if (!this.#closed) this.#schedule(this.#listener.content() ? this.#intervalMs : RESTLESS_MS);
+  async #refreshNow(): Promise<void> {
+    this.#refreshing = true;
+    this.#refreshedAt = performance.now();
+    const probedMs = this.#refreshedAt - (this.#probe?.openedAt ?? Infinity);
+    if (!this.#listener.isStable() || probedMs >= this.#probeLifetimeMs) this.#closeProbe();
+    await this.#queryNodes();
+    this.#refreshing = false;
+    if (!this.#closed) this.#schedule(this.#listener.isStable() ? this.#intervalMs : UNSTABLE_REFRESH_MS);
   }
 
-  /** Asks one node after the other until one answers. */
-  async #askAround(): Promise<void> {
+  /** Queries one node after the other until one replies. */
+  async #queryNodes(): Promise<void> {
     let reason = 'connection';
     for (let left = this.#candidates.length; left > 0 && !this.#closed; left--) {
       this.#probe ??= this.#connect();
       const { node, redis } = this.#probe;
       try {
-        const view = ClusterView.of(await answerOf(redis), node);
-        if (!this.#closed) this.#see(view);
+        const view = ClusterView.of(await querySlots(redis), node);
+        if (!this.#closed) this.#applyView(view);
         return;
       } catch (error) {
-        reason = reasonOf(error);
-        this.#leave();
+        reason = errorCode(error);
+        this.#closeProbe();
       }
     }
-    if (!this.#closed) this.#listener.unseen(reason);
+    if (!this.#closed) this.#listener.onUnreachable(reason);
   }
 
-  #see(view: ClusterView): void {
+  #applyView(view: ClusterView): void {
     const known = new Map([...this.#candidates, ...view.nodes].map((node) => [addressOf(node), node]));
-    // A node that has lost sight of others does not name them, and they know better.
+    // A partitioned node does not list the others, whose map is more recent.
     const kept = view.whole ? new Set([...this.#redis.nodes, ...view.nodes].map(addressOf)) : new Set(known.keys());
     this.#candidates = [...known].flatMap(([address, node]) => (kept.has(address) ? [node] : []));
     if (this.#view?.equals(view) !== true) this.#view = view;
-    this.#listener.seen(this.#view);
+    this.#listener.onTopology(this.#view);
   }
 
   #connect(): Probe {
     const [node] = this.#candidates;
-    // The next one is asked the next time.
+    // Rotate: the next refresh queries the next node.
     this.#candidates.push(...this.#candidates.splice(0, 1));
     const redis = new Redis({
       ...nodeOptions(this.#redis, node),
@@ -131,29 +131,29 @@ export class ClusterTopology {
       enableOfflineQueue: true,
       retryStrategy: () => null,
     });
-    // What went wrong is told to who asks.
+    // Errors are reported by the query.
     redis.on('error', () => undefined);
     return { node, redis, openedAt: performance.now() };
   }
 
-  #leave(): void {
+  #closeProbe(): void {
     this.#probe?.redis.disconnect();
     this.#probe = undefined;
   }
 }
 
-async function answerOf(redis: Redis): Promise<unknown> {
+async function querySlots(redis: Redis): Promise<unknown> {
   let firstError: unknown;
-  const note = (error: unknown): void => void (firstError ??= error);
-  redis.on('error', note);
+  const remember = (error: unknown): void => void (firstError ??= error);
+  redis.on('error', remember);
   const timer = setTimeout(() => redis.disconnect(), MAX_REPLY_MS);
   try {
     return await redis.cluster('SLOTS');
   } catch (error) {
-    // What has ended the connection says more than that it has ended.
+    // The cause of the close is more useful than the fact that the connection was closed.
     throw firstError ?? error;
   } finally {
     clearTimeout(timer);
-    redis.off('error', note);
+    redis.off('error', remember);
   }
 }

@@ -7,8 +7,8 @@ const a = ['10.0.0.1', 7000, 'id of a', []];
 const b = ['2001:db8::1', 7001, 'id of b', []];
 const replica = ['10.0.0.3', 7002, 'id of the replica', []];
 
-describe('what a node says of who serves which slot', () => {
-  it('names a master for each slot, and replicas that nobody reads', () => {
+describe('ClusterView', () => {
+  it('has the master of each slot, and the replicas', () => {
     const view = ClusterView.of(
       [
         [0, 99, a, replica],
@@ -25,17 +25,17 @@ describe('what a node says of who serves which slot', () => {
     expect(view.whole).toBe(true);
   });
 
-  it('may leave slots out, which nobody serves', () => {
+  it('may have slots without a master', () => {
     const view = ClusterView.of([[5, 6, a]], asked);
     expect([4, 5, 6, 7].map((slot) => view.masterOf(slot))).toEqual([-1, 0, 0, -1]);
     expect(view.whole).toBe(false);
   });
 
-  it.each([[null], [''], ['?']])('is at the host that was asked when it calls a host %j', (host) => {
+  it.each([[null], [''], ['?']])('uses the host of the replying node for a host of %j', (host) => {
     expect(ClusterView.of([[0, 1, [host, 7000]]], asked).masters).toEqual([{ host: 'asked', port: 7000, id: '' }]);
   });
 
-  it('is the same when the same masters serve the same slots, in ranges of any size', () => {
+  it('equals a view in which the same masters serve the same slots, in ranges of any size', () => {
     const whole = ClusterView.of([[0, 9, a]], asked);
     const parts = ClusterView.of([[0, 4, a, replica], [5, 9, a]], asked); // prettier-ignore
     expect(whole.equals(parts)).toBe(true);
@@ -43,7 +43,7 @@ describe('what a node says of who serves which slot', () => {
     expect(whole.equals(ClusterView.of([[0, 9, b]], asked))).toBe(false);
   });
 
-  it('is another one when another node is at the address of a master; a reply without ids says nothing about that', () => {
+  it('differs if another node id is at the address of a master; a missing id matches any', () => {
     const [host, port] = a;
     const view = ClusterView.of([[0, 9, a]], asked);
     expect(view.equals(ClusterView.of([[0, 9, [host, port, 'id of its successor']]], asked))).toBe(false);
@@ -57,13 +57,13 @@ describe('what a node says of who serves which slot', () => {
     ['a range without a master', [[0, 1]]],
     ['slots that there are not', [[0, 16_384, a]]],
     ['a node without a port', [[0, 1, ['10.0.0.1']]]],
-  ])('is not believed when it is %s', (_, reply) => {
+  ])('rejects %s', (_, reply) => {
     expect(() => ClusterView.of(reply, asked)).toThrow();
   });
 });
 
-describe('a redirection', () => {
-  it('says where to ask, for good or once, and may leave the host out', () => {
+describe('redirectIn', () => {
+  it('parses MOVED and ASK, with or without a host', () => {
     expect(redirectIn('MOVED 3999 10.0.0.1:7000')).toEqual({ kind: 'moved', slot: 3999, host: '10.0.0.1', port: 7000 });
     expect(redirectIn('ASK 0 2001:db8::1:7000')).toEqual({ kind: 'ask', slot: 0, host: '2001:db8::1', port: 7000 });
     expect(redirectIn('MOVED 16383 :7000')).toMatchObject({ host: '' });
@@ -77,7 +77,7 @@ describe('a redirection', () => {
     'MOVED __proto__ h:1',
     'MOVED -1 h:1',
     'ERR MOVED 1 h:1',
-  ])('is not %j', (message) => {
+  ])('returns undefined for %j', (message) => {
     expect(redirectIn(message)).toBeUndefined();
   });
 });

@@ -2,18 +2,18 @@ import type { RedisNode } from '../../config/redis/redis-nodes.ts';
 
 export const SLOTS = 16_384;
 
-/** A node as another node of its cluster names it. */
+/** A node as listed by CLUSTER SLOTS. */
 export interface NamedNode extends RedisNode {
-  /** Tells processes at one address apart; empty when the reply does not have it. */
+  /** Distinguishes processes at one address; empty if the reply has no id. */
   readonly id: string;
 }
 
-/** Which node serves which slot, as one of them sees it. */
+/** Slot map of a cluster, as seen by one of its nodes. */
 export class ClusterView {
   readonly masters: readonly NamedNode[];
-  /** All that the node named, replicas included. */
+  /** All listed nodes, replicas included. */
   readonly nodes: readonly RedisNode[];
-  /** For each slot the number of its master, from 1; 0: nobody serves it. */
+  /** For each slot, the number of its master, from 1; 0 if there is none. */
   readonly #masterOf: Uint16Array;
 
   private constructor(masters: readonly NamedNode[], nodes: readonly RedisNode[], masterOf: Uint16Array) {
@@ -23,10 +23,12 @@ export class ClusterView {
   }
 
   /**
+   * Parses a slot map.
+   *
    * @param reply to CLUSTER SLOTS: arrays of first slot, last slot, master, and replicas, which are arrays of host, port and
    *   node id.
-   * @param asked who has replied; the nodes are at the same host when it does not say where they are.
-   * @throws Error when it is something else.
+   * @param asked the node that replied; nodes without a host are at the same host.
+   * @throws Error if the reply has another format or no slots.
    */
   static of(reply: unknown, asked: RedisNode): ClusterView {
     const numbers = new Map<string, number>();
@@ -36,23 +38,23 @@ export class ClusterView {
     for (const range of listIn(reply)) {
       const [first, last, ...members] = listIn(range);
       const [master, ...replicas] = members.map((member) => nodeIn(member, asked));
-      if (!isSlot(first) || !isSlot(last) || master === undefined) throw new Error('no range of slots');
+      if (!isSlot(first) || !isSlot(last) || master === undefined) throw new Error('invalid slot range');
       for (const node of [master, ...replicas]) nodes.set(addressOf(node), node);
       const number = numbers.get(addressOf(master)) ?? masters.push(master);
       numbers.set(addressOf(master), number);
       masterOf.fill(number, first, last + 1);
     }
-    // A node that has left the cluster, or is new to it.
+    // The node has left the cluster or has not joined it yet.
     if (masters.length === 0) throw new Error('no slots');
     return new ClusterView(masters, [...nodes.values()], masterOf);
   }
 
-  /** Which of the masters serves a slot; -1: none does. */
+  /** Returns the index of the master that serves a slot; -1 if there is none. */
   masterOf(slot: number): number {
     return this.#masterOf[slot] - 1;
   }
 
-  /** Whether each slot is served. */
+  /** Whether every slot has a master. */
   get whole(): boolean {
     return !this.#masterOf.includes(0);
   }
@@ -66,12 +68,12 @@ export class ClusterView {
   }
 }
 
-/** `host:port`; it tells nodes apart. */
+/** Returns `host:port`, which identifies a node. */
 export function addressOf({ host, port }: RedisNode): string {
   return `${host}:${port}`;
 }
 
-/** Whether two node ids may be of one process: an empty one is not known. */
+/** Whether two node ids may belong to one process; an empty id is unknown. */
 export function isSameId(one: string, other: string): boolean {
   return one === other || one === '' || other === '';
 }
@@ -87,8 +89,8 @@ function isSameNode(one: NamedNode, other: NamedNode): boolean {
 function nodeIn(member: unknown, asked: RedisNode): NamedNode {
   const [name, port, id] = listIn(member);
   const host = typeof name === 'string' ? name : '';
-  if (!Number.isInteger(port)) throw new Error('no node');
-  // Nodes that do not know their address, or are told not to say it.
+  if (!Number.isInteger(port)) throw new Error('invalid node');
+  // The node does not know its address or is configured not to publish it.
   return {
     host: host === '' || host === '?' ? asked.host : host,
     port: port as number,
@@ -97,6 +99,6 @@ function nodeIn(member: unknown, asked: RedisNode): NamedNode {
 }
 
 function listIn(value: unknown): readonly unknown[] {
-  if (!Array.isArray(value)) throw new Error('no list');
+  if (!Array.isArray(value)) throw new Error('not an array');
   return value;
 }

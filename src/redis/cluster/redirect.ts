@@ -1,16 +1,16 @@
 import { isSlot } from './cluster-view.ts';
 
-/** Where a node of a cluster says that a key is to be asked for. */
+/** A redirect of a cluster node to the node that serves a key. */
 export interface Redirect {
-  /** moved: from now on; ask: this once, as the slot is on its way there. */
+  /** `moved`: permanent; `ask`: for one command, while the slot is being migrated. */
   readonly kind: 'moved' | 'ask';
   readonly slot: number;
-  /** Empty: the host of the node that says so. */
+  /** Empty: the host of the redirecting node. */
   readonly host: string;
   readonly port: number;
 }
 
-/** Takes `MOVED slot host:port` and `ASK slot host:port` apart; undefined when it is something else. */
+/** Parses `MOVED slot host:port` and `ASK slot host:port`; returns undefined for any other message. */
 export function redirectIn(message: string): Redirect | undefined {
   const [, word, slot, host, port] = /^(MOVED|ASK) (\d{1,5}) (.*):(\d{1,5})$/.exec(message) ?? [];
   if (word === undefined || !isSlot(Number(slot))) return undefined;

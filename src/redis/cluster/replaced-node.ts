@@ -1,9 +1,9 @@
-/** A node of a cluster whose address another node has taken over, while connections to it still work. */
+/** A cluster node whose address was taken over by another node, while connections to it still work. */
 export interface ReplacedNode {
   /** `host:port` of both. */
   readonly address: string;
-  /** Its node id; empty when it is not known. */
+  /** Id of the replaced node; empty if unknown. */
   readonly id: string;
-  /** What has shown it: a redirect of the node to its own address, or another id in CLUSTER SLOTS. */
+  /** How it was detected: by a redirect of the node to its own address, or by another id in CLUSTER SLOTS. */
   readonly by: 'redirect' | 'id';
 }

@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
 import { ReplacementLimiter } from './replacement-limiter.ts';
 
-it('connections to an address are replaced at once, then with a back-off up to 5 s that a quiet minute resets', () => {
+it('allows a replacement immediately, then with a back-off of up to 5 s, which resets after a minute without attempts', () => {
   let now = 0;
   const limiter = new ReplacementLimiter(() => now);
   const replacedAt: number[] = [];

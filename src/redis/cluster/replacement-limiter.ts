@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 
 const FIRST_BACK_OFF_MS = 250;
 const MAX_BACK_OFF_MS = 5000;
-/** After so long without an attempt, the next one counts as the first. */
+/** Milliseconds without an attempt after which the next one counts as the first. */
 const FORGET_MS = 60_000;
 
 interface Attempts {
@@ -11,19 +11,19 @@ interface Attempts {
 }
 
 /**
- * Limits how often connections to an address are replaced because a node redirects to itself: the first time at once, then
- * after 250 ms, doubled with each attempt up to 5 s. A node that never stops to do so must not cause a loop.
+ * Limits how often connections to an address are replaced because a node redirects to itself: immediately the first time, then
+ * after 250 ms, doubled with each attempt up to 5 s. A node that keeps redirecting to itself must not cause a loop.
  */
 export class ReplacementLimiter {
   readonly #now: () => number;
   readonly #attempts = new Map<string, Attempts>();
 
-  /** @param now milliseconds of a clock that never goes back. */
+  /** @param now returns monotonic milliseconds. */
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
   }
 
-  /** Returns 0 and counts an attempt if a connection to this address may be replaced now, else the milliseconds to wait. */
+  /** Returns 0, and counts an attempt, if a connection to this address may be replaced now; else the milliseconds to wait. */
   tryReplace(address: string): number {
     const now = this.#now();
     for (const [each, { lastAt }] of this.#attempts) if (now - lastAt >= FORGET_MS) this.#attempts.delete(each);

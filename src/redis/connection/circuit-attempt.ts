@@ -1,44 +1,44 @@
-import { type CircuitBreaker, isAnswer } from './circuit-breaker.ts';
+import { type CircuitBreaker, isSuccess } from './circuit-breaker.ts';
 import type { RedisReply } from '../redis-reply.ts';
 
 /**
- * What is asked of a Redis in one turn of the event loop, which its circuit judges as one: by the first answer to any part
- * of it; or, when all parts have ended without one, by the last of them.
+ * All commands queued in one event-loop tick; the circuit breaker counts them as a single attempt. Its result is the first
+ * success of any part or, if all parts fail, the last failure.
  */
 export class CircuitAttempt {
   readonly #circuit: CircuitBreaker;
-  readonly #turn: number;
+  readonly #generation: number;
   readonly #receivedBytes: () => number;
-  readonly #receivedBefore: number;
-  #underWay = 0;
-  #answered = false;
+  readonly #receivedAtStart: number;
+  #pending = 0;
+  #succeeded = false;
 
   /**
-   * @param turn the circuit's turn in which it is asked.
-   * @param receivedBytes returns how many bytes the connection has received so far.
+   * @param generation generation of the circuit in which the attempt starts.
+   * @param receivedBytes returns the number of bytes received on the connection so far.
    */
-  constructor(circuit: CircuitBreaker, turn: number, receivedBytes: () => number) {
+  constructor(circuit: CircuitBreaker, generation: number, receivedBytes: () => number) {
     this.#circuit = circuit;
-    this.#turn = turn;
+    this.#generation = generation;
     this.#receivedBytes = receivedBytes;
-    this.#receivedBefore = receivedBytes();
+    this.#receivedAtStart = receivedBytes();
   }
 
-  /** Adds a part; answers how its end is told. What is told once more is an answer that came after its end. */
+  /** Adds a part; returns a callback for its reply. A second call reports a reply that arrived after the time-out. */
   add(): (reply: RedisReply) => void {
     let ended = false;
-    this.#underWay++;
+    this.#pending++;
     return (reply) => {
-      if (ended) return this.#circuit.endLate();
+      if (ended) return this.#circuit.recordLateReply();
       ended = true;
       this.#end(reply);
     };
   }
 
   #end(reply: RedisReply): void {
-    this.#underWay--;
-    if (this.#answered || (this.#underWay > 0 && !isAnswer(reply))) return;
-    this.#answered = isAnswer(reply);
-    this.#circuit.end(this.#turn, reply, this.#receivedBytes() - this.#receivedBefore);
+    this.#pending--;
+    if (this.#succeeded || (this.#pending > 0 && !isSuccess(reply))) return;
+    this.#succeeded = isSuccess(reply);
+    this.#circuit.record(this.#generation, reply, this.#receivedBytes() - this.#receivedAtStart);
   }
 }

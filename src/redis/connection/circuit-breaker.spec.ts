@@ -8,16 +8,16 @@ const OPEN_MS = 250;
 const TIMEOUT: RedisReply = { kind: 'timeout' };
 const MISSING: RedisReply = { kind: 'missing' };
 const LOST: RedisReply = { kind: 'unavailable', reason: 'connection' };
-const LOADING: RedisReply = { kind: 'unavailable', reason: 'LOADING', refusal: 'any' };
-const NOPERM: RedisReply = { kind: 'unavailable', reason: 'NOPERM', refusal: 'this' };
-const MOVED: RedisReply = { kind: 'unavailable', reason: 'MOVED', refusal: 'this' };
+const LOADING: RedisReply = { kind: 'unavailable', reason: 'LOADING', scope: 'server' };
+const NOPERM: RedisReply = { kind: 'unavailable', reason: 'NOPERM', scope: 'command' };
+const MOVED: RedisReply = { kind: 'unavailable', reason: 'MOVED', scope: 'command' };
 
 let now: number;
-let told: string[];
+let reported: string[];
 let circuit: CircuitBreaker;
-/** What is to be done later, and when. */
+/** Scheduled functions, and when they are due. */
 let timers: Map<() => void, number>;
-/** The turns of the probes that nobody had to ask for. */
+/** Generations of the synthetic probes. */
 let probes: number[];
 
 const later: Later = (run, ms) => {
@@ -25,7 +25,7 @@ const later: Later = (run, ms) => {
   return () => timers.delete(run);
 };
 
-/** Lets time pass, and the timers go off that are due by then. */
+/** Advances the clock and fires the timers that are due. */
 function pass(ms: number): void {
   now += ms;
   for (const [run, at] of timers) {
@@ -37,145 +37,149 @@ function pass(ms: number): void {
 
 beforeEach(() => {
   now = 1000;
-  told = [];
+  reported = [];
   timers = new Map();
   probes = [];
-  const probe = (): void => void probes.push(circuit.enter());
+  const probe = (): void => void probes.push(circuit.tryAcquire());
   circuit = new CircuitBreaker(probe, () => now, later);
-  circuit.watch((state, reason) => told.push(state === 'open' ? `open (${reason})` : state));
+  circuit.watch((state, reason) => reported.push(state === 'open' ? `open (${reason})` : state));
 });
 
-function ask(...replies: RedisReply[]): void {
-  for (const reply of replies) circuit.end(circuit.enter(), reply, 0);
+function attempt(...replies: RedisReply[]): void {
+  for (const reply of replies) circuit.record(circuit.tryAcquire(), reply, 0);
 }
 
-describe('the circuit', () => {
-  it('opens after three failures in a row, and nothing is asked', () => {
-    ask(TIMEOUT, TIMEOUT, MISSING, TIMEOUT, LOADING);
+describe('CircuitBreaker', () => {
+  it('opens after three consecutive failures, and then refuses attempts', () => {
+    attempt(TIMEOUT, TIMEOUT, MISSING, TIMEOUT, LOADING);
     expect(circuit.state).toBe('closed');
-    ask(TIMEOUT);
+    attempt(TIMEOUT);
     expect(circuit.state).toBe('open');
-    expect(circuit.enter()).toBe(REFUSED);
+    expect(circuit.tryAcquire()).toBe(REFUSED);
   });
 
   it.each<[string, CircuitState, RedisReply]>([
     ['a time-out', 'open', TIMEOUT],
-    ['an error that any read would meet', 'open', LOADING],
-    ['an error about what was asked', 'closed', MOVED],
+    ['a server-wide error', 'open', LOADING],
+    ['an error that concerns one command', 'closed', MOVED],
     ['a key of another type', 'closed', { kind: 'wrong-type' }],
     ['a missing key', 'closed', MISSING],
-    ['a lost connection, which is known without asking', 'closed', LOST],
-  ])('after %s, many a time: %s', (_, state, reply) => {
-    for (let i = 0; i < 10; i++) ask(reply);
+    ['a lost connection', 'closed', LOST],
+  ])('after %s, repeated, is %s', (_, state, reply) => {
+    for (let i = 0; i < 10; i++) attempt(reply);
     expect(circuit.state).toBe(state);
   });
 
   it('does not count a time-out as a failure while the connection receives large values', () => {
-    for (let i = 0; i < 10; i++) circuit.end(circuit.enter(), TIMEOUT, MiB);
+    for (let i = 0; i < 10; i++) circuit.record(circuit.tryAcquire(), TIMEOUT, MiB);
     expect(circuit.state).toBe('closed');
-    for (let i = 0; i < 3; i++) circuit.end(circuit.enter(), TIMEOUT, MiB - 1);
+    for (let i = 0; i < 3; i++) circuit.record(circuit.tryAcquire(), TIMEOUT, MiB - 1);
     expect(circuit.state).toBe('open');
     now += OPEN_MS;
-    circuit.end(circuit.enter(), TIMEOUT, MiB);
+    circuit.record(circuit.tryAcquire(), TIMEOUT, MiB);
     expect(circuit.state).toBe('closed');
   });
 
-  it('lets a single probe through after a while; its answer closes the circuit', () => {
-    ask(TIMEOUT, TIMEOUT, TIMEOUT);
+  it('permits a single probe after OPEN_MS; its success closes the circuit', () => {
+    attempt(TIMEOUT, TIMEOUT, TIMEOUT);
     now += OPEN_MS - 1;
-    expect(circuit.enter()).toBe(REFUSED);
+    expect(circuit.tryAcquire()).toBe(REFUSED);
     now += 1;
-    const probe = circuit.enter();
-    expect([probe === REFUSED, circuit.enter(), circuit.state]).toEqual([false, REFUSED, 'half-open']);
-    circuit.end(probe, MISSING, 0);
-    expect(circuit.enter()).not.toBe(REFUSED);
-    expect(told).toEqual(['closed', 'open (timeout)', 'half-open', 'closed']);
+    const probe = circuit.tryAcquire();
+    expect([probe === REFUSED, circuit.tryAcquire(), circuit.state]).toEqual([false, REFUSED, 'half-open']);
+    circuit.record(probe, MISSING, 0);
+    expect(circuit.tryAcquire()).not.toBe(REFUSED);
+    expect(reported).toEqual(['closed', 'open (timeout)', 'half-open', 'closed']);
   });
 
-  it.each([TIMEOUT, LOADING, LOST])('is open as long again when the probe fails (%j)', (failure) => {
-    ask(TIMEOUT, TIMEOUT, TIMEOUT);
+  it.each([TIMEOUT, LOADING, LOST])('stays open for another OPEN_MS if the probe fails (%j)', (failure) => {
+    attempt(TIMEOUT, TIMEOUT, TIMEOUT);
     now += OPEN_MS;
-    const probe = circuit.enter();
+    const probe = circuit.tryAcquire();
     now += 1000;
-    circuit.end(probe, failure, 0);
+    circuit.record(probe, failure, 0);
     now += OPEN_MS - 1;
-    expect([circuit.state, circuit.enter()]).toEqual(['open', REFUSED]);
+    expect([circuit.state, circuit.tryAcquire()]).toEqual(['open', REFUSED]);
     now += 1;
-    expect(circuit.enter()).not.toBe(REFUSED);
+    expect(circuit.tryAcquire()).not.toBe(REFUSED);
   });
 
-  it('does not mind what was asked before it opened and fails late', () => {
-    const late = Array.from({ length: 5 }, () => circuit.enter());
-    ask(TIMEOUT, TIMEOUT, TIMEOUT);
+  it('ignores late failures of attempts from before it opened', () => {
+    const late = Array.from({ length: 5 }, () => circuit.tryAcquire());
+    attempt(TIMEOUT, TIMEOUT, TIMEOUT);
     now += OPEN_MS - 1;
-    circuit.end(late[0], TIMEOUT, 0);
+    circuit.record(late[0], TIMEOUT, 0);
     now += 1;
-    const probe = circuit.enter();
-    circuit.end(late[1], TIMEOUT, 0);
+    const probe = circuit.tryAcquire();
+    circuit.record(late[1], TIMEOUT, 0);
     expect(circuit.state).toBe('half-open');
-    circuit.end(probe, MISSING, 0);
-    for (const turn of late.slice(2)) circuit.end(turn, TIMEOUT, 0);
+    circuit.record(probe, MISSING, 0);
+    for (const generation of late.slice(2)) circuit.record(generation, TIMEOUT, 0);
     expect(circuit.state).toBe('closed');
   });
 
-  it('closes when what was asked before it opened is answered after all, and when there is a new connection', () => {
-    const late = circuit.enter();
-    ask(TIMEOUT, TIMEOUT, TIMEOUT);
-    circuit.end(late, MISSING, 0);
+  it('closes on a late success of an attempt from before it opened, and on a new connection', () => {
+    const late = circuit.tryAcquire();
+    attempt(TIMEOUT, TIMEOUT, TIMEOUT);
+    circuit.record(late, MISSING, 0);
     expect(circuit.state).toBe('closed');
-    ask(TIMEOUT, TIMEOUT, TIMEOUT);
+    attempt(TIMEOUT, TIMEOUT, TIMEOUT);
     circuit.close();
     expect(circuit.state).toBe('closed');
   });
 
-  it('probes by itself when nobody asks for anything, until there is an answer', () => {
-    ask(TIMEOUT, TIMEOUT, TIMEOUT);
+  it('sends synthetic probes while idle, until one succeeds', () => {
+    attempt(TIMEOUT, TIMEOUT, TIMEOUT);
     pass(OPEN_MS - 1);
     expect([probes.length, circuit.state]).toEqual([0, 'open']);
     pass(1);
     expect([probes.length, circuit.state]).toEqual([1, 'half-open']);
     pass(1000);
-    circuit.end(probes[0], TIMEOUT, 0);
+    circuit.record(probes[0], TIMEOUT, 0);
     pass(OPEN_MS);
     expect([probes.length, circuit.state]).toEqual([2, 'half-open']);
-    circuit.end(probes[1], NOPERM, 0);
+    circuit.record(probes[1], NOPERM, 0);
     expect([circuit.state, timers.size]).toEqual(['closed', 0]);
   });
 
-  it('leaves that to who asks for something, and when there is a new connection', () => {
-    ask(TIMEOUT, TIMEOUT, TIMEOUT);
+  it('sends no synthetic probe if a regular attempt is the probe, or after a new connection', () => {
+    attempt(TIMEOUT, TIMEOUT, TIMEOUT);
     now += OPEN_MS;
-    const probe = circuit.enter();
+    const probe = circuit.tryAcquire();
     pass(0);
-    circuit.end(probe, TIMEOUT, 0);
+    circuit.record(probe, TIMEOUT, 0);
     circuit.close();
     pass(OPEN_MS);
     expect([probes, timers.size]).toEqual([[], 0]);
   });
 
-  it('probes by itself also when the timer is early by the clock', () => {
-    ask(TIMEOUT, TIMEOUT, TIMEOUT);
+  it('sends the synthetic probe even if the timer fires early by the clock', () => {
+    attempt(TIMEOUT, TIMEOUT, TIMEOUT);
     now += OPEN_MS - 0.5;
     for (const run of timers.keys()) run();
     expect([probes.includes(REFUSED), circuit.state]).toEqual([false, 'half-open']);
   });
 
-  it('probes at once when what has timed out is answered after all, which makes up for no failure', () => {
-    ask(TIMEOUT, TIMEOUT);
-    circuit.endLate();
-    ask(TIMEOUT);
+  it('probes immediately on a reply after the time-out, which clears no failure', () => {
+    attempt(TIMEOUT, TIMEOUT);
+    circuit.recordLateReply();
+    attempt(TIMEOUT);
     expect([circuit.state, probes.length]).toEqual(['open', 0]);
-    circuit.endLate();
-    circuit.endLate();
+    circuit.recordLateReply();
+    circuit.recordLateReply();
     expect([circuit.state, probes.length]).toEqual(['half-open', 1]);
-    circuit.end(probes[0], MISSING, 0);
+    circuit.record(probes[0], MISSING, 0);
     expect([circuit.state, timers.size]).toEqual(['closed', 0]);
   });
 
-  it('never has two probes under way, never stays shut, and refuses nothing while Redis answers', () => {
+  it('never has two probes in flight, never stays open, and refuses nothing while Redis replies', () => {
     const step = fc.oneof(
-      fc.constant({ kind: 'enter' as const }),
-      fc.record({ kind: fc.constant('end' as const), which: fc.nat(), reply: fc.constantFrom(TIMEOUT, LOST, MISSING) }),
+      fc.constant({ kind: 'acquire' as const }),
+      fc.record({
+        kind: fc.constant('record' as const),
+        which: fc.nat(),
+        reply: fc.constantFrom(TIMEOUT, LOST, MISSING),
+      }),
       fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 300 }) }),
     );
     fc.assert(
@@ -185,27 +189,27 @@ describe('the circuit', () => {
           () => now,
           later,
         );
-        const underWay: { turn: number; probe: boolean }[] = [];
-        let failedInARow = 0;
+        const inFlight: { generation: number; probe: boolean }[] = [];
+        let consecutiveFailures = 0;
         for (const next of steps) {
           if (next.kind === 'wait') now += next.ms;
-          else if (next.kind === 'enter') {
+          else if (next.kind === 'acquire') {
             const before = tested.state;
-            const turn = tested.enter();
-            if (before === 'half-open') expect(turn).toBe(REFUSED);
-            if (turn !== REFUSED) underWay.push({ turn, probe: before !== 'closed' });
-            else expect(failedInARow).toBeGreaterThanOrEqual(3);
-          } else if (underWay.length > 0) {
-            const [{ turn }] = underWay.splice(next.which % underWay.length, 1);
-            failedInARow = next.reply === MISSING ? 0 : failedInARow + 1;
-            tested.end(turn, next.reply, 0);
+            const generation = tested.tryAcquire();
+            if (before === 'half-open') expect(generation).toBe(REFUSED);
+            if (generation !== REFUSED) inFlight.push({ generation, probe: before !== 'closed' });
+            else expect(consecutiveFailures).toBeGreaterThanOrEqual(3);
+          } else if (inFlight.length > 0) {
+            const [{ generation }] = inFlight.splice(next.which % inFlight.length, 1);
+            consecutiveFailures = next.reply === MISSING ? 0 : consecutiveFailures + 1;
+            tested.record(generation, next.reply, 0);
             if (next.reply === MISSING) expect(tested.state).toBe('closed');
           }
-          if (tested.state === 'half-open') expect(underWay.filter(({ probe }) => probe)).not.toHaveLength(0);
+          if (tested.state === 'half-open') expect(inFlight.filter(({ probe }) => probe)).not.toHaveLength(0);
         }
-        for (const { turn } of underWay) tested.end(turn, TIMEOUT, 0);
+        for (const { generation } of inFlight) tested.record(generation, TIMEOUT, 0);
         now += OPEN_MS;
-        expect(tested.enter()).not.toBe(REFUSED);
+        expect(tested.tryAcquire()).not.toBe(REFUSED);
       }),
     );
   });

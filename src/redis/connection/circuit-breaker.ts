@@ -1,73 +1,72 @@
 import { performance } from 'node:perf_hooks';
 import type { RedisReply } from '../redis-reply.ts';
 
-/** `open`: nothing is asked. `half-open`: one probe is under way, and nothing else is asked. */
+/** `open`: all reads fail fast. `half-open`: one probe is in flight, and all other reads fail fast. */
 export type CircuitState = 'closed' | 'open' | 'half-open';
 
-/** Is told each state; `reason` says why it is open: `timeout`, or the word of Redis' error. */
+/** Called with each new state; `reason` is why the circuit opened: `timeout`, or the error code of Redis. */
 export type WatchCircuit = (state: CircuitState, reason: string) => void;
 
-/** Does something after so many milliseconds; answers how to have it left. */
+/** Schedules `run` after `ms` milliseconds; returns a function that cancels it. */
 export type Later = (run: () => void, ms: number) => () => void;
 
-/** What a reply says of a Redis: that it is well, that it is not, or nothing, as the connection was lost. */
-type Verdict = 'answered' | 'unanswered' | 'lost';
+/** How a reply counts: success, failure, or ignored because the connection was lost. */
+type Outcome = 'success' | 'failure' | 'ignored';
 
-/** Whether Redis is well. It is when it refuses this one read. */
-export function isAnswer(reply: RedisReply): boolean {
-  return verdictOn(reply, 0) === 'answered';
+/** Whether a reply shows that Redis is responsive; errors that concern one command do. */
+export function isSuccess(reply: RedisReply): boolean {
+  return classify(reply, 0) === 'success';
 }
 
-function verdictOn(reply: RedisReply, receivedBytes: number): Verdict {
+function classify(reply: RedisReply, receivedBytes: number): Outcome {
   switch (reply.kind) {
     case 'value':
     case 'missing':
     case 'wrong-type':
     case 'value-too-large':
     case 'no-room':
-      return 'answered';
+      return 'success';
     case 'timeout':
-      return receivedBytes < BUSY_BYTES ? 'unanswered' : 'answered';
+      return receivedBytes < BUSY_BYTES ? 'failure' : 'success';
     case 'unavailable':
-      if (reply.refusal === undefined) return 'lost';
-      return reply.refusal === 'this' ? 'answered' : 'unanswered';
+      if (reply.scope === undefined) return 'ignored';
+      return reply.scope === 'command' ? 'success' : 'failure';
   }
 }
 
-/** Told apart from any turn that {@link CircuitBreaker.enter} gives. */
+/** Returned by {@link CircuitBreaker.tryAcquire} in place of a generation while the circuit is open. */
 export const REFUSED = 0;
 
-/** One that fails may be due to what it asked for; three in a row, with no answer between them, are not. */
+/** Consecutive failures that open the circuit; a single one may be due to its command. */
 const FAILURES_TO_OPEN = 3;
 /**
  * Bytes. A connection that has received as many during an attempt is busy with large values, and the reply to the attempt is
  * queued behind them. The few bytes of late replies do not suffice: a Redis that replies too late each time is unresponsive.
  */
 const BUSY_BYTES = 2 ** 20;
-/** Well under a second, within which the proxy is to be back once Redis is. */
+/** Milliseconds that the circuit stays open before a probe, so that the proxy recovers within a second of Redis. */
 const OPEN_MS = 250;
 
 /** A timer that does not keep the process alive. */
-const unheldTimer: Later = (run, ms) => {
+const unrefTimer: Later = (run, ms) => {
   const timer = setTimeout(run, ms).unref();
   return () => clearTimeout(timer);
 };
 
 /**
- * Spares a Redis that does not answer, and those who ask for what only it knows: after some failures in a row nothing is
- * asked for a while, then one probe alone decides whether it goes on. The probe is what somebody asks for then, or, when
- * nobody does, a read that is sent for this alone: else a Redis that is well again would be taken for one that is not for as
- * long as there are only hits.
+ * Fails fast while Redis is unresponsive. After FAILURES_TO_OPEN consecutive failures the circuit opens; after OPEN_MS one
+ * probe decides whether it closes. The probe is the next attempt or, if there is none, a synthetic read: otherwise the
+ * circuit would stay open while all requests are hits.
  *
- * Each change of state begins a new turn, and what ends in another turn than it began in says nothing bad of this one:
- * what was asked before the circuit opened may fail as late as after it has closed.
+ * Each change of state starts a new generation. Failures of attempts from an earlier generation are ignored: an attempt that
+ * was sent before the circuit opened may fail after it has closed.
  */
 export class CircuitBreaker {
   readonly #probe: () => void;
   readonly #now: () => number;
   readonly #later: Later;
   #state: CircuitState = 'closed';
-  #turn = REFUSED + 1;
+  #generation = REFUSED + 1;
   #failures = 0;
   #openUntil = 0;
   #reason = '';
@@ -75,10 +74,10 @@ export class CircuitBreaker {
   #cancelProbe: () => void = () => undefined;
 
   /**
-   * @param probe asks something, as everybody does: it enters, and tells the end.
-   * @param now monotonic, in milliseconds.
+   * @param probe sends a synthetic read, which acquires and records like any other attempt.
+   * @param now returns monotonic milliseconds.
    */
-  constructor(probe: () => void, now: () => number = () => performance.now(), later: Later = unheldTimer) {
+  constructor(probe: () => void, now: () => number = () => performance.now(), later: Later = unrefTimer) {
     this.#probe = probe;
     this.#now = now;
     this.#later = later;
@@ -88,18 +87,18 @@ export class CircuitBreaker {
     return this.#state;
   }
 
-  /** Tells `watch` of each change of the state from now on, and of the state it is in. */
+  /** Calls `watch` with the current state and with each later one. */
   watch(watch: WatchCircuit): void {
     this.#watch = watch;
     watch(this.#state, this.#reason);
   }
 
-  /** The turn in which something may be asked, whose end is to be told with it; or {@link REFUSED}. */
-  enter(): number {
-    if (this.#state === 'closed') return this.#turn;
+  /** Returns the generation of a permitted attempt, which must be passed to {@link record}; {@link REFUSED} if open. */
+  tryAcquire(): number {
+    if (this.#state === 'closed') return this.#generation;
     if (this.#state === 'half-open' || this.#now() < this.#openUntil) return REFUSED;
     this.#change('half-open');
-    return this.#turn;
+    return this.#generation;
   }
 
   /**
@@ -108,36 +107,37 @@ export class CircuitBreaker {
    *
    * @param receivedBytes bytes that the connection has received since the attempt began.
    */
-  end(turn: number, reply: RedisReply, receivedBytes: number): void {
-    const verdict = verdictOn(reply, receivedBytes);
-    if (verdict === 'answered') this.close();
-    else if (turn === this.#turn) this.#fail(verdict, reply.kind === 'unavailable' ? reply.reason : reply.kind);
+  record(generation: number, reply: RedisReply, receivedBytes: number): void {
+    const outcome = classify(reply, receivedBytes);
+    if (outcome === 'success') this.close();
+    else if (generation === this.#generation)
+      this.#fail(outcome, reply.kind === 'unavailable' ? reply.reason : reply.kind);
   }
 
   /**
-   * Tells that what has timed out is answered after all. Redis is alive, but it may be too late each time: so that has the
-   * probe sent at once, and makes up for no failure.
+   * Records a reply that arrived after its time-out. Redis is alive, but may be too slow each time: the probe is sent at
+   * once, and no failure is cleared.
    */
-  endLate(): void {
+  recordLateReply(): void {
     if (this.#state === 'open') this.#sendProbe();
   }
 
-  /** What is known of an earlier connection says nothing of the next one. */
+  /** Closes the circuit, also when the connection is lost: its failures do not apply to the next connection. */
   close(): void {
     this.#failures = 0;
     if (this.#state !== 'closed') this.#change('closed');
   }
 
-  #fail(verdict: Verdict, reason: string): void {
-    // A lost connection is known without asking, and is made anew at a pace of its own.
-    if (this.#state === 'closed' && (verdict === 'lost' || ++this.#failures < FAILURES_TO_OPEN)) return;
+  #fail(outcome: Outcome, reason: string): void {
+    // A lost connection is detected without a request and reconnects with its own back-off.
+    if (this.#state === 'closed' && (outcome === 'ignored' || ++this.#failures < FAILURES_TO_OPEN)) return;
     this.#openUntil = this.#now() + OPEN_MS;
     this.#reason = reason;
     this.#change('open');
   }
 
   #sendProbe(): void {
-    // A timer may be early by this clock.
+    // The timer may fire early by this clock.
     this.#openUntil = 0;
     this.#probe();
   }
@@ -146,7 +146,7 @@ export class CircuitBreaker {
     this.#cancelProbe();
     this.#cancelProbe = state === 'open' ? this.#later(() => this.#sendProbe(), OPEN_MS) : () => undefined;
     this.#state = state;
-    this.#turn++;
+    this.#generation++;
     this.#watch(state, this.#reason);
   }
 }

@@ -3,10 +3,10 @@ import type { Redis } from 'ioredis';
 import { ReadBatch, type ReadReply } from './read-batch.ts';
 import { NoRoom, type RedisReply, TOO_LARGE } from '../redis-reply.ts';
 
-/** A larger value has not arrived in one piece, and its memory counts. */
+/** Larger values arrive in several parts and are charged to the buffered-bytes limit. */
 const CHUNK_BYTES = 64 * 1024;
 
-/** The reads of one connection that are sent with public API of ioredis. */
+/** Reads of one connection through the public API of ioredis. */
 export class PlainReads {
   readonly #redis: Redis;
   readonly #maxValueBytes: number;
@@ -17,32 +17,41 @@ export class PlainReads {
     this.#maxValueBytes = maxValueBytes;
   }
 
-  /** As the constructor of {@link ReadBatch}. */
-  batch(repliesPerKey: number, timeoutMs: number, judge: (reply: RedisReply) => void): PlainBatch {
-    const options = { repliesPerKey, maxValueBytes: this.#maxValueBytes, breakOff: () => this.breakOff() };
-    const batch: PlainBatch = new PlainBatch(options, timeoutMs, judge, () => this.#batches.delete(batch));
+  /** Creates a batch; the arguments are those of {@link ReadBatch}. */
+  batch(repliesPerKey: number, timeoutMs: number, onCircuitOutcome: (reply: RedisReply) => void): PlainBatch {
+    const options = {
+      repliesPerKey,
+      maxValueBytes: this.#maxValueBytes,
+      abortConnection: () => this.abortConnection(),
+    };
+    const batch: PlainBatch = new PlainBatch(options, timeoutMs, onCircuitOutcome, () => this.#batches.delete(batch));
     this.#batches.add(batch);
     return batch;
   }
 
-  /** Reconnects, as the replies are not those to what was asked; until it has, ioredis goes on with what has arrived. */
-  breakOff(): void {
+  /** Reconnects, because the replies do not match the requests, and fails all batches; ioredis still decodes received data. */
+  abortConnection(): void {
     this.#redis.disconnect(true);
-    for (const batch of this.#batches) batch.end({ kind: 'unavailable', reason: 'PROTOCOL' });
+    for (const batch of this.#batches) batch.failAll({ kind: 'unavailable', reason: 'PROTOCOL' });
     this.#batches.clear();
   }
 }
 
 /**
- * Reads as one pipeline of ioredis. A value over the limit is in memory until it has arrived whole, as ioredis does not tell
- * the length before; and that Redis answers after time was up is not noticed.
+ * Reads as one pipeline of ioredis. A value over the limit is in memory until it has arrived completely, because ioredis does
+ * not report its length earlier; and replies after the time-out are not noticed.
  */
 class PlainBatch extends ReadBatch {
   readonly #options: PlainOptions;
   readonly #done: () => void;
 
-  constructor(options: PlainOptions, timeoutMs: number, judge: (reply: RedisReply) => void, done: () => void) {
-    super(options.repliesPerKey, timeoutMs, judge);
+  constructor(
+    options: PlainOptions,
+    timeoutMs: number,
+    onCircuitOutcome: (reply: RedisReply) => void,
+    done: () => void,
+  ) {
+    super(options.repliesPerKey, timeoutMs, onCircuitOutcome);
     this.#options = options;
     this.#done = done;
   }
@@ -50,30 +59,30 @@ class PlainBatch extends ReadBatch {
   send(redis: Redis): void {
     this.expectReplies();
     const pipeline = redis.pipeline();
-    const take = (error: Error | null | undefined, reply?: Buffer | number | null): void => {
+    const onReply = (error: Error | null | undefined, reply?: Buffer | number | null): void => {
       if (Buffer.isBuffer(reply) && reply.length > CHUNK_BYTES) this.#acceptLarge(reply);
-      else this.accept(error ?? this.#limit(reply ?? null));
+      else this.acceptReply(error ?? this.#limit(reply ?? null));
     };
     for (const { key } of this.reads) {
-      pipeline.getBuffer(key, take);
-      if (this.#options.repliesPerKey > 1) pipeline.pttl(key, take);
+      pipeline.getBuffer(key, onReply);
+      if (this.#options.repliesPerKey > 1) pipeline.pttl(key, onReply);
     }
-    // Each command has been told of its own error.
+    // Each command's callback has received its own error.
     void pipeline.exec().then(this.#done, this.#done);
   }
 
-  protected breakOff(): void {
-    this.#options.breakOff();
+  protected abortConnection(): void {
+    this.#options.abortConnection();
   }
 
-  /** Copies the value to memory that is counted. */
+  /** Copies the value to accounted memory. */
   #acceptLarge(value: Buffer): void {
     const { memory } = this;
     const limited = this.#limit(value);
-    const room = limited === value ? memory?.allocate(value.length) : undefined;
-    room?.set(value);
-    this.accept(limited === value ? (room ?? new NoRoom(value.length)) : limited);
-    if (room !== undefined) memory?.pass(room.buffer);
+    const copy = limited === value ? memory?.allocate(value.length) : undefined;
+    copy?.set(value);
+    this.acceptReply(limited === value ? (copy ?? new NoRoom(value.length)) : limited);
+    if (copy !== undefined) memory?.pass(copy.buffer);
   }
 
   #limit(reply: Buffer | number | null): ReadReply {
@@ -84,5 +93,5 @@ class PlainBatch extends ReadBatch {
 interface PlainOptions {
   readonly repliesPerKey: number;
   readonly maxValueBytes: number;
-  breakOff(): void;
+  abortConnection(): void;
 }

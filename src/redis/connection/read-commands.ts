@@ -1,19 +1,19 @@
 import { Buffer } from 'node:buffer';
 
 const CRLF = Buffer.from('\r\n');
-/** The heads of commands for keys up to this length are kept. */
-const LONGEST_KEPT = 255;
+/** Maximum key length for which command heads are cached. */
+const MAX_CACHED_LENGTH = 255;
 
-/** The wire format of `GET key`, and of `PTTL key` behind it, for many keys (RESP2: arrays of bulk strings). */
+/** Encodes `GET key`, optionally followed by `PTTL key`, for many keys (RESP2 arrays of bulk strings). */
 export class ReadCommands {
   readonly #heads: readonly CommandHeads[];
 
-  /** @param readTtl whether PTTL is asked as well. */
+  /** @param readTtl whether to send PTTL after each GET. */
   constructor(readTtl: boolean) {
     this.#heads = (readTtl ? ['GET', 'PTTL'] : ['GET']).map((name) => new CommandHeads(name));
   }
 
-  /** Commands for each key, and so replies. */
+  /** Number of commands, and replies, per key. */
   get perKey(): number {
     return this.#heads.length;
   }
@@ -40,18 +40,18 @@ export class ReadCommands {
   }
 }
 
-/** What comes before the key in a command that has no other argument. */
+/** The bytes before the key in a command whose only argument is the key. */
 class CommandHeads {
   readonly #name: string;
-  readonly #kept: Buffer[];
+  readonly #cached: Buffer[];
 
   constructor(name: string) {
     this.#name = name;
-    this.#kept = Array.from({ length: LONGEST_KEPT + 1 }, (_, length) => this.#head(length));
+    this.#cached = Array.from({ length: MAX_CACHED_LENGTH + 1 }, (_, length) => this.#head(length));
   }
 
   of(keyBytes: number): Buffer {
-    return keyBytes <= LONGEST_KEPT ? this.#kept[keyBytes] : this.#head(keyBytes);
+    return keyBytes <= MAX_CACHED_LENGTH ? this.#cached[keyBytes] : this.#head(keyBytes);
   }
 
   #head(keyBytes: number): Buffer {

@@ -6,7 +6,7 @@ import type { RedisState } from '../redis-reader.ts';
 import { RedisConnection } from './redis-connection.ts';
 import { redisOptions } from '../redis-options.ts';
 
-it('connects again also when ioredis has given up, as it may during a failover', async () => {
+it('reconnects after ioredis has stopped to, as it may during a failover', async () => {
   const redis = await TestRedis.start();
   const settings = loadSettings({ REDIS_URL: redis.url }, '/nowhere');
   const connection = new RedisConnection({ ...redisOptions(settings.redis), retryStrategy: () => null }, settings);
@@ -25,7 +25,7 @@ it('connects again also when ioredis has given up, as it may during a failover',
   }
 });
 
-it('says of what a node of a cluster is asked for a slot on its way that it must not be held, be it that there is nothing', async () => {
+it('returns a TTL of 0 for reads after an ASK redirect, also for a missing key', async () => {
   const redis = await TestRedis.start();
   const settings = loadSettings({ REDIS_URL: redis.url }, '/nowhere');
   const connection = new RedisConnection(redisOptions(settings.redis), settings);
@@ -34,12 +34,12 @@ it('says of what a node of a cluster is asked for a slot on its way that it must
   try {
     await connection.connect();
     await redis.client.set('key', 'value');
-    expect(await connection.fetchMoving(Buffer.from('key'))).toEqual({
+    expect(await connection.fetchAsking(Buffer.from('key'))).toEqual({
       kind: 'value',
       value: Buffer.from('value'),
       ttlMs: 0,
     });
-    expect(await connection.fetchMoving(Buffer.from('nobody'))).toEqual({ kind: 'missing', ttlMs: 0 });
+    expect(await connection.fetchAsking(Buffer.from('nobody'))).toEqual({ kind: 'missing', ttlMs: 0 });
   } finally {
     connection.close();
     await redis.stop();

@@ -11,26 +11,26 @@ import { PlainReads } from './plain-batch.ts';
 import type { ReadBatch } from './read-batch.ts';
 import { ReadCommands } from './read-commands.ts';
 import { type RedisReader, type RedisState, isSameState } from '../redis-reader.ts';
-import { failureOf, reasonOf } from '../redis-failure.ts';
+import { failureOf, errorCode } from '../redis-failure.ts';
 import { backOffMs } from '../redis-options.ts';
-import type { RedisCheck, RedisExpiry, RedisFailure, RedisReply, RedisType } from '../redis-reply.ts';
+import type { RedisCheck, RedisTtl, RedisFailure, RedisReply, RedisType } from '../redis-reply.ts';
 import type { ValueMemory } from './value-memory.ts';
 
-/** How often it is tried again to select a database that cannot be had. */
+/** Milliseconds between attempts to select the database. */
 const SELECT_RETRY_MS = 500;
 
 /**
- * What is read to see whether the Redis answers, when nobody asks for anything. It need not be there, nor be allowed, nor be
- * of this node: any answer will do.
+ * Key of the synthetic read that probes an idle Redis. It need not exist, be permitted, or belong to this node: any reply
+ * shows that Redis is responsive.
  */
 const PROBE_KEY = Buffer.from('redis-http-cache-proxy:probe');
 
 export const NO_CONNECTION: RedisFailure = { kind: 'unavailable', reason: 'connection' };
-/** Nobody wants the value of the probe. */
+/** The value of the probe is discarded. */
 const NO_MEMORY: ValueMemory = { allocate: () => undefined, pass: () => undefined };
 const CIRCUIT_OPEN: RedisFailure = { kind: 'unavailable', reason: 'circuit' };
 
-/** One connection: to the only Redis, to the master that sentinels name, or to a node of a cluster. */
+/** One connection: to a single Redis, to the master reported by sentinels, or to a node of a cluster. */
 export class RedisConnection implements RedisReader {
   readonly #redis: Redis;
   readonly #timeoutMs: number;
@@ -39,21 +39,21 @@ export class RedisConnection implements RedisReader {
   readonly #circuit = new CircuitBreaker(() => this.fetch(PROBE_KEY, () => undefined, NO_MEMORY));
   readonly #receivedBytes = (): number => this.#redis.stream.bytesRead;
   readonly #database: number;
-  /** Whether the connection reads the database that it is to read. */
-  #inDatabase = false;
+  /** Whether the configured database is selected on the connection. */
+  #databaseSelected = false;
   #connecting: Promise<void> | undefined;
-  #revival: NodeJS.Timeout | undefined;
+  #reconnectTimer: NodeJS.Timeout | undefined;
   #closed = false;
-  #entered: Promise<void> | undefined;
-  #retry: NodeJS.Timeout | undefined;
+  #selecting: Promise<void> | undefined;
+  #selectTimer: NodeJS.Timeout | undefined;
   #state: RedisState | undefined;
-  /** As a reply has last told. */
+  /** According to the last reply. */
   #missingRight: string | undefined;
-  /** What was asked in this turn of the event loop. */
-  #asked: CircuitAttempt | undefined;
-  /** The reads among that. */
+  /** The commands queued in this tick. */
+  #attempt: CircuitAttempt | undefined;
+  /** The reads among them. */
   #batch: ReadBatch | undefined;
-  /** Reads with public API; undefined: this connection reads with private parts of ioredis. */
+  /** Reads through the public API; undefined while this connection uses private parts of ioredis. */
   #plain: PlainReads | undefined;
   readonly #maxValueBytes: number;
   #watch: (state: RedisState) => void = () => undefined;
@@ -68,35 +68,35 @@ export class RedisConnection implements RedisReader {
     this.#redis.on('ready', () => {
       const isDirect = redisBatches.state.inUse && ReplyReader.attach(this.#redis, redis.maxValueBytes);
       this.#plain = isDirect ? undefined : new PlainReads(this.#redis, redis.maxValueBytes);
-      this.#entered = this.#enterDatabase();
+      this.#selecting = this.#selectDatabase();
     });
     this.#redis.on('error', (error: Error) => {
-      this.#change({ reachable: false, reason: reasonOf(error) });
-      // With a reply that nobody has asked for ioredis goes on.
+      this.#change({ reachable: false, reason: errorCode(error) });
+      // ioredis continues after an unsolicited reply.
       if (this.#plain === undefined || this.#redis.status !== 'ready') return;
-      this.#inDatabase = false;
-      this.#plain.breakOff();
+      this.#databaseSelected = false;
+      this.#plain.abortConnection();
     });
     this.#redis.on('close', () => {
-      this.#inDatabase = false;
+      this.#databaseSelected = false;
       this.#circuit.close();
       this.#change({ reachable: false, reason: 'connection' });
     });
-    this.#redis.on('end', () => this.#revive());
+    this.#redis.on('end', () => this.#reconnect());
   }
 
   /**
-   * Waits for the first attempt, so that a thread that listens is connected; but not for a Redis that takes its time
-   * (it may be loading its data), nor for the attempts that follow by themselves.
+   * Waits for the first connection attempt, so that a thread that starts listening is connected; but not for a slow Redis (it
+   * may be loading its data), nor for automatic reconnections.
    */
   connect(): Promise<void> {
-    this.#connecting ??= this.#attempt();
+    this.#connecting ??= this.#connectOnce();
     return this.#connecting;
   }
 
-  async #attempt(): Promise<void> {
+  async #connectOnce(): Promise<void> {
     const attempt = this.#redis.connect().then(
-      () => this.#entered,
+      () => this.#selecting,
       () => undefined,
     );
     await Promise.race([attempt, delay(this.#connectTimeoutMs, undefined, { ref: false })]);
@@ -104,8 +104,8 @@ export class RedisConnection implements RedisReader {
 
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#retry);
-    clearTimeout(this.#revival);
+    clearTimeout(this.#selectTimer);
+    clearTimeout(this.#reconnectTimer);
     this.#redis.disconnect();
   }
 
@@ -118,24 +118,24 @@ export class RedisConnection implements RedisReader {
     this.#circuit.watch(watch);
   }
 
-  fetch(key: Buffer, take: (reply: RedisReply) => void, memory: ValueMemory): void {
-    if (!this.#inDatabase) return take(NO_CONNECTION);
-    const asked = this.#enter();
-    if (asked === undefined) return take(CIRCUIT_OPEN);
-    this.#batch ??= this.#newBatch(this.#judged(asked.add()));
-    this.#batch.add(key, take, memory);
+  fetch(key: Buffer, onReply: (reply: RedisReply) => void, memory: ValueMemory): void {
+    if (!this.#databaseSelected) return onReply(NO_CONNECTION);
+    const attempt = this.#joinAttempt();
+    if (attempt === undefined) return onReply(CIRCUIT_OPEN);
+    this.#batch ??= this.#newBatch(this.#observe(attempt.add()));
+    this.#batch.add(key, onReply, memory);
   }
 
-  /** Passes the judgement on a batch of reads on, and notes what it says of the account's rights. */
-  #judged(end: (reply: RedisReply) => void): (reply: RedisReply) => void {
+  /** Forwards the outcome of a batch and updates the missing permission from it. */
+  #observe(end: (reply: RedisReply) => void): (reply: RedisReply) => void {
     return (reply) => {
       end(reply);
-      this.#noteRights(reply);
+      this.#updateMissingRight(reply);
     };
   }
 
-  /** Notes which right a reply says is missing, or that none is. */
-  #noteRights(reply: RedisReply): void {
+  /** Updates which permission is missing, if the reply shows it. */
+  #updateMissingRight(reply: RedisReply): void {
     const missingRight = reply.kind === 'unavailable' ? reply.missingRight : undefined;
     const isPermitted = reply.kind === 'value' || reply.kind === 'missing' || isKeyRefused(reply);
     if (missingRight === this.#missingRight || (missingRight === undefined && !isPermitted)) return;
@@ -143,43 +143,43 @@ export class RedisConnection implements RedisReader {
     if (this.#state?.reachable) this.#change({ reachable: true, missingRight });
   }
 
-  expiry(key: Buffer): Promise<RedisExpiry> {
-    return this.#query(() => this.#redis.pttl(key).then(expiryOf, failureOf));
+  ttl(key: Buffer): Promise<RedisTtl> {
+    return this.#query(() => this.#redis.pttl(key).then(ttlOf, failureOf));
   }
 
   type(key: Buffer): Promise<RedisType> {
     return this.#query(() => this.#redis.type(key).then(typeOf, failureOf));
   }
 
-  /** Sends a command that has a reply of its own, which counts for the circuit breaker. */
+  /** Sends a single command, whose reply counts for the circuit breaker. */
   async #query<Reply extends { readonly kind: string }>(
     send: () => Promise<Reply | ReturnType<typeof failureOf>>,
   ): Promise<Reply | RedisFailure> {
-    if (!this.#inDatabase) return NO_CONNECTION;
-    const asked = this.#enter();
-    if (asked === undefined) return CIRCUIT_OPEN;
-    const end = asked.add();
+    if (!this.#databaseSelected) return NO_CONNECTION;
+    const attempt = this.#joinAttempt();
+    if (attempt === undefined) return CIRCUIT_OPEN;
+    const end = attempt.add();
     const outcome = await send();
-    // To the circuit any answer is one.
+    // Every reply other than a failure counts as a success.
     end(isFailure(outcome) ? outcome : { kind: 'missing' });
     return isWrongType(outcome) ? { kind: 'unavailable', reason: 'WRONGTYPE' } : outcome;
   }
 
   /**
-   * As {@link fetch}, of a node of a cluster that a slot is on its way to. What it says is not to be held, nor that there is
-   * nothing: this node may be one that serves no slot as yet, and whose writes nobody follows.
+   * Reads a key of a slot that is being imported by this cluster node (ASK redirect). The reply has a TTL of 0, because this
+   * node may not serve any slot yet, so that its writes are not tracked.
    */
-  async fetchMoving(key: Buffer): Promise<RedisReply> {
-    if (!this.#inDatabase) return NO_CONNECTION;
-    this.#ask();
+  async fetchAsking(key: Buffer): Promise<RedisReply> {
+    if (!this.#databaseSelected) return NO_CONNECTION;
+    this.#sendAsking();
     const value = await this.#redis.getBuffer(key).catch(failureOf);
     if (value === null) return { kind: 'missing', ttlMs: 0 };
     return Buffer.isBuffer(value) ? { kind: 'value', value, ttlMs: 0 } : value;
   }
 
-  /** Announces that the next command is about a slot that is on its way to this node of a cluster. */
+  /** Sends ASKING, so that the next command may concern a slot that this node is importing. */
   asking(): this {
-    if (this.#inDatabase) this.#ask();
+    if (this.#databaseSelected) this.#sendAsking();
     return this;
   }
 
@@ -189,91 +189,91 @@ export class RedisConnection implements RedisReader {
     return new Promise((resolve) => this.fetch(PROBE_KEY, (reply) => resolve(checkOf(reply)), NO_MEMORY));
   }
 
-  /** Lets the next command be about a slot that is on its way to this node. */
-  #ask(): void {
+  /** Sends ASKING without waiting for the reply. */
+  #sendAsking(): void {
     // If it fails, so does the command.
     this.#redis.asking().catch(() => undefined);
   }
 
-  /** What is asked in this turn of the event loop, to add to; undefined when Redis is spared. */
-  #enter(): CircuitAttempt | undefined {
-    if (this.#asked !== undefined) return this.#asked;
-    const turn = this.#circuit.enter();
-    if (turn === REFUSED) return undefined;
-    this.#asked = new CircuitAttempt(this.#circuit, turn, this.#receivedBytes);
-    // Not a microtask: what the other clients have sent until now is to come along.
+  /** Returns the attempt of this tick, to add commands to; undefined if the circuit is open. */
+  #joinAttempt(): CircuitAttempt | undefined {
+    if (this.#attempt !== undefined) return this.#attempt;
+    const generation = this.#circuit.tryAcquire();
+    if (generation === REFUSED) return undefined;
+    this.#attempt = new CircuitAttempt(this.#circuit, generation, this.#receivedBytes);
+    // Not a microtask, so that requests of other clients that have arrived are sent together.
     setImmediate(() => this.#send());
-    return this.#asked;
+    return this.#attempt;
   }
 
   #send(): void {
     const batch = this.#batch;
-    this.#asked = undefined;
+    this.#attempt = undefined;
     this.#batch = undefined;
     if (batch === undefined) return;
-    if (!this.#inDatabase) return batch.end(NO_CONNECTION);
+    if (!this.#databaseSelected) return batch.failAll(NO_CONNECTION);
     try {
       batch.send(this.#redis);
     } catch (error) {
-      this.#sendPlainly(batch, error);
+      this.#sendPlain(batch, error);
     }
   }
 
-  /** Goes on with public API, as ioredis does not take a batch as it did when it was probed. */
-  #sendPlainly(batch: ReadBatch, error: unknown): void {
+  /** Switches to the public API, because ioredis does not handle a batch as it did during the probe. */
+  #sendPlain(batch: ReadBatch, error: unknown): void {
     redisBatches.disable(error);
     this.#plain ??= new PlainReads(this.#redis, this.#maxValueBytes);
     if (batch instanceof DirectBatch && !batch.isWritten) {
-      batch.moveTo((judge) => this.#newBatch(judge)).send(this.#redis);
+      batch.moveTo((onCircuitOutcome) => this.#newBatch(onCircuitOutcome)).send(this.#redis);
     } else {
-      this.#plain.breakOff();
-      batch.end({ kind: 'unavailable', reason: 'PROTOCOL' });
+      this.#plain.abortConnection();
+      batch.failAll({ kind: 'unavailable', reason: 'PROTOCOL' });
     }
   }
 
-  #newBatch(judge: (reply: RedisReply) => void): ReadBatch {
-    if (this.#plain === undefined) return new DirectBatch(this.#commands, this.#timeoutMs, judge);
-    return this.#plain.batch(this.#commands.perKey, this.#timeoutMs, judge);
+  #newBatch(onCircuitOutcome: (reply: RedisReply) => void): ReadBatch {
+    if (this.#plain === undefined) return new DirectBatch(this.#commands, this.#timeoutMs, onCircuitOutcome);
+    return this.#plain.batch(this.#commands.perKey, this.#timeoutMs, onCircuitOutcome);
   }
 
-  /** ioredis goes on with database 0 when it cannot select another, and a value of that one must never be given. */
-  async #enterDatabase(): Promise<void> {
-    clearTimeout(this.#retry);
+  /** Selects the database again: if ioredis fails to, it continues with database 0, whose values must never be served. */
+  async #selectDatabase(): Promise<void> {
+    clearTimeout(this.#selectTimer);
     try {
       if (this.#database !== 0) await this.#redis.select(this.#database);
-      this.#inDatabase = true;
+      this.#databaseSelected = true;
       this.#change({ reachable: true, missingRight: this.#missingRight });
     } catch (error) {
-      this.#change({ reachable: false, reason: reasonOf(error) });
+      this.#change({ reachable: false, reason: errorCode(error) });
       if (this.#redis.status !== 'ready') return;
-      this.#retry = setTimeout(() => void this.#enterDatabase(), SELECT_RETRY_MS).unref();
+      this.#selectTimer = setTimeout(() => void this.#selectDatabase(), SELECT_RETRY_MS).unref();
     }
   }
 
-  /** ioredis gives up when sentinels tell of a failover while it is asking them for the master. */
-  #revive(): void {
+  /** Reconnects after ioredis has stopped to, as it does if sentinels report a failover while it is resolving the master. */
+  #reconnect(): void {
     if (this.#closed) return;
-    this.#revival = setTimeout(() => void this.#redis.connect().catch(() => undefined), backOffMs(1));
+    this.#reconnectTimer = setTimeout(() => void this.#redis.connect().catch(() => undefined), backOffMs(1));
   }
 
   #change(state: RedisState): void {
     const before = this.#state;
     if (isSameState(before, state)) return;
-    // A connection that is closed after an error says no more than the error did.
+    // The close after an error adds no information.
     if (before?.reachable === false && !state.reachable && state.reason === 'connection') return;
     this.#state = state;
     this.#watch(state);
   }
 }
 
-/** What a reply for one key says of reads of any: that this key is refused, or another node's, concerns it alone. */
+/** Classifies a reply for one key as a check of all keys: a refused or redirected key does not concern the others. */
 function checkOf(reply: RedisReply): RedisCheck {
   if (reply.kind === 'timeout') return reply;
   if (reply.kind !== 'unavailable') return { kind: 'ok' };
   return reply.redirect !== undefined || isKeyRefused(reply) ? { kind: 'ok' } : reply;
 }
 
-/** Whether the account may run the commands, but not on this key. */
+/** Whether the account may run the commands but not access this key. */
 function isKeyRefused(reply: RedisReply): boolean {
   return reply.kind === 'unavailable' && reply.reason === 'NOPERM' && reply.missingRight === undefined;
 }
@@ -290,7 +290,7 @@ function typeOf(type: string): RedisType {
   return type === 'none' ? { kind: 'missing' } : { kind: 'type', type };
 }
 
-function expiryOf(pttl: number): RedisExpiry {
+function ttlOf(pttl: number): RedisTtl {
   if (pttl === -2) return { kind: 'missing' };
-  return pttl === -1 ? { kind: 'endless' } : { kind: 'expires', ms: pttl };
+  return pttl === -1 ? { kind: 'persistent' } : { kind: 'expires', ms: pttl };
 }

@@ -1,9 +1,9 @@
 import type { Buffer } from 'node:buffer';
 
-/** Where the memory comes from into which a value is read that does not arrive in one piece, and who counts it. */
+/** Allocates and accounts for the memory of values that arrive in several parts. */
 export interface ValueMemory {
-  /** Memory of so many bytes; undefined when there is no room for them now. */
+  /** Allocates memory; returns undefined if it does not fit now. */
   allocate(bytes: number): Buffer | undefined;
-  /** Hands memory over, or back: whoever keeps it beyond this turn of the event loop has to count it from then on. */
+  /** Ends the charge for memory at the end of this tick; a receiver that keeps it longer must account for it. */
   pass(memory: ArrayBufferLike): void;
 }

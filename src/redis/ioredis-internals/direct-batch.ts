@@ -4,43 +4,50 @@ import { ReadBatch, type ReadReply } from '../connection/read-batch.ts';
 import type { ReadCommands } from '../connection/read-commands.ts';
 import { failureOf } from '../redis-failure.ts';
 import type { RedisReply } from '../redis-reply.ts';
-import { breakOff } from './break-off.ts';
 
-/** What a connection of ioredis uses of a command that it sends. */
+/** Closes a connection whose replies do not match its requests: later replies may belong to other requests. */
+export function abortConnection(redis: Redis): void {
+  const error = Object.assign(new Error('an unexpected reply'), { code: 'PROTOCOL' });
+  redis.recoverFromFatalError(error, error, { offlineQueue: false });
+  // A server that violates the protocol may never close its side.
+  redis.stream.destroy();
+}
+
+/** The members of a command that ioredis uses when it sends one. */
 type SentCommand = Pick<
   Command,
   'name' | 'args' | 'isTraced' | 'setReplyContext' | 'setTimeout' | 'toWritable' | 'resolve' | 'reject'
 >;
 
-const NOTHING = Buffer.alloc(0);
+const NO_BYTES = Buffer.alloc(0);
 
 /**
- * Reads that ioredis takes for one command, which has more replies than one: the commands that it makes have promises,
- * closures and timers, which cost several times what the reading does.
+ * Reads that ioredis sends as a single command with many replies. Its own commands have promises, closures and timers, which
+ * cost several times as much as the read itself.
  */
 export class DirectBatch extends ReadBatch implements SentCommand {
   readonly name = 'get';
-  /** ioredis adds them to errors, of which nobody sees more than the first word. */
+  /** ioredis adds these to errors; only the error code of an error is used. */
   readonly args = [];
-  /** Tracing wants a promise. */
+  /** Prevents tracing, which needs a promise. */
   isTraced = true;
   readonly #commands: ReadCommands;
   #redis: Redis | undefined;
-  #bytes: Buffer = NOTHING;
-  #broken = false;
+  #bytes: Buffer = NO_BYTES;
+  #desynchronised = false;
   #isWritten = false;
 
-  constructor(commands: ReadCommands, timeoutMs: number, judge: (reply: RedisReply) => void) {
-    super(commands.perKey, timeoutMs, judge);
+  constructor(commands: ReadCommands, timeoutMs: number, onCircuitOutcome: (reply: RedisReply) => void) {
+    super(commands.perKey, timeoutMs, onCircuitOutcome);
     this.#commands = commands;
   }
 
-  /** Whether its bytes have been handed over: then it must not be sent again. */
+  /** Whether its bytes were passed to the socket, so that it must not be sent again. */
   get isWritten(): boolean {
     return this.#isWritten;
   }
 
-  /** @throws unknown if ioredis does not take it as it did when it was probed. */
+  /** @throws unknown if ioredis does not handle it as it did during the probe. */
   send(redis: Redis): void {
     this.#redis = redis;
     this.#bytes = this.#commands.encode(this.reads);
@@ -49,11 +56,11 @@ export class DirectBatch extends ReadBatch implements SentCommand {
   }
 
   setReplyContext(): void {
-    // Replies are taken as they are.
+    // Replies are used without transformation.
   }
 
   setTimeout(): void {
-    // The batch has a timer of its own.
+    // The batch has its own timer.
   }
 
   toWritable(): Buffer {
@@ -61,27 +68,27 @@ export class DirectBatch extends ReadBatch implements SentCommand {
     return this.#bytes;
   }
 
-  /** A reply as ioredis has decoded it, after it took the command for done. */
+  /** Accepts a reply that ioredis decoded, after it removed the command from its queue. */
   resolve(reply: unknown): void {
-    if (!this.accept(reply as ReadReply)) this.#awaitMore();
+    if (!this.acceptReply(reply as ReadReply)) this.#awaitMore();
   }
 
-  /** An error that is the reply to one command; or the end of the connection, and so of all. */
+  /** Accepts an error reply to one command, or fails all reads because the connection was closed. */
   reject(error: Error): void {
-    // What ioredis has decoded names its command.
-    if (!('command' in error)) this.end(failureOf(error));
-    else if (!this.accept(error)) this.#awaitMore();
+    // Only error replies have a `command`.
+    if (!('command' in error)) this.failAll(failureOf(error));
+    else if (!this.acceptReply(error)) this.#awaitMore();
   }
 
-  protected breakOff(): void {
-    this.#broken = true;
-    if (this.#redis !== undefined) breakOff(this.#redis);
+  protected abortConnection(): void {
+    this.#desynchronised = true;
+    if (this.#redis !== undefined) abortConnection(this.#redis);
   }
 
-  /** Puts the command in front of the queue again, out of which ioredis takes one with each reply. */
+  /** Puts the command back at the front of the queue, from which ioredis removes one command per reply. */
   #awaitMore(): void {
     const redis = this.#redis;
-    if (redis === undefined || this.#broken) return;
+    if (redis === undefined || this.#desynchronised) return;
     const item = { command: this as unknown as Command, stream: undefined, select: redis.condition?.select };
     redis.commandQueue.unshift(item as unknown as NonNullable<ReturnType<typeof redis.commandQueue.shift>>);
   }

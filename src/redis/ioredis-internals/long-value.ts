@@ -2,39 +2,39 @@ import { Buffer } from 'node:buffer';
 
 const LINE_END = Buffer.from('\r\n');
 
-/** A value that comes in more than one part, or is dropped as it comes. */
+/** A value that arrives in several parts. */
 export class LongValue {
-  /** Where it is put together; undefined: it is dropped. */
+  /** Buffer for the value; undefined if the value is discarded. */
   readonly memory: Buffer | undefined;
   readonly #length: number;
-  #taken = 0;
-  #ended = true;
+  #received = 0;
+  #hasLineEnd = true;
 
-  /** @param length bytes, without the line end behind them. */
+  /** @param length bytes of the value, without its line end. */
   constructor(length: number, memory: Buffer | undefined) {
     this.#length = length;
     this.memory = memory;
   }
 
-  /** Bytes that are still to come, those of the line end included. */
+  /** Number of bytes that have not arrived yet, line end included. */
   get missing(): number {
-    return this.#length + 2 - this.#taken;
+    return this.#length + 2 - this.#received;
   }
 
-  /** Whether what followed the value was a line end, as far as it has come. */
-  get ended(): boolean {
-    return this.#ended;
+  /** Whether the bytes after the value are a line end, as far as they have arrived. */
+  get hasLineEnd(): boolean {
+    return this.#hasLineEnd;
   }
 
-  /** Takes what a chunk has of it, from `from`; answers where that ends. */
-  take(chunk: Buffer, from: number): number {
+  /** Consumes the part of the value that starts at `from` in a chunk; returns the position after it. */
+  append(chunk: Buffer, from: number): number {
     const to = Math.min(from + this.missing, chunk.length);
-    const ofValue = Math.min(to - from, Math.max(0, this.#length - this.#taken));
-    if (ofValue > 0) this.memory?.set(chunk.subarray(from, from + ofValue), this.#taken);
-    this.#taken += ofValue;
+    const ofValue = Math.min(to - from, Math.max(0, this.#length - this.#received));
+    if (ofValue > 0) this.memory?.set(chunk.subarray(from, from + ofValue), this.#received);
+    this.#received += ofValue;
     for (let at = from + ofValue; at < to; at++) {
-      this.#ended &&= chunk[at] === LINE_END[this.#taken - this.#length];
-      this.#taken++;
+      this.#hasLineEnd &&= chunk[at] === LINE_END[this.#received - this.#length];
+      this.#received++;
     }
     return to;
   }

@@ -10,11 +10,11 @@ import { DirectBatch } from './direct-batch.ts';
 import { redisBatches } from './redis-batches.ts';
 import { ReplyReader } from './reply-reader.ts';
 
-/** Far longer than a loopback connection takes, also on a busy machine. */
+/** Much longer than a loopback connection needs, even on a busy machine. */
 const TIMEOUT_MS = 5000;
 const MAX_VALUE_BYTES = 8;
 
-/** The replies of the server that is probed with; to anything else it says OK. */
+/** Replies of the probe's server; the reply to any other command is OK. */
 const REPLIES: Readonly<Record<string, string>> = {
   'GET text': '$4\r\ntext\r\n',
   'PTTL text': ':77\r\n',
@@ -39,8 +39,8 @@ const EXPECTED: readonly RedisReply[] = [
 ];
 
 /**
- * Reads with private parts of ioredis in this thread if they behave as needed with a server of its own, of whose replies
- * all are known; never rejects.
+ * Enables reads with private parts of ioredis in this thread if they behave as expected against a local server with known
+ * replies. Never rejects.
  */
 export function probeRedisBatches(): Promise<void> {
   return redisBatches.probe(async () => {
@@ -61,8 +61,8 @@ export function probeRedisBatches(): Promise<void> {
 
 async function tryReads(redis: Redis): Promise<void> {
   await redis.connect();
-  if (!ReplyReader.attach(redis, MAX_VALUE_BYTES)) throw new Error('ioredis has no decoder where it is expected');
-  // Before and behind commands of ioredis' own, of which the reply of the last one is decoded by ioredis with all that follows.
+  if (!ReplyReader.attach(redis, MAX_VALUE_BYTES)) throw new Error('the decoder of ioredis was not found');
+  // Between commands of ioredis; the reply to the last one is decoded by ioredis, with everything that follows.
   const reads = read(redis, 'text', 'nothing', 'list', 'long');
   const pong = redis.ping();
   const again = read(redis, 'text');
@@ -73,20 +73,20 @@ async function tryReads(redis: Redis): Promise<void> {
   if ((await pong) !== 'PONG' || !(await own)?.equals(Buffer.from('own'))) throw new Error('ioredis lost a reply');
   const closed = new Promise((resolve) => redis.once('close', resolve));
   const [broken] = await read(redis, 'unasked');
-  if (broken.kind !== 'unavailable') throw new Error('a reply that cannot be was accepted');
+  if (broken.kind !== 'unavailable') throw new Error('an unsolicited reply was accepted');
   await closed;
 }
 
-/** Reads keys as one batch. */
+/** Reads keys in one batch. */
 function read(redis: Redis, ...keys: string[]): Promise<RedisReply[]> {
   const batch = new DirectBatch(new ReadCommands(true), TIMEOUT_MS, () => undefined);
-  const replies = keys.map((key) => new Promise<RedisReply>((take) => batch.add(Buffer.from(key), take, MEMORY)));
+  const replies = keys.map((key) => new Promise<RedisReply>((onReply) => batch.add(Buffer.from(key), onReply, MEMORY)));
   batch.send(redis);
   return Promise.all(replies);
 }
 
 function expectReplies(replies: readonly RedisReply[], expected: readonly RedisReply[]): void {
-  if (JSON.stringify(replies) !== JSON.stringify(expected)) throw new Error('replies are not those to what was asked');
+  if (JSON.stringify(replies) !== JSON.stringify(expected)) throw new Error('the replies do not match the requests');
 }
 
 async function failAfter(ms: number, signal: AbortSignal): Promise<never> {

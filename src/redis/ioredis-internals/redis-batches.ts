@@ -1,4 +1,4 @@
 import { InternalPart } from '../../internals/internal-part.ts';
 
-/** All reads of a tick are one command to ioredis, and their replies are taken before it decodes them. */
+/** Sends all reads of a tick as one ioredis command and decodes their replies in place of ioredis. */
 export const redisBatches = new InternalPart('redis-batches');

@@ -15,7 +15,7 @@ interface Scripted {
 }
 
 const COMMANDS = new ReadCommands(true);
-/** The longest value that is read. */
+/** Maximum size of a value. */
 const MAX_BYTES = 25;
 const IGNORE = (): void => undefined;
 const ANY_MEMORY: ValueMemory = { allocate: (bytes) => Buffer.alloc(bytes), pass: IGNORE };
@@ -33,11 +33,11 @@ const other = fc.constantFrom<Scripted>(
   { wire: Buffer.from('-WRONGTYPE holds a list\r\n:-1\r\n'), reply: { kind: 'wrong-type' } },
   {
     wire: Buffer.from('-LOADING a\r\n-LOADING b\r\n'),
-    reply: { kind: 'unavailable', reason: 'LOADING', refusal: 'any' },
+    reply: { kind: 'unavailable', reason: 'LOADING', scope: 'server' },
   },
-  { wire: Buffer.from('$1\r\na\r\n-NOPERM\r\n'), reply: { kind: 'unavailable', reason: 'NOPERM', refusal: 'this' } },
+  { wire: Buffer.from('$1\r\na\r\n-NOPERM\r\n'), reply: { kind: 'unavailable', reason: 'NOPERM', scope: 'command' } },
 );
-/** The replies to a batch; or to a PING, which ioredis sends by itself. */
+/** The replies to a batch, or to a PING, which ioredis sends itself. */
 const batch = fc.array(fc.oneof({ weight: 4, arbitrary: value }, other), { minLength: 1, maxLength: 8 });
 const sent = fc.array(fc.oneof({ weight: 3, arbitrary: batch }, fc.constant('ping' as const)), {
   minLength: 1,
@@ -45,7 +45,7 @@ const sent = fc.array(fc.oneof({ weight: 3, arbitrary: batch }, fc.constant('pin
 });
 const cuts = fc.array(fc.nat(400), { maxLength: 12 });
 
-describe('replies, in whatever portions they arrive', () => {
+describe('ReplyReader, for replies in any chunks,', () => {
   let server: Server;
   let redis: Redis;
 
@@ -61,20 +61,20 @@ describe('replies, in whatever portions they arrive', () => {
     await once(server, 'close');
   });
 
-  it('end the reads that they are the replies to, in order, and leave the others to ioredis', async () => {
+  it('delivers the replies of reads in order and passes other replies to ioredis', async () => {
     await fc.assert(
       fc.asyncProperty(sent, cuts, async (all, at) => {
-        const given: RedisReply[] = [];
+        const received: RedisReply[] = [];
         const pings: Promise<unknown>[] = [];
         for (const each of all) {
           if (each === 'ping') pings.push(redis.ping());
-          else ask(redis, each, (reply) => given.push(reply));
+          else send(redis, each, (reply) => received.push(reply));
         }
         const wire = Buffer.concat(
           all.flatMap((each) => (each === 'ping' ? [Buffer.from('+PONG\r\n')] : each.map((one) => one.wire))),
         );
         for (const portion of portions(wire, at)) redis.stream.emit('data', portion);
-        expect(given).toEqual(all.flatMap((each) => (each === 'ping' ? [] : each.map((one) => one.reply))));
+        expect(received).toEqual(all.flatMap((each) => (each === 'ping' ? [] : each.map((one) => one.reply))));
         expect(await Promise.all(pings)).toEqual(pings.map(() => 'PONG'));
         expect(redis.commandQueue.length).toBe(0);
       }),
@@ -82,52 +82,52 @@ describe('replies, in whatever portions they arrive', () => {
     );
   });
 
-  it('are of no use once time is up, but do not answer anything else', () => {
-    const given: RedisReply[] = [];
-    const judged: RedisReply['kind'][] = [];
-    const late = new DirectBatch(COMMANDS, 1000, ({ kind }) => judged.push(kind));
-    for (const key of ['a', 'b']) late.add(Buffer.from(key), (reply) => given.push(reply), ANY_MEMORY);
+  it('discards replies after the time-out and never delivers them to other reads', () => {
+    const received: RedisReply[] = [];
+    const outcomes: RedisReply['kind'][] = [];
+    const late = new DirectBatch(COMMANDS, 1000, ({ kind }) => outcomes.push(kind));
+    for (const key of ['a', 'b']) late.add(Buffer.from(key), (reply) => received.push(reply), ANY_MEMORY);
     late.send(redis);
     redis.stream.emit('data', Buffer.from('$1\r\nA\r\n:-1\r\n$1\r\n'));
-    late.end({ kind: 'timeout' });
+    late.failAll({ kind: 'timeout' });
     const next = new DirectBatch(COMMANDS, 1000, IGNORE);
-    next.add(Buffer.from('c'), (reply) => given.push(reply), ANY_MEMORY);
+    next.add(Buffer.from('c'), (reply) => received.push(reply), ANY_MEMORY);
     next.send(redis);
     redis.stream.emit('data', Buffer.from('B\r\n:-1\r\n$1\r\nC\r\n:5\r\n'));
-    expect(given).toEqual([
+    expect(received).toEqual([
       { kind: 'value', value: Buffer.from('A'), ttlMs: undefined },
       { kind: 'timeout' },
       { kind: 'value', value: Buffer.from('C'), ttlMs: 5 },
     ]);
-    expect(judged).toEqual(['value']);
+    expect(outcomes).toEqual(['value']);
   });
 
-  it('tell that Redis answers even when all of them come after time was up; an error of that time tells nothing', () => {
-    const judged: RedisReply['kind'][] = [];
-    const late = new DirectBatch(COMMANDS, 1000, ({ kind }) => judged.push(kind));
+  it('reports a success even if all replies arrive after the time-out; a late error is not reported', () => {
+    const outcomes: RedisReply['kind'][] = [];
+    const late = new DirectBatch(COMMANDS, 1000, ({ kind }) => outcomes.push(kind));
     for (const key of ['a', 'b', 'c']) late.add(Buffer.from(key), IGNORE, ANY_MEMORY);
     late.send(redis);
-    late.end({ kind: 'timeout' });
-    expect(judged).toEqual(['timeout']);
+    late.failAll({ kind: 'timeout' });
+    expect(outcomes).toEqual(['timeout']);
     redis.stream.emit('data', Buffer.from('-LOADING\r\n-LOADING\r\n'));
-    expect(judged).toEqual(['timeout']);
+    expect(outcomes).toEqual(['timeout']);
     redis.stream.emit('data', Buffer.from('$-1\r\n:-2\r\n$1\r\nC\r\n:5\r\n'));
-    expect(judged).toEqual(['timeout', 'missing']);
+    expect(outcomes).toEqual(['timeout', 'missing']);
   });
 });
 
-describe('replies that cannot be those to what was asked', () => {
+describe('replies that do not match the requests', () => {
   const lines = (...parts: string[]): string => parts.map((part) => `${part}\r\n`).join('');
 
   it.each([
-    ['those to something else before them', lines(':5', '$1', 'A', ':-1', '$1', 'B', ':-1')],
+    ['replies to other commands before them', lines(':5', '$1', 'A', ':-1', '$1', 'B', ':-1')],
     ['one too few', lines('$1', 'A', '$1', 'B', ':-1')],
     ['a list', lines('*1', '$1', 'A', ':-1')],
-    ['a value that is longer than it says', lines('$1', 'AB', ':-1')],
-    ['a length that is none', lines('$x', 'A', ':-1')],
+    ['a value that is longer than its length', lines('$1', 'AB', ':-1')],
+    ['an invalid length', lines('$x', 'A', ':-1')],
     ['another protocol', lines('HTTP/1.1 400 Bad Request', '')],
-    ['no protocol', '\0\u00ff\u0001\u0002'.repeat(50)],
-  ])('end the connection, and all reads on it without a value: %s', async (_, wire) => {
+    ['random bytes', '\0\u00ff\u0001\u0002'.repeat(50)],
+  ])('close the connection and fail all its reads: %s', async (_, wire) => {
     const server = await startMute();
     for (const bytewise of [false, true]) {
       const { port } = server.address() as AddressInfo;
@@ -135,21 +135,21 @@ describe('replies that cannot be those to what was asked', () => {
       redis.on('error', () => undefined);
       await once(redis, 'ready');
       ReplyReader.attach(redis, MAX_BYTES);
-      const given: RedisReply[] = [];
+      const received: RedisReply[] = [];
       const [first, second] = [0, 1].map(() => new DirectBatch(COMMANDS, 10_000, IGNORE));
       for (const batch of [first, second]) {
-        batch.add(Buffer.from('key'), (reply) => given.push(reply), ANY_MEMORY);
+        batch.add(Buffer.from('key'), (reply) => received.push(reply), ANY_MEMORY);
         batch.send(redis);
       }
       const closed = new Promise((resolve) => redis.once('close', resolve));
       for (const portion of bytewise ? wire : [wire]) redis.stream.emit('data', Buffer.from(portion, 'latin1'));
       await closed;
-      const values = given.filter(({ kind }) => kind !== 'unavailable');
-      // What came before the first reply that cannot be is as good as any.
+      const values = received.filter(({ kind }) => kind !== 'unavailable');
+      // Replies before the first invalid one are delivered.
       expect(values).toEqual(
         values.slice(0, 1).map(() => ({ kind: 'value', value: Buffer.from('A'), ttlMs: undefined })),
       );
-      expect(given).toHaveLength(2);
+      expect(received).toHaveLength(2);
       redis.disconnect();
     }
     server.close();
@@ -157,7 +157,7 @@ describe('replies that cannot be those to what was asked', () => {
   });
 });
 
-/** A server that answers the handshake; the replies to what comes after it are the test's. */
+/** Starts a server that replies to the handshake only; the test sends the other replies. */
 async function startMute(): Promise<Server> {
   const server = createServer((socket: Socket) => {
     socket.on('error', () => undefined).setEncoding('latin1');
@@ -170,13 +170,13 @@ async function startMute(): Promise<Server> {
   return server;
 }
 
-function ask(redis: Redis, replies: readonly Scripted[], take: (reply: RedisReply) => void): void {
+function send(redis: Redis, replies: readonly Scripted[], onReply: (reply: RedisReply) => void): void {
   const reads = new DirectBatch(COMMANDS, 10_000, IGNORE);
-  for (const index of replies.keys()) reads.add(Buffer.from(`key ${index}`), take, ANY_MEMORY);
+  for (const index of replies.keys()) reads.add(Buffer.from(`key ${index}`), onReply, ANY_MEMORY);
   reads.send(redis);
 }
 
-/** The bytes, cut at some of these places. */
+/** Splits the bytes at the given positions. */
 function portions(wire: Buffer, cuts: readonly number[]): Buffer[] {
   const places = [0, ...cuts.filter((at) => at < wire.length).sort((a, b) => a - b), wire.length];
   return places.slice(1).map((to, index) => wire.subarray(places[index], to));

@@ -1,7 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { type Redis, ReplyError } from 'ioredis';
-import { breakOff } from './break-off.ts';
-import { DirectBatch } from './direct-batch.ts';
+import { DirectBatch, abortConnection } from './direct-batch.ts';
 import { LongValue } from './long-value.ts';
 import { redisBatches } from './redis-batches.ts';
 import type { ReadReply } from '../connection/read-batch.ts';
@@ -23,39 +22,40 @@ const ZERO = 0x30;
 
 const ErrorReply = ReplyError as new (message: string) => Error;
 
-/** A line that is longer is not one of a Redis. */
-const LONGEST_LINE = 65_536;
-/** Digits of a number. What has more is none of a Redis, and no number is too large to be exact. */
-const MOST_DIGITS = 15;
+/** Maximum length of a line; longer lines are passed to ioredis. */
+const MAX_LINE_BYTES = 65_536;
+/** Maximum digits of a number, so that it is exact as a double; Redis sends no longer ones. */
+const MAX_DIGITS = 15;
 
-/** The rest of the reply is still to come. */
-const UNFINISHED = -1;
-/** It is for ioredis to judge. */
+/** The rest of the reply has not arrived yet. */
+const INCOMPLETE = -1;
+/** Not a reply of a known type: ioredis decodes it. */
 const FOREIGN = -2;
-/** No reply ends like this. */
-const BROKEN = -3;
+/** The reply violates the protocol. */
+const MALFORMED = -3;
 
 /**
- * Takes the replies to {@link DirectBatch}es off a connection before ioredis decodes them, which costs more than all else
- * that a load needs. Replies to ioredis' own commands are handed to it one by one, as long as they are of the simple
- * kinds; with one that is not, all that follows goes to ioredis until no reply is awaited any more.
+ * Decodes the replies to {@link DirectBatch}es before ioredis does: its decoder costs more than the rest of a load. Replies to
+ * other commands are passed to ioredis one by one while they have simple types; from the first other type on, everything is
+ * passed to ioredis until no reply is pending.
  *
- * A value is put together in memory of its own length, once; one that is over the limit, or for which there is no room
- * when its length is known, is dropped as it comes. To cut the connection instead would fail all other reads on it.
+ * A value that arrives in several parts is copied once, into a buffer of its exact length. A value that exceeds the size limit
+ * or does not fit in the buffered-bytes limit is discarded while it arrives; closing the connection would fail all other
+ * reads on it.
  */
 export class ReplyReader {
   readonly #redis: Redis;
   readonly #decode: OnData;
   readonly #maxValueBytes: number;
   /** Whether ioredis may be in the middle of a reply. */
-  #passing = false;
-  /** A value of which the first part has come, where its memory is from, and what is replied when it has all come. */
+  #passThrough = false;
+  /** A partially received value, the account of its memory, and the reply once it is complete. */
   #long: LongValue | undefined;
   #memory: ValueMemory | undefined;
   #longReply: ReadReply = null;
-  /** The first part of a line. */
-  #start: Buffer | undefined;
-  /** What was read last. */
+  /** A partially received reply. */
+  #partial: Buffer | undefined;
+  /** The last decoded reply and number. */
   #reply: ReadReply = null;
   #number = 0;
 
@@ -65,94 +65,94 @@ export class ReplyReader {
     this.#maxValueBytes = maxValueBytes;
   }
 
-  /** To be called when a connection is ready. Returns false, and changes nothing, if ioredis has no decoder there. */
+  /** Attaches to a connection that is ready. Returns false, with nothing changed, if the decoder of ioredis is not found. */
   static attach(redis: Redis, maxValueBytes: number): boolean {
     const { stream } = redis;
-    // ioredis puts its decoder first.
+    // The decoder of ioredis is the first listener.
     const decode = stream.listeners('data')[0] as OnData | undefined;
     if (decode === undefined) return false;
     const reader = new ReplyReader(redis, decode, maxValueBytes);
     stream.off('data', decode);
     stream.prependListener('data', (chunk: Buffer) => {
       try {
-        reader.#take(chunk);
+        reader.#onData(chunk);
       } catch (error) {
         redisBatches.disable(error);
-        // Nobody knows any more which reply is whose.
+        // Replies can no longer be matched with commands.
         redis.disconnect(true);
         stream.destroy();
       }
     });
-    stream.once('close', () => reader.#passLong());
+    stream.once('close', () => reader.#finishLong());
     return true;
   }
 
-  #take(chunk: Buffer): void {
-    if (this.#passing) return this.#pass(chunk);
-    if (this.#start !== undefined) {
-      const start = this.#start;
-      this.#start = undefined;
-      return this.#read(Buffer.concat([start, chunk]));
+  #onData(chunk: Buffer): void {
+    if (this.#passThrough) return this.#pass(chunk);
+    if (this.#partial !== undefined) {
+      const partial = this.#partial;
+      this.#partial = undefined;
+      return this.#read(Buffer.concat([partial, chunk]));
     }
     this.#read(chunk);
   }
 
   #pass(chunk: Buffer): void {
     this.#decode(chunk);
-    this.#passing = this.#redis.commandQueue.length > 0;
+    this.#passThrough = this.#redis.commandQueue.length > 0;
   }
 
   #read(chunk: Buffer): void {
     const { commandQueue } = this.#redis;
-    let at = this.#long === undefined ? 0 : this.#readOn(this.#long, chunk);
+    let at = this.#long === undefined ? 0 : this.#continueLong(this.#long, chunk);
     while (at < chunk.length) {
       const command: unknown = commandQueue.peekFront()?.command;
-      // A moment later it would be the answer to somebody's question.
-      if (command === undefined && chunk[at] !== PUSH) return breakOff(this.#redis);
+      // An unsolicited reply would be matched with the next command.
+      if (command === undefined && chunk[at] !== PUSH) return abortConnection(this.#redis);
       const end = this.#readReply(chunk, at, command instanceof DirectBatch ? command : undefined);
-      if (end === UNFINISHED) return this.#keep(chunk, at);
-      if (end === BROKEN) return breakOff(this.#redis);
+      if (end === INCOMPLETE) return this.#keepPartial(chunk, at);
+      if (end === MALFORMED) return abortConnection(this.#redis);
       if (end === FOREIGN) return this.#pass(at === 0 ? chunk : chunk.subarray(at));
-      if (command instanceof DirectBatch) this.#give(command);
+      if (command instanceof DirectBatch) this.#deliver(command);
       else this.#decode(chunk.subarray(at, end));
       at = end;
     }
   }
 
-  #give(batch: DirectBatch): void {
-    if (batch.accept(this.#reply)) this.#redis.commandQueue.shift();
+  #deliver(batch: DirectBatch): void {
+    if (batch.acceptReply(this.#reply)) this.#redis.commandQueue.shift();
   }
 
-  /** Reads more of a value; answers where what comes after it begins. */
-  #readOn(long: LongValue, chunk: Buffer): number {
-    const end = long.take(chunk, 0);
+  /** Reads more of a partially received value; returns the position after it. */
+  #continueLong(long: LongValue, chunk: Buffer): number {
+    const end = long.append(chunk, 0);
     if (long.missing > 0) return end;
-    this.#passLong();
-    if (!long.ended) {
-      breakOff(this.#redis);
+    this.#finishLong();
+    if (!long.hasLineEnd) {
+      abortConnection(this.#redis);
       return chunk.length;
     }
     const command: unknown = this.#redis.commandQueue.peekFront()?.command;
     this.#reply = this.#longReply;
-    if (command instanceof DirectBatch) this.#give(command);
+    if (command instanceof DirectBatch) this.#deliver(command);
     return end;
   }
 
-  /** Ends the value that is being put together: whoever wanted it has it now, or it is lost with the connection. */
-  #passLong(): void {
+  /** Forgets the partially received value, because it was delivered or the connection was closed, and releases its memory. */
+  #finishLong(): void {
     if (this.#long?.memory !== undefined) this.#memory?.pass(this.#long.memory.buffer);
     this.#long = undefined;
     this.#memory = undefined;
   }
 
-  /** Keeps what has come of a reply. */
-  #keep(chunk: Buffer, at: number): void {
+  /** Keeps a partially received reply until more arrives. */
+  #keepPartial(chunk: Buffer, at: number): void {
     if (this.#long !== undefined) return;
-    if (chunk.length - at > LONGEST_LINE) return this.#pass(chunk.subarray(at));
-    this.#start = Buffer.from(chunk.subarray(at));
+    if (chunk.length - at > MAX_LINE_BYTES) return this.#pass(chunk.subarray(at));
+    this.#partial = Buffer.from(chunk.subarray(at));
   }
 
-  /** Reads the reply at `at`; answers where it ends, or why there is none to read. */
+  /** Decodes the reply at `at`; returns the position after it, INCOMPLETE, FOREIGN or MALFORMED. */
   #readReply(chunk: Buffer, at: number, own: DirectBatch | undefined): number {
     switch (chunk[at]) {
       case BULK:
@@ -190,14 +190,14 @@ export class ReplyReader {
     const to = from + this.#number;
     if (to + 2 <= chunk.length && this.#number <= this.#maxValueBytes) {
       this.#reply = chunk.subarray(from, to);
-      return chunk[to] === CR && chunk[to + 1] === LF ? to + 2 : BROKEN;
+      return chunk[to] === CR && chunk[to + 1] === LF ? to + 2 : MALFORMED;
     }
     const long = this.#beginLong(this.#number, batch.memory);
-    const end = long.take(chunk, from);
-    if (long.missing > 0) return UNFINISHED;
+    const end = long.append(chunk, from);
+    if (long.missing > 0) return INCOMPLETE;
     this.#reply = this.#longReply;
-    this.#passLong();
-    return long.ended ? end : BROKEN;
+    this.#finishLong();
+    return long.hasLineEnd ? end : MALFORMED;
   }
 
   #beginLong(length: number, memory: ValueMemory | undefined): LongValue {
@@ -208,7 +208,7 @@ export class ReplyReader {
     return (this.#long = new LongValue(length, bytes));
   }
 
-  /** Reads a number and the line end behind it. */
+  /** Decodes a number and its line end; returns the position after it, INCOMPLETE or MALFORMED. */
   #readNumber(chunk: Buffer, from: number): number {
     const negative = chunk[from] === MINUS;
     const first = negative ? from + 1 : from;
@@ -216,18 +216,18 @@ export class ReplyReader {
     let number = 0;
     for (; at < chunk.length && chunk[at] !== CR; at++) {
       const digit = chunk[at] - ZERO;
-      if (digit < 0 || digit > 9) return BROKEN;
+      if (digit < 0 || digit > 9) return MALFORMED;
       number = number * 10 + digit;
     }
-    if (at - first > MOST_DIGITS) return BROKEN;
-    if (at + 2 > chunk.length) return UNFINISHED;
-    if (at === first || chunk[at + 1] !== LF) return BROKEN;
+    if (at - first > MAX_DIGITS) return MALFORMED;
+    if (at + 2 > chunk.length) return INCOMPLETE;
+    if (at === first || chunk[at + 1] !== LF) return MALFORMED;
     this.#number = negative ? -number : number;
     return at + 2;
   }
 
   #endOfLine(chunk: Buffer, at: number): number {
     const end = chunk.indexOf(CR, at);
-    return end < 0 || end + 2 > chunk.length ? UNFINISHED : end + 2;
+    return end < 0 || end + 2 > chunk.length ? INCOMPLETE : end + 2;
   }
 }
