@@ -1,11 +1,11 @@
-/** Counts the memory that connections keep until their clients have taken it; all holders of one memory share one count. */
+/** Counts the memory that connections buffer until their clients have received it; memory with several holders counts once. */
 export interface BufferAccounting {
-  /** Whether there is room for something small. */
+  /** Whether the limit leaves room for a small response. */
   readonly hasRoom: boolean;
-  /** Holds memory; false, with nothing held, when there is no room for it. */
+  /** Adds a holder of memory; returns false, without an effect, if the limit would be exceeded. */
   tryHold(memory: ArrayBufferLike): boolean;
-  /** Holds memory that cannot be done without. */
+  /** Adds a holder of memory regardless of the limit. */
   hold(memory: ArrayBufferLike): void;
-  /** Ends one hold. */
+  /** Removes a holder. */
   release(memory: ArrayBufferLike): void;
 }

@@ -4,15 +4,15 @@ import { LoadWindow } from './load-window.ts';
 
 const MiB = 2 ** 20;
 
-describe('the loads that a connection may have in flight', () => {
-  it('are few while the size of its values is not known, and many once they are small', () => {
+describe('LoadWindow', () => {
+  it('permits few loads until the size of the values is known, and many once they are small', () => {
     const window = new LoadWindow();
     expect(window.size).toBe(4);
     for (let i = 0; i < 5; i++) window.observe(100);
     expect(window.size).toBe(128);
   });
 
-  it('are one at a time from the first large value on, and for some time after it', () => {
+  it('permits one load at a time after a large value, and recovers slowly', () => {
     const window = new LoadWindow();
     for (let i = 0; i < 100; i++) window.observe(100);
     window.observe(4 * MiB);
@@ -23,7 +23,7 @@ describe('the loads that a connection may have in flight', () => {
     expect(window.size).toBe(128);
   });
 
-  it('bring about 1 MiB at most when values are as long as the last one, and are 1 to 128', () => {
+  it('permits 1 to 128 loads, of about 1 MiB in total if values are as long as the last one', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(64 * MiB), { minLength: 1 }), (sizes) => {
         const window = new LoadWindow();

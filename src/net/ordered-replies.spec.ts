@@ -6,7 +6,7 @@ import { OrderedReplies, type Place } from './ordered-replies.ts';
 const KiB = 1024;
 const ALLOWANCE = 1024 * KiB;
 
-/** Memory of which so many bytes may be held, once each. */
+/** An accounting with a fixed limit. */
 class Budget implements BufferAccounting {
   readonly holders = new Map<ArrayBufferLike, number>();
   left: number;
@@ -33,14 +33,14 @@ class Budget implements BufferAccounting {
 
   release(memory: ArrayBufferLike): void {
     const count = this.holders.get(memory) ?? 0;
-    if (count === 0) throw new Error('released what is not held');
+    if (count === 0) throw new Error('released memory without a holder');
     if (count > 1) return void this.holders.set(memory, count - 1);
     this.holders.delete(memory);
     this.left += memory.byteLength;
   }
 }
 
-/** A client that takes what it is sent only when it is told to. */
+/** A client that reads only when `read` is called. */
 class Client {
   length = 0;
   #isFull = false;
@@ -60,41 +60,41 @@ class Client {
   }
 }
 
-/** Memory that is not there, as nobody looks into it. */
+/** Stands for memory of a length; its content is never read. */
 const memoryOf = (byteLength: number): ArrayBuffer => ({ byteLength }) as ArrayBuffer;
 
-interface Answer {
+interface TestReply {
   readonly request: number;
   readonly memory: ArrayBuffer;
 }
 
-describe('replies of a pipelined connection', () => {
-  /** Sizes of values in KiB, and what happens, by number: a request comes, a read ends, the client reads. */
+describe('OrderedReplies', () => {
+  /** Events, by number: a request arrives, a read ends, the client reads. Sizes of values in KiB. */
   const events = fc.array(fc.nat(99), { minLength: 1, maxLength: 400, size: 'max' });
   const sizes = fc.array(fc.constantFrom(0, 1, 10, 100, 500, 2000, 4096), { minLength: 1, maxLength: 20 });
 
-  it('are sent whole and in order, and no more is kept than the allowance and one value; then nothing is held', () => {
+  it('sends all replies in order, buffers at most the allowance and one value, and releases all memory', () => {
     fc.assert(
-      fc.property(sizes, events, fc.constantFrom(0, 300, 3000, 10_000, 1e6), (valueKiB, whatHappens, budgetKiB) => {
+      fc.property(sizes, events, fc.constantFrom(0, 300, 3000, 10_000, 1e6), (valueKiB, eventNumbers, budgetKiB) => {
         const budget = new Budget(budgetKiB * KiB);
         const client = new Client();
-        const replies = new OrderedReplies<Answer>(budget, client);
+        const replies = new OrderedReplies<TestReply>(budget, client);
         const sent: number[] = [];
-        const reading: { place: Place<Answer>; request: number }[] = [];
+        const reading: { place: Place<TestReply>; request: number }[] = [];
         let requests = 0;
-        let kept = 0;
+        let buffered = 0;
         const largest = Math.max(...valueKiB) * KiB;
         const settle = ({ place, request }: (typeof reading)[number]): void => {
           const bytes = valueKiB[request % valueKiB.length] * KiB;
-          const answer: Answer = { request, memory: memoryOf(bytes) };
-          const memory = bytes === 0 ? [] : [answer.memory];
-          if (replies.settle(place, answer, memory, bytes, bytes, () => reading.push({ place, request })))
-            kept += bytes;
-          goOn();
+          const reply: TestReply = { request, memory: memoryOf(bytes) };
+          const memory = bytes === 0 ? [] : [reply.memory];
+          if (replies.settle(place, reply, memory, bytes, bytes, () => reading.push({ place, request })))
+            buffered += bytes;
+          send();
         };
-        const goOn = (): void =>
+        const send = (): void =>
           replies.send(({ request, memory }) => {
-            kept -= memory.byteLength;
+            buffered -= memory.byteLength;
             client.write(memory.byteLength);
             sent.push(request);
           });
@@ -106,24 +106,24 @@ describe('replies of a pipelined connection', () => {
             if (next !== undefined) settle(next);
           } else {
             client.read();
-            goOn();
+            send();
           }
-          expect(kept).toBeLessThanOrEqual(ALLOWANCE + largest);
+          expect(buffered).toBeLessThanOrEqual(ALLOWANCE + largest);
           expect(reading.length).toBeLessThanOrEqual(128);
         };
-        for (const event of whatHappens) step(event);
+        for (const event of eventNumbers) step(event);
         for (let left = 10 * (requests + 1); replies.length > 0 && left > 0; left--) {
           step(60);
           step(99);
         }
         expect(sent).toEqual(Array.from({ length: requests }, (_, i) => i));
-        expect([replies.length, kept, budget.holders.size]).toEqual([0, 0, 0]);
+        expect([replies.length, buffered, budget.holders.size]).toEqual([0, 0, 0]);
       }),
       { numRuns: 200 },
     );
   });
 
-  it('let go of their memory when the connection ends', () => {
+  it('releases its memory when the connection closes', () => {
     const budget = new Budget(1e6);
     const replies = new OrderedReplies<string>(budget, new Client());
     replies.reserve(1);
@@ -134,7 +134,7 @@ describe('replies of a pipelined connection', () => {
     expect(budget.holders.size).toBe(0);
   });
 
-  it('that cannot be read again are kept, whether there is room or not', () => {
+  it('buffers replies that cannot be read again, regardless of the limit', () => {
     const budget = new Budget(10);
     const replies = new OrderedReplies<string>(budget, new Client());
     const first = replies.reserve(1);
@@ -146,7 +146,7 @@ describe('replies of a pipelined connection', () => {
     expect([sent, budget.holders.size]).toEqual([['first', 'second'], 0]);
   });
 
-  it('wait with those behind them while there is no room for anything', () => {
+  it('is full while requests are in flight and the buffered bytes have reached their limit', () => {
     const budget = new Budget(0);
     const replies = new OrderedReplies<string>(budget, new Client());
     expect(replies.isFull).toBe(false);

@@ -1,54 +1,54 @@
 import type { BufferAccounting } from './buffer-accounting.ts';
 import { LoadWindow } from './load-window.ts';
 
-/** Requests of one connection that are worked on at the same time. */
+/** Most requests of one connection in flight. */
 const MAX_REPLIES = 128;
-/** Bytes of their keys. */
+/** Most bytes of the keys of these requests. */
 const MAX_REQUEST_BYTES = 2 ** 18;
-/** Bytes that a client may leave unread before nothing more is kept for it: it holds one value more at most. */
+/** Unsent bytes beyond which no further reply is buffered for a client; the limit may be exceeded by one value. */
 const ALLOWANCE_BYTES = 2 ** 20;
 
-/** What has been written to a connection and the client has not taken. */
+/** Bytes that were written to a connection but not yet sent. */
 export interface Unsent {
   readonly length: number;
-  /** Whether nothing should be written now. */
+  /** Whether writing should pause. */
   readonly isFull: boolean;
 }
 
-/** The place of a reply in the order of the requests. */
+/** The position of a reply in the order of the requests. */
 export interface Place<Reply> {
-  /** Undefined until it is known, or while it could not be kept. */
+  /** Undefined until it is known, or if it was dropped and must be read again. */
   reply: Reply | undefined;
-  /** The memory that the reply keeps, and the bytes of it that are to be sent. */
+  /** The memory that the reply refers to, and how many bytes of it will be sent. */
   memory: readonly ArrayBufferLike[];
   bytes: number;
-  /** Reads anew what could not be kept; undefined when nothing has to be. */
+  /** Reads a dropped reply again; undefined if it was not dropped. */
   readAgain: (() => void) | undefined;
-  /** Bytes that are kept of the request. */
+  /** Bytes of the request that stay in memory. */
   readonly requestBytes: number;
 }
 
 const NO_MEMORY: readonly ArrayBufferLike[] = [];
 
 /**
- * The replies of a pipelined connection that wait for one before them, and what the connection may keep for its client.
+ * Sends the replies of a pipelined connection in request order, and limits the memory that waiting replies occupy.
  *
- * A reply that is ready while others stand before it, or while the client does not read, is kept as long as the client has
- * left less than 1 MiB unread and there is room among the buffered bytes. Otherwise it is dropped, and read anew when its
- * turn has come. So a client that does not read holds no more than one value over its allowance, nothing is refused, and no
- * load waits for a client.
+ * A reply that is ready before its predecessors, or while the client does not read, is buffered if the connection has less
+ * than 1 MiB unsent and the limit of buffered bytes is not reached. Otherwise it is dropped, and read again once it is next
+ * to be sent. So a client that does not read occupies at most one value beyond its allowance, no request fails, and no load
+ * waits for a client.
  */
 export class OrderedReplies<Reply> {
   readonly #memory: BufferAccounting;
   readonly #unsent: Unsent;
   readonly #window = new LoadWindow();
   #places: Place<Reply>[] = [];
-  /** Places before this one have been served. */
+  /** Index of the first reply that has not been sent. */
   #head = 0;
-  /** Bytes of the replies that are kept. */
+  /** Bytes of the buffered replies. */
   #bytes = 0;
   #requestBytes = 0;
-  /** Replies that are being read. */
+  /** Number of reads in flight. */
   #reading = 0;
 
   constructor(memory: BufferAccounting, unsent: Unsent) {
@@ -56,12 +56,12 @@ export class OrderedReplies<Reply> {
     this.#unsent = unsent;
   }
 
-  /** Requests whose replies have not been written. */
+  /** Number of requests whose replies have not been written. */
   get length(): number {
     return this.#places.length - this.#head;
   }
 
-  /** Whether no more requests may be worked on until something has been sent or loaded. */
+  /** Whether no further request may be processed until a reply has been sent or loaded. */
   get isFull(): boolean {
     return (
       this.length >= MAX_REPLIES ||
@@ -72,20 +72,20 @@ export class OrderedReplies<Reply> {
     );
   }
 
-  /** Whether no other reply is awaited than this one. */
+  /** Whether this is the only reply that has not been sent. */
   isOnly(place: Place<Reply>): boolean {
     return this.length === 1 && this.#places[this.#head] === place;
   }
 
-  /** Whether no request came after the one that this is for. */
+  /** Whether this is the reply to the last request received. */
   isLast(place: Place<Reply>): boolean {
     return this.#places.at(-1) === place;
   }
 
   /**
-   * Keeps a place for a reply that is being read.
+   * Reserves the place of a reply that is being read.
    *
-   * @param requestBytes that are kept of the request.
+   * @param requestBytes bytes of the request that stay in memory.
    */
   reserve(requestBytes: number): Place<Reply> {
     this.#reading++;
@@ -95,15 +95,15 @@ export class OrderedReplies<Reply> {
     return place;
   }
 
-  /** Puts a reply that is small and known behind those that are awaited. */
+  /** Appends a small reply that is ready. */
   push(reply: Reply, memory: readonly ArrayBufferLike[] = NO_MEMORY, bytes = 0): void {
     for (const each of memory) this.#memory.hold(each);
     this.#bytes += bytes;
     this.#places.push({ reply, memory, bytes, readAgain: undefined, requestBytes: 0 });
   }
 
-  /** Forgets the one place that there is: its reply, with a value of so many bytes, is sent in another way. */
-  takeOnly(bytes: number): void {
+  /** Removes the only place, whose reply, with a value of this many bytes, the caller sends itself. */
+  removeOnly(bytes: number): void {
     this.#reading--;
     this.#window.observe(bytes);
     this.#requestBytes = 0;
@@ -112,13 +112,13 @@ export class OrderedReplies<Reply> {
   }
 
   /**
-   * Gives a reply its place.
+   * Stores a reply at its place.
    *
-   * @param memory that the reply keeps until it is sent.
-   * @param bytes of it that are to be sent.
-   * @param loadedBytes of the largest value that was read for it.
-   * @param readAgain reads it anew and settles the place again; undefined: it is kept in any case.
-   * @returns false if it could not be kept: it will be read again when its turn has come.
+   * @param memory memory that the reply refers to until it is sent.
+   * @param bytes number of bytes of the memory that will be sent.
+   * @param loadedBytes length of the largest value that was read for the reply.
+   * @param readAgain reads the reply again and settles the place again; undefined if it must be buffered in any case.
+   * @returns false if the reply was dropped: it will be read again once it is next to be sent.
    */
   settle(
     place: Place<Reply>,
@@ -130,7 +130,7 @@ export class OrderedReplies<Reply> {
   ): boolean {
     this.#reading--;
     this.#window.observe(loadedBytes);
-    if (!this.#keep(place, memory)) {
+    if (!this.#tryBuffer(place, memory)) {
       if (readAgain !== undefined) {
         place.readAgain = readAgain;
         return false;
@@ -144,7 +144,7 @@ export class OrderedReplies<Reply> {
     return true;
   }
 
-  /** Sends the replies whose turn has come with `write`, as long as the client reads; has that read again which must be. */
+  /** Sends the replies that are next in order, while the client reads; reads dropped replies again. */
   send(write: (reply: Reply) => void): void {
     for (let place; !this.#unsent.isFull && (place = this.#places.at(this.#head)) !== undefined;) {
       this.#readAgain(place);
@@ -157,7 +157,7 @@ export class OrderedReplies<Reply> {
     }
   }
 
-  /** Forgets all replies. */
+  /** Drops all replies, and releases their memory. */
   clear(): void {
     for (const place of this.#places.slice(this.#head)) this.#release(place);
     this.#places = [];
@@ -165,10 +165,10 @@ export class OrderedReplies<Reply> {
     this.#bytes = 0;
   }
 
-  /** Whether the memory of a reply can be kept, which is then held. */
-  #keep(place: Place<Reply>, memory: readonly ArrayBufferLike[]): boolean {
+  /** Adds a holder to the memory of a reply; returns false if the limits do not permit it. */
+  #tryBuffer(place: Place<Reply>, memory: readonly ArrayBufferLike[]): boolean {
     if (memory.length === 0) return true;
-    // The one that is sent now is kept in any case.
+    // The next reply to be sent is always buffered.
     if (place === this.#places[this.#head] && !this.#unsent.isFull) {
       for (const each of memory) this.#memory.hold(each);
       return true;

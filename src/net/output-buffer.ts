@@ -5,13 +5,13 @@ import { SubarrayCache } from './subarray-cache.ts';
 const OUTPUT_BYTES = 64 * 1024;
 
 /**
- * Memory in which answers are put together, all of a turn behind each other, so that they leave in one write. One for
- * all connections of a thread, as each is flushed before the next one's turn.
+ * Output buffer shared by all connections of a thread: collects the responses to a chunk of requests, which are sent with
+ * one write. A connection flushes it before another one uses it.
  */
 export class OutputBuffer {
   bytes = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
   #views = new SubarrayCache(this.bytes);
-  /** Where the next answer starts. */
+  /** Offset of the next response. */
   end = 0;
 
   hasRoom(bytes: number): boolean {
@@ -22,13 +22,13 @@ export class OutputBuffer {
     this.end = 0;
   }
 
-  /** Sends what there is. */
-  flush(outlet: SocketWriter): void {
+  /** Sends the collected responses. */
+  flush(writer: SocketWriter): void {
     if (this.end === 0) return;
-    const taken = outlet.write(this.#views.of(this.end));
+    const sent = writer.write(this.#views.of(this.end));
     this.end = 0;
-    // What the kernel has not taken at once is still read from here.
-    if (taken) return;
+    // A pending write still reads from the buffer.
+    if (sent) return;
     this.bytes = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
     this.#views = new SubarrayCache(this.bytes);
   }

@@ -9,7 +9,7 @@ const MODES = [
   { mode: 'with public API only', inUse: false, enter: () => Promise.resolve(sharedRead.disable('off')) },
 ];
 
-describe.each(MODES)('ReadBuffer $mode', ({ inUse, enter }) => {
+describe.each(MODES)('SharedReadBuffer $mode', ({ inUse, enter }) => {
   const reads = new SharedReadBuffer();
   let server: Server;
   let received: string;
@@ -31,7 +31,7 @@ describe.each(MODES)('ReadBuffer $mode', ({ inUse, enter }) => {
     await once(server, 'close');
   });
 
-  /** Both ends of a connection. */
+  /** Opens a connection, and returns both ends. */
   async function open(): Promise<{ client: Socket; socket: Socket }> {
     const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
     const [socket] = (await once(server, 'connection')) as [Socket];
@@ -43,7 +43,7 @@ describe.each(MODES)('ReadBuffer $mode', ({ inUse, enter }) => {
     expect(received).toBe(text);
   };
 
-  it('is what all sockets are read into', async () => {
+  it('reads all sockets into one buffer', async () => {
     const pairs = [await open(), await open()];
     for (const { socket } of pairs) reads.attach(socket, read);
     pairs[0].client.write('one');
@@ -61,7 +61,7 @@ describe.each(MODES)('ReadBuffer $mode', ({ inUse, enter }) => {
     }
   });
 
-  it('leaves in the socket what arrives while it is paused', async () => {
+  it('does not read a paused socket', async () => {
     const { client, socket } = await open();
     reads.attach(socket, read);
     socket.pause();
@@ -74,7 +74,7 @@ describe.each(MODES)('ReadBuffer $mode', ({ inUse, enter }) => {
     socket.end();
   });
 
-  it('gives a socket back, which emits data again', async () => {
+  it('makes a detached socket emit data again', async () => {
     const { client, socket } = await open();
     reads.attach(socket, read);
     client.write('one');
@@ -93,7 +93,7 @@ describe.each(MODES)('ReadBuffer $mode', ({ inUse, enter }) => {
     socket.end();
   });
 
-  it('is not needed: where Node.js does not offer it, sockets are read the usual way', async () => {
+  it('falls back to data events if Node.js lacks the function', async () => {
     const { client, socket } = await open();
     Reflect.set(Reflect.get(socket, '_handle') as object, 'useUserBuffer', undefined);
     reads.attach(socket, read);

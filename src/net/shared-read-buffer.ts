@@ -6,16 +6,16 @@ import { SubarrayCache } from './subarray-cache.ts';
 const READ_BYTES = 64 * 1024;
 
 /**
- * One piece of memory into which all sockets of a thread are read, each read being done with when the next one comes.
- * Node.js allocates 64 KiB for each read otherwise, which is a sixth of what it takes to answer a small request.
+ * Read buffer shared by all sockets of a thread: each read overwrites the previous one. Node.js would allocate 64 KiB for
+ * each read, a sixth of the cost of a small request.
  *
- * Where that is not in use, sockets are read the usual way.
+ * If shared reads are not in use, sockets emit `data` as usual.
  */
 export class SharedReadBuffer {
   readonly #bytes = Buffer.allocUnsafeSlow(READ_BYTES);
   readonly #views = new SubarrayCache(this.#bytes);
 
-  /** Has `read` called with whatever arrives on a socket. The bytes are gone when it returns. */
+  /** Calls `read` with the bytes that arrive on a socket; the next read overwrites them. */
   attach(socket: Socket, read: (bytes: Buffer) => void): void {
     const onRead: OnRead = (length) => {
       read(this.#views.of(length));
@@ -25,7 +25,7 @@ export class SharedReadBuffer {
     socket.resume();
   }
 
-  /** Has whatever arrives on a socket emitted as `data` again. */
+  /** Makes a socket emit `data` again. */
   static detach(socket: Socket, read: (bytes: Buffer) => void): void {
     socket.off('data', read);
     emitReads(socket);

@@ -1,4 +1,4 @@
-/** What the kernel reports when a client or the network has gone. */
+/** Error codes for a lost client or network. */
 const CLIENT_GONE: ReadonlySet<string> = new Set([
   'ECANCELED',
   'ECONNABORTED',
@@ -15,6 +15,6 @@ const CLIENT_GONE: ReadonlySet<string> = new Set([
 /** Whether an error of a socket is a fault of the proxy or of Node.js, rather than the client's or the network's. */
 export function isFault({ code }: NodeJS.ErrnoException): boolean {
   if (code === undefined) return true;
-  // What node:http says of requests it cannot parse, or that come too slowly.
+  // Errors of node:http for malformed or slow requests.
   return !CLIENT_GONE.has(code) && !code.startsWith('HPE_') && !code.startsWith('ERR_HTTP_');
 }

@@ -6,7 +6,7 @@ import { directWrite, disableDirectWrite, probeDirectWrite } from './node-intern
 import type { BufferAccounting } from './buffer-accounting.ts';
 import { SocketWriter } from './socket-writer.ts';
 
-/** More than the kernel takes for a client that does not read. */
+/** More than the kernel buffers for a client that does not read. */
 const TOO_MUCH = 32 * 2 ** 20;
 
 const MODES = [
@@ -14,13 +14,13 @@ const MODES = [
   { mode: 'with public API only', inUse: false, enter: () => Promise.resolve(disableDirectWrite('off')) },
 ];
 
-describe.each(MODES)('Outlet $mode', ({ inUse, enter }) => {
+describe.each(MODES)('SocketWriter $mode', ({ inUse, enter }) => {
   let server: Server;
   let client: Socket;
   let socket: Socket;
-  let outlet: SocketWriter;
+  let writer: SocketWriter;
   let drained: number;
-  /** Bytes of memory that are held. */
+  /** Bytes of memory counted as buffered. */
   let held: number;
   const memory: BufferAccounting = {
     hasRoom: true,
@@ -37,9 +37,9 @@ describe.each(MODES)('Outlet $mode', ({ inUse, enter }) => {
     [socket] = (await once(server, 'connection')) as [Socket];
     drained = 0;
     held = 0;
-    // As connections do: the outlet tells of direct writes, the socket of those in its queue.
+    // As connections do: the writer reports direct writes, the socket those in its queue.
     const drain = (): void => void drained++;
-    outlet = new SocketWriter(socket, memory, drain);
+    writer = new SocketWriter(socket, memory, drain);
     socket.on('drain', drain);
   };
   const close = async (): Promise<void> => {
@@ -53,7 +53,7 @@ describe.each(MODES)('Outlet $mode', ({ inUse, enter }) => {
   beforeEach(open);
   afterEach(close);
 
-  /** All that the client receives until the end. */
+  /** Reads all that the client receives until the end. */
   async function received(): Promise<Buffer> {
     const parts: Buffer[] = [];
     client.on('data', (part: Buffer) => parts.push(part)).resume();
@@ -61,78 +61,78 @@ describe.each(MODES)('Outlet $mode', ({ inUse, enter }) => {
     return Buffer.concat(parts);
   }
 
-  it('writes directly only while that is in use', async () => {
+  it('bypasses the stream only if direct writes are in use', async () => {
     const usual = jest.spyOn(socket, 'write');
-    expect([outlet.write(Buffer.from('one')), outlet.write(Buffer.from('two'))]).toEqual([true, true]);
+    expect([writer.write(Buffer.from('one')), writer.write(Buffer.from('two'))]).toEqual([true, true]);
     expect([directWrite.state.inUse, usual.mock.calls.length]).toEqual([inUse, inUse ? 0 : 2]);
     socket.end();
     expect(String(await received())).toBe('onetwo');
   });
 
-  it('is done with the memory of what the kernel takes at once', async () => {
+  it('allows memory to be reused that was handed to the kernel', async () => {
     const bytes = Buffer.from('one');
-    expect(outlet.write(bytes)).toBe(true);
+    expect(writer.write(bytes)).toBe(true);
     bytes.write('two');
-    expect(outlet.write(bytes)).toBe(true);
-    expect([outlet.length, outlet.isFull]).toEqual([0, false]);
+    expect(writer.write(bytes)).toBe(true);
+    expect([writer.length, writer.isFull]).toEqual([0, false]);
     socket.end();
     expect(String(await received())).toBe('onetwo');
     expect(drained).toBe(0);
   });
 
-  it('counts what it does not, and tells when it has', async () => {
+  it('counts a pending write, and calls back when it has completed', async () => {
     client.pause();
-    expect(outlet.write(Buffer.alloc(TOO_MUCH, 'a'))).toBe(false);
-    expect([outlet.length, outlet.isFull, drained]).toEqual([TOO_MUCH, true, 0]);
+    expect(writer.write(Buffer.alloc(TOO_MUCH, 'a'))).toBe(false);
+    expect([writer.length, writer.isFull, drained]).toEqual([TOO_MUCH, true, 0]);
     client.resume();
     while (drained === 0) await new Promise((resolve) => setImmediate(resolve));
-    expect([outlet.length, outlet.isFull, drained]).toEqual([0, false, 1]);
+    expect([writer.length, writer.isFull, drained]).toEqual([0, false, 1]);
   });
 
-  it('keeps the order, whatever else is written to the socket meanwhile, and all arrives before the end', async () => {
+  it('keeps the order of direct and queued writes, and sends all before the end', async () => {
     client.pause();
-    outlet.write(Buffer.alloc(TOO_MUCH, 'a'));
-    expect(outlet.write(Buffer.from('b'))).toBe(false);
-    outlet.writeAll([Buffer.from('c'), Buffer.from('d')]);
+    writer.write(Buffer.alloc(TOO_MUCH, 'a'));
+    expect(writer.write(Buffer.from('b'))).toBe(false);
+    writer.writeAll([Buffer.from('c'), Buffer.from('d')]);
     socket.write('e');
-    expect(outlet.length).toBe(TOO_MUCH + 4);
+    expect(writer.length).toBe(TOO_MUCH + 4);
     socket.destroySoon();
     const bytes = await received();
     expect([bytes.length, String(bytes.subarray(TOO_MUCH - 1))]).toEqual([TOO_MUCH + 4, 'abcde']);
   });
 
-  // Of what is in the queue of its stream the socket's own time-out knows.
-  (inUse ? it : it.skip)('tells a client that reads slowly from one that does not read', async () => {
+  // The socket's own time-out observes the writes in its queue.
+  (inUse ? it : it.skip)('distinguishes a client that reads slowly from one that does not read', async () => {
     client.pause();
-    expect(outlet.hasMoved()).toBe(false);
-    outlet.write(Buffer.alloc(TOO_MUCH));
-    expect([outlet.hasMoved(), outlet.hasMoved()]).toEqual([false, false]);
+    expect(writer.hasMoved()).toBe(false);
+    writer.write(Buffer.alloc(TOO_MUCH));
+    expect([writer.hasMoved(), writer.hasMoved()]).toEqual([false, false]);
     let read = 0;
     client.on('data', (part: Buffer) => {
       if ((read += part.length) > TOO_MUCH / 4) client.pause();
     });
     client.resume();
-    while (!outlet.hasMoved()) await new Promise((resolve) => setImmediate(resolve));
-    expect(outlet.length).toBe(TOO_MUCH);
+    while (!writer.hasMoved()) await new Promise((resolve) => setImmediate(resolve));
+    expect(writer.length).toBe(TOO_MUCH);
     client.removeAllListeners('data').resume();
-    while (outlet.length > 0) await new Promise((resolve) => setImmediate(resolve));
-    expect(outlet.hasMoved()).toBe(false);
+    while (writer.length > 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(writer.hasMoved()).toBe(false);
   });
 
-  it('ends with its socket, whether something is under way or not', async () => {
+  it('accepts writes after the socket was destroyed, without an effect', async () => {
     client.pause();
-    outlet.write(Buffer.alloc(TOO_MUCH));
+    writer.write(Buffer.alloc(TOO_MUCH));
     socket.destroy();
     await once(socket, 'close');
-    expect(outlet.write(Buffer.from('late'))).toBe(true);
-    expect(outlet.length).toBe(0);
+    expect(writer.write(Buffer.from('late'))).toBe(true);
+    expect(writer.length).toBe(0);
   });
 
-  it('ends its socket when the kernel refuses', async () => {
+  it('destroys the socket if a write fails', async () => {
     const failed = once(socket, 'error');
     socket.end();
     await once(socket, 'finish');
-    outlet.write(Buffer.from('late'));
+    writer.write(Buffer.from('late'));
     expect((await failed)[0]).toMatchObject({ code: inUse ? 'EPIPE' : 'ERR_STREAM_WRITE_AFTER_END' });
     expect(socket.destroyed).toBe(true);
   });

@@ -16,36 +16,35 @@ import {
 const NO_MEMORY: readonly ArrayBufferLike[] = [];
 
 /**
- * Writes the responses of a connection. The kernel nearly always takes them at once, so they are written directly, past the
- * queue of the stream, whose bookkeeping costs a twentieth of a hit. At most one direct write is pending at a time; whatever
- * is written meanwhile goes to the queue of the stream, behind it. Where direct writes are not in use all goes there:
- * slower, never different.
+ * Writes responses directly to the socket handle, bypassing the stream's write queue, whose bookkeeping costs a twentieth
+ * of a hit. At most one direct write is pending; writes during that time go to the stream's queue, behind it. If direct
+ * writes are not in use, all writes go there: slower, with the same result.
  */
 export class SocketWriter {
   readonly #socket: Socket;
   readonly #memory: BufferAccounting;
-  readonly #drained: () => void;
-  /** Bytes of the write past the queue, while the kernel has not taken all of them. */
+  readonly #onDrain: () => void;
+  /** Length of the pending direct write; 0 if there is none. */
   #pending = 0;
-  /** Of these, what it had not taken when somebody last looked. */
-  #left = 0;
-  /** For each write to the queue, the memory that it keeps until it is done. */
+  /** Unsent bytes of the pending direct write at the last {@link hasMoved}. */
+  #unsent = 0;
+  /** Memory of each write in the stream's queue, until the write has completed. */
   readonly #queued: (readonly ArrayBufferLike[])[] = [];
   readonly #written = (): void => {
     for (const memory of this.#queued.shift() ?? NO_MEMORY) this.#memory.release(memory);
   };
 
   /**
-   * @param memory counts what was written and the kernel has not taken.
-   * @param drained is called when the kernel has taken the rest of a write past the queue.
+   * @param memory counts the memory of bytes that were written but not sent.
+   * @param onDrain called when a pending direct write has completed.
    */
-  constructor(socket: Socket, memory: BufferAccounting, drained: () => void) {
+  constructor(socket: Socket, memory: BufferAccounting, onDrain: () => void) {
     this.#socket = socket;
     this.#memory = memory;
-    this.#drained = drained;
+    this.#onDrain = onDrain;
   }
 
-  /** Sends bytes; returns whether their memory may be used again, as the kernel has taken them all. */
+  /** Sends bytes; returns true if all were handed to the kernel, so that their memory may be reused. */
   write(bytes: Buffer): boolean {
     const handle = this.length > 0 ? null : handleForWrite(this.#socket);
     if (handle === null) return this.#queue(bytes);
@@ -70,46 +69,46 @@ export class SocketWriter {
     return this.length === 0;
   }
 
-  /** Sends several pieces in one write. */
+  /** Sends several buffers with one write. */
   writeAll(parts: readonly Buffer[]): void {
     if (parts.length === 0) return;
     const last = parts.length - 1;
     this.#socket.cork();
     parts.forEach((part, index) => this.#socket.write(part, index === last ? this.#written : undefined));
     this.#socket.uncork();
-    const kept = this.length > 0 ? parts.map(({ buffer }) => buffer) : NO_MEMORY;
-    for (const memory of kept) this.#memory.hold(memory);
-    this.#queued.push(kept);
+    const unsent = this.length > 0 ? parts.map(({ buffer }) => buffer) : NO_MEMORY;
+    for (const memory of unsent) this.#memory.hold(memory);
+    this.#queued.push(unsent);
   }
 
-  /** Bytes that were written and that the kernel has not taken. */
+  /** Bytes that were written but not handed to the kernel. */
   get length(): number {
     return this.#pending + this.#socket.writableLength;
   }
 
-  /** Whether no more should be written until it has drained. */
+  /** Whether writing should pause until the next drain. */
   get isFull(): boolean {
     return this.#pending > 0 || this.#socket.writableNeedDrain;
   }
 
-  /** Whether the client has read on since this was last asked: the socket's own time-out does not know of our writes. */
+  /** Whether a pending direct write has progressed since the last call; the socket's own time-out does not see these writes. */
   hasMoved(): boolean {
     if (this.#pending === 0) return false;
-    const left = unwrittenBytes(this.#socket);
-    const moved = left !== this.#left;
-    this.#left = left;
+    const unsent = unwrittenBytes(this.#socket);
+    const moved = unsent !== this.#unsent;
+    this.#unsent = unsent;
     return moved;
   }
 
   #await(write: PendingWrite, bytes: Buffer, handle: SocketHandle): void {
     this.#memory.hold(bytes.buffer);
     this.#pending = bytes.length;
-    this.#left = handle.writeQueueSize;
+    this.#unsent = handle.writeQueueSize;
     onWritten(write, bytes, (status) => {
       this.#pending = 0;
       this.#memory.release(bytes.buffer);
       if (status < 0) this.#socket.destroy(failure(status));
-      else this.#drained();
+      else this.#onDrain();
     });
   }
 }

@@ -2,8 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { SubarrayCache } from './subarray-cache.ts';
 
-describe('views of the start of a piece of memory', () => {
-  it('are of the length that is asked for, and of that memory', () => {
+describe('SubarrayCache', () => {
+  it('returns views of the given length of the buffer', () => {
     fc.assert(
       fc.property(fc.array(fc.oneof(fc.nat({ max: 2000 }), fc.constantFrom(0, 256, 512, 513, 2000))), (lengths) => {
         const bytes = Buffer.alloc(2000, 'a');
@@ -16,7 +16,7 @@ describe('views of the start of a piece of memory', () => {
     );
   });
 
-  it('are made once for a length that is asked for again', () => {
+  it('returns the same view for a repeated length', () => {
     const views = new SubarrayCache(Buffer.alloc(2000));
     expect(views.of(300)).toBe(views.of(300));
   });

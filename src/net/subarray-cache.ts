@@ -1,26 +1,26 @@
 import type { Buffer } from 'node:buffer';
 
 /** A power of two. */
-const KEPT = 256;
+const ENTRIES = 256;
 
 /**
- * Views of the first bytes of a piece of memory that is used over and over. Requests and answers are of few lengths, and
- * to make a view costs as much as to read a request: those made last are kept, one for each length modulo 256.
+ * Cache of `subarray` views of a reused buffer, one for each length modulo 256. Creating a view costs as much as reading a
+ * request, and the lengths of requests and responses recur.
  */
 export class SubarrayCache {
   readonly #bytes: Buffer;
-  readonly #kept: Buffer[];
+  readonly #views: Buffer[];
 
   constructor(bytes: Buffer) {
     this.#bytes = bytes;
-    this.#kept = Array.from({ length: KEPT }, () => bytes);
+    this.#views = Array.from({ length: ENTRIES }, () => bytes);
   }
 
-  /** The first `length` bytes; the same object as before, or another one. */
+  /** Returns a view of the first `length` bytes, which may be the same object as before. */
   of(length: number): Buffer {
-    const at = length & (KEPT - 1);
-    const kept = this.#kept[at];
-    if (kept.length === length) return kept;
-    return (this.#kept[at] = this.#bytes.subarray(0, length));
+    const at = length & (ENTRIES - 1);
+    const view = this.#views[at];
+    if (view.length === length) return view;
+    return (this.#views[at] = this.#bytes.subarray(0, length));
   }
 }

@@ -378,7 +378,7 @@ export class FastPathConnection {
     if (closing || this.#closing || this.#socket.destroyed || !this.#replies.isOnly(place)) return false;
     const { value, etag, freshness } = outcome;
     this.#count(request, outcome);
-    this.#replies.takeOnly(value.length);
+    this.#replies.removeOnly(value.length);
     this.#activeAt = this.#fastPath.ticks;
     [hit.etag[0], hit.etag[1], hit.etag[2]] = etag;
     hit.ageMs = freshness.ageMs;

@@ -4,26 +4,26 @@ import { InternalPart } from '../../internals/internal-part.ts';
 import { openSocketPair, type SocketPair } from './socket-pair.ts';
 import { waitUntil } from './wait-until.ts';
 
-/** A write that the kernel has not completed at once. */
+/** A write that the kernel has not completed immediately. */
 export interface PendingWrite {
-  /** {@link NOT_PENDING} unless the write is under way. */
+  /** {@link NOT_PENDING} unless the write is in flight. */
   getAsyncId(): number;
   /** Called when the write has ended. @param status 0, or the negative number of an error. */
   oncomplete?: ((status: number) => void) | null;
   /** A status that was known before `oncomplete` could be set. */
   writeStatus?: number | null;
-  /** The bytes, which nothing else keeps from being collected. */
+  /** A reference to the bytes, so that they are not garbage-collected. */
   bytes?: unknown;
 }
 
 /** The parts of a socket's native handle that are used here. */
 export interface SocketHandle {
   writeBuffer(request: PendingWrite | null, bytes: Buffer): number | PendingWrite | undefined;
-  /** Bytes of pending writes that the kernel has not taken. */
+  /** Unsent bytes of pending writes. */
   readonly writeQueueSize: number;
 }
 
-/** The result of a direct write: 0 if the kernel has taken all bytes, the negative number of an error, or a pending write. */
+/** The result of a direct write: 0 if the kernel has accepted all bytes, the negative number of an error, or a pending write. */
 export type DirectWriteResult = number | PendingWrite;
 
 /**
@@ -34,28 +34,28 @@ type WriteForm = 'request' | 'null';
 type WriteRequestClass = new () => PendingWrite;
 
 const NOT_PENDING = -1;
-/** UV_EOF of libuv, the same on all platforms: nothing can be written any more. */
+/** UV_EOF of libuv, the same on all platforms: the stream has ended. */
 const CLOSED = -4095;
 
 const CHUNK_BYTES = 2 ** 20;
-/** More chunks than any kernel takes from a client that does not read. */
+/** More chunks than any kernel buffers for a client that does not read. */
 const MAX_CHUNKS = 256;
 
-/** Responses are written to the handle of their socket, past the queue of its stream. */
+/** Writes responses to the handle of a socket, bypassing the queue of its stream. */
 export const directWrite = new InternalPart('socket-write');
 
-/** Undefined: not in use. */
+/** Undefined if direct writes are not in use. */
 let form: WriteForm | undefined;
 let RequestClass: WriteRequestClass | undefined;
-/** A request that has not been used up, as all writes with it have completed at once. */
-let spare: PendingWrite | undefined;
+/** A reusable request: all writes with it have completed immediately. */
+let pooled: PendingWrite | undefined;
 
 /** Returns the handle to write to; null if the socket is closed, or direct writes are not in use. */
 export function handleForWrite(socket: Socket): SocketHandle | null {
   return form === undefined ? null : handleOf(socket);
 }
 
-/** Returns how many bytes of pending direct writes the kernel has not taken. */
+/** Returns the number of unsent bytes of pending direct writes. */
 export function unwrittenBytes(socket: Socket): number {
   return handleOf(socket)?.writeQueueSize ?? 0;
 }
@@ -63,14 +63,14 @@ export function unwrittenBytes(socket: Socket): number {
 /**
  * Writes bytes to a socket whose stream has nothing queued.
  *
- * @throws unknown if the handle does not behave as it did when it was probed; it has not taken the bytes then.
+ * @throws unknown if the handle does not behave as it did when probed; no byte has been written then.
  */
 export function writeDirectly(handle: SocketHandle, bytes: Buffer): DirectWriteResult {
   if (form === 'null') return handle.writeBuffer(null, bytes) ?? CLOSED;
-  const request = (spare ??= newRequest());
+  const request = (pooled ??= newRequest());
   const status = handle.writeBuffer(request, bytes) as number;
   if (request.getAsyncId() === NOT_PENDING) return status;
-  spare = undefined;
+  pooled = undefined;
   return request;
 }
 
@@ -78,7 +78,7 @@ export function writeDirectly(handle: SocketHandle, bytes: Buffer): DirectWriteR
 export function onWritten(pending: PendingWrite, bytes: Buffer, done: (status: number) => void): void {
   pending.bytes = bytes;
   pending.oncomplete = done;
-  // The request of a write that could not be started is disposed of, and never completes.
+  // A write that could not be started never completes.
   if (pending.getAsyncId() === NOT_PENDING) done(CLOSED);
   else if (typeof pending.writeStatus === 'number') done(pending.writeStatus);
 }
@@ -116,7 +116,7 @@ async function observeForm({ accepted, received }: SocketPair): Promise<WriteFor
   const seen: unknown[] = [];
   handle.writeBuffer = (request, bytes) => {
     seen.push(request);
-    // The method of the prototype comes to light again.
+    // Uncovers the method of the prototype.
     Reflect.deleteProperty(handle, 'writeBuffer');
     return handle.writeBuffer(request, bytes);
   };
@@ -126,7 +126,7 @@ async function observeForm({ accepted, received }: SocketPair): Promise<WriteFor
   if (request === null) return 'null';
   if (typeof request !== 'object') throw new Error('writes of node:net have an unknown form');
   RequestClass = request.constructor as WriteRequestClass;
-  spare = newRequest();
+  pooled = newRequest();
   return 'request';
 }
 
@@ -134,7 +134,7 @@ async function observeForm({ accepted, received }: SocketPair): Promise<WriteFor
 async function tryWrites({ accepted, peer, received }: SocketPair): Promise<void> {
   const handle = handleOf(accepted);
   if (handle === null) throw new Error('the connection has ended');
-  if (writeDirectly(handle, Buffer.from('b')) !== 0) throw new Error('one byte was not taken at once');
+  if (writeDirectly(handle, Buffer.from('b')) !== 0) throw new Error('one byte was not written immediately');
   await waitUntil(() => received() === 2, 'a byte written directly');
   peer.pause();
   const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
@@ -148,7 +148,7 @@ async function tryWrites({ accepted, peer, received }: SocketPair): Promise<void
   if (!(handle.writeQueueSize > 0)) throw new Error('a pending write has no length');
   const statuses: number[] = [];
   onWritten(result, chunk, (status) => statuses.push(status));
-  if (statuses.length > 0) throw new Error('a pending write ends at once');
+  if (statuses.length > 0) throw new Error('a pending write ends immediately');
   peer.resume();
   await waitUntil(() => statuses[0] === 0 && received() === sent, 'the end of a pending write');
 }

@@ -7,7 +7,7 @@ import { waitUntil } from './wait-until.ts';
 /** Receives the bytes that were read, at the start of `buffer`; returns false to stop reading. */
 export type OnRead = (length: number, buffer: Uint8Array) => boolean;
 
-/** The parts of a socket that `net` sets up itself when it is given the option `onread`. */
+/** The parts of a socket that `net` sets up for the option `onread`. */
 interface Reading {
   readonly _handle?: { useUserBuffer(buffer: Uint8Array): void } | null;
   [field: symbol]: unknown;
@@ -21,13 +21,13 @@ interface Fields {
 
 const PROBE_BYTES = 64;
 
-/** The sockets of a thread are read into one buffer. `net` offers this as `onread`, but not for sockets that were accepted. */
+/** Reads the sockets of a thread into one buffer. `net` has the option `onread` for this, but not for accepted sockets. */
 export const sharedRead = new InternalPart('socket-read');
 
 /** Undefined until the probe has found them. */
 let fields: Fields | undefined;
 
-/** Has a socket read into `buffer`; returns false, and changes nothing, if that is not possible. */
+/** Makes a socket read into `buffer`; returns false, without an effect, if that is not possible. */
 export function readInto(socket: Socket, buffer: Uint8Array, onRead: OnRead): boolean {
   if (fields === undefined || !sharedRead.state.inUse) return false;
   try {
@@ -39,8 +39,8 @@ export function readInto(socket: Socket, buffer: Uint8Array, onRead: OnRead): bo
 }
 
 /**
- * Has a socket emit what arrives as `data` again, if it reads into a buffer. The native side goes on filling the buffer,
- * unless somebody else reads the handle, as node:http does.
+ * Makes a socket that reads into a buffer emit `data` again. The native handle still fills the buffer, unless another
+ * consumer reads the handle, as node:http does.
  */
 export function emitReads(socket: Socket): void {
   if (fields === undefined) return;
@@ -96,7 +96,7 @@ function useBuffer(
   return true;
 }
 
-/** @throws Error if there are none. */
+/** @throws Error if the fields are missing. */
 function fieldsOf(socket: Socket): Fields {
   const symbols = Object.getOwnPropertySymbols(socket);
   const buffer = symbols.find(({ description }) => description === 'kBuffer');

@@ -5,9 +5,9 @@ import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
 const LOOPBACK = ['127.0.0.1', '::1'];
 const PEER_READ_BYTES = 64 * 1024;
 
-/** A TCP connection of this process to itself, to probe private parts of Node.js on. */
+/** A TCP connection of this process to itself, for probes of private parts of Node.js. */
 export interface SocketPair {
-  /** The side that a server has accepted, as the sockets of clients are. */
+  /** The side that a server has accepted, like the sockets of clients. */
   readonly accepted: Socket;
   readonly peer: Socket;
   /** Bytes that the peer has received. */
@@ -16,7 +16,7 @@ export interface SocketPair {
 }
 
 /**
- * @param onReceive takes what the peer receives; the bytes are overwritten when it returns.
+ * @param onReceive called with the bytes that the peer receives; the bytes are overwritten when it returns.
  * @throws Error if there is no loopback interface.
  */
 export async function openSocketPair(onReceive: (bytes: Buffer) => void = () => undefined): Promise<SocketPair> {

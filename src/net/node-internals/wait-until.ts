@@ -4,9 +4,9 @@ import { setImmediate } from 'node:timers/promises';
 const TIMEOUT_MS = 5000;
 
 /**
- * Lets I/O go on until a condition holds.
+ * Yields to I/O until a condition holds.
  *
- * @throws Error that names `what` did not happen in time.
+ * @throws Error that names `what` if it does not happen in time.
  */
 export async function waitUntil(condition: () => boolean, what: string): Promise<void> {
   const deadline = performance.now() + TIMEOUT_MS;
