@@ -1,3 +1,4 @@
+import { globSync, readFileSync } from 'node:fs';
 import { expect, it } from '@jest/globals';
 import { alerts } from '../kubernetes/monitoring.ts';
 import { parsePromQl } from '../kubernetes/promql.ts';
@@ -17,4 +18,17 @@ it('docs/operations.md asks in PromQL, for metrics that it explains', () => {
   const asked = page.blocks('promql').flatMap((query) => parsePromQl(query).selectors.map(({ metric }) => metric));
   expect(asked).toHaveLength(5);
   expect(explained).toEqual(expect.arrayContaining(asked.map((metric) => metric.replace(/_bucket$/, ''))));
+});
+
+it('docs/operations.md quotes log messages that the code has', () => {
+  const root = new URL('../../', import.meta.url);
+  const files = globSync('src/**/*.ts', { cwd: root.pathname }).filter((path) => !path.endsWith('.spec.ts'));
+  const code = files.map((path) => readFileSync(new URL(path, root), 'utf8')).join('\n');
+  const quoted = page.rows('message').flatMap(([cell]) => [...cell.matchAll(/`([^`]+)`/g)].map(([, text]) => text));
+  // What a message says between the parts that vary: names, numbers, reasons.
+  const fixed = quoted
+    .flatMap((text) => text.split(/…|\d+|SIGTERM|ACCESS_TOKEN_FILE|Redis is (?:still )?/))
+    .map((part) => part.replace(/^\W+|\W+$/g, ''));
+  expect(fixed.length).toBeGreaterThan(20);
+  expect(fixed.filter((part) => part.length > 3 && !code.includes(part))).toEqual([]);
 });
