@@ -1,7 +1,7 @@
 /**
- * What it costs a Redis to tell so many proxies of its writes (`CLIENT TRACKING … BCAST`, as the proxy asks for it): CPU
- * time of redis-server per write, and per invalidation, for writes that come one by one and for writes that come fifty in
- * one piece, whose news is one message to each proxy. Some seconds; Redis and listeners are on this machine.
+ * Measures the cost of invalidation messages (`CLIENT TRACKING … BCAST`) for Redis, by the number of proxies: CPU time of
+ * redis-server per write and per invalidation, for single writes and for pipelines of fifty writes, whose invalidations are
+ * one message per proxy. Takes a few seconds; Redis and the listeners run on this machine.
  */
 import { connect, type Socket } from 'node:net';
 import type { Redis } from 'ioredis';
@@ -12,17 +12,17 @@ import { median, spread } from './spread.ts';
 const PROXIES = [0, 1, 10, 100, 1000];
 const PIPELINES = [1, 50];
 const ROUNDS = 3;
-const MOST_WRITES = 10_000;
-/** So that a thousand listeners take no minutes. */
-const MOST_INVALIDATIONS = 200_000;
+const MAX_WRITES = 10_000;
+/** Limits the duration with a thousand listeners. */
+const MAX_INVALIDATIONS = 200_000;
 const KEYS = 10_000;
 const VALUE = 'v'.repeat(100);
-/** Stands once in each key, and nowhere else in the stream. */
+/** Occurs once in each key, and nowhere else in the stream. */
 const KEY_MARK = '#';
-/** CPU time of a write that nobody is told of, by the writes at a time. */
+/** CPU time of a write without any listener, by writes per pipeline. */
 const baseUs: Record<number, number> = {};
 
-/** A connection that is told of all writes, and does nothing but count the keys in what it is told. */
+/** A connection that receives invalidations of all writes and only counts their keys. */
 class Listener {
   keys = 0;
   readonly #socket: Socket;
@@ -34,16 +34,16 @@ class Listener {
   static async open(port: number): Promise<Listener> {
     const socket = connect(port, '127.0.0.1');
     const listener = new Listener(socket);
-    const ask = (line: string): Promise<string> =>
+    const send = (line: string): Promise<string> =>
       new Promise((resolve, reject) => {
         socket.once('data', (data) => resolve(data.toString('latin1')));
         socket.once('error', reject);
         socket.write(`${line}\r\n`);
       });
-    const id = (await ask('CLIENT ID')).slice(1).trim();
-    const answer = await ask(`CLIENT TRACKING ON REDIRECT ${id} BCAST`);
-    if (!answer.startsWith('+OK')) throw new Error(answer);
-    await ask('SUBSCRIBE __redis__:invalidate');
+    const id = (await send('CLIENT ID')).slice(1).trim();
+    const reply = await send(`CLIENT TRACKING ON REDIRECT ${id} BCAST`);
+    if (!reply.startsWith('+OK')) throw new Error(reply);
+    await send('SUBSCRIBE __redis__:invalidate');
     socket.on('data', (data) => (listener.keys += occurrences(data)));
     return listener;
   }
@@ -53,7 +53,7 @@ class Listener {
   }
 }
 
-/** Keys in a part of the stream, found without a parser. */
+/** Counts the keys in a part of the stream, without parsing it. */
 function occurrences(data: Buffer): number {
   let count = 0;
   for (let at = data.indexOf(KEY_MARK); at !== -1; at = data.indexOf(KEY_MARK, at + 1)) count++;
@@ -76,14 +76,14 @@ try {
 console.log(
   '| proxies | writes at a time | CPU time of Redis per write | per invalidation |\n| --- | --- | --- | --- |',
 );
-console.log(`${lines.join('\n')}\n\nredis-server ${version}; medians of ${ROUNDS} rounds (least–most)`);
+console.log(`${lines.join('\n')}\n\nredis-server ${version}; medians of ${ROUNDS} rounds (minimum–maximum)`);
 
 async function measure(client: Redis, proxies: number, pipeline: number): Promise<string> {
   console.error(`${proxies} proxies, ${pipeline} writes at a time`);
-  const turns = Math.floor(Math.min(MOST_WRITES, MOST_INVALIDATIONS / Math.max(1, proxies)) / pipeline);
+  const batches = Math.floor(Math.min(MAX_WRITES, MAX_INVALIDATIONS / Math.max(1, proxies)) / pipeline);
   const costs: number[] = [];
-  for (let round = 0; round <= ROUNDS; round++) costs.push(await costOf(client, turns, pipeline));
-  // The first round is for warming up.
+  for (let round = 0; round <= ROUNDS; round++) costs.push(await costOf(client, batches, pipeline));
+  // The first round is a warm-up.
   const perWrite = costs.slice(1);
   const base = (baseUs[pipeline] ??= median(perWrite));
   const perInvalidation =
@@ -96,20 +96,22 @@ async function measure(client: Redis, proxies: number, pipeline: number): Promis
   return `| ${proxies.toLocaleString('en')} | ${pipeline} | ${spread(perWrite, 1)} µs | ${perInvalidation} |`;
 }
 
-/** Microseconds of Redis' CPU time for a write, until all listeners have heard of it. */
-async function costOf(client: Redis, turns: number, pipeline: number): Promise<number> {
-  const due = heard() + turns * pipeline * listeners.length;
+/** Returns the CPU time of Redis per write in microseconds, including its delivery to all listeners. */
+async function costOf(client: Redis, batches: number, pipeline: number): Promise<number> {
+  const due = receivedKeys() + batches * pipeline * listeners.length;
   const before = await cpuUs(client);
-  for (let turn = 0; turn < turns; turn++) {
+  for (let batchIndex = 0; batchIndex < batches; batchIndex++) {
     const batch = client.pipeline();
-    for (let i = 0; i < pipeline; i++) batch.set(`key${KEY_MARK}${(turn * pipeline + i) % KEYS}`, VALUE);
+    for (let i = 0; i < pipeline; i++) batch.set(`key${KEY_MARK}${(batchIndex * pipeline + i) % KEYS}`, VALUE);
     await batch.exec();
   }
-  await until('all listeners have heard of all writes', () => Promise.resolve(heard() >= due ? true : undefined));
-  return ((await cpuUs(client)) - before) / (turns * pipeline);
+  await until('all listeners have received all invalidations', () =>
+    Promise.resolve(receivedKeys() >= due ? true : undefined),
+  );
+  return ((await cpuUs(client)) - before) / (batches * pipeline);
 }
 
-function heard(): number {
+function receivedKeys(): number {
   return listeners.reduce((sum, { keys }) => sum + keys, 0);
 }
 

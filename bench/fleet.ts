@@ -1,7 +1,7 @@
 /**
- * What becomes of hit ratio, loads on Redis and staleness when there are many proxies: N of the project's own caches in
- * simulated time, asked for Zipf-distributed keys, with requests balanced at random or by key. Deterministic by its seed,
- * on a single thread; some minutes. Beside each hit ratio stands the one that theory gives.
+ * Simulates hit ratio, loads and staleness of a fleet of proxies: N of the project's own caches in simulated time, with
+ * Zipf-distributed reads, balanced at random or by key. Deterministic for a seed, on a single thread; takes some minutes.
+ * Prints the theoretical hit ratio beside each simulated one.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -50,7 +50,7 @@ function write(folder: string, results: Results): void {
   console.error(`Written: results.md, results.svg and results.json in ${folder}`);
 }
 
-/** Lines on the error output, with the time that has passed. */
+/** Returns a function that prints a line with the elapsed time to standard error. */
 function progress(): Tell {
   const start = performance.now();
   return (what) => {

@@ -1,6 +1,6 @@
 /**
- * What a hit costs beside the kernel and Node.js' sockets: nanoseconds of each step of both fronts, one after the other
- * over keys drawn at random, with few entries and with many. `npm run bench:hit`
+ * Measures the steps of a hit, without the kernel and the sockets of Node.js: nanoseconds per step over HTTP and the Redis
+ * protocol, for random keys, with few entries and with many. `npm run bench:hit`
  */
 import { Buffer } from 'node:buffer';
 import { monotonicClock } from '../src/cache/shared-lru/clock.ts';
@@ -22,7 +22,7 @@ const ENTRIES = [5000, 500_000];
 const VALUE_BYTES = 100;
 const KEY_BYTES = 12;
 const ROUNDS = 7;
-/** Requests that are prepared for a round, and how often they are gone through. */
+/** Requests prepared for a round, and how often they are repeated. */
 const REQUESTS = 8192;
 const PASSES = 20;
 
@@ -43,20 +43,20 @@ const nowhere = { write: () => true } as unknown as SocketWriter;
 
 interface Step {
   readonly name: string;
-  /** @param keys of all reads of a round, one behind the other, of which that at `keyAt` is due: seldom one that was just read. */
+  /** @param keys keys of all reads of a round, concatenated; the one at `keyAt` is read, which is rarely a recent one. */
   readonly run: (lru: SharedLru, http: Buffer, resp: Buffer, keys: Buffer, keyAt: number) => void;
 }
 
 const KEY_AT = 'GET /v1/keys/'.length;
 const STEPS: readonly Step[] = [
-  { name: 'HTTP: read the request', run: (_, http) => head.scan(http, 0) },
-  { name: 'Redis protocol: read the request', run: (_, __, resp) => get.match(resp, 0, resp.length) },
+  { name: 'HTTP: parse the request', run: (_, http) => head.scan(http, 0) },
+  { name: 'Redis protocol: parse the request', run: (_, __, resp) => get.match(resp, 0, resp.length) },
   {
-    name: 'find and copy out (`SharedLru`)',
+    name: 'look up and copy (`SharedLru`)',
     run: (lru, _, __, keys, keyAt) => lru.tryGetInto(keys, keyAt, keyAt + KEY_BYTES, hit),
   },
-  { name: '– of which the hash', run: (_, http) => hashKey(http, 1, 2, KEY_AT, KEY_AT + KEY_BYTES) },
-  { name: '– of which the time', run: () => clock() },
+  { name: '– of this: hash', run: (_, http) => hashKey(http, 1, 2, KEY_AT, KEY_AT + KEY_BYTES) },
+  { name: '– of this: clock', run: () => clock() },
   { name: 'HTTP: write the head', run: () => messages.write(hit, answer, 0) },
   { name: 'HTTP: write the value', run: () => hit.bytes.copy(answer, 400, 0, hit.length) },
   {
@@ -66,7 +66,7 @@ const STEPS: readonly Step[] = [
       writer.hit(hit);
     },
   },
-  { name: 'count it', run: () => counts.countRead('http', 'hit') },
+  { name: 'count the read', run: () => counts.countRead('http', 'hit') },
 ];
 
 console.log(`| | ${ENTRIES.map((entries) => `${entries.toLocaleString('en')} entries, ns`).join(' | ')} |`);
@@ -76,7 +76,7 @@ for (const [i, { name }] of STEPS.entries()) {
   console.log(`| ${name} | ${columns.map((times) => spread(times[i], 0)).join(' | ')} |`);
 }
 
-/** For each step its time in each round. */
+/** Returns the nanoseconds of each step in each round. */
 function measure(entries: number): number[][] {
   const lru = filled(entries);
   const times = STEPS.map(() => [] as number[]);
@@ -94,7 +94,7 @@ function measure(entries: number): number[][] {
         for (let r = 0; r < REQUESTS; r++, keyAt += KEY_BYTES) run(lru, http[r], resp[r], keys, keyAt);
       }
       const ns = Number(process.hrtime.bigint() - start) / (PASSES * REQUESTS);
-      // The first round warms up.
+      // The first round is a warm-up.
       if (round >= 0) times[i].push(ns);
     }
   }

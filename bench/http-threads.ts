@@ -1,6 +1,6 @@
 /**
- * Hits over HTTP with 1 and 2 threads: requests per second, and CPU time of the proxy per request. The load comes from
- * `wrk`, on the same cores; where there is none, this says so. `npm run bench:threads`
+ * Measures hits over HTTP with 1 and 2 threads: requests per second, and CPU time of the proxy per request. `wrk` generates
+ * the load, on the same cores. `npm run bench:threads`
  */
 import { spawnSync } from 'node:child_process';
 import { TestProxy } from '../test/support/proxy.ts';
@@ -12,10 +12,10 @@ const ROUNDS = 3;
 const SECONDS = 4;
 const CONNECTIONS = 64;
 
-/** Prints a table, or why there is none. */
+/** Prints a table, or that `wrk` is not installed. */
 export async function measureHttp(): Promise<void> {
   if (spawnSync('wrk', ['--version']).error !== undefined) {
-    console.log('No requests over HTTP: wrk is not on the PATH.');
+    console.log('HTTP requests skipped: wrk is not on the PATH.');
     return;
   }
   const redis = await TestRedis.start();

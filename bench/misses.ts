@@ -1,7 +1,7 @@
 /**
- * What a miss costs without a transport: ReadThrough and RedisService on a real Redis, every key cold, as many readers
- * as connections, each of which asks for its next key when it has been answered. Loads per second, and CPU time of this
- * process and of Redis per load. On one core with its Redis: `taskset -c 0 npm run bench:misses`
+ * Measures misses without a transport: ReadThrough and RedisService with a real Redis; every key is cold, and each of 64
+ * readers reads its next key once the previous read has completed. Prints loads per second, and CPU time of this process
+ * and of Redis per load. On one core with its Redis: `taskset -c 0 npm run bench:misses`
  */
 import { readFileSync } from 'node:fs';
 import { BufferedBytes } from '../src/cache/read-through/buffered-bytes.ts';
@@ -32,7 +32,7 @@ interface Round {
   readonly redisUs: number;
 }
 
-// As built: their decorators need a compiler.
+// Imported from the build: their decorators must be compiled.
 const { loadSettings } = (await import(built('config/load-settings.js'))) as { loadSettings: typeof LoadSettings };
 const { RedisService: Service } = (await import(built('redis/redis.service.js'))) as {
   RedisService: typeof RedisService;
@@ -42,7 +42,7 @@ const { probeRedisBatches: probe } = (await import(built('redis/ioredis-internal
   probeRedisBatches: typeof probeRedisBatches;
 };
 
-// As worker threads do before they listen; without it reads are sent with public API of ioredis.
+// Like worker threads before they listen; without the probe, reads use the public API of ioredis.
 await probe();
 const redis = await TestRedis.start();
 await seed();

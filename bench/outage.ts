@@ -1,7 +1,7 @@
 /**
- * An outage under load: 5,000 requests/s, 95 % of them for keys that are held, and Redis is killed for ten seconds. What
- * hits and misses are answered before, during and after it, and how long hits take. The proxy and its Redis have one core,
- * the load another one. `npm run bench:outage`
+ * Measures an outage under load: 5,000 requests/s, 95 % of them hits, while Redis is killed for ten seconds. Prints the
+ * responses to hits and misses before, during and after the outage, with their latencies. The proxy and its Redis run on
+ * one core, the load generator on another. `npm run bench:outage`
  */
 import { execFileSync } from 'node:child_process';
 import { TestProxy } from '../test/support/proxy.ts';

@@ -1,7 +1,7 @@
 /**
- * Compares the proxy with those who could be asked instead, each on one core: webdis, Varnish in front of webdis, nginx
- * answering a constant, a plain Nest application, bare node:http; over the Redis protocol redis-server itself.
- * `npm run bench`, or a part of it: `npm run bench -- --only http-hits --rounds 1 --seconds 2`
+ * Compares the proxy with its alternatives, each on one core: webdis, Varnish in front of webdis, nginx returning a
+ * constant, a plain Nest application, bare node:http; over the Redis protocol, redis-server itself. `npm run bench`, or a
+ * part of it: `npm run bench -- --only http-hits --rounds 1 --seconds 2`
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ import { Store } from './peers/store.ts';
 import { surroundings } from './peers/surroundings.ts';
 import { Workbench, installed } from './peers/workbench.ts';
 
-/** What it cannot do without, and the package of Debian that has it. */
+/** Required commands and their Debian packages. */
 const TOOLS = { taskset: 'util-linux', wrk: 'wrk', 'redis-server': 'redis-server', 'redis-benchmark': 'redis-tools' };
 
 const options = readOptions(process.argv.slice(2));
@@ -27,14 +27,14 @@ async function main(options: Options): Promise<number> {
   const cores = process.platform === 'linux' ? chooseCores() : undefined;
   if (missing.length > 0 || cores === undefined) {
     if (missing.length > 0)
-      console.error(`Needed as well: apt-get install ${missing.map(([, name]) => name).join(' ')}`);
-    else console.error('Needed: Linux, and two cores, one of them for the load generator.');
+      console.error(`Missing commands: apt-get install ${missing.map(([, name]) => name).join(' ')}`);
+    else console.error('Requires Linux and two cores, one of them for the load generator.');
     return 1;
   }
   pinSelf(cores.load);
   const bench = new Workbench(cores);
   const tell = progress(options);
-  tell('fills its redis-server');
+  tell('filling redis-server');
   const store = await Store.start(bench);
   const results: Result[] = [];
   for (const one of options.cases) {
@@ -58,7 +58,7 @@ function write(folder: string, results: readonly Result[], text: string): void {
   console.error(`Written: results.md, results.svg and results.json in ${folder}`);
 }
 
-/** Lines on the error output, with the time that has passed. */
+/** Returns a function that prints a line with the elapsed time to standard error. */
 function progress({ cases, rounds }: Options): Tell {
   const start = performance.now();
   console.error(`${cases.length} cases, ${rounds} rounds each`);

@@ -1,4 +1,4 @@
-/** Random numbers that are the same in every process. */
+/** Seeded generator of pseudo-random numbers in [0, 1): the same sequence in every process. */
 export function mulberry32(seed: number): () => number {
   let state = seed;
   return () => {

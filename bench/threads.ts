@@ -1,6 +1,6 @@
 /**
- * How one cache serves several threads: hits per second and CPU time per hit with 1 and 2 threads, how long a hit holds
- * the lock, and what share of the time the lock would then be held with 8 threads. `npm run bench:threads`
+ * Measures one cache with several threads: hits per second and CPU time per hit with 1 and 2 threads, how long a hit holds
+ * the lock, and the resulting utilisation of the lock with 8 threads. `npm run bench:threads`
  */
 import { availableParallelism } from 'node:os';
 import { once } from 'node:events';
@@ -25,10 +25,10 @@ const LIMITS = {
   leaseMs: 1000,
   staleMs: 0,
 };
-/** Hits per second of one thread that the last table asks about: behind Express, behind a lean HTTP server, beyond. */
+/** Hits per second of one thread in the last table: with Express, with a lean HTTP server, and beyond. */
 const RATES = [40_000, 150_000, 1_000_000];
 
-interface Orders {
+interface WorkerTask {
   readonly buffer: SharedArrayBuffer;
   readonly thread: number;
   readonly runMs: number;
@@ -41,7 +41,7 @@ interface Report {
 }
 
 if (isMainThread) await main();
-else parentPort?.postMessage(read(workerData as Orders));
+else parentPort?.postMessage(read(workerData as WorkerTask));
 
 async function main(): Promise<void> {
   const lru = SharedLru.create(LIMITS, 1, monotonicClock());
@@ -64,7 +64,7 @@ async function main(): Promise<void> {
   await measureHttp();
 }
 
-/** All rounds, the numbers of threads taking turns, so that what else the machine does meets all of them. */
+/** Runs all rounds, alternating the numbers of threads, so that other load on the machine affects all of them. */
 async function rounds(lru: SharedLru): Promise<Map<number, Report[]>> {
   const results = new Map<number, Report[]>([
     [1, []],
@@ -81,8 +81,8 @@ async function rounds(lru: SharedLru): Promise<Map<number, Report[]>> {
 
 async function run(lru: SharedLru, threads: number): Promise<Report> {
   const workers = Array.from({ length: threads }, (_, i) => {
-    const orders: Orders = { buffer: lru.buffer, thread: i + 2, runMs: RUN_MS };
-    return new Worker(new URL(import.meta.url), { workerData: orders });
+    const task: WorkerTask = { buffer: lru.buffer, thread: i + 2, runMs: RUN_MS };
+    return new Worker(new URL(import.meta.url), { workerData: task });
   });
   const reports = await Promise.all(
     workers.map(async (worker) => {
@@ -97,8 +97,8 @@ async function run(lru: SharedLru, threads: number): Promise<Report> {
   return { hits, cpuMs, wallMs: Math.max(...reports.map((report) => report.wallMs)) };
 }
 
-/** What each thread does: reads keys that are held, for a while. */
-function read({ buffer, thread, runMs }: Orders): Report {
+/** Reads cached keys for `runMs` milliseconds, in a worker thread. */
+function read({ buffer, thread, runMs }: WorkerTask): Report {
   const lru = SharedLru.attach(buffer, thread, monotonicClock());
   const keys = zipfKeys(thread);
   const chunk = Buffer.alloc(KEY_BYTES);
@@ -125,7 +125,7 @@ function fill(lru: SharedLru): void {
   }
 }
 
-/** Time between taking the lock and giving it back, less what reading the clock costs. */
+/** Returns how long a hit holds the lock in nanoseconds, without the cost of reading the clock. */
 function lockHoldNs(lru: SharedLru): number {
   const [acquire, release] = ['acquire', 'release'].map(
     (name) => Reflect.get(SharedLock.prototype, name) as (this: SharedLock) => void,

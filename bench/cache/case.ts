@@ -1,20 +1,20 @@
-/** One case, in a process of its own: one contestant and one shape, measured once. */
+/** Measures one contestant with one shape once, in a process of its own. */
 import { performance, PerformanceObserver } from 'node:perf_hooks';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { type Contestant, type ContestantName, contestant } from './contestants.ts';
 import { type Requests, type Shape, Workload } from './workload.ts';
 
 export interface Case {
-  /** Space is measured in a process of its own, as what is done before leaves its traces on the heap. */
+  /** Space is measured in a process of its own, as earlier operations leave traces on the heap. */
   readonly kind: 'speed' | 'space';
   readonly name: ContestantName;
   readonly shape: Shape;
-  /** How often each operation is done while it is measured. */
+  /** Number of measured operations of each kind. */
   readonly operations: number;
 }
 
 export interface Speed {
-  /** Operations a second. */
+  /** Operations per second. */
   readonly getInHand: number;
   readonly get: number;
   readonly getOut: number;
@@ -27,20 +27,20 @@ export interface Speed {
 }
 
 export interface Space {
-  /** Resident bytes an entry, of a cache just filled, and after as many new keys as it has entries. */
+  /** Resident bytes per entry, of a cache just filled, and after as many new keys as it has entries. */
   readonly filledBytes: number;
   readonly usedBytes: number;
 }
 
-/** Operations before the event loop has a turn, as many as requests might come in with one: timers need their turns. */
-const TURN = 1024;
+/** Operations per tick of the event loop: about as many as requests may arrive in one tick, so that timers run. */
+const BATCH = 1024;
 const WARM_UP = 50_000;
 const OUTGOING_BYTES = 64 * 1024;
-/** Of small caches there are several, until what they hold stands out against what a process takes anyway. */
+/** Several small caches are created until they have this size in total, well above the memory of the process itself. */
 const WEIGHABLE_BYTES = 128 * 1024 * 1024;
-/** Every other is of a new key. */
+/** Every other operation is for a new key. */
 const CHURN_PER_ENTRY = 2;
-/** What is observed is delivered a few turns of the event loop later. */
+/** Observed entries are delivered a few ticks later. */
 const OBSERVED_WITHIN_MS = 50;
 
 async function measureSpeed({ name, shape, operations }: Case): Promise<Speed> {
@@ -54,9 +54,9 @@ async function measureSpeed({ name, shape, operations }: Case): Promise<Speed> {
   await fill(cache, workload);
   verify(cache, workload, reads);
 
-  cache.takeInHand(reads);
-  const getInHand = await warmRate(operations, (i) => cache.getInHand(reads, i));
-  cache.letGo();
+  cache.prepareKeys(reads);
+  const getInHand = await warmRate(operations, (i) => cache.getPrepared(reads, i));
+  cache.releaseKeys();
   const get = await warmRate(operations, (i) => cache.get(reads, i));
   const places = Math.ceil(OUTGOING_BYTES / valueBytes);
   const outgoing = Buffer.alloc(places * valueBytes);
@@ -70,7 +70,7 @@ async function measureSpeed({ name, shape, operations }: Case): Promise<Speed> {
   return { getInHand, get, getOut, set, missAndSet, fullGc, longestGc, longestGap };
 }
 
-/** The longest garbage collection, and the longest time from the end of one operation to that of the next. */
+/** Measures the longest garbage collection, and the longest time between the ends of two operations. */
 async function pauses(
   count: number,
   operation: (i: number) => void,
@@ -98,7 +98,7 @@ async function measureSpace({ name, shape }: Case): Promise<Space> {
   const { entries, keyBytes, valueBytes } = shape;
   const copies = Math.ceil(WEIGHABLE_BYTES / (entries * (keyBytes + valueBytes)));
   const churn = workload.churn(CHURN_PER_ENTRY * entries);
-  // No warming up: memory that it gave back to the process would be taken again, unseen.
+  // No warm-up: memory that it frees within the process would be reused without showing in the resident size.
   const before = resident();
   const caches: Contestant[] = [];
   while (caches.length < copies) {
@@ -112,15 +112,15 @@ async function measureSpace({ name, shape }: Case): Promise<Space> {
   return { filledBytes, usedBytes: perEntry() };
 }
 
-/** Has the code compiled and the young generation grown, so that neither counts as the cache's. */
+/** Lets V8 compile the code and grow the young generation before the measurement. */
 async function warmUp(name: ContestantName, shape: Shape): Promise<void> {
   const small = new Workload({ ...shape, entries: 1000 });
   const cache = contestant(name, small);
   await fill(cache, small);
   const reads = small.reads(WARM_UP);
-  cache.takeInHand(small.reads(1000));
+  cache.prepareKeys(small.reads(1000));
   const outgoing = Buffer.alloc(shape.valueBytes);
-  await rate(WARM_UP, (i) => outgoing.set(cache.getInHand(reads, i % 1000)));
+  await rate(WARM_UP, (i) => outgoing.set(cache.getPrepared(reads, i % 1000)));
   await rate(WARM_UP, (i) => outgoing.set(cache.get(reads, i)));
   const churn = small.churn(WARM_UP);
   await rate(WARM_UP, (i) => cache.getOrSet(churn, i));
@@ -129,40 +129,40 @@ async function warmUp(name: ContestantName, shape: Shape): Promise<void> {
 async function fill(cache: Contestant, workload: Workload): Promise<void> {
   const { entries } = workload.shape;
   const step = Math.min(entries, WARM_UP);
-  // The names of all keys at once would be resident, too.
+  // In steps, as the names of all keys would add to the resident size.
   for (let first = 0; first < entries; first += step) {
     const keys = workload.inOrder(first, Math.min(step, entries - first));
     await rate(keys.numbers.length, (i) => cache.set(keys, i));
   }
 }
 
-/** Operations a second, once the code is compiled: by the last of them, which have cooled down by their turn. */
+/** Measures operations per second once the code is compiled; warms up with the last operations, so that the first are cold. */
 async function warmRate(count: number, operation: (i: number) => void): Promise<number> {
   await rate(Math.min(count, WARM_UP), (i) => operation(count - 1 - i));
   return rate(count, operation);
 }
 
-/** Operations a second. */
+/** Measures operations per second. */
 async function rate(count: number, operation: (i: number) => void): Promise<number> {
   const start = performance.now();
   for (let done = 0; done < count;) {
-    const until = Math.min(count, done + TURN);
+    const until = Math.min(count, done + BATCH);
     for (; done < until; done++) operation(done);
     await setImmediate();
   }
   return (count / (performance.now() - start)) * 1000;
 }
 
-/** Milliseconds of a full garbage collection that finds next to no garbage: it has to visit what is held. */
+/** Measures a full garbage collection, in milliseconds, that finds little garbage but must visit all live objects. */
 function forcedGc(): number {
-  // What the ones before leave to be swept counts as theirs.
+  // Completes the sweeping of earlier collections first.
   for (let i = 0; i < 3; i++) collectGarbage();
   const start = performance.now();
   collectGarbage();
   return performance.now() - start;
 }
 
-/** Resident bytes of this process, with no garbage in it. */
+/** Returns the resident memory of this process in bytes, after garbage collection. */
 function resident(): number {
   collectGarbage();
   collectGarbage();
@@ -170,19 +170,19 @@ function resident(): number {
 }
 
 function collectGarbage(): void {
-  if (globalThis.gc === undefined) throw new Error('node has to be started with --expose-gc');
+  if (globalThis.gc === undefined) throw new Error('start node with --expose-gc');
   globalThis.gc();
 }
 
-/** A cache that answers fast and wrong wins nothing. */
+/** Checks that the cache returns the values that were stored. */
 function verify(cache: Contestant, workload: Workload, reads: Requests): void {
   for (let i = 0; i < 1000; i++) {
     if (!cache.get(reads, i).equals(workload.value(reads.numbers[i])))
-      throw new Error('a value is not what was stored');
+      throw new Error('a value differs from the stored one');
   }
 }
 
-process.once('message', (orders: Case) => {
-  const measured: Promise<Speed | Space> = orders.kind === 'speed' ? measureSpeed(orders) : measureSpace(orders);
+process.once('message', (testCase: Case) => {
+  const measured: Promise<Speed | Space> = testCase.kind === 'speed' ? measureSpeed(testCase) : measureSpace(testCase);
   void measured.then((measures) => process.send?.(measures));
 });

@@ -5,34 +5,34 @@ import type { Lookup } from '../../src/cache/shared-lru/cache-types.ts';
 import { SharedLru } from '../../src/cache/shared-lru/shared-lru.ts';
 import type { Requests, Workload } from './workload.ts';
 
-/** Nothing expires while it is measured; but each read has to look. */
+/** No entry expires during the measurement, but every read must check it. */
 const TTL_MS = 3_600_000;
 
-/** Whoever loads a value hashes it; what that costs is no matter of the cache. */
+/** Constant: hashing a value is part of loading it, not of the cache. */
 const ETAG: Etag = [1, 2, 3];
 
-/** From this size on a value is better off with memory of its own: less is kept alive than that costs. */
+/** Values of at least this size get memory of their own instead of a part of a slab. */
 const OWN_MEMORY_BYTES = 1024;
 
 export const CONTESTANTS = ['SharedLru', 'lru-cache'] as const;
 export type ContestantName = (typeof CONTESTANTS)[number];
 
 /**
- * One side of the comparison: a cache, and what a proxy does to use it, where keys and values come in as parts of
- * larger buffers. Every method takes the i-th of the requests.
+ * A cache, used as a proxy uses it: keys and values arrive as parts of larger buffers. Methods with an index process the
+ * i-th request.
  */
 export interface Contestant {
-  /** Makes ready the keys of the requests in the form the cache takes them, as far as there is one to keep. */
-  takeInHand(requests: Requests): void;
-  /** Lets go of what was taken in hand. */
-  letGo(): void;
-  /** The value of a key in hand. */
-  getInHand(requests: Requests, i: number): Buffer;
-  /** The value of a key of which there are the bytes. */
+  /** Converts the keys of the requests to the form that the cache needs, if it differs from bytes. */
+  prepareKeys(requests: Requests): void;
+  /** Releases the prepared keys. */
+  releaseKeys(): void;
+  /** Returns the value of a prepared key. */
+  getPrepared(requests: Requests, i: number): Buffer;
+  /** Returns the value of a key given as bytes. */
   get(requests: Requests, i: number): Buffer;
-  /** Stores a key of which it is known that it is not held. */
+  /** Stores a key that is not cached. */
   set(requests: Requests, i: number): void;
-  /** Looks for a key, and stores it if it is not held. */
+  /** Looks a key up, and stores it if it is not cached. */
   getOrSet(requests: Requests, i: number): void;
 }
 
@@ -63,16 +63,16 @@ class SharedLruContestant implements Contestant {
     this.#key = Buffer.alloc(keyBytes);
   }
 
-  takeInHand(): void {
-    // Its keys are bytes: there is no other form.
+  prepareKeys(): void {
+    // Keys are bytes: no conversion is needed.
   }
 
-  letGo(): void {
-    // As above.
+  releaseKeys(): void {
+    // No keys are prepared.
   }
 
-  getInHand(requests: Requests, i: number): Buffer {
-    // A Buffer for each of a million keys would lie scattered in memory, as no request's does: one takes all their bytes.
+  getPrepared(requests: Requests, i: number): Buffer {
+    // Copies into one buffer: a Buffer for each of a million keys would be scattered in memory, unlike a received request.
     const from = i * this.#keyBytes;
     for (let at = 0; at < this.#keyBytes; at++) this.#key[at] = requests.bytes[from + at];
     return hit(this.#lru.lookup(this.#key));
@@ -83,7 +83,7 @@ class SharedLruContestant implements Contestant {
   }
 
   set(requests: Requests, i: number): void {
-    // Only who has missed a key may store it.
+    // Storing requires the lease of a miss.
     this.#fill(this.#lru.lookup(this.#keyOf(requests, i)), requests.numbers[i]);
   }
 
@@ -107,7 +107,7 @@ class LruCacheContestant implements Contestant {
   readonly #workload: Workload;
   readonly #cache: LRUCache<string, Buffer>;
   readonly #keyBytes: number;
-  #inHand: string[] = [];
+  #preparedKeys: string[] = [];
 
   constructor(workload: Workload) {
     this.#workload = workload;
@@ -115,23 +115,23 @@ class LruCacheContestant implements Contestant {
     this.#keyBytes = workload.shape.keyBytes;
   }
 
-  takeInHand(requests: Requests): void {
-    // The very strings that are in the cache: they have their hashes already, and are equal by identity.
-    const held = new Map<string, string>();
-    for (const key of this.#cache.keys()) held.set(key, key);
-    this.#inHand = Array.from(requests.numbers, (_, i) => {
-      const key = held.get(this.#keyOf(requests, i));
-      if (key === undefined) throw new Error('a key is not held');
+  prepareKeys(requests: Requests): void {
+    // The string objects of the cache itself: already hashed, and equal by identity.
+    const cached = new Map<string, string>();
+    for (const key of this.#cache.keys()) cached.set(key, key);
+    this.#preparedKeys = Array.from(requests.numbers, (_, i) => {
+      const key = cached.get(this.#keyOf(requests, i));
+      if (key === undefined) throw new Error('a key is not cached');
       return key;
     });
   }
 
-  letGo(): void {
-    this.#inHand = [];
+  releaseKeys(): void {
+    this.#preparedKeys = [];
   }
 
-  getInHand(_: Requests, i: number): Buffer {
-    return found(this.#cache.get(this.#inHand[i]));
+  getPrepared(_: Requests, i: number): Buffer {
+    return found(this.#cache.get(this.#preparedKeys[i]));
   }
 
   get(requests: Requests, i: number): Buffer {
@@ -157,16 +157,16 @@ class LruCacheContestant implements Contestant {
   }
 }
 
-/** A copy, as the part alone would keep alive all that was received with it; in the memory that suits its size best. */
+/** Copies a value, as a view would keep the whole receive buffer alive. */
 function copyOf(value: Buffer): Buffer {
-  // Of those that share a slab, one that lives keeps the memory of all: little for small ones, too much for large ones.
+  // One live value keeps its whole slab alive: acceptable for small values, too expensive for large ones.
   if (value.length < OWN_MEMORY_BYTES) return Buffer.from(value);
   const copy = Buffer.allocUnsafeSlow(value.length);
   copy.set(value);
   return copy;
 }
 
-/** What `toString('latin1')` comes down to, and the fastest way from bytes to a string; not in the types. */
+/** The implementation of `toString('latin1')`, the fastest conversion of bytes to a string; missing in the types. */
 interface Latin1Bytes {
   latin1Slice(start: number, end: number): string;
 }

@@ -4,7 +4,7 @@ import type { Shape } from './workload.ts';
 
 export type Measures = Speed & Space;
 
-/** What was measured of one shape: of each contestant, one item a round. */
+/** The measurements of one shape: one item per round for each contestant. */
 export interface Comparison {
   readonly shape: Shape;
   readonly rounds: Readonly<Record<ContestantName, readonly Measures[]>>;
@@ -30,7 +30,7 @@ const ROWS: readonly Row[] = [
   { measure: 'longestGap', title: 'longest gap under load, ms', unit: 1, less: 'better' },
 ];
 
-/** A Markdown table: medians, in brackets the least and the most, and how many times better the first contestant is. */
+/** Formats a Markdown table: medians with minimum and maximum, and the advantage of the first contestant. */
 export function table(comparisons: readonly Comparison[]): string {
   const [ours, theirs] = CONTESTANTS;
   const lines = [`| | ${ours} | ${theirs} | advantage |`, '| --- | --- | --- | --- |'];
@@ -39,7 +39,7 @@ export function table(comparisons: readonly Comparison[]): string {
     for (const { measure, title, unit, less } of ROWS) {
       const values = (name: ContestantName): number[] => rounds[name].map((measures) => measures[measure] / unit);
       const [our, their] = [values(ours), values(theirs)];
-      // Of one round, so that what slows both down at a time does not count.
+      // Ratios of the same round, so that load on the machine affects both sides.
       const advantages = our.map((value, round) => (less ? their[round] / value : value / their[round]));
       lines.push(`| ${title} | ${spread(our)} | ${spread(their)} | ${spread(advantages, '×')} |`);
     }

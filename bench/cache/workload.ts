@@ -1,15 +1,15 @@
-/** What both sides of the comparison are given: the same keys, values and reads, told by numbers from 0 on. */
+/** Keys, values and reads, which are the same for both caches. Keys are numbered from 0. */
 
 import { mulberry32 } from '../random.ts';
 
-/** One kind of cache to compare. */
+/** Dimensions of a cache to compare. */
 export interface Shape {
   readonly entries: number;
   readonly keyBytes: number;
   readonly valueBytes: number;
 }
 
-/** Keys that arrive one after the other, as bytes, the way they lie in what a socket has received. */
+/** A sequence of keys as bytes, as they are found in a receive buffer. */
 export interface Requests {
   /** The number of each key. */
   readonly numbers: Uint32Array;
@@ -19,8 +19,8 @@ export interface Requests {
 
 const KEY_PREFIX = 'session:';
 const KEY_DIGITS = 12;
-export const LEAST_KEY_BYTES = KEY_PREFIX.length + KEY_DIGITS;
-/** Where the numbers of keys begin that are asked for once only. */
+export const MIN_KEY_BYTES = KEY_PREFIX.length + KEY_DIGITS;
+/** First number of the keys that are read only once. */
 const NEW_KEYS = 1e9;
 const NOISE_BYTES = 1 << 20;
 
@@ -35,31 +35,31 @@ export class Workload {
     for (let i = 0; i < this.#noise.length; i++) this.#noise[i] = this.#random() * 256;
   }
 
-  /** The value of a key: a part of a larger buffer, as a parser cuts it out of what Redis has sent. */
+  /** Returns the value of a key: a view of a larger buffer, like a value in a reply of Redis. */
   value(number: number): Buffer {
     const from = (number * 8) % NOISE_BYTES;
     return this.#noise.subarray(from, from + this.shape.valueBytes);
   }
 
-  /** `count` keys from `first` on, each once. */
+  /** Returns `count` keys from `first` on, each once. */
   inOrder(first: number, count: number): Requests {
     return this.#requests(Uint32Array.from({ length: count }, (_, i) => first + i));
   }
 
-  /** `count` reads of the keys that are held, Zipf-distributed. */
+  /** Returns `count` Zipf-distributed reads of cached keys. */
   reads(count: number): Requests {
     const popular = this.#popular(this.shape.entries);
     return this.#requests(Uint32Array.from({ length: count }, popular));
   }
 
-  /** `count` reads of twice as many keys as are held, every other of a key that is new. */
+  /** Returns `count` reads of twice as many keys as there are entries; every other read is for a new key. */
   churn(count: number): Requests {
     const keys = 2 * this.shape.entries;
     const popular = this.#popular(keys);
     return this.#requests(Uint32Array.from({ length: count }, (_, i) => (i % 2 === 0 ? popular() : NEW_KEYS + i)));
   }
 
-  /** One of `keys` keys, Zipf-distributed with exponent 1, the popular ones anywhere among them. */
+  /** Returns a function that draws one of `keys` keys, Zipf-distributed with exponent 1, in shuffled order of popularity. */
   #popular(keys: number): () => number {
     const ofRank = this.#shuffled(keys);
     // The k-th most popular key has the probability ln((k + 1) / k) / ln(keys + 1), which is close to 1 / k.

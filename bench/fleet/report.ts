@@ -4,7 +4,7 @@ import { SLICE_MS } from './resize.ts';
 import { type Results, type Row, TOTAL_CAPACITY } from './scenarios.ts';
 
 /** Less than that is as good as nothing. */
-const LEAST_SHARE = 0.00005;
+const MIN_SHARE = 0.00005;
 
 /** The whole report, in Markdown. */
 export function report(results: Results): string {
@@ -53,7 +53,7 @@ export function table(rows: readonly Row[]): string {
       ? percent(found.staleShare)
       : `${percent(found.staleShare)} (${percent(predicted.staleShare)})`;
     const staleFor =
-      found.staleShare < LEAST_SHARE ? '' : `${duration(found.staleMeanMs)}, ${duration(found.staleP99Ms)}`;
+      found.staleShare < MIN_SHARE ? '' : `${duration(found.staleMeanMs)}, ${duration(found.staleP99Ms)}`;
     return [
       fleet.replicas,
       fleet.replicas === 1 ? '–' : fleet.balancing,
@@ -65,7 +65,7 @@ export function table(rows: readonly Row[]): string {
       pushes,
       stale,
       staleFor,
-      found.staleShare < LEAST_SHARE ? '' : percent(found.backwardShare),
+      found.staleShare < MIN_SHARE ? '' : percent(found.backwardShare),
       `${found.busiest.toFixed(2)}×`,
     ].join(' | ');
   });
@@ -98,7 +98,7 @@ ${lines.join('\n')}
 
 export function percent(share: number): string {
   const points = share * 100;
-  if (share > 0 && share < LEAST_SHARE) return `< ${percent(LEAST_SHARE)}`;
+  if (share > 0 && share < MIN_SHARE) return `< ${percent(MIN_SHARE)}`;
   return `${points.toFixed(points < 0.095 && points > 0 ? 3 : 1)} %`;
 }
 

@@ -2,25 +2,25 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { TestProxy } from '../../test/support/proxy.ts';
 import { type TestRedis } from '../../test/support/redis.ts';
 import { cpuSeconds } from '../processes.ts';
-import { HELD_KEYS, type Tally, Traffic } from './traffic.ts';
+import { CACHED_KEYS, type Tally, Traffic } from './traffic.ts';
 
-/** So that it has its data when it is back. */
+/** Arguments of redis-server that keep its data across a restart. */
 export const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always'];
 
 export interface Plan {
   /** Requests per second. */
   readonly rate: number;
   readonly outageMs: number;
-  /** Before and after it. */
+  /** Duration of the periods before and after the outage. */
   readonly normalMs: number;
-  /** The time after Redis is back that is none of both. */
+  /** Duration of the transition after Redis is back, which belongs to neither period. */
   readonly returnMs: number;
   readonly progress: (text: string) => void;
-  /** Is told of the process of Redis once it is back. */
+  /** Called with the process id of the restarted Redis. */
   readonly restarted?: (pid: number) => void;
 }
 
-/** A part of the time, and the CPU time in seconds that the proxy has used in it. */
+/** Results of a period, with the proxy's CPU time in seconds. */
 export interface Period {
   readonly tally: Tally;
   readonly cpuSeconds: number;
@@ -29,23 +29,23 @@ export interface Period {
 export interface Outage {
   readonly before: Period;
   readonly during: Period;
-  /** From when Redis is started again, until it has been back for `returnMs`. */
+  /** From the restart of Redis until it has been up for `returnMs`. */
   readonly returning: Period;
   readonly after: Period;
-  /** Redis as it is now. */
+  /** The restarted Redis. */
   readonly redis: TestRedis;
 }
 
-/** Fills a Redis with what the traffic asks for, and the cache with what is to be held. */
+/** Fills Redis with all keys of the traffic, and the cache with the keys of the hits. */
 export async function prepare(redis: TestRedis, proxy: TestProxy, { rate, ...plan }: Plan): Promise<void> {
   const seconds = (plan.outageMs + plan.returnMs + 3 * plan.normalMs) / 1000;
   const cold = Array.from({ length: Math.ceil(rate * seconds * 0.1) }, (_, i) => `cold-${i}`);
-  const held = Array.from({ length: HELD_KEYS }, (_, i) => `held-${i}`);
+  const held = Array.from({ length: CACHED_KEYS }, (_, i) => `held-${i}`);
   await redis.client.mset([...cold, ...held].flatMap((key) => [key, 'v'.repeat(100)]));
   for (const key of held) await proxy.key(key);
 }
 
-/** Kills Redis in the midst of traffic, and starts it again. */
+/** Kills Redis under traffic and restarts it. */
 export async function playOutage(redis: TestRedis, proxy: TestProxy, plan: Plan): Promise<Outage> {
   const traffic = new Traffic(Number(new URL(proxy.url).port), plan.rate);
   let used = 0;
@@ -64,7 +64,7 @@ export async function playOutage(redis: TestRedis, proxy: TestProxy, plan: Plan)
     // Requests in flight at that moment belong to no period.
     await delay(100);
     traffic.next();
-    await wait(plan.outageMs, 'Redis is gone', plan);
+    await wait(plan.outageMs, 'Redis is down', plan);
     const during = await next();
     const back = await redis.restart();
     plan.restarted?.(back.server?.process.pid ?? 0);

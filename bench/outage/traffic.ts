@@ -2,28 +2,28 @@ import { HttpConnection, requestFor } from '../peers/http-connection.ts';
 import { mulberry32 } from '../random.ts';
 
 const CONNECTIONS = 64;
-export const HELD_KEYS = 1000;
-/** Of a hundred requests, those for keys that are not held. */
+export const CACHED_KEYS = 1000;
+/** Percentage of requests for keys that are not cached. */
 const MISSES_PERCENT = 5;
 
-/** What came of the requests that were due in one period. */
+/** Results of the requests that were due in one period. */
 export interface Tally {
-  /** Milliseconds from when each hit was to be sent to its answer. */
+  /** Milliseconds from the due time of each hit to its response. */
   readonly hitMs: number[];
   readonly missMs: number[];
-  /** Milliseconds by which requests were to be sent after they were due, as this process was kept from running. */
+  /** Milliseconds by which this process was late in sending requests. */
   readonly lateMs: number[];
-  /** How often hits and misses were answered what. */
+  /** Number of each kind of response to hits and misses. */
   readonly hits: Map<string, number>;
   readonly misses: Map<string, number>;
   /** Requests that were sent and have no response yet. */
-  unanswered: number;
+  inFlight: number;
 }
 
 /**
- * Requests of a fixed rate, whatever becomes of them (Poisson arrivals): 95 % for keys that are held, the others for one
- * after the other of `cold-0`, `cold-1`, … One that finds all connections busy waits for one, and its time counts from
- * when it came. What this process itself was late is told apart, as it says nothing of the proxy.
+ * Sends requests at a fixed rate, independent of the responses (Poisson arrivals): 95 % for cached keys, the others for
+ * `cold-0`, `cold-1`, … A request waits while all connections are busy, and its latency counts from its due time. Delays of
+ * this process itself are reported separately.
  */
 export class Traffic {
   readonly #idle: HttpConnection[];
@@ -31,7 +31,7 @@ export class Traffic {
   readonly #rate: number;
   readonly #random = mulberry32(5);
   readonly #due: number[] = [];
-  readonly #held: readonly Buffer[];
+  readonly #cachedRequests: readonly Buffer[];
   #tally = newTally();
   #nextMs = performance.now();
   #nextCold = 0;
@@ -42,11 +42,11 @@ export class Traffic {
     this.#all = Array.from({ length: CONNECTIONS }, () => new HttpConnection(port));
     this.#idle = [...this.#all];
     this.#rate = rate;
-    this.#held = Array.from({ length: HELD_KEYS }, (_, i) => requestFor(`/v1/keys/held-${i}`));
+    this.#cachedRequests = Array.from({ length: CACHED_KEYS }, (_, i) => requestFor(`/v1/keys/held-${i}`));
     this.#ended = this.#run();
   }
 
-  /** Begins a new period; answers the tally of the last one, which is filled as its requests are answered. */
+  /** Starts a new period; returns the tally of the previous one, which is completed as responses arrive. */
   next(): Tally {
     const tally = this.#tally;
     this.#tally = newTally();
@@ -56,7 +56,7 @@ export class Traffic {
   /** Ends the period like {@link next} and waits until all its requests have responses. */
   async nextComplete(): Promise<Tally> {
     const tally = this.next();
-    while (tally.unanswered > 0) await new Promise(setImmediate);
+    while (tally.inFlight > 0) await new Promise(setImmediate);
     return tally;
   }
 
@@ -78,23 +78,23 @@ export class Traffic {
         this.#tally.lateMs.push(now - this.#nextMs);
       }
       let sent = 0;
-      while (sent < this.#due.length && this.#idle.length > 0) this.#ask(this.#due[sent++]);
+      while (sent < this.#due.length && this.#idle.length > 0) this.#request(this.#due[sent++]);
       if (sent > 0) this.#due.splice(0, sent);
       await new Promise(setImmediate);
     }
   }
 
-  #ask(dueMs: number): void {
+  #request(dueMs: number): void {
     const connection = this.#idle.pop();
     if (connection === undefined) return;
     const isMiss = this.#random() * 100 < MISSES_PERCENT;
     const request = isMiss
       ? requestFor(`/v1/keys/cold-${this.#nextCold++}`)
-      : this.#held[Math.floor(this.#random() * HELD_KEYS)];
+      : this.#cachedRequests[Math.floor(this.#random() * CACHED_KEYS)];
     const tally = this.#tally;
-    tally.unanswered++;
-    connection.ask(request, (answer) => {
-      tally.unanswered--;
+    tally.inFlight++;
+    connection.request(request, (answer) => {
+      tally.inFlight--;
       this.#idle.push(connection);
       const waited = answer !== undefined && /\r\nretry-after:/i.test(answer.head) ? ' Retry-After' : '';
       const name = answer === undefined ? 'connection lost' : `${answer.status}${waited}`;
@@ -106,5 +106,5 @@ export class Traffic {
 }
 
 function newTally(): Tally {
-  return { hitMs: [], missMs: [], lateMs: [], hits: new Map(), misses: new Map(), unanswered: 0 };
+  return { hitMs: [], missMs: [], lateMs: [], hits: new Map(), misses: new Map(), inFlight: 0 };
 }

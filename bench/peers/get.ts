@@ -36,7 +36,7 @@ export async function getAll(
 
 function ask(connection: HttpConnection, path: string): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    connection.ask(requestFor(path), (answer) => {
+    connection.request(requestFor(path), (answer) => {
       if (answer?.status === 200) resolve(answer.body);
       else reject(new Error(`GET ${path}: ${answer === undefined ? 'no answer' : answer.status}`));
     });

@@ -1,7 +1,7 @@
 import { type Socket, connect } from 'node:net';
 
 /** A whole answer, as it came. */
-export interface RawAnswer {
+export interface RawResponse {
   readonly status: number;
   /** Status line and headers. */
   readonly head: string;
@@ -9,25 +9,25 @@ export interface RawAnswer {
 }
 
 /** Called with the next answer, or with nothing when the connection is lost first. */
-export type OnAnswer = (answer: RawAnswer | undefined) => void;
+export type OnResponse = (answer: RawResponse | undefined) => void;
 
 /** A keep-alive connection for one request at a time. It does little, so that it measures the server and not itself. */
 export class HttpConnection {
   readonly #socket: Socket;
   #received: Buffer = Buffer.alloc(0);
-  #waiting: OnAnswer | undefined;
+  #waiting: OnResponse | undefined;
 
   constructor(port: number) {
     this.#socket = connect({ port, host: '127.0.0.1', noDelay: true });
-    this.#socket.on('data', (chunk) => this.#take(chunk));
+    this.#socket.on('data', (chunk) => this.#receive(chunk));
     this.#socket.on('error', () => undefined);
-    this.#socket.on('close', () => this.#answer(undefined));
+    this.#socket.on('close', () => this.#respond(undefined));
   }
 
   /** Sends a request, which must be a whole one; there must be none under way. */
-  ask(request: Buffer, onAnswer: OnAnswer): void {
-    this.#waiting = onAnswer;
-    if (this.#socket.destroyed) this.#answer(undefined);
+  request(request: Buffer, onResponse: OnResponse): void {
+    this.#waiting = onResponse;
+    if (this.#socket.destroyed) this.#respond(undefined);
     else this.#socket.write(request);
   }
 
@@ -35,7 +35,7 @@ export class HttpConnection {
     this.#socket.destroy();
   }
 
-  #take(chunk: Buffer): void {
+  #receive(chunk: Buffer): void {
     const received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk]);
     this.#received = received;
     const endOfHead = received.indexOf('\r\n\r\n');
@@ -47,10 +47,10 @@ export class HttpConnection {
     const from = endOfHead + 4;
     if (received.length < from + Number(length)) return;
     this.#received = Buffer.alloc(0);
-    this.#answer({ status: Number(head.slice(9, 12)), head, body: received.subarray(from, from + Number(length)) });
+    this.#respond({ status: Number(head.slice(9, 12)), head, body: received.subarray(from, from + Number(length)) });
   }
 
-  #answer(answer: RawAnswer | undefined): void {
+  #respond(answer: RawResponse | undefined): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     waiting?.(answer);

@@ -5,7 +5,7 @@ import type { Latency, Load } from './load.ts';
 const CONNECTIONS = 64;
 /** Not measured, while connections open and code gets warm. */
 const SETTLE_S = 0.5;
-const LONGEST_WAIT_MS = 10_000;
+const MAX_WAIT_MS = 10_000;
 
 export interface FixedRate {
   /** Requests per second. */
@@ -40,8 +40,8 @@ class Arrivals {
   readonly #latenciesMs: number[] = [];
   readonly #lateMs: number[] = [];
   #nextMs = this.#startMs;
-  #underWay = 0;
-  #answered = 0;
+  #inFlight = 0;
+  #responses = 0;
   #problem: string | undefined;
 
   constructor(connections: readonly HttpConnection[], plan: FixedRate) {
@@ -57,13 +57,13 @@ class Arrivals {
       while (this.#nextMs <= nowMs && this.#nextMs < endMs) this.#arrive(nowMs);
       this.#send();
       if (this.#problem !== undefined) throw new Error(this.#problem);
-      if (this.#nextMs >= endMs && this.#due.length === 0 && this.#underWay === 0) break;
-      if (nowMs > endMs + LONGEST_WAIT_MS) throw new Error('the rate is more than it can serve');
+      if (this.#nextMs >= endMs && this.#due.length === 0 && this.#inFlight === 0) break;
+      if (nowMs > endMs + MAX_WAIT_MS) throw new Error('the rate is more than it can serve');
       await new Promise(setImmediate);
     }
     const { user, system } = process.cpuUsage(cpu);
     const seconds = (performance.now() - this.#startMs) / 1000;
-    return { requests: this.#answered, seconds, generatorSeconds: (user + system) / 1e6, latency: this.#latency() };
+    return { requests: this.#responses, seconds, generatorSeconds: (user + system) / 1e6, latency: this.#latency() };
   }
 
   #arrive(nowMs: number): void {
@@ -77,16 +77,16 @@ class Arrivals {
     for (; sent < this.#due.length; sent++) {
       const connection = this.#idle.pop();
       if (connection === undefined) break;
-      this.#ask(connection, this.#due[sent]);
+      this.#request(connection, this.#due[sent]);
     }
     if (sent > 0) this.#due.splice(0, sent);
   }
 
-  #ask(connection: HttpConnection, dueMs: number): void {
-    this.#underWay++;
-    connection.ask(this.#plan.request, (answer) => {
-      this.#underWay--;
-      this.#answered++;
+  #request(connection: HttpConnection, dueMs: number): void {
+    this.#inFlight++;
+    connection.request(this.#plan.request, (answer) => {
+      this.#inFlight--;
+      this.#responses++;
       if (this.#measured(dueMs)) this.#latenciesMs.push(performance.now() - dueMs);
       if (answer?.status !== 200 || answer.body.length !== this.#plan.bodyBytes) {
         this.#problem ??= `an answer was ${answer === undefined ? 'missing' : `${answer.status}, ${answer.body.length} B`}`;

@@ -119,5 +119,5 @@ async function disturb(): Promise<void> {
 /** @param sorted ascending. */
 function percentiles(sorted: readonly number[]): StalenessReport['delaysMs'] {
   const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
-  return { p50: at(0.5), p99: at(0.99), p999: at(0.999), most: at(1) };
+  return { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: at(1) };
 }

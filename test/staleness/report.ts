@@ -2,7 +2,7 @@ export interface Percentiles {
   readonly p50: number;
   readonly p99: number;
   readonly p999: number;
-  readonly most: number;
+  readonly max: number;
 }
 
 /** Result of a run. */

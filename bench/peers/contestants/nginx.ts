@@ -5,7 +5,7 @@ import { installed } from '../workbench.ts';
 import { debianVersion } from './debian-version.ts';
 
 /** A longer word is refused in its configuration. */
-const LONGEST_WORD = 2048;
+const MAX_WORD_LENGTH = 2048;
 
 /** Has no keys: it answers a constant, which is about as fast as a server on this machine can be. */
 export const nginx: Contestant = {
@@ -26,7 +26,7 @@ export const nginx: Contestant = {
 };
 
 function configuration(port: number, folder: string, constant: string): string {
-  const parts = constant.match(new RegExp(`.{1,${LONGEST_WORD}}`, 'g')) ?? [];
+  const parts = constant.match(new RegExp(`.{1,${MAX_WORD_LENGTH}}`, 'g')) ?? [];
   const variables = parts.map((part, i) => `set $part${i} "${part}";`).join('\n      ');
   const answer =
     parts.length > 1
