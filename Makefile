@@ -14,7 +14,7 @@ VERSION = $(shell sed -n 's/^  "version": "\(.*\)",$$/\1/p' package.json)
 # The devDependency `node` brings the right Node.js along; npm scripts find it by themselves.
 WITH_NODE := exec env PATH="$(CURDIR)/node_modules/.bin:$$PATH" node
 
-.PHONY: help install build start test lint format audit image sbom bench bench-cache bench-threads clean toolchain
+.PHONY: help install build start test test-long lint format audit image sbom bench bench-cache bench-threads clean toolchain
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,16 +26,21 @@ build: dist/main.js ## Compile src to dist, if src has changed
 start: build ## Serve: on your Redis, or on an own one with demo keys; Ctrl-C stops everything
 	@$(WITH_NODE) deploy/local/start.mjs
 
-# Jest runs one spec after the other when it looks for open handles; specs mostly wait for processes.
-test: install ## Lint, check types, build, run all tests
+# Unit specs run one after the other, as Jest looks for open handles: one core does that, another one the checks.
+test: install ## Lint, check types, build, run the tests: some minutes
 	@($(WITH_NODE) deploy/local/ensure-redis-server.mjs)
 	@($(WITH_NODE) deploy/local/ensure-chromium.mjs)
+	@echo 'npm run test:unit, beside npm run lint and npm run types …'
+	@npm run --silent test:unit & unit=$$!; \
+	npm run --silent lint && npm run --silent types && $(MAKE) --no-print-directory build; checks=$$?; \
+	wait $$unit && exit $$checks
+	@echo 'npm test, with the built proxy …'
+	@npm test --silent -- --selectProjects e2e e2e-fast-path-off
+
+test-long: build ## Run the tests that take long; CI runs them after `make test`
+	@($(WITH_NODE) deploy/local/ensure-redis-server.mjs)
 	@($(WITH_NODE) deploy/local/ensure-newest-node.mjs)
-	npm run lint
-	npm run types
-	@$(MAKE) --no-print-directory build
-	@echo 'npm test, in two halves at once …'
-	@npm test --silent -- --shard=1/2 & first=$$!; npm test --silent -- --shard=2/2; second=$$?; wait $$first && exit $$second
+	@npm run --silent test:long
 
 lint: install ## Check style, formatting and the direction of imports
 	npm run lint

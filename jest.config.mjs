@@ -1,8 +1,7 @@
 import process from 'node:process';
-import { NODE_LINES, newestNode } from './deploy/local/newest-node.mjs';
 
 /** Specs run as native ES modules, compiled by swc. @type {import('jest').Config} */
-const common = {
+export const common = {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
@@ -20,55 +19,35 @@ const common = {
   },
 };
 
+/** Proxies start without the fast path. @type {import('jest').Config} */
+export const withoutFastPath = { ...common, setupFiles: ['<rootDir>/test/support/fast-path-off.mjs'] };
+
 /**
- * Specs that are about the fast path itself, or whose promise does not depend on who reads the request off the socket: Redis'
- * side, other protocols, pages, settings. To run them twice would take CI minutes, and find nothing.
+ * The HTTP contract: specs whose promises about requests for keys must hold both on the fast path and without it. They run
+ * a second time with HTTP_FAST_PATH=off.
  */
-const NOT_WITHOUT_FAST_PATH = [
-  'browser/.*',
-  'cache/(?:bounded-memory|torture)',
-  'delivery/.*',
-  'documentation/.*',
-  'faults/(?!outage).*',
-  'http/(?:api-page|fast-path.*|hostile-clients|http-conformance|unwritten-responses)',
-  'kubernetes/.*',
-  'operations/(?:command-line|configuration|dashboard|health|settings)',
-  'access/no-information-leak',
-  'redis/(?:acl|redis-access|sentinel|tls)',
-  'resp/(?!refused-commands).*',
-  'tracking/(?:staleness|tracking-nodes)',
-  'upstash/.*',
+export const HTTP_CONTRACT = [
+  'access/access',
+  'access/key-allowlist',
+  'cache/cached-get',
+  'cache/limits',
+  'cache/request-cache-control',
+  'cache/stale-if-error',
+  'http/cors',
+  'http/documented-responses',
+  'http/http-service',
+  'http/security-headers',
+  'http/sequential',
+  'operations/drain',
 ];
 
-/** @type {import('jest').Config} */
-const fastPathOff = {
-  ...common,
-  displayName: 'e2e-fast-path-off',
-  testMatch: ['<rootDir>/test/**/*.e2e-spec.ts'],
-  testPathIgnorePatterns: [`/test/(?:${NOT_WITHOUT_FAST_PATH.join('|')})\\.e2e-spec\\.ts$`],
-  setupFiles: ['<rootDir>/test/support/fast-path-off.mjs'],
-};
-
-/** The contract of the protocols on the newest Node.js of each line, whose private parts may differ from those of ours. */
-const onNewestNode = NODE_LINES.flatMap((line) => {
-  const node = newestNode(line);
-  if (node === undefined) return [];
-  return {
-    ...common,
-    displayName: `e2e-node-${line}`,
-    testMatch: ['cache/cached-get', 'http/fast-path', 'http/http-conformance', 'http/mget', 'resp/resp'].map(
-      (name) => `<rootDir>/test/${name}.e2e-spec.ts`,
-    ),
-    setupFiles: ['<rootDir>/test/support/newest-node.mjs'],
-    globals: { PROXY_NODE: node },
-  };
-});
+/** Proxies that already run are shared by all specs, and so are their caches. */
+const sharedProxies = process.env.PROXY_URL !== undefined && process.env.PROXY_URL !== '';
 
 export default {
-  // Handles are traced, which makes hundreds of sockets slow.
   testTimeout: 60_000,
-  // Proxies that run already are shared by all specs, and so are their caches.
-  ...(process.env.PROXY_URL ? { maxWorkers: 1 } : {}),
+  // Specs mostly wait for proxies to start and for Redis. Jest's default leaves one core unused.
+  maxWorkers: sharedProxies ? 1 : '100%',
   projects: [
     {
       ...common,
@@ -76,7 +55,14 @@ export default {
       testMatch: ['src', 'test', 'bench'].map((folder) => `<rootDir>/${folder}/**/*.spec.ts`),
     },
     { ...common, displayName: 'e2e', testMatch: ['<rootDir>/test/**/*.e2e-spec.ts'] },
-    // What is promised over HTTP is promised without the fast path as well; proxies that run already are as they are.
-    ...(process.env.PROXY_URL ? [] : [fastPathOff, ...onNewestNode]),
+    ...(sharedProxies
+      ? []
+      : [
+          {
+            ...withoutFastPath,
+            displayName: 'e2e-fast-path-off',
+            testMatch: HTTP_CONTRACT.map((name) => `<rootDir>/test/${name}.e2e-spec.ts`),
+          },
+        ]),
   ],
 };

@@ -1,0 +1,57 @@
+import { NODE_LINES, newestNode } from './deploy/local/newest-node.mjs';
+import { common, withoutFastPath } from './jest.config.mjs';
+
+/**
+ * Further specs that read keys over HTTP. Their promises hardly depend on the fast path, so they run without it only here;
+ * those of the HTTP contract run without it in `make test`.
+ */
+const WITHOUT_FAST_PATH = [
+  'access/token-rotation',
+  'cache/concurrent-clients',
+  'cache/fixed-key-size',
+  'cache/global-expiry',
+  'cache/lru-eviction',
+  'cache/many-cold-keys',
+  'cache/single-backing-instance',
+  'faults/outage',
+  'http/mget',
+  'http/openapi',
+  'operations/admin',
+  'operations/metrics',
+  'operations/no-reuse-port',
+  'operations/threads',
+  'redis/cluster',
+  'redis/replaced-node',
+  'resp/refused-commands',
+  'tracking/tracking',
+];
+
+/** The contract of the protocols on the newest Node.js of each line, whose private parts may differ from those of ours. */
+const onNewestNode = NODE_LINES.flatMap((line) => {
+  const node = newestNode(line);
+  if (node === undefined) return [];
+  return {
+    ...common,
+    displayName: `long-node-${line}`,
+    testMatch: ['cache/cached-get', 'http/fast-path', 'http/http-conformance', 'http/mget', 'resp/resp'].map(
+      (name) => `<rootDir>/test/${name}.e2e-spec.ts`,
+    ),
+    setupFiles: ['<rootDir>/test/support/newest-node.mjs'],
+    globals: { PROXY_NODE: node },
+  };
+});
+
+/** Specs that take long: `make test-long`. */
+export default {
+  testTimeout: 60_000,
+  maxWorkers: '100%',
+  projects: [
+    { ...common, displayName: 'long', testMatch: ['<rootDir>/test/**/*.long-spec.ts'] },
+    {
+      ...withoutFastPath,
+      displayName: 'long-fast-path-off',
+      testMatch: WITHOUT_FAST_PATH.map((name) => `<rootDir>/test/${name}.e2e-spec.ts`),
+    },
+    ...onNewestNode,
+  ],
+};
