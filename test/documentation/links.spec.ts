@@ -10,38 +10,38 @@ const paths = globSync('**/*.md', {
 });
 const pages = new Map(paths.sort().map((path) => [path, new Page(path)]));
 
-/** What is wrong with a link of a page; undefined when it leads somewhere, or out of the project. */
+/** Returns the problem of a link; undefined if its target exists or is outside of the project. */
 function problemWith(target: string, path: string): string | undefined {
   if (/^[a-z]+:/.test(target)) return undefined;
   const [file, anchor] = target.split('#');
   const linked = file === '' ? path : relative(ROOT, join(ROOT, dirname(path), decodeURIComponent(file)));
-  if (linked.startsWith('..') || !existsSync(join(ROOT, linked))) return `${target}: there is no ${linked}`;
+  if (linked.startsWith('..') || !existsSync(join(ROOT, linked))) return `${target}: ${linked} does not exist`;
   if (anchor === undefined) return undefined;
   return pages.get(linked)?.anchors.has(anchor) ? undefined : `${target}: ${linked} has no such heading`;
 }
 
-describe('links in Markdown', () => {
-  it('are looked for in every folder', () => {
+describe('links in Markdown files', () => {
+  it('are checked in every folder', () => {
     expect(paths).toEqual(expect.arrayContaining(['README.md', 'docs/scaling.md', 'deploy/kubernetes/README.md']));
   });
 
-  it.each(paths)('of %s lead to files that are there, and to headings in them', (path) => {
+  it.each(paths)('of %s lead to existing files and headings', (path) => {
     const targets = pages.get(path)?.targets ?? [];
     expect(targets.flatMap((target) => problemWith(target, path) ?? [])).toEqual([]);
   });
 
-  it('that lead nowhere are found', () => {
+  it('are reported if the file or heading does not exist', () => {
     expect(
       ['none.md', '#none', 'docs/scaling.md#none', '../other.md'].map((each) => problemWith(each, 'README.md')),
     ).toEqual([
-      'none.md: there is no none.md',
+      'none.md: none.md does not exist',
       '#none: README.md has no such heading',
       'docs/scaling.md#none: docs/scaling.md has no such heading',
-      '../other.md: there is no ../other.md',
+      '../other.md: ../other.md does not exist',
     ]);
   });
 
-  it('lead from README to every page of docs/, and from ARCHITECTURE to every decision', () => {
+  it('lead from README.md to every page of docs/, and from ARCHITECTURE.md to every decision', () => {
     const linked = pages.get('README.md')?.targets;
     const isDecision = (path: string) => path.startsWith('docs/decisions/');
     const docs = paths.filter((path) => path.startsWith('docs/') && !isDecision(path));

@@ -4,38 +4,38 @@ import { type Token, lexer, walkTokens } from 'marked';
 
 const ROOT = new URL('../../', import.meta.url);
 
-/** A Markdown file of the project, as its readers see it. */
+/** A Markdown file of the project. */
 export class Page {
   readonly text: string;
   readonly #tokens: Token[] = [];
 
-  /** @param path from the top of the project. */
+  /** @param path relative to the root of the project. */
   constructor(path: string) {
     this.text = readFileSync(new URL(path, ROOT), 'utf8');
     void walkTokens(lexer(this.text), (token) => void this.#tokens.push(token));
   }
 
-  /** Where its links and pictures lead, as it writes them. */
+  /** The targets of links and images, unresolved. */
   get targets(): string[] {
     return this.#tokens.flatMap((token) =>
       token.type === 'link' || token.type === 'image' ? [String(token.href)] : [],
     );
   }
 
-  /** What a link may name behind its `#`: the headings, as GitHub turns them into anchors. */
+  /** The anchors of the headings, as GitHub generates them. */
   get anchors(): Set<string> {
     const slugger = new GithubSlugger();
     return new Set(this.#tokens.flatMap((token) => (token.type === 'heading' ? [slugger.slug(plainText(token))] : [])));
   }
 
-  /** What is in its fenced blocks of a language. */
+  /** Returns the contents of the fenced code blocks of a language. */
   blocks(language: string): string[] {
     return this.#tokens.flatMap((token) =>
       token.type === 'code' && token.lang === language ? [String(token.text)] : [],
     );
   }
 
-  /** The cells of its tables' rows, as they are written, under a heading with this first cell. */
+  /** Returns the rows of all tables whose header begins with this cell, as arrays of Markdown cells. */
   rows(firstHead: string): string[][] {
     return this.#tokens.flatMap((token) =>
       token.type === 'table' && firstCell(token as unknown as Table) === firstHead

@@ -10,7 +10,7 @@ const page = new Page('docs/operations.md');
 const unquoted = (cell: string) => cell.replaceAll('`', '');
 const listed = (cell: string) => unquoted(cell).split(', ').filter(Boolean);
 
-describeOwn('the metrics that docs/operations.md names', () => {
+describeOwn('the metrics in docs/operations.md', () => {
   let redis: TestRedis;
   let proxy: TestProxy;
   let exported: { name: string; type: string; labels: string[] }[];
@@ -29,23 +29,23 @@ describeOwn('the metrics that docs/operations.md names', () => {
     await redis.stop();
   });
 
-  it('are those that are exported, with their types', () => {
+  it('are exactly the exported ones, with their types', () => {
     const named = page.rows('metric').map(([name, type]) => ({ name: unquoted(name), type }));
     const sorted = (metrics: readonly { name: string; type: string }[]) =>
       metrics.map(({ name, type }) => `${name} ${type}`).sort();
     expect(sorted(named)).toEqual(sorted(exported));
   });
 
-  it('have the labels that are exported', () => {
+  it('have the exported labels', () => {
     const named = new Map(page.rows('metric').map(([name, , labels]) => [unquoted(name), listed(labels)]));
     for (const { name, labels } of exported) {
-      // What has no sample just now shows no labels.
+      // A metric without samples exports no labels.
       if (labels.length > 0) expect([name, named.get(name)]).toEqual([name, labels]);
       else expect(name === 'nodejs_active_requests' || named.get(name)?.length === 0).toBe(true);
     }
   });
 
-  it('tell all outcomes', () => {
+  it('list all outcomes', () => {
     const outcomes = page.rows('outcome').flatMap(([names]) => listed(names));
     expect(outcomes.sort()).toEqual([...READ_OUTCOMES].sort());
   });

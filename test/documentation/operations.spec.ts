@@ -6,14 +6,14 @@ import { Page } from './markdown.ts';
 
 const page = new Page('docs/operations.md');
 
-it('docs/operations.md explains every alert, with its severity, and no other', () => {
+it('docs/operations.md lists exactly the alerts of the PrometheusRule, with their severities', () => {
   const explained = page.rows('alert').map(([name, severity]) => [name, severity]);
   expect(explained).toEqual(
     alerts.map(({ alert, labels }) => [`\`${alert.replace('RedisHttpCacheProxy', '')}\``, labels.severity]),
   );
 });
 
-it('docs/operations.md asks in PromQL, for metrics that it explains', () => {
+it('docs/operations.md uses only listed metrics in its PromQL examples', () => {
   const explained = page.rows('metric').map(([name]) => name.replaceAll('`', ''));
   const asked = page.blocks('promql').flatMap((query) => parsePromQl(query).selectors.map(({ metric }) => metric));
   expect(asked).toHaveLength(5);
@@ -25,7 +25,7 @@ it('docs/operations.md quotes log messages that the code has', () => {
   const files = globSync('src/**/*.ts', { cwd: root.pathname }).filter((path) => !path.endsWith('.spec.ts'));
   const code = files.map((path) => readFileSync(new URL(path, root), 'utf8')).join('\n');
   const quoted = page.rows('message').flatMap(([cell]) => [...cell.matchAll(/`([^`]+)`/g)].map(([, text]) => text));
-  // What a message says between the parts that vary: names, numbers, reasons.
+  // The parts of messages between names, numbers and reasons.
   const fixed = quoted
     .flatMap((text) => text.split(/…|\d+|SIGTERM|ACCESS_TOKEN_FILE|Redis is (?:still )?/))
     .map((part) => part.replace(/^\W+|\W+$/g, ''));

@@ -5,7 +5,7 @@ const ROOT = new URL('../../', import.meta.url).pathname;
 const PAGES = ['ARCHITECTURE.md', 'test/README.md', ...globSync('docs/decisions/*.md', { cwd: ROOT })];
 const textOf = (path: string): string => readFileSync(ROOT + path, 'utf8');
 
-/** Whether a file or folder exists below the top of the project, below src/ or test/, or under this name in a folder of them. */
+/** Returns whether a path exists, relative to the root of the project, to src/ or test/, or to any folder below these two. */
 function isThere(path: string): boolean {
   if (['', 'src/', 'test/'].some((folder) => existsSync(ROOT + folder + path))) return true;
   return globSync(`{src,test}/**/${path}`, { cwd: ROOT }).length > 0;

@@ -1,22 +1,22 @@
-/** A command of a transcript, and what it shows. */
+/** A command of a transcript with its expected output. */
 export interface Step {
   readonly command: string;
   readonly shown: string;
 }
 
-/** What may be run anywhere, and changes nothing outside of a test's own processes and folder. */
+/** Commands that a test may run: they affect only its own processes and folder. */
 const MAY_RUN = /^(?:curl|redis-cli|sleep|echo|make start)\b|\bnode dist\/main\.js$/;
 const PROMPT = /^(?:\$|127\.0\.0\.1:6380>) /;
 const REDIS_CLI = '127.0.0.1:6380> ';
 
-/** The commands of a block that stand behind `$`. */
+/** Returns the commands of a block, the lines that begin with `$`. */
 export function commandsOf(block: string): string[] {
   return [...block.matchAll(/^\$ (.*)$/gm)].map(([, command]) => command);
 }
 
 /**
- * The steps of a block as terminals show it: a command behind `$`, or at the prompt of redis-cli, and what it prints. Undefined
- * when one of them is not to be run by a test, as the build of an image.
+ * Parses a block into steps: commands after `$` or after the prompt of redis-cli, each with its output. Returns undefined if a
+ * test may not run one of them, such as the build of an image.
  */
 export function stepsOf(block: string): Step[] | undefined {
   const steps: { command: string; shown: string[] }[] = [];
@@ -30,7 +30,7 @@ export function stepsOf(block: string): Step[] | undefined {
   return steps.map(({ command, shown }) => ({ command, shown: shown.join('\n') }));
 }
 
-/** The settings in a `make start NAME=value …`; undefined for other commands. */
+/** Returns the settings of `make start NAME=value …`; undefined for other commands. */
 export function settingsOf(command: string): Readonly<Record<string, string>> | undefined {
   if (!command.startsWith('make start')) return undefined;
   return Object.fromEntries(
@@ -38,7 +38,7 @@ export function settingsOf(command: string): Readonly<Record<string, string>> | 
   );
 }
 
-/** Less what differs from one run to the next: times, and blank lines at the end. */
+/** Replaces what varies between runs: dates, ages, and blank lines at the end. */
 export function lasting(text: string): string {
   return text
     .replace(/\r$/gm, '')

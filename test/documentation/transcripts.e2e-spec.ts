@@ -13,9 +13,9 @@ import { Page } from './markdown.ts';
 import { commandsOf, lasting, settingsOf, stepsOf } from './transcript.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
-/** The time within which a write ends an entry. */
+/** Milliseconds within which a write invalidates an entry. */
 const COHERENT_MS = 800;
-/** Pages start several proxies, one after the other. */
+/** Time-out of a page in milliseconds; a page starts several proxies in sequence. */
 const PAGE_MS = 90_000;
 
 const canRun = ['bash', 'curl', 'redis-cli'].every((program) => spawnSync(program, ['--version']).error === undefined);
@@ -29,14 +29,14 @@ const pages = ['README.md', ...globSync('docs/*.md', { cwd: ROOT }).sort()].map(
 });
 const transcripts = pages.filter(({ steps }) => steps.length > 0);
 
-/** What a page's reader has started, in a world where the ports and `/tmp` belong to this test. */
+/** The processes that a reader of a page has started, with ports and a replacement for `/tmp` that belong to this test. */
 class Terminal {
   readonly #folder = mkdtempSync(join(tmpdir(), 'transcripts-'));
   #redis: TestRedis | undefined;
   #proxy: TestProxy | undefined;
   #respPort = 0;
 
-  /** `make start`, with the demo keys in a Redis of its own. */
+  /** Does what `make start` does: starts a Redis with demo keys, and a proxy. */
   async start(settings: Readonly<Record<string, string>>): Promise<void> {
     await this.stop();
     const own = Object.entries(settings).map(([name, value]) => [name, this.#inOwnFolder(value)]);
@@ -49,7 +49,7 @@ class Terminal {
       PROXY_THREADS: 1,
       ...(Object.fromEntries(own) as Record<string, string>),
     });
-    // As `make start` does, which prints its ETag.
+    // `make start` does the same, to print the ETag.
     await this.#proxy.ask('/v1/keys/user:42', { method: 'HEAD' });
   }
 
@@ -57,7 +57,7 @@ class Terminal {
     const { url = '' } = this.#proxy ?? {};
     const here = this.#inOwnFolder(command)
       .replace('localhost:8080', new URL(url || 'http://none').host)
-      // As in a terminal, where replies are shown with their types.
+      // In a terminal redis-cli shows replies with their types.
       .replace(/^redis-cli -p (\d+)/, (_all, port) => `redis-cli --no-raw -p ${this.#portFor(String(port))}`)
       .replace(/node dist\/main\.js$/, '$& 2>&1');
     const child = spawn('bash', ['-c', here], {
@@ -86,13 +86,13 @@ class Terminal {
     return text.replaceAll('/tmp/', `${this.#folder}/`);
   }
 
-  /** 6380 is the proxy's; whatever else `make start` has chosen is that of its Redis. */
+  /** Maps 6380 to the proxy's port, and any other port of the page to that of the Redis. */
   #portFor(shown: string): number {
     return shown === '6380' ? this.#respPort : (this.#redis?.port ?? 0);
   }
 }
 
-describeOwn('a command of the documentation shows what stands below it', () => {
+describeOwn('commands in the documentation print the documented output', () => {
   let terminal: Terminal;
   beforeEach(() => {
     terminal = new Terminal();
@@ -111,7 +111,7 @@ describeOwn('a command of the documentation shows what stands below it', () => {
     PAGE_MS,
   );
 
-  it('but for those that build images, run tests or benchmarks', () => {
+  it('except commands that build images, run tests or benchmarks', () => {
     for (const command of pages.flatMap(({ notRun }) => notRun))
       expect(command).toMatch(/^(?:docker|npm run bench|make)\b/);
   });
