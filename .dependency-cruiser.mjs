@@ -79,7 +79,7 @@ export default {
     {
       name: 'http-imports-no-other-transport',
       severity: 'error',
-      from: { path: '^src/http/' },
+      from: { path: '^src/http/', pathNot: '\\.spec-support\\.ts$' },
       to: {
         path: '^src/',
         pathNot:

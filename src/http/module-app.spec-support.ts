@@ -1,0 +1,52 @@
+import type { Type } from '@nestjs/common';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { Test } from '@nestjs/testing';
+import { ConfigModule } from '../config/config.module.ts';
+import { loadSettings } from '../config/load-settings.ts';
+import { ProxyHttpAdapter } from './server/proxy-http-adapter.ts';
+import { HttpModule } from './http.module.ts';
+import { ThreadContext, createInstance } from '../instance/thread-context.ts';
+import type { RedisCheck, RedisReply } from '../redis/redis-reply.ts';
+import { RedisService } from '../redis/redis.service.ts';
+
+/** Small, so that a spec reserves little memory. */
+const DEFAULTS = { CACHE_CAPACITY: '10', CACHE_MAX_BYTES: '1048576', PROXY_THREADS: '1' };
+
+/** Redis as the modules see it: every key has the same value, and nothing connects. */
+export class RedisStub implements Pick<RedisService, 'fetch' | 'check'> {
+  reply: RedisReply = { kind: 'value', value: Buffer.from('value'), ttlMs: undefined };
+  checked: RedisCheck = { kind: 'ok' };
+
+  fetch(_key: Buffer, onReply: (reply: RedisReply) => void): void {
+    setImmediate(() => onReply(this.reply));
+  }
+
+  check(): Promise<RedisCheck> {
+    return Promise.resolve(this.checked);
+  }
+}
+
+/**
+ * Builds an application of a module and the HTTP module, which has the exception filter, in the way a worker thread does,
+ * with memory of its own and a stub in place of Redis. Close it after use; supertest makes its server listen.
+ *
+ * @param environment settings as environment variables.
+ */
+export async function createModuleApp(
+  module: Type,
+  environment: Readonly<Record<string, string>> = {},
+  redis = new RedisStub(),
+): Promise<NestExpressApplication> {
+  const settings = loadSettings({ ...DEFAULTS, ...environment }, '/nowhere');
+  const testing = await Test.createTestingModule({ imports: [ConfigModule.forRoot(settings), HttpModule, module] })
+    .overrideProvider(RedisService)
+    .useValue(redis)
+    .overrideProvider(ThreadContext)
+    .useValue(createInstance(settings))
+    .compile();
+  const app = testing.createNestApplication<NestExpressApplication>(new ProxyHttpAdapter(settings), {
+    bodyParser: false,
+    logger: false,
+  });
+  return app.init();
+}
