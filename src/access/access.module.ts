@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { Settings } from '../config/settings.ts';
 import { Access } from './access.ts';
-import { AdminTokens } from './admin-tokens.ts';
+import { AdminTokens } from './bearer-tokens.ts';
 
 @Module({
   providers: [

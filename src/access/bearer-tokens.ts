@@ -1,10 +1,10 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { Secret } from '../config/secret.ts';
 
-/** What a token is remembered by: it says nothing about the token. */
+/** The digest of a token, which identifies it without revealing it. */
 export type Credential = Buffer;
 
-/** Tokens each of which opens a door (RFC 6750). */
+/** A set of accepted bearer tokens (RFC 6750). */
 export class BearerTokens {
   #digests: readonly Credential[];
 
@@ -12,37 +12,44 @@ export class BearerTokens {
     this.#digests = digests(tokens);
   }
 
-  /** Whether there are any. */
+  /** Whether the set is not empty. */
   get exist(): boolean {
     return this.#digests.length > 0;
   }
 
-  /** Compares with all of them, in a time that says nothing about them. */
+  /** Whether this is one of the tokens; compares with all of them in constant time. */
   accept(given: string): boolean {
-    return this.recognise(given) !== undefined;
+    return this.identify(given) !== undefined;
   }
 
-  /** The same; answers what it is remembered by. */
-  recognise(given: string): Credential | undefined {
+  /** Returns the credential of a valid token; undefined if it is invalid. */
+  identify(given: string): Credential | undefined {
     const compared = digest(given);
     let found: Credential | undefined;
     for (const each of this.#digests) if (timingSafeEqual(each, compared)) found = each;
     return found;
   }
 
-  /** Whether one that was recognised is among them. */
-  hold(credential: Credential): boolean {
+  /** Whether the token of a credential is in the set. */
+  includes(credential: Credential): boolean {
     return this.#digests.some((each) => each.equals(credential));
   }
 
-  /** Puts others in their place; a door that had none stays as it is, and one that had some keeps some. */
+  /**
+   * Replaces the tokens.
+   *
+   * @throws Error if only one of the two sets is empty: authentication cannot be switched on or off.
+   */
   replace(tokens: readonly Secret[]): void {
-    if (tokens.length > 0 !== this.exist) throw new Error('other tokens would open or close the door for good');
+    if (tokens.length > 0 !== this.exist) throw new Error('authentication cannot be switched on or off at run time');
     this.#digests = digests(tokens);
   }
 }
 
-/** The token in an `Authorization` field; undefined when there is none. */
+/** The tokens of the admin API. */
+export class AdminTokens extends BearerTokens {}
+
+/** Returns the token in an `Authorization` header; undefined if there is none. */
 export function bearerToken(authorization: string | undefined): string | undefined {
   return authorization === undefined ? undefined : /^Bearer +(\S+) *$/i.exec(authorization)?.[1];
 }
@@ -51,7 +58,7 @@ function digests(tokens: readonly Secret[]): Credential[] {
   return tokens.map((token) => digest(token.reveal()));
 }
 
-/** Of one length whatever the token's is. */
+/** Digests have the same length for all tokens, which a comparison in constant time requires. */
 function digest(token: string): Buffer {
   return hash('sha256', token, 'buffer');
 }

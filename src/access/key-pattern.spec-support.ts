@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { type PatternElement, parseKeyPatterns } from '../config/environment/key-pattern-syntax.ts';
 import { KeyPattern } from './key-pattern.ts';
 
-/** Few of them, so that keys often match. */
+/** A small alphabet, so that keys often match. */
 const LETTERS = ['a', 'b', 'c', 'd', 'z', '-', ']', '[', '^', '*', '?', '\\', ',', ' '];
 const letter = fc.constantFrom(...LETTERS);
 
@@ -23,19 +23,19 @@ const element = fc.oneof(
     .map(([negation, items]) => `[${negation}${items.join('').replace(/^\^/, '\\^')}]`),
 );
 
-/** Patterns that mean something. */
+/** Valid patterns. */
 export const pattern = fc.array(element, { minLength: 1, maxLength: 8 }).map((elements) => elements.join(''));
 export const key = fc.array(letter, { minLength: 1, maxLength: 8 }).map((letters) => letters.join(''));
 
-/** The one pattern in a text. */
+/** Parses a text with exactly one pattern. */
 export function parsed(text: string): PatternElement[] {
   const patterns = parseKeyPatterns(text);
   if (patterns?.length !== 1) throw new Error(`no single pattern: ${text}`);
   return patterns[0];
 }
 
-/** What a pattern means, said as plainly as can be: the elements that may come next, byte after byte. */
-function means(elements: readonly PatternElement[], bytes: Iterable<number>): boolean {
+/** A straightforward matcher: tracks the set of elements that may match the next byte. */
+function modelMatches(elements: readonly PatternElement[], bytes: Iterable<number>): boolean {
   const closure = (places: Iterable<number>): Set<number> => {
     const all = new Set(places);
     for (const place of all) if (elements[place] === 'any-bytes') all.add(place + 1);
@@ -54,18 +54,18 @@ function means(elements: readonly PatternElement[], bytes: Iterable<number>): bo
   return places.has(elements.length);
 }
 
-/** A pattern matches the keys that it means, wherever they stand in a buffer. */
+/** Matches the same keys as the model, at any position in a buffer. */
 export const patternMatching = fc.property(pattern, fc.uint8Array({ maxLength: 3 }), key, (text, around, inside) => {
   const bytes = Buffer.from(inside);
   const source = Buffer.concat([around, bytes, around]);
   const [from, to] = [around.length, around.length + bytes.length];
-  assert.equal(new KeyPattern(parsed(text)).matches(source, from, to), means(parsed(text), bytes));
+  assert.equal(new KeyPattern(parsed(text)).matches(source, from, to), modelMatches(parsed(text), bytes));
 });
 
-/** Milliseconds for a key of a few hundred bytes and a pattern of some dozen stars, on a machine that has other work. */
-const LONG_MS = 500;
+/** Milliseconds for a key of a few hundred bytes and a pattern of several dozen stars, on a busy machine. */
+const MAX_MS = 500;
 
-/** Patterns of many stars, and keys that nearly match in many ways, take no time to speak of. */
+/** Patterns with many stars, and keys that almost match in many ways, are matched in little time. */
 export const patternTime = fc.property(
   fc.array(fc.constantFrom('*a', '*', '*ab', '?', '*?', '*[ab]', '*[^b]'), { minLength: 1, maxLength: 40 }),
   fc.array(fc.constantFrom('a', 'aa', 'ab', 'aaaaaaaaaaaaaaaaaaaa'), { maxLength: 40 }),
@@ -75,12 +75,12 @@ export const patternTime = fc.property(
     const compiled = new KeyPattern(elements);
     const started = performance.now();
     const found = compiled.matches(bytes, 0, bytes.length);
-    assert.ok(performance.now() - started < LONG_MS);
-    assert.equal(found, means(elements, bytes));
+    assert.ok(performance.now() - started < MAX_MS);
+    assert.equal(found, modelMatches(elements, bytes));
   },
 );
 
-/** Any text is refused, or is patterns that match without a throw. */
+/** Any text is rejected, or consists of patterns that match without an exception. */
 export const anyPatterns = fc.property(
   fc.oneof(
     fc.string({ maxLength: 30 }),
@@ -89,7 +89,7 @@ export const anyPatterns = fc.property(
   fc.uint8Array({ maxLength: 30 }),
   (text, bytes) => {
     for (const elements of parseKeyPatterns(text) ?? []) {
-      assert.equal(new KeyPattern(elements).matches(bytes, 0, bytes.length), means(elements, bytes));
+      assert.equal(new KeyPattern(elements).matches(bytes, 0, bytes.length), modelMatches(elements, bytes));
     }
   },
 );

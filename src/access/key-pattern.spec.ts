@@ -8,8 +8,8 @@ import { anyPatterns, key, parsed, pattern, patternMatching, patternTime } from 
 const matches = (text: string, bytes: Buffer | string): boolean =>
   new KeyPattern(parsed(text)).matches(Buffer.from(bytes), 0, Buffer.from(bytes).length);
 
-describe('a pattern', () => {
-  it('matches the keys that its elements describe one after the other, wherever they stand in a buffer', () => {
+describe('KeyPattern', () => {
+  it('agrees with a simple model, at any position in a buffer', () => {
     fc.assert(patternMatching, { numRuns: 3000 });
   });
 
@@ -33,26 +33,26 @@ describe('a pattern', () => {
     ['[\\]]', ']', true],
     ['A', 'a', false],
     ['\\ a b\\ ', ' a b ', true],
-  ])('%j and the key %j: %s', (text, bytes, expected) => {
+  ])('%j matches the key %j: %s', (text, bytes, expected) => {
     expect(matches(text, bytes)).toBe(expected);
   });
 
-  it('looks at bytes, and so takes a letter beyond ASCII for several', () => {
+  it('matches bytes, so that a non-ASCII character needs several question marks', () => {
     expect(matches('caf\u00e9', Buffer.from('caf\u00e9'))).toBe(true);
     expect(matches('caf?', Buffer.from('caf\u00e9'))).toBe(false);
     expect(matches('caf??', Buffer.from('caf\u00e9'))).toBe(true);
     expect(matches('*', Buffer.from([0, 0xff]))).toBe(true);
   });
 
-  it('is any text that is not refused', () => {
+  it('matches any key without an exception', () => {
     fc.assert(anyPatterns, { numRuns: 3000 });
   });
 
-  it('costs little, however many ways there are to match it', () => {
+  it('takes little time for ambiguous patterns', () => {
     fc.assert(patternTime, { numRuns: 1000 });
   });
 
-  it('costs no more than the product of the lengths, however many stars it has', () => {
+  it('takes at most time proportional to the product of the lengths', () => {
     const started = performance.now();
     expect(matches(`${'*a'.repeat(100)}*b`, 'a'.repeat(65_536))).toBe(false);
     expect(performance.now() - started).toBeLessThan(5000);
@@ -60,30 +60,30 @@ describe('a pattern', () => {
 });
 
 describe('KEY_ALLOWLIST', () => {
-  it('is several patterns, separated by commas that no backslash precedes', () => {
+  it('separates patterns at unescaped commas', () => {
     expect(parseKeyPatterns('a,b*,c\\,d')).toEqual([parsed('a'), parsed('b*'), parsed('c\\,d')]);
   });
 
   it.each(['', ',', 'a,', ',a', 'a,,b', '[', '[a', '[a-', '[a-]', '[]', '[^]', '[a,b]', '[a-,]', '\\', 'a\\'])(
-    'is not %j',
+    'rejects %j',
     (text) => {
       expect(parseKeyPatterns(text)).toBeUndefined();
     },
   );
 
-  it.each([' a', 'a ', 'a, b', 'a ,b', ' '])('is not %j, where a space is likelier a slip than meant', (text) => {
+  it.each([' a', 'a ', 'a, b', 'a ,b', ' '])('rejects spaces around a pattern: %j', (text) => {
     expect(parseKeyPatterns(text)).toBeUndefined();
   });
 });
 
-describe('a pattern means to Redis what it means here:', () => {
+describe('KeyPattern compared with Redis', () => {
   let redis: TestRedis;
   beforeAll(async () => {
     redis = await TestRedis.start();
   });
   afterAll(() => redis?.stop());
 
-  it('KEYS finds the same', async () => {
+  it('matches the keys that KEYS returns', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.uniqueArray(key, { minLength: 1, maxLength: 30 }),

@@ -1,10 +1,10 @@
 import type { PatternElement } from '../config/environment/key-pattern-syntax.ts';
 
-/** A glob pattern that keys are compared with, byte by byte. */
+/** A glob pattern for keys, matched byte by byte. */
 export class KeyPattern {
-  /** For each element that stands for one byte, 256 flags: which bytes it accepts. */
+  /** For each element that matches one byte, 256 flags: the bytes that it accepts. */
   readonly #accepts: Uint8Array;
-  /** For each element whether it is a `*`, and a last one that is none. */
+  /** For each element, whether it is a `*`; and a 0 at the end. */
   readonly #isStar: Uint8Array;
   readonly #length: number;
 
@@ -18,25 +18,25 @@ export class KeyPattern {
     });
   }
 
-  /** Whether it matches every key there is. */
+  /** Whether the pattern matches every key. */
   get matchesAll(): boolean {
     return this.#length === 1 && this.#isStar[0] === 1;
   }
 
   /**
-   * Whether the key, bytes [from, to) of source, is one that it describes. Takes no memory, and at most as many steps as
-   * the key has bytes times the pattern has elements: only the last `*` can ever have to take in more.
+   * Whether the key, bytes [from, to) of source, matches. Does not allocate, and takes at most as many steps as the product
+   * of the lengths of key and pattern: only the last `*` needs to be extended on a mismatch.
    */
   matches(source: Uint8Array, from: number, to: number): boolean {
     const accepts = this.#accepts;
     const isStar = this.#isStar;
     let element = 0;
     let afterStar = -1;
-    let takenIn = from;
+    let starEnd = from;
     for (let at = from; at < to;) {
       if (isStar[element] === 1) {
         afterStar = ++element;
-        takenIn = at;
+        starEnd = at;
       } else if (accepts[element * 256 + source[at]] === 1) {
         element++;
         at++;
@@ -44,7 +44,7 @@ export class KeyPattern {
         return false;
       } else {
         element = afterStar;
-        at = ++takenIn;
+        at = ++starEnd;
       }
     }
     while (isStar[element] === 1) element++;

@@ -1,7 +1,6 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { Request } from 'express';
-import { AdminTokens } from '../access/admin-tokens.ts';
-import { bearerToken } from '../access/bearer-tokens.ts';
+import { AdminTokens, bearerToken } from '../access/bearer-tokens.ts';
 import { problemResponse } from '../http/response/http-response.ts';
 import { ResponseException } from '../http/response/problem.filter.ts';
 import { problem } from '../http/response/problem.ts';

@@ -1,6 +1,6 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiOperation, ApiParam, ApiResponse, ApiSecurity } from '@nestjs/swagger';
-import { MAX_KEY_BYTES } from '../access/key-length.ts';
+import { MAX_KEY_BYTES } from '../access/access.ts';
 import { COHERENCE_STATES } from '../instance/coherence-state.ts';
 import {
   KEY_EXAMPLES,

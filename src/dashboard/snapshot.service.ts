@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Access } from '../access/access.ts';
-import { AdminTokens } from '../access/admin-tokens.ts';
+import { AdminTokens } from '../access/bearer-tokens.ts';
 import { CacheService } from '../cache/cache.service.ts';
 import { CoherenceCounts } from '../instance/coherence-counts.ts';
 import { CoherenceState } from '../instance/coherence-state.ts';

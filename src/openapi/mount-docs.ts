@@ -9,18 +9,18 @@ import type { Schemas } from './operation-parts.ts';
 import { pageHeaders } from '../http/response/page-headers.ts';
 import { openApiDocument } from './openapi-document.ts';
 
-/** Finds the files of the page from where they are required. */
+/** Resolves the files of the page from the package that depends on them. */
 const PAGE_FILES = createRequire(createRequire(import.meta.url).resolve('@nestjs/swagger'));
 
 /**
- * Serves the OpenAPI document and, from this process alone, the page that shows it.
+ * Serves the OpenAPI document and the page that shows it, without resources from other hosts.
  *
- * @param schemas as {@link openApiDocument}.
+ * @param schemas as for {@link openApiDocument}.
  */
 export function mountDocs(app: NestExpressApplication, settings: Settings, schemas: Schemas): void {
   app.use(['/docs', '/openapi.json'], pageHeaders('in the page'));
   app.use('/docs', redirectToPage);
-  // They are served by middleware, which is not in the router's table: so it learns here which paths there are.
+  // Middleware serves them; the routes make the paths known to the router, for 405 and Allow.
   const files = readdirSync(dirname(PAGE_FILES.resolve('swagger-ui-dist/package.json')));
   app
     .getHttpAdapter()
@@ -33,13 +33,13 @@ export function mountDocs(app: NestExpressApplication, settings: Settings, schem
     jsonDocumentUrl: 'openapi.json',
     raw: ['json'],
     customSiteTitle: 'Redis HTTP Cache Proxy',
-    // Answers here lead nowhere else, and on a phone the empty column is too much.
+    // Responses have no links, and the empty column is too wide for a phone.
     customCss: '.swagger-ui .response-col_links { display: none }',
     swaggerOptions: { displayRequestDuration: true, tryItOutEnabled: true, validatorUrl: null },
   });
 }
 
-/** The page has one address, from which the relative URLs in it lead to the proxy, whatever stands before it. */
+/** Redirects to the canonical address of the page, whose relative URLs also work behind a path prefix. */
 function redirectToPage({ method, originalUrl }: Request, response: Response, next: NextFunction): void {
   const [path] = originalUrl.split('?', 1);
   if (method === 'GET' && /\/docs\/(?:index\.html)?$/.test(path)) response.redirect('../docs');

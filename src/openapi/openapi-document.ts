@@ -9,15 +9,14 @@ type Operation = NonNullable<OpenAPIObject['paths'][string]['get']>;
 const METHODS = ['get', 'head', 'post', 'delete'] as const;
 
 /**
- * Builds the OpenAPI document of an application: what its controllers say of their routes, and what its settings say of
- * tokens.
+ * Builds the OpenAPI document of an application from the decorators of its controllers and the access settings.
  *
- * @param schemas all that the controllers refer to, by name.
+ * @param schemas all schemas that the controllers refer to, by name.
  */
 export function openApiDocument(app: NestExpressApplication, settings: Settings, schemas: Schemas): OpenAPIObject {
   const tokenRequired = settings.access.tokens.length > 0;
   const document = SwaggerModule.createDocument(app, documentBase(settings).build());
-  // Whoever runs the proxy is to be asked, and no address of theirs is known.
+  // The operators are the contact, but the proxy does not know their address.
   document.info.contact = { name: 'The operators of this proxy' };
   for (const path of Object.values(document.paths)) {
     for (const method of METHODS) if (path[method] !== undefined) applyAccess(path[method], tokenRequired);
@@ -33,10 +32,10 @@ function documentBase({ access, upstash }: Settings): DocumentBuilder {
   const builder = new DocumentBuilder()
     .setOpenAPIVersion('3.0.3')
     .setTitle('Redis HTTP Cache Proxy')
-    .setDescription('Read-only: GET by key from one Redis, through one cache. Keys and values are bytes.')
+    .setDescription('Read-only access to the keys of one Redis through a shared cache. Keys and values are bytes.')
     .setVersion(packageVersion())
     .setLicense('MIT', 'https://opensource.org/license/mit')
-    // Relative to where the document is found: a front end may serve it below a path of its own.
+    // Relative to the document's URL, which may have a path prefix behind a reverse proxy.
     .addServer('.', 'This proxy')
     .addTag('keys', 'Values of keys')
     .addSecurity(SECURITY.adminToken, { type: 'http', scheme: 'bearer', description: 'A token of ADMIN_TOKEN.' });
@@ -48,21 +47,21 @@ function documentBase({ access, upstash }: Settings): DocumentBuilder {
     });
   }
   if (upstash.on) {
-    builder.addTag('upstash', "Upstash's REST API: commands of Redis").addSecurity(SECURITY.accessTokenInQuery, {
+    builder.addTag('upstash', "Redis commands over Upstash's REST API").addSecurity(SECURITY.accessTokenInQuery, {
       type: 'apiKey',
       in: 'query',
       name: '_token',
-      description: 'A token of ACCESS_TOKEN, where there is no Authorization header.',
+      description: 'A token of ACCESS_TOKEN, if there is no Authorization header.',
     });
   }
   return builder
-    .addTag('admin', 'The cache, for operators who have the admin token')
+    .addTag('admin', 'Cache administration with the admin token')
     .addTag('health', 'For orchestrators and monitoring');
 }
 
-/** Has an operation demand what the proxy demands of its clients. */
+/** Removes the access token from an operation if the proxy does not require one. */
 function applyAccess(operation: Operation, tokenRequired: boolean): void {
-  const demanded = operation.security ?? [];
-  operation.security = tokenRequired ? demanded : demanded.filter((each) => !(SECURITY.accessToken in each));
-  if (demanded.length > 0 && operation.security.length === 0) delete operation.responses['401'];
+  const required = operation.security ?? [];
+  operation.security = tokenRequired ? required : required.filter((each) => !(SECURITY.accessToken in each));
+  if (required.length > 0 && operation.security.length === 0) delete operation.responses['401'];
 }

@@ -37,6 +37,12 @@ export function jsonResponse(status: number, description: string, schema: string
   return { status, description, headers: NO_STORE, content };
 }
 
+/** The challenge of a response with status 401. */
+export const CHALLENGE = { 'WWW-Authenticate': header('The authentication scheme.', 'Bearer realm="keys"') };
+
+/** The Retry-After header of a response with status 503. */
+export const RETRY_AFTER = { 'Retry-After': header('Seconds after which the client may retry.', '1') };
+
 /** Describes the problem responses of one status, with an example for each code. */
 export function problemResponse(details: Partial<Record<ProblemCode, string>>, headers: Headers = {}): ProblemResponse {
   const codes = Object.keys(details) as ProblemCode[];
@@ -53,7 +59,7 @@ export function problemResponse(details: Partial<Record<ProblemCode, string>>, h
   };
 }
 
-/** The response to a head that is too long, which every route has. */
+/** The response of every route to a request head that is too long. */
 export const HEAD_TOO_LARGE = problemResponse({ 'head-too-large': 'The request line and the headers are too long.' });
 
 /** The schema of a problem. */
@@ -67,23 +73,23 @@ export const PROBLEM_SCHEMAS: Schemas = {
       title: { type: 'string', description: 'The name of that status.', example: 'Not Found' },
       code: {
         type: 'string',
-        description: 'What went wrong; stable.',
+        description: 'The error code; stable.',
         enum: Object.keys(PROBLEMS),
         example: 'key-not-found',
       },
-      detail: { type: 'string', description: 'The same for people.', example: 'Redis has no such key.' },
+      detail: { type: 'string', description: 'A description for humans.', example: 'Redis has no such key.' },
     },
   },
 };
 
-/** Keys of the demo data, as one writes them in a path. */
+/** Keys of the demo data, as written in a path. */
 export const KEY_EXAMPLES = {
-  text: { summary: 'a text', value: 'greeting' },
+  text: { summary: 'text', value: 'greeting' },
   json: { summary: 'a JSON document', value: 'user:42' },
   empty: { summary: 'an empty string: a value, not a miss', value: 'empty' },
-  binary: { summary: 'bytes that are no text', value: 'binary' },
-  encoded: { summary: 'a slash and a letter beyond ASCII', value: 'café/menu' },
-  expiring: { summary: 'a key with an expiry of its own in Redis', value: 'short-lived' },
-  list: { summary: 'no string: 409', value: 'queue' },
+  binary: { summary: 'bytes that are not UTF-8', value: 'binary' },
+  encoded: { summary: 'a slash and a non-ASCII letter', value: 'café/menu' },
+  expiring: { summary: 'a key with a TTL in Redis', value: 'short-lived' },
+  list: { summary: 'not a string: 409', value: 'queue' },
   unknown: { summary: 'no such key: 404', value: 'nobody' },
 } as const;

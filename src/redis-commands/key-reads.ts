@@ -1,5 +1,4 @@
-import type { Access } from '../access/access.ts';
-import { MAX_KEY_BYTES } from '../access/key-length.ts';
+import { type Access, MAX_KEY_BYTES } from '../access/access.ts';
 import type { TtlOutcome, TypeOutcome } from '../cache/read-through/key-queries.ts';
 import { type ReadOutcome, outcomeName } from '../cache/read-through/read-outcome.ts';
 import type { ReadCounter, ReadOutcomeName, Transport } from '../instance/read-metrics.ts';

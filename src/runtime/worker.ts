@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { Access } from '../access/access.ts';
-import { AdminTokens } from '../access/admin-tokens.ts';
+import { AdminTokens } from '../access/bearer-tokens.ts';
 import { ThreadContext } from '../instance/thread-context.ts';
 import { type PackedSettings, unpackSettings } from '../config/settings-transfer.ts';
 import type { Settings } from '../config/settings.ts';

@@ -5,8 +5,8 @@ import { commandFromTarget, hideCommand } from './command-path.ts';
 const percentEncoded = (bytes: Uint8Array): string =>
   [...bytes].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
 
-describe('a command in a path', () => {
-  it('has arguments of any bytes', () => {
+describe('command paths', () => {
+  it('accept arguments of any bytes', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array()), (args) => {
         const path = ['/MGET', ...args.map(percentEncoded)].join('/');
@@ -18,12 +18,12 @@ describe('a command in a path', () => {
     );
   });
 
-  it.each(['/get/%', '/get/%4', '/get/%zz', '/%/a'])('is none in %s', (target) => {
+  it.each(['/get/%', '/get/%4', '/get/%zz', '/%/a'])('reject invalid percent-encoding: %s', (target) => {
     expect(commandFromTarget(target)).toBeUndefined();
   });
 
   it.each(['/get', '/GET/a', '/Get?x', '/ping', '/set/a/b', '/flushall', '/subscribe/a'])(
-    'is what the router takes %s for',
+    'are replaced by one path for the router: %s',
     (url) => {
       expect(hideCommand(url)).toBe('/get/key');
     },
@@ -40,7 +40,7 @@ describe('a command in a path', () => {
     '/x/get/a',
     '//get/a',
     '*',
-  ])('is not %s', (url) => {
+  ])('do not include %s', (url) => {
     expect(hideCommand(url)).toBe(url);
   });
 });

@@ -3,13 +3,12 @@ import { KEY_COMMANDS } from '../redis-commands/key-command-table.ts';
 import { WRITE_COMMANDS } from '../redis-commands/command-names.ts';
 import { pathOf, percentDecode } from '../http/keys/key-path.ts';
 
-/** What every path that is a command looks like to the router. */
+/** The route that all command paths are mapped to. */
 export const COMMAND_ROUTE = 'get/:key';
 const ROUTED_PATH = '/get/key';
 
 /**
- * Commands that a path may start with. Every other path is none of ours: what is served there, or is not, is up to
- * others. The last few are those that the client sends as paths.
+ * Commands that a path may start with; other paths are left to other routes. Upstash's client sends the last few as paths.
  */
 const NAMES: ReadonlySet<string> = new Set([
   ...KEY_COMMANDS.map(({ name }) => name),
@@ -17,21 +16,20 @@ const NAMES: ReadonlySet<string> = new Set([
   ...['ping', 'echo', 'publish', 'subscribe', 'psubscribe', 'monitor'],
 ]);
 
-/** Commands that are refused with options, which Upstash also takes from the query: `/getex/key?EX=10`. */
+/** Commands that are rejected with options, which Upstash also accepts in the query: `/getex/key?EX=10`. */
 const WITH_OPTIONS: ReadonlySet<string> = new Set(
   KEY_COMMANDS.filter(({ refuse }) => refuse !== undefined).map(({ name }) => name),
 );
 
-/** Makes a router see the same path for all commands: it would decode their arguments, as UTF-8. */
+/** Maps all command paths to one: the router would decode arguments as UTF-8. */
 export function hideCommand(url: string): string {
   const [, name = ''] = /^\/([a-z-]+)(?=[/?]|$)/i.exec(pathOf(url)) ?? [];
   return NAMES.has(name.toLowerCase()) ? ROUTED_PATH : url;
 }
 
 /**
- * The command that a request target names, `/get/a%20key?_token=…`: percent-encoded bytes between slashes, up to the
- * query, which is looked at only where it has options of the command. Undefined when a `%` is not followed by two
- * hexadecimal digits.
+ * Parses the command in a request target, `/get/a%20key?_token=…`: percent-encoded bytes between slashes. The query is
+ * parsed only for commands with options. Returns undefined if the percent-encoding is invalid.
  */
 export function commandFromTarget(target: string): Buffer[] | undefined {
   const [path, ...query] = pathOf(target).split('?');

@@ -20,20 +20,20 @@ import { type BadRequest, type RestCommand, MAX_KEYS, TOO_MANY_KEYS } from './re
 const COMMANDS: ReadonlyMap<string, KeyCommand> = new Map(KEY_COMMANDS.map((command) => [command.name, command]));
 const PONG = Buffer.from('PONG');
 
-/** Commands whose keys are to be read together, and then replied to in order. */
+/** Commands whose keys are read together, and their replies in order. */
 export interface PreparedCommands {
   readonly plan: ReadPlan;
   readonly replies: readonly WriteReply[];
 }
 
-/** Carries commands out: all keys of a request are read together, whichever commands name them. */
+/** Executes commands: all keys of a request are read together. */
 export class RestCommands {
   readonly #cache: CacheService;
   readonly #access: Access;
   readonly #maxBytes: number;
   readonly #refused: RefusedCommands;
 
-  /** @param maxBytes once the values of a request are as many bytes together, no more are held for its response. */
+  /** @param maxBytes limit for the values of one request; values beyond it are omitted. */
   constructor(cache: CacheService, access: Access, refused: RefusedCommands, maxBytes: number) {
     this.#cache = cache;
     this.#access = access;
@@ -42,7 +42,7 @@ export class RestCommands {
   }
 
   /**
-   * Plans what has to be read for commands, or refuses them all.
+   * Plans the reads of commands, or rejects the request.
    *
    * @param counter counts the reads.
    */

@@ -11,7 +11,7 @@ const nested = (string: fc.Arbitrary<Buffer>): fc.Arbitrary<RestValue> =>
     value: fc.oneof({ maxDepth: 4 }, string, fc.constant(null), fc.integer(), fc.array(tie('value'))),
   })).value;
 
-/** A result as whoever gets it reads it. */
+/** Decodes a result as a client does. */
 function decoded(json: unknown, encoding: BufferEncoding): RestValue {
   if (Array.isArray(json)) return json.map((each) => decoded(each, encoding));
   return typeof json === 'string' ? Buffer.from(json, encoding) : (json as null | number);
@@ -24,8 +24,8 @@ async function rendered(parts: readonly JsonPart[]): Promise<unknown> {
 
 const overTheWire = (value: RestValue, encoding: RestEncoding): Promise<unknown> => rendered(partsOf(value, encoding));
 
-describe('a result', () => {
-  it('can be had again to the byte from base64, however deep its strings are', async () => {
+describe('RestReply', () => {
+  it('encodes strings of any depth in base64 without loss', async () => {
     await fc.assert(
       fc.asyncProperty(nested(bytes), async (value) => {
         expect(decoded(await overTheWire(value, 'base64'), 'base64')).toEqual(value);
@@ -33,7 +33,7 @@ describe('a result', () => {
     );
   });
 
-  it('can be had again from text, if it is text', async () => {
+  it('encodes UTF-8 strings as text without loss', async () => {
     await fc.assert(
       fc.asyncProperty(nested(text), async (value) => {
         expect(decoded(await overTheWire(value, 'utf8'), 'utf8')).toEqual(value);
@@ -41,11 +41,11 @@ describe('a result', () => {
     );
   });
 
-  it('has U+FFFD in the place of what is no text', async () => {
+  it('replaces invalid UTF-8 by U+FFFD', async () => {
     expect(await overTheWire([Buffer.from([0x61, 0xff, 0x62])], 'utf8')).toEqual(['a\ufffdb']);
   });
 
-  it('is an error as it is, whatever the encoding', async () => {
+  it('does not encode errors', async () => {
     const reply = new RestReply();
     reply.error(`ERR ${Buffer.from('é').toString('latin1')}`);
     expect([reply.failure, await rendered(reply.toParts('base64'))]).toEqual(['ERR é', { error: 'ERR é' }]);

@@ -2,24 +2,24 @@ import { Buffer } from 'node:buffer';
 import type { ReplySink } from '../redis-commands/key-replies.ts';
 import type { JsonPart } from '../http/response/results-body.ts';
 
-/** What a command has given. */
+/** The result of a command. */
 export type RestValue = null | number | Buffer | readonly RestValue[];
 
-/** How strings are written: in base64, or as UTF-8, in which what is none becomes U+FFFD. */
+/** How strings are encoded: in base64, or as text, in which U+FFFD replaces invalid UTF-8. */
 export type RestEncoding = 'base64' | 'utf8';
 
-/** Takes the reply to one command, and gives it as JSON. */
+/** Collects the reply to one command, and renders it as JSON. */
 export class RestReply implements ReplySink {
   #values: RestValue[] = [];
   #isArray = false;
   #error: string | undefined;
 
-  /** What went wrong; undefined: nothing did. */
+  /** The error; undefined if the command succeeded. */
   get failure(): string | undefined {
     return this.#error;
   }
 
-  /** @param text a character for each byte: what it repeats of a request is UTF-8. */
+  /** @param text one character for each byte of UTF-8. */
   error(text: string): void {
     this.#error = Buffer.from(text, 'latin1').toString();
   }
@@ -28,7 +28,7 @@ export class RestReply implements ReplySink {
     this.#values.push(value);
   }
 
-  /** A string like any other to the client. */
+  /** Clients do not distinguish it from other strings. */
   simple(text: string): void {
     this.bulk(Buffer.from(text));
   }
@@ -37,7 +37,7 @@ export class RestReply implements ReplySink {
     this.#values.push(null);
   }
 
-  /** At most one, and before all else. */
+  /** Called at most once, before the elements. */
   array(): void {
     this.#isArray = true;
   }
@@ -46,14 +46,14 @@ export class RestReply implements ReplySink {
     this.#values.push(value);
   }
 
-  /** `{"result": …}` or `{"error": "…"}`. */
+  /** Renders `{"result": …}` or `{"error": "…"}`. */
   toParts(encoding: RestEncoding): readonly JsonPart[] {
     if (this.#error !== undefined) return [JSON.stringify({ error: this.#error })];
     return ['{"result":', ...partsOf(this.#isArray ? this.#values : this.#values[0], encoding), '}'];
   }
 }
 
-/** A value as JSON has it, with all strings in it to be encoded. */
+/** Renders a value as JSON, with its strings still to be encoded. */
 export function partsOf(value: RestValue, encoding: RestEncoding): JsonPart[] {
   if (value === null || typeof value === 'number') return [String(value)];
   if (isBytes(value)) return [{ value, encoding }];

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { parseCommand, parsePipeline } from './rest-request.ts';
 
-/** Every way to write a number in JSON (RFC 8259, section 6). */
+/** Any JSON number (RFC 8259, section 6). */
 const written = fc
   .tuple(
     fc.constantFrom('', '-'),
@@ -20,7 +20,7 @@ function textsOf(command: ReturnType<typeof parseCommand>): unknown {
   return Array.isArray(command) ? command.map(String) : command;
 }
 
-describe('a number in a command', () => {
+describe('numbers in commands', () => {
   it.each([
     '9007199254740993',
     '-9007199254740993',
@@ -32,11 +32,11 @@ describe('a number in a command', () => {
     '0',
     '1e400',
     '12345678901234567890',
-  ])('%s is given to Redis as it is written', (number) => {
+  ])('%s keeps its source text', (number) => {
     expect(textsOf(parseCommand(Buffer.from(`["GET", ${number}]`)))).toEqual(['GET', number]);
   });
 
-  it('keeps its text, alone and in a pipeline, beside strings and booleans', () => {
+  it('keep their source text, alone and in a pipeline, next to strings and booleans', () => {
     fc.assert(
       fc.property(written, fc.string({ unit: 'grapheme' }), fc.boolean(), (number, text, flag) => {
         const json = ` [ "GET" , ${number},${JSON.stringify(text)},${flag}]`;
@@ -48,7 +48,7 @@ describe('a number in a command', () => {
     );
   });
 
-  it.each(['NaN', 'Infinity', '01', '1.', '.5', '+1', '0x10', '1_000'])('%s is not one in JSON', (text) => {
+  it.each(['NaN', 'Infinity', '01', '1.', '.5', '+1', '0x10', '1_000'])('%s is invalid in JSON', (text) => {
     expect(parseCommand(Buffer.from(`["GET",${text}]`))).toMatchObject({ tooMuch: false });
   });
 });

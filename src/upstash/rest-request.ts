@@ -1,18 +1,18 @@
 import { Buffer } from 'node:buffer';
 import { RawNumber, parseJsonBody, parseJsonBodyWithRawNumbers } from '../http/request/json-body.ts';
 
-/** Commands that one pipeline may have: clients that gather commands by themselves send as many. */
+/** Most commands in a pipeline; clients with automatic pipelining send as many. */
 export const MAX_COMMANDS = 1000;
-/** Keys that the commands of one request may name together. */
+/** Most keys in the commands of one request. */
 export const MAX_KEYS = 1000;
 
-/** A command's name and its arguments, or what is wrong with them. */
+/** A command's name and arguments, or an error. */
 export type RestCommand = readonly Buffer[] | string;
 
-/** Why no command of a request is carried out. */
+/** The error of a request none of whose commands is executed. */
 export interface BadRequest {
   readonly error: string;
-  /** Whether it asks for too much; otherwise it cannot be understood. */
+  /** Whether a limit is exceeded (413); otherwise the request is malformed (400). */
   readonly tooMuch: boolean;
 }
 
@@ -27,14 +27,14 @@ export function isBadRequest(parsed: BadRequest | RestCommand | readonly unknown
   return typeof parsed === 'object' && 'error' in parsed;
 }
 
-/** The command that a body names: `["GET", "a key"]`. */
+/** Parses a body with one command: `["GET", "a key"]`. */
 export function parseCommand(body: Buffer): RestCommand | BadRequest {
   const command = parseJsonBody(body);
   if (!Array.isArray(command)) return NO_COMMAND;
   return parseArguments(hasNumber(command) ? (parseJsonBodyWithRawNumbers(body) as unknown[]) : command);
 }
 
-/** The commands that a body names: `[["GET", "a key"], ["PING"]]`. One that is none is an error in its place. */
+/** Parses a body with a pipeline: `[["GET", "a key"], ["PING"]]`. An invalid command is an error at its position. */
 export function parsePipeline(body: Buffer): readonly RestCommand[] | BadRequest {
   const commands = parseJsonBody(body);
   if (!Array.isArray(commands) || commands.length === 0) return NO_PIPELINE;
@@ -44,14 +44,14 @@ export function parsePipeline(body: Buffer): readonly RestCommand[] | BadRequest
   return written.map(parseArguments);
 }
 
-/** Few commands have one, and to keep numbers as they are written takes ten times as long. */
+/** Few commands contain a number, and preserving its source text makes parsing ten times slower. */
 function hasNumber(values: readonly unknown[]): boolean {
   return values.some((value) => typeof value === 'number');
 }
 
 /**
- * Encodes arguments as Redis' own clients do: a string as its UTF-8, true and false as these words, a number as the text
- * that the client has written, since as a number of JavaScript it may be another one, and name another key.
+ * Encodes arguments as Redis clients do: strings as UTF-8, booleans as `true` and `false`, numbers as their source text,
+ * because a conversion to a JavaScript number could change the key that they name.
  */
 function parseArguments(values: readonly unknown[]): RestCommand {
   if (values.length === 0) return EMPTY_COMMAND;

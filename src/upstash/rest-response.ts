@@ -5,22 +5,22 @@ import type { HttpResponse } from '../http/response/http-response.ts';
 import { type Allocate, type Result, ResultsBody } from '../http/response/results-body.ts';
 import { type RestEncoding, RestReply } from './rest-reply.ts';
 
-/** By an error's first word: what Redis is to blame for, and not the request. */
+/** Status by the first word of an error, for errors caused by Redis; 400 for any other. */
 const STATUSES: Readonly<Record<string, number>> = { TIMEOUT: 504, UNAVAILABLE: 503, OVERLOADED: 503 };
 
-/** How the results of an answer are written. */
+/** How the results of a response are rendered. */
 export interface RestRendering {
   readonly encoding: RestEncoding;
-  /** Memory for the body; undefined when there is none now. */
+  /** Allocates memory for the body; undefined if none is available now. */
   readonly allocate: Allocate;
-  /** Bytes of the results that are not errors. */
+  /** Limit for the results that are not errors, in bytes. */
   readonly maxBytes: number;
 }
 
 /**
- * The answer to one command.
+ * Renders the response to one command.
  *
- * @returns the length of the body when there is no memory for it.
+ * @returns the length of the body if no memory is available for it.
  */
 export async function commandResponse(
   write: WriteReply,
@@ -34,9 +34,9 @@ export async function commandResponse(
 }
 
 /**
- * The answer to a pipeline: a result for each command, in order.
+ * Renders the response to a pipeline: a result for each command, in order.
  *
- * @returns the length of the body when there is no memory for it.
+ * @returns the length of the body if no memory is available for it.
  */
 export async function pipelineResponse(
   writes: readonly WriteReply[],
@@ -46,7 +46,7 @@ export async function pipelineResponse(
   return resultsResponse(await ResultsBody.of(['[', ']'], results, TOO_LARGE, maxBytes), allocate);
 }
 
-/** The answer to a request of which no command is carried out, or to one whose command has failed. */
+/** Renders the response to a rejected request, or to one whose only command has failed. */
 export function errorResponse(error: string, status = statusOf(error), headers: readonly string[] = []): HttpResponse {
   const more = status === 503 ? ['Retry-After', '1', ...headers] : headers;
   return restResponse(status, Buffer.from(JSON.stringify({ error })), more);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { restToken } from './rest-token.ts';
 
-describe('the token of a request', () => {
+describe('restToken', () => {
   it.each([
     ['Bearer a', '/', 'a'],
     ['Bearer a', '/?_token=b', 'a'],
@@ -13,7 +13,7 @@ describe('the token of a request', () => {
     [undefined, '/?_token', undefined],
     [undefined, '/?_token=%', undefined],
     [undefined, '/', undefined],
-  ])('with %j at %s is %j', (authorization, target, token) => {
+  ])('with Authorization %j at %s returns %j', (authorization, target, token) => {
     expect(restToken(authorization, target)).toBe(token);
   });
 });

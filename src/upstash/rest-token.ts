@@ -1,11 +1,11 @@
 import { bearerToken } from '../access/bearer-tokens.ts';
 
-/** The token of a request: of `Authorization: Bearer`, or, where there is no such field, of the query, `?_token=`. */
+/** Returns the token of a request from `Authorization: Bearer` or, without that header, from the query, `?_token=`. */
 export function restToken(authorization: string | undefined, target: string): string | undefined {
   return authorization === undefined ? queryToken(target) : bearerToken(authorization);
 }
 
-/** A `+` stands for itself: tokens have it, and no spaces. */
+/** Does not decode `+` to a space: tokens contain the former, and never the latter. */
 function queryToken(target: string): string | undefined {
   const query = target.indexOf('?');
   if (query === -1) return undefined;

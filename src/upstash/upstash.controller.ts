@@ -26,16 +26,16 @@ import { DescribeCommand, DescribeCommandPath, DescribePipeline } from './upstas
 const PIPELINE_PATH = 'pipeline';
 const TRANSACTION_PATH = 'multi-exec';
 
-/** For whom commands are carried out. */
+/** The client whose commands are executed. */
 interface RestClient {
   /** Counts the reads of keys. */
   readonly reads: ReadCounter;
   readonly reader: Reader;
-  /** How it wants strings to be written. */
+  /** The requested encoding of strings. */
   readonly encoding: RestEncoding;
 }
 
-/** Upstash's REST API, for clients that cannot open a connection to Redis: edge functions. */
+/** Upstash's REST API, for clients that cannot connect to Redis, such as edge functions. */
 @ApiTags('upstash')
 @Controller()
 export class UpstashController {
@@ -66,7 +66,7 @@ export class UpstashController {
   @HttpCode(200)
   @DescribeCommand()
   command(@Req() request: Request, @Res() response: Response): Promise<void> {
-    return this.#answer(request, response, async (client) => {
+    return this.#respond(request, response, async (client) => {
       const body = await bodyOf(request);
       return Buffer.isBuffer(body) ? this.#runOne(parseCommand(body), client) : body;
     });
@@ -75,14 +75,14 @@ export class UpstashController {
   @Options()
   @ApiExcludeEndpoint()
   commandOptions(@Req() request: Request, @Res() response: Response): void {
-    this.#refuseMethod('POST', request, response);
+    this.#rejectMethod('POST', request, response);
   }
 
   @Post(PIPELINE_PATH)
   @HttpCode(200)
   @DescribePipeline()
   pipeline(@Req() request: Request, @Res() response: Response): Promise<void> {
-    return this.#answer(request, response, async (client) => {
+    return this.#respond(request, response, async (client) => {
       const body = await bodyOf(request);
       return Buffer.isBuffer(body) ? this.#runAll(parsePipeline(body), client) : body;
     });
@@ -91,19 +91,19 @@ export class UpstashController {
   @Post(TRANSACTION_PATH)
   @ApiExcludeEndpoint()
   transaction(@Req() request: Request, @Res() response: Response): Promise<void> {
-    return this.#answer(request, response, () => errorResponse(NO_TRANSACTIONS));
+    return this.#respond(request, response, () => errorResponse(NO_TRANSACTIONS));
   }
 
   @All([PIPELINE_PATH, TRANSACTION_PATH])
   @ApiExcludeEndpoint()
   other(@Req() request: Request, @Res() response: Response): void {
-    this.#refuseMethod('POST', request, response);
+    this.#rejectMethod('POST', request, response);
   }
 
   @Get(COMMAND_ROUTE)
   @DescribeCommandPath()
   path(@Req() request: Request, @Res() response: Response): Promise<void> {
-    return this.#answer(request, response, async (client) => {
+    return this.#respond(request, response, async (client) => {
       const command = commandFromTarget(request.originalUrl);
       if (command === undefined) return errorResponse(BAD_ENCODING);
       if (request.method !== 'POST' && request.method !== 'PUT') return this.#runOne(command, client);
@@ -117,24 +117,24 @@ export class UpstashController {
   @ApiExcludeEndpoint()
   otherPath(@Req() request: Request, @Res() response: Response): Promise<void> | void {
     if (['HEAD', 'POST', 'PUT'].includes(request.method)) return this.path(request, response);
-    this.#refuseMethod('GET, HEAD, POST, PUT', request, response);
+    this.#rejectMethod('GET, HEAD, POST, PUT', request, response);
   }
 
-  /** @param carryOut the answer to a client that may read; undefined: there is nobody to answer. */
-  async #answer(
+  /** @param execute returns the response to an authenticated client; undefined if the client has disconnected. */
+  async #respond(
     request: Request,
     response: Response,
-    carryOut: (client: RestClient) => HttpResponse | Promise<HttpResponse | undefined>,
+    execute: (client: RestClient) => HttpResponse | Promise<HttpResponse | undefined>,
   ): Promise<void> {
     const reads = new PendingReads('upstash', this.#counts);
-    const answer =
-      this.#refuse(request, reads) ??
-      (await carryOut({ reads, reader: new ResponseReader(response), encoding: encodingFor(request) }));
-    if (answer !== undefined) this.#send(answer, request, response);
+    const content =
+      this.#reject(request, reads) ??
+      (await execute({ reads, reader: new ResponseReader(response), encoding: encodingFor(request) }));
+    if (content !== undefined) this.#send(content, request, response);
     reads.commit();
   }
 
-  #refuse({ headers, originalUrl }: Request, reads: ReadCounter): HttpResponse | undefined {
+  #reject({ headers, originalUrl }: Request, reads: ReadCounter): HttpResponse | undefined {
     if (!this.#access.acceptsToken(restToken(headers.authorization, originalUrl) ?? '')) {
       reads.countRead('upstash', 'unauthorized');
       return errorResponse(UNAUTHORIZED, 401, ['WWW-Authenticate', 'Bearer realm="keys"']);
@@ -162,7 +162,7 @@ export class UpstashController {
     const prepared = this.#commands.prepare(commands, reads, reader);
     if ('error' in prepared) return badRequestResponse(prepared);
     const { plan, replies } = prepared;
-    const answer = await renderBuffered(this.#buffered, reader, async (room) => {
+    const response = await renderBuffered(this.#buffered, reader, async (room) => {
       await (room === undefined ? plan.read() : plan.readAgain(room));
       return {
         values: plan.values,
@@ -170,19 +170,19 @@ export class UpstashController {
         drop: () => plan.drop(),
       };
     });
-    return answer ?? errorResponse(FAILURES.overloaded);
+    return response ?? errorResponse(FAILURES.overloaded);
   }
 
-  #refuseMethod(allowed: string, request: Request, response: Response): void {
+  #rejectMethod(allowed: string, request: Request, response: Response): void {
     const isPreflight = this.#cors.on && request.method === 'OPTIONS';
-    const answer = isPreflight
+    const content = isPreflight
       ? this.#cors.preflight(allowed, REQUEST_HEADERS)
       : errorResponse(`ERR method not allowed (allowed: ${allowed})`, 405, ['Allow', allowed]);
-    this.#send(answer, request, response);
+    this.#send(content, request, response);
   }
 
-  #send(answer: HttpResponse, request: Request, response: Response): void {
-    sendBuffered(answer, request.method, response, this.#buffered, this.#cors.headersFor(request.headers.origin));
+  #send(content: HttpResponse, request: Request, response: Response): void {
+    sendBuffered(content, request.method, response, this.#buffered, this.#cors.headersFor(request.headers.origin));
   }
 }
 
@@ -194,7 +194,7 @@ const BAD_ENCODING = 'ERR invalid percent-encoding in the path';
 const BODY_TOO_LARGE = `ERR the body exceeds ${MAX_BODY_BYTES} bytes`;
 const BODY_ENCODED = 'ERR Content-Encoding is not supported';
 
-/** What pages of other origins may send: what the client of Upstash does. */
+/** Request headers of Upstash's client, which pages of other origins may send. */
 const REQUEST_HEADERS =
   'Upstash-Encoding, Upstash-Sync-Token, Upstash-Telemetry-Platform, Upstash-Telemetry-Retry, ' +
   'Upstash-Telemetry-Runtime, Upstash-Telemetry-Sdk';
@@ -207,7 +207,7 @@ function badRequestResponse({ error, tooMuch }: BadRequest): HttpResponse {
   return errorResponse(error, tooMuch ? 413 : 400);
 }
 
-/** The body, whatever type it is said to be of; or what to answer instead, if there is anybody to answer. */
+/** Reads the body, whatever its Content-Type; returns an error response, or undefined if the client has disconnected. */
 async function bodyOf(request: Request): Promise<Buffer | HttpResponse | undefined> {
   const { 'content-encoding': encoding = 'identity' } = request.headers;
   if (encoding.toLowerCase() !== 'identity') return errorResponse(BODY_ENCODED);

@@ -11,28 +11,33 @@ import {
 import { KEY_COMMANDS } from '../redis-commands/key-command-table.ts';
 import { FAILURES } from '../redis-commands/key-replies.ts';
 import { READ_ONLY, wrongArguments } from '../redis-commands/error-replies.ts';
-import { KEY_EXAMPLES, NO_STORE, SECURITY, type Schemas, header, ref } from '../openapi/operation-parts.ts';
+import {
+  CHALLENGE,
+  KEY_EXAMPLES,
+  NO_STORE,
+  RETRY_AFTER,
+  SECURITY,
+  type Schemas,
+  ref,
+} from '../openapi/operation-parts.ts';
 import { MAX_RESULTS_BYTES } from '../http/response/results-body.ts';
 import { MAX_BODY_BYTES } from '../http/request/read-body.ts';
 import { MAX_COMMANDS, MAX_KEYS } from './rest-request.ts';
 
 const COMMANDS = [...KEY_COMMANDS.map(({ name }) => name), 'ping', 'echo'].map((name) => name.toUpperCase()).join(', ');
 
-const CHALLENGE = { 'WWW-Authenticate': header('How to authenticate.', 'Bearer realm="keys"') };
-const RETRY_AFTER = { 'Retry-After': header('Seconds after which to ask again.', '1') };
-
 /** Schemas of Upstash's REST API. */
 export const UPSTASH_SCHEMAS: Schemas = {
   RestCommand: {
     type: 'array',
     description:
-      'The name of a command, in any case, and its arguments. A number reaches Redis as it is written, with all its digits.',
+      'The name of a command, case-insensitive, and its arguments. Numbers keep their source text, with all digits.',
     minItems: 1,
     items: { oneOf: [{ type: 'string' }, { type: 'number' }, { type: 'boolean' }] },
   },
   RestPipeline: {
     type: 'array',
-    description: 'Commands, which are carried out together.',
+    description: 'Commands, which are executed together.',
     minItems: 1,
     maxItems: MAX_COMMANDS,
     items: ref('RestCommand'),
@@ -43,16 +48,16 @@ export const UPSTASH_SCHEMAS: Schemas = {
     required: ['result'],
     properties: {
       result: {
-        description: 'What Redis would reply: a string, a whole number, null, or an array of them.',
+        description: 'The reply as of Redis: a string, an integer, null, or an array of them.',
         example: 'hello from redis',
       },
     },
   },
   RestError: {
     type: 'object',
-    description: 'Why a command has failed, or why none was carried out.',
+    description: 'The error of a command, or of the whole request.',
     required: ['error'],
-    properties: { error: { type: 'string', description: 'A code word, and what is wrong.', example: READ_ONLY } },
+    properties: { error: { type: 'string', description: 'An error code and a description.', example: READ_ONLY } },
   },
   RestResults: {
     type: 'array',
@@ -79,21 +84,21 @@ function failure(status: number, description: string, examples: readonly string[
 
 const UNAUTHORIZED = failure(
   401,
-  'There is no token of ACCESS_TOKEN.',
+  'A token of ACCESS_TOKEN is required.',
   ['WRONGPASS invalid or missing auth token'],
   CHALLENGE,
 );
 const TOO_MUCH = failure(
   413,
-  `The body is longer than ${MAX_BODY_BYTES} bytes, or names more than ${MAX_KEYS} keys or ${MAX_COMMANDS} commands.`,
+  `More than ${MAX_BODY_BYTES} bytes of body, ${MAX_KEYS} keys or ${MAX_COMMANDS} commands.`,
   [`ERR the body exceeds ${MAX_BODY_BYTES} bytes`],
 );
 const BAD_COMMAND = failure(
   400,
-  'The request cannot be understood, or the command fails: it writes, is none, lacks arguments, may not read the key, …',
+  'The request is malformed, or the command fails: it writes, is unknown, lacks arguments, may not read the key, …',
   [READ_ONLY, wrongArguments('get'), FAILURES['wrong-type'], 'NOPERM No permissions to access a key'],
 );
-const REDIS_AWAY = [
+const REDIS_FAILURES = [
   failure(503, 'Redis is unavailable.', [FAILURES.unavailable, FAILURES.overloaded], RETRY_AFTER),
   failure(504, 'Redis did not answer in time.', [FAILURES.timeout]),
 ];
@@ -103,19 +108,18 @@ const DescribeEncoding = (): MethodDecorator =>
     name: 'Upstash-Encoding',
     required: false,
     description:
-      '`base64`: all strings in the result are written in base64. Otherwise they are UTF-8, and bytes that are none ' +
-      'become U+FFFD.',
+      '`base64`: all strings in the result are in base64. Otherwise they are text, in which U+FFFD replaces invalid UTF-8.',
     schema: { type: 'string', enum: ['base64'], example: 'base64' },
   });
 
 function ok(schema: string, example: unknown): MethodDecorator {
   const content = { 'application/json': { schema: ref(schema), example } };
-  return ApiResponse({ status: 200, description: 'What the command gives.', headers: NO_STORE, content });
+  return ApiResponse({ status: 200, description: 'The result of the command.', headers: NO_STORE, content });
 }
 
-const TOKEN = 'The token may also be in the query, `?_token=…`, where there is no header.';
+const TOKEN = 'Without an Authorization header the token may be in the query, `?_token=…`.';
 
-/** All that the OpenAPI document says of `POST /`. */
+/** Describes `POST /` in the OpenAPI document. */
 export function DescribeCommand(): MethodDecorator {
   return applyDecorators(
     ApiSecurity(SECURITY.accessToken),
@@ -124,7 +128,7 @@ export function DescribeCommand(): MethodDecorator {
     ApiOperation({
       operationId: 'runCommand',
       summary: "A command, in Upstash's REST API",
-      description: `${COMMANDS}. ${TOKEN} A result takes ${MAX_RESULTS_BYTES} bytes at most.`,
+      description: `${COMMANDS}. ${TOKEN} A result is limited to ${MAX_RESULTS_BYTES} bytes.`,
     }),
     ApiBody({
       required: true,
@@ -135,11 +139,11 @@ export function DescribeCommand(): MethodDecorator {
     BAD_COMMAND,
     UNAUTHORIZED,
     TOO_MUCH,
-    ...REDIS_AWAY,
+    ...REDIS_FAILURES,
   );
 }
 
-/** All that the OpenAPI document says of `POST /pipeline`. */
+/** Describes `POST /pipeline` in the OpenAPI document. */
 export function DescribePipeline(): MethodDecorator {
   return applyDecorators(
     ApiSecurity(SECURITY.accessToken),
@@ -149,9 +153,9 @@ export function DescribePipeline(): MethodDecorator {
       operationId: 'runPipeline',
       summary: 'Many commands',
       description:
-        `Up to ${MAX_COMMANDS} commands, which name up to ${MAX_KEYS} keys; what the cache does not hold is read from ` +
-        'Redis in one round trip. A command that fails is an error in its place, and the answer is 200 also when all ' +
-        `do. Results take ${MAX_RESULTS_BYTES} bytes at most. \`/multi-exec\`, a transaction, is an error.`,
+        `Up to ${MAX_COMMANDS} commands with up to ${MAX_KEYS} keys; keys that are not cached are read from Redis in one ` +
+        'round trip. A failed command is an error at its position, and the response is 200 even if all commands fail. ' +
+        `Results are limited to ${MAX_RESULTS_BYTES} bytes. \`/multi-exec\`, a transaction, is not supported.`,
     }),
     ApiBody({
       required: true,
@@ -167,13 +171,13 @@ export function DescribePipeline(): MethodDecorator {
       },
     }),
     ok('RestResults', [{ result: 'hello from redis' }, { error: READ_ONLY }]),
-    failure(400, 'The body is no pipeline.', ['ERR the body must be JSON of the form [["GET", "a key"], ["PING"]]']),
+    failure(400, 'The body is not a pipeline.', ['ERR the body must be JSON of the form [["GET", "a key"], ["PING"]]']),
     UNAUTHORIZED,
     TOO_MUCH,
   );
 }
 
-/** All that the OpenAPI document says of commands in paths. */
+/** Describes commands in paths in the OpenAPI document. */
 export function DescribeCommandPath(): MethodDecorator {
   return applyDecorators(
     ApiSecurity(SECURITY.accessToken),
@@ -183,8 +187,8 @@ export function DescribeCommandPath(): MethodDecorator {
       operationId: 'runCommandInPath',
       summary: 'A command in a path',
       description:
-        'Every command goes so, its arguments, percent-encoded, between slashes: `/mget/a/b`, `/getrange/a/0/5`. The ' +
-        `body of a POST is its last argument. ${TOKEN}`,
+        'Any command, with percent-encoded arguments between slashes: `/mget/a/b`, `/getrange/a/0/5`. The body of a ' +
+        `POST is the last argument. ${TOKEN}`,
     }),
     ApiParam({
       name: 'key',
@@ -195,6 +199,6 @@ export function DescribeCommandPath(): MethodDecorator {
     ok('RestResult', { result: 'hello from redis' }),
     BAD_COMMAND,
     UNAUTHORIZED,
-    ...REDIS_AWAY,
+    ...REDIS_FAILURES,
   );
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { keyInTarget, percentDecoding } from './key-path.spec-support.ts';
-import { MAX_KEY_BYTES } from '../../access/key-length.ts';
+import { MAX_KEY_BYTES } from '../../access/access.ts';
 import { ENTRIES_PATH, KEYS_PATH, hideKey, keyFromTarget } from './key-path.ts';
 
 const key = (target: string) => keyFromTarget(KEYS_PATH + target, KEYS_PATH);

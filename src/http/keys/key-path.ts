@@ -1,4 +1,4 @@
-import { MAX_KEY_BYTES } from '../../access/key-length.ts';
+import { MAX_KEY_BYTES } from '../../access/access.ts';
 
 /** Prefix of the paths at which values are read. */
 export const KEYS_PATH = '/v1/keys/';

@@ -1,4 +1,4 @@
-import { MAX_KEY_BYTES } from '../../access/key-length.ts';
+import { MAX_KEY_BYTES } from '../../access/access.ts';
 import { formatEtag } from '../../cache/shared-lru/etag.ts';
 import type { Forward, Freshness, CachedValue } from '../../cache/shared-lru/cache-types.ts';
 import type { DirectedOutcome, Origin } from '../../cache/read-through/read-outcome.ts';

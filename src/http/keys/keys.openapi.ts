@@ -1,9 +1,11 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiSecurity } from '@nestjs/swagger';
-import { MAX_KEY_BYTES } from '../../access/key-length.ts';
+import { MAX_KEY_BYTES } from '../../access/access.ts';
 import {
+  CHALLENGE,
   KEY_EXAMPLES,
   type ProblemResponse,
+  RETRY_AFTER,
   SECURITY,
   type Schemas,
   header,
@@ -15,20 +17,20 @@ const FRESHNESS = {
   ETag: header('Strong validator: a hash of the value.', '"7f16c2772a51b6138ccc3aff"'),
   Age: header('Seconds since the value was read from Redis, rounded up.', '3'),
   'Cache-Control': header(
-    'Seconds for which the value may be given, from when it was read, or `no-cache` while Redis tells this cache alone of ' +
-      'writes; before them `private` where a token is needed.',
+    'Lifetime of the value in seconds since it was read, or `no-cache` while tracking is active, as other caches receive ' +
+      'no invalidations; preceded by `private` if a token is required.',
     'max-age=60',
   ),
   'Cache-Status': header(
-    'How the answer came to be (RFC 9211): a hit with the seconds it has left, less than none with ' +
-      '`detail=stale-if-error` where Redis could not be asked; or a miss that was read from Redis and stored, not stored ' +
-      '(too large, or about to expire), or read for several requests at once (collapsed). `fwd` says why it was read: ' +
-      '`uri-miss`, nothing was held; `stale`, its time was over; `request`, the request wanted nothing so old.',
+    'How the cache handled the request (RFC 9211): a hit with its remaining seconds, negative with ' +
+      '`detail=stale-if-error` if Redis was unavailable; or a miss that was loaded from Redis and stored, not stored ' +
+      '(too large, or about to expire), or coalesced with other requests (collapsed). `fwd` is the reason for the load: ' +
+      '`uri-miss`, not cached; `stale`, expired; `request`, older than the request allows.',
     'redis-http-cache-proxy; hit; ttl=57',
   ),
 };
 
-/** Schemas of what is read of one key. */
+/** Schemas of the value of a key. */
 export const KEY_SCHEMAS: Schemas = {
   Value: {
     type: 'string',
@@ -40,15 +42,15 @@ export const KEY_SCHEMAS: Schemas = {
 
 const VALUE_HEADERS = { ...FRESHNESS, 'Content-Length': header('Bytes of the value.', '16') };
 
-/** All that the OpenAPI document says of `GET /v1/keys/{key}`. */
+/** Describes `GET /v1/keys/{key}` in the OpenAPI document. */
 export function DescribeGet(): MethodDecorator {
   return applyDecorators(
     ApiOperation({
       operationId: 'getValue',
       summary: 'The value of a key',
       description:
-        'The bytes of a string in Redis, from the cache if it holds them. Keys are bytes: any of them can be given ' +
-        'percent-encoded, `%00` and `%2F` included.',
+        'The bytes of a string in Redis, served from the cache if possible. Keys are arbitrary bytes, percent-encoded; ' +
+        '`%00` and `%2F` are allowed.',
     }),
     ApiResponse({
       status: 200,
@@ -63,15 +65,15 @@ export function DescribeGet(): MethodDecorator {
   );
 }
 
-/** All that the OpenAPI document says of `HEAD /v1/keys/{key}`. */
+/** Describes `HEAD /v1/keys/{key}` in the OpenAPI document. */
 export function DescribeHead(): MethodDecorator {
   return applyDecorators(
     ApiOperation({
       operationId: 'headValue',
-      summary: 'What is to be said of the value of a key, without the value',
-      description: 'The status and the headers that `GET` would answer with. A key that is not held is loaded.',
+      summary: 'Metadata of a value (HEAD)',
+      description: 'Status and headers of the response to `GET`. A key that is not cached is loaded.',
     }),
-    ApiResponse({ status: 200, description: 'There is a value.', headers: VALUE_HEADERS }),
+    ApiResponse({ status: 200, description: 'The key has a value.', headers: VALUE_HEADERS }),
     describeKeyRequest(),
     ...describeFailures(({ status, description, headers }) => ({ status, description, headers })),
   );
@@ -89,7 +91,8 @@ function describeKeyRequest(): MethodDecorator {
     ApiHeader({
       name: 'If-None-Match',
       required: false,
-      description: 'Entity tags of values at hand, or `*`: if the value is one of them the answer is 304 without it.',
+      description:
+        'Entity tags of values that the client has, or `*`: if the current value is one of them, the response is 304.',
       schema: { type: 'string' },
       examples: exampleOrNone('"7f16c2772a51b6138ccc3aff"'),
     }),
@@ -97,18 +100,18 @@ function describeKeyRequest(): MethodDecorator {
       name: 'Cache-Control',
       required: false,
       description:
-        '`no-cache`: the value is read from Redis now, and answered to all from then on. `max-age=N`: the same if it was ' +
-        'read more than N seconds ago. With either, a failure of Redis is answered as such, never a value that is held. ' +
-        '`only-if-cached`: Redis is not asked. Other directives are not followed. `Pragma: no-cache` counts where there ' +
-        'is no Cache-Control.',
+        '`no-cache`: reload the value from Redis, for all clients. `max-age=N`: reload it if it was read more than N ' +
+        'seconds ago. With either, a failure of Redis is an error, and no cached value is served instead. ' +
+        '`only-if-cached`: do not read from Redis. Other directives are ignored. `Pragma: no-cache` applies if there is ' +
+        'no Cache-Control.',
       schema: { type: 'string' },
       examples: exampleOrNone('no-cache', 'max-age=10', 'only-if-cached'),
     }),
-    ApiResponse({ status: 304, description: 'The value is one of those in If-None-Match.', headers: FRESHNESS }),
+    ApiResponse({ status: 304, description: 'If-None-Match contains the ETag of the value.', headers: FRESHNESS }),
   );
 }
 
-/** The page fills in the first example by itself: a plain request has none of these headers. */
+/** The API page fills in the first example: none, so that a request has no such header by default. */
 function exampleOrNone(...values: string[]) {
   const named = values.map((value) => [value, { value }] as const);
   return { none: { summary: 'none', value: '' }, ...Object.fromEntries(named) };
@@ -116,20 +119,18 @@ function exampleOrNone(...values: string[]) {
 
 function describeFailures(adapt: (failure: ProblemResponse) => ProblemResponse): MethodDecorator[] {
   const cacheStatus = {
-    'Cache-Status': header('How the answer came to be (RFC 9211).', 'redis-http-cache-proxy; fwd=uri-miss'),
+    'Cache-Status': header('How the cache handled the request (RFC 9211).', 'redis-http-cache-proxy; fwd=uri-miss'),
   };
-  const challenge = { 'WWW-Authenticate': header('How to authenticate.', 'Bearer realm="keys"') };
-  const retryAfter = { 'Retry-After': header('Seconds after which to ask again.', '1') };
   return [
     problemResponse({ 'bad-key': 'The key is empty.' }),
-    problemResponse({ unauthorized: 'A bearer token is required.' }, challenge),
+    problemResponse({ unauthorized: 'A bearer token is required.' }, CHALLENGE),
     problemResponse({ 'key-not-allowed': 'Access to this key is not allowed (KEY_ALLOWLIST).' }),
     problemResponse({ 'key-not-found': 'Redis has no such key.' }, cacheStatus),
     problemResponse({ 'wrong-type': 'The value stored at this key is not a string.' }, cacheStatus),
     problemResponse({ 'value-too-large': 'The value exceeds REDIS_MAX_VALUE_BYTES.' }, cacheStatus),
     problemResponse(
       { 'redis-unavailable': 'Redis is unavailable.', overloaded: 'Too many Redis reads are queued.' },
-      { ...cacheStatus, ...retryAfter },
+      { ...cacheStatus, ...RETRY_AFTER },
     ),
     problemResponse(
       {

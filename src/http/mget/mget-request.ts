@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { MAX_KEY_BYTES } from '../../access/key-length.ts';
+import { MAX_KEY_BYTES } from '../../access/access.ts';
 import { countMembers, parseJsonBody } from '../request/json-body.ts';
 import { type Problem, problem } from '../response/problem.ts';
 

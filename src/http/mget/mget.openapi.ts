@@ -1,6 +1,6 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiBody, ApiOperation, ApiResponse, ApiSecurity } from '@nestjs/swagger';
-import { SECURITY, type Schemas, header, problemResponse, ref } from '../../openapi/operation-parts.ts';
+import { CHALLENGE, SECURITY, type Schemas, header, problemResponse, ref } from '../../openapi/operation-parts.ts';
 import { MAX_RESULTS_BYTES } from '../response/results-body.ts';
 import { CACHE_STATUSES } from './mget-response.ts';
 import { MAX_BODY_BYTES } from '../request/read-body.ts';
@@ -11,8 +11,8 @@ const seconds = (description: string, example: number) => ({ type: 'integer', mi
 
 const CACHE_STATUS = {
   ...text(
-    'From the cache; or from the cache though its time is over, as Redis cannot be asked; or read from Redis and stored, ' +
-      'not stored, or read for several requests at once.',
+    'How the cache handled the key: a hit; expired, and served because Redis is unavailable; or loaded from Redis and ' +
+      'stored, not stored, or coalesced with other requests.',
     'hit',
   ),
   enum: [...CACHE_STATUSES],
@@ -26,10 +26,10 @@ const VALUE = {
     status: { type: 'integer', enum: [200], example: 200 },
     value: text('The value, in `encoding`.', 'hello from redis'),
     encoding: { ...text('`utf8` when the value is valid UTF-8.', 'utf8'), enum: ['utf8', 'base64'] },
-    etag: text('The validator that `GET` gives.', '"7f16c2772a51b6138ccc3aff"'),
+    etag: text('The entity tag, as for `GET`.', '"7f16c2772a51b6138ccc3aff"'),
     age: seconds('Seconds since the value was read from Redis, rounded up.', 3),
     maxAge: seconds(
-      'Seconds for which the value may be given, from when it was read; 0: ask each time, as Redis tells of writes.',
+      'Lifetime of the value in seconds since it was read; 0 while tracking is active: revalidate before each use.',
       60,
     ),
     cacheStatus: CACHE_STATUS,
@@ -39,19 +39,19 @@ const VALUE = {
 const FAILURE = {
   type: 'object',
   description:
-    'There is no value to give. `status` and `code` are those of `GET`: 403 `key-not-allowed`, 404 `key-not-found`, ' +
+    'The key has no value to return. `status` and `code` are those of `GET`: 403 `key-not-allowed`, 404 `key-not-found`, ' +
     '409 `wrong-type`, 502 `value-too-large`, 503 `redis-unavailable` and `overloaded`, 504 `redis-timeout`; or 413 ' +
-    `\`answer-too-large\`: the values take ${MAX_RESULTS_BYTES} bytes of an answer at most, so ask for this key with fewer others.`,
+    `\`answer-too-large\`: the values of one response are limited to ${MAX_RESULTS_BYTES} bytes; request this key with fewer others.`,
   required: ['status', 'code', 'detail'],
   properties: {
     status: { type: 'integer', minimum: 400, example: 404 },
-    code: text('What went wrong; stable.', 'key-not-found'),
-    detail: text('The same for people.', 'Redis has no such key.'),
+    code: text('The error code; stable.', 'key-not-found'),
+    detail: text('A description for humans.', 'Redis has no such key.'),
     cacheStatus: CACHE_STATUS,
   },
 };
 
-/** Schemas of what is read of many keys. */
+/** Schemas of request and response for many keys. */
 export const MGET_SCHEMAS: Schemas = {
   MgetRequest: {
     type: 'object',
@@ -61,7 +61,7 @@ export const MGET_SCHEMAS: Schemas = {
     properties: { keys: { type: 'array', maxItems: MAX_KEYS, items: ref('MgetKey') } },
   },
   MgetKey: {
-    description: 'A key that is text, or one of any bytes.',
+    description: 'A key as text or in base64.',
     oneOf: [{ type: 'string', minLength: 1 }, ref('MgetBinaryKey')],
   },
   MgetBinaryKey: {
@@ -73,7 +73,7 @@ export const MGET_SCHEMAS: Schemas = {
   },
   MgetResponse: {
     type: 'object',
-    description: 'What was read.',
+    description: 'The results.',
     required: ['results'],
     properties: {
       results: { type: 'array', description: 'One for each key, in order.', items: ref('MgetResult') },
@@ -99,30 +99,29 @@ const EXAMPLE = {
   ],
 };
 
-/** All that the OpenAPI document says of `POST /v1/mget`. */
+/** Describes `POST /v1/mget` in the OpenAPI document. */
 export function DescribeMget(): MethodDecorator {
-  const challenge = { 'WWW-Authenticate': header('How to authenticate.', 'Bearer realm="keys"') };
   return applyDecorators(
     ApiSecurity(SECURITY.accessToken),
     ApiOperation({
       operationId: 'getValues',
       summary: 'The values of many keys',
       description:
-        `Up to ${MAX_KEYS} keys of ${MAX_KEYS_BYTES} bytes together; what the cache does not hold is read from Redis in ` +
-        'one round trip. A key is a text, or `{"base64": "…"}` for bytes that are no UTF-8. Each result says how it went ' +
-        'for its key: the answer is 200 also when there is no value for any.',
+        `Up to ${MAX_KEYS} keys of ${MAX_KEYS_BYTES} bytes in total; keys that are not cached are read from Redis in one ` +
+        'round trip. A key is a string, or `{"base64": "…"}` for bytes that are not UTF-8. Each result has a status of ' +
+        'its own; the response is 200 even if no key has a value.',
     }),
     ApiBody({
       required: true,
       schema: ref('MgetRequest'),
       examples: {
-        some: { summary: 'two texts and some bytes', value: { keys: ['greeting', 'nobody', { base64: 'AP8=' }] } },
+        some: { summary: 'two strings and a binary key', value: { keys: ['greeting', 'nobody', { base64: 'AP8=' }] } },
       },
     }),
     ApiResponse({
       status: 200,
       description: 'A result for each key, in order.',
-      headers: { 'Cache-Control': header('It is an answer to a POST.', 'no-store') },
+      headers: { 'Cache-Control': header('Not cacheable.', 'no-store') },
       content: { 'application/json': { schema: ref('MgetResponse'), example: EXAMPLE } },
     }),
     ...[
@@ -130,9 +129,9 @@ export function DescribeMget(): MethodDecorator {
         'bad-request': 'The body must be JSON of the form {"keys": […]}.',
         'bad-key': 'keys[0] is empty.',
       }),
-      problemResponse({ unauthorized: 'A bearer token is required.' }, challenge),
+      problemResponse({ unauthorized: 'A bearer token is required.' }, CHALLENGE),
       problemResponse({
-        'body-too-large': `There are more than ${MAX_KEYS} keys, their bytes are more than ${MAX_KEYS_BYTES}, or those of the body more than ${MAX_BODY_BYTES}.`,
+        'body-too-large': `More than ${MAX_KEYS} keys, ${MAX_KEYS_BYTES} bytes of keys or ${MAX_BODY_BYTES} bytes of body.`,
       }),
       problemResponse({
         'unsupported-media-type': 'Expected Content-Type: application/json (UTF-8, no Content-Encoding).',

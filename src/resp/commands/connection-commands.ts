@@ -94,7 +94,7 @@ export class ConnectionCommands {
   #authenticate(user: string, password: Buffer, client: Client): boolean {
     if (user !== DEFAULT_USER) return false;
     if (this.#access.tokenRequired) {
-      const credential = this.#access.recognise(password.toString('latin1'));
+      const credential = this.#access.identify(password.toString('latin1'));
       if (credential === undefined) return false;
       client.credential = credential;
     }
