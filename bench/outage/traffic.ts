@@ -93,11 +93,11 @@ export class Traffic {
       : this.#cachedRequests[Math.floor(this.#random() * CACHED_KEYS)];
     const tally = this.#tally;
     tally.inFlight++;
-    connection.request(request, (answer) => {
+    connection.request(request, (response) => {
       tally.inFlight--;
       this.#idle.push(connection);
-      const waited = answer !== undefined && /\r\nretry-after:/i.test(answer.head) ? ' Retry-After' : '';
-      const name = answer === undefined ? 'connection lost' : `${answer.status}${waited}`;
+      const waited = response !== undefined && /\r\nretry-after:/i.test(response.head) ? ' Retry-After' : '';
+      const name = response === undefined ? 'connection lost' : `${response.status}${waited}`;
       const counts = isMiss ? tally.misses : tally.hits;
       counts.set(name, (counts.get(name) ?? 0) + 1);
       (isMiss ? tally.missMs : tally.hitMs).push(performance.now() - dueMs);

@@ -9,27 +9,27 @@ import { inTurn, uniform, zipf } from './draws.ts';
 import { valueOf } from './store.ts';
 import { type Workload, fixedRate, gets, manyKeys, oneKey } from './workloads.ts';
 
-/** Who takes part in a case, and with what. */
+/** A contestant in a case, with its workload. */
 export interface Entry {
   readonly name: string;
   readonly contestant: Contestant;
   readonly workload: Workload;
-  /** Keys that its cache holds, when it is not as the case says: all of them are cached before it is measured. */
+  /** Capacity of its cache, if it differs from the case's; all keys are cached before the measurement. */
   readonly cachedKeys?: number;
 }
 
-/** Something to compare. */
+/** A comparison of several contestants. */
 export interface Case {
   readonly id: string;
   readonly title: string;
-  /** What is asked for, in a sentence or two. */
+  /** Description of the workload, in a sentence or two. */
   readonly about: string;
   readonly needs: Needs;
-  /** The first one is compared with each of the others. */
+  /** The first entry is compared with each of the others. */
   readonly entries: readonly Entry[];
-  /** What those that cache must do for the case to be what it says; undefined: whatever they do. */
+  /** Required outcome of the reads of caching contestants; undefined: any. */
   readonly expect?: 'hits' | 'misses';
-  /** Whether latency is what counts; otherwise it is the rate. */
+  /** Whether the case compares latencies; otherwise it compares rates. */
   readonly latency?: true;
 }
 
@@ -44,7 +44,7 @@ const DRAWS = 1_000_000;
 const FEW = 5000;
 const MANY = 500_000;
 
-/** All that is compared; `rate`: requests a second of the case that fixes them. */
+/** Returns all cases. @param rate requests per second in the case with a fixed rate. */
 export function allCases(rate: number): readonly Case[] {
   const fewest = { capacity: CAPACITY };
   return [

@@ -28,7 +28,7 @@ interface Bar {
   readonly label: string;
 }
 
-/** Bars of all cases in two columns, the first contestant's in a colour of their own. An SVG for light and for dark. */
+/** Draws the bars of all cases in two columns, highlighting the first contestant. Returns an SVG for light and dark mode. */
 export function chart(results: readonly Result[]): string {
   const heights = [MARGIN, MARGIN];
   const panels = results.flatMap((result) => {
@@ -58,13 +58,13 @@ function barsOf(result: Result): Bar[] {
 }
 
 function drawn({ case: { title, latency } }: Result, bars: readonly Bar[], x: number, y: number): string {
-  const most = Math.max(...bars.map(({ figure }) => figure));
+  const max = Math.max(...bars.map(({ figure }) => figure));
   const unit = latency ? 'p99, less is better' : 'requests/s';
   const lines = [`<text class="title" x="${x}" y="${y + 14}">${title} (${unit})</text>`];
   bars.forEach(({ name, figure, label }, i) => {
     const top = y + HEAD - 6 + i * ROW;
-    const width = Math.max(2, (figure / most) * BAR);
-    // Names that say what all bars of a case are start with the same words.
+    const width = Math.max(2, (figure / max) * BAR);
+    // Omits the words with which all names of a case start.
     lines.push(`<text x="${x}" y="${top + 12}">${name.replace('this proxy, ', '')}</text>`);
     lines.push(
       `<rect class="${i === 0 ? 'first' : 'bar'}" x="${x + LABEL}" y="${top}" width="${width.toFixed(1)}" height="16" rx="2"/>`,

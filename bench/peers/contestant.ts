@@ -1,24 +1,24 @@
 import type { Store } from './store.ts';
 import type { Workbench } from './workbench.ts';
 
-/** What a case wants of those that cache. */
+/** Requirements of a case. */
 export interface Needs {
-  /** Keys that the cache holds. */
+  /** Capacity of the cache in keys. */
   readonly capacity: number;
-  /** The key that is asked for alone, when it is only one: what returns a constant returns its value. */
+  /** Value of the only key of the case, if there is only one; servers of a constant return it. */
   readonly constant?: string;
 }
 
-/** Someone who answers reads of keys. */
+/** A server that serves reads of keys. */
 export interface Contestant {
   readonly name: string;
-  /** Whether it keeps what it has read from Redis. */
+  /** Whether it caches values read from Redis. */
   readonly caches: boolean;
   /** Its settings, for the report. */
   readonly settings: string;
-  /** Why it cannot take part, in a few words; undefined when it can. */
+  /** Returns the reason why it cannot take part, in a few words; undefined if it can. */
   readonly absent: () => string | undefined;
-  /** What the report tells of its version. */
+  /** Returns its version for the report. */
   readonly version: () => string;
   start(bench: Workbench, store: Store, needs: Needs): Promise<Running>;
 }
@@ -27,12 +27,12 @@ export interface Contestant {
 export interface Running {
   /** Speaks HTTP, or the Redis protocol. */
   readonly port: number;
-  /** What stands before and after a key in the path of a request. */
+  /** Path of a request, before and after the key. */
   readonly prefix: string;
   readonly suffix: string;
-  /** Its processes; those that descend from them count as well. */
+  /** Its processes, whose descendants also count. */
   readonly pids: readonly number[];
-  /** The one of them whose memory grows with what is cached. */
+  /** The process whose memory grows with the cached values. */
   readonly cachePid: number;
   stop(): Promise<void>;
 }

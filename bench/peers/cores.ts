@@ -1,17 +1,17 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/** The CPU cores of a run, by the kernel's numbers. */
+/** Numbers of the CPU cores of a run. */
 export interface Cores {
-  /** Runs what is measured. */
+  /** Runs the contestants. */
   readonly server: number;
-  /** Runs what measures: this process, and the load generators. */
+  /** Runs this process and the load generators. */
   readonly load: number;
-  /** Whether the two are halves of one physical core, which slow each other down. */
+  /** Whether the two are hardware threads of one physical core, which slow each other down. */
   readonly siblings: boolean;
 }
 
-/** Two cores that this process may use; undefined when it has only one. */
+/** Chooses two cores that this process may use; returns undefined if there is only one. */
 export function chooseCores(): Cores | undefined {
   const status = readFileSync('/proc/self/status', 'utf8');
   const [server, ...others] = parseList(/^Cpus_allowed_list:\s+(\S+)$/m.exec(status)?.[1] ?? '0');
@@ -21,12 +21,12 @@ export function chooseCores(): Cores | undefined {
   return { server, load: apart ?? others[0], siblings: apart === undefined };
 }
 
-/** The words before a command that make it run on one core. */
+/** Returns the prefix of a command line that pins the command to a core. */
 export function pinnedTo(core: number): [string, ...string[]] {
   return ['taskset', '-c', String(core)];
 }
 
-/** Moves this process, all its threads, to a core. */
+/** Pins all threads of this process to a core. */
 export function pinSelf(core: number): void {
   const { status, stderr } = spawnSync('taskset', ['-a', '-c', '-p', String(core), String(process.pid)], {
     encoding: 'utf8',
@@ -42,7 +42,7 @@ function siblingsOf(core: number): number[] {
   }
 }
 
-/** The numbers in a list such as `0-3,8`. */
+/** Parses a list of numbers such as `0-3,8`. */
 function parseList(list: string): number[] {
   return list.split(',').flatMap((range) => {
     const [first, last = first] = range.split('-').map(Number);

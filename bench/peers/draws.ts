@@ -1,9 +1,9 @@
-/** The order in which keys are asked for, told by their numbers. */
+/** Orders in which keys are read, as arrays of key numbers. */
 import { mulberry32 } from '../random.ts';
 
 const SEED = 7;
 
-/** Every key in turn: a cache of fewer keys that forgets the least recently used has never got the next one. */
+/** All keys round robin: a smaller LRU cache never contains the next key. */
 export function inTurn(keys: number): Uint32Array {
   return Uint32Array.from({ length: keys }, (_, i) => i);
 }
@@ -14,7 +14,7 @@ export function uniform(keys: number, draws: number): Uint32Array {
   return Uint32Array.from({ length: draws }, () => Math.floor(random() * keys));
 }
 
-/** The k-th most popular key with a probability proportional to k ** -exponent; the popular ones anywhere among them. */
+/** Zipf: the k-th most popular key has a probability proportional to k ** -exponent; popularity is in shuffled order. */
 export function zipf(keys: number, exponent: number, draws: number): Uint32Array {
   const random = mulberry32(SEED);
   const sums = new Float64Array(keys);
@@ -24,7 +24,7 @@ export function zipf(keys: number, exponent: number, draws: number): Uint32Array
   return Uint32Array.from({ length: draws }, () => ofRank[firstAbove(sums, random() * sum)]);
 }
 
-/** The index of the first of ascending values that is above a value below the last one. */
+/** Returns the index of the first of the ascending values that exceeds `value`, which must be below the last one. */
 function firstAbove(values: Float64Array, value: number): number {
   let [low, high] = [0, values.length - 1];
   while (low < high) {

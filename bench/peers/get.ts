@@ -2,18 +2,18 @@ import { HttpConnection, requestFor } from './http-connection.ts';
 
 const CONNECTIONS = 32;
 
-/** The body of a 200. */
+/** Requests a path and returns the body of the 200 response. */
 export async function get(port: number, path: string): Promise<Buffer> {
   let body = Buffer.alloc(0);
-  await getAll(port, [path], (_, answer) => (body = Buffer.from(answer)));
+  await getAll(port, [path], (_, response) => (body = Buffer.from(response)));
   return body;
 }
 
-/** Asks for paths, on several connections; fails with the first answer that is not a 200. */
+/** Requests paths over several connections; fails on the first response that is not a 200. */
 export async function getAll(
   port: number,
   paths: readonly string[],
-  look: (index: number, body: Buffer) => void,
+  onBody: (index: number, body: Buffer) => void,
 ): Promise<void> {
   let next = 0;
   const run = async (): Promise<void> => {
@@ -21,10 +21,10 @@ export async function getAll(
     try {
       while (next < paths.length) {
         const index = next++;
-        look(index, await ask(connection, paths[index]));
+        onBody(index, await request(connection, paths[index]));
       }
     } catch (error) {
-      // Nobody asks on when one has failed.
+      // Stops the other connections.
       next = paths.length;
       throw error;
     } finally {
@@ -34,11 +34,11 @@ export async function getAll(
   await Promise.all(Array.from({ length: Math.min(CONNECTIONS, paths.length) }, run));
 }
 
-function ask(connection: HttpConnection, path: string): Promise<Buffer> {
+function request(connection: HttpConnection, path: string): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    connection.request(requestFor(path), (answer) => {
-      if (answer?.status === 200) resolve(answer.body);
-      else reject(new Error(`GET ${path}: ${answer === undefined ? 'no answer' : answer.status}`));
+    connection.request(requestFor(path), (response) => {
+      if (response?.status === 200) resolve(response.body);
+      else reject(new Error(`GET ${path}: ${response === undefined ? 'no response' : response.status}`));
     });
   });
 }

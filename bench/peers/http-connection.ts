@@ -1,6 +1,6 @@
 import { type Socket, connect } from 'node:net';
 
-/** A whole answer, as it came. */
+/** A complete response. */
 export interface RawResponse {
   readonly status: number;
   /** Status line and headers. */
@@ -8,10 +8,10 @@ export interface RawResponse {
   readonly body: Buffer;
 }
 
-/** Called with the next answer, or with nothing when the connection is lost first. */
-export type OnResponse = (answer: RawResponse | undefined) => void;
+/** Called with the next response, or with undefined if the connection is lost first. */
+export type OnResponse = (response: RawResponse | undefined) => void;
 
-/** A keep-alive connection for one request at a time. It does little, so that it measures the server and not itself. */
+/** A minimal client for one request at a time over one keep-alive connection, so that it measures the server, not itself. */
 export class HttpConnection {
   readonly #socket: Socket;
   #received: Buffer = Buffer.alloc(0);
@@ -24,7 +24,7 @@ export class HttpConnection {
     this.#socket.on('close', () => this.#respond(undefined));
   }
 
-  /** Sends a request, which must be a whole one; there must be none under way. */
+  /** Sends a complete request; the previous one must have been completed. */
   request(request: Buffer, onResponse: OnResponse): void {
     this.#waiting = onResponse;
     if (this.#socket.destroyed) this.#respond(undefined);
@@ -42,7 +42,7 @@ export class HttpConnection {
     if (endOfHead < 0) return;
     const head = received.toString('latin1', 0, endOfHead);
     const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
-    // Whoever answers in chunks is no contestant.
+    // Chunked responses are not supported: no contestant sends them.
     if (length === undefined) return this.close();
     const from = endOfHead + 4;
     if (received.length < from + Number(length)) return;
@@ -50,14 +50,14 @@ export class HttpConnection {
     this.#respond({ status: Number(head.slice(9, 12)), head, body: received.subarray(from, from + Number(length)) });
   }
 
-  #respond(answer: RawResponse | undefined): void {
+  #respond(response: RawResponse | undefined): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    waiting?.(answer);
+    waiting?.(response);
   }
 }
 
-/** The bytes of a request, as short as wrk's. */
+/** Returns the bytes of a request, as short as wrk's. */
 export function requestFor(path: string): Buffer {
   return Buffer.from(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`);
 }

@@ -1,6 +1,6 @@
--- For wrk: asks for keys in an order that was drawn before, so that drawing costs nothing while it measures.
+-- Script for wrk: requests keys in an order that was drawn before, so that drawing does not cost time while it measures.
 -- wrk ... -s keys.lua URL -- PREFIX SUFFIX KEYS DRAWS_FILE FIRST
--- DRAWS_FILE: numbers of keys below KEYS, 32 bits each in the machine's order, asked for from the FIRST-th on, in a ring.
+-- DRAWS_FILE: numbers of keys below KEYS, 32 bits each in native byte order; the script starts at FIRST and wraps around.
 local ffi = require('ffi')
 
 local requests, draws, count, at = {}, nil, 0, 0

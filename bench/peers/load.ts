@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { pinnedTo } from './cores.ts';
 import type { Workbench } from './workbench.ts';
 
-/** What a load generator has done. */
+/** Result of a load generator. */
 export interface Load {
   readonly requests: number;
   readonly seconds: number;
@@ -12,21 +12,21 @@ export interface Load {
   readonly latency?: Latency;
 }
 
-/** Times from when a request was due to when its answer was there, in microseconds. */
+/** Latencies from the due time of a request to its response, in microseconds. */
 export interface Latency {
   readonly p50Us: number;
   readonly p99Us: number;
-  /** How late the generator itself was in sending, at the 99th percentile: it is part of the times. */
+  /** The generator's own delay in sending, at the 99th percentile; it is part of the latencies. */
   readonly lateUs: number;
 }
 
-/** Runs a program on the core of the load; answers what it has printed, and its CPU time in seconds. */
+/** Runs a program on the load core; returns its output and its CPU time in seconds. */
 export async function runGenerator(
   bench: Workbench,
   command: string,
   args: readonly string[],
 ): Promise<{ output: string; cpuSeconds: number }> {
-  // The shell tells the CPU time of the children it has waited for.
+  // `times` of the shell prints the CPU time of its children.
   const [taskset, ...pinned] = pinnedTo(bench.cores.load);
   const child = spawn(
     taskset,
@@ -39,7 +39,7 @@ export async function runGenerator(
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
   const [status] = (await once(child, 'close')) as [number | null];
-  if (status !== 0) throw new Error(`${command} ended with ${status}: ${output.slice(-300)}`);
+  if (status !== 0) throw new Error(`${command} exited with ${status}: ${output.slice(-300)}`);
   const times = [...(output.trimEnd().split('\n').at(-1) ?? '').matchAll(/(\d+)m([\d.]+)s/g)];
   return { output, cpuSeconds: times.reduce((sum, [, min, s]) => sum + Number(min) * 60 + Number(s), 0) };
 }

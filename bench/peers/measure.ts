@@ -6,32 +6,33 @@ import type { Store } from './store.ts';
 import type { Workbench } from './workbench.ts';
 import type { Run } from './workloads.ts';
 
-/** Part of the reads that may come from elsewhere than the case says: the first ones. */
+/** Accepted share of reads that are not what the case expects, such as the first ones. */
 const TOLERANCE = 0.01;
 
-/** What one run has told. */
+/** Result of one run. */
 export interface Sample {
   /** Requests per second. */
   readonly rate: number;
   /** CPU time of all processes of the contestant, per request, in microseconds. */
   readonly cpuUs: number;
-  /** Part of the requests for which Redis was not asked. */
+  /** Share of the requests served without a read of Redis. */
   readonly withoutRedis: number;
-  /** Parts of a core that were used by the contestant, by the generator, and by anyone else on the two cores. */
+  /** Shares of a core used by the contestant, by the generator, and by other processes on the two cores. */
   readonly serverBusy: number;
   readonly generatorBusy: number;
   readonly othersBusy: number;
   readonly latency?: Latency;
 }
 
-/** How one of a case has fared. */
+/** Result of one contestant in a case. */
 export interface Outcome {
   readonly name: string;
   readonly samples: readonly Sample[];
-  /** Resident bytes when it had started, when what it caches was cached, and after all rounds. */
+  /** Resident bytes after the start, with all keys cached, and after all rounds. */
   readonly resident?: Resident;
-  /** Why it did not take part, or what went wrong. */
+  /** Why it did not take part. */
   readonly absent?: string;
+  /** Why it failed. */
   readonly problem?: string;
 }
 
@@ -54,10 +55,10 @@ export interface Effort {
   readonly seconds: number;
 }
 
-/** Tells what is being done. */
+/** Reports progress. */
 export type Tell = (what: string) => void;
 
-/** Starts who takes part in a case, loads them in turn, round by round, and stops them. */
+/** Starts the contestants of a case, loads them alternately, round by round, and stops them. */
 export async function measure(
   bench: Workbench,
   store: Store,
@@ -68,14 +69,14 @@ export async function measure(
   const attempts = plan.entries.map((entry) => new Attempt(bench, store, plan, entry));
   try {
     for (const attempt of attempts) {
-      tell(`${attempt.name}: starts, is checked and warmed up`);
+      tell(`${attempt.name}: starting, checking and warming up`);
       await attempt.start();
-      if (attempt.silent !== undefined) tell(`${attempt.name}: ${attempt.silent}`);
+      if (attempt.skipReason !== undefined) tell(`${attempt.name}: ${attempt.skipReason}`);
     }
     for (let round = 0; round < effort.rounds; round++) {
-      // Nobody is always the one after the slowest.
-      const turns = attempts.map((_, i) => attempts[(i + round) % attempts.length]);
-      for (const attempt of turns.filter(({ silent }) => silent === undefined)) {
+      // Rotates the order, so that no contestant always follows the slowest one.
+      const order = attempts.map((_, i) => attempts[(i + round) % attempts.length]);
+      for (const attempt of order.filter(({ skipReason }) => skipReason === undefined)) {
         const result = await attempt.run(effort.seconds);
         tell(`round ${round + 1} of ${effort.rounds}, ${attempt.name}: ${result}`);
       }
@@ -86,7 +87,7 @@ export async function measure(
   }
 }
 
-/** One contestant in one case. A failure of its is told and spares the others. */
+/** One contestant in one case. Its failure is reported and does not affect the others. */
 class Attempt {
   readonly #bench: Workbench;
   readonly #store: Store;
@@ -110,8 +111,8 @@ class Attempt {
     return this.#entry.name;
   }
 
-  /** Why it is not measured. */
-  get silent(): string | undefined {
+  /** Why it is not measured; undefined if it is. */
+  get skipReason(): string | undefined {
     return this.#absent ?? this.#problem;
   }
 
@@ -128,7 +129,7 @@ class Attempt {
     });
   }
 
-  /** A round; answers its result in a few words. */
+  /** Runs a round; returns its result in a few words. */
   async run(seconds: number): Promise<string> {
     await this.#try(async () => this.#samples.push(await this.#sample(seconds)));
     if (this.#problem !== undefined) return this.#problem;
@@ -161,7 +162,7 @@ class Attempt {
   }
 
   async #sample(seconds: number): Promise<Sample> {
-    if (this.#ready === undefined) throw new Error('it has not been started');
+    if (this.#ready === undefined) throw new Error('the contestant has not been started');
     const { running, run } = this.#ready;
     const before = await this.#usage(running);
     const load = await run(seconds);
@@ -190,14 +191,14 @@ class Attempt {
 
   #expect(withoutRedis: number): void {
     if (!this.#entry.contestant.caches) return;
-    const part = `${(withoutRedis * 100).toFixed(1)} % were answered without Redis`;
+    const part = `${(withoutRedis * 100).toFixed(1)} % served without Redis`;
     if (this.#case.expect === 'hits' && withoutRedis < 1 - TOLERANCE) throw new Error(`not hits: ${part}`);
     if (this.#case.expect === 'misses' && withoutRedis > TOLERANCE) throw new Error(`not misses: ${part}`);
   }
 }
 
-/** Whether the load generator was what limited a rate, which is then only a lower bound. */
+/** Whether the load generator limited the rate, which is then only a lower bound. */
 export function limitedByGenerator({ serverBusy, generatorBusy, latency }: Sample): boolean {
-  // The one of a fixed rate never sleeps.
+  // The generator of a fixed rate never sleeps.
   return latency === undefined && generatorBusy > 0.95 && serverBusy < 0.95;
 }

@@ -3,7 +3,7 @@ import { HttpConnection } from './http-connection.ts';
 import type { Latency, Load } from './load.ts';
 
 const CONNECTIONS = 64;
-/** Not measured, while connections open and code gets warm. */
+/** Warm-up that is not measured, in seconds. */
 const SETTLE_S = 0.5;
 const MAX_WAIT_MS = 10_000;
 
@@ -16,10 +16,10 @@ export interface FixedRate {
 }
 
 /**
- * Requests at times that do not depend on the answers: Poisson arrivals of a fixed rate on 64 keep-alive connections. A
- * request that finds all of them busy waits for one, and its time counts from when it was due. A server that stalls is
- * so charged with all that would have come meanwhile, instead of being spared it (coordinated omission). The generator
- * never sleeps, as timers are too coarse.
+ * Sends requests at times that do not depend on the responses: Poisson arrivals at a fixed rate on 64 keep-alive
+ * connections. A request waits while all connections are busy, and its latency counts from its due time, so that a stall
+ * affects all requests that arrive meanwhile (no coordinated omission). The generator never sleeps, as timers are too
+ * coarse.
  */
 export async function openLoop(port: number, plan: FixedRate): Promise<Load> {
   const connections = Array.from({ length: CONNECTIONS }, () => new HttpConnection(port));
@@ -35,7 +35,7 @@ class Arrivals {
   readonly #idle: HttpConnection[];
   readonly #random = mulberry32(3);
   readonly #startMs = performance.now();
-  /** When requests were due that wait for a connection, in milliseconds. */
+  /** Due times of the requests that wait for a connection, in milliseconds. */
   readonly #due: number[] = [];
   readonly #latenciesMs: number[] = [];
   readonly #lateMs: number[] = [];
@@ -58,7 +58,7 @@ class Arrivals {
       this.#send();
       if (this.#problem !== undefined) throw new Error(this.#problem);
       if (this.#nextMs >= endMs && this.#due.length === 0 && this.#inFlight === 0) break;
-      if (nowMs > endMs + MAX_WAIT_MS) throw new Error('the rate is more than it can serve');
+      if (nowMs > endMs + MAX_WAIT_MS) throw new Error('the server cannot sustain the rate');
       await new Promise(setImmediate);
     }
     const { user, system } = process.cpuUsage(cpu);
@@ -84,12 +84,12 @@ class Arrivals {
 
   #request(connection: HttpConnection, dueMs: number): void {
     this.#inFlight++;
-    connection.request(this.#plan.request, (answer) => {
+    connection.request(this.#plan.request, (response) => {
       this.#inFlight--;
       this.#responses++;
       if (this.#measured(dueMs)) this.#latenciesMs.push(performance.now() - dueMs);
-      if (answer?.status !== 200 || answer.body.length !== this.#plan.bodyBytes) {
-        this.#problem ??= `an answer was ${answer === undefined ? 'missing' : `${answer.status}, ${answer.body.length} B`}`;
+      if (response?.status !== 200 || response.body.length !== this.#plan.bodyBytes) {
+        this.#problem ??= `a response was ${response === undefined ? 'missing' : `${response.status}, ${response.body.length} B`}`;
       }
       this.#idle.push(connection);
     });

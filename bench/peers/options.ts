@@ -4,16 +4,16 @@ import type { Effort } from './measure.ts';
 
 export interface Options extends Effort {
   readonly cases: readonly Case[];
-  /** Where the results are written; undefined: they are only printed. */
+  /** Folder that the results are written to; undefined: they are only printed. */
   readonly out: string | undefined;
-  /** Whether README shows them: those of the full run, as it is without options. */
+  /** Whether the table in README is updated: after a run of all cases with at least the default rounds and seconds. */
   readonly forReadme: boolean;
 }
 
 const DEFAULTS = { rounds: '3', seconds: '4', rate: '20000' };
 const BENCH = new URL('..', import.meta.url).pathname;
 
-/** What the command line asks for; a text when that is help. */
+/** Parses the command line; returns the usage text for --help. */
 export function readOptions(args: readonly string[]): Options | string {
   const { values } = parseArgs({
     args: [...args],
@@ -40,23 +40,24 @@ function usage(all: readonly Case[]): string {
   --only ${all[0].id},…   some of the cases, listed below
   --rounds ${DEFAULTS.rounds}
   --seconds ${DEFAULTS.seconds}        of each measurement
-  --rate ${DEFAULTS.rate}       requests a second of http-latency
+  --rate ${DEFAULTS.rate}       requests per second of http-latency
   --out FOLDER       writes results.md, results.svg and results.json there
 
-A run of all cases, with as many rounds and seconds at least, writes bench/results.* and README's part of them; any other
-is only printed.
+A run of all cases with at least these rounds and seconds updates bench/results.* and the table in README. Results of any
+other run are only printed.
 
 ${all.map(({ id, title }) => `  ${id.padEnd(15)} ${title}`).join('\n')}`;
 }
 
 function caseOf(all: readonly Case[], id: string): Case {
   const found = all.find((one) => one.id === id);
-  if (found === undefined) throw new Error(`--only ${id}: there is ${all.map((one) => one.id).join(', ')}`);
+  if (found === undefined)
+    throw new Error(`--only ${id}: unknown case; expected one of ${all.map((one) => one.id).join(', ')}`);
   return found;
 }
 
 function whole(text: string): number {
   const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < 1) throw new Error(`${text}: a whole number from 1 on`);
+  if (!Number.isSafeInteger(number) || number < 1) throw new Error(`${text}: expected an integer of at least 1`);
   return number;
 }

@@ -7,7 +7,7 @@ const README = new URL('../../README.md', import.meta.url);
 const START = '<!-- npm run bench writes this table -->';
 const END = '<!-- end of the table -->';
 
-/** Puts the short table between its marks in README. */
+/** Replaces the table between the markers in README. */
 export function updateReadme(results: readonly Result[]): void {
   const text = readFileSync(README, 'utf8');
   const [from, to] = [text.indexOf(START), text.indexOf(END)];
@@ -15,7 +15,7 @@ export function updateReadme(results: readonly Result[]): void {
   writeFileSync(README, `${text.slice(0, from)}${START}\n\n${shortTable(results)}\n\n${text.slice(to)}`);
 }
 
-/** A line for each case, a column for each contestant; in brackets how many times as fast the first one is. */
+/** Formats a table with a row per case and a column per contestant; in parentheses, how many times as fast the first one is. */
 export function shortTable(results: readonly Result[]): string {
   const shown = results.filter(({ outcomes }) => outcomes.every(({ resident }) => resident === undefined));
   const names = [...new Set(shown.flatMap(({ outcomes }) => outcomes.map(({ name }) => name)))];

@@ -6,13 +6,13 @@ const CONNECTIONS = 64;
 
 export interface Gets {
   readonly size: Size;
-  /** Keys, of which each is asked for equally often. */
+  /** Number of keys, which are read equally often. */
   readonly keys: number;
-  /** Commands that a client sends at a time. */
+  /** Pipelined commands per connection. */
   readonly pipeline: number;
 }
 
-/** Loads a server with GETs of keys that exist from 64 connections. */
+/** Loads a server with GETs of existing keys over 64 connections. */
 export async function redisBenchmark(bench: Workbench, port: number, gets: Gets, requests: number): Promise<Load> {
   const { size, keys, pipeline } = gets;
   const options = { '-h': '127.0.0.1', '-p': port, '-c': CONNECTIONS, '-n': requests, '-P': pipeline, '-r': keys };

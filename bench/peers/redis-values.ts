@@ -3,7 +3,7 @@ import { type Size, keyName, valueOf } from './store.ts';
 
 const KEYS_AT_A_TIME = 500;
 
-/** Reads each key once, pipelined, and fails with the first that is not as it should be. */
+/** Reads each key once, pipelined, and fails on the first wrong value. */
 export async function checkValues(port: number, size: Size, keys: number): Promise<void> {
   const client = new Redis(port, '127.0.0.1', { enableReadyCheck: false, retryStrategy: () => null });
   client.on('error', () => undefined);

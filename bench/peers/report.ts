@@ -3,16 +3,16 @@ import type { Case } from './cases.ts';
 import { type Outcome, type Sample, limitedByGenerator } from './measure.ts';
 import type { Surroundings } from './surroundings.ts';
 
-/** What has been measured of one case. */
+/** The measurements of one case. */
 export interface Result {
   readonly case: Case;
   readonly outcomes: readonly Outcome[];
 }
 
-/** Of the cores' time; more than that, and the figures are of a machine that was doing something else. */
+/** Share of a core used by other processes above which the report warns that the machine was busy. */
 const QUIET = 0.05;
 
-/** The whole report, in Markdown. */
+/** Formats the report in Markdown. */
 export function report(results: readonly Result[], surroundings: Surroundings): string {
   const { rounds, seconds } = surroundings;
   return `# Against the peers
@@ -29,10 +29,10 @@ ${surroundings.text}
 function notices(results: readonly Result[], { siblings }: Surroundings): string {
   const samples = results.flatMap(({ outcomes }) => outcomes.flatMap((outcome) => outcome.samples));
   const others = Math.max(0, ...samples.map(({ othersBusy }) => othersBusy));
-  const said: string[] = [];
-  if (others > QUIET) said.push(`the machine was not quiet: other processes took up to ${percent(others)} of a core.`);
-  if (siblings) said.push('the two cores are halves of one physical core, and slow each other down.');
-  return said.map((text) => `**Note**: ${text}\n\n`).join('');
+  const notes: string[] = [];
+  if (others > QUIET) notes.push(`the machine was busy: other processes used up to ${percent(others)} of a core.`);
+  if (siblings) notes.push('the two cores are hardware threads of one physical core, and slow each other down.');
+  return notes.map((text) => `**Note**: ${text}\n\n`).join('');
 }
 
 function section(result: Result): string {
@@ -98,7 +98,7 @@ function remarks({ outcomes }: Result): string[] {
   return said;
 }
 
-/** What an entry takes. Whatever a process takes beside its entries is the same in both that have cached some. */
+/** Describes the memory of an entry: the difference of two processes, whose other memory is the same. */
 function memory(outcomes: readonly Outcome[]): string[] {
   const known = outcomes.flatMap(({ name, resident }) => (resident === undefined ? [] : [{ name, ...resident }]));
   const said = known.map(
@@ -116,7 +116,7 @@ function memory(outcomes: readonly Outcome[]): string[] {
   return said;
 }
 
-/** The rounds' figures of the first one, divided by those of the other in the same round. */
+/** Returns the rates of the first contestant divided by those of the other, for each round. */
 export function ratios(first: Outcome, other: Outcome): number[] {
   return other.samples.slice(0, first.samples.length).map(({ rate }, round) => first.samples[round].rate / rate);
 }
@@ -129,13 +129,13 @@ function figures(samples: readonly Sample[], figure: 'rate' | 'cpuUs' | 'without
   return samples.map((sample) => sample[figure] / unit);
 }
 
-/** The figure of one case that a chart or a short table shows: requests per second, or microseconds at p99. */
+/** Returns the figure of a case for the chart and the short table: requests per second, or microseconds at p99. */
 export function figureOf({ case: { latency } }: Result, { samples, problem }: Outcome): number | undefined {
   if (samples.length === 0 || problem !== undefined) return undefined;
   return median(samples.map((sample) => (latency ? (sample.latency?.p99Us ?? NaN) : sample.rate)));
 }
 
-/** That figure in a few characters. */
+/** Formats that figure in a few characters. */
 export function shortFigure({ case: { latency } }: Result, outcome: Outcome, figure: number): string {
   if (latency) return figure < 9_950 ? `${(figure / 1000).toFixed(2)} ms` : `${(figure / 1000).toFixed(0)} ms`;
   const bound = outcome.samples.some(limitedByGenerator) ? '≥ ' : '';

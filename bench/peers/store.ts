@@ -2,9 +2,9 @@ import { Redis } from 'ioredis';
 import { freePort } from '../../test/support/processes.ts';
 import type { Server, Workbench } from './workbench.ts';
 
-/** Keys of 100 B values, `key:000000000000` on: the names that redis-benchmark makes. */
+/** Number of keys with values of 100 B, from `key:000000000000` on, named as redis-benchmark names them. */
 export const SMALL_KEYS = 500_000;
-/** Keys of 10 KiB values, `big:000000000000` on. */
+/** Number of keys with values of 10 KiB, from `big:000000000000` on. */
 export const LARGE_KEYS = 1000;
 const KEYS_PER_COMMAND = 500;
 
@@ -14,12 +14,12 @@ export function keyName(size: Size, number: number): string {
   return `${size === 'small' ? 'key' : 'big'}:${String(number).padStart(12, '0')}`;
 }
 
-/** Text of 100 B or 10 KiB, another for each key. */
+/** Returns a text of 100 B or 10 KiB, different for each key. */
 export function valueOf(size: Size, number: number): string {
   return `value ${number} `.padEnd(size === 'small' ? 100 : 10_240, 'abcdefghijklmnopqrstuvwxyz0123456789');
 }
 
-/** The redis-server behind all contestants, on their core, with every key in it. */
+/** The redis-server behind all contestants, on their core, with all keys. */
 export class Store {
   readonly port: number;
   readonly server: Server;
@@ -42,7 +42,7 @@ export class Store {
     return store;
   }
 
-  /** Commands that have asked for the value of a key so far. */
+  /** Returns the number of GET and MGET commands so far. */
   async reads(): Promise<number> {
     const stats = await this.#client.info('commandstats');
     const calls = ['get', 'mget'].map((name) => new RegExp(`^cmdstat_${name}:calls=(\\d+)`, 'm').exec(stats)?.[1]);

@@ -5,7 +5,7 @@ import { debianVersion } from './contestants/debian-version.ts';
 import type { Cores } from './cores.ts';
 import type { Effort } from './measure.ts';
 
-/** What the figures depend on. */
+/** The environment of a run, which its figures depend on. */
 export interface Surroundings extends Effort {
   readonly siblings: boolean;
   /** The machine, versions and settings, in Markdown. */

@@ -12,12 +12,12 @@ const KILL_AFTER_MS = 5000;
 /** A server that a contestant has started. */
 export interface Server {
   readonly pid: number;
-  /** Waits until `ask` answers without throwing; fails as soon as the server ends. */
-  ready(ask: () => Promise<void>): Promise<void>;
+  /** Waits until `probe` succeeds; fails if the server exits. */
+  ready(probe: () => Promise<void>): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** Where servers are started, all on one core, and their files are kept. However this process ends, nothing is left. */
+/** Starts servers on one core and stores their files. Removes both when this process ends, even if it is killed. */
 export class Workbench {
   readonly cores: Cores;
   readonly #folder: string;
@@ -25,7 +25,7 @@ export class Workbench {
 
   constructor(cores: Cores) {
     this.cores = cores;
-    // Memory, where there is some: Varnish writes its log to a file that it maps.
+    // In memory if possible: Varnish maps its log file.
     this.#folder = mkdtempSync(join(writable('/dev/shm') ? '/dev/shm' : tmpdir(), 'bench-peers-'));
     process.once('exit', () => this.#clear());
     for (const [signal, status] of [
@@ -37,28 +37,28 @@ export class Workbench {
     }
   }
 
-  /** The path of a new file. */
+  /** Creates a file; returns its path. */
   file(name: string, content: string | Uint8Array): string {
     const path = join(this.#folder, name);
     writeFileSync(path, content);
     return path;
   }
 
-  /** The path of a new, empty folder. */
+  /** Creates an empty folder; returns its path. */
   folder(name: string): string {
     const path = join(this.#folder, name);
     mkdirSync(path, { recursive: true });
     return path;
   }
 
-  /** Starts a server on its core. */
+  /** Starts a server on the server core. */
   launch(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Server {
     const [taskset, ...pinned] = pinnedTo(this.cores.server);
     const child = spawn(taskset, [...pinned, command, ...args], {
       cwd: this.#folder,
       env: { PATH: process.env.PATH, ...env },
       stdio: ['ignore', 'ignore', 'pipe'],
-      // Ctrl-C reaches this process alone, which ends the others in order.
+      // Ctrl-C reaches this process only, which stops the servers in order.
       detached: true,
     });
     let errors = '';
@@ -66,7 +66,7 @@ export class Workbench {
     return this.#watch(child, command, () => errors);
   }
 
-  /** Sees to it that a process does not outlive this one. */
+  /** Ensures that a process does not outlive this one. */
   endWithThis(child: ChildProcess): void {
     this.#running.add(child);
     child.once('close', () => this.#running.delete(child));
@@ -74,18 +74,18 @@ export class Workbench {
 
   #watch(child: ChildProcess, command: string, errors: () => string): Server {
     const { pid } = child;
-    if (pid === undefined) throw new Error(`${command} cannot be started`);
+    if (pid === undefined) throw new Error(`cannot start ${command}`);
     this.endWithThis(child);
     const guard = this.#guard(pid);
     const ended = once(child, 'close').then(() => guard.kill('SIGKILL'));
     return {
       pid,
-      ready: (ask) =>
+      ready: (probe) =>
         until(
-          `${command} answers`,
+          `${command} is ready`,
           async () => {
-            if (!this.#running.has(child)) throw new Error(`${command} has ended: ${errors()}`);
-            return ask().then(
+            if (!this.#running.has(child)) throw new Error(`${command} has exited: ${errors()}`);
+            return probe().then(
               () => true,
               () => undefined,
             );
@@ -102,7 +102,7 @@ export class Workbench {
     };
   }
 
-  /** Ends a server should this process be killed: that closes the guard's standard input. */
+  /** Starts a guard that kills a server if this process is killed, which closes the guard's standard input. */
   #guard(pid: number): ChildProcess {
     const script = 'read -r _; kill -s KILL -- "-$1"; rm -rf -- "$2"';
     const guard = spawn('sh', ['-c', script, 'guard', String(pid), this.#folder], {
@@ -119,7 +119,7 @@ export class Workbench {
   }
 }
 
-/** Whether a command is there to be started. */
+/** Whether a command is installed. */
 export function installed(command: string): boolean {
   return spawnSync('sh', ['-c', 'command -v "$1"', 'sh', command]).status === 0;
 }
@@ -129,7 +129,7 @@ function killAll(pids: readonly number[]): void {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
-      // It has ended meanwhile.
+      // The process has exited already.
     }
   }
 }

@@ -13,12 +13,12 @@ const WARM_UP_S = 2;
 const SAMPLE_KEYS = 500;
 const CALIBRATING_REQUESTS = 50_000;
 
-/** Loads a contestant for so many seconds. */
+/** Loads a contestant for a number of seconds. */
 export type Run = (seconds: number) => Promise<Load>;
-/** Makes sure that a contestant answers as it should, warms it up, and answers what loads it. */
+/** Checks the responses of a contestant, warms it up, and returns a function that loads it. */
 export type Workload = (running: Running, bench: Workbench) => Promise<Run>;
 
-/** One key over and over, which is what wrk asks for at the least cost. */
+/** Reads one key repeatedly, which costs wrk the least. */
 export function oneKey(size: Size): Workload {
   return async (running, bench) => {
     const path = await checkedPath(running, size);
@@ -28,12 +28,12 @@ export function oneKey(size: Size): Workload {
   };
 }
 
-/** Keys of 100 B values. */
+/** A workload of keys with values of 100 B. */
 export interface ManyKeys {
   readonly keys: number;
-  /** The order in which they are asked for. */
+  /** Returns the order in which the keys are read. */
   readonly draws: () => Uint32Array;
-  /** So many are read once before, from the last to the first, so that the least numbers stay; 0: only samples. */
+  /** Number of keys read once before, from the last to the first, so that low numbers stay cached; 0: only samples. */
   readonly fill: number;
 }
 
@@ -56,7 +56,7 @@ export function manyKeys({ keys, draws, fill }: ManyKeys): Workload {
   };
 }
 
-/** One key of 100 B at a fixed rate, requests a second. */
+/** Reads one key of 100 B at a fixed rate in requests per second. */
 export function fixedRate(rate: number): Workload {
   return async (running, bench) => {
     const path = await checkedPath(running, 'small');
@@ -66,14 +66,14 @@ export function fixedRate(rate: number): Workload {
   };
 }
 
-/** GET over the Redis protocol, all keys equally often. */
+/** Reads keys with GET over the Redis protocol, all equally often. */
 export function gets(plan: Gets): Workload {
   return async ({ port }, bench) => {
     await checkValues(port, plan.size, plan.keys);
     const first = await redisBenchmark(bench, port, plan, CALIBRATING_REQUESTS);
     let rate = first.requests / first.seconds;
     const run: Run = async (seconds) => {
-      // It wants to know how many requests, not how long.
+      // redis-benchmark expects a number of requests instead of a duration.
       const load = await redisBenchmark(bench, port, plan, Math.ceil(rate * seconds));
       rate = load.requests / load.seconds;
       return load;

@@ -4,23 +4,23 @@ import type { Workbench } from './workbench.ts';
 const CONNECTIONS = 64;
 const SCRIPT = new URL('keys.lua', import.meta.url).pathname;
 
-/** Loads one URL from 64 keep-alive connections. */
+/** Loads one URL over 64 keep-alive connections. */
 export async function wrk(bench: Workbench, port: number, path: string, seconds: number): Promise<Load> {
   return run(bench, [`-d${seconds}s`, `http://127.0.0.1:${port}${path}`]);
 }
 
-/** Keys to ask for: those before and after whose names stand in a path, and the file with their order. */
+/** Keys to read: the path around their names, and the file with their order. */
 export interface KeyOrder {
   readonly prefix: string;
   readonly suffix: string;
-  /** There are that many different ones. */
+  /** Number of different keys. */
   readonly keys: number;
   readonly drawsFile: string;
-  /** Where in the order to begin. */
+  /** Position in the order to start at. */
   readonly first: number;
 }
 
-/** The same with many keys. */
+/** Loads many keys over 64 keep-alive connections. */
 export async function wrkOfKeys(bench: Workbench, port: number, order: KeyOrder, seconds: number): Promise<Load> {
   const { prefix, suffix, keys, drawsFile, first } = order;
   const args = [prefix, suffix, String(keys), drawsFile, String(first)];

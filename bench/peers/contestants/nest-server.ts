@@ -1,4 +1,4 @@
-/** A controller as the Nest documentation shows them, in front of a Map. */
+/** A controller like those in the documentation of Nest, which returns values from a Map. */
 import 'reflect-metadata';
 import { Controller, Get, Module, NotFoundException, Param } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -17,7 +17,7 @@ class KeyController {
 // eslint-disable-next-line @typescript-eslint/no-extraneous-class -- it has nothing but its decorator
 class ServerModule {}
 
-// Decorators are called by hand: a file whose types are only stripped cannot hold any.
+// Decorators are called explicitly: type stripping does not support decorator syntax.
 Param('key')(KeyController.prototype, 'read', 0);
 Get(':key')(KeyController.prototype, 'read', { value: Reflect.get(KeyController.prototype, 'read') });
 Controller('v1/keys')(KeyController);

@@ -4,10 +4,10 @@ import { get } from '../get.ts';
 import { installed } from '../workbench.ts';
 import { debianVersion } from './debian-version.ts';
 
-/** A longer word is refused in its configuration. */
+/** Maximum length of a string in the configuration of nginx. */
 const MAX_WORD_LENGTH = 2048;
 
-/** Has no keys: it answers a constant, which is about as fast as a server on this machine can be. */
+/** Returns a constant, which is about as fast as a server on this machine can be. */
 export const nginx: Contestant = {
   name: 'nginx, a constant',
   caches: false,
@@ -16,7 +16,7 @@ export const nginx: Contestant = {
   absent: () => (installed('nginx') ? undefined : 'nginx is not installed'),
   version: () => debianVersion('nginx'),
   async start(bench, _store, { constant }): Promise<Running> {
-    if (constant === undefined) throw new Error('nginx only answers a constant');
+    if (constant === undefined) throw new Error('nginx only returns a constant');
     const port = await freePort();
     const path = bench.file(`nginx-${port}.conf`, configuration(port, bench.folder(`nginx-${port}`), constant));
     const server = bench.launch('nginx', ['-e', 'stderr', '-c', path]);
@@ -28,7 +28,7 @@ export const nginx: Contestant = {
 function configuration(port: number, folder: string, constant: string): string {
   const parts = constant.match(new RegExp(`.{1,${MAX_WORD_LENGTH}}`, 'g')) ?? [];
   const variables = parts.map((part, i) => `set $part${i} "${part}";`).join('\n      ');
-  const answer =
+  const response =
     parts.length > 1
       ? `${variables}\n      return 200 "${parts.map((_, i) => `$part${i}`).join('')}";`
       : `return 200 "${constant}";`;
@@ -49,7 +49,7 @@ http {
   server {
     listen 127.0.0.1:${port};
     location / {
-      ${answer}
+      ${response}
     }
   }
 }

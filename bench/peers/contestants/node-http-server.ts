@@ -1,4 +1,4 @@
-/** The least that answers a key over HTTP with what Node.js brings along. */
+/** A minimal server for keys over HTTP, using only node:http. */
 import { createServer } from 'node:http';
 import { valuesInMemory } from './values-in-memory.ts';
 

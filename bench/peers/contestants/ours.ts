@@ -6,7 +6,7 @@ import type { Server, Workbench } from '../workbench.ts';
 
 const MAIN = new URL('../../../dist/main.js', import.meta.url).pathname;
 const NAME = 'this proxy';
-/** The image sets this too: the cache's one big buffer lies in huge pages. */
+/** Places the cache's buffer in huge pages, as the container image does. */
 const HUGE_PAGES = 'glibc.malloc.hugetlb=1';
 
 interface Started {
@@ -32,7 +32,7 @@ async function launch(bench: Workbench, store: Store, { capacity }: Needs): Prom
     HTTP_PORT: String(httpPort),
     RESP_PORT: String(respPort),
     REDIS_URL: `redis://127.0.0.1:${store.port}/0`,
-    // Nobody else gives up on Redis either.
+    // The other contestants do not time out reads of Redis either.
     REDIS_COMMAND_TIMEOUT_MS: '10000',
     PROXY_THREADS: '1',
     CACHE_CAPACITY: String(capacity),

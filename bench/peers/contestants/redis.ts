@@ -2,7 +2,7 @@ import type { Contestant, Running } from '../contestant.ts';
 import { installed } from '../workbench.ts';
 import { debianVersion } from './debian-version.ts';
 
-/** Whoever could be asked instead: the Redis behind the others. */
+/** The alternative to a proxy: the Redis behind the other contestants. */
 export const redisServer: Contestant = {
   name: 'redis-server',
   caches: false,

@@ -2,7 +2,7 @@ import { type Size, keyName, valueOf } from '../store.ts';
 
 const KEYS = 1000;
 
-/** What a server without Redis answers with: a thousand keys of either size. */
+/** Returns the values of servers without Redis: a thousand keys of each size. */
 export function valuesInMemory(): Map<string, string> {
   const values = new Map<string, string>();
   for (const size of ['small', 'large'] satisfies Size[]) {

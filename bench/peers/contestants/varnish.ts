@@ -5,7 +5,7 @@ import { installed } from '../workbench.ts';
 import { debianVersion } from './debian-version.ts';
 import { WEBDIS_PREFIX, WEBDIS_SUFFIX, launchWebdis } from './webdis.ts';
 
-/** What Varnish's storage spends on a 100-byte answer of webdis, roughly. */
+/** Approximate storage that Varnish needs for a 100-byte response of webdis. */
 const STORAGE_BYTES_PER_KEY = 1100;
 
 export const varnish: Contestant = {

@@ -6,7 +6,7 @@ import { type Server, type Workbench, installed } from '../workbench.ts';
 import { debianVersion } from './debian-version.ts';
 
 export const WEBDIS_PREFIX = '/GET/';
-/** Makes it answer the value itself, not in JSON. */
+/** Makes webdis return the plain value instead of JSON. */
 export const WEBDIS_SUFFIX = '.txt';
 
 export async function launchWebdis(bench: Workbench, store: Store): Promise<{ server: Server; port: number }> {
@@ -23,7 +23,7 @@ export async function launchWebdis(bench: Workbench, store: Store): Promise<{ se
     logfile: '/dev/null',
   };
   const server = bench.launch('webdis', [bench.file(`webdis-${port}.json`, JSON.stringify(settings))]);
-  // It answers 503 until it is connected to Redis.
+  // webdis responds with 503 until it is connected to Redis.
   await server.ready(async () => void (await get(port, '/PING')));
   return { server, port };
 }
