@@ -202,7 +202,7 @@ describeOwn('no token, password, key or value stands in the log, in an error, or
 
   it('when a thread dies, and when the proxy ends', async () => {
     await readAll();
-    await proxy.suffer(0, 'throw');
+    await proxy.inject(0, 'throw');
     await until('it is told', () => proxy.child?.output.includes('exited (code') || undefined);
     await proxy.ready();
     await expectNothingTold();

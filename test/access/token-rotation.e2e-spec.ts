@@ -103,7 +103,7 @@ describeOwn('tokens in files are rotated while the proxy runs', () => {
   it('and a thread that takes the place of another has them, too', async () => {
     write('access', 'second-reader');
     await untilAllSay(401, plain('first-reader'));
-    await proxy.suffer(0, 'terminate');
+    await proxy.inject(0, 'terminate');
     await until('another thread is there', async () => {
       // The thread that is asked may be the one that dies.
       const { text } = await proxy.get('/metrics').catch(() => ({ text: '' }));

@@ -217,7 +217,7 @@ describeOwn('PROXY_MAX_BUFFERED_BYTES bounds the memory that slow readers of col
         'all hold something',
         async () => (await metric('buffered_bytes')) >= CLIENTS * VALUE_BYTES || undefined,
       );
-      for (const thread of [0, 1]) await proxy.suffer(thread, 'throw');
+      for (const thread of [0, 1]) await proxy.inject(thread, 'throw');
       await until('both are back', () =>
         proxy.ready().then(
           () => true as const,

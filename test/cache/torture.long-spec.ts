@@ -2,12 +2,12 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { SteadyLoad } from '../support/load.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
-import { type Fate, TestProxy, percentEncode } from '../support/proxy.ts';
+import { type ThreadFault, TestProxy, percentEncode } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 
 /** TORTURE_SECONDS makes the run longer. */
 const SECONDS = Number(process.env.TORTURE_SECONDS ?? 15);
-const FATES: readonly (readonly Fate[])[] = [
+const FAULTS: readonly (readonly ThreadFault[])[] = [
   ['terminate'],
   ['throw'],
   ['stall in critical section', 'terminate'],
@@ -51,10 +51,10 @@ describeOwn(`four threads, asked, purged, expired and killed for ${SECONDS} s`, 
         status === 200 && text !== valueOf(key) ? `wrong value of ${key}` : String(status),
       );
       const end = Date.now() + SECONDS * 1000;
-      // Each fate twice at least, however slow the machine is.
-      for (let round = 0; Date.now() < end || round < 2 * FATES.length; round++) {
+      // Each fault twice at least, however slow the machine is.
+      for (let round = 0; Date.now() < end || round < 2 * FAULTS.length; round++) {
         const served = load.total;
-        for (const fate of FATES[round % FATES.length]) await proxy.suffer(round % 4, fate);
+        for (const fault of FAULTS[round % FAULTS.length]) await proxy.inject(round % 4, fault);
         for (let i = 0; i < 20; i++) {
           const key = keys[(round * 31 + i) % keys.length];
           // The thread that is asked may be the one that dies.
@@ -71,7 +71,7 @@ describeOwn(`four threads, asked, purged, expired and killed for ${SECONDS} s`, 
         return /redis_connections 4$/m.test(text) && /loads_in_flight 0$/m.test(text) ? text : undefined;
       });
       expect(metrics).toMatch(/loads_queued 0$/m);
-      expect(Number(/thread_restarts_total (\d+)$/m.exec(metrics)?.[1])).toBeGreaterThanOrEqual(FATES.length);
+      expect(Number(/thread_restarts_total (\d+)$/m.exec(metrics)?.[1])).toBeGreaterThanOrEqual(FAULTS.length);
       expect(await proxy.problemInMemory()).toBeUndefined();
     },
     (SECONDS + 100) * 1000,

@@ -94,7 +94,7 @@ describeOwn('a proxy that cannot write its responses', () => {
   });
 
   it('logs the error', async () => {
-    await proxy.child?.printed('ordered by the test');
+    await proxy.child?.printed('injected by the test');
   });
 });
 

@@ -50,7 +50,7 @@ describeOwn('on a platform where threads cannot share a port', () => {
   });
 
   it('the thread that replaces one that crashed listens again', async () => {
-    await proxy.suffer(0, 'terminate');
+    await proxy.inject(0, 'terminate');
     await until('it serves again', async () => {
       const response = await proxy.key('key').catch(() => undefined);
       return response?.status === 200 || undefined;

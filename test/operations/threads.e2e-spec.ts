@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { SteadyLoad } from '../support/load.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
-import { type Fate, TestProxy, keyPrefix } from '../support/proxy.ts';
+import { type ThreadFault, TestProxy, keyPrefix } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 
 const prefix = keyPrefix();
@@ -39,13 +39,13 @@ describeOwn('a thread that dies', () => {
   }
 
   /** Lets a thread die while clients ask, and answers what they got. */
-  async function dieUnderLoad(...fates: Fate[]): Promise<SteadyLoad> {
+  async function dieUnderLoad(...faults: ThreadFault[]): Promise<SteadyLoad> {
     const before = await metric('thread_restarts_total');
     const load = new SteadyLoad(proxy, keys, 16, ({ status, text }, key) =>
       status === 200 && text !== valueOf(key) ? 'wrong value' : String(status),
     );
     await until('the clients are served', () => (load.total > 200 ? true : undefined));
-    for (const fate of fates) await proxy.suffer(1, fate);
+    for (const fault of faults) await proxy.inject(1, fault);
     await until('the thread was replaced', async () =>
       (await metric('thread_restarts_total')) > before && (await metric('redis_connections')) === 4 ? true : undefined,
     );
@@ -56,9 +56,9 @@ describeOwn('a thread that dies', () => {
   }
 
   it.each(['terminate', 'throw', 'exhaust memory'] as const)(
-    'by fate "%s" is replaced, and the others go on: no wrong answer, only its own connections are cut',
-    async (fate) => {
-      const load = await dieUnderLoad(fate);
+    'by fault "%s" is replaced, and the others go on: no wrong answer, only its own connections are cut',
+    async (fault) => {
+      const load = await dieUnderLoad(fault);
       expect([...load.answers.keys()]).toEqual(['200']);
       expect([...load.failures.keys()].filter((code) => !/ECONNRESET|EPIPE|ECONNREFUSED/.test(code))).toEqual([]);
       expect(proxy.log()).toContainEqual(

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Fate, TestProxy } from '../support/proxy.ts';
+import type { ThreadFault, TestProxy } from '../support/proxy.ts';
 import type { TestRedis } from '../support/redis.ts';
 import type { Relay } from '../support/relay.ts';
 import type { Random } from './random.ts';
@@ -10,7 +10,11 @@ const MAX_FAULT_MS = 3000;
 const MAX_PAUSE_MS = 4000;
 const SLEEP_SECONDS = 0.7;
 const SILENCE_MS = 3000;
-const FATES: readonly (readonly Fate[])[] = [['terminate'], ['throw'], ['stall in critical section', 'terminate']];
+const FAULTS: readonly (readonly ThreadFault[])[] = [
+  ['terminate'],
+  ['throw'],
+  ['stall in critical section', 'terminate'],
+];
 
 /** Processes and connections that the faults affect. */
 export interface Targets {
@@ -82,9 +86,9 @@ export class Faults {
       await delay(SILENCE_MS);
     },
     'thread killed': async () => {
-      const fates = this.#random.pick(FATES);
+      const faults = this.#random.pick(FAULTS);
       const thread = this.#random.whole(0, this.#targets.threads);
-      for (const fate of fates) await this.#targets.proxy.suffer(thread, fate);
+      for (const fault of faults) await this.#targets.proxy.inject(thread, fault);
       await delay(500);
     },
     'all keys removed': () => this.#targets.writers.removeAll(),

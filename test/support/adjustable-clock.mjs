@@ -1,6 +1,6 @@
 /**
  * Preloaded (`node --import`) into a proxy under test: lets the test move the monotonic clock on, in all threads, and
- * kill threads, by messages over the IPC channel. The proxy itself has no test hooks.
+ * inject faults into threads, by messages over the IPC channel. The proxy itself has no test hooks.
  */
 import './names.mjs';
 import { performance } from 'node:perf_hooks';
@@ -10,15 +10,15 @@ const now = performance.now.bind(performance);
 let ahead = 0;
 performance.now = () => now() + ahead;
 
-const threads = new BroadcastChannel('test-orders');
+const threads = new BroadcastChannel('test-commands');
 threads.unref();
 
-if (isMainThread) obeyTest();
-else obeyMainThread();
+if (isMainThread) followTest();
+else followMainThread();
 
-function obeyTest() {
+function followTest() {
   const expected = new Map();
-  // A proxy whose test has gone ends, however that test has ended.
+  // Ends the proxy however its test has ended.
   process.on('disconnect', () => process.exit(1));
   process.channel?.unref();
   const carriedOut = (id, thread) => {
@@ -28,30 +28,30 @@ function obeyTest() {
   threads.onmessage = ({ data }) => {
     if ('done' in data) carriedOut(data.done, data.thread);
   };
-  // What was ordered of a thread that is no more is not waited for.
+  // A command to a thread that has ended counts as carried out.
   const workers = watchWorkers((thread) => {
     for (const id of expected.keys()) carriedOut(id, thread);
   });
   const cache = rememberLargestBuffer();
-  process.on('message', (order) => {
-    if (order.kind === 'advance') {
-      ahead += order.ms;
-      expected.set(order.id, new Set([...workers.keys()]));
-      threads.postMessage(order);
-      if (workers.size === 0) process.send({ done: order.id });
-    } else if (order.kind === 'check') {
-      void check(cache()).then((problem) => process.send({ done: order.id, problem }));
+  process.on('message', (command) => {
+    if (command.kind === 'advance') {
+      ahead += command.ms;
+      expected.set(command.id, new Set([...workers.keys()]));
+      threads.postMessage(command);
+      if (workers.size === 0) process.send({ done: command.id });
+    } else if (command.kind === 'check') {
+      void check(cache()).then((problem) => process.send({ done: command.id, problem }));
     } else {
-      const [worker] = [...workers.values()].slice(order.thread);
-      if (order.kind === 'stall in critical section' && worker) expected.set(order.id, new Set([worker.threadId]));
-      if (order.kind === 'terminate') void worker?.terminate();
-      else threads.postMessage({ ...order, threadId: worker?.threadId });
-      if (!expected.has(order.id)) process.send({ done: order.id });
+      const [worker] = [...workers.values()].slice(command.thread);
+      if (command.kind === 'stall in critical section' && worker) expected.set(command.id, new Set([worker.threadId]));
+      if (command.kind === 'terminate') void worker?.terminate();
+      else threads.postMessage({ ...command, threadId: worker?.threadId });
+      if (!expected.has(command.id)) process.send({ done: command.id });
     }
   });
 }
 
-/** The memory of the cache: nothing else that is shared is as large. */
+/** Remembers the memory of the cache, the largest shared buffer. */
 function rememberLargestBuffer() {
   let largest = new SharedArrayBuffer(0);
   globalThis.SharedArrayBuffer = class extends SharedArrayBuffer {
@@ -67,7 +67,7 @@ function larger(a, b) {
   return a.byteLength >= b.byteLength ? a : b;
 }
 
-/** What is wrong with the memory of a cache that nobody uses just now; undefined when nothing is. */
+/** Checks the invariants of an idle cache; returns the first violation. */
 async function check(buffer) {
   const { checkInvariants } = await import('../../src/cache/shared-lru/shared-memory.spec-support.ts');
   try {
@@ -78,7 +78,7 @@ async function check(buffer) {
   }
 }
 
-/** The proxy's worker threads, by their ids; new ones are told what time it is. */
+/** Returns the running worker threads by id; sends the offset of the clock to new ones. */
 function watchWorkers(ended) {
   const workers = new Map();
   const { emit } = Worker.prototype;
@@ -97,28 +97,28 @@ function watchWorkers(ended) {
   return workers;
 }
 
-function obeyMainThread() {
+function followMainThread() {
   const { store } = Atomics;
-  threads.onmessage = ({ data: order }) => {
-    if (order.kind === 'advance') {
-      ahead = order.total ?? ahead + order.ms;
-      if (order.id !== undefined) threads.postMessage({ done: order.id, thread: threadId });
-    } else if (order.threadId !== threadId) {
+  threads.onmessage = ({ data: command }) => {
+    if (command.kind === 'advance') {
+      ahead = command.total ?? ahead + command.ms;
+      if (command.id !== undefined) threads.postMessage({ done: command.id, thread: threadId });
+    } else if (command.threadId !== threadId) {
       return;
-    } else if (order.kind === 'throw') {
+    } else if (command.kind === 'throw') {
       setImmediate(() => {
-        throw new Error('ordered by the test');
+        throw new Error('injected by the test');
       });
-    } else if (order.kind === 'exhaust memory') {
+    } else if (command.kind === 'exhaust memory') {
       setImmediate(() => {
         const hoard = [];
         for (;;) hoard.push(new Array(1e6).fill(hoard.length));
       });
-    } else if (order.kind === 'stall in critical section') {
+    } else if (command.kind === 'stall in critical section') {
       // The next release of the cache's lock, a store of 0, never comes: the thread holds it until it is terminated.
       Atomics.store = (words, index, value) => {
         if (value !== 0 || words.buffer !== workerData.cache) return store(words, index, value);
-        threads.postMessage({ done: order.id, thread: threadId });
+        threads.postMessage({ done: command.id, thread: threadId });
         for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
       };
     }

@@ -10,14 +10,14 @@ const { emit } = Server.prototype;
 
 const WAYS = {
   throw: () => {
-    throw new TypeError('ordered by the test');
+    throw new TypeError('injected by the test');
   },
   drop: () => 0,
 };
 
 Server.prototype.emit = function (event, socket, ...rest) {
   if (event === 'connection') {
-    // In the place of its class, as whoever replaces a method of the handle itself gets this one.
+    // In the place of its class: code that replaces a method of the handle itself replaces this one.
     const { _handle: handle } = socket;
     const type = Object.create(Object.getPrototypeOf(handle), {
       writeBuffer: { value: WAYS[process.env.BROKEN_WRITES], writable: true },

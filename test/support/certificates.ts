@@ -14,7 +14,7 @@ export interface Certificate {
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const DAY_MS = 86_400_000;
 
-/** What it takes that servers and the proxy speak TLS, both with certificates. */
+/** Configuration of mutual TLS between servers and the proxy. */
 export interface MutualTls {
   /** Of redis-server, but for the ports. */
   readonly args: readonly string[];

@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { type Browser, chromium } from 'playwright-core';
 
-/** Where distributions, and the machines of GitHub, have it. */
+/** Where distributions and GitHub's runners install it. */
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
-/** The path of a Chromium on this machine, CHROMIUM or where it usually is; undefined when there is none. */
+/** The path of a Chromium on this machine, CHROMIUM or one of the usual places; undefined if absent. */
 export const CHROMIUM = [process.env.CHROMIUM ?? '', ...PLACES].find((path) => path !== '' && existsSync(path));
 
-/** Starts it, without a window. */
+/** Starts Chromium headless. */
 export function launchChromium(): Promise<Browser> {
   return chromium.launch({
     executablePath: CHROMIUM,

@@ -11,7 +11,7 @@ const START_MS = 30_000;
 /** A replica takes over after about this and half of it again. */
 const NODE_TIMEOUT_MS = 1000;
 
-/** A node of a cluster, and a client of it. */
+/** A node of a cluster, with a client. */
 export interface TestNode {
   readonly port: number;
   /** Where it talks to the other nodes. */
@@ -69,7 +69,7 @@ export class TestCluster {
     return [...this.masters, ...this.replicas];
   }
 
-  /** What REDIS_NODES is set to. */
+  /** The value of REDIS_NODES. */
   get addresses(): string {
     return this.nodes.map(({ address }) => address).join(',');
   }
@@ -79,7 +79,7 @@ export class TestCluster {
     return this.masters[Math.floor((slot * this.masters.length) / SLOTS)];
   }
 
-  /** A new node, which serves nothing. */
+  /** Adds a node without slots. */
   async add(): Promise<TestNode> {
     const node = await startNode(this.#directory, []);
     const [{ port, bus }] = this.masters;

@@ -3,7 +3,7 @@ import type { TestProxy } from './proxy.ts';
 
 export type CoherenceState = 'ttl' | 'tracking' | 'resync';
 
-/** What the proxy says that it can know of writes to Redis; undefined while nobody says. */
+/** The coherence mode that the proxy reports. */
 export async function coherenceOf(proxy: TestProxy): Promise<string | undefined> {
   const { json } = await proxy.get('/health/ready');
   return json.coherence as string | undefined;
@@ -19,9 +19,9 @@ export async function metric(proxy: TestProxy, name: string): Promise<number> {
   return Number(new RegExp(`^redis_http_cache_proxy_${name} (\\S+)$`, 'm').exec(text)?.[1]);
 }
 
-/** Waits until the proxy has been told of so many more keys than `before`. */
+/** Waits until the proxy has received invalidations of `more` keys since its counter was `before`. */
 export async function told(proxy: TestProxy, before: number, more = 1): Promise<void> {
-  await until('the proxy is told of the write', async () => {
+  await until('the proxy receives the invalidation', async () => {
     const now = await metric(proxy, 'coherence_invalidations_total');
     return now >= before + more || undefined;
   });

@@ -3,7 +3,7 @@ import type { HttpAnswer } from './http-client.ts';
 import { until } from './processes.ts';
 import type { TestProxy } from './proxy.ts';
 
-/** Sends SIGTERM; what a client that goes on asking is told last, with the end of its connection. */
+/** Sends SIGTERM and keeps sending requests; returns the last response, which closes the connection. */
 export async function endWitnessed(proxy: TestProxy, path = '/health/live'): Promise<HttpAnswer> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const ask = () => proxy.ask(path, { agent });

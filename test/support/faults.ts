@@ -21,28 +21,28 @@ const HIT_EVERY_MS = 5;
 
 export type MissAnswer = '200' | '502 value-too-large' | '503 redis-unavailable' | '504 redis-timeout';
 
-/** Something that befalls a Redis, and how it ends. */
+/** A fault of Redis or of the connection to it, and its end. */
 export interface Fault {
   /** Arguments of its redis-server. */
   readonly redis?: readonly string[];
-  /** What is done before the proxy starts. */
+  /** Called before the proxy starts. */
   readonly prepare?: (redis: TestRedis) => unknown;
   readonly settings?: Settings;
-  /** Where the proxy finds it, if not at the relay. */
+  /** REDIS_URL of the proxy; default: the relay. */
   readonly url?: (scene: Scene) => string;
   readonly strike: (scene: Scene) => unknown;
-  /** What misses are answered meanwhile, each within its time. */
+  /** Expected responses to misses during the fault, each in time; the first must occur. */
   readonly misses: readonly MissAnswer[];
   readonly heal: (scene: Scene) => unknown;
-  /** Said once in the log. */
+  /** Expected in the log during the fault. */
   readonly log?: RegExp;
-  /** How long it may take to be back, where that cannot be as soon as Redis is. */
+  /** Milliseconds that recovery may take; default: two seconds. */
   readonly backMs?: number;
-  /** Whether the values are there again after it. Default: true. */
+  /** Whether Redis has its values again after the fault. Default: true. */
   readonly dataReturns?: boolean;
 }
 
-/** A proxy, a relay and a Redis. One key is held, and asked for all the time; others are not. */
+/** A proxy, a relay and a Redis. One key is cached and requested all the time; the others are cold. */
 export class Scene {
   redis: TestRedis;
   readonly relay: Relay;
@@ -67,18 +67,18 @@ export class Scene {
     const proxy = await TestProxy.start({
       REDIS_URL: url?.({ redis, relay } as Scene) ?? `redis://127.0.0.1:${relay.port}`,
       PROXY_THREADS: 2,
-      // Who is refused at once is so whatever the time-out, which a busy machine is not to be taken for.
+      // Misses that fail fast do so whatever the time-out, and a busy machine must not cause time-outs.
       REDIS_COMMAND_TIMEOUT_MS: misses.includes('504 redis-timeout') ? COMMAND_TIMEOUT_MS : 10_000,
-      // What is taken for missing would be so for long.
+      // A key wrongly cached as missing would stay so for long.
       CACHE_NEGATIVE_TTL_MS: 60_000,
       ...settings,
     });
-    // The machine may be too busy for the first one to be in time.
-    await until('it is held', async () => (await proxy.key('held')).status === 200 || undefined);
+    // On a busy machine the first loads may time out.
+    await until('the key is cached', async () => (await proxy.key('held')).status === 200 || undefined);
     return new Scene(redis, relay, proxy);
   }
 
-  /** Asks for keys that are not held, round after round. */
+  /** Requests cold keys, round after round; returns the distinct outcomes. */
   async misses(): Promise<Set<string>> {
     const answers = new Set<string>();
     const hitsBefore = this.#hitCount;
@@ -92,7 +92,7 @@ export class Scene {
     return answers;
   }
 
-  /** Waits until all that was asked for is answered with what is true, and sees to it that this takes no longer than it may. */
+  /** Waits until every cold key has its true response, within `backMs`. */
   async recovers(dataReturns: boolean, backMs: number): Promise<void> {
     const watch = new Stopwatch();
     const expected = (key: string): string => (dataReturns ? `200 ${valueOf(key)}` : '404');
@@ -100,7 +100,7 @@ export class Scene {
       await until(`the truth about ${key}`, async () => {
         const answer = await this.proxy.key(key);
         const found = answer.status === 200 ? `200 ${answer.text}` : String(answer.status);
-        // A refusal is no lie, but a wrong answer is one at any time.
+        // An error is allowed for a while, a wrong value never.
         if (answer.status < 500) expect(found).toBe(expected(key));
         return found === expected(key) || undefined;
       });
@@ -129,7 +129,7 @@ export class Scene {
   }
 }
 
-/** The promise about any fault: hits are as ever, misses fail as they should, nothing false stays, and it is soon over. */
+/** Defines a spec of a fault: hits go on, misses fail as documented, no wrong value stays, and recovery is quick. */
 export function itSurvives(what: string, fault: Fault): void {
   it(what, async () => {
     const scene = await Scene.set(fault);
@@ -139,7 +139,7 @@ export function itSurvives(what: string, fault: Fault): void {
       expect([...answers].filter((answer) => !fault.misses.includes(answer as MissAnswer))).toEqual([]);
       expect(answers).toContain(fault.misses[0]);
       const { log } = fault;
-      // While it lasts: what takes an attempt to connect is not known before there was one.
+      // During the fault: the cause may be known only after an attempt to connect.
       if (log !== undefined) {
         await until(
           `the log says ${log}`,

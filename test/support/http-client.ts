@@ -1,7 +1,7 @@
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { type Socket, connect } from 'node:net';
 
-/** An answer, to the byte. */
+/** A response. */
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -21,7 +21,7 @@ export interface HttpQuestion {
 /** A connection for each request. */
 const ONE_SHOT = new Agent({ keepAlive: false });
 
-/** Sends a request whose path is used as it is. */
+/** Sends a request; the path is not normalised. */
 export function ask(
   base: string,
   path: string,
@@ -52,7 +52,7 @@ export function ask(
   });
 }
 
-/** Sends bytes as they are, and answers all that comes back until the server ends the connection or `enough` says so. */
+/** Sends bytes; returns all that is received until the server ends the connection or `enough` returns true. */
 export function exchange(
   base: string,
   bytes: string | Buffer,

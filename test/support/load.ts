@@ -2,16 +2,16 @@ import { Agent } from 'node:http';
 import { type HttpAnswer, ask } from './http-client.ts';
 import type { TestProxy } from './proxy.ts';
 
-/** Keep-alive clients that ask for keys, one after the other each, until they are told to stop. */
+/** Keep-alive clients, each of which requests one key after the other until the load is stopped. */
 export class SteadyLoad {
   readonly answers = new Map<string, number>();
-  /** Requests that were never answered, by the error's code. */
+  /** Requests without a response, by the error's code. */
   readonly failures = new Map<string, number>();
   readonly #clients: Promise<void>[];
   readonly #agents: Agent[] = [];
   #stopped = false;
 
-  /** @param check names what is noteworthy of an answer. */
+  /** @param check classifies a response. */
   constructor(
     proxy: TestProxy,
     keys: readonly string[],
@@ -49,7 +49,7 @@ export class SteadyLoad {
         increment(this.answers, check(answer, key));
       } catch (error) {
         increment(this.failures, (error as NodeJS.ErrnoException).code ?? String(error));
-        // Nobody listens any more: a client would go away.
+        // The proxy no longer listens.
         if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') return;
       }
     }

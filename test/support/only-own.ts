@@ -3,13 +3,13 @@ import { RUNNING } from './proxy.ts';
 
 const REASON = '(skipped: PROXY_URL is set, and this needs processes of its own)';
 
-/** Tests that start, stop or set up processes of their own: not for proxies that run already. */
+/** Defines tests that start, stop or configure their own processes; skipped if PROXY_URL is set. */
 export function describeOwn(promise: string, tests: () => void): void {
   if (RUNNING === undefined) describe(promise, tests);
   else describe.skip(`${promise} ${REASON}`, tests);
 }
 
-/** One such test. */
+/** Defines one such test. */
 export function itOwn(promise: string, test: () => Promise<void>): void {
   if (RUNNING === undefined) it(promise, test);
   else it.skip(`${promise} ${REASON}`, test);

@@ -1,5 +1,5 @@
 /*
- * What openapi-lint.ts uses of the two linters: by their own types, spectral's rulesets are none that spectral accepts.
+ * What openapi-lint.ts uses of the two linters: by their own types, spectral does not accept its rulesets.
  */
 
 declare module '@stoplight/spectral-core' {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type Server, createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** A front end that serves a proxy below a path, which it strips; it knows nothing else. */
+/** A reverse proxy that serves a proxy below a path, which it strips. */
 export class PrefixFront {
   /** Ends with the path. */
   readonly url: string;

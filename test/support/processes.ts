@@ -5,12 +5,12 @@ import { createServer } from 'node:net';
 
 const KILL_AFTER_MS = 15_000;
 /**
- * Below those that systems give to whoever asks for any port: connections and listeners of others come and go there, and
- * would now and then take one that is free for a moment, before it is first used or while its server is being restarted.
+ * Below the ephemeral ports of Linux, macOS and Windows: another process could be assigned one of those before it is first
+ * used, or while its server restarts.
  */
 const PORTS = [10_000, 32_000] as const;
 
-/** A port that nobody listens on. */
+/** Finds a port of 127.0.0.1 without a listener. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(...PORTS);
@@ -26,7 +26,7 @@ export async function freePort(): Promise<number> {
   }
 }
 
-/** Asks again and again until the answer is not undefined. The time is what a busy machine may take, and no promise. */
+/** Calls `ask` until its result is not undefined. The time-out allows for a busy machine; it is not part of a promise. */
 export async function until<T>(
   what: string,
   ask: () => T | undefined | Promise<T | undefined>,
@@ -41,7 +41,7 @@ export async function until<T>(
   }
 }
 
-/** A process that a test has started, with all it has said. */
+/** A process that a test has started, with its output. */
 export class Child {
   readonly process: ChildProcess;
   output = '';
@@ -80,7 +80,7 @@ export class Child {
     this.process.kill(name);
   }
 
-  /** Ends it: kindly, and by force if that does not help. Resolves with its exit code. */
+  /** Sends `signal`, and SIGKILL if the process does not end in time. Resolves with its exit code. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     if (this.running) {
       this.signal('SIGCONT');
@@ -93,7 +93,7 @@ export class Child {
   }
 }
 
-/** Ends a process should the tests be killed: that closes the guard's standard input. */
+/** Kills a process if the tests are killed, which closes the guard's standard input. */
 function guard(pid: number | undefined): ChildProcess {
   const child = spawn('sh', ['-c', 'read -r _; kill -KILL "$1"', 'guard', String(pid)], {
     detached: true,

@@ -4,29 +4,29 @@ import { type HttpAnswer, type HttpQuestion, ask } from './http-client.ts';
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname;
 const PRELOAD = new URL('./adjustable-clock.mjs', import.meta.url).href;
-const LONGEST_WAIT_MS = 5000;
+const MAX_WAIT_MS = 5000;
 const POKE_MS = 5;
 
-/** The proxies that run already (PROXY_URL, separated by commas); undefined when the tests start their own. */
+/** URLs of proxies that already run (PROXY_URL, separated by commas); undefined if the tests start their own. */
 export const RUNNING = process.env.PROXY_URL?.split(',');
 
 export type Settings = Readonly<Record<string, string | number>>;
 
-/** What a test may order a thread of its own proxy to suffer. */
-export type Fate = 'terminate' | 'throw' | 'exhaust memory' | 'stall in critical section';
+/** A fault that a test injects into a thread of its own proxy. */
+export type ThreadFault = 'terminate' | 'throw' | 'exhaust memory' | 'stall in critical section';
 
-/** That an order has been carried out. */
+/** Reply to a command: it has been carried out. */
 interface Done {
   readonly done?: number;
   readonly problem?: string;
 }
 
-/** A proxy, as its clients see it. */
+/** A proxy, seen as its clients see it. */
 export class TestProxy {
   readonly url: string;
   readonly child: Child | undefined;
   readonly settings: Settings;
-  #orders = 0;
+  #commands = 0;
 
   private constructor(url: string, child: Child | undefined, settings: Settings) {
     this.url = url;
@@ -51,7 +51,7 @@ export class TestProxy {
     return proxy;
   }
 
-  /** The `index`-th of the proxies that run already, or one that is started with these settings. */
+  /** Returns the `index`-th of the proxies that already run, or starts one with these settings. */
   static async use(settings: Settings, index = 0): Promise<TestProxy> {
     if (RUNNING === undefined) return TestProxy.start(settings);
     for (const name of ['ACCESS_TOKEN', 'ACCESS_TOKEN_FILE', 'KEY_ALLOWLIST']) {
@@ -67,15 +67,14 @@ export class TestProxy {
     return proxy;
   }
 
-  /** Every thread has its connection to Redis: `/health/ready` tells of one thread only. */
+  /** Waits until every thread is connected to Redis; `/health/ready` reports one thread only. */
   async ready(): Promise<void> {
     await until('the proxy is ready', async () => (await this.#ofAllThreads('redis_connections')) || undefined);
   }
 
   /**
-   * Every thread has its connection to Redis and a closed circuit. One that is open closes at the latest when something is
-   * read, in the thread that it is of; so keys are read that nobody has, over connections that fall to all threads sooner
-   * or later.
+   * Waits until every thread is connected to Redis and its circuit is closed. An open circuit closes at the latest when its
+   * thread reads something, so this reads missing keys over new connections until all threads have accepted some.
    */
   async recovered(): Promise<void> {
     await until('every thread reads Redis again', async () => {
@@ -84,7 +83,7 @@ export class TestProxy {
     });
   }
 
-  /** Whether each of these metrics counts all threads. */
+  /** Whether the value of each of these metrics is the number of threads. */
   async #ofAllThreads(...names: string[]): Promise<boolean> {
     const { text } = await this.get('/metrics');
     const values = new Map(text.split('\n').map((line) => line.split(' ') as [string, string]));
@@ -104,7 +103,7 @@ export class TestProxy {
     return this.get(`/v1/keys/${percentEncode(name)}`, headers);
   }
 
-  /** The admin API, with the first of the proxy's tokens. */
+  /** Sends a request to the admin API, with the first of the proxy's admin tokens. */
   admin(method: string, path: string): Promise<HttpAnswer> {
     const [token] = String(this.settings.ADMIN_TOKEN).split(',');
     return this.ask(path, { method, headers: { authorization: `Bearer ${token}` } });
@@ -118,33 +117,33 @@ export class TestProxy {
     return Number(this.settings.CACHE_TTL_MS ?? 60_000);
   }
 
-  /** Lets time pass: moves the clock of a proxy that the test has started, waits for one that runs already. */
+  /** Advances the clock of a proxy that the test has started; waits if the proxy already ran. */
   async advance(ms: number): Promise<void> {
-    if (this.child !== undefined) return void (await this.#order({ kind: 'advance', ms }));
-    if (ms > LONGEST_WAIT_MS) throw new Error(`${ms} ms are too long to wait for`);
+    if (this.child !== undefined) return void (await this.#command({ kind: 'advance', ms }));
+    if (ms > MAX_WAIT_MS) throw new Error(`${ms} ms are too long to wait for`);
     await new Promise((resolve) => setTimeout(resolve, ms));
   }
 
-  /** Whether {@link advance} can let so much time pass. */
+  /** Whether {@link advance} accepts so many milliseconds. */
   static canAdvance(ms: number): boolean {
-    return RUNNING === undefined || ms <= LONGEST_WAIT_MS;
+    return RUNNING === undefined || ms <= MAX_WAIT_MS;
   }
 
-  /** Lets something happen to the `thread`-th of the threads that live. */
-  async suffer(thread: number, fate: Fate): Promise<void> {
-    const order = this.#order({ kind: fate, thread });
-    if (fate !== 'stall in critical section') return void (await order);
-    // The thread stalls when it uses the cache: it may have no client, and new connections go to any thread.
+  /** Injects a fault into the `thread`-th running thread. */
+  async inject(thread: number, fault: ThreadFault): Promise<void> {
+    const done = this.#command({ kind: fault, thread });
+    if (fault !== 'stall in critical section') return void (await done);
+    // The thread stalls when it next uses the cache: it may have no client, and new connections go to any thread.
     const poke = setInterval(() => void this.get('/v1/keys/poke').catch(() => undefined), POKE_MS);
-    await order.finally(() => clearInterval(poke));
+    await done.finally(() => clearInterval(poke));
   }
 
-  /** What is wrong with the memory of its cache, which nobody uses just now; undefined when nothing is. */
+  /** Checks the invariants of the shared cache while it is idle; returns the first violation. */
   async problemInMemory(): Promise<string | undefined> {
-    return (await this.#order({ kind: 'check' })).problem;
+    return (await this.#command({ kind: 'check' })).problem;
   }
 
-  /** Its log so far, an object a line. */
+  /** Log lines so far, parsed. */
   log(): Record<string, unknown>[] {
     const lines = this.child?.output.split('\n').slice(0, -1) ?? [];
     return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
@@ -154,32 +153,32 @@ export class TestProxy {
     return this.child === undefined ? 0 : this.child.stop();
   }
 
-  #order(order: object): Promise<Done> {
-    const id = ++this.#orders;
+  #command(command: object): Promise<Done> {
+    const id = ++this.#commands;
     const { child } = this;
-    if (child === undefined) throw new Error('only to a proxy that the test has started');
+    if (child === undefined) throw new Error('the test has not started this proxy');
     return new Promise((resolve, reject) => {
-      const hear = (message: Done): void => {
+      const onMessage = (message: Done): void => {
         if (message.done !== id) return;
-        child.process.off('message', hear);
+        child.process.off('message', onMessage);
         resolve(message);
       };
-      child.process.on('message', hear);
-      child.process.send({ ...order, id }, (error) => {
+      child.process.on('message', onMessage);
+      child.process.send({ ...command, id }, (error) => {
         if (error !== null) reject(error);
       });
     });
   }
 }
 
-/** Starts the built proxy, whether it can start or not. */
+/** Starts the process of the built proxy and does not wait for it. */
 export function launch(settings: Settings, cwd = '/', preload = true, flags: readonly string[] = []): Child {
   const values = Object.entries(settings).map(([name, value]) => [name, String(value)] as const);
   const env = {
     PATH: process.env.PATH,
     HTTP_HOST: '127.0.0.1',
     HTTP_PORT: '0',
-    // Many proxies run at once; who needs the Redis protocol asks for a free port.
+    // Many proxies run at once. A spec of the Redis protocol sets port 0.
     RESP_PORT: '',
     LOG_FORMAT: 'json',
     ...(process.env.TEST_FAST_PATH === undefined ? {} : { HTTP_FAST_PATH: process.env.TEST_FAST_PATH }),
@@ -193,12 +192,12 @@ export function percentEncode(key: string | Buffer): string {
   return [...Buffer.from(key)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
 }
 
-/** Keys that no other run uses. */
+/** A key prefix that no other run uses. */
 export function keyPrefix(): string {
   return `test:${process.pid}:${Date.now().toString(36)}:${Math.random().toString(36).slice(2, 8)}:`;
 }
 
-/** Forgets a run's keys. */
+/** Deletes the keys of a run. */
 export async function removeKeys(client: Redis, prefix: string): Promise<void> {
   for await (const keys of client.scanBufferStream({ match: `${prefix}*`, count: 1000 })) {
     if ((keys as Buffer[]).length > 0) await client.del(...(keys as Buffer[]));

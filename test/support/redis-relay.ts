@@ -1,20 +1,20 @@
 import { once } from 'node:events';
 import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net';
 
-/** Answers to the PINGs of a connection that is told of writes. */
+/** Replies to the PINGs of an invalidation connection. */
 export const PONGS = /^(?:\*2\r\n\$4\r\npong\r\n\$0\r\n\r\n)+$/;
 
-/** What a connection is for: it reads keys, or is told of writes. */
+/** What a connection is for: it reads keys, or receives invalidation messages. */
 export type Purpose = 'data' | 'feed';
 
 /**
- * Stands between a proxy and its Redis, knows which connections read keys and which are told of writes, and can keep back
- * what the Redis says to the ones, or the others.
+ * Relays connections of a proxy to its Redis, tells data connections from invalidation connections, and can hold back the
+ * replies on either kind.
  */
 export class RedisRelay {
   readonly #server: Server;
   readonly #connections = new Set<Relayed>();
-  /** Whether connections are ended that want to be told of writes. */
+  /** Whether invalidation connections are reset. */
   refusesFeeds = false;
 
   private constructor(server: Server) {
@@ -44,12 +44,12 @@ export class RedisRelay {
     return this.#of(purpose).length;
   }
 
-  /** Keeps back what the Redis says from now on, on the connections that there are, but for what `passes`. */
+  /** Holds back replies from now on, on existing connections, except parts that match `passes`. */
   hold(purpose: Purpose, passes?: RegExp): void {
     for (const relayed of this.#of(purpose)) relayed.hold(passes);
   }
 
-  /** What is kept back, as a binary string. */
+  /** Bytes held back, as a binary string. */
   held(purpose: Purpose): string {
     return this.#of(purpose)
       .flatMap(({ held }) => held)
@@ -57,12 +57,12 @@ export class RedisRelay {
       .join('');
   }
 
-  /** Passes on what was kept back, and all that follows. */
+  /** Forwards the bytes held back and all that follow. */
   release(purpose: Purpose): void {
     for (const relayed of this.#of(purpose)) relayed.release();
   }
 
-  /** Ends the connections that there are, as a network does that resets them. */
+  /** Resets existing connections. */
   reset(purpose: Purpose): void {
     for (const relayed of this.#of(purpose)) relayed.reset();
   }

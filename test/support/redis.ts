@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { Child, freePort, until } from './processes.ts';
 
-/** A real Redis, and a client that the test uses to prepare and to look. */
+/** A real Redis, and a client that the test uses to write and inspect data. */
 export class TestRedis {
   readonly url: string;
   readonly client: Redis;
@@ -42,7 +42,7 @@ export class TestRedis {
     return redis;
   }
 
-  /** The same Redis once more, empty, after it was killed. */
+  /** Starts the same Redis again after it was killed; empty unless it is persistent. */
   async restart(): Promise<TestRedis> {
     const again = new TestRedis(this.url, launch(this.#args), this.port, this.#args, this.#directory);
     await again.answers();

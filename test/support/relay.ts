@@ -1,17 +1,17 @@
 import { once } from 'node:events';
 import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net';
 
-/** What becomes of a part of the replies to reads. */
+/** Replaces the forwarding of a part of the replies to reads. */
 export type Tamper = (part: Buffer, client: Socket) => void;
 
-/** Stands between a client and a server, and can spoil what the server says, or let connections go dead without a word. */
+/** Relays connections to a server; can tamper with replies, delay them or silence connections. */
 export class Relay {
   readonly #server: Server;
   readonly #connections = new Set<Joined>();
   accepted = 0;
-  /** The port that new connections lead to; those that there are stay with the server that they have. */
+  /** Port that new connections are relayed to; existing connections keep theirs. */
   target: number;
-  /** Undefined: replies are passed on. */
+  /** If undefined, replies are forwarded. */
   tamper: Tamper | undefined;
   #lateMs = 0;
 
@@ -32,7 +32,7 @@ export class Relay {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** By how much later replies to reads are passed on, in their order. When it ends, all that are under way come at once. */
+  /** Delay of replies to reads, in order. Setting 0 forwards all delayed replies at once. */
   get lateMs(): number {
     return this.#lateMs;
   }
@@ -42,7 +42,7 @@ export class Relay {
     if (ms === 0) for (const connection of this.#connections) connection.catchUp();
   }
 
-  /** Passes nothing on any more on the connections that there are; new ones work. */
+  /** Stops forwarding on existing connections; new ones work. */
   silence(): void {
     for (const connection of this.#connections) connection.silent = true;
   }
@@ -98,11 +98,11 @@ interface Joined {
   readonly far: Socket;
   silent: boolean;
   reads: boolean;
-  /** Passes on what is late. */
+  /** Forwards delayed replies. */
   catchUp(): void;
 }
 
-/** A Redis that is loading its data, as far as a client that connects asks. */
+/** Starts a server that replies to a connecting client as a Redis does while it loads its data. */
 export async function startLoadingRedis(): Promise<Server> {
   const info = 'loading:1\r\nloading_eta_seconds:60\r\n';
   const server = createServer((socket) => {

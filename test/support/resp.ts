@@ -53,7 +53,7 @@ export class RespSocket {
     return new RespSocket(socket);
   }
 
-  /** Sends all of it as one write: it is to arrive at once, whenever this process gets its turns. */
+  /** Sends all parts in one write, so that they arrive at once. */
   send(...bytes: (string | Buffer)[]): this {
     this.socket.cork();
     for (const part of bytes) this.socket.write(part);
@@ -61,7 +61,7 @@ export class RespSocket {
     return this;
   }
 
-  /** Waits until so much has come back, and takes it. */
+  /** Waits for as many bytes as `text` has and consumes them. Throws if they differ. */
   async expect(text: string): Promise<void> {
     await until(`the reply ${JSON.stringify(text.slice(0, 100))}`, () => {
       if (this.received.length >= text.length) return true;
@@ -73,7 +73,7 @@ export class RespSocket {
     if (found !== text) throw new Error(`received ${JSON.stringify(found)}, not ${JSON.stringify(text)}`);
   }
 
-  /** Waits until what has come back ends like this, and takes what stands before it. */
+  /** Waits until the received text ends with `end`; consumes it and returns the text before `end`. */
   async until(end: string): Promise<string> {
     await until(`the reply that ends with ${JSON.stringify(end)}`, () => this.received.endsWith(end) || undefined);
     const found = this.received.slice(0, -end.length);
@@ -81,7 +81,7 @@ export class RespSocket {
     return found;
   }
 
-  /** Waits for so many whole replies, and takes them. */
+  /** Waits for so many whole replies; consumes and returns them. */
   async replies(count: number): Promise<string> {
     const end = await until(`${count} replies`, () => {
       let at: number | undefined = 0;
@@ -94,14 +94,14 @@ export class RespSocket {
     return found;
   }
 
-  /** All that comes back until the connection ends. */
+  /** Waits for the end of the connection; returns what was received until then. */
   async rest(): Promise<string> {
     await this.closed;
     return this.received;
   }
 }
 
-/** Where the reply that starts at `at` ends; undefined when it is not whole. */
+/** Returns where the reply that starts at `at` ends; undefined if it is incomplete. */
 function replyEnd(text: string, at: number): number | undefined {
   const lineEnd = text.indexOf('\r\n', at);
   if (lineEnd === -1) return undefined;

@@ -27,7 +27,7 @@ export class TestSentinels {
   readonly sentinels: readonly TestServer[];
   readonly #directory: string;
   readonly #others: TestServer[] = [];
-  /** When a sentinel has first told of another master, by `performance.now()`. */
+  /** When a sentinel first reported another master, by `performance.now()`. */
   #switchedAt: number | undefined;
 
   private constructor(servers: readonly TestServer[], directory: string) {

@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { type Socket, connect } from 'node:net';
 
-/** What a client expects of a reply: its bytes, from the first one on. */
+/** Returns the expected bytes of the reply with this index. */
 export type Expected = (index: number) => Buffer;
 
 /**
- * A client that asks for much at once and reads nothing until it is told to. It compares what it reads as it comes, and
- * keeps nothing of it.
+ * A client that sends many requests at once and reads nothing until {@link read}. It compares replies as they arrive and
+ * keeps none.
  */
 export class SlowClient {
   readonly socket: Socket;

@@ -1,9 +1,9 @@
-/** How often it is looked whether this process gets its turns. */
+/** Interval of the timer that measures how late this process runs. */
 const TICK_MS = 5;
 
 /**
- * Measures time on a machine that may have more to do than it has cores for: what passes while this process is kept from
- * running, which is known by a timer that fires late, is left out, as the processes it waits for fare no better.
+ * Measures time on a busy machine. Leaves out the time in which this process could not run, known from a timer that fires
+ * late: the processes under test could not run either.
  */
 export class Stopwatch {
   readonly #start = performance.now();
@@ -15,7 +15,7 @@ export class Stopwatch {
     this.#wait();
   }
 
-  /** Milliseconds since the start, less those that this process was kept waiting. */
+  /** Milliseconds since the start, without those in which this process could not run. */
   stop(): number {
     this.#look();
     clearTimeout(this.#timer);

@@ -198,13 +198,13 @@ describeOwn('while Redis tells of writes', () => {
   it('a thread that dies with the lock of the cache keeps nobody from following', async () => {
     await write({ key: 'old' });
     await hold('key');
-    await proxy.suffer(0, 'stall in critical section');
+    await proxy.inject(0, 'stall in critical section');
     // More than wait for the lock.
     for (let i = 0; i < 3000; i += 100) {
       await redis.client.mset(Object.fromEntries(Array.from({ length: 100 }, (_, j) => [`key ${i + j}`, ''])));
     }
     await redis.client.set('key', 'new');
-    await proxy.suffer(0, 'terminate');
+    await proxy.inject(0, 'terminate');
     // What had connected to the dead thread is reset.
     await until('it is replaced', () =>
       metric(proxy, 'thread_restarts_total').then(
