@@ -1,20 +1,20 @@
-/** How the requests are spread over the replicas. */
+/** Load balancing: how requests are distributed over the replicas. */
 import { Ring, jumpHash, mixed } from './hashing.ts';
 
 export const BALANCINGS = ['random', 'ring', 'bounded', 'jump', 'modulo'] as const;
 export type Balancing = (typeof BALANCINGS)[number];
 
-/** Answers which replica is to have a request. */
+/** Returns the replica that receives a request. */
 export type Balancer = (key: number, now: number) => number;
 
-/** How much more than the average a replica may get before its requests go to the next one, where that is bounded. */
+/** With bounded loads: the multiple of the average rate beyond which a replica's requests go to the next one. */
 export const BOUND = 1.25;
 
 interface Parts {
-  /** The numbers of the replicas there are. */
+  /** Numbers of the replicas. */
   readonly members: readonly number[];
   readonly keys: number;
-  /** Of all replicas. */
+  /** Rate of all replicas together. */
   readonly readsPerSecond: number;
   readonly random: () => number;
 }
@@ -44,8 +44,9 @@ function fixed(keys: number, owner: (key: number) => number): Balancer {
 
 /**
  * Consistent hashing with bounded loads (V. Mirrokni, M. Thorup, M. Zadimoghaddam, 2018): a key goes to the first replica
- * from its point on that has room. Proxies such as Envoy and HAProxy count what is under way at each; here that is a
- * bucket for each replica that leaks at {@link BOUND} times the average rate and holds one second of it, or ten requests.
+ * from its point on that has capacity left. Proxies such as Envoy and HAProxy count in-flight requests; the simulation uses
+ * a leaky bucket per replica, which leaks at {@link BOUND} times the average rate and holds one second of it, or ten
+ * requests.
  */
 function boundedRing({ members, keys, readsPerSecond }: Parts): Balancer {
   const ring = new Ring(members);

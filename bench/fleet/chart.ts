@@ -28,7 +28,7 @@ const REPLICAS: Axis = { ticks: [1, 10, 100, 1000], text: count, logarithmic: tr
 const points = (value: number): string => `${(value * 100).toFixed(0)} %`;
 const SHARE: Axis = { ticks: [0, 0.25, 0.5, 0.75, 1], text: points, logarithmic: false };
 
-/** Hit ratio, loads, invalidations and the busiest replica as the fleet grows, and what a resize does. An SVG for light and for dark. */
+/** Draws hit ratio, loads, invalidations and the busiest replica by fleet size, and the effect of a resize. Returns an SVG. */
 export function chart({ grow, resize }: Results): string {
   const panels = [...(grow === undefined ? [] : growth(grow)), ...(resize === undefined ? [] : [course(resize)])];
   const height = Math.ceil(panels.length / 2) * (PANEL_HEIGHT + MARGIN) + MARGIN;

@@ -1,12 +1,12 @@
-/** Where keys go to: hashes that keep most keys where they are when there is one replica more or less. */
+/** Consistent hashing: most keys keep their replica when the number of replicas changes. */
 import { mulberry32 } from '../random.ts';
 
-/** Points of each replica, as many as nginx' `hash … consistent` has. */
+/** Points per replica, as in `hash … consistent` of nginx. */
 const POINTS = 160;
-/** Numbers of replicas are below this; a hash of 32 bits and one of them fit into the 53 bits of a number. */
+/** Upper bound for numbers of replicas: a 32-bit hash and one of them fit into the 53 bits of a double. */
 const MEMBERS = 2 ** 20;
 
-/** A whole number of 32 bits, mixed: the last step of MurmurHash3. */
+/** Mixes the bits of a 32-bit integer: the finaliser of MurmurHash3. */
 export function mixed(number: number): number {
   let hash = number | 0;
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
@@ -14,9 +14,9 @@ export function mixed(number: number): number {
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
-/** Replicas on a circle, each in many places; a key belongs to the first one that comes after it. */
+/** A hash ring: each replica has many points, and a key belongs to the replica of the next point. */
 export class Ring {
-  /** The replica at each point, in the order of the circle. */
+  /** The replica of each point, in ring order. */
   readonly owners: Uint32Array;
   readonly #hashes: Uint32Array;
 
@@ -32,7 +32,7 @@ export class Ring {
     this.#hashes = Uint32Array.from(points, (point) => Math.floor(point / MEMBERS));
   }
 
-  /** The index, in {@link owners}, of the point to which a key belongs. */
+  /** Returns the index in {@link owners} of the point that a key belongs to. */
   point(key: number): number {
     const hash = mixed(key);
     let [low, high] = [0, this.#hashes.length];
@@ -50,8 +50,8 @@ export class Ring {
 }
 
 /**
- * Which of numbered places a key belongs to (J. Lamping, E. Veach, "A Fast, Minimal Memory, Consistent Hash Algorithm",
- * 2014, with another generator of random numbers): spread more evenly than by a ring, but only the last place can go.
+ * Returns the bucket of a key (J. Lamping, E. Veach, "A Fast, Minimal Memory, Consistent Hash Algorithm", 2014, with another
+ * random number generator). Distributes keys more evenly than a ring, but only the last bucket can be removed.
  */
 export function jumpHash(key: number, places: number): number {
   const random = mulberry32(mixed(key));

@@ -11,18 +11,18 @@ const USAGE = `npm run bench:fleet -- [options]
   --seed ${DEFAULT_SEED}
   --out FOLDER   writes results.md, results.svg and results.json there
 
-All scenarios with seed ${DEFAULT_SEED} are written to bench/fleet; anything else is only printed.
+Results of all scenarios with seed ${DEFAULT_SEED} are written to bench/fleet; other results are only printed.
 
-A fleet of your own, instead of the scenarios:
-  --replicas 20          any number that memory allows
+A custom fleet instead of the scenarios:
+  --replicas 20          limited by memory only
   --balancing ${BALANCINGS.join('|')}
-  --tracking             Redis tells every replica of every write
+  --tracking             Redis sends every write's invalidation to every replica
   --capacity ${BASE.capacity}        entries of each replica
   --ttl ${BASE.ttlMs / 1000}               seconds
   --keys ${BASE.keys}  --exponent ${BASE.exponent}
-  --reads ${BASE.readsPerSecond}  --writes ${BASE.writesPerSecond}   a second, of all replicas together
-  --popular              the keys that are read most are written most
-  --theory               only what theory gives of it: at once`;
+  --reads ${BASE.readsPerSecond}  --writes ${BASE.writesPerSecond}   per second, for all replicas together
+  --popular              writes are distributed like reads
+  --theory               prints only the theoretical results, at once`;
 
 export type Options =
   | { readonly kind: 'help'; readonly text: string }
@@ -31,11 +31,11 @@ export type Options =
       readonly kind: 'scenarios';
       readonly scenarios: readonly Scenario[];
       readonly seed: number;
-      /** Where the results are written; undefined: they are only printed. */
+      /** Folder that the results are written to; undefined: they are only printed. */
       readonly out: string | undefined;
     };
 
-/** What the command line asks for. @throws Error for what it cannot mean. */
+/** Parses the command line. @throws Error if an option is invalid. */
 export function readOptions(args: readonly string[]): Options {
   const { values } = parseArgs({
     args: [...args],
@@ -81,18 +81,18 @@ export function readOptions(args: readonly string[]): Options {
 
 function oneOf<Name extends Balancing | Scenario>(option: string, names: readonly Name[], text: string): Name {
   const found = names.find((name) => name === text);
-  if (found === undefined) throw new Error(`--${option} ${text}: there is ${names.join(', ')}`);
+  if (found === undefined) throw new Error(`--${option} ${text}: expected one of ${names.join(', ')}`);
   return found;
 }
 
 function whole(option: string, text: string): number {
   const number = positive(option, text);
-  if (!Number.isSafeInteger(number)) throw new Error(`--${option} ${text}: a whole number from 1 on`);
+  if (!Number.isSafeInteger(number)) throw new Error(`--${option} ${text}: expected an integer of at least 1`);
   return number;
 }
 
 function positive(option: string, text: string): number {
   const number = Number(text);
-  if (!Number.isFinite(number) || number <= 0) throw new Error(`--${option} ${text}: a number above 0`);
+  if (!Number.isFinite(number) || number <= 0) throw new Error(`--${option} ${text}: expected a number above 0`);
   return number;
 }

@@ -1,6 +1,6 @@
 const LEFT = 62;
 const TOP = 30;
-/** What stands below: the scale and the legend. */
+/** Height of the scale and the legend below a panel. */
 const BOTTOM = 54;
 const LEGEND = 34;
 const LEGEND_WIDTH = 96;
@@ -9,7 +9,7 @@ export type Point = readonly [x: number, y: number];
 
 export interface Line {
   readonly name: string;
-  /** Names of classes in the style of the drawing. */
+  /** CSS classes of the line. */
   readonly style: string;
   readonly points: readonly Point[];
 }
@@ -22,13 +22,13 @@ export interface Panel {
 }
 
 export interface Axis {
-  /** From the first of them to the last one. */
+  /** Tick values; the axis extends from the first to the last. */
   readonly ticks: readonly number[];
   readonly text: (value: number) => string;
   readonly logarithmic: boolean;
 }
 
-/** The SVG elements of lines over axes, with a legend, in a rectangle. */
+/** Returns the SVG elements of a line chart with a legend, in a rectangle. */
 export function draw({ title, lines, x, y }: Panel, across: number, down: number, left: number, top: number): string {
   const [width, height] = [across - LEFT, down - TOP - BOTTOM];
   const atX = scale(x, left + LEFT, width);

@@ -1,4 +1,4 @@
-/** Draws keys, told by their numbers, with a probability proportional to (number + 1) ** -exponent: key 0 most often. */
+/** Draws key numbers with a probability proportional to (number + 1) ** -exponent: key 0 is the most popular. */
 export class Popularity {
   /** The probability of each key. */
   readonly shares: Float64Array;
@@ -15,16 +15,16 @@ export class Popularity {
     this.#fillColumns();
   }
 
-  /** A key, from two random numbers in [0, 1). */
+  /** Returns a key for two random numbers in [0, 1). */
   draw(first: number, second: number): number {
     const column = Math.floor(first * this.#kept.length);
     return second < this.#kept[column] ? column : this.#other[column];
   }
 
   /**
-   * The alias method, which takes the same time for any number of keys (M. D. Vose, "A linear algorithm for generating
-   * random numbers with a given distribution", 1991): each key has a column of the same height, and what a rare key
-   * leaves free of its own is filled up with a frequent one.
+   * Prepares the alias method, which draws in constant time (M. D. Vose, "A linear algorithm for generating random numbers
+   * with a given distribution", 1991): each key has a column of the same height, and the free part of a rare key's column is
+   * filled with a frequent key.
    */
   #fillColumns(): void {
     const keys = this.shares.length;

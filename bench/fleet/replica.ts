@@ -7,12 +7,12 @@ const KEY_BYTES = 4;
 const VALUE_BYTES = 4;
 const THREAD = 1;
 
-/** What all replicas use one after the other. */
+/** Buffers shared by all replicas. */
 const hit = new HitBuffer();
 const keyBytes = Buffer.alloc(KEY_BYTES);
 const valueBytes = Buffer.alloc(VALUE_BYTES);
 
-/** The cache of one proxy: keys are numbers, and the value of each is the number of its version. */
+/** The cache of one proxy. Keys are numbers, and values are version numbers. */
 export class Replica {
   readonly #lru: SharedLru;
 
@@ -21,7 +21,7 @@ export class Replica {
       capacity,
       maxBytes: capacity * (KEY_BYTES + VALUE_BYTES),
       maxValueBytes: VALUE_BYTES,
-      // A load takes no time here, so there is one at a time.
+      // Loads take no time in the simulation, so there is at most one.
       maxLeases: 1,
       leaseMs: 1000,
       staleMs: 0,
@@ -29,23 +29,23 @@ export class Replica {
     this.#lru = SharedLru.create(limits, THREAD, clock);
   }
 
-  /** The version that is held of a key; undefined: none, or its time is over. */
+  /** Returns the cached version of a key; undefined if it is not cached or has expired. */
   read(key: number): number | undefined {
     keyBytes.writeUInt32LE(key);
     return this.#lru.tryGetInto(keyBytes, 0, KEY_BYTES, hit) ? hit.bytes.readUInt32LE() : undefined;
   }
 
-  /** Loads what {@link read} has not found, for so many milliseconds. */
-  load(key: number, version: number, lifetimeMs: number): void {
+  /** Stores a key that {@link read} has not found, with a TTL in milliseconds. */
+  load(key: number, version: number, ttlMs: number): void {
     keyBytes.writeUInt32LE(key);
     const found = this.#lru.lookup(keyBytes);
-    if (found.kind !== 'miss') throw new Error(`a key that is not held was found to be a ${found.kind}`);
+    if (found.kind !== 'miss') throw new Error(`expected a miss, not: ${found.kind}`);
     valueBytes.writeUInt32LE(version);
-    const result = this.#lru.commit(found.lease, valueBytes, [0, 0, 0], lifetimeMs);
-    if (result !== 'stored') throw new Error(`a version was not stored but ${result}`);
+    const result = this.#lru.commit(found.lease, valueBytes, [0, 0, 0], ttlMs);
+    if (result !== 'stored') throw new Error(`not stored: ${result}`);
   }
 
-  /** Answers whether the key was held. */
+  /** Purges a key; returns whether it was cached. */
   purge(key: number): boolean {
     keyBytes.writeUInt32LE(key);
     return this.#lru.purge(keyBytes);

@@ -3,19 +3,20 @@ import type { Fleet } from './fleet.ts';
 import { SLICE_MS } from './resize.ts';
 import { type Results, type Row, TOTAL_CAPACITY } from './scenarios.ts';
 
-/** Less than that is as good as nothing. */
+/** Smaller shares are shown as this upper bound. */
 const MIN_SHARE = 0.00005;
 
-/** The whole report, in Markdown. */
+/** Formats the report in Markdown. */
 export function report(results: Results): string {
   return `# A fleet of proxies, simulated
 
-\`npm run bench:fleet\` (seed ${results.seed}): the proxy's own cache, in simulated time; the same figures on any machine.
-Balancing: *random*; *ring*, consistent hashing of the key; *bounded*, the same, but a replica that has ${BOUND} times the
-average lets the rest go to the next ones on the ring. In brackets what theory gives (Che's approximation; for *bounded*, that
-of a ring). *Stale*: answers that were out of date, and for how long (mean, 99th percentile) they had been; their share hangs
-on when a few popular keys happen to be written, and is some percent of itself off. *Back*: the stale ones before which
-somebody, anywhere, had been given a later value. *Busiest*: requests of the replica that has most, as a multiple of the average.
+\`npm run bench:fleet\` (seed ${results.seed}): the proxy's own cache in simulated time; the figures are the same on any machine.
+Balancing: *random*; *ring*, consistent hashing of the key; *bounded*, consistent hashing in which requests beyond ${BOUND} times
+the average rate of a replica go to the next one on the ring. Theoretical values (Che's approximation; for *bounded*, of a plain
+ring) are in parentheses. *Stale*: responses with an overwritten value, and for how long it had been overwritten (mean, 99th
+percentile); the share varies by a few percent of itself, as it depends on when a few popular keys are written. *Back*: stale
+responses after a newer value of the key had been returned by any replica. *Busiest*: requests of the busiest replica, as a
+multiple of the average.
 
 ${sections(results).join('\n')}`;
 }
@@ -26,28 +27,28 @@ function sections({ grow, memory, sizing, popular, example, resize }: Results): 
     if (rows !== undefined) parts.push(`## ${title}\n\n${describe(rows[0].fleet)} ${about}\n\n${table(rows)}\n`);
   };
   add('More replicas', grow, 'Each replica brings its own capacity.');
-  add('The same memory in more replicas', memory, `${count(TOTAL_CAPACITY)} entries in all.`);
+  add('The same memory in more replicas', memory, `${count(TOTAL_CAPACITY)} entries in total.`);
   add('Capacity and TTL', sizing, '');
-  add('Writes that follow the reads', popular, 'The keys that are read most are written most.');
+  add('Writes that follow the reads', popular, 'Writes are distributed like reads.');
   add('Twenty pods, at full size', example, '');
   if (resize !== undefined) parts.push(resizeTable({ resize }));
   return parts;
 }
 
-/** What all fleets of a table have in common. */
+/** Describes the workload that all fleets of a table share. */
 function describe({ keys, exponent, readsPerSecond, writesPerSecond, writes }: Fleet): string {
-  const which = writes === 'uniform' ? 'all keys equally often' : 'as they are read';
+  const which = writes === 'uniform' ? 'all keys equally often' : 'distributed like the reads';
   return (
-    `${count(keys)} keys, Zipf ${exponent}; the whole fleet is asked ${count(readsPerSecond)} times per second; ` +
+    `${count(keys)} keys, Zipf ${exponent}; ${count(readsPerSecond)} reads per second of the whole fleet; ` +
     `${count(writesPerSecond)} writes per second, ${which}.`
   );
 }
 
-/** A line for each fleet. */
+/** Formats a table with a row per fleet. */
 export function table(rows: readonly Row[]): string {
   const lines = rows.map(({ fleet, found, predicted }) => {
     const pushes = fleet.tracking
-      ? `${count(found.invalidationsPerSecond)} (${percent(found.invalidationsOfUse)} of use)`
+      ? `${count(found.invalidationsPerSecond)} (${percent(found.invalidationsOfUse)} of cached keys)`
       : '';
     const stale = fleet.tracking
       ? percent(found.staleShare)
@@ -79,16 +80,17 @@ export function table(rows: readonly Row[]): string {
 function resizeTable({ resize }: Required<Pick<Results, 'resize'>>): string {
   const lines = (resize ?? []).map(({ fleet: { replicas, balancing }, change, before, after, extraLoads }) => {
     const to = change === 'join' ? replicas + 1 : replicas - 1;
-    const courses = [0, 1, 3, 5, 11, 23].map((slice) => percent(after[slice]));
-    return `| ${replicas} → ${to} | ${balancing} | ${percent(before)} | ${courses.join(' | ')} | ${count(extraLoads)} |`;
+    const ratios = [0, 1, 3, 5, 11, 23].map((slice) => percent(after[slice]));
+    return `| ${replicas} → ${to} | ${balancing} | ${percent(before)} | ${ratios.join(' | ')} | ${count(extraLoads)} |`;
   });
   const seconds = [0, 1, 3, 5, 11, 23].map(
     (slice) => `${(slice * SLICE_MS) / 1000}–${((slice + 1) * SLICE_MS) / 1000} s`,
   );
   return `## One replica more or less
 
-${describe((resize ?? [])[0].fleet)} Capacity ${count((resize ?? [])[0].fleet.capacity)} each. The hit ratio before, and so
-long after; loads, in two minutes, beyond those without the change. *jump*: jump hash; *modulo*: the hash modulo the number of replicas.
+${describe((resize ?? [])[0].fleet)} Capacity ${count((resize ?? [])[0].fleet.capacity)} each. Hit ratio before the change
+and during the given time after it; additional loads within two minutes, compared with no change. *jump*: jump hash;
+*modulo*: the hash modulo the number of replicas.
 
 | replicas | balancing | before | ${seconds.join(' | ')} | extra loads |
 | --- | --- | --- |${' --- |'.repeat(seconds.length + 1)}

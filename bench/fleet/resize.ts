@@ -2,27 +2,27 @@ import type { Fleet } from './fleet.ts';
 import type { Popularity } from './popularity.ts';
 import { Simulation } from './simulation.ts';
 
-/** A replica that comes, empty, or goes. */
+/** A new, empty replica joins, or a replica leaves. */
 export const CHANGES = ['join', 'leave'] as const;
 export type Change = (typeof CHANGES)[number];
 
-/** The course of the hit ratio when the number of replicas changes. */
+/** The hit ratio over time when the number of replicas changes. */
 export interface Resize {
   readonly fleet: Fleet;
   readonly change: Change;
   readonly before: number;
-  /** After the change, one for each {@link SLICE_MS}. */
+  /** After the change, one value per {@link SLICE_MS}. */
   readonly after: readonly number[];
-  /** Loads beyond those without the change, all slices together. */
+  /** Additional loads in all slices, compared with no change. */
   readonly extraLoads: number;
 }
 
 export const SLICE_MS = 5000;
 const SLICES = 24;
-/** Slices from which the hit ratio before the change is taken. */
+/** Number of slices over which the hit ratio before the change is measured. */
 const SLICES_BEFORE = 12;
 
-/** The mean of some runs, since a slice is short, each beside one in which nothing changes. */
+/** Averages several runs, as a slice is short; compares each with a run without the change. */
 export function resize(fleet: Fleet, change: Change, seeds: readonly number[], popularity: Popularity): Resize {
   let [before, extraLoads] = [0, 0];
   const after = new Array<number>(SLICES).fill(0);
@@ -41,7 +41,7 @@ export function resize(fleet: Fleet, change: Change, seeds: readonly number[], p
   return { fleet, change, before, after, extraLoads };
 }
 
-/** The last one leaves: numbered places, as of jump hash, allow for no other. */
+/** Returns the replicas after a change. The last one leaves: jump hash allows no other. */
 function membersAfter({ replicas }: Fleet, change: Change): number[] {
   return Array.from({ length: change === 'join' ? replicas + 1 : replicas - 1 }, (_, number) => number);
 }

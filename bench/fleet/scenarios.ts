@@ -12,7 +12,7 @@ export interface Row {
   readonly predicted: Prediction;
 }
 
-/** All that was simulated, by scenario; undefined: left out. */
+/** Results by scenario; undefined: not simulated. */
 export interface Results {
   readonly seed: number;
   readonly grow?: readonly Row[] | undefined;
@@ -26,7 +26,7 @@ export interface Results {
 export const SCENARIOS = ['grow', 'memory', 'sizing', 'popular', 'example', 'resize'] as const;
 export type Scenario = (typeof SCENARIOS)[number];
 
-/** Small, so that a thousand replicas fit into minutes: what counts is how often a replica is asked for a key in a TTL. */
+/** Small, so that a thousand replicas take minutes only: the reads of a key per replica and TTL determine the results. */
 export const BASE: Fleet = {
   replicas: 1,
   balancing: 'random',
@@ -44,10 +44,10 @@ export const SIZES = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
 const COHERENCE = [false, true];
 const TWENTY = { ...BASE, replicas: 20 };
 
-/** As many entries in all, in one replica or in many. */
+/** Total number of entries, in one replica or in many. */
 export const TOTAL_CAPACITY = 2000;
 
-/** With one replica it makes no difference how the requests are balanced. */
+/** With one replica, balancing makes no difference: returns only the first. */
 const balancings = <Name extends Balancing>(replicas: number, names: readonly Name[]): readonly Name[] =>
   replicas === 1 ? names.slice(0, 1) : names;
 
@@ -95,7 +95,7 @@ const EXAMPLE_RUN = { warmUpMs: 60_000, measuredMs: 30_000 };
 const RESIZED: readonly Balancing[] = ['random', 'ring', 'jump', 'modulo'];
 const RESIZE_RUNS = 8;
 
-/** Told what is about to be simulated. */
+/** Reports progress. */
 export type Tell = (what: string) => void;
 
 export function simulateAll(scenarios: readonly Scenario[], seed: number, tell: Tell): Results {

@@ -21,26 +21,26 @@ const FLEET: Fleet = {
 const RUN = { seed: 3, warmUpMs: 15_000, measuredMs: 60_000 };
 
 describe('a simulated fleet', () => {
-  it('is the same again with the same seed, and another one with another', () => {
+  it('is deterministic for a seed', () => {
     expect(simulate(FLEET, RUN)).toEqual(simulate(FLEET, RUN));
     expect(simulate(FLEET, { ...RUN, seed: 4 })).not.toEqual(simulate(FLEET, RUN));
   });
 
-  it('is asked as often as it says', () => {
+  it('has the configured rate of reads', () => {
     const tally = new Simulation(FLEET, 1).run(60_000);
     expect(tally.reads / 60).toBeGreaterThan(485);
     expect(tally.reads / 60).toBeLessThan(515);
     expect(tally.readsOf.reduce((sum, reads) => sum + reads, 0)).toBe(tally.reads);
   });
 
-  it('answers nothing that was overwritten longer ago than an entry lives', () => {
+  it('returns no value that was overwritten more than a TTL ago', () => {
     const { staleShare, staleP99Ms, staleMeanMs } = simulate(FLEET, RUN);
     expect(staleShare).toBeGreaterThan(0.05);
     expect(staleMeanMs).toBeLessThan(staleP99Ms);
     expect(staleP99Ms).toBeLessThan(FLEET.ttlMs);
   });
 
-  it('with tracking, tells every replica of every write, and answers nothing older than the news takes', () => {
+  it('with tracking, invalidates every write in every replica, and returns no value staler than the delivery takes', () => {
     const tally = new Simulation({ ...FLEET, tracking: true, writes: 'popular' }, 3).run(60_000);
     expect(tally.invalidations % FLEET.replicas).toBe(0);
     expect(tally.invalidations / 60 / FLEET.replicas).toBeCloseTo(50, -1);
@@ -48,12 +48,12 @@ describe('a simulated fleet', () => {
     expect(Math.max(0, ...tally.stalenessMs)).toBeLessThan(PUSH_MS);
   });
 
-  it('never goes back to an older value of a key that one replica answers for', () => {
+  it('never returns an older value after a newer one if a key always goes to the same replica', () => {
     expect(simulate({ ...FLEET, balancing: 'ring' }, RUN).backwardShare).toBe(0);
     expect(simulate(FLEET, RUN).backwardShare).toBeGreaterThan(0.3);
   });
 
-  it('keeps its hits when a replica joins a ring, and loses them with a modulo', () => {
+  it('needs far fewer extra loads when a replica joins a ring than with a modulo', () => {
     const popularity = new Popularity(FLEET.keys, 1);
     const ring = resize({ ...FLEET, balancing: 'ring', capacity: 1000 }, 'join', [1], popularity);
     const modulo = resize({ ...FLEET, balancing: 'modulo', capacity: 1000 }, 'join', [1], popularity);
@@ -62,8 +62,8 @@ describe('a simulated fleet', () => {
   });
 });
 
-describe('popularity', () => {
-  it('draws each key as often as it is popular', () => {
+describe('Popularity', () => {
+  it('draws keys in proportion to their popularity', () => {
     const popularity = new Popularity(50, 1);
     const random = mulberry32(1);
     const counts = new Array<number>(50).fill(0);
@@ -74,8 +74,8 @@ describe('popularity', () => {
   });
 });
 
-describe('versions', () => {
-  it('know since when each has been out of date, however many there are', () => {
+describe('Versions', () => {
+  it('returns when a version was overwritten, also beyond the initial capacity', () => {
     const versions = new Versions(2);
     const seen: number[] = [];
     for (let time = 1; time <= 100; time++) {

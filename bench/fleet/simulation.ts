@@ -7,8 +7,8 @@ import { type Findings, Tally, findings } from './tally.ts';
 import { Versions } from './versions.ts';
 
 /**
- * A fleet in simulated time. Reads and writes come at random (Poisson), and a load takes no time: what is waited for is
- * not of interest here, and collapsed loads would only be fewer. The caches are those of the proxy.
+ * Simulates a fleet with the proxy's own caches. Reads and writes are Poisson arrivals. Loads take no time: latencies are
+ * not simulated, and coalescing would only reduce the number of loads.
  */
 export class Simulation {
   readonly #fleet: Fleet;
@@ -16,8 +16,8 @@ export class Simulation {
   readonly #random: () => number;
   readonly #popularity: Popularity;
   readonly #versions: Versions;
-  /** The latest version that anybody was given of each key. */
-  readonly #answered: Uint32Array;
+  /** The latest version of each key that any replica has returned. */
+  readonly #latestReturned: Uint32Array;
   readonly #replicas: Replica[] = [];
   readonly #pushes: { readonly key: number; readonly dueMs: number }[] = [];
   #pushed = 0;
@@ -32,17 +32,17 @@ export class Simulation {
     this.#random = mulberry32(seed);
     this.#popularity = popularity;
     this.#versions = new Versions(fleet.keys);
-    this.#answered = new Uint32Array(fleet.keys);
+    this.#latestReturned = new Uint32Array(fleet.keys);
     this.#choose = this.#balance(Array.from({ length: fleet.replicas }, (_, number) => number));
     this.#nextMs = this.#pauseMs();
   }
 
-  /** Has the requests spread over these replicas from now on; those that are new are cold. */
+  /** Distributes requests over these replicas from now on; new ones start empty. */
   resize(members: readonly number[]): void {
     this.#choose = this.#balance(members);
   }
 
-  /** Goes on for so long, and answers what happened. */
+  /** Continues the simulation and returns the counts of this period. */
   run(milliseconds: number): Tally {
     this.#tally = new Tally(this.#replicas.length);
     const end = this.#now + milliseconds;
@@ -70,16 +70,16 @@ export class Simulation {
     let version = replica.read(key);
     if (version === undefined) {
       version = this.#versions.current(key);
-      // What is loaded first is as old as if it had been loaded long ago; otherwise much would expire at the same time.
+      // The first entries get random ages; otherwise many of them would expire at the same time.
       replica.load(key, version, this.#now < ttlMs / 10 ? ttlMs * this.#random() : ttlMs);
     } else {
       this.#tally.hits++;
       const overwrittenAt = this.#versions.overwrittenAt(version);
       if (overwrittenAt !== undefined) this.#tally.stalenessMs.push(this.#now - overwrittenAt);
     }
-    // The first versions of all keys come before all others, and say nothing of one another.
-    if (version >= keys && version > this.#answered[key]) this.#answered[key] = version;
-    else if (version < this.#answered[key]) this.#tally.backward++;
+    // Initial versions precede all others, and are not comparable with each other.
+    if (version >= keys && version > this.#latestReturned[key]) this.#latestReturned[key] = version;
+    else if (version < this.#latestReturned[key]) this.#tally.backward++;
   }
 
   #write(): void {
@@ -90,7 +90,7 @@ export class Simulation {
     if (tracking) this.#pushes.push({ key, dueMs: this.#now + PUSH_MS });
   }
 
-  /** Redis tells everybody, whoever holds the key. */
+  /** Delivers invalidations to all replicas, whether or not they cache the key. */
   #deliverUntil(time: number): void {
     for (; this.#pushed < this.#pushes.length && this.#pushes[this.#pushed].dueMs <= time; this.#pushed++) {
       const { key, dueMs } = this.#pushes[this.#pushed];
@@ -110,13 +110,13 @@ export class Simulation {
     while (this.#replicas.length <= Math.max(...members)) {
       this.#replicas.push(new Replica(capacity, () => this.#now));
     }
-    // Draws of its own, so that all ways of balancing have the same requests.
+    // A separate generator, so that all balancers get the same requests.
     const random = mulberry32(~this.#seed);
     return balancer(balancing, { members, keys, readsPerSecond, random });
   }
 }
 
-/** Runs a fleet until it is warm, and then for as long as it is to be measured. */
+/** Warms up a fleet, then measures it. */
 export function simulate(fleet: Fleet, { seed, warmUpMs, measuredMs }: Run, popularity?: Popularity): Findings {
   const simulation = new Simulation(fleet, seed, popularity);
   simulation.run(warmUpMs);

@@ -1,14 +1,14 @@
-/** What has been counted over some time. */
+/** Counts of a period. */
 export class Tally {
   reads = 0;
   hits = 0;
-  /** Of a write, one for each replica that was told. */
+  /** Invalidations: one per write and replica. */
   invalidations = 0;
-  /** Invalidations of keys that were held. */
+  /** Invalidations of cached keys. */
   purges = 0;
-  /** Answers older than one that was given before, by any replica. */
+  /** Responses with an older version than an earlier response of any replica. */
   backward = 0;
-  /** For each answer that was out of date, the milliseconds since the write that made it so. */
+  /** For each stale response, the milliseconds since its version was overwritten. */
   readonly stalenessMs: number[] = [];
   readonly readsOf: number[];
 
@@ -21,21 +21,21 @@ export class Tally {
   }
 }
 
-/** What a fleet was found to do. */
+/** Simulated results of a fleet. */
 export interface Findings {
   readonly hitRatio: number;
   readonly loadsPerSecond: number;
   readonly invalidationsPerSecond: number;
-  /** The share of the invalidations whose key was held. */
+  /** Share of the invalidations whose key was cached. */
   readonly invalidationsOfUse: number;
-  /** The share of all answers that were out of date. */
+  /** Share of stale responses. */
   readonly staleShare: number;
-  /** How long those that were stale had been so. */
+  /** Staleness of the stale responses. */
   readonly staleMeanMs: number;
   readonly staleP99Ms: number;
-  /** The share of the stale answers that came after somebody, anywhere, had been given a later value. */
+  /** Share of the stale responses that followed a newer value of the key, returned by any replica. */
   readonly backwardShare: number;
-  /** Requests of the replica that has most, as a multiple of the average. */
+  /** Requests of the busiest replica, as a multiple of the average. */
   readonly busiest: number;
 }
 

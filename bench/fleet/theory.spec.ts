@@ -18,27 +18,27 @@ const FLEET: Fleet = {
 };
 const RUN = { seed: 5, warmUpMs: 30_000, measuredMs: 80_000 };
 
-/** Fleets that are limited by capacity, by time, or by both. */
+/** Fleets that are limited by capacity, by TTL, or by both. */
 const FLEETS: readonly (readonly [string, Fleet])[] = [
-  ['one cache that is too small', { ...FLEET, capacity: 50 }],
-  ['one cache, limited by capacity and time', { ...FLEET, ttlMs: 1000 }],
-  ['one cache that has room for all keys', { ...FLEET, capacity: 2000 }],
-  ['four caches at random', { ...FLEET, replicas: 4 }],
+  ['one cache, limited by capacity', { ...FLEET, capacity: 50 }],
+  ['one cache, limited by capacity and TTL', { ...FLEET, ttlMs: 1000 }],
+  ['one cache with capacity for all keys', { ...FLEET, capacity: 2000 }],
+  ['four caches with random balancing', { ...FLEET, replicas: 4 }],
   ['four caches with affinity', { ...FLEET, replicas: 4, balancing: 'jump', capacity: 100 }],
-  ['many caches at random', { ...FLEET, replicas: 40 }],
+  ['many caches with random balancing', { ...FLEET, replicas: 40 }],
   ['tracking', { ...FLEET, replicas: 4, tracking: true }],
   ['tracking, with many writes', { ...FLEET, replicas: 4, tracking: true, writesPerSecond: 200 }],
   ['writes that follow the reads', { ...FLEET, replicas: 4, tracking: true, writes: 'popular' }],
 ];
 
 describe('the simulation', () => {
-  it.each(FLEETS)("hits as often as Che's approximation says, within a point: %s", (_title, fleet) => {
+  it.each(FLEETS)("matches the hit ratio of Che's approximation within a percentage point: %s", (_title, fleet) => {
     const difference = simulate(fleet, RUN).hitRatio - predict(fleet).hitRatio;
     expect(Math.abs(difference)).toBeLessThan(0.01);
   });
 
-  it('finds as many stale answers as the age of entries lets expect, within a tenth of them', () => {
-    // Many writes, since those to the most popular keys make most of the difference.
+  it('matches the predicted share of stale responses within a tenth', () => {
+    // Many writes, since writes to the most popular keys dominate the share.
     const fleet: Fleet = { ...FLEET, replicas: 4, writesPerSecond: 400 };
     const { staleShare } = simulate(fleet, { ...RUN, measuredMs: 160_000 });
     expect(staleShare / predict(fleet).staleShare).toBeGreaterThan(0.9);
@@ -46,19 +46,19 @@ describe('the simulation', () => {
   });
 });
 
-describe('the theory, where it can be written down', () => {
+describe('predict, in cases with a closed form', () => {
   it('is λT ÷ (1 + λT) for a key that is never evicted', () => {
     const fleet: Fleet = { ...FLEET, keys: 1, capacity: 1, readsPerSecond: 0.15 };
     expect(predict(fleet).hitRatio).toBeCloseTo(3 / 4, 6);
   });
 
   it('is 1 − e^−λt for a key that does not expire, t being the characteristic time', () => {
-    // Equal keys and endless life: each is held by the same share of the time as there is room for.
+    // Equally popular keys without a TTL: each is cached for a share of the time that equals the share of keys that fit.
     const fleet: Fleet = { ...FLEET, keys: 1000, exponent: 1e-9, capacity: 300 };
     expect(predict(fleet).hitRatio).toBeCloseTo(0.3, 2);
   });
 
-  it('knows no characteristic time where all keys fit', () => {
+  it('has an infinite characteristic time if all keys fit', () => {
     expect(characteristicTime(new Popularity(10, 1).shares, 1, 10)).toBe(Infinity);
     expect(characteristicTime(new Popularity(10, 1).shares, 1, 9)).toBeLessThan(Infinity);
   });

@@ -1,26 +1,26 @@
 import { type Fleet, isAffine } from './fleet.ts';
 import { Popularity } from './popularity.ts';
 
-/** Steps in which an entry's life is followed, for each characteristic time. */
+/** Steps of the numerical integration over an entry's lifetime, per characteristic time or TTL. */
 const STEPS = 256;
-/** Request rates for which a life is followed; those between them are interpolated. */
+/** Request rates for which a lifetime is computed; rates between them are interpolated. */
 const RATES = 96;
 
 export interface Prediction {
   readonly hitRatio: number;
   readonly loadsPerSecond: number;
-  /** The share of the answers that are out of date. */
+  /** Share of stale responses. */
   readonly staleShare: number;
 }
 
 /**
- * What is to be expected of a fleet, without simulating it.
+ * Predicts the results of a fleet without simulating it.
  *
- * H. Che, Y. Tung, Z. Wang ("Hierarchical Web Caching Systems", 2002): in a cache of many keys that forgets the least
- * recently used, an entry is evicted when it has not been asked for during one and the same *characteristic time*, that in
- * which as many different keys are asked for as it has room for. With a time to live as well, an entry is of use until
- * there has been no request for so long, or its time is over; what is expired keeps its place until it is met. With random
- * balancing each replica is a cache with its part of the requests of every key; with affinity the fleet is one large cache.
+ * H. Che, Y. Tung, Z. Wang ("Hierarchical Web Caching Systems", 2002): an LRU cache of many keys evicts an entry that has
+ * not been read for the *characteristic time*, in which as many different keys are read as the cache has capacity for.
+ * With a TTL, an entry is valid until it is evicted or expires; an expired entry keeps its slot until it is read. With
+ * random balancing, each replica is a cache that receives its share of the requests for every key; with affinity, the fleet
+ * is one large cache.
  */
 export function predict(fleet: Fleet, popularity = new Popularity(fleet.keys, fleet.exponent)): Prediction {
   const { replicas, readsPerSecond, writesPerSecond, capacity, writes, keys, ttlMs, tracking } = fleet;
@@ -42,10 +42,11 @@ export function predict(fleet: Fleet, popularity = new Popularity(fleet.keys, fl
 }
 
 /**
- * Milliseconds in which so many different keys are asked for, and not purged after it; Infinity when there are no more.
+ * Returns the time in milliseconds in which `capacity` different keys are read and not purged afterwards; Infinity if all
+ * keys fit.
  *
- * @param perMs requests for all keys.
- * @param purgesOf how often, in a millisecond, a key of such a share of the requests is purged.
+ * @param perMs requests for all keys per millisecond.
+ * @param purgesOf returns how often per millisecond a key with this share of the requests is purged.
  */
 export function characteristicTime(
   shares: Float64Array,
@@ -70,18 +71,18 @@ export function characteristicTime(
 }
 
 interface Life {
-  /** Shares of the requests for a key that are hits, and that are answered with what has been overwritten. */
+  /** Shares of the requests for a key that are hits, and that return an overwritten value. */
   readonly hitShare: number;
   readonly staleShare: number;
 }
 
-/** What becomes of the requests for one key, whose entries live until nobody asks for `timeMs`, and for `ttlMs` at most. */
+/** Computes the results for one key, whose entries live until they are not read for `timeMs`, and at most for `ttlMs`. */
 function life(perMs: number, writesPerMs: number, ttlMs: number, timeMs: number, tracking: boolean): Life {
   const stepMs = Math.min(timeMs / STEPS, ttlMs / STEPS);
   const steps = Math.round(ttlMs / stepMs);
   const idle = Math.round(timeMs / stepMs);
   const dies = perMs * Math.exp(-perMs * timeMs) * stepMs;
-  // Whether the entry is still there after so many steps: it goes when the last request was `idle` steps ago.
+  // Probability that the entry exists after each step: it is evicted when the last request was `idle` steps ago.
   const held = new Float64Array(steps + 1);
   let [hits, stale] = [0, 0];
   for (let step = 0; step <= steps; step++) {
@@ -93,17 +94,17 @@ function life(perMs: number, writesPerMs: number, ttlMs: number, timeMs: number,
     hits += weight * (tracking ? unwritten : 1);
     stale += weight * (tracking ? 0 : 1 - unwritten);
   }
-  // Each life begins with one request that is no hit.
+  // Each lifetime starts with one request that misses.
   return { hitShare: hits / (1 + hits), staleShare: stale / (1 + hits) };
 }
 
-/** The lives of all keys, from those of some shares that lie evenly on a logarithmic scale. */
+/** Interpolates the lifetimes of all keys from those of shares spaced evenly on a logarithmic scale. */
 function interpolated(shares: Float64Array, lifeOf: (share: number) => Life): (share: number) => Life {
-  const least = Math.log(shares.at(-1) ?? 1);
-  const width = (Math.log(shares[0]) - least) / (RATES - 1) || 1;
-  const lives = Array.from({ length: RATES }, (_, i) => lifeOf(Math.exp(least + i * width)));
+  const min = Math.log(shares.at(-1) ?? 1);
+  const width = (Math.log(shares[0]) - min) / (RATES - 1) || 1;
+  const lives = Array.from({ length: RATES }, (_, i) => lifeOf(Math.exp(min + i * width)));
   return (share) => {
-    const at = Math.min(RATES - 1, Math.max(0, (Math.log(share) - least) / width));
+    const at = Math.min(RATES - 1, Math.max(0, (Math.log(share) - min) / width));
     const [below, above] = [lives[Math.floor(at)], lives[Math.ceil(at)]];
     const part = at - Math.floor(at);
     return {

@@ -1,9 +1,9 @@
-/** Every value that every key has had, told by numbers that grow with each write, and when it was written. */
+/** All versions of all keys, numbered in the order of the writes, with their times. */
 export class Versions {
-  /** The present version of each key; the first ones are the numbers of the keys. */
+  /** Current version of each key; initial versions are the numbers of the keys. */
   readonly #current: Uint32Array;
   #times: Float64Array;
-  /** The version that came after each; 0: none has. */
+  /** The version that followed each; 0: none. */
   #next: Uint32Array;
   #count: number;
 
@@ -26,7 +26,7 @@ export class Versions {
     return this.#current[key];
   }
 
-  /** When a version was overwritten; undefined: it is what Redis holds. */
+  /** Returns when a version was overwritten; undefined if it is current. */
   overwrittenAt(version: number): number | undefined {
     const next = this.#next[version];
     return next === 0 ? undefined : this.#times[next];
