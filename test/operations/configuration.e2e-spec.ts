@@ -146,7 +146,7 @@ describeOwn('a bad setting ends the start with exit code 1 and a line that says'
   it('that the machine does not give the memory for CACHE_MAX_BYTES and CACHE_CAPACITY', async () => {
     // 16 GiB of addresses, of which Node.js itself needs some.
     const limited = `ulimit -v ${16 * 2 ** 20} && exec "$0" "$1"`;
-    const env = { PATH: process.env.PATH, HTTP_PORT: '0', CACHE_MAX_BYTES: String(32 * 2 ** 30) };
+    const env = { PATH: process.env.PATH, HTTP_PORT: '0', RESP_PORT: '0', CACHE_MAX_BYTES: String(32 * 2 ** 30) };
     const child = keep(new Child('sh', ['-c', limited, process.execPath, MAIN], { env, cwd: '/' }));
     expect(await child.exit).toBe(1);
     expect(child.errors).toMatch(/^CACHE_CAPACITY, CACHE_MAX_BYTES: \d+ bytes of shared memory cannot be reserved\n$/);

@@ -510,6 +510,6 @@ describeOwn("Upstash's REST API is off", () => {
   it('and UPSTASH_REST_API=on without ACCESS_TOKEN ends the start', async () => {
     const child = launch({ UPSTASH_REST_API: 'on' });
     expect(await child.exit).toBe(1);
-    expect(child.errors).toContain('UPSTASH_REST_API: "on" without ACCESS_TOKEN');
+    expect(child.errors).toContain('UPSTASH_REST_API: "on" requires ACCESS_TOKEN');
   });
 });
