@@ -2,41 +2,40 @@ import { performance } from 'node:perf_hooks';
 import { Redis, type RedisOptions, ReplyError } from 'ioredis';
 import { missingRightIn, errorCode } from '../redis/redis-failure.ts';
 
-/** Where Redis tells connections that speak RESP2 of what they track. */
+/** Channel on which Redis sends invalidation messages to RESP2 connections. */
 const CHANNEL = '__redis__:invalidate';
 const PING_INTERVAL_MS = 250;
-/** With so many PINGs unanswered when the next one is due, the connection is given up. */
-const MOST_UNANSWERED = 2;
+/** The connection is closed if this many PINGs are outstanding when the next one is due. */
+const MAX_OUTSTANDING_PINGS = 2;
 
 /**
- * Milliseconds after a write's acknowledgement at which it is known here, or the connection is given up. Redis puts the
- * news of a write into this connection before it acknowledges the write, so the answer to a PING that was sent later
- * comes behind it. The next PING is sent within one interval, and has to be answered within the two that follow.
+ * Milliseconds after its acknowledgement within which a write has been received, or the connection closed. Redis writes the
+ * invalidation message to this connection before it acknowledges the write, so the PONG to any later PING arrives after it.
+ * The next PING is sent within one interval, and its PONG must arrive within the following two.
  */
-export const STALENESS_BOUND_MS = (1 + MOST_UNANSWERED) * PING_INTERVAL_MS;
+export const STALENESS_BOUND_MS = (1 + MAX_OUTSTANDING_PINGS) * PING_INTERVAL_MS;
 
-/** Why there is no news any more. */
+/** Why the invalidation stream ended. */
 export type ConnectionEnd =
-  /** No connection, or silence. */
+  /** The connection failed or its heartbeat stopped. */
   | { readonly kind: 'lost'; readonly reason: string }
-  /** The Redis says that it will not, or cannot. */
+  /** Redis rejected CLIENT TRACKING. */
   | { readonly kind: 'refused'; readonly reason: string };
 
 export interface ConnectionListener {
-  /** From now on all writes are told. */
-  tracking(): void;
-  /** All writes have been told that were acknowledged so many milliseconds ago. */
-  heard(agoMs: number): void;
-  invalidated(key: Buffer): void;
-  flushed(): void;
-  /** Called once, and nothing after it. */
-  ended(end: ConnectionEnd): void;
+  /** Called once all later writes send an invalidation message. */
+  onTracking(): void;
+  /** Called when every write acknowledged more than `ageMs` milliseconds ago has been received. */
+  onHeartbeat(ageMs: number): void;
+  onInvalidation(key: Buffer): void;
+  onFlush(): void;
+  /** Called once, as the last call. */
+  onEnd(end: ConnectionEnd): void;
 }
 
 /**
- * One connection over which Redis tells of all writes, whoever reads the keys (`BCAST`). It redirects the news to itself
- * and subscribes to it: so there is no second connection whose loss nobody would tell of, and the PINGs on this one say
- * that the news before them has arrived.
+ * A connection in CLIENT TRACKING BCAST mode that redirects invalidation messages to itself. So there is no second connection
+ * whose loss would go unnoticed, and a PONG proves that all earlier messages have arrived.
  */
 export class InvalidationConnection {
   readonly #redis: Redis;
@@ -44,14 +43,14 @@ export class InvalidationConnection {
   readonly #listener: ConnectionListener;
   readonly #nodeId: string;
   #timer: NodeJS.Timeout;
-  #unanswered = 0;
+  #outstandingPings = 0;
   #ended = false;
 
   /**
-   * @param options of a connection that speaks RESP2, to be made once.
-   * @param prefixes what the keys start with that are of interest; none: all are.
-   * @param startMs milliseconds in which it has to be tracking.
-   * @param nodeId the node of a cluster that it has to lead to; empty: any.
+   * @param options ioredis options for a RESP2 connection that does not reconnect.
+   * @param prefixes prefixes of the tracked keys; empty: all keys.
+   * @param startMs milliseconds within which tracking must be active.
+   * @param nodeId id of the cluster node that must be at the address; empty: any.
    */
   constructor(
     options: RedisOptions,
@@ -71,7 +70,7 @@ export class InvalidationConnection {
     void this.#start();
   }
 
-  /** Ends it without a word. */
+  /** Closes the connection without calling the listener. */
   close(): void {
     this.#ended = true;
     clearInterval(this.#timer);
@@ -82,27 +81,27 @@ export class InvalidationConnection {
     try {
       await this.#redis.connect();
     } catch (error) {
-      // Nothing that a Redis says before it can be asked is about tracking.
+      // Errors while connecting do not concern tracking.
       return this.#end({ kind: 'lost', reason: errorCode(error) });
     }
     try {
-      if (!(await this.#isMeant())) return this.#end({ kind: 'lost', reason: 'another node' });
+      if (!(await this.#isExpectedNode())) return this.#end({ kind: 'lost', reason: 'another node' });
       await this.#track();
     } catch (error) {
       return this.#fail(error);
     }
     if (this.#ended) return;
     clearTimeout(this.#timer);
-    this.#timer = setInterval(() => this.#beat(), PING_INTERVAL_MS);
-    this.#listener.tracking();
-    this.#beat();
+    this.#timer = setInterval(() => this.#sendPing(), PING_INTERVAL_MS);
+    this.#listener.onTracking();
+    this.#sendPing();
   }
 
   /**
-   * Whether the node at the address is the one that CLUSTER SLOTS names there: the address may lead to its predecessor for a
-   * while, which receives no writes any more. A node that does not say its id is taken for it.
+   * Whether the node at the address is the one listed by CLUSTER SLOTS: the address may lead to its predecessor for a while,
+   * which no longer receives writes. A node that refuses CLUSTER MYID is accepted.
    */
-  async #isMeant(): Promise<boolean> {
+  async #isExpectedNode(): Promise<boolean> {
     if (this.#nodeId === '') return true;
     try {
       return String(await this.#redis.cluster('MYID')) === this.#nodeId;
@@ -112,7 +111,7 @@ export class InvalidationConnection {
     }
   }
 
-  /** In this order, since a connection that has subscribed may ask for nothing else. What is told before that is lost. */
+  /** Enables tracking and then subscribes, because a subscribed connection accepts no other commands. */
   async #track(): Promise<void> {
     const id = await this.#redis.client('ID');
     const prefixes = this.#prefixes.flatMap((prefix) => ['PREFIX', prefix]);
@@ -120,42 +119,42 @@ export class InvalidationConnection {
     await this.#redis.subscribe(CHANNEL);
   }
 
-  #beat(): void {
-    if (this.#unanswered === MOST_UNANSWERED) return this.#end({ kind: 'lost', reason: 'timeout' });
-    this.#unanswered++;
-    const askedAt = performance.now();
+  #sendPing(): void {
+    if (this.#outstandingPings === MAX_OUTSTANDING_PINGS) return this.#end({ kind: 'lost', reason: 'timeout' });
+    this.#outstandingPings++;
+    const sentAt = performance.now();
     this.#redis.ping().then(
-      () => this.#receivePong(askedAt),
+      () => this.#receivePong(sentAt),
       (error: unknown) => this.#fail(error),
     );
   }
 
-  #receivePong(askedAt: number): void {
-    this.#unanswered--;
-    if (!this.#ended) this.#listener.heard(performance.now() - askedAt);
+  #receivePong(sentAt: number): void {
+    this.#outstandingPings--;
+    if (!this.#ended) this.#listener.onHeartbeat(performance.now() - sentAt);
   }
 
-  /** @param message keys, or null when the Redis was emptied; anything else was published by somebody. */
+  /** @param message keys, or null after a flush; anything else was published by another client. */
   #receive(message: unknown): void {
     if (this.#ended) return;
-    if (message === null) this.#listener.flushed();
-    else if (Array.isArray(message)) for (const key of message as Buffer[]) this.#listener.invalidated(key);
+    if (message === null) this.#listener.onFlush();
+    else if (Array.isArray(message)) for (const key of message as Buffer[]) this.#listener.onInvalidation(key);
   }
 
   #fail(error: unknown): void {
     const missingRight = missingRightIn(error);
-    const reason = errorCode(error) + (missingRight === undefined ? '' : `: its account lacks ${missingRight}`);
+    const reason = errorCode(error) + (missingRight === undefined ? '' : `: the account lacks ${missingRight}`);
     this.#end({ kind: isRefusal(error) ? 'refused' : 'lost', reason });
   }
 
   #end(end: ConnectionEnd): void {
     if (this.#ended) return;
     this.close();
-    this.#listener.ended(end);
+    this.#listener.onEnd(end);
   }
 }
 
-/** Other errors (LOADING, BUSY, …) are of the moment. */
+/** Whether an error rejects tracking; other errors (LOADING, BUSY, …) are temporary. */
 function isRefusal(error: unknown): boolean {
   return error instanceof ReplyError && /^(ERR|NOPERM)\b/.test((error as Error).message);
 }

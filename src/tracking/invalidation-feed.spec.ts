@@ -12,22 +12,22 @@ const REFUSED_RETRY_MS = 50;
 
 let feed: InvalidationFeed;
 let states: FeedState[];
-/** Keys as binary strings, and `(flush)`. */
-let news: string[];
-/** Each time that all writes before which were known to be told, by `performance.now()`. */
-let heard: number[];
+/** Received messages: keys as binary strings, and `(flush)`. */
+let messages: string[];
+/** Times, by `performance.now()`, before which all writes had been received. */
+let confirmed: number[];
 
 function follow(url: string, settings: Readonly<Record<string, string>> = {}, nodeId = ''): void {
   const loaded = loadSettings({ REDIS_URL: url, ...settings }, '/nowhere');
   feed = new InvalidationFeed(redisOptions(loaded.redis), loaded, nodeId, REFUSED_RETRY_MS);
   states = [];
-  news = [];
-  heard = [];
+  messages = [];
+  confirmed = [];
   feed.start({
-    invalidated: (key) => news.push(key.toString('latin1')),
-    flushed: () => news.push('(flush)'),
-    heard: (agoMs) => heard.push(performance.now() - agoMs),
-    changed: (state) => states.push(state),
+    onInvalidation: (key) => messages.push(key.toString('latin1')),
+    onFlush: () => messages.push('(flush)'),
+    onHeartbeat: (ageMs) => confirmed.push(performance.now() - ageMs),
+    onState: (state) => states.push(state),
   });
 }
 
@@ -45,7 +45,7 @@ describe('a feed of a cluster node', () => {
     await redis.stop();
   });
 
-  it('tracks the node that CLUSTER SLOTS names at the address, and no other one', async () => {
+  it('tracks the node that CLUSTER SLOTS lists at the address, and no other one', async () => {
     const id = String(await redis.client.cluster('MYID'));
     follow(
       redis.url,
@@ -60,14 +60,14 @@ describe('a feed of a cluster node', () => {
     await isNow('tracking');
   });
 
-  it('tracks a node that must not be asked for its id', async () => {
+  it('tracks a node that refuses CLUSTER MYID', async () => {
     await redis.client.call('ACL', 'SETUSER', 'default', '-cluster|myid');
     follow(redis.url, {}, 'any');
     await isNow('tracking');
   });
 });
 
-describe('the news of writes', () => {
+describe('InvalidationFeed', () => {
   let redis: TestRedis;
 
   beforeEach(async () => {
@@ -78,13 +78,13 @@ describe('the news of writes', () => {
     await redis.stop();
   });
 
-  /** Waits for what has been told of all writes until now. */
-  async function newsOf(write: () => Promise<unknown>): Promise<string[]> {
-    news = [];
+  /** Returns the messages of a write, once all of them have arrived. */
+  async function messagesAfter(write: () => Promise<unknown>): Promise<string[]> {
+    messages = [];
     await write();
     await redis.client.set('the end', '');
-    await until('the last write is told of', () => (news.at(-1) === 'the end' ? true : undefined));
-    return news.slice(0, -1);
+    await until('the last write has arrived', () => (messages.at(-1) === 'the end' ? true : undefined));
+    return messages.slice(0, -1);
   }
 
   it.each<[string, string[][], string[]]>([
@@ -97,13 +97,13 @@ describe('the news of writes', () => {
     ['GETDEL', [['getdel', 'key']], ['key']],
     ['EXPIRE 0', [['expire', 'key', '0']], ['key']],
     ['PEXPIRE 0', [['pexpire', 'key', '0']], ['key']],
-    ['a shorter life', [['pexpire', 'key', '100000']], ['key']],
+    ['a shorter TTL', [['pexpire', 'key', '100000']], ['key']],
     ['RENAME', [['rename', 'key', 'other']], ['key', 'other']],
     ['COPY', [['copy', 'key', 'other']], ['other']],
     ['a transaction', [['multi'], ['set', 'key', 'a'], ['set', 'other', 'b'], ['exec']], ['key', 'other']],
     ['a script', [['eval', "redis.call('set', KEYS[1], 'a')", '1', 'key']], ['key']],
     [
-      'a key of another database, whose name is all that is told',
+      'a key of another database, without the database',
       [
         ['select', '3'],
         ['set', 'key', 'a'],
@@ -116,59 +116,59 @@ describe('the news of writes', () => {
     await redis.client.set('key', 'value');
     follow(redis.url);
     await isNow('tracking');
-    const told = await newsOf(async () => {
+    const told = await messagesAfter(async () => {
       for (const [command, ...args] of commands) await redis.client.call(command, ...args);
     });
     expect([...new Set(told)].sort()).toEqual(expected);
   });
 
-  it('names keys by their bytes', async () => {
+  it('receives keys of arbitrary bytes', async () => {
     follow(redis.url);
     await isNow('tracking');
     const key = Buffer.from([0xff, 0, 0x0d, 0x0a, 0x80]);
-    expect(await newsOf(() => redis.client.set(key, 'value'))).toEqual([key.toString('latin1')]);
+    expect(await messagesAfter(() => redis.client.set(key, 'value'))).toEqual([key.toString('latin1')]);
   });
 
-  it('comes when a key expires, and when Redis needs its room', async () => {
+  it('receives a message when a key expires or is evicted', async () => {
     follow(redis.url);
     await isNow('tracking');
     await redis.client.set('mortal', 'value', 'PX', 20);
-    await until('it has expired', () => (news.filter((key) => key === 'mortal').length === 2 ? true : undefined));
+    await until('it has expired', () => (messages.filter((key) => key === 'mortal').length === 2 ? true : undefined));
     await redis.client.set('evicted', 'value');
-    news = [];
+    messages = [];
     await redis.client.config('SET', 'maxmemory-policy', 'allkeys-random');
     await redis.client.config('SET', 'maxmemory', '1mb');
     await redis.client.set('the end', 'value').catch(() => undefined);
-    await until('it was evicted', () => (news.includes('evicted') ? true : undefined));
+    await until('it was evicted', () => (messages.includes('evicted') ? true : undefined));
   });
 
-  it('leaves out keys that nobody may read, but not that all are gone', async () => {
+  it('with KEY_ALLOWLIST receives no messages of other keys, but flushes', async () => {
     follow(redis.url, { KEY_ALLOWLIST: 'user:*,page:?,the end' });
     await isNow('tracking');
-    const told = newsOf(async () => {
+    const told = messagesAfter(async () => {
       await redis.client.mset('user:1', '', 'page:12', '', 'users', '', 'secret', '');
       await redis.client.flushall();
     });
     expect(new Set(await told)).toEqual(new Set(['user:1', 'page:12', '(flush)']));
   });
 
-  it('is none when somebody else says something on the same channel', async () => {
+  it('ignores messages that other clients publish on the same channel', async () => {
     follow(redis.url);
     await isNow('tracking');
-    expect(await newsOf(() => redis.client.publish('__redis__:invalidate', 'key'))).toEqual([]);
+    expect(await messagesAfter(() => redis.client.publish('__redis__:invalidate', 'key'))).toEqual([]);
   });
 
-  it('is asked for again on a new connection when the one there was is killed', async () => {
+  it('enables tracking again on a new connection after the old one was killed', async () => {
     follow(redis.url);
     await isNow('tracking');
     expect(await redis.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')).toBe(1);
     await isNow('lost');
     await isNow('tracking');
     expect(states).toEqual([{ kind: 'tracking' }, { kind: 'lost', reason: 'connection' }, { kind: 'tracking' }]);
-    expect(await newsOf(() => redis.client.set('key', 'value'))).toEqual(['key']);
+    expect(await messagesAfter(() => redis.client.set('key', 'value'))).toEqual(['key']);
   });
 
-  it('is known to be lost within the bound when the connection goes dead without a word', async () => {
+  it('is lost within the bound when the connection stalls without being closed', async () => {
     const relay = await RedisRelay.to(redis.port);
     follow(relay.url);
     await isNow('tracking');
@@ -178,18 +178,18 @@ describe('the news of writes', () => {
     await isNow('lost');
     const [lostAfterMs, lessWaitingMs] = [performance.now() - since, watch.stop()];
     expect(states.at(-1)).toEqual({ kind: 'lost', reason: 'timeout' });
-    // Not sooner than an answer may take.
+    // Not before the deadline of a PONG.
     expect(lostAfterMs).toBeGreaterThan(200);
     expect(lessWaitingMs).toBeLessThan(STALENESS_BOUND_MS + 500);
-    // What comes too late is not taken for news of the next connection.
+    // Late messages of the old connection are ignored.
     await isNow('tracking');
     relay.release('feed');
-    expect(await newsOf(() => redis.client.set('other', 'value'))).toEqual(['other']);
+    expect(await messagesAfter(() => redis.client.set('other', 'value'))).toEqual(['other']);
     feed.stop();
     await relay.stop();
   });
 
-  it('says up to when all of it has come: when it last asked, not when it was answered', async () => {
+  it('confirms all writes before the last PING was sent, not before its PONG', async () => {
     const relay = await RedisRelay.to(redis.port);
     follow(relay.url);
     await isNow('tracking');
@@ -197,17 +197,17 @@ describe('the news of writes', () => {
     await redis.client.set('key', 'value');
     await until('it was answered', () => (relay.held('feed').includes('pong') ? true : undefined));
     const askedBefore = performance.now();
-    const before = heard.length;
+    const before = confirmed.length;
     await new Promise((resolve) => setTimeout(resolve, 50));
-    expect([news, heard.length]).toEqual([[], before]);
+    expect([messages, confirmed.length]).toEqual([[], before]);
     relay.release('feed');
-    await until('it is heard', () => (heard.length > before ? true : undefined));
-    expect(heard[before]).toBeLessThan(askedBefore);
+    await until('it is confirmed', () => (confirmed.length > before ? true : undefined));
+    expect(confirmed[before]).toBeLessThan(askedBefore);
     feed.stop();
     await relay.stop();
   });
 
-  it('is not taken for lost while there is nothing to tell', async () => {
+  it('is not lost while there are no writes', async () => {
     follow(redis.url);
     await isNow('tracking');
     const pings = await redis.calls('ping');
@@ -216,12 +216,12 @@ describe('the news of writes', () => {
   });
 
   it.each([
-    ['CLIENT', ['-client'], 'NOPERM: its account lacks +client|id'],
-    ['CLIENT TRACKING', ['-client|tracking'], 'NOPERM: its account lacks +client|tracking'],
-    ['SUBSCRIBE', ['-subscribe'], 'NOPERM: its account lacks +subscribe'],
+    ['CLIENT', ['-client'], 'NOPERM: the account lacks +client|id'],
+    ['CLIENT TRACKING', ['-client|tracking'], 'NOPERM: the account lacks +client|tracking'],
+    ['SUBSCRIBE', ['-subscribe'], 'NOPERM: the account lacks +subscribe'],
     ['the channel', ['resetchannels'], 'NOPERM'],
-    ['PING', ['-ping'], 'NOPERM: its account lacks +ping'],
-  ])('is refused to who has no right to %s, until the right is granted', async (_, taken, reason) => {
+    ['PING', ['-ping'], 'NOPERM: the account lacks +ping'],
+  ])('is refused without the permission to %s, until it is granted', async (_, taken, reason) => {
     await redis.client.call('ACL', 'SETUSER', 'reader', 'on', '>secret', '~*', '&*', '+@all', ...taken);
     follow(`redis://reader:secret@127.0.0.1:${redis.port}`);
     await isNow('refused');
@@ -230,16 +230,16 @@ describe('the news of writes', () => {
     await isNow('tracking');
   });
 
-  it('takes these rights and no more', async () => {
+  it('needs these permissions and no others', async () => {
     const rights = ['+client|id', '+client|tracking', '+subscribe', '+ping', '&__redis__:invalidate'];
     await redis.client.call('ACL', 'SETUSER', 'reader', 'on', '>secret', '~none', 'resetchannels', ...rights);
     follow(`redis://reader:secret@127.0.0.1:${redis.port}`);
     await isNow('tracking');
-    expect(await newsOf(() => redis.client.set('key', 'value'))).toEqual(['key']);
+    expect(await messagesAfter(() => redis.client.set('key', 'value'))).toEqual(['key']);
     expect(states).toEqual([{ kind: 'tracking' }]);
   });
 
-  it('stays refused when a Redis that refuses goes away', async () => {
+  it('stays refused if a Redis that refused becomes unreachable', async () => {
     await redis.client.call('ACL', 'SETUSER', 'default', '-client|tracking');
     follow(redis.url);
     await isNow('refused');
@@ -250,8 +250,8 @@ describe('the news of writes', () => {
   });
 });
 
-describe('a Redis', () => {
-  it('that cannot do it refuses', async () => {
+describe('a feed of a Redis', () => {
+  it('without CLIENT TRACKING is refused', async () => {
     const redis = await TestRedis.start('--rename-command', 'CLIENT', '');
     follow(redis.url);
     await isNow('refused');
@@ -260,7 +260,7 @@ describe('a Redis', () => {
     await redis.stop();
   });
 
-  it('that is not there yet is followed as soon as it is', async () => {
+  it('that is not running yet starts tracking once it runs', async () => {
     const before = await TestRedis.start();
     await before.server?.stop('SIGKILL');
     follow(before.url);

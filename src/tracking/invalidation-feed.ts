@@ -4,30 +4,30 @@ import { type ConnectionListener, InvalidationConnection } from './invalidation-
 import { literalPrefixes } from './literal-prefixes.ts';
 import { backOffMs } from '../redis/redis-options.ts';
 
-/** Milliseconds for which a refusal counts before it is asked again. */
+/** Milliseconds before tracking is requested again after a refusal. */
 const REFUSED_RETRY_MS = 5000;
 
-/** What a feed knows of the writes to its Redis. */
+/** Whether a feed receives the invalidation messages of its Redis. */
 export type FeedState =
-  /** All of them, from now on. */
+  /** It receives all of them from now on. */
   | { readonly kind: 'tracking' }
-  /** Nothing for now; `reason` is a code word. */
+  /** Its connection was lost; `reason` is an error code. */
   | { readonly kind: 'lost'; readonly reason: string }
-  /** Nothing, as the Redis refuses to tell; `reason` is the error's code word. */
+  /** Redis rejected CLIENT TRACKING; `reason` is the error code. */
   | { readonly kind: 'refused'; readonly reason: string };
 
 export interface FeedListener {
-  /** A key was written, has expired or was evicted. */
-  invalidated(key: Buffer): void;
-  /** Redis was emptied. */
-  flushed(): void;
-  /** All writes have been told that were acknowledged so many milliseconds ago. */
-  heard(agoMs: number): void;
-  /** Only told of changes; a feed starts as lost. */
-  changed(state: FeedState): void;
+  /** Called when a key was written, has expired or was evicted. */
+  onInvalidation(key: Buffer): void;
+  /** Called after FLUSHALL or FLUSHDB. */
+  onFlush(): void;
+  /** Called when every write acknowledged more than `ageMs` milliseconds ago has been received. */
+  onHeartbeat(ageMs: number): void;
+  /** Called with each change of the state; a feed starts as lost. */
+  onState(state: FeedState): void;
 }
 
-/** The news of all writes to one Redis, for as long as it is started. It connects again, and asks again, by itself. */
+/** Receives the invalidation messages of one Redis while started; reconnects and requests tracking again automatically. */
 export class InvalidationFeed {
   readonly #options: RedisOptions;
   readonly #prefixes: readonly Buffer[];
@@ -40,8 +40,8 @@ export class InvalidationFeed {
   #known: FeedState['kind'] | undefined;
 
   /**
-   * @param options of a connection to its Redis.
-   * @param nodeId the node of a cluster that has to be there; empty: any.
+   * @param options ioredis options for its Redis.
+   * @param nodeId id of the cluster node that must be at the address; empty: any.
    */
   constructor(options: RedisOptions, { redis, access }: Settings, nodeId = '', refusedRetryMs = REFUSED_RETRY_MS) {
     this.#options = feedOptions(options);
@@ -53,17 +53,17 @@ export class InvalidationFeed {
 
   start(listener: FeedListener): void {
     const connectionListener: ConnectionListener = {
-      tracking: () => {
+      onTracking: () => {
         this.#attempts = 0;
         this.#change({ kind: 'tracking' }, listener);
       },
-      invalidated: (key) => listener.invalidated(key),
-      flushed: () => listener.flushed(),
-      heard: (agoMs) => listener.heard(agoMs),
-      ended: (end) => {
+      onInvalidation: (key) => listener.onInvalidation(key),
+      onFlush: () => listener.onFlush(),
+      onHeartbeat: (ageMs) => listener.onHeartbeat(ageMs),
+      onEnd: (end) => {
         const delayMs = end.kind === 'refused' ? this.#refusedRetryMs : backOffMs(++this.#attempts);
         this.#retry = setTimeout(() => this.start(listener), delayMs);
-        // A Redis that refuses and then goes away is not known to have changed its mind.
+        // A Redis that is lost after a refusal still counts as refusing.
         if (end.kind === 'refused' || this.#known !== 'refused') this.#change(end, listener);
       },
     };
@@ -84,24 +84,24 @@ export class InvalidationFeed {
   #change(state: FeedState, listener: FeedListener): void {
     if (state.kind === this.#known) return;
     this.#known = state.kind;
-    listener.changed(state);
+    listener.onState(state);
   }
 }
 
 function feedOptions(options: RedisOptions): RedisOptions {
   return {
     ...options,
-    // ioredis does not pass on what Redis tells of in RESP3.
+    // ioredis does not deliver invalidation messages in RESP3.
     protocol: 2,
-    // Redis tells of the keys of all databases.
+    // Invalidation messages cover all databases.
     db: 0,
     connectionName: 'redis-http-cache-proxy:invalidations',
-    // A connection is never used again, and one that is silent is found out sooner than by these.
+    // A connection is never reused, and the heartbeat detects a silent one earlier than these time-outs.
     retryStrategy: () => null,
     autoResubscribe: false,
     commandTimeout: undefined,
     socketTimeout: undefined,
-    // Makes sure that it is the master. Otherwise it is not worth the right to ask: nobody reads while data is loaded.
+    // With sentinels, verifies the role. Otherwise it is skipped, because INFO requires a permission of its own.
     enableReadyCheck: options.sentinels !== undefined,
   };
 }

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Header, type LruLimits } from '../cache/shared-lru/memory/layout.ts';
 import { SharedLru } from '../cache/shared-lru/shared-lru.ts';
-import { InvalidationQueue, MOST_WAITING } from './invalidation-queue.ts';
+import { InvalidationQueue, MAX_PENDING } from './invalidation-queue.ts';
 
 const LIMITS: LruLimits = {
   capacity: 10,
@@ -15,7 +15,7 @@ const DEAD = 7;
 
 let lru: SharedLru;
 let header: Int32Array;
-let orders: InvalidationQueue;
+let queue: InvalidationQueue;
 let later: (() => void)[];
 
 function store(key: string): void {
@@ -30,30 +30,30 @@ beforeEach(() => {
   lru = SharedLru.create(LIMITS, -1, () => 1000);
   header = new Int32Array(lru.buffer);
   later = [];
-  orders = new InvalidationQueue(lru, (work) => later.push(work));
+  queue = new InvalidationQueue(lru, (work) => later.push(work));
   for (const key of ['a', 'b', 'c']) store(key);
 });
 
-describe('orders to the cache', () => {
-  it('are carried out at once, and followed by what is to follow them', () => {
-    orders.purge(Buffer.from('a'));
+describe('InvalidationQueue', () => {
+  it('executes mutations immediately while the lock is free, and calls back', () => {
+    queue.purge(Buffer.from('a'));
     expect([kindOf('a'), kindOf('b')]).toEqual(['miss', 'hit']);
     let followed = false;
-    orders.expireAll(() => (followed = true));
+    queue.expireAll(() => (followed = true));
     expect([kindOf('b'), followed]).toEqual(['miss', true]);
     store('d');
-    orders.flush();
+    queue.flush();
     expect([kindOf('d'), later.length]).toEqual(['miss', 0]);
   });
 
-  it('wait, however long, for a lock that a dead thread holds, and never keep from burying it', () => {
+  it('retries while a crashed thread holds the lock, and never blocks its recovery', () => {
     header[Header.LOCK] = DEAD;
     const chunk = Buffer.from('a and more');
-    orders.purge(chunk.subarray(0, 1));
-    // The memory of what Redis has sent is used again.
+    queue.purge(chunk.subarray(0, 1));
+    // The memory of received keys is reused.
     chunk.fill('x');
     let followed = false;
-    orders.expireAll(() => (followed = true));
+    queue.expireAll(() => (followed = true));
     for (let times = 0; times < 3; times++) {
       expect(later).toHaveLength(1);
       retry();
@@ -65,49 +65,49 @@ describe('orders to the cache', () => {
     expect([kindOf('b'), followed, later.length]).toEqual(['miss', true, 0]);
   });
 
-  it('are said to be done when they are, and not before', () => {
+  it('calls back after the mutation, not before', () => {
     const done: string[] = [];
-    orders.purge(Buffer.from('a'), () => done.push('purge'));
+    queue.purge(Buffer.from('a'), () => done.push('purge'));
     expect(done).toEqual(['purge']);
     header[Header.LOCK] = DEAD;
-    orders.purge(Buffer.from('b'), () => done.push('second purge'));
-    orders.flush(() => done.push('flush'));
+    queue.purge(Buffer.from('b'), () => done.push('second purge'));
+    queue.flush(() => done.push('flush'));
     expect(done).toEqual(['purge']);
     header[Header.LOCK] = 0;
     retry();
     expect(done).toEqual(['purge', 'second purge', 'flush']);
   });
 
-  it('wait for one another', () => {
+  it('keeps the order of mutations', () => {
     header[Header.LOCK] = DEAD;
-    orders.purge(Buffer.from('a'));
+    queue.purge(Buffer.from('a'));
     header[Header.LOCK] = 0;
-    orders.purge(Buffer.from('b'));
+    queue.purge(Buffer.from('b'));
     expect([kindOf('a'), kindOf('b'), kindOf('c')]).toEqual(['miss', 'miss', 'hit']);
     retry();
     expect(later).toHaveLength(0);
   });
 
-  it('wait before what is held may be answered for longer, which is not forgotten with them', () => {
+  it('extends the trust after all pending mutations, also if they collapse to a flush', () => {
     header[Header.LOCK] = DEAD;
-    orders.purge(Buffer.from('a'));
+    queue.purge(Buffer.from('a'));
     lru.trustUntil(0);
-    orders.trustUntil(Infinity);
+    queue.trustUntil(Infinity);
     header[Header.LOCK] = 0;
     expect(kindOf('b')).toBe('miss');
     header[Header.LOCK] = DEAD;
-    for (let i = 0; i < 3 * MOST_WAITING; i++) orders.purge(Buffer.from(`key ${i}`));
+    for (let i = 0; i < 3 * MAX_PENDING; i++) queue.purge(Buffer.from(`key ${i}`));
     header[Header.LOCK] = 0;
     retry();
     store('b');
     expect(kindOf('b')).toBe('hit');
   });
 
-  it('become one to forget all when too many wait, and lose nothing that is to follow', () => {
+  it('collapses to a flush beyond the limit, and still calls all callbacks', () => {
     header[Header.LOCK] = DEAD;
     let followed = 0;
-    orders.expireAll(() => followed++);
-    for (let i = 0; i < 3 * MOST_WAITING; i++) orders.purge(Buffer.from(`key ${i}`));
+    queue.expireAll(() => followed++);
+    for (let i = 0; i < 3 * MAX_PENDING; i++) queue.purge(Buffer.from(`key ${i}`));
     header[Header.LOCK] = 0;
     retry();
     expect([lru.stats().entries, followed]).toEqual([0, 1]);

@@ -1,84 +1,84 @@
 import type { SharedLru } from '../cache/shared-lru/shared-lru.ts';
 
-/** What is used of the cache. */
-export type OrderedCache = Pick<SharedLru, 'tryPurge' | 'tryFlush' | 'tryExpireAll' | 'trustUntil'>;
+/** The cache operations that the queue uses. */
+export type MutableCache = Pick<SharedLru, 'tryPurge' | 'tryFlush' | 'tryExpireAll' | 'trustUntil'>;
 
-/** Orders that wait at most; when there are more all keys are forgotten at once. */
-export const MOST_WAITING = 1000;
+/** Maximum number of pending mutations; beyond it the whole cache is flushed instead. */
+export const MAX_PENDING = 1000;
 
-interface Order {
-  /** False: the cache's lock is held, and nothing was done. */
+interface Mutation {
+  /** Returns false, with nothing changed, while the cache lock is held. */
   readonly attempt: () => boolean;
-  /** What is to follow when it has been done. */
+  /** Called after the mutation. */
   readonly done?: (() => void) | undefined;
 }
 
 /**
- * What the main thread orders of the cache, carried out in the order in which it was given, and at once as long as the
- * lock is free. It never waits for the lock, whose holder may be a dead thread that only the main thread can bury: what
- * cannot be done now is done later. Meanwhile nobody is answered from a cache whose lock a dead thread holds.
+ * FIFO queue of cache mutations issued by the main thread, executed immediately while the lock is free. The queue never blocks
+ * on the cache lock, whose holder may be a crashed thread that only the main thread can clean up after; a mutation that finds
+ * the lock held is retried later. Meanwhile no thread can read the cache either.
  */
 export class InvalidationQueue {
-  readonly #lru: OrderedCache;
+  readonly #lru: MutableCache;
   readonly #later: (work: () => void) => void;
-  #waiting: Order[] = [];
+  #pending: Mutation[] = [];
   #scheduled = false;
 
-  /** @param later calls a function soon. */
-  constructor(lru: OrderedCache, later: (work: () => void) => void) {
+  /** @param later schedules a retry. */
+  constructor(lru: MutableCache, later: (work: () => void) => void) {
     this.#lru = lru;
     this.#later = later;
   }
 
   purge(key: Buffer, done?: () => void): void {
-    if (this.#waiting.length === 0 && this.#lru.tryPurge(key)) return done?.();
-    // What Redis sent is a view of a larger chunk, which need not be kept.
+    if (this.#pending.length === 0 && this.#lru.tryPurge(key)) return done?.();
+    // The key is a view of a larger received chunk; copy it.
     const own = Buffer.from(key);
-    this.#give({ attempt: () => this.#lru.tryPurge(own), done });
+    this.#enqueue({ attempt: () => this.#lru.tryPurge(own), done });
   }
 
   flush(done?: () => void): void {
-    this.#give({ attempt: () => this.#lru.tryFlush(), done });
+    this.#enqueue({ attempt: () => this.#lru.tryFlush(), done });
   }
 
   expireAll(done?: () => void): void {
-    this.#give({ attempt: () => this.#lru.tryExpireAll(), done });
+    this.#enqueue({ attempt: () => this.#lru.tryExpireAll(), done });
   }
 
-  /** As {@link SharedLru.trustUntil}: what was told before has been purged by then. */
+  /** Calls {@link SharedLru.trustUntil} after all pending mutations. */
   trustUntil(time: number): void {
-    if (this.#waiting.length === 0) this.#lru.trustUntil(time);
-    else this.#give({ attempt: () => true, done: () => this.#lru.trustUntil(time) });
+    if (this.#pending.length === 0) this.#lru.trustUntil(time);
+    else this.#enqueue({ attempt: () => true, done: () => this.#lru.trustUntil(time) });
   }
 
-  #give(order: Order): void {
-    this.#waiting.push(order);
-    if (this.#waiting.length > MOST_WAITING) this.#forgetAll();
-    this.#work();
+  #enqueue(mutation: Mutation): void {
+    this.#pending.push(mutation);
+    if (this.#pending.length > MAX_PENDING) this.#collapse();
+    this.#drain();
   }
 
-  /** To forget all keys does more than any of the orders. */
-  #forgetAll(): void {
-    const followers = this.#waiting.flatMap(({ done }) => done ?? []);
+  /** Replaces all pending mutations by a flush, which includes them. */
+  #collapse(): void {
+    const callbacks = this.#pending.flatMap(({ done }) => done ?? []);
     const done = (): void => {
-      for (const follower of followers) follower();
+      for (const callback of callbacks) callback();
     };
-    this.#waiting = [{ attempt: () => this.#lru.tryFlush(), done }];
+    this.#pending = [{ attempt: () => this.#lru.tryFlush(), done }];
   }
 
-  #work(): void {
-    let carriedOut = 0;
-    for (const order of this.#waiting) {
-      if (!order.attempt()) break;
-      carriedOut++;
-      order.done?.();
+  #drain(): void {
+    let executed = 0;
+    for (const mutation of this.#pending) {
+      if (!mutation.attempt()) break;
+      executed++;
+      mutation.done?.();
     }
-    this.#waiting.splice(0, carriedOut);
-    if (this.#waiting.length === 0 || this.#scheduled) return;
+    this.#pending.splice(0, executed);
+    if (this.#pending.length === 0 || this.#scheduled) return;
     this.#scheduled = true;
     this.#later(() => {
       this.#scheduled = false;
-      this.#work();
+      this.#drain();
     });
   }
 }

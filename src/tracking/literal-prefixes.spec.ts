@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { literalPrefixes } from './literal-prefixes.ts';
 
-describe('what allowed keys start with', () => {
+describe('literalPrefixes', () => {
   it.each([
     ['*', []],
     ['user:*', ['user:']],

@@ -2,8 +2,8 @@ import { Buffer } from 'node:buffer';
 import { parseKeyPatterns } from '../config/environment/key-pattern-syntax.ts';
 
 /**
- * What keys that KEY_ALLOWLIST allows start with, none of them the start of another, as Redis wants them; empty when
- * they may start with anything.
+ * Returns the literal prefixes of the patterns in KEY_ALLOWLIST, none a prefix of another, as CLIENT TRACKING requires; empty
+ * if a pattern may match any key.
  */
 export function literalPrefixes(keyPatterns: string): Buffer[] {
   const all = (parseKeyPatterns(keyPatterns) ?? [[]]).map((pattern) => {

@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
 import { MasterFeeds } from './master-feeds.ts';
 
-it('there is a feed for each master; one that takes the place of another, at its address too, comes before that goes', () => {
+it('maintains one feed per master and adds the feed of a successor before it removes the old one', () => {
   const done: string[] = [];
   const names = new Map<object, string>();
   const feeds = new MasterFeeds(

@@ -6,8 +6,8 @@ import { type Master, Masters } from './masters.ts';
 
 const mastersFor = (environment: Record<string, string>) => new Masters(loadSettings(environment, '/nowhere').redis);
 
-describe('the masters that hold the data', () => {
-  it('are the only Redis, or the one that sentinels name, from the start', () => {
+describe('Masters', () => {
+  it('reports the single Redis, or the master of the sentinels, immediately', () => {
     const seen: string[] = [];
     const note = (all: readonly Master[]): void => void seen.push(all.map(({ name }) => name).join());
     mastersFor({ REDIS_URL: 'redis://db:7000' }).watch(note);
@@ -15,7 +15,7 @@ describe('the masters that hold the data', () => {
     expect(seen).toEqual(['db:7000', 'main']);
   });
 
-  it('of a cluster are told when they are known, again when slots are served by others, or an address by another', async () => {
+  it('reports the masters of a cluster once known, and again when slots move or another node has an address', async () => {
     const cluster = await TestCluster.start(2, 1);
     let masters: Masters | undefined;
     try {
@@ -40,7 +40,7 @@ describe('the masters that hold the data', () => {
       await last(replica, other);
       expect(seen).toHaveLength(3);
 
-      // Nodes that have lost sight of a master are no reason to take it for gone.
+      // A master that is missing from an incomplete slot map is kept.
       await other.client.config('RESETSTAT');
       for (const { client } of [one, replica]) await client.cluster('FORGET', other.id);
       await until('it is asked itself', async () => {
@@ -53,7 +53,7 @@ describe('the masters that hold the data', () => {
       const identities = told.at(-1) ?? [];
       masters.replace({ address: other.address, id: 'that of one that is known to have gone' });
       expect(seen).toHaveLength(count);
-      // Of two reports the second one waits: the first may have come before the address led elsewhere.
+      // The second of two reports is delayed: the first may precede the take-over of the address.
       for (let i = 0; i < 2; i++) masters.replace({ address: other.address, id: other.id });
       expect(told.at(-1)?.filter((identity) => !identities.includes(identity))).toEqual([
         `${other.address} ${other.id} 1`,

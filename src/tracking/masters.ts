@@ -6,44 +6,44 @@ import { nodeOptions, redisOptions } from '../redis/redis-options.ts';
 import type { ReplacedNode } from '../redis/cluster/replaced-node.ts';
 import { ReplacementLimiter } from '../redis/cluster/replacement-limiter.ts';
 
-/** Invalidation messages have to follow the slots, whoever reads. */
+/** Refresh interval of the topology in milliseconds; shorter than the one for reads, because no redirect reveals a change. */
 const REFRESH_MS = 500;
-/** A master is kept for so long when no node names it that knows of all slots, while all nodes are asked in turn. */
+/** Milliseconds to keep a master that is missing from incomplete slot maps, while all nodes are queried in turn. */
 const UNNAMED_MS = 10_000;
 
-/** One server that holds data: the only Redis, the sentinels' current master, or a master of the cluster. */
+/** A master: the single Redis, the sentinels' current master, or a master of the cluster. */
 export interface Master {
-  /** `host:port`, or the name the sentinels have for theirs. */
+  /** `host:port`, or REDIS_SENTINEL_NAME. */
   readonly name: string;
-  /** Tells masters apart, also those that are at one address one after the other. */
+  /** Distinguishes masters, also successive ones at the same address. */
   readonly identity: string;
-  /** Its node id in the cluster; empty if it is not known, or there is no cluster. */
+  /** Node id in the cluster; empty if unknown or without a cluster. */
   readonly nodeId: string;
   /**
-   * For an ioredis connection of one's own to it (`lazyConnect`, no offline queue); to be spread into other options. With
-   * sentinels each new connection goes to whoever is the master by then, and ends when they have made another one it.
+   * ioredis options for a separate connection to it (`lazyConnect`, no offline queue), which may be extended. With sentinels
+   * each new connection resolves the current master and is closed on a failover.
    */
   readonly options: RedisOptions;
 }
 
 /**
- * Which masters hold the data, for code that needs a connection to each of them.
+ * Lists the masters for code that needs a connection to each of them.
  *
- * Standalone and sentinel: one, and no change; a failover shows as the end of the connection. Cluster: those that serve
- * slots; changes are found within half a second of when the nodes know. A master that is not reachable stays in the list
- * until the cluster has replaced it, and so does one that a node does not name which does not know of all slots.
+ * Standalone and sentinel: one master, never changed; a failover closes its connection. Cluster: the masters that serve slots;
+ * changes are found within half a second after the nodes know them. An unreachable master stays in the list until the cluster
+ * has replaced it, and so does a master that is missing from an incomplete slot map.
  */
 export class Masters {
   readonly #fixed: readonly Master[];
   readonly #redis: Settings['redis'];
   readonly #topology: ClusterTopology | undefined;
   readonly #limiter = new ReplacementLimiter();
-  /** How often the connection to an address was to be replaced though its node id is the same. */
+  /** Number of replacements of each address without a change of its node id. */
   readonly #replacements = new Map<string, number>();
-  /** Replacements that wait for the end of the back-off, by address. */
+  /** Replacements delayed by the back-off, by address. */
   readonly #waiting = new Map<string, NodeJS.Timeout>();
-  /** When a node has last named the master at an address, by `performance.now()`. */
-  readonly #namedAt = new Map<string, number>();
+  /** Time at which the master at an address was last listed, by `performance.now()`. */
+  readonly #listedAt = new Map<string, number>();
   #view: ClusterView | undefined;
   #nodes: readonly NamedNode[] = [];
   #stale = false;
@@ -59,15 +59,17 @@ export class Masters {
     this.#fixed = [];
     this.#topology = new ClusterTopology(redis, REFRESH_MS, {
       onTopology: (view) => this.#applyView(view),
-      // Whoever has a connection to a master knows best whether it is there.
+      // The connections to the masters detect failures themselves.
       onUnreachable: () => undefined,
       isStable: () => !this.#stale && this.#view?.whole !== false,
     });
   }
 
   /**
-   * @param changed is called with the masters of a standalone Redis, or of sentinels, before this returns; with those of a
-   *   cluster when they are known, and each time when they, or the slots that they serve, have changed.
+   * Starts to report the masters.
+   *
+   * @param changed called with the master of a standalone Redis or of sentinels before this returns; with the masters of a
+   *   cluster once they are known, and again whenever they or their slots change.
    */
   watch(changed: (masters: readonly Master[]) => void): void {
     this.#changed = changed;
@@ -75,16 +77,16 @@ export class Masters {
     else void this.#topology.start();
   }
 
-  /** To be called when the connection to a master was lost: looks soon who is the master now. */
+  /** Refreshes the topology soon; must be called when the connection to a master was lost. */
   refresh(): void {
     this.#stale = true;
     this.#topology?.refresh();
   }
 
   /**
-   * To be called when a reading connection was replaced because a node has redirected it to the node's own address: gives
-   * the master there another identity, at once or when the back-off is over, since the connections that there are may lead
-   * to the process that was at this address before. Does nothing if CLUSTER SLOTS has shown another node there.
+   * Gives the master at an address a new identity, immediately or after the back-off, because existing connections may lead to
+   * the previous process there. Must be called when a reading connection was replaced because its node redirected to itself.
+   * Does nothing if CLUSTER SLOTS lists another node there already.
    */
   replace(replaced: Pick<ReplacedNode, 'address' | 'id'>): void {
     const { address, id } = replaced;
@@ -104,7 +106,7 @@ export class Masters {
     this.#publish();
   }
 
-  /** Ends all calls of `changed`. */
+  /** Stops all calls of `changed`. */
   close(): void {
     this.#topology?.close();
     for (const timer of this.#waiting.values()) clearTimeout(timer);
@@ -115,17 +117,17 @@ export class Masters {
     this.#stale = false;
     const now = performance.now();
     const named = new Set(view.masters.map(addressOf));
-    for (const address of named) this.#namedAt.set(address, now);
-    // A node that has lost sight of the others does not name them, yet writes to them go on.
+    for (const address of named) this.#listedAt.set(address, now);
+    // A partitioned node does not list the other masters, which may still receive writes.
     const unnamed = this.#nodes.filter((node) => {
       const address = addressOf(node);
-      return !view.whole && !named.has(address) && now - (this.#namedAt.get(address) ?? -Infinity) < UNNAMED_MS;
+      return !view.whole && !named.has(address) && now - (this.#listedAt.get(address) ?? -Infinity) < UNNAMED_MS;
     });
     if (this.#view === view && this.#nodes.length === named.size + unnamed.length) return;
     this.#view = view;
     this.#nodes = [...view.masters, ...unnamed];
-    for (const address of this.#namedAt.keys()) {
-      if (!this.#nodes.some((node) => addressOf(node) === address)) this.#namedAt.delete(address);
+    for (const address of this.#listedAt.keys()) {
+      if (!this.#nodes.some((node) => addressOf(node) === address)) this.#listedAt.delete(address);
     }
     this.#publish();
   }

@@ -11,19 +11,19 @@ import { InvalidationFeed } from './invalidation-feed.ts';
 import { Masters } from './masters.ts';
 import type { ReplacedNode } from '../redis/cluster/replaced-node.ts';
 
-/** How soon the cache's lock is tried again. */
+/** Milliseconds between attempts to acquire the cache lock. */
 const RETRY_MS = 1;
 
-/** The cache being kept in step with the writes to Redis. */
+/** Tracking of the writes to Redis. */
 export interface WriteTracking {
-  /** To be called when a node has redirected a thread's connection to the node's own address. */
+  /** Must be called when a node has redirected a thread's connection to the node's own address. */
   replace(node: ReplacedNode): void;
   stop(): void;
 }
 
 /**
- * Keeps the cache in step with the writes to Redis, as CACHE_COHERENCE has it; undefined: nothing does. It is to be
- * called before a thread answers: what is loaded before the news of writes comes must not be stored.
+ * Starts to track the writes to Redis; returns undefined with CACHE_COHERENCE=ttl. Must be called before a worker thread
+ * serves requests: values loaded before tracking is active must not be stored.
  */
 export function trackWrites(settings: Settings, { lru, instance, clock }: ThreadContext): WriteTracking | undefined {
   if (settings.cache.coherence === 'ttl') return undefined;
@@ -31,8 +31,8 @@ export function trackWrites(settings: Settings, { lru, instance, clock }: Thread
   const state = new CoherenceState(instance);
   state.current = 'resync';
   const masters = new Masters(settings.redis);
-  const coherence = new TrackingCoordinator({
-    orders: new InvalidationQueue(lru, (work) => void setTimeout(work, RETRY_MS)),
+  const coordinator = new TrackingCoordinator({
+    queue: new InvalidationQueue(lru, (work) => void setTimeout(work, RETRY_MS)),
     state,
     counts: new CoherenceCounts(instance),
     report: (entered, reason) => report(logger, entered, reason),
@@ -41,13 +41,13 @@ export function trackWrites(settings: Settings, { lru, instance, clock }: Thread
     boundMs: STALENESS_BOUND_MS,
     lost: () => masters.refresh(),
   });
-  const feeds = new MasterFeeds(coherence, ({ options, nodeId }) => new InvalidationFeed(options, settings, nodeId));
+  const feeds = new MasterFeeds(coordinator, ({ options, nodeId }) => new InvalidationFeed(options, settings, nodeId));
   masters.watch((all) => feeds.follow(all));
   return {
     replace: (node) => masters.replace(node),
     stop: () => {
       masters.close();
-      coherence.stop();
+      coordinator.stop();
     },
   };
 }
@@ -55,13 +55,13 @@ export function trackWrites(settings: Settings, { lru, instance, clock }: Thread
 function report(logger: Logger, state: CoherenceMode, reason = ''): void {
   switch (state) {
     case 'tracking':
-      logger.log(`tracking: Redis tells of writes; what is held is true but for the last ${STALENESS_BOUND_MS} ms`);
+      logger.log(`tracking active; cached values are at most ${STALENESS_BOUND_MS} ms stale`);
       break;
     case 'resync':
-      logger.warn(`resync: Redis does not tell of writes (${reason}); nothing is stored until it does`);
+      logger.warn(`invalidation stream lost (${reason}); caching suspended`);
       break;
     case 'ttl':
-      logger.warn(`ttl: Redis refuses to tell of writes (${reason}); what is held ends with its time`);
+      logger.warn(`CLIENT TRACKING rejected (${reason}); falling back to TTL expiry`);
       break;
   }
 }

@@ -27,21 +27,21 @@ class FakeFeed implements Feed {
 
 let state: CoherenceState;
 let counts: CoherenceCounts;
-let coherence: TrackingCoordinator;
+let coordinator: TrackingCoordinator;
 let feed: FakeFeed;
-/** What was done, in order: orders to the cache with the state at that time, and reports. */
+/** Events in order: cache mutations with the mode at that time, and reports. */
 let done: string[];
-/** How often it was asked who takes the writes now. */
-let looks: number;
+/** Number of lost feeds reported. */
+let losses: number;
 let locked: boolean;
 /** By the clock of the cache. */
 let time: number;
-/** Until when what is held may be answered. */
-let followedUntil: number;
+/** Until when entries may be served. */
+let trustedUntil: number;
 let later: (() => void)[];
 
-const attempt = (order: string): boolean => {
-  if (!locked) done.push(`${order} in ${state.current}`);
+const attempt = (mutation: string): boolean => {
+  if (!locked) done.push(`${mutation} in ${state.current}`);
   return !locked;
 };
 
@@ -52,7 +52,7 @@ function unlock(): void {
 
 function add(): FakeFeed {
   const added = new FakeFeed();
-  coherence.add(added);
+  coordinator.add(added);
   return added;
 }
 
@@ -64,178 +64,178 @@ beforeEach(() => {
   done = [];
   locked = false;
   time = 5000;
-  followedUntil = Infinity;
-  looks = 0;
+  trustedUntil = Infinity;
+  losses = 0;
   later = [];
   const lru = {
     tryPurge: (key: Uint8Array) => attempt(`purge ${Buffer.from(key).toString()}`),
     tryFlush: () => attempt('flush'),
     tryExpireAll: () => attempt('expire all'),
-    trustUntil: (until: number) => (followedUntil = until),
+    trustUntil: (until: number) => (trustedUntil = until),
   };
-  coherence = new TrackingCoordinator({
-    orders: new InvalidationQueue(lru, (work) => later.push(work)),
+  coordinator = new TrackingCoordinator({
+    queue: new InvalidationQueue(lru, (work) => later.push(work)),
     state,
     counts,
     report: (entered: CoherenceMode, reason) => done.push(`${entered}${reason === undefined ? '' : `: ${reason}`}`),
     now: () => NOW,
     clock: () => time,
     boundMs: BOUND_MS,
-    lost: () => looks++,
+    lost: () => losses++,
   });
   feed = add();
 });
 
-describe('the news of writes', () => {
-  it('is followed once all that was read before it has ended', () => {
-    feed.listener.changed(TRACKING);
+describe('TrackingCoordinator', () => {
+  it('enters tracking after all earlier entries have expired', () => {
+    feed.listener.onState(TRACKING);
     expect(done).toEqual(['expire all in resync', 'tracking']);
     expect(state.current).toBe('tracking');
   });
 
-  it('purges keys, and flushes, and is counted', () => {
-    feed.listener.changed(TRACKING);
+  it('purges keys, flushes, and counts both', () => {
+    feed.listener.onState(TRACKING);
     done = [];
-    feed.listener.invalidated(Buffer.from('a'));
-    feed.listener.invalidated(Buffer.from('b'));
-    feed.listener.flushed();
+    feed.listener.onInvalidation(Buffer.from('a'));
+    feed.listener.onInvalidation(Buffer.from('b'));
+    feed.listener.onFlush();
     expect(done).toEqual(['purge a in tracking', 'purge b in tracking', 'flush in tracking']);
     expect([counts.invalidations, counts.flushes, counts.losses, counts.lastLoss]).toEqual([2, 1, 0, 0]);
   });
 
-  it('that is lost ends all, when nothing more is stored already', () => {
-    feed.listener.changed(TRACKING);
+  it('disables storing and then expires all entries when a feed is lost', () => {
+    feed.listener.onState(TRACKING);
     done = [];
-    feed.listener.changed(LOST);
+    feed.listener.onState(LOST);
     expect(done).toEqual(['resync: ECONNRESET', 'expire all in resync']);
     expect([counts.losses, counts.lastLoss]).toEqual([1, NOW / 1000]);
-    feed.listener.changed(TRACKING);
+    feed.listener.onState(TRACKING);
     expect(done.slice(2)).toEqual(['expire all in resync', 'tracking']);
   });
 
-  it('lets what is held be answered for as long as nobody can overlook a write for longer than the bound', () => {
-    feed.listener.changed(TRACKING);
-    expect(followedUntil).toBe(5000 + BOUND_MS);
+  it('extends the trust with each heartbeat while tracking, by the staleness bound', () => {
+    feed.listener.onState(TRACKING);
+    expect(trustedUntil).toBe(5000 + BOUND_MS);
     time += 300;
-    feed.listener.heard(20);
-    expect(followedUntil).toBe(5280 + BOUND_MS);
-    feed.listener.changed(LOST);
+    feed.listener.onHeartbeat(20);
+    expect(trustedUntil).toBe(5280 + BOUND_MS);
+    feed.listener.onState(LOST);
     time += 10_000;
-    feed.listener.heard(20);
-    expect(followedUntil).toBe(5280 + BOUND_MS);
-    feed.listener.changed(TRACKING);
-    expect(followedUntil).toBe(15_300 + BOUND_MS);
+    feed.listener.onHeartbeat(20);
+    expect(trustedUntil).toBe(5280 + BOUND_MS);
+    feed.listener.onState(TRACKING);
+    expect(trustedUntil).toBe(15_300 + BOUND_MS);
   });
 
-  it('that never came is no loss', () => {
-    feed.listener.changed(LOST);
+  it('counts no loss if tracking was never active', () => {
+    feed.listener.onState(LOST);
     expect([done, counts.losses]).toEqual([['resync: ECONNRESET', 'expire all in resync'], 0]);
   });
 });
 
-describe('a Redis that refuses to tell', () => {
-  it('leaves entries to their time', () => {
-    feed.listener.changed(REFUSED);
+describe('a Redis that refuses tracking', () => {
+  it('leaves entries to their TTL', () => {
+    feed.listener.onState(REFUSED);
     expect([done, state.current]).toEqual([['ttl: NOPERM'], 'ttl']);
   });
 
-  it('and did not before leaves entries to their time, too', () => {
-    feed.listener.changed(TRACKING);
-    feed.listener.changed(REFUSED);
-    expect(followedUntil).toBe(Infinity);
+  it('leaves entries to their TTL, also after tracking', () => {
+    feed.listener.onState(TRACKING);
+    feed.listener.onState(REFUSED);
+    expect(trustedUntil).toBe(Infinity);
   });
 
-  it('and changes its mind is followed like one that comes back', () => {
-    feed.listener.changed(REFUSED);
+  it('is tracked once it accepts, as after a loss', () => {
+    feed.listener.onState(REFUSED);
     done = [];
-    feed.listener.changed(TRACKING);
+    feed.listener.onState(TRACKING);
     expect(done).toEqual(['expire all in ttl', 'tracking']);
   });
 
-  it('all at once is lost news', () => {
-    feed.listener.changed(TRACKING);
-    feed.listener.changed(REFUSED);
+  it('counts as a loss after tracking', () => {
+    feed.listener.onState(TRACKING);
+    feed.listener.onState(REFUSED);
     expect([state.current, counts.losses]).toEqual(['ttl', 1]);
   });
 });
 
-describe('the news of several nodes', () => {
-  it('is followed when all of them tell, and one that is lost is enough to end all', () => {
+describe('with several feeds', () => {
+  it('enters tracking when all of them track, and resync when one is lost', () => {
     const other = add();
-    feed.listener.changed(TRACKING);
+    feed.listener.onState(TRACKING);
     expect(state.current).toBe('resync');
-    other.listener.changed(TRACKING);
+    other.listener.onState(TRACKING);
     expect(state.current).toBe('tracking');
-    feed.listener.changed(LOST);
-    expect([state.current, looks]).toEqual(['resync', 1]);
-    other.listener.changed(LOST);
-    expect(looks).toBe(2);
-    feed.listener.changed(TRACKING);
+    feed.listener.onState(LOST);
+    expect([state.current, losses]).toEqual(['resync', 1]);
+    other.listener.onState(LOST);
+    expect(losses).toBe(2);
+    feed.listener.onState(TRACKING);
     expect([state.current, counts.losses]).toEqual(['resync', 1]);
-    other.listener.changed(TRACKING);
+    other.listener.onState(TRACKING);
     expect(state.current).toBe('tracking');
   });
 
-  it('lets what is held be answered by that of the node that was last heard of', () => {
+  it('extends the trust by the oldest heartbeat of all feeds', () => {
     const other = add();
-    feed.listener.changed(TRACKING);
+    feed.listener.onState(TRACKING);
     time += 100;
-    other.listener.changed(TRACKING);
-    expect(followedUntil).toBe(5000 + BOUND_MS);
+    other.listener.onState(TRACKING);
+    expect(trustedUntil).toBe(5000 + BOUND_MS);
     time += 100;
-    feed.listener.heard(10);
-    expect(followedUntil).toBe(5100 + BOUND_MS);
-    other.listener.heard(30);
-    expect(followedUntil).toBe(5170 + BOUND_MS);
+    feed.listener.onHeartbeat(10);
+    expect(trustedUntil).toBe(5100 + BOUND_MS);
+    other.listener.onHeartbeat(30);
+    expect(trustedUntil).toBe(5170 + BOUND_MS);
   });
 
-  it('is not enough when one of them refuses, whatever becomes of the others', () => {
+  it('stays in ttl while one of them is refused', () => {
     const other = add();
-    feed.listener.changed(TRACKING);
-    other.listener.changed(REFUSED);
-    feed.listener.changed(LOST);
+    feed.listener.onState(TRACKING);
+    other.listener.onState(REFUSED);
+    feed.listener.onState(LOST);
     expect(state.current).toBe('ttl');
-    coherence.remove(other);
+    coordinator.remove(other);
     expect([state.current, other.stopped]).toEqual(['resync', true]);
   });
 
-  it('is not all of it when a node comes that does not tell yet', () => {
-    feed.listener.changed(TRACKING);
+  it('enters resync when a feed is added that does not track yet', () => {
+    feed.listener.onState(TRACKING);
     done = [];
     const other = add();
     expect(done).toEqual(['resync: connection', 'expire all in resync']);
-    other.listener.changed(TRACKING);
+    other.listener.onState(TRACKING);
     expect(state.current).toBe('tracking');
   });
 
-  it('is that of those that are left when a node goes; without any there is none', () => {
+  it('combines the remaining feeds when one is removed; without feeds it is in resync', () => {
     const other = add();
-    feed.listener.changed(TRACKING);
-    coherence.remove(other);
+    feed.listener.onState(TRACKING);
+    coordinator.remove(other);
     expect(state.current).toBe('tracking');
-    other.listener.changed(LOST);
+    other.listener.onState(LOST);
     expect(state.current).toBe('tracking');
-    coherence.remove(feed);
+    coordinator.remove(feed);
     expect(state.current).toBe('resync');
   });
 });
 
-describe('while the lock of the cache is held', () => {
-  it('orders wait, in their order, and the state that is to follow them', () => {
+describe('while the cache lock is held', () => {
+  it('queues mutations in order, and the mode that follows them', () => {
     locked = true;
-    feed.listener.changed(TRACKING);
-    feed.listener.invalidated(Buffer.from('a'));
-    feed.listener.flushed();
+    feed.listener.onState(TRACKING);
+    feed.listener.onInvalidation(Buffer.from('a'));
+    feed.listener.onFlush();
     expect([done, state.current]).toEqual([[], 'resync']);
     unlock();
     expect(done).toEqual(['expire all in resync', 'tracking', 'purge a in tracking', 'flush in tracking']);
   });
 
-  it('nothing more is stored from the moment of a loss on, and news that came before it changes nothing', () => {
+  it('disables storing immediately on a loss, and earlier pending mutations do not enable it', () => {
     locked = true;
-    feed.listener.changed(TRACKING);
-    feed.listener.changed(LOST);
-    feed.listener.invalidated(Buffer.from('a'));
+    feed.listener.onState(TRACKING);
+    feed.listener.onState(LOST);
+    feed.listener.onInvalidation(Buffer.from('a'));
     expect(state.current).toBe('resync');
     unlock();
     expect(done).toEqual(['resync: ECONNRESET', 'expire all in resync', 'expire all in resync', 'purge a in resync']);
@@ -243,8 +243,8 @@ describe('while the lock of the cache is held', () => {
   });
 });
 
-it('ends with its feeds', () => {
+it('stops all feeds', () => {
   const other = add();
-  coherence.stop();
+  coordinator.stop();
   expect([feed.stopped, other.stopped]).toEqual([true, true]);
 });

@@ -4,92 +4,92 @@ import type { CoherenceMode, CoherenceState } from '../instance/coherence-state.
 import type { FeedListener, FeedState, InvalidationFeed } from './invalidation-feed.ts';
 import type { InvalidationQueue } from './invalidation-queue.ts';
 
-/** Where the news of the writes to one Redis comes from. */
+/** A source of the invalidation messages of one Redis. */
 export type Feed = Pick<InvalidationFeed, 'start' | 'stop'>;
 
-export interface CoherenceParts {
-  readonly orders: InvalidationQueue;
-  /** Is to be `resync` already, before anything is loaded. */
+/** Dependencies of {@link TrackingCoordinator}. */
+export interface CoordinatorParts {
+  readonly queue: InvalidationQueue;
+  /** Must be `resync` before anything is loaded. */
   readonly state: CoherenceState;
   readonly counts: CoherenceCounts;
-  /** Told of each state that is entered, with the feed's code word for why it is not `tracking`. */
+  /** Called with each new mode, and with the feed's error code if the mode is not `tracking`. */
   readonly report: (state: CoherenceMode, reason: string | undefined) => void;
-  /** Milliseconds since 1970. */
+  /** Returns milliseconds since 1970. */
   readonly now: () => number;
-  /** That of the cache. */
+  /** The clock of the cache. */
   readonly clock: Clock;
-  /** Milliseconds after which a write that was acknowledged is no longer overlooked by anybody. */
+  /** Staleness bound: milliseconds after its acknowledgement within which every write takes effect on the cache. */
   readonly boundMs: number;
-  /** Called for each feed that is lost: who takes the writes may have changed. */
+  /** Called for each lost feed, because the masters may have changed. */
   readonly lost: () => void;
 }
 
 /**
- * Keeps the cache in step with the writes to Redis, by the news of them from any number of feeds, one for each Redis that
- * takes writes. Nodes may come and go.
+ * Keeps the cache coherent with Redis using invalidation messages from one feed per master. Masters may be added and removed.
  *
  * ```
  *              every feed is tracking
  *   resync ──────────────────────────────► tracking
  *     ▲  ▲           a feed is lost           │ │
  *     │  └────────────────────────────────────┘ │
- *     │ no feed refuses any more, one is lost    │
- *     └──────────────────── ttl ◄────────────────┘  a feed is refused (from resync as well);
- *                            └─► tracking             the way from here to tracking is that from resync
+ *     │ no feed is refused, one is lost          │
+ *     └──────────────────── ttl ◄────────────────┘  a feed is refused (also from resync);
+ *                            └─► tracking             the transition to tracking is the one from resync
  * ```
  *
- * It runs in the main thread, whose turns are short: what is stored must be purged when the news comes, whatever the
- * threads that answer are busy with.
+ * Runs in the main thread, whose event loop is idle: entries must be purged as soon as a message arrives, even while the
+ * worker threads are busy.
  */
 export class TrackingCoordinator {
-  readonly #parts: CoherenceParts;
+  readonly #parts: CoordinatorParts;
   readonly #feeds = new Map<Feed, Known>();
-  /** The state that is entered, or about to be, when what has to come before has been done. */
+  /** The mode that is entered, or will be once the pending mutations have been executed. */
   #due: CoherenceMode | undefined;
   #changes = 0;
 
-  constructor(parts: CoherenceParts) {
+  constructor(parts: CoordinatorParts) {
     this.#parts = parts;
   }
 
-  /** Starts a feed, and counts on it from now on. */
+  /** Adds and starts a feed. */
   add(feed: Feed): void {
-    this.#feeds.set(feed, { state: UNKNOWN, heardAt: -Infinity });
-    // What is written there until it tells of writes is not known. (The first feeds find the state as it is to be.)
+    this.#feeds.set(feed, { state: UNKNOWN, confirmedAt: -Infinity });
+    // Writes to its Redis are missed until it tracks. (Before the first feeds, the mode is `resync` already.)
     if (this.#due !== undefined) this.#settle();
     feed.start(this.#listenerOf(feed));
   }
 
-  /** Stops a feed whose Redis takes no more writes. */
+  /** Stops and removes the feed of a former master. */
   remove(feed: Feed): void {
     feed.stop();
     this.#feeds.delete(feed);
     this.#settle();
   }
 
-  /** Stops all feeds; the state stays as it is, for an instance that ends. */
+  /** Stops all feeds without changing the mode, on shutdown. */
   stop(): void {
     for (const feed of this.#feeds.keys()) feed.stop();
     this.#feeds.clear();
   }
 
   #listenerOf(feed: Feed): FeedListener {
-    const { orders, counts } = this.#parts;
-    // Who sees the counts may rely on it: what is counted has been done.
+    const { queue, counts } = this.#parts;
+    // Invalidations are counted after they took effect, so that readers of the counters can rely on it.
     const countInvalidation = (): void => counts.countInvalidation();
     const countFlush = (): void => counts.countFlush();
     return {
-      invalidated: (key) => orders.purge(key, countInvalidation),
-      flushed: () => orders.flush(countFlush),
-      heard: (agoMs) => {
+      onInvalidation: (key) => queue.purge(key, countInvalidation),
+      onFlush: () => queue.flush(countFlush),
+      onHeartbeat: (ageMs) => {
         const known = this.#feeds.get(feed);
         if (known === undefined) return;
-        known.heardAt = this.#parts.clock() - agoMs;
-        if (this.#due === 'tracking') this.#follow();
+        known.confirmedAt = this.#parts.clock() - ageMs;
+        if (this.#due === 'tracking') this.#extendTrust();
       },
-      changed: (state) => {
+      onState: (state) => {
         if (!this.#feeds.has(feed)) return;
-        this.#feeds.set(feed, { state, heardAt: this.#parts.clock() });
+        this.#feeds.set(feed, { state, confirmedAt: this.#parts.clock() });
         this.#settle();
         if (state.kind === 'lost') this.#parts.lost();
       },
@@ -97,39 +97,39 @@ export class TrackingCoordinator {
   }
 
   #settle(): void {
-    const { state, reason } = verdictOn([...this.#feeds.values()].map((known) => known.state));
+    const { state, reason } = combinedState([...this.#feeds.values()].map((known) => known.state));
     if (state === this.#due) return;
     if (this.#due === 'tracking') this.#parts.counts.countLoss(this.#parts.now() / 1000);
     this.#due = state;
     const change = ++this.#changes;
     switch (state) {
       case 'resync':
-        // First nothing more may be stored, then what was stored ends. In the other order, what is stored in between would
-        // stay, and nobody would hear of the writes to it.
+        // First disable storing, then expire all entries. In the reverse order, an entry stored in between would remain
+        // although its invalidations are missed.
         this.#enter(state, reason);
-        this.#parts.orders.expireAll();
+        this.#parts.queue.expireAll();
         break;
       case 'tracking':
-        // The news comes already. All that was read before it did has to end first, stored or under way: entries of
-        // `ttl`, and loads, whose leases are voided. Only then may be stored, and said to be followed, what is loaded: all
-        // of it is read from now on, and each write after the reading is told of, and voids or purges it.
-        this.#follow();
-        this.#parts.orders.expireAll(() => {
+        // Invalidation messages arrive already. Everything read before they did must end first: entries of `ttl`, and loads
+        // in flight, whose leases are voided. Only then may values be stored: they are read from now on, and every later
+        // write sends an invalidation, which voids the lease or purges the entry.
+        this.#extendTrust();
+        this.#parts.queue.expireAll(() => {
           if (change === this.#changes) this.#enter(state, reason);
         });
         break;
       case 'ttl':
-        // What is held was true not long ago, and ends with its time.
-        this.#parts.orders.trustUntil(Infinity);
+        // Entries were valid until recently and expire by their TTL.
+        this.#parts.queue.trustUntil(Infinity);
         this.#enter(state, reason);
         break;
     }
   }
 
-  /** Lets what is held be answered for as long as no write can be overlooked for longer than the bound. */
-  #follow(): void {
-    const heardAt = Math.min(...[...this.#feeds.values()].map((known) => known.heardAt));
-    this.#parts.orders.trustUntil(heardAt + this.#parts.boundMs);
+  /** Extends the time until which entries may be served, so that no write is missed for longer than the bound. */
+  #extendTrust(): void {
+    const confirmedAt = Math.min(...[...this.#feeds.values()].map((known) => known.confirmedAt));
+    this.#parts.queue.trustUntil(confirmedAt + this.#parts.boundMs);
   }
 
   #enter(state: CoherenceMode, reason: string | undefined): void {
@@ -138,17 +138,17 @@ export class TrackingCoordinator {
   }
 }
 
-/** What is known of a feed. */
+/** State of one feed. */
 interface Known {
   readonly state: FeedState;
-  /** By the cache's clock: all writes that were acknowledged before have been told. */
-  heardAt: number;
+  /** Time by the cache's clock; all writes acknowledged before it have been received. */
+  confirmedAt: number;
 }
 
 const UNKNOWN: FeedState = { kind: 'lost', reason: 'connection' };
 
-/** One Redis that refuses is enough to know that not all writes will be told; one that is lost, that they are not now. */
-function verdictOn(feeds: readonly FeedState[]): {
+/** Combines the states of all feeds: `ttl` if any is refused, else `resync` if any is lost or there is none. */
+function combinedState(feeds: readonly FeedState[]): {
   readonly state: CoherenceMode;
   readonly reason: string | undefined;
 } {

@@ -303,9 +303,9 @@ describeOwn('when the news of writes is lost', () => {
     await entered(proxy, 'tracking');
     expect((await hold('key')).text).toBe('new');
     expect(proxy.log().filter(({ context }) => context === 'Coherence')).toMatchObject([
-      { level: 'info', message: expect.stringMatching(/^tracking/) },
-      { level: 'warn', message: expect.stringMatching(/^resync/) },
-      { level: 'info', message: expect.stringMatching(/^tracking/) },
+      { level: 'info', message: expect.stringMatching(/^tracking active;/) },
+      { level: 'warn', message: expect.stringMatching(/^invalidation stream lost/) },
+      { level: 'info', message: expect.stringMatching(/^tracking active;/) },
     ]);
   });
 
@@ -342,7 +342,7 @@ describeOwn('a Redis that refuses to tell of writes', () => {
     expect(proxy.log()).toContainEqual(
       expect.objectContaining({
         level: 'warn',
-        message: expect.stringMatching(/^ttl: .*\(NOPERM: its account lacks \+client\|tracking\)/),
+        message: expect.stringMatching(/^CLIENT TRACKING rejected \(NOPERM: the account lacks \+client\|tracking\)/),
       }),
     );
     await redis.client.set('key', 'new');
