@@ -11,11 +11,11 @@ const LONG_MS = 120_000;
 const MiB = 2 ** 20;
 const VALUE_BYTES = 4 * MiB;
 const CLIENTS = 4;
-/** Values of one client: it asks for them over and over, and they are too large to be cached. */
+/** Values that one client requests repeatedly; too large to be cached. */
 const VALUES = 20;
 const REQUESTS = 100;
 const BOUND_MiB = 64;
-/** What else may make the proxy grow: its heap, and what the allocator does not give back at once. */
+/** Allowance for other growth of the proxy: its heap, and memory that the allocator returns late. */
 const MARGIN_MiB = 64;
 const HTTP_HEAD = /^HTTP\/1\.1 200 OK\r\n[^]*?\r\n\r\n/;
 
@@ -67,7 +67,7 @@ describeOwn('PROXY_MAX_BUFFERED_BYTES bounds the memory that slow readers of col
       RESP_PORT: 0,
       PROXY_THREADS: 1,
       PROXY_MAX_BUFFERED_BYTES: BOUND_MiB * MiB,
-      // On a busy machine, and a client may be slow.
+      // The machine may be busy and a client slow.
       REDIS_COMMAND_TIMEOUT_MS: 20_000,
       HTTP_REQUEST_TIMEOUT_MS: 60_000,
       ...settings,
@@ -83,7 +83,7 @@ describeOwn('PROXY_MAX_BUFFERED_BYTES bounds the memory that slow readers of col
   const portOf = (transport: string): number =>
     transport === 'HTTP' ? Number(new URL(proxy.url).port) : respPort(proxy);
 
-  /** Reads small keys, cold ones and a hot one, for a while; answers how many MiB the proxy has grown by, and slow reads. */
+  /** Reads small cold keys and a hot one for a while; returns by how many MiB the proxy has grown, and the slow reads. */
   async function watch(firstMiB: number, reads: number): Promise<{ grownMiB: number; slow: number }> {
     let grownMiB = 0;
     let slow = 0;
@@ -109,7 +109,7 @@ describeOwn('PROXY_MAX_BUFFERED_BYTES bounds the memory that slow readers of col
         }
         const { grownMiB, slow } = await watch(firstMiB, 100);
         expect(grownMiB).toBeLessThan(BOUND_MiB + MARGIN_MiB);
-        // Once the machine may have been busy with something else.
+        // One slow read is allowed, because the machine may have been busy.
         expect(slow).toBeLessThanOrEqual(1);
         expect(await metric('buffered_bytes')).toBeGreaterThan(0);
         for (const { socket } of clients.slice(1)) socket.destroy();
@@ -128,7 +128,7 @@ describeOwn('PROXY_MAX_BUFFERED_BYTES bounds the memory that slow readers of col
     promises('the Redis protocol');
 
     it(
-      'many who pipeline small and large keys: each gets all in order',
+      'clients that pipeline small and large keys receive all responses in order',
       async () => {
         const count = 60;
         const key = (i: number): string => (i % 3 === 0 ? keyOf(0, i) : `cold:${i}`);
@@ -146,9 +146,9 @@ describeOwn('PROXY_MAX_BUFFERED_BYTES bounds the memory that slow readers of col
     );
 
     it(
-      'more than there is room for at once: they wait, and get theirs as the others read or go',
+      'reads beyond the limit wait, and are served as other clients read or disconnect',
       async () => {
-        // None of them asks for what another does: what several wait for is in memory once.
+        // Every client requests another key, because a shared value is in memory once.
         const places = Array.from({ length: 8 }, (_, client) =>
           Array.from({ length: 5 }, (__, i) => [client % CLIENTS, 5 * Math.floor(client / CLIENTS) + i] as const),
         );
@@ -176,9 +176,9 @@ describeOwn('PROXY_MAX_BUFFERED_BYTES bounds the memory that slow readers of col
     );
 
     it(
-      'responses to many keys over HTTP, which are counted as they are rendered',
+      'multi-key responses over HTTP are charged as rendered',
       async () => {
-        // Characters that JSON writes as they are.
+        // Characters that JSON does not escape.
         const keys = [keyOf(2, 0), keyOf(2, 1), keyOf(2, 2)];
         const body = JSON.stringify({ keys });
         const asks = Buffer.from(
@@ -210,7 +210,7 @@ describeOwn('PROXY_MAX_BUFFERED_BYTES bounds the memory that slow readers of col
     beforeAll(() => start({ PROXY_THREADS: 2 }));
     afterAll(() => proxy?.stop());
 
-    it('what a thread held is given back when it crashes', async () => {
+    it('the memory of a crashed thread is released', async () => {
       for (let i = 0; i < CLIENTS; i++)
         clients.push(await SlowClient.send(portOf('HTTP'), TRANSPORTS.HTTP.requests(i)));
       await until(

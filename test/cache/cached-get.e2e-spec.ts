@@ -20,7 +20,7 @@ afterAll(async () => {
   await redis?.stop();
 });
 
-/** The headers that are about the value: all but those of every HTTP answer. */
+/** Returns the headers that describe the value, without those of every HTTP response. */
 function valueHeaders({ headers }: HttpAnswer): object {
   const every = ['date', 'connection', 'keep-alive', 'x-content-type-options'];
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !every.includes(name)));
@@ -31,7 +31,7 @@ async function etagOf(key: string): Promise<string> {
 }
 
 describe('a cached GET', () => {
-  it('says on a miss that the value was read from Redis and stored, and on a hit how old it is and what it has left', async () => {
+  it('reports on a miss that the value was loaded and stored, and on a hit its age and remaining TTL', async () => {
     const key = `${prefix}headers`;
     await redis.client.set(key, 'hello from redis');
     const miss = await proxy.key(key);
@@ -57,7 +57,7 @@ describe('a cached GET', () => {
     });
   });
 
-  it('is answered from the cache the second time, whatever has become of the key in Redis', async () => {
+  it('is served from the cache the second time, whatever happened to the key in Redis', async () => {
     const key = `${prefix}changed`;
     await redis.client.set(key, 'before');
     expect((await proxy.key(key)).text).toBe('before');
@@ -84,7 +84,7 @@ describe('a cached GET', () => {
     expect((await proxy.key(key)).json).toMatchObject({ status: 404, code: 'key-not-found' });
   });
 
-  it('does not remember that a key is missing, unless it is told to', async () => {
+  it('does not cache a missing key by default', async () => {
     const key = `${prefix}late`;
     const missing = await proxy.key(key);
     expect([missing.status, missing.headers['cache-status']]).toEqual([404, 'redis-http-cache-proxy; fwd=uri-miss']);
@@ -101,7 +101,7 @@ describe('the ETag', () => {
     expect(other).toBe(one);
   });
 
-  it('differs when the value differs, be it in one byte', async () => {
+  it('differs if the value differs in one byte', async () => {
     const values = ['', '\0', 'a', 'b', 'A', 'aa', 'a'.repeat(1000), `${'a'.repeat(999)}b`];
     await redis.client.mset(values.flatMap((value, i) => [`${prefix}differs${i}`, value]));
     const etags = await Promise.all(values.map((_, i) => etagOf(`${prefix}differs${i}`)));
@@ -136,7 +136,7 @@ describe('If-None-Match', () => {
     ['a list that it is in', (tag) => `"other", W/"another" , ${tag}`],
     ['a list that its weak form is in', (tag) => `"other",W/${tag},"a,b"`],
     ['*', () => '*'],
-  ])('with %s gives 304, without a body and with what is to be said of the value', async (_, field) => {
+  ])('with %s results in 304, without a body and with the headers of the value', async (_, field) => {
     const answer = await proxy.key(key, { 'if-none-match': field(etag) });
     expect([answer.status, answer.body.length]).toEqual([304, 0]);
     expect(valueHeaders(answer)).toEqual({
@@ -152,17 +152,17 @@ describe('If-None-Match', () => {
     ['a list of others', () => '"other", W/"another"'],
     ['the tag without its quotes', (tag) => tag.slice(1, -1)],
     ['"*", which is a tag', () => '"*"'],
-  ])('with %s gives 200 and the value', async (_, field) => {
+  ])('with %s results in 200 and the value', async (_, field) => {
     const answer = await proxy.key(key, { 'if-none-match': field(etag) });
     expect([answer.status, answer.text]).toEqual([200, 'value']);
   });
 
-  it('gives 304 to HEAD as well', async () => {
+  it('results in 304 for HEAD', async () => {
     const question = { method: 'HEAD', headers: { 'if-none-match': etag } };
     expect((await proxy.ask(`/v1/keys/${encodeURIComponent(key)}`, question)).status).toBe(304);
   });
 
-  it('gives 304 on a miss whose value the client has, and the value is stored', async () => {
+  it('results in 304 on a miss if the loaded value matches, and stores the value', async () => {
     const cold = `${prefix}cold`;
     await redis.client.set(cold, 'value');
     const answer = await proxy.key(cold, { 'if-none-match': etag });
@@ -173,7 +173,7 @@ describe('If-None-Match', () => {
     expect((await proxy.key(cold)).headers['cache-status']).toContain('; hit;');
   });
 
-  it('makes no 304 of a key that is not there, nor of one that holds no string', async () => {
+  it('does not result in 304 for a missing key or a value that is not a string', async () => {
     await redis.client.rpush(`${prefix}list`, 'a');
     expect((await proxy.key(`${prefix}nobody`, { 'if-none-match': '*' })).status).toBe(404);
     expect((await proxy.key(`${prefix}list`, { 'if-none-match': '*' })).status).toBe(409);

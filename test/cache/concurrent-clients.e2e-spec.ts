@@ -27,7 +27,7 @@ const crowd = (key: string, count: number) =>
   Promise.all(Array.from({ length: count }, () => proxy.ask(`/v1/keys/${encodeURIComponent(key)}`, { agent })));
 
 describe('concurrent clients', () => {
-  it('who ask for one cold key, 200 at once, make one read of Redis, and all get the value', async () => {
+  it('200 concurrent requests for one cold key cause one Redis read and all receive the value', async () => {
     const key = `${prefix}cold`;
     await redis.client.set(key, 'value');
     await redis.forgetCalls();
@@ -36,7 +36,7 @@ describe('concurrent clients', () => {
     expect(await redis.calls('get')).toBe(1);
   });
 
-  it('over 400 connections to all threads make one read of Redis, ten rounds out of ten', async () => {
+  it('400 connections to all threads cause one Redis read, in ten of ten rounds', async () => {
     for (let round = 0; round < 10; round++) {
       const key = `${prefix}round${round}`;
       await redis.client.set(key, key);
@@ -48,7 +48,7 @@ describe('concurrent clients', () => {
   });
 });
 
-describeOwn('200 clients who all wait for one key while Redis takes its time', () => {
+describeOwn('200 clients waiting for one key while Redis is slow', () => {
   let own: TestProxy;
   const own200 = (key: string) =>
     Promise.all(Array.from({ length: 200 }, () => own.ask(`/v1/keys/${encodeURIComponent(key)}`, { agent })));
@@ -58,7 +58,7 @@ describeOwn('200 clients who all wait for one key while Redis takes its time', (
       REDIS_URL: redis.url,
       PROXY_THREADS: 4,
       ADMIN_TOKEN: 'admin',
-      // Long enough for all of them to come.
+      // Long enough for all of them to arrive.
       REDIS_COMMAND_TIMEOUT_MS: 5000,
     });
   });
@@ -66,7 +66,7 @@ describeOwn('200 clients who all wait for one key while Redis takes its time', (
     await own?.stop();
   });
 
-  /** Lets 200 clients ask while Redis is stopped; it goes on when they all wait, if `resume` says so, else when they were answered. */
+  /** Sends 200 requests while Redis is stopped; it continues once all wait if `resume`, otherwise after the responses. */
   async function allWait(key: string, resume: boolean): Promise<HttpAnswer[]> {
     await redis.forgetCalls();
     const before = await own.stats();
@@ -87,7 +87,7 @@ describeOwn('200 clients who all wait for one key while Redis takes its time', (
   const kinds = (answers: readonly HttpAnswer[]) =>
     new Set(answers.map(({ status, text }) => (status === 200 ? text : String(status))));
 
-  it('get the value of the one read; one says stored, the others say collapsed', async () => {
+  it('receive the value of one read; one response reports stored, the others collapsed', async () => {
     const key = `${prefix}slow`;
     await redis.client.set(key, 'value');
     const answers = await allWait(key, true);
@@ -97,18 +97,18 @@ describeOwn('200 clients who all wait for one key while Redis takes its time', (
     expect(await redis.calls('get')).toBe(1);
   });
 
-  it('learn from the one read that the key does not exist', async () => {
+  it('receive 404 from one read', async () => {
     expect(kinds(await allWait(`${prefix}slow-nobody`, true))).toEqual(new Set(['404']));
     expect(await redis.calls('get')).toBe(1);
   });
 
-  it('learn from the one read that the key holds no string', async () => {
+  it('receive 409 from one read of a value that is not a string', async () => {
     await redis.client.rpush(`${prefix}slow-list`, 'a');
     expect(kinds(await allWait(`${prefix}slow-list`, true))).toEqual(new Set(['409']));
     expect(await redis.calls('get')).toBe(1);
   });
 
-  it('learn from the one read that Redis did not answer in time; the next one who asks reads anew', async () => {
+  it('receive the time-out of one read; the next request reads again', async () => {
     const key = `${prefix}too-slow`;
     await redis.client.set(key, 'value');
     expect(kinds(await allWait(key, false))).toEqual(new Set(['504']));

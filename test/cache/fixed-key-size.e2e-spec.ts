@@ -15,14 +15,14 @@ afterAll(async () => {
   await redis.stop();
 });
 
-/** Sets a key whose name and value have so many bytes, and answers its name. */
+/** Sets a key with a name and a value of the given bytes; returns its name. */
 async function set(name: string, keyBytes: number, valueBytes: number): Promise<string> {
   const key = `${prefix}${name}`.padEnd(keyBytes, '.');
   await redis.client.set(key, Buffer.alloc(valueBytes, name));
   return key;
 }
 
-/** Where an answer came from. */
+/** Returns where a response came from. */
 async function origin(proxy: TestProxy, key: string): Promise<string> {
   const { status, headers } = await proxy.key(key);
   expect(status).toBe(200);
@@ -54,7 +54,7 @@ describeOwn('CACHE_CAPACITY counts keys, whatever their size', () => {
     { what: 'values of 100 KiB', keyBytes: 40, valueBytes: 100 * KiB },
     { what: 'values of the largest size that is stored', keyBytes: 40, valueBytes: KiB * KiB },
     { what: 'keys of 60 KiB', keyBytes: 60 * KiB, valueBytes: 10 },
-  ])('with $what, five keys are held and the sixth takes the place of the first', async (sizes) => {
+  ])('with $what, five keys are cached and the sixth evicts the first', async (sizes) => {
     const { proxy } = used;
     const keys: string[] = [];
     for (let i = 0; i < 6; i++) keys.push(await set(`${sizes.what} ${i} `, sizes.keyBytes, sizes.valueBytes));
@@ -66,7 +66,7 @@ describeOwn('CACHE_CAPACITY counts keys, whatever their size', () => {
     expect(await origin(proxy, keys[0])).toBe('fwd=uri-miss; stored');
   });
 
-  it('keys and values of all sizes mixed are counted alike', async () => {
+  it('mixed sizes of keys and values count the same', async () => {
     const { proxy } = used;
     const sizes = [0, 1, 127, 128, 129, 4 * KiB, 64 * KiB - 1, 300 * KiB, 3, KiB * KiB, 0, 77];
     const keys: string[] = [];
@@ -82,7 +82,7 @@ describeOwn('CACHE_CAPACITY counts keys, whatever their size', () => {
 describeOwn('CACHE_MAX_BYTES bounds the bytes of keys and values', () => {
   const used = useProxy({ CACHE_CAPACITY: 1000, CACHE_MAX_BYTES: 100 * KiB, CACHE_MAX_VALUE_BYTES: 200 * KiB });
 
-  it('and evicts first where it is met first: the least recently read, until the new one fits', async () => {
+  it('and evicts the least recently read keys until the new one fits', async () => {
     const { proxy } = used;
     const evictedBefore = (await evictions(proxy)).bytes;
     const keys: string[] = [];
@@ -91,7 +91,7 @@ describeOwn('CACHE_MAX_BYTES bounds the bytes of keys and values', () => {
     expect(await proxy.stats()).toMatchObject({ entries: 4, bytes: 4 * (100 + 24 * KiB) });
     expect(await origin(proxy, keys[0])).toMatch(/^hit;/);
 
-    // 40 KiB more are room for two of 24 KiB: those read the longest ago.
+    // 40 KiB more evict two keys of 24 KiB: the least recently read ones.
     const large = await set('large ', 100, 40 * KiB);
     expect(await origin(proxy, large)).toBe('fwd=uri-miss; stored');
     expect(await proxy.stats()).toMatchObject({ entries: 3, bytes: 2 * (100 + 24 * KiB) + 100 + 40 * KiB });
@@ -100,7 +100,7 @@ describeOwn('CACHE_MAX_BYTES bounds the bytes of keys and values', () => {
     expect(await origin(proxy, keys[1])).toBe('fwd=uri-miss; stored');
   });
 
-  it('whatever is read, never more bytes are held than it says', async () => {
+  it('and is never exceeded, whatever is read', async () => {
     const { proxy } = used;
     for (let i = 0; i < 60; i++) {
       await origin(proxy, await set(`random ${i} `, 60, (i * 7919) % (30 * KiB)));
@@ -110,7 +110,7 @@ describeOwn('CACHE_MAX_BYTES bounds the bytes of keys and values', () => {
     expect((await proxy.stats()).maxBytes).toBe(100 * KiB);
   });
 
-  it('an item that alone is larger is served, not stored, and evicts nothing', async () => {
+  it('a single larger item is served without being stored and evicts nothing', async () => {
     const { proxy } = used;
     const small = await set('small ', 60, 10);
     const huge = await set('huge ', 60, 100 * KiB);
@@ -125,13 +125,13 @@ describeOwn('CACHE_MAX_BYTES bounds the bytes of keys and values', () => {
 describeOwn('CACHE_MAX_VALUE_BYTES', () => {
   const used = useProxy({ CACHE_MAX_VALUE_BYTES: 10 * KiB });
 
-  it('is the size of the largest value that is stored', async () => {
+  it('is the maximum size of a stored value', async () => {
     const key = await set('just right ', 60, 10 * KiB);
     expect(await origin(used.proxy, key)).toBe('fwd=uri-miss; stored');
     expect(await origin(used.proxy, key)).toMatch(/^hit;/);
   });
 
-  it('lets a value that is larger by a byte be served whole, from Redis every time, and counts it', async () => {
+  it('makes a value that is one byte larger be served from Redis every time, and counts it', async () => {
     const { proxy } = used;
     const key = await set('too large ', 60, 10 * KiB + 1);
     const before = await proxy.stats();

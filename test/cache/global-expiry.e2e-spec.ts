@@ -5,9 +5,9 @@ import { keyPrefix, removeKeys, TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 
 const TTL_MS = 60_000;
-/** Time that may pass by itself between two steps of a test. */
+/** Maximum time that passes between two steps of a test. */
 const SLACK_MS = 5_000;
-/** The same where whole seconds are told. */
+/** The same for values in whole seconds. */
 const WITHIN_SECOND_MS = 950;
 
 const prefix = keyPrefix();
@@ -24,7 +24,7 @@ afterAll(async () => {
 const cacheStatus = async (proxy: TestProxy, key: string) => (await proxy.key(key)).headers['cache-status'];
 const STORED = 'redis-http-cache-proxy; fwd=uri-miss; stored';
 
-/** Until Redis itself has let a key go. */
+/** Waits until Redis has removed an expired key. */
 const goneFromRedis = (key: string) =>
   until(`Redis lets ${key} go`, async () => ((await redis.client.exists(key)) === 0 ? true : undefined));
 
@@ -38,7 +38,7 @@ describeOwn('an entry', () => {
     await proxy?.stop();
   });
 
-  it('is given for CACHE_TTL_MS, and then asked of Redis again', async () => {
+  it('is served for CACHE_TTL_MS, and then reloaded', async () => {
     const key = `${prefix}expires`;
     await redis.client.set(key, 'before');
     await proxy.key(key);
@@ -55,7 +55,7 @@ describeOwn('an entry', () => {
     expect(await redis.calls('get')).toBe(1);
   });
 
-  it('says how many whole seconds old it is and how many it has left, from first to last', async () => {
+  it('reports its age and remaining TTL in whole seconds until it expires', async () => {
     const key = `${prefix}ages`;
     await redis.client.set(key, 'value');
     await proxy.key(key);
@@ -76,7 +76,7 @@ describeOwn('an entry', () => {
     expect(await cacheStatus(proxy, key)).toBe(STORED);
   });
 
-  it('lives no longer for being read', async () => {
+  it('does not live longer when read', async () => {
     const key = `${prefix}read`;
     await redis.client.set(key, 'value');
     await proxy.key(key);
@@ -90,7 +90,7 @@ describeOwn('an entry', () => {
     expect(await cacheStatus(proxy, key)).toBe(STORED);
   });
 
-  it('lives for its time from when it was stored, each entry for itself', async () => {
+  it('expires individually, counted from when it was stored', async () => {
     const [first, second] = [`${prefix}first`, `${prefix}second`];
     await redis.client.mset(first, '1', second, '2');
     await proxy.key(first);
@@ -101,7 +101,7 @@ describeOwn('an entry', () => {
     expect(await cacheStatus(proxy, second)).toContain('; hit;');
   });
 
-  it('of a key that is gone is 404 once it has expired', async () => {
+  it('of a deleted key results in 404 after it expires', async () => {
     const key = `${prefix}gone`;
     await redis.client.set(key, 'value');
     await proxy.key(key);
@@ -110,7 +110,7 @@ describeOwn('an entry', () => {
     expect((await proxy.key(key)).status).toBe(404);
   });
 
-  it('of a key that expires in Redis sooner lives no longer than the key, and says so', async () => {
+  it('expires with its key if that is earlier, and reports it', async () => {
     const key = `${prefix}sooner`;
     await redis.client.set(key, 'before', 'PX', 10_900);
     const { headers } = await proxy.key(key);
@@ -124,7 +124,7 @@ describeOwn('an entry', () => {
     expect((await proxy.key(key)).text).toBe('after');
   });
 
-  it('is not made of a key that is missing, which is seen at once when it is written', async () => {
+  it('is not created for a missing key, whose first write is visible immediately', async () => {
     const key = `${prefix}written`;
     const missing = await proxy.key(key);
     expect([missing.status, missing.headers['cache-status']]).toEqual([404, 'redis-http-cache-proxy; fwd=uri-miss']);
@@ -132,7 +132,7 @@ describeOwn('an entry', () => {
     expect((await proxy.key(key)).text).toBe('here now');
   });
 
-  it('of a key that expires in Redis later lives for CACHE_TTL_MS', async () => {
+  it('of a key with a longer TTL expires after CACHE_TTL_MS', async () => {
     const key = `${prefix}later`;
     await redis.client.set(key, 'value', 'PX', 10 * TTL_MS);
     expect((await proxy.key(key)).headers['cache-control']).toBe('max-age=60');
@@ -141,7 +141,7 @@ describeOwn('an entry', () => {
   });
 });
 
-describe('a key that Redis lets expire', () => {
+describe('a key that expires in Redis', () => {
   let proxy: TestProxy;
 
   beforeAll(async () => {
@@ -156,7 +156,7 @@ describe('a key that Redis lets expire', () => {
     await redis.client.set(key, 'value', 'PX', 1000);
     expect((await proxy.key(key)).text).toBe('value');
     await goneFromRedis(key);
-    // Nothing but what its clock lacks of Redis' may be left of the entry.
+    // The entry may outlive the key only by the difference of the clocks.
     await until('the entry has expired', async () => ((await proxy.key(key)).status === 404 ? true : undefined), 500);
   });
 });
@@ -176,7 +176,7 @@ describeOwn('CACHE_RESPECT_KEY_TTL=false', () => {
     await proxy?.stop();
   });
 
-  it('lets an entry outlive the key in Redis, until CACHE_TTL_MS', async () => {
+  it('makes an entry outlive its key in Redis, until CACHE_TTL_MS', async () => {
     const key = `${prefix}outlives`;
     await redis.client.set(key, 'value', 'PX', 1000);
     expect((await proxy.key(key)).headers['cache-control']).toBe('max-age=60');
@@ -203,7 +203,7 @@ describeOwn('CACHE_NEGATIVE_TTL_MS', () => {
     await proxy?.stop();
   });
 
-  it('remembers that a key is missing, for its time and no longer', async () => {
+  it('caches that a key is missing, for that time only', async () => {
     const key = `${prefix}missing`;
     await redis.forgetCalls();
     const first = await proxy.key(key);
@@ -222,7 +222,7 @@ describeOwn('CACHE_NEGATIVE_TTL_MS', () => {
     expect((await proxy.key(key)).text).toBe('here now');
   });
 
-  it('does not shorten the time of a value', async () => {
+  it('does not shorten the TTL of a value', async () => {
     const key = `${prefix}present`;
     await redis.client.set(key, 'value');
     await proxy.key(key);
@@ -230,7 +230,7 @@ describeOwn('CACHE_NEGATIVE_TTL_MS', () => {
     expect(await cacheStatus(proxy, key)).toContain('; hit;');
   });
 
-  it('remembers nothing of a key that holds no string', async () => {
+  it('does not cache a value that is not a string', async () => {
     const key = `${prefix}list`;
     await redis.client.rpush(key, 'a');
     expect((await proxy.key(key)).status).toBe(409);

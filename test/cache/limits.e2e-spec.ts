@@ -52,7 +52,7 @@ describeOwn('limits of the whole instance', () => {
     return Number(new RegExp(`^redis_http_cache_proxy_${name} (\\S+)$`, 'm').exec(text)?.[1]);
   }
 
-  it('PROXY_MAX_CONNECTIONS: one more gets a 503 with Retry-After and is closed; when one has gone there is room', async () => {
+  it('PROXY_MAX_CONNECTIONS: one more connection receives 503 with Retry-After and is closed, until another one has closed', async () => {
     await start({ PROXY_MAX_CONNECTIONS: 5 });
     expect(await metric('connections')).toBe(1);
     for (let i = 0; i < 4; i++) {
@@ -98,7 +98,7 @@ describeOwn('limits of the whole instance', () => {
     },
   );
 
-  it('PROXY_MAX_CONNECTIONS: a flood of connections beyond it keeps no health probe out, and none of them stays', async () => {
+  it('PROXY_MAX_CONNECTIONS: a flood of further connections does not block health probes and is closed', async () => {
     await start({ PROXY_MAX_CONNECTIONS: 5, PROXY_THREADS: 1 });
     await idle(5);
     const beyond = await idle(40);
@@ -108,7 +108,7 @@ describeOwn('limits of the whole instance', () => {
     for (const [response] of await Promise.all(told)) expect(response).toMatch(/^HTTP\/1.1 503 /);
   });
 
-  it('a client that is turned away cannot stay by sending a byte now and then', async () => {
+  it('a rejected client cannot keep its connection by sending single bytes', async () => {
     await start({ PROXY_MAX_CONNECTIONS: 1 });
     await metric('connections');
     const socket = connect(Number(new URL(proxy.url).port), '127.0.0.1');
@@ -119,7 +119,7 @@ describeOwn('limits of the whole instance', () => {
     clearInterval(trickle);
   });
 
-  it('PROXY_MAX_CONCURRENT_LOADS and PROXY_MAX_QUEUED_LOADS: who is beyond gets a 503 at once, hits are served', async () => {
+  it('PROXY_MAX_CONCURRENT_LOADS and PROXY_MAX_QUEUED_LOADS: further loads receive 503 immediately, hits are served', async () => {
     await start({ PROXY_MAX_CONCURRENT_LOADS: 2, PROXY_MAX_QUEUED_LOADS: 3, REDIS_COMMAND_TIMEOUT_MS: 20_000 });
     await redis.client.mset({ hot: 'value', ...Object.fromEntries([...'abcdef'].map((key) => [key, key])) });
     await proxy.get('/v1/keys/hot');
@@ -138,7 +138,7 @@ describeOwn('limits of the whole instance', () => {
     expect(await metric('load_queue_duration_seconds_count')).toBe(3);
   });
 
-  it('a load that waits too long for its turn gets a 503', async () => {
+  it('a load that is queued for too long receives 503', async () => {
     await start({ PROXY_MAX_CONCURRENT_LOADS: 1, REDIS_COMMAND_TIMEOUT_MS: 300 });
     redis.server?.signal('SIGSTOP');
     const answers = await Promise.all([...'abcdefgh'].map((key) => proxy.get(`/v1/keys/${key}`)));
@@ -148,13 +148,13 @@ describeOwn('limits of the whole instance', () => {
     expect(new Set(codes)).toEqual(new Set(['overloaded', 'redis-timeout']));
   });
 
-  it('HTTP_MAX_HEADER_BYTES: a larger head is refused', async () => {
+  it('HTTP_MAX_HEADER_BYTES: a larger request head is rejected', async () => {
     await start({ HTTP_MAX_HEADER_BYTES: 4096 });
     const answer = await exchange(proxy.url, `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(5000)}\r\n\r\n`);
     expect(answer).toMatch(/^HTTP\/1.1 431 [^]*application\/problem\+json[^]*"code":"head-too-large"/);
   });
 
-  it('HTTP_HEADERS_TIMEOUT_MS: who does not send its head in time is answered 408 and closed', async () => {
+  it('HTTP_HEADERS_TIMEOUT_MS: a late request head results in 408 and a closed connection', async () => {
     await start({ HTTP_HEADERS_TIMEOUT_MS: 100 });
     expect(await exchange(proxy.url, 'GET / HTTP/1.1\r\nHost: x\r\n')).toMatch(
       /^HTTP\/1.1 408 [^]*"code":"request-timeout"/,
@@ -168,11 +168,11 @@ describeOwn('limits of the whole instance', () => {
 });
 
 describeOwn('PROXY_MODE=sequential', () => {
-  it('starts a request when the one before it has been answered: loads never overlap', async () => {
+  it('starts a request after the previous response: loads never overlap', async () => {
     const redis = await TestRedis.start();
     const proxy = await TestProxy.start({ REDIS_URL: redis.url, PROXY_MODE: 'sequential' });
     try {
-      // Each key is read once by GET; a read that overlapped another would reach Redis in one turn with it.
+      // Each key is read once by GET; overlapping reads would reach Redis in one tick.
       const names = Array.from({ length: 20 }, (_, i) => `key${i}`);
       await redis.client.mset(Object.fromEntries(names.map((name) => [name, name])));
       const monitor = await redis.client.monitor();
@@ -194,7 +194,7 @@ describeOwn('PROXY_MODE=sequential', () => {
     }
   });
 
-  it('holds a hit back behind a load that is under way', async () => {
+  it('delays a hit until the load in flight has ended', async () => {
     const redis = await TestRedis.start();
     const relay = await RedisRelay.to(redis.port);
     const proxy = await TestProxy.start({

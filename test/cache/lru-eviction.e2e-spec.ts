@@ -3,11 +3,11 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { keyPrefix, removeKeys, RUNNING, TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 
-/** To fill a larger cache than this takes a test too long. */
+/** Maximum capacity that a test can fill in reasonable time. */
 const LARGEST_CAPACITY = 20_000;
 const AT_ONCE = 64;
 
-/** Why the proxies that run already cannot show it; undefined when they can, or when the test starts its own. */
+/** Why the running proxies are not suitable; undefined if they are, or if the test starts its own. */
 function reasonToSkip(): string | undefined {
   if (RUNNING === undefined) return undefined;
   if (!process.env.ADMIN_TOKEN) return 'needs the ADMIN_TOKEN of the running proxy, to empty its cache';
@@ -46,7 +46,7 @@ describeLru(`the least recently used key goes first${why === undefined ? '' : ` 
 
   const key = (i: number) => `${prefix}${i}`;
 
-  /** Reads a key over a connection of its own, so that any thread may get it; answers whether it was held. */
+  /** Reads a key over a new connection, so that any thread may serve it; returns whether it was a hit. */
   async function read(i: number): Promise<boolean> {
     const { status, text, headers } = await proxy.ask(`/v1/keys/${encodeURIComponent(key(i))}`, { agent });
     expect(`${status} ${text}`).toBe(`200 value of ${i}`);
@@ -57,7 +57,7 @@ describeLru(`the least recently used key goes first${why === undefined ? '' : ` 
     return (await proxy.admin('GET', '/v1/cache')).json.evictions as Record<string, number>;
   }
 
-  /** Empties the cache and fills it with keys 0 to capacity - 1, of which 0, 1 and 2 are the oldest, in this order. */
+  /** Flushes the cache and fills it with keys 0 to capacity - 1, of which 0, 1 and 2 are the oldest, in this order. */
   async function fill(): Promise<void> {
     await proxy.admin('DELETE', '/v1/cache');
     for (let i = 0; i < 3; i++) expect(await read(i)).toBe(false);
@@ -67,13 +67,13 @@ describeLru(`the least recently used key goes first${why === undefined ? '' : ` 
     }
   }
 
-  it('as many keys as CACHE_CAPACITY says are held, exactly', async () => {
+  it('exactly CACHE_CAPACITY keys are cached', async () => {
     await fill();
     expect((await proxy.stats()).entries).toBe(capacity);
     for (let i = 0; i < 3; i++) expect(await read(i)).toBe(true);
   });
 
-  it('one key more takes the place of the one that was read the longest ago, and of no other', async () => {
+  it('one more key evicts the least recently read key, and no other', async () => {
     await fill();
     const before = await evictions();
     expect(await read(capacity)).toBe(false);
@@ -85,7 +85,7 @@ describeLru(`the least recently used key goes first${why === undefined ? '' : ` 
     expect(await read(0)).toBe(false);
   });
 
-  it('what counts is when a key was last read, not when it was stored', async () => {
+  it('the order is by last read, not by store', async () => {
     await fill();
     expect(await read(0)).toBe(true);
     expect(await read(capacity)).toBe(false);
@@ -94,7 +94,7 @@ describeLru(`the least recently used key goes first${why === undefined ? '' : ` 
     expect(await read(1)).toBe(false);
   });
 
-  it('a key that is read again and again is never evicted, however many others come', async () => {
+  it('a key that is read repeatedly is never evicted, however many other keys are stored', async () => {
     await fill();
     for (let i = capacity; i < capacity + Math.min(capacity, 50); i++) {
       expect(await read(0)).toBe(true);
@@ -104,7 +104,7 @@ describeLru(`the least recently used key goes first${why === undefined ? '' : ` 
     expect((await proxy.stats()).entries).toBe(capacity);
   });
 
-  it('a read that is answered with 304, and a HEAD, count as reads', async () => {
+  it('responses with 304 and HEAD count as reads', async () => {
     const { etag } = (await proxy.key(key(0))).headers;
     await fill();
     expect((await proxy.key(key(0), { 'if-none-match': String(etag) })).status).toBe(304);

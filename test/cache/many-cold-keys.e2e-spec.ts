@@ -7,10 +7,10 @@ import { RespSocket, request, respPort } from '../support/resp.ts';
 
 const MiB = 1024 * 1024;
 const KEYS = Array.from({ length: 400 }, (_, i) => `cold${i}`);
-/** What an answer has room for, what is made of it, and what a collection has yet to free. */
+/** Allowance for the response limit, its rendering, and garbage that is not collected yet. */
 const GROWTH_MIB = 250;
 
-describeOwn('a request for many large values, none of which is held,', () => {
+describeOwn('a request for many large uncached values', () => {
   let redis: TestRedis;
   let proxy: TestProxy;
   let wellBehaved: WellBehavedClient;
@@ -25,7 +25,7 @@ describeOwn('a request for many large values, none of which is held,', () => {
       RESP_PORT: 0,
       PROXY_THREADS: 1,
       REDIS_COMMAND_TIMEOUT_MS: 30_000,
-      // The cache is none of the memory that is looked at.
+      // The cache must not be part of the measured memory.
       CACHE_MAX_VALUE_BYTES: 1000,
     });
     await proxy.key('hit');
@@ -37,7 +37,7 @@ describeOwn('a request for many large values, none of which is held,', () => {
     await redis.stop();
   });
 
-  it('takes no more memory than its answer, over HTTP', async () => {
+  it('needs no more memory than its response, over HTTP', async () => {
     const { json } = await proxy.ask('/v1/mget', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -51,7 +51,7 @@ describeOwn('a request for many large values, none of which is held,', () => {
     expect((await wellBehaved.stop()).grownMiB).toBeLessThan(GROWTH_MIB);
   });
 
-  it('takes no more memory than a reply, over the Redis protocol', async () => {
+  it('needs no more memory than its reply, over the Redis protocol', async () => {
     const client = await RespSocket.open(respPort(proxy));
     client.send(request('MGET', ...KEYS));
     await client.expect('-ERR values exceed the size limit of one reply: request fewer keys\r\n');

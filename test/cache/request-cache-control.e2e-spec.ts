@@ -8,7 +8,7 @@ import { TestRedis } from '../support/redis.ts';
 const TTL_MS = 60_000;
 const PATIENT = { REDIS_COMMAND_TIMEOUT_MS: 20_000, ADMIN_TOKEN: 'operator' };
 
-describeOwn('a request that says how its answer may be cached', () => {
+describeOwn('a request with Cache-Control', () => {
   let redis: TestRedis;
   let proxy: TestProxy;
   let keys = 0;
@@ -49,7 +49,7 @@ describeOwn('a request that says how its answer may be cached', () => {
   const HIT = expect.stringMatching(/^hit; ttl=\d+$/);
 
   it.each(['no-cache', 'max-age=0', 'NO-CACHE', 'no-store, no-cache', 'max-age="0"'])(
-    'gets what Redis has now with %s, and so do all after it',
+    'with %s receives the current value of Redis, and so do all later requests',
     async (directives) => {
       expect(await ask(directives)).toEqual([200, 'new', 'fwd=request; stored']);
       expect(seen(await proxy.key(key))).toEqual([200, 'new', HIT]);
@@ -57,19 +57,19 @@ describeOwn('a request that says how its answer may be cached', () => {
     },
   );
 
-  it('with Pragma: no-cache, where there is no Cache-Control', async () => {
+  it('accepts Pragma: no-cache in place of Cache-Control', async () => {
     expect(await ask('max-stale', { pragma: 'no-cache' })).toEqual([200, 'old', HIT]);
     expect(seen(await proxy.key(key, { pragma: 'no-cache' }))).toEqual([200, 'new', 'fwd=request; stored']);
   });
 
-  it('gets nothing older than max-age', async () => {
+  it('receives nothing older than max-age', async () => {
     await proxy.advance(5_500);
     expect(await ask('max-age=8')).toEqual([200, 'old', HIT]);
     expect(await ask('max-age=5')).toEqual([200, 'new', 'fwd=request; stored']);
     expect(await ask('max-age=5')).toEqual([200, 'new', HIT]);
   });
 
-  it('is told that there is nothing new, if there is not', async () => {
+  it('receives 304 if the reloaded value matches', async () => {
     const { headers } = await proxy.key(key, { 'cache-control': 'no-cache' });
     expect(await ask('no-cache', { 'if-none-match': String(headers.etag) })).toEqual([304, '', 'fwd=request; stored']);
     const head = await proxy.ask(`/v1/keys/${key}`, { method: 'HEAD', headers: { 'cache-control': 'no-cache' } });
@@ -77,7 +77,7 @@ describeOwn('a request that says how its answer may be cached', () => {
     expect(head.headers['content-length']).toBe('3');
   });
 
-  it('gets only what is held with only-if-cached, and Redis is not asked', async () => {
+  it('with only-if-cached is served from the cache only', async () => {
     expect(await ask('only-if-cached')).toEqual([200, 'old', HIT]);
     expect(await ask('only-if-cached, max-age=0')).toEqual([504, expect.any(String), 'detail=only-if-cached']);
     const answer = await proxy.key('not held', { 'cache-control': 'only-if-cached' });
@@ -86,7 +86,7 @@ describeOwn('a request that says how its answer may be cached', () => {
     expect(await redis.calls('get')).toBe(0);
   });
 
-  it('asks anew for a key that is remembered to be missing', async () => {
+  it('reloads a negative entry', async () => {
     await proxy.key('absent');
     await redis.client.set('absent', 'here now');
     expect((await proxy.key('absent', { 'cache-control': 'only-if-cached' })).status).toBe(404);
@@ -95,14 +95,14 @@ describeOwn('a request that says how its answer may be cached', () => {
     expect(seen(await proxy.key('absent'))).toEqual([200, 'here now', HIT]);
   });
 
-  it('learns that a key is gone, and so do all after it', async () => {
+  it('receives 404 for a deleted key, and so do all later requests', async () => {
     await redis.client.del(key);
     const gone = await proxy.key(key, { 'cache-control': 'no-cache' });
     expect([gone.status, gone.headers['cache-status']]).toEqual([404, 'redis-http-cache-proxy; fwd=request; stored']);
     expect((await proxy.key(key)).status).toBe(404);
   });
 
-  it('is no load of its own for each who asks so at once: those who come during one share the next', async () => {
+  it('shares a load with concurrent requests: those during a load share the next one', async () => {
     const patient = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 2, ...PATIENT });
     others.push(patient);
     await patient.key(key);
@@ -115,11 +115,11 @@ describeOwn('a request that says how its answer may be cached', () => {
     });
     redis.server?.signal('SIGCONT');
     for (const { status, text } of await Promise.all(answers)) expect([status, text]).toEqual([200, 'newer']);
-    // The first one, that of those who waited for it, and perhaps that of those in a thread that was told too late.
+    // The first load, the one shared by its waiters, and perhaps one of a thread that was notified late.
     expect((await patient.stats()).loads).toBeLessThanOrEqual(1 + 3);
   });
 
-  it('gets the failure when Redis does not answer, never what is held, which others go on to hit', async () => {
+  it('receives the failure when Redis is unresponsive, never the entry, which other requests still hit', async () => {
     redis.server?.signal('SIGSTOP');
     const failing = ask('no-cache');
     expect(seen(await proxy.key(key))).toEqual([200, 'old', HIT]);

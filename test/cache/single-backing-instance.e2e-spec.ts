@@ -32,7 +32,7 @@ describeTwo(`two proxies on one Redis${unless(RUNNING?.length !== 1, 'PROXY_URL 
   const both = (key: string) => Promise.all([text(one, key), text(other, key)]);
   const elapse = (ms: number) => Promise.all([one.advance(ms), other.advance(ms)]);
 
-  it('answer with the same bytes and the same ETag, so that a client may ask either', async () => {
+  it('respond with the same bytes and the same ETag, so that a client may use either', async () => {
     const key = `${prefix}same`;
     await redis.client.set(key, Buffer.from([0, 255, 10, 13, 128]));
     const [a, b] = [await one.key(key), await other.key(key)];
@@ -41,7 +41,7 @@ describeTwo(`two proxies on one Redis${unless(RUNNING?.length !== 1, 'PROXY_URL 
     expect((await other.key(key, { 'if-none-match': String(a.headers.etag) })).status).toBe(304);
   });
 
-  it('read a key from Redis once each, however often they are asked for it', async () => {
+  it('read a key from Redis once each, however many requests there are', async () => {
     const key = `${prefix}once`;
     await redis.client.set(key, 'value');
     await redis.forgetCalls();
@@ -49,7 +49,7 @@ describeTwo(`two proxies on one Redis${unless(RUNNING?.length !== 1, 'PROXY_URL 
     expect(await redis.calls('get')).toBe(2);
   });
 
-  it('have a cache each: what one has read before a change, the other may read after it', async () => {
+  it('have separate caches: one may serve the old value and the other the new one', async () => {
     const key = `${prefix}own`;
     await redis.client.set(key, 'old');
     expect(await text(one, key)).toBe('old');

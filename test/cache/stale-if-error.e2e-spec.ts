@@ -9,7 +9,7 @@ import { respPort } from '../support/resp.ts';
 const TTL_MS = 60_000;
 const STALE_MS = 30_000;
 const LARGE = Buffer.alloc(200_000, 'large');
-/** Three seconds after the time of all values is over. */
+/** Three seconds after all values have expired. */
 const OVER_MS = TTL_MS + 3_500;
 const SETTINGS = {
   PROXY_THREADS: 2,
@@ -20,10 +20,10 @@ const SETTINGS = {
   ADMIN_TOKEN: 'operator',
 };
 const STALE = /^redis-http-cache-proxy; hit; ttl=-(\d+); detail=stale-if-error$/;
-/** By `performance.now()`, before the values of a block were read. */
+/** Time, by `performance.now()`, before the values of a block were read. */
 let readAt = 0;
 
-/** Sees to it that the answer is a value that has been over for as long as it is, which the answer says. */
+/** Expects a stale value with the right age. */
 function expectStale(answer: Pick<HttpAnswer, 'headers'>): void {
   const [, over = 'not told'] = STALE.exec(String(answer.headers['cache-status'])) ?? [];
   expect(Number(over)).toBeGreaterThanOrEqual(Math.ceil((OVER_MS - TTL_MS) / 1000));
@@ -33,7 +33,7 @@ function expectStale(answer: Pick<HttpAnswer, 'headers'>): void {
 
 const codeOf = ({ status, json }: HttpAnswer) => [status, (json as { code?: string }).code];
 
-describeOwn('CACHE_STALE_IF_ERROR_MS, while Redis is gone', () => {
+describeOwn('CACHE_STALE_IF_ERROR_MS, while Redis is unreachable,', () => {
   let redis: TestRedis;
   let proxy: TestProxy;
   let etag: string | undefined;
@@ -57,7 +57,7 @@ describeOwn('CACHE_STALE_IF_ERROR_MS, while Redis is gone', () => {
     await redis?.stop();
   });
 
-  it('answers a value whose time is over, and says so', async () => {
+  it('serves an expired value and reports it', async () => {
     const answer = await proxy.key('held');
     expect([answer.status, answer.text]).toEqual([200, 'value of held']);
     expect(answer.headers).toMatchObject({ etag, 'content-length': '13' });
@@ -67,13 +67,13 @@ describeOwn('CACHE_STALE_IF_ERROR_MS, while Redis is gone', () => {
   it.each([
     ['empty', Buffer.alloc(0)],
     ['large', LARGE],
-  ])('be it %s', async (key, value) => {
+  ])('serves %s', async (key, value) => {
     const answer = await proxy.key(key);
     expect([answer.status, answer.body.equals(value)]).toEqual([200, true]);
     expectStale(answer);
   });
 
-  it('also to HEAD, and to If-None-Match', async () => {
+  it('applies to HEAD and If-None-Match', async () => {
     const head = await proxy.ask('/v1/keys/held', { method: 'HEAD' });
     expect([head.status, head.headers.etag, head.headers['content-length']]).toEqual([200, etag, '13']);
     expectStale(head);
@@ -82,7 +82,7 @@ describeOwn('CACHE_STALE_IF_ERROR_MS, while Redis is gone', () => {
     expectStale(unchanged);
   });
 
-  it('among many keys', async () => {
+  it('applies to multi-key reads', async () => {
     const body = JSON.stringify({ keys: ['held', 'cold'] });
     const answer = await proxy.ask('/v1/mget', {
       method: 'POST',
@@ -97,7 +97,7 @@ describeOwn('CACHE_STALE_IF_ERROR_MS, while Redis is gone', () => {
     });
   });
 
-  it('over the Redis protocol', async () => {
+  it('applies to the Redis protocol', async () => {
     const client = new Redis(respPort(proxy), { lazyConnect: true });
     await client.connect();
     expect(await client.get('held')).toBe('value of held');
@@ -108,7 +108,7 @@ describeOwn('CACHE_STALE_IF_ERROR_MS, while Redis is gone', () => {
     client.disconnect();
   });
 
-  it('and counts it', async () => {
+  it('is counted', async () => {
     const before = (await proxy.stats()).stale;
     await proxy.key('held');
     expect((await proxy.stats()).stale).toBe(before + 1);
@@ -121,14 +121,14 @@ describeOwn('CACHE_STALE_IF_ERROR_MS, while Redis is gone', () => {
     ['was never held', 'cold'],
     ['was remembered to be missing', 'missing'],
     ['holds no string any more, as was seen', 'retyped'],
-  ])('answers 503 for a key that %s', async (_, key) => {
+  ])('responds with 503 for a key that %s', async (_, key) => {
     const answer = await proxy.key(key);
     expect(codeOf(answer)).toEqual([503, 'redis-unavailable']);
     expect(answer.headers['retry-after']).toBeDefined();
     expect(answer.headers['cache-status']).toBe('redis-http-cache-proxy; fwd=uri-miss');
   });
 
-  it('answers 404 for a key that was seen to be gone since', async () => {
+  it('responds with 404 for a key that was found deleted later', async () => {
     expect(codeOf(await proxy.key('deleted'))).toEqual([404, 'key-not-found']);
   });
 
@@ -136,25 +136,25 @@ describeOwn('CACHE_STALE_IF_ERROR_MS, while Redis is gone', () => {
     ['no-cache', 503],
     ['max-age=1000', 503],
     ['only-if-cached', 504],
-  ])('answers no such value to a request with %s', async (directives, status) => {
+  ])('does not apply to a request with %s', async (directives, status) => {
     expect((await proxy.key('held', { 'cache-control': directives })).status).toBe(status);
     expectStale(await proxy.key('held'));
   });
 
-  it('forgets such a value when it is purged', async () => {
+  it('serves no purged value', async () => {
     expect((await proxy.key('purged')).status).toBe(200);
     expect((await proxy.admin('DELETE', '/v1/cache/purged')).json).toEqual({ purged: true });
     expect(codeOf(await proxy.key('purged'))).toEqual([503, 'redis-unavailable']);
   });
 
-  // The last two, as time goes only one way.
-  it('answers it no longer than for its time', async () => {
+  // These two tests must be the last ones, because they depend on elapsed time.
+  it('serves no value for longer than that', async () => {
     await proxy.advance(TTL_MS + STALE_MS - OVER_MS);
     const answer = await proxy.key('held');
     expect(codeOf(answer)).toEqual([503, 'redis-unavailable']);
   });
 
-  it('and asks Redis first when it is back', async () => {
+  it('reads Redis first once it is reachable', async () => {
     const again = await redis.restart();
     redis = again;
     await proxy.ready();
@@ -170,7 +170,7 @@ describeOwn('CACHE_STALE_IF_ERROR_MS, while Redis is gone', () => {
   });
 });
 
-describeOwn('CACHE_STALE_IF_ERROR_MS, for a key whose own TTL in Redis is over,', () => {
+describeOwn('CACHE_STALE_IF_ERROR_MS, for a key that has expired in Redis,', () => {
   it.each([
     ['true', 'serves nothing', 503],
     ['false', 'serves the value all the same, as that TTL is not read', 200],
@@ -192,7 +192,7 @@ describeOwn('CACHE_STALE_IF_ERROR_MS, for a key whose own TTL in Redis is over,'
   });
 });
 
-describeOwn('while Redis does not answer', () => {
+describeOwn('while Redis is unresponsive', () => {
   let redis: TestRedis;
   let proxy: TestProxy;
 
@@ -211,11 +211,11 @@ describeOwn('while Redis does not answer', () => {
     await redis?.stop();
   };
 
-  describe('and a value may be answered after its time', () => {
+  describe('with CACHE_STALE_IF_ERROR_MS', () => {
     beforeAll(() => start({}));
     afterAll(end);
 
-    it('all who wait get it, in whichever thread, after one try', async () => {
+    it('all waiting requests of all threads receive the stale value after one read', async () => {
       const before = await proxy.stats();
       const answers = await Promise.all(Array.from({ length: 40 }, () => proxy.key('held')));
       for (const answer of answers) {
@@ -227,11 +227,11 @@ describeOwn('while Redis does not answer', () => {
     });
   });
 
-  describe('and none may', () => {
+  describe('without CACHE_STALE_IF_ERROR_MS', () => {
     beforeAll(() => start({ CACHE_STALE_IF_ERROR_MS: 0 }));
     afterAll(end);
 
-    it('all get the failure', async () => {
+    it('all receive the failure', async () => {
       const answer = await proxy.key('held');
       expect(codeOf(answer)).toEqual([504, 'redis-timeout']);
       expect(answer.headers['cache-status']).toBe('redis-http-cache-proxy; fwd=uri-miss');

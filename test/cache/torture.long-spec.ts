@@ -14,11 +14,11 @@ const FAULTS: readonly (readonly ThreadFault[])[] = [
   ['exhaust memory'],
 ];
 
-/** Values whose every part names their key, from nothing to several steps of a copy. */
+/** Values whose every part names their key, from empty to several chunks of a copy. */
 const keys = Array.from({ length: 300 }, (_, i) => `key-${i}`);
 const valueOf = (key: string): string => `<${key}>`.repeat(Math.floor((Number(key.slice(4)) % 20) ** 3 * 0.7));
 
-describeOwn(`four threads, asked, purged, expired and killed for ${SECONDS} s`, () => {
+describeOwn(`four threads, read, purged, expired and killed for ${SECONDS} s,`, () => {
   let redis: TestRedis;
   let proxy: TestProxy;
 
@@ -34,7 +34,7 @@ describeOwn(`four threads, asked, purged, expired and killed for ${SECONDS} s`, 
       CACHE_TTL_MS: 200,
       CACHE_NEGATIVE_TTL_MS: 50,
       NODE_OPTIONS: '--max-old-space-size=100',
-      // A thread that dies keeps a core busy, and what others have to wait for it is no failure of theirs.
+      // A crashing thread keeps a core busy, and the delay that it causes is not a failure.
       REDIS_COMMAND_TIMEOUT_MS: 10_000,
       REDIS_CONNECT_TIMEOUT_MS: 10_000,
     });
@@ -45,7 +45,7 @@ describeOwn(`four threads, asked, purged, expired and killed for ${SECONDS} s`, 
   });
 
   it(
-    'give no wrong byte, lose no lock, and leave a cache without a contradiction',
+    'return no wrong byte, lose no lock, and leave the cache consistent',
     async () => {
       const load = new SteadyLoad(proxy, ['no such key', ...keys], 24, ({ status, text }, key) =>
         status === 200 && text !== valueOf(key) ? `wrong value of ${key}` : String(status),
@@ -57,7 +57,7 @@ describeOwn(`four threads, asked, purged, expired and killed for ${SECONDS} s`, 
         for (const fault of FAULTS[round % FAULTS.length]) await proxy.inject(round % 4, fault);
         for (let i = 0; i < 20; i++) {
           const key = keys[(round * 31 + i) % keys.length];
-          // The thread that is asked may be the one that dies.
+          // The requested thread may be the one that crashes.
           await proxy.admin('DELETE', `/v1/cache/${percentEncode(key)}`).catch(() => undefined);
         }
         if (round % 5 === 0) await proxy.admin('DELETE', '/v1/cache').catch(() => undefined);

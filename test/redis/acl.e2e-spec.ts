@@ -10,7 +10,7 @@ import { TestRedis } from '../support/redis.ts';
 import { TestSentinels } from '../support/sentinels.ts';
 
 const page = readFileSync(new URL('../../docs/redis.md', import.meta.url), 'utf8');
-/** As the page has them. */
+/** As documented. */
 const basic = /^ACL SETUSER proxy on >… ~\* (.*)$/m.exec(page)?.[1].split(' ') ?? [];
 function rightsFor(what: string): string[] {
   const [, rights] = new RegExp(`^\\| ${what} \\| \`(.*)\` \\|$`, 'm').exec(page) ?? [];
@@ -35,14 +35,14 @@ async function startRedis(...rights: string[]): Promise<TestRedis> {
   return redis;
 }
 
-/** Nothing was refused, and the proxy has said nothing that is no line of its log. */
+/** Expects that Redis rejected nothing and that the proxy printed only log lines. */
 async function expectNoRefusal(redis: Pick<TestRedis, 'client'>): Promise<void> {
   expect(await redis.client.call('ACL', 'LOG')).toEqual([]);
   expect(proxy?.child?.errors).toBe('');
 }
 
-describeOwn('an account with the rights that docs/redis.md names', () => {
-  it('is enough for one Redis', async () => {
+describeOwn('an account with the permissions in docs/redis.md', () => {
+  it('suffices for a single Redis', async () => {
     const redis = await startRedis(...basic);
     await redis.client.set('key', 'value');
     await start({ REDIS_URL: `redis://proxy:secret@127.0.0.1:${redis.port}`, RESP_PORT: 0 });
@@ -51,7 +51,7 @@ describeOwn('an account with the rights that docs/redis.md names', () => {
     await expectNoRefusal(redis);
   });
 
-  it('is enough for another database, and for tracking', async () => {
+  it('suffices for another database and for tracking', async () => {
     const redis = await startRedis(...basic, ...rightsFor('a database other than 0'));
     await redis.client.call('ACL', 'SETUSER', 'proxy', ...rightsFor('`CACHE_COHERENCE=tracking`'));
     await redis.client.select(5);
@@ -67,7 +67,7 @@ describeOwn('an account with the rights that docs/redis.md names', () => {
     await expectNoRefusal(redis);
   });
 
-  it('is enough for a cluster, in the middle of a migration as well, and for tracking it', async () => {
+  it('suffices for a cluster, also during a migration, and for tracking it', async () => {
     const cluster = await TestCluster.start(2, 0);
     stop = () => cluster.stop();
     const tracking = ['`CACHE_COHERENCE=tracking`', '`CACHE_COHERENCE=tracking` with a cluster'].flatMap(rightsFor);
@@ -86,7 +86,7 @@ describeOwn('an account with the rights that docs/redis.md names', () => {
     for (const node of cluster.nodes) await expectNoRefusal(node);
   }, 60_000);
 
-  it('is enough at the sentinels, and for the master they name', async () => {
+  it('suffices for sentinels and their master', async () => {
     const sentinels = await TestSentinels.start();
     stop = () => sentinels.stop();
     const { master, sentinels: three } = sentinels;
@@ -103,7 +103,7 @@ describeOwn('an account with the rights that docs/redis.md names', () => {
   }, 60_000);
 });
 
-describeOwn('an account that lacks a right', () => {
+describeOwn('an account without the permission', () => {
   const logged = (text: string) => proxy?.log().filter(({ message }) => String(message).includes(text)).length;
   const readiness = async () => {
     await proxy?.advance(1000);
@@ -111,7 +111,7 @@ describeOwn('an account that lacks a right', () => {
     return [status, json.reasons];
   };
 
-  it.each(['pttl', 'get'])('to %s: readiness names it, and the log does once, until it has it', async (command) => {
+  it.each(['pttl', 'get'])('to %s: readiness names it, and one log line, until it is granted', async (command) => {
     const redis = await startRedis(...basic, `-${command}`);
     await start({ REDIS_URL: `redis://proxy:secret@127.0.0.1:${redis.port}` });
     await until('it is logged', () => logged(`lacks +${command} (NOPERM)`) === 1 || undefined);
@@ -125,7 +125,7 @@ describeOwn('an account that lacks a right', () => {
     await until('it is logged', () => logged('has the required permissions') === 1 || undefined);
   });
 
-  it('to other keys is ready, and is not when it lacks +pttl as well', async () => {
+  it('to read other keys is ready, but not without +pttl', async () => {
     const redis = await startRedis('resetkeys', '~app:*', ...basic);
     await start({ REDIS_URL: `redis://proxy:secret@127.0.0.1:${redis.port}` });
     expect(await readiness()).toEqual([200, undefined]);
@@ -136,7 +136,7 @@ describeOwn('an account that lacks a right', () => {
     await until('it is logged', () => logged('has the required permissions') === 1 || undefined);
   });
 
-  it('to PTTL is ready with CACHE_RESPECT_KEY_TTL=false, which needs none', async () => {
+  it('to PTTL is ready with CACHE_RESPECT_KEY_TTL=false', async () => {
     const redis = await startRedis(...basic, '-pttl');
     await redis.client.set('key', 'value');
     await start({ REDIS_URL: `redis://proxy:secret@127.0.0.1:${redis.port}`, CACHE_RESPECT_KEY_TTL: 'false' });
@@ -145,7 +145,7 @@ describeOwn('an account that lacks a right', () => {
     expect(logged('lacks')).toBe(0);
   });
 
-  it('to track writes goes by the TTL, and the log names the right', async () => {
+  it('to track writes falls back to TTL expiry, and the log names it', async () => {
     const redis = await startRedis(...basic, ...rightsFor('`CACHE_COHERENCE=tracking`'), '-client|tracking');
     await start({ REDIS_URL: `redis://proxy:secret@127.0.0.1:${redis.port}`, CACHE_COHERENCE: 'tracking' });
     await until('it is logged', () => logged('lacks +client|tracking') === 1 || undefined);
@@ -154,7 +154,7 @@ describeOwn('an account that lacks a right', () => {
 });
 
 describeOwn('a key that the account may not read', () => {
-  it('is a 503, or with the same patterns in KEY_ALLOWLIST a 403; the other keys do not suffer', async () => {
+  it('is a 503, or with the same patterns in KEY_ALLOWLIST a 403; other keys are not affected', async () => {
     const redis = await startRedis('resetkeys', '~app:*', ...basic);
     await redis.client.mset('app:key', 'value', 'other', 'secret');
     const REDIS_URL = `redis://proxy:secret@127.0.0.1:${redis.port}`;

@@ -13,7 +13,7 @@ const SETTINGS: Settings = { REDIS_MODE: 'cluster', PROXY_THREADS: 2, ADMIN_TOKE
 const key = (slot: number, name = 'key'): string => `{${tagOf(slot)}}:${name}`;
 const tags = new Map<number, string>();
 let numbersTried = 0;
-/** What hashes to a slot. */
+/** A key of the slot. */
 function tagOf(slot: number): string {
   for (; ; numbersTried++) {
     const tag = tags.get(slot);
@@ -54,7 +54,7 @@ describeOwn('a cluster', () => {
     return infos.map((info) => Number(new RegExp(`^cmdstat_${command}:calls=(\\d+)`, 'm').exec(info)?.[1] ?? 0));
   };
 
-  it('is read with some of its nodes known, each key where its slot is, and never at a replica', async () => {
+  it('is read with only some nodes configured, each key from the master of its slot, never from a replica', async () => {
     await Promise.all(cluster.nodes.map(({ client }) => client.config('RESETSTAT')));
     const some = { REDIS_NODES: `127.0.0.1:1,${cluster.replicas[1].address}` };
     proxy = await startProxy(cluster, some);
@@ -68,7 +68,7 @@ describeOwn('a cluster', () => {
     expect((await proxy.get('/health/ready')).status).toBe(200);
     const masters = [...SLOTS_ALL_OVER, 1, 9000].map((slot) => cluster.firstMasterOf(slot));
     const reads = cluster.nodes.map((node) => masters.filter((master) => master === node).length);
-    // Each thread reads the probe's key when it connects, and readiness once more.
+    // Each thread reads the probe key when it connects, and readiness once more.
     const isProbed = cluster.nodes.map(
       (node) => node === cluster.firstMasterOf(calculateSlot('redis-http-cache-proxy:probe')),
     );
@@ -81,7 +81,7 @@ describeOwn('a cluster', () => {
     }
   });
 
-  it('is asked for many keys at once, whatever their slots, and each node once', async () => {
+  it('is read with one write per node for a multi-key read across slots', async () => {
     const keys = SLOTS_ALL_OVER.map((slot) => key(slot));
     proxy = await startProxy(cluster);
     const before = await Promise.all(cluster.masters.map(({ client }) => client.info('stats')));
@@ -90,11 +90,11 @@ describeOwn('a cluster', () => {
     expect(results.at(-1)).toMatchObject({ status: 404, code: 'key-not-found' });
     const after = await Promise.all(cluster.masters.map(({ client }) => client.info('stats')));
     const reads = (info: string): number => Number(/total_reads_processed:(\d+)/.exec(info)?.[1]);
-    // Redis has read from its clients: our one question, this very one, and what the others of this run ask in passing.
+    // Redis has read from its clients: the one write, this command, and commands of other connections of the test.
     for (const [i, info] of after.entries()) expect(reads(info) - reads(before[i])).toBeLessThan(10);
   });
 
-  it('is asked again where it says that a slot has moved to, and from then on there', async () => {
+  it('is read from the new node after MOVED, and from then on', async () => {
     const slot = 100;
     const [from, to] = cluster.masters;
     await from.client.set(key(slot, 'moved'), 'before');
@@ -112,7 +112,7 @@ describeOwn('a cluster', () => {
     ]);
   });
 
-  it('gives the keys of a slot that is on its way from both of its nodes; those that have arrived are not held', async () => {
+  it('is read from both nodes of a migrating slot; keys that have been migrated are not cached', async () => {
     const slot = 200;
     const [from, to] = cluster.masters;
     const [moved, staying, nobody] = ['moved', 'staying', 'nobody'].map((name) => key(slot, name));
@@ -134,7 +134,7 @@ describeOwn('a cluster', () => {
     expect(await mget(proxy, [moved, staying])).toMatchObject([{ value: 'has moved' }, { value: 'stays' }]);
   });
 
-  it('may grow by a node that nobody has named', async () => {
+  it('may grow by a node that is not configured', async () => {
     const slot = 16_000;
     const [, , from] = cluster.masters;
     await from.client.set(key(slot), 'somewhere');
@@ -155,7 +155,7 @@ describeOwn('a cluster', () => {
 });
 
 describeOwn('a cluster that loses a master', () => {
-  it('goes on without its slots, and with them as soon as the replica has taken over', async () => {
+  it('serves the other slots, and all slots once the replica has taken over', async () => {
     const cluster = await TestCluster.start(3, 3, ['--cluster-require-full-coverage', 'no']);
     let load: SteadyLoad | undefined;
     try {
@@ -165,7 +165,7 @@ describeOwn('a cluster that loses a master', () => {
         const counts = await Promise.all(cluster.replicas.map(({ client }) => client.dbsize()));
         return counts.reduce((sum, count) => sum + count) === slots.length || undefined;
       });
-      // The other masters answer all the while, however long this machine lets them wait.
+      // The other masters reply all the time, however slow this machine is.
       proxy = await startProxy(cluster, { CACHE_TTL_MS: 1, CACHE_CAPACITY: 1, REDIS_COMMAND_TIMEOUT_MS: 10_000 });
       const [lost, ...others] = cluster.masters;
       const ofLost = slots.filter((slot) => cluster.firstMasterOf(slot) === lost);
@@ -194,7 +194,7 @@ describeOwn('a cluster that loses a master', () => {
     }
   }, 90_000);
 
-  it('says CLUSTERDOWN when it wants all or nothing, which is 503, and never 404', async () => {
+  it('with cluster-require-full-coverage results in 503 (CLUSTERDOWN), never 404', async () => {
     const cluster = await TestCluster.start(3, 0);
     try {
       proxy = await startProxy(cluster);
@@ -214,14 +214,14 @@ describeOwn('a cluster that loses a master', () => {
   }, 60_000);
 });
 
-/** Begins to move a slot, and moves some of its keys. */
+/** Starts to migrate a slot and migrates some of its keys. */
 async function migrate(slot: number, from: TestNode, to: TestNode, keys: readonly string[]) {
   await to.client.cluster('SETSLOT', slot, 'IMPORTING', from.id);
   await from.client.cluster('SETSLOT', slot, 'MIGRATING', to.id);
   for (const name of keys) await from.client.migrate('127.0.0.1', to.port, name, 0, 5000);
 }
 
-/** Moves the rest, and the slot itself. */
+/** Migrates the other keys and assigns the slot. */
 async function settle(cluster: TestCluster, slot: number, to: TestNode, keys: readonly string[] = [], from = to) {
   for (const name of keys) await from.client.migrate('127.0.0.1', to.port, name, 0, 5000);
   for (const { client } of [to, ...cluster.masters]) await client.cluster('SETSLOT', slot, 'NODE', to.id);

@@ -22,7 +22,7 @@ afterEach(async () => {
   child = undefined;
 });
 
-/** Starts a proxy that its Redis does not let in; its address, once it has said why. */
+/** Starts a proxy that Redis rejects; returns its address once it has logged the reason. */
 async function refused(credentials: string, path: string, why: RegExp): Promise<string> {
   const settings: Settings = { PROXY_THREADS: 1, REDIS_URL: `redis://${credentials}127.0.0.1:${redis.port}${path}` };
   const proxy = (child = launch(settings));
@@ -36,18 +36,18 @@ async function expectNothing(url: string): Promise<void> {
   expect([read.status, read.json.code, ready.status]).toEqual([503, 'redis-unavailable', 503]);
 }
 
-describeOwn('a Redis that does not let the proxy in', () => {
+describeOwn('a Redis that rejects the proxy', () => {
   beforeEach(() => redis.client.config('SET', 'requirepass', PASSWORD));
 
   it.each([
     ['without a password', '', /not reachable \(NOAUTH/],
     ['with a wrong password', ':wrong@', /not reachable \(WRONGPASS/],
     ['as an unknown user', 'nobody:wrong@', /not reachable \(WRONGPASS/],
-  ])('is not there for it (%s): the proxy starts, says why, and answers 503', async (_, credentials, why) => {
+  ])('%s: the proxy starts, logs the reason, and responds with 503', async (_, credentials, why) => {
     await expectNothing(await refused(credentials, '', why));
   });
 
-  it('lets it in with a password that holds any character, percent-encoded in REDIS_URL', async () => {
+  it('accepts a password with any characters, percent-encoded in REDIS_URL', async () => {
     const url = `redis://:${encodeURIComponent(PASSWORD)}@127.0.0.1:${redis.port}`;
     const proxy = await TestProxy.start({ PROXY_THREADS: 1, REDIS_URL: url });
     child = proxy.child;
@@ -55,12 +55,12 @@ describeOwn('a Redis that does not let the proxy in', () => {
   });
 });
 
-describeOwn('a database that cannot be had', () => {
-  it('is never taken for another one: no value of database 0 is given for a number that Redis does not have', async () => {
+describeOwn('an unavailable database', () => {
+  it('that does not exist never results in values of database 0', async () => {
     await expectNothing(await refused('', '/8', /not reachable \(SELECT: ERR\)/));
   });
 
-  it('nor for one that the user may not select; when the right is granted, the proxy reads there', async () => {
+  it('that the user may not select never results in values of database 0, and is read once permitted', async () => {
     const grant = (...rules: string[]) => redis.client.call('ACL', 'SETUSER', 'reader', ...rules);
     await grant('on', '>secret', '~*', '+get', '+pttl', '+ping');
     await redis.client.select(5);

@@ -11,11 +11,11 @@ import { Stopwatch } from '../support/stopwatch.ts';
 const MAX_MS = 60_000;
 const SETTINGS: Settings = {
   REDIS_MODE: 'cluster',
-  // Each has connections of its own.
+  // Each thread has its own connections.
   PROXY_THREADS: 2,
   CACHE_TTL_MS: 3_600_000,
   ADMIN_TOKEN: 'admin',
-  // However long this machine lets a reply wait.
+  // However slow this machine is.
   REDIS_COMMAND_TIMEOUT_MS: 10_000,
 };
 const TRACKING: Settings = { ...SETTINGS, CACHE_COHERENCE: 'tracking' };
@@ -28,7 +28,7 @@ const [KEY, OTHER] = [0, 1].map((half) => {
 describeOwn(
   'a cluster master replaced under its own address, whose former process lives on and redirects there',
   () => {
-    /** At the address that both announce; connections stay with the process that they were opened to. */
+    /** Relays the address that both announce; connections stay with the process that they were opened to. */
     let relay: Relay;
     let cluster: TestCluster;
     let master: TestNode;
@@ -49,7 +49,7 @@ describeOwn(
 
     afterEach(async () => {
       await proxy.stop();
-      // What has been replaced becomes the next heir.
+      // The replaced process becomes the next successor.
       await heir.client.config('SET', 'masterauth', '');
       await until('the former process follows', async () => {
         const info = await heir.client.info('replication');
@@ -66,10 +66,10 @@ describeOwn(
       proxy = await TestProxy.start({ ...settings, REDIS_NODES: cluster.addresses }, '/', true);
     }
 
-    /** Has new connections to the address lead to this node. */
+    /** Directs new connections to this node. */
     const leadTo = ({ port }: TestNode): void => void (relay.target = port);
 
-    /** The heir takes the slots over, and all nodes know. The former process lives on, and receives no more writes. */
+    /** Assigns the slots to the successor on all nodes. The former process keeps running but receives no more writes. */
     async function takeOver(): Promise<void> {
       await master.client.config('SET', 'masterauth', 'which is not it');
       await heir.client.cluster('FAILOVER', 'TAKEOVER');
@@ -96,7 +96,7 @@ describeOwn(
     const warnings = (): unknown[] => proxy.log().flatMap(({ level, message }) => (level === 'warn' ? [message] : []));
 
     it(
-      'misses of its keys are answered by its successor within two seconds, and the log says so once',
+      'misses of its keys are read from its successor within two seconds, with one log line',
       async () => {
         await start(SETTINGS);
         await gives(KEY, 'before');
@@ -120,7 +120,7 @@ describeOwn(
     );
 
     it(
-      'hits of its keys are as fresh as before, though nobody has read a key that was not cached',
+      'hits of its keys stay within the staleness bound, even without a miss',
       async () => {
         await start(TRACKING);
         await entered(proxy, 'tracking');
@@ -136,13 +136,13 @@ describeOwn(
     );
 
     it(
-      'while its address leads to the former process yet, connections are not opened in a loop; then both are replaced',
+      'while its address still leads to the former process, connections are not opened in a loop; later both are replaced',
       async () => {
         await takeOver();
         await start(TRACKING);
         const before = relay.accepted;
         for (let reads = 0; reads < 500; reads++) expect((await proxy.key(KEY)).status).toBe(503);
-        // Those of two threads and the feed, each after 0, 250, 750 ms and so on, and the probes for the slots.
+        // Connections of two threads and the feed, each after 0, 250, 750 ms and so on, and the topology probes.
         expect(relay.accepted - before).toBeLessThan(100);
         leadTo(master);
         await gives(KEY, 'after');

@@ -6,7 +6,7 @@ import { type Child, until } from '../support/processes.ts';
 import { type Settings, TestProxy, launch } from '../support/proxy.ts';
 import { TestSentinels } from '../support/sentinels.ts';
 
-/** What is held is not what is tested here. */
+/** Caching is not tested here. */
 const SETTINGS: Settings = { REDIS_MODE: 'sentinel', PROXY_THREADS: 2, CACHE_TTL_MS: 1, REDIS_SENTINEL_NAME: 'main' };
 const LONGEST_MS = 60_000;
 
@@ -31,7 +31,7 @@ afterEach(async () => {
   proxy = child = undefined;
 });
 
-describeOwn('a master that sentinels name', () => {
+describeOwn('the master of sentinels', () => {
   beforeEach(async () => {
     redis = await TestSentinels.start();
     await redis.master.client.set('key', 'value');
@@ -39,7 +39,7 @@ describeOwn('a master that sentinels name', () => {
   }, LONGEST_MS);
 
   it(
-    'is read, and after its death the new one; what was under way fails as such, and the former master is not read again',
+    'is read, and after its crash the new one; pending reads fail, and the former master is not read again',
     async () => {
       const { master, replica } = redis;
       await startProxy({ REDIS_NODES: `127.0.0.1:1,${redis.addresses}` });
@@ -76,7 +76,7 @@ describeOwn('a master that sentinels name', () => {
   );
 
   it(
-    'is left for another one as soon as the sentinels say so, though it goes on answering',
+    'is replaced as soon as the sentinels report another one, although it still replies',
     async () => {
       const { master, replica } = redis;
       await startProxy();
@@ -95,7 +95,7 @@ describeOwn('a master that sentinels name', () => {
     LONGEST_MS,
   );
 
-  it('is not there when no sentinel knows it, or none answers: the log says so, and the answer is 503', async () => {
+  it('is unavailable when no sentinel knows it or is reachable: logged, and 503', async () => {
     const cases = [
       [{ REDIS_SENTINEL_NAME: 'other' }, /not reachable \(no sentinel knows the master\)/],
       [{ REDIS_NODES: '127.0.0.1:1' }, /not reachable \(no sentinel is reachable\)/],
@@ -111,13 +111,13 @@ describeOwn('a master that sentinels name', () => {
   });
 });
 
-describeOwn('sentinels with an account of their own', () => {
+describeOwn('sentinels with a separate account', () => {
   beforeEach(async () => {
     redis = await TestSentinels.start({ password: 's3cret' });
     await redis.master.client.set('key', 'value');
   }, LONGEST_MS);
 
-  it('are asked with it, and not with that of the Redis', async () => {
+  it('are queried with it, not with the account of Redis', async () => {
     child = launch({ ...SETTINGS, REDIS_NODES: redis.addresses });
     await until('it says why', () => /not reachable \(sentinels: NOAUTH\)/.test(child?.output ?? '') || undefined);
     await startProxy({ REDIS_SENTINEL_PASSWORD: 's3cret' });

@@ -42,7 +42,7 @@ function files(name: string, { cert, key }: Certificate): readonly [string, stri
 
 const ca = (): string => join(directory, 'ca.pem');
 
-/** A Redis that speaks TLS only, with a key in it. */
+/** Starts a Redis that accepts only TLS, with one key. */
 async function startRedis(certificate: Certificate, ...args: string[]): Promise<void> {
   const [cert, key] = files('redis', certificate);
   const options = {
@@ -51,7 +51,7 @@ async function startRedis(certificate: Certificate, ...args: string[]): Promise<
   };
   const words = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
   server = new Child('redis-server', [...words, ...args], { env: process.env });
-  // What the proxy says to a certificate is what is tested.
+  // Only the proxy's verification of certificates is tested.
   const tls = { ...(await authority.issue(['test'])), rejectUnauthorized: false };
   const client = new Redis({ port, tls, retryStrategy: () => 50, maxRetriesPerRequest: null });
   client.on('error', () => undefined);
@@ -66,7 +66,7 @@ async function startProxy(settings: Settings = {}, host = '127.0.0.1'): Promise<
   return proxy;
 }
 
-/** A proxy that does not get on with its Redis says why, and answers 503. */
+/** Expects that the proxy logs why it rejects Redis and responds with 503. */
 async function expectRefusal(why: RegExp, settings: Settings = {}, host = '127.0.0.1'): Promise<void> {
   const url = `rediss://${host}:${port}`;
   const proxy = (child = launch({ PROXY_THREADS: 1, REDIS_URL: url, REDIS_TLS_CA_FILE: ca(), ...settings }));
@@ -79,11 +79,11 @@ async function expectRefusal(why: RegExp, settings: Settings = {}, host = '127.0
   expect(`${proxy.output}${proxy.errors}`).not.toContain('PRIVATE KEY');
 }
 
-describeOwn('TLS to the Redis', () => {
+describeOwn('TLS to Redis', () => {
   it.each([
     ['an address', '127.0.0.1'],
     ['a name', 'localhost'],
-  ])('is spoken when the certificate is of the authority and for %s', async (_, host) => {
+  ])('is established with a certificate of the authority for %s', async (_, host) => {
     await startRedis(await authority.issue([host]), '--tls-auth-clients', 'no');
     expect((await (await startProxy({}, host)).key('key')).text).toBe('value');
   });
@@ -91,7 +91,7 @@ describeOwn('TLS to the Redis', () => {
   it.each([
     ['an address', '127.0.0.1'],
     ['a name', 'localhost'],
-  ])('is not spoken with who has a certificate for another one than %s', async (_, host) => {
+  ])('is refused with a certificate for another host than %s', async (_, host) => {
     await startRedis(await authority.issue(['redis.example', '10.0.0.1']), '--tls-auth-clients', 'no');
     await expectRefusal(
       /not reachable \(ERR_TLS_CERT_ALTNAME_INVALID: certificate is valid for another host name\)/,
@@ -100,12 +100,12 @@ describeOwn('TLS to the Redis', () => {
     );
   });
 
-  it('is not spoken with who has a certificate that has expired', async () => {
+  it('is refused with an expired certificate', async () => {
     await startRedis(await authority.issue(['127.0.0.1'], true), '--tls-auth-clients', 'no');
     await expectRefusal(/not reachable \(CERT_HAS_EXPIRED: certificate has expired\)/);
   });
 
-  it('is not spoken with who has a certificate of another authority', async () => {
+  it('is refused with a certificate of another authority', async () => {
     await startRedis(await authority.issue(['127.0.0.1']), '--tls-auth-clients', 'no');
     const other = join(directory, 'other.pem');
     writeFileSync(other, (await TestAuthority.create()).certificate.cert);
@@ -113,29 +113,29 @@ describeOwn('TLS to the Redis', () => {
     await expectRefusal(why, { REDIS_TLS_CA_FILE: other });
   });
 
-  it('is not spoken with who does not', async () => {
+  it('is refused if the server does not use TLS', async () => {
     server = new Child('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', ''], {
       env: process.env,
     });
     await expectRefusal(/not reachable \([^)]+\)/);
   });
 
-  it('is spoken with a certificate of the proxy when the Redis asks for one', async () => {
+  it('is established with a client certificate if Redis requires one', async () => {
     await startRedis(await authority.issue(['127.0.0.1']));
     const [cert, key] = files('proxy', await authority.issue(['proxy']));
     const proxy = await startProxy({ REDIS_TLS_CERT_FILE: cert, REDIS_TLS_KEY_FILE: key });
     expect((await proxy.key('key')).text).toBe('value');
   });
 
-  it('is refused by a Redis that asks the proxy for a certificate when it has none', async () => {
+  it('is refused by a Redis that requires a client certificate if none is configured', async () => {
     await startRedis(await authority.issue(['127.0.0.1']));
-    // The word for it is lost when the connection is reset behind it.
+    // The alert is lost if the connection is reset right after it.
     await expectRefusal(/not reachable \((?:[A-Z_\d]+: client certificate required|ECONNRESET)\)/);
   });
 });
 
-describeOwn('mutual TLS to all that there are', () => {
-  it('is spoken with the sentinels and with the master that they name', async () => {
+describeOwn('mutual TLS', () => {
+  it('is established with the sentinels and their master', async () => {
     const tls = await mutualTls(directory, ['127.0.0.1']);
     const sentinels = await TestSentinels.start({ tls });
     try {
@@ -148,7 +148,7 @@ describeOwn('mutual TLS to all that there are', () => {
     }
   }, 60_000);
 
-  it('is spoken with the nodes of a cluster, each of which has to have a certificate for its address', async () => {
+  it('is established with the nodes of a cluster, each with a certificate for its address', async () => {
     const tls = await mutualTls(directory, ['127.0.0.1']);
     const cluster = await TestCluster.start(2, 0, [], tls);
     try {

@@ -18,7 +18,7 @@ afterEach(async () => {
   await stop();
 });
 
-/** Sees to it that the cache holds the key with this value. */
+/** Waits until the key is cached with this value. */
 async function holds(key: string, value: string): Promise<void> {
   await until(`${key} is held with ${value}`, async () => {
     const { text, headers } = await proxy.key(key);
@@ -30,8 +30,8 @@ async function gives(key: string, value: string): Promise<void> {
   await until(`${key} is ${value}`, async () => (await proxy.key(key)).text === value || undefined);
 }
 
-describeOwn('a cluster that tells of writes', () => {
-  /** One for each master of three. */
+describeOwn('tracking a cluster', () => {
+  /** One key per master. */
   const KEYS = [0, 1, 2].map((third) => {
     for (let i = 0; ; i++) if (Math.floor((calculateSlot(`key ${i}`) * 3) / 16_384) === third) return `key ${i}`;
   });
@@ -48,7 +48,7 @@ describeOwn('a cluster that tells of writes', () => {
   }
 
   it(
-    'is followed at each of its masters, and at one that a slot has moved to',
+    'covers each master, and one that a slot has moved to',
     async () => {
       await start(0);
       for (const key of KEYS) {
@@ -73,7 +73,7 @@ describeOwn('a cluster that tells of writes', () => {
   );
 
   it(
-    'is followed at the replica that takes over',
+    'covers the replica that takes over',
     async () => {
       await start(3);
       const [key] = KEYS;
@@ -93,9 +93,9 @@ describeOwn('a cluster that tells of writes', () => {
   );
 });
 
-describeOwn('a master that sentinels name, and that tells of writes,', () => {
+describeOwn('tracking a master of sentinels', () => {
   it(
-    'is followed, and the one that takes its place',
+    'covers the master and its successor',
     async () => {
       const redis = await TestSentinels.start();
       stop = () => redis.stop();

@@ -19,7 +19,7 @@ async function start(settings: Settings = {}): Promise<void> {
   relay = await RedisRelay.to(redis.port);
   proxy = await TestProxy.start({
     REDIS_URL: relay.url,
-    // Delays are the tests' own, on a machine that may be busy.
+    // The tests control all delays, because the machine may be busy.
     REDIS_COMMAND_TIMEOUT_MS: 10_000,
     PROXY_THREADS: 2,
     CACHE_TTL_MS: 3_600_000,
@@ -38,35 +38,35 @@ async function stop(): Promise<void> {
 
 const statusOf = (answer: HttpAnswer): string => String(answer.headers['cache-status']);
 
-/** Writes, and waits until the proxy is told of it, so that the news is not taken for that of a later write. */
+/** Writes and waits for the invalidation, so that it is not mistaken for that of a later write. */
 async function write(values: Readonly<Record<string, string>>): Promise<void> {
   const before = await metric(proxy, 'coherence_invalidations_total');
   await redis.client.mset(values);
   await told(proxy, before, Object.keys(values).length);
 }
 
-/** Empties Redis, and waits until the proxy is told of it. */
+/** Flushes Redis and waits for the invalidation. */
 async function flushed(flush: () => Promise<unknown>): Promise<void> {
   const before = await metric(proxy, 'coherence_flushes_total');
   await flush();
   await until('it is told', async () => (await metric(proxy, 'coherence_flushes_total')) > before || undefined);
 }
 
-/** Sees to it that the cache holds the key, or that it is missing, and answers what it gives for it. */
+/** Waits until the key, or its absence, is cached; returns the response. */
 const hold = (key: string): Promise<HttpAnswer> =>
   until(`${key} is held`, async () => {
     const answer = await proxy.key(key);
     return HIT.test(statusOf(answer)) ? answer : undefined;
   });
 
-/** What the proxy gives as soon as it is something else than `old`. */
+/** Returns the first response that differs from `old`. */
 const next = (key: string, old: HttpAnswer): Promise<HttpAnswer> =>
   until(`${key} is no longer ${old.text}`, async () => {
     const answer = await proxy.key(key);
     return answer.status !== old.status || answer.text !== old.text ? answer : undefined;
   });
 
-describeOwn('while Redis tells of writes', () => {
+describeOwn('while tracking', () => {
   beforeAll(async () => {
     await start();
     await entered(proxy, 'tracking');
@@ -85,7 +85,7 @@ describeOwn('while Redis tells of writes', () => {
     ['another type', (client) => client.multi().del('key').rpush('key', 'a').exec(), [409, 'wrong-type']],
     ['FLUSHALL', (client) => client.flushall(), [404, 'key-not-found']],
     ['FLUSHDB', (client) => client.flushdb(), [404, 'key-not-found']],
-  ])('%s is seen though the entry has an hour to live', async (_, change, [status, content]) => {
+  ])('%s is visible although the entry has a TTL of an hour', async (_, change, [status, content]) => {
     await write({ key: 'old', other: 'other' });
     const old = await hold('key');
     expect([old.text, old.headers['cache-control']]).toEqual(['old', 'no-cache']);
@@ -95,14 +95,14 @@ describeOwn('while Redis tells of writes', () => {
     expect(answer.text).toContain(content);
   });
 
-  it('a key that was remembered as missing is seen when it is written', async () => {
+  it('a write to a key with a negative entry is visible', async () => {
     const missing = await hold('key');
     expect(missing.status).toBe(404);
     await redis.client.set('key', 'new');
     expect((await next('key', missing)).text).toBe('new');
   });
 
-  it('a key that Redis evicts for want of room is not given any more', async () => {
+  it('a key that Redis evicts is no longer served', async () => {
     await write({ key: 'old' });
     const old = await hold('key');
     await redis.client.config('SET', 'maxmemory-policy', 'allkeys-random');
@@ -112,7 +112,7 @@ describeOwn('while Redis tells of writes', () => {
     await redis.client.config('SET', 'maxmemory', '0');
   });
 
-  it('a write to the same name in another database costs a read, and changes nothing', async () => {
+  it('a write to the same key in another database causes a reload with the same value', async () => {
     await write({ key: 'old' });
     await hold('key');
     const before = await metric(proxy, 'coherence_invalidations_total');
@@ -124,7 +124,7 @@ describeOwn('while Redis tells of writes', () => {
     expect([answer.text, STORED.test(statusOf(answer))]).toEqual(['old', true]);
   });
 
-  it('nobody else may keep a value without asking: alone, among many, and when it has not changed', async () => {
+  it('responses must be revalidated downstream: single reads, multi-key reads and 304', async () => {
     await write({ key: 'value' });
     for (const status of [STORED, HIT]) {
       const answer = await proxy.key('key');
@@ -142,7 +142,7 @@ describeOwn('while Redis tells of writes', () => {
     expect(many.json).toMatchObject({ results: [{ value: 'value', maxAge: 0 }] });
   });
 
-  it('what was read before a write that is told of while the reply is on its way is not stored', async () => {
+  it('a value read before a write is not stored if the invalidation overtakes the reply', async () => {
     await write({ key: 'old' });
     const before = await metric(proxy, 'coherence_invalidations_total');
     relay.hold('data');
@@ -156,7 +156,7 @@ describeOwn('while Redis tells of writes', () => {
     expect((await proxy.key('key')).text).toBe('new');
   });
 
-  it.each(['flushall', 'flushdb'] as const)('nor what was read before a %s', async (command) => {
+  it.each(['flushall', 'flushdb'] as const)('a value read before a %s is not stored', async (command) => {
     await write({ key: 'old' });
     relay.hold('data');
     const read = proxy.key('key');
@@ -168,7 +168,7 @@ describeOwn('while Redis tells of writes', () => {
     expect((await proxy.key('key')).status).toBe(404);
   });
 
-  it('what was stored before a write is told of is given until then, and no longer', async () => {
+  it('an entry is served until the invalidation arrives, and no longer', async () => {
     await write({ key: 'old' });
     await hold('key');
     const before = await metric(proxy, 'coherence_invalidations_total');
@@ -182,7 +182,7 @@ describeOwn('while Redis tells of writes', () => {
     expect(await metric(proxy, 'coherence_losses_total')).toBe(0);
   });
 
-  it('what was written while the proxy was stopped is seen by the first who asks when it goes on', async () => {
+  it('a write during a stall of the proxy is visible to the first request afterwards', async () => {
     for (let round = 0; round < 3; round++) {
       await write({ key: `old ${round}` });
       await hold('key');
@@ -195,17 +195,17 @@ describeOwn('while Redis tells of writes', () => {
     }
   });
 
-  it('a thread that dies with the lock of the cache keeps nobody from following', async () => {
+  it('a thread that crashes while holding the cache lock does not stop tracking', async () => {
     await write({ key: 'old' });
     await hold('key');
     await proxy.inject(0, 'stall in critical section');
-    // More than wait for the lock.
+    // More than fit in the queue of mutations.
     for (let i = 0; i < 3000; i += 100) {
       await redis.client.mset(Object.fromEntries(Array.from({ length: 100 }, (_, j) => [`key ${i + j}`, ''])));
     }
     await redis.client.set('key', 'new');
     await proxy.inject(0, 'terminate');
-    // What had connected to the dead thread is reset.
+    // Connections of the crashed thread are reset.
     await until('it is replaced', () =>
       metric(proxy, 'thread_restarts_total').then(
         (restarts) => restarts === 1 || undefined,
@@ -221,7 +221,7 @@ describeOwn('while Redis tells of writes', () => {
     expect(await proxy.problemInMemory()).toBeUndefined();
   });
 
-  it('it is seen: how many, and that none was lost', async () => {
+  it('invalidations, flushes and losses are counted', async () => {
     const news = async () => (await proxy.admin('GET', '/v1/cache')).json.coherence as Record<string, number>;
     const { invalidations, flushes } = await news();
     await redis.client.mset('a', '1', 'b', '2');
@@ -238,7 +238,7 @@ describeOwn('while Redis tells of writes', () => {
   });
 });
 
-describeOwn('when the news of writes is lost', () => {
+describeOwn('when the invalidation stream is lost', () => {
   beforeEach(async () => {
     await start();
     await entered(proxy, 'tracking');
@@ -248,12 +248,12 @@ describeOwn('when the news of writes is lost', () => {
   });
   afterEach(stop);
 
-  it('because the connection went dead without a word, what was held ends within a second', async () => {
+  it('because the connection stalls, entries expire within a second', async () => {
     relay.hold('feed');
     await redis.client.set('key', 'new');
     const written = performance.now();
     let lastOld = written;
-    await until('the new value is given', async () => {
+    await until('the new value is served', async () => {
       const since = performance.now();
       const { text } = await proxy.key('key');
       if (text === 'old') lastOld = since;
@@ -263,7 +263,7 @@ describeOwn('when the news of writes is lost', () => {
     await entered(proxy, 'tracking');
     expect(await metric(proxy, 'coherence_losses_total')).toBe(1);
     expect(await metric(proxy, 'coherence_last_loss_timestamp_seconds')).toBeGreaterThan(Date.now() / 1000 - 60);
-    // What is said on the dead connection after all is of no interest.
+    // Late messages on the old connection are ignored.
     const before = await metric(proxy, 'coherence_invalidations_total');
     relay.release('feed');
     await redis.client.set('other', 'new');
@@ -274,7 +274,7 @@ describeOwn('when the news of writes is lost', () => {
   it.each<[string, () => Promise<unknown> | void]>([
     ['reset', () => relay.reset('feed')],
     ['killed by Redis', () => redis.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')],
-  ])('because the connection was %s, all that was held ends, and new writes are told again', async (_, lose) => {
+  ])('because the connection was %s, all entries expire, and later writes are tracked again', async (_, lose) => {
     await lose();
     await until('it is noticed', async () => (await metric(proxy, 'coherence_losses_total')) === 1 || undefined);
     await entered(proxy, 'tracking');
@@ -284,7 +284,7 @@ describeOwn('when the news of writes is lost', () => {
     expect((await next('key', old)).text).toBe('new');
   });
 
-  it('nothing is stored until it comes again, and what was written meanwhile is seen', async () => {
+  it('nothing is stored until it is re-established, and writes meanwhile are visible', async () => {
     relay.refusesFeeds = true;
     relay.reset('feed');
     await entered(proxy, 'resync');
@@ -309,7 +309,7 @@ describeOwn('when the news of writes is lost', () => {
     ]);
   });
 
-  it('with Redis, which comes back empty, nothing is left of what it held', async () => {
+  it('because Redis restarted empty, no old value is served', async () => {
     await redis.server?.stop('SIGKILL');
     await entered(proxy, 'resync');
     redis = await redis.restart();
@@ -319,7 +319,7 @@ describeOwn('when the news of writes is lost', () => {
   });
 });
 
-describeOwn('a Redis that refuses to tell of writes', () => {
+describeOwn('a Redis that rejects CLIENT TRACKING', () => {
   beforeEach(async () => {
     redis = await TestRedis.start();
     await redis.client.call('ACL', 'SETUSER', 'reader', 'on', '>secret', '~*', '&*', '+@all', '-client|tracking');
@@ -330,7 +330,7 @@ describeOwn('a Redis that refuses to tell of writes', () => {
     await redis.stop();
   });
 
-  it('leaves entries to their time, which is said aloud, until it changes its mind', async () => {
+  it('leaves entries to their TTL, with a warning, until it accepts', async () => {
     proxy = await TestProxy.start({
       REDIS_URL: `redis://reader:secret@127.0.0.1:${redis.port}`,
       CACHE_COHERENCE: 'tracking',
@@ -354,8 +354,8 @@ describeOwn('a Redis that refuses to tell of writes', () => {
   });
 });
 
-describeOwn('a Redis that is not there', () => {
-  it('keeps no proxy from starting, nor from ending, and is followed when it comes', async () => {
+describeOwn('an unreachable Redis', () => {
+  it('does not prevent start or shutdown, and is tracked once reachable', async () => {
     redis = await TestRedis.start();
     await redis.server?.stop('SIGKILL');
     const settings = { REDIS_URL: redis.url, CACHE_COHERENCE: 'tracking' };
