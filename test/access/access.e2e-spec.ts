@@ -39,7 +39,7 @@ describeOwn('with ACCESS_TOKEN', () => {
   beforeAll(() => start({ ACCESS_TOKEN: 'reader,other' }));
   afterAll(stop);
 
-  it.each(['reader', 'other'])('each of its tokens reads: %s', async (token) => {
+  it.each(['reader', 'other'])('accepts each of the tokens: %s', async (token) => {
     const answer = await proxy.key('user:1', bearer(token));
     expect([answer.status, answer.text]).toEqual([200, 'one']);
   });
@@ -58,25 +58,28 @@ describeOwn('with ACCESS_TOKEN', () => {
     },
   );
 
-  it('HEAD needs it as well, and a request with a bad key', async () => {
+  it('also applies to HEAD and to requests with an invalid key', async () => {
     const head = await proxy.ask('/v1/keys/user:1', { method: 'HEAD' });
     expect([head.status, head.body.length, head.headers['www-authenticate']]).toEqual([401, 0, 'Bearer realm="keys"']);
     expectProblem(await proxy.get('/v1/keys/%zz'), 401, 'unauthorized');
     expectProblem(await proxy.get('/v1/keys/%zz', bearer('reader')), 400, 'bad-key');
   });
 
-  it('caches that several share are told not to keep what only some may read', async () => {
+  it('marks responses as private', async () => {
     const answer = await proxy.key('user:1', bearer('reader'));
     expect(answer.headers['cache-control']).toBe('private, max-age=60');
     const again = await proxy.key('user:1', { ...bearer('reader'), 'if-none-match': '*' });
     expect([again.status, again.headers['cache-control']]).toEqual([304, 'private, max-age=60']);
   });
 
-  it.each(['/docs', '/openapi.json', '/health/live', '/health/ready', '/metrics'])('%s stays open', async (path) => {
-    expect((await proxy.get(path)).status).toBe(200);
-  });
+  it.each(['/docs', '/openapi.json', '/health/live', '/health/ready', '/metrics'])(
+    'does not apply to %s',
+    async (path) => {
+      expect((await proxy.get(path)).status).toBe(200);
+    },
+  );
 
-  it('the tokens open no admin API', async () => {
+  it('does not grant access to the admin API', async () => {
     expect((await proxy.get('/v1/cache', bearer('reader'))).status).toBe(401);
   });
 });
@@ -85,7 +88,7 @@ describeOwn('with KEY_ALLOWLIST', () => {
   beforeAll(() => start({ KEY_ALLOWLIST: 'user:*,page:[0-9],a\\,b' }));
   afterAll(stop);
 
-  it.each(['user:1', 'page:7', 'a,b'])('a key that matches is read: %s', async (key) => {
+  it.each(['user:1', 'page:7', 'a,b'])('allows a matching key: %s', async (key) => {
     const answer = await proxy.key(key);
     expect([answer.status, answer.headers['cache-control']]).toEqual([200, 'max-age=60']);
   });
@@ -104,7 +107,7 @@ describeOwn('with KEY_ALLOWLIST', () => {
     },
   );
 
-  it('the key is what the path means, not how it is written', async () => {
+  it('applies to the decoded key', async () => {
     expect((await proxy.get('/v1/keys/us%65r%3A1')).status).toBe(200);
     expect((await proxy.get('/v1/keys/%73ecret')).status).toBe(403);
     expect((await proxy.get('/v1/keys/secret?user:1')).status).toBe(403);
@@ -115,7 +118,7 @@ describeOwn('with both', () => {
   beforeAll(() => start({ ACCESS_TOKEN: 'reader', KEY_ALLOWLIST: 'user:*' }));
   afterAll(stop);
 
-  it('who has no token does not learn which keys may be read', async () => {
+  it('is not revealed to clients without a token', async () => {
     expectProblem(await proxy.key('secret'), 401, 'unauthorized');
     expectProblem(await proxy.key('secret', bearer('reader')), 403, 'key-not-allowed');
     expect((await proxy.key('user:1', bearer('reader'))).text).toBe('one');

@@ -29,7 +29,7 @@ describeOwn('a key that KEY_ALLOWLIST leaves out', () => {
     await redis.stop();
   });
 
-  /** Neither cache nor Redis is asked for it meanwhile. */
+  /** Expects that neither the cache nor Redis is accessed. */
   async function unasked(ask: () => Promise<void>): Promise<void> {
     const before = await proxy.stats();
     await redis.forgetCalls();
@@ -58,7 +58,7 @@ describeOwn('a key that KEY_ALLOWLIST leaves out', () => {
       await unasked(async () => expect((await proxy.ask(path, { method, headers })).status).toBe(403));
     });
 
-    it('nor in a batch, whose other keys are', async () => {
+    it('nor in a batch, whose other keys are read', async () => {
       const body = JSON.stringify({ keys: ['secret', { base64: Buffer.from('secret').toString('base64') }] });
       const question = { method: 'POST', headers: { 'content-type': 'application/json' } };
       await unasked(async () => {
@@ -84,13 +84,13 @@ describeOwn('a key that KEY_ALLOWLIST leaves out', () => {
       await unasked(() => client.send(bytes).expect(REFUSED));
     });
 
-    it('nor among others in one piece', async () => {
+    it('nor among pipelined commands', async () => {
       client.send(Buffer.concat([request('GET', 'user:1'), request('GET', 'secret'), request('GET', 'user:1')]));
       await client.expect(`$3\r\none\r\n${REFUSED}$3\r\none\r\n`);
     });
   });
 
-  it('is not in the cache, so that who may purge it learns no more', async () => {
+  it('is not in the cache, so that a purge reveals nothing', async () => {
     const [, answer] = [await proxy.key('user:2'), await proxy.admin('DELETE', '/v1/cache/secret')];
     expect([answer.status, answer.json]).toEqual([200, { purged: false }]);
     expect((await proxy.admin('DELETE', '/v1/cache/user:2')).json).toEqual({ purged: true });

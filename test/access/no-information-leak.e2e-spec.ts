@@ -6,7 +6,7 @@ import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 import { RespSocket, request, respPort } from '../support/resp.ts';
 
-/** Part of every token, password, key and value here, and of nothing else; in base64, too. */
+/** Part of every token, password, key and value of this test, and of nothing else; also in base64. */
 const HUSH = 'hush-hush-hush';
 const TOLD = new RegExp(`hush|${Buffer.from(HUSH).toString('base64').slice(4, 12)}`, 'i');
 const key = (name: string): string => `${HUSH}:${name}`;
@@ -19,7 +19,7 @@ describeOwn('no token, password, key or value stands in the log, in an error, or
   let redis: TestRedis;
   let proxy: TestProxy;
   let sockets: RespSocket[];
-  /** All that was answered and is not a value. */
+  /** All responses that are not values. */
   let told: string[];
 
   beforeEach(async () => {
@@ -29,7 +29,7 @@ describeOwn('no token, password, key or value stands in the log, in an error, or
     await client.set(key('text'), `${HUSH} value`);
     await client.set(key('binary'), Buffer.from([0xff, ...Buffer.from(HUSH)]));
     await client.rpush(key('list'), HUSH);
-    // The client that is there already stays.
+    // The client that is already connected stays connected.
     await client.config('SET', 'requirepass', `${HUSH}-redis`);
     proxy = await TestProxy.start({
       REDIS_URL: redis.url.replace('redis://', `redis://:${HUSH}-redis@`),
@@ -70,7 +70,7 @@ describeOwn('no token, password, key or value stands in the log, in an error, or
       headers: { ...READER, ...JSON_BODY },
       body: JSON.stringify({ keys }),
     });
-    // A value that was asked for is no error.
+    // A requested value is not a leak.
     told.push(
       ...(json.results as { status: number }[])
         .filter(({ status }) => status >= 400)
@@ -171,20 +171,20 @@ describeOwn('no token, password, key or value stands in the log, in an error, or
       told.push((await proxy.get(path)).text);
     }
     told.push(JSON.stringify(await proxy.stats()));
-    // The tokens of the settings were there to be told, as well.
+    // The tokens of the settings could have been revealed as well.
     expect(proxy.child?.output).toContain('"message":"starting"');
     for (const text of [...told, ...(proxy.child?.output.split('\n') ?? []), proxy.child?.errors]) {
       expect(text).not.toMatch(TOLD);
     }
   }
 
-  it('when all is well, and when clients do what they should not', async () => {
+  it('in normal operation, and with misbehaving clients', async () => {
     await readAll();
     await misbehave();
     await expectNothingTold();
   });
 
-  it('when Redis is slow, gone, or takes the password no more', async () => {
+  it('when Redis is slow, disconnected, or rejects the password', async () => {
     redis.server?.signal('SIGSTOP');
     await readAll();
     redis.server?.signal('SIGCONT');
@@ -200,7 +200,7 @@ describeOwn('no token, password, key or value stands in the log, in an error, or
     await expectNothingTold();
   });
 
-  it('when a thread dies, and when the proxy ends', async () => {
+  it('when a thread crashes, and on shutdown', async () => {
     await readAll();
     await proxy.inject(0, 'throw');
     await until('it is told', () => proxy.child?.output.includes('exited (code') || undefined);

@@ -50,7 +50,7 @@ describeOwn('tokens in files are rotated while the proxy runs', () => {
     return socket;
   }
 
-  /** Until threads that new connections come to, many times over, all say so. */
+  /** Waits until the threads behind many consecutive new connections all agree. */
   async function untilAllSay(status: number, ask: () => Promise<{ readonly status: number }>): Promise<void> {
     await until(`all threads say ${status}`, async () => {
       const answers = await Promise.all(Array.from({ length: 24 }, ask));
@@ -59,7 +59,7 @@ describeOwn('tokens in files are rotated while the proxy runs', () => {
   }
 
   const plain = (token: string) => () => proxy.key('key', bearer(token));
-  // A body, though an empty one, is not for the fast path.
+  // A Content-Length, even of 0, bypasses the fast path.
   const viaNode = (token: string) => () => proxy.get('/v1/keys/key', { ...bearer(token), 'content-length': '0' });
   const batch = (token: string) => () =>
     proxy.ask('/v1/mget', {
@@ -69,7 +69,7 @@ describeOwn('tokens in files are rotated while the proxy runs', () => {
     });
   const stats = (token: string) => () => proxy.get('/v1/cache', bearer(token));
 
-  it('by all threads, on both ways of HTTP, in batches, and in the admin API', async () => {
+  it('by all threads, on the fast path and node:http, in batches, and in the admin API', async () => {
     write('access', 'first-reader,second-reader');
     write('admin', 'second-admin');
     for (const ask of [plain, viaNode, batch]) await untilAllSay(200, ask('second-reader'));
@@ -81,7 +81,7 @@ describeOwn('tokens in files are rotated while the proxy runs', () => {
     for (const ask of [plain, viaNode, batch]) await untilAllSay(200, ask('second-reader'));
   });
 
-  it('and connections of the Redis protocol end that were opened with one that is gone', async () => {
+  it('and connections of the Redis protocol with a revoked token are closed', async () => {
     const [one, other] = [await open(), await open()];
     one.send(request('AUTH', 'first-reader'));
     await one.expect('+OK\r\n');
@@ -100,12 +100,12 @@ describeOwn('tokens in files are rotated while the proxy runs', () => {
     await again.expect('-WRONGPASS invalid username-password pair or user is disabled.\r\n+OK\r\n');
   });
 
-  it('and a thread that takes the place of another has them, too', async () => {
+  it('and by a restarted thread', async () => {
     write('access', 'second-reader');
     await untilAllSay(401, plain('first-reader'));
     await proxy.inject(0, 'terminate');
     await until('another thread is there', async () => {
-      // The thread that is asked may be the one that dies.
+      // The request may reach the thread that crashes.
       const { text } = await proxy.get('/metrics').catch(() => ({ text: '' }));
       return /^redis_http_cache_proxy_thread_restarts_total 1$/m.test(text) || undefined;
     });
@@ -114,7 +114,7 @@ describeOwn('tokens in files are rotated while the proxy runs', () => {
     await untilAllSay(200, plain('second-reader'));
   });
 
-  it('and a file that is of no use opens and closes nothing, and is told', async () => {
+  it('and an invalid file is logged, and changes nothing', async () => {
     write('access', '');
     rmSync(join(directory, 'admin'));
     await until('both are told', () => proxy.log().filter(({ level }) => level === 'warn').length === 2 || undefined);

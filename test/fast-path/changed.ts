@@ -4,7 +4,7 @@ import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
 type Change = (text: string) => string;
 const same: Change = (text) => text;
 
-/** Servers that say something else than node:http, made of one that does not by changes of what passes. */
+/** Relays that alter the responses of a server, as a faulty fast path would. */
 export const CHANGED: Readonly<Record<string, { readonly asked: Change; readonly answered: Change }>> = {
   'that forgives spaces before a colon': {
     asked: (text) => text.replace(/(\n[\w-]+)[ \t]+:/g, '$1:'),
@@ -26,10 +26,10 @@ export const CHANGED: Readonly<Record<string, { readonly asked: Change; readonly
   },
 };
 
-/** The same server behind a relay that changes nothing. */
+/** A relay that changes nothing. */
 export const UNCHANGED = { asked: same, answered: same };
 
-/** Stands before a server and changes what passes. */
+/** Starts a relay in front of a server that alters the bytes passing through. */
 export async function startRelay(
   to: string,
   { asked, answered }: { readonly asked: Change; readonly answered: Change },

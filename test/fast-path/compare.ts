@@ -1,26 +1,26 @@
 import type { Outcome } from './play.ts';
 import { LAST_VALUE } from './targets.ts';
 
-/** Where an answer starts; no value and no problem has such text in it. */
+/** The start of a response; no value and no problem contains this text. */
 const ANSWER = /HTTP\/1\.1 \d{3} /g;
 
-/** The last answer to bytes that are no request: how many have arrived by then decides what is said of them. */
+/** The last response to malformed bytes, which depends on how many have arrived by then. */
 const REFUSAL = /HTTP\/1\.1 (?:400|501|505) (?:(?!HTTP\/1\.1 )[^])*\r\nConnection: close\r\n\r\n\{[^}]*\}$/;
 
 const REFUSED = 'refused';
 
-/** The headers that depend on when a value was loaded: any other conversation may have had that done anew. */
+/** Headers that depend on when a value was loaded, which any other conversation may have caused. */
 const TIMES =
   /\r\nAge: (\d+)\r\nCache-Control: ([^\r]*max-age=(\d+))\r\nCache-Status: ([^\r]*?)(?:; ttl=(\d+))?(?=\r\n)/g;
 
-/** Whether two servers have said the same, but for the time of day and the age of what they hold. */
+/** Whether two servers have sent the same responses, except for dates and ages. */
 export function alike(a: Outcome, b: Outcome): boolean {
   return same(withoutTime(a), withoutTime(b));
 }
 
 /**
- * Whether node:http may have said this as well, which says `inTurn` when it is given the time to answer each request
- * before the next arrives: then a request whose body turns out to be broken has been answered; otherwise it is refused.
+ * Whether node:http could have sent these responses. It sends `inTurn` if it has time to serve each request before the
+ * next arrives: a request whose body turns out to be malformed has been served by then, and is rejected otherwise.
  */
 export function possible(outcome: Outcome, inTurn: Outcome): boolean {
   const [one, all] = [withoutTime(outcome), withoutTime(inTurn)];
@@ -36,7 +36,7 @@ function same(a: Outcome, b: Outcome): boolean {
   return a.endedBy === b.endedBy && a.closed === b.closed && a.received === b.received && a.afterEnd === b.afterEnd;
 }
 
-/** Takes out the values of Date, and those of Age and ttl if they fit each other. */
+/** Removes the values of Date, and those of Age and ttl if they are consistent. */
 function withoutTime(outcome: Outcome): Outcome {
   return { ...outcome, received: strip(outcome.received), afterEnd: strip(outcome.afterEnd) };
 }
@@ -45,7 +45,7 @@ function strip(text: string): string {
   return (
     text
       .replace(REFUSAL, REFUSED)
-      // Two that load a key at once are one load.
+      // Two concurrent loads of a key are coalesced.
       .replaceAll('; fwd=uri-miss; collapsed\r\n', '; fwd=uri-miss\r\n')
       .replace(/; fwd=request(?:; stored|; collapsed)(?=\r\n)/g, '; fwd=request')
       .replace(/(\r\nDate: )\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT(?=\r\n)/g, '$1')

@@ -1,23 +1,23 @@
-/** How the bytes of a conversation are cut into writes. */
+/** How the bytes of a conversation are split into writes. */
 export type Cut =
   | { readonly kind: 'whole' }
   | { readonly kind: 'messages' }
   | { readonly kind: 'bytes' }
   | { readonly kind: 'at'; readonly places: readonly number[] };
 
-/** What a client sends on one connection. */
+/** The bytes that a client sends on one connection. */
 export interface Conversation {
-  /** Requests, or what is meant for one; a character per byte. */
+  /** Requests, valid or not; one character for each byte. */
   readonly messages: readonly string[];
   readonly cut: Cut;
-  /** Milliseconds between two writes; 0: one turn of the event loop. */
+  /** Milliseconds between two writes; 0: one tick of the event loop. */
   readonly pauseMs: number;
 }
 
-/** In a message: the number of a key that nobody has asked for yet. */
+/** Placeholder in a message for the number of a key that has not been requested yet. */
 export const NUMBER = '@@@@@@@@';
 
-/** The bytes of a conversation, cut into writes; `number` gives what takes the place of {@link NUMBER}. */
+/** Returns the writes of a conversation; `number` returns the replacement of {@link NUMBER}. */
 export function writesOf({ messages, cut }: Conversation, number: () => string): string[] {
   const numbered = messages.map((message) => message.replaceAll(NUMBER, number));
   const text = numbered.join('');
@@ -35,7 +35,7 @@ export function writesOf({ messages, cut }: Conversation, number: () => string):
   }
 }
 
-/** For people: what cannot be seen is escaped, and long repetitions are counted. */
+/** Formats a conversation for humans: escapes unprintable bytes, and counts long repetitions. */
 export function show(text: string): string {
   const seen = text.replace(/([^])\1{30,}/g, (run, each: string) => `${each}\u00d7${run.length}\u00a0`);
   const lines = seen.replace(/(\u00d7\d+\u00a0)|\r\n|[^\n\x20-\x7e]|\n|\\/g, (part, run?: string) => {

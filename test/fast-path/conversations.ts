@@ -98,7 +98,7 @@ const hugeHead = fc
   )
   .map(([path, lines]) => `GET ${path} HTTP/1.1\r\n${lines}\r\n`);
 
-/** Requests that two servers might take the ends of to be in different places. */
+/** Requests whose end two servers might locate differently. */
 const smuggled = fc
   .tuple(
     fc.constantFrom('GET', 'HEAD', 'POST'),
@@ -171,7 +171,7 @@ const junk = fc.oneof(
   fc.string({ unit: 'binary-ascii', maxLength: 20 }),
 );
 
-/** Something done to one byte of a request. */
+/** A change of one byte of a request. */
 const damage = fc
   .tuple(
     fc.nat(),
@@ -185,7 +185,7 @@ const damage = fc
     return text.slice(0, at) + changed + text.slice(at + 1);
   });
 
-/** A body is a message of its own, as is whatever comes between requests: they may arrive apart. */
+/** Bodies and bytes between requests are messages of their own, as they may arrive separately. */
 const messages: fc.Arbitrary<string[]> = fc
   .array(
     fc.oneof(
@@ -217,7 +217,7 @@ const fewCuts = fc.oneof(
 );
 const pauseMs = fc.constantFrom(0, 0, 1, 2);
 
-/** What clients may send, from the usual to the broken. */
+/** Conversations from usual to malformed. */
 export const conversation: fc.Arbitrary<Conversation> = fc.oneof(
   { weight: 100, arbitrary: fc.record({ messages, cut, pauseMs }) },
   { weight: 5, arbitrary: fc.record({ messages: pipeline, cut, pauseMs }) },

@@ -1,4 +1,4 @@
-/** What came of a comparison. */
+/** The result of a comparison. */
 export interface Finding {
   readonly difference?: string;
   readonly requests: number;

@@ -5,43 +5,43 @@ import { conversation } from './conversations.ts';
 import { type Outcome, play, playInTurn } from './play.ts';
 import type { Rivals } from './rivals.ts';
 
-/** Milliseconds without a byte after which a client takes it that none will come. */
+/** Milliseconds without a byte after which a client closes the connection. */
 const PATIENCE_MS = 250;
-/** The same where the first look has found a difference. */
+/** The same for the second comparison after a difference. */
 const LONG_PATIENCE_MS = 1500;
-/** Conversations held at once. */
+/** Concurrent conversations. */
 const CLIENTS = 200;
-/** Conversations from one seed. */
+/** Conversations per seed. */
 const RUNS = 10;
 const SHRINK_MS = 90_000;
 
-/** What was done so far. */
+/** The progress so far. */
 export interface Progress {
   requests: number;
   conversations: number;
-  /** Conversations in which node:http has said something else than it might have: see `possible`. */
+  /** Conversations whose difference node:http itself could have caused: see `possible`. */
   raced: number;
 }
 
 export interface FuzzOptions {
   readonly rivals: readonly Rivals[];
-  /** How many requests are sent at least. */
+  /** Minimum number of requests. */
   readonly requests: number;
   readonly seed: number;
   readonly prepare: () => Promise<void>;
   readonly clients?: number;
-  /** How long to look for a smaller conversation that shows a difference. */
+  /** Time limit for minimising a conversation that shows a difference. */
   readonly shrinkMs?: number;
   readonly onProgress?: (progress: Progress) => void;
 }
 
 export interface FuzzResult {
   readonly progress: Progress;
-  /** The first one, as small as could be found; for people. */
+  /** The first difference, minimised and formatted for humans. */
   readonly difference: string | undefined;
 }
 
-/** Holds generated conversations with both of each rivals, and compares what they say. */
+/** Plays generated conversations with both servers of each pair, and compares their responses. */
 export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
   const { rivals, requests, seed, prepare, clients = CLIENTS, shrinkMs = SHRINK_MS, onProgress } = options;
   const progress: Progress = { requests: 0, conversations: 0, raced: 0 };
@@ -50,7 +50,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
   let deadline = Infinity;
   let nextSeed = seed;
 
-  // Those that take one client at a time are asked less often.
+  // Pairs that serve one client at a time get fewer conversations.
   const pair = fc.oneof(
     ...rivals.map(({ clients }, i) => ({ weight: clients === 1 ? 1 : 6, arbitrary: fc.constant(i) })),
   );
@@ -90,7 +90,7 @@ function oneByOne(): Queue {
   };
 }
 
-/** What the two have said differently, for people; undefined when they have said the same. */
+/** Formats the difference for humans; undefined if the responses are the same. */
 async function differenceIn(rivals: Rivals, talk: Conversation, progress: Progress): Promise<string | undefined> {
   progress.conversations++;
   progress.requests += talk.messages.length + 1;
@@ -99,7 +99,7 @@ async function differenceIn(rivals: Rivals, talk: Conversation, progress: Progre
   progress.raced++;
   const inTurn = await playInTurn(rivals.plain, talk, LONG_PATIENCE_MS);
   if (possible(fastPath, inTurn)) return undefined;
-  // A client that loses patience sees less than one that does not: only that may be settled by a second look.
+  // A client that times out sees less; only such a difference may disappear in the second comparison.
   if ([fastPath, plain].some(({ endedBy }) => endedBy === 'client')) {
     [fastPath, plain] = await playBoth(rivals, talk, LONG_PATIENCE_MS);
     if (alike(fastPath, plain)) return undefined;

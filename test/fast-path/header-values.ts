@@ -4,7 +4,7 @@ import { VALUES } from './targets.ts';
 const ETAGS = ['hit', 'hit:empty', 'hit:10K'].map((key) => formatEtag(etagOf(VALUES.get(key) ?? Buffer.alloc(0))));
 export const [ETAG] = ETAGS;
 
-/** Values that mean something to one server or another, by the header's name. */
+/** Values that some server interprets, by header name. */
 export const KNOWN: Readonly<Record<string, readonly string[]>> = {
   Connection: [
     ...['close', 'keep-alive', 'Keep-Alive', 'Close', 'CLOSE', 'close, keep-alive', 'keep-alive, close', 'close,'],
@@ -101,7 +101,7 @@ export const KNOWN: Readonly<Record<string, readonly string[]>> = {
   'X-Something': ['', 'a', 'a b', 'a\tb', '\xe9', '"', 'a: b', ':', 'a,b', '\x80\xff', 'v'.repeat(300)],
 };
 
-/** What is no header, or hardly one. */
+/** Malformed header lines. */
 export const ODD_LINES = [
   ...[
     ' Leading: space',

@@ -51,7 +51,7 @@ const field = fc
 
 const oddLine = fc.constantFrom(...ODD_LINES).map((line) => `${line}\r\n`);
 
-/** A header block near the limits of some server: in lines, or in bytes. */
+/** A header block near a limit of some server, in lines or in bytes. */
 const manyLines = fc
   .tuple(
     fc.constantFrom(10, 50, 100, 128),
@@ -62,7 +62,7 @@ const longLine = fc
   .tuple(fc.constantFrom('X-Long', 'If-None-Match', 'L'.repeat(200)), fc.integer({ min: 1200, max: 2100 }))
   .map(([name, length]) => `${name}: ${'v'.repeat(length)}\r\n`);
 
-/** Far beyond what is sent in earnest, and slow. */
+/** Far beyond realistic requests, and slow. */
 export const hugeBlock = fc.constantFrom(
   'X-N: 1\r\n'.repeat(1990),
   'X-N: 1\r\n'.repeat(1999) + 'If-None-Match: *\r\n',
@@ -94,7 +94,7 @@ const host = fc.oneof(
   },
 );
 
-/** The headers of a request, Host among them, up to and without the empty line. */
+/** The headers of a request, including Host, without the empty line. */
 export const headers = fc
   .tuple(
     host,
@@ -111,7 +111,7 @@ export const headers = fc
   )
   .map(([hostLine, lines, at]) => [...lines.slice(0, at), hostLine, ...lines.slice(at)].join(''));
 
-/** Headers that every server takes for what they are. */
+/** Headers that every server interprets in the same way. */
 export const plainHeaders = fc
   .tuple(
     plainHost,

@@ -2,38 +2,38 @@ import { type Socket, connect } from 'node:net';
 import { type Conversation, writesOf } from './conversation.ts';
 import { LAST_KEY } from './targets.ts';
 
-/** What came of a conversation. */
+/** The outcome of a conversation. */
 export interface Outcome {
-  /** What the server sent while the client was open to more; a character per byte. */
+  /** Bytes from the server before the client closed its side; one character for each byte. */
   readonly received: string;
-  /** Who ended the connection. The client does when nothing has come for a while. */
+  /** Which side closed the connection first. The client does so after a time without a byte. */
   readonly endedBy: 'server' | 'client';
-  /** What the server sent after the client's end. */
+  /** Bytes from the server after the client closed its side. */
   readonly afterEnd: string;
-  /** Whether the connection came to an end after the client's. */
+  /** Whether the server then closed the connection. */
   readonly closed: boolean;
 }
 
-/** Milliseconds without a byte after which an answer that has begun is taken to be whole. */
+/** Milliseconds without a byte after which a response is considered complete. */
 const QUIET_MS = 100;
 const STEPS = 5;
-/** Milliseconds the server has to close a connection that the client has ended. */
+/** Milliseconds within which the server must close a connection that the client has half-closed. */
 const CLOSE_MS = 3000;
 
-/** Is answered, and ends the connection, if that was still good for a request. */
+/** The final request, which closes the connection if the server still parses requests on it. */
 export const LAST_REQUEST = `GET /v1/keys/${LAST_KEY} HTTP/1.1\r\nHost: last\r\nAuthorization: Bearer reader\r\nConnection: close\r\n\r\n`;
 
 let numbers = 0;
 
-/** Numbers of keys that no conversation of this process has used before. */
+/** Returns numbers of keys that no conversation of this process has used. */
 export function nextNumber(): string {
   return (numbers++).toString(36).padStart(8, '0');
 }
 
 /**
- * Holds a conversation with the server at `url`, and asks for one more key at its end.
+ * Plays a conversation with the server at `url`, with one more request at its end.
  *
- * @param patienceMs how long the client waits for something to come before it ends the connection.
+ * @param patienceMs milliseconds without a byte after which the client closes the connection.
  */
 export async function play(url: string, conversation: Conversation, patienceMs: number): Promise<Outcome> {
   const client = await Client.connect(url);
@@ -43,7 +43,7 @@ export async function play(url: string, conversation: Conversation, patienceMs: 
   return client.end();
 }
 
-/** The same, but what may be a request is sent only when nothing more comes in answer to those before. */
+/** The same, but sends each potential request only after the previous responses are complete. */
 export async function playInTurn(url: string, { messages }: Conversation, patienceMs: number): Promise<Outcome> {
   const client = await Client.connect(url);
   const blocks = messages.flatMap((message) => message.split(/(?<=\n\r?\n)/));
@@ -69,7 +69,7 @@ class Client {
       this.received += text;
       this.#heard();
     });
-    // A server that has closed may answer what comes then with a reset: no more is to be expected either way.
+    // A closed server may reset the connection on further bytes; no response follows either way.
     socket.on('error', () => undefined);
     this.#over = new Promise((resolve) => {
       const over = (): void => {
@@ -89,17 +89,17 @@ class Client {
     return client;
   }
 
-  /** Sends, and lets the server read what was sent before more follows. */
+  /** Sends bytes, and lets the server read them before more follow. */
   async write(text: string, pauseMs: number): Promise<void> {
     if (!this.#open) return;
     await new Promise<void>((resolve) => this.#socket.write(text, 'latin1', () => resolve()));
     await new Promise<void>((resolve) => (pauseMs === 0 ? setImmediate(resolve) : setTimeout(resolve, pauseMs)));
   }
 
-  /** Resolves when the server has ended the connection, or has sent nothing, or nothing more, for so long. */
+  /** Resolves when the server has closed the connection, or has not sent a byte for this time. */
   async quiet(silenceMs: number, pauseMs = silenceMs): Promise<void> {
     let before = this.received.length;
-    // In steps, between which arrives what has waited while this process was busy.
+    // In steps, so that bytes that arrived while this process was busy are read.
     for (let [step, ms] = [0, silenceMs]; this.#open && step < STEPS; step++) {
       await this.#wait(ms / STEPS);
       if (this.received.length === before) continue;
@@ -108,7 +108,7 @@ class Client {
     }
   }
 
-  /** Resolves when something comes, and after so long at the latest. */
+  /** Resolves on the next bytes, at the latest after this time. */
   async #wait(ms: number): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms);

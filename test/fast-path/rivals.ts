@@ -4,23 +4,23 @@ import { TestProxy, type Settings } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 import { VALUES, spell } from './targets.ts';
 
-/** Two servers that are to say the same, whatever they are asked. */
+/** Two servers that must send the same responses to any bytes. */
 export interface Rivals {
   readonly name: string;
-  /** Conversations that may be held at once; what a server that is busy says depends on with whom. */
+  /** Most concurrent conversations; responses of a sequential server depend on its other clients. */
   readonly clients: number;
-  /** The one that is in question. */
+  /** The server under test. */
   readonly fastPath: string;
-  /** The one that is right. */
+  /** The reference. */
   readonly plain: string;
 }
 
 const READER = { authorization: 'Bearer reader' };
 
-/** A request that is sent byte by byte takes long on a busy machine, and the two would end it at different bytes. */
+/** Longer than a request sent byte by byte takes on a busy machine: the servers would time out at different bytes. */
 const PATIENT: Settings = { HTTP_HEADERS_TIMEOUT_MS: 120_000, HTTP_REQUEST_TIMEOUT_MS: 120_000 };
 
-/** The settings under which they are compared. */
+/** The settings of each pair. */
 const VARIANTS: Readonly<Record<string, Settings>> = {
   'as it comes': {},
   'with access rules and short headers': {
@@ -33,10 +33,10 @@ const VARIANTS: Readonly<Record<string, Settings>> = {
   'one request at a time': { PROXY_MODE: 'sequential', HTTP_CONTENT_TYPE: 'text/plain; charset=utf-8' },
 };
 
-/** How many keys are made at once that are not in a cache. */
+/** Number of uncached keys created at a time. */
 const COLD_KEYS = 20_000;
 
-/** A Redis, and pairs of proxies before it whose caches hold the same. */
+/** A Redis, and pairs of proxies with the same cached entries. */
 export class Arena {
   readonly rivals: Rivals[] = [];
   readonly #redis: TestRedis;
@@ -48,8 +48,8 @@ export class Arena {
   }
 
   /**
-   * @param settings what sets the two of each pair apart.
-   * @param names the pairs that are wanted; all of them by default.
+   * @param settings the settings in which the two servers of each pair differ.
+   * @param names the pairs to start; all by default.
    */
   static async open(
     settings: { readonly fastPath: Settings; readonly plain: Settings },
@@ -78,7 +78,7 @@ export class Arena {
     return arena;
   }
 
-  /** Makes sure that the next conversations find keys that are not in a cache. */
+  /** Creates uncached keys for the next conversations. */
   async prepare(): Promise<void> {
     const used = Number.parseInt(nextNumber(), 36);
     if (used + COLD_KEYS / 2 < this.#prepared) return;
@@ -101,14 +101,14 @@ export class Arena {
     await this.prepare();
   }
 
-  /** Starts a proxy with everything in its cache that is to be a hit. */
+  /** Starts a proxy, and loads the keys that must be hits. */
   async #start(settings: Settings): Promise<TestProxy> {
     const proxy = await TestProxy.start({
       REDIS_URL: this.#redis.url,
       PROXY_THREADS: 1,
       CACHE_CAPACITY: 1_000_000,
       CACHE_TTL_MS: 7 * 86_400_000,
-      // On a busy machine one of the two might be told in time, and the other not.
+      // On a busy machine one of the two might receive the invalidation in time, and the other not.
       REDIS_COMMAND_TIMEOUT_MS: 20_000,
       ...settings,
     });

@@ -1,6 +1,6 @@
 /**
- * Compares a proxy with itself behind relays that change what passes, and behind one that does not. Prints what was found,
- * as JSON: for each server its difference, or nothing, and how many requests that took.
+ * Compares a proxy with itself behind relays that alter its responses, and behind one that does not. Prints the result as
+ * JSON: for each relay the difference, if any, and the number of requests.
  */
 import { CHANGED, UNCHANGED, startRelay } from './changed.ts';
 import { fuzz } from './fuzz.ts';
@@ -15,7 +15,7 @@ const arena = await Arena.open({ fastPath: { HTTP_FAST_PATH: 'off' }, plain: { H
 try {
   const changed = Object.entries(CHANGED).map(async ([name, changes]) => [name, await compare(changes)] as const);
   const findings = Object.fromEntries(await Promise.all(changed));
-  // By itself: what clients have not received when they lose patience would be taken for a difference.
+  // Alone: bytes that arrive after a client's time-out would count as a difference.
   console.log(JSON.stringify({ ...findings, unchanged: await compare(UNCHANGED) }));
 } finally {
   await arena.close();

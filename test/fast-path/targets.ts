@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { NUMBER } from './conversation.ts';
 
-/** What is read at the end of a conversation, and nowhere else. */
+/** The key of the final request of a conversation, which is used nowhere else. */
 export const LAST_KEY = 'hit:last';
 export const LAST_VALUE = 'the last value';
 
-/** What Redis holds for the run; those that start with `hit` are in the caches from the start. */
+/** The keys in Redis; those that start with `hit` are cached from the start. */
 export const VALUES: ReadonlyMap<string, Buffer> = new Map([
   ['hit', Buffer.from('a value')],
   [LAST_KEY, Buffer.from(LAST_VALUE)],
@@ -36,14 +36,14 @@ const encode = (byte: string, upper: boolean): string => {
 };
 const mustBeEncoded = (byte: string): boolean => !/[!-~]/.test(byte) || '%?#'.includes(byte);
 
-/** A key in a path: percent-encoded are the bytes that must be, and those that `also` names. */
+/** Percent-encodes a key for a path: the bytes that require it, and those in `also`. */
 export function spell(text: string, also: readonly boolean[] = [], upper = false): string {
   const bytes = [...text];
   return bytes.map((byte, i) => (mustBeEncoded(byte) || also[i] ? encode(byte, upper) : byte)).join('');
 }
 
 const spelledKey = fc
-  // No byte of a number, which is still to be put in.
+  // Not the placeholder of a number, which is replaced later.
   .tuple(key, fc.array(fc.boolean(), { maxLength: 'gone:'.length }), fc.boolean())
   .map(([text, also, upper]) => spell(text, also, upper));
 
@@ -93,5 +93,5 @@ export const target = fc.oneof(
   },
 );
 
-/** Too long to be had often. */
+/** Too long to be used often. */
 export const longTarget = fc.constantFrom(...EDGE_KEYS).map((each) => `/v1/keys/${each}`);

@@ -22,14 +22,14 @@ async function document(): Promise<ApiDocument> {
 }
 
 describe('/docs', () => {
-  it('is a page for people', async () => {
+  it('is an HTML page', async () => {
     const { status, headers, text } = await proxy.get('/docs');
     expect(status).toBe(200);
     expect(headers['content-type']).toMatch(/^text\/html/);
     expect(text).toContain('id="swagger-ui"');
   });
 
-  it('loads all that it consists of from the proxy itself', async () => {
+  it('loads its resources from the proxy only', async () => {
     const page = await proxy.get('/docs');
     const references = [...page.text.matchAll(/<(?:script|link|img)\b[^>]*?\b(?:src|href)="([^"]+)"/g)].map(
       ([, reference]) => new URL(reference, `${proxy.url}/docs`),
@@ -44,7 +44,7 @@ describe('/docs', () => {
     }
   });
 
-  it('has security headers that let it work, and nothing from elsewhere', async () => {
+  it('has security headers that permit its own resources only', async () => {
     const { headers, text } = await proxy.get('/docs');
     const policy = new Map(
       String(headers['content-security-policy'])
@@ -64,26 +64,26 @@ describe('/docs', () => {
     });
     expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' });
     expect(headers['strict-transport-security']).toBeUndefined();
-    // No script stands in the page itself.
+    // The page has no inline script.
     expect(text.match(/<script(?![^>]*\bsrc=)/g) ?? []).toEqual([]);
     expect(text).not.toMatch(/<[^>]+\son\w+=|javascript:/i);
     const scripts = await Promise.all(
       ['swagger-ui-bundle.js', 'swagger-ui-init.js'].map((name) => proxy.get(`/docs/${name}`)),
     );
     for (const script of scripts) expect(script.headers['x-content-type-options']).toBe('nosniff');
-    // Code from text would be refused: what asks for it has another way.
+    // The policy forbids eval; the library that tries it has a fallback.
     expect(scripts[0].text).not.toMatch(/[^.\w]eval\(/);
     expect((await proxy.get('/openapi.json')).headers['x-content-type-options']).toBe('nosniff');
   });
 
-  it('names no other host, but for the namespaces of SVG and the link to the license', async () => {
+  it('refers to no other host except in SVG namespaces and the link to the license', async () => {
     const page = (await proxy.get('/docs')).text;
     const start = (await proxy.get('/docs/swagger-ui-init.js')).text;
     const hosts = [...`${page}${start}`.matchAll(/(?:https?:)?\/\/([a-z0-9-]+\.[a-z0-9.-]+)/gi)].map(
       ([, host]) => host,
     );
     expect(new Set(hosts)).toEqual(new Set(['www.w3.org', 'opensource.org']));
-    // Swagger UI shows a badge that another host draws, unless it is told not to.
+    // Swagger UI would load a badge from another host by default.
     expect(start).toContain('"validatorUrl": null');
   });
 });
@@ -114,7 +114,7 @@ describe('/openapi.json', () => {
     ]);
   });
 
-  it('says what each operation is for, and has an example of everything that one fills in or gets', async () => {
+  it('has a summary of each operation and examples of inputs and responses', async () => {
     for (const [path, methods] of Object.entries((await document()).paths)) {
       for (const [method, operation] of Object.entries(methods)) {
         const name = `${method} ${path}`;
@@ -137,7 +137,7 @@ describe('/openapi.json', () => {
 });
 
 describeOwn('the examples of {key}', () => {
-  it('can be tried as they are on the demo keys', async () => {
+  it('has examples that work with the demo data', async () => {
     await seedDemoKeys(redis.client);
     const parameters = (await document()).paths['/v1/keys/{key}'].get.parameters ?? [];
     const examples = parameters.find(({ name }) => name === 'key')?.examples ?? {};

@@ -41,7 +41,7 @@ describeOwn('pages of other origins', () => {
   });
 
   const READER = { authorization: 'Bearer reader' };
-  /** A request from a page, by each way to read. */
+  /** A request of a page for each way to read. */
   const WAYS: readonly (readonly [string, string, HttpQuestion])[] = [
     ['GET, loaded or from the cache', '/v1/keys/key', {}],
     ['GET again', '/v1/keys/key', {}],
@@ -54,19 +54,19 @@ describeOwn('pages of other origins', () => {
   ];
 
   describe('with HTTP_CORS_ORIGINS unset', () => {
-    it.each(WAYS)('are told nothing: %s', async (_, path, question) => {
+    it.each(WAYS)('receive no CORS headers: %s', async (_, path, question) => {
       const answer = await closed.ask(path, { ...question, headers: { ...question.headers, origin: PAGE } });
       expect(corsOf(answer)).toEqual({});
     });
 
-    it.each(['/v1/keys/key', '/v1/mget'])('may not ask beforehand either: %s', async (path) => {
+    it.each(['/v1/keys/key', '/v1/mget'])('receive no response to a preflight request: %s', async (path) => {
       const answer = await closed.ask(path, { method: 'OPTIONS', headers: { origin: PAGE } });
       expect([answer.status, corsOf(answer)]).toEqual([405, {}]);
     });
   });
 
   describe('with a list of origins', () => {
-    it.each(WAYS)('on it may read, and caches learn that it depends on them: %s', async (_, path, question) => {
+    it.each(WAYS)('may read if they are listed, with Vary for caches: %s', async (_, path, question) => {
       const headers = { ...question.headers, ...READER };
       for (const origin of [PAGE, 'http://localhost:3000']) {
         expect(corsOf(await some.ask(path, { ...question, headers: { ...headers, origin } }))).toEqual({
@@ -85,7 +85,7 @@ describeOwn('pages of other origins', () => {
     it.each([
       ['401', '/v1/keys/key', {}, 401],
       ['403', '/v1/keys/other', READER, 403],
-    ])('may read why they are refused: %s', async (_, path, headers, status) => {
+    ])('may read errors: %s', async (_, path, headers, status) => {
       const answer = await some.get(path, { ...headers, origin: PAGE });
       expect([answer.status, corsOf(answer)['access-control-allow-origin']]).toEqual([status, PAGE]);
     });
@@ -93,7 +93,7 @@ describeOwn('pages of other origins', () => {
     it.each([
       ['/v1/keys/key', 'GET, HEAD'],
       ['/v1/mget', 'POST'],
-    ])('may ask beforehand, without a token: %s', async (path, methods) => {
+    ])('may send a preflight request without a token: %s', async (path, methods) => {
       const headers = { 'access-control-request-method': 'GET', 'access-control-request-headers': 'authorization' };
       const answer = await some.ask(path, { method: 'OPTIONS', headers: { ...headers, origin: PAGE } });
       expect(answer.status).toBe(204);
@@ -111,7 +111,7 @@ describeOwn('pages of other origins', () => {
   });
 
   describe('with *', () => {
-    it.each(WAYS)('may all read, and are told so whoever asks: %s', async (_, path, question) => {
+    it.each(WAYS)('may all read, with the same headers for every origin: %s', async (_, path, question) => {
       for (const origin of [{ origin: PAGE }, {}] as Record<string, string>[]) {
         const answer = await all.ask(path, { ...question, headers: { ...question.headers, ...origin } });
         expect(corsOf(answer)).toEqual({
@@ -123,7 +123,7 @@ describeOwn('pages of other origins', () => {
   });
 
   it.each(['/v1/cache', '/health/ready', '/metrics', '/docs', '/openapi.json', '/nowhere'])(
-    'are for keys alone: %s',
+    'may read keys only: %s',
     async (path) => {
       const headers = { origin: PAGE, authorization: 'Bearer admin' };
       for (const proxy of [some, all]) {

@@ -7,7 +7,7 @@ import { until } from '../support/processes.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 
-/** How an answer of each documented kind is brought about: method, route, status, code; then the request. */
+/** A request that causes each documented response, by method, route, status and code. */
 type Scenario = readonly [kind: string, path: string, question?: HttpQuestion];
 
 const TOKEN = { authorization: 'Bearer admin' };
@@ -23,7 +23,7 @@ const command = (body: unknown, headers: Readonly<Record<string, string>> = READ
 });
 const COLD = command(['GET', 'cold']);
 
-/** A head of more than HTTP_MAX_HEADER_BYTES. */
+/** A request head of more than HTTP_MAX_HEADER_BYTES. */
 const LONG_HEAD = { headers: { 'x-long': 'x'.repeat(300_000) } };
 
 const WITH_REDIS: readonly Scenario[] = [
@@ -113,7 +113,7 @@ const REDIS_GONE: readonly Scenario[] = [
 
 const WRITES_BROKEN: readonly Scenario[] = [['GET /health/live 503', '/health/live']];
 
-/** Headers that every answer has, or that the description of the content stands for. */
+/** Headers of every response, and headers that the description of the content implies. */
 const UNDOCUMENTED = ['date', 'connection', 'keep-alive', 'content-type', 'content-length', 'x-content-type-options'];
 
 describeOwn('every answer is the one that /openapi.json describes', () => {
@@ -123,7 +123,7 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
   let proxyWithAccess: TestProxy;
   let brokenProxy: TestProxy;
   let document: ApiDocument;
-  /** Waits for Redis until it is gone. */
+  /** A request that waits for Redis until Redis is stopped. */
   let first: Promise<HttpAnswer>;
 
   beforeAll(async () => {
@@ -131,7 +131,7 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
     const settings = {
       REDIS_URL: redis.url,
       PROXY_THREADS: 1,
-      // Two reads that time out, one after the other, are to be done before the silence costs the connection.
+      // Two consecutive time-outs must occur before the silence ends the connection.
       REDIS_COMMAND_TIMEOUT_MS: 600,
       REDIS_MAX_VALUE_BYTES: 1000,
       PROXY_MAX_CONCURRENT_LOADS: 1,
@@ -139,12 +139,12 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
     };
     [proxy, proxyWithoutToken, proxyWithAccess, brokenProxy] = await Promise.all([
       TestProxy.start({ ...settings, ADMIN_TOKEN: 'admin' }),
-      // Long enough to be asked for more while one read is under way.
+      // Long enough for another request while one read is in flight.
       TestProxy.start({ ...settings, REDIS_COMMAND_TIMEOUT_MS: 60_000 }),
       TestProxy.start({ ...settings, ACCESS_TOKEN: 'reader', KEY_ALLOWLIST: 'text,cold' }),
       TestProxy.start({ ...settings, ...brokenWrites('throw'), HTTP_FAST_PATH: 'on' }),
     ]);
-    // The dialect that takes a token is described where it is spoken.
+    // Upstash's REST API is described only if it is enabled.
     document = (await proxyWithAccess.get('/openapi.json')).json as unknown as ApiDocument;
     await redis.client.mset('text', 'a text', 'long', 'x'.repeat(1001));
     await redis.client.rpush('list', 'a');
@@ -190,7 +190,7 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
   function expectShape(body: object, schema: Schema): void {
     const { required = [], properties = {}, items, oneOf } = schemaOf(schema);
     if (oneOf !== undefined) {
-      // The first of the results is one that succeeds, as is the first of their schemas.
+      // The first result succeeds, and the first schema describes success.
       expectShape(body, oneOf[0]);
       return;
     }
@@ -202,22 +202,22 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
     expect(Object.keys(body)).toEqual(expect.arrayContaining([...required]));
   }
 
-  describe('while Redis answers', () => {
+  describe('while Redis responds', () => {
     for (const scenario of WITH_REDIS) promise(scenario);
     for (const scenario of WITHOUT_TOKEN) promise(scenario, () => proxyWithoutToken);
     for (const scenario of WITH_ACCESS) promise(scenario, () => proxyWithAccess);
   });
 
-  describe('while Redis is there and answers nothing', () => {
+  describe('while Redis does not respond', () => {
     beforeAll(() => redis.server?.signal('SIGSTOP'));
     for (const scenario of REDIS_SILENT) promise(scenario);
     for (const scenario of SILENT_WITH_ACCESS) promise(scenario, () => proxyWithAccess);
 
-    describe('and no more reads of it are let in', () => {
+    describe('and no further read is admitted', () => {
       beforeAll(async () => {
         first = proxyWithoutToken.get('/v1/keys/first');
         await until(
-          'a read of Redis is under way',
+          'a read of Redis is in flight',
           async () =>
             (await proxyWithoutToken.get('/metrics')).text.includes('redis_http_cache_proxy_loads_in_flight 1') ||
             undefined,
@@ -227,12 +227,12 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
     });
   });
 
-  describe('when Redis is gone', () => {
+  describe('when Redis is disconnected', () => {
     beforeAll(async () => {
       await redis.server?.stop('SIGKILL');
       await first;
       await until(
-        'the proxy has noticed',
+        'disconnect noticed',
         async () =>
           ((await proxy.get('/v1/keys/noticed')).status === 503 &&
             (await proxyWithAccess.get('/v1/keys/cold', READER)).status === 503) ||
@@ -250,7 +250,7 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
     for (const scenario of WRITES_BROKEN) promise(scenario, () => brokenProxy);
   });
 
-  it('and every answer that it describes can be had', () => {
+  it('covers every documented response', () => {
     const all = [
       ...[WITH_REDIS, WITHOUT_TOKEN, WITH_ACCESS],
       ...[REDIS_SILENT, SILENT_WITH_ACCESS, OVERLOADED, REDIS_GONE, GONE_WITH_ACCESS],

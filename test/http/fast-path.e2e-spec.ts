@@ -11,7 +11,7 @@ import { TestRedis } from '../support/redis.ts';
 const request = (key: string, ...headers: string[]): string =>
   [`GET /v1/keys/${key} HTTP/1.1`, 'Host: x', ...headers, '\r\n'].join('\r\n');
 const CLOSE = 'Connection: close';
-/** Those of the values that came back. */
+/** Returns the values in the responses. */
 const valuesIn = (text: string): string[] => [...text.matchAll(/\r\n\r\n(value of \w+)\./g)].map(([, value]) => value);
 
 describeOwn('plain requests for keys', () => {
@@ -30,7 +30,7 @@ describeOwn('plain requests for keys', () => {
   const start = async (settings = {}): Promise<TestProxy> =>
     (proxy = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 1, ...settings }));
 
-  it('are answered in order when they are pipelined with others, hits, misses and what is no plain request alike', async () => {
+  it('are served in order when pipelined with misses and with requests for node:http', async () => {
     const keys = Array.from({ length: 400 }, (_, i) => `k${i}`);
     await redis.client.mset(Object.fromEntries(keys.map((key) => [key, `value of ${key}.`])));
     await start();
@@ -41,7 +41,7 @@ describeOwn('plain requests for keys', () => {
     expect(valuesIn(received)).toEqual([...shuffled, 'k0'].map((key) => `value of ${key}`));
   });
 
-  it('are worked on while one before them still waits for Redis, and answered after it', async () => {
+  it('are processed while a previous one waits for Redis, and answered after it', async () => {
     await redis.client.mset({ hit: 'value of hit.', slow: 'value of slow.', late: 'value of late.' });
     await start({ REDIS_COMMAND_TIMEOUT_MS: 10_000 });
     await proxy.key('hit');
@@ -57,7 +57,7 @@ describeOwn('plain requests for keys', () => {
     expect(valuesIn(await received)).toEqual(['hit', 'slow', 'hit', 'late', 'hit'].map((key) => `value of ${key}`));
   });
 
-  it('are answered though the client has said that it sends no more', async () => {
+  it('are served after the client has half-closed the connection', async () => {
     await redis.client.set('key', 'value of key.');
     await start();
     for (const path of ['key', 'key', 'key?odd']) {
@@ -72,7 +72,7 @@ describeOwn('plain requests for keys', () => {
     }
   });
 
-  it('are answered when they arrive byte by byte', async () => {
+  it('are served when they arrive byte by byte', async () => {
     await redis.client.set('key', 'value of key.');
     await start();
     const socket = connect({ port: Number(new URL(proxy.url).port), noDelay: true });
@@ -86,7 +86,7 @@ describeOwn('plain requests for keys', () => {
     expect(valuesIn(text)).toEqual(['value of key', 'value of key']);
   });
 
-  it('of a client that does not read are left in its socket, and after a while it is cut off', async () => {
+  it('are not read from a client that does not read, whose connection is closed after the time-out', async () => {
     const [small, large] = [10_000, 500_000];
     await redis.client.mset({ small: 'a'.repeat(small), large: 'b'.repeat(large) });
     await start({ HTTP_REQUEST_TIMEOUT_MS: 1000, HTTP_HEADERS_TIMEOUT_MS: 1000, REDIS_COMMAND_TIMEOUT_MS: 300 });
@@ -95,7 +95,7 @@ describeOwn('plain requests for keys', () => {
       const before = await residentBytes(proxy);
       const sockets = Array.from({ length: 8 }, () => glutton(proxy, request(key).repeat(3000)));
       const closed = sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve)));
-      // Answered in full, these would be hundreds of megabytes.
+      // All responses together would be hundreds of megabytes.
       await until('all are cut off', async () => {
         expect(await residentBytes(proxy)).toBeLessThan(before + 150e6);
         return /^redis_http_cache_proxy_connections 1$/m.test((await proxy.get('/metrics')).text) ? true : undefined;
@@ -106,7 +106,7 @@ describeOwn('plain requests for keys', () => {
     }
   }, 60_000);
 
-  it('under way when the proxy is told to end are answered, the last one with the end of the connection', async () => {
+  it('in flight on shutdown are served, the last one with Connection: close', async () => {
     await redis.client.mset({ one: 'value of one.', two: 'value of two.' });
     await start({ REDIS_COMMAND_TIMEOUT_MS: 10_000 });
     redis.server?.signal('SIGSTOP');
@@ -114,7 +114,7 @@ describeOwn('plain requests for keys', () => {
     await until('both loads are under way', async () =>
       /loads_in_flight 2$/m.test((await proxy.get('/metrics')).text) ? true : undefined,
     );
-    // The thread knows of it only when it tells others: the log says no more than that the signal has come.
+    // The log line confirms the signal only; this waits until the worker is draining.
     await endWitnessed(proxy);
     redis.server?.signal('SIGCONT');
     const text = await received;
@@ -124,7 +124,7 @@ describeOwn('plain requests for keys', () => {
   });
 });
 
-/** A client that sends as much as it can and reads nothing. */
+/** A client that sends as much as possible and reads nothing. */
 function glutton(proxy: TestProxy, bytes: string): Socket {
   const socket = connect(Number(new URL(proxy.url).port), '127.0.0.1');
   socket.on('error', () => undefined);

@@ -11,10 +11,10 @@ import { request, respPort } from '../support/resp.ts';
 const LONG_MS = 40_000;
 const MEGABYTE = 1_000_000;
 const OK = 'HTTP/1.1 200 OK\r\n';
-/** Large values that are in the cache. */
+/** Large cached values. */
 const LARGE = Array.from({ length: 16 }, (_, i) => `large${i}`);
 
-/** A connection, and what comes back on it, unless it is told not to read. */
+/** A connection, and the bytes received on it if it reads. */
 interface Attacker {
   readonly socket: Socket;
   received: string;
@@ -42,7 +42,7 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
   });
 
   async function start(settings: Settings): Promise<void> {
-    // One thread, so that nobody is elsewhere.
+    // One thread, so that all clients share it.
     proxy = await TestProxy.start({ REDIS_URL: redis.url, RESP_PORT: 0, PROXY_THREADS: 1, ...settings });
     for (const key of ['hit', ...LARGE]) {
       await until(`${key} is held`, async () => (await proxy.key(key)).status === 200 || undefined);
@@ -50,8 +50,8 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
   }
 
   /**
-   * A proxy that is there for several tests. What they make its memory grow by counts from its start, whichever test made
-   * it grow, so those that may do so the least come first.
+   * A proxy shared by several tests. The growth of its memory is measured from its start, so the tests with the lowest
+   * limits come first.
    */
   function describeOne(what: string, settings: Settings, tests: () => void): void {
     describe(what, () => {
@@ -68,7 +68,7 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
     });
   }
 
-  /** @param reads whether it takes what it is sent. */
+  /** @param reads whether the client reads. */
   function attack(port: number, bytes: string | Buffer, reads = true): Attacker {
     const socket = connect(port, '127.0.0.1');
     const attacker = { socket, received: '', closed: false };
@@ -86,13 +86,13 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
     return Number(/^redis_http_cache_proxy_connections (\d+)$/m.exec(text)?.[1]);
   }
 
-  /** Who does not read does not see the end either: the proxy knows it. */
+  /** A client that does not read cannot observe the end of its connection: the proxy's metrics show it. */
   const allGone = (): Promise<true> =>
     until('all attackers are cut off', async () => (await connections()) <= 2 || undefined, LONG_MS);
   const allClosed = (): Promise<true> =>
     until('all attackers are cut off', () => attackers.every(({ closed }) => closed) || undefined, LONG_MS);
 
-  /** Others were served all the time, and the proxy's memory has stayed within so many MiB of what it was. */
+  /** Expects that other clients were served, and that the proxy's memory has grown by at most this many MiB. */
   async function expectUnharmed(maxGrownMiB: number): Promise<void> {
     const other = wellBehaved as WellBehavedClient;
     const before = other.responses;
@@ -112,7 +112,7 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
       ['an inline request without end', 'x'.repeat(MEGABYTE), 'too big inline request'],
       ['a quotation without end', `"${'x'.repeat(60_000)}\r\n`, 'unbalanced quotes in request'],
       ['a negative length', '*1\r\n$-5\r\n', 'invalid bulk length'],
-    ])('who send %s: they are told, and cut off', async (_, text, problem) => {
+    ])('that send %s receive an error, and are disconnected', async (_, text, problem) => {
       const bytes = Buffer.from(text);
       for (let i = 0; i < 20; i++) attack(respPort(proxy), bytes);
       await allClosed();
@@ -128,7 +128,7 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
       ['a long request line', `GET /v1/keys/${'x'.repeat(10 * MEGABYTE)} HTTP/1.1\r\nHost: x\r\n\r\n`],
       ['a long query', `GET /v1/keys/hit?${'x'.repeat(10 * MEGABYTE)} HTTP/1.1\r\nHost: x\r\n\r\n`],
     ])(
-      'who send %s: they are told that it is too much',
+      'that send %s receive 413 or 431',
       async (_, text) => {
         const bytes = Buffer.from(text);
         for (let i = 0; i < 5; i++) attack(httpPort(), bytes);
@@ -146,7 +146,7 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
       ['of many names', `{${Array.from({ length: 40_000 }, (_, i) => `"${i}":1`).join()}}`],
       ['of many keys', JSON.stringify({ keys: Array.from({ length: 100_000 }, () => 'k') })],
       ['of a long number', `{"keys":[${'9'.repeat(500_000)}]}`],
-    ])('who send JSON that is %s: 4xx', async (_, body) => {
+    ])('that send %s JSON receive 4xx', async (_, body) => {
       const headers = `Content-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close`;
       const bytes = Buffer.from(`POST /v1/mget HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n${body}`);
       for (let i = 0; i < 5; i++) attack(httpPort(), bytes);
@@ -156,22 +156,22 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
     });
 
     it(
-      'who pipeline 50,000 requests and read the answers: each is answered',
+      'that pipeline 50,000 requests and read receive all responses',
       async () => {
         const attacker = attack(httpPort(), Buffer.from('GET /v1/keys/hit HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(50_000)));
         let count = 0;
         await until(
-          'all are answered',
+          'all responses received',
           () => {
             const parts = attacker.received.split(OK);
             count += parts.length - 1;
-            // What is still to be looked at: the answers together are long.
+            // Keep only the unparsed rest: the responses together are long.
             attacker.received = parts.at(-1) ?? '';
             return count === 50_000 || undefined;
           },
           LONG_MS,
         );
-        // The buffers that the kernel does not take at once are collected late, the later the busier the machine is.
+        // Buffers of pending writes are garbage-collected late, the more so on a busy machine.
         await expectUnharmed(400);
       },
       LONG_MS,
@@ -180,45 +180,41 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
 
   describeOne('which do not wait long,', { HTTP_REQUEST_TIMEOUT_MS: 1500, REDIS_COMMAND_TIMEOUT_MS: 500 }, () => {
     it(
-      'who ask for much over HTTP and never read',
+      'that request large values over HTTP and never read',
       async () => {
         const asked = LARGE.map((key) => `GET /v1/keys/${key} HTTP/1.1\r\nHost: x\r\n\r\n`).join('');
         const bytes = Buffer.from(asked.repeat(50));
         for (let i = 0; i < 30; i++) attack(httpPort(), bytes, false);
         await allGone();
-        // Each holds one answer at most beside what the kernel has taken.
+        // Each occupies at most one response in addition to the kernel's buffers.
         await expectUnharmed(200);
       },
       LONG_MS,
     );
 
     it(
-      'who pipeline 100,000 requests of the Redis protocol in one piece and read nothing',
+      'that pipeline 100,000 commands in one chunk and never read',
       async () => {
         attack(respPort(proxy), Buffer.from('PING\r\n'.repeat(100_000)), false);
         attack(respPort(proxy), Buffer.from(request('GET', 'hit').toString().repeat(100_000)), false);
         attack(respPort(proxy), Buffer.from('COMMAND\r\n'.repeat(20_000)), false);
         attack(respPort(proxy), Buffer.from('TTL nobody\r\n'.repeat(100_000)), false);
-        await until(
-          'who gets more than the kernel takes is cut off',
-          async () => (await connections()) <= 5 || undefined,
-          LONG_MS,
-        );
-        // What 100,000 reads of a TTL leave behind is collected late.
+        await until('stalled client disconnected', async () => (await connections()) <= 5 || undefined, LONG_MS);
+        // The garbage of 100,000 reads of a TTL is collected late.
         await expectUnharmed(300);
       },
       LONG_MS,
     );
 
     it(
-      'who ask for many batches at once and never read',
+      'that request many batches at once and never read',
       async () => {
         const body = JSON.stringify({ keys: LARGE });
         const batch = `POST /v1/mget HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
         const bytes = Buffer.from(batch.repeat(300));
         for (let i = 0; i < 3; i++) attack(httpPort(), bytes, false);
         await allGone();
-        // Three answers of 16 MiB, and what it takes to make them.
+        // Three responses of 16 MiB, and the memory to render them.
         await expectUnharmed(300);
       },
       LONG_MS,
@@ -230,7 +226,7 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
       ['what waits for Redis', '/health/ready'],
       ['what is long', '/metrics'],
     ])(
-      'who pipeline 50,000 requests and read nothing: %s',
+      'that pipeline 50,000 requests and never read: %s',
       async (_, path) => {
         attack(httpPort(), Buffer.from(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`.repeat(50_000)), false);
         await allGone();
@@ -240,7 +236,7 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
     );
 
     it(
-      'who send a body without end to what has none',
+      'that send an endless body to a route without one',
       async () => {
         const chunk = Buffer.from(`10000\r\n${'x'.repeat(0x10000)}\r\n`);
         const endless = (path: string): void => {
@@ -265,11 +261,11 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
     );
 
     it(
-      'who ask for much over the Redis protocol and never read',
+      'that request large values over the Redis protocol and never read',
       async () => {
         const gets = Buffer.concat(LARGE.map((key) => request('GET', key)));
         for (let i = 0; i < 30; i++) attack(respPort(proxy), gets, false);
-        // A key that is not there makes each of them wait for Redis, with the values of the others.
+        // An uncached key makes each of them wait for Redis while it occupies the values of the others.
         const batches = Buffer.from(
           request('MGET', ...LARGE, 'nobody')
             .toString()
@@ -284,7 +280,7 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
   });
 
   describeOne('who send byte by byte', { HTTP_HEADERS_TIMEOUT_MS: 500, HTTP_REQUEST_TIMEOUT_MS: 500 }, () => {
-    /** Until all are cut off. */
+    /** Waits until all are disconnected. */
     async function drip(): Promise<void> {
       const dripping = setInterval(() => {
         for (const { socket } of attackers) socket.write('a');
@@ -308,11 +304,11 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
 
   describeOne('with few places,', { PROXY_MAX_CONNECTIONS: 50, HTTP_HEADERS_TIMEOUT_MS: 2000 }, () => {
     it(
-      'who come in thousands',
+      'that connect in thousands',
       async () => {
         for (let wave = 0; wave < 10; wave++) {
           for (let i = 0; i < 200; i++) {
-            // Some say nothing, some the half of something, some that they will send no more.
+            // Some send nothing, some half a request, some half-close the connection.
             const { socket } = attack(i % 4 === 3 ? respPort(proxy) : httpPort(), i % 2 === 0 ? '' : 'GET /v1/ke');
             if (i % 4 === 0) socket.end();
           }
@@ -324,7 +320,7 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
         await until('some are told that they are too many', () => refused() > 100 || undefined, LONG_MS);
         for (const { socket } of attackers) socket.destroy();
         await until(
-          'there is room again',
+          'connections accepted again',
           async () => (await proxy.get('/health/live').catch(() => undefined))?.status === 200 || undefined,
         );
         await expectUnharmed(300);
@@ -334,7 +330,7 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
   });
 
   describeOne('which wait for them,', { RESP_IDLE_TIMEOUT_MS: 1500, HTTP_HEADERS_TIMEOUT_MS: 300 }, () => {
-    it('who say nothing any more', async () => {
+    it('that stop sending', async () => {
       const known = attack(respPort(proxy), 'PING\r\n');
       await until('it is answered', () => known.received === '+PONG\r\n' || undefined);
       await allClosed();
@@ -342,7 +338,7 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
     });
   });
 
-  it('who never say who they are', async () => {
+  it('that never authenticate', async () => {
     proxy = await TestProxy.start({
       REDIS_URL: redis.url,
       RESP_PORT: 0,

@@ -10,7 +10,7 @@ import { TestRedis } from '../support/redis.ts';
 /** A status, or the code of a problem. */
 type Expected = number | string;
 
-/** More than a client that does not read takes. */
+/** More than the kernel buffers for a client that does not read. */
 const LONG_BYTES = 1_000_000;
 const CRLF = '\r\n';
 const KEYS = '{"keys":["key"]}';
@@ -27,7 +27,7 @@ const post = (headers: string, body: string, version = '1.1'): string =>
 const coded = (coding: string, body = CHUNKS): string => post(`Transfer-Encoding: ${coding}`, body);
 const chunked = (body: string): string => coded('chunked', body);
 
-/** Each is followed by a request for /health/live, whose 200 shows that the connection goes on. */
+/** Each is followed by a request for /health/live, whose 200 shows that the connection persists. */
 const CASES: Record<string, [name: string, request: string, ...expected: Expected[]][]> = {
   'the Host header (RFC 9112, section 3.2)': [
     ['is a name', withHost('example.org'), 200, 200],
@@ -257,7 +257,7 @@ function responsesIn(text: string): HttpResponse[] {
     });
 }
 
-/** What a case names: the code of a problem, whose form is checked, else the status. */
+/** Returns the code of a problem, after checking its form; the status of any other response. */
 function summary({ head, status, body }: HttpResponse): Expected {
   if (status === 100) return status;
   expect(head).toMatch(/\r\nX-Content-Type-Options: nosniff\r\n/);
@@ -309,7 +309,7 @@ describeOwn('HTTP/1.1', () => {
       });
     });
 
-    /** What comes back when all this arrives while the first request waits for Redis. */
+    /** Returns the responses when all bytes arrive while the first request waits for Redis. */
     async function answersBehindMiss(key: string, bytes: string): Promise<Expected[]> {
       await redis.client.set(key, 'value');
       redis.server?.signal('SIGSTOP');
@@ -328,14 +328,14 @@ describeOwn('HTTP/1.1', () => {
       ['CONNECT', `CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n${LAST}`, 200, 'method-not-allowed'],
       ['an upgrade that is ignored', `${get('Connection: upgrade', 'Upgrade: a')}${LAST}`, 200, 200, 200],
       ['bytes after the last request', `${get('Connection: close')}hello\r\n\r\n`, 200, 200],
-    ])('a request that waits for Redis is answered before %s', async (name, bytes, ...expected) => {
+    ])('serves a request that waits for Redis before %s', async (name, bytes, ...expected) => {
       expect(await answersBehindMiss(name.replaceAll(' ', '-'), bytes)).toEqual(expected);
     });
 
-    it('a refusal cuts off no response before it, though the client goes on sending', async () => {
+    it('sends earlier responses completely before a rejection, while the client continues to send', async () => {
       await redis.client.set('long', 'x'.repeat(LONG_BYTES));
       await until(
-        'it is held',
+        'value cached',
         async () => (await proxy.key('long')).headers['cache-status']?.includes('; hit;') || undefined,
       );
       const { hostname, port } = new URL(proxy.url);
@@ -344,7 +344,7 @@ describeOwn('HTTP/1.1', () => {
         .on('error', () => undefined)
         .setEncoding('latin1')
         .pause();
-      // Each is answered by the one thread only after what has arrived before.
+      // The one thread serves each only after the bytes that arrived before.
       for (const bytes of [line('GET /v1/keys/long HTTP/1.1'), withHost('a', 'b'), get(), get()]) {
         socket.write(bytes);
         for (let i = 0; i < 3; i++) await proxy.get('/health/live');
@@ -357,8 +357,8 @@ describeOwn('HTTP/1.1', () => {
       expect(responses[0].body.length).toBe(LONG_BYTES);
     });
 
-    it('a request with a broken body gets one response and no second one', async () => {
-      // Answered before its body is read.
+    it('sends one response to a request with a malformed body', async () => {
+      // The response is sent before the body is read.
       const bytes = chunked('10\r\n').replace('application/json', 'text/plain');
       let broken = false;
       const { hostname, port } = new URL(proxy.url);
@@ -376,7 +376,7 @@ describeOwn('HTTP/1.1', () => {
     });
 
     it.each(['/health/live', '/v1/keys/key', '/v1/mget', '/nowhere'])(
-      'an upgrade is ignored whatever arrives after it: %s',
+      'ignores an upgrade, whatever follows it: %s',
       async (path) => {
         const upgrade = line(`GET ${path} HTTP/1.1`).replace('Host', 'Connection: upgrade\r\nUpgrade: a\r\nHost');
         const [withUpgrade, without] = [upgrade, line(`GET ${path} HTTP/1.1`)].map((request) =>
@@ -386,7 +386,7 @@ describeOwn('HTTP/1.1', () => {
       },
     );
 
-    describe('a method that a resource lacks is 405 and names those that it has', () => {
+    describe('responds 405 with Allow to other methods of a resource', () => {
       it.each([
         ['/', 'GET, HEAD'],
         ['/dashboard/app.js', 'GET, HEAD'],
@@ -413,7 +413,7 @@ describeOwn('HTTP/1.1', () => {
         }
       });
 
-      it('as the OpenAPI document has them', async () => {
+      it('allows the methods in the OpenAPI document', async () => {
         const { paths } = (await proxy.get('/openapi.json')).json as { paths: Record<string, object> };
         expect(Object.keys(paths).length).toBeGreaterThan(5);
         for (const [path, operations] of Object.entries(paths)) {
@@ -425,7 +425,7 @@ describeOwn('HTTP/1.1', () => {
       });
 
       it.each(['/nowhere', '/v1', '/v1/nothing/key', '/docs/nothing.js', '/health'])(
-        'a path that there is not is 404 for all of them: %s',
+        'responds 404 to all methods at an unknown path: %s',
         async (path) => {
           for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
             const { status, json } = await proxy.ask(path, { method });

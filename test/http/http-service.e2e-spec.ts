@@ -34,13 +34,13 @@ function expectProblem(answer: HttpAnswer, status: number, code: string): void {
   });
 }
 
-/** Headers without those that tell the moment. */
+/** Returns the headers that do not depend on the time. */
 function lasting(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   const status = headers['cache-status']?.toString().replace(/ttl=\d+/, 'ttl');
   return { ...headers, date: undefined, age: undefined, 'cache-status': status };
 }
 
-/** The answers in what came over a connection, told apart by their Content-Length. */
+/** Splits the bytes of a connection into responses by their Content-Length. */
 function answersIn(received: string): { status: number; body: string }[] {
   const answers: { status: number; body: string }[] = [];
   for (let rest = received; rest !== '';) {
@@ -57,13 +57,13 @@ function answersIn(received: string): { status: number; body: string }[] {
 
 describe('the HTTP service', () => {
   describe('routes', () => {
-    it('GET /v1/keys/{key} answers 200 with the value', async () => {
+    it('GET /v1/keys/{key} returns 200 with the value', async () => {
       await redis.client.set(`${prefix}text`, 'a value');
       const answer = await proxy.key(`${prefix}text`);
       expect([answer.status, answer.text]).toEqual([200, 'a value']);
     });
 
-    it('HEAD answers what GET answers, without the body', async () => {
+    it('HEAD returns the response to GET without the body', async () => {
       await redis.client.set(`${prefix}head`, 'a value');
       await proxy.key(`${prefix}head`);
       const get = await proxy.key(`${prefix}head`);
@@ -73,14 +73,14 @@ describe('the HTTP service', () => {
       expect(lasting(head.headers)).toEqual(lasting(get.headers));
     });
 
-    it('HEAD loads a key that is not held', async () => {
+    it('HEAD loads a key that is not cached', async () => {
       await redis.client.set(`${prefix}head-first`, 'a value');
       const head = await proxy.ask(path(`${prefix}head-first`), { method: 'HEAD' });
       expect(head.headers['cache-status']).toBe('redis-http-cache-proxy; fwd=uri-miss; stored');
       expect((await proxy.key(`${prefix}head-first`)).headers['cache-status']).toContain('; hit;');
     });
 
-    it('HEAD answers the errors that GET answers, without their bodies', async () => {
+    it('HEAD returns the errors of GET without their bodies', async () => {
       const get = await proxy.key(`${prefix}nobody`);
       const head = await proxy.ask(path(`${prefix}nobody`), { method: 'HEAD' });
       expect([head.status, head.body.length]).toEqual([404, 0]);
@@ -103,7 +103,7 @@ describe('the HTTP service', () => {
       async (target) => expectProblem(await proxy.get(target), 404, 'route-not-found'),
     );
 
-    it('does not tell what it is built with', async () => {
+    it('does not reveal its framework', async () => {
       const { headers } = await proxy.key(`${prefix}nobody`);
       expect(headers['x-powered-by']).toBeUndefined();
       expect(headers.server).toBeUndefined();
@@ -111,7 +111,7 @@ describe('the HTTP service', () => {
   });
 
   describe('errors are problem+json with a stable code', () => {
-    it('a key that Redis does not have: 404 key-not-found', async () => {
+    it('a missing key: 404 key-not-found', async () => {
       expectProblem(await proxy.key(`${prefix}nobody`), 404, 'key-not-found');
     });
 
@@ -119,7 +119,7 @@ describe('the HTTP service', () => {
       ['a list', (key: string) => redis.client.rpush(key, 'a', 'b')],
       ['a set', (key: string) => redis.client.sadd(key, 'a')],
       ['a hash', (key: string) => redis.client.hset(key, 'field', 'a')],
-    ])('a key that holds %s: 409 wrong-type, which is not remembered', async (what, create) => {
+    ])('a key with %s: 409 wrong-type, which is not cached', async (what, create) => {
       const key = `${prefix}${what}`;
       await create(key);
       expectProblem(await proxy.key(key), 409, 'wrong-type');
@@ -141,7 +141,7 @@ describe('the HTTP service', () => {
       expectProblem(await proxy.get(`/v1/keys/${encoded}`), 400, 'bad-key');
     });
 
-    it('a request that is no HTTP: 400, and the connection is closed', async () => {
+    it('a request that is not HTTP: 400, and the connection is closed', async () => {
       expect(await exchange(proxy.url, 'this is no request\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 /);
     });
   });
@@ -161,19 +161,19 @@ describe('the HTTP service', () => {
       ['%0D%0A as a line end', 'a%0D%0Ab', Buffer.from('a\r\nb')],
       ['every character that needs no encoding', "a-._~!$&'()*,;=:@", Buffer.from("a-._~!$&'()*,;=:@")],
       ['all 256 byte values', percentEncode(ALL_BYTES), ALL_BYTES],
-    ])('takes %s', async (_, encoded, bytes) => {
+    ])('accepts %s', async (_, encoded, bytes) => {
       const key = Buffer.concat([Buffer.from(prefix), bytes]);
       await redis.client.set(key, `value of ${encoded}`);
       const answer = await proxy.get(`/v1/keys/${prefix}${encoded}`);
       expect([answer.status, answer.text]).toEqual([200, `value of ${encoded}`]);
     });
 
-    it('answers 400 to bytes beyond ASCII that are not encoded, as HTTP has it', async () => {
+    it('rejects non-ASCII bytes that are not percent-encoded, as HTTP requires', async () => {
       const request = `GET /v1/keys/café HTTP/1.1\r\nHost: proxy\r\nConnection: close\r\n\r\n`;
       expect(answersIn(await exchange(proxy.url, request))).toMatchObject([{ status: 400 }]);
     });
 
-    it('tells keys apart by every byte', async () => {
+    it('distinguishes keys by every byte', async () => {
       await redis.client.mset(
         `${prefix}case`,
         '1',
@@ -196,14 +196,14 @@ describe('the HTTP service', () => {
       expect((await proxy.get(`/v1/keys/${prefix}query?other`)).headers['cache-status']).toContain('; hit;');
     });
 
-    it('takes a key of 65536 bytes, every one of them percent-encoded', async () => {
+    it('accepts a key of 65536 percent-encoded bytes', async () => {
       const key = Buffer.concat([Buffer.from(prefix), Buffer.alloc(LONGEST_KEY, ALL_BYTES)]).subarray(0, LONGEST_KEY);
       await redis.client.set(key, 'long');
       expect((await proxy.key(key)).text).toBe('long');
       expect((await proxy.key(key)).headers['cache-status']).toContain('; hit;');
     });
 
-    it('answers 400 bad-key to one byte more, encoded or not', async () => {
+    it('rejects a longer key with 400 bad-key, encoded or not', async () => {
       expectProblem(await proxy.key(Buffer.alloc(LONGEST_KEY + 1, 0xff)), 400, 'bad-key');
       expectProblem(await proxy.get(`/v1/keys/${'a'.repeat(LONGEST_KEY + 1)}`), 400, 'bad-key');
     });
@@ -222,7 +222,7 @@ describe('the HTTP service', () => {
     it.each<[string, Buffer]>([
       ['all 256 byte values', ALL_BYTES],
       ['1 MiB', Buffer.alloc(2 ** 20, ALL_BYTES)],
-    ])('%s come back exact, from Redis and from the cache', async (name, value) => {
+    ])('%s are returned unchanged, from Redis and from the cache', async (name, value) => {
       await redis.client.set(`${prefix}${name}`, value);
       for (const how of ['; fwd=uri-miss; stored', '; hit;']) {
         const answer = await proxy.key(`${prefix}${name}`);
@@ -247,7 +247,7 @@ describe('the HTTP service', () => {
       agent.destroy();
     });
 
-    it('are closed when the client asks for it', async () => {
+    it('are closed at the request of the client', async () => {
       await redis.client.set(`${prefix}closed`, 'value');
       const request = `GET /v1/keys/${prefix}closed HTTP/1.1\r\nHost: proxy\r\nConnection: close\r\n\r\n`;
       const received = await exchange(proxy.url, request);
@@ -255,10 +255,10 @@ describe('the HTTP service', () => {
       expect(answersIn(received)).toEqual([{ status: 200, body: 'value' }]);
     });
 
-    it('answer pipelined requests in the order in which they came, hits, misses and errors alike', async () => {
+    it('serve pipelined requests in order: hits, misses and errors', async () => {
       const names = Array.from({ length: 50 }, (_, i) => `${prefix}pipelined${i}`);
       await redis.client.mset(names.flatMap((name) => [name, `value of ${name}`]));
-      // Every third is in the cache, and could be answered before its predecessors.
+      // Every third is cached, and could be served before its predecessors.
       await Promise.all(names.filter((_, i) => i % 3 === 0).map((name) => proxy.key(name)));
       const targets = [...names.slice(0, 25), '%', ...names.slice(25), `${prefix}nobody`];
       const requests = targets.map((target) => `GET /v1/keys/${target} HTTP/1.1\r\nHost: proxy\r\n\r\n`);
@@ -273,7 +273,7 @@ describe('the HTTP service', () => {
       expect(answers).toEqual(expected);
     });
 
-    it('are told to go on with a body when it is their turn, breaking into no other answer', async () => {
+    it('send 100 Continue between responses, not within one', async () => {
       await redis.client.mset(`${prefix}first`, 'value', `${prefix}expected`, 'other');
       await proxy.key(`${prefix}expected`);
       const expecting = `GET /v1/keys/${prefix}expected HTTP/1.1\r\nHost: proxy\r\nExpect: 100-continue\r\n`;
@@ -288,14 +288,14 @@ describe('the HTTP service', () => {
       ]);
     });
 
-    it('take requests in absolute form, as proxies send them', async () => {
+    it('accept requests in absolute form, as proxies send them', async () => {
       await redis.client.set(`${prefix}absolute/form`, 'value');
       const target = `http://any.host:81/v1/keys/${prefix}absolute%2Fform?query`;
       const request = `GET ${target} HTTP/1.1\r\nHost: any.host:81\r\nConnection: close\r\n\r\n`;
       expect(answersIn(await exchange(proxy.url, request))).toEqual([{ status: 200, body: 'value' }]);
     });
 
-    it('take HTTP/1.0 requests', async () => {
+    it('accept HTTP/1.0 requests', async () => {
       await redis.client.set(`${prefix}old`, 'value');
       const received = await exchange(proxy.url, `GET /v1/keys/${prefix}old HTTP/1.0\r\n\r\n`);
       expect(answersIn(received)).toEqual([{ status: 200, body: 'value' }]);

@@ -44,7 +44,7 @@ describe('POST /v1/mget', () => {
     await redis.stop();
   });
 
-  it('answers with a result for each key, in order, duplicates included', async () => {
+  it('returns a result for each key, in order, including duplicates', async () => {
     const [a, b, none] = ['order a', 'order b', 'order none'].map((name) => prefix + name);
     await redis.client.mset(a, 'A', b, 'B');
     expect(await values(b, none, a, b, a)).toEqual(['B', undefined, 'A', 'B', 'A']);
@@ -52,7 +52,7 @@ describe('POST /v1/mget', () => {
     expect(await mget()).toEqual([]);
   });
 
-  it('says of a value what GET says of it', async () => {
+  it('returns the metadata of GET', async () => {
     const key = `${prefix}said`;
     await redis.client.set(key, 'value');
     const [first, again] = await mget(key, key);
@@ -64,7 +64,7 @@ describe('POST /v1/mget', () => {
     expect(await mget(key)).toEqual([{ ...first, age: 1, cacheStatus: 'hit' }]);
   });
 
-  it('tells an empty string, a missing key and a key that holds no string apart', async () => {
+  it('distinguishes an empty string, a missing key and a key of another type', async () => {
     const [empty, none, list] = ['empty', 'none', 'list'].map((name) => prefix + name);
     await redis.client.set(empty, '');
     await redis.client.rpush(list, 'a');
@@ -75,7 +75,7 @@ describe('POST /v1/mget', () => {
     ]);
   });
 
-  it('takes and gives any bytes: text that is UTF-8, base64 otherwise', async () => {
+  it('accepts and returns any bytes: UTF-8 as text, others in base64', async () => {
     const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
     const binary = Buffer.concat([Buffer.from(prefix), bytes]);
     const text = `${prefix}"\\/\u0000\u001f é 漢 😀`;
@@ -88,7 +88,7 @@ describe('POST /v1/mget', () => {
     for (const result of [second, third]) expect(result).toMatchObject({ value: text, encoding: 'utf8' });
   });
 
-  it('may be asked with parameters of the media type', async () => {
+  it('accepts parameters of the media type', async () => {
     const answer = await post('{"keys":[]}', { 'content-type': 'Application/JSON; charset=UTF-8' });
     expect([answer.status, answer.json]).toEqual([200, { results: [] }]);
     expect(answer.headers['cache-control']).toBe('no-store');
@@ -104,7 +104,7 @@ describe('POST /v1/mget', () => {
     '{"keys":[],"other":1}',
     '{"keys":["\xff"]}',
     '{"keys":["a"],"keys":["b"]}',
-  ])('is a bad request with %j', async (body) => {
+  ])('rejects the body %j', async (body) => {
     expectProblem(await post(Buffer.from(body, 'latin1')), 400, 'bad-request');
   });
 
@@ -122,13 +122,13 @@ describe('POST /v1/mget', () => {
     '{"base64":"/x=="}',
     '{"base64":"/w==","a":1}',
     '"\\ud800"',
-  ])('refuses the key %s, and says which of them it is', async (key) => {
+  ])('rejects the key %s, and names its index', async (key) => {
     const answer = await post(`{"keys":["a",${key}]}`);
     expectProblem(answer, 400, 'bad-key');
     expect(answer.json.detail).toContain('keys[1]');
   });
 
-  it('takes 1,000 keys and 64 KiB of them, however they are written, and no more', async () => {
+  it('accepts up to 1,000 keys and 64 KiB of keys, in any JSON spelling', async () => {
     const many = Array.from({ length: 1000 }, (_, i) => `${prefix}many${i}`);
     await redis.client.mset(many.flatMap((key, i) => [key, String(i)]));
     expect(await values(...many)).toEqual(many.map((_, i) => String(i)));
@@ -139,7 +139,7 @@ describe('POST /v1/mget', () => {
     expectProblem(await post(JSON.stringify({ keys: [`${longest}x`] })), 413, 'body-too-large');
   });
 
-  it('does not read more of a body than such keys can take, announced or not', async () => {
+  it('rejects a longer body, announced or not', async () => {
     const body = `{"keys":[${' '.repeat(1_000_000)}]}`;
     expectProblem(await post(body), 413, 'body-too-large');
     expectProblem(await post(body, { ...JSON_TYPE, 'transfer-encoding': 'chunked' }), 413, 'body-too-large');
@@ -151,11 +151,11 @@ describe('POST /v1/mget', () => {
     [{ 'content-type': 'application/jsonp' }],
     [{ 'content-type': 'application/json; charset=latin1' }],
     [{ ...JSON_TYPE, 'content-encoding': 'gzip' }],
-  ])('takes JSON only, not %j', async (headers) => {
+  ])('accepts JSON only, not %j', async (headers) => {
     expectProblem(await post('{"keys":[]}', headers), 415, 'unsupported-media-type');
   });
 
-  it.each(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS'])('is not for %s', async (method) => {
+  it.each(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS'])('responds 405 to %s', async (method) => {
     const answer = await proxy.ask('/v1/mget', { method });
     expect([answer.status, answer.headers.allow]).toEqual([405, 'POST']);
     if (method !== 'HEAD') expectProblem(answer, 405, 'method-not-allowed');
@@ -184,19 +184,19 @@ describeOwn('what POST /v1/mget reads', () => {
       return text.includes(`redis_http_cache_proxy_loads_in_flight ${count}\n`) || undefined;
     });
 
-  it('comes from Redis in one round trip, each key once, and from the cache after that', async () => {
+  it('is read from Redis in one round trip, each key once, and then from the cache', async () => {
     const keys = Array.from({ length: 500 }, (_, i) => `trip${i}`);
     await redis.client.mset(keys.flatMap((key) => [key, `value of ${key}`]));
     await proxy.key('trip0');
     await redis.forgetCalls();
-    // There are only two places for reads, so 499 of them would not all have found one.
+    // Only two concurrent loads are permitted, so 499 separate ones would not all have been admitted.
     expect(await values(...keys, ...keys)).toEqual([...keys, ...keys].map((key) => `value of ${key}`));
     expect(await Promise.all([redis.calls('get'), redis.calls('pttl')])).toEqual([499, 499]);
     expect((await mget(...keys)).every(({ cacheStatus }) => cacheStatus === 'hit')).toBe(true);
     expect(await redis.calls('get')).toBe(499);
   });
 
-  it('is shared with whoever asks for one of the keys meanwhile', async () => {
+  it('is coalesced with other requests for its keys', async () => {
     await redis.client.mset('shared a', 'A', 'shared b', 'B');
     await redis.forgetCalls();
     redis.server?.signal('SIGSTOP');
@@ -212,7 +212,7 @@ describeOwn('what POST /v1/mget reads', () => {
     expect(await redis.calls('get')).toBe(2);
   });
 
-  it('is bounded: what does not fit in the answer is named, and can be asked for again', async () => {
+  it('omits results beyond the size limit, which can be requested again', async () => {
     const keys = Array.from({ length: 6 }, (_, i) => `large${i}`);
     const value = 'x'.repeat(3 * MiB);
     for (const key of keys) await redis.client.set(key, value);
@@ -220,7 +220,7 @@ describeOwn('what POST /v1/mget reads', () => {
     const statuses = async (...names: string[]) => (await mget(...names)).map(({ status, code }) => code ?? status);
     const full = [200, 200, 200, 200, 200, 'answer-too-large', 'answer-too-large'];
     expect(await statuses(...keys, 'small')).toEqual(full);
-    // From the cache, now.
+    // Now from the cache.
     expect(await statuses(...keys, 'small')).toEqual(full);
     expect(await values('large5')).toEqual([value]);
     const escaped = '\u0001'.repeat(3 * MiB);
@@ -228,7 +228,7 @@ describeOwn('what POST /v1/mget reads', () => {
     expect(await statuses('small', 'escaped', 'small')).toEqual([200, 'answer-too-large', 200]);
   });
 
-  it('is counted as reads are', async () => {
+  it('is counted as reads of keys', async () => {
     await redis.client.set('counted', 'value');
     const counted = async (outcome: string): Promise<number> => {
       const name = `redis_http_cache_proxy_requests_total{transport="http",outcome="${outcome}"}`;
@@ -247,7 +247,7 @@ describeOwn('what POST /v1/mget reads', () => {
     expect(after.map((count, i) => count - before[i])).toEqual([1, 1, 1, 1]);
   });
 
-  it('is for clients with a token, and of the keys that are allowed', async () => {
+  it('requires a token, and returns allowed keys only', async () => {
     const open = proxy;
     await redis.client.mset('user:1', 'one', 'secret', 'hidden');
     proxy = await TestProxy.start({ REDIS_URL: redis.url, ACCESS_TOKEN: 'reader', KEY_ALLOWLIST: 'user:*' });
@@ -264,7 +264,7 @@ describeOwn('what POST /v1/mget reads', () => {
     }
   });
 
-  it('fails key by key while Redis cannot answer, and what is held is given', async () => {
+  it('returns cached keys and an error for each other key while Redis is unavailable', async () => {
     await redis.client.mset('held', 'value');
     await mget('held');
     redis.server?.signal('SIGSTOP');

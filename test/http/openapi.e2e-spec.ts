@@ -33,11 +33,11 @@ describeOwn('the OpenAPI document of a proxy', () => {
 
     const operations = (routes: readonly string[]) => routes.flatMap((route) => Object.values(document.paths[route]));
 
-    it('has nothing that spectral or redocly would change', async () => {
+    it('passes spectral and redocly', async () => {
       expect(await lintOpenApi(document)).toEqual([]);
     });
 
-    it('demands the tokens that the proxy demands, of the routes on which it does', () => {
+    it('requires the same tokens as the proxy, on the same routes', () => {
       for (const { security, responses } of operations(KEY_ROUTES)) {
         expect(security).toEqual(hasReaders ? [READER] : []);
         expect('401' in responses).toBe(hasReaders);
@@ -55,7 +55,7 @@ describeOwn('the OpenAPI document of a proxy', () => {
       expect(Object.keys(document.components.securitySchemes).sort()).toEqual(schemes.sort());
     });
 
-    it('says of no token that it is a JWT', () => {
+    it('does not describe tokens as JWT', () => {
       expect(JSON.stringify(document)).not.toMatch(/bearerFormat|JWT/i);
     });
 
@@ -69,7 +69,7 @@ describeOwn('the OpenAPI document of a proxy', () => {
       }
     });
 
-    it('describes each tag that it uses, and has an operationId of its own for each operation', () => {
+    it('describes each tag, and has a unique operationId for each operation', () => {
       const all = operations(Object.keys(document.paths));
       const used = new Set(all.flatMap(({ tags }) => tags ?? []));
       expect(new Set(document.tags.map(({ name }) => name))).toEqual(used);

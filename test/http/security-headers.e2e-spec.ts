@@ -24,7 +24,7 @@ describeOwn('a value that is a page', () => {
     await redis?.stop();
   });
 
-  it('is bytes to a browser', async () => {
+  it('is downloaded, not rendered', async () => {
     for (let i = 0; i < 2; i++) {
       const { headers, text } = await usual.key('page');
       expect(text).toBe(PAGE);
@@ -35,7 +35,7 @@ describeOwn('a value that is a page', () => {
     }
   });
 
-  it('is shown where HTTP_CONTENT_TYPE says so, and may do nothing there', async () => {
+  it('is rendered in a sandbox with another HTTP_CONTENT_TYPE', async () => {
     for (let i = 0; i < 2; i++) {
       const { headers, text } = await html.key('page');
       expect(text).toBe(PAGE);
@@ -61,13 +61,13 @@ describeOwn('a value that is a page', () => {
     '/docs/nothing',
     '/nowhere',
     '/<script>alert(1)</script>',
-  ])('no answer is of another type than it says: %s', async (path) => {
+  ])('every response has nosniff: %s', async (path) => {
     const { headers, text } = await usual.get(path);
     expect([path, headers['x-content-type-options']]).toEqual([path, 'nosniff']);
     expect(text).not.toContain('<script>alert');
   });
 
-  it('nor are those that no handler gives', async () => {
+  it('responses without a handler have nosniff', async () => {
     for (const request of ['nonsense\r\n\r\n', `GET /${'x'.repeat(300_000)} HTTP/1.1\r\n\r\n`]) {
       expect(await exchange(usual.url, request)).toMatch(/\r\nX-Content-Type-Options: nosniff\r\n/);
     }

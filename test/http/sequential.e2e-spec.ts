@@ -9,9 +9,9 @@ import { RespSocket, request, respPort } from '../support/resp.ts';
 
 const TOKEN = 'reader';
 const READER = { authorization: `Bearer ${TOKEN}` };
-/** More than the buffers of two sockets hold. */
+/** More than the buffers of two sockets. */
 const LARGE_BYTES = 32 * 2 ** 20;
-/** A response with as many of these as it may have is more than the buffers hold, too. */
+/** The longest response with these values also exceeds the buffers. */
 const MANY = Array.from({ length: 15 }, (_, i) => `many${i}`);
 const MEGABYTE = 2 ** 20;
 
@@ -50,7 +50,7 @@ describeOwn('PROXY_MODE=sequential: no client keeps the others waiting', () => {
     await until('it has gone', () => closed || undefined);
   });
 
-  /** @param reads whether it takes what it is sent. */
+  /** @param reads whether the client reads. */
   async function connectSlowly(port: number, bytes: string | Buffer, reads: boolean): Promise<void> {
     slow = connect(port, '127.0.0.1');
     slow.on('error', () => undefined).on('close', () => (closed = true));
@@ -66,7 +66,7 @@ describeOwn('PROXY_MODE=sequential: no client keeps the others waiting', () => {
     return Number(new RegExp(`^redis_http_cache_proxy_${name} (\\d+)$`, 'm').exec(text)?.[1]);
   }
 
-  /** A hit is answered over every transport, and the slow client is still there: it was not waited for. */
+  /** Expects that hits are served over every protocol while the slow client is still connected. */
   async function expectOthersServed(): Promise<void> {
     expect((await proxy.key('hit', READER)).text).toBe('value');
     expect((await proxy.ask('/get/hit', { headers: READER })).json).toEqual({ result: 'value' });
@@ -128,7 +128,7 @@ describeOwn('PROXY_MODE=sequential: no client keeps the others waiting', () => {
     await expectOthersServed();
   });
 
-  it('and a request that is under way does: but health, metrics and the dashboard answer at once', async () => {
+  it('except with a request in flight, which does not delay health, metrics and the dashboard', async () => {
     await redis.client.set('cold', 'late');
     redis.server?.signal('SIGSTOP');
     await connectSlowly(httpPort(), head('GET /v1/keys/cold'), true);
@@ -148,7 +148,7 @@ describeOwn('PROXY_MODE=sequential: no client keeps the others waiting', () => {
     expect((await hit).text).toBe('value');
   });
 
-  it('and one that has gone is not waited for, however many of its requests were to come', async () => {
+  it('after it has disconnected, even with many pipelined requests', async () => {
     await connectSlowly(httpPort(), post('/v1/mget', JSON.stringify({ keys: MANY })).repeat(20), false);
     await until('its request is there', async () => (await metric('connections')) >= 2 || undefined);
     slow.destroy();

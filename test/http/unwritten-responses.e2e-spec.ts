@@ -6,7 +6,7 @@ import { until } from '../support/processes.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 
-/** A proxy whose responses throw or get lost where they are handed to Node.js as one buffer. */
+/** A proxy whose writes of one buffer throw or are lost. */
 const startBroken = (redis: TestRedis, how: 'throw' | 'drop'): Promise<TestProxy> =>
   TestProxy.start({
     ...{ REDIS_URL: redis.url, RESP_PORT: 0, PROXY_THREADS: 1 },
@@ -56,7 +56,7 @@ describeOwn('a proxy that cannot write its responses', () => {
     }
   });
 
-  it('counts each of the pipelined hits that leave in one write', async () => {
+  it('counts each of several pipelined hits in one write', async () => {
     const before = await metrics();
     await exchange(proxy.url, 'GET /v1/keys/key HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(5));
     const failures = 'response_failures_total{listener="http"}';
@@ -76,7 +76,7 @@ describeOwn('a proxy that cannot write its responses', () => {
     }
   });
 
-  it('is neither ready nor live, and both name what does not serve', async () => {
+  it('is neither ready nor live, and both responses name the failing protocol', async () => {
     const [ready, live] = [await proxy.get('/health/ready'), await proxy.get('/health/live')];
     expect([ready.status, ready.json]).toEqual([
       503,

@@ -37,7 +37,7 @@ describeOwn('the client of Upstash, as it is', () => {
     await redis?.stop();
   });
 
-  /** As one writes it in an edge function: everything else is left to the client. */
+  /** As in an edge function, with the defaults of the client. */
   const client = (url = proxy.url, token = TOKEN) => new UpstashRedis({ url, token });
   const failure = (reading: Promise<unknown>): Promise<string> =>
     reading.then(
@@ -45,10 +45,10 @@ describeOwn('the client of Upstash, as it is', () => {
       (error: unknown) => (error as Error).message,
     );
 
-  it('reads what Redis holds', async () => {
+  it('reads values of Redis', async () => {
     const upstash = client();
     expect(await upstash.get('user:1')).toBe('one');
-    // It takes values for JSON by itself.
+    // The client parses values as JSON by default.
     expect(await upstash.get('user:2')).toEqual({ name: 'two' });
     expect(await upstash.get('user:ok')).toBe('OK');
     expect(await upstash.get('user:none')).toBeNull();
@@ -64,7 +64,7 @@ describeOwn('the client of Upstash, as it is', () => {
     expect(await upstash.echo('é')).toBe('é');
   });
 
-  it('pipelines by itself what is asked at once, and each gets its own: value, error, null', async () => {
+  it('pipelines concurrent commands automatically, each with its own result: value, error, null', async () => {
     const upstash = client();
     await redis.forgetCalls();
     const results = await Promise.all([
@@ -89,21 +89,21 @@ describeOwn('the client of Upstash, as it is', () => {
     expect(await redis.client.get('user:1')).toBe('one');
   });
 
-  it('may ask for as much at once as it gathers: 1,000 commands, and more in the next request', async () => {
+  it('sends up to 1,000 automatically pipelined commands in a request, and more in the next', async () => {
     const keys = Array.from({ length: 1500 }, (_, i) => `large:${i}`);
     await redis.client.mset(keys.flatMap((key) => [key, `v${key}`]));
     const upstash = client();
     expect(await Promise.all(keys.map((key) => upstash.get(key)))).toEqual(keys.map((key) => `v${key}`));
   });
 
-  it('writes its pipelines by hand, too, and is told that there are no transactions', async () => {
+  it('supports explicit pipelines, and receives an error for transactions', async () => {
     const upstash = client();
     expect(await upstash.pipeline().get('user:1').strlen('user:1').exec()).toEqual(['one', 3]);
     expect(await failure(upstash.pipeline().get('user:1').del('user:1').exec())).toMatch(/Command 2 .*READONLY/);
     expect(await failure(upstash.multi().get('user:1').exec())).toMatch(/ERR transactions are not supported/);
   });
 
-  it('is told what fails when it asks for one thing at a time, without auto-pipelining', async () => {
+  it('receives errors of single commands without auto-pipelining', async () => {
     const upstash = new UpstashRedis({ url: proxy.url, token: TOKEN, enableAutoPipelining: false });
     expect(await upstash.get('user:1')).toBe('one');
     expect(await failure(upstash.set('user:1', 'x'))).toMatch(/^READONLY /);
@@ -112,7 +112,7 @@ describeOwn('the client of Upstash, as it is', () => {
     expect(await failure(upstash.scan(0))).toMatch(/^ERR unknown command 'scan'/);
   });
 
-  it('gets text as text whatever encoding it asks for', async () => {
+  it('decodes text in any response encoding', async () => {
     const texts = ['', 'é 漢 😀', '"\\\u0000\u001f', 'x'.repeat(300_000)];
     for (const [i, text] of texts.entries()) {
       await redis.client.set(`user:text${i}`, text);
@@ -128,19 +128,19 @@ describeOwn('the client of Upstash, as it is', () => {
     }
   });
 
-  it('gets the very bytes of a value in base64, which it takes for UTF-8', async () => {
+  it('receives the exact bytes of a value in base64, which it decodes as UTF-8', async () => {
     const value = randomBytes(1000);
     await redis.client.set('user:binary', value);
     expect(await client().get('user:binary')).toBe(value.toString());
   });
 
-  it('is told that its token is wrong, and does not try again', async () => {
+  it('receives an error for an invalid token, and does not retry', async () => {
     const before = await counted('unauthorized');
     expect(await failure(client(proxy.url, 'guess').get('user:1'))).toMatch(/WRONGPASS/);
     expect(await counted('unauthorized')).toBe(before + 1);
   });
 
-  it('reads on from the cache while Redis is silent, and is told what cannot be read', async () => {
+  it('reads cached values while Redis is silent, and receives errors for others', async () => {
     const upstash = client();
     expect(await upstash.get('user:1')).toBe('one');
     redis.server?.signal('SIGSTOP');
@@ -152,7 +152,7 @@ describeOwn('the client of Upstash, as it is', () => {
     }
   });
 
-  it('tries again, by itself, when a connection breaks', async () => {
+  it('retries when a connection breaks', async () => {
     const sockets: Socket[] = [];
     const door = createServer((near) => {
       sockets.push(near.on('error', () => undefined));

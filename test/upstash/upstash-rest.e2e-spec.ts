@@ -85,7 +85,7 @@ describeOwn("Upstash's REST API", () => {
       [['PING'], 'PONG'],
       [['PING', 'x'], 'x'],
       [['ECHO', true], 'true'],
-    ])('%j gives %j', async (command, result) => {
+    ])('%j returns %j', async (command, result) => {
       expect(await run(...command)).toEqual({ result });
     });
 
@@ -119,7 +119,7 @@ describeOwn("Upstash's REST API", () => {
       expect(answered(answer, 400)).toEqual({ error: 'ERR the body must be JSON of the form ["GET", "a key"]' });
     });
 
-    it('reads the key whose digits a number is written in, in a command and in a pipeline', async () => {
+    it('keeps the digits of a number that is a key, in a command and in a pipeline', async () => {
       const numbers = ['9007199254740993', '9007199254740992', '1e21', '1.0', '1', '-0', '0'];
       await redis.client.mset(numbers.flatMap((number) => [number, `that of ${number}`]));
       for (const number of numbers) {
@@ -131,7 +131,7 @@ describeOwn("Upstash's REST API", () => {
       expect(answered(range, 400)).toEqual({ error: 'ERR value is not an integer or out of range' });
     });
 
-    it('gives all strings in base64 on demand, and errors as they are', async () => {
+    it('encodes strings, but not errors, in base64 on request', async () => {
       await redis.client.set('binary', BINARY);
       expect((await post('/', ['GET', 'binary'], BASE64)).json).toEqual({ result: BINARY.toString('base64') });
       expect((await post('/', ['GET', 'binary'])).json).toEqual({ result: 'a\ufffd\u0000b' });
@@ -141,7 +141,7 @@ describeOwn("Upstash's REST API", () => {
       expect((await post('/', ['GET', 'list'], BASE64)).json).toEqual({ error: WRONGTYPE });
     });
 
-    it('answers JSON only, to bodies of any type, but not to encoded ones', async () => {
+    it('returns JSON only, accepts bodies of any type, and rejects a Content-Encoding', async () => {
       const body = ['GET', 'key'];
       expect((await post('/', body, { ...READER, 'content-type': 'text/plain' })).status).toBe(200);
       expect((await post('/', body, { ...READER, 'upstash-response-format': 'resp2' })).status).toBe(400);
@@ -150,7 +150,7 @@ describeOwn("Upstash's REST API", () => {
       expect(answered(encoded, 400)).toEqual({ error: 'ERR unsupported Upstash-Encoding (only base64)' });
     });
 
-    it('leaves what else is there, or not, to others', async () => {
+    it('leaves other paths to other routes', async () => {
       expect((await proxy.get('/health/live')).status).toBe(200);
       expect((await proxy.key('key', READER)).text).toBe('value');
       for (const path of ['/hget/key/x', '/getter/key', '/v1/get/key', '/pipelines']) {
@@ -175,7 +175,7 @@ describeOwn("Upstash's REST API", () => {
       ['/echo/%C3%A9', 'é'],
       ['/echo/', ''],
       [`/strlen/${percentEncode(BINARY)}`, 4],
-    ])('%s gives %j', async (path, result) => {
+    ])('%s returns %j', async (path, result) => {
       expect(answered(await proxy.get(path, READER), 200)).toEqual({ result });
     });
 
@@ -192,7 +192,7 @@ describeOwn("Upstash's REST API", () => {
       expect(answered(await proxy.get(path, READER), 400)).toEqual({ error });
     });
 
-    it('has its last argument in the body of a POST or a PUT, of any bytes', async () => {
+    it('accepts any bytes as its last argument in the body of a POST or a PUT', async () => {
       for (const method of ['POST', 'PUT']) {
         const question: HttpQuestion = { method, headers: READER, body: BINARY };
         expect((await proxy.ask('/strlen', question)).json).toEqual({ result: 4 });
@@ -201,14 +201,14 @@ describeOwn("Upstash's REST API", () => {
       expect((await post('/get/key', '')).json).toEqual({ result: 'value' });
     });
 
-    it('may be asked for its head', async () => {
+    it('supports HEAD', async () => {
       const { status, headers, body } = await proxy.ask('/get/key', { method: 'HEAD', headers: READER });
       expect([status, headers['content-length'], body.length]).toEqual([200, '18', 0]);
     });
   });
 
   describe('POST /pipeline', () => {
-    it('gives results in order, an error in its place, and 200', async () => {
+    it('returns 200 with results in order, errors among them', async () => {
       expect(
         await pipeline(
           ['GET', 'key'],
@@ -238,11 +238,11 @@ describeOwn("Upstash's REST API", () => {
       });
     });
 
-    it('reads all that the cache lacks in one round trip, each key once', async () => {
+    it('reads uncached keys in one round trip, each key once', async () => {
       const keys = Array.from({ length: 200 }, (_, i) => `trip${i}`);
       await redis.client.mset(keys.flatMap((key) => [key, key]));
       await redis.forgetCalls();
-      // There are two places for reads, and none to wait: two hundred of them would not all have found one.
+      // Two concurrent loads are permitted and none may queue: two hundred separate ones would not all be admitted.
       const results = await pipeline(
         ...keys.map((key) => ['GET', key]),
         ['MGET', ...keys],
@@ -260,7 +260,7 @@ describeOwn("Upstash's REST API", () => {
       expect(await redis.calls('get')).toBe(200);
     });
 
-    it('takes 1,000 commands, 1,000 keys and 512 KiB, and no more', async () => {
+    it('accepts up to 1,000 commands, 1,000 keys and 512 KiB', async () => {
       const commands = Array.from({ length: 1000 }, (_, i) => ['GET', `many${i}`]);
       expect(await pipeline(...commands)).toHaveLength(1000);
       const tooMuch = async (body: unknown, headers = READER) =>
@@ -278,7 +278,7 @@ describeOwn("Upstash's REST API", () => {
       });
     });
 
-    it('gives 16 MiB; what does not fit is an error in its place, but lengths and numbers are told', async () => {
+    it('limits results to 16 MiB; a result beyond is an error, while lengths and numbers are returned', async () => {
       const keys = Array.from({ length: 6 }, (_, i) => `large${i}`);
       for (const key of keys) await redis.client.set(key, 'x'.repeat(3 * MiB));
       const gets = keys.map((key) => ['GET', key]);
@@ -288,7 +288,7 @@ describeOwn("Upstash's REST API", () => {
         ).map(({ result, error }) => (typeof result === 'string' ? result.length : (result ?? error?.slice(0, 17))));
       const expected = [...Array<number>(5).fill(3 * MiB), 'ERR values exceed', 3 * MiB, 6];
       expect(await kinds()).toEqual(expected);
-      // From the cache, now.
+      // Now from the cache.
       expect(await kinds()).toEqual(expected);
       expect(await pipeline(['GET', 'large5'])).toEqual([{ result: 'x'.repeat(3 * MiB) }]);
       await redis.client.set('escaped', '\u0001'.repeat(3 * MiB));
@@ -298,7 +298,7 @@ describeOwn("Upstash's REST API", () => {
     });
   });
 
-  it('has no transactions, and says so', async () => {
+  it('rejects transactions', async () => {
     const answer = answered(await post('/multi-exec', [['GET', 'key']]), 400);
     expect(answer).toEqual({ error: expect.stringMatching(/^ERR transactions are not supported/) });
   });
@@ -316,7 +316,7 @@ describeOwn("Upstash's REST API", () => {
     ]);
   });
 
-  describe('is for those with a token', () => {
+  describe('requires a token', () => {
     const ways: readonly (readonly [string, HttpQuestion])[] = [
       ['/', { method: 'POST', body: '["GET","key"]' }],
       ['/pipeline', { method: 'POST', body: '[["GET","key"]]' }],
@@ -335,7 +335,7 @@ describeOwn("Upstash's REST API", () => {
       }
     });
 
-    it.each(ways)('and for nobody else: %s', async (path, question) => {
+    it.each(ways)('and rejects requests without one: %s', async (path, question) => {
       const before = await counted('unauthorized');
       await redis.forgetCalls();
       const asked: (readonly [string, Record<string, string>])[] = [
@@ -357,7 +357,7 @@ describeOwn("Upstash's REST API", () => {
     });
   });
 
-  it('shares the cache with the other fronts, and counts what it reads as its own', async () => {
+  it('shares the cache with the other protocols, and counts its reads separately', async () => {
     await redis.client.set('counted', 'value');
     const outcomes = ['hit', 'miss', 'collapsed', 'not-found', 'not-allowed', 'bad-key'];
     const before = await Promise.all(outcomes.map(counted));
@@ -372,7 +372,7 @@ describeOwn("Upstash's REST API", () => {
     expect((await proxy.key('counted', READER)).headers['cache-status']).toMatch(/; hit/);
   });
 
-  it('lets pages of HTTP_CORS_ORIGINS read, with all that the client of Upstash sends', async () => {
+  it('lets pages of HTTP_CORS_ORIGINS send the headers of the Upstash client', async () => {
     const origin = { origin: 'https://page.example' };
     for (const path of ['/', '/pipeline', '/get/key']) {
       const { status, headers } = await proxy.ask(path, { method: 'OPTIONS', headers: origin });
@@ -386,7 +386,7 @@ describeOwn("Upstash's REST API", () => {
     expect(headers['access-control-allow-origin']).toBe(origin.origin);
   });
 
-  it('answers on one connection what comes before and after what the fast path answers', async () => {
+  it('serves requests before and after fast-path requests on one connection', async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     for (let i = 0; i < 3; i++) {
       expect((await proxy.ask('/v1/keys/key', { headers: READER, agent })).text).toBe('value');
@@ -396,7 +396,7 @@ describeOwn("Upstash's REST API", () => {
     agent.destroy();
   });
 
-  it('tells what Redis is to blame for by other statuses than 400', async () => {
+  it('returns 503 or 504 for failures of Redis', async () => {
     redis.server?.signal('SIGSTOP');
     await proxy.key('key', READER);
     const timeout = post('/', ['GET', 'cold']);
@@ -436,7 +436,7 @@ describeOwn("Upstash's REST API, as every other way to read,", () => {
   const start = (settings: Record<string, string> = {}) =>
     TestProxy.start({ REDIS_URL: server.url, PROXY_THREADS: 1, ACCESS_TOKEN: TOKEN, ...settings });
 
-  it('waits for its turn where one request is worked on at a time', async () => {
+  it('is serialised in sequential mode', async () => {
     const sequential = await start({ PROXY_MODE: 'sequential' });
     try {
       const question = { method: 'POST', headers: READER, body: '[["GET","key"],["GET","cold"]]' };
@@ -447,7 +447,7 @@ describeOwn("Upstash's REST API, as every other way to read,", () => {
     }
   });
 
-  it('is answered when the proxy is told to end meanwhile', async () => {
+  it('completes requests in flight on shutdown', async () => {
     const ending = await start({ REDIS_COMMAND_TIMEOUT_MS: '20000' });
     server.server?.signal('SIGSTOP');
     try {
@@ -468,7 +468,7 @@ describeOwn("Upstash's REST API, as every other way to read,", () => {
     }
   });
 
-  it('has methods that it is not for, and no page of another origin may ask beforehand', async () => {
+  it('rejects other methods and preflight requests if no origin is allowed', async () => {
     const closed = await start();
     try {
       const answer = await closed.ask('/', { method: 'OPTIONS', headers: { origin: 'https://page.example' } });
@@ -496,7 +496,7 @@ describeOwn("Upstash's REST API is off", () => {
         ['OPTIONS', '/'],
       ]) {
         const answer = await off.ask(path, { method, headers: READER });
-        // The dashboard is there, and only read.
+        // The dashboard is served instead, for reading only.
         const refusal = path === '/' ? [405, 'method-not-allowed'] : [404, 'route-not-found'];
         expect([path, answer.status, answer.json.code]).toEqual([path, ...refusal]);
       }
@@ -507,7 +507,7 @@ describeOwn("Upstash's REST API is off", () => {
     }
   });
 
-  it('and UPSTASH_REST_API=on without ACCESS_TOKEN ends the start', async () => {
+  it('and UPSTASH_REST_API=on without ACCESS_TOKEN fails at start-up', async () => {
     const child = launch({ UPSTASH_REST_API: 'on' });
     expect(await child.exit).toBe(1);
     expect(child.errors).toContain('UPSTASH_REST_API: "on" requires ACCESS_TOKEN');
