@@ -9,7 +9,7 @@ import { chart } from './fleet/chart.ts';
 import { type Fleet, wholeRun } from './fleet/fleet.ts';
 import { readOptions } from './fleet/options.ts';
 import { count, percent, report, table } from './fleet/report.ts';
-import { type Results, type Tell, simulateAll } from './fleet/scenarios.ts';
+import { type Results, type Log, simulateAll } from './fleet/scenarios.ts';
 import { simulate } from './fleet/simulation.ts';
 import { predict } from './fleet/theory.ts';
 
@@ -51,7 +51,7 @@ function write(folder: string, results: Results): void {
 }
 
 /** Returns a function that prints a line with the elapsed time to standard error. */
-function progress(): Tell {
+function progress(): Log {
   const start = performance.now();
   return (what) => {
     const seconds = Math.floor((performance.now() - start) / 1000);

@@ -38,7 +38,7 @@ const messages = new ResponseHeadTemplates(
   65_000,
   new HttpDate(),
 );
-const answer = Buffer.alloc(4096);
+const output = Buffer.alloc(4096);
 const nowhere = { write: () => true } as unknown as SocketWriter;
 
 interface Step {
@@ -57,8 +57,8 @@ const STEPS: readonly Step[] = [
   },
   { name: '– of this: hash', run: (_, http) => hashKey(http, 1, 2, KEY_AT, KEY_AT + KEY_BYTES) },
   { name: '– of this: clock', run: () => clock() },
-  { name: 'HTTP: write the head', run: () => messages.write(hit, answer, 0) },
-  { name: 'HTTP: write the value', run: () => hit.bytes.copy(answer, 400, 0, hit.length) },
+  { name: 'HTTP: write the head', run: () => messages.write(hit, output, 0) },
+  { name: 'HTTP: write the value', run: () => hit.bytes.copy(output, 400, 0, hit.length) },
   {
     name: 'Redis protocol: write the reply',
     run: () => {

@@ -18,7 +18,7 @@ import { TestRedis } from '../test/support/redis.ts';
 import { spread } from './spread.ts';
 
 const KEYS = 200_000;
-const HELD = 10_000;
+const CAPACITY = 10_000;
 const VALUE_BYTES = 100;
 const READERS = 64;
 const ROUNDS = Number(process.env.ROUNDS ?? 5);
@@ -73,7 +73,7 @@ async function seed(): Promise<void> {
 function readThrough(): ReadThrough {
   const clock = monotonicClock();
   const limits = {
-    capacity: HELD,
+    capacity: CAPACITY,
     maxBytes: 2 ** 28,
     maxValueBytes: 2 ** 20,
     maxLeases: 10_256,

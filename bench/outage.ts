@@ -54,11 +54,11 @@ function row(name: string, { tally, cpuSeconds }: Period): void {
   const times = (values: number[], ...parts: number[]) =>
     parts.map((part) => `${quantile(values, part).toFixed(2)} ms`);
   const cpu = `${((cpuSeconds * 1e6) / (hitMs.length + missMs.length)).toFixed(1)} µs`;
-  const cells = [answers(hits), ...times(hitMs, 0.5, 0.99), answers(misses), ...times(missMs, 0.5, 0.99)];
+  const cells = [describe(hits), ...times(hitMs, 0.5, 0.99), describe(misses), ...times(missMs, 0.5, 0.99)];
   console.log(`| ${[name, ...cells, cpu, ...times(lateMs, 0.99)].join(' | ')} |`);
 }
 
-function answers(counts: ReadonlyMap<string, number>): string {
+function describe(counts: ReadonlyMap<string, number>): string {
   return [...counts].map(([name, count]) => `${name}: ${count.toLocaleString('en')}`).join(', ');
 }
 

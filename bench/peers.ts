@@ -7,7 +7,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chart } from './peers/chart.ts';
 import { chooseCores, pinSelf } from './peers/cores.ts';
-import { type Tell, measure } from './peers/measure.ts';
+import { type Log, measure } from './peers/measure.ts';
 import { type Options, readOptions } from './peers/options.ts';
 import { updateReadme } from './peers/readme.ts';
 import { type Result, report } from './peers/report.ts';
@@ -33,12 +33,12 @@ async function main(options: Options): Promise<number> {
   }
   pinSelf(cores.load);
   const bench = new Workbench(cores);
-  const tell = progress(options);
-  tell('filling redis-server');
+  const log = progress(options);
+  log('filling redis-server');
   const store = await Store.start(bench);
   const results: Result[] = [];
   for (const one of options.cases) {
-    const outcomes = await measure(bench, store, one, options, (what) => tell(`${one.title}: ${what}`));
+    const outcomes = await measure(bench, store, one, options, (what) => log(`${one.title}: ${what}`));
     results.push({ case: one, outcomes });
   }
   await store.stop();
@@ -59,7 +59,7 @@ function write(folder: string, results: readonly Result[], text: string): void {
 }
 
 /** Returns a function that prints a line with the elapsed time to standard error. */
-function progress({ cases, rounds }: Options): Tell {
+function progress({ cases, rounds }: Options): Log {
   const start = performance.now();
   console.error(`${cases.length} cases, ${rounds} rounds each`);
   return (what) => {

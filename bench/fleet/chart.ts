@@ -82,7 +82,7 @@ function growth(rows: readonly Row[]): Panel[] {
       lines: all(false, ({ found }) => found.busiest),
     },
     {
-      title: 'Stale answers',
+      title: 'Stale responses',
       x: REPLICAS,
       y: {
         ticks: [0, 0.05, 0.1, 0.15, 0.2, 0.25],

@@ -96,37 +96,37 @@ const RESIZED: readonly Balancing[] = ['random', 'ring', 'jump', 'modulo'];
 const RESIZE_RUNS = 8;
 
 /** Reports progress. */
-export type Tell = (what: string) => void;
+export type Log = (what: string) => void;
 
-export function simulateAll(scenarios: readonly Scenario[], seed: number, tell: Tell): Results {
+export function simulateAll(scenarios: readonly Scenario[], seed: number, log: Log): Results {
   const rows = (scenario: Scenario, fleets: readonly Fleet[], runOf = wholeRun): readonly Row[] | undefined =>
-    scenarios.includes(scenario) ? simulateEach(scenario, fleets, (fleet) => runOf(fleet, seed), tell) : undefined;
+    scenarios.includes(scenario) ? simulateEach(scenario, fleets, (fleet) => runOf(fleet, seed), log) : undefined;
   return {
     seed,
     grow: rows('grow', GROW),
     memory: rows('memory', MEMORY),
     sizing: rows('sizing', SIZING),
     popular: rows('popular', POPULAR),
-    resize: scenarios.includes('resize') ? resizeEach(seed, tell) : undefined,
+    resize: scenarios.includes('resize') ? resizeEach(seed, log) : undefined,
     example: rows('example', EXAMPLE, () => ({ ...EXAMPLE_RUN, seed })),
   };
 }
 
-function simulateEach(name: string, fleets: readonly Fleet[], runOf: (fleet: Fleet) => Run, tell: Tell): Row[] {
+function simulateEach(name: string, fleets: readonly Fleet[], runOf: (fleet: Fleet) => Run, log: Log): Row[] {
   const popularity = new Popularity(fleets[0].keys, fleets[0].exponent);
   return fleets.map((fleet, i) => {
     const { replicas, balancing, tracking } = fleet;
-    tell(`${name} ${i + 1}/${fleets.length}: ${replicas} × ${balancing}, ${tracking ? 'tracking' : 'ttl'}`);
+    log(`${name} ${i + 1}/${fleets.length}: ${replicas} × ${balancing}, ${tracking ? 'tracking' : 'ttl'}`);
     return { fleet, found: simulate(fleet, runOf(fleet), popularity), predicted: predict(fleet, popularity) };
   });
 }
 
-function resizeEach(seed: number, tell: Tell): Resize[] {
+function resizeEach(seed: number, log: Log): Resize[] {
   const popularity = new Popularity(TWENTY.keys, TWENTY.exponent);
   const seeds = Array.from({ length: RESIZE_RUNS }, (_, i) => seed + i);
   return RESIZED.flatMap((balancing) =>
     CHANGES.map((change) => {
-      tell(`resize: ${change}, ${balancing}`);
+      log(`resize: ${change}, ${balancing}`);
       return resize({ ...TWENTY, balancing }, change, seeds, popularity);
     }),
   );

@@ -51,7 +51,7 @@ export function allCases(rate: number): readonly Case[] {
     {
       id: 'http-hits',
       title: 'HTTP, hits of 100 B',
-      about: 'One key of 100 B over and over, 64 keep-alive connections.',
+      about: 'One key of 100 B repeatedly, 64 keep-alive connections.',
       needs: { ...fewest, constant: valueOf('small', 0) },
       entries: all(ALL, oneKey('small')),
       expect: 'hits',
@@ -59,7 +59,7 @@ export function allCases(rate: number): readonly Case[] {
     {
       id: 'http-hits-10k',
       title: 'HTTP, hits of 10 KiB',
-      about: 'One key of 10 KiB over and over, 64 keep-alive connections.',
+      about: 'One key of 10 KiB repeatedly, 64 keep-alive connections.',
       needs: { ...fewest, constant: valueOf('large', 0) },
       entries: all(ALL, oneKey('large')),
       expect: 'hits',
@@ -67,7 +67,7 @@ export function allCases(rate: number): readonly Case[] {
     {
       id: 'http-misses',
       title: 'HTTP, misses of 100 B',
-      about: `${text(COLD_KEYS)} keys in turn, where ${text(CAPACITY)} fit into the cache: each has been forgotten when its turn comes again.`,
+      about: `${text(COLD_KEYS)} keys, where ${text(CAPACITY)} fit into the cache, read round robin: each has been evicted before its next read.`,
       needs: fewest,
       entries: all(IN_FRONT_OF_REDIS, manyKeys({ keys: COLD_KEYS, draws: () => inTurn(COLD_KEYS), fill: 0 })),
       expect: 'misses',
@@ -86,7 +86,7 @@ export function allCases(rate: number): readonly Case[] {
       id: 'http-latency',
       title: `HTTP, latency at ${text(rate)} requests/s`,
       about:
-        'Hits of one key of 100 B. Requests come at random (Poisson), whatever has been answered, on 64 connections; a time counts from when the request was due, so a stall is charged with all that comes meanwhile.',
+        'Hits of one key of 100 B. Requests are Poisson arrivals, independent of the responses, on 64 connections; latency counts from the due time of a request, so a stall affects all requests that arrive meanwhile.',
       needs: { ...fewest, constant: valueOf('small', 0) },
       entries: all(ALL, fixedRate(rate)),
       expect: 'hits',

@@ -56,7 +56,7 @@ export interface Effort {
 }
 
 /** Reports progress. */
-export type Tell = (what: string) => void;
+export type Log = (what: string) => void;
 
 /** Starts the contestants of a case, loads them alternately, round by round, and stops them. */
 export async function measure(
@@ -64,21 +64,21 @@ export async function measure(
   store: Store,
   plan: Case,
   effort: Effort,
-  tell: Tell,
+  log: Log,
 ): Promise<Outcome[]> {
   const attempts = plan.entries.map((entry) => new Attempt(bench, store, plan, entry));
   try {
     for (const attempt of attempts) {
-      tell(`${attempt.name}: starting, checking and warming up`);
+      log(`${attempt.name}: starting, checking and warming up`);
       await attempt.start();
-      if (attempt.skipReason !== undefined) tell(`${attempt.name}: ${attempt.skipReason}`);
+      if (attempt.skipReason !== undefined) log(`${attempt.name}: ${attempt.skipReason}`);
     }
     for (let round = 0; round < effort.rounds; round++) {
       // Rotates the order, so that no contestant always follows the slowest one.
       const order = attempts.map((_, i) => attempts[(i + round) % attempts.length]);
       for (const attempt of order.filter(({ skipReason }) => skipReason === undefined)) {
         const result = await attempt.run(effort.seconds);
-        tell(`round ${round + 1} of ${effort.rounds}, ${attempt.name}: ${result}`);
+        log(`round ${round + 1} of ${effort.rounds}, ${attempt.name}: ${result}`);
       }
     }
     return attempts.map((attempt) => attempt.outcome());

@@ -18,7 +18,7 @@ export function report(results: readonly Result[], surroundings: Surroundings): 
   return `# Against the peers
 
 \`npm run bench\`: one core for what is measured, another for the load generator; ${rounds} rounds of ${seconds} s each, in
-which the contestants take turns. Figures are medians (minimum–maximum) of the rounds. Absolute figures depend on the
+which the contestants alternate. Figures are medians (minimum–maximum) of the rounds. Absolute figures depend on the
 machine; ratios are of the same round, and depend on it less.
 
 ${notices(results, surroundings)}${results.map(section).join('\n')}
@@ -53,7 +53,7 @@ function section(result: Result): string {
 function rateTable({ outcomes, case: { expect, entries } }: Result): string[] {
   const mixed = expect === undefined;
   const lines = [
-    `| | requests/s | first line ÷ this | CPU time per request |${mixed ? ' answered without Redis |' : ''}`,
+    `| | requests/s | first line ÷ this | CPU time per request |${mixed ? ' served without Redis |' : ''}`,
     `| --- | --- | --- | --- |${mixed ? ' --- |' : ''}`,
   ];
   for (const { name, samples, problem } of outcomes) {

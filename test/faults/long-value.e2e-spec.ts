@@ -31,10 +31,10 @@ describeOwn('values of 512 MiB', () => {
     const { pid = 0 } = proxy.child?.process ?? {};
     const before = residentBytes(pid);
     const load = new SteadyLoad(proxy, ['held'], 1, ({ status, text }) => `${status} ${text}`);
-    const answers = await Promise.all(['longest-0', 'longest-1', 'longest-0', 'cold'].map((key) => proxy.key(key)));
+    const responses = await Promise.all(['longest-0', 'longest-1', 'longest-0', 'cold'].map((key) => proxy.key(key)));
     const after = residentBytes(pid);
     await load.stop();
-    expect(answers.map((answer) => (answer.status === 200 ? 200 : answer.json.code))).toEqual([
+    expect(responses.map((response) => (response.status === 200 ? 200 : response.json.code))).toEqual([
       ...['value-too-large', 'value-too-large', 'value-too-large'],
       200,
     ]);

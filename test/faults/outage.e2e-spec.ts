@@ -11,10 +11,10 @@ const IN_TIME_MS = COMMAND_TIMEOUT_MS + 700;
 /** Maximum duration of a recovery: the longest pause between two attempts to connect, and a margin. */
 const MAX_RECOVERY_MS = 2_000;
 
-function expectProblem(answer: HttpAnswer, status: number, code: string): void {
-  expect(answer.json).toMatchObject({ status, code });
-  expect(answer.status).toBe(status);
-  expect(answer.headers).toMatchObject({
+function expectProblem(response: HttpAnswer, status: number, code: string): void {
+  expect(response.json).toMatchObject({ status, code });
+  expect(response.status).toBe(status);
+  expect(response.headers).toMatchObject({
     'content-type': 'application/problem+json',
     'cache-control': 'no-store',
     'cache-status': expect.stringMatching(/^redis-http-cache-proxy; fwd=uri-miss(; collapsed)?$/),
@@ -43,7 +43,7 @@ describeOwn('while Redis is down', () => {
       CACHE_TTL_MS: 60_000,
       CACHE_NEGATIVE_TTL_MS: 60_000,
     });
-    await redis.client.mset('held', 'value of held', 'cold', 'value of cold');
+    await redis.client.mset('held', 'cached value', 'cold', 'value of cold');
     await proxy.key('held');
     await redis.server?.stop('SIGKILL');
   });
@@ -53,20 +53,20 @@ describeOwn('while Redis is down', () => {
   });
 
   it('cached keys are served as hits', async () => {
-    for (const answer of await crowd(proxy, 'held', 50)) {
-      expect([answer.status, answer.text]).toEqual([200, 'value of held']);
-      expect(answer.headers['cache-status']).toContain('; hit;');
+    for (const response of await crowd(proxy, 'held', 50)) {
+      expect([response.status, response.text]).toEqual([200, 'cached value']);
+      expect(response.headers['cache-status']).toContain('; hit;');
     }
     expect((await proxy.key('held', { 'if-none-match': '*' })).status).toBe(304);
   });
 
   it('other keys get 503 redis-unavailable with Retry-After at once, never 404', async () => {
     const start = performance.now();
-    const answers = [...(await crowd(proxy, 'cold', 20)), ...(await crowd(proxy, 'nobody', 20))];
+    const responses = [...(await crowd(proxy, 'cold', 20)), ...(await crowd(proxy, 'nobody', 20))];
     expect(performance.now() - start).toBeLessThan(1000);
-    for (const answer of answers) {
-      expectProblem(answer, 503, 'redis-unavailable');
-      expect(answer.headers['retry-after']).toBe('1');
+    for (const response of responses) {
+      expectProblem(response, 503, 'redis-unavailable');
+      expect(response.headers['retry-after']).toBe('1');
     }
   });
 
@@ -88,15 +88,15 @@ describeOwn('while Redis is down', () => {
 
   it('reads succeed again within two seconds after Redis is back, and no failure was cached', async () => {
     redis = await redis.restart();
-    await redis.client.mset('held', 'new value of held', 'cold', 'value of cold', 'nobody', 'somebody');
+    await redis.client.mset('held', 'new cached value', 'cold', 'value of cold', 'nobody', 'somebody');
     await expectRecovery(proxy);
-    const answers = await Promise.all(['held', 'cold', 'nobody'].map((key) => proxy.key(key)));
-    expect(answers.map(({ status, text }) => `${status} ${text}`)).toEqual([
-      '200 new value of held',
+    const responses = await Promise.all(['held', 'cold', 'nobody'].map((key) => proxy.key(key)));
+    expect(responses.map(({ status, text }) => `${status} ${text}`)).toEqual([
+      '200 new cached value',
       '200 value of cold',
       '200 somebody',
     ]);
-    await until('the log tells it', () =>
+    await until('the recovery is logged', () =>
       proxy.log().some(({ message }) => message === 'Redis is reachable') ? true : undefined,
     );
   });
@@ -143,7 +143,7 @@ describeOwn('while Redis does not reply', () => {
       PROXY_THREADS: 2,
       REDIS_COMMAND_TIMEOUT_MS: COMMAND_TIMEOUT_MS,
     });
-    await redis.client.mset('held', 'value of held', 'cold', 'value of cold');
+    await redis.client.mset('held', 'cached value', 'cold', 'value of cold');
     await proxy.key('held');
     redis.server?.signal('SIGSTOP');
   });
@@ -154,9 +154,9 @@ describeOwn('while Redis does not reply', () => {
 
   it('concurrent requests for one key that is not cached get 504 redis-timeout within the command timeout', async () => {
     const start = performance.now();
-    const answers = await crowd(proxy, 'cold', 50);
+    const responses = await crowd(proxy, 'cold', 50);
     const took = performance.now() - start;
-    for (const answer of answers) expectProblem(answer, 504, 'redis-timeout');
+    for (const response of responses) expectProblem(response, 504, 'redis-timeout');
     expect(took).toBeGreaterThan(COMMAND_TIMEOUT_MS - 50);
     expect(took).toBeLessThan(IN_TIME_MS);
   });
@@ -164,30 +164,30 @@ describeOwn('while Redis does not reply', () => {
   it('cached keys are served without waiting, while other requests wait for Redis', async () => {
     let waiting = true;
     const slow = proxy.key('cold').finally(() => (waiting = false));
-    const answers = await crowd(proxy, 'held', 20);
+    const responses = await crowd(proxy, 'held', 20);
     expect(waiting).toBe(true);
-    expect(new Set(answers.map(({ text }) => text))).toEqual(new Set(['value of held']));
+    expect(new Set(responses.map(({ text }) => text))).toEqual(new Set(['cached value']));
     expectProblem(await slow, 504, 'redis-timeout');
   });
 
   it('requests for different keys do not wait for each other', async () => {
     const start = performance.now();
-    const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => proxy.key(`cold${i}`)));
+    const responses = await Promise.all(Array.from({ length: 50 }, (_, i) => proxy.key(`cold${i}`)));
     expect(performance.now() - start).toBeLessThan(IN_TIME_MS);
-    for (const answer of answers) expect(answer.json.code).toMatch(/^redis-(?:timeout|unavailable)$/);
+    for (const response of responses) expect(response.json.code).toMatch(/^redis-(?:timeout|unavailable)$/);
   });
 
   it('the circuit opens after a few timeouts: most requests then get 503 redis-unavailable at once', async () => {
-    const answers = [];
+    const responses = [];
     const start = performance.now();
-    for (let i = 0; i < 200; i++) answers.push(await proxy.key(`cold${i}`));
-    const timedOut = answers.filter(({ status }) => status === 504);
+    for (let i = 0; i < 200; i++) responses.push(await proxy.key(`cold${i}`));
+    const timedOut = responses.filter(({ status }) => status === 504);
     expect(timedOut.length).toBeLessThan(20);
     expect(performance.now() - start).toBeLessThan((timedOut.length + 5) * IN_TIME_MS);
-    for (const answer of answers) {
-      if (answer.status === 504) continue;
-      expectProblem(answer, 503, 'redis-unavailable');
-      expect(answer.headers['retry-after']).toBe('1');
+    for (const response of responses) {
+      if (response.status === 504) continue;
+      expectProblem(response, 503, 'redis-unavailable');
+      expect(response.headers['retry-after']).toBe('1');
     }
     // The circuit is closed for a moment when a new connection replaces the silent one.
     const states = proxy
@@ -209,10 +209,10 @@ describeOwn('while Redis does not reply', () => {
     await expectRecovery(proxy);
     const pairs = Array.from({ length: 50 }, (_, i) => [`late${i}`, `value of late${i}`]);
     await redis.client.mset(pairs.flat());
-    const answers = await Promise.all(pairs.map(([key]) => proxy.key(key)));
-    expect(answers.map(({ text }) => text)).toEqual(pairs.map(([, value]) => value));
+    const responses = await Promise.all(pairs.map(([key]) => proxy.key(key)));
+    expect(responses.map(({ text }) => text)).toEqual(pairs.map(([, value]) => value));
     expect((await proxy.key('cold')).text).toBe('value of cold');
-    await until('the log tells it', () =>
+    await until('the recovery is logged', () =>
       proxy.log().some(({ message }) => message === 'Redis circuit breaker closed') ? true : undefined,
     );
   });

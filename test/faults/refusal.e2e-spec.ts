@@ -109,9 +109,9 @@ describeOwn('a cluster node configured as a standalone Redis', () => {
       expect(own.length).toBeLessThan(keys.length);
       for (const key of own) await client.set(key, key);
       for (const key of keys) {
-        const answer = await proxy.key(key);
-        if (own.includes(key)) expect([answer.status, answer.text]).toEqual([200, key]);
-        else expect([answer.status, answer.json.code]).toEqual([503, 'redis-unavailable']);
+        const response = await proxy.key(key);
+        if (own.includes(key)) expect([response.status, response.text]).toEqual([200, key]);
+        else expect([response.status, response.json.code]).toEqual([503, 'redis-unavailable']);
       }
     } finally {
       await proxy.stop();

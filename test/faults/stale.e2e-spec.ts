@@ -38,9 +38,9 @@ describeOwn('an expired value, while the circuit is open', () => {
       }
       const watch = new Stopwatch();
       for (let i = 0; i < READS; i++) {
-        const answer = await proxy.key('held');
-        expect([answer.status, answer.text]).toEqual([200, 'value of held']);
-        expect(answer.headers['cache-status']).toContain('detail=stale-if-error');
+        const response = await proxy.key('held');
+        expect([response.status, response.text]).toEqual([200, 'value of held']);
+        expect(response.headers['cache-status']).toContain('detail=stale-if-error');
       }
       // Only the probes wait.
       expect(watch.stop()).toBeLessThan((READS * COMMAND_TIMEOUT_MS) / 3);

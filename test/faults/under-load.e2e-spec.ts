@@ -20,7 +20,8 @@ describeOwn('an outage under load with 95 % hits', () => {
       }
       expect([...outage.before.tally.misses.keys()]).toEqual(['200']);
       expect([...outage.during.tally.misses.keys()]).toEqual(['503 Retry-After']);
-      for (const answer of outage.returning.tally.misses.keys()) expect(['200', '503 Retry-After']).toContain(answer);
+      for (const response of outage.returning.tally.misses.keys())
+        expect(['200', '503 Retry-After']).toContain(response);
       expect([...outage.after.tally.misses.keys()]).toEqual(['200']);
     } finally {
       await proxy.stop();

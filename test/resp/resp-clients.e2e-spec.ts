@@ -261,8 +261,8 @@ describeOwn('Redis and the proxy', () => {
 
   it('describe commands the same way, except for key specifications and tips', async () => {
     const described = async (port: number, names: readonly string[]) => {
-      const answer = await redisProgram('redis-cli', port, '--json', 'command', 'info', ...names);
-      return (JSON.parse(answer) as unknown[][]).map((command) => command.slice(0, 7));
+      const info = await redisProgram('redis-cli', port, '--json', 'command', 'info', ...names);
+      return (JSON.parse(info) as unknown[][]).map((command) => command.slice(0, 7));
     };
     const all = (await redisProgram('redis-cli', respPort(proxy), 'command', 'list')).trim().split('\n');
     // Excludes commands that are newer than the installed Redis, and getex, which is a write command there.

@@ -268,16 +268,16 @@ describeOwn('the Redis protocol', () => {
     redis.server?.signal('SIGSTOP');
     first.send(request('GET', 'other'), request('GET', 'none'));
     await delay(100);
-    let answered = false;
+    let httpDone = false;
     const http = proxy.key('key').then(({ text }) => {
-      answered = true;
+      httpDone = true;
       return text;
     });
     await delay(100);
     second.send(request('GET', 'key'), 'PING\r\n');
     await delay(100);
     // All of them are hits, except the first.
-    expect([first.received, second.received, answered]).toEqual(['', '', false]);
+    expect([first.received, second.received, httpDone]).toEqual(['', '', false]);
     redis.server?.signal('SIGCONT');
     await first.expect('$6\r\nsecond\r\n$-1\r\n');
     await second.expect('$5\r\nvalue\r\n+PONG\r\n');

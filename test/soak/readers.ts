@@ -42,18 +42,18 @@ export function httpReader(reading: Reading): Reader {
       ...(directive === undefined ? {} : { 'cache-control': directive }),
     };
     const requestedAt = performance.now();
-    const answer = await ask(reading.httpUrl, `/v1/keys/${key.name}`, { agent, headers });
+    const response = await ask(reading.httpUrl, `/v1/keys/${key.name}`, { agent, headers });
     const respondedAt = performance.now();
-    const status = String(answer.headers['cache-status']);
-    const how = `GET ${directive ?? ''} (${answer.status}, ${status})`;
-    checks.count(`http: ${answer.status} ${status.replace(/^[^;]*; /, '').replace(/-?\d+/g, 'N')}`);
+    const status = String(response.headers['cache-status']);
+    const how = `GET ${directive ?? ''} (${response.status}, ${status})`;
+    checks.count(`http: ${response.status} ${status.replace(/^[^;]*; /, '').replace(/-?\d+/g, 'N')}`);
     const stale = status.includes('stale-if-error');
     const boundMs = directive === 'no-cache' ? 0 : boundOf(reading, stale);
     const observation = { key, requestedAt, respondedAt, how, boundMs, stale };
-    if (answer.status === 304) return void checks.check({ ...observation, version: condition?.version });
-    if (answer.status === 504 && directive === 'only-if-cached') return;
-    const version = checkResponse(reading, observation, answer.status, answer.text);
-    if (version !== undefined) cached.set(key, { etag: String(answer.headers.etag), version });
+    if (response.status === 304) return void checks.check({ ...observation, version: condition?.version });
+    if (response.status === 504 && directive === 'only-if-cached') return;
+    const version = checkResponse(reading, observation, response.status, response.text);
+    if (version !== undefined) cached.set(key, { etag: String(response.headers.etag), version });
   });
 }
 
@@ -65,10 +65,10 @@ export function mgetReader(reading: Reading): Reader {
     const body = JSON.stringify({ keys: some.map(({ name }) => name) });
     const headers = { 'content-type': 'application/json' };
     const requestedAt = performance.now();
-    const answer: HttpAnswer = await ask(reading.httpUrl, '/v1/mget', { method: 'POST', agent, headers, body });
+    const response: HttpAnswer = await ask(reading.httpUrl, '/v1/mget', { method: 'POST', agent, headers, body });
     const respondedAt = performance.now();
-    if (answer.status !== 200) return checks.violate(`mget: ${answer.status}`);
-    const { results } = answer.json as { readonly results: readonly MgetResult[] };
+    if (response.status !== 200) return checks.violate(`mget: ${response.status}`);
+    const { results } = response.json as { readonly results: readonly MgetResult[] };
     for (const [index, { status, value, cacheStatus }] of results.entries()) {
       checks.count(`mget: ${status} ${cacheStatus ?? ''}`);
       const stale = cacheStatus === 'stale';

@@ -20,7 +20,7 @@ export interface Executable {
   /** Number of arguments including the name, or both names; if negative, the minimum number. */
   readonly arity: number;
   readonly flags: readonly string[];
-  /** ACL categories of Redis, without those that follow from the flags. */
+  /** ACL categories of Redis beyond the ones implied by the flags. */
   readonly categories: readonly string[];
   /** Positions of the first and the last key argument (negative: from the end) and the step between keys. */
   readonly keys: readonly [first: number, last: number, step: number];

@@ -72,7 +72,7 @@ export class RespConnection {
   #halfClosed = false;
   /** No more requests are executed. */
   #ended = false;
-  /** The socket has been told to end after the last reply. */
+  /** `socket.end` has been called, after the last reply. */
   #closing = false;
   /** The socket is paused. */
   #paused = false;
