@@ -6,15 +6,15 @@ import { describe, expect, it } from '@jest/globals';
 import { stringify } from 'yaml';
 import { alertGroups, alerts } from './monitoring.ts';
 
-/** Values a minute apart, as promtool writes them: `0+60x10` starts at 0 and grows ten times by 60. */
-type Course = Readonly<Record<string, string>>;
+/** Values by series, a minute apart, in promtool's notation: `0+60x10` starts at 0 and grows ten times by 60. */
+type SeriesValues = Readonly<Record<string, string>>;
 
 const MINUTES = 120;
 const constant = (value: number) => `${value}+0x${MINUTES}`;
 const growing = (perMinute: number) => `0+${perMinute}x${MINUTES}`;
 
-/** A busy proxy, nine in ten of whose reads are hits, with a full cache. */
-const WELL: Course = {
+/** A busy proxy with a hit ratio of 0.9 and a full cache. */
+const HEALTHY: SeriesValues = {
   up: constant(1),
   'requests_total{transport="http",outcome="hit"}': growing(54_000),
   'requests_total{transport="http",outcome="miss"}': growing(6000),
@@ -54,8 +54,8 @@ const WELL: Course = {
   process_cpu_user_seconds_total: growing(30),
 };
 
-/** For each alert, what differs from {@link WELL} when it is raised, and undefined where a metric is gone. */
-const ILL: Readonly<Record<string, Readonly<Record<string, string | undefined>>>> = {
+/** For each alert, the series that differ from {@link HEALTHY} when it fires; undefined for an absent series. */
+const FAULTS: Readonly<Record<string, Readonly<Record<string, string | undefined>>>> = {
   Down: { up: constant(0) },
   Absent: { up: undefined },
   ReadsFailing: { 'requests_total{transport="http",outcome="timeout"}': growing(1000) },
@@ -79,16 +79,16 @@ const ILL: Readonly<Record<string, Readonly<Record<string, string | undefined>>>
   CacheFlushed: { cache_recoveries_total: `0x${MINUTES - 5} 1x5` },
 };
 
-const series = (course: Readonly<Record<string, string | undefined>>) =>
-  Object.entries(course).flatMap(([name, values]) => {
+const series = (values: Readonly<Record<string, string | undefined>>) =>
+  Object.entries(values).flatMap(([name, course]) => {
     const [metric, labels = ''] = name.split(/[{}]/);
     const ofTarget = ['namespace="n"', 'job="redis-http-cache-proxy"', ...(labels.includes('pod=') ? [] : ['pod="p"'])];
     const fullName = metric === 'up' || metric.startsWith('process_') ? metric : `redis_http_cache_proxy_${metric}`;
     const all = [...ofTarget, ...(labels === '' ? [] : [labels])].join(',');
-    return values === undefined ? [] : [{ series: `${fullName}{${all}}`, values: values.trim() }];
+    return course === undefined ? [] : [{ series: `${fullName}{${all}}`, values: course.trim() }];
   });
 
-/** What promtool says to tests of the alerts; undefined where there is none. */
+/** Runs alert tests with promtool; undefined if it is not installed. */
 function promtool(tests: readonly object[]): string | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'alerts-'));
   try {
@@ -107,10 +107,10 @@ function promtool(tests: readonly object[]): string | undefined {
   }
 }
 
-/** That so many alerts, of this name or of any, are firing at the end. */
-const firing = (course: Readonly<Record<string, string | undefined>>, name: string, count: number) => ({
+/** A test that `count` alerts whose name matches are firing at the end. */
+const firing = (values: Readonly<Record<string, string | undefined>>, name: string, count: number) => ({
   interval: '1m',
-  input_series: series(course),
+  input_series: series(values),
   promql_expr_test: [
     {
       expr: `count(ALERTS{alertstate="firing",alertname=~"${name}"}) or vector(0)`,
@@ -120,14 +120,14 @@ const firing = (course: Readonly<Record<string, string | undefined>>, name: stri
   ],
 });
 
-describe('the alerts, where there is a promtool to try them', () => {
-  it('are silent while all is well, a full cache included', () => {
-    expect(promtool([firing(WELL, '.*', 0)]) ?? 'as expected').toBe('as expected');
+describe('alerts, evaluated with promtool if it is installed', () => {
+  it('do not fire for a healthy proxy with a full cache', () => {
+    expect(promtool([firing(HEALTHY, '.*', 0)]) ?? 'as expected').toBe('as expected');
   });
 
-  it.each(alerts)('$alert is raised when it should be', ({ alert }) => {
-    const ill = ILL[alert.replace('RedisHttpCacheProxy', '')];
-    expect(ill).toBeDefined();
-    expect(promtool([firing({ ...WELL, ...ill }, alert, 1)]) ?? 'as expected').toBe('as expected');
+  it.each(alerts)('$alert fires on its fault', ({ alert }) => {
+    const fault = FAULTS[alert.replace('RedisHttpCacheProxy', '')];
+    expect(fault).toBeDefined();
+    expect(promtool([firing({ ...HEALTHY, ...fault }, alert, 1)]) ?? 'as expected').toBe('as expected');
   });
 });

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type JsonObject, type Manifest, isObject, objectsIn } from './manifest.ts';
 
-/** An entry of a kustomization's `configMapGenerator`, as far as it is understood here. */
+/** An entry of a kustomization's `configMapGenerator`, with the supported fields. */
 export interface Generator {
   readonly name: string;
   readonly behavior?: string;
@@ -13,10 +13,10 @@ export interface Generator {
   readonly options?: { readonly disableNameSuffixHash?: boolean; readonly labels?: Readonly<Record<string, string>> };
 }
 
-/** Where other objects name a ConfigMap. */
+/** Fields in which other objects reference a ConfigMap. */
 const REFERENCES = new Set(['configMapRef', 'configMapKeyRef', 'configMap']);
 
-/** What the generator's files and literals say. */
+/** Returns the data of the generator's files and literals. */
 export function generatedData(directory: string, { envs = [], files = [], literals = [] }: Generator): JsonObject {
   const lines = envs.flatMap((file) => readFileSync(join(directory, file), 'utf8').split('\n'));
   const settings = [...lines.filter((line) => line.trim() !== '' && !line.startsWith('#')), ...literals];
@@ -28,7 +28,7 @@ export function generatedData(directory: string, { envs = [], files = [], litera
   };
 }
 
-/** Gives ConfigMaps the names that end in a hash of what they hold, in whatever names them as well. */
+/** Appends a hash of their content to the names of ConfigMaps, also in references to them. */
 export function addHashes(manifests: readonly Manifest[], hashed: ReadonlySet<Manifest>): void {
   const names = new Map<string, string>();
   for (const map of hashed) {
@@ -43,13 +43,13 @@ export function addHashes(manifests: readonly Manifest[], hashed: ReadonlySet<Ma
 }
 
 /**
- * As kustomize does: ten digits of SHA-256 over JSON with sorted fields and without the name, none of them a vowel or
- * easily mistaken.
+ * Computes the hash as kustomize does: ten hexadecimal digits of SHA-256 over JSON with sorted fields and an empty name,
+ * with vowels and ambiguous digits replaced.
  */
 function hashOf({ data }: Manifest): string {
   const sorted = isObject(data) ? Object.fromEntries(Object.entries(data).sort(([a], [b]) => (a < b ? -1 : 1))) : {};
   const json = JSON.stringify({ data: sorted, kind: 'ConfigMap', name: '' });
-  // Go writes these so that they can stand in HTML.
+  // Go escapes these for HTML.
   const escaped = json.replace(/[<>&\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
   const instead: Readonly<Record<string, string>> = { '0': 'g', '1': 'h', '3': 'k', a: 'm', e: 't' };
   const digits = createHash('sha256').update(escaped).digest('hex').slice(0, 10);

@@ -5,7 +5,7 @@ import { type Generator, addHashes, generatedData } from './config-map.ts';
 import { type Json, type Manifest, isObject, objectsIn } from './manifest.ts';
 import { type Operation, applyOperations, merged } from './patch.ts';
 
-/** A kustomization.yaml, as far as it is understood here. */
+/** The supported fields of a kustomization.yaml. */
 interface Kustomization {
   readonly apiVersion: string;
   readonly kind: string;
@@ -23,15 +23,15 @@ interface Patch {
   readonly target: { readonly kind: string; readonly name?: string; readonly labelSelector?: string };
 }
 
-/** In the order in which they are carried out. */
+/** In the order of execution. */
 const STEPS = ['resources', 'configMapGenerator', 'components', 'patches', 'namespace', 'images'] as const;
 const FIELDS: ReadonlySet<string> = new Set(['apiVersion', 'kind', ...STEPS]);
 
 /**
- * What `kubectl kustomize` makes of a folder, in no special order. Of kustomize it knows what deploy/kubernetes and its
- * README use.
+ * Renders a folder as `kubectl kustomize` does, in any order. Supports the features that deploy/kubernetes and its README
+ * use.
  *
- * @throws Error for a field of a kustomization that it does not know.
+ * @throws Error for an unsupported field of a kustomization.
  */
 export function render(directory: string): Manifest[] {
   const hashed = new Set<Manifest>();
@@ -43,12 +43,12 @@ export function render(directory: string): Manifest[] {
 function build(directory: string, before: readonly Manifest[], hashed: Set<Manifest>): Manifest[] {
   const kustomization = parse(readFileSync(join(directory, 'kustomization.yaml'), 'utf8')) as Kustomization;
   const unknown = Object.keys(kustomization).filter((field) => !FIELDS.has(field));
-  if (unknown.length > 0) throw new Error(`${directory}: ${unknown.join(', ')}: not understood here`);
+  if (unknown.length > 0) throw new Error(`${directory}: ${unknown.join(', ')}: not supported here`);
   const { resources = [], components = [], configMapGenerator = [], patches = [], images = [] } = kustomization;
   let manifests = [...before, ...resources.flatMap((path) => resource(join(directory, path), hashed))];
   for (const generator of configMapGenerator) generate(directory, generator, manifests, hashed);
   for (const path of components) manifests = build(join(directory, path), manifests, hashed);
-  for (const patch of patches) manifests.filter(isMeant(patch)).forEach((each) => change(directory, each, patch));
+  for (const patch of patches) manifests.filter(isTarget(patch)).forEach((each) => applyPatch(directory, each, patch));
   if (kustomization.namespace !== undefined) {
     for (const { metadata } of manifests) metadata.namespace = kustomization.namespace;
   }
@@ -61,7 +61,7 @@ function build(directory: string, before: readonly Manifest[], hashed: Set<Manif
 }
 
 function resource(path: string, hashed: Set<Manifest>): Manifest[] {
-  if (!existsSync(path)) throw new Error(`${path}: there is no such file`);
+  if (!existsSync(path)) throw new Error(`${path}: no such file`);
   if (statSync(path).isDirectory()) return build(path, [], hashed);
   return parseAllDocuments(readFileSync(path, 'utf8'), { version: '1.1' }).map((document) => {
     if (document.errors.length > 0) throw document.errors[0];
@@ -84,7 +84,7 @@ function generate(directory: string, generator: Generator, manifests: Manifest[]
   if (!options?.disableNameSuffixHash) hashed.add(map);
 }
 
-function isMeant({ target }: Patch): (manifest: Manifest) => boolean {
+function isTarget({ target }: Patch): (manifest: Manifest) => boolean {
   const [label, value] = target.labelSelector?.split('=') ?? [];
   return ({ kind, metadata }) =>
     kind === target.kind &&
@@ -92,8 +92,8 @@ function isMeant({ target }: Patch): (manifest: Manifest) => boolean {
     (label === undefined || (isObject(metadata.labels) && metadata.labels[label] === value));
 }
 
-/** The name in a patch counts for nothing where there is a target. */
-function change(directory: string, manifest: Manifest, { path, patch }: Patch): void {
+/** Applies a patch. If it has a target, the name in the patch is ignored. */
+function applyPatch(directory: string, manifest: Manifest, { path, patch }: Patch): void {
   const text = path === undefined ? patch : readFileSync(join(directory, path), 'utf8');
   const content = parse(text ?? '', { version: '1.1' }) as Json;
   if (Array.isArray(content)) return applyOperations(manifest, content as unknown as Operation[]);

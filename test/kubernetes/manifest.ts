@@ -1,10 +1,10 @@
-/** What YAML and JSON can say. */
+/** A JSON value. */
 export type Json = null | boolean | number | string | Json[] | JsonObject;
 export interface JsonObject {
   [name: string]: Json;
 }
 
-/** An object of the Kubernetes API, as far as all of them are alike. */
+/** An object of the Kubernetes API, with the common fields. */
 export interface Manifest extends JsonObject {
   apiVersion: string;
   kind: string;

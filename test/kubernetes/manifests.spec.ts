@@ -16,10 +16,10 @@ const named = ({ kind, metadata }: Manifest) => `${kind} ${metadata.name}`;
 const sorted = (manifests: readonly Manifest[]) =>
   [...manifests].sort((a, b) => (named(a) < named(b) ? -1 : 1)).map((each): unknown => ({ ...each }));
 
-/** Older ones come with another kustomize, which knows no components. */
+/** Older versions include a kustomize without components. */
 const OLDEST_KUSTOMIZE = 5;
 
-/** As the program itself renders it; undefined where there is none that could. */
+/** Renders with kubectl; undefined if it is not installed or too old. */
 function renderedByKubectl(folder: string): Manifest[] | undefined {
   const kubectl = (...args: string[]) => spawnSync('kubectl', args, { encoding: 'utf8' });
   const version = /"kustomizeVersion": "v(\d+)/.exec(kubectl('version', '--client', '-o', 'json').stdout ?? '');
@@ -32,22 +32,22 @@ function renderedByKubectl(folder: string): Manifest[] | undefined {
 describe.each(folders)('deploy/kubernetes/%s', (folder) => {
   const manifests = render(overlay(folder));
 
-  it('has what the schemas of Kubernetes and of the Prometheus operator ask for, and no other field', () => {
+  it('is valid by the schemas of Kubernetes and the Prometheus operator, without unknown fields', () => {
     expect(manifests.flatMap(problemsOf)).toEqual([]);
   });
 
-  it('has each object once', () => {
+  it('contains each object once', () => {
     const names = manifests.map(named);
     expect(names).toEqual([...new Set(names)]);
   });
 
-  it('is what `kubectl kustomize` renders, where there is one', () => {
+  it('is equal to the output of `kubectl kustomize`, if it is installed', () => {
     const theirs = renderedByKubectl(overlay(folder));
     if (theirs !== undefined) expect(sorted(manifests)).toEqual(sorted(theirs));
   });
 });
 
-describe('an own overlay, as the README of deploy/kubernetes has it', () => {
+describe('overlay of the README of deploy/kubernetes', () => {
   const readme = readFileSync(join(overlay('.'), 'README.md'), 'utf8');
   const text = /^```yaml\n(apiVersion: kustomize[^`]+)```/m.exec(readme)?.[1] ?? '';
 
@@ -63,7 +63,7 @@ describe('an own overlay, as the README of deploy/kubernetes has it', () => {
     }
   }
 
-  it('changes the image, the settings and the namespace, and names the ConfigMap anew', () => {
+  it('changes the image, the settings, the namespace and the name of the ConfigMap', () => {
     const [base, mine] = [render(overlay('base')), withOverlay(render)];
     const containerIn = (manifests: readonly Manifest[]) => {
       const text = JSON.stringify(manifests.find(({ kind }) => kind === 'Deployment'));
@@ -80,17 +80,17 @@ describe('an own overlay, as the README of deploy/kubernetes has it', () => {
     expect(settings).toMatchObject({ CACHE_TTL_MS: '30000', CACHE_COHERENCE: 'tracking', HTTP_PORT: '8080' });
   });
 
-  it('is what `kubectl kustomize` renders, where there is one', () => {
+  it('is equal to the output of `kubectl kustomize`, if it is installed', () => {
     const [ours, theirs] = withOverlay((folder) => [render(folder), renderedByKubectl(folder)]);
     if (theirs !== undefined) expect(sorted(ours ?? [])).toEqual(sorted(theirs));
   });
 });
 
-describe('the check of the schemas', () => {
+describe('schema validation', () => {
   const [deployment] = render(overlay('base')).filter(({ kind }) => kind === 'Deployment');
   const changed = (from: string, to: string) => JSON.parse(JSON.stringify(deployment).replace(from, to)) as Manifest;
 
-  it('finds a field that is missing, one of another type, and one that there is not', () => {
+  it('reports missing fields, fields of another type, and unknown fields', () => {
     expect(problemsOf(deployment)).toEqual([]);
     expect(problemsOf(changed('"selector":', '"select":'))).toHaveLength(2);
     expect(problemsOf(changed('"containerPort":8080', '"containerPort":"8080"'))).toHaveLength(1);

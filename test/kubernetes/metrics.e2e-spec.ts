@@ -6,13 +6,13 @@ import { TestRedis } from '../support/redis.ts';
 import { alerts, dashboard, dashboardQueries } from './monitoring.ts';
 import { type Selector, parsePromQl } from './promql.ts';
 
-/** Labels that Prometheus gives to what it scrapes. */
+/** Labels that Prometheus adds to scraped metrics. */
 const TARGET_LABELS = new Set(['namespace', 'job', 'pod', 'instance']);
 
-describeOwn('metrics that alerts and dashboard name', () => {
+describeOwn('metrics in alerts and the Grafana dashboard', () => {
   let redis: TestRedis;
   let proxy: TestProxy;
-  /** For each metric, its labels, and for each of them its values. */
+  /** Label values by metric and label. */
   const metrics = new Map<string, Map<string, Set<string>>>([['up', new Map()]]);
 
   beforeAll(async () => {
@@ -32,7 +32,7 @@ describeOwn('metrics that alerts and dashboard name', () => {
     await redis.stop();
   });
 
-  /** What /metrics does not have of what is selected. */
+  /** Returns the selected metrics, labels and label values that /metrics does not have. */
   function unknownIn({ metric, matchers }: Selector): string[] {
     const labels = metrics.get(metric);
     if (labels === undefined) return [metric];
@@ -47,14 +47,14 @@ describeOwn('metrics that alerts and dashboard name', () => {
 
   const queries = [...alerts.map(({ alert, expr }) => ({ name: alert, expr })), ...dashboardQueries];
 
-  it.each(queries)('are all there: $name', ({ expr }) => {
+  it.each(queries)('exist: $name', ({ expr }) => {
     const { selectors, grouping } = parsePromQl(expr);
     expect(selectors.flatMap(unknownIn)).toEqual([]);
     const labels = selectors.flatMap(({ metric }) => [...(metrics.get(metric)?.keys() ?? [])]);
     expect([...TARGET_LABELS, ...labels]).toEqual(expect.arrayContaining([...grouping]));
   });
 
-  it('are all there, for the variables of the dashboard too', () => {
+  it('exist for the variables of the dashboard', () => {
     const queried = dashboard.templating.list.flatMap(({ definition }) => definition ?? []);
     expect(queried).toHaveLength(3);
     for (const definition of queried) {

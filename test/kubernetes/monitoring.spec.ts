@@ -6,20 +6,23 @@ import { parsePromQl } from './promql.ts';
 
 const ofTarget = (label: string) => new RegExp(`\\$labels\\.${label}\\b`);
 
-describe('the alerts', () => {
-  it('have names of their own', () => {
+describe('alerts', () => {
+  it('have unique names', () => {
     const names = alerts.map(({ alert }) => alert);
     expect(names).toEqual([...new Set(names)]);
   });
 
-  it.each(alerts)('$alert is PromQL, and says what is wrong and what to do', ({ expr, labels, annotations }) => {
-    expect(parsePromQl(expr).selectors).not.toEqual([]);
-    expect(['warning', 'critical']).toContain(labels.severity);
-    expect(annotations.summary).not.toBe('');
-    expect(annotations.description.length).toBeGreaterThan(30);
-  });
+  it.each(alerts)(
+    '$alert has a valid expression, a severity, a summary and a description',
+    ({ expr, labels, annotations }) => {
+      expect(parsePromQl(expr).selectors).not.toEqual([]);
+      expect(['warning', 'critical']).toContain(labels.severity);
+      expect(annotations.summary).not.toBe('');
+      expect(annotations.description.length).toBeGreaterThan(30);
+    },
+  );
 
-  it.each(alerts)('$alert names a pod only where it is about one', ({ expr, annotations }) => {
+  it.each(alerts)('$alert names a pod only if its expression keeps the label', ({ expr, annotations }) => {
     const perPod = !/\bby \((?!.*\bpod\b)/.test(expr) && !expr.startsWith('absent');
     const { summary, description } = annotations;
     expect(ofTarget('pod').test(summary + description)).toBe(perPod);
@@ -33,12 +36,12 @@ describe('the alerts', () => {
   });
 });
 
-describe('the ServiceMonitor', () => {
+describe('ServiceMonitor', () => {
   const labelsOf = (manifest: { spec: unknown }) =>
     (manifest.spec as { selector: { matchLabels: Readonly<Record<string, string>> } }).selector.matchLabels;
   const monitor = render(overlay('overlays/monitoring')).find(({ kind }) => kind === 'ServiceMonitor');
 
-  it.each(['base', 'overlays/fleet'])('finds the pods of %s once', (folder) => {
+  it.each(['base', 'overlays/fleet'])('selects the pods of %s once', (folder) => {
     const wanted = Object.entries(labelsOf(monitor as unknown as { spec: unknown }));
     const found = render(overlay(folder)).filter(
       ({ kind, metadata: { labels } }) =>
@@ -48,12 +51,12 @@ describe('the ServiceMonitor', () => {
   });
 });
 
-describe('the dashboard', () => {
-  it.each(dashboardQueries)('asks in PromQL: $name', ({ expr }) => {
+describe('Grafana dashboard', () => {
+  it.each(dashboardQueries)('has a valid query: $name', ({ expr }) => {
     expect(parsePromQl(expr).selectors).not.toEqual([]);
   });
 
-  it('asks for the chosen pods alone', () => {
+  it('queries only the selected pods', () => {
     const chosen = ['namespace="$namespace"', 'job="$job"', 'pod=~"$pod"'];
     for (const { matchers } of dashboardQueries.flatMap(({ expr }) => parsePromQl(expr).selectors)) {
       expect(matchers.map(({ label, operator, value }) => `${label}${operator}"${value}"`)).toEqual(
@@ -62,7 +65,7 @@ describe('the dashboard', () => {
     }
   });
 
-  it('has panels with ids of their own, each in a place of its own, within 24 columns', () => {
+  it('has panels with unique ids that do not overlap, within 24 columns', () => {
     const { panels } = dashboard;
     expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
     const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>

@@ -3,7 +3,7 @@ import { render } from './kustomization.ts';
 
 const kubernetes = new URL('../../deploy/kubernetes/', import.meta.url).pathname;
 
-/** The folder that `kubectl apply -k` is given. */
+/** Returns the path of a folder of deploy/kubernetes. */
 export function overlay(name: string): string {
   return `${kubernetes}${name}`;
 }
@@ -44,7 +44,7 @@ function field(kind: string, name: string): Json {
   return manifest[name];
 }
 
-/** Those of the overlay `monitoring`. */
+/** The alert groups of the overlay `monitoring`. */
 const { groups } = field('PrometheusRule', 'spec') as unknown as { groups: readonly AlertGroup[] };
 
 export const alertGroups = groups;
@@ -55,7 +55,7 @@ export const dashboard = JSON.parse(
   (field('ConfigMap', 'data') as Record<string, string>)['redis-http-cache-proxy.json'],
 ) as Dashboard;
 
-/** What the panels ask Prometheus, with what Grafana puts in for its variables. */
+/** The queries of the panels, with `$__rate_interval` replaced as by Grafana. */
 export const dashboardQueries = dashboard.panels.flatMap(({ title, targets = [] }) =>
   targets.map(({ refId, expr }) => ({
     name: `${title}, ${refId}`,

@@ -9,8 +9,8 @@ import type { Manifest } from './manifest.ts';
 import { overlay } from './monitoring.ts';
 
 const MiB = 2 ** 20;
-/** How long a Pod has at its end beyond what it needs. */
-const SPARE_S = 3;
+/** Reserve in terminationGracePeriodSeconds. */
+const RESERVE_S = 3;
 
 interface Container {
   readonly name: string;
@@ -53,11 +53,11 @@ function podOf(manifests: readonly Manifest[]): PodSpec {
 
 function proxyIn({ containers, initContainers = [] }: PodSpec): Container {
   const proxy = [...containers, ...initContainers].find(({ image }) => image.startsWith('redis-http-cache-proxy:'));
-  if (proxy === undefined) throw new Error('there is no proxy');
+  if (proxy === undefined) throw new Error('no container of the proxy');
   return proxy;
 }
 
-/** What the proxy makes of the environment that its container gets. */
+/** Returns the settings that the proxy loads from the environment of its container. */
 function settingsOf(manifests: readonly Manifest[], container: Container): Settings {
   const maps = container.envFrom.map(({ configMapRef: { name } }) =>
     manifests.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === name),
@@ -68,7 +68,7 @@ function settingsOf(manifests: readonly Manifest[], container: Container): Setti
   return loadSettings(Object.fromEntries(local) as Record<string, string>, '/none');
 }
 
-/** The sum in the README of deploy/kubernetes, in bytes. */
+/** Computes the sum in the README of deploy/kubernetes, in bytes. */
 function memoryFor({ cache, proxy }: Settings): number {
   return (
     1.07 * cache.maxBytes +
@@ -84,18 +84,18 @@ describe.each([
   { folder: 'base', exec: false },
   { folder: 'overlays/fleet', exec: false },
   { folder: 'overlays/sidecar', exec: true },
-])('the proxy of $folder', ({ folder, exec }) => {
+])('proxy of $folder', ({ folder, exec }) => {
   const manifests = render(overlay(folder));
   const pod = podOf(manifests);
   const proxy = proxyIn(pod);
 
-  it('accepts its settings, whose secrets are files of a whole folder', () => {
+  it('accepts its settings, with secrets in files of a mounted folder', () => {
     const { redis } = settingsOf(manifests, proxy);
     expect(JSON.stringify(redis)).toContain('"redis"');
     expect(proxy.volumeMounts.every(({ subPath }) => subPath === undefined)).toBe(true);
   });
 
-  it('has the memory that its settings may take, and the cores that its threads can use', () => {
+  it('has a memory limit for its settings and a CPU limit for its threads', () => {
     const settings = settingsOf(manifests, proxy);
     const [, amount, unit] = /^(\d+)(Mi|Gi)$/.exec(proxy.resources.limits.memory) ?? [];
     const limit = Number(amount) * (unit === 'Gi' ? 1024 : 1) * MiB;
@@ -104,18 +104,18 @@ describe.each([
     expect(Number(proxy.resources.limits.cpu)).toBe(settings.proxy.threads);
   });
 
-  it('has the time that its end may take', () => {
+  it('has a termination grace period longer than its shutdown', () => {
     const { shutdownGraceMs } = settingsOf(manifests, proxy);
     const needed = (proxy.lifecycle?.preStop.sleep.seconds ?? 0) + shutdownGraceMs / 1000;
-    expect(pod.terminationGracePeriodSeconds ?? 30).toBeGreaterThanOrEqual(needed + SPARE_S);
+    expect(pod.terminationGracePeriodSeconds ?? 30).toBeGreaterThanOrEqual(needed + RESERVE_S);
   });
 
-  it('may do as little as any container of a Pod with the restricted standard', () => {
+  it('meets the restricted Pod Security Standard', () => {
     expect({ ...pod.securityContext, ...proxy.securityContext }).toMatchObject({ ...RESTRICTED, ...RESTRICTED_POD });
     for (const other of pod.containers) expect(other.securityContext).toMatchObject(RESTRICTED);
   });
 
-  it('is of the version that this is', () => {
+  it('has the version of package.json', () => {
     const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
       version: string;
     };
@@ -123,17 +123,17 @@ describe.each([
   });
 });
 
-describe('the proxy of base', () => {
+describe('proxy of base', () => {
   const manifests = render(overlay('base'));
   const proxy = proxyIn(podOf(manifests));
 
-  it('lets nobody in without a token', () => {
+  it('requires tokens', () => {
     const { access, adminTokens } = settingsOf(manifests, proxy);
     expect(access.tokens.map((token) => token.reveal())).toEqual(['reader']);
     expect(adminTokens.map((token) => token.reveal())).toEqual(['admin']);
   });
 
-  it('listens at the ports that its container names', () => {
+  it('listens on the ports of its container', () => {
     const { http, resp } = settingsOf(manifests, proxy);
     expect(http.host).toBe('::');
     expect(proxy.ports).toEqual([
@@ -143,11 +143,11 @@ describe('the proxy of base', () => {
   });
 });
 
-describe('the proxy of overlays/sidecar', () => {
+describe('proxy of overlays/sidecar', () => {
   const manifests = render(overlay('overlays/sidecar'));
   const pod = podOf(manifests);
 
-  it('can be reached from its Pod alone, and starts before and ends after the application', () => {
+  it('is reachable from its Pod only, and starts before and stops after the application', () => {
     const { http, access } = settingsOf(manifests, proxyIn(pod));
     expect(http.host).toBe('127.0.0.1');
     expect(access.tokens).toEqual([]);

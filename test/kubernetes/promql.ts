@@ -1,6 +1,6 @@
 import { parser } from '@prometheus-io/lezer-promql';
 
-/** What an expression selects: a metric, and what its labels have to be. */
+/** A vector selector: a metric and its label matchers. */
 export interface Selector {
   readonly metric: string;
   readonly matchers: readonly { readonly label: string; readonly operator: string; readonly value: string }[];
@@ -8,14 +8,14 @@ export interface Selector {
 
 export interface Expression {
   readonly selectors: readonly Selector[];
-  /** Labels that `by`, `on` and the like name. */
+  /** Labels in `by`, `on` and similar clauses. */
   readonly grouping: readonly string[];
 }
 
 type Node = ReturnType<typeof parser.parse>['topNode'];
 
 /**
- * Takes an expression of Prometheus apart.
+ * Parses a PromQL expression.
  *
  * @throws SyntaxError
  */

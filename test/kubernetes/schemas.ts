@@ -9,7 +9,7 @@ import { ConfigMap } from 'kubernetes-models/v1/ConfigMap';
 import { Service } from 'kubernetes-models/v1/Service';
 import type { Json, Manifest } from './manifest.ts';
 
-/** Its `validate` holds its `this` against the schema, and throws what is wrong, all in one message. */
+/** `validate` checks its `this` against the schema, and throws an error with all violations. */
 type Model = { readonly prototype: { validate(): void } };
 
 const MODELS: ReadonlyMap<string, Model> = new Map<string, Model>([
@@ -25,8 +25,8 @@ const MODELS: ReadonlyMap<string, Model> = new Map<string, Model>([
 ]);
 
 /**
- * What the schema of its kind has against a manifest. The schemas allow fields that they do not name, the
- * API server drops them, and so a typo would pass: a field that the schema never looks at is one.
+ * Returns the violations of a manifest against the schema of its kind. The schemas allow unknown fields, which the API
+ * server drops, so that a typo would pass: fields that the validation never reads are reported as well.
  */
 export function problemsOf(manifest: Manifest): string[] {
   const type = `${manifest.apiVersion} ${manifest.kind}`;
@@ -43,7 +43,7 @@ export function problemsOf(manifest: Manifest): string[] {
   return [...problems, ...unknown.map((path) => `${type} ${path}: there is no such field`)];
 }
 
-/** The same value, but each look at a field is noted. */
+/** Wraps a value so that each read of a field is recorded. */
 function watched(value: unknown, path: string, looked: Set<string>): unknown {
   looked.add(path);
   if (typeof value !== 'object' || value === null) return value;

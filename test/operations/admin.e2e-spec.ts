@@ -30,14 +30,14 @@ async function evictions(proxy: TestProxy): Promise<Record<string, number>> {
   return (await proxy.admin('GET', '/v1/cache')).json.evictions as Record<string, number>;
 }
 
-describeOwn('without an ADMIN_TOKEN', () => {
+describeOwn('admin API without ADMIN_TOKEN', () => {
   let proxy: TestProxy;
   beforeAll(async () => {
     proxy = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 1 });
   });
   afterAll(() => proxy.stop());
 
-  it.each(ROUTES)('%s %s is off: 404 admin-disabled, whatever token comes', async (method, path) => {
+  it.each(ROUTES)('%s %s responds 404 admin-disabled, whatever token is sent', async (method, path) => {
     for (const authorization of [undefined, 'Bearer guess', 'Bearer ']) {
       const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
       const answer = await proxy.ask(path, { method, headers });
@@ -47,7 +47,7 @@ describeOwn('without an ADMIN_TOKEN', () => {
     }
   });
 
-  it('keys are served all the same', async () => {
+  it('serves keys', async () => {
     await redis.client.set(`${prefix}open`, 'value');
     expect((await proxy.key(`${prefix}open`)).text).toBe('value');
   });
@@ -56,14 +56,14 @@ describeOwn('without an ADMIN_TOKEN', () => {
 const describeAdmin = RUNNING === undefined || process.env.ADMIN_TOKEN ? describe : describe.skip;
 const why = describeAdmin === describe ? '' : ' (skipped: needs the ADMIN_TOKEN of the running proxy)';
 
-describeAdmin(`the admin API${why}`, () => {
+describeAdmin(`admin API${why}`, () => {
   let proxy: TestProxy;
   beforeAll(async () => {
     proxy = await TestProxy.use({ REDIS_URL: redis.url, PROXY_THREADS: 2, ADMIN_TOKEN: 'first-token,second-token' });
   });
   afterAll(() => proxy.stop());
 
-  /** Sets a key in Redis and has it cached. */
+  /** Sets a key in Redis and loads it into the cache. */
   async function cached(name: string | Buffer, value = 'value'): Promise<void> {
     await redis.client.set(name, value);
     await proxy.key(name);
@@ -72,7 +72,7 @@ describeAdmin(`the admin API${why}`, () => {
 
   const purge = (name: string | Buffer) => proxy.admin('DELETE', `/v1/cache/${percentEncode(name)}`);
 
-  describe('lets nobody in without a token', () => {
+  describe('authentication', () => {
     const [token] = (RUNNING === undefined ? 'first-token' : (process.env.ADMIN_TOKEN ?? '')).split(',');
     const refused = [
       ['no Authorization', {}],
@@ -86,14 +86,14 @@ describeAdmin(`the admin API${why}`, () => {
       ['the token as a user of Basic', { authorization: `Basic ${Buffer.from(`${token}:`).toString('base64')}` }],
     ] as const;
 
-    it.each(refused)('%s: 401 unauthorized, and how to authenticate, on every route', async (_what, headers) => {
+    it.each(refused)('%s: 401 unauthorized with WWW-Authenticate, on every route', async (_what, headers) => {
       await cached(`${prefix}guarded`);
       for (const [method, path] of [...ROUTES, ['DELETE', `/v1/cache/${prefix}guarded`] as const]) {
         const answer = await proxy.ask(path, { method, headers });
         expect(answer.status).toBe(401);
         expect(answer.headers['www-authenticate']).toBe('Bearer realm="admin"');
         expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
-        // Always the same words: nothing of what was sent, or should have been.
+        // The text is constant: it contains neither the token that was sent nor the valid one.
         expect(answer.json).toEqual({
           status: 401,
           title: 'Unauthorized',
@@ -104,12 +104,12 @@ describeAdmin(`the admin API${why}`, () => {
       expect(cacheStatus(await proxy.key(`${prefix}guarded`))).toMatch(/^hit;/);
     });
 
-    it('a token in the query is none', async () => {
+    it('ignores a token in the query', async () => {
       expect((await proxy.get(`/v1/cache?token=${token}&access_token=${token}`)).status).toBe(401);
     });
   });
 
-  it('lets in who has any of its tokens, and takes the scheme in any case', async () => {
+  it('accepts each of its tokens, and the scheme in any case', async () => {
     for (const token of String(proxy.settings.ADMIN_TOKEN).split(',')) {
       for (const scheme of ['Bearer', 'bearer', 'BEARER']) {
         expect((await proxy.get('/v1/cache', { authorization: `${scheme} ${token}` })).status).toBe(200);
@@ -117,7 +117,7 @@ describeAdmin(`the admin API${why}`, () => {
     }
   });
 
-  it('answers what is about the moment, not to be stored', async () => {
+  it('sends responses that are not cacheable', async () => {
     const { headers } = await proxy.admin('GET', '/v1/cache');
     expect(headers['cache-control']).toBe('no-store');
     expect(headers['content-type']).toMatch(/^application\/json/);
@@ -130,7 +130,7 @@ describeAdmin(`the admin API${why}`, () => {
     ['GET', '/v1/cache/some-key', 'DELETE'],
     ['PUT', '/v1/cache/some-key', 'DELETE'],
     ['POST', '/v1/cache/some-key', 'DELETE'],
-  ])('knows no %s %s: 405, and what it knows', async (method, path, allow) => {
+  ])('responds 405 to %s %s, with the allowed methods', async (method, path, allow) => {
     const answer = await proxy.admin(method, path);
     expect(answer.status).toBe(405);
     expect(answer.headers.allow).toBe(allow);
@@ -138,7 +138,7 @@ describeAdmin(`the admin API${why}`, () => {
   });
 
   describe('GET /v1/cache', () => {
-    it('counts entries, bytes, hits, misses and loads of what happened since', async () => {
+    it('counts entries, bytes, hits, misses and loads', async () => {
       await proxy.admin('DELETE', '/v1/cache');
       const before = await proxy.stats();
       const keys = [1, 2, 3].map((i) => `${prefix}counted-${i}`);
@@ -168,7 +168,7 @@ describeAdmin(`the admin API${why}`, () => {
       expect(await proxy.stats()).toMatchObject({ misses: before.misses + 1, loads: before.loads + 1 });
     });
 
-    it('counts those who waited for the load of another as collapsed, and the load once', async () => {
+    it('counts coalesced reads as collapsed, and their load once', async () => {
       await redis.client.set(`${prefix}collapsed`, 'value');
       const before = await proxy.stats();
       await Promise.all(Array.from({ length: 20 }, () => proxy.key(`${prefix}collapsed`)));
@@ -179,7 +179,7 @@ describeAdmin(`the admin API${why}`, () => {
       expect(since('hits') + since('collapsed')).toBe(19);
     });
 
-    it('says how long the instance runs, in whole seconds', async () => {
+    it('reports the uptime in whole seconds', async () => {
       const { uptimeSeconds } = await proxy.stats();
       expect(Number.isInteger(uptimeSeconds)).toBe(true);
       expect(uptimeSeconds).toBeGreaterThanOrEqual(0);
@@ -195,7 +195,7 @@ describeAdmin(`the admin API${why}`, () => {
       ['a question mark, a hash and a percent sign', 'what?now#here%20'],
       ['letters beyond ASCII', 'schlüssel-🔑'],
       ['invalid UTF-8', Buffer.from([0xff, 0xfe, 0x80, 0xc3])],
-    ])('forgets a key with %s, once, and the next read reaches Redis', async (_what, name) => {
+    ])('purges a key with %s, once, and the next read is loaded from Redis', async (_what, name) => {
       const key = Buffer.concat([Buffer.from(prefix), Buffer.from(name)]);
       await cached(key, 'old');
       await redis.client.set(key, 'new');
@@ -208,12 +208,12 @@ describeAdmin(`the admin API${why}`, () => {
       expect(await redis.calls('get')).toBe(1);
     });
 
-    it('takes the key as it stands, too: slashes need no encoding', async () => {
+    it('accepts slashes in the key without encoding', async () => {
       await cached(`${prefix}a/b/c`);
       expect((await proxy.admin('DELETE', `/v1/cache/${prefix}a/b/c`)).json).toEqual({ purged: true });
     });
 
-    it('forgets that key and no other, and leaves Redis alone', async () => {
+    it('purges only that key, and does not change Redis', async () => {
       await cached(`${prefix}this`);
       await cached(`${prefix}that`);
       const { purged } = await evictions(proxy);
@@ -224,7 +224,7 @@ describeAdmin(`the admin API${why}`, () => {
     });
 
     it.each([
-      ['an empty key (a slash too much is no flush)', ''],
+      ['an empty key (a trailing slash is not a flush)', ''],
       ['a broken percent-encoding', '%zz'],
       ['a key over 64 KiB', 'k'.repeat(64 * 1024 + 1)],
     ])('refuses %s as bad-key, and forgets nothing', async (_what, rest) => {
@@ -237,7 +237,7 @@ describeAdmin(`the admin API${why}`, () => {
     });
   });
 
-  describe('refuses what it does not understand, and purges nothing', () => {
+  describe('unknown input is rejected, and nothing is purged', () => {
     const json = { 'content-type': 'application/json' };
     const inputs: readonly (readonly [what: string, query: string, question: HttpQuestion])[] = [
       ['?prefix=', `?prefix=${prefix}`, {}],
@@ -268,7 +268,7 @@ describeAdmin(`the admin API${why}`, () => {
 
     const ask = (method: string, path: string, { headers, body }: HttpQuestion = {}): Promise<HttpAnswer> => {
       const [token] = String(proxy.settings.ADMIN_TOKEN).split(',');
-      // node:http announces no body of these methods by itself.
+      // node:http does not send Content-Length for these methods by itself.
       const isAnnounced = body === undefined || headers?.['transfer-encoding'] !== undefined;
       const framing: Record<string, string> = isAnnounced ? {} : { 'content-length': String(body.length) };
       return proxy.ask(path, { method, headers: { ...framing, ...headers, authorization: `Bearer ${token}` }, body });
@@ -320,7 +320,7 @@ describeAdmin(`the admin API${why}`, () => {
       },
     );
 
-    it('but takes Content-Length: 0, which says that there is no body', async () => {
+    it('accepts Content-Length: 0', async () => {
       await cached(`${prefix}kept`);
       const headers = { ...json, 'content-length': '0' };
       expect((await ask('DELETE', `/v1/cache/${prefix}kept`, { headers })).json).toEqual({ purged: true });
@@ -328,7 +328,7 @@ describeAdmin(`the admin API${why}`, () => {
   });
 
   describe('DELETE /v1/cache', () => {
-    it('forgets every key, says how many there were, and leaves Redis alone', async () => {
+    it('removes all entries, returns their number, and does not change Redis', async () => {
       await proxy.admin('DELETE', '/v1/cache');
       const count = Math.min(25, (await proxy.stats()).capacity);
       const keys = Array.from({ length: count }, (_, i) => `${prefix}flushed-${i}`);
@@ -345,7 +345,7 @@ describeAdmin(`the admin API${why}`, () => {
   });
 });
 
-describeOwn('GET /v1/cache counts evictions by their cause:', () => {
+describeOwn('GET /v1/cache counts evictions by cause', () => {
   let proxy: TestProxy;
   beforeAll(async () => {
     proxy = await TestProxy.start({
@@ -365,7 +365,7 @@ describeOwn('GET /v1/cache counts evictions by their cause:', () => {
     expect((await proxy.key(prefix + name)).status).toBe(200);
   }
 
-  it('a fresh proxy has counted nothing, and has no hit ratio yet', async () => {
+  it('starts with zeros and without a hit ratio', async () => {
     expect((await proxy.admin('GET', '/v1/cache')).json).toEqual({
       entries: 0,
       capacity: 4,
@@ -386,7 +386,7 @@ describeOwn('GET /v1/cache counts evictions by their cause:', () => {
     });
   });
 
-  it('capacity, bytes, expired, purged; and values too large as uncacheable', async () => {
+  it('counts capacity, bytes, expired and purged, and values that are too large as uncacheable', async () => {
     for (let i = 0; i < 6; i++) await read(`small-${i}`, 10);
     expect(await evictions(proxy)).toEqual({ capacity: 2, bytes: 0, expired: 0, purged: 0 });
 
@@ -408,7 +408,7 @@ describeOwn('GET /v1/cache counts evictions by their cause:', () => {
   });
 });
 
-describeOwn('a load that is under way when its key is forgotten', () => {
+describeOwn('load in flight when its key is purged', () => {
   let stoppable: TestRedis;
   let proxy: TestProxy;
   beforeAll(async () => {

@@ -8,7 +8,7 @@ import { until } from '../support/processes.ts';
 import { TestProxy, launch } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 
-describeOwn('a proxy that is told to end', () => {
+describeOwn('graceful shutdown', () => {
   let redis: TestRedis;
   let proxy: TestProxy;
 
@@ -32,7 +32,7 @@ describeOwn('a proxy that is told to end', () => {
     });
 
   it.each(['SIGTERM', 'SIGINT'] as const)(
-    'by %s answers all that it has accepted from busy keep-alive clients, says that connections end, and exits with 0',
+    'on %s completes all accepted requests of keep-alive clients, sends Connection: close, and exits with 0',
     async (signal) => {
       await start();
       const load = new SteadyLoad(proxy, ['key', 'missing'], 32);
@@ -46,15 +46,15 @@ describeOwn('a proxy that is told to end', () => {
     60_000,
   );
 
-  it('tells those who ask that it is not ready, and closes their connection', async () => {
+  it('responds shutting-down to readiness probes, and closes their connection', async () => {
     await start();
     const answer = await endWitnessed(proxy, '/health/ready');
     expect([answer.status, answer.json.status]).toEqual([503, 'shutting-down']);
     expect(await proxy.child?.exit).toBe(0);
   });
 
-  it('waits for a slow Redis, and answers who waits for it', async () => {
-    // One thread, so that what one connection sees holds for the other.
+  it('waits for loads in flight, and sends their responses', async () => {
+    // One thread, so that both connections see the same state.
     await start({ REDIS_COMMAND_TIMEOUT_MS: 20_000, PROXY_THREADS: 1 });
     redis.server?.signal('SIGSTOP');
     const answer = exchange(proxy.url, 'GET /v1/keys/key HTTP/1.1\r\nHost: x\r\n\r\n');
@@ -65,7 +65,7 @@ describeOwn('a proxy that is told to end', () => {
     expect(await proxy.child?.exit).toBe(0);
   });
 
-  it('cuts off what is still open after the grace time, says so, and exits with 1', async () => {
+  it('closes remaining connections after the grace time, logs it, and exits with 1', async () => {
     await start({ REDIS_COMMAND_TIMEOUT_MS: 60_000, SHUTDOWN_GRACE_MS: 200 });
     redis.server?.signal('SIGSTOP');
     const cut = exchange(proxy.url, 'GET /v1/keys/key HTTP/1.1\r\nHost: x\r\n\r\n').catch(() => '');
@@ -76,11 +76,11 @@ describeOwn('a proxy that is told to end', () => {
     expect(proxy.child?.output).toContain('graceful shutdown timed out after 200 ms');
   });
 
-  it('does not wait for connections that nothing was ever asked on, or only half', async () => {
+  it('does not wait for connections without a complete request', async () => {
     await start();
     const port = Number(new URL(proxy.url).port);
     const connections = async (count: number): Promise<true> =>
-      until(`${count} are connected, of which one asks this`, async () => {
+      until(`${count} connections, the one for the metrics included`, async () => {
         const { text } = await proxy.get('/metrics');
         return new RegExp(`^redis_http_cache_proxy_connections ${count}$`, 'm').test(text) || undefined;
       });
@@ -95,7 +95,7 @@ describeOwn('a proxy that is told to end', () => {
     half.destroy();
   });
 
-  it('while it still starts ends with 0 as well', async () => {
+  it('exits with 0 during start-up as well', async () => {
     const child = launch({ REDIS_URL: redis.url, PROXY_THREADS: 3 });
     await until('the start', () => (child.output.includes('starting') ? true : undefined));
     child.signal('SIGTERM');
@@ -103,7 +103,7 @@ describeOwn('a proxy that is told to end', () => {
     expect(child.errors).toBe('');
   });
 
-  it('twice ends at once', async () => {
+  it('exits at once on a second signal', async () => {
     await start({ REDIS_COMMAND_TIMEOUT_MS: 60_000, SHUTDOWN_GRACE_MS: 60_000 });
     redis.server?.signal('SIGSTOP');
     void exchange(proxy.url, 'GET /v1/keys/key HTTP/1.1\r\nHost: x\r\n\r\n').catch(() => '');

@@ -4,7 +4,7 @@ import { until } from '../support/processes.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 
-/** The Redis protocol is not spoken unless a test wants it. */
+/** The Redis protocol is off unless a test enables it. */
 const READY = {
   ...{ status: 'ok', redis: 'ok', coherence: 'ttl' },
   ...{ fastPath: 'ok', redisProtocol: 'off' },
@@ -26,14 +26,14 @@ describe('health', () => {
   it.each<[string, object]>([
     ['/health/live', { status: 'ok' }],
     ['/health/ready', READY],
-  ])('%s answers 200 and JSON to everybody, for the moment alone', async (path, body) => {
+  ])('GET %s responds 200 with JSON, without authentication, not cacheable', async (path, body) => {
     const answer = await proxy.get(path);
     expect([answer.status, answer.json]).toEqual([200, body]);
     expect(answer.headers).toMatchObject({ 'content-type': 'application/json', 'cache-control': 'no-store' });
     expect(answer.headers.etag).toBeUndefined();
   });
 
-  it.each(['/health/live', '/health/ready'])('HEAD %s answers the same without a body', async (path) => {
+  it.each(['/health/live', '/health/ready'])('HEAD %s responds with the same headers, without a body', async (path) => {
     const [get, head] = [await proxy.get(path), await proxy.ask(path, { method: 'HEAD' })];
     expect([head.status, head.body.length]).toEqual([200, 0]);
     expect(head.headers['content-length']).toBe(get.headers['content-length']);
@@ -42,12 +42,12 @@ describe('health', () => {
 
 describeOwn('readiness', () => {
   const ready = async (status: number) =>
-    until(`ready answers ${status}`, async () => {
+    until(`/health/ready responds ${status}`, async () => {
       const answers = await Promise.all(Array.from({ length: 10 }, () => proxy.get('/health/ready')));
       return answers.every((answer) => answer.status === status) ? answers[0] : undefined;
     });
 
-  it('reads from Redis as clients do, once for all requests of a second in each thread', async () => {
+  it('reads from Redis at most once per second and thread', async () => {
     await proxy.advance(1000);
     await redis.forgetCalls();
     const one = async () => expect((await proxy.get('/health/ready')).status).toBe(200);
@@ -63,7 +63,7 @@ describeOwn('readiness', () => {
     expect(await redis.calls('ping')).toBe(0);
   });
 
-  it('goes with Redis and comes back with it, again and again, while the process stays live', async () => {
+  it('fails while Redis is down and recovers with it, while liveness succeeds', async () => {
     for (let round = 0; round < 3; round++) {
       await redis.server?.stop('SIGKILL');
       expect((await ready(503)).json).toEqual({
@@ -77,7 +77,7 @@ describeOwn('readiness', () => {
   });
 });
 
-describeOwn('a read for readiness', () => {
+describeOwn('self-check for readiness', () => {
   let own: TestProxy;
   afterEach(async () => {
     await own?.stop();
@@ -85,7 +85,7 @@ describeOwn('a read for readiness', () => {
 
   const settings = { PROXY_THREADS: 1, RESP_PORT: 0, ADMIN_TOKEN: 'admin' };
 
-  it('passes the token and the allow-list, displaces no entry, and counts as no read', async () => {
+  it('ignores tokens and the allow-list, evicts no entry, and is not counted as a read', async () => {
     const token = { authorization: 'Bearer reader' };
     own = await TestProxy.start({
       ...{ ...settings, REDIS_URL: redis.url, CACHE_CAPACITY: 1 },
@@ -100,19 +100,19 @@ describeOwn('a read for readiness', () => {
     const { text } = await own.get('/metrics');
     expect(text).toMatch(/^redis_http_cache_proxy_requests_total{transport="http",outcome="hit"} 1$/m);
     expect(text).not.toMatch(/^redis_http_cache_proxy_requests_total{transport="resp",outcome="\w+"} [1-9]/m);
-    // That of this request: the read's own connections are not counted.
+    // The connection of this request; those of the self-check are not counted.
     expect(text).toMatch(/^redis_http_cache_proxy_connections [12]$/m);
   });
 
   it.each([
     ['PROXY_MODE=sequential', { PROXY_MODE: 'sequential' }],
     ['HTTP_FAST_PATH=off', { HTTP_FAST_PATH: 'off' }],
-  ])('does without the fast path where there is none, and waits for nobody’s turn: %s', async (_, mode) => {
+  ])('reports the fast path as off, and does not wait for other requests: %s', async (_, mode) => {
     own = await TestProxy.start({ ...settings, REDIS_URL: redis.url, ...mode });
     expect((await own.get('/health/ready')).json).toEqual({ ...READY, fastPath: 'off', redisProtocol: 'ok' });
   });
 
-  it('is not sent over the ports: it is the same with another HTTP_HOST', async () => {
+  it('does not use the ports: succeeds with another HTTP_HOST', async () => {
     own = await TestProxy.start({ ...settings, REDIS_URL: redis.url, HTTP_HOST: '127.0.0.2' });
     expect((await own.get('/health/ready')).json).toEqual({ ...READY, redisProtocol: 'ok' });
   });

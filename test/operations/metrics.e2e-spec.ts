@@ -6,7 +6,7 @@ import { until } from '../support/processes.ts';
 import { TestProxy, keyPrefix, removeKeys } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 
-const OURS = 'redis_http_cache_proxy_';
+const PREFIX = 'redis_http_cache_proxy_';
 const prefix = keyPrefix();
 let redis: TestRedis;
 let proxy: TestProxy;
@@ -23,9 +23,9 @@ afterAll(async () => {
 
 const families = async () => parse((await proxy.get('/metrics')).text);
 
-/** The value of a metric of ours, with the given labels. */
+/** Returns the value of one of the proxy's own metrics, with the given labels. */
 async function valueOf(name: string, labels: Record<string, string> = {}): Promise<number> {
-  const family = (await families()).find((each) => each.name === OURS + name);
+  const family = (await families()).find((each) => each.name === PREFIX + name);
   const sample = family?.metrics.find((each) =>
     Object.entries(labels).every(([label, value]) => each.labels?.[label] === value),
   );
@@ -33,7 +33,7 @@ async function valueOf(name: string, labels: Record<string, string> = {}): Promi
 }
 
 describe('metrics', () => {
-  it('are Prometheus text that a parser understands, each with help and type', async () => {
+  it('are valid Prometheus text, each with help and type', async () => {
     const answer = await proxy.get('/metrics');
     expect(answer.status).toBe(200);
     expect(answer.headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8');
@@ -42,13 +42,13 @@ describe('metrics', () => {
     for (const { name, help, type, metrics } of parsed) {
       expect(help).not.toBe('');
       expect(type).not.toBe('UNTYPED');
-      if (name.startsWith(OURS)) expect(metrics.length).toBeGreaterThan(0);
+      if (name.startsWith(PREFIX)) expect(metrics.length).toBeGreaterThan(0);
       if (type === 'COUNTER') expect(name).toMatch(/_total$/);
       else expect(name).not.toMatch(/_total$/);
     }
   });
 
-  it('are what promtool expects, where there is one', async () => {
+  it('pass promtool, if it is installed', async () => {
     const { text } = await proxy.get('/metrics');
     const check = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' });
     if (check.error !== undefined) return;
@@ -56,14 +56,14 @@ describe('metrics', () => {
     expect(check.status).toBe(0);
   });
 
-  it('never hold a key', async () => {
+  it('contain no keys', async () => {
     await proxy.key(`${prefix}secret`);
     expect((await proxy.get('/metrics')).text).not.toContain('secret');
   });
 });
 
 describeOwn('metrics of an instance', () => {
-  it('are the same whichever thread is asked', async () => {
+  it('are the same from every thread', async () => {
     await redis.client.set('key', 'value');
     const before = await valueOf('requests_total', { transport: 'http', outcome: 'hit' });
     await proxy.key('key');
@@ -76,7 +76,7 @@ describeOwn('metrics of an instance', () => {
     expect(await valueOf('thread_restarts_total')).toBe(0);
   });
 
-  it('count every way a read can end, and each load', async () => {
+  it('count reads by outcome, and loads', async () => {
     await redis.client.rpush('list', 'item');
     const count = (outcome: string) => valueOf('requests_total', { transport: 'http', outcome });
     const before = { notFound: await count('not-found'), type: await count('wrong-type'), bad: await count('bad-key') };
@@ -91,7 +91,7 @@ describeOwn('metrics of an instance', () => {
     expect(await valueOf('load_duration_seconds')).toBe(loads + 2);
   });
 
-  it('tell entries, their limit, and why they went', async () => {
+  it('report entries, their limit, and evictions by cause', async () => {
     await redis.client.mset({ a: '1', b: '2', c: '3', d: '4' });
     for (const key of 'abcd') await proxy.key(key);
     expect(await valueOf('cache_entries')).toBe(3);
@@ -103,7 +103,7 @@ describeOwn('metrics of an instance', () => {
     }
   });
 
-  it('tell that Redis is gone, and that it is back; the log says each once', async () => {
+  it('report the loss and the return of Redis, each logged once', async () => {
     const own = await TestRedis.start();
     const watched = await TestProxy.start({ REDIS_URL: own.url, PROXY_THREADS: 3 });
     await own.server?.stop('SIGKILL');
@@ -112,8 +112,8 @@ describeOwn('metrics of an instance', () => {
     await until('the loss is seen', async () => ((await gauge()) === '0' ? true : undefined));
     const again = await own.restart();
     await until('the return is seen', async () => ((await gauge()) === '3' ? true : undefined));
-    // Threads tell the main one, which writes the log.
-    await until('the return is told', () => says('Redis is reachable').length > 1 || undefined);
+    // Worker threads notify the main thread, which writes the log.
+    await until('the return is logged', () => says('Redis is reachable').length > 1 || undefined);
     expect(says('Redis is not reachable')).toHaveLength(1);
     expect(says('Redis is reachable')).toHaveLength(2);
     await watched.stop();
@@ -121,8 +121,8 @@ describeOwn('metrics of an instance', () => {
   });
 });
 
-describeOwn('the log', () => {
-  it('is a JSON object a line, starts with the settings less their secrets, and says nothing of single requests', async () => {
+describeOwn('log', () => {
+  it('has one JSON object per line, starts with the settings without secrets, and does not log requests', async () => {
     const quiet = await TestProxy.start({
       REDIS_URL: redis.url.replace('redis://', 'redis://default:@'),
       ADMIN_TOKEN: 'hunter2',

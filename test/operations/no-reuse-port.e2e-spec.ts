@@ -7,7 +7,7 @@ import { TestRedis } from '../support/redis.ts';
 
 const NO_REUSE_PORT = new URL('../support/no-reuse-port.mjs', import.meta.url).href;
 
-describeOwn('on a platform where threads cannot share a port', () => {
+describeOwn('platform without reusePort', () => {
   let redis: TestRedis;
   let proxy: TestProxy;
 
@@ -36,20 +36,20 @@ describeOwn('on a platform where threads cannot share a port', () => {
     }
   }
 
-  it('both listeners serve with one thread', async () => {
+  it('runs one thread, which serves both listeners', async () => {
     expect(await proxy.key('key')).toMatchObject({ status: 200, text: 'value' });
     expect(await valueOverResp()).toBe('value');
     expect((await proxy.get('/metrics')).text).toMatch(/^redis_http_cache_proxy_threads 1$/m);
   });
 
-  it('one warning says that more threads were asked for', () => {
+  it('logs one warning if more threads are configured', () => {
     const warnings = proxy.log().filter(({ level }) => level === 'warn');
     expect(warnings.map(({ message }) => message)).toEqual([
       `PROXY_THREADS: using 1 thread, not 3: threads cannot share a port on this platform (${process.platform})`,
     ]);
   });
 
-  it('the thread that replaces one that crashed listens again', async () => {
+  it('listens again after a crash of the thread', async () => {
     await proxy.inject(0, 'terminate');
     await until('it serves again', async () => {
       const response = await proxy.key('key').catch(() => undefined);

@@ -5,7 +5,7 @@ import { freePort, until } from '../support/processes.ts';
 import { TestProxy, launch } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 
-describeOwn('settings do what they say:', () => {
+describeOwn('settings', () => {
   let redis: TestRedis;
   beforeAll(async () => {
     redis = await TestRedis.start();
@@ -13,7 +13,7 @@ describeOwn('settings do what they say:', () => {
   });
   afterAll(() => redis.stop());
 
-  it('HTTP_CONTENT_TYPE is that of the values; a setting that is empty has its default', async () => {
+  it('HTTP_CONTENT_TYPE is the media type of values; an empty setting has its default', async () => {
     const proxy = await TestProxy.start({
       REDIS_URL: redis.url,
       PROXY_THREADS: 1,
@@ -26,12 +26,8 @@ describeOwn('settings do what they say:', () => {
   });
 
   it.each([
-    ['LOG_LEVEL=error keeps quiet when all is well', { LOG_LEVEL: 'error' }, /^$/],
-    [
-      'LOG_FORMAT=pretty writes lines for people',
-      { LOG_FORMAT: 'pretty' },
-      /^(?!\{).*listening on http:\/\/127\.0\.0\.1/m,
-    ],
+    ['LOG_LEVEL=error logs nothing without errors', { LOG_LEVEL: 'error' }, /^$/],
+    ['LOG_FORMAT=pretty writes text lines', { LOG_FORMAT: 'pretty' }, /^(?!\{).*listening on http:\/\/127\.0\.0\.1/m],
   ])('%s', async (_, settings, log) => {
     const port = await freePort();
     const proxy = launch({ REDIS_URL: redis.url, PROXY_THREADS: 1, HTTP_PORT: port, ...settings });
@@ -40,7 +36,7 @@ describeOwn('settings do what they say:', () => {
         const answer = await ask(`http://127.0.0.1:${port}`, '/health/ready').catch(() => undefined);
         return answer?.status === 200 || undefined;
       });
-      await until('it has said all', () => log.test(proxy.output) || undefined);
+      await until('the log is complete', () => log.test(proxy.output) || undefined);
     } finally {
       expect(await proxy.stop()).toBe(0);
     }

@@ -9,7 +9,7 @@ const prefix = keyPrefix();
 const keys = Array.from({ length: 50 }, (_, i) => `${prefix}${i}`);
 const valueOf = (key: string): string => `value of ${key} `.repeat(1 + (Number(key.slice(prefix.length)) % 7) * 40);
 
-describeOwn('a thread that dies', () => {
+describeOwn('crash of a worker thread', () => {
   let redis: TestRedis;
   let proxy: TestProxy;
 
@@ -22,7 +22,7 @@ describeOwn('a thread that dies', () => {
       ADMIN_TOKEN: 'admin',
       CACHE_CAPACITY: 30,
       NODE_OPTIONS: '--max-old-space-size=100',
-      // A thread that dies keeps a core busy, and what others have to wait for it is no failure of theirs.
+      // The crashing thread keeps a core busy; delays of the other threads must not count as failures.
       REDIS_COMMAND_TIMEOUT_MS: 10_000,
       REDIS_CONNECT_TIMEOUT_MS: 10_000,
     });
@@ -33,13 +33,13 @@ describeOwn('a thread that dies', () => {
   });
 
   async function metric(name: string): Promise<number> {
-    // The thread that is asked may be the one that dies.
+    // The thread that serves the request may be the one that crashes.
     const { text } = await proxy.get('/metrics').catch(() => ({ text: '' }));
     return Number(new RegExp(`^redis_http_cache_proxy_${name} (\\S+)$`, 'm').exec(text)?.[1]);
   }
 
-  /** Lets a thread die while clients ask, and answers what they got. */
-  async function dieUnderLoad(...faults: ThreadFault[]): Promise<SteadyLoad> {
+  /** Crashes a thread under load, and returns the results of the clients. */
+  async function crashUnderLoad(...faults: ThreadFault[]): Promise<SteadyLoad> {
     const before = await metric('thread_restarts_total');
     const load = new SteadyLoad(proxy, keys, 16, ({ status, text }, key) =>
       status === 200 && text !== valueOf(key) ? 'wrong value' : String(status),
@@ -50,15 +50,15 @@ describeOwn('a thread that dies', () => {
       (await metric('thread_restarts_total')) > before && (await metric('redis_connections')) === 4 ? true : undefined,
     );
     const served = load.total;
-    await until('the clients are served on', () => (load.total > served + 200 ? true : undefined));
+    await until('the clients are still served', () => (load.total > served + 200 ? true : undefined));
     await load.stop();
     return load;
   }
 
   it.each(['terminate', 'throw', 'exhaust memory'] as const)(
-    'by fault "%s" is replaced, and the others go on: no wrong answer, only its own connections are cut',
+    'restarts the thread after "%s": other threads keep serving, no value is wrong, only its own connections are reset',
     async (fault) => {
-      const load = await dieUnderLoad(fault);
+      const load = await crashUnderLoad(fault);
       expect([...load.answers.keys()]).toEqual(['200']);
       expect([...load.failures.keys()].filter((code) => !/ECONNRESET|EPIPE|ECONNREFUSED/.test(code))).toEqual([]);
       expect(proxy.log()).toContainEqual(
@@ -68,8 +68,8 @@ describeOwn('a thread that dies', () => {
     60_000,
   );
 
-  it('in the middle of a change of the cache costs the cache, not the service', async () => {
-    const load = await dieUnderLoad('stall in critical section', 'terminate');
+  it('flushes the cache if the thread held the cache lock, and keeps serving', async () => {
+    const load = await crashUnderLoad('stall in critical section', 'terminate');
     expect([...load.answers.keys()]).toEqual(['200']);
     expect(await metric('cache_recoveries_total')).toBe(1);
     expect(proxy.log()).toContainEqual(
@@ -79,11 +79,11 @@ describeOwn('a thread that dies', () => {
     expect(entries).toBe(capacity);
   }, 60_000);
 
-  it('leaves no connection and no load behind in the counts', async () => {
+  it('removes its connections and loads from the counts', async () => {
     for (const name of ['loads_in_flight', 'loads_queued']) {
       await until(`${name} is 0`, async () => ((await metric(name)) === 0 ? true : undefined));
     }
-    await until('only the question itself is connected', async () =>
+    await until('only the request for the metrics is connected', async () =>
       (await metric('connections')) <= 2 ? true : undefined,
     );
   });
