@@ -1,15 +1,15 @@
-// Ends with status 0 if the proxy in this container is alive, whatever address and port its settings give it.
+// Exits with status 0 if the proxy in this container is alive, at the address and port of its settings.
 import { readFileSync } from 'node:fs';
 import { get } from 'node:http';
 
-// The first process of the container is the proxy, or has its words on the command line too. Another one can be named.
-const words = commandLine(process.argv[2] ?? '1');
+// Process 1 of the container is the proxy, or has its arguments on its command line. Another process can be given.
+const args = commandLine(process.argv[2] ?? '1');
 const host = flag('--http-host') || process.env.HTTP_HOST || '0.0.0.0';
-// As in the proxy, the address of a Service or a link that is named `http` is no port: HTTP_PORT=tcp://10.0.0.1:80.
+// As in the proxy, a service link of Kubernetes is not a port: HTTP_PORT=tcp://10.0.0.1:80.
 const port = flag('--http-port') || /^\d+$/.exec(process.env.HTTP_PORT ?? '')?.[0] || '8080';
-const everywhere = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+const loopback = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 
-get({ host: everywhere[host] ?? host, port, path: '/health/live', timeout: 2000 }, (response) => {
+get({ host: loopback[host] ?? host, port, path: '/health/live', timeout: 2000 }, (response) => {
   process.exit(response.statusCode === 200 ? 0 : 1);
 })
   .on('timeout', () => process.exit(1))
@@ -19,11 +19,11 @@ function commandLine(process) {
   try {
     return readFileSync(`/proc/${process}/cmdline`, 'utf8').split('\0');
   } catch {
-    return []; // it may be hidden: the environment is what is left
+    return []; // /proc may be hidden; the environment remains
   }
 }
 
 function flag(name) {
-  const at = words.findIndex((word) => word === name || word.startsWith(`${name}=`));
-  return at < 0 ? undefined : words[at] === name ? words[at + 1] : words[at].slice(name.length + 1);
+  const at = args.findIndex((word) => word === name || word.startsWith(`${name}=`));
+  return at < 0 ? undefined : args[at] === name ? args[at + 1] : args[at].slice(name.length + 1);
 }

@@ -3,14 +3,14 @@ import { once } from 'node:events';
 import { clearTimeout, setTimeout } from 'node:timers';
 
 /**
- * A program that this one starts and ends. It gets a process group of its own, so that Ctrl-C in the terminal reaches
- * this process alone, which then ends its children one after the other.
+ * A child process in a process group of its own, so that Ctrl-C in the terminal reaches the parent alone, which then stops
+ * its children one after the other.
  */
 export class ChildProcess {
   #process;
   #guard;
 
-  /** Settles when the program has ended: `{ code, signal }`, or `{ error }` when it could not be started at all. */
+  /** Resolves when the process has exited: `{ code, signal }`, or `{ error }` if it could not be started. */
   ended;
 
   /** @param {import('node:child_process').SpawnOptions & { scratchFolder?: string }} options */
@@ -20,17 +20,17 @@ export class ChildProcess {
     this.ended = this.#end();
   }
 
-  /** Its standard output and error, if they are pipes. */
+  /** The streams of its standard output and error, if they are pipes. */
   get outputs() {
     return [this.#process.stdout, this.#process.stderr];
   }
 
-  /** Asks the program to end and waits until it has; after the grace time it is ended without asking. */
+  /** Sends SIGTERM, and SIGKILL after `graceMs` milliseconds; resolves when the process has exited. */
   async stop(graceMs) {
     this.#process.kill('SIGTERM');
-    const impatience = setTimeout(() => this.#process.kill('SIGKILL'), graceMs);
+    const timeout = setTimeout(() => this.#process.kill('SIGKILL'), graceMs);
     await this.ended;
-    clearTimeout(impatience);
+    clearTimeout(timeout);
   }
 
   async #end() {
@@ -46,8 +46,8 @@ export class ChildProcess {
 }
 
 /**
- * Ends the program and removes its folder should this process die without having done so (`kill -9`): the end of this
- * process closes the guard's standard input.
+ * Starts a shell that terminates a process and removes its folder if this process is killed (`kill -9`): its exit closes the
+ * standard input of the shell.
  */
 function guard(pid, folder) {
   const script = 'read -r _; kill "$1"; if [ -n "$2" ]; then rm -rf -- "$2"; fi';

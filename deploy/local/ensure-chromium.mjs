@@ -1,8 +1,8 @@
-// Installs a Chromium for the browser tests where there is none and it may; without one these tests are skipped, but not
-// in CI, where nobody would notice.
+// Installs Chromium for the browser tests if it is missing and installation is permitted. Without Chromium these tests are
+// skipped; in CI this script fails instead, since nobody would notice.
 import { ensureProgram, findProgram } from './programs.mjs';
 
-/** As test/support/chromium.ts looks for it; the machines of GitHub have Google's. */
+/** The names that test/support/chromium.ts looks for; GitHub's runners have Google Chrome. */
 const names = ['chromium', 'chromium-browser', 'google-chrome'];
 
 const wanted = {

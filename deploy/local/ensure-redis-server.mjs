@@ -1,4 +1,4 @@
-// Ends well when this machine has a redis-server, installing it if it may: the tests start their own from it.
+// Succeeds if this machine has a redis-server, which the tests start; installs it if permitted.
 import { ensureRedisServer } from './redis-server.mjs';
 
 try {

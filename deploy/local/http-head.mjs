@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { URL } from 'node:url';
 
-/** The status and headers of a page; undefined when nobody answers within a second, or the address is none. */
+/** Returns the status and headers of a URL; undefined if there is no response within a second or the URL is invalid. */
 export function headOf(url) {
   return new Promise((resolve) => {
     if (!URL.canParse(url)) return resolve(undefined);

@@ -9,7 +9,7 @@ import { connectTo } from './redis-connection.mjs';
 const START_MS = 10_000;
 const STOP_MS = 5_000;
 
-/** A redis-server for the time being: reachable from this machine alone, everything in memory, gone when stopped. */
+/** A temporary redis-server: reachable from this machine alone, without persistence, removed when it is stopped. */
 export class OwnRedis {
   #process;
   #folder;
@@ -26,9 +26,9 @@ export class OwnRedis {
   }
 
   /**
-   * Starts one and waits until it answers.
+   * Starts a redis-server and waits until it replies.
    * @param {string} program the path of redis-server
-   * @throws {Error} with what redis-server said, when it does not come up
+   * @throws {Error} with the log of redis-server, if it does not start
    */
   static async start(program) {
     const folder = await mkdtemp(join(tmpdir(), 'redis-http-cache-proxy-'));
@@ -43,7 +43,7 @@ export class OwnRedis {
     });
     const redis = new OwnRedis(process, folder, port);
     try {
-      await redis.#answers();
+      await redis.#waitUntilReady();
       return redis;
     } catch (error) {
       await redis.stop();
@@ -51,7 +51,7 @@ export class OwnRedis {
     }
   }
 
-  /** Settles when the server has ended, with what it said if it failed. */
+  /** Resolves when the server has exited, with its log if it failed. */
   get ended() {
     return this.#process.ended.then(({ code, error }) => (error ? error.message : code === 0 ? '' : this.#log.trim()));
   }
@@ -61,16 +61,16 @@ export class OwnRedis {
     await rm(this.#folder, { recursive: true, force: true });
   }
 
-  async #answers() {
+  async #waitUntilReady() {
     let failure;
     const ended = this.ended.then((log) => {
-      failure = `redis-server has ended at once:\n${log}`;
+      failure = `redis-server exited at once:\n${log}`;
     });
     for (const deadline = Date.now() + START_MS; Date.now() < deadline && !failure;) {
       const connection = await connectTo(this.url);
       if (connection) return connection.disconnect();
       await Promise.race([delay(50), ended]);
     }
-    throw new Error(failure ?? `redis-server did not answer within ${START_MS / 1000} s:\n${this.#log}`);
+    throw new Error(failure ?? `redis-server did not reply within ${START_MS / 1000} s:\n${this.#log}`);
   }
 }

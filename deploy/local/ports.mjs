@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
-/** A port on 127.0.0.1 that nobody listens on. */
+/** Returns a free port on 127.0.0.1. */
 export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -11,11 +11,11 @@ export async function freePort() {
   return port;
 }
 
-/** Whether somebody accepts connections there; false for an address that is none. */
+/** Returns whether a server accepts connections at an address; false if the address is invalid. */
 export async function isTaken(host, port) {
   if (!(port > 0 && port < 65536)) return false;
   const socket = connect({ host, port, timeout: 1000 });
-  socket.on('timeout', () => socket.destroy(new Error('nobody answers')));
+  socket.on('timeout', () => socket.destroy(new Error('timeout')));
   try {
     await once(socket, 'connect');
     return true;
@@ -26,7 +26,7 @@ export async function isTaken(host, port) {
   }
 }
 
-/** The first port after this one that nobody listens on and that is none of `others`; 0, which means any, behind the last. */
+/** Returns the first free port after `port` that is not in `others`; 0, which means any, if there is none. */
 export async function nextFreePort(host, port, others) {
   for (let next = port + 1; next < 65536; next++) {
     if (!others.includes(next) && !(await isTaken(host, next))) return next;

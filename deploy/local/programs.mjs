@@ -1,12 +1,12 @@
-// Finds programs on this machine, and installs them with the system's package manager where they are missing.
+// Finds programs on this machine and installs missing ones with the system's package manager.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** Where package managers put programs that an ordinary user's PATH may leave out. */
+/** Folders of package managers that the PATH of an ordinary user may omit. */
 const furtherFolders = ['/usr/local/sbin', '/usr/sbin', '/usr/local/bin', '/opt/homebrew/bin'];
 
-/** How each package manager installs without asking. */
+/** The commands of package managers for an installation without questions. */
 const packageManagers = [
   {
     program: 'apt-get',
@@ -25,18 +25,18 @@ const packageManagers = [
 
 /**
  * @typedef {object} Wanted
- * @property {string} name what it is called in messages
- * @property {() => string | undefined} find its path
- * @property {Readonly<Record<string, readonly string[]>>} packages those that have it, in the order in which they are
- *   tried, by package manager
- * @property {string} [page] where people read how to install it
+ * @property {string} name its name in messages
+ * @property {() => string | undefined} find returns its path
+ * @property {Readonly<Record<string, readonly string[]>>} packages names of its packages by package manager,
+ *   in the order in which they are tried
+ * @property {string} [page] URL of its installation instructions
  */
 
 /**
- * The path of a program, installed first if need be.
+ * Returns the path of a program, after installing it if necessary.
  * @param {Wanted} wanted
- * @param {(message: string) => void} say told what takes long
- * @throws {Error} with instructions, when there is none and none may be installed
+ * @param {(message: string) => void} say called before lengthy steps
+ * @throws {Error} with instructions, if the program is missing and may not be installed
  */
 export function ensureProgram(wanted, say) {
   const found = wanted.find();
@@ -52,10 +52,10 @@ export function ensureProgram(wanted, say) {
     if (installed) return installed;
     say(result);
   }
-  throw new Error(`The installation did not work. ${instructions(wanted, manager)}`);
+  throw new Error(`The installation failed. ${instructions(wanted, manager)}`);
 }
 
-/** The path of a program that may be run, or undefined. */
+/** Returns the path of an executable program, or undefined. */
 export function findProgram(name) {
   const folders = [...(process.env.PATH ?? '').split(delimiter).filter(Boolean), ...furtherFolders];
   return folders.map((folder) => join(folder, name)).find(isExecutable);
@@ -70,16 +70,17 @@ function isExecutable(path) {
   }
 }
 
-/** What to put before the package manager's command so that it may install: nothing, sudo, or undefined if nothing. */
+/** Returns the prefix of an installation command: empty or sudo; undefined if installation is not permitted. */
 function privilegePrefix({ asOrdinaryUser = false }) {
   const isRoot = process.getuid?.() === 0;
   if (asOrdinaryUser) return isRoot ? undefined : [];
   if (isRoot) return [];
-  const sudoAsksNothing = findProgram('sudo') && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0;
-  return sudoAsksNothing ? ['sudo', '-n'] : undefined;
+  const sudoNeedsNoPassword =
+    findProgram('sudo') && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0;
+  return sudoNeedsNoPassword ? ['sudo', '-n'] : undefined;
 }
 
-/** Runs the package manager, quietly; returns what it said, for when it did not help. */
+/** Runs the package manager and returns its output, which is shown if the installation fails. */
 function install({ program, refresh, install: verb, environment = {} }, prefix, name) {
   const assignments = Object.entries(environment).map(([key, value]) => `${key}=${value}`);
   const run = (...verbs) => {

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 
-/** A connection to a Redis that has answered a PING, or undefined: nobody there, or one that wants a password. */
+/** Returns a connection to a Redis that has replied to PING; undefined if there is none or it requires a password. */
 export async function connectTo(url) {
   const redis = new Redis(url, {
     lazyConnect: true,
@@ -8,7 +8,7 @@ export async function connectTo(url) {
     commandTimeout: 1000,
     retryStrategy: () => null,
   });
-  redis.on('error', () => {}); // the rejection below says it
+  redis.on('error', () => {}); // connect() rejects as well
   try {
     await redis.connect();
     if ((await redis.ping()) === 'PONG') return redis;

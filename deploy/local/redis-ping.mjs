@@ -2,15 +2,14 @@ import { connect } from 'node:net';
 import { clearTimeout, setTimeout } from 'node:timers';
 import { URL } from 'node:url';
 
-const PATIENCE_MS = 1000;
+const TIMEOUT_MS = 1000;
 
 /**
- * Sends PING to an address, without a client library: those greet first, and what a Redis refuses differs by what it is
- * greeted with.
+ * Sends PING to an address without a client library, since libraries send other commands first, whose errors differ.
  *
  * @param {string} url redis://host:port, without an account
- * @returns {Promise<'pong' | 'absent' | { problem: string }>} absent: nobody accepts connections there; a problem:
- *   somebody does, and this is why it cannot be used
+ * @returns {Promise<'pong' | 'absent' | { problem: string }>} absent: connections are refused; a
+ *   problem: the reason why the server there cannot be used
  */
 export function ping(url) {
   const { hostname, port } = new URL(url);
@@ -19,12 +18,12 @@ export function ping(url) {
     let isConnected = false;
     let reply = '';
     const settle = (outcome) => {
-      clearTimeout(impatience);
+      clearTimeout(timeout);
       socket.destroy();
       resolve(outcome);
     };
-    const silent = () => settle(isConnected ? { problem: 'it does not answer PING' } : 'absent');
-    const impatience = setTimeout(silent, PATIENCE_MS);
+    const silent = () => settle(isConnected ? { problem: 'no reply to PING' } : 'absent');
+    const timeout = setTimeout(silent, TIMEOUT_MS);
     socket.setEncoding('latin1');
     socket.on('connect', () => {
       isConnected = true;
@@ -41,6 +40,6 @@ export function ping(url) {
 
 function outcomeOf(reply) {
   if (reply === '+PONG') return 'pong';
-  if (/^-NOAUTH\b/.test(reply)) return { problem: 'it wants a password' };
-  return { problem: reply.startsWith('-') ? `it says: ${reply.slice(1)}` : 'it does not answer PING' };
+  if (/^-NOAUTH\b/.test(reply)) return { problem: 'it requires a password' };
+  return { problem: reply.startsWith('-') ? `error: ${reply.slice(1)}` : 'no reply to PING' };
 }

@@ -1,13 +1,13 @@
-// Finds a redis-server program on this machine; where there is none, installs it with the system's package manager.
+// Finds redis-server on this machine or installs it with the system's package manager.
 import { ensureProgram, findProgram } from './programs.mjs';
 
-/** Some distributions carry Valkey instead of Redis, which answers this proxy's commands alike. */
+/** Some distributions have Valkey instead of Redis; it behaves alike for the commands of the proxy. */
 const either = ['redis', 'valkey'];
 
 /**
- * The path of a redis-server, installed first if need be.
- * @param {(message: string) => void} say told what takes long
- * @throws {Error} with instructions, when there is none and none may be installed
+ * Returns the path of redis-server, after installing it if necessary.
+ * @param {(message: string) => void} say called before lengthy steps
+ * @throws {Error} with instructions, if it is missing and may not be installed
  */
 export function ensureRedisServer(say) {
   const wanted = {
@@ -27,7 +27,7 @@ export function ensureRedisServer(say) {
   return ensureProgram(wanted, say);
 }
 
-/** The path of redis-server or redis-cli (`role`), or of Valkey's, or undefined. */
+/** Returns the path of redis-server or redis-cli (`role`), or of their Valkey counterparts; undefined if missing. */
 export function findRedisProgram(role) {
   return findProgram(`redis-${role}`) ?? findProgram(`valkey-${role}`);
 }

@@ -1,10 +1,10 @@
-// The few settings that `make start` itself must know, read as the proxy reads them: the environment wins over `.env`,
-// an empty value counts as unset.
+// Reads the few settings that `make start` itself needs, as the proxy does: the environment overrides `.env`, and an empty
+// value counts as unset.
 import { join } from 'node:path';
-// Built before this runs. What is wrong with the file, the proxy says.
+// Built before this script runs. The proxy reports errors in the file.
 import { readEnvFile } from '../../dist/config/environment/env-file.js';
 
-/** Whoever gives one of these has a Redis in mind. */
+/** Settings that choose a Redis. */
 const namesOfARedis = [
   'REDIS_MODE',
   'REDIS_URL',
@@ -16,11 +16,11 @@ const namesOfARedis = [
 ];
 
 /**
- * @param {string} folder the project's, where `.env` is
- * @returns what it takes to choose a Redis and to print addresses; a bad value is left to the proxy to refuse
+ * @param {string} folder the folder of the project, which contains `.env`
+ * @returns the settings for choosing a Redis and printing addresses; the proxy reports invalid values
  */
 export function readSettings(folder) {
-  // Empty, RESP_PORT means something: the Redis protocol is off.
+  // An empty RESP_PORT turns the Redis protocol off.
   const inFile = readEnvFile(join(folder, '.env')).variables.map(({ name, value }) => [name, value]);
   const given = { ...withoutEmpty(Object.fromEntries(inFile)), ...withoutEmpty(process.env) };
   return Object.freeze({
@@ -33,7 +33,7 @@ export function readSettings(folder) {
   });
 }
 
-/** `http://` and what stands before the path, for people and programs on this machine. */
+/** Returns the base URL of the proxy for clients on this machine. */
 export function baseUrl(host, port) {
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -1,5 +1,5 @@
-// `make start`: the built proxy on the Redis that the settings name or that answers at the default address; on an own
-// one with demo keys where there is none. Ends what it has started when it is asked to end.
+// `make start`: runs the built proxy on the Redis in the settings, or on one at the default address, or on a temporary one
+// with demo keys. Stops the processes that it has started when it is stopped.
 import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath, URL } from 'node:url';
@@ -13,25 +13,25 @@ import { whatToTry } from './what-to-try.mjs';
 
 const DEFAULT_REDIS_URL = 'redis://127.0.0.1:6379/0';
 const READY_MS = 15_000;
-/** Longer than the longest SHUTDOWN_GRACE_MS: the proxy keeps that time itself. */
+/** Longer than the maximum of SHUTDOWN_GRACE_MS, which the proxy enforces itself. */
 const STOP_MS = 660_000;
 
 const folder = fileURLToPath(new URL('../..', import.meta.url));
 const say = (message) => console.log(message);
 
-class CannotStart extends Error {}
+class StartError extends Error {}
 
 try {
   process.exitCode = await main();
 } catch (error) {
-  console.error(error instanceof CannotStart ? error.message : error);
+  console.error(error instanceof StartError ? error.message : error);
   process.exitCode = 1;
 }
 
-/** Returns the exit status: that of the proxy if it ended by itself, 0 if it was stopped. */
+/** Returns the exit status: that of the proxy if it exited by itself, 0 if it was stopped. */
 async function main() {
   if (Number.parseInt(process.versions.node, 10) < 24) {
-    throw new CannotStart(`Node.js 24 is needed, this is ${process.version}. \`make start\` brings it along.`);
+    throw new StartError(`Node.js 24 is needed, this is ${process.version}. \`make start\` provides it.`);
   }
   const stopRequest = nextStopRequest();
   const settings = readSettings(folder);
@@ -51,7 +51,7 @@ async function main() {
   }
 }
 
-/** Tells of all ports that are in use at once, with others that are free. */
+/** Reports all ports that are in use, with free ones as suggestions. */
 async function checkPorts(host, ports) {
   const taken = [];
   const advice = [];
@@ -62,16 +62,16 @@ async function checkPorts(host, ports) {
   }
   if (taken.length === 0) return;
   const [are, others] =
-    taken.length === 1 ? [`Port ${taken[0]} is`, 'Another one'] : [`Ports ${taken.join(' and ')} are`, 'Others'];
+    taken.length === 1 ? [`Port ${taken[0]} is`, 'Free port'] : [`Ports ${taken.join(' and ')} are`, 'Free ports'];
   const off = ports.RESP_PORT === taken.at(-1) ? '\nOr without the Redis protocol: make start RESP_PORT=' : '';
-  throw new CannotStart(`${are} in use. ${others}: make start ${advice.join(' ')}${off}`);
+  throw new StartError(`${are} in use. ${others}: make start ${advice.join(' ')}${off}`);
 }
 
-/** Settles with `{ asked: true }` on the first of the signals; the following ones change nothing. */
+/** Resolves with `{ requested: true }` on the first signal; further signals are ignored. */
 function nextStopRequest() {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-      process.on(signal, () => resolve({ asked: true }));
+      process.on(signal, () => resolve({ requested: true }));
     }
   });
 }
@@ -80,7 +80,7 @@ function redisServer() {
   try {
     return ensureRedisServer(say);
   } catch (error) {
-    throw new CannotStart(`${error.message}\nOr name a Redis to use: make start REDIS_URL=redis://host:6379/0`);
+    throw new StartError(`${error.message}\nOr name a Redis to use: make start REDIS_URL=redis://host:6379/0`);
   }
 }
 
@@ -97,7 +97,7 @@ function startProxy({ logFormat }, ownRedis, port) {
   });
 }
 
-/** Once the proxy serves, says what can be done with it. */
+/** Prints addresses and sample commands once the proxy serves. */
 async function introduce(settings, ownRedis, base, proxy) {
   const ready = await waitUntilReady(base, proxy);
   if (ready === undefined) return;
@@ -107,32 +107,32 @@ async function introduce(settings, ownRedis, base, proxy) {
     cli: cli && `${basename(cli)} -p ${ownRedis.port}`,
   };
   say(`
-The proxy serves ${base}${ready ? '' : ', but its Redis does not answer (yet)'}. In another terminal:
+The proxy serves ${base}${ready ? '' : ', but its Redis is not available (yet)'}. In another terminal:
 
 ${whatToTry({ base, demo, hasAdminToken: settings.hasAdminToken })}
 Dashboard: ${base}   Documentation: ${base}/docs
-Ctrl-C stops ${ownRedis ? 'the proxy and its Redis' : 'the proxy; the Redis goes on'}.
+Ctrl-C stops ${ownRedis ? 'the proxy and its Redis' : 'the proxy; the Redis keeps running'}.
 `);
   const failure = await ownRedis?.ended;
-  if (failure) say(`The own redis-server has ended; what is cached is still served. It said:\n${failure}`);
+  if (failure) say(`The temporary redis-server has exited; cached values are still served. Its log:\n${failure}`);
 }
 
-/** True when it is ready, false when it serves without Redis for long, undefined when it has ended. */
+/** Returns true if the proxy is ready, false if it serves without Redis, undefined if it has exited. */
 async function waitUntilReady(base, proxy) {
   let hasEnded = false;
   const ended = proxy.ended.then(() => (hasEnded = true));
   for (const deadline = Date.now() + READY_MS; Date.now() < deadline;) {
-    const answer = await headOf(`${base}/health/ready`);
+    const response = await headOf(`${base}/health/ready`);
     if (hasEnded) return undefined;
-    if (answer?.status === 200) return true;
+    if (response?.status === 200) return true;
     await Promise.race([delay(100), ended]);
   }
   return (await headOf(`${base}/health/live`)) && !hasEnded ? false : undefined;
 }
 
-function exitStatus({ asked, code, signal, error }) {
-  if (asked) return 0;
-  if (error) throw new CannotStart(`The proxy could not be started: ${error.message}`);
-  say(`The proxy has ended by itself (${signal ?? `status ${code}`}).`);
+function exitStatus({ requested, code, signal, error }) {
+  if (requested) return 0;
+  if (error) throw new StartError(`The proxy could not be started: ${error.message}`);
+  say(`The proxy exited by itself (${signal ?? `status ${code}`}).`);
   return code ?? 1;
 }

@@ -1,7 +1,7 @@
 /**
- * Commands for the reader's other terminal, with a word on what each shows.
- * @param {{ base: string, demo?: { etag?: string, cli?: string }, hasAdminToken: boolean }} state `demo` when the demo
- *   keys are there: an ETag of `user:42`, and a redis-cli command line if there is a redis-cli
+ * Returns sample commands for another terminal, each with a comment.
+ * @param {{ base: string, demo?: { etag?: string, cli?: string }, hasAdminToken: boolean }} state `demo` if the demo
+ *   keys exist: an ETag of `user:42`, and a redis-cli command line if redis-cli is installed
  */
 export function whatToTry({ base, demo, hasAdminToken }) {
   const steps = [...(demo ? demoSteps(`${base}/v1/keys`, demo) : ownKeySteps(`${base}/v1/keys`))];
@@ -13,17 +13,20 @@ export function whatToTry({ base, demo, hasAdminToken }) {
 
 function demoSteps(keys, { etag, cli }) {
   return [
-    ['a value; ask twice: Cache-Status tells that the second answer comes from the cache', `curl -i ${keys}/greeting`],
+    [
+      'a value; repeat it: Cache-Status shows that the second response comes from the cache',
+      `curl -i ${keys}/greeting`,
+    ],
     ['a JSON document', `curl -i ${keys}/user:42`],
     ...(etag ? [['the same, if it has changed: 304', `curl -i -H 'If-None-Match: ${etag}' ${keys}/user:42`]] : []),
     ['an empty string is a value: 200, zero bytes', `curl -i ${keys}/empty`],
     ['all 256 byte values come back exactly', `curl -s ${keys}/binary | od -An -tx1`],
     ['the key café/menu, percent-encoded', `curl -i ${keys}/caf%C3%A9%2Fmenu`],
-    ['a list is no string: 409', `curl -i ${keys}/queue`],
+    ['a list is not a string: 409', `curl -i ${keys}/queue`],
     ['a key that does not exist: 404', `curl -i ${keys}/nobody`],
     cli
       ? [
-          'an entry never outlives its key: with 20 s left in Redis, max-age says so, and 404 follows',
+          'an entry never outlives its key: with 20 s left in Redis, max-age is 20 at most, and 404 follows',
           `${cli} expire short-lived 20 && curl -i ${keys}/short-lived`,
         ]
       : ['a key that expires within the hour', `curl -i ${keys}/short-lived`],
@@ -32,7 +35,7 @@ function demoSteps(keys, { etag, cli }) {
 
 function ownKeySteps(keys) {
   return [
-    ['a key of your Redis in place of my-key; ask twice and watch Cache-Status', `curl -i ${keys}/my-key`],
+    ['a key of your Redis in place of my-key; repeat it and watch Cache-Status', `curl -i ${keys}/my-key`],
     ['any byte of a key may be percent-encoded: this is a/b', `curl -i ${keys}/a%2Fb`],
   ];
 }

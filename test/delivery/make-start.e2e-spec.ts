@@ -50,7 +50,7 @@ describeOwn('make start', () => {
   it('offers another port, or none, where that of the Redis protocol is in use', async () => {
     const taken = await silentServer();
     const [line, or] = await refusal({ HTTP_PORT: await freePort(), RESP_PORT: taken });
-    const [, port, offered] = /^Port (\d+) is in use\. Another one: make start RESP_PORT=(\d+)$/.exec(line) ?? [];
+    const [, port, offered] = /^Port (\d+) is in use\. Free port: make start RESP_PORT=(\d+)$/.exec(line) ?? [];
     expect(Number(port)).toBe(taken);
     expect(Number(offered)).toBeGreaterThan(taken);
     expect(or).toBe('Or without the Redis protocol: make start RESP_PORT=');
@@ -60,7 +60,9 @@ describeOwn('make start', () => {
     const http = await silentServer();
     const resp = await silentServer();
     const [line] = await refusal({ HTTP_PORT: http, RESP_PORT: resp });
-    const found = /^Ports (\d+) and (\d+) are in use\. Others: make start HTTP_PORT=(\d+) RESP_PORT=(\d+)$/.exec(line);
+    const found = /^Ports (\d+) and (\d+) are in use\. Free ports: make start HTTP_PORT=(\d+) RESP_PORT=(\d+)$/.exec(
+      line,
+    );
     const [one, two, otherHttp, otherResp] = found?.slice(1).map(Number) ?? [];
     expect([one, two]).toEqual([http, resp]);
     for (const other of [otherHttp, otherResp]) expect([http, resp]).not.toContain(other);
@@ -69,7 +71,7 @@ describeOwn('make start', () => {
   it('offers another HTTP port, and says nothing of the Redis protocol where that is off', async () => {
     const taken = await silentServer();
     expect(await refusal({ HTTP_PORT: taken, RESP_PORT: '' })).toEqual([
-      expect.stringMatching(new RegExp(`^Port ${taken} is in use\\. Another one: make start HTTP_PORT=\\d+$`)),
+      expect.stringMatching(new RegExp(`^Port ${taken} is in use\\. Free port: make start HTTP_PORT=\\d+$`)),
     ]);
   });
 
@@ -92,39 +94,41 @@ describeOwn('make start', () => {
     started.push(() => redis.stop());
     expect(await choice(redis.url)).toEqual({
       own: undefined,
-      said: ['Redis: the one that answers at <default>. Nothing is written to it.'],
+      said: ['Redis: the one at <default>. Nothing is written to it.'],
     });
   });
 
-  it('says of a Redis there that it wants a password, and how to use it', async () => {
+  it('reports a Redis that requires a password, and how to use it', async () => {
     const redis = await TestRedis.start();
     started.push(() => redis.stop());
     await redis.client.config('SET', 'requirepass', 'hunter2');
     const { own, said } = await choice(redis.url);
     expect(own).toBeDefined();
     expect(said).toEqual([
-      'Redis: the one at <default> cannot be used, it wants a password. So an own one runs at <own>, with demo keys.',
-      'To use that one: REDIS_PASSWORD=… make start',
+      'Redis: the one at <default> cannot be used (it requires a password); started a temporary one at <own>, with demo keys.',
+      'To use the existing one: REDIS_PASSWORD=… make start',
     ]);
   });
 
-  it('says of one whose account may not ask that it refuses, and of another program that it does not answer', async () => {
+  it('reports the error of a Redis that rejects PING, and a server that does not reply', async () => {
     const redis = await TestRedis.start();
     started.push(() => redis.stop());
     await redis.client.call('ACL', 'SETUSER', 'default', '-ping');
     expect((await choice(redis.url)).said).toEqual([
       expect.stringMatching(
-        /^Redis: the one at <default> cannot be used, it says: NOPERM .*\. So an own one runs at <own>/,
+        /^Redis: the one at <default> cannot be used \(error: NOPERM .*\); started a temporary one at <own>/,
       ),
     ]);
     expect((await choice(`redis://127.0.0.1:${await silentServer()}/0`)).said).toEqual([
-      expect.stringMatching(/^Redis: the one at <default> cannot be used, it does not answer PING\. So an own one/),
+      expect.stringMatching(
+        /^Redis: the one at <default> cannot be used \(no reply to PING\); started a temporary one/,
+      ),
     ]);
   });
 
-  it('says that none answers where nobody listens', async () => {
+  it('reports that there is no Redis if no server listens', async () => {
     expect((await choice(`redis://127.0.0.1:${await freePort()}/0`)).said).toEqual([
-      'Redis: none answers at <default>, so an own one runs at <own>, with demo keys.',
+      'Redis: none at <default>; started a temporary one at <own>, with demo keys.',
     ]);
   });
 });
