@@ -13,7 +13,7 @@ import type { WriteReply } from '../redis-commands/read-plan.ts';
 import { renderBuffered } from '../http/response/buffered-response.ts';
 import { Cors } from '../http/server/cors.ts';
 import { ResponseReader } from '../http/response/response-reader.ts';
-import { MAX_BODY_BYTES, readBody } from '../http/request/read-body.ts';
+import { MAX_BODY_BYTES, readPlainBody } from '../http/request/read-body.ts';
 import { maxResultsBytes } from '../http/response/results-body.ts';
 import { COMMAND_ROUTE, commandFromTarget } from './command-path.ts';
 import { type RestRendering, commandResponse, errorResponse, pipelineResponse } from './rest-response.ts';
@@ -208,10 +208,6 @@ function badRequestResponse({ error, tooMuch }: BadRequest): HttpResponse {
 }
 
 /** Reads the body, whatever its Content-Type; returns an error response, or undefined if the client has disconnected. */
-async function bodyOf(request: Request): Promise<Buffer | HttpResponse | undefined> {
-  const { 'content-encoding': encoding = 'identity' } = request.headers;
-  if (encoding.toLowerCase() !== 'identity') return errorResponse(BODY_ENCODED);
-  const body = await readBody(request);
-  if (body === 'too-large') return errorResponse(BODY_TOO_LARGE, 413);
-  return body === 'aborted' ? undefined : body;
+function bodyOf(request: Request): Promise<Buffer | HttpResponse | undefined> {
+  return readPlainBody(request, { encoded: errorResponse(BODY_ENCODED), tooLarge: errorResponse(BODY_TOO_LARGE, 413) });
 }

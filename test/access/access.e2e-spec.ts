@@ -45,7 +45,7 @@ describeOwn('with ACCESS_TOKEN', () => {
   });
 
   it.each([undefined, 'Bearer', 'Bearer guess', 'Bearer reader,other', 'Basic reader', 'reader', 'Bearer admin'])(
-    'nobody reads with %j: 401, and neither cache nor Redis is asked',
+    'rejects %j with 401, without access to the cache or Redis',
     async (authorization) => {
       const before = [await counted('unauthorized'), await proxy.stats()] as const;
       const headers: Record<string, string> = authorization === undefined ? {} : { authorization };

@@ -191,7 +191,7 @@ describeOwn('no token, password, key or value stands in the log, in an error, or
     await redis.client.config('SET', 'requirepass', 'another');
     await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
     await until(
-      'the password is refused',
+      'the password to be rejected',
       () => /WRONGPASS|NOAUTH|not reachable/.test(proxy.child?.output ?? '') || undefined,
     );
     await readAll();
@@ -203,7 +203,7 @@ describeOwn('no token, password, key or value stands in the log, in an error, or
   it('when a thread crashes, and on shutdown', async () => {
     await readAll();
     await proxy.inject(0, 'throw');
-    await until('it is told', () => proxy.child?.output.includes('exited (code') || undefined);
+    await until('the crash to be logged', () => proxy.child?.output.includes('exited (code') || undefined);
     await proxy.ready();
     await expectNothingTold();
     await proxy.stop();

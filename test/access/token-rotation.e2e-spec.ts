@@ -117,7 +117,7 @@ describeOwn('tokens in files are rotated while the proxy runs', () => {
   it('and an invalid file is logged, and changes nothing', async () => {
     write('access', '');
     rmSync(join(directory, 'admin'));
-    await until('both are told', () => proxy.log().filter(({ level }) => level === 'warn').length === 2 || undefined);
+    await until('both warnings', () => proxy.log().filter(({ level }) => level === 'warn').length === 2 || undefined);
     await untilAllSay(200, plain('first-reader'));
     await untilAllSay(401, () => proxy.key('key'));
     await untilAllSay(401, plain(''));

@@ -50,7 +50,7 @@ describeOwn('plain requests for keys', () => {
       proxy.url,
       `${request('hit')}${request('slow')}${request('hit')}${request('late')}${request('hit', CLOSE)}`,
     );
-    await until('both loads are under way', async () =>
+    await until('two loads in flight', async () =>
       /loads_in_flight 2$/m.test((await proxy.get('/metrics')).text) ? true : undefined,
     );
     redis.server?.signal('SIGCONT');
@@ -111,7 +111,7 @@ describeOwn('plain requests for keys', () => {
     await start({ REDIS_COMMAND_TIMEOUT_MS: 10_000 });
     redis.server?.signal('SIGSTOP');
     const received = exchange(proxy.url, request('one') + request('two'));
-    await until('both loads are under way', async () =>
+    await until('two loads in flight', async () =>
       /loads_in_flight 2$/m.test((await proxy.get('/metrics')).text) ? true : undefined,
     );
     // The log line confirms the signal only; this waits until the worker is draining.

@@ -317,7 +317,7 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
         }
         const refused = (): number =>
           attackers.filter(({ received }) => /^HTTP\/1\.1 503 |^-ERR max/.test(received)).length;
-        await until('some are told that they are too many', () => refused() > 100 || undefined, LONG_MS);
+        await until('some connections to be rejected', () => refused() > 100 || undefined, LONG_MS);
         for (const { socket } of attackers) socket.destroy();
         await until(
           'connections accepted again',

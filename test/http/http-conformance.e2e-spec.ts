@@ -156,7 +156,7 @@ const CASES: Record<string, [name: string, request: string, ...expected: Expecte
     ['chunked and gzip in two headers', coded('chunked\r\nTransfer-Encoding: gzip'), 'bad-request'],
     ['gzip, chunked', coded('gzip, chunked'), 'not-implemented'],
     ['gzip and chunked in two headers', coded('gzip\r\nTransfer-Encoding: chunked'), 'not-implemented'],
-    ['that is none', coded('xchunked'), 'bad-request'],
+    ['that is unknown', coded('xchunked'), 'bad-request'],
     ['with a parameter', coded('chunked;a=b'), 'bad-request'],
     ['in quotes', coded('"chunked"'), 'bad-request'],
     ['that is empty', coded(''), 'bad-request'],
@@ -314,7 +314,7 @@ describeOwn('HTTP/1.1', () => {
       await redis.client.set(key, 'value');
       redis.server?.signal('SIGSTOP');
       const responses = answersTo(line(`GET /v1/keys/${key} HTTP/1.1`) + bytes);
-      await until('the load is under way', async () =>
+      await until('a load in flight', async () =>
         (await proxy.get('/metrics')).text.includes('loads_in_flight 1\n') ? true : undefined,
       );
       redis.server?.signal('SIGCONT');

@@ -5,7 +5,7 @@ import { describeOwn } from '../support/only-own.ts';
 import { keyPrefix, percentEncode, removeKeys, TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 
-const LONGEST_KEY = 65_536;
+const MAX_KEY_BYTES = 65_536;
 const ALL_BYTES = Buffer.from(Uint8Array.from({ length: 256 }, (_, byte) => byte));
 
 const prefix = keyPrefix();
@@ -197,15 +197,18 @@ describe('the HTTP service', () => {
     });
 
     it('accepts a key of 65536 percent-encoded bytes', async () => {
-      const key = Buffer.concat([Buffer.from(prefix), Buffer.alloc(LONGEST_KEY, ALL_BYTES)]).subarray(0, LONGEST_KEY);
+      const key = Buffer.concat([Buffer.from(prefix), Buffer.alloc(MAX_KEY_BYTES, ALL_BYTES)]).subarray(
+        0,
+        MAX_KEY_BYTES,
+      );
       await redis.client.set(key, 'long');
       expect((await proxy.key(key)).text).toBe('long');
       expect((await proxy.key(key)).headers['cache-status']).toContain('; hit;');
     });
 
     it('rejects a longer key with 400 bad-key, encoded or not', async () => {
-      expectProblem(await proxy.key(Buffer.alloc(LONGEST_KEY + 1, 0xff)), 400, 'bad-key');
-      expectProblem(await proxy.get(`/v1/keys/${'a'.repeat(LONGEST_KEY + 1)}`), 400, 'bad-key');
+      expectProblem(await proxy.key(Buffer.alloc(MAX_KEY_BYTES + 1, 0xff)), 400, 'bad-key');
+      expectProblem(await proxy.get(`/v1/keys/${'a'.repeat(MAX_KEY_BYTES + 1)}`), 400, 'bad-key');
     });
   });
 

@@ -179,7 +179,7 @@ describeOwn('what POST /v1/mget reads', () => {
   });
 
   const loadsInFlight = (count: number): Promise<true> =>
-    until(`${count} reads of Redis are under way`, async () => {
+    until(`${count} reads of Redis in flight`, async () => {
       const { text } = await proxy.get('/metrics');
       return text.includes(`redis_http_cache_proxy_loads_in_flight ${count}\n`) || undefined;
     });

@@ -141,7 +141,7 @@ describeOwn('PROXY_MODE=sequential: no client keeps the others waiting', () => {
     const events = connect(httpPort(), '127.0.0.1').setEncoding('latin1');
     let told = '';
     events.on('data', (text: string) => (told += text)).write(head('GET /dashboard/events'));
-    await until('the dashboard is told twice', () => told.split('data: ').length > 2 || undefined);
+    await until('two events on the dashboard', () => told.split('data: ').length > 2 || undefined);
     events.destroy();
     expect(answered).toBe(false);
     redis.server?.signal('SIGCONT');

@@ -402,7 +402,7 @@ describeOwn("Upstash's REST API", () => {
     const timeout = post('/', ['GET', 'cold']);
     const other = post('/pipeline', [['TTL', 'key'], ['GET', 'key'], ['PING']]);
     await until(
-      'both places are taken',
+      'both permits to be in use',
       async () => (await proxy.get('/metrics')).text.includes('loads_in_flight 2') || undefined,
     );
     const full = await post('/', ['GET', 'another']);
@@ -453,7 +453,7 @@ describeOwn("Upstash's REST API, as every other way to read,", () => {
     try {
       const answer = ending.ask('/', { method: 'POST', headers: READER, body: '["GET","cold"]' });
       await until(
-        'it is under way',
+        'a load in flight',
         async () => (await ending.get('/metrics')).text.includes('loads_in_flight 1') || undefined,
       );
       ending.child?.signal('SIGTERM');

@@ -19,7 +19,7 @@ import { maxResultsBytes } from '../response/results-body.ts';
 import { type MgetOutcome, mgetResponse } from './mget-response.ts';
 import { parseMget } from './mget-request.ts';
 import { DescribeMget } from './mget.openapi.ts';
-import { MAX_BODY_BYTES, readBody } from '../request/read-body.ts';
+import { MAX_BODY_BYTES, readPlainBody } from '../request/read-body.ts';
 
 const MGET_PATH = 'v1/mget';
 
@@ -77,10 +77,9 @@ export class MgetController {
       reads.countRead('http', unauthorized.outcome);
       return unauthorized.response;
     }
-    if (!isJson(request.headers)) return problemResponse(NOT_JSON);
-    const body = await readBody(request);
-    if (body === 'aborted') return undefined;
-    if (body === 'too-large') return problemResponse(BODY_TOO_LARGE);
+    if (!isJson(request.headers)) return NOT_JSON;
+    const body = await readPlainBody(request, { encoded: NOT_JSON, tooLarge: BODY_TOO_LARGE });
+    if (!Buffer.isBuffer(body)) return body;
     const keys = parseMget(body);
     if ('code' in keys) {
       if (keys.code === 'bad-key') reads.countRead('http', 'bad-key');
@@ -122,12 +121,11 @@ function count(outcome: MgetOutcome, reads: ReadCounter): void {
 
 const NOT_ALLOWED: MgetOutcome = { kind: 'not-allowed' };
 const OMITTED: MgetOutcome = { kind: 'omitted' };
-const NOT_JSON = problem(
-  'unsupported-media-type',
-  'Expected Content-Type: application/json (UTF-8, no Content-Encoding).',
+const NOT_JSON = problemResponse(
+  problem('unsupported-media-type', 'Expected Content-Type: application/json (UTF-8, no Content-Encoding).'),
 );
-const BODY_TOO_LARGE = problem('body-too-large', `The body exceeds ${MAX_BODY_BYTES} bytes.`);
+const BODY_TOO_LARGE = problemResponse(problem('body-too-large', `The body exceeds ${MAX_BODY_BYTES} bytes.`));
 
-function isJson({ 'content-type': type = '', 'content-encoding': encoding = 'identity' }: Request['headers']): boolean {
-  return encoding.toLowerCase() === 'identity' && /^application\/json *(?:; *charset="?utf-8"? *)?$/i.test(type);
+function isJson({ 'content-type': type = '' }: Request['headers']): boolean {
+  return /^application\/json *(?:; *charset="?utf-8"? *)?$/i.test(type);
 }

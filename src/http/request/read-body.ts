@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
+import type { HttpResponse } from '../response/http-response.ts';
 
 /** Longest request body, in bytes. JSON escapes some bytes of a key as six, and adds quotes and commas. */
 export const MAX_BODY_BYTES = 512 * 1024;
@@ -20,6 +21,22 @@ export function readBody(request: IncomingMessage): Promise<Body> {
     bodies.set(request, body);
   }
   return body;
+}
+
+/**
+ * Reads the body of a request that must not have a Content-Encoding.
+ *
+ * @returns the body, the response to reject it with, or undefined if the client has disconnected.
+ */
+export async function readPlainBody(
+  request: IncomingMessage,
+  { encoded, tooLarge }: { readonly encoded: HttpResponse; readonly tooLarge: HttpResponse },
+): Promise<Buffer | HttpResponse | undefined> {
+  const { 'content-encoding': encoding = 'identity' } = request.headers;
+  if (encoding.toLowerCase() !== 'identity') return encoded;
+  const body = await readBody(request);
+  if (body === 'too-large') return tooLarge;
+  return body === 'aborted' ? undefined : body;
 }
 
 function receive(request: IncomingMessage): Promise<Body> {
