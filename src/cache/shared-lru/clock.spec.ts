@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { expect, it, jest } from '@jest/globals';
 import { monotonicClock } from './clock.ts';
 
-it('the clock never goes back, and counts so that sums and differences of times are exact', () => {
+it('the clock is monotonic, and sums and differences of times are exact', () => {
   const clock = monotonicClock();
   let before = clock();
   for (let i = 0; i < 10_000; i++) {
@@ -11,13 +11,13 @@ it('the clock never goes back, and counts so that sums and differences of times 
     expect(Number.isInteger(now * 1024)).toBe(true);
     before = now;
   }
-  // Where floating-point numbers become sparser: 60 seconds before the machine has run for 2^24 milliseconds.
+  // Where floating-point numbers become less precise: 60 seconds before an uptime of 2^24 milliseconds.
   const [third, exact] = [2 ** 24 - 20_000 + 1 / 3, 2 ** 24 - 20_000 + 341 / 1024];
   expect(exact + 60_000 - exact).toBe(60_000);
   expect(third + 60_000 - third).not.toBe(60_000);
 });
 
-it('the clock is right also in a thread that got no turn in the middle of making it', () => {
+it('the clock is right even if the thread was preempted while creating it', () => {
   const read = process.hrtime.bigint.bind(process.hrtime);
   const spy = jest.spyOn(process.hrtime, 'bigint').mockImplementationOnce(() => {
     const time = read();

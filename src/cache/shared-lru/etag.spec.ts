@@ -13,11 +13,11 @@ describe('An etag', () => {
     expect(formatEtag(etagOf(new Uint8Array(0)))).toBe('"e3b0c44298fc1c149afbf4c8"');
   });
 
-  it('fits in 32-bit integers, as which it is kept', () => {
+  it('fits in 32-bit integers, in which it is stored', () => {
     for (const word of etagOf(Buffer.from('any'))) expect(word).toBe(word | 0);
   });
 
-  it('keeps the zeroes that a word starts with', () => {
+  it('keeps leading zeroes of a word', () => {
     expect(formatEtag([0, 0xabc, -1])).toBe('"0000000000000abcffffffff"');
   });
 });

@@ -3,11 +3,11 @@ import type { Etag } from './etag.ts';
 import { EXPIRE_ALL_HISTORY_LENGTH, type LruLimits } from './memory/layout.ts';
 import type { Forward, CachedEntry, LoadResult, Stale } from './cache-types.ts';
 
-/** A lease is known by its identity; `ended` once it has been filled, released, voided or taken back. */
+/** A lease, identified by object identity; `ended` once it has been filled, abandoned, voided or has expired. */
 export interface ReferenceLease {
   readonly key: string;
   readonly until: number;
-  /** Bytes of the value written so far, by a fill of several steps. */
+  /** Bytes of the value written so far, by a fill of several chunks. */
   written: number;
   ended: boolean;
 }
@@ -18,11 +18,11 @@ interface ReferenceEntry {
   readonly etag: Etag;
   readonly stored: number;
   readonly until: number;
-  /** Which of the times that all entries were ended has ended it. */
+  /** Index of the expire-all that expired it. */
   ending: number | undefined;
-  /** For how long it may be answered as a stale one. */
+  /** Milliseconds for which it may be served stale. */
   readonly staleMs: number;
-  /** When its key is gone. */
+  /** Time at which its key expires. */
   readonly gone: number;
 }
 
@@ -31,28 +31,28 @@ export type ReferenceLookup =
   | { readonly kind: 'miss' | 'loading'; readonly lease: ReferenceLease; readonly forward: Forward }
   | { readonly kind: 'unleased'; readonly forward: Forward };
 
-/** 'more': a step of a fill that was not its last one. */
+/** `more`: a chunk of a fill that is not the last one. */
 export type ReferenceStep = 'stored' | 'void' | 'uncacheable' | 'more';
 
-const LONGEST_KEY = 64 * 1024;
-/** What tells that Redis has answered. */
+const MAX_KEY_BYTES = 64 * 1024;
+/** Results of loads to which Redis replied. */
 const ANSWERS: readonly LoadResult[] = ['missing', 'wrong-type', 'value-too-large', 'unshared'];
-/** What is stored in the same instant in which all was ended is stored one tick later. */
+/** An entry stored in the tick of an expire-all is stored one tick later. */
 const TICK_MS = 1 / 1024;
-/** What of a key lies beside its slot, in units; there are four units for each lease that may be held. */
+/** Bytes of a key beyond its slot count in units; there are four units per lease. */
 const KEY_BYTES_IN_SLOT = 128;
 const KEY_UNIT = 64;
 const KEY_UNITS_PER_LEASE = 4;
 
 /**
- * What the cache promises, in as few words as can be: a Map keeps the order of insertion, so its first key is the one
- * that was read least recently. Keys are binary strings. Slow, and obviously right.
+ * Simple, slow model of the cache: a Map keeps the order of insertion, so its first key is the
+ * least recently read one. Keys are binary strings.
  */
 export class ReferenceLru {
   readonly #limits: LruLimits;
-  /** The least recently read first. */
+  /** Least recently read first. */
   readonly #entries = new Map<string, ReferenceEntry>();
-  /** The oldest first. */
+  /** Oldest first. */
   readonly #leases = new Map<string, ReferenceLease>();
   readonly #counters = Object.fromEntries(COUNTER_NAMES.map((name) => [name, 0])) as Record<keyof Counters, number>;
 
@@ -71,7 +71,7 @@ export class ReferenceLru {
     return { entries: this.#entries.size, bytes: this.#bytes(), leases: this.#leases.size, ...this.#counters };
   }
 
-  /** Whether there is a living value of at most so many bytes. */
+  /** Whether there is a fresh value of at most `longest` bytes. */
   holds(key: string, now: number, longest: number): boolean {
     const entry = this.#entries.get(key);
     return entry?.value !== undefined && this.#isFresh(entry, now) && entry.value.length <= longest;
@@ -87,7 +87,7 @@ export class ReferenceLru {
   stale(key: string, now: number): Stale | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined || this.#isFresh(entry, now) || !this.#isUsable(entry, now)) return undefined;
-    if (now >= entry.gone) throw new Error('a value is answered of a key that is gone');
+    if (now >= entry.gone) throw new Error('served a value of an expired key');
     const found = this.#read(key, entry, now);
     return found.kind === 'hit' ? { ...found, kind: 'stale' } : undefined;
   }
@@ -110,7 +110,7 @@ export class ReferenceLru {
     return this.#grantLease(key, now, forward);
   }
 
-  /** One step of a fill: writes the bytes of the value from `start` to `end`, and stores it with the last of them. */
+  /** Writes one chunk of a fill, bytes `start` to `end` of the value, and stores it with the last one. */
   fill(
     lease: ReferenceLease,
     value: Buffer,
@@ -126,7 +126,7 @@ export class ReferenceLru {
       this.#outdate(lease.key, now);
       return this.#giveUp(lease);
     }
-    // Another fill is at it.
+    // Another fill is writing.
     if (lease.written !== start) return this.#voided();
     if (start === 0) this.#outdate(lease.key, now);
     if (lease.key.length + value.length > this.#limits.maxBytes) return this.#giveUp(lease);
@@ -173,7 +173,7 @@ export class ReferenceLru {
     for (const lease of this.#leases.values()) this.#endLease(lease);
   }
 
-  /** The entry of the key, unless it is of no use any more and dropped. */
+  /** Returns the entry of the key; drops it if it can no longer be used. */
   #usableEntry(key: string, now: number): ReferenceEntry | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined || this.#isUsable(entry, now)) return entry;
@@ -198,13 +198,13 @@ export class ReferenceLru {
     return until > now && ending === undefined && maxAgeMs > 0 && now - stored <= maxAgeMs;
   }
 
-  /** Whether it may be answered: as long as it is fresh, and a value for some time after that. */
+  /** Whether an entry may be served: while fresh, and a value also while stale. */
   #isUsable(entry: ReferenceEntry, now: number): boolean {
     if (this.#isFresh(entry, now)) return true;
     return entry.value !== undefined && entry.staleMs > 0 && now < this.#endOf(entry) + entry.staleMs;
   }
 
-  /** In fifteenths of the longest, as this is all that there is room to note. */
+  /** In fifteenths of the maximum, the resolution of the cache. */
   #staleFor(ms: number): number {
     const { staleMs } = this.#limits;
     if (ms >= staleMs) return staleMs;
@@ -215,13 +215,13 @@ export class ReferenceLru {
 
   #endOf({ until, ending }: ReferenceEntry): number {
     if (ending === undefined) return until;
-    // So many endings are known in all, and the first of them is not enough to go by.
+    // The history is limited, and its oldest time is not sufficient.
     return this.#endings.length - ending < EXPIRE_ALL_HISTORY_LENGTH
       ? Math.min(until, this.#endings[ending])
       : -Infinity;
   }
 
-  /** Redis has answered: what is held is outdated. */
+  /** Drops the entry, because Redis has replied. */
   #outdate(key: string, now: number): void {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
@@ -235,13 +235,13 @@ export class ReferenceLru {
     let units = keyUnits(key);
     for (const other of this.#leases.keys()) units += keyUnits(other);
     const fits = this.#leases.size < maxLeases && units <= maxLeases * KEY_UNITS_PER_LEASE;
-    if (!fits || key.length > LONGEST_KEY) return { kind: 'unleased', forward };
+    if (!fits || key.length > MAX_KEY_BYTES) return { kind: 'unleased', forward };
     const lease = { key, until: now + leaseMs, written: 0, ended: false };
     this.#leases.set(key, lease);
     return { kind: 'miss', lease, forward };
   }
 
-  /** Evicts until so many bytes more fit; false when evicting everything is not enough. */
+  /** Evicts until the bytes fit; returns false if evicting everything does not suffice. */
   #makeRoomFor(bytes: number): boolean {
     while (this.#bytes() + bytes > this.#limits.maxBytes) {
       const oldest = this.#entries.keys().next();

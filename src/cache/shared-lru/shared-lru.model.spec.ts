@@ -16,7 +16,7 @@ import {
 import { checkInvariants, keysByRecency } from './shared-memory.spec-support.ts';
 import { SharedLru } from './shared-lru.ts';
 
-/** FC_SEED and FC_PATH repeat a failure, as fast-check printed them; FC_RUNS makes the run longer. */
+/** FC_SEED and FC_PATH repeat a failure printed by fast-check; FC_RUNS is the number of runs. */
 const RUNS = Number(process.env['FC_RUNS'] ?? 4000);
 const REPEAT = {
   ...(process.env['FC_SEED'] !== undefined && { seed: Number(process.env['FC_SEED']) }),
@@ -24,10 +24,10 @@ const REPEAT = {
 };
 const MINUTES_MS = 60_000 * Math.ceil(RUNS / 4000);
 
-/** A value goes in and out in steps of so many bytes, and the lock is free between them. */
+/** Bytes of a chunk in which values are copied; the lock is released in between. */
 const STEP = 16 * 1024;
 const KEY_LIMIT = 64 * 1024;
-/** Fixed, so that which keys collide is known. */
+/** Fixed, so that the colliding keys are known. */
 const SEEDS = [0x1f2e3d4c, 0x5b6a7988] as const;
 const BUCKETS = 1024;
 
@@ -40,12 +40,12 @@ const KEYS: readonly Buffer[] = [
   ...keysOfOneBucket(4, BUCKETS, SEEDS),
   ...keysOfOneHash('short', SEEDS),
   ...keysOfOneHash('beyond the slot '.padEnd(160, '.'), SEEDS),
-  // One less, as many, and one more than lie in the slot; the same for the first block.
+  // One less, as many, and one more than fit in the slot; the same for the first block.
   ...[127, 128, 129, 191, 192, 193, 1000].map((length) => Buffer.alloc(length, 'k')),
 ];
 const HUGE_KEYS = [KEY_LIMIT - 1, KEY_LIMIT, KEY_LIMIT + 1].map((length) => Buffer.alloc(length, 'h'));
 const NOISE = randomBytes(64 * 1024);
-/** What may stand before and after a key in the bytes that it is a part of. */
+/** Bytes before and after a key in the buffer that it is a part of. */
 const MARGIN = Buffer.from('kkk');
 const HIT = new HitBuffer();
 
@@ -75,7 +75,7 @@ type Plain =
   | { readonly act: 'flush' }
   | { readonly act: 'expire all' }
   | { readonly act: 'wait'; readonly ms: number };
-/** A fill of several steps, and what the other thread does before the second of them. */
+/** A fill of several chunks, and the action of the other thread before the second chunk. */
 interface Interrupted {
   readonly act: 'interrupted fill';
   readonly lease: number;
@@ -94,7 +94,7 @@ const key = fc.oneof(
   { weight: 20, arbitrary: fc.nat({ max: KEYS.length - 1 }) },
   { weight: 1, arbitrary: fc.integer({ min: KEYS.length, max: KEYS.length + HUGE_KEYS.length - 1 }) },
 );
-/** Counted back from the youngest lease; most of the older ones have ended. */
+/** Index from the newest lease backwards; most older ones have ended. */
 const lease = fc.nat({ max: 5 });
 const lifetimeMs = fc.integer({ min: 1, max: 40 });
 const largeSize = fc.oneof(
@@ -152,13 +152,13 @@ const limits: fc.Arbitrary<LruLimits> = fc.record({
   capacity: fc.integer({ min: 1, max: 6 }),
   maxBytes: fc.oneof(fc.integer({ min: 1, max: 2000 }), fc.integer({ min: STEP, max: 200_000 })),
   maxValueBytes: fc.oneof(fc.nat({ max: 500 }), fc.constantFrom(STEP, 40_000, 64_000)),
-  // 260 leases have room for a key of 64 KiB.
+  // 260 leases suffice for a key of 64 KiB.
   maxLeases: fc.constantFrom(1, 2, 3, 260),
   leaseMs: fc.integer({ min: 1, max: 30 }),
   staleMs: fc.constantFrom(0, 5, 20, 40, 1000),
 });
 
-/** Both caches, two threads' views of the real one, and the time that all of them read. */
+/** Model and cache, mapped by two threads, and the shared clock. */
 class Session {
   readonly reference: ReferenceLru;
   readonly reached = new Set<string>();
@@ -167,7 +167,7 @@ class Session {
   readonly #leases: { readonly real: Lease; readonly reference: ReferenceLease; readonly holder: SharedLru }[] = [];
   #now = 0;
   #generation = 0;
-  /** The cache reads the clock before every step that it takes under the lock: the place to get in between. */
+  /** The cache reads the clock before every critical section: the place for an action in between. */
   #beforeStep: (() => void) | undefined;
 
   constructor(lruLimits: LruLimits) {
@@ -283,7 +283,7 @@ class Session {
         deepStrictEqual(found, expected);
         break;
       case 'loading': {
-        // It is the very lease of the one who is loading.
+        // It must be the lease of the loading thread.
         const held = this.#leases.find(({ reference }) => reference === expected.lease);
         const own = held?.holder === lru;
         deepStrictEqual(found, { kind: 'loading', lease: held?.real, own, forward: expected.forward });
@@ -311,11 +311,11 @@ class Session {
   ): void {
     const pair = this.#leases.at(-1 - leaseBack);
     if (pair === undefined) return;
-    // What lives no longer than its key is not held any longer, either.
+    // A value that expires with its key must not be kept longer.
     const kept = times.hardTtlMs;
     const lifetime = Math.min(times.lifetimeMs, kept);
     const generation = ++this.#generation;
-    // Another generation has another stretch of the noise, so any mixture of two values is neither of them.
+    // Each generation has another part of the noise, so a mixture of two values equals neither.
     const value = NOISE.subarray(generation, generation + bytes);
     const etag: Etag = [generation, -generation, bytes];
     let start = 0;
@@ -351,7 +351,7 @@ function keyAt(index: number): Buffer {
   return KEYS[index] ?? HUGE_KEYS[index - KEYS.length];
 }
 
-/** What a hit that makes no objects tells. */
+/** The contents of a hit buffer, as an entry. */
 function withoutFreshness(found: ReferenceLookup) {
   if (found.kind !== 'hit') return found;
   const { freshness, ...rest } = found;
@@ -364,7 +364,7 @@ function nameOf(bytes: Buffer): string {
 
 describe('SharedLru against a model', () => {
   it(
-    'answers, counts, orders and evicts as a Map would, whatever two threads do in turn',
+    'behaves, counts and evicts like a Map, whatever two threads do in turn',
     () => {
       const reached = new Set<string>();
       fc.assert(
@@ -376,7 +376,7 @@ describe('SharedLru against a model', () => {
         }),
         { numRuns: RUNS, ...REPEAT },
       );
-      // A model test that never gets to the interesting places promises nothing.
+      // A model test that does not reach the interesting states proves nothing.
       if (RUNS < 1000 || Object.keys(REPEAT).length > 0) return;
       expect([...reached]).toEqual(
         expect.arrayContaining([

@@ -19,7 +19,7 @@ const MINUTE_MS = 60_000;
 
 describe('SharedLru', () => {
   let now: number;
-  /** Called whenever the cache reads the clock: before each step of a fill, for one. */
+  /** Called whenever the cache reads the clock, for example before each chunk of a fill. */
   let onClock: () => void;
   let lru: SharedLru;
   const clock = (): number => {
@@ -56,14 +56,14 @@ describe('SharedLru', () => {
     return found.kind === 'hit' ? found.value : undefined;
   }
 
-  describe('holds values', () => {
+  describe('stores values', () => {
     it.each([0, 1, 8, 127, 128, 129, 16_384, 16_385, 50_000])('of %d bytes', (size) => {
       const value = Buffer.from(Array.from({ length: size }, (_, i) => (i * 7919) >> 3));
       store('key', value);
       expect(valueOf('key')).toEqual(value);
     });
 
-    it('under keys of any bytes, none at all included', () => {
+    it('under keys of any bytes, also the empty key', () => {
       for (const key of [Buffer.alloc(0), Buffer.from([0]), Buffer.from([0xff, 0xfe])]) {
         const found = lru.lookup(key);
         if (found.kind === 'miss') lru.commit(found.lease, key, ETAG, MINUTE_MS);
@@ -71,12 +71,12 @@ describe('SharedLru', () => {
       }
     });
 
-    it('and their etags', () => {
+    it('with their etags', () => {
       store('key');
       expect(lru.lookup(Buffer.from('key'))).toMatchObject({ kind: 'hit', etag: ETAG });
     });
 
-    it('as copies: what a caller does with one changes nothing', () => {
+    it('and returns copies, which callers may modify', () => {
       store('key', 'value');
       valueOf('key')?.fill(0);
       expect(valueOf('key')).toEqual(Buffer.from('value'));
@@ -93,21 +93,21 @@ describe('SharedLru', () => {
   });
 
   describe('evicts', () => {
-    it('nothing before the capacity is reached, and one entry for each beyond it', () => {
+    it('nothing up to the capacity, and one entry for each entry beyond it', () => {
       for (const key of ['a', 'b', 'c']) store(key);
       expect(lru.stats()).toMatchObject({ entries: 3, evictionsByCapacity: 0 });
       store('d');
       expect(lru.stats()).toMatchObject({ entries: 3, evictionsByCapacity: 1 });
     });
 
-    it('the entry that was read least recently, not the one that was stored first', () => {
+    it('the least recently read entry, not the one that was stored first', () => {
       for (const key of ['a', 'b', 'c']) store(key);
       kindOf('a');
       store('d');
       expect(['a', 'b', 'c', 'd'].map(kindOf)).toEqual(['hit', 'miss', 'hit', 'hit']);
     });
 
-    it('as many as it takes to fit the budget of bytes, keys included', () => {
+    it('as many entries as needed to fit the byte budget, keys included', () => {
       lru = create({ maxBytes: 30 });
       store('a', '123456789');
       store('b', '123456789');
@@ -118,7 +118,7 @@ describe('SharedLru', () => {
       expect(kindOf('c')).toBe('hit');
     });
 
-    it('nothing for a key that is only being loaded', () => {
+    it('nothing for a key that is being loaded', () => {
       for (const key of ['a', 'b', 'c']) store(key);
       leaseOf('d');
       expect(lru.stats()).toMatchObject({ entries: 3, leases: 1, evictionsByCapacity: 0 });
@@ -126,7 +126,7 @@ describe('SharedLru', () => {
   });
 
   describe('expires', () => {
-    it('an entry at exactly the end of its lifetime', () => {
+    it('an entry exactly at the end of its lifetime', () => {
       store('key', 'value', 500);
       now += 499;
       expect(lru.lookup(Buffer.from('key'))).toMatchObject({ kind: 'hit', freshness: { ageMs: 499, lifetimeMs: 500 } });
@@ -135,13 +135,13 @@ describe('SharedLru', () => {
       expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, expirations: 1 });
     });
 
-    it('no later for being read', () => {
+    it('no entry later because it was read', () => {
       store('key', 'value', 500);
       for (; now < 1500; now += 100) expect(kindOf('key')).toBe('hit');
       expect(kindOf('key')).toBe('miss');
     });
 
-    it('never what has no end', () => {
+    it('no entry with an infinite lifetime', () => {
       store('key', 'value', Infinity);
       now += 1e15;
       expect(kindOf('key')).toBe('hit');
@@ -149,13 +149,13 @@ describe('SharedLru', () => {
   });
 
   describe('does not store', () => {
-    it('a value over the limit for values', () => {
+    it('a value over the size limit', () => {
       expect(store('key', Buffer.alloc(50_001))).toBe('uncacheable');
       expect(store('key', Buffer.alloc(50_000))).toBe('stored');
       expect(lru.stats()).toMatchObject({ entries: 1, uncacheable: 1 });
     });
 
-    it('an item over the whole budget of bytes, and evicts nothing for it', () => {
+    it('an item over the whole byte budget, and evicts nothing for it', () => {
       lru = create({ maxBytes: 30 });
       store('a');
       expect(store('b', Buffer.alloc(30))).toBe('uncacheable');
@@ -163,7 +163,7 @@ describe('SharedLru', () => {
       expect(lru.stats()).toMatchObject({ leases: 0, uncacheable: 1 });
     });
 
-    it('anything under a key of more than 64 KiB, for which there is no lease', () => {
+    it('a key of more than 64 KiB, for which no lease is granted', () => {
       lru = create({ maxLeases: 1000 });
       expect(lru.lookup(Buffer.alloc(65_536)).kind).toBe('miss');
       expect(lru.lookup(Buffer.alloc(65_537)).kind).toBe('unleased');
@@ -171,8 +171,8 @@ describe('SharedLru', () => {
     });
   });
 
-  describe('remembers that a key is missing', () => {
-    it('for as long as it is told, apart from an empty value', () => {
+  describe('stores a negative entry', () => {
+    it('for its lifetime, distinct from an empty value', () => {
       lru.commitNegative(leaseOf('nothing'), 500);
       store('empty', '');
       expect(lru.lookup(Buffer.from('nothing'))).toEqual({ kind: 'missing', freshness: { ageMs: 0, lifetimeMs: 500 } });
@@ -181,7 +181,7 @@ describe('SharedLru', () => {
       expect(kindOf('nothing')).toBe('miss');
     });
 
-    it('as an entry like any other: it is counted, it is purged, it evicts and is evicted', () => {
+    it('that is counted, purged and evicted like any other entry', () => {
       for (const key of ['a', 'b', 'c']) store(key);
       lru.commitNegative(leaseOf('nothing'), MINUTE_MS);
       expect(lru.stats()).toMatchObject({ entries: 3, evictionsByCapacity: 1, bytes: 'bcnothing'.length });
@@ -191,13 +191,13 @@ describe('SharedLru', () => {
   });
 
   describe('leases a key', () => {
-    it('to one at a time; the others learn who is loading it', () => {
+    it('to one reader at a time; the others learn which lease is loading it', () => {
       const lease = leaseOf('key');
       expect(lru.lookup(Buffer.from('key'))).toMatchObject({ kind: 'loading', lease, own: true });
       expect(kindOf('another')).toBe('miss');
     });
 
-    it('until it is filled, once', () => {
+    it('until it is filled, which is possible once', () => {
       const lease = leaseOf('key');
       expect(lru.commit(lease, Buffer.from('1'), ETAG, MINUTE_MS)).toBe('stored');
       expect(lru.commit(lease, Buffer.from('2'), ETAG, MINUTE_MS)).toBe('void');
@@ -205,13 +205,13 @@ describe('SharedLru', () => {
       expect(valueOf('key')).toEqual(Buffer.from('1'));
     });
 
-    it('until it is released, with nothing stored', () => {
+    it('until it is abandoned, with nothing stored', () => {
       lru.abandon(leaseOf('key'));
       expect(lru.stats()).toMatchObject({ entries: 0, leases: 0 });
       expect(kindOf('key')).toBe('miss');
     });
 
-    it('until it is purged: what was read before is never stored after', () => {
+    it('until it is purged: a value read before is never stored afterwards', () => {
       const lease = leaseOf('key');
       expect(lru.purge(Buffer.from('key'))).toBe(false);
       expect(lru.commit(lease, Buffer.from('old'), ETAG, MINUTE_MS)).toBe('void');
@@ -225,7 +225,7 @@ describe('SharedLru', () => {
       expect(lru.stats()).toMatchObject({ entries: 0, leases: 0, voidedFills: 1 });
     });
 
-    it('anew after a purge, and the lease of before does not speak for the new one', () => {
+    it('again after a purge, and the old lease is not valid for the new one', () => {
       const old = leaseOf('key');
       lru.purge(Buffer.from('key'));
       const young = leaseOf('key');
@@ -235,7 +235,7 @@ describe('SharedLru', () => {
       expect(valueOf('key')).toEqual(Buffer.from('young'));
     });
 
-    it('to the next who asks once leaseMs have passed', () => {
+    it('to the next reader after leaseMs', () => {
       const lease = leaseOf('key');
       now += 99;
       expect(kindOf('key')).toBe('loading');
@@ -245,7 +245,7 @@ describe('SharedLru', () => {
       expect(lru.stats()).toMatchObject({ leases: 1, expiredLeases: 1 });
     });
 
-    it('to no more than maxLeases at a time, and again to others when those are overdue', () => {
+    it('at most maxLeases times at once, and again once those have expired', () => {
       for (const key of ['a', 'b', 'c', 'd']) leaseOf(key);
       expect(kindOf('e')).toBe('unleased');
       expect(lru.stats()).toMatchObject({ misses: 5, leases: 4 });
@@ -255,7 +255,7 @@ describe('SharedLru', () => {
     });
   });
 
-  describe('takes a large value in steps, between which others have their turn', () => {
+  describe('writes a large value in chunks, between which other threads may run,', () => {
     const large = Buffer.alloc(40_000, 'large');
     let other: SharedLru;
 
@@ -263,7 +263,7 @@ describe('SharedLru', () => {
       other = SharedLru.attach(lru.buffer, 2, () => now);
     });
 
-    /** Fills `key`; before the second step, which is after 16 KiB, something happens. */
+    /** Fills `key` and calls back before the second chunk, after 16 KiB. */
     function fillInterrupted(lease: Lease, interruption: () => void): FillResult {
       let reads = 0;
       onClock = () => {
@@ -272,17 +272,17 @@ describe('SharedLru', () => {
       return lru.commit(lease, large, ETAG, MINUTE_MS);
     }
 
-    it('and stores nothing when the key was purged meanwhile', () => {
+    it('and stores nothing if the key was purged meanwhile', () => {
       expect(fillInterrupted(leaseOf('key'), () => other.purge(Buffer.from('key')))).toBe('void');
       expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, leases: 0 });
     });
 
-    it('and stores nothing when the cache was flushed meanwhile', () => {
+    it('and stores nothing if the cache was flushed meanwhile', () => {
       expect(fillInterrupted(leaseOf('key'), () => other.flush())).toBe('void');
       expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, leases: 0 });
     });
 
-    it('and keeps within the budget while others store', () => {
+    it('and stays within the budget while others store', () => {
       lru = create({ maxBytes: 40_010 });
       other = SharedLru.attach(lru.buffer, 2, () => now);
       const lease = leaseOf('key');
@@ -294,7 +294,7 @@ describe('SharedLru', () => {
       expect(lru.stats()).toMatchObject({ entries: 1, bytes: 40_003, evictionsByBytes: 1 });
     });
 
-    it('and never mixes it with what somebody else fills under the same lease', () => {
+    it('and never mixes it with another fill under the same lease', () => {
       const lease = leaseOf('key');
       const intruder = (): void => {
         expect(other.commit(lease, Buffer.alloc(30_000, 'intruder'), ETAG, MINUTE_MS)).toBe('void');
@@ -304,24 +304,24 @@ describe('SharedLru', () => {
       expect(valueOf('key')).toEqual(large);
     });
 
-    it('and gets back what a fill has written that never went on', () => {
+    it('and releases the bytes of a fill that was never continued', () => {
       lru = create({ maxBytes: 40_010 });
       expect(() =>
         fillInterrupted(leaseOf('key'), () => {
-          throw new Error('as if the thread had died');
+          throw new Error('as if the thread had crashed');
         }),
-      ).toThrow('died');
+      ).toThrow('crashed');
       onClock = () => undefined;
       expect(lru.stats()).toMatchObject({ bytes: 16_387, leases: 1 });
       now += LIMITS.leaseMs;
-      // Whoever misses any key, from now on, gets the bytes back.
+      // From now on any miss releases the bytes.
       expect(store('other', large)).toBe('stored');
       expect(lru.stats()).toMatchObject({ entries: 1, bytes: 40_005, leases: 0 });
     });
   });
 
-  describe('forgets', () => {
-    it('one key by a purge, and tells whether it was held', () => {
+  describe('removes', () => {
+    it('one key by a purge, and returns whether it was cached', () => {
       store('key', 'value');
       store('other');
       expect(lru.purge(Buffer.from('key'))).toBe(true);
@@ -331,14 +331,14 @@ describe('SharedLru', () => {
       expect(lru.stats()).toMatchObject({ invalidations: 1 });
     });
 
-    it('an entry that had expired, which was not held any more', () => {
+    it('an expired entry by a purge, which does not count as cached', () => {
       store('key', 'value', 500);
       now += 500;
       expect(lru.purge(Buffer.from('key'))).toBe(false);
       expect(lru.stats()).toMatchObject({ entries: 0, invalidations: 0, expirations: 1 });
     });
 
-    it('every key by a flush, and tells how many there were', () => {
+    it('every key by a flush, and returns their number', () => {
       for (const key of ['a', 'b']) store(key, 'value');
       expect(lru.flush()).toBe(2);
       expect(lru.flush()).toBe(0);
@@ -347,16 +347,16 @@ describe('SharedLru', () => {
     });
   });
 
-  describe('keeps what is over for a while', () => {
+  describe('keeps an expired value', () => {
     const key = Buffer.from('key');
     beforeEach(() => {
       lru = create({ staleMs: 200 });
     });
 
-    /** The value whose time is over, of `key`. */
+    /** Returns the stale value of `key`. */
     const staleValue = (): Buffer | undefined => lru.getStale(key)?.value;
 
-    it('as long as it was told to, and not a moment longer', () => {
+    it('for exactly staleMs', () => {
       store('key', 'value', 500);
       now += 499;
       expect(lru.getStale(key)).toBeUndefined();
@@ -374,7 +374,7 @@ describe('SharedLru', () => {
       expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, expirations: 1 });
     });
 
-    it('but never past the time of the key itself', () => {
+    it('but never beyond the TTL of the key itself', () => {
       lru.commit(leaseOf('key'), Buffer.from('value'), ETAG, 500, 500);
       lru.commit(leaseOf('b'), Buffer.from('value'), ETAG, 500, 600);
       now += 500;
@@ -385,21 +385,21 @@ describe('SharedLru', () => {
       expect(lru.getStale(Buffer.from('b'))).toBeUndefined();
     });
 
-    it('but not that a key is missing', () => {
+    it('but not a negative entry', () => {
       lru.commitNegative(leaseOf('key'), 500);
       now += 500;
       expect(lru.getStale(key)).toBeUndefined();
       expect(lru.lookup(key)).toMatchObject({ kind: 'miss', forward: 'uri-miss' });
     });
 
-    it('be it large', () => {
+    it('also if it is large', () => {
       const large = Buffer.alloc(50_000, 'large');
       store('key', large, 500);
       now += 500;
       expect(staleValue()).toEqual(large);
     });
 
-    it('counted towards the capacity and the budget, and evicted in its turn: reads of it are reads', () => {
+    it('within the capacity and the budget, in the order of use, to which stale reads count', () => {
       store('key', 'value', 500);
       store('b');
       store('c');
@@ -412,7 +412,7 @@ describe('SharedLru', () => {
       expect(staleValue()).toBeUndefined();
     });
 
-    it('while it is loaded by one, and says so', () => {
+    it('while one reader reloads it, and reports it as stale', () => {
       store('key', 'old', 500);
       now += 500;
       const found = lru.lookup(key);
@@ -424,26 +424,26 @@ describe('SharedLru', () => {
       expect(lru.stats()).toMatchObject({ entries: 1, bytes: 6, leases: 0, expirations: 1 });
     });
 
-    it.each(['timeout', 'unavailable', 'overloaded', 'void'] as const)(
-      'and after a load that ended as %s',
+    it.each(['timeout', 'unavailable', 'overloaded', 'void'] as const)('after a load that ended with %s', (result) => {
+      store('key', 'value', 500);
+      now += 500;
+      lru.abandon(leaseOf('key'), result);
+      expect(staleValue()).toEqual(Buffer.from('value'));
+      expect(kindOf('key')).toBe('miss');
+    });
+
+    it.each(['missing', 'wrong-type', 'unshared'] as const)(
+      'but not once it is known to be outdated (%s)',
       (result) => {
         store('key', 'value', 500);
         now += 500;
         lru.abandon(leaseOf('key'), result);
-        expect(staleValue()).toEqual(Buffer.from('value'));
-        expect(kindOf('key')).toBe('miss');
+        expect(staleValue()).toBeUndefined();
+        expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, leases: 0 });
       },
     );
 
-    it.each(['missing', 'wrong-type', 'unshared'] as const)('but not once it is known to be outdated: %s', (result) => {
-      store('key', 'value', 500);
-      now += 500;
-      lru.abandon(leaseOf('key'), result);
-      expect(staleValue()).toBeUndefined();
-      expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, leases: 0 });
-    });
-
-    it('nor when its new value is too large to be stored', () => {
+    it('but not if its new value is too large to be stored', () => {
       store('key', 'value', 500);
       now += 500;
       expect(store('key', Buffer.alloc(50_001))).toBe('uncacheable');
@@ -461,7 +461,7 @@ describe('SharedLru', () => {
       expect(lru.stats()).toMatchObject({ entries: 0, leases: 0 });
     });
 
-    it('until it is evicted; the lease of its reload is still found by a purge then', () => {
+    it('until it is evicted; a purge still finds the lease of its reload', () => {
       store('key', 'value', 500);
       now += 500;
       const lease = leaseOf('key');
@@ -473,7 +473,7 @@ describe('SharedLru', () => {
       checkInvariants(lru.buffer);
     });
 
-    it('also when the thread that loads it dies, or takes too long', () => {
+    it('if the loading thread crashes or takes too long', () => {
       store('key', 'value', 10);
       now += 10;
       SharedLru.attach(lru.buffer, 2, clock).lookup(key);
@@ -485,7 +485,7 @@ describe('SharedLru', () => {
       expect(lru.stats()).toMatchObject({ leases: 1, expiredLeases: 1 });
     });
 
-    it('from when all entries were ended, too, but never past its own expiry and the while', () => {
+    it('from the time when all entries were expired, but never beyond its own expiry plus staleMs', () => {
       store('key', 'value', 500);
       now += 100;
       lru.expireAll();
@@ -495,7 +495,7 @@ describe('SharedLru', () => {
       expect(lru.getStale(key)).toBeUndefined();
     });
 
-    it('no longer when all entries are ended again', () => {
+    it('no longer when all entries are expired again', () => {
       store('key', 'value');
       for (let times = 0; times < 4; times++) {
         lru.expireAll();
@@ -504,7 +504,7 @@ describe('SharedLru', () => {
       expect(lru.getStale(key)).toBeUndefined();
     });
 
-    it('no longer than it is known when it was over', () => {
+    it('no longer than the time of its expiry is known', () => {
       store('key', 'value');
       for (let times = 1; times < EXPIRE_ALL_HISTORY_LENGTH; times++) lru.expireAll();
       expect(lru.getStale(key)).toBeDefined();
@@ -513,10 +513,10 @@ describe('SharedLru', () => {
     });
   });
 
-  describe('is asked for nothing older than', () => {
+  describe('looks up entries of at most', () => {
     const key = Buffer.from('key');
 
-    it('so many milliseconds: what is, is loaded anew, and others go on to hit it meanwhile', () => {
+    it('maxAgeMs: an older entry is reloaded, while others still hit it', () => {
       store('key', 'old');
       now += 100;
       expect(lru.lookup(key, false, 100)).toMatchObject({ kind: 'hit' });
@@ -528,13 +528,13 @@ describe('SharedLru', () => {
       expect(lru.stats()).toMatchObject({ entries: 1, bytes: 6, expirations: 0 });
     });
 
-    it('this very moment: nothing that is held will do', () => {
+    it('age 0: no entry is accepted', () => {
       lru.commitNegative(leaseOf('key'), MINUTE_MS);
       expect(lru.lookup(key, false, 0)).toMatchObject({ kind: 'miss', forward: 'request' });
       expect(kindOf('key')).toBe('missing');
     });
 
-    it('and answers what is held, if asked for that alone, without a lease', () => {
+    it('maxAgeMs without a lease, if only cached entries are requested', () => {
       expect(lru.peek(key)).toBeUndefined();
       store('key', 'value');
       now += 10;
@@ -544,10 +544,10 @@ describe('SharedLru', () => {
     });
   });
 
-  describe('ends all entries at once', () => {
+  describe('expires all entries', () => {
     const key = Buffer.from('key');
 
-    it('also those that were stored in this very instant, and frees them when they are met', () => {
+    it('also those stored in the same tick, and frees them on the next look-up', () => {
       store('key');
       store('purged');
       lru.expireAll();
@@ -558,7 +558,7 @@ describe('SharedLru', () => {
       expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, expirations: 2 });
     });
 
-    it('but not what is stored after, though the clock has not moved on, until it is done again', () => {
+    it('but not those stored later, even within the same tick, until it is repeated', () => {
       for (let times = 0; times < 3; times++) {
         lru.expireAll();
         store('key', 'value', 500);
@@ -567,21 +567,21 @@ describe('SharedLru', () => {
       }
     });
 
-    it('and voids the leases: what was asked for before is not stored after', () => {
+    it('and voids the leases: a value requested before is not stored afterwards', () => {
       const lease = leaseOf('key');
       lru.expireAll();
       expect(lru.commit(lease, Buffer.from('old'), ETAG, MINUTE_MS)).toBe('void');
       expect(lru.stats()).toMatchObject({ entries: 0, leases: 0 });
     });
 
-    it('and wakes who waits for a load, to look again', async () => {
+    it('and wakes waiters, which look up the key again', async () => {
       const told = SharedLru.attach(lru.buffer, 2, clock).result(leaseOf('key'));
       lru.expireAll();
       expect(await told).toBe('void');
       checkInvariants(lru.buffer);
     });
 
-    it('also those that a thread stored whose clock is ahead', () => {
+    it('also those stored by a thread whose clock is ahead', () => {
       const ahead = SharedLru.attach(lru.buffer, 2, () => now + 5);
       ahead.commit(leaseOf('key'), Buffer.from('value'), ETAG, MINUTE_MS);
       lru.expireAll();
@@ -589,10 +589,10 @@ describe('SharedLru', () => {
     });
   });
 
-  describe('of which nobody knows for the moment whether it is true', () => {
+  describe('while its entries are unconfirmed', () => {
     const key = Buffer.from('key');
 
-    it('loads what is asked for anew, and answers what it held when it is known again', () => {
+    it('reloads requested keys, and serves the entries again once confirmed', () => {
       store('key', 'old');
       store('other');
       lru.trustUntil(now);
@@ -613,7 +613,7 @@ describe('SharedLru', () => {
       expect(kindOf('other')).toBe('hit');
     });
 
-    it('forgets what is purged meanwhile', () => {
+    it('removes purged entries', () => {
       store('key', 'old');
       lru.trustUntil(now);
       now++;
@@ -625,8 +625,8 @@ describe('SharedLru', () => {
     });
   });
 
-  describe('for a thread that must not wait', () => {
-    it('forgets one key, or all, and ends all, as for the others', () => {
+  describe('for a thread that must not block', () => {
+    it('purges a key, flushes and expires all entries', () => {
       for (const key of ['a', 'b']) store(key);
       const lease = leaseOf('leased');
       expect([lru.tryPurge(Buffer.from('a')), lru.tryPurge(Buffer.from('leased'))]).toEqual([true, true]);
@@ -638,7 +638,7 @@ describe('SharedLru', () => {
       expect(lru.stats().invalidations).toBe(1);
     });
 
-    it('does nothing while another one holds the lock', () => {
+    it('does nothing while another thread holds the lock', () => {
       store('key');
       const header = new Int32Array(lru.buffer);
       header[Header.LOCK] = 2;
@@ -648,39 +648,39 @@ describe('SharedLru', () => {
     });
   });
 
-  it('never tells an age below 0, to a thread that read the time before another stored', () => {
+  it('never returns a negative age to a thread that read the clock before another thread stored', () => {
     store('key');
     const behind = SharedLru.attach(lru.buffer, 2, () => now - 1);
     expect(behind.lookup(Buffer.from('key'))).toMatchObject({ kind: 'hit', freshness: { ageMs: 0 } });
   });
 
-  it('counts every lookup as a hit, a miss or collapsed', () => {
+  it('counts every look-up as hit, miss or collapsed', () => {
     store('a');
     lru.commitNegative(leaseOf('b'), MINUTE_MS);
     expect(['a', 'b', 'c', 'c'].map(kindOf)).toEqual(['hit', 'missing', 'miss', 'loading']);
     expect(lru.stats()).toMatchObject({ hits: 2, misses: 3, collapsed: 1 });
   });
 
-  it('does not recover what nobody died holding', () => {
+  it('recovers nothing unless a thread crashed holding the lock', () => {
     store('a');
     expect(lru.recoverFrom(2)).toBe('intact');
     expect(kindOf('a')).toBe('hit');
   });
 
   it.each<[string, Partial<LruLimits>]>([
-    ['less than no entries', { capacity: -1 }],
-    ['half an entry', { capacity: 1.5 }],
-    ['more entries than there are slots', { capacity: 2 ** 27 }],
+    ['a negative capacity', { capacity: -1 }],
+    ['a fractional capacity', { capacity: 1.5 }],
+    ['more entries than slots can be addressed', { capacity: 2 ** 27 }],
     ['no bytes', { maxBytes: 0 }],
-    ['what is no number of bytes', { maxBytes: NaN }],
-    ['more bytes than there are blocks', { maxBytes: 2 ** 40 }],
-    ['values longer than a length can tell', { maxBytes: 2 ** 33, maxValueBytes: 2 ** 31 }],
+    ['NaN bytes', { maxBytes: NaN }],
+    ['more bytes than blocks can be addressed', { maxBytes: 2 ** 40 }],
+    ['values longer than the length field', { maxBytes: 2 ** 33, maxValueBytes: 2 ** 31 }],
     ['no leases', { maxLeases: 0 }],
-  ])('cannot be made for %s', (_, limits) => {
+  ])('cannot be created with %s', (_, limits) => {
     expect(() => create(limits)).toThrow(LayoutError);
   });
 
-  it('stores nothing with a capacity of 0, neither values nor missing keys, and frees their leases', () => {
+  it('stores nothing with a capacity of 0, neither values nor negative entries, and frees the leases', () => {
     lru = create({ capacity: 0 });
     for (let times = 0; times < 3; times++) {
       const first = lru.lookup(Buffer.from('key'));
@@ -693,7 +693,7 @@ describe('SharedLru', () => {
     expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, leases: 0, hits: 0 });
   });
 
-  it('has blocks for every fill that the budget lets in, also while others wait for one that gave up half-way', async () => {
+  it('has blocks for every fill within the budget, also while others wait for an abandoned fill', async () => {
     const big = { capacity: 10, maxBytes: 4_000_000, maxValueBytes: 3_000_000, leaseMs: MINUTE_MS };
     lru = create(big);
     const elsewhere = SharedLru.attach(lru.buffer, 2, () => now);

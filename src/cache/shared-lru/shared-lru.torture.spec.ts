@@ -11,7 +11,7 @@ import { checkInvariants } from './shared-memory.spec-support.ts';
 import type { StallOrders } from './stalling-worker.spec-support.ts';
 import type { TortureOrders, TortureReport } from './torture-worker.spec-support.ts';
 
-/** TORTURE_SECONDS makes the run longer. */
+/** TORTURE_SECONDS sets the duration. */
 const SECONDS = Number(process.env['TORTURE_SECONDS'] ?? 3);
 const TIMEOUT_MS = SECONDS * 1000 + 30_000;
 const THREADS = 3;
@@ -24,12 +24,12 @@ const LIMITS: LruLimits = {
   leaseMs: 2,
   staleMs: 3,
 };
-/** Some of the values are larger than those that are stored. */
+/** Some values are too large to be stored. */
 const LARGEST_VALUE = 40_000;
 const SEEDS = [0x0badcafe, 0x600df00d] as const;
 const MAIN = 1;
 
-/** Several times the capacity, most in one hash chain, and some that differ only behind what lies in their slots. */
+/** Several times the capacity, most in one hash chain, and some that differ only beyond the bytes in their slots. */
 const KEYS: readonly Buffer[] = [
   ...keysOfOneBucket(100, 1024, SEEDS),
   ...keysOfOneHash('short', SEEDS),
@@ -39,14 +39,14 @@ const KEYS: readonly Buffer[] = [
 
 const workers: Worker[] = [];
 
-/** Runs a file in a thread of its own, which knows nothing of Jest. */
+/** Runs a file in a thread without Jest. */
 function start(file: string, workerData: TortureOrders | StallOrders): Worker {
   const worker = new Worker(new URL(file, import.meta.url), { workerData, execArgv: [] });
   workers.push(worker);
   return worker;
 }
 
-/** The last thing that a thread says before it ends by itself. */
+/** Returns the last message of a thread that ends itself. */
 async function reportOf(worker: Worker): Promise<TortureReport> {
   let report: unknown;
   worker.on('message', (message: unknown) => (report = message));
@@ -54,7 +54,7 @@ async function reportOf(worker: Worker): Promise<TortureReport> {
   return report as TortureReport;
 }
 
-/** Random values in random keys, so that the same bytes are never right for two of them. */
+/** Random bytes, so that no two keys have equal values. */
 function torture(memory: LruMemory): Omit<TortureOrders, 'thread' | 'runMs'> {
   const noise = new SharedArrayBuffer(1024 * 1024);
   randomFillSync(new Uint8Array(noise));
@@ -68,7 +68,7 @@ function torture(memory: LruMemory): Omit<TortureOrders, 'thread' | 'runMs'> {
   };
 }
 
-/** The lease of a key that is not held. */
+/** Returns a lease on an uncached key. */
 function leaseOf(lru: SharedLru, key: string): Lease {
   const found = lru.lookup(Buffer.from(key));
   if (found.kind !== 'miss') throw new Error(`${key}: ${found.kind}`);
@@ -81,7 +81,7 @@ describe('SharedLru under many threads', () => {
   });
 
   it(
-    'never mixes two values, never answers what was purged, and counts everything once',
+    'never mixes two values, never serves a purged value, and counts everything once',
     async () => {
       const memory = LruMemory.reserve(LIMITS, SEEDS);
       const orders = torture(memory);
@@ -97,7 +97,7 @@ describe('SharedLru under many threads', () => {
       expect(stats.hits).toBe(total('hits'));
       expect(stats.voidedFills).toBe(total('voided'));
       expect(stats.recoveries).toBe(0);
-      // It was torture, and not a walk in the park.
+      // The run must have reached these events.
       expect(total('largeHits')).toBeGreaterThan(100 * SECONDS);
       expect(total('stale')).toBeGreaterThan(10 * SECONDS);
       for (const name of ['voidedFills', 'expirations', 'invalidations', 'expiredLeases', 'uncacheable'] as const) {
@@ -121,10 +121,10 @@ describe('SharedLru under many threads', () => {
       for (let thread = 3; !over; thread++) {
         const victim = start('./torture-worker.spec-support.ts', { ...orders, thread, runMs: Infinity });
         await once(victim, 'message');
-        // Not to wait for something: to let it get anywhere.
+        // Lets the thread run for a while, not until an event.
         await new Promise((resolve) => setTimeout(resolve, thread % 8));
         await victim.terminate();
-        // Busy when the survivor holds the lock just then.
+        // Busy if the surviving thread holds the lock at that moment.
         while (lru.recoverFrom(thread) === 'busy') await new Promise((resolve) => setImmediate(resolve));
       }
       expect(await survived).toMatchObject([{ status: 'fulfilled' }]);
@@ -135,7 +135,7 @@ describe('SharedLru under many threads', () => {
   );
 
   it.each(['fill', 'lookup'] as const)(
-    'is emptied and goes on when a thread has died in the middle of a %s',
+    'is flushed and continues after a thread crashed in the middle of a %s',
     async (during) => {
       const { buffer } = LruMemory.reserve(LIMITS, SEEDS);
       const lru = SharedLru.attach(buffer, MAIN, monotonicClock());

@@ -17,19 +17,19 @@ import {
   State,
 } from './memory/layout.ts';
 
-/** What lies in one slot, read by following the raw memory. */
+/** Contents of one slot, read from the raw memory. */
 export interface RawItem {
   readonly slot: number;
   readonly state: number;
-  /** The lease that is to replace an entry, or the entry that a lease is to replace; NONE: there is none. */
+  /** The lease that will replace an entry, or the entry that a lease will replace; NONE if absent. */
   readonly linked: number;
   readonly key: Buffer;
-  /** Bytes of the value written so far; {@link MISSING} for a key known not to exist. */
+  /** Bytes of the value written so far; {@link MISSING} in a negative entry. */
   readonly valueBytes: number;
   readonly blocks: readonly number[];
 }
 
-/** Keys of the entries, the most recently used first, as binary strings. */
+/** Returns the keys of the entries as binary strings, most recently used first. */
 export function keysByRecency(buffer: SharedArrayBuffer): string[] {
   const memory = new LruMemory(buffer);
   return walkList(memory, 'recency', Header.RECENCY_HEAD, Header.RECENCY_TAIL).map((slot) =>
@@ -38,8 +38,8 @@ export function keysByRecency(buffer: SharedArrayBuffer): string[] {
 }
 
 /**
- * Throws when the memory of a cache that nobody is using contradicts itself. Reads the layout on its own terms, sharing
- * no code with what it checks but the offsets.
+ * Throws if the memory of an idle cache is inconsistent. Reads the layout independently, sharing
+ * only the offsets with the tested code.
  */
 export function checkInvariants(buffer: SharedArrayBuffer): void {
   const memory = new LruMemory(buffer);
@@ -54,7 +54,7 @@ export function checkInvariants(buffer: SharedArrayBuffer): void {
 
   checkSlots(memory, entries, leases);
   checkBlocks(memory, entries, leases);
-  // A lease that has ended is kept for those who wait for its result, and found by nobody else.
+  // An ended lease is kept for its waiters and is not in the index.
   const alone = open.filter(({ linked }) => linked === NONE);
   checkIndex(memory, [...entries, ...alone]);
   checkLinks(entries, open);
@@ -62,16 +62,16 @@ export function checkInvariants(buffer: SharedArrayBuffer): void {
   equal(header[Header.COUNT], entries.length, () => 'entries counted, against entries listed');
   equal(header[Header.LEASE_COUNT], leases.length, () => 'leases counted, against leases listed');
   equal(header[Header.LEASE_BLOCKS], sum(leases.map(keyBlocks)), () => 'blocks counted for the keys of leases');
-  // A lease is charged from the first byte of its value on.
+  // A lease is charged from the first byte of its value.
   const charged = [...entries, ...open.filter(({ valueBytes }) => valueBytes > 0)];
-  equal(headerFloats[HeaderFloat.BYTES], sum(charged.map(itemBytes)), () => 'bytes counted, against bytes held');
+  equal(headerFloats[HeaderFloat.BYTES], sum(charged.map(itemBytes)), () => 'bytes counted, against bytes stored');
   ensure(entries.length <= limits.capacity, () => `${entries.length} entries, capacity is ${limits.capacity}`);
   ensure(leases.length <= limits.maxLeases, () => `${leases.length} leases, the most is ${limits.maxLeases}`);
   const bytes = headerFloats[HeaderFloat.BYTES];
   ensure(bytes <= limits.maxBytes, () => `${bytes} bytes, the most is ${limits.maxBytes}`);
 }
 
-/** Every slot below the mark is an entry, a lease or free, and is so once. */
+/** Checks that every slot below the high-water mark is exactly one of entry, lease or free. */
 function checkSlots({ header, nodes, slots, limits }: LruMemory, entries: RawItem[], leases: RawItem[]): void {
   const mark = header[Header.SLOT_HIGH_WATER];
   const all = limits.capacity + limits.maxLeases;
@@ -87,7 +87,7 @@ function checkSlots({ header, nodes, slots, limits }: LruMemory, entries: RawIte
   uses.checkAllUsed();
 }
 
-/** Every block below the mark belongs to one item or is free. */
+/** Checks that every block below the high-water mark belongs to one item or is free. */
 function checkBlocks({ header, links }: LruMemory, entries: RawItem[], leases: RawItem[]): void {
   const mark = header[Header.BLOCK_HIGH_WATER];
   ensure(mark >= 0 && mark < links.length, () => `the mark of blocks is ${mark}, there are ${links.length - 1}`);
@@ -99,7 +99,7 @@ function checkBlocks({ header, links }: LruMemory, entries: RawItem[], leases: R
   uses.checkAllUsed();
 }
 
-/** Every item is in the chain of its key's bucket, and nothing else is in any chain. */
+/** Checks that every item is in the chain of its key's bucket, and nothing else is in a chain. */
 function checkIndex({ header, buckets, nodes }: LruMemory, items: RawItem[]): void {
   const keys = new Set(items.map(({ key }) => key.toString('latin1')));
   equal(keys.size, items.length, () => 'keys that differ, against items');
@@ -117,7 +117,7 @@ function checkIndex({ header, buckets, nodes }: LruMemory, items: RawItem[]): vo
   ensure(expected.size === 0, () => `slots ${[...expected.keys()].join(', ')} are in no bucket`);
 }
 
-/** Entry and lease of a key lead to each other, and nothing of the value that is to come is there yet. */
+/** Checks that entry and lease of a key are linked, and that the lease has no value yet. */
 function checkLinks(entries: RawItem[], leases: RawItem[]): void {
   const bySlot = new Map([...entries, ...leases].map((item) => [item.slot, item]));
   for (const item of bySlot.values()) {
@@ -176,7 +176,7 @@ function keyBlocks({ key }: RawItem): number {
   return Math.max(0, Math.ceil((key.length - INLINE_BYTES) / BLOCK_BYTES));
 }
 
-/** Who uses each of the members 1 to `mark` of a table. */
+/** Records the user of each member 1 to `mark` of a table. */
 class Uses {
   readonly #what: string;
   readonly #uses: (string | undefined)[];
@@ -204,7 +204,7 @@ function sum(numbers: number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
 }
 
-/** Takes functions, because these run millions of times and their messages are almost never wanted. */
+/** Accepts the message as a function, because the checks run millions of times and rarely fail. */
 function ensure(holds: boolean, message: () => string): void {
   if (!holds) throw new Error(`shared memory is inconsistent: ${message()}`);
 }

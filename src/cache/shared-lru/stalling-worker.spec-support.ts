@@ -1,4 +1,4 @@
-/** A thread that gets stuck in the middle of a critical section, says so, and waits to be terminated. */
+/** A thread that stops in the middle of a critical section, reports it, and waits to be terminated. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { monotonicClock } from './clock.ts';
 import { Header } from './memory/layout.ts';
@@ -7,7 +7,7 @@ import { SharedLru } from './shared-lru.ts';
 export interface StallOrders {
   readonly buffer: SharedArrayBuffer;
   readonly thread: number;
-  /** `fill`: room has been made and accounted for, nothing written. `lookup`: a slot has been taken, its key not written. */
+  /** `fill`: bytes are accounted for, nothing is written. `lookup`: a slot is allocated, its key not written. */
   readonly during: 'fill' | 'lookup';
   readonly key: string;
 }
@@ -17,7 +17,7 @@ const { buffer, thread } = orders;
 const lru = SharedLru.attach(buffer, thread, monotonicClock());
 const header = new Int32Array(buffer, 0, Header.LOCK + 1);
 
-/** Bytes that stop whoever touches them while this thread holds the lock. */
+/** Bytes whose access stops the thread while it holds the lock. */
 const trap = new Proxy(Buffer.from(orders.key), {
   get(target, property) {
     if (Atomics.load(header, Header.LOCK) === thread && (orders.during === 'lookup' || property === 'subarray')) {
@@ -33,6 +33,6 @@ if (orders.during === 'lookup') {
   lru.lookup(trap);
 } else {
   const found = lru.lookup(Buffer.from(orders.key));
-  if (found.kind !== 'miss') throw new Error(`${orders.key} is held`);
+  if (found.kind !== 'miss') throw new Error(`${orders.key} is cached`);
   lru.commit(found.lease, trap, [0, 0, 0], 1000);
 }

@@ -1,4 +1,4 @@
-/** One thread of the torture test: runs as it is, its types stripped, until the time is over. */
+/** One thread of the torture test; runs with stripped types until its time has elapsed. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { monotonicClock } from './clock.ts';
 import type { Etag } from './etag.ts';
@@ -7,17 +7,17 @@ import { SharedLru } from './shared-lru.ts';
 
 export interface TortureOrders {
   readonly buffer: SharedArrayBuffer;
-  /** The lock's name for this thread; also the seed of what it does. */
+  /** Lock owner id of this thread, and the seed of its actions. */
   readonly thread: number;
   readonly keys: readonly Uint8Array[];
-  /** Random bytes; every value is a stretch of them. */
+  /** Random bytes; every value is a part of them. */
   readonly noise: SharedArrayBuffer;
   readonly largestValue: number;
-  /** Generation of each key as the store behind the cache has it. */
+  /** Generation of each key in the backing store. */
   readonly stored: SharedArrayBuffer;
-  /** Generation of each key that the cache must not go behind: its purge has returned. */
+  /** Minimum generation of each key in the cache: the purge of the one before has returned. */
   readonly purged: SharedArrayBuffer;
-  /** How long to go on; a thread that is to be killed has Infinity. */
+  /** Milliseconds to run; Infinity for a thread that will be killed. */
   readonly runMs: number;
 }
 
@@ -71,7 +71,7 @@ class Torture {
   }
 
   #operate(): void {
-    // Squared: a few keys are read by all threads all the time.
+    // Squared, so that all threads read a few keys most of the time.
     const key = Math.floor(this.#random() ** 2 * this.#orders.keys.length);
     const dice = this.#random();
     if (dice < 0.02) this.#write(key);
@@ -115,7 +115,7 @@ class Torture {
   }
 
   #check(key: number, { value, etag: [ofKey, generation, size] }: CachedValue, atLeast: number): void {
-    ensure(ofKey === key, `key ${key} was answered with the value of key ${ofKey}`);
+    ensure(ofKey === key, `key ${key} returned the value of key ${ofKey}`);
     ensure(generation >= atLeast, `key ${key}: generation ${generation} outlived the purge of ${atLeast - 1}`);
     const expected = this.#value(key, generation, size);
     ensure(Buffer.compare(value, expected) === 0, `key ${key}: bytes of another value, ${size} expected`);
@@ -128,7 +128,7 @@ class Torture {
     else if (dice < 0.9) this.#note(this.#lru.commitNegative(lease, 1));
     else if (dice < 0.93) this.#lru.abandon(lease, LOAD_RESULTS[Math.floor(this.#random() * LOAD_RESULTS.length)]);
     else if (dice < 0.98) this.#late.push({ key, generation, lease });
-    // The rest is forgotten, as by a thread that died.
+    // The other leases are never ended, as by a crashed thread.
   }
 
   #fillLate(): void {
@@ -174,7 +174,7 @@ class Torture {
     return Math.floor(this.#random() * this.#orders.largestValue);
   }
 
-  /** A stretch of the noise that starts elsewhere for each key and generation. */
+  /** Returns a part of the noise at an offset that depends on key and generation. */
   #value(key: number, generation: number, size: number): Uint8Array {
     const from = (Math.imul(key * 31 + generation, 0x9e3779b1) >>> 0) % (this.#noise.length - size);
     return this.#noise.subarray(from, from + size);

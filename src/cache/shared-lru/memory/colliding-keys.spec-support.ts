@@ -1,6 +1,6 @@
 import { hashKey } from './hash.ts';
 
-/** `count` keys that differ and all fall into the last of `buckets` buckets. */
+/** Returns `count` different keys that all hash to the last of `buckets` buckets. */
 export function keysOfOneBucket(count: number, buckets: number, seeds: readonly [number, number]): Buffer[] {
   const found: Buffer[] = [];
   for (let i = 0; found.length < count; i++) {
@@ -11,7 +11,7 @@ export function keysOfOneBucket(count: number, buckets: number, seeds: readonly 
 }
 
 /**
- * Two keys of the same length with the same hash. Keys by the hundred thousand have such a pair: birthdays among 2^32.
+ * Returns two keys of the same length with the same hash. By the birthday bound, some 100,000 keys suffice.
  *
  * @param prefix what both start with.
  */

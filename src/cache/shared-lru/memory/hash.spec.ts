@@ -4,7 +4,7 @@ import { hashKey } from './hash.ts';
 
 const BITS = 2n ** 32n;
 
-/** HalfSipHash-1-3 as its paper words it: a byte at a time, in whole numbers of any size. */
+/** HalfSipHash-1-3 as in its paper: byte by byte, with BigInt. */
 function halfSipHash13(bytes: Uint8Array, key0: number, key1: number): number {
   const [k0, k1] = [BigInt(key0 >>> 0), BigInt(key1 >>> 0)];
   let [v0, v1, v2, v3] = [k0, k1, 0x6c796765n ^ k0, 0x74656462n ^ k1];
@@ -38,10 +38,10 @@ function halfSipHash13(bytes: Uint8Array, key0: number, key1: number): number {
 const counting = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => i);
 
 describe('hashKey', () => {
-  it('is HalfSipHash-1-3: gives the answers that Linux expects of its hsiphash on 32 bits', () => {
+  it('is HalfSipHash-1-3: returns the test vectors of hsiphash in Linux on 32 bits', () => {
     // Of the bytes 0, 1, 2 … under the key of the bytes 0 to 7; lib/tests/siphash_kunit.c.
-    const answers = [0x5814c896, 0xe7e864ca, 0xbc4b0e30, 0x01539939, 0x7e059ea6, 0x88e3d89b, 0xa0080b65, 0x9d38d9d6];
-    expect(answers.map((_, length) => hashKey(counting(length), 0x03020100, 0x07060504) >>> 0)).toEqual(answers);
+    const vectors = [0x5814c896, 0xe7e864ca, 0xbc4b0e30, 0x01539939, 0x7e059ea6, 0x88e3d89b, 0xa0080b65, 0x9d38d9d6];
+    expect(vectors.map((_, length) => hashKey(counting(length), 0x03020100, 0x07060504) >>> 0)).toEqual(vectors);
   });
 
   it('agrees with the byte-wise algorithm on keys of all lengths, contents and seeds', () => {
@@ -55,12 +55,12 @@ describe('hashKey', () => {
     );
   });
 
-  it('tells keys of zeroes apart by their length alone', () => {
+  it('distinguishes keys of zeroes by their length', () => {
     const hashes = Array.from({ length: 64 }, (_, length) => hashKey(new Uint8Array(length), 1, 2));
     expect(new Set(hashes).size).toBe(64);
   });
 
-  it('gives other hashes under other seeds', () => {
+  it('returns other hashes with other seeds', () => {
     const key = Buffer.from('user:1');
     expect(new Set([hashKey(key, 1, 2), hashKey(key, 2, 1), hashKey(key, 1, 3), hashKey(key, 3, 2)]).size).toBe(4);
   });
@@ -68,7 +68,7 @@ describe('hashKey', () => {
   it('spreads keys that differ only in a number evenly over the buckets', () => {
     const buckets = new Array<number>(1024).fill(0);
     for (let i = 0; i < 100 * 1024; i++) buckets[hashKey(Buffer.from(`user:${i}`), 7, 11) & 1023]++;
-    // 100 on average, and a standard deviation of 10: six of them either way.
+    // 100 on average with a standard deviation of 10; six deviations either way.
     expect(Math.min(...buckets)).toBeGreaterThan(40);
     expect(Math.max(...buckets)).toBeLessThan(160);
   });

@@ -13,14 +13,14 @@ function reserve(): LruMemory {
   return LruMemory.reserve(limits, [0, 0]);
 }
 
-/** Pieces that are all multiples of 8 bytes, but for the last: a value as it is written, or read, in steps. */
+/** Chunk sizes, multiples of 8 bytes except for the last: a value as it is written or read. */
 const pieces = fc
   .tuple(fc.array(fc.nat({ max: 60 }), { maxLength: 6 }), fc.nat({ max: 300 }))
   .map(([whole, rest]) => [...whole.map((longs) => longs * 8), rest]);
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
 
 describe('ItemBytes', () => {
-  it('gives back what was written, however writing and reading are cut into steps', () => {
+  it('returns what was written, in whatever chunks it is written and read', () => {
     fc.assert(
       fc.property(pieces, fc.array(fc.nat({ max: 60 }), { maxLength: 6 }), fc.boolean(), (writes, reads, withTail) => {
         const memory = reserve();
@@ -29,7 +29,7 @@ describe('ItemBytes', () => {
         const tails = [NONE, NONE];
         let written = 0;
         for (const length of writes) {
-          // Two items take turns, so that their blocks interleave.
+          // Two items are written alternately, so that their blocks interleave.
           [SLOT_A, SLOT_B].forEach((slot, i) => {
             const bytes = NOISE.subarray(written + i, written + i + length);
             const tail = items.append(slot, written, tails[i], bytes);
@@ -41,7 +41,7 @@ describe('ItemBytes', () => {
         [SLOT_A, SLOT_B].forEach((slot, i) => {
           const target = new BigInt64Array(wordCount(total));
           const cursor: Cursor = { block: NONE, word: 0 };
-          // The first step gets beyond what lies in the slot, as it does in the cache.
+          // The first chunk extends beyond the slot, as in the cache.
           let done = Math.min(total, 136);
           items.read(slot, 0, target, 0, done, cursor);
           for (const longs of [...reads, total]) {
@@ -56,11 +56,11 @@ describe('ItemBytes', () => {
     );
   });
 
-  it('takes a block for each 64 bytes beyond the 128 in the slot', () => {
+  it('allocates a block for each 64 bytes beyond the 128 in the slot', () => {
     expect([0, 128, 129, 192, 193, 1000].map((position) => ItemBytes.blocksFor(position))).toEqual([0, 0, 1, 1, 2, 14]);
   });
 
-  it('uses freed blocks again before it takes new ones', () => {
+  it('reuses freed blocks before it allocates new ones', () => {
     const memory = reserve();
     const items = new ItemBytes(memory);
     items.append(SLOT_A, 0, NONE, NOISE.subarray(0, 1000));
@@ -70,7 +70,7 @@ describe('ItemBytes', () => {
     expect(memory.header[Header.BLOCK_HIGH_WATER]).toBe(ItemBytes.blocksFor(1000));
   });
 
-  it('knows a key from one that differs in any byte or in its length', () => {
+  it('distinguishes keys that differ in any byte or in length', () => {
     const memory = reserve();
     const items = new ItemBytes(memory);
     const key = NOISE.subarray(0, 300);

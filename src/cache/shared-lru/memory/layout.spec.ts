@@ -7,14 +7,14 @@ import { LayoutError, LruMemory } from './layout.ts';
 const MiB = 2 ** 20;
 const GiB = 2 ** 30;
 
-/** The largest value that a setting accepts. */
+/** Returns the largest value that a setting accepts. */
 function maximumOf(name: string): number {
   const { accepted } = describeSettings().find((setting) => setting.name === name) ?? { accepted: '' };
   return Number(/to (\d+)$/.exec(accepted)?.[1]);
 }
 
 describe('the layout of the cache', () => {
-  it('has room for the largest cache that the settings accept, with as many leases as they allow', () => {
+  it('supports the largest cache and number of leases that the settings accept', () => {
     const limits = {
       capacity: maximumOf('CACHE_CAPACITY'),
       maxBytes: maximumOf('CACHE_MAX_BYTES'),
@@ -29,18 +29,18 @@ describe('the layout of the cache', () => {
     expect(bytes).toBeLessThan(limits.maxBytes * 1.0625 + 200 * limits.capacity + 480 * limits.maxLeases);
   });
 
-  it('has none for more blocks than a signed 32-bit number counts', () => {
+  it('rejects more blocks than a signed 32-bit number can count', () => {
     const limits = { capacity: 1, maxValueBytes: 1, maxLeases: 1, leaseMs: 1, staleMs: 0 };
     expect(LruMemory.bytesFor({ ...limits, maxBytes: 127 * GiB })).toBeGreaterThan(127 * GiB);
     expect(() => LruMemory.bytesFor({ ...limits, maxBytes: 128 * GiB })).toThrow(LayoutError);
   });
 
-  it('takes the memory that was asked for', () => {
+  it('reserves the computed memory', () => {
     const limits = { capacity: 7, maxBytes: 1000, maxValueBytes: 100, maxLeases: 3, leaseMs: 1, staleMs: 0 };
     expect(LruMemory.reserve(limits, [1, 2]).buffer.byteLength).toBe(LruMemory.bytesFor(limits));
   });
 
-  it('takes no more than the sum of what an instance may need counts for the cache', () => {
+  it('reserves no more than the documented memory formula counts for the cache', () => {
     for (const [capacity, maxBytes] of [
       [0, MiB],
       [10_000, 256 * MiB],

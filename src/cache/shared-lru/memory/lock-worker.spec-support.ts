@@ -1,22 +1,22 @@
-/** A thread that takes the lock, as its orders say, and ends. */
+/** A thread that acquires the lock for a task and ends. */
 import { MessageChannel, isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { SharedLock } from './shared-lock.ts';
 
-/** Words of the memory of the test that the lock leaves alone. */
+/** Words of the test's memory that the lock does not use. */
 export const Word = { COUNTER: 40, GO: 41, RELEASING: 42 } as const;
 
 export interface LockOrders {
   readonly memory: SharedArrayBuffer;
   readonly thread: number;
   /**
-   * `count`: counts under the lock, without atomics, when told to. `hold`: holds it until told to go on. `die`: ends
-   * holding it. `be terminated`: holds it until it is terminated, while another callback that takes it is due.
+   * `count`: increments under the lock, without atomics, once signalled. `hold`: holds the lock until signalled. `crash`:
+   * exits while holding it. `be terminated`: holds it until terminated, while a callback that acquires it is pending.
    */
-  readonly task: 'count' | 'hold' | 'die' | 'be terminated';
+  readonly task: 'count' | 'hold' | 'crash' | 'be terminated';
   readonly rounds: number;
 }
 
-/** The spec loads this file as well, for the names above. */
+/** The spec imports this file as well, for the names above. */
 if (!isMainThread) obey(workerData as LockOrders);
 
 function obey({ memory, thread, task, rounds }: LockOrders): void {
@@ -39,7 +39,7 @@ function obey({ memory, thread, task, rounds }: LockOrders): void {
       words[Word.RELEASING] = 1;
       lock.release();
       return;
-    case 'die':
+    case 'crash':
       lock.acquire();
       return;
     case 'be terminated':

@@ -31,19 +31,19 @@ describe('SharedLock', () => {
     Atomics.notify(words, Word.GO);
   }
 
-  it('lets one thread in at a time: no increment by plain reads and writes is lost', async () => {
+  it('admits one thread at a time: no non-atomic increment is lost', async () => {
     const rounds = 300_000;
     const threads = [2, 3, 4].map((thread) => start(thread, 'count', rounds));
     await Promise.all(threads.map((thread) => once(thread, 'message')));
     const ends = threads.map((thread) => once(thread, 'exit'));
-    // All at once, or the first would be done before the last has started.
+    // Started together; otherwise the first would be done before the last has started.
     letGo();
     await Promise.all(ends);
     expect(words[Word.COUNTER]).toBe(3 * rounds);
     expect(lock.holder).toBe(0);
   });
 
-  it('makes a thread wait until the holder lets go', async () => {
+  it('blocks a thread until the holder releases it', async () => {
     const holder = start(2, 'hold');
     await once(holder, 'message');
     expect(lock.holder).toBe(2);
@@ -55,8 +55,8 @@ describe('SharedLock', () => {
     await once(holder, 'exit');
   });
 
-  it('can be taken from a thread that died holding it, and from no other', async () => {
-    await once(start(2, 'die'), 'exit');
+  it('can be seized from a thread that crashed holding it, and from no other', async () => {
+    await once(start(2, 'crash'), 'exit');
     expect(lock.seizeFrom(3)).toBe(false);
     expect(lock.seizeFrom(2)).toBe(true);
     expect(lock.holder).toBe(MAIN);
@@ -65,7 +65,7 @@ describe('SharedLock', () => {
     expect(lock.holder).toBe(0);
   });
 
-  it('does not keep a terminated thread alive that held it and has callbacks left', async () => {
+  it('ends a terminated thread that held it and has callbacks left', async () => {
     const thread = start(2, 'be terminated');
     await once(thread, 'message');
     await thread.terminate();
@@ -73,7 +73,7 @@ describe('SharedLock', () => {
     expect(lock.seizeFrom(2)).toBe(true);
   });
 
-  it('refuses a thread that holds it already', () => {
+  it('throws for a thread that holds it already', () => {
     lock.acquire();
     expect(() => lock.acquire()).toThrow('this thread holds the lock already');
   });
