@@ -27,7 +27,7 @@ const thousands = (text: string): number => Number(/([\d.]+) (?:\(.*?\) )?k/.exe
 
 describe('figures of the latest benchmark, bench/results.json', () => {
   it.each(results.filter(({ title }) => !/latency|many entries/.test(title)).map(({ id, title }) => [title, id]))(
-    'are those of README and bench/results.md: %s',
+    'match README.md and bench/results.md: %s',
     (title, id) => {
       const row = new Page('README.md').rows('requests/s on one core').find(([head]) => head === title);
       expect(thousands(row?.[1] ?? '') / measured(id, 'rate')).toBeCloseTo(1, 2);
@@ -38,7 +38,7 @@ describe('figures of the latest benchmark, bench/results.json', () => {
     },
   );
 
-  it('are those that docs/operations.md quotes and calculates with', () => {
+  it('match docs/operations.md, also in its calculation', () => {
     const [hit, large, miss] = ['http-hits', 'http-hits-10k', 'http-misses'].map((id) =>
       measured(id, 'cpuUs').toFixed(1),
     );
@@ -51,21 +51,21 @@ describe('figures of the latest benchmark, bench/results.json', () => {
     );
   });
 
-  it('are those that docs/performance.md quotes for misses', () => {
+  it('match docs/performance.md for misses', () => {
     const cpu = new Map(new Page('docs/performance.md').rows('').map(([head, , ...rest]) => [head, rest]));
     expect(cpu.size).toBeGreaterThan(0);
     expect(textOf('docs/performance.md')).toContain(`| ${measured('http-misses', 'cpuUs').toFixed(1)} (`);
     expect(textOf('docs/performance.md')).toContain(`| ${measured('http-misses', 'cpuUs', 'webdis').toFixed(1)} (`);
   });
 
-  it('are those that docs/scaling.md quotes', () => {
+  it('match docs/scaling.md', () => {
     const rounded = (id: string): string => `${Math.floor(measured(id, 'rate') / 1000)},000`;
     expect(textOf('docs/scaling.md')).toContain(
       `some ${rounded('http-hits')} hits/s of 100 bytes, and ${rounded('http-mixed')}/s of mixed traffic`,
     );
   });
 
-  it('are quoted on no other page: rates of a core are linked', () => {
+  it('are linked, not repeated, on all other pages', () => {
     const pages = globSync(['*.md', 'docs/*.md', 'docs/decisions/*.md', 'deploy/**/*.md'], { cwd: ROOT.pathname });
     const quoting = pages.filter((page) => /\d,000 hits(?:\/s| a second| per second)/.test(textOf(page)));
     expect(quoting).toEqual(['docs/scaling.md']);
