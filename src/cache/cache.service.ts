@@ -57,7 +57,7 @@ export class CacheService {
   }
 
   /**
-   * Reads many keys; loads those that are missing from the cache in one round trip. Returns one outcome per key, in order.
+   * Reads many keys; loads those that are missing from the cache in a few round trips. Returns one outcome per key, in order.
    *
    * @param maxBytes see {@link ReadThrough.readMany}.
    */

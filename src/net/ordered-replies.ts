@@ -41,7 +41,7 @@ const NO_MEMORY: readonly ArrayBufferLike[] = [];
 export class OrderedReplies<Reply> {
   readonly #memory: BufferAccounting;
   readonly #unsent: Unsent;
-  readonly #window = new LoadWindow();
+  readonly #window = new LoadWindow(MAX_REPLIES);
   #places: Place<Reply>[] = [];
   /** Index of the first reply that has not been sent. */
   #head = 0;

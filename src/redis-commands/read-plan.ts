@@ -23,7 +23,7 @@ const COUNT_BATCH_SIZE = 32;
 
 const OMITTED: Read = { failure: 'too-large' };
 
-/** Collects the keys of one or several commands, reads them in one round trip to Redis, and provides them to the replies. */
+/** Collects the keys of one or several commands, reads them together, and provides them to the replies. */
 export class ReadPlan {
   readonly #cache: CacheService;
   readonly #reads: KeyReads;

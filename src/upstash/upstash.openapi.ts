@@ -153,8 +153,8 @@ export function DescribePipeline(): MethodDecorator {
       operationId: 'runPipeline',
       summary: 'Many commands',
       description:
-        `Up to ${MAX_COMMANDS} commands with up to ${MAX_KEYS} keys; keys that are not cached are read from Redis in one ` +
-        'round trip. A failed command is an error at its position, and the response is 200 even if all commands fail. ' +
+        `Up to ${MAX_COMMANDS} commands with up to ${MAX_KEYS} keys; keys that are not cached are read from Redis in a few ` +
+        'round trips. A failed command is an error at its position, and the response is 200 even if all commands fail. ' +
         `Results are limited to ${MAX_RESULTS_BYTES} bytes. \`/multi-exec\`, a transaction, is not supported.`,
     }),
     ApiBody({

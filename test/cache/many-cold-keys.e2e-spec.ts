@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { type AddressInfo, type Server, connect, createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { WellBehavedClient } from '../support/well-behaved-client.ts';
 import { describeOwn } from '../support/only-own.ts';
@@ -59,3 +62,108 @@ describeOwn('a request for many large uncached values', () => {
     expect((await wellBehaved.stop()).grownMiB).toBeLessThan(GROWTH_MIB);
   });
 });
+
+const TOKEN = 'token';
+const CLIENTS = 4;
+const KEYS_PER_CLIENT = KEYS.length / CLIENTS;
+/** Requests that each client pipelines. */
+const REQUESTS = 20;
+/** Bytes per millisecond from Redis: all large values take five seconds, longer than a small read may. */
+const BYTES_PER_MS = (80 * MiB) / 1000;
+const REDIS_COMMAND_TIMEOUT_MS = 3000;
+const SMALL_READS = 20;
+
+/** A multi-key read in the syntax of each endpoint. */
+const FORMS: Readonly<
+  Record<string, { readonly over: 'http' | 'resp'; readonly write: (keys: readonly string[]) => Buffer }>
+> = {
+  MGET: { over: 'resp', write: (keys) => request('MGET', ...keys) },
+  'MULTI with GETs': {
+    over: 'resp',
+    write: (keys) => Buffer.concat([request('MULTI'), ...keys.map((key) => request('GET', key)), request('EXEC')]),
+  },
+  'POST /v1/mget': { over: 'http', write: (keys) => post('/v1/mget', { keys }) },
+  'an Upstash pipeline': {
+    over: 'http',
+    write: (keys) =>
+      post(
+        '/pipeline',
+        keys.map((key) => ['GET', key]),
+      ),
+  },
+};
+
+describeOwn('multi-key reads of large cold values', () => {
+  let redis: TestRedis;
+  let slow: Server;
+  let proxy: TestProxy;
+
+  beforeEach(async () => {
+    redis = await TestRedis.start();
+    const value = Buffer.alloc(MiB, 'x');
+    for (const key of KEYS) await redis.client.set(key, value);
+    for (let i = 0; i < SMALL_READS; i++) await redis.client.set(`small${i}`, 'value');
+    slow = await startSlowRelay(redis.port);
+    proxy = await TestProxy.start({
+      REDIS_URL: `redis://127.0.0.1:${(slow.address() as AddressInfo).port}/0`,
+      RESP_PORT: 0,
+      PROXY_THREADS: 1,
+      ACCESS_TOKEN: TOKEN,
+      REDIS_COMMAND_TIMEOUT_MS,
+      CACHE_MAX_VALUE_BYTES: 1000,
+    });
+  });
+  afterEach(async () => {
+    await proxy.stop();
+    slow.close();
+    await redis.stop();
+  });
+
+  it.each(Object.keys(FORMS))('do not delay small reads of other clients: %s', async (name) => {
+    const { over, write } = FORMS[name];
+    const port = over === 'resp' ? respPort(proxy) : Number(new URL(proxy.url).port);
+    await redis.forgetCalls();
+    const sockets = Array.from({ length: CLIENTS }, (_, i) => {
+      const requestBytes = write(KEYS.slice(i * KEYS_PER_CLIENT, (i + 1) * KEYS_PER_CLIENT));
+      const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+      if (over === 'resp') socket.write(request('AUTH', TOKEN));
+      socket.write(Buffer.concat(Array.from({ length: REQUESTS }, () => requestBytes)));
+      return socket.resume();
+    });
+    const statuses = new Set<number>();
+    for (let i = 0; i < SMALL_READS; i++) {
+      statuses.add((await proxy.key(`small${i}`, { authorization: `Bearer ${TOKEN}` })).status);
+      await delay(20);
+    }
+    expect([...statuses]).toEqual([200]);
+    expect(await redis.calls('get')).toBeGreaterThan(SMALL_READS + CLIENTS);
+    for (const socket of sockets) socket.destroy();
+  });
+});
+
+function post(path: string, json: unknown): Buffer {
+  const body = JSON.stringify(json);
+  const head = `POST ${path} HTTP/1.1\r\nHost: proxy\r\nAuthorization: Bearer ${TOKEN}\r\nContent-Type: application/json`;
+  return Buffer.from(`${head}\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+}
+
+/** Relays connections to a Redis over a slow network. */
+async function startSlowRelay(port: number): Promise<Server> {
+  const server = createServer((near) => {
+    const far = connect(port, '127.0.0.1');
+    near.on('error', () => undefined).on('close', () => far.destroy());
+    far.on('error', () => undefined).on('close', () => near.destroy());
+    near.pipe(far);
+    let freeAt = 0;
+    far.on('data', (part) => {
+      near.write(part);
+      const now = performance.now();
+      freeAt = Math.max(freeAt, now) + part.length / BYTES_PER_MS;
+      if (freeAt - now < 5) return;
+      far.pause();
+      setTimeout(() => far.resume(), freeAt - now);
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}

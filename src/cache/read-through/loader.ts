@@ -73,6 +73,11 @@ export class Loader {
     else this.#proceed(admission, loads);
   }
 
+  /** Ends loads with a failure, without sending them. */
+  reject(loads: readonly AnyLoad[], failure: Failure): void {
+    for (const load of loads) load.settle(this.#failed(load.request, failure));
+  }
+
   async #queue(queued: Promise<Admission>, loads: readonly AnyLoad[]): Promise<void> {
     const since = this.#clock();
     const admission = await queued;
@@ -82,7 +87,7 @@ export class Loader {
 
   #proceed(admission: Admission, loads: readonly AnyLoad[]): void {
     if (admission === 'admitted') this.#fetchAll(loads);
-    else for (const load of loads) load.settle(this.#failed(load.request, 'overloaded'));
+    else this.reject(loads, 'overloaded');
   }
 
   #fetchAll(loads: readonly AnyLoad[]): void {

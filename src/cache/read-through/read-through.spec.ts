@@ -30,6 +30,10 @@ class ManualStore {
     this.#pending.push(onReply);
   }
 
+  get pending(): number {
+    return this.#pending.length;
+  }
+
   reply(reply: RedisReply): void {
     this.#pending.shift()?.(reply);
   }
@@ -202,14 +206,57 @@ describe('a multi-key read', () => {
   const letters = (count: number) => Array.from({ length: count }, (_, i) => Buffer.from(`letter${i}`));
   const inFlight = () => instance.words[InstanceWord.LOADS];
 
+  /** Replies to all loads of a multi-key read, batch by batch; returns the sizes of the batches. */
+  async function replyInBatches(outcomes: unknown, reply: RedisReply): Promise<number[]> {
+    let ended = false;
+    const end = Promise.resolve(outcomes).then(() => (ended = true));
+    const batches: number[] = [];
+    for (; !ended; await new Promise(setImmediate)) {
+      const { pending } = store;
+      if (pending > 0) batches.push(pending);
+      for (let i = 0; i < pending; i++) store.reply(reply);
+    }
+    await end;
+    return batches;
+  }
+  const valueOf = (bytes: number): RedisReply => ({ kind: 'value', value: Buffer.alloc(bytes), ttlMs: undefined });
+
+  it('loads a thousand small values in three round trips, and later ones in two', async () => {
+    expect(await replyInBatches(reads.readMany(letters(1000)), valueOf(100))).toEqual([4, 64, 932]);
+    expect(await replyInBatches(reads.readMany(letters(1000)), valueOf(100))).toEqual([16, 984]);
+  });
+
+  it('loads about 1 MiB of large values at a time', async () => {
+    expect(await replyInBatches(reads.readMany(letters(20)), valueOf(2 ** 18))).toEqual([4, 4, 4, 4, 4]);
+    expect(await replyInBatches(reads.readMany(letters(8)), valueOf(2 ** 21))).toEqual([4, 1, 1, 1, 1]);
+    expect(await replyInBatches(reads.readMany(letters(3)), valueOf(2 ** 21))).toEqual([1, 1, 1]);
+    expect(await replyInBatches(reads.readMany(letters(3)), { kind: 'value-too-large' })).toEqual([1, 1, 1]);
+  });
+
+  it('loads no keys after those whose values reach the cap', async () => {
+    expect(await replyInBatches(reads.readMany(letters(100), 2 ** 22), valueOf(2 ** 20))).toEqual([4]);
+  });
+
+  it('fails the other keys without a request when all loads of a batch time out', async () => {
+    const outcomes = reads.readMany(letters(50));
+    expect(await replyInBatches(outcomes, { kind: 'timeout' })).toEqual([4]);
+    expect((await outcomes).every(({ kind }) => kind === 'timeout')).toBe(true);
+    expect(lru.stats()).toMatchObject({ leases: 0 });
+  });
+
+  it('loads no more keys for a reader that is gone', async () => {
+    const outcomes = reads.readMany(letters(50), Infinity, { reader: { gone: true } });
+    expect(await replyInBatches(outcomes, valueOf(100))).toEqual([4]);
+  });
+
   it('holds one load permit until the last reply', async () => {
-    const outcomes = reads.readMany(letters(5));
-    expect([store.requests, inFlight()]).toEqual([5, 1]);
-    for (let i = 0; i < 4; i++) store.reply({ kind: 'missing' });
+    const outcomes = reads.readMany(letters(4));
+    expect([store.requests, inFlight()]).toEqual([4, 1]);
+    for (let i = 0; i < 3; i++) store.reply({ kind: 'missing' });
     expect(inFlight()).toBe(1);
     store.reply({ kind: 'missing' });
     expect(inFlight()).toBe(0);
-    expect(await outcomes).toHaveLength(5);
+    expect(await outcomes).toHaveLength(4);
   });
 
   it('queues all misses for one permit or rejects all of them; hits are not affected', async () => {

@@ -4,11 +4,13 @@ import type { BufferedBytes, Reader, Reservation, Room } from './buffered-bytes.
 import { BoundedResults, type Omitted } from './bounded-results.ts';
 import { Load, type LoadRequest } from './load.ts';
 import { Loader, type LoaderParts } from './loader.ts';
+import { LargeLoadLimiter } from './large-load-limiter.ts';
+import { LoadWindow } from '../../net/load-window.ts';
 import { type InFlightLoad, InFlightLoads } from './in-flight-loads.ts';
 import type { Forward, CachedEntry, Lease, Lookup } from '../shared-lru/cache-types.ts';
-
 import {
   type DirectedOutcome,
+  type Failure,
   type LoadEnd,
   type LoadOutcome,
   type ReadOutcome,
@@ -45,6 +47,9 @@ export class ReadThrough {
   readonly #loader: Loader;
   readonly #buffered: BufferedBytes;
   readonly #inFlight = new InFlightLoads();
+  /** Estimates the size of the first values of the next multi-key read from those of recent ones. */
+  readonly #recentValues = new LoadWindow(READ_BATCH_SIZE);
+  readonly #largeLoads = new LargeLoadLimiter();
   readonly #admit: (memory: ArrayBufferLike) => boolean;
   /** Ends of loads whose value does not fit: a single read waits for memory; a batch reports it to its caller. */
   readonly #waitForRoom = (request: LoadRequest, noRoom: NoRoom): Promise<LoadOutcome> =>
@@ -100,9 +105,11 @@ export class ReadThrough {
   }
 
   /**
-   * Reads many keys and returns one outcome per key, in order; synchronously if all are hits. All misses are one round trip
-   * and one load permit. A key that is being loaded already, or that occurs twice, waits for the load in flight. Loads are
-   * started before any is awaited, so reads that wait for each other's keys cannot deadlock.
+   * Reads many keys and returns one outcome per key, in order; synchronously if all are hits. Misses are loaded in batches,
+   * each of which is one round trip and one load permit: up to 16 keys at first, then as many as are expected to have 1 MiB of
+   * values together, so that the values of other clients are not delayed. A key that is being loaded already, or that occurs
+   * twice in a batch, waits for the load in flight. Loads are started before any is awaited, so reads that wait for each
+   * other's keys cannot deadlock.
    *
    * @param maxBytes once values reach this total, those of later keys are omitted, and so is any single longer value.
    */
@@ -119,16 +126,12 @@ export class ReadThrough {
   ): readonly (ReadOutcome | Omitted)[] | Promise<readonly (ReadOutcome | Omitted)[]> {
     if (room !== undefined) {
       const inRoom = this.#keep(keys, maxBytes, room);
-      return this.#readInBatches(keys, inRoom, room, again).then(() => passed(inRoom));
+      const read = this.#readAll({ keys, kept: inRoom, room, again, reader });
+      return Promise.resolve(read).then(() => passed(inRoom));
     }
     const kept = this.#keep(keys, maxBytes, this.#buffered);
-    if (keys.length > READ_BATCH_SIZE) {
-      return this.#readInBatches(keys, kept, this.#buffered, again).then(() =>
-        this.#complete(keys, kept, maxBytes, reader),
-      );
-    }
-    const awaited = this.#readAll(keys, 0, kept, this.#buffered, again);
-    if (awaited.length > 0) return Promise.all(awaited).then(() => this.#complete(keys, kept, maxBytes, reader));
+    const read = this.#readAll({ keys, kept, room: this.#buffered, again, reader });
+    if (read !== undefined) return read.then(() => this.#complete(keys, kept, maxBytes, reader));
     return this.#complete(keys, kept, maxBytes, reader);
   }
 
@@ -155,7 +158,7 @@ export class ReadThrough {
       if (reservation === undefined) return keys.map(() => OVERLOADED);
       try {
         kept = this.#keep(keys, maxBytes, reservation);
-        await this.#readInBatches(keys, kept, reservation, true);
+        await this.#readAll({ keys, kept, room: reservation, again: true, reader });
         // More than can ever fit: values that do not fit are omitted, as values beyond the response limit are.
         if (!kept.lacksRoom || needed >= this.#buffered.limit) return passed(kept);
       } finally {
@@ -168,33 +171,71 @@ export class ReadThrough {
     return new BoundedResults(keys.length, maxBytes, room, (memory) => this.#buffered.release(memory));
   }
 
-  /** Reads keys in batches, one per tick, so that other requests are served in between. */
-  async #readInBatches(keys: readonly Buffer[], kept: BoundedResults, room: Room, again: boolean): Promise<void> {
-    for (let from = 0; from < keys.length; from += READ_BATCH_SIZE) {
-      if (from > 0) await nextTick();
-      await Promise.all(this.#readAll(keys.slice(from, from + READ_BATCH_SIZE), from, kept, room, again));
+  /** Reads keys until their values reach the cap. Returns undefined if all were cached. */
+  #readAll(request: ManyKeys): Promise<void> | undefined {
+    const estimate = Math.max(LARGE_BYTES, this.#recentValues.estimate);
+    const many = { ...request, window: new LoadWindow(READ_BATCH_SIZE, estimate), next: 0, replied: true };
+    const ends = this.#readBatch(many);
+    return ends.length === 0 && many.next === many.keys.length ? undefined : this.#readOn(many, ends);
+  }
+
+  /** Reads the other keys batch by batch, one per tick, so that other requests are served in between. */
+  async #readOn(many: ManyReads, first: readonly Promise<void>[]): Promise<void> {
+    const { keys, window, reader } = many;
+    await Promise.all(first);
+    while (many.next < keys.length && reader?.gone !== true) {
+      await nextTick();
+      const bytes =
+        window.estimate < LARGE_BYTES ? 0 : window.estimate * Math.min(window.size, keys.length - many.next);
+      if (bytes > 0) await this.#largeLoads.acquire(bytes);
+      try {
+        await Promise.all(this.#readBatch(many));
+      } finally {
+        if (bytes > 0) this.#largeLoads.release(bytes);
+      }
     }
   }
 
-  /**
-   * Reads keys until their values reach the cap; returns a promise for each key that is loading.
-   *
-   * @param from index of the first key among all keys of the read.
-   */
-  #readAll(keys: readonly Buffer[], from: number, kept: BoundedResults, room: Room, again: boolean): Promise<void>[] {
+  /** Looks up the next keys and starts as many loads as the window allows; returns a promise for each key that is loading. */
+  #readBatch(many: ManyReads): Promise<void>[] {
+    const { keys, kept, room, again, window, replied } = many;
     const batch = new Batch(this.#inFlight, room, this.#report);
-    const awaited: Promise<void>[] = [];
+    const ends: Promise<void>[] = [];
     const admit = (memory: ArrayBufferLike): boolean => room.admit(memory);
-    keys.forEach((key, i) => {
-      const index = from + i;
-      if (!kept.hasRoomAt(index)) return;
+    const to = Math.min(many.next + READ_BATCH_SIZE, keys.length);
+    const maxLoads = replied ? window.size : READ_BATCH_SIZE;
+    let loads = 0;
+    for (; many.next < to && loads < maxLoads; many.next++) {
+      const index = many.next;
+      if (!kept.hasRoomAt(index)) continue;
+      const key = keys[index];
       const found = this.#lru.lookup(key, again, Infinity, admit);
       if (isCached(found)) kept.put(index, found);
       else if (found.kind === 'no-room') kept.lack(index, found.bytes);
-      else awaited.push(this.#load(key, found, batch).then((end) => putEnd(kept, index, end)));
-    });
-    batch.start(this.#loader);
-    return awaited;
+      else {
+        const started = batch.size;
+        ends.push(this.#load(key, found, batch).then((end) => this.#putEnd(many, index, end)));
+        // A load in flight counts as well, but a key that occurs twice does not.
+        loads += found.kind === 'loading' ? 1 : batch.size - started;
+      }
+    }
+    if (replied) {
+      many.replied = ends.length === 0;
+      batch.start(this.#loader);
+    } else {
+      batch.reject(this.#loader, 'timeout');
+    }
+    return ends;
+  }
+
+  #putEnd(many: ManyReads, index: number, end: LoadEnd): void {
+    const { kept, window } = many;
+    if (end.kind === 'no-room') kept.lack(index, end.bytes);
+    else kept.put(index, end);
+    many.replied ||= !isTimeout(end);
+    const bytes = loadedBytes(end);
+    window.observe(bytes);
+    this.#recentValues.observe(bytes);
   }
 
   /** Loads a key for a single read, which waits for memory if the value does not fit. */
@@ -327,6 +368,30 @@ const FIRST: ReadOptions = {};
 /** Number of keys looked up and requested from Redis in one tick, during which the thread does nothing else. */
 const READ_BATCH_SIZE = 1000;
 
+/** Minimum size in bytes of large values, whose loads count against {@link LargeLoadLimiter}. */
+const LARGE_BYTES = 2 ** 16;
+
+/** Estimated size of a value that is too large to read; its real size is unknown. */
+const TOO_LARGE_BYTES = 2 ** 20;
+
+/** A multi-key read. */
+interface ManyKeys {
+  readonly keys: readonly Buffer[];
+  readonly kept: BoundedResults;
+  readonly room: Room;
+  readonly again: boolean;
+  readonly reader: Reader | undefined;
+}
+
+/** The progress of a multi-key read. */
+interface ManyReads extends ManyKeys {
+  readonly window: LoadWindow;
+  /** Index of the first key that has not been looked up. */
+  next: number;
+  /** False if all loads of the last batch timed out: then the other misses fail at once, as one time-out is long enough. */
+  replied: boolean;
+}
+
 type Uncached = Exclude<Lookup, CachedEntry>;
 type Loading = Extract<Lookup, { kind: 'loading' }>;
 
@@ -356,13 +421,27 @@ class Batch {
     return lease === undefined ? this.#addUnleased(key, forward) : this.#add(key, lease, forward).end;
   }
 
+  /** Number of loads. */
+  get size(): number {
+    return this.#loads.length;
+  }
+
   /** Starts the loads and drops the references to them, so that awaiting the last one does not retain the other values. */
   start(loader: Loader): void {
+    const loads = this.#clear();
+    if (loads.length > 0) loader.start(loads);
+  }
+
+  /** Ends the loads with a failure, without sending them. */
+  reject(loader: Loader, failure: Failure): void {
+    loader.reject(this.#clear(), failure);
+  }
+
+  #clear(): readonly Load[] {
     const loads = this.#loads;
-    if (loads.length === 0) return;
     this.#loads = [];
     this.#unleased = undefined;
-    loader.start(loads);
+    return loads;
   }
 
   #addUnleased(key: Buffer, forward: Forward): Promise<LoadEnd> {
@@ -403,9 +482,15 @@ function passed(kept: BoundedResults): BoundedResults['outcomes'] {
   return kept.outcomes;
 }
 
-function putEnd(kept: BoundedResults, index: number, end: LoadEnd): void {
-  if (end.kind === 'no-room') kept.lack(index, end.bytes);
-  else kept.put(index, end);
+function isTimeout(end: LoadEnd): boolean {
+  return end.kind === 'timeout' || (end.kind === 'stale' && end.failure === 'timeout');
+}
+
+/** Size in bytes of the value that a load received; 0 if there is none, or if the load failed. */
+function loadedBytes(end: LoadEnd): number {
+  if (end.kind === 'no-room') return end.bytes;
+  if (end.kind === 'value-too-large') return TOO_LARGE_BYTES;
+  return end.kind === 'value' ? end.value.length : 0;
 }
 
 async function collapsed(end: Promise<LoadEnd>, forward: Forward): Promise<LoadEnd> {

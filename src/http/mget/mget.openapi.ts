@@ -107,8 +107,8 @@ export function DescribeMget(): MethodDecorator {
       operationId: 'getValues',
       summary: 'The values of many keys',
       description:
-        `Up to ${MAX_KEYS} keys of ${MAX_KEYS_BYTES} bytes in total; keys that are not cached are read from Redis in one ` +
-        'round trip. A key is a string, or `{"base64": "…"}` for bytes that are not UTF-8. Each result has a status of ' +
+        `Up to ${MAX_KEYS} keys of ${MAX_KEYS_BYTES} bytes in total; keys that are not cached are read from Redis in a few ` +
+        'round trips. A key is a string, or `{"base64": "…"}` for bytes that are not UTF-8. Each result has a status of ' +
         'its own; the response is 200 even if no key has a value.',
     }),
     ApiBody({
