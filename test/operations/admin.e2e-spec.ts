@@ -40,10 +40,10 @@ describeOwn('admin API without ADMIN_TOKEN', () => {
   it.each(ROUTES)('%s %s responds 404 admin-disabled, whatever token is sent', async (method, path) => {
     for (const authorization of [undefined, 'Bearer guess', 'Bearer ']) {
       const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
-      const answer = await proxy.ask(path, { method, headers });
-      expect(answer.status).toBe(404);
-      expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
-      expect(answer.json).toMatchObject({ status: 404, code: 'admin-disabled' });
+      const response = await proxy.ask(path, { method, headers });
+      expect(response.status).toBe(404);
+      expect(response.headers['content-type']).toMatch(/^application\/problem\+json/);
+      expect(response.json).toMatchObject({ status: 404, code: 'admin-disabled' });
     }
   });
 
@@ -89,12 +89,12 @@ describeAdmin(`admin API${why}`, () => {
     it.each(refused)('%s: 401 unauthorized with WWW-Authenticate, on every route', async (_what, headers) => {
       await cached(`${prefix}guarded`);
       for (const [method, path] of [...ROUTES, ['DELETE', `/v1/cache/${prefix}guarded`] as const]) {
-        const answer = await proxy.ask(path, { method, headers });
-        expect(answer.status).toBe(401);
-        expect(answer.headers['www-authenticate']).toBe('Bearer realm="admin"');
-        expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
+        const response = await proxy.ask(path, { method, headers });
+        expect(response.status).toBe(401);
+        expect(response.headers['www-authenticate']).toBe('Bearer realm="admin"');
+        expect(response.headers['content-type']).toMatch(/^application\/problem\+json/);
         // The text is constant: it contains neither the token that was sent nor the valid one.
-        expect(answer.json).toEqual({
+        expect(response.json).toEqual({
           status: 401,
           title: 'Unauthorized',
           code: 'unauthorized',
@@ -131,10 +131,10 @@ describeAdmin(`admin API${why}`, () => {
     ['PUT', '/v1/cache/some-key', 'DELETE'],
     ['POST', '/v1/cache/some-key', 'DELETE'],
   ])('responds 405 to %s %s, with the allowed methods', async (method, path, allow) => {
-    const answer = await proxy.admin(method, path);
-    expect(answer.status).toBe(405);
-    expect(answer.headers.allow).toBe(allow);
-    expect(answer.json).toMatchObject({ status: 405, code: 'method-not-allowed' });
+    const response = await proxy.admin(method, path);
+    expect(response.status).toBe(405);
+    expect(response.headers.allow).toBe(allow);
+    expect(response.json).toMatchObject({ status: 405, code: 'method-not-allowed' });
   });
 
   describe('GET /v1/cache', () => {
@@ -230,8 +230,8 @@ describeAdmin(`admin API${why}`, () => {
     ])('refuses %s as bad-key, and forgets nothing', async (_what, rest) => {
       await cached(`${prefix}kept`);
       const before = await proxy.stats();
-      const answer = await proxy.admin('DELETE', `/v1/cache/${rest}`);
-      expect(answer).toMatchObject({ status: 400, json: { code: 'bad-key' } });
+      const response = await proxy.admin('DELETE', `/v1/cache/${rest}`);
+      expect(response).toMatchObject({ status: 400, json: { code: 'bad-key' } });
       expect((await proxy.stats()).entries).toBe(before.entries);
       expect(cacheStatus(await proxy.key(`${prefix}kept`))).toMatch(/^hit;/);
     });
@@ -429,16 +429,16 @@ describeOwn('load in flight when its key is purged', () => {
   it.each([
     ['purged', '/v1/cache/slow'],
     ['flushed', '/v1/cache'],
-  ])('(%s) is answered, and not stored over what is newer', async (_how, path) => {
+  ])('(%s) returns its value, which is not cached', async (_how, path) => {
     await proxy.admin('DELETE', '/v1/cache');
     await stoppable.client.set('slow', 'old');
     const before = await proxy.stats();
     stoppable.server?.signal('SIGSTOP');
-    const answer = proxy.key('slow');
+    const response = proxy.key('slow');
     await until('the load is under way', async () => ((await proxy.stats()).loads > before.loads ? true : undefined));
     await proxy.admin('DELETE', path);
     stoppable.server?.signal('SIGCONT');
-    const { status, text, headers } = await answer;
+    const { status, text, headers } = await response;
     expect(`${status} ${text}`).toBe('200 old');
     expect(headers['cache-status']).toBe('redis-http-cache-proxy; fwd=uri-miss');
     expect((await proxy.stats()).entries).toBe(0);

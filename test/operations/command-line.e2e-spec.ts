@@ -20,7 +20,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-/** The status, the output and the lines of complaint of a proxy that is expected to end by itself. */
+/** Returns the exit status, the output and the error lines of a proxy that exits by itself. */
 async function outcomeOf(...words: string[]): Promise<{ status: number | null; output: string; errors: string[] }> {
   const child = launch({}, '/', false, words);
   const status = await child.exit;
@@ -35,7 +35,7 @@ describeOwn('flags', () => {
   });
   afterAll(() => redis.stop());
 
-  it('set what the environment and .env can set, and win over both; a drain ends with status 0', async () => {
+  it('take precedence over the environment and .env; the proxy exits with 0 on SIGTERM', async () => {
     const token = join(directory, 'token');
     writeFileSync(token, 'from-flag\n');
     writeFileSync(join(directory, '.env'), 'CACHE_CAPACITY=5\nCACHE_TTL_MS=7000\nCACHE_MAX_BYTES=5000000\n');
@@ -59,7 +59,7 @@ describeOwn('flags', () => {
     }
   });
 
-  it('with a bad value end the start with status 1, and the problem names the flag', async () => {
+  it('with invalid values: exit status 1, and the error names the flag', async () => {
     expect(await outcomeOf('--cache-capacity=many', '--resp-port', '0', '--redis-url', 'localhost:6379')).toEqual({
       status: 1,
       output: '',
@@ -79,7 +79,7 @@ describeOwn('flags', () => {
     try {
       expect(check(String(proxy.child?.process.pid))).toBe(0);
       expect(check('no-process')).toBe(1);
-      // The address of a Service of that name is no port, and no reason to fail.
+      // A variable of a Kubernetes Service, which is not a port and must not fail the start.
       const link = { HTTP_HOST: '127.0.0.1', HTTP_PORT: 'tcp://10.0.0.1:80' };
       expect(spawnSync(process.execPath, [CHECK, 'no-process'], { env: link }).stderr.toString()).toBe('');
     } finally {
@@ -87,7 +87,7 @@ describeOwn('flags', () => {
     }
   });
 
-  it('that do not fit the machine are named as well', async () => {
+  it('that exceed the machine are named in the error', async () => {
     const { port } = new URL(redis.url);
     const { status, errors } = await outcomeOf('--http-port', port);
     expect({ status, errors }).toEqual({
@@ -97,8 +97,8 @@ describeOwn('flags', () => {
   });
 });
 
-describeOwn('a command line that is not understood', () => {
-  it('ends with status 2 and a line for each problem', async () => {
+describeOwn('invalid command line', () => {
+  it('exits with status 2 and a line for each problem', async () => {
     expect(await outcomeOf('serve', '--cache-capacty', '3', '--access-token=hunter2', '--cache-ttl-ms')).toEqual({
       status: 2,
       output: '',
@@ -112,12 +112,12 @@ describeOwn('a command line that is not understood', () => {
   });
 });
 
-describeOwn('the command tells', () => {
-  it.each(['--version', '-v'])('its version, for %s, and ends with status 0', async (word) => {
+describeOwn('information flags', () => {
+  it.each(['--version', '-v'])('%s prints the version and exits with 0', async (word) => {
     expect(await outcomeOf(word)).toEqual({ status: 0, output: `${version}\n`, errors: [] });
   });
 
-  it.each(['--help', '-h'])('all its flags, for %s, and ends with status 0', async (word) => {
+  it.each(['--help', '-h'])('%s prints all flags and exits with 0', async (word) => {
     const { status, output, errors } = await outcomeOf(word);
     expect({ status, errors }).toEqual({ status: 0, errors: [] });
     expect(output).toMatch(
@@ -137,7 +137,7 @@ describeOwn('the command tells', () => {
   );
 });
 
-/** A Node.js on the path that the proxy does not run on. */
+/** Finds an unsupported Node.js on the path. */
 function oldNode(): string | undefined {
   const candidates = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'node'));
   return candidates.find((candidate) => {

@@ -12,7 +12,7 @@ import { TestRedis } from '../support/redis.ts';
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname;
 
-/** What a promise has started, to be stopped after it. */
+/** Processes started by a test, which are stopped after it. */
 const started: { stop(): Promise<unknown> }[] = [];
 let directory: string;
 let files = 0;
@@ -34,14 +34,14 @@ const startRedis = async (...args: string[]) => keep(await TestRedis.start(...ar
 const startProxy = async (settings: Settings, cwd?: string) =>
   keep(await TestProxy.start({ PROXY_THREADS: 1, ...settings }, cwd));
 
-/** A file with this text. */
+/** Creates a file with this text. */
 function file(text: string): string {
   const path = join(directory, `file-${++files}`);
   writeFileSync(path, text);
   return path;
 }
 
-/** A working directory with this `.env`. */
+/** Creates a working directory with this `.env`. */
 function directoryWith(dotEnv: string): string {
   const path = join(directory, `directory-${++files}`);
   mkdirSync(path);
@@ -49,7 +49,7 @@ function directoryWith(dotEnv: string): string {
   return path;
 }
 
-/** Starts a proxy that is expected not to start, and answers the lines of its complaint. */
+/** Starts a proxy that is expected to fail, and returns the lines of its error output. */
 async function problems(settings: Settings, cwd?: string): Promise<string[]> {
   const child: Child = keep(launch(settings, cwd, false));
   expect(await child.exit).toBe(1);
@@ -57,14 +57,14 @@ async function problems(settings: Settings, cwd?: string): Promise<string[]> {
   return child.errors.trimEnd().split('\n');
 }
 
-describeOwn('a bad setting ends the start with exit code 1 and a line that says', () => {
-  it('its name, what was wrong, and what is accepted', async () => {
+describeOwn('invalid setting: exit status 1 and an error line', () => {
+  it('with its name, its value and the expected values', async () => {
     expect(await problems({ CACHE_CAPACITY: 'many' })).toEqual([
       'CACHE_CAPACITY: invalid value "many": expected an integer from 0 to 50000000',
     ]);
   });
 
-  it('the same of every other one: all problems at once, a line each', async () => {
+  it('for each problem', async () => {
     expect(
       await problems({
         HTTP_PORT: 65536,
@@ -89,17 +89,17 @@ describeOwn('a bad setting ends the start with exit code 1 and a line that says'
     ]);
   });
 
-  it('that a setting is unknown, and which one was probably meant', async () => {
+  it('for an unknown setting, with a suggestion', async () => {
     expect(await problems({ HTTP_PROT: 8080 })).toEqual(['HTTP_PROT: unknown setting; did you mean HTTP_PORT?']);
   });
 
-  it('that a secret was given both as a value and as a file', async () => {
+  it('for a secret set both as a value and as a file', async () => {
     expect(await problems({ ADMIN_TOKEN: 'hunter2', ADMIN_TOKEN_FILE: file('hunter2') })).toEqual([
       'ADMIN_TOKEN_FILE: set together with ADMIN_TOKEN; expected only one of them',
     ]);
   });
 
-  it('that the port is in use, naming HTTP_PORT', async () => {
+  it('for a port in use, with HTTP_PORT', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
@@ -112,7 +112,7 @@ describeOwn('a bad setting ends the start with exit code 1 and a line that says'
     }
   });
 
-  it('that the port is in use by another proxy, although threads share theirs', async () => {
+  it('for a port in use by another proxy, although threads share ports', async () => {
     const proxy = await startProxy({});
     const lines = await problems({ HTTP_PORT: new URL(proxy.url).port });
     expect(lines).toHaveLength(1);
@@ -143,8 +143,8 @@ describeOwn('a bad setting ends the start with exit code 1 and a line that says'
     },
   );
 
-  it('that the machine does not give the memory for CACHE_MAX_BYTES and CACHE_CAPACITY', async () => {
-    // 16 GiB of addresses, of which Node.js itself needs some.
+  it('for a cache that the machine has no memory for', async () => {
+    // 16 GiB of address space, part of which Node.js needs itself.
     const limited = `ulimit -v ${16 * 2 ** 20} && exec "$0" "$1"`;
     const env = { PATH: process.env.PATH, HTTP_PORT: '0', RESP_PORT: '0', CACHE_MAX_BYTES: String(32 * 2 ** 30) };
     const child = keep(new Child('sh', ['-c', limited, process.execPath, MAIN], { env, cwd: '/' }));
@@ -153,8 +153,8 @@ describeOwn('a bad setting ends the start with exit code 1 and a line that says'
   });
 });
 
-describeOwn('no secret is ever shown, in nothing the proxy prints,', () => {
-  it('when it is wrong', async () => {
+describeOwn('secrets are never printed', () => {
+  it('if they are invalid', async () => {
     const child = keep(
       launch({ REDIS_URL: 'hunter://user:hunter2@host', ADMIN_TOKEN: 'hunter 2,', LOG_LEVEL: 'trace' }, '/', false),
     );
@@ -164,7 +164,7 @@ describeOwn('no secret is ever shown, in nothing the proxy prints,', () => {
     expect(child.output + child.errors).not.toContain('hunter');
   });
 
-  it.each(['json', 'pretty'])('when it is right, at the most talkative level, in %s', async (format) => {
+  it.each(['json', 'pretty'])('at the most verbose log level, in %s', async (format) => {
     const redis = await startRedis();
     await redis.client.config('SET', 'requirepass', 'hunter2');
     const child = keep(
@@ -186,7 +186,7 @@ describeOwn('no secret is ever shown, in nothing the proxy prints,', () => {
     expect(child.output + child.errors).not.toContain('hunter');
   });
 
-  it('when it is right and the Redis refuses it', async () => {
+  it('if Redis rejects them', async () => {
     const redis = await startRedis();
     const proxy = keep(
       await TestProxy.start({
@@ -201,22 +201,22 @@ describeOwn('no secret is ever shown, in nothing the proxy prints,', () => {
   });
 });
 
-describeOwn('settings come', () => {
-  it('from the .env file in the working directory, and the environment wins', async () => {
+describeOwn('sources of settings', () => {
+  it('reads .env in the working directory; the environment takes precedence', async () => {
     const cwd = directoryWith('# a comment\nCACHE_CAPACITY=77\nADMIN_TOKEN=from-file\nCACHE_MAX_BYTES=5000000\n');
     const proxy = await startProxy({ ADMIN_TOKEN: 'from-environment', CACHE_MAX_BYTES: '' }, cwd);
     expect(await proxy.stats()).toMatchObject({ capacity: 77, maxBytes: 5_000_000 });
     expect((await proxy.get('/v1/cache', { authorization: 'Bearer from-file' })).status).toBe(401);
   });
 
-  it('from a .env file that is checked like the environment', async () => {
+  it('validates .env like the environment', async () => {
     expect(await problems({}, directoryWith('CACHE_CAPACITY=-1\nCACHE_TTL=5\n'))).toEqual([
       '.env, line 2: CACHE_TTL: unknown setting; did you mean CACHE_TTL_MS?',
       'CACHE_CAPACITY: invalid value "-1": expected an integer from 0 to 50000000',
     ]);
   });
 
-  it('among what Kubernetes puts there for services that are named like them', async () => {
+  it('ignores the variables of Kubernetes Services with similar names', async () => {
     const proxy = await startProxy({
       REDIS_SERVICE_HOST: '10.0.0.1',
       REDIS_SERVICE_PORT: 6379,
@@ -234,7 +234,7 @@ describeOwn('settings come', () => {
     ]);
   });
 
-  it('among variables of other programs that begin like them, each with one warning', async () => {
+  it('logs one warning for each variable of another program with our prefix', async () => {
     const names = ['REDIS_TLS_URL', 'CACHE_DIRECTORY', 'LOG_DIR', 'REDIS_HOST', 'ADMIN_EMAIL', 'CACHE_DRIVER'];
     const proxy = await startProxy(Object.fromEntries(names.map((name) => [name, 'of another program'])));
     expect((await proxy.get('/health/live')).status).toBe(200);
@@ -244,7 +244,7 @@ describeOwn('settings come', () => {
     );
   });
 
-  it('from a .env file with a byte-order mark, its first setting as well', async () => {
+  it('reads a .env file with a byte-order mark, its first setting included', async () => {
     const proxy = await startProxy({}, directoryWith('\uFEFFACCESS_TOKEN=reader\r\nexport CACHE_CAPACITY="77"\r\n'));
     expect((await proxy.key('key')).status).toBe(401);
     expect(proxy.log().find(({ message }) => message === 'starting')).toMatchObject({
@@ -252,7 +252,7 @@ describeOwn('settings come', () => {
     });
   });
 
-  it('from a .env file of which no line is ignored in silence', async () => {
+  it('rejects malformed lines of .env', async () => {
     const utf16 = directoryWith('');
     writeFileSync(join(utf16, '.env'), '\uFEFFACCESS_TOKEN=reader\r\n', 'utf16le');
     expect(await problems({}, utf16)).toEqual(['.env, line 1: is UTF-16, or not text; expected UTF-8']);
@@ -265,7 +265,7 @@ describeOwn('settings come', () => {
     ]);
   });
 
-  it('for secrets from files: ADMIN_TOKEN_FILE and REDIS_PASSWORD_FILE, the newline at the end not counting', async () => {
+  it('reads secrets from ADMIN_TOKEN_FILE and REDIS_PASSWORD_FILE, without the final newline', async () => {
     const redis = await startRedis();
     await redis.client.set('key', 'value');
     await redis.client.config('SET', 'requirepass', 'right password');
@@ -279,7 +279,7 @@ describeOwn('settings come', () => {
   });
 });
 
-describeOwn('a log warns at the start', () => {
+describeOwn('warnings at start-up', () => {
   const warningsOf = (proxy: TestProxy) =>
     proxy.log().flatMap(({ level, context, message }) => (level === 'warn' && context === 'Settings' ? [message] : []));
 
@@ -307,8 +307,8 @@ describeOwn('a log warns at the start', () => {
   });
 });
 
-describeOwn('a CACHE_CAPACITY of 0', () => {
-  it('has every read answered by Redis, with nothing stored: values, empty ones, missing keys', async () => {
+describeOwn('CACHE_CAPACITY=0', () => {
+  it('sends every read to Redis and caches nothing: values, empty values, missing keys', async () => {
     const redis = await startRedis();
     await redis.client.mset({ key: 'value', empty: '' });
     const settings = { CACHE_CAPACITY: 0, CACHE_NEGATIVE_TTL_MS: 60_000, CACHE_STALE_IF_ERROR_MS: 60_000 };
@@ -319,9 +319,9 @@ describeOwn('a CACHE_CAPACITY of 0', () => {
         ['key', 200, 'value'],
         ['empty', 200, ''],
       ] as const) {
-        const answer = await proxy.key(name);
-        expect([answer.status, answer.text]).toEqual([status, text]);
-        expect(answer.headers['cache-status']).toBe('redis-http-cache-proxy; fwd=uri-miss');
+        const response = await proxy.key(name);
+        expect([response.status, response.text]).toEqual([status, text]);
+        expect(response.headers['cache-status']).toBe('redis-http-cache-proxy; fwd=uri-miss');
       }
       expect((await proxy.key('nobody')).status).toBe(404);
     }
@@ -330,8 +330,8 @@ describeOwn('a CACHE_CAPACITY of 0', () => {
   });
 });
 
-describeOwn('the Redis behind the proxy', () => {
-  it('may be out of reach at the start: the proxy lives, is not ready, and becomes so when the Redis comes', async () => {
+describeOwn('Redis', () => {
+  it('may be unreachable at start-up: the proxy is live, and ready when Redis is reachable', async () => {
     const gone = await startRedis();
     await gone.server?.stop('SIGKILL');
     const proxy = keep(await TestProxy.start({ PROXY_THREADS: 2, REDIS_URL_FILE: file(gone.url) }));
@@ -345,7 +345,7 @@ describeOwn('the Redis behind the proxy', () => {
     await until('every thread is back', async () => ((await proxy.key('key')).text === 'value' ? true : undefined));
   });
 
-  it('is read in the database that REDIS_URL names', async () => {
+  it('is read in the database of REDIS_URL', async () => {
     const redis = await startRedis();
     await redis.client.set('key', 'in 0');
     await redis.client.select(5);
@@ -356,10 +356,10 @@ describeOwn('the Redis behind the proxy', () => {
     expect(await Promise.all([`${base}/`, `${base}/0`].map(read))).toEqual(['in 0', 'in 0']);
   });
 
-  it('needs to let the proxy do no more than +get +pttl +ping on the keys it may read', async () => {
+  it('needs to permit only +get +pttl +ping on the keys', async () => {
     const redis = await startRedis();
     await redis.client.mset('open:key', 'value', 'closed:key', 'value');
-    // Without +info it cannot see whether the Redis still loads its data, and says so at the start.
+    // Without +info the proxy cannot detect whether Redis is still loading its data, and logs this at start-up.
     await redis.client.acl('SETUSER', 'reader', 'on', '>hunter2', '~open:*', '+get', '+pttl', '+ping');
     const proxy = await startProxy({ REDIS_URL: `redis://reader:hunter2@127.0.0.1:${redis.port}/0` });
     expect((await proxy.key('open:key')).text).toBe('value');
@@ -367,7 +367,7 @@ describeOwn('the Redis behind the proxy', () => {
     expect((await proxy.get('/health/ready')).status).toBe(200);
   });
 
-  it('is asked as REDIS_USERNAME with REDIS_PASSWORD, which win over those in REDIS_URL', async () => {
+  it('is authenticated to with REDIS_USERNAME and REDIS_PASSWORD, which take precedence over REDIS_URL', async () => {
     const redis = await startRedis();
     await redis.client.set('key', 'value');
     await redis.client.acl('SETUSER', 'reader', 'on', '>hunter2', '~*', '+@all');
@@ -381,7 +381,7 @@ describeOwn('the Redis behind the proxy', () => {
   });
 });
 
-describeOwn('over rediss://, the proxy', () => {
+describeOwn('TLS to Redis', () => {
   let authority: Authority;
   let stranger: Authority;
   beforeAll(() => {
@@ -389,7 +389,7 @@ describeOwn('over rediss://, the proxy', () => {
     stranger = new Authority('stranger');
   });
 
-  /** A Redis with a certificate of this authority, and its address. */
+  /** Starts a Redis with a certificate of this authority, and returns it with its address. */
   async function startTls({ certificate, key, ca }: Authority): Promise<string> {
     const port = await freePort();
     const tls = ['--tls-port', String(port), '--tls-cert-file', certificate, '--tls-key-file', key];
@@ -398,18 +398,18 @@ describeOwn('over rediss://, the proxy', () => {
     return `rediss://localhost:${port}/0`;
   }
 
-  it('reads from a Redis whose certificate the authority of REDIS_TLS_CA_FILE has signed', async () => {
+  it('accepts a certificate signed by the authority in REDIS_TLS_CA_FILE', async () => {
     const proxy = await startProxy({ REDIS_URL: await startTls(authority), REDIS_TLS_CA_FILE: authority.ca });
     expect((await proxy.key('key')).text).toBe('value');
   });
 
   it.each([
     ['that another authority has signed', () => ({ REDIS_TLS_CA_FILE: stranger.ca })],
-    ['that is of an authority nobody knows', () => ({})],
-  ])('has nothing to do with a certificate %s', async (_whose, trusting) => {
+    ['of an unknown authority', () => ({})],
+  ])('rejects a certificate %s', async (_whose, trusting) => {
     const url = await startTls(authority);
     const proxy = keep(await TestProxy.start({ PROXY_THREADS: 1, REDIS_URL_FILE: file(url), ...trusting() }));
-    await until('the log says so', () =>
+    await until('it is logged', () =>
       /not reachable \((?:SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_\w+): certificate signed by an unknown authority\)/.test(
         proxy.child?.output ?? '',
       )
@@ -420,12 +420,12 @@ describeOwn('over rediss://, the proxy', () => {
     expect((await proxy.key('key')).status).toBe(503);
   });
 
-  it('has nothing to do with a certificate for another host', async () => {
+  it('rejects a certificate for another host', async () => {
     const url = (await startTls(authority)).replace('localhost', '127.0.0.1');
     const proxy = keep(
       await TestProxy.start({ PROXY_THREADS: 1, REDIS_URL_FILE: file(url), REDIS_TLS_CA_FILE: authority.ca }),
     );
-    await until('the log says so', () =>
+    await until('it is logged', () =>
       proxy.child?.output.includes(
         'not reachable (ERR_TLS_CERT_ALTNAME_INVALID: certificate is valid for another host name)',
       )
@@ -436,7 +436,7 @@ describeOwn('over rediss://, the proxy', () => {
   });
 });
 
-/** A certificate authority of the test's own, and a certificate for `localhost` that it has signed. */
+/** Creates a certificate authority, and a certificate for `localhost` signed by it. */
 class Authority {
   readonly ca: string;
   readonly certificate: string;

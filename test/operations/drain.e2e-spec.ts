@@ -48,8 +48,8 @@ describeOwn('graceful shutdown', () => {
 
   it('responds shutting-down to readiness probes, and closes their connection', async () => {
     await start();
-    const answer = await endWitnessed(proxy, '/health/ready');
-    expect([answer.status, answer.json.status]).toEqual([503, 'shutting-down']);
+    const response = await endWitnessed(proxy, '/health/ready');
+    expect([response.status, response.json.status]).toEqual([503, 'shutting-down']);
     expect(await proxy.child?.exit).toBe(0);
   });
 
@@ -57,11 +57,11 @@ describeOwn('graceful shutdown', () => {
     // One thread, so that both connections see the same state.
     await start({ REDIS_COMMAND_TIMEOUT_MS: 20_000, PROXY_THREADS: 1 });
     redis.server?.signal('SIGSTOP');
-    const answer = exchange(proxy.url, 'GET /v1/keys/key HTTP/1.1\r\nHost: x\r\n\r\n');
+    const response = exchange(proxy.url, 'GET /v1/keys/key HTTP/1.1\r\nHost: x\r\n\r\n');
     await loadInFlight();
     await endWitnessed(proxy);
     redis.server?.signal('SIGCONT');
-    expect(await answer).toMatch(/^HTTP\/1.1 200 [^]*Connection: close\r\n\r\nvalue$/i);
+    expect(await response).toMatch(/^HTTP\/1.1 200 [^]*Connection: close\r\n\r\nvalue$/i);
     expect(await proxy.child?.exit).toBe(0);
   });
 

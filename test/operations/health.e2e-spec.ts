@@ -27,10 +27,10 @@ describe('health', () => {
     ['/health/live', { status: 'ok' }],
     ['/health/ready', READY],
   ])('GET %s responds 200 with JSON, without authentication, not cacheable', async (path, body) => {
-    const answer = await proxy.get(path);
-    expect([answer.status, answer.json]).toEqual([200, body]);
-    expect(answer.headers).toMatchObject({ 'content-type': 'application/json', 'cache-control': 'no-store' });
-    expect(answer.headers.etag).toBeUndefined();
+    const response = await proxy.get(path);
+    expect([response.status, response.json]).toEqual([200, body]);
+    expect(response.headers).toMatchObject({ 'content-type': 'application/json', 'cache-control': 'no-store' });
+    expect(response.headers.etag).toBeUndefined();
   });
 
   it.each(['/health/live', '/health/ready'])('HEAD %s responds with the same headers, without a body', async (path) => {
@@ -43,8 +43,8 @@ describe('health', () => {
 describeOwn('readiness', () => {
   const ready = async (status: number) =>
     until(`/health/ready responds ${status}`, async () => {
-      const answers = await Promise.all(Array.from({ length: 10 }, () => proxy.get('/health/ready')));
-      return answers.every((answer) => answer.status === status) ? answers[0] : undefined;
+      const responses = await Promise.all(Array.from({ length: 10 }, () => proxy.get('/health/ready')));
+      return responses.every((response) => response.status === status) ? responses[0] : undefined;
     });
 
   it('reads from Redis at most once per second and thread', async () => {

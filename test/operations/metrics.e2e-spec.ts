@@ -34,10 +34,10 @@ async function valueOf(name: string, labels: Record<string, string> = {}): Promi
 
 describe('metrics', () => {
   it('are valid Prometheus text, each with help and type', async () => {
-    const answer = await proxy.get('/metrics');
-    expect(answer.status).toBe(200);
-    expect(answer.headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8');
-    const parsed = parse(answer.text);
+    const response = await proxy.get('/metrics');
+    expect(response.status).toBe(200);
+    expect(response.headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8');
+    const parsed = parse(response.text);
     expect(parsed.length).toBeGreaterThan(30);
     for (const { name, help, type, metrics } of parsed) {
       expect(help).not.toBe('');

@@ -33,8 +33,8 @@ describeOwn('settings', () => {
     const proxy = launch({ REDIS_URL: redis.url, PROXY_THREADS: 1, HTTP_PORT: port, ...settings });
     try {
       await until('it serves', async () => {
-        const answer = await ask(`http://127.0.0.1:${port}`, '/health/ready').catch(() => undefined);
-        return answer?.status === 200 || undefined;
+        const response = await ask(`http://127.0.0.1:${port}`, '/health/ready').catch(() => undefined);
+        return response?.status === 200 || undefined;
       });
       await until('the log is complete', () => log.test(proxy.output) || undefined);
     } finally {
