@@ -29,13 +29,13 @@ describe('Masters', () => {
         told.push(all.map(({ identity }) => identity));
       });
       const last = (...nodes: TestNode[]) =>
-        until('they are told', () => {
+        until('they are reported', () => {
           const names = seen.at(-1)?.toSorted().join();
           return names === nodes.map(({ address }) => address).toSorted().join() || undefined; // prettier-ignore
         });
       await last(one, other);
       for (const { client } of [other, one]) await client.cluster('SETSLOT', 0, 'NODE', other.id);
-      await until('a slot is told of', () => seen.length === 2 || undefined);
+      await until('a slot is reported', () => seen.length === 2 || undefined);
       await replica.client.cluster('FAILOVER');
       await last(replica, other);
       expect(seen).toHaveLength(3);

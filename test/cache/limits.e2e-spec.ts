@@ -207,7 +207,7 @@ describeOwn('PROXY_MODE=sequential', () => {
       await proxy.key('hot');
       relay.hold('data');
       const cold = proxy.key('cold');
-      await until('the load is under way', () => relay.held('data').includes('cold') || undefined);
+      await until('the load is in flight', () => relay.held('data').includes('cold') || undefined);
       let answered = false;
       const hot = proxy.key('hot').finally(() => (answered = true));
       await delay(200);

@@ -120,7 +120,7 @@ describeOwn('CACHE_STALE_IF_ERROR_MS, while Redis is unreachable,', () => {
   it.each([
     ['was never held', 'cold'],
     ['was remembered to be missing', 'missing'],
-    ['holds no string any more, as was seen', 'retyped'],
+    ['was found not to be a string later', 'retyped'],
   ])('responds with 503 for a key that %s', async (_, key) => {
     const answer = await proxy.key(key);
     expect(codeOf(answer)).toEqual([503, 'redis-unavailable']);

@@ -8,7 +8,7 @@ import { TestSentinels } from '../support/sentinels.ts';
 
 /** Caching is not tested here. */
 const SETTINGS: Settings = { REDIS_MODE: 'sentinel', PROXY_THREADS: 2, CACHE_TTL_MS: 1, REDIS_SENTINEL_NAME: 'main' };
-const LONGEST_MS = 60_000;
+const MAX_TEST_MS = 60_000;
 
 let redis: TestSentinels;
 let proxy: TestProxy | undefined;
@@ -36,7 +36,7 @@ describeOwn('the master of sentinels', () => {
     redis = await TestSentinels.start();
     await redis.master.client.set('key', 'value');
     await redis.master.client.wait(1, 5000);
-  }, LONGEST_MS);
+  }, MAX_TEST_MS);
 
   it(
     'is read, and after its crash the new one; pending reads fail, and the former master is not read again',
@@ -72,7 +72,7 @@ describeOwn('the master of sentinels', () => {
       expect(load.failures.size).toBe(0);
       expect([...load.answers.keys()].filter((answer) => !['value', 'new', '503', '504'].includes(answer))).toEqual([]);
     },
-    LONGEST_MS,
+    MAX_TEST_MS,
   );
 
   it(
@@ -92,7 +92,7 @@ describeOwn('the master of sentinels', () => {
       for (let i = 0; i < 50; i++) expect((await proxy?.key('key'))?.text).toBe('new');
       expect(await master.client.info('commandstats')).not.toMatch(/cmdstat_get:/);
     },
-    LONGEST_MS,
+    MAX_TEST_MS,
   );
 
   it('is unavailable when no sentinel knows it or is reachable: logged, and 503', async () => {
@@ -115,7 +115,7 @@ describeOwn('sentinels with a separate account', () => {
   beforeEach(async () => {
     redis = await TestSentinels.start({ password: 's3cret' });
     await redis.master.client.set('key', 'value');
-  }, LONGEST_MS);
+  }, MAX_TEST_MS);
 
   it('are queried with it, not with the account of Redis', async () => {
     child = launch({ ...SETTINGS, REDIS_NODES: redis.addresses });

@@ -49,7 +49,7 @@ async function write(values: Readonly<Record<string, string>>): Promise<void> {
 async function flushed(flush: () => Promise<unknown>): Promise<void> {
   const before = await metric(proxy, 'coherence_flushes_total');
   await flush();
-  await until('it is told', async () => (await metric(proxy, 'coherence_flushes_total')) > before || undefined);
+  await until('it has arrived', async () => (await metric(proxy, 'coherence_flushes_total')) > before || undefined);
 }
 
 /** Waits until the key, or its absence, is cached; returns the response. */
@@ -174,7 +174,7 @@ describeOwn('while tracking', () => {
     const before = await metric(proxy, 'coherence_invalidations_total');
     relay.hold('feed', PONGS);
     await redis.client.set('key', 'new');
-    await until('Redis has told of it', () => (relay.held('feed').includes('key') ? true : undefined));
+    await until('Redis has sent it', () => (relay.held('feed').includes('key') ? true : undefined));
     expect((await proxy.key('key')).text).toBe('old');
     relay.release('feed');
     await told(proxy, before);

@@ -50,7 +50,7 @@ export type Lookup =
   | { readonly kind: 'loading'; readonly lease: Lease; readonly own: boolean; readonly forward: Forward }
   /** No lease was granted: the caller loads for itself and nothing is stored. */
   | { readonly kind: 'unleased'; readonly forward: Forward }
-  /** A large value is held, but there is no room for a copy of it. */
+  /** The entry has a large value, and a copy of it does not fit in the buffered-bytes limit. */
   | NoRoom;
 
 /** `void`: the lease had ended. `uncacheable`: larger than the limits allow. */

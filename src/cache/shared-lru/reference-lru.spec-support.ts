@@ -77,7 +77,7 @@ export class ReferenceLru {
     return entry?.value !== undefined && this.#isFresh(entry, now) && entry.value.length <= longest;
   }
 
-  held(key: string, now: number, maxAgeMs: number): CachedEntry | undefined {
+  peek(key: string, now: number, maxAgeMs: number): CachedEntry | undefined {
     const entry = this.#entries.get(key);
     const isHeld = entry !== undefined && this.#isFresh(entry, now, maxAgeMs);
     this.#counters[isHeld ? 'hits' : 'misses']++;

@@ -51,7 +51,7 @@ const HIT = new HitBuffer();
 
 type Plain =
   | { readonly act: 'read'; readonly key: number; readonly maxAgeMs: number }
-  | { readonly act: 'read if held'; readonly key: number; readonly maxAgeMs: number }
+  | { readonly act: 'read if cached'; readonly key: number; readonly maxAgeMs: number }
   | { readonly act: 'read if stale'; readonly key: number }
   | { readonly act: 'hit'; readonly key: number }
   | {
@@ -118,7 +118,7 @@ const maxAgeMs = fc.oneof(
 const result = fc.constantFrom(...LOAD_RESULTS);
 const plain: fc.Arbitrary<Plain> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ act: fc.constant('read' as const), key, maxAgeMs }) },
-  { weight: 3, arbitrary: fc.record({ act: fc.constant('read if held' as const), key, maxAgeMs }) },
+  { weight: 3, arbitrary: fc.record({ act: fc.constant('read if cached' as const), key, maxAgeMs }) },
   { weight: 6, arbitrary: fc.record({ act: fc.constant('read if stale' as const), key }) },
   { weight: 6, arbitrary: fc.record({ act: fc.constant('hit' as const), key }) },
   {
@@ -186,7 +186,7 @@ class Session {
       case 'read':
         this.#read(lru, keyAt(command.key), command.maxAgeMs);
         break;
-      case 'read if held':
+      case 'read if cached':
         this.#readIfHeld(lru, keyAt(command.key), command.maxAgeMs);
         break;
       case 'read if stale':
@@ -260,8 +260,8 @@ class Session {
 
   #readIfHeld(lru: SharedLru, bytes: Buffer, maxAge: number): void {
     const found = lru.peek(bytes, maxAge);
-    deepStrictEqual(found, this.reference.held(nameOf(bytes), this.#now, maxAge));
-    if (found !== undefined) this.reached.add('held');
+    deepStrictEqual(found, this.reference.peek(nameOf(bytes), this.#now, maxAge));
+    if (found !== undefined) this.reached.add('cached');
   }
 
   #readIfStale(lru: SharedLru, bytes: Buffer): void {
@@ -287,7 +287,7 @@ class Session {
         const held = this.#leases.find(({ reference }) => reference === expected.lease);
         const own = held?.holder === lru;
         deepStrictEqual(found, { kind: 'loading', lease: held?.real, own, forward: expected.forward });
-        this.reached.add(`${expected.forward} under way`);
+        this.reached.add(`${expected.forward} in flight`);
         break;
       }
       case 'miss':
@@ -381,7 +381,7 @@ describe('SharedLru against a model', () => {
       expect([...reached]).toEqual(
         expect.arrayContaining([
           ...['hit', 'missing', 'miss', 'loading', 'unleased', 'stored', 'void', 'uncacheable', 'interrupted'],
-          ...['hit without objects', 'held', 'stale', 'large and stale', 'stale under way', 'request under way'],
+          ...['hit without objects', 'cached', 'stale', 'large and stale', 'stale in flight', 'request in flight'],
           ...['evictionsByCapacity', 'evictionsByBytes', 'expirations', 'invalidations', 'expiredLeases'],
         ]),
       );

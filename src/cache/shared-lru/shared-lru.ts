@@ -120,7 +120,7 @@ export class SharedLru {
    *
    * @param counted whether the read has been counted already, by an earlier look-up.
    * @param maxAgeMs maximum age in milliseconds; an older entry is reloaded, with 0 every entry.
-   * @param admit tells whether there is room for a copy of a large value, given the memory of the copy.
+   * @param admit returns whether a copy of a large value fits, given the memory of the copy.
    */
   lookup(
     key: Uint8Array,

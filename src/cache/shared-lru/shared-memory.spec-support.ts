@@ -153,7 +153,10 @@ function rawItem(memory: LruMemory, slot: number): RawItem {
   const blocks: number[] = [];
   let block = memory.slots[at + Slot.FIRST_BLOCK];
   for (let held = INLINE_BYTES; held < length; held += BLOCK_BYTES) {
-    ensure(block > NONE && block < memory.links.length, () => `slot ${slot} leads to block ${block}, which is none`);
+    ensure(
+      block > NONE && block < memory.links.length,
+      () => `slot ${slot} leads to block ${block}, which does not exist`,
+    );
     blocks.push(block);
     block = memory.links[block];
   }

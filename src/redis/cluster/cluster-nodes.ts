@@ -105,7 +105,7 @@ export class ClusterNodes {
     return true;
   }
 
-  /** Keeps the connections to these nodes and closes the others, once the commands under way on them have replies. */
+  /** Keeps the connections to these nodes and closes the others, once their pending commands have replies. */
   keep(nodes: readonly RedisNode[]): void {
     const kept = new Set(nodes.map(addressOf));
     const now = performance.now();

@@ -21,7 +21,7 @@ const TIMEOUT: RedisFailure = { kind: 'timeout' };
 const TOO_MANY_REDIRECTS: RedisFailure = { kind: 'unavailable', reason: 'redirections' };
 
 /** The connection that a command was sent over; it may have been replaced by the time of the reply. */
-interface Asked {
+interface Sender {
   readonly node: ClusterNode;
   readonly connection: RedisConnection;
 }
@@ -100,17 +100,17 @@ export class ClusterReader implements RedisReader {
       return onReply(NO_CONNECTION);
     }
     const sentAt = performance.now();
-    const { connection: asked, opening } = node;
+    const { connection: first, opening } = node;
     const replyOrFollow = (reply: RedisReply): void => {
       if (reply.kind !== 'timeout' && reply.kind !== 'unavailable') return onReply(reply);
       const redirect = this.#handleFailure(reply);
       if (redirect === undefined) return onReply(reply);
-      void this.#follow<RedisReply>({ node, connection: asked }, redirect, sentAt, (connection, asking) =>
+      void this.#follow<RedisReply>({ node, connection: first }, redirect, sentAt, (connection, asking) =>
         asking ? connection.fetchAsking(key) : new Promise((got) => connection.fetch(key, got, memory)),
       ).then(onReply);
     };
-    if (opening === undefined) asked.fetch(key, replyOrFollow, memory);
-    else void opening.then(() => asked.fetch(key, replyOrFollow, memory));
+    if (opening === undefined) first.fetch(key, replyOrFollow, memory);
+    else void opening.then(() => first.fetch(key, replyOrFollow, memory));
   }
 
   ttl(key: Buffer): Promise<RedisTtl> {
@@ -132,12 +132,12 @@ export class ClusterReader implements RedisReader {
       return NO_CONNECTION;
     }
     const sentAt = performance.now();
-    const { connection: asked, opening } = node;
+    const { connection: first, opening } = node;
     if (opening !== undefined) await opening;
-    const reply = await send(asked);
+    const reply = await send(first);
     const redirect = this.#handleFailure(reply);
     if (redirect === undefined) return reply;
-    return this.#follow<Reply>({ node, connection: asked }, redirect, sentAt, (connection, asking) =>
+    return this.#follow<Reply>({ node, connection: first }, redirect, sentAt, (connection, asking) =>
       send(asking ? connection.asking() : connection),
     );
   }
@@ -157,17 +157,17 @@ export class ClusterReader implements RedisReader {
 
   /** Follows redirects until a node replies, the limit is reached, or the command times out. */
   async #follow<Reply extends { readonly kind: string }>(
-    from: Asked,
+    from: Sender,
     first: Redirect,
     sentAt: number,
     ask: (connection: RedisConnection, asking: boolean) => Promise<Reply | RedisFailure>,
   ): Promise<Reply | RedisFailure> {
     const end = new AbortController();
     const walk = async (): Promise<Reply | RedisFailure> => {
-      let asked = from;
+      let sender = from;
       let redirect = first;
       for (let left = MAX_REDIRECTS; left > 0; left--) {
-        const node = this.#redirect(asked, redirect);
+        const node = this.#redirect(sender, redirect);
         if (node === undefined) break;
         const { connection } = node;
         await connection.connect();
@@ -175,7 +175,7 @@ export class ClusterReader implements RedisReader {
         const next = this.#handleFailure(reply);
         if (next === undefined) return reply;
         redirect = next;
-        asked = { node, connection };
+        sender = { node, connection };
       }
       return TOO_MANY_REDIRECTS;
     };
@@ -188,7 +188,7 @@ export class ClusterReader implements RedisReader {
    * Returns the target of a redirect. If a node redirects to itself, another process has taken over its address, and the
    * connection is replaced; returns undefined if that was done too recently.
    */
-  #redirect(from: Asked, { kind, slot, host, port }: Redirect): ClusterNode | undefined {
+  #redirect(from: Sender, { kind, slot, host, port }: Redirect): ClusterNode | undefined {
     const node = this.#nodes.at({ host: host === '' ? from.node.node.host : host, port });
     node.redirectedAt = performance.now();
     if (kind === 'moved') {
