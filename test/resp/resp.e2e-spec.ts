@@ -28,7 +28,7 @@ describeOwn('the Redis protocol', () => {
   });
 
   const start = async (settings: Record<string, string | number> = {}): Promise<TestProxy> =>
-    (proxy = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 2, RESP_PORT: 0, ...settings }));
+    (proxy = await TestProxy.start({ REDIS_URL: redis.url, RESP_PORT: 0, ...settings }));
 
   async function open(): Promise<RespSocket> {
     const socket = await RespSocket.open(respPort(proxy));
