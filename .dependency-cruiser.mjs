@@ -23,6 +23,12 @@ export default {
       to: { path: '^src/', pathNot: '^src/(config/)' },
     },
     {
+      name: 'workers-do-not-validate-settings',
+      severity: 'error',
+      from: { path: '^src/runtime/worker\\.ts$' },
+      to: { path: 'node_modules/class-(?:validator|transformer)', reachable: true },
+    },
+    {
       name: 'internal-parts-import-nothing',
       severity: 'error',
       from: { path: '^src/internals/internal-part' },

@@ -47,7 +47,7 @@ await probe();
 const redis = await TestRedis.start();
 await seed();
 const settings = loadSettings({ REDIS_URL: redis.url }, '/nowhere');
-const service = new Service(settings);
+const service = new Service(settings.redis, settings.cache);
 await service.onModuleInit();
 const reads = readThrough();
 

@@ -1,6 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AdminModule } from './admin/admin.module.ts';
-import { ConfigModule } from './config/config.module.ts';
+import { configModule } from './config/config.module.ts';
 import type { Settings } from './config/settings.ts';
 import { DashboardModule } from './dashboard/dashboard.module.ts';
 import { HealthModule } from './health/health.module.ts';
@@ -15,7 +15,7 @@ export class AppModule {
     return {
       module: AppModule,
       imports: [
-        ConfigModule.forRoot(settings),
+        configModule(settings),
         HttpModule,
         RespModule,
         AdminModule,

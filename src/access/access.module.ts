@@ -1,15 +1,20 @@
 import { Module } from '@nestjs/common';
-import { Settings } from '../config/settings.ts';
+import type { ConfigType } from '@nestjs/config';
+import { accessConfig, adminConfig } from '../config/namespaces.ts';
 import { Access } from './access.ts';
 import { AdminTokens } from './bearer-tokens.ts';
 
 @Module({
   providers: [
-    { provide: Access, inject: [Settings], useFactory: ({ access }: Settings) => new Access(access) },
+    {
+      provide: Access,
+      inject: [accessConfig.KEY],
+      useFactory: (access: ConfigType<typeof accessConfig>) => new Access(access),
+    },
     {
       provide: AdminTokens,
-      inject: [Settings],
-      useFactory: ({ adminTokens }: Settings) => new AdminTokens(adminTokens),
+      inject: [adminConfig.KEY],
+      useFactory: (admin: ConfigType<typeof adminConfig>) => new AdminTokens(admin.tokens),
     },
   ],
   exports: [Access, AdminTokens],

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
-import { Settings } from '../config/settings.ts';
+import type { ConfigType } from '@nestjs/config';
+import { cacheConfig, proxyConfig } from '../config/namespaces.ts';
 import { RedisModule } from '../redis/redis.module.ts';
 import { RedisService } from '../redis/redis.service.ts';
 import { BufferedBytes } from './read-through/buffered-bytes.ts';
@@ -20,14 +21,14 @@ import { ThreadContext, attachThread } from '../instance/thread-context.ts';
     { provide: ThreadContext, useFactory: attachThread },
     {
       provide: LoadLimiter,
-      inject: [ThreadContext, Settings],
-      useFactory: ({ instance, threadIndex, lockOwnerId }: ThreadContext, { proxy }: Settings) =>
+      inject: [ThreadContext, proxyConfig.KEY],
+      useFactory: ({ instance, threadIndex, lockOwnerId }: ThreadContext, proxy: ConfigType<typeof proxyConfig>) =>
         new LoadLimiter(instance, threadIndex, lockOwnerId, proxy),
     },
     {
       provide: BufferedBytes,
-      inject: [ThreadContext, Settings],
-      useFactory: ({ instance, threadIndex, clock }: ThreadContext, { proxy }: Settings) =>
+      inject: [ThreadContext, proxyConfig.KEY],
+      useFactory: ({ instance, threadIndex, clock }: ThreadContext, proxy: ConfigType<typeof proxyConfig>) =>
         new BufferedBytes(instance, threadIndex, proxy, clock),
     },
     {
@@ -37,14 +38,15 @@ import { ThreadContext, attachThread } from '../instance/thread-context.ts';
     },
     {
       provide: ConnectionLimiter,
-      inject: [ThreadContext, Settings],
-      useFactory: ({ instance, threadIndex }: ThreadContext, { proxy }: Settings) =>
+      inject: [ThreadContext, proxyConfig.KEY],
+      useFactory: ({ instance, threadIndex }: ThreadContext, proxy: ConfigType<typeof proxyConfig>) =>
         new ConnectionLimiter(instance, threadIndex, proxy.maxConnections),
     },
     {
       provide: InstanceStats,
-      inject: [ThreadContext, Settings],
-      useFactory: ({ instance }: ThreadContext, { proxy }: Settings) => new InstanceStats(instance, proxy.threads),
+      inject: [ThreadContext, proxyConfig.KEY],
+      useFactory: ({ instance }: ThreadContext, proxy: ConfigType<typeof proxyConfig>) =>
+        new InstanceStats(instance, proxy.threads),
     },
     {
       provide: CoherenceState,
@@ -58,7 +60,7 @@ import { ThreadContext, attachThread } from '../instance/thread-context.ts';
     },
     {
       provide: ReadThrough,
-      inject: [ThreadContext, RedisService, LoadLimiter, ReadMetrics, CoherenceState, BufferedBytes, Settings],
+      inject: [ThreadContext, RedisService, LoadLimiter, ReadMetrics, CoherenceState, BufferedBytes, cacheConfig.KEY],
       useFactory: (
         { lru, clock }: ThreadContext,
         store: RedisService,
@@ -66,7 +68,7 @@ import { ThreadContext, attachThread } from '../instance/thread-context.ts';
         counts: ReadMetrics,
         coherence: CoherenceState,
         buffered: BufferedBytes,
-        { cache }: Settings,
+        cache: ConfigType<typeof cacheConfig>,
       ) => new ReadThrough({ lru, store, limiter, counts, clock, coherence, buffered, lifetimes: cache }),
     },
     {

@@ -1,15 +1,18 @@
-import { type DynamicModule, Module } from '@nestjs/common';
-import { Settings } from './settings.ts';
+import type { DynamicModule } from '@nestjs/common';
+import { ConfigModule } from '@nestjs/config';
+import { loadNamespaces } from './namespaces.ts';
+import type { Settings } from './settings.ts';
 
-/** Hands the validated settings to every module: the one thing that everyone may read. */
-@Module({})
-export class ConfigModule {
-  static forRoot(settings: Settings): DynamicModule {
-    return {
-      module: ConfigModule,
-      global: true,
-      providers: [{ provide: Settings, useValue: settings }],
-      exports: [Settings],
-    };
-  }
+/**
+ * Returns the global module that provides each group of settings under the key of its namespace. The settings have been
+ * validated by the main thread, so this module reads neither the environment nor files.
+ */
+export function configModule(settings: Settings): Promise<DynamicModule> {
+  return ConfigModule.forRoot({
+    isGlobal: true,
+    ignoreEnvFile: true,
+    ignoreEnvVars: true,
+    skipProcessEnv: true,
+    load: loadNamespaces(settings),
+  });
 }

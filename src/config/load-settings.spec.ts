@@ -89,7 +89,7 @@ describe('settings', () => {
         maxBufferedBytes: 268_435_456,
       },
       access: { tokens: [], keyPatterns: '*' },
-      adminTokens: [],
+      admin: { tokens: [] },
       nodeInternals: 'auto',
       shutdownGraceMs: 10_000,
       log: { level: 'info', format: process.stdout.isTTY ? 'pretty' : 'json' },
@@ -325,7 +325,7 @@ describe('secrets', () => {
     const shown = `${JSON.stringify(settings)}${inspect(settings, { depth: 9, showHidden: true })}${String(settings.redis.password)}`;
     expect(shown).not.toMatch(/hunter/);
     expect(settings.redis.password?.reveal()).toBe('hunter2');
-    expect(settings.adminTokens.map((token) => token.reveal())).toEqual(['hunter3', 'hunter4']);
+    expect(settings.admin.tokens.map((token) => token.reveal())).toEqual(['hunter3', 'hunter4']);
   });
 
   it('are not shown when they are wrong', () => {
@@ -336,7 +336,7 @@ describe('secrets', () => {
 
   it('can come from a file, without the newline at its end', () => {
     const settings = load({ ADMIN_TOKEN_FILE: file('token', 'hunter2\n') });
-    expect(settings.adminTokens[0].reveal()).toBe('hunter2');
+    expect(settings.admin.tokens[0].reveal()).toBe('hunter2');
   });
 
   it.each(['REDIS_PASSWORD', 'ACCESS_TOKEN', 'ADMIN_TOKEN'])(

@@ -9,9 +9,9 @@ describe('settings that are posted to another thread', () => {
     const arrived = unpackSettings(structuredClone(packSettings(settings)));
     expect(JSON.stringify(arrived)).toBe(JSON.stringify(settings));
     expect(arrived.redis.password?.reveal()).toBe('hunter2');
-    expect(arrived.adminTokens.map((token) => token.reveal())).toEqual(['hunter3', 'hunter4']);
+    expect(arrived.admin.tokens.map((token) => token.reveal())).toEqual(['hunter3', 'hunter4']);
     expect(inspect(arrived, { depth: 9 })).not.toContain('hunter');
-    expect(Object.isFrozen(arrived) && Object.isFrozen(arrived.cache) && Object.isFrozen(arrived.adminTokens)).toBe(
+    expect(Object.isFrozen(arrived) && Object.isFrozen(arrived.cache) && Object.isFrozen(arrived.admin.tokens)).toBe(
       true,
     );
   });

@@ -1,14 +1,17 @@
-import type { COHERENCE_MODES } from './environment/cache.environment.ts';
-import type { FAST_PATH_STATES } from './environment/http.environment.ts';
-import type { PROXY_MODES } from './environment/limits.environment.ts';
-import type { LOG_FORMATS, LOG_LEVELS, NODE_INTERNALS_MODES } from './environment/operations.environment.ts';
-import type { REDIS_MODES } from './environment/redis.environment.ts';
 import type { RedisNode } from './redis/redis-nodes.ts';
 import type { Secret } from './secret.ts';
 
+export const COHERENCE_MODES = ['ttl', 'tracking'] as const;
+export const FAST_PATH_STATES = ['on', 'off'] as const;
+export const LOG_FORMATS = ['json', 'pretty'] as const;
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+export const NODE_INTERNALS_MODES = ['auto', 'off'] as const;
+export const PROXY_MODES = ['parallel', 'sequential'] as const;
+export const REDIS_MODES = ['standalone', 'sentinel', 'cluster'] as const;
+
 /** The settings of one instance, validated once at start and frozen. */
-export abstract class Settings {
-  abstract readonly http: {
+export interface Settings {
+  readonly http: {
     readonly host: string;
     readonly port: number;
     readonly contentType: string;
@@ -21,19 +24,19 @@ export abstract class Settings {
     readonly fastPath: (typeof FAST_PATH_STATES)[number];
   };
 
-  abstract readonly resp: {
+  readonly resp: {
     /** Undefined: the Redis protocol is off. */
     readonly port: number | undefined;
     /** 0: idle connections are never closed. */
     readonly idleTimeoutMs: number;
   };
 
-  abstract readonly upstash: {
+  readonly upstash: {
     /** Whether Upstash's REST API is on; requires access tokens. */
     readonly on: boolean;
   };
 
-  abstract readonly redis: {
+  readonly redis: {
     readonly mode: (typeof REDIS_MODES)[number];
     readonly tls: boolean;
     /** Host and port are used in standalone mode only. */
@@ -60,7 +63,7 @@ export abstract class Settings {
     readonly maxValueBytes: number;
   };
 
-  abstract readonly cache: {
+  readonly cache: {
     readonly capacity: number;
     readonly maxBytes: number;
     readonly maxValueBytes: number;
@@ -72,7 +75,7 @@ export abstract class Settings {
     readonly coherence: (typeof COHERENCE_MODES)[number];
   };
 
-  abstract readonly proxy: {
+  readonly proxy: {
     readonly mode: (typeof PROXY_MODES)[number];
     /** 1 in sequential mode. */
     readonly threads: number;
@@ -85,7 +88,7 @@ export abstract class Settings {
     readonly maxBufferedBytes: number;
   };
 
-  abstract readonly access: {
+  readonly access: {
     /** Empty: reads require no authentication. */
     readonly tokens: readonly Secret[];
     /** The file of the tokens, which is polled while the proxy runs. */
@@ -94,17 +97,19 @@ export abstract class Settings {
     readonly keyPatterns: string;
   };
 
-  /** Empty: the admin API is off. */
-  abstract readonly adminTokens: readonly Secret[];
-  /** The file of the admin tokens, which is polled while the proxy runs. */
-  abstract readonly adminTokenFile: string | undefined;
+  readonly admin: {
+    /** Empty: the admin API is off. */
+    readonly tokens: readonly Secret[];
+    /** The file of the tokens, which is polled while the proxy runs. */
+    readonly tokenFile: string | undefined;
+  };
 
-  /** Whether private APIs of Node.js and ioredis may be used. */
-  abstract readonly nodeInternals: (typeof NODE_INTERNALS_MODES)[number];
+  /** Whether private parts of Node.js and ioredis may be used. */
+  readonly nodeInternals: (typeof NODE_INTERNALS_MODES)[number];
 
-  abstract readonly shutdownGraceMs: number;
+  readonly shutdownGraceMs: number;
 
-  abstract readonly log: {
+  readonly log: {
     readonly level: (typeof LOG_LEVELS)[number];
     readonly format: (typeof LOG_FORMATS)[number];
   };

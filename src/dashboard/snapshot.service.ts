@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { Access } from '../access/access.ts';
 import { AdminTokens } from '../access/bearer-tokens.ts';
 import { CacheService } from '../cache/cache.service.ts';
@@ -7,7 +7,8 @@ import { CoherenceState } from '../instance/coherence-state.ts';
 import { InstanceStats } from '../instance/instance-stats.ts';
 import { DURATION_BUCKETS, READ_OUTCOMES, ReadMetrics, TRANSPORTS } from '../instance/read-metrics.ts';
 import { packageVersion } from '../config/package-version.ts';
-import { Settings } from '../config/settings.ts';
+import type { ConfigType } from '@nestjs/config';
+import { proxyConfig } from '../config/namespaces.ts';
 import type { DashboardSnapshot } from './dashboard-snapshot.ts';
 
 /** Reads the figures of the dashboard from the memory shared by all threads. */
@@ -29,7 +30,7 @@ export class SnapshotService {
     coherenceCounts: CoherenceCounts,
     access: Access,
     adminTokens: AdminTokens,
-    { proxy }: Settings,
+    @Inject(proxyConfig.KEY) proxy: ConfigType<typeof proxyConfig>,
   ) {
     this.#cache = cache;
     this.#readMetrics = readMetrics;

@@ -1,8 +1,9 @@
-import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { SELF_CHECK_PARTS, type SelfCheckPart } from '../instance/instance-memory.ts';
 import { SELF_CHECK_KEY, SELF_CHECK_VALUE, createSelfCheckCache } from '../cache/self-check-cache.ts';
 import { ThreadContext } from '../instance/thread-context.ts';
-import { Settings } from '../config/settings.ts';
+import type { ConfigType } from '@nestjs/config';
+import { proxyConfig } from '../config/namespaces.ts';
 import { HttpConnections } from '../http/server/http-connections.ts';
 import { RespServer } from '../resp/server/resp-server.ts';
 import { type ExchangeResult, exchangeTwice } from './exchange.ts';
@@ -32,17 +33,22 @@ export class SelfCheck implements OnApplicationShutdown {
   readonly #thread: ThreadContext;
   readonly #http: HttpConnections;
   readonly #resp: RespServer;
-  readonly #settings: Settings;
+  readonly #proxy: ConfigType<typeof proxyConfig>;
   #running: Promise<SelfCheckResult> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #check: (() => Promise<SelfCheckResult>) | undefined;
   readonly #failing = new Set<SelfCheckPart>();
 
-  constructor(thread: ThreadContext, http: HttpConnections, resp: RespServer, settings: Settings) {
+  constructor(
+    thread: ThreadContext,
+    http: HttpConnections,
+    resp: RespServer,
+    @Inject(proxyConfig.KEY) proxy: ConfigType<typeof proxyConfig>,
+  ) {
     this.#thread = thread;
     this.#http = http;
     this.#resp = resp;
-    this.#settings = settings;
+    this.#proxy = proxy;
   }
 
   /** Runs the check now and then periodically. Call it once, when the thread listens. */
@@ -65,7 +71,7 @@ export class SelfCheck implements OnApplicationShutdown {
   }
 
   #prepare(): () => Promise<SelfCheckResult> {
-    const parts = createSelfCheckCache(this.#settings, this.#thread.clock);
+    const parts = createSelfCheckCache({ proxy: this.#proxy }, this.#thread.clock);
     const fastPath = this.#http.forSelfCheck(parts);
     const redisProtocol = this.#resp.forSelfCheck(parts);
     return async () => {

@@ -1,10 +1,11 @@
 import { Module } from '@nestjs/common';
+import type { ConfigType } from '@nestjs/config';
 import { APP_FILTER } from '@nestjs/core';
 import { Access } from '../access/access.ts';
 import { AccessModule } from '../access/access.module.ts';
 import { CacheModule } from '../cache/cache.module.ts';
 import { CoherenceState } from '../instance/coherence-state.ts';
-import { Settings } from '../config/settings.ts';
+import { httpConfig } from '../config/namespaces.ts';
 import { Cors } from './server/cors.ts';
 import { HttpConnections } from './server/http-connections.ts';
 import { CachingPolicy } from './keys/caching-policy.ts';
@@ -18,12 +19,16 @@ import { KeysController } from './keys/keys.controller.ts';
   controllers: [KeysController, MgetController],
   providers: [
     { provide: APP_FILTER, useClass: ProblemFilter },
-    { provide: Cors, inject: [Settings], useFactory: ({ http }: Settings) => new Cors(http.corsOrigins) },
+    {
+      provide: Cors,
+      inject: [httpConfig.KEY],
+      useFactory: (http: ConfigType<typeof httpConfig>) => new Cors(http.corsOrigins),
+    },
     {
       provide: CachingPolicy,
-      inject: [Settings, Access, CoherenceState],
-      useFactory: (settings: Settings, access: Access, coherence: CoherenceState) =>
-        new CachingPolicy(settings, access, coherence),
+      inject: [httpConfig.KEY, Access, CoherenceState],
+      useFactory: (http: ConfigType<typeof httpConfig>, access: Access, coherence: CoherenceState) =>
+        new CachingPolicy(http, access, coherence),
     },
     HttpConnections,
     KeyFastPath,

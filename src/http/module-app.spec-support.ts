@@ -1,7 +1,7 @@
 import type { Type } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { Test } from '@nestjs/testing';
-import { ConfigModule } from '../config/config.module.ts';
+import { configModule } from '../config/config.module.ts';
 import { loadSettings } from '../config/load-settings.ts';
 import { ProxyHttpAdapter } from './server/proxy-http-adapter.ts';
 import { HttpModule } from './http.module.ts';
@@ -38,7 +38,7 @@ export async function createModuleApp(
   redis = new RedisStub(),
 ): Promise<NestExpressApplication> {
   const settings = loadSettings({ ...DEFAULTS, ...environment }, '/nowhere');
-  const testing = await Test.createTestingModule({ imports: [ConfigModule.forRoot(settings), HttpModule, module] })
+  const testing = await Test.createTestingModule({ imports: [configModule(settings), HttpModule, module] })
     .overrideProvider(RedisService)
     .useValue(redis)
     .overrideProvider(ThreadContext)

@@ -18,7 +18,8 @@ let service: RedisService;
 
 async function connect(url: string, settings: Readonly<Record<string, string>> = {}): Promise<void> {
   const environment = { REDIS_URL: url, REDIS_COMMAND_TIMEOUT_MS: '10000', ...settings };
-  service = new RedisService(loadSettings(environment, '/nowhere'));
+  const { redis, cache } = loadSettings(environment, '/nowhere');
+  service = new RedisService(redis, cache);
   await service.onModuleInit();
 }
 

@@ -1,5 +1,6 @@
-import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { Settings } from '../config/settings.ts';
+import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import type { ConfigType } from '@nestjs/config';
+import { cacheConfig, redisConfig } from '../config/namespaces.ts';
 import type { WatchCircuit } from './connection/circuit-breaker.ts';
 import { ClusterReader } from './cluster/cluster-reader.ts';
 import type { RedisReader, RedisState } from './redis-reader.ts';
@@ -14,8 +15,11 @@ import type { ValueMemory } from './connection/value-memory.ts';
 export class RedisService implements OnModuleInit, OnApplicationShutdown {
   readonly #reader: RedisReader;
 
-  constructor(settings: Settings) {
-    const { redis } = settings;
+  constructor(
+    @Inject(redisConfig.KEY) redis: ConfigType<typeof redisConfig>,
+    @Inject(cacheConfig.KEY) cache: ConfigType<typeof cacheConfig>,
+  ) {
+    const settings = { redis, cache };
     this.#reader =
       redis.mode === 'cluster' ? new ClusterReader(settings) : new RedisConnection(redisOptions(redis), settings);
   }

@@ -24,8 +24,8 @@ function watched(environment: Record<string, string>): TokenFiles {
   return new TokenFiles(loadSettings(environment, at('none')), (settings) => used.push(settings), logger);
 }
 
-const tokensOf = ({ access, adminTokens }: Settings): string[][] =>
-  [access.tokens, adminTokens].map((tokens) => tokens.map((token) => token.reveal()));
+const tokensOf = ({ access, admin }: Settings): string[][] =>
+  [access.tokens, admin.tokens].map((tokens) => tokens.map((token) => token.reveal()));
 
 async function lookTwice(files: TokenFiles): Promise<void> {
   await files.poll();

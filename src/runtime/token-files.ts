@@ -43,9 +43,9 @@ export class TokenFiles {
     this.#logger = logger;
     this.#settings = settings;
     this.#use = use;
-    const { access, adminTokens, adminTokenFile } = settings;
+    const { access, admin } = settings;
     this.#add('ACCESS_TOKEN_FILE', access.tokenFile, access.tokens);
-    this.#add('ADMIN_TOKEN_FILE', adminTokenFile, adminTokens);
+    this.#add('ADMIN_TOKEN_FILE', admin.tokenFile, admin.tokens);
   }
 
   /** Starts polling. The timer does not keep the process alive. */
@@ -93,11 +93,11 @@ export class TokenFiles {
   }
 
   #changedSettings(): Settings {
-    const { access, adminTokens } = this.#settings;
+    const { access, admin } = this.#settings;
     return Object.freeze({
       ...this.#settings,
       access: Object.freeze({ ...access, tokens: this.#tokensOf('ACCESS_TOKEN_FILE') ?? access.tokens }),
-      adminTokens: this.#tokensOf('ADMIN_TOKEN_FILE') ?? adminTokens,
+      admin: Object.freeze({ ...admin, tokens: this.#tokensOf('ADMIN_TOKEN_FILE') ?? admin.tokens }),
     });
   }
 

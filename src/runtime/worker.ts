@@ -100,9 +100,9 @@ function publishRedisState(app: NestExpressApplication): void {
   redis.watchReplaced((node) => send({ kind: 'replaced', node }));
 }
 
-function useTokens(app: NestExpressApplication, { access, adminTokens }: Settings): void {
+function useTokens(app: NestExpressApplication, { access, admin }: Settings): void {
   app.get(Access).replaceTokens(access.tokens);
-  app.get(AdminTokens).replace(adminTokens);
+  app.get(AdminTokens).replace(admin.tokens);
   app.get(RespServer).closeRevoked();
 }
 

@@ -128,9 +128,9 @@ describe('proxy of base', () => {
   const proxy = proxyIn(podOf(manifests));
 
   it('requires tokens', () => {
-    const { access, adminTokens } = settingsOf(manifests, proxy);
+    const { access, admin } = settingsOf(manifests, proxy);
     expect(access.tokens.map((token) => token.reveal())).toEqual(['reader']);
-    expect(adminTokens.map((token) => token.reveal())).toEqual(['admin']);
+    expect(admin.tokens.map((token) => token.reveal())).toEqual(['admin']);
   });
 
   it('listens on the ports of its container', () => {

@@ -145,7 +145,7 @@ describeOwn('log', () => {
       expect(new Date(String(line.time)).getTime()).toBeGreaterThan(Date.now() - 60_000);
     }
     expect(lines[0]).toMatchObject({ version: expect.stringMatching(/^\d+\.\d+\.\d+/), node: process.versions.node });
-    expect(lines[0]).toMatchObject({ settings: { adminTokens: ['[secret]'], cache: { capacity: 10_000 } } });
+    expect(lines[0]).toMatchObject({ settings: { admin: { tokens: ['[secret]'] }, cache: { capacity: 10_000 } } });
     expect(quiet.child?.output).not.toContain('hunter2');
   });
 });

@@ -1,6 +1,5 @@
+import { COHERENCE_MODES } from '../settings.ts';
 import { BooleanSetting, EnumSetting, IntegerSetting } from './setting.decorators.ts';
-
-export const COHERENCE_MODES = ['ttl', 'tracking'] as const;
 
 const MiB = 2 ** 20;
 const GiB = 2 ** 30;

@@ -1,6 +1,5 @@
+import { FAST_PATH_STATES } from '../settings.ts';
 import { EnumSetting, IntegerSetting, TextSetting } from './setting.decorators.ts';
-
-export const FAST_PATH_STATES = ['on', 'off'] as const;
 
 const KiB = 2 ** 10;
 const MiB = 2 ** 20;

@@ -1,7 +1,6 @@
 import { availableParallelism } from 'node:os';
+import { PROXY_MODES } from '../settings.ts';
 import { EnumSetting, IntegerSetting } from './setting.decorators.ts';
-
-export const PROXY_MODES = ['parallel', 'sequential'] as const;
 
 const MiB = 2 ** 20;
 const GiB = 2 ** 30;

@@ -1,8 +1,5 @@
+import { LOG_FORMATS, LOG_LEVELS, NODE_INTERNALS_MODES } from '../settings.ts';
 import { EnumSetting, IntegerSetting } from './setting.decorators.ts';
-
-export const NODE_INTERNALS_MODES = ['auto', 'off'] as const;
-export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
-export const LOG_FORMATS = ['json', 'pretty'] as const;
 
 export class OperationsEnvironment {
   @EnumSetting({

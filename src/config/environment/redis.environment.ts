@@ -1,8 +1,7 @@
 import { parseRedisNodes } from '../redis/redis-nodes.ts';
 import { parseRedisUrl } from '../redis/redis-url.ts';
+import { REDIS_MODES } from '../settings.ts';
 import { EnumSetting, IntegerSetting, TextSetting } from './setting.decorators.ts';
-
-export const REDIS_MODES = ['standalone', 'sentinel', 'cluster'] as const;
 
 const MiB = 2 ** 20;
 const MAX_TIMEOUT_MS = 600_000;

@@ -1,11 +1,10 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Environment } from '../environment/environment.ts';
-import { REDIS_MODES } from '../environment/redis.environment.ts';
 import { parseRedisNodes } from './redis-nodes.ts';
 import { parseRedisUrl } from './redis-url.ts';
 import { Secret } from '../secret.ts';
-import type { Settings } from '../settings.ts';
+import { REDIS_MODES, type Settings } from '../settings.ts';
 
 /**
  * Returns the settings of Redis, with the content of the certificate files. Adds a line to `problems` for each contradiction

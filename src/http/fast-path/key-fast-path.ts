@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { Access, OPEN_ACCESS } from '../../access/access.ts';
 import { BufferedBytes } from '../../cache/read-through/buffered-bytes.ts';
 import { CacheService } from '../../cache/cache.service.ts';
@@ -7,7 +7,9 @@ import { HitBuffer } from '../../cache/shared-lru/hit-buffer.ts';
 import { PendingReads } from '../../cache/read-through/pending-reads.ts';
 import { ReadMetrics } from '../../instance/read-metrics.ts';
 import type { SelfCheckCache } from '../../cache/self-check-cache.ts';
-import { Settings } from '../../config/settings.ts';
+import type { ConfigType } from '@nestjs/config';
+import { httpConfig, proxyConfig, redisConfig } from '../../config/namespaces.ts';
+import type { Settings } from '../../config/settings.ts';
 import { OutputBuffer } from '../../net/output-buffer.ts';
 import { SharedReadBuffer } from '../../net/shared-read-buffer.ts';
 import { idleTimeoutMs } from '../../net/time-limits.ts';
@@ -65,7 +67,7 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
   readonly #close: Persistence;
   readonly #ticksToFirst: number;
   readonly #ticksToNext: number;
-  readonly #shared: readonly [Cors, CachingPolicy, Settings];
+  readonly #shared: readonly [Cors, CachingPolicy, Pick<Settings, 'http' | 'redis' | 'proxy'>];
   #exit: FastPathExit | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -76,10 +78,11 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
     cors: Cors,
     policy: CachingPolicy,
     buffered: BufferedBytes,
-    settings: Settings,
+    @Inject(httpConfig.KEY) http: ConfigType<typeof httpConfig>,
+    @Inject(redisConfig.KEY) redis: ConfigType<typeof redisConfig>,
+    @Inject(proxyConfig.KEY) proxy: ConfigType<typeof proxyConfig>,
   ) {
-    this.#shared = [cors, policy, settings];
-    const { http, proxy } = settings;
+    this.#shared = [cors, policy, { http, redis, proxy }];
     this.access = access;
     this.cache = cache;
     this.memory = buffered;
@@ -95,7 +98,7 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
     // node:http serves the responses that depend on the origin.
     this.head = new RequestHead(longestHead, cors.byOrigin ? ['origin'] : []);
     this.keyBytes = Buffer.alloc(longestHead);
-    this.stallTimeoutMs = idleTimeoutMs(settings);
+    this.stallTimeoutMs = idleTimeoutMs({ http, redis });
     this.#ticksToFirst = Math.min(http.headersTimeoutMs, http.requestTimeoutMs) / TICK_MS;
     this.#ticksToNext = (http.keepAliveTimeoutMs + KEEP_ALIVE_MARGIN_MS) / TICK_MS;
     // The sequential mode serialises requests across connections, which the fast path does not do.
@@ -104,8 +107,8 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
 
   /** Returns a fast path with the same settings for the self-check: it reads every key, from the given cache. */
   withCache({ cache, counts, buffered }: SelfCheckCache): KeyFastPath {
-    const [cors, policy, settings] = this.#shared;
-    return new KeyFastPath(OPEN_ACCESS, cache, counts, cors, policy, buffered, settings);
+    const [cors, policy, { http, redis, proxy }] = this.#shared;
+    return new KeyFastPath(OPEN_ACCESS, cache, counts, cors, policy, buffered, http, redis, proxy);
   }
 
   /** Starts the time-outs; connections that leave the fast path go to `exit`. */

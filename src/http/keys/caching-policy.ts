@@ -9,7 +9,7 @@ export class CachingPolicy implements KeyResponsePolicy {
   readonly private: boolean;
   readonly #coherence: CoherenceState;
 
-  constructor({ http }: Settings, access: Access, coherence: CoherenceState) {
+  constructor(http: Settings['http'], access: Access, coherence: CoherenceState) {
     this.contentType = http.contentType;
     this.private = access.tokenRequired;
     this.#coherence = coherence;

@@ -1,11 +1,12 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { ConnectionLimiter } from '../../instance/connection-limiter.ts';
 import { ReadMetrics } from '../../instance/read-metrics.ts';
 import type { SelfCheckCache } from '../../cache/self-check-cache.ts';
-import { Settings } from '../../config/settings.ts';
+import type { ConfigType } from '@nestjs/config';
+import { proxyConfig } from '../../config/namespaces.ts';
 import { isFault } from '../../net/socket-fault.ts';
 import { LINGER_MS } from '../../net/time-limits.ts';
 import { ClosingConnections } from './closing-connections.ts';
@@ -42,7 +43,12 @@ export class HttpConnections {
   #closed: Promise<void> = Promise.resolve();
   readonly #drainListeners: (() => void)[] = [];
 
-  constructor(limiter: ConnectionLimiter, fastPath: KeyFastPath, counts: ReadMetrics, { proxy }: Settings) {
+  constructor(
+    limiter: ConnectionLimiter,
+    fastPath: KeyFastPath,
+    counts: ReadMetrics,
+    @Inject(proxyConfig.KEY) proxy: ConfigType<typeof proxyConfig>,
+  ) {
     this.#probes = new ProbeAdmission(proxy.threads);
     this.#counts = counts;
     this.#limiter = limiter;

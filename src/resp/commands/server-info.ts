@@ -15,6 +15,8 @@ type Fields = Readonly<Record<string, string | number>>;
 /** Minimum interval over which a rate is measured, in milliseconds. */
 const MIN_RATE_MS = 1000;
 
+type ServerSettings = Pick<Settings, 'resp' | 'redis' | 'cache' | 'proxy'>;
+
 /**
  * Renders `INFO` and `CONFIG GET`. Figures cover the whole instance, memory and CPU time the process. Fields of features
  * that a proxy does not have, such as blocked clients and replicas, are 0; unknown ones are omitted.
@@ -23,14 +25,20 @@ export class ServerInfo {
   readonly #cache: CacheService;
   readonly #instance: InstanceStats;
   readonly #counts: ReadMetrics;
-  readonly #settings: Settings;
+  readonly #settings: ServerSettings;
   readonly #port: number;
   readonly #configuration: readonly (readonly [string, string])[];
   #rateSince = 0;
   #commandsBefore = 0;
   #commandsPerSecond = 0;
 
-  constructor(cache: CacheService, instance: InstanceStats, counts: ReadMetrics, settings: Settings, port: number) {
+  constructor(
+    cache: CacheService,
+    instance: InstanceStats,
+    counts: ReadMetrics,
+    settings: ServerSettings,
+    port: number,
+  ) {
     this.#cache = cache;
     this.#instance = instance;
     this.#counts = counts;

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type Server, Socket, createServer } from 'node:net';
-import { Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { Access, OPEN_ACCESS } from '../../access/access.ts';
 import { BufferedBytes } from '../../cache/read-through/buffered-bytes.ts';
 import { CacheService } from '../../cache/cache.service.ts';
@@ -12,7 +12,9 @@ import { ReadMetrics } from '../../instance/read-metrics.ts';
 import { KeyReads } from '../../redis-commands/key-reads.ts';
 import { RefusedCommands } from '../../redis-commands/refused-commands.ts';
 import type { SelfCheckCache } from '../../cache/self-check-cache.ts';
-import { Settings } from '../../config/settings.ts';
+import type { ConfigType } from '@nestjs/config';
+import { cacheConfig, httpConfig, proxyConfig, redisConfig, respConfig } from '../../config/namespaces.ts';
+import type { Settings } from '../../config/settings.ts';
 import type { Mutex } from '../../net/mutex.ts';
 import { SharedReadBuffer } from '../../net/shared-read-buffer.ts';
 import { CLOSE_GRACE_MS, LINGER_MS, idleTimeoutMs } from '../../net/time-limits.ts';
@@ -66,7 +68,7 @@ export class RespServer {
   readonly #memory: BufferedBytes;
   readonly #instance: InstanceStats;
   readonly #refused: RefusedCommands;
-  readonly #settings: Settings;
+  readonly #settings: Pick<Settings, 'http' | 'resp' | 'redis' | 'cache' | 'proxy'>;
   readonly #connections = new Set<RespConnection>();
   readonly #readBuffer = new SharedReadBuffer();
   /** Port that this thread listens on; 0 before {@link listen}. */
@@ -83,7 +85,11 @@ export class RespServer {
     instance: InstanceStats,
     buffered: BufferedBytes,
     refused: RefusedCommands,
-    settings: Settings,
+    @Inject(httpConfig.KEY) http: ConfigType<typeof httpConfig>,
+    @Inject(respConfig.KEY) resp: ConfigType<typeof respConfig>,
+    @Inject(redisConfig.KEY) redis: ConfigType<typeof redisConfig>,
+    @Inject(cacheConfig.KEY) cacheSettings: ConfigType<typeof cacheConfig>,
+    @Inject(proxyConfig.KEY) proxy: ConfigType<typeof proxyConfig>,
   ) {
     this.#cache = cache;
     this.#counts = counts;
@@ -92,7 +98,7 @@ export class RespServer {
     this.#memory = buffered;
     this.#instance = instance;
     this.#refused = refused;
-    this.#settings = settings;
+    this.#settings = { http, resp, redis, cache: cacheSettings, proxy };
   }
 
   async listen({ port, host, backlog, reusePort, mutex }: RespListening): Promise<void> {
