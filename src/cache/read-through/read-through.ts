@@ -106,7 +106,7 @@ export class ReadThrough {
 
   /**
    * Reads many keys and returns one outcome per key, in order; synchronously if all are hits. Misses are loaded in batches,
-   * each of which is one round trip and one load permit: up to 16 keys at first, then as many as are expected to have 1 MiB of
+   * each of which is one round trip and one load permit: 4 to 16 keys at first, then as many as are expected to have 1 MiB of
    * values together, so that the values of other clients are not delayed. A key that is being loaded already, or that occurs
    * twice in a batch, waits for the load in flight. Loads are started before any is awaited, so reads that wait for each
    * other's keys cannot deadlock.
@@ -173,7 +173,8 @@ export class ReadThrough {
 
   /** Reads keys until their values reach the cap. Returns undefined if all were cached. */
   #readAll(request: ManyKeys): Promise<void> | undefined {
-    const estimate = Math.max(LARGE_BYTES, this.#recentValues.estimate);
+    // Large values of other requests must not spread a few small keys over many round trips.
+    const estimate = Math.min(MAX_FIRST_ESTIMATE, Math.max(LARGE_BYTES, this.#recentValues.estimate));
     const many = { ...request, window: new LoadWindow(READ_BATCH_SIZE, estimate), next: 0, replied: true };
     const ends = this.#readBatch(many);
     return ends.length === 0 && many.next === many.keys.length ? undefined : this.#readOn(many, ends);
@@ -370,6 +371,9 @@ const READ_BATCH_SIZE = 1000;
 
 /** Minimum size in bytes of large values, whose loads count against {@link LargeLoadLimiter}. */
 const LARGE_BYTES = 2 ** 16;
+
+/** Upper bound in bytes of a value's estimated size at the start of a read: its first batch loads at least 4 keys. */
+const MAX_FIRST_ESTIMATE = 2 ** 18;
 
 /** Estimated size of a value that is too large to read; its real size is unknown. */
 const TOO_LARGE_BYTES = 2 ** 20;
