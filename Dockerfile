@@ -26,7 +26,7 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 # The TypeScript compiler is an optional peer of a production dependency: without `optional` it would come along.
 RUN npm ci --omit=dev --omit=optional --ignore-scripts
-# Types, sources, source maps and documents of the packages are of no use to a running program.
+# A running program does not need the packages' types, sources, source maps and documentation.
 RUN find node_modules -type f \( -name '*.ts' -o -name '*.[cm]ts' -o -name '*.map' -o -iname '*.md' \) -delete
 
 FROM node:24-bookworm-slim
@@ -43,8 +43,8 @@ USER 1000
 EXPOSE 8080 6380
 # Alive, not ready: while Redis is away the proxy still serves what it has cached, and a restart would throw that away.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["node", "deploy/container/healthcheck.mjs"]
-# No shell and no npm in between: SIGTERM reaches the proxy, which finishes what is under way. Words behind the name of the
-# image are flags of the proxy.
+# No shell and no npm in between: SIGTERM reaches the proxy, which completes the requests in flight. Arguments after the
+# image's name are flags of the proxy.
 ENTRYPOINT ["node", "dist/main.js"]
 CMD []
 # `make image` tells what is built; at the end, since it changes each time.

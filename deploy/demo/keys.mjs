@@ -28,7 +28,7 @@ export async function seedDemoKeys(redis) {
     if (expirySeconds !== undefined) transaction.expire(key, expirySeconds);
   }
   const answers = await transaction.exec();
-  for (const [error] of answers ?? [[new Error('the transaction was given up')]]) {
+  for (const [error] of answers ?? [[new Error('the transaction was aborted')]]) {
     if (error) throw error;
   }
 }

@@ -90,7 +90,7 @@ describe('--help and --version', () => {
   });
 });
 
-describe('what is not understood is told, a line each:', () => {
+describe('invalid flags are reported, one line each:', () => {
   it.each([
     [['--cache-capacty', '3'], '--cache-capacty: unknown flag; did you mean --cache-capacity?'],
     [['--CACHE_CAPACITY=3'], '--CACHE_CAPACITY: unknown flag; did you mean --cache-capacity?'],

@@ -33,7 +33,7 @@ describe('the help', () => {
     ]);
   });
 
-  it.each(describeSettings())('tells of $name what it means, what it takes, and its default', (setting) => {
+  it.each(describeSettings())('shows the meaning, the accepted values and the default of $name', (setting) => {
     const { meaning, accepted, defaultText, secret, isPublic } = setting;
     const takes = secret && isPublic === undefined ? `path of a file that contains ${accepted}` : accepted;
     expect(words).toContain(`${meaning} ${secret && isPublic === undefined ? takes : `accepts ${takes}`}`);

@@ -112,7 +112,7 @@ describe('settings', () => {
     expect(problemsOf({ UPSTASH_REST_API: 'on' })).toEqual(['UPSTASH_REST_API: "on" requires ACCESS_TOKEN']);
   });
 
-  it('come from the environment before the .env file, and an empty value is none', () => {
+  it('are taken from the environment before the .env file; an empty value counts as unset', () => {
     const settings = load({ CACHE_CAPACITY: '3', CACHE_TTL_MS: '' }, 'CACHE_CAPACITY=5\nCACHE_TTL_MS=7\n');
     expect(settings.cache).toMatchObject({ capacity: 3, ttlMs: 7 });
   });

@@ -10,7 +10,7 @@ async function listen(port: number, how: { reusePort?: boolean; exclusive?: bool
 }
 
 describe('freePort', () => {
-  it('keeps any free port for those who are to share it, and for nobody else, until they have it', async () => {
+  it('reserves a free port for listeners that share it, and for no others, until it is released', async () => {
     const { port, release } = await freePort('127.0.0.1', 0);
     await expect(listen(port, { exclusive: true })).rejects.toMatchObject({ code: 'EADDRINUSE' });
     const thread = await listen(port, { reusePort: true });

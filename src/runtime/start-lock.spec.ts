@@ -42,7 +42,7 @@ describeLinux('the lock of a start', () => {
     expect(order).toEqual(Array.from({ length: 5 }, () => ['acquired', 'released']).flat());
   });
 
-  it('is released by the death of its holder', async () => {
+  it('is released when its holder is killed', async () => {
     const port = await unusedPort();
     const program = `import { lockStart } from ${JSON.stringify(new URL('./start-lock.ts', import.meta.url).href)};
       await lockStart([${port}]); console.log('locked'); setInterval(() => {}, 1000);`;
@@ -68,7 +68,7 @@ describeLinux('the lock of a start', () => {
     await expect(lock([two, 0], 100)).resolves.toBeInstanceOf(Function);
   });
 
-  it('holds no port after a wait that was too long', async () => {
+  it('locks no port after it has timed out', async () => {
     const [low, high] = [await unusedPort(), await unusedPort()].sort((a, b) => a - b);
     await lock([high]);
     await expect(lockStart([low, high], 50)).rejects.toThrow(StartLockTimeout);

@@ -65,7 +65,7 @@ describe('the files of the tokens', () => {
     expect(log).toHaveLength(1);
   });
 
-  it('are those that a symbolic link leads to, as in the secrets of Kubernetes', async () => {
+  it('are read through symbolic links, as in Kubernetes secrets', async () => {
     for (const [version, token] of Object.entries({ '..1': 'old', '..2': 'new' })) {
       mkdirSync(at(version));
       writeFileSync(join(at(version), 'admin'), token);
@@ -85,7 +85,7 @@ describe('the files of the tokens', () => {
     ['no token', 'a b', 'does not contain tokens of visible ASCII characters, separated by commas'],
     ['an empty token', 'a,,b', 'does not contain tokens of visible ASCII characters, separated by commas'],
     ['too large', 'x'.repeat(70_000), 'is larger than 65536 bytes'],
-  ])('that are of no use leave the tokens as they were, and that is told once: %s', async (_, content, problem) => {
+  ])('with invalid content leave the tokens unchanged, which is logged once: %s', async (_, content, problem) => {
     writeFileSync(at('access'), 'token');
     const files = watched({ ACCESS_TOKEN_FILE: at('access') });
     writeFileSync(at('access'), content);

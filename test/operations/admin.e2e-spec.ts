@@ -435,7 +435,7 @@ describeOwn('load in flight when its key is purged', () => {
     const before = await proxy.stats();
     stoppable.server?.signal('SIGSTOP');
     const response = proxy.key('slow');
-    await until('the load is under way', async () => ((await proxy.stats()).loads > before.loads ? true : undefined));
+    await until('the load is in flight', async () => ((await proxy.stats()).loads > before.loads ? true : undefined));
     await proxy.admin('DELETE', path);
     stoppable.server?.signal('SIGCONT');
     const { status, text, headers } = await response;

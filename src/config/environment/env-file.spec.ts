@@ -112,7 +112,7 @@ describe('a .env file', () => {
     expect(read(`FIRST=1\n${statement}\nLAST=1`).variables.map(({ name }) => name)).toEqual(['FIRST', 'LAST']);
   });
 
-  it('is empty when there is none, and a problem when it cannot be read', () => {
+  it('yields no variables if it does not exist, and a problem if it cannot be read', () => {
     expect(readEnvFile(join(directory, 'none'))).toEqual({ variables: [], problems: [] });
     expect(readEnvFile(directory).problems.map(({ text }) => text)).toEqual([`${directory}: cannot be read (EISDIR)`]);
   });

@@ -49,7 +49,7 @@ export function describeSettings(): readonly SettingDescription[] {
  *
  * @param given the values of the settings that are set or have a default.
  * @param report called for each invalid value with the name of its setting and the accepted values.
- * @returns the parsed values; those that were reported are as they were given.
+ * @returns the parsed values; invalid ones unchanged.
  */
 export function validateEnvironment(
   given: Readonly<Record<string, string>>,

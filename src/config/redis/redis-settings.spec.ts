@@ -41,8 +41,8 @@ describe('the addresses of nodes', () => {
   );
 });
 
-describe('where the Redis is', () => {
-  it('is told of sentinels by their addresses, the name of the master and their own account', () => {
+describe('the location of Redis', () => {
+  it('for sentinels: their addresses, the name of the master and their own account', () => {
     const account = { REDIS_SENTINEL_USERNAME: 'watcher', REDIS_SENTINEL_PASSWORD: 'hunter2' };
     const redis = load({ ...sentinel, ...account, REDIS_URL: 'redis://u:p@any/3' });
     expect(redis).toMatchObject({
@@ -56,7 +56,7 @@ describe('where the Redis is', () => {
     expect(inspect(redis, { depth: 9 })).not.toContain('hunter2');
   });
 
-  it('is told of a cluster by some of its nodes; TLS and the account come from REDIS_URL', () => {
+  it('for a cluster: some of its nodes; TLS and the account come from REDIS_URL', () => {
     const redis = load({ ...cluster, REDIS_URL: 'rediss://u:p@any' });
     expect(redis).toMatchObject({ mode: 'cluster', nodes: [{ host: 'n1', port: 7000 }], tls: true, username: 'u' });
   });
