@@ -47,7 +47,10 @@ describeOwn('the package', () => {
   });
 
   it('has the whole page of the dashboard', () => {
-    const page = readdirSync(join(ROOT, 'src/dashboard/page')).filter((name) => name !== 'tsconfig.json');
+    const page = readdirSync(join(ROOT, 'src/dashboard/page'), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && entry.name !== 'tsconfig.json')
+      .map(({ parentPath, name }) => relative(join(ROOT, 'src/dashboard/page'), join(parentPath, name)));
+    expect(page.length).toBeGreaterThan(15);
     const names = packed.files.map(({ path }) => path);
     for (const name of page) expect(names).toContain(`dist/dashboard/page/${name.replace(/\.ts$/, '.js')}`);
   });
