@@ -44,6 +44,13 @@ describeOwn(`four threads, read, purged, expired and killed for ${SECONDS} s,`, 
     await redis.stop();
   });
 
+  /** Waits until all threads have been restarted and the metrics are as needed; returns the metrics. */
+  const allThreads = (isDone: (metrics: string) => boolean): Promise<string> =>
+    until('all threads are back', async () => {
+      const { text } = await proxy.get('/metrics').catch(() => ({ text: '' }));
+      return /redis_connections 4$/m.test(text) && isDone(text) ? text : undefined;
+    });
+
   it(
     'return no wrong byte, lose no lock, and leave the cache consistent',
     async () => {
@@ -55,6 +62,7 @@ describeOwn(`four threads, read, purged, expired and killed for ${SECONDS} s,`, 
       for (let round = 0; Date.now() < end || round < 2 * FAULTS.length; round++) {
         const served = load.total;
         for (const fault of FAULTS[round % FAULTS.length]) await proxy.inject(round % 4, fault);
+        await proxy.inject((round + 1) % 4, 'terminate');
         for (let i = 0; i < 20; i++) {
           const key = keys[(round * 31 + i) % keys.length];
           // The requested thread may be the one that crashes.
@@ -62,14 +70,13 @@ describeOwn(`four threads, read, purged, expired and killed for ${SECONDS} s,`, 
         }
         if (round % 5 === 0) await proxy.admin('DELETE', '/v1/cache').catch(() => undefined);
         await until('the clients are served on', () => (load.total > served + 100 ? true : undefined));
+        // A thread that is still starting would not receive the next fault.
+        await allThreads(() => true);
       }
       await load.stop();
 
       expect([...load.answers.keys()].sort()).toEqual(['200', '404']);
-      const metrics = await until('all threads are back', async () => {
-        const { text } = await proxy.get('/metrics').catch(() => ({ text: '' }));
-        return /redis_connections 4$/m.test(text) && /loads_in_flight 0$/m.test(text) ? text : undefined;
-      });
+      const metrics = await allThreads((text) => /loads_in_flight 0$/m.test(text));
       expect(metrics).toMatch(/loads_queued 0$/m);
       expect(Number(/thread_restarts_total (\d+)$/m.exec(metrics)?.[1])).toBeGreaterThanOrEqual(FAULTS.length);
       expect(await proxy.problemInMemory()).toBeUndefined();

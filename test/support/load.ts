@@ -1,6 +1,9 @@
 import { Agent } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type HttpAnswer, ask } from './http-client.ts';
 import type { TestProxy } from './proxy.ts';
+
+const RECONNECT_MS = 10;
 
 /** Keep-alive clients, each of which requests one key after the other until the load is stopped. */
 export class SteadyLoad {
@@ -49,8 +52,8 @@ export class SteadyLoad {
         increment(this.answers, check(answer, key));
       } catch (error) {
         increment(this.failures, (error as NodeJS.ErrnoException).code ?? String(error));
-        // The proxy no longer listens.
-        if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') return;
+        // No thread listens: all have crashed and are about to be restarted, or the proxy has ended.
+        if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') await delay(RECONNECT_MS);
       }
     }
   }
