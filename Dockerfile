@@ -1,7 +1,10 @@
 # The proxy's image; `docker build --target test .` makes the one that runs the black-box suite against it.
 
+# `make image` and docker-compose.yml pass an exact version.
+ARG NODE_IMAGE=node:24-bookworm-slim
+
 # --- all dependencies, for building and testing ---------------------------------------------------------------------
-FROM node:24-bookworm-slim AS dependencies
+FROM ${NODE_IMAGE} AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 # No lifecycle scripts: the image has its Node.js already, and what else needs a binary has it in a package.
@@ -21,7 +24,7 @@ USER 1000
 CMD ["node", "--experimental-vm-modules", "node_modules/jest/bin/jest.js", "--selectProjects", "e2e"]
 
 # --- what the proxy needs at run time --------------------------------------------------------------------------------
-FROM node:24-bookworm-slim AS production-dependencies
+FROM ${NODE_IMAGE} AS production-dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 # The TypeScript compiler is an optional peer of a production dependency: without `optional` it would come along.
@@ -29,7 +32,7 @@ RUN npm ci --omit=dev --omit=optional --ignore-scripts
 # A running program does not need the packages' types, sources, source maps and documentation.
 RUN find node_modules -type f \( -name '*.ts' -o -name '*.[cm]ts' -o -name '*.map' -o -iname '*.md' \) -delete
 
-FROM node:24-bookworm-slim
+FROM ${NODE_IMAGE}
 ENV NODE_ENV=production
 # Lets the cache's one big buffer lie in huge pages, which makes hits among a million entries a tenth faster.
 ENV GLIBC_TUNABLES=glibc.malloc.hugetlb=1

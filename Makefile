@@ -51,8 +51,12 @@ format: install ## Format all files
 audit: ## Ask the registry for known weaknesses of what the proxy runs with
 	npm audit --omit=dev
 
+# An exact version, so that the same sources make the same image; docker-compose.yml has it too.
+NODE_IMAGE ?= node:24.22.3-bookworm-slim
+
 image: ## Build the image of this version, with labels that tell what is in it
 	docker build --tag redis-http-cache-proxy:$(VERSION) --build-arg VERSION=$(VERSION) \
+	  --build-arg NODE_IMAGE=$(NODE_IMAGE) \
 	  --build-arg REVISION=$$(git describe --always --dirty --abbrev=40 --exclude='*') \
 	  --build-arg CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) .
 

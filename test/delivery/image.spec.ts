@@ -31,6 +31,16 @@ const { services } = parse(readFileSync(top('docker-compose.yml'), 'utf8'), { me
 const PROXIES = ['proxy-a', 'proxy-b'];
 
 describe('the image', () => {
+  it('is built on an exact version of Node.js by make and docker compose, in every stage', () => {
+    const [, pinned] =
+      /^NODE_IMAGE \?= (node:\d+\.\d+\.\d+-bookworm-slim)$/m.exec(readFileSync(top('Makefile'), 'utf8')) ?? [];
+    expect(pinned).toBeDefined();
+    const compose = readFileSync(top('docker-compose.yml'), 'utf8');
+    expect(compose.match(/NODE_IMAGE: .*/g)).toEqual([`NODE_IMAGE: \${NODE_IMAGE:-${pinned}}`]);
+    const bases = instructions.filter((line) => line.startsWith('FROM ')).map((line) => line.split(' ')[1]);
+    expect(new Set(bases)).toEqual(new Set(['${NODE_IMAGE}', 'dependencies']));
+  });
+
   it('takes the words behind its name as flags of the proxy, with no shell in between', () => {
     expect(final).toContain('ENTRYPOINT ["node", "dist/main.js"]');
     expect(final).toContain('CMD []');
