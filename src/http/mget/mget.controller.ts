@@ -19,7 +19,7 @@ import { maxResultsBytes } from '../response/results-body.ts';
 import { type MgetOutcome, mgetResponse } from './mget-response.ts';
 import { parseMget } from './mget-request.ts';
 import { DescribeMget } from './mget.openapi.ts';
-import { MAX_BODY_BYTES, readPlainBody } from '../request/read-body.ts';
+import { BODY_TOO_LARGE, readPlainBody } from '../request/read-body.ts';
 
 const MGET_PATH = 'v1/mget';
 
@@ -78,7 +78,7 @@ export class MgetController {
       return unauthorized.response;
     }
     if (!isJson(request.headers)) return NOT_JSON;
-    const body = await readPlainBody(request, { encoded: NOT_JSON, tooLarge: BODY_TOO_LARGE });
+    const body = await readPlainBody(request, { encoded: NOT_JSON, tooLarge: TOO_LARGE });
     if (!Buffer.isBuffer(body)) return body;
     const keys = parseMget(body);
     if ('code' in keys) {
@@ -124,7 +124,7 @@ const OMITTED: MgetOutcome = { kind: 'omitted' };
 const NOT_JSON = problemResponse(
   problem('unsupported-media-type', 'Expected Content-Type: application/json (UTF-8, no Content-Encoding).'),
 );
-const BODY_TOO_LARGE = problemResponse(problem('body-too-large', `The body exceeds ${MAX_BODY_BYTES} bytes.`));
+const TOO_LARGE = problemResponse(BODY_TOO_LARGE);
 
 function isJson({ 'content-type': type = '' }: Request['headers']): boolean {
   return /^application\/json *(?:; *charset="?utf-8"? *)?$/i.test(type);

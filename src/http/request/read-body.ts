@@ -1,9 +1,11 @@
 import { Buffer } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { HttpResponse } from '../response/http-response.ts';
+import { problem } from '../response/problem.ts';
 
 /** Longest request body, in bytes. JSON escapes some bytes of a key as six, and adds quotes and commas. */
 export const MAX_BODY_BYTES = 512 * 1024;
+export const BODY_TOO_LARGE = problem('body-too-large', `The body exceeds ${MAX_BODY_BYTES} bytes.`);
 
 /**
  * The body of a request. `too-large`: it exceeds {@link MAX_BODY_BYTES}, and the rest is discarded. `aborted`: the client

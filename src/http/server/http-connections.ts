@@ -12,7 +12,7 @@ import { LINGER_MS } from '../../net/time-limits.ts';
 import { ClosingConnections } from './closing-connections.ts';
 import { KeyFastPath } from '../fast-path/key-fast-path.ts';
 import { type ParserError, parserProblem } from './parser-problem.ts';
-import { MAX_BODY_BYTES } from '../request/read-body.ts';
+import { BODY_TOO_LARGE } from '../request/read-body.ts';
 import { ProbeAdmission, type ProbeOutcome } from './probe-admission.ts';
 import { type Problem, problem } from '../response/problem.ts';
 import { expectationOf, headProblem, isFramingDoubtful } from './request-rules.ts';
@@ -136,7 +136,7 @@ export class HttpConnections {
     server.on('upgrade', (request: IncomingMessage, stream: Duplex, rest: Buffer) => {
       const { socket } = request;
       const keepOpen = endOnFailure(socket);
-      withoutUpgrade(request, stream, rest, MAX_BODY_BYTES, (bytes, isLast) => {
+      withoutUpgrade(request, stream, rest, (bytes, isLast) => {
         if (bytes === 'too-large') return this.#rejectRest(socket, BODY_TOO_LARGE);
         if (isLast) this.#last.add(socket);
         this.#serializers.get(socket)?.afterAll(() => {
@@ -210,7 +210,6 @@ export class HttpConnections {
   }
 }
 
-const BODY_TOO_LARGE = problem('body-too-large', `The body exceeds ${MAX_BODY_BYTES} bytes.`);
 const TOO_MANY = problem('overloaded', 'Too many connections.');
 const UNKNOWN_EXPECTATION = problem('expectation-failed', 'Unsupported expectation (only 100-continue).');
 

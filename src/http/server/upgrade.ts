@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { readBody } from '../request/read-body.ts';
 
 const NOTHING = Buffer.alloc(0);
 const FRAMING = new Set(['content-length', 'transfer-encoding', 'trailer']);
@@ -13,14 +14,12 @@ const CHUNK_SIZE = /^[0-9a-f]+[ \t]*[;\r]/i;
  *
  * Node.js 24 passes a body to the listener of `upgrade` unparsed, at the start of `rest`. Node.js 26 parses it: a complete
  * body is in the request, and an incomplete one arrives on the request while `stream` replaces the socket.
- *
- * @param maxBodyBytes limit for an incomplete body; beyond it, `accept` is called with `too-large`.
+ * `too-large`: an incomplete body exceeds the limit of {@link readBody}.
  */
 export function withoutUpgrade(
   request: IncomingMessage,
   stream: Duplex,
   rest: Buffer,
-  maxBodyBytes: number,
   accept: (bytes: Buffer | 'too-large', isLast: boolean) => void,
 ): void {
   if (stream === request.socket) {
@@ -29,22 +28,14 @@ export function withoutUpgrade(
     accept(Buffer.concat([headWithoutUpgrade(request, isParsed ? body.length : undefined), body, rest]), false);
     return;
   }
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  // Errors of the socket, which are handled there, also destroy the stream.
+  // The socket's errors end the stream as well, and are handled there.
   stream.on('error', () => undefined);
-  request.on('data', (part: Buffer) => {
-    bytes += part.length;
-    if (bytes <= maxBodyBytes) parts.push(part);
-    else {
-      request.removeAllListeners('data').pause();
-      accept('too-large', true);
-    }
-  });
-  request.once('end', () => {
-    // node:http must not parse another upgrade on this socket, on which it would find the stream: close after this request.
+  void readBody(request).then((body) => {
+    if (body === 'aborted') return;
+    if (body === 'too-large') return accept(body, true);
+    // The socket is node:http's again, which would find the stream on it at another upgrade: this request is the last.
     request.socket.removeAllListeners('data');
-    accept(Buffer.concat([headWithoutUpgrade(request, bytes), ...parts]), true);
+    accept(Buffer.concat([headWithoutUpgrade(request, body.length), body]), true);
   });
 }
 
