@@ -16,73 +16,46 @@ export default {
       from: { path: '^src/', pathNot: '^src/(redis|tracking)/' },
       to: { path: 'node_modules/ioredis' },
     },
-    {
-      name: 'config-imports-only-itself',
-      severity: 'error',
-      from: { path: '^src/config/' },
-      to: { path: '^src/', pathNot: '^src/(config/)' },
-    },
+    mayImport('config-imports-only-itself', 'config/', ['config/']),
     {
       name: 'workers-do-not-validate-settings',
       severity: 'error',
       from: { path: '^src/runtime/worker\\.ts$' },
       to: { path: 'node_modules/class-(?:validator|transformer)', reachable: true },
     },
-    {
-      name: 'internal-parts-import-nothing',
-      severity: 'error',
-      from: { path: '^src/internals/internal-part' },
-      to: { path: '^src/', pathNot: '^src/(internals/)' },
-    },
-    {
-      name: 'internals-import-the-parts',
-      severity: 'error',
-      from: { path: '^src/internals/' },
-      to: { path: '^src/', pathNot: '^src/(internals/|net/|redis/|config/|instance/)' },
-    },
-    {
-      name: 'net-imports-internals',
-      severity: 'error',
-      from: { path: '^src/net/' },
-      to: { path: '^src/', pathNot: '^src/(net/|internals/|config/settings\\.ts$)' },
-    },
-    {
-      name: 'redis-imports-config-and-internals',
-      severity: 'error',
-      from: { path: '^src/redis/' },
-      to: { path: '^src/', pathNot: '^src/(redis/|internals/|config/)' },
-    },
-    {
-      name: 'instance-imports-the-cache-core',
-      severity: 'error',
-      from: { path: '^src/instance/' },
-      to: { path: '^src/', pathNot: '^src/(instance/|cache/shared-lru/|redis/|internals/|config/)' },
-    },
-    {
-      name: 'cache-imports-instance-and-redis',
-      comment: 'Loads in flight are limited alike for connections (net/) and for requests for many keys (cache/).',
-      severity: 'error',
-      from: { path: '^src/cache/' },
-      to: { path: '^src/', pathNot: '^src/(cache/|instance/|redis/|net/load-window\\.ts$|internals/|config/)' },
-    },
-    {
-      name: 'tracking-imports-cache-and-redis',
-      severity: 'error',
-      from: { path: '^src/tracking/' },
-      to: { path: '^src/', pathNot: '^src/(tracking/|cache/|instance/|redis/|config/)' },
-    },
-    {
-      name: 'access-imports-config',
-      severity: 'error',
-      from: { path: '^src/access/' },
-      to: { path: '^src/', pathNot: '^src/(access/|config/)' },
-    },
-    {
-      name: 'redis-commands-import-cache-and-access',
-      severity: 'error',
-      from: { path: '^src/redis-commands/' },
-      to: { path: '^src/', pathNot: '^src/(redis-commands/|cache/|instance/|redis/|access/|config/)' },
-    },
+    mayImport('internal-parts-import-nothing', 'internals/internal-part', ['internals/']),
+    mayImport('internals-import-the-parts', 'internals/', ['internals/', 'net/', 'redis/', 'config/', 'instance/']),
+    mayImport('net-imports-internals', 'net/', ['net/', 'internals/', 'config/settings\\.ts$']),
+    mayImport('redis-imports-config-and-internals', 'redis/', ['redis/', 'internals/', 'config/']),
+    mayImport('instance-imports-the-cache-core', 'instance/', [
+      'instance/',
+      'cache/shared-lru/',
+      'redis/',
+      'internals/',
+      'config/',
+    ]),
+    mayImport(
+      'cache-imports-instance-and-redis',
+      'cache/',
+      ['cache/', 'instance/', 'redis/', 'net/load-window\\.ts$', 'internals/', 'config/'],
+      'Loads in flight are limited alike for connections (net/) and for requests for many keys (cache/).',
+    ),
+    mayImport('tracking-imports-cache-and-redis', 'tracking/', [
+      'tracking/',
+      'cache/',
+      'instance/',
+      'redis/',
+      'config/',
+    ]),
+    mayImport('access-imports-config', 'access/', ['access/', 'config/']),
+    mayImport('redis-commands-import-cache-and-access', 'redis-commands/', [
+      'redis-commands/',
+      'cache/',
+      'instance/',
+      'redis/',
+      'access/',
+      'config/',
+    ]),
     {
       name: 'http-imports-no-other-transport',
       severity: 'error',
@@ -93,12 +66,15 @@ export default {
           '^src/(http/|openapi/operation-parts\\.ts$|net/|cache/|instance/|redis/redis-reply\\.ts$|access/|config/)',
       },
     },
-    {
-      name: 'resp-imports-no-other-transport',
-      severity: 'error',
-      from: { path: '^src/resp/' },
-      to: { path: '^src/', pathNot: '^src/(resp/|redis-commands/|net/|cache/|instance/|access/|config/)' },
-    },
+    mayImport('resp-imports-no-other-transport', 'resp/', [
+      'resp/',
+      'redis-commands/',
+      'net/',
+      'cache/',
+      'instance/',
+      'access/',
+      'config/',
+    ]),
     {
       name: 'upstash-is-redis-commands-over-http',
       comment: 'Upstash sends the commands of Redis over HTTP.',
@@ -172,3 +148,17 @@ export default {
     },
   },
 };
+
+/**
+ * Returns the rule that files below `from` import nothing but the given folders and files of src, and packages. All are
+ * patterns below src.
+ */
+function mayImport(name, from, allowed, comment) {
+  return {
+    name,
+    ...(comment === undefined ? {} : { comment }),
+    severity: 'error',
+    from: { path: `^src/${from}` },
+    to: { path: '^src/', pathNot: `^src/(${allowed.join('|')})` },
+  };
+}
