@@ -130,8 +130,13 @@ export class UpstashController {
     const content =
       this.#reject(request, reads) ??
       (await execute({ reads, reader: new ResponseReader(response), encoding: encodingFor(request) }));
-    if (content !== undefined) this.#send(content, request, response);
-    reads.commit();
+    reads.publish();
+    try {
+      if (content !== undefined) this.#send(content, request, response);
+    } catch (bug) {
+      reads.takeBack();
+      throw bug;
+    }
   }
 
   #reject({ headers, originalUrl }: Request, reads: ReadCounter): HttpResponse | undefined {

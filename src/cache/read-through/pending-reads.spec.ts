@@ -31,6 +31,29 @@ describe('PendingReads', () => {
     expect(counted()).toEqual([0, 0, 9]);
   });
 
+  it('counts published reads once, before the step ends', () => {
+    reads.hits += 2;
+    reads.countRead('resp', 'not-found', 3);
+    reads.publish();
+    expect(counted()).toEqual([2, 3, 0]);
+    reads.hits++;
+    reads.commit();
+    expect(counted()).toEqual([3, 3, 0]);
+    reads.discard(0);
+    expect(counted()).toEqual([3, 3, 1]);
+  });
+
+  it('takes published reads back if writing failed, with their commands', () => {
+    reads.hits += 2;
+    reads.publish();
+    reads.countRead('resp', 'not-found', 3);
+    reads.publish();
+    reads.hits++;
+    reads.discard(4);
+    reads.commit();
+    expect([...counted(), counts.commands]).toEqual([0, 0, 10, 0]);
+  });
+
   it('counts at least one response failure: a request may fail before anything was read', () => {
     reads.discard(0);
     expect(counted()).toEqual([0, 0, 1]);

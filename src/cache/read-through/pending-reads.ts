@@ -8,18 +8,24 @@ import {
 } from '../../instance/read-metrics.ts';
 
 /**
- * Key reads of one transport whose responses are being written. They are counted once that has succeeded: a read whose
- * response could not be written is not one that was served. One for all connections of a thread, as each works in steps
- * that end with {@link commit} or {@link discard}.
+ * Key reads of one transport whose responses are being written. They are counted just before their bytes are handed to a
+ * socket, so that a client that has its response finds it counted by any thread. A read whose response could not be written
+ * is not one that was served: its count is taken back. One for all connections of a thread, as each works in steps that end
+ * with {@link commit} or {@link discard}.
  */
 export class PendingReads implements ReadCounter {
   readonly #transport: Transport;
   readonly #listener: Listener;
   readonly #counts: ReadMetrics;
-  /** Cache hits, apart from the other outcomes: this is all that a hit pays. */
+  /** Cache hits that are not counted yet, apart from the other outcomes: this is all that a hit pays. */
   hits = 0;
+  /** Other reads that are not counted yet, by outcome. */
   readonly #others = new Float64Array(READ_OUTCOMES.length);
   #hasOthers = false;
+  /** Reads that this step has counted, by outcome, and how many of them are {@link hits}. */
+  readonly #published = new Float64Array(READ_OUTCOMES.length);
+  #publishedHits = 0;
+  #hasPublished = false;
 
   constructor(transport: Transport, counts: ReadMetrics) {
     this.#transport = transport;
@@ -32,28 +38,54 @@ export class PendingReads implements ReadCounter {
     this.#hasOthers = true;
   }
 
-  /** Counts the reads: their responses were written. */
-  commit(): void {
-    if (this.hits > 0) this.#commitHits();
-    this.hits = 0;
+  /** Counts the reads so far. Call it after their responses were rendered, and before they are written. */
+  publish(): void {
+    if (this.hits > 0) {
+      this.#countHits(this.hits);
+      this.#publishedHits += this.hits;
+      this.hits = 0;
+    }
     if (!this.#hasOthers) return;
     READ_OUTCOMES.forEach((outcome, index) => {
-      if (this.#others[index] > 0) this.#counts.countRead(this.#transport, outcome, this.#others[index]);
+      const times = this.#others[index];
+      if (times > 0) this.#counts.countRead(this.#transport, outcome, times);
+      this.#published[index] += times;
     });
+    this.#hasPublished = true;
     this.#clear();
   }
 
+  /** Ends a step whose responses were written; counts what {@link publish} has not. */
+  commit(): void {
+    this.publish();
+    this.#forget();
+  }
+
+  /** Drops the reads of a step, including those that are counted already, and returns their number. */
+  takeBack(): number {
+    const pending = this.#others.reduce((sum, times) => sum + times, this.hits);
+    const published = this.#published.reduce((sum, times) => sum + times, this.#publishedHits);
+    if (this.#publishedHits > 0) this.#countHits(-this.#publishedHits);
+    if (this.#hasPublished) {
+      READ_OUTCOMES.forEach((outcome, index) => {
+        const times = this.#published[index];
+        if (times > 0) this.#counts.countRead(this.#transport, outcome, -times);
+      });
+    }
+    this.hits = 0;
+    this.#clear();
+    this.#forget();
+    return pending + published;
+  }
+
   /**
-   * Drops the reads and counts them as response failures: an exception ended the connection.
+   * Drops the reads of a step and counts them as response failures: an exception ended the connection.
    *
    * @param queued responses of the same connection that waited behind others.
    */
   discard(queued: number): void {
-    const reads = this.#others.reduce((sum, times) => sum + times, this.hits);
     // At least the response that was being written.
-    this.#counts.countFailure(this.#listener, Math.max(1, reads + queued));
-    this.hits = 0;
-    this.#clear();
+    this.#counts.countFailure(this.#listener, Math.max(1, this.takeBack() + queued));
   }
 
   /** Counts a response that could not be rendered, in whose place an error was sent. */
@@ -61,14 +93,21 @@ export class PendingReads implements ReadCounter {
     this.#counts.countFailure(this.#listener);
   }
 
-  #commitHits(): void {
-    this.#counts.countRead(this.#transport, 'hit', this.hits);
+  #countHits(times: number): void {
+    this.#counts.countRead(this.#transport, 'hit', times);
     // Other commands are counted where they are executed.
-    if (this.#transport === 'resp') this.#counts.countCommands(this.hits);
+    if (this.#transport === 'resp') this.#counts.countCommands(times);
   }
 
   #clear(): void {
     this.#others.fill(0);
     this.#hasOthers = false;
+  }
+
+  #forget(): void {
+    this.#publishedHits = 0;
+    if (!this.#hasPublished) return;
+    this.#published.fill(0);
+    this.#hasPublished = false;
   }
 }

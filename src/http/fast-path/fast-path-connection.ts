@@ -50,7 +50,7 @@ export interface FastPathContext {
   readonly access: Access;
   readonly cache: CacheService;
   readonly memory: BufferAccounting;
-  /** Counts of reads, to be committed once their responses have been written. */
+  /** Counts of reads, published before their responses are written, and committed once they are. */
   readonly pending: PendingReads;
   readonly policy: KeyResponsePolicy;
   /** Names and values of headers added to every response. */
@@ -216,19 +216,19 @@ export class FastPathConnection {
    * @param stable whether the bytes are not overwritten by the next read.
    */
   #process(bytes: Buffer, stable: boolean): void {
-    const { head, output } = this.#fastPath;
+    const { head } = this.#fastPath;
     let at = 0;
     while (at < bytes.length && !this.#closing) {
       if ((at > 0 || this.#replies.length > 0) && this.#isBackpressured())
         return this.#defer(bytes.subarray(at), stable);
       if (!head.scan(bytes, at) || !this.#serve(bytes)) {
-        output.flush(this.#writer);
+        this.#flush();
         if (this.#replies.length > 0) return this.#defer(bytes.subarray(at), stable);
         return this.#handOver(Buffer.from(bytes.subarray(at)));
       }
       at = head.end;
     }
-    output.flush(this.#writer);
+    this.#flush();
     this.#watchStall();
   }
 
@@ -260,7 +260,7 @@ export class FastPathConnection {
     const { cache, closing, head, hit, hitHeads, output, pending } = this.#fastPath;
     if (this.#replies.length > 0 || closing || !cache.tryGetInto(source, from, to, hit)) return false;
     pending.hits++;
-    if (!output.hasRoom(MAX_RESPONSE_HEAD_BYTES + hit.length)) output.flush(this.#writer);
+    if (!output.hasRoom(MAX_RESPONSE_HEAD_BYTES + hit.length)) this.#flush();
     output.end = hitHeads.write(hit, output.bytes, output.end);
     if (!head.headOnly) {
       hit.bytes.copy(output.bytes, output.end, 0, hit.length);
@@ -283,7 +283,7 @@ export class FastPathConnection {
       pending.countRead('http', outcomeName(read));
       return this.#reply(keyResponse(read, request.ifNoneMatch, policy), request.headOnly);
     }
-    this.#fastPath.output.flush(this.#writer);
+    this.#flush();
     const place = this.#replies.reserve(key.length);
     if (this.#fastPath.closing) this.#closing = true;
     this.#await(place, request, read);
@@ -327,7 +327,7 @@ export class FastPathConnection {
     }
     this.#write(rendered);
     if (!this.#closing) return;
-    this.#fastPath.output.flush(this.#writer);
+    this.#flush();
     this.#closeIfDone();
   }
 
@@ -345,15 +345,21 @@ export class FastPathConnection {
   #write({ head, body }: RenderedResponse): void {
     const { output } = this.#fastPath;
     const bytes = head.length + body.length;
-    if (!output.hasRoom(bytes)) output.flush(this.#writer);
+    if (!output.hasRoom(bytes)) this.#flush();
     if (bytes <= MAX_COPIED_BYTES) {
       output.end += output.bytes.write(head, output.end, 'latin1');
       output.bytes.set(body, output.end);
       output.end += body.length;
       return;
     }
-    output.flush(this.#writer);
+    this.#flush();
     this.#writer.writeAll([Buffer.from(head, 'latin1'), body]);
+  }
+
+  /** Sends the collected responses. Their reads are counted before a client can have a response. */
+  #flush(): void {
+    this.#fastPath.pending.publish();
+    this.#fastPath.output.flush(this.#writer);
   }
 
   #count(request: KeyRequest, outcome: DirectedOutcome): void {
@@ -389,7 +395,7 @@ export class FastPathConnection {
       output.bytes.set(value, output.end);
       output.end += value.length;
     }
-    output.flush(this.#writer);
+    this.#flush();
     this.#watchStall();
     this.#resume();
     this.#closeIfDone();
@@ -424,7 +430,7 @@ export class FastPathConnection {
   #continue(): void {
     if (this.#socket.destroyed) return;
     this.#replies.send((rendered) => this.#write(rendered));
-    this.#fastPath.output.flush(this.#writer);
+    this.#flush();
     this.#watchStall();
     this.#resume();
     this.#closeIfDone();
@@ -446,7 +452,7 @@ export class FastPathConnection {
 
   /** Keeps input that cannot be processed now, and stops reading. */
   #defer(bytes: Buffer, stable: boolean): void {
-    this.#fastPath.output.flush(this.#writer);
+    this.#flush();
     this.#input = stable ? bytes : Buffer.from(bytes);
     this.#watchStall();
     this.#pause();

@@ -5,7 +5,7 @@ import { Access } from '../../access/access.ts';
 import { BufferedBytes } from '../../cache/read-through/buffered-bytes.ts';
 import { CacheService } from '../../cache/cache.service.ts';
 import { outcomeName } from '../../cache/read-through/read-outcome.ts';
-import { ReadMetrics } from '../../instance/read-metrics.ts';
+import { ReadMetrics, type ReadOutcomeName } from '../../instance/read-metrics.ts';
 import { type HttpResponse, sendBuffered } from '../response/http-response.ts';
 import { Cors } from '../server/cors.ts';
 import { type KeyResponsePolicy, badKeyResponse, keyResponse } from './key-response.ts';
@@ -70,22 +70,29 @@ export class KeysController {
     if (unauthorized !== undefined) return this.#deny(unauthorized, request, response);
     const key = keyFromTarget(request.originalUrl, KEYS_PATH);
     if (!Buffer.isBuffer(key)) {
-      this.#send(badKeyResponse(key), request, response);
-      return this.#counts.countRead('http', 'bad-key');
+      return this.#sendCounted(badKeyResponse(key), 'bad-key', request, response);
     }
     const notAllowed = authorizeKey(this.#access, key);
     if (notAllowed !== undefined) return this.#deny(notAllowed, request, response);
     const reader = new ResponseReader(response);
     const read = this.#cache.read(key, readDirectives(cacheControl, pragma), { reader });
     const outcome = read instanceof Promise ? await read : read;
-    this.#send(keyResponse(outcome, ifNoneMatch, this.#policy), request, response);
-    // Counted last, so that a response that could not be written is not counted as a read.
-    this.#counts.countRead('http', outcomeName(outcome));
+    this.#sendCounted(keyResponse(outcome, ifNoneMatch, this.#policy), outcomeName(outcome), request, response);
   }
 
   #deny({ outcome, response: denial }: AccessDenied, request: Request, response: Response): void {
-    this.#send(denial, request, response);
+    this.#sendCounted(denial, outcome, request, response);
+  }
+
+  /** Counts a read, then sends its response; a response that could not be written is not counted as a read. */
+  #sendCounted(content: HttpResponse, outcome: ReadOutcomeName, request: Request, response: Response): void {
     this.#counts.countRead('http', outcome);
+    try {
+      this.#send(content, request, response);
+    } catch (bug) {
+      this.#counts.countRead('http', outcome, -1);
+      throw bug;
+    }
   }
 
   #send(content: HttpResponse, request: Request, response: Response): void {

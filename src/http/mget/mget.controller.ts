@@ -56,8 +56,13 @@ export class MgetController {
   async mget(@Req() request: Request, @Res() response: Response): Promise<void> {
     const reads = new PendingReads('http', this.#counts);
     const content = await this.#respondTo(request, new ResponseReader(response), reads);
-    if (content !== undefined) this.#send(content, request, response);
-    reads.commit();
+    reads.publish();
+    try {
+      if (content !== undefined) this.#send(content, request, response);
+    } catch (bug) {
+      reads.takeBack();
+      throw bug;
+    }
   }
 
   @Options(MGET_PATH)

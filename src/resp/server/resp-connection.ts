@@ -178,10 +178,9 @@ export class RespConnection {
 
   /** Executes the complete requests between two offsets; returns the offset of the first byte that is still needed. */
   #process(bytes: Buffer, from: number, end: number): number {
-    const { get, hit, out, cache, access } = this.#context;
+    const { get, hit, out, cache, access, pending } = this.#context;
     const parser = this.#parser;
     let at = from;
-    let hits = 0;
     let released = 0;
     let direct = this.#repliesDirectly;
     while (at < end && !this.#blocked) {
@@ -193,7 +192,7 @@ export class RespConnection {
       ) {
         if (!out.hasRoom(hit.length)) this.#flush();
         out.hit(hit);
-        hits++;
+        pending.hits++;
         at = get.to + 2;
         continue;
       }
@@ -207,7 +206,6 @@ export class RespConnection {
       if (request.length > 0) this.#execute(request, parser.excess);
       direct = this.#repliesDirectly;
     }
-    this.#context.pending.hits += hits;
     if (at > from) this.#progressed = true;
     return at + released;
   }
@@ -378,7 +376,9 @@ export class RespConnection {
     if (this.#ended && this.#replies.length === 0 && !this.#waitingForTurn) this.#closeGracefully();
   }
 
+  /** Sends the collected replies. Their reads are counted before the client can have a reply. */
   #flush(): void {
+    this.#context.pending.publish();
     this.#context.out.flush(this.#writer);
     if (this.#writer.isFull && !this.#backpressured) {
       this.#backpressured = true;
