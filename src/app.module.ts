@@ -7,11 +7,13 @@ import { HealthModule } from './health/health.module.ts';
 import { HttpModule } from './http/http.module.ts';
 import { MetricsModule } from './metrics/metrics.module.ts';
 import { RespModule } from './resp/resp.module.ts';
+import type { Ports } from './runtime/listeners.ts';
+import { RuntimeModule } from './runtime/runtime.module.ts';
 import { UpstashModule } from './upstash/upstash.module.ts';
 
 @Module({})
 export class AppModule {
-  static forRoot(settings: Settings): DynamicModule {
+  static forRoot(settings: Settings, ports: Ports): DynamicModule {
     return {
       module: AppModule,
       imports: [
@@ -24,6 +26,7 @@ export class AppModule {
         ...(settings.upstash.on ? [UpstashModule] : []),
         // After UpstashModule, whose POST / must match first.
         DashboardModule,
+        RuntimeModule.forRoot(settings, ports),
       ],
     };
   }

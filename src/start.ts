@@ -6,6 +6,7 @@ import { type Notice, SettingsError, loadSettings } from './config/load-settings
 import { packageVersion } from './config/package-version.ts';
 import type { Settings } from './config/settings.ts';
 import { freePort } from './runtime/free-port.ts';
+import type { Ports } from './runtime/listeners.ts';
 import { ProxyLogger } from './runtime/logger.ts';
 import { openFilesWarning } from './runtime/open-files.ts';
 import { canSharePorts, withOneThread } from './runtime/port-sharing.ts';
@@ -13,7 +14,6 @@ import { shutdownOnSignal } from './runtime/shutdown.ts';
 import { StartLockTimeout, lockStart } from './runtime/start-lock.ts';
 import { StartError, Supervisor } from './runtime/supervisor.ts';
 import { TokenFiles } from './runtime/token-files.ts';
-import type { Ports } from './runtime/worker.ts';
 
 let supervisor: Supervisor | undefined;
 let flags: Flags = {};

@@ -2,7 +2,6 @@ import { Controller, Get, NotFoundException, type OnModuleDestroy, Param, Req, R
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { Request, RequestHandler, Response } from 'express';
 import { problemResponse, send } from '../http/response/http-response.ts';
-import { HttpConnections } from '../http/server/http-connections.ts';
 import { pageHeaders } from '../http/response/page-headers.ts';
 import { problem } from '../http/response/problem.ts';
 import { SkipSequential } from '../http/server/sequential.guard.ts';
@@ -23,7 +22,7 @@ export class DashboardController implements OnModuleDestroy {
   readonly #headers: RequestHandler = pageHeaders('in files');
   readonly #events: EventStream;
 
-  constructor(files: PageFiles, snapshots: SnapshotService, connections: HttpConnections) {
+  constructor(files: PageFiles, snapshots: SnapshotService) {
     this.#files = files;
     this.#events = new EventStream({
       read: () => JSON.stringify(snapshots.read()),
@@ -33,7 +32,6 @@ export class DashboardController implements OnModuleDestroy {
         return () => clearInterval(timer);
       },
     });
-    connections.onDrain(() => this.#events.close());
   }
 
   @Get()
@@ -60,6 +58,7 @@ export class DashboardController implements OnModuleDestroy {
     this.#sendFile(path.join('/'), request, response);
   }
 
+  /** Ends the event streams, so that the drain does not wait for them. */
   onModuleDestroy(): void {
     this.#events.close();
   }

@@ -1,4 +1,4 @@
-import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { SELF_CHECK_PARTS, type SelfCheckPart } from '../instance/instance-memory.ts';
 import { SELF_CHECK_KEY, SELF_CHECK_VALUE, createSelfCheckCache } from '../cache/self-check-cache.ts';
 import { ThreadContext } from '../instance/thread-context.ts';
@@ -28,7 +28,7 @@ export type SelfCheckResult = Readonly<Record<SelfCheckPart, PartState>>;
  * connection each, and publishes failures in the memory shared by all threads. Runs periodically and on demand.
  */
 @Injectable()
-export class SelfCheck implements OnApplicationShutdown {
+export class SelfCheck implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #logger = new Logger(SelfCheck.name);
   readonly #thread: ThreadContext;
   readonly #http: HttpConnections;
@@ -36,6 +36,7 @@ export class SelfCheck implements OnApplicationShutdown {
   readonly #proxy: ConfigType<typeof proxyConfig>;
   #running: Promise<SelfCheckResult> | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #ended = false;
   #check: (() => Promise<SelfCheckResult>) | undefined;
   readonly #failing = new Set<SelfCheckPart>();
 
@@ -51,10 +52,9 @@ export class SelfCheck implements OnApplicationShutdown {
     this.#proxy = proxy;
   }
 
-  /** Runs the check now and then periodically. Call it once, when the thread listens. */
-  async start(): Promise<void> {
-    await this.run();
-    this.#timer = setTimeout(() => void this.start(), this.#failing.size > 0 ? RETRY_MS : INTERVAL_MS).unref();
+  /** Starts the first check, without waiting for its result. */
+  onApplicationBootstrap(): void {
+    void this.#runPeriodically();
   }
 
   /** Runs the check; concurrent callers share one run. */
@@ -67,7 +67,17 @@ export class SelfCheck implements OnApplicationShutdown {
   }
 
   onApplicationShutdown(): void {
+    this.#ended = true;
     clearTimeout(this.#timer);
+  }
+
+  async #runPeriodically(): Promise<void> {
+    await this.run();
+    if (this.#ended) return;
+    this.#timer = setTimeout(
+      () => void this.#runPeriodically(),
+      this.#failing.size > 0 ? RETRY_MS : INTERVAL_MS,
+    ).unref();
   }
 
   #prepare(): () => Promise<SelfCheckResult> {

@@ -13,7 +13,8 @@ import { InternalsReport } from '../internals/internals-report.ts';
 import type { SupervisorMessage, WorkerMessage } from './worker-messages.ts';
 import { ReplacementLog } from './replacement-log.ts';
 import { type WriteTracking, trackWrites } from '../tracking/track-writes.ts';
-import type { Ports, WorkerStart } from './worker.ts';
+import type { Ports } from './listeners.ts';
+import type { WorkerStart } from './worker.ts';
 
 /** The instance cannot start; the message describes why. */
 export class StartError extends Error {

@@ -1,7 +1,9 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { Express } from 'express';
 import { ConnectionLimiter } from '../../instance/connection-limiter.ts';
 import { ReadMetrics } from '../../instance/read-metrics.ts';
 import type { SelfCheckCache } from '../../cache/self-check-cache.ts';
@@ -9,6 +11,7 @@ import type { ConfigType } from '@nestjs/config';
 import { proxyConfig } from '../../config/namespaces.ts';
 import { isFault } from '../../net/socket-fault.ts';
 import { LINGER_MS } from '../../net/time-limits.ts';
+import { allMethods } from './allowed-methods.ts';
 import { ClosingConnections } from './closing-connections.ts';
 import { KeyFastPath } from '../fast-path/key-fast-path.ts';
 import { type ParserError, parserProblem } from './parser-problem.ts';
@@ -26,7 +29,8 @@ const SWEEP_MS = 20;
  * node:http, and closes them on shutdown.
  */
 @Injectable()
-export class HttpConnections {
+export class HttpConnections implements OnApplicationBootstrap {
+  readonly #adapterHost: HttpAdapterHost;
   readonly #limiter: ConnectionLimiter;
   readonly #fastPath: KeyFastPath;
   readonly #counts: ReadMetrics;
@@ -41,14 +45,15 @@ export class HttpConnections {
   #draining = false;
   #closing = false;
   #closed: Promise<void> = Promise.resolve();
-  readonly #drainListeners: (() => void)[] = [];
 
   constructor(
+    adapterHost: HttpAdapterHost,
     limiter: ConnectionLimiter,
     fastPath: KeyFastPath,
     counts: ReadMetrics,
     @Inject(proxyConfig.KEY) proxy: ConfigType<typeof proxyConfig>,
   ) {
+    this.#adapterHost = adapterHost;
     this.#probes = new ProbeAdmission(proxy.threads);
     this.#counts = counts;
     this.#limiter = limiter;
@@ -60,11 +65,6 @@ export class HttpConnections {
     return this.#draining;
   }
 
-  /** Registers a callback that completes endless responses, such as event streams, on shutdown. */
-  onDrain(end: () => void): void {
-    this.#drainListeners.push(end);
-  }
-
   /** Returns a function that serves connections of the self-check on a fast path; undefined if it is disabled. */
   forSelfCheck(parts: SelfCheckCache): ((socket: Socket) => void) | undefined {
     if (!this.#fastPath.enabled) return undefined;
@@ -72,12 +72,10 @@ export class HttpConnections {
     return (socket) => fastPath.accept(socket);
   }
 
-  /**
-   * Intercepts the connections and requests of a server.
-   *
-   * @param methods returns the methods of all routes, for the response to CONNECT.
-   */
-  attach(server: Server, methods: () => string): void {
+  /** Intercepts the connections and requests of the application's server, before it listens. */
+  onApplicationBootstrap(): void {
+    const { httpAdapter } = this.#adapterHost;
+    const server = httpAdapter.getHttpServer() as Server;
     this.#server = server;
     const accept = server.listeners('connection') as ((socket: Socket) => void)[];
     server.removeAllListeners('connection');
@@ -129,8 +127,9 @@ export class HttpConnections {
     server.on('clientError', (error: Error & ParserError, socket: Socket) => this.#onClientError(socket, error));
     server.on('connect', (request: IncomingMessage, socket: Socket) => {
       endOnFailure(socket);
+      const methods = allMethods(httpAdapter.getInstance<Express>());
       const why = headProblem(request) ?? problem('method-not-allowed', 'CONNECT is not supported.');
-      this.#rejectRest(socket, why, why.status === 405 ? ['Allow', methods()] : []);
+      this.#rejectRest(socket, why, why.status === 405 ? ['Allow', methods.join(', ')] : []);
     });
     // Without a listener node:http ignores the upgrade, but drops the requests that have arrived with it.
     server.on('upgrade', (request: IncomingMessage, stream: Duplex, rest: Buffer) => {
@@ -160,7 +159,6 @@ export class HttpConnections {
     this.#closing = true;
     this.#fastPath.close();
     for (const serializer of this.#serializers.values()) serializer.closeAfterNext();
-    for (const end of this.#drainListeners) end();
     const lingerUntil = performance.now() + LINGER_MS;
     const sweep = setInterval(() => {
       if (performance.now() >= lingerUntil) this.#destroyIdle();

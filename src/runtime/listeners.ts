@@ -1,0 +1,93 @@
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import {
+  type BeforeApplicationShutdown,
+  Inject,
+  Injectable,
+  type OnApplicationBootstrap,
+  Optional,
+} from '@nestjs/common';
+import type { ConfigType } from '@nestjs/config';
+import { HttpAdapterHost } from '@nestjs/core';
+import { httpConfig, proxyConfig } from '../config/namespaces.ts';
+import { HttpConnections } from '../http/server/http-connections.ts';
+import { Mutex } from '../net/mutex.ts';
+import { RespServer } from '../resp/server/resp-server.ts';
+
+/** The ports on which the threads listen; neither is 0. */
+export interface Ports {
+  readonly http: number;
+  /** Undefined: the Redis protocol is off. */
+  readonly resp: number | undefined;
+  /** Whether several threads listen on each port. */
+  readonly shared: boolean;
+}
+
+/** Injection token of {@link Ports}. */
+export const PORTS = Symbol('ports');
+
+/**
+ * Opens the listeners of this thread when the application is ready, and drains them on shutdown.
+ *
+ * A shutdown has this order. {@link stop}, which the supervisor calls in all threads before any of them goes on: readiness
+ * turns false and no listener accepts connections. Then `app.close()` calls the hooks of NestJS: `onModuleDestroy` ends event
+ * streams, `beforeApplicationShutdown` completes the requests in flight (here), `onApplicationShutdown` closes the connections to
+ * Redis, which the requests needed. The supervisor stops tracking when all threads have exited.
+ */
+@Injectable()
+export class Listeners implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  readonly #adapterHost: HttpAdapterHost;
+  readonly #http: HttpConnections;
+  readonly #resp: RespServer;
+  readonly #ports: Ports;
+  readonly #host: string;
+  readonly #backlog: number;
+  readonly #mutex: Mutex | undefined;
+  #stopped = false;
+
+  /** @param mutex serialises requests in sequential mode; undefined in parallel mode. */
+  constructor(
+    adapterHost: HttpAdapterHost,
+    http: HttpConnections,
+    resp: RespServer,
+    @Inject(PORTS) ports: Ports,
+    @Inject(httpConfig.KEY) { host }: ConfigType<typeof httpConfig>,
+    @Inject(proxyConfig.KEY) { backlog, threads }: ConfigType<typeof proxyConfig>,
+    @Optional() mutex?: Mutex,
+  ) {
+    this.#adapterHost = adapterHost;
+    this.#http = http;
+    this.#resp = resp;
+    this.#ports = ports;
+    this.#host = host;
+    this.#backlog = Math.ceil(backlog / threads);
+    this.#mutex = mutex;
+  }
+
+  /** Listens on the ports that all threads share; the kernel distributes the connections. */
+  async onApplicationBootstrap(): Promise<void> {
+    if (this.#stopped) return;
+    const shared = { host: this.#host, backlog: this.#backlog, reusePort: this.#ports.shared };
+    const server = this.#adapterHost.httpAdapter.getHttpServer() as Server;
+    server.listen({ port: this.#ports.http, ...shared });
+    await once(server, 'listening');
+    if (this.#ports.resp !== undefined) {
+      await this.#resp.listen({ port: this.#ports.resp, ...shared, mutex: this.#mutex });
+    }
+    // The supervisor may have called stop() in the meantime.
+    if (this.#stopped) this.stop();
+  }
+
+  /** Stops accepting connections; existing ones are still served. */
+  stop(): void {
+    this.#stopped = true;
+    this.#http.stopListening();
+    this.#resp.stopListening();
+  }
+
+  /** Completes the requests in flight; resolves when all connections are closed. */
+  async beforeApplicationShutdown(): Promise<void> {
+    // Together: NestJS would call hooks of the two modules one after the other, and each drain takes a second.
+    await Promise.all([this.#http.drain(), this.#resp.drain()]);
+  }
+}

@@ -1,0 +1,81 @@
+import { parentPort } from 'node:worker_threads';
+import { Injectable } from '@nestjs/common';
+import { Access } from '../access/access.ts';
+import { AdminTokens } from '../access/bearer-tokens.ts';
+import { unpackSettings } from '../config/settings-transfer.ts';
+import { ThreadContext } from '../instance/thread-context.ts';
+import { INTERNAL_PARTS } from '../internals/internal-part.ts';
+import { watchInternals } from '../internals/internals.ts';
+import { RedisService } from '../redis/redis.service.ts';
+import { RespServer } from '../resp/server/resp-server.ts';
+import { Listeners } from './listeners.ts';
+import type { SupervisorMessage, WorkerMessage } from './worker-messages.ts';
+
+/** Sends a message from this worker thread to the supervisor. */
+export function sendToSupervisor(message: WorkerMessage): void {
+  parentPort?.postMessage(message);
+}
+
+/**
+ * Reports the states of this thread to the supervisor and in the memory of the instance, and carries out the supervisor's
+ * messages. It subscribes when it is constructed: before the first connection to Redis.
+ */
+@Injectable()
+export class SupervisorChannel {
+  readonly #listeners: Listeners;
+  readonly #access: Access;
+  readonly #adminTokens: AdminTokens;
+  readonly #resp: RespServer;
+
+  constructor(
+    listeners: Listeners,
+    access: Access,
+    adminTokens: AdminTokens,
+    resp: RespServer,
+    thread: ThreadContext,
+    redis: RedisService,
+  ) {
+    this.#listeners = listeners;
+    this.#access = access;
+    this.#adminTokens = adminTokens;
+    this.#resp = resp;
+    publishInternals(thread);
+    publishRedisState(thread, redis);
+  }
+
+  receive(message: Exclude<SupervisorMessage, 'drain'>): void {
+    if (message === 'stop') {
+      this.#listeners.stop();
+      sendToSupervisor({ kind: 'stopped' });
+    } else {
+      const { access, admin } = unpackSettings(message.settings);
+      this.#access.replaceTokens(access.tokens);
+      this.#adminTokens.replace(admin.tokens);
+      this.#resp.closeRevoked();
+    }
+  }
+}
+
+function publishInternals({ instance, threadIndex: row }: ThreadContext): void {
+  watchInternals((states) => {
+    instance.noteInternals(
+      row,
+      INTERNAL_PARTS.filter((name) => states[name].inUse),
+    );
+    sendToSupervisor({ kind: 'internals', states });
+  });
+}
+
+function publishRedisState({ instance, threadIndex: row }: ThreadContext, redis: RedisService): void {
+  redis.watch((state) => {
+    instance.noteRedis(row, state.reachable);
+    sendToSupervisor({ kind: 'redis', state });
+    // Reports a missing permission before a client's request fails.
+    if (state.reachable) void redis.check();
+  });
+  redis.watchCircuit((state, reason) => {
+    instance.noteCircuit(row, state);
+    sendToSupervisor({ kind: 'circuit', state, reason });
+  });
+  redis.watchReplaced((node) => sendToSupervisor({ kind: 'replaced', node }));
+}
