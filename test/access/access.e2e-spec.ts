@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import type { HttpAnswer } from '../support/http-client.ts';
+import type { TestResponse } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
@@ -28,11 +28,11 @@ async function counted(outcome: string): Promise<number> {
   return Number(line.exec((await proxy.get('/metrics')).text)?.[1]);
 }
 
-function expectProblem(answer: HttpAnswer, status: number, code: string): void {
-  expect(answer.status).toBe(status);
-  expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
-  expect(answer.headers['cache-control']).toBe('no-store');
-  expect(answer.json).toMatchObject({ status, code });
+function expectProblem(response: TestResponse, status: number, code: string): void {
+  expect(response.status).toBe(status);
+  expect(response.headers['content-type']).toMatch(/^application\/problem\+json/);
+  expect(response.headers['cache-control']).toBe('no-store');
+  expect(response.json).toMatchObject({ status, code });
 }
 
 describeOwn('with ACCESS_TOKEN', () => {
@@ -40,8 +40,8 @@ describeOwn('with ACCESS_TOKEN', () => {
   afterAll(stop);
 
   it.each(['reader', 'other'])('accepts each of the tokens: %s', async (token) => {
-    const answer = await proxy.key('user:1', bearer(token));
-    expect([answer.status, answer.text]).toEqual([200, 'one']);
+    const response = await proxy.key('user:1', bearer(token));
+    expect([response.status, response.text]).toEqual([200, 'one']);
   });
 
   it.each([undefined, 'Bearer', 'Bearer guess', 'Bearer reader,other', 'Basic reader', 'reader', 'Bearer admin'])(
@@ -49,9 +49,9 @@ describeOwn('with ACCESS_TOKEN', () => {
     async (authorization) => {
       const before = [await counted('unauthorized'), await proxy.stats()] as const;
       const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
-      const answer = await proxy.key('user:1', headers);
-      expectProblem(answer, 401, 'unauthorized');
-      expect(answer.headers['www-authenticate']).toBe('Bearer realm="keys"');
+      const response = await proxy.key('user:1', headers);
+      expectProblem(response, 401, 'unauthorized');
+      expect(response.headers['www-authenticate']).toBe('Bearer realm="keys"');
       const after = [await counted('unauthorized'), await proxy.stats()] as const;
       expect(after[0]).toBe(before[0] + 1);
       expect([after[1].hits, after[1].misses]).toEqual([before[1].hits, before[1].misses]);
@@ -59,17 +59,17 @@ describeOwn('with ACCESS_TOKEN', () => {
   );
 
   it('also applies to HEAD and to requests with an invalid key', async () => {
-    const head = await proxy.ask('/v1/keys/user:1', { method: 'HEAD' });
+    const head = await proxy.request('/v1/keys/user:1', { method: 'HEAD' });
     expect([head.status, head.body.length, head.headers['www-authenticate']]).toEqual([401, 0, 'Bearer realm="keys"']);
     expectProblem(await proxy.get('/v1/keys/%zz'), 401, 'unauthorized');
     expectProblem(await proxy.get('/v1/keys/%zz', bearer('reader')), 400, 'bad-key');
   });
 
   it('marks responses as private', async () => {
-    const answer = await proxy.key('user:1', bearer('reader'));
-    expect(answer.headers['cache-control']).toBe('private, max-age=60');
-    const again = await proxy.key('user:1', { ...bearer('reader'), 'if-none-match': '*' });
-    expect([again.status, again.headers['cache-control']]).toEqual([304, 'private, max-age=60']);
+    const response = await proxy.key('user:1', bearer('reader'));
+    expect(response.headers['cache-control']).toBe('private, max-age=60');
+    const conditional = await proxy.key('user:1', { ...bearer('reader'), 'if-none-match': '*' });
+    expect([conditional.status, conditional.headers['cache-control']]).toEqual([304, 'private, max-age=60']);
   });
 
   it.each(['/docs', '/openapi.json', '/health/live', '/health/ready', '/metrics'])(
@@ -89,8 +89,8 @@ describeOwn('with KEY_ALLOWLIST', () => {
   afterAll(stop);
 
   it.each(['user:1', 'page:7', 'a,b'])('allows a matching key: %s', async (key) => {
-    const answer = await proxy.key(key);
-    expect([answer.status, answer.headers['cache-control']]).toEqual([200, 'max-age=60']);
+    const response = await proxy.key(key);
+    expect([response.status, response.headers['cache-control']]).toEqual([200, 'max-age=60']);
   });
 
   it.each(['secret', 'users', 'page:77', 'no-such-key'])(
@@ -99,7 +99,7 @@ describeOwn('with KEY_ALLOWLIST', () => {
       const before = [await counted('not-allowed'), await proxy.stats()] as const;
       await redis.forgetCalls();
       expectProblem(await proxy.key(key), 403, 'key-not-allowed');
-      expect((await proxy.ask(`/v1/keys/${key}`, { method: 'HEAD' })).status).toBe(403);
+      expect((await proxy.request(`/v1/keys/${key}`, { method: 'HEAD' })).status).toBe(403);
       const after = [await counted('not-allowed'), await proxy.stats()] as const;
       expect(after[0]).toBe(before[0] + 2);
       expect([after[1].hits, after[1].misses]).toEqual([before[1].hits, before[1].misses]);

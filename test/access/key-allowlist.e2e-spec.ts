@@ -30,10 +30,10 @@ describeOwn('a key that KEY_ALLOWLIST leaves out', () => {
   });
 
   /** Expects that neither the cache nor Redis is accessed. */
-  async function unasked(ask: () => Promise<void>): Promise<void> {
+  async function expectNoLookup(read: () => Promise<void>): Promise<void> {
     const before = await proxy.stats();
     await redis.forgetCalls();
-    await ask();
+    await read();
     const { hits, misses, entries } = await proxy.stats();
     expect({ hits, misses, entries }).toEqual({ hits: before.hits, misses: before.misses, entries: before.entries });
     const calls = await Promise.all(
@@ -55,17 +55,17 @@ describeOwn('a key that KEY_ALLOWLIST leaves out', () => {
       ['GET', '/v1/keys/secret?user:1', {}],
       ['GET', '/v1/keys/no-such-key', {}],
     ])('%s %s %j', async (method, path, headers) => {
-      await unasked(async () => expect((await proxy.ask(path, { method, headers })).status).toBe(403));
+      await expectNoLookup(async () => expect((await proxy.request(path, { method, headers })).status).toBe(403));
     });
 
     it('nor in a batch, whose other keys are read', async () => {
       const body = JSON.stringify({ keys: ['secret', { base64: Buffer.from('secret').toString('base64') }] });
-      const question = { method: 'POST', headers: { 'content-type': 'application/json' } };
-      await unasked(async () => {
-        const { json } = await proxy.ask('/v1/mget', { ...question, body });
+      const options = { method: 'POST', headers: { 'content-type': 'application/json' } };
+      await expectNoLookup(async () => {
+        const { json } = await proxy.request('/v1/mget', { ...options, body });
         expect((json.results as { code: string }[]).map(({ code }) => code)).toEqual(Array(2).fill('key-not-allowed'));
       });
-      const mixed = await proxy.ask('/v1/mget', { ...question, body: '{"keys":["secret","user:1"]}' });
+      const mixed = await proxy.request('/v1/mget', { ...options, body: '{"keys":["secret","user:1"]}' });
       expect(mixed.json.results).toMatchObject([{ status: 403 }, { status: 200, value: 'one' }]);
     });
   });
@@ -81,7 +81,7 @@ describeOwn('a key that KEY_ALLOWLIST leaves out', () => {
       ['PTTL', request('PTTL', 'secret')],
       ['a GET of what is not there', request('GET', 'nobody')],
     ])('%s', async (_, bytes) => {
-      await unasked(() => client.send(bytes).expect(REFUSED));
+      await expectNoLookup(() => client.send(bytes).expect(REFUSED));
     });
 
     it('nor among pipelined commands', async () => {
@@ -91,8 +91,8 @@ describeOwn('a key that KEY_ALLOWLIST leaves out', () => {
   });
 
   it('is not in the cache, so that a purge reveals nothing', async () => {
-    const [, answer] = [await proxy.key('user:2'), await proxy.admin('DELETE', '/v1/cache/secret')];
-    expect([answer.status, answer.json]).toEqual([200, { purged: false }]);
+    const [, response] = [await proxy.key('user:2'), await proxy.admin('DELETE', '/v1/cache/secret')];
+    expect([response.status, response.json]).toEqual([200, { purged: false }]);
     expect((await proxy.admin('DELETE', '/v1/cache/user:2')).json).toEqual({ purged: true });
   });
 });

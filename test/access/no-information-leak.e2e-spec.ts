@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import { type HttpAnswer, exchange } from '../support/http-client.ts';
+import { type TestResponse, exchange } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
 import { TestProxy } from '../support/proxy.ts';
@@ -7,12 +7,12 @@ import { TestRedis } from '../support/redis.ts';
 import { RespSocket, request, respPort } from '../support/resp.ts';
 
 /** Part of every token, password, key and value of this test, and of nothing else; also in base64. */
-const HUSH = 'hush-hush-hush';
-const TOLD = new RegExp(`hush|${Buffer.from(HUSH).toString('base64').slice(4, 12)}`, 'i');
-const key = (name: string): string => `${HUSH}:${name}`;
+const SECRET = 'hush-hush-hush';
+const SECRET_PATTERN = new RegExp(`hush|${Buffer.from(SECRET).toString('base64').slice(4, 12)}`, 'i');
+const key = (name: string): string => `${SECRET}:${name}`;
 
-const READER = { authorization: `Bearer ${HUSH}-reader` };
-const ADMIN = { authorization: `Bearer ${HUSH}-admin` };
+const READER = { authorization: `Bearer ${SECRET}-reader` };
+const ADMIN = { authorization: `Bearer ${SECRET}-admin` };
 const JSON_BODY = { 'content-type': 'application/json' };
 
 describeOwn('no token, password, key or value stands in the log, in an error, or in the metrics', () => {
@@ -20,24 +20,24 @@ describeOwn('no token, password, key or value stands in the log, in an error, or
   let proxy: TestProxy;
   let sockets: RespSocket[];
   /** All responses that are not values. */
-  let told: string[];
+  let revealed: string[];
 
   beforeEach(async () => {
-    [sockets, told] = [[], []];
+    [sockets, revealed] = [[], []];
     redis = await TestRedis.start();
     const { client } = redis;
-    await client.set(key('text'), `${HUSH} value`);
-    await client.set(key('binary'), Buffer.from([0xff, ...Buffer.from(HUSH)]));
-    await client.rpush(key('list'), HUSH);
+    await client.set(key('text'), `${SECRET} value`);
+    await client.set(key('binary'), Buffer.from([0xff, ...Buffer.from(SECRET)]));
+    await client.rpush(key('list'), SECRET);
     // The client that is already connected stays connected.
-    await client.config('SET', 'requirepass', `${HUSH}-redis`);
+    await client.config('SET', 'requirepass', `${SECRET}-redis`);
     proxy = await TestProxy.start({
-      REDIS_URL: redis.url.replace('redis://', `redis://:${HUSH}-redis@`),
+      REDIS_URL: redis.url.replace('redis://', `redis://:${SECRET}-redis@`),
       RESP_PORT: 0,
       PROXY_THREADS: 2,
       LOG_LEVEL: 'trace',
-      ACCESS_TOKEN: `${HUSH}-reader,${HUSH}-other`,
-      ADMIN_TOKEN: `${HUSH}-admin`,
+      ACCESS_TOKEN: `${SECRET}-reader,${SECRET}-other`,
+      ADMIN_TOKEN: `${SECRET}-admin`,
       KEY_ALLOWLIST: '[h]*:*',
       REDIS_COMMAND_TIMEOUT_MS: 300,
       HTTP_HEADERS_TIMEOUT_MS: 500,
@@ -50,138 +50,147 @@ describeOwn('no token, password, key or value stands in the log, in an error, or
     await redis.stop();
   });
 
-  const tell = ({ status, headers, text }: HttpAnswer): void => {
-    told.push(JSON.stringify(headers), status >= 400 ? text : '');
+  const collect = ({ status, headers, text }: TestResponse): void => {
+    revealed.push(JSON.stringify(headers), status >= 400 ? text : '');
   };
 
   async function readAll(): Promise<void> {
     for (const name of ['text', 'binary', 'list', 'nobody', 'x'.repeat(70_000)]) {
       for (const headers of [
         READER,
-        { ...READER, 'if-none-match': `"${HUSH}"` },
+        { ...READER, 'if-none-match': `"${SECRET}"` },
         { ...READER, 'content-length': '0' },
       ]) {
-        tell(await proxy.key(key(name), headers));
+        collect(await proxy.key(key(name), headers));
       }
     }
     const keys = ['text', 'list', 'nobody'].map(key);
-    const { json } = await proxy.ask('/v1/mget', {
+    const { json } = await proxy.request('/v1/mget', {
       method: 'POST',
       headers: { ...READER, ...JSON_BODY },
       body: JSON.stringify({ keys }),
     });
     // A requested value is not a leak.
-    told.push(
+    revealed.push(
       ...(json.results as { status: number }[])
         .filter(({ status }) => status >= 400)
         .map((each) => JSON.stringify(each)),
     );
     for (const path of ['list', 'nobody', 'x'.repeat(70_000)].map((name) => `/get/${key(name)}`)) {
-      tell(await proxy.get(`${path}?_token=${HUSH}-reader`));
+      collect(await proxy.get(`${path}?_token=${SECRET}-reader`));
     }
     const client = await RespSocket.open(respPort(proxy));
     sockets.push(client);
     client.send(
-      request('AUTH', `${HUSH}-reader`),
+      request('AUTH', `${SECRET}-reader`),
       request('GET', key('list')),
       request('MGET', ...keys),
       request('TTL', key('text')),
       'QUIT\r\n',
     );
-    told.push((await client.rest()).replaceAll(`${HUSH} value`, ''));
+    revealed.push((await client.rest()).replaceAll(`${SECRET} value`, ''));
   }
 
-  async function misbehave(): Promise<void> {
-    for (const headers of [{}, { authorization: `Bearer ${HUSH}` }, { authorization: `Basic ${HUSH}` }] as Record<
+  async function sendInvalidRequests(): Promise<void> {
+    for (const headers of [{}, { authorization: `Bearer ${SECRET}` }, { authorization: `Basic ${SECRET}` }] as Record<
       string,
       string
     >[]) {
-      tell(await proxy.key(key('text'), headers));
-      tell(await proxy.get(`/v1/cache/${key('text')}`, headers));
+      collect(await proxy.key(key('text'), headers));
+      collect(await proxy.get(`/v1/cache/${key('text')}`, headers));
     }
     const allowed: readonly [string, string][] = [
       ...[
-        ['GET', `/${HUSH}`],
-        ['GET', `/v1/keys/%zz${HUSH}`],
+        ['GET', `/${SECRET}`],
+        ['GET', `/v1/keys/%zz${SECRET}`],
         ['PUT', `/v1/keys/${key('text')}`],
         ['GET', '/v1/keys/secret'],
       ],
       ...[
-        ['POST', `/v1/cache/${key('text')}?${HUSH}`],
-        ['GET', `/health/${HUSH}`],
-        ['OPTIONS', `/v1/mget?${HUSH}`],
+        ['POST', `/v1/cache/${key('text')}?${SECRET}`],
+        ['GET', `/health/${SECRET}`],
+        ['OPTIONS', `/v1/mget?${SECRET}`],
       ],
       ...[
-        ['DELETE', `/v1/cache/%z${HUSH}`],
+        ['DELETE', `/v1/cache/%z${SECRET}`],
         ['DELETE', `/v1/cache/${key('text')}`],
-        ['GET', `/docs/${HUSH}`],
-        ['GET', `//${HUSH}`],
+        ['GET', `/docs/${SECRET}`],
+        ['GET', `//${SECRET}`],
       ],
     ] as [string, string][];
     for (const [method, path] of allowed) {
-      tell(await proxy.ask(path, { method, headers: path.startsWith('/v1/cache') ? ADMIN : READER }));
+      collect(await proxy.request(path, { method, headers: path.startsWith('/v1/cache') ? ADMIN : READER }));
     }
     for (const body of [
-      HUSH,
-      `{"keys":["${HUSH}",""]}`,
-      `{"${HUSH}":1}`,
-      `{"keys":["${HUSH}${'x'.repeat(70_000)}"]}`,
-      `{"keys":[{"base64":"${HUSH}"}]}`,
+      SECRET,
+      `{"keys":["${SECRET}",""]}`,
+      `{"${SECRET}":1}`,
+      `{"keys":["${SECRET}${'x'.repeat(70_000)}"]}`,
+      `{"keys":[{"base64":"${SECRET}"}]}`,
     ]) {
-      tell(await proxy.ask('/v1/mget', { method: 'POST', headers: { ...READER, ...JSON_BODY }, body }));
+      collect(await proxy.request('/v1/mget', { method: 'POST', headers: { ...READER, ...JSON_BODY }, body }));
     }
-    for (const body of [HUSH, `["GET","${HUSH}","${HUSH}"]`, `["SET","${HUSH}","${HUSH}"]`, `["GET",["${HUSH}"]]`]) {
-      tell(await proxy.ask(`/?_token=${HUSH}-reader`, { method: 'POST', body }));
-      tell(await proxy.ask(`/pipeline?_token=${HUSH}-other`, { method: 'POST', body: `[${body}]` }));
-      tell(await proxy.ask(`/?_token=${HUSH}`, { method: 'POST', body }));
+    for (const body of [
+      SECRET,
+      `["GET","${SECRET}","${SECRET}"]`,
+      `["SET","${SECRET}","${SECRET}"]`,
+      `["GET",["${SECRET}"]]`,
+    ]) {
+      collect(await proxy.request(`/?_token=${SECRET}-reader`, { method: 'POST', body }));
+      collect(await proxy.request(`/pipeline?_token=${SECRET}-other`, { method: 'POST', body: `[${body}]` }));
+      collect(await proxy.request(`/?_token=${SECRET}`, { method: 'POST', body }));
     }
-    for (const path of [`/get/%zz${HUSH}`, `/get/%ff/${HUSH}`, `/set/${HUSH}/${HUSH}`, `/hget/${HUSH}`]) {
-      tell(await proxy.get(`${path}?_token=${HUSH}-reader`));
-      tell(await proxy.get(`${path}?_token=%zz${HUSH}`));
+    for (const path of [`/get/%zz${SECRET}`, `/get/%ff/${SECRET}`, `/set/${SECRET}/${SECRET}`, `/hget/${SECRET}`]) {
+      collect(await proxy.get(`${path}?_token=${SECRET}-reader`));
+      collect(await proxy.get(`${path}?_token=%zz${SECRET}`));
     }
     for (const bytes of [
-      `${HUSH}\r\n\r\n`,
-      `GET /v1/keys/${HUSH} HTTP/1.1\r\nHost: x\r\nAuthorization : ${HUSH}\r\n\r\n`,
-      `GET /v1/keys/${HUSH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${HUSH}\r\nX: ${'x'.repeat(300_000)}\r\n\r\n`,
-      `GET /v1/keys/${HUSH} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${HUSH}`,
+      `${SECRET}\r\n\r\n`,
+      `GET /v1/keys/${SECRET} HTTP/1.1\r\nHost: x\r\nAuthorization : ${SECRET}\r\n\r\n`,
+      `GET /v1/keys/${SECRET} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${SECRET}\r\nX: ${'x'.repeat(300_000)}\r\n\r\n`,
+      `GET /v1/keys/${SECRET} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${SECRET}`,
     ]) {
-      told.push(await exchange(proxy.url, bytes));
+      revealed.push(await exchange(proxy.url, bytes));
     }
     for (const bytes of [
       [request('GET', key('text'))],
-      [request('AUTH', HUSH)],
-      [request('AUTH', HUSH, HUSH)],
-      [request('HELLO', '3', 'AUTH', 'default', HUSH)],
-      [request('AUTH', `${HUSH}-reader`), request('FETCH', key('text'), HUSH), request('SET', key('text'), HUSH)],
-      [request('AUTH', `${HUSH}-reader`), request('GET', 'secret'), request('GET', key('text'), HUSH)],
-      [request('AUTH', `${HUSH}-reader`), request('CONFIG', 'SET', 'requirepass', HUSH), request('CONFIG', 'GET', '*')],
-      [request('AUTH', `${HUSH}-reader`), request('INFO'), request('CLIENT', 'INFO')],
-      [`*1\r\n${HUSH}\r\n`],
-      [`"${HUSH}\r\n`],
+      [request('AUTH', SECRET)],
+      [request('AUTH', SECRET, SECRET)],
+      [request('HELLO', '3', 'AUTH', 'default', SECRET)],
+      [request('AUTH', `${SECRET}-reader`), request('FETCH', key('text'), SECRET), request('SET', key('text'), SECRET)],
+      [request('AUTH', `${SECRET}-reader`), request('GET', 'secret'), request('GET', key('text'), SECRET)],
+      [
+        request('AUTH', `${SECRET}-reader`),
+        request('CONFIG', 'SET', 'requirepass', SECRET),
+        request('CONFIG', 'GET', '*'),
+      ],
+      [request('AUTH', `${SECRET}-reader`), request('INFO'), request('CLIENT', 'INFO')],
+      [`*1\r\n${SECRET}\r\n`],
+      [`"${SECRET}\r\n`],
     ]) {
       const client = await RespSocket.open(respPort(proxy));
       sockets.push(client);
       client.send(...bytes, 'QUIT\r\n');
-      told.push(await client.rest());
+      revealed.push(await client.rest());
     }
   }
 
-  async function expectNothingTold(): Promise<void> {
+  async function expectNoSecrets(): Promise<void> {
     for (const path of ['/metrics', '/openapi.json', '/docs', '/docs/swagger-ui-init.js', '/health/ready']) {
-      told.push((await proxy.get(path)).text);
+      revealed.push((await proxy.get(path)).text);
     }
-    told.push(JSON.stringify(await proxy.stats()));
+    revealed.push(JSON.stringify(await proxy.stats()));
     // The tokens of the settings could have been revealed as well.
     expect(proxy.child?.output).toContain('"message":"starting"');
-    for (const text of [...told, ...(proxy.child?.output.split('\n') ?? []), proxy.child?.errors]) {
-      expect(text).not.toMatch(TOLD);
+    for (const text of [...revealed, ...(proxy.child?.output.split('\n') ?? []), proxy.child?.errors]) {
+      expect(text).not.toMatch(SECRET_PATTERN);
     }
   }
 
   it('in normal operation, and with misbehaving clients', async () => {
     await readAll();
-    await misbehave();
-    await expectNothingTold();
+    await sendInvalidRequests();
+    await expectNoSecrets();
   });
 
   it('when Redis is slow, disconnected, or rejects the password', async () => {
@@ -197,7 +206,7 @@ describeOwn('no token, password, key or value stands in the log, in an error, or
     await readAll();
     await redis.server?.stop('SIGKILL');
     await readAll();
-    await expectNothingTold();
+    await expectNoSecrets();
   });
 
   it('when a thread crashes, and on shutdown', async () => {
@@ -205,8 +214,8 @@ describeOwn('no token, password, key or value stands in the log, in an error, or
     await proxy.inject(0, 'throw');
     await until('the crash to be logged', () => proxy.child?.output.includes('exited (code') || undefined);
     await proxy.ready();
-    await expectNothingTold();
+    await expectNoSecrets();
     await proxy.stop();
-    expect(`${proxy.child?.output}${proxy.child?.errors}`).not.toMatch(TOLD);
+    expect(`${proxy.child?.output}${proxy.child?.errors}`).not.toMatch(SECRET_PATTERN);
   });
 });

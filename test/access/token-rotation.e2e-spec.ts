@@ -51,10 +51,10 @@ describeOwn('tokens in files are rotated while the proxy runs', () => {
   }
 
   /** Waits until the threads behind many consecutive new connections all agree. */
-  async function untilAllSay(status: number, ask: () => Promise<{ readonly status: number }>): Promise<void> {
+  async function untilAllRespond(status: number, read: () => Promise<{ readonly status: number }>): Promise<void> {
     await until(`all threads say ${status}`, async () => {
-      const answers = await Promise.all(Array.from({ length: 24 }, ask));
-      return answers.every((answer) => answer.status === status) || undefined;
+      const responses = await Promise.all(Array.from({ length: 24 }, read));
+      return responses.every((response) => response.status === status) || undefined;
     });
   }
 
@@ -62,7 +62,7 @@ describeOwn('tokens in files are rotated while the proxy runs', () => {
   // A Content-Length, even of 0, bypasses the fast path.
   const viaNode = (token: string) => () => proxy.get('/v1/keys/key', { ...bearer(token), 'content-length': '0' });
   const batch = (token: string) => () =>
-    proxy.ask('/v1/mget', {
+    proxy.request('/v1/mget', {
       method: 'POST',
       body: '{"keys":["key"]}',
       headers: { ...bearer(token), 'content-type': 'application/json' },
@@ -72,13 +72,13 @@ describeOwn('tokens in files are rotated while the proxy runs', () => {
   it('by all threads, on the fast path and node:http, in batches, and in the admin API', async () => {
     write('access', 'first-reader,second-reader');
     write('admin', 'second-admin');
-    for (const ask of [plain, viaNode, batch]) await untilAllSay(200, ask('second-reader'));
-    for (const ask of [plain, viaNode, batch]) await untilAllSay(200, ask('first-reader'));
-    await untilAllSay(200, stats('second-admin'));
-    await untilAllSay(401, stats('first-admin'));
+    for (const read of [plain, viaNode, batch]) await untilAllRespond(200, read('second-reader'));
+    for (const read of [plain, viaNode, batch]) await untilAllRespond(200, read('first-reader'));
+    await untilAllRespond(200, stats('second-admin'));
+    await untilAllRespond(401, stats('first-admin'));
     write('access', 'second-reader');
-    for (const ask of [plain, viaNode, batch]) await untilAllSay(401, ask('first-reader'));
-    for (const ask of [plain, viaNode, batch]) await untilAllSay(200, ask('second-reader'));
+    for (const read of [plain, viaNode, batch]) await untilAllRespond(401, read('first-reader'));
+    for (const read of [plain, viaNode, batch]) await untilAllRespond(200, read('second-reader'));
   });
 
   it('and connections of the Redis protocol with a revoked token are closed', async () => {
@@ -86,7 +86,7 @@ describeOwn('tokens in files are rotated while the proxy runs', () => {
     one.send(request('AUTH', 'first-reader'));
     await one.expect('+OK\r\n');
     write('access', 'first-reader,second-reader');
-    await untilAllSay(200, plain('second-reader'));
+    await untilAllRespond(200, plain('second-reader'));
     other.send(request('HELLO', '3', 'AUTH', 'default', 'second-reader'));
     await other.until('$7\r\nmodules\r\n*0\r\n');
     one.send(request('GET', 'key'));
@@ -95,14 +95,14 @@ describeOwn('tokens in files are rotated while the proxy runs', () => {
     await one.closed;
     other.send(request('GET', 'key'));
     await other.expect('$5\r\nvalue\r\n');
-    const again = await open();
-    again.send(request('AUTH', 'first-reader'), request('AUTH', 'second-reader'));
-    await again.expect('-WRONGPASS invalid username-password pair or user is disabled.\r\n+OK\r\n');
+    const reconnected = await open();
+    reconnected.send(request('AUTH', 'first-reader'), request('AUTH', 'second-reader'));
+    await reconnected.expect('-WRONGPASS invalid username-password pair or user is disabled.\r\n+OK\r\n');
   });
 
   it('and by a restarted thread', async () => {
     write('access', 'second-reader');
-    await untilAllSay(401, plain('first-reader'));
+    await untilAllRespond(401, plain('first-reader'));
     await proxy.inject(0, 'terminate');
     await until('another thread is there', async () => {
       // The request may reach the thread that crashes.
@@ -110,21 +110,21 @@ describeOwn('tokens in files are rotated while the proxy runs', () => {
       return /^redis_http_cache_proxy_thread_restarts_total 1$/m.test(text) || undefined;
     });
     await proxy.ready();
-    await untilAllSay(401, plain('first-reader'));
-    await untilAllSay(200, plain('second-reader'));
+    await untilAllRespond(401, plain('first-reader'));
+    await untilAllRespond(200, plain('second-reader'));
   });
 
   it('and an invalid file is logged, and changes nothing', async () => {
     write('access', '');
     rmSync(join(directory, 'admin'));
     await until('both warnings', () => proxy.log().filter(({ level }) => level === 'warn').length === 2 || undefined);
-    await untilAllSay(200, plain('first-reader'));
-    await untilAllSay(401, () => proxy.key('key'));
-    await untilAllSay(401, plain(''));
-    await untilAllSay(200, stats('first-admin'));
-    await untilAllSay(401, stats(''));
+    await untilAllRespond(200, plain('first-reader'));
+    await untilAllRespond(401, () => proxy.key('key'));
+    await untilAllRespond(401, plain(''));
+    await untilAllRespond(200, stats('first-admin'));
+    await untilAllRespond(401, stats(''));
     write('access', 'second-reader');
-    await untilAllSay(200, plain('second-reader'));
+    await untilAllRespond(200, plain('second-reader'));
     expect(proxy.child?.output).not.toMatch(/first-|second-/);
   });
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
 import { launchChromium } from '../support/chromium.ts';
-import { PrefixFront } from '../support/prefix-front.ts';
+import { PrefixProxy } from '../support/prefix-proxy.ts';
 import { seedDemoKeys } from '../support/documentation.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
@@ -52,27 +52,27 @@ describeInBrowser('API page in a browser', () => {
   });
 
   describe('behind a front end that strips a path prefix', () => {
-    let front: PrefixFront;
+    let prefixProxy: PrefixProxy;
     beforeAll(async () => {
-      front = await PrefixFront.start('/some/cache', proxy.url);
+      prefixProxy = await PrefixProxy.start('/some/cache', proxy.url);
     });
-    afterAll(() => front?.stop());
+    afterAll(() => prefixProxy?.stop());
 
     it.each(['/docs', '/docs/', '/docs/index.html'])('the page at %s reads a key below that prefix', async (path) => {
-      const watched = await WatchedPage.open(browser, `${front.url}${path}`);
+      const watched = await WatchedPage.open(browser, `${prefixProxy.url}${path}`);
       const { status, description, url } = await tryOut(watched.page);
       expect(status).toContain('200');
       expect(description).toContain('hello from redis');
-      expect(url.trim()).toBe(`${front.url}/v1/keys/greeting`);
+      expect(url.trim()).toBe(`${prefixProxy.url}/v1/keys/greeting`);
       expect(watched.errors).toEqual([]);
-      expect([...watched.origins]).toEqual([new URL(front.url).origin]);
+      expect([...watched.origins]).toEqual([new URL(prefixProxy.url).origin]);
       await watched.page.close();
     });
 
     it('the server URL of the document, resolved against its own URL, is the proxy', async () => {
-      const at = `${front.url}/openapi.json`;
+      const at = `${prefixProxy.url}/openapi.json`;
       const { servers } = (await (await fetch(at)).json()) as { servers: { url: string }[] };
-      expect(servers.map(({ url }) => new URL(url, at).href)).toEqual([`${front.url}/`]);
+      expect(servers.map(({ url }) => new URL(url, at).href)).toEqual([`${prefixProxy.url}/`]);
     });
   });
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { launchChromium } from '../support/chromium.ts';
 import { seedDemoKeys } from '../support/documentation.ts';
-import { ask } from '../support/http-client.ts';
+import { sendRequest } from '../support/http-client.ts';
 import { freePort, until } from '../support/processes.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
@@ -53,20 +53,20 @@ describeInBrowser('dashboard in a browser', () => {
     });
   }
 
-  const becomes = (watched: WatchedPage, id: string, text: RegExp): Promise<true> =>
+  const untilText = (watched: WatchedPage, id: string, text: RegExp): Promise<true> =>
     until(`#${id} matches ${text}`, async () => (text.test(await watched.text(id)) ? true : undefined));
 
   it('loads from the proxy only, logs no errors, and shows the traffic of all threads', async () => {
     const watched = await WatchedPage.open(browser, `${proxy.url}/`);
-    await becomes(watched, 'live-text', /^Live$/);
-    await becomes(watched, 'redis-state', /^connected$/);
-    await becomes(watched, 'coherence-state', /^ttl$/);
+    await untilText(watched, 'live-text', /^Live$/);
+    await untilText(watched, 'redis-state', /^connected$/);
+    await untilText(watched, 'coherence-state', /^ttl$/);
     const agent = new Agent({ keepAlive: true, maxSockets: 4 });
-    await ask(proxy.url, '/v1/keys/greeting', { agent });
-    await Promise.all(Array.from({ length: HITS }, () => ask(proxy.url, '/v1/keys/greeting', { agent })));
+    await sendRequest(proxy.url, '/v1/keys/greeting', { agent });
+    await Promise.all(Array.from({ length: HITS }, () => sendRequest(proxy.url, '/v1/keys/greeting', { agent })));
     agent.destroy();
-    await becomes(watched, 'reads-note', new RegExp(`^${HITS + 1} over HTTP$`));
-    await becomes(watched, 'entries', /^1$/);
+    await untilText(watched, 'reads-note', new RegExp(`^${HITS + 1} over HTTP$`));
+    await untilText(watched, 'entries', /^1$/);
     const row = watched.page.locator('#chart-reads tbody tr', { hasText: 'hits' });
     expect(Number((await row.locator('td').last().textContent())?.replace(',', ''))).toBeGreaterThan(0);
     expect(await watched.text('ratio-note')).toMatch(/^9\d\.\d % since the start$/);
@@ -85,10 +85,10 @@ describeInBrowser('dashboard in a browser', () => {
     expect(await headers.getByRole('row', { name: 'cache-status' }).textContent()).toContain('fwd=uri-miss; stored');
     // The request bypasses the browser's cache, but not the proxy's.
     await page.getByRole('button', { name: 'Look up' }).click();
-    await becomes(watched, 'result-explanation', /^Served from the cache\. Expires in \d\d seconds\.$/);
+    await untilText(watched, 'result-explanation', /^Served from the cache\. Expires in \d\d seconds\.$/);
     await page.getByLabel('Bypass the cache').check();
     await page.getByRole('button', { name: 'Look up' }).click();
-    await becomes(watched, 'result-explanation', /^The request asked for a fresh value\./);
+    await untilText(watched, 'result-explanation', /^The request asked for a fresh value\./);
     expect(watched.errors).toEqual([]);
     await page.close();
   });
@@ -118,7 +118,7 @@ describeInBrowser('dashboard in a browser', () => {
     expect(await watched.page.locator('#result-value').isHidden()).toBe(true);
     await key(watched.page).fill('');
     await key(watched.page).press('Enter');
-    await becomes(watched, 'result-summary', /^Enter a key\.$/);
+    await untilText(watched, 'result-summary', /^Enter a key\.$/);
     await watched.page.close();
   });
 
@@ -129,22 +129,22 @@ describeInBrowser('dashboard in a browser', () => {
     const purge = page.getByRole('button', { name: 'Purge key' });
     await page.locator('#admin-tools').waitFor();
     await purge.click();
-    await becomes(watched, 'admin-result', /^Admin token required\.$/);
+    await untilText(watched, 'admin-result', /^Admin token required\.$/);
     const token = page.getByLabel('Admin token');
     await token.fill('wrong');
     await purge.click();
-    await becomes(watched, 'admin-result', /^A valid admin token is required\.$/);
+    await untilText(watched, 'admin-result', /^A valid admin token is required\.$/);
     await token.fill('admin');
     await purge.click();
-    await becomes(watched, 'admin-result', /^Key purged\.$/);
+    await untilText(watched, 'admin-result', /^Key purged\.$/);
     await purge.click();
-    await becomes(watched, 'admin-result', /^The key was not cached\.$/);
+    await untilText(watched, 'admin-result', /^The key was not cached\.$/);
     await page.getByRole('button', { name: 'Look up' }).click();
-    await becomes(watched, 'result-explanation', /^Not cached\. Loaded from Redis and cached\.$/);
+    await untilText(watched, 'result-explanation', /^Not cached\. Loaded from Redis and cached\.$/);
     await page.getByRole('button', { name: 'Flush cache' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Flush' }).click();
-    await becomes(watched, 'admin-result', /^Cache flushed: \d+ entr/);
-    await becomes(watched, 'entries', /^0$/);
+    await untilText(watched, 'admin-result', /^Cache flushed: \d+ entr/);
+    await untilText(watched, 'entries', /^0$/);
     expect(await page.evaluate('[document.cookie, localStorage.length, sessionStorage.length]')).toEqual(['', 0, 0]);
     await page.reload();
     await page.locator('#admin-tools').waitFor();
@@ -164,14 +164,14 @@ describeInBrowser('dashboard in a browser', () => {
     page.on('request', (request) => requests.push(`${request.method()} ${new URL(request.url()).pathname}`));
     await key(page).fill('..\\cache');
     await purge.click();
-    await becomes(watched, 'admin-result', /^The key was not cached\.$/);
+    await untilText(watched, 'admin-result', /^The key was not cached\.$/);
     await key(page).fill('%2e%2E');
     await purge.click();
-    await becomes(watched, 'admin-result', /^Browsers cannot request this key; use curl\.$/);
+    await untilText(watched, 'admin-result', /^Browsers cannot request this key; use curl\.$/);
     expect(requests).toEqual(['DELETE /v1/cache/..%5Ccache']);
     await key(page).fill('greeting');
     await purge.click();
-    await becomes(watched, 'admin-result', /^Key purged\.$/);
+    await untilText(watched, 'admin-result', /^Key purged\.$/);
     await page.close();
   });
 
@@ -183,14 +183,14 @@ describeInBrowser('dashboard in a browser', () => {
     expect(await lookUp(watched, 'greeting')).toBe('401 Unauthorized: A bearer token is required.');
     await watched.page.getByLabel('Access token').fill('reader');
     expect(await lookUp(watched, 'greeting')).toBe('200 OK, 16 B');
-    await ask(withAccessToken.url, '/get/greeting', { headers: { authorization: 'Bearer reader' } });
-    await becomes(watched, 'reads-note', /^2 over HTTP, 1 over Upstash's REST API$/);
+    await sendRequest(withAccessToken.url, '/get/greeting', { headers: { authorization: 'Bearer reader' } });
+    await untilText(watched, 'reads-note', /^2 over HTTP, 1 over Upstash's REST API$/);
     await watched.page.close();
   });
 
   it.each(['light', 'dark'] as const)('fits on a phone, with sufficient contrast (%s)', async (theme) => {
     const watched = await WatchedPage.open(browser, `${proxy.url}/`, { colorScheme: theme, viewport: PHONE });
-    await becomes(watched, 'live-text', /^Live$/);
+    await untilText(watched, 'live-text', /^Live$/);
     await watched.page.locator('#admin-tools').waitFor();
     expect(await watched.overflow()).toBe(0);
     await lookUp(watched, 'binary');
@@ -227,16 +227,16 @@ describeInBrowser('dashboard in a browser', () => {
     const settings = { REDIS_URL: redis.url, PROXY_THREADS: 1, HTTP_PORT: await freePort() };
     const first = (own = await TestProxy.start(settings));
     const watched = await WatchedPage.open(browser, `${first.url}/`);
-    await becomes(watched, 'live-text', /^Live$/);
+    await untilText(watched, 'live-text', /^Live$/);
     expect(await first.stop()).toBe(0);
-    await becomes(watched, 'live-text', /^Connection lost \d+ s ago$/);
+    await untilText(watched, 'live-text', /^Connection lost \d+ s ago$/);
     expect(await watched.text('announcements')).toBe('Lost connection to the proxy.');
     for (const id of ['redis', 'circuit', 'coherence', 'threads', 'connections']) {
       expect([id, await watched.text(`${id}-state`)]).toEqual([id, 'unknown']);
     }
     expect(await watched.text('redis-meaning')).toBe('was connected');
     own = await TestProxy.start(settings);
-    await becomes(watched, 'live-text', /^Live$/);
+    await untilText(watched, 'live-text', /^Live$/);
     await watched.page.close();
   });
 });

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Browser, Page } from 'playwright-core';
 import { CHROMIUM, launchChromium } from '../support/chromium.ts';
 import { seedDemoKeys } from '../support/documentation.ts';
-import { ask } from '../support/http-client.ts';
+import { sendRequest } from '../support/http-client.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { seeded } from '../support/random.ts';
 import { TestRedis } from '../support/redis.ts';
@@ -26,7 +26,7 @@ const SETTINGS = {
 const DESKTOP = { width: 1280, height: 1000 };
 const PHONE = { width: 390, height: 844 };
 
-interface Look {
+interface View {
   readonly name: string;
   readonly theme: 'light' | 'dark';
   readonly size: { readonly width: number; readonly height: number };
@@ -37,16 +37,16 @@ if (CHROMIUM === undefined) {
   process.exit(1);
 }
 const [folder] = process.argv.slice(2);
-const looks: readonly Look[] =
+const views: readonly View[] =
   folder === undefined
     ? [{ name: '', theme: 'light', size: DESKTOP }]
     : (['light', 'dark'] as const).flatMap((theme) => [
         { name: `-${theme}`, theme, size: DESKTOP },
         { name: `-phone-${theme}`, theme, size: PHONE },
       ]);
-await take(folder ?? README_IMAGES, looks);
+await takeScreenshots(folder ?? README_IMAGES, views);
 
-async function take(into: string, wanted: readonly Look[]): Promise<void> {
+async function takeScreenshots(into: string, wanted: readonly View[]): Promise<void> {
   mkdirSync(into, { recursive: true });
   const redis = await TestRedis.start();
   const proxy = await TestProxy.start({ ...SETTINGS, REDIS_URL: redis.url, ADMIN_TOKEN: 'admin' });
@@ -54,13 +54,13 @@ async function take(into: string, wanted: readonly Look[]): Promise<void> {
   try {
     await seedDemoKeys(redis.client);
     await seedTraffic(redis);
-    const pages = await Promise.all(wanted.map((look) => open(browser, look, `${proxy.url}/`)));
+    const pages = await Promise.all(wanted.map((view) => open(browser, view, `${proxy.url}/`)));
     await traffic(proxy, TRAFFIC_MS);
-    for (const [i, look] of wanted.entries()) {
+    for (const [i, view] of wanted.entries()) {
       await lookUp(pages[i], 'greeting');
-      await pages[i].screenshot({ path: join(into, `dashboard${look.name}.png`), fullPage: true });
+      await pages[i].screenshot({ path: join(into, `dashboard${view.name}.png`), fullPage: true });
     }
-    for (const look of wanted) await takeApi(browser, look, proxy, into);
+    for (const view of wanted) await takeApi(browser, view, proxy, into);
   } finally {
     await browser.close();
     await proxy.stop();
@@ -68,7 +68,7 @@ async function take(into: string, wanted: readonly Look[]): Promise<void> {
   }
 }
 
-async function open(browser: Browser, { theme, size }: Look, url: string): Promise<Page> {
+async function open(browser: Browser, { theme, size }: View, url: string): Promise<Page> {
   const page = await browser.newPage({ colorScheme: theme, viewport: { ...size } });
   await page.goto(url);
   return page;
@@ -81,14 +81,14 @@ async function lookUp(page: Page, key: string): Promise<void> {
   await page.evaluate('document.activeElement.blur(); scrollTo(0, 0)');
 }
 
-async function takeApi(browser: Browser, look: Look, proxy: TestProxy, into: string): Promise<void> {
-  const page = await open(browser, look, `${proxy.url}/docs`);
+async function takeApi(browser: Browser, view: View, proxy: TestProxy, into: string): Promise<void> {
+  const page = await open(browser, view, `${proxy.url}/docs`);
   await page.locator('#operations-keys-getValue .opblock-summary-control').click();
   await page.getByRole('button', { name: 'Execute' }).first().click();
   await page.locator('.live-responses-table').waitFor();
-  await page.setViewportSize({ width: look.size.width, height: 1300 });
+  await page.setViewportSize({ width: view.size.width, height: 1300 });
   await page.evaluate(`document.getElementById('operations-keys-getValue').scrollIntoView()`);
-  await page.screenshot({ path: join(into, `api${look.name}.png`) });
+  await page.screenshot({ path: join(into, `api${view.name}.png`) });
 }
 
 async function seedTraffic(redis: TestRedis): Promise<void> {
@@ -104,7 +104,7 @@ async function traffic(proxy: TestProxy, ms: number): Promise<void> {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     while (Date.now() < end) {
       const key = random(100) < 2 ? 'nobody' : `page:${Math.floor(KEYS * (random(1e6) / 1e6) ** 6)}`;
-      await ask(proxy.url, `/v1/keys/${key}`, { agent });
+      await sendRequest(proxy.url, `/v1/keys/${key}`, { agent });
       await delay(8 + 6 * Math.sin(Date.now() / 9000) + random(4));
     }
     agent.destroy();

@@ -42,7 +42,7 @@ describeOwn('PROXY_MAX_BUFFERED_BYTES bounds the memory that slow readers of col
   let redis: TestRedis;
   let proxy: TestProxy;
   let clients: SlowClient[] = [];
-  let asked = 0;
+  let requested = 0;
 
   beforeAll(async () => {
     redis = await TestRedis.start();
@@ -88,7 +88,7 @@ describeOwn('PROXY_MAX_BUFFERED_BYTES bounds the memory that slow readers of col
     let grownMiB = 0;
     let slow = 0;
     for (let i = 0; i < reads; i++) {
-      const key = i % 2 === 0 ? `cold:${asked++}` : 'hot';
+      const key = i % 2 === 0 ? `cold:${requested++}` : 'hot';
       const started = performance.now();
       expect((await proxy.key(key)).text).toBe('value');
       if (performance.now() - started > 1000) slow++;
@@ -132,11 +132,11 @@ describeOwn('PROXY_MAX_BUFFERED_BYTES bounds the memory that slow readers of col
       async () => {
         const count = 60;
         const key = (i: number): string => (i % 3 === 0 ? keyOf(0, i) : `cold:${i}`);
-        const asks = Buffer.concat(Array.from({ length: count }, (_, i) => request('GET', key(i))));
+        const requests = Buffer.concat(Array.from({ length: count }, (_, i) => request('GET', key(i))));
         const expected = (i: number): Buffer =>
           Buffer.concat([i % 3 === 0 ? valueOf(0, i) : Buffer.from('value'), Buffer.from('\r\n')]);
         const firstMiB = residentMiB(proxy);
-        for (let i = 0; i < 8; i++) clients.push(await SlowClient.send(respPort(proxy), asks));
+        for (let i = 0; i < 8; i++) clients.push(await SlowClient.send(respPort(proxy), requests));
         const { grownMiB } = await watch(firstMiB, 20);
         expect(grownMiB).toBeLessThan(BOUND_MiB + MARGIN_MiB);
         const read = clients.slice(0, 2).map((client) => client.read(count, /^\$\d+\r\n/, expected));
@@ -181,11 +181,11 @@ describeOwn('PROXY_MAX_BUFFERED_BYTES bounds the memory that slow readers of col
         // Characters that JSON does not escape.
         const keys = [keyOf(2, 0), keyOf(2, 1), keyOf(2, 2)];
         const body = JSON.stringify({ keys });
-        const asks = Buffer.from(
+        const requests = Buffer.from(
           `POST /v1/mget HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
         );
         const firstMiB = residentMiB(proxy);
-        for (let i = 0; i < 12; i++) clients.push(await SlowClient.send(portOf('HTTP'), asks));
+        for (let i = 0; i < 12; i++) clients.push(await SlowClient.send(portOf('HTTP'), requests));
         await until('some wait', async () => (await metric('loads_waiting_for_memory')) > 0 || undefined);
         const { grownMiB } = await watch(firstMiB, 20);
         expect(grownMiB).toBeLessThan(BOUND_MiB + MARGIN_MiB);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type HttpAnswer } from '../support/http-client.ts';
+import { type TestResponse } from '../support/http-client.ts';
 import { itOwn } from '../support/only-own.ts';
 import { keyPrefix, removeKeys, TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
@@ -21,7 +21,7 @@ afterAll(async () => {
 });
 
 /** Returns the headers that describe the value, without those of every HTTP response. */
-function valueHeaders({ headers }: HttpAnswer): object {
+function valueHeaders({ headers }: TestResponse): object {
   const every = ['date', 'connection', 'keep-alive', 'x-content-type-options'];
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !every.includes(name)));
 }
@@ -137,9 +137,9 @@ describe('If-None-Match', () => {
     ['a list that its weak form is in', (tag) => `"other",W/${tag},"a,b"`],
     ['*', () => '*'],
   ])('with %s results in 304, without a body and with the headers of the value', async (_, field) => {
-    const answer = await proxy.key(key, { 'if-none-match': field(etag) });
-    expect([answer.status, answer.body.length]).toEqual([304, 0]);
-    expect(valueHeaders(answer)).toEqual({
+    const response = await proxy.key(key, { 'if-none-match': field(etag) });
+    expect([response.status, response.body.length]).toEqual([304, 0]);
+    expect(valueHeaders(response)).toEqual({
       etag,
       age: expect.stringMatching(/^\d+$/),
       'cache-control': `max-age=${Math.floor(proxy.ttlMs / 1000)}`,
@@ -153,20 +153,20 @@ describe('If-None-Match', () => {
     ['the tag without its quotes', (tag) => tag.slice(1, -1)],
     ['"*", which is a tag', () => '"*"'],
   ])('with %s results in 200 and the value', async (_, field) => {
-    const answer = await proxy.key(key, { 'if-none-match': field(etag) });
-    expect([answer.status, answer.text]).toEqual([200, 'value']);
+    const response = await proxy.key(key, { 'if-none-match': field(etag) });
+    expect([response.status, response.text]).toEqual([200, 'value']);
   });
 
   it('results in 304 for HEAD', async () => {
-    const question = { method: 'HEAD', headers: { 'if-none-match': etag } };
-    expect((await proxy.ask(`/v1/keys/${encodeURIComponent(key)}`, question)).status).toBe(304);
+    const options = { method: 'HEAD', headers: { 'if-none-match': etag } };
+    expect((await proxy.request(`/v1/keys/${encodeURIComponent(key)}`, options)).status).toBe(304);
   });
 
   it('results in 304 on a miss if the loaded value matches, and stores the value', async () => {
     const cold = `${prefix}cold`;
     await redis.client.set(cold, 'value');
-    const answer = await proxy.key(cold, { 'if-none-match': etag });
-    expect([answer.status, answer.headers['cache-status']]).toEqual([
+    const response = await proxy.key(cold, { 'if-none-match': etag });
+    expect([response.status, response.headers['cache-status']]).toEqual([
       304,
       'redis-http-cache-proxy; fwd=uri-miss; stored',
     ]);

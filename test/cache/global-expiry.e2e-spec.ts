@@ -25,7 +25,7 @@ const cacheStatus = async (proxy: TestProxy, key: string) => (await proxy.key(ke
 const STORED = 'redis-http-cache-proxy; fwd=uri-miss; stored';
 
 /** Waits until Redis has removed an expired key. */
-const goneFromRedis = (key: string) =>
+const untilExpiredInRedis = (key: string) =>
   until(`Redis lets ${key} go`, async () => ((await redis.client.exists(key)) === 0 ? true : undefined));
 
 describeOwn('an entry', () => {
@@ -50,8 +50,8 @@ describeOwn('an entry', () => {
     expect(await redis.calls('get')).toBe(0);
 
     await proxy.advance(SLACK_MS);
-    const answer = await proxy.key(key);
-    expect([answer.text, answer.headers['cache-status'], answer.headers.age]).toEqual(['after', STORED, '0']);
+    const response = await proxy.key(key);
+    expect([response.text, response.headers['cache-status'], response.headers.age]).toEqual(['after', STORED, '0']);
     expect(await redis.calls('get')).toBe(1);
   });
 
@@ -155,7 +155,7 @@ describe('a key that expires in Redis', () => {
     const key = `${prefix}volatile`;
     await redis.client.set(key, 'value', 'PX', 1000);
     expect((await proxy.key(key)).text).toBe('value');
-    await goneFromRedis(key);
+    await untilExpiredInRedis(key);
     // The entry may outlive the key only by the difference of the clocks.
     await until('the entry has expired', async () => ((await proxy.key(key)).status === 404 ? true : undefined), 500);
   });
@@ -180,7 +180,7 @@ describeOwn('CACHE_RESPECT_KEY_TTL=false', () => {
     const key = `${prefix}outlives`;
     await redis.client.set(key, 'value', 'PX', 1000);
     expect((await proxy.key(key)).headers['cache-control']).toBe('max-age=60');
-    await goneFromRedis(key);
+    await untilExpiredInRedis(key);
     await proxy.advance(TTL_MS - 5_000);
     expect((await proxy.key(key)).text).toBe('value');
     await proxy.advance(5_000);
@@ -214,7 +214,7 @@ describeOwn('CACHE_NEGATIVE_TTL_MS', () => {
     const second = await proxy.key(key);
     expect([second.status, second.headers['cache-status']]).toEqual([404, 'redis-http-cache-proxy; hit; ttl=2']);
     expect(second.headers['cache-control']).toBe('no-store');
-    const head = await proxy.ask(`/v1/keys/${key}`, { method: 'HEAD', headers: { 'if-none-match': '*' } });
+    const head = await proxy.request(`/v1/keys/${key}`, { method: 'HEAD', headers: { 'if-none-match': '*' } });
     expect([head.status, head.headers['cache-status']]).toEqual([404, 'redis-http-cache-proxy; hit; ttl=2']);
     expect(await redis.calls('get')).toBe(1);
 

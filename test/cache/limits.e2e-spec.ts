@@ -48,7 +48,7 @@ describeOwn('limits of the whole instance', () => {
   }
 
   async function metric(name: string): Promise<number> {
-    const { text } = await proxy.ask('/metrics', { agent });
+    const { text } = await proxy.request('/metrics', { agent });
     return Number(new RegExp(`^redis_http_cache_proxy_${name} (\\S+)$`, 'm').exec(text)?.[1]);
   }
 
@@ -103,9 +103,9 @@ describeOwn('limits of the whole instance', () => {
     await idle(5);
     const beyond = await idle(40);
     for (const socket of beyond.slice(20)) socket.write('GET /health/live HTTP/1.1\r\nHost:');
-    const told = beyond.map((socket) => once(socket.setEncoding('latin1'), 'data'));
+    const responses = beyond.map((socket) => once(socket.setEncoding('latin1'), 'data'));
     expect(await exchange(proxy.url, 'GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n')).toMatch(/^HTTP\/1.1 200 /);
-    for (const [response] of await Promise.all(told)) expect(response).toMatch(/^HTTP\/1.1 503 /);
+    for (const [response] of await Promise.all(responses)) expect(response).toMatch(/^HTTP\/1.1 503 /);
   });
 
   it('a rejected client cannot keep its connection by sending single bytes', async () => {
@@ -141,8 +141,8 @@ describeOwn('limits of the whole instance', () => {
   it('a load that is queued for too long receives 503', async () => {
     await start({ PROXY_MAX_CONCURRENT_LOADS: 1, REDIS_COMMAND_TIMEOUT_MS: 300 });
     redis.server?.signal('SIGSTOP');
-    const answers = await Promise.all([...'abcdefgh'].map((key) => proxy.get(`/v1/keys/${key}`)));
-    const codes = answers.map(({ json }) => json.code).sort();
+    const responses = await Promise.all([...'abcdefgh'].map((key) => proxy.get(`/v1/keys/${key}`)));
+    const codes = responses.map(({ json }) => json.code).sort();
     expect(codes).toContain('redis-timeout');
     expect(codes).toContain('overloaded');
     expect(new Set(codes)).toEqual(new Set(['overloaded', 'redis-timeout']));
@@ -150,8 +150,8 @@ describeOwn('limits of the whole instance', () => {
 
   it('HTTP_MAX_HEADER_BYTES: a larger request head is rejected', async () => {
     await start({ HTTP_MAX_HEADER_BYTES: 4096 });
-    const answer = await exchange(proxy.url, `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(5000)}\r\n\r\n`);
-    expect(answer).toMatch(/^HTTP\/1.1 431 [^]*application\/problem\+json[^]*"code":"head-too-large"/);
+    const response = await exchange(proxy.url, `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(5000)}\r\n\r\n`);
+    expect(response).toMatch(/^HTTP\/1.1 431 [^]*application\/problem\+json[^]*"code":"head-too-large"/);
   });
 
   it('HTTP_HEADERS_TIMEOUT_MS: a late request head results in 408 and a closed connection', async () => {
@@ -178,8 +178,8 @@ describeOwn('PROXY_MODE=sequential', () => {
       const monitor = await redis.client.monitor();
       const seen: string[] = [];
       monitor.on('monitor', (_time: string, [command, key]: string[]) => seen.push(`${command.toLowerCase()} ${key}`));
-      const answers = await Promise.all(names.map((name) => proxy.key(name)));
-      expect(answers.map(({ text }) => text)).toEqual(names);
+      const responses = await Promise.all(names.map((name) => proxy.key(name)));
+      expect(responses.map(({ text }) => text)).toEqual(names);
       await until('all was seen', () =>
         seen.filter((line) => line.startsWith('pttl')).length === 20 ? true : undefined,
       );
@@ -208,10 +208,10 @@ describeOwn('PROXY_MODE=sequential', () => {
       relay.hold('data');
       const cold = proxy.key('cold');
       await until('the load is in flight', () => relay.held('data').includes('cold') || undefined);
-      let answered = false;
-      const hot = proxy.key('hot').finally(() => (answered = true));
+      let responded = false;
+      const hot = proxy.key('hot').finally(() => (responded = true));
       await delay(200);
-      expect(answered).toBe(false);
+      expect(responded).toBe(false);
       relay.release('data');
       expect([(await cold).text, (await hot).text]).toEqual(['cold', 'hot']);
       expect((await hot).headers['cache-status']).toContain('; hit;');

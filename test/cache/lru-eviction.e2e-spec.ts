@@ -16,10 +16,10 @@ function reasonToSkip(): string | undefined {
 }
 
 const prefix = keyPrefix();
-const why = reasonToSkip();
-const describeLru = why === undefined ? describe : describe.skip;
+const reason = reasonToSkip();
+const describeLru = reason === undefined ? describe : describe.skip;
 
-describeLru(`the least recently used key goes first${why === undefined ? '' : ` (skipped: ${why})`}`, () => {
+describeLru(`the least recently used key goes first${reason === undefined ? '' : ` (skipped: ${reason})`}`, () => {
   let redis: TestRedis;
   let proxy: TestProxy;
   let capacity: number;
@@ -48,7 +48,7 @@ describeLru(`the least recently used key goes first${why === undefined ? '' : ` 
 
   /** Reads a key over a new connection, so that any thread may serve it; returns whether it was a hit. */
   async function read(i: number): Promise<boolean> {
-    const { status, text, headers } = await proxy.ask(`/v1/keys/${encodeURIComponent(key(i))}`, { agent });
+    const { status, text, headers } = await proxy.request(`/v1/keys/${encodeURIComponent(key(i))}`, { agent });
     expect(`${status} ${text}`).toBe(`200 value of ${i}`);
     return /; hit;/.test(String(headers['cache-status']));
   }
@@ -108,7 +108,7 @@ describeLru(`the least recently used key goes first${why === undefined ? '' : ` 
     const { etag } = (await proxy.key(key(0))).headers;
     await fill();
     expect((await proxy.key(key(0), { 'if-none-match': String(etag) })).status).toBe(304);
-    expect((await proxy.ask(`/v1/keys/${encodeURIComponent(key(1))}`, { method: 'HEAD' })).status).toBe(200);
+    expect((await proxy.request(`/v1/keys/${encodeURIComponent(key(1))}`, { method: 'HEAD' })).status).toBe(200);
     expect(await read(capacity)).toBe(false);
     expect(await read(0)).toBe(true);
     expect(await read(1)).toBe(true);

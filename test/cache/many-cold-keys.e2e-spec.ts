@@ -41,16 +41,16 @@ describeOwn('a request for many large uncached values', () => {
   });
 
   it('needs no more memory than its response, over HTTP', async () => {
-    const { json } = await proxy.ask('/v1/mget', {
+    const { json } = await proxy.request('/v1/mget', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ keys: KEYS }),
     });
     const results = json.results as { status: number; code?: string }[];
-    const given = results.filter(({ status }) => status === 200).length;
-    expect(given).toBe(15);
-    expect(results.slice(0, given).every(({ status }) => status === 200)).toBe(true);
-    expect(results.slice(given).every(({ code }) => code === 'answer-too-large')).toBe(true);
+    const delivered = results.filter(({ status }) => status === 200).length;
+    expect(delivered).toBe(15);
+    expect(results.slice(0, delivered).every(({ status }) => status === 200)).toBe(true);
+    expect(results.slice(delivered).every(({ code }) => code === 'answer-too-large')).toBe(true);
     expect((await wellBehaved.stop()).grownMiB).toBeLessThan(GROWTH_MIB);
   });
 
@@ -75,16 +75,16 @@ const SMALL_READS = 20;
 
 /** A multi-key read in the syntax of each endpoint. */
 const FORMS: Readonly<
-  Record<string, { readonly over: 'http' | 'resp'; readonly write: (keys: readonly string[]) => Buffer }>
+  Record<string, { readonly transport: 'http' | 'resp'; readonly write: (keys: readonly string[]) => Buffer }>
 > = {
-  MGET: { over: 'resp', write: (keys) => request('MGET', ...keys) },
+  MGET: { transport: 'resp', write: (keys) => request('MGET', ...keys) },
   'MULTI with GETs': {
-    over: 'resp',
+    transport: 'resp',
     write: (keys) => Buffer.concat([request('MULTI'), ...keys.map((key) => request('GET', key)), request('EXEC')]),
   },
-  'POST /v1/mget': { over: 'http', write: (keys) => post('/v1/mget', { keys }) },
+  'POST /v1/mget': { transport: 'http', write: (keys) => post('/v1/mget', { keys }) },
   'an Upstash pipeline': {
-    over: 'http',
+    transport: 'http',
     write: (keys) =>
       post(
         '/pipeline',
@@ -120,13 +120,13 @@ describeOwn('multi-key reads of large cold values', () => {
   });
 
   it.each(Object.keys(FORMS))('do not delay small reads of other clients: %s', async (name) => {
-    const { over, write } = FORMS[name];
-    const port = over === 'resp' ? respPort(proxy) : Number(new URL(proxy.url).port);
+    const { transport, write } = FORMS[name];
+    const port = transport === 'resp' ? respPort(proxy) : Number(new URL(proxy.url).port);
     await redis.forgetCalls();
     const sockets = Array.from({ length: CLIENTS }, (_, i) => {
       const requestBytes = write(KEYS.slice(i * KEYS_PER_CLIENT, (i + 1) * KEYS_PER_CLIENT));
       const socket = connect(port, '127.0.0.1').on('error', () => undefined);
-      if (over === 'resp') socket.write(request('AUTH', TOKEN));
+      if (transport === 'resp') socket.write(request('AUTH', TOKEN));
       socket.write(Buffer.concat(Array.from({ length: REQUESTS }, () => requestBytes)));
       return socket.resume();
     });
@@ -149,19 +149,19 @@ function post(path: string, json: unknown): Buffer {
 
 /** Relays connections to a Redis over a slow network. */
 async function startSlowRelay(port: number): Promise<Server> {
-  const server = createServer((near) => {
-    const far = connect(port, '127.0.0.1');
-    near.on('error', () => undefined).on('close', () => far.destroy());
-    far.on('error', () => undefined).on('close', () => near.destroy());
-    near.pipe(far);
+  const server = createServer((client) => {
+    const server = connect(port, '127.0.0.1');
+    client.on('error', () => undefined).on('close', () => server.destroy());
+    server.on('error', () => undefined).on('close', () => client.destroy());
+    client.pipe(server);
     let freeAt = 0;
-    far.on('data', (part) => {
-      near.write(part);
+    server.on('data', (part) => {
+      client.write(part);
       const now = performance.now();
       freeAt = Math.max(freeAt, now) + part.length / BYTES_PER_MS;
       if (freeAt - now < 5) return;
-      far.pause();
-      setTimeout(() => far.resume(), freeAt - now);
+      server.pause();
+      setTimeout(() => server.resume(), freeAt - now);
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -1,12 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import type { HttpAnswer } from '../support/http-client.ts';
+import type { TestResponse } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 
 const TTL_MS = 60_000;
-const PATIENT = { REDIS_COMMAND_TIMEOUT_MS: 20_000, ADMIN_TOKEN: 'operator' };
+const LONG_TIMEOUT = { REDIS_COMMAND_TIMEOUT_MS: 20_000, ADMIN_TOKEN: 'operator' };
 
 describeOwn('a request with Cache-Control', () => {
   let redis: TestRedis;
@@ -39,9 +39,9 @@ describeOwn('a request with Cache-Control', () => {
     await redis.forgetCalls();
   });
 
-  const ask = async (cacheControl: string, more: Readonly<Record<string, string>> = {}) =>
-    seen(await proxy.key(key, { 'cache-control': cacheControl, ...more }));
-  const seen = ({ status, text, headers }: HttpAnswer) => [
+  const readWith = async (cacheControl: string, more: Readonly<Record<string, string>> = {}) =>
+    summaryOf(await proxy.key(key, { 'cache-control': cacheControl, ...more }));
+  const summaryOf = ({ status, text, headers }: TestResponse) => [
     status,
     text,
     String(headers['cache-status']).replace('redis-http-cache-proxy; ', ''),
@@ -51,38 +51,42 @@ describeOwn('a request with Cache-Control', () => {
   it.each(['no-cache', 'max-age=0', 'NO-CACHE', 'no-store, no-cache', 'max-age="0"'])(
     'with %s receives the current value of Redis, and so do all later requests',
     async (directives) => {
-      expect(await ask(directives)).toEqual([200, 'new', 'fwd=request; stored']);
-      expect(seen(await proxy.key(key))).toEqual([200, 'new', HIT]);
+      expect(await readWith(directives)).toEqual([200, 'new', 'fwd=request; stored']);
+      expect(summaryOf(await proxy.key(key))).toEqual([200, 'new', HIT]);
       expect(await redis.calls('get')).toBe(1);
     },
   );
 
   it('accepts Pragma: no-cache in place of Cache-Control', async () => {
-    expect(await ask('max-stale', { pragma: 'no-cache' })).toEqual([200, 'old', HIT]);
-    expect(seen(await proxy.key(key, { pragma: 'no-cache' }))).toEqual([200, 'new', 'fwd=request; stored']);
+    expect(await readWith('max-stale', { pragma: 'no-cache' })).toEqual([200, 'old', HIT]);
+    expect(summaryOf(await proxy.key(key, { pragma: 'no-cache' }))).toEqual([200, 'new', 'fwd=request; stored']);
   });
 
   it('receives nothing older than max-age', async () => {
     await proxy.advance(5_500);
-    expect(await ask('max-age=8')).toEqual([200, 'old', HIT]);
-    expect(await ask('max-age=5')).toEqual([200, 'new', 'fwd=request; stored']);
-    expect(await ask('max-age=5')).toEqual([200, 'new', HIT]);
+    expect(await readWith('max-age=8')).toEqual([200, 'old', HIT]);
+    expect(await readWith('max-age=5')).toEqual([200, 'new', 'fwd=request; stored']);
+    expect(await readWith('max-age=5')).toEqual([200, 'new', HIT]);
   });
 
   it('receives 304 if the reloaded value matches', async () => {
     const { headers } = await proxy.key(key, { 'cache-control': 'no-cache' });
-    expect(await ask('no-cache', { 'if-none-match': String(headers.etag) })).toEqual([304, '', 'fwd=request; stored']);
-    const head = await proxy.ask(`/v1/keys/${key}`, { method: 'HEAD', headers: { 'cache-control': 'no-cache' } });
-    expect(seen(head)).toEqual([200, '', 'fwd=request; stored']);
+    expect(await readWith('no-cache', { 'if-none-match': String(headers.etag) })).toEqual([
+      304,
+      '',
+      'fwd=request; stored',
+    ]);
+    const head = await proxy.request(`/v1/keys/${key}`, { method: 'HEAD', headers: { 'cache-control': 'no-cache' } });
+    expect(summaryOf(head)).toEqual([200, '', 'fwd=request; stored']);
     expect(head.headers['content-length']).toBe('3');
   });
 
   it('with only-if-cached is served from the cache only', async () => {
-    expect(await ask('only-if-cached')).toEqual([200, 'old', HIT]);
-    expect(await ask('only-if-cached, max-age=0')).toEqual([504, expect.any(String), 'detail=only-if-cached']);
-    const answer = await proxy.key('not held', { 'cache-control': 'only-if-cached' });
-    expect(answer.json).toMatchObject({ status: 504, code: 'not-cached' });
-    expect(answer.headers).toMatchObject({ 'content-type': 'application/problem+json', 'cache-control': 'no-store' });
+    expect(await readWith('only-if-cached')).toEqual([200, 'old', HIT]);
+    expect(await readWith('only-if-cached, max-age=0')).toEqual([504, expect.any(String), 'detail=only-if-cached']);
+    const response = await proxy.key('not held', { 'cache-control': 'only-if-cached' });
+    expect(response.json).toMatchObject({ status: 504, code: 'not-cached' });
+    expect(response.headers).toMatchObject({ 'content-type': 'application/problem+json', 'cache-control': 'no-store' });
     expect(await redis.calls('get')).toBe(0);
   });
 
@@ -90,40 +94,43 @@ describeOwn('a request with Cache-Control', () => {
     await proxy.key('absent');
     await redis.client.set('absent', 'here now');
     expect((await proxy.key('absent', { 'cache-control': 'only-if-cached' })).status).toBe(404);
-    const answer = await proxy.key('absent', { 'cache-control': 'no-cache' });
-    expect(seen(answer)).toEqual([200, 'here now', 'fwd=request; stored']);
-    expect(seen(await proxy.key('absent'))).toEqual([200, 'here now', HIT]);
+    const response = await proxy.key('absent', { 'cache-control': 'no-cache' });
+    expect(summaryOf(response)).toEqual([200, 'here now', 'fwd=request; stored']);
+    expect(summaryOf(await proxy.key('absent'))).toEqual([200, 'here now', HIT]);
   });
 
   it('receives 404 for a deleted key, and so do all later requests', async () => {
     await redis.client.del(key);
-    const gone = await proxy.key(key, { 'cache-control': 'no-cache' });
-    expect([gone.status, gone.headers['cache-status']]).toEqual([404, 'redis-http-cache-proxy; fwd=request; stored']);
+    const response = await proxy.key(key, { 'cache-control': 'no-cache' });
+    expect([response.status, response.headers['cache-status']]).toEqual([
+      404,
+      'redis-http-cache-proxy; fwd=request; stored',
+    ]);
     expect((await proxy.key(key)).status).toBe(404);
   });
 
   it('shares a load with concurrent requests: those during a load share the next one', async () => {
-    const patient = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 2, ...PATIENT });
-    others.push(patient);
-    await patient.key(key);
+    const own = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 2, ...LONG_TIMEOUT });
+    others.push(own);
+    await own.key(key);
     await redis.client.set(key, 'newer');
     redis.server?.signal('SIGSTOP');
-    const answers = Array.from({ length: 50 }, () => patient.key(key, { 'cache-control': 'no-cache' }));
+    const responses = Array.from({ length: 50 }, () => own.key(key, { 'cache-control': 'no-cache' }));
     await until('all have asked', async () => {
-      const { misses, collapsed } = await patient.stats();
+      const { misses, collapsed } = await own.stats();
       return misses + collapsed === 51 ? true : undefined;
     });
     redis.server?.signal('SIGCONT');
-    for (const { status, text } of await Promise.all(answers)) expect([status, text]).toEqual([200, 'newer']);
+    for (const { status, text } of await Promise.all(responses)) expect([status, text]).toEqual([200, 'newer']);
     // The first load, the one shared by its waiters, and perhaps one of a thread that was notified late.
-    expect((await patient.stats()).loads).toBeLessThanOrEqual(1 + 3);
+    expect((await own.stats()).loads).toBeLessThanOrEqual(1 + 3);
   });
 
   it('receives the failure when Redis is unresponsive, never the entry, which other requests still hit', async () => {
     redis.server?.signal('SIGSTOP');
-    const failing = ask('no-cache');
-    expect(seen(await proxy.key(key))).toEqual([200, 'old', HIT]);
+    const failing = readWith('no-cache');
+    expect(summaryOf(await proxy.key(key))).toEqual([200, 'old', HIT]);
     expect(await failing).toEqual([504, expect.stringContaining('redis-timeout'), 'fwd=request']);
-    expect(seen(await proxy.key(key))).toEqual([200, 'old', HIT]);
+    expect(summaryOf(await proxy.key(key))).toEqual([200, 'old', HIT]);
   });
 });

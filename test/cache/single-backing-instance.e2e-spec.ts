@@ -9,7 +9,7 @@ const ttlMs = RUNNING === undefined ? OWN_TTL_MS : Number(process.env.CACHE_TTL_
 const describeTwo = RUNNING === undefined || RUNNING.length > 1 ? describe : describe.skip;
 const itExpires = TestProxy.canAdvance(ttlMs) ? it : it.skip;
 const itAdmin = RUNNING === undefined || process.env.ADMIN_TOKEN ? it : it.skip;
-const unless = (possible: boolean, why: string) => (possible ? '' : ` (skipped: ${why})`);
+const unless = (possible: boolean, reason: string) => (possible ? '' : ` (skipped: ${reason})`);
 
 describeTwo(`two proxies on one Redis${unless(RUNNING?.length !== 1, 'PROXY_URL names only one')}`, () => {
   const prefix = keyPrefix();
@@ -30,7 +30,7 @@ describeTwo(`two proxies on one Redis${unless(RUNNING?.length !== 1, 'PROXY_URL 
 
   const text = async (proxy: TestProxy, key: string) => (await proxy.key(key)).text;
   const both = (key: string) => Promise.all([text(one, key), text(other, key)]);
-  const elapse = (ms: number) => Promise.all([one.advance(ms), other.advance(ms)]);
+  const advance = (ms: number) => Promise.all([one.advance(ms), other.advance(ms)]);
 
   it('respond with the same bytes and the same ETag, so that a client may use either', async () => {
     const key = `${prefix}same`;
@@ -79,7 +79,7 @@ describeTwo(`two proxies on one Redis${unless(RUNNING?.length !== 1, 'PROXY_URL 
       await redis.client.set(changed, 'new');
       await redis.client.del(deleted);
       expect([...(await both(changed)), ...(await both(deleted))]).toEqual(['old', 'old', 'old', 'old']);
-      await elapse(ttlMs);
+      await advance(ttlMs);
       expect(await both(changed)).toEqual(['new', 'new']);
       for (const proxy of [one, other]) {
         expect(await proxy.key(deleted)).toMatchObject({ status: 404, json: { code: 'key-not-found' } });

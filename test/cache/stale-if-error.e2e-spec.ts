@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { HttpAnswer } from '../support/http-client.ts';
+import type { TestResponse } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
@@ -10,7 +10,7 @@ const TTL_MS = 60_000;
 const STALE_MS = 30_000;
 const LARGE = Buffer.alloc(200_000, 'large');
 /** Three seconds after all values have expired. */
-const OVER_MS = TTL_MS + 3_500;
+const AFTER_STALE_MS = TTL_MS + 3_500;
 const SETTINGS = {
   PROXY_THREADS: 2,
   CACHE_TTL_MS: TTL_MS,
@@ -24,14 +24,16 @@ const STALE = /^redis-http-cache-proxy; hit; ttl=-(\d+); detail=stale-if-error$/
 let readAt = 0;
 
 /** Expects a stale value with the right age. */
-function expectStale(answer: Pick<HttpAnswer, 'headers'>): void {
-  const [, over = 'not told'] = STALE.exec(String(answer.headers['cache-status'])) ?? [];
-  expect(Number(over)).toBeGreaterThanOrEqual(Math.ceil((OVER_MS - TTL_MS) / 1000));
-  expect(Number(over)).toBeLessThanOrEqual(Math.ceil((OVER_MS - TTL_MS + performance.now() - readAt) / 1000));
-  expect(Number(answer.headers.age)).toBe(TTL_MS / 1000 + Number(over));
+function expectStale(response: Pick<TestResponse, 'headers'>): void {
+  const [, expiredMs = 'not told'] = STALE.exec(String(response.headers['cache-status'])) ?? [];
+  expect(Number(expiredMs)).toBeGreaterThanOrEqual(Math.ceil((AFTER_STALE_MS - TTL_MS) / 1000));
+  expect(Number(expiredMs)).toBeLessThanOrEqual(
+    Math.ceil((AFTER_STALE_MS - TTL_MS + performance.now() - readAt) / 1000),
+  );
+  expect(Number(response.headers.age)).toBe(TTL_MS / 1000 + Number(expiredMs));
 }
 
-const codeOf = ({ status, json }: HttpAnswer) => [status, (json as { code?: string }).code];
+const codeOf = ({ status, json }: TestResponse) => [status, (json as { code?: string }).code];
 
 describeOwn('CACHE_STALE_IF_ERROR_MS, while Redis is unreachable,', () => {
   let redis: TestRedis;
@@ -48,7 +50,7 @@ describeOwn('CACHE_STALE_IF_ERROR_MS, while Redis is unreachable,', () => {
     ({ etag } = (await proxy.key('held')).headers);
     await redis.client.del('deleted', 'retyped');
     await redis.client.rpush('retyped', 'an element');
-    await proxy.advance(OVER_MS);
+    await proxy.advance(AFTER_STALE_MS);
     for (const key of ['deleted', 'retyped']) await proxy.key(key);
     await redis.server?.stop('SIGKILL');
   });
@@ -58,23 +60,23 @@ describeOwn('CACHE_STALE_IF_ERROR_MS, while Redis is unreachable,', () => {
   });
 
   it('serves an expired value and reports it', async () => {
-    const answer = await proxy.key('held');
-    expect([answer.status, answer.text]).toEqual([200, 'value of held']);
-    expect(answer.headers).toMatchObject({ etag, 'content-length': '13' });
-    expectStale(answer);
+    const response = await proxy.key('held');
+    expect([response.status, response.text]).toEqual([200, 'value of held']);
+    expect(response.headers).toMatchObject({ etag, 'content-length': '13' });
+    expectStale(response);
   });
 
   it.each([
     ['empty', Buffer.alloc(0)],
     ['large', LARGE],
   ])('serves %s', async (key, value) => {
-    const answer = await proxy.key(key);
-    expect([answer.status, answer.body.equals(value)]).toEqual([200, true]);
-    expectStale(answer);
+    const response = await proxy.key(key);
+    expect([response.status, response.body.equals(value)]).toEqual([200, true]);
+    expectStale(response);
   });
 
   it('applies to HEAD and If-None-Match', async () => {
-    const head = await proxy.ask('/v1/keys/held', { method: 'HEAD' });
+    const head = await proxy.request('/v1/keys/held', { method: 'HEAD' });
     expect([head.status, head.headers.etag, head.headers['content-length']]).toEqual([200, etag, '13']);
     expectStale(head);
     const unchanged = await proxy.key('held', { 'if-none-match': String(etag) });
@@ -84,12 +86,12 @@ describeOwn('CACHE_STALE_IF_ERROR_MS, while Redis is unreachable,', () => {
 
   it('applies to multi-key reads', async () => {
     const body = JSON.stringify({ keys: ['held', 'cold'] });
-    const answer = await proxy.ask('/v1/mget', {
+    const response = await proxy.request('/v1/mget', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body,
     });
-    expect(answer.json).toMatchObject({
+    expect(response.json).toMatchObject({
       results: [
         { status: 200, value: 'value of held', etag, cacheStatus: 'stale' },
         { status: 503, code: 'redis-unavailable', cacheStatus: 'not-stored' },
@@ -122,10 +124,10 @@ describeOwn('CACHE_STALE_IF_ERROR_MS, while Redis is unreachable,', () => {
     ['was remembered to be missing', 'missing'],
     ['was found not to be a string later', 'retyped'],
   ])('responds with 503 for a key that %s', async (_, key) => {
-    const answer = await proxy.key(key);
-    expect(codeOf(answer)).toEqual([503, 'redis-unavailable']);
-    expect(answer.headers['retry-after']).toBeDefined();
-    expect(answer.headers['cache-status']).toBe('redis-http-cache-proxy; fwd=uri-miss');
+    const response = await proxy.key(key);
+    expect(codeOf(response)).toEqual([503, 'redis-unavailable']);
+    expect(response.headers['retry-after']).toBeDefined();
+    expect(response.headers['cache-status']).toBe('redis-http-cache-proxy; fwd=uri-miss');
   });
 
   it('responds with 404 for a key that was found deleted later', async () => {
@@ -149,21 +151,21 @@ describeOwn('CACHE_STALE_IF_ERROR_MS, while Redis is unreachable,', () => {
 
   // These two tests must be the last ones, because they depend on elapsed time.
   it('serves no value for longer than that', async () => {
-    await proxy.advance(TTL_MS + STALE_MS - OVER_MS);
-    const answer = await proxy.key('held');
-    expect(codeOf(answer)).toEqual([503, 'redis-unavailable']);
+    await proxy.advance(TTL_MS + STALE_MS - AFTER_STALE_MS);
+    const response = await proxy.key('held');
+    expect(codeOf(response)).toEqual([503, 'redis-unavailable']);
   });
 
   it('reads Redis first once it is reachable', async () => {
-    const again = await redis.restart();
-    redis = again;
+    const restarted = await redis.restart();
+    redis = restarted;
     await proxy.ready();
     await redis.client.set('back', 'before');
     await proxy.key('back');
     await redis.client.set('back', 'after');
-    await proxy.advance(OVER_MS);
-    const answer = await proxy.key('back');
-    expect([answer.text, answer.headers['cache-status']]).toEqual([
+    await proxy.advance(AFTER_STALE_MS);
+    const response = await proxy.key('back');
+    expect([response.text, response.headers['cache-status']]).toEqual([
       'after',
       'redis-http-cache-proxy; fwd=stale; stored',
     ]);
@@ -183,7 +185,7 @@ describeOwn('CACHE_STALE_IF_ERROR_MS, for a key that has expired in Redis,', () 
       await redis.client.set('mortal', 'value', 'PX', TTL_MS + 1000);
       expect((await proxy.key('mortal')).text).toBe('value');
       await redis.server?.stop('SIGKILL');
-      await proxy.advance(OVER_MS);
+      await proxy.advance(AFTER_STALE_MS);
       expect((await proxy.key('mortal')).status).toBe(status);
     } finally {
       await proxy?.stop();
@@ -202,7 +204,7 @@ describeOwn('while Redis is unresponsive', () => {
     readAt = performance.now();
     await redis.client.set('held', 'value of held');
     await proxy.key('held');
-    await proxy.advance(OVER_MS);
+    await proxy.advance(AFTER_STALE_MS);
     redis.server?.signal('SIGSTOP');
   };
   const end = async (): Promise<void> => {
@@ -217,10 +219,10 @@ describeOwn('while Redis is unresponsive', () => {
 
     it('all waiting requests of all threads receive the stale value after one read', async () => {
       const before = await proxy.stats();
-      const answers = await Promise.all(Array.from({ length: 40 }, () => proxy.key('held')));
-      for (const answer of answers) {
-        expect([answer.status, answer.text]).toEqual([200, 'value of held']);
-        expectStale(answer);
+      const responses = await Promise.all(Array.from({ length: 40 }, () => proxy.key('held')));
+      for (const response of responses) {
+        expect([response.status, response.text]).toEqual([200, 'value of held']);
+        expectStale(response);
       }
       const after = await proxy.stats();
       expect([after.loads - before.loads, after.stale - before.stale]).toEqual([1, 40]);
@@ -232,9 +234,9 @@ describeOwn('while Redis is unresponsive', () => {
     afterAll(end);
 
     it('all receive the failure', async () => {
-      const answer = await proxy.key('held');
-      expect(codeOf(answer)).toEqual([504, 'redis-timeout']);
-      expect(answer.headers['cache-status']).toBe('redis-http-cache-proxy; fwd=uri-miss');
+      const response = await proxy.key('held');
+      expect(codeOf(response)).toEqual([504, 'redis-timeout']);
+      expect(response.headers['cache-status']).toBe('redis-http-cache-proxy; fwd=uri-miss');
     });
   });
 });

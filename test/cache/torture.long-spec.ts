@@ -75,7 +75,7 @@ describeOwn(`four threads, read, purged, expired and killed for ${SECONDS} s,`, 
       }
       await load.stop();
 
-      expect([...load.answers.keys()].sort()).toEqual(['200', '404']);
+      expect([...load.outcomes.keys()].sort()).toEqual(['200', '404']);
       const metrics = await allThreads((text) => /loads_in_flight 0$/m.test(text));
       expect(metrics).toMatch(/loads_queued 0$/m);
       expect(Number(/thread_restarts_total (\d+)$/m.exec(metrics)?.[1])).toBeGreaterThanOrEqual(FAULTS.length);

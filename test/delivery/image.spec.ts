@@ -84,9 +84,10 @@ describe('the image of the black-box suite', () => {
   const rules = readFileSync(top('.dockerignore'), 'utf8')
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'))
-    .map((line) => ({ isKept: line.startsWith('!'), pattern: line.replace(/^!/, '') }));
+    .map((line) => ({ isIncluded: line.startsWith('!'), pattern: line.replace(/^!/, '') }));
   const isInImage = (path: string): boolean =>
-    rules.findLast(({ pattern }) => [pattern, `${pattern}/**`].some((glob) => matchesGlob(path, glob)))?.isKept ?? true;
+    rules.findLast(({ pattern }) => [pattern, `${pattern}/**`].some((glob) => matchesGlob(path, glob)))?.isIncluded ??
+    true;
 
   it('has every file that a spec in it imports', () => {
     const root = top('').pathname;
@@ -128,7 +129,7 @@ describe('the Compose file', () => {
   });
 
   const compose = [['docker', 'compose'], ['docker-compose']].find(
-    ([program, ...words]) => spawnSync(program, [...words, 'version']).status === 0,
+    ([program, ...args]) => spawnSync(program, [...args, 'version']).status === 0,
   );
   const describeCompose = compose === undefined ? describe.skip : describe;
   describeCompose(`as Compose reads it${compose === undefined ? ' (skipped: no docker compose here)' : ''}`, () => {
@@ -142,8 +143,8 @@ describe('the Compose file', () => {
     function configured(inFile: string, environment: Readonly<Record<string, string>> = {}): Services {
       const file = join(directory, 'env');
       writeFileSync(file, inFile);
-      const [program, ...words] = compose ?? [];
-      const { stdout, stderr, status } = spawnSync(program, [...words, '--env-file', file, 'config'], {
+      const [program, ...args] = compose ?? [];
+      const { stdout, stderr, status } = spawnSync(program, [...args, '--env-file', file, 'config'], {
         cwd: top('').pathname,
         env: { PATH: process.env.PATH, ...environment },
         encoding: 'utf8',

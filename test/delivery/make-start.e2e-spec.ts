@@ -17,7 +17,7 @@ type ChooseRedis = (
   settings: { choosesRedis: boolean },
   defaultUrl: string,
   program: () => string,
-  say: (message: string) => void,
+  log: (message: string) => void,
 ) => Promise<OwnRedis | undefined>;
 
 /** What a promise has started, to be stopped after it. */
@@ -48,11 +48,11 @@ describeOwn('make start', () => {
   }
 
   it('offers another port, or none, where that of the Redis protocol is in use', async () => {
-    const taken = await silentServer();
-    const [line, or] = await refusal({ HTTP_PORT: await freePort(), RESP_PORT: taken });
+    const occupied = await silentServer();
+    const [line, or] = await refusal({ HTTP_PORT: await freePort(), RESP_PORT: occupied });
     const [, port, offered] = /^Port (\d+) is in use\. Free port: make start RESP_PORT=(\d+)$/.exec(line) ?? [];
-    expect(Number(port)).toBe(taken);
-    expect(Number(offered)).toBeGreaterThan(taken);
+    expect(Number(port)).toBe(occupied);
+    expect(Number(offered)).toBeGreaterThan(occupied);
     expect(or).toBe('Or without the Redis protocol: make start RESP_PORT=');
   });
 
@@ -69,24 +69,27 @@ describeOwn('make start', () => {
   });
 
   it('offers another HTTP port, and says nothing of the Redis protocol where that is off', async () => {
-    const taken = await silentServer();
-    expect(await refusal({ HTTP_PORT: taken, RESP_PORT: '' })).toEqual([
-      expect.stringMatching(new RegExp(`^Port ${taken} is in use\\. Free port: make start HTTP_PORT=\\d+$`)),
+    const occupied = await silentServer();
+    expect(await refusal({ HTTP_PORT: occupied, RESP_PORT: '' })).toEqual([
+      expect.stringMatching(new RegExp(`^Port ${occupied} is in use\\. Free port: make start HTTP_PORT=\\d+$`)),
     ]);
   });
 
   /** What it says of the Redis that it chooses where this one is at the default address. */
-  async function choice(defaultUrl: string): Promise<{ own: OwnRedis | undefined; said: string[] }> {
+  async function choice(defaultUrl: string): Promise<{ own: OwnRedis | undefined; messages: string[] }> {
     const { chooseRedis } = (await import(chooser)) as { chooseRedis: ChooseRedis };
-    const said: string[] = [];
+    const messages: string[] = [];
     const own = await chooseRedis(
       { choosesRedis: false },
       defaultUrl,
       () => 'redis-server',
-      (message) => said.push(message),
+      (message) => messages.push(message),
     );
     started.push(() => own?.stop());
-    return { own, said: said.map((line) => line.replace(own?.url ?? '-', '<own>').replace(defaultUrl, '<default>')) };
+    return {
+      own,
+      messages: messages.map((line) => line.replace(own?.url ?? '-', '<own>').replace(defaultUrl, '<default>')),
+    };
   }
 
   it('uses the Redis that answers at the default address', async () => {
@@ -94,7 +97,7 @@ describeOwn('make start', () => {
     started.push(() => redis.stop());
     expect(await choice(redis.url)).toEqual({
       own: undefined,
-      said: ['Redis: the one at <default>. Nothing is written to it.'],
+      messages: ['Redis: the one at <default>. Nothing is written to it.'],
     });
   });
 
@@ -102,9 +105,9 @@ describeOwn('make start', () => {
     const redis = await TestRedis.start();
     started.push(() => redis.stop());
     await redis.client.config('SET', 'requirepass', 'hunter2');
-    const { own, said } = await choice(redis.url);
+    const { own, messages } = await choice(redis.url);
     expect(own).toBeDefined();
-    expect(said).toEqual([
+    expect(messages).toEqual([
       'Redis: the one at <default> cannot be used (it requires a password); started a temporary one at <own>, with demo keys.',
       'To use the existing one: REDIS_PASSWORD=… make start',
     ]);
@@ -114,12 +117,12 @@ describeOwn('make start', () => {
     const redis = await TestRedis.start();
     started.push(() => redis.stop());
     await redis.client.call('ACL', 'SETUSER', 'default', '-ping');
-    expect((await choice(redis.url)).said).toEqual([
+    expect((await choice(redis.url)).messages).toEqual([
       expect.stringMatching(
         /^Redis: the one at <default> cannot be used \(error: NOPERM .*\); started a temporary one at <own>/,
       ),
     ]);
-    expect((await choice(`redis://127.0.0.1:${await silentServer()}/0`)).said).toEqual([
+    expect((await choice(`redis://127.0.0.1:${await silentServer()}/0`)).messages).toEqual([
       expect.stringMatching(
         /^Redis: the one at <default> cannot be used \(no reply to PING\); started a temporary one/,
       ),
@@ -127,7 +130,7 @@ describeOwn('make start', () => {
   });
 
   it('reports that there is no Redis if no server listens', async () => {
-    expect((await choice(`redis://127.0.0.1:${await freePort()}/0`)).said).toEqual([
+    expect((await choice(`redis://127.0.0.1:${await freePort()}/0`)).messages).toEqual([
       'Redis: none at <default>; started a temporary one at <own>, with demo keys.',
     ]);
   });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ask } from '../support/http-client.ts';
+import { sendRequest } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { Child, until } from '../support/processes.ts';
 import { TestRedis } from '../support/redis.ts';
@@ -30,8 +30,8 @@ describeOwn('the package', () => {
     directory = mkdtempSync(join(tmpdir(), 'test-package-'));
     // Without scripts: what was built is what the other specs run.
     const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', directory];
-    const answer = JSON.parse(execFileSync('npm', args, { cwd: ROOT, encoding: 'utf8' })) as Record<string, Packed>;
-    [packed] = Object.values(answer);
+    const packages = JSON.parse(execFileSync('npm', args, { cwd: ROOT, encoding: 'utf8' })) as Record<string, Packed>;
+    [packed] = Object.values(packages);
   });
   afterAll(() => rmSync(directory, { recursive: true }));
 
@@ -63,8 +63,8 @@ describeOwn('the package', () => {
     });
 
     /** Its command, run in a folder where nothing else is. */
-    function run(...words: string[]): Child {
-      return new Child(command, words, { env: { PATH: process.env.PATH }, cwd: directory });
+    function run(...args: string[]): Child {
+      return new Child(command, args, { env: { PATH: process.env.PATH }, cwd: directory });
     }
 
     it.each(['--version', '--help'])('answers %s', async (word) => {
@@ -83,10 +83,13 @@ describeOwn('the package', () => {
       try {
         await redis.client.set('key', 'value');
         const url = await until('it listens', () => /"listening on (http:[^"]+)"/.exec(child.output)?.[1]);
-        await until('Redis is there', async () => (await ask(url, '/health/ready')).status === 200 || undefined);
-        expect(await ask(url, '/v1/keys/key')).toMatchObject({ status: 200, text: 'value' });
+        await until(
+          'Redis is there',
+          async () => (await sendRequest(url, '/health/ready')).status === 200 || undefined,
+        );
+        expect(await sendRequest(url, '/v1/keys/key')).toMatchObject({ status: 200, text: 'value' });
         for (const path of ['/', '/dashboard/app.js', '/dashboard/uplot.js', '/docs', '/docs/swagger-ui.css']) {
-          expect([path, (await ask(url, path)).status]).toEqual([path, 200]);
+          expect([path, (await sendRequest(url, path)).status]).toEqual([path, 200]);
         }
       } finally {
         expect(await child.stop()).toBe(0);

@@ -7,17 +7,17 @@ import { Page } from './markdown.ts';
 const page = new Page('docs/operations.md');
 
 it('docs/operations.md lists exactly the alerts of the PrometheusRule, with their severities', () => {
-  const explained = page.rows('alert').map(([name, severity]) => [name, severity]);
-  expect(explained).toEqual(
+  const documented = page.rows('alert').map(([name, severity]) => [name, severity]);
+  expect(documented).toEqual(
     alerts.map(({ alert, labels }) => [`\`${alert.replace('RedisHttpCacheProxy', '')}\``, labels.severity]),
   );
 });
 
 it('docs/operations.md uses only listed metrics in its PromQL examples', () => {
-  const explained = page.rows('metric').map(([name]) => name.replaceAll('`', ''));
-  const asked = page.blocks('promql').flatMap((query) => parsePromQl(query).selectors.map(({ metric }) => metric));
-  expect(asked).toHaveLength(5);
-  expect(explained).toEqual(expect.arrayContaining(asked.map((metric) => metric.replace(/_bucket$/, ''))));
+  const documented = page.rows('metric').map(([name]) => name.replaceAll('`', ''));
+  const queried = page.blocks('promql').flatMap((query) => parsePromQl(query).selectors.map(({ metric }) => metric));
+  expect(queried).toHaveLength(5);
+  expect(documented).toEqual(expect.arrayContaining(queried.map((metric) => metric.replace(/_bucket$/, ''))));
 });
 
 it('docs/operations.md quotes log messages that the code has', () => {

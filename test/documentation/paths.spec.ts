@@ -6,14 +6,14 @@ const PAGES = ['ARCHITECTURE.md', 'test/README.md', ...globSync('docs/decisions/
 const textOf = (path: string): string => readFileSync(ROOT + path, 'utf8');
 
 /** Returns whether a path exists, relative to the root of the project, to src/ or test/, or to any folder below these two. */
-function isThere(path: string): boolean {
+function exists(path: string): boolean {
   if (['', 'src/', 'test/'].some((folder) => existsSync(ROOT + folder + path))) return true;
   return globSync(`{src,test}/**/${path}`, { cwd: ROOT }).length > 0;
 }
 
 it.each(PAGES)('%s names files and folders that exist', (page) => {
   const named = [...textOf(page).matchAll(/`([\w./-]+(?:\.m?ts|\.mjs|\/))`/g)].map(([, path]) => path);
-  expect(named.filter((path) => !isThere(path))).toEqual([]);
+  expect(named.filter((path) => !exists(path))).toEqual([]);
 });
 
 it('ARCHITECTURE.md has fewer than 200 lines', () => {

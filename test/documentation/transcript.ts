@@ -1,7 +1,7 @@
 /** A command of a transcript with its expected output. */
 export interface Step {
   readonly command: string;
-  readonly shown: string;
+  readonly output: string;
 }
 
 /** Commands that a test may run: they affect only its own processes and folder. */
@@ -19,15 +19,15 @@ export function commandsOf(block: string): string[] {
  * test may not run one of them, such as the build of an image.
  */
 export function stepsOf(block: string): Step[] | undefined {
-  const steps: { command: string; shown: string[] }[] = [];
+  const steps: { command: string; output: string[] }[] = [];
   for (const line of block.split('\n')) {
-    if (!PROMPT.test(line)) steps.at(-1)?.shown.push(line);
+    if (!PROMPT.test(line)) steps.at(-1)?.output.push(line);
     else if (line.startsWith(REDIS_CLI)) {
-      steps.push({ command: `redis-cli -p 6380 ${line.slice(REDIS_CLI.length)}`, shown: [] });
-    } else if (line !== '$ redis-cli -p 6380') steps.push({ command: line.slice(2), shown: [] });
+      steps.push({ command: `redis-cli -p 6380 ${line.slice(REDIS_CLI.length)}`, output: [] });
+    } else if (line !== '$ redis-cli -p 6380') steps.push({ command: line.slice(2), output: [] });
   }
   if (steps.length === 0 || !steps.every(({ command }) => MAY_RUN.test(command))) return undefined;
-  return steps.map(({ command, shown }) => ({ command, shown: shown.join('\n') }));
+  return steps.map(({ command, output }) => ({ command, output: output.join('\n') }));
 }
 
 /** Returns the settings of `make start NAME=value …`; undefined for other commands. */
@@ -39,7 +39,7 @@ export function settingsOf(command: string): Readonly<Record<string, string>> | 
 }
 
 /** Replaces what varies between runs: dates, ages, and blank lines at the end. */
-export function lasting(text: string): string {
+export function withoutChangingParts(text: string): string {
   return text
     .replace(/\r$/gm, '')
     .replace(/^Date: .*$/m, 'Date: …')

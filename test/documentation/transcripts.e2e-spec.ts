@@ -10,7 +10,7 @@ import { freePort } from '../support/processes.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 import { Page } from './markdown.ts';
-import { commandsOf, lasting, settingsOf, stepsOf } from './transcript.ts';
+import { commandsOf, withoutChangingParts, settingsOf, stepsOf } from './transcript.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 /** Milliseconds within which a write invalidates an entry. */
@@ -50,17 +50,17 @@ class Terminal {
       ...(Object.fromEntries(own) as Record<string, string>),
     });
     // `make start` does the same, to print the ETag.
-    await this.#proxy.ask('/v1/keys/user:42', { method: 'HEAD' });
+    await this.#proxy.request('/v1/keys/user:42', { method: 'HEAD' });
   }
 
   async run(command: string): Promise<string> {
     const { url = '' } = this.#proxy ?? {};
-    const here = this.#inOwnFolder(command)
+    const localCommand = this.#inOwnFolder(command)
       .replace('localhost:8080', new URL(url || 'http://none').host)
       // In a terminal redis-cli shows replies with their types.
       .replace(/^redis-cli -p (\d+)/, (_all, port) => `redis-cli --no-raw -p ${this.#portFor(String(port))}`)
       .replace(/node dist\/main\.js$/, '$& 2>&1');
-    const child = spawn('bash', ['-c', here], {
+    const child = spawn('bash', ['-c', localCommand], {
       cwd: ROOT,
       env: { PATH: process.env.PATH },
       stdio: ['ignore', 'pipe', 'ignore'],
@@ -77,7 +77,7 @@ class Terminal {
     await this.#redis?.stop();
   }
 
-  async leave(): Promise<void> {
+  async close(): Promise<void> {
     await this.stop();
     rmSync(this.#folder, { recursive: true });
   }
@@ -87,8 +87,8 @@ class Terminal {
   }
 
   /** Maps 6380 to the proxy's port, and any other port of the page to that of the Redis. */
-  #portFor(shown: string): number {
-    return shown === '6380' ? this.#respPort : (this.#redis?.port ?? 0);
+  #portFor(output: string): number {
+    return output === '6380' ? this.#respPort : (this.#redis?.port ?? 0);
   }
 }
 
@@ -97,15 +97,19 @@ describeOwn('commands in the documentation print the documented output', () => {
   beforeEach(() => {
     terminal = new Terminal();
   });
-  afterEach(() => terminal.leave());
+  afterEach(() => terminal.close());
 
   (canRun ? it : it.skip).each(transcripts)(
     'in $path',
     async ({ steps }) => {
-      for (const { command, shown } of steps) {
+      for (const { command, output } of steps) {
         const settings = settingsOf(command);
         if (settings !== undefined) await terminal.start(settings);
-        else expect([command, lasting(await terminal.run(command))]).toEqual([command, lasting(shown)]);
+        else
+          expect([command, withoutChangingParts(await terminal.run(command))]).toEqual([
+            command,
+            withoutChangingParts(output),
+          ]);
       }
     },
     PAGE_MS,

@@ -2,7 +2,7 @@ import type { Outcome } from './play.ts';
 import { LAST_VALUE } from './targets.ts';
 
 /** The start of a response; no value and no problem contains this text. */
-const ANSWER = /HTTP\/1\.1 \d{3} /g;
+const STATUS_LINE = /HTTP\/1\.1 \d{3} /g;
 
 /** The last response to malformed bytes, which depends on how many have arrived by then. */
 const REFUSAL = /HTTP\/1\.1 (?:400|501|505) (?:(?!HTTP\/1\.1 )[^])*\r\nConnection: close\r\n\r\n\{[^}]*\}$/;
@@ -14,7 +14,7 @@ const TIMES =
   /\r\nAge: (\d+)\r\nCache-Control: ([^\r]*max-age=(\d+))\r\nCache-Status: ([^\r]*?)(?:; ttl=(\d+))?(?=\r\n)/g;
 
 /** Whether two servers have sent the same responses, except for dates and ages. */
-export function alike(a: Outcome, b: Outcome): boolean {
+export function areEqual(a: Outcome, b: Outcome): boolean {
   return same(withoutTime(a), withoutTime(b));
 }
 
@@ -22,13 +22,13 @@ export function alike(a: Outcome, b: Outcome): boolean {
  * Whether node:http could have sent these responses. It sends `inTurn` if it has time to serve each request before the
  * next arrives: a request whose body turns out to be malformed has been served by then, and is rejected otherwise.
  */
-export function possible(outcome: Outcome, inTurn: Outcome): boolean {
-  const [one, all] = [withoutTime(outcome), withoutTime(inTurn)];
+export function possible(outcome: Outcome, sequential: Outcome): boolean {
+  const [one, all] = [withoutTime(outcome), withoutTime(sequential)];
   if (same(one, all)) return true;
   if (all.endedBy === 'client' || all.received.endsWith(LAST_VALUE)) return false;
   // A connection that is closed while the client still sends loses what is on its way (RFC 9112, section 9.6).
   if (one.endedBy !== 'client' && all.received.startsWith(one.received)) return true;
-  const last = [...all.received.matchAll(ANSWER)].at(-1)?.index ?? 0;
+  const last = [...all.received.matchAll(STATUS_LINE)].at(-1)?.index ?? 0;
   return same(one, { ...all, received: all.received.slice(0, last) + REFUSED });
 }
 

@@ -3,7 +3,7 @@ export type Cut =
   | { readonly kind: 'whole' }
   | { readonly kind: 'messages' }
   | { readonly kind: 'bytes' }
-  | { readonly kind: 'at'; readonly places: readonly number[] };
+  | { readonly kind: 'at'; readonly offsets: readonly number[] };
 
 /** The bytes that a client sends on one connection. */
 export interface Conversation {
@@ -29,8 +29,8 @@ export function writesOf({ messages, cut }: Conversation, number: () => string):
     case 'bytes':
       return [...text];
     case 'at': {
-      const places = [...new Set(cut.places.map((place) => place % (text.length + 1)))].sort((a, b) => a - b);
-      return [0, ...places].map((place, i) => text.slice(place, places[i])).filter((part) => part !== '');
+      const offsets = [...new Set(cut.offsets.map((offset) => offset % (text.length + 1)))].sort((a, b) => a - b);
+      return [0, ...offsets].map((offset, i) => text.slice(offset, offsets[i])).filter((part) => part !== '');
     }
   }
 }
@@ -49,7 +49,7 @@ export function show(text: string): string {
 }
 
 export function showConversation({ messages, cut, pauseMs }: Conversation): string {
-  const where = cut.kind === 'at' ? `at ${cut.places.join(', ')}` : cut.kind;
+  const where = cut.kind === 'at' ? `at ${cut.offsets.join(', ')}` : cut.kind;
   return [
     ...messages.map((message, i) => `--- message ${i + 1}, ${message.length} bytes\n${show(message)}`),
     `--- cut: ${where}; ${pauseMs} ms between writes`,

@@ -178,10 +178,10 @@ const damage = fc
     fc.constantFrom('insert', 'replace', 'delete', 'double'),
     fc.constantFrom(...'\0\t\n\r :/%?#\x7f\x80\xffA0,;"'),
   )
-  .map(([place, kind, byte]) => (text: string): string => {
-    const at = place % (text.length + 1);
-    const there = text.slice(at, at + 1);
-    const changed = { insert: byte + there, replace: byte, delete: '', double: there + there }[kind] ?? there;
+  .map(([position, kind, byte]) => (text: string): string => {
+    const at = position % (text.length + 1);
+    const removed = text.slice(at, at + 1);
+    const changed = { insert: byte + removed, replace: byte, delete: '', double: removed + removed }[kind] ?? removed;
     return text.slice(0, at) + changed + text.slice(at + 1);
   });
 
@@ -208,12 +208,12 @@ const cut: fc.Arbitrary<Cut> = fc.oneof(
     weight: 4,
     arbitrary: fc
       .array(fc.nat({ max: 5000 }), { minLength: 1, maxLength: 8 })
-      .map((places): Cut => ({ kind: 'at', places })),
+      .map((offsets): Cut => ({ kind: 'at', offsets })),
   },
 );
 const fewCuts = fc.oneof(
   fc.constant<Cut>({ kind: 'whole' }),
-  fc.array(fc.nat(), { minLength: 1, maxLength: 3 }).map((places): Cut => ({ kind: 'at', places })),
+  fc.array(fc.nat(), { minLength: 1, maxLength: 3 }).map((offsets): Cut => ({ kind: 'at', offsets })),
 );
 const pauseMs = fc.constantFrom(0, 0, 1, 2);
 

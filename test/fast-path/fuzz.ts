@@ -1,8 +1,8 @@
 import fc from 'fast-check';
-import { alike, possible } from './compare.ts';
+import { areEqual, possible } from './compare.ts';
 import { type Conversation, show, showConversation } from './conversation.ts';
 import { conversation } from './conversations.ts';
-import { type Outcome, play, playInTurn } from './play.ts';
+import { type Outcome, play, playSequentially } from './play.ts';
 import type { Rivals } from './rivals.ts';
 
 /** Milliseconds without a byte after which a client closes the connection. */
@@ -91,31 +91,39 @@ function oneByOne(): Queue {
 }
 
 /** Formats the difference for humans; undefined if the responses are the same. */
-async function differenceIn(rivals: Rivals, talk: Conversation, progress: Progress): Promise<string | undefined> {
+async function differenceIn(
+  rivals: Rivals,
+  conversation: Conversation,
+  progress: Progress,
+): Promise<string | undefined> {
   progress.conversations++;
-  progress.requests += talk.messages.length + 1;
-  let [fastPath, plain] = await playBoth(rivals, talk, PATIENCE_MS);
-  if (alike(fastPath, plain)) return undefined;
+  progress.requests += conversation.messages.length + 1;
+  let [fastPath, plain] = await playBoth(rivals, conversation, PATIENCE_MS);
+  if (areEqual(fastPath, plain)) return undefined;
   progress.raced++;
-  const inTurn = await playInTurn(rivals.plain, talk, LONG_PATIENCE_MS);
-  if (possible(fastPath, inTurn)) return undefined;
+  const sequential = await playSequentially(rivals.plain, conversation, LONG_PATIENCE_MS);
+  if (possible(fastPath, sequential)) return undefined;
   // A client that times out sees less; only such a difference may disappear in the second comparison.
   if ([fastPath, plain].some(({ endedBy }) => endedBy === 'client')) {
-    [fastPath, plain] = await playBoth(rivals, talk, LONG_PATIENCE_MS);
-    if (alike(fastPath, plain)) return undefined;
-    if (possible(fastPath, inTurn)) return undefined;
+    [fastPath, plain] = await playBoth(rivals, conversation, LONG_PATIENCE_MS);
+    if (areEqual(fastPath, plain)) return undefined;
+    if (possible(fastPath, sequential)) return undefined;
   }
   return [
     `the fast path says something else than node:http, ${rivals.name}`,
-    showConversation(talk),
+    showConversation(conversation),
     ...showOutcome('with the fast path', fastPath),
     ...showOutcome('without', plain),
-    ...showOutcome('without, each request after the answer to the one before', inTurn),
+    ...showOutcome('without, each request after the answer to the one before', sequential),
   ].join('\n');
 }
 
-function playBoth({ fastPath, plain }: Rivals, talk: Conversation, patienceMs: number): Promise<[Outcome, Outcome]> {
-  return Promise.all([play(fastPath, talk, patienceMs), play(plain, talk, patienceMs)]);
+function playBoth(
+  { fastPath, plain }: Rivals,
+  conversation: Conversation,
+  timeoutMs: number,
+): Promise<[Outcome, Outcome]> {
+  return Promise.all([play(fastPath, conversation, timeoutMs), play(plain, conversation, timeoutMs)]);
 }
 
 function showOutcome(title: string, { received, endedBy, afterEnd, closed }: Outcome): string[] {

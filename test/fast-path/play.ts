@@ -33,24 +33,24 @@ export function nextNumber(): string {
 /**
  * Plays a conversation with the server at `url`, with one more request at its end.
  *
- * @param patienceMs milliseconds without a byte after which the client closes the connection.
+ * @param timeoutMs milliseconds without a byte after which the client closes the connection.
  */
-export async function play(url: string, conversation: Conversation, patienceMs: number): Promise<Outcome> {
+export async function play(url: string, conversation: Conversation, timeoutMs: number): Promise<Outcome> {
   const client = await Client.connect(url);
   for (const part of [...writesOf(conversation, nextNumber), LAST_REQUEST])
     await client.write(part, conversation.pauseMs);
-  await client.quiet(patienceMs);
+  await client.quiet(timeoutMs);
   return client.end();
 }
 
 /** The same, but sends each potential request only after the previous responses are complete. */
-export async function playInTurn(url: string, { messages }: Conversation, patienceMs: number): Promise<Outcome> {
+export async function playSequentially(url: string, { messages }: Conversation, timeoutMs: number): Promise<Outcome> {
   const client = await Client.connect(url);
   const blocks = messages.flatMap((message) => message.split(/(?<=\n\r?\n)/));
-  const inTurn: Conversation = { messages: blocks, cut: { kind: 'messages' }, pauseMs: 0 };
-  for (const part of [...writesOf(inTurn, nextNumber), LAST_REQUEST]) {
+  const sequential: Conversation = { messages: blocks, cut: { kind: 'messages' }, pauseMs: 0 };
+  for (const part of [...writesOf(sequential, nextNumber), LAST_REQUEST]) {
     await client.write(part, 0);
-    await client.quiet(patienceMs, QUIET_MS);
+    await client.quiet(timeoutMs, QUIET_MS);
   }
   return client.end();
 }
@@ -58,26 +58,26 @@ export async function playInTurn(url: string, { messages }: Conversation, patien
 class Client {
   received = '';
   readonly #socket: Socket;
-  readonly #over: Promise<void>;
+  readonly #ended: Promise<void>;
   #open = true;
-  #heard: () => void = () => undefined;
+  #onReceived: () => void = () => undefined;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
     socket.setNoDelay(true).setEncoding('latin1');
     socket.on('data', (text: string) => {
       this.received += text;
-      this.#heard();
+      this.#onReceived();
     });
     // A closed server may reset the connection on further bytes; no response follows either way.
     socket.on('error', () => undefined);
-    this.#over = new Promise((resolve) => {
-      const over = (): void => {
+    this.#ended = new Promise((resolve) => {
+      const onEnd = (): void => {
         this.#open = false;
-        this.#heard();
+        this.#onReceived();
         resolve();
       };
-      socket.on('end', over).on('close', over);
+      socket.on('end', onEnd).on('close', onEnd);
     });
   }
 
@@ -112,7 +112,7 @@ class Client {
   async #wait(ms: number): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms);
-      this.#heard = () => {
+      this.#onReceived = () => {
         clearTimeout(timer);
         resolve();
       };
@@ -124,7 +124,7 @@ class Client {
     const { received } = this;
     this.#socket.end();
     const deadline = new Promise<'late'>((resolve) => setTimeout(resolve, CLOSE_MS, 'late').unref());
-    const closed = (await Promise.race([this.#over, deadline])) !== 'late';
+    const closed = (await Promise.race([this.#ended, deadline])) !== 'late';
     this.#socket.destroy();
     return { received, endedBy, afterEnd: this.received.slice(received.length), closed };
   }

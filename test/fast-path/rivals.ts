@@ -2,7 +2,7 @@ import { NUMBER } from './conversation.ts';
 import { nextNumber } from './play.ts';
 import { TestProxy, type Settings } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
-import { VALUES, spell } from './targets.ts';
+import { VALUES, percentEncoded } from './targets.ts';
 
 /** Two servers that must send the same responses to any bytes. */
 export interface Rivals {
@@ -18,7 +18,7 @@ export interface Rivals {
 const READER = { authorization: 'Bearer reader' };
 
 /** Longer than a request sent byte by byte takes on a busy machine: the servers would time out at different bytes. */
-const PATIENT: Settings = { HTTP_HEADERS_TIMEOUT_MS: 120_000, HTTP_REQUEST_TIMEOUT_MS: 120_000 };
+const LONG_TIMEOUTS: Settings = { HTTP_HEADERS_TIMEOUT_MS: 120_000, HTTP_REQUEST_TIMEOUT_MS: 120_000 };
 
 /** The settings of each pair. */
 const VARIANTS: Readonly<Record<string, Settings>> = {
@@ -61,8 +61,8 @@ export class Arena {
       for (const name of names) {
         const variant = VARIANTS[name];
         const [fastPath, plain] = await Promise.all([
-          arena.#start({ ...PATIENT, ...variant, ...settings.fastPath }),
-          arena.#start({ ...PATIENT, ...variant, ...settings.plain }),
+          arena.#start({ ...LONG_TIMEOUTS, ...variant, ...settings.fastPath }),
+          arena.#start({ ...LONG_TIMEOUTS, ...variant, ...settings.plain }),
         ]);
         arena.rivals.push({
           name,
@@ -114,7 +114,7 @@ export class Arena {
     });
     this.#proxies.push(proxy);
     for (const [key, value] of VALUES) {
-      const { status, body } = await proxy.get(`/v1/keys/${spell(key)}`, READER);
+      const { status, body } = await proxy.get(`/v1/keys/${percentEncoded(key)}`, READER);
       if (status !== 200 || !body.equals(value)) throw new Error(`the key ${key.slice(0, 20)}: ${status}`);
     }
     return proxy;

@@ -23,10 +23,10 @@ export const VALUES: ReadonlyMap<string, Buffer> = new Map([
 /** The longest key, and one that is too long. */
 const EDGE_KEYS = [65_536, 65_537].map((length) => 'k'.repeat(length));
 
-const heldKey = fc.constantFrom(...[...VALUES.keys()].filter((key) => key !== LAST_KEY));
+const existingKey = fc.constantFrom(...[...VALUES.keys()].filter((key) => key !== LAST_KEY));
 const key = fc.oneof(
   { weight: 10, arbitrary: fc.constant('hit') },
-  { weight: 14, arbitrary: heldKey },
+  { weight: 14, arbitrary: existingKey },
   { weight: 6, arbitrary: fc.constantFrom('cold:', 'gone:', 'list:', 'other:').map((kind) => kind + NUMBER) },
 );
 
@@ -37,15 +37,15 @@ const encode = (byte: string, upper: boolean): string => {
 const mustBeEncoded = (byte: string): boolean => !/[!-~]/.test(byte) || '%?#'.includes(byte);
 
 /** Percent-encodes a key for a path: the bytes that require it, and those in `also`. */
-export function spell(text: string, also: readonly boolean[] = [], upper = false): string {
+export function percentEncoded(text: string, also: readonly boolean[] = [], upper = false): string {
   const bytes = [...text];
   return bytes.map((byte, i) => (mustBeEncoded(byte) || also[i] ? encode(byte, upper) : byte)).join('');
 }
 
-const spelledKey = fc
+const encodedKey = fc
   // Not the placeholder of a number, which is replaced later.
   .tuple(key, fc.array(fc.boolean(), { maxLength: 'gone:'.length }), fc.boolean())
-  .map(([text, also, upper]) => spell(text, also, upper));
+  .map(([text, also, upper]) => percentEncoded(text, also, upper));
 
 const ODD_ENDS = [
   ...['?', '?query', '?a=b&c=%zz', '??', '#', '#fragment', '#?', '?#', '%', '%4', '%zz', '%00', '%0d%0a', '%2F', '%25'],
@@ -59,7 +59,7 @@ const keyTarget = fc
       { weight: 30, arbitrary: fc.constant('/v1/keys/') },
       { weight: 1, arbitrary: fc.constantFrom('http://host/v1/keys/', 'http://host:80/v1/keys/', '//host/v1/keys/') },
     ),
-    spelledKey,
+    encodedKey,
     fc.oneof({ weight: 8, arbitrary: fc.constant('') }, { weight: 1, arbitrary: fc.constantFrom(...ODD_ENDS) }),
   )
   .map((parts) => parts.join(''));

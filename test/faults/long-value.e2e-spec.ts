@@ -38,7 +38,7 @@ describeOwn('values of 512 MiB', () => {
       ...['value-too-large', 'value-too-large', 'value-too-large'],
       200,
     ]);
-    expect([...load.answers.keys()]).toEqual(['200 value of held']);
+    expect([...load.outcomes.keys()]).toEqual(['200 value of held']);
     expect([...load.failures]).toEqual([]);
     expect(after - before).toBeLessThan(MAX_VALUE_BYTES / 2);
     expect(proxy.log().filter(({ level }) => level === 'warn' || level === 'error')).toEqual([]);

@@ -60,7 +60,7 @@ describeOwn('a host name of Redis', () => {
     proxy = await start();
     expect(await until200('key')).toBe('value');
     const args = ['--port', String(redis.port), '--bind', '127.0.0.2', '--save', ''];
-    const elsewhere = new Child('redis-server', args, { env: process.env });
+    const moved = new Child('redis-server', args, { env: process.env });
     const client = new Redis({
       host: '127.0.0.2',
       port: redis.port,
@@ -79,7 +79,7 @@ describeOwn('a host name of Redis', () => {
       expect((await proxy.key('key')).text).toBe('value');
     } finally {
       client.disconnect();
-      await elsewhere.stop('SIGKILL');
+      await moved.stop('SIGKILL');
     }
   });
 });

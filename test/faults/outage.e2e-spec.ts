@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { type HttpAnswer, ask } from '../support/http-client.ts';
+import { type TestResponse, sendRequest } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { type Child, until } from '../support/processes.ts';
 import { launch, TestProxy } from '../support/proxy.ts';
@@ -11,7 +11,7 @@ const IN_TIME_MS = COMMAND_TIMEOUT_MS + 700;
 /** Maximum duration of a recovery: the longest pause between two attempts to connect, and a margin. */
 const MAX_RECOVERY_MS = 2_000;
 
-function expectProblem(response: HttpAnswer, status: number, code: string): void {
+function expectProblem(response: TestResponse, status: number, code: string): void {
   expect(response.json).toMatchObject({ status, code });
   expect(response.status).toBe(status);
   expect(response.headers).toMatchObject({
@@ -21,7 +21,7 @@ function expectProblem(response: HttpAnswer, status: number, code: string): void
   });
 }
 
-const crowd = (proxy: TestProxy, key: string, count: number) =>
+const readConcurrently = (proxy: TestProxy, key: string, count: number) =>
   Promise.all(Array.from({ length: count }, () => proxy.key(key)));
 
 /** Waits until every thread of the proxy reads Redis again, within {@link MAX_RECOVERY_MS}. */
@@ -53,7 +53,7 @@ describeOwn('while Redis is down', () => {
   });
 
   it('cached keys are served as hits', async () => {
-    for (const response of await crowd(proxy, 'held', 50)) {
+    for (const response of await readConcurrently(proxy, 'held', 50)) {
       expect([response.status, response.text]).toEqual([200, 'cached value']);
       expect(response.headers['cache-status']).toContain('; hit;');
     }
@@ -62,7 +62,10 @@ describeOwn('while Redis is down', () => {
 
   it('other keys get 503 redis-unavailable with Retry-After at once, never 404', async () => {
     const start = performance.now();
-    const responses = [...(await crowd(proxy, 'cold', 20)), ...(await crowd(proxy, 'nobody', 20))];
+    const responses = [
+      ...(await readConcurrently(proxy, 'cold', 20)),
+      ...(await readConcurrently(proxy, 'nobody', 20)),
+    ];
     expect(performance.now() - start).toBeLessThan(1000);
     for (const response of responses) {
       expectProblem(response, 503, 'redis-unavailable');
@@ -118,14 +121,14 @@ describeOwn('a proxy that starts while Redis is down', () => {
 
   it('starts, is live but not ready, and serves keys as soon as Redis is up', async () => {
     const url = await until('the proxy listens', () => /listening on (http:[^"]+)/.exec(proxy.output)?.[1]);
-    expect((await ask(url, '/health/live')).status).toBe(200);
-    expect((await ask(url, '/health/ready')).status).toBe(503);
-    expectProblem(await ask(url, '/v1/keys/greeting'), 503, 'redis-unavailable');
+    expect((await sendRequest(url, '/health/live')).status).toBe(200);
+    expect((await sendRequest(url, '/health/ready')).status).toBe(503);
+    expectProblem(await sendRequest(url, '/v1/keys/greeting'), 503, 'redis-unavailable');
 
     redis = await redis.restart();
     await redis.client.set('greeting', 'hello');
     const found = async () => {
-      const { status, text } = await ask(url, '/v1/keys/greeting');
+      const { status, text } = await sendRequest(url, '/v1/keys/greeting');
       return status === 200 ? text : undefined;
     };
     expect(await until('the proxy serves', found, MAX_RECOVERY_MS)).toBe('hello');
@@ -154,17 +157,17 @@ describeOwn('while Redis does not reply', () => {
 
   it('concurrent requests for one key that is not cached get 504 redis-timeout within the command timeout', async () => {
     const start = performance.now();
-    const responses = await crowd(proxy, 'cold', 50);
-    const took = performance.now() - start;
+    const responses = await readConcurrently(proxy, 'cold', 50);
+    const elapsedMs = performance.now() - start;
     for (const response of responses) expectProblem(response, 504, 'redis-timeout');
-    expect(took).toBeGreaterThan(COMMAND_TIMEOUT_MS - 50);
-    expect(took).toBeLessThan(IN_TIME_MS);
+    expect(elapsedMs).toBeGreaterThan(COMMAND_TIMEOUT_MS - 50);
+    expect(elapsedMs).toBeLessThan(IN_TIME_MS);
   });
 
   it('cached keys are served without waiting, while other requests wait for Redis', async () => {
     let waiting = true;
     const slow = proxy.key('cold').finally(() => (waiting = false));
-    const responses = await crowd(proxy, 'held', 20);
+    const responses = await readConcurrently(proxy, 'held', 20);
     expect(waiting).toBe(true);
     expect(new Set(responses.map(({ text }) => text))).toEqual(new Set(['cached value']));
     expectProblem(await slow, 504, 'redis-timeout');

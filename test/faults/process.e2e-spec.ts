@@ -1,6 +1,6 @@
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
-import { COMMAND_TIMEOUT_MS, type Scene, itSurvives } from '../support/faults.ts';
+import { COMMAND_TIMEOUT_MS, type FaultScenario, itRecoversFrom } from '../support/faults.ts';
 
 const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always'];
 const DEBUGGABLE = ['--enable-debug-command', 'yes'];
@@ -9,69 +9,69 @@ const SLOW_LOADING = [...DEBUGGABLE, '--key-load-delay', '2000', '--loading-proc
 
 const FILLING_KEYS = 5000;
 
-async function kill({ redis }: Scene): Promise<void> {
+async function kill({ redis }: FaultScenario): Promise<void> {
   await redis.server?.stop('SIGKILL');
 }
 
-async function restart(scene: Scene): Promise<void> {
-  scene.redis = await scene.redis.restart();
+async function restart(scenario: FaultScenario): Promise<void> {
+  scenario.redis = await scenario.redis.restart();
 }
 
 describeOwn('cached keys are served, and misses get correct responses, while Redis', () => {
-  itSurvives('is killed and restarts with its data', {
+  itRecoversFrom('is killed and restarts with its data', {
     redis: DURABLE,
-    strike: kill,
+    inject: kill,
     misses: ['503 redis-unavailable'],
-    heal: restart,
+    remove: restart,
     log: /^Redis is not reachable \(\w+\)$/,
   });
 
-  itSurvives('is killed and restarts empty', {
-    strike: kill,
+  itRecoversFrom('is killed and restarts empty', {
+    inject: kill,
     misses: ['503 redis-unavailable'],
-    heal: restart,
+    remove: restart,
     dataReturns: false,
   });
 
-  itSurvives('is suspended and resumed', {
-    strike: ({ redis }) => redis.server?.signal('SIGSTOP'),
+  itRecoversFrom('is suspended and resumed', {
+    inject: ({ redis }) => redis.server?.signal('SIGSTOP'),
     misses: ['504 redis-timeout', '503 redis-unavailable'],
-    heal: ({ redis }) => redis.server?.signal('SIGCONT'),
+    remove: ({ redis }) => redis.server?.signal('SIGCONT'),
     log: /^Redis circuit breaker opened \(timeout\)/,
   });
 
-  itSurvives('is blocked by DEBUG SLEEP', {
+  itRecoversFrom('is blocked by DEBUG SLEEP', {
     redis: DEBUGGABLE,
-    strike: async ({ redis }) => {
+    inject: async ({ redis }) => {
       // Longer than all rounds of misses, each of which may wait for a probe.
       const sleeping = redis.client.call('DEBUG', 'SLEEP', '4');
       sleeping.catch(() => undefined);
       await new Promise(setImmediate);
     },
     misses: ['504 redis-timeout', '503 redis-unavailable'],
-    heal: ({ redis }) => redis.answers(),
+    remove: ({ redis }) => redis.untilReady(),
   });
 
-  itSurvives('replies after the command timeout', {
-    strike: ({ relay }) => {
-      relay.lateMs = 1.5 * COMMAND_TIMEOUT_MS;
+  itRecoversFrom('replies after the command timeout', {
+    inject: ({ relay }) => {
+      relay.delayMs = 1.5 * COMMAND_TIMEOUT_MS;
     },
     misses: ['504 redis-timeout', '503 redis-unavailable'],
-    heal: ({ relay }) => (relay.lateMs = 0),
+    remove: ({ relay }) => (relay.delayMs = 0),
     log: /^Redis circuit breaker opened \(timeout\)/,
   });
 
-  itSurvives('replies slowly, but within the command timeout', {
-    strike: ({ relay }) => {
-      relay.lateMs = 50;
+  itRecoversFrom('replies slowly, but within the command timeout', {
+    inject: ({ relay }) => {
+      relay.delayMs = 50;
     },
     misses: ['200'],
-    heal: ({ relay }) => (relay.lateMs = 0),
+    remove: ({ relay }) => (relay.delayMs = 0),
   });
 
-  itSurvives('is loading its data and replies with LOADING', {
+  itRecoversFrom('is loading its data and replies with LOADING', {
     redis: SLOW_LOADING,
-    strike: async ({ redis, proxy }) => {
+    inject: async ({ redis, proxy }) => {
       const filling = Array.from({ length: FILLING_KEYS }, (_, i) => [`filling-${i}`, 'x'.repeat(100)]);
       await redis.client.mset(filling.flat());
       // Reloads the data; open connections stay open.
@@ -80,11 +80,11 @@ describeOwn('cached keys are served, and misses get correct responses, while Red
       await until('it is loading', async () => (await proxy.key(`nobody-${++requests}`)).status === 503 || undefined);
     },
     misses: ['503 redis-unavailable', '504 redis-timeout'],
-    heal: async ({ redis }) => {
+    remove: async ({ redis }) => {
       const client = redis.client.duplicate({ enableReadyCheck: false });
       await client.config('SET', 'key-load-delay', '0');
       client.disconnect();
-      await redis.answers();
+      await redis.untilReady();
     },
     log: /^Redis circuit breaker opened \(LOADING\)/,
   });

@@ -2,7 +2,7 @@ import { type AddressInfo } from 'node:net';
 import calculateSlot from 'cluster-key-slot';
 import { expect, it } from '@jest/globals';
 import { TestCluster } from '../support/cluster.ts';
-import { type Scene, itSurvives } from '../support/faults.ts';
+import { type FaultScenario, itRecoversFrom } from '../support/faults.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
 import { TestProxy } from '../support/proxy.ts';
@@ -12,7 +12,7 @@ import { startLoadingRedis } from '../support/relay.ts';
 const PASSWORD = 'first';
 
 /** Replaces the replies to reads, each of which consists of a GET and a PTTL. */
-function replace({ relay }: Scene, reply: string): void {
+function replace({ relay }: FaultScenario, reply: string): void {
   relay.tamper = (part, client) => {
     const reads = part.toString('latin1').match(/:-?\d+\r\n/g) ?? [];
     for (let i = 0; i < reads.length; i++) client.write(reply.repeat(2));
@@ -20,58 +20,58 @@ function replace({ relay }: Scene, reply: string): void {
 }
 
 describeOwn('cached keys are served, and misses get correct responses, while Redis refuses reads because', () => {
-  itSurvives('it is out of memory', {
-    strike: (scene) => replace(scene, "-OOM command not allowed when used memory > 'maxmemory'.\r\n"),
+  itRecoversFrom('it is out of memory', {
+    inject: (scenario) => replace(scenario, "-OOM command not allowed when used memory > 'maxmemory'.\r\n"),
     misses: ['503 redis-unavailable'],
-    heal: ({ relay }) => (relay.tamper = undefined),
+    remove: ({ relay }) => (relay.tamper = undefined),
   });
 
-  itSurvives('it is a replica that has lost its master', {
+  itRecoversFrom('it is a replica that has lost its master', {
     redis: ['--replica-serve-stale-data', 'no'],
-    strike: async ({ redis }) => {
+    inject: async ({ redis }) => {
       // No process listens on the discard port.
       await redis.client.call('REPLICAOF', '127.0.0.1', '9');
     },
     misses: ['503 redis-unavailable'],
-    heal: ({ redis }) => redis.client.call('REPLICAOF', 'NO', 'ONE'),
+    remove: ({ redis }) => redis.client.call('REPLICAOF', 'NO', 'ONE'),
     log: /^Redis circuit breaker opened \(MASTERDOWN\)/,
   });
 
-  itSurvives('a script keeps it busy', {
+  itRecoversFrom('a script keeps it busy', {
     redis: ['--busy-reply-threshold', '50'],
-    strike: async ({ redis, proxy }) => {
+    inject: async ({ redis, proxy }) => {
       redis.client.eval('while true do end', 0).catch(() => undefined);
       let requests = 0;
       await until('it is busy', async () => (await proxy.key(`nobody-${++requests}`)).status === 503 || undefined);
     },
     misses: ['503 redis-unavailable', '504 redis-timeout'],
-    heal: async ({ redis }) => {
+    remove: async ({ redis }) => {
       const client = redis.client.duplicate({ enableReadyCheck: false });
       await client.call('SCRIPT', 'KILL');
       client.disconnect();
-      await redis.answers();
+      await redis.untilReady();
     },
   });
 
-  itSurvives('the password has changed and the connections were closed', {
+  itRecoversFrom('the password has changed and the connections were closed', {
     prepare: (redis) => redis.client.config('SET', 'requirepass', PASSWORD),
     settings: { REDIS_PASSWORD: PASSWORD },
-    strike: async ({ redis }) => {
+    inject: async ({ redis }) => {
       await redis.client.config('SET', 'requirepass', 'second');
       await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
     },
     misses: ['503 redis-unavailable'],
-    heal: ({ redis }) => redis.client.config('SET', 'requirepass', PASSWORD),
+    remove: ({ redis }) => redis.client.config('SET', 'requirepass', PASSWORD),
     log: /^Redis is (?:still )?not reachable \(WRONGPASS\)$/,
   });
 
-  itSurvives('the user has lost the permission to read', {
+  itRecoversFrom('the user has lost the permission to read', {
     prepare: (redis) =>
       redis.client.call('ACL', 'SETUSER', 'reader', 'on', `>${PASSWORD}`, '~*', '+get', '+pttl', '+ping'),
     settings: { REDIS_USERNAME: 'reader', REDIS_PASSWORD: PASSWORD },
-    strike: ({ redis }) => redis.client.call('ACL', 'SETUSER', 'reader', '-get'),
+    inject: ({ redis }) => redis.client.call('ACL', 'SETUSER', 'reader', '-get'),
     misses: ['503 redis-unavailable'],
-    heal: ({ redis }) => redis.client.call('ACL', 'SETUSER', 'reader', '+get'),
+    remove: ({ redis }) => redis.client.call('ACL', 'SETUSER', 'reader', '+get'),
   });
 });
 

@@ -31,7 +31,7 @@ describeOwn('an expired value, while the circuit is open', () => {
       expect(await circuits('closed')).toBe(1);
       await proxy.advance(TTL_MS + 1000);
       // Replies are late, but the connection is not silent, so it stays open.
-      relay.lateMs = 1.5 * COMMAND_TIMEOUT_MS;
+      relay.delayMs = 1.5 * COMMAND_TIMEOUT_MS;
       for (let i = 0; (await circuits('open')) === 0 && i < 20; i++) {
         const { status, text } = await proxy.key('held');
         expect([status, text]).toEqual([200, 'value of held']);
@@ -44,7 +44,7 @@ describeOwn('an expired value, while the circuit is open', () => {
       }
       // Only the probes wait.
       expect(watch.stop()).toBeLessThan((READS * COMMAND_TIMEOUT_MS) / 3);
-      relay.lateMs = 0;
+      relay.delayMs = 0;
       await redis.client.set('held', 'new value');
       await until('the new value is loaded', async () =>
         (await proxy.key('held')).text === 'new value' ? true : undefined,

@@ -141,15 +141,15 @@ describeOwn('the examples of {key}', () => {
     await seedDemoKeys(redis.client);
     const parameters = (await document()).paths['/v1/keys/{key}'].get.parameters ?? [];
     const examples = parameters.find(({ name }) => name === 'key')?.examples ?? {};
-    const answers = new Map<string, [status: number, body: string]>();
+    const responses = new Map<string, [status: number, body: string]>();
     for (const { value } of Object.values(examples)) {
       const { status, body } = await proxy.get(`/v1/keys/${encodeURIComponent(value)}`);
-      answers.set(value, [status, status === 200 ? body.toString('latin1') : '']);
+      responses.set(value, [status, status === 200 ? body.toString('latin1') : '']);
     }
     const expected = demoKeys.map(({ key, value }): [string, [number, string]] => [
       key,
       Array.isArray(value) ? [409, ''] : [200, Buffer.from(value as string).toString('latin1')],
     ]);
-    expect(answers).toEqual(new Map([...expected, ['nobody', [404, '']]]));
+    expect(responses).toEqual(new Map([...expected, ['nobody', [404, '']]]));
   });
 });

@@ -1,23 +1,23 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { brokenWrites } from '../support/broken-writes.ts';
 import { type ApiDocument, type ApiResponse, type ObjectSchema, type Schema } from '../support/documentation.ts';
-import type { HttpAnswer, HttpQuestion } from '../support/http-client.ts';
+import type { TestResponse, TestRequest } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 
 /** A request that causes each documented response, by method, route, status and code. */
-type Scenario = readonly [kind: string, path: string, question?: HttpQuestion];
+type Scenario = readonly [kind: string, path: string, options?: TestRequest];
 
 const TOKEN = { authorization: 'Bearer admin' };
 const READER = { authorization: 'Bearer reader' };
 const ANY = { 'if-none-match': '*' };
 
-const mget = (body: string, type = 'application/json'): HttpQuestion => ({ body, headers: { 'content-type': type } });
+const mget = (body: string, type = 'application/json'): TestRequest => ({ body, headers: { 'content-type': type } });
 const SOME = mget('{"keys":["text","nobody"]}');
 
-const command = (body: unknown, headers: Readonly<Record<string, string>> = READER): HttpQuestion => ({
+const command = (body: unknown, headers: Readonly<Record<string, string>> = READER): TestRequest => ({
   body: JSON.stringify(body),
   headers,
 });
@@ -93,7 +93,7 @@ const SILENT_WITH_ACCESS: readonly Scenario[] = [
   ['GET /get/{key} 504', '/get/cold', { headers: READER }],
 ];
 
-const GONE_WITH_ACCESS: readonly Scenario[] = [
+const UNREACHABLE_WITH_ACCESS: readonly Scenario[] = [
   ['POST / 503', '/', COLD],
   ['GET /get/{key} 503', '/get/cold', { headers: READER }],
 ];
@@ -105,7 +105,7 @@ const REDIS_SILENT: readonly Scenario[] = [
 
 const OVERLOADED: readonly Scenario[] = [['GET /v1/keys/{key} 503 overloaded', '/v1/keys/another']];
 
-const REDIS_GONE: readonly Scenario[] = [
+const REDIS_UNREACHABLE: readonly Scenario[] = [
   ['GET /v1/keys/{key} 503 redis-unavailable', '/v1/keys/unread'],
   ['HEAD /v1/keys/{key} 503', '/v1/keys/unread'],
   ['GET /health/ready 503', '/health/ready'],
@@ -124,7 +124,7 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
   let brokenProxy: TestProxy;
   let document: ApiDocument;
   /** A request that waits for Redis until Redis is stopped. */
-  let first: Promise<HttpAnswer>;
+  let first: Promise<TestResponse>;
 
   beforeAll(async () => {
     redis = await TestRedis.start();
@@ -154,32 +154,32 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
     await redis?.stop();
   });
 
-  function promise([kind, path, question]: Scenario, whose: () => TestProxy = () => proxy): void {
+  function itIsDocumented([kind, path, options]: Scenario, proxyOf: () => TestProxy = () => proxy): void {
     it(kind, async () => {
       const [method, route, status, code] = kind.split(' ');
-      const answer = await whose().ask(path, { method, ...question });
-      expect(answer.status).toBe(Number(status));
+      const response = await proxyOf().request(path, { method, ...options });
+      expect(response.status).toBe(Number(status));
       const description = document.paths[route][method.toLowerCase()].responses[status];
-      expectDescribed(answer, description, method, code);
+      expectDescribed(response, description, method, code);
     });
   }
 
-  function expectDescribed(answer: HttpAnswer, description: ApiResponse, method: string, code?: string): void {
+  function expectDescribed(response: TestResponse, description: ApiResponse, method: string, code?: string): void {
     const documented = Object.keys(description.headers ?? {}).map((name) => name.toLowerCase());
-    const sent = Object.keys(answer.headers).filter((name) => !UNDOCUMENTED.includes(name));
+    const sent = Object.keys(response.headers).filter((name) => !UNDOCUMENTED.includes(name));
     expect(documented.filter((name) => !UNDOCUMENTED.includes(name)).sort()).toEqual(sent.sort());
-    expect(documented.filter((name) => answer.headers[name] === undefined)).toEqual([]);
-    if (method === 'HEAD' || answer.status === 304) {
+    expect(documented.filter((name) => response.headers[name] === undefined)).toEqual([]);
+    if (method === 'HEAD' || response.status === 304) {
       expect(description.content).toBeUndefined();
-      expect(answer.body).toHaveLength(0);
+      expect(response.body).toHaveLength(0);
       return;
     }
-    const [mediaType] = String(answer.headers['content-type']).split(';');
+    const [mediaType] = String(response.headers['content-type']).split(';');
     const content = description.content?.[mediaType];
     expect([mediaType]).toEqual(Object.keys(description.content ?? {}));
-    if (mediaType.endsWith('json')) expectShape(answer.json, content?.schema ?? {});
+    if (mediaType.endsWith('json')) expectShape(response.json, content?.schema ?? {});
     if (code === undefined) return;
-    expect(answer.json.code).toBe(code);
+    expect(response.json.code).toBe(code);
     expect(Object.keys(content?.examples ?? {})).toContain(code);
   }
 
@@ -203,15 +203,15 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
   }
 
   describe('while Redis responds', () => {
-    for (const scenario of WITH_REDIS) promise(scenario);
-    for (const scenario of WITHOUT_TOKEN) promise(scenario, () => proxyWithoutToken);
-    for (const scenario of WITH_ACCESS) promise(scenario, () => proxyWithAccess);
+    for (const scenario of WITH_REDIS) itIsDocumented(scenario);
+    for (const scenario of WITHOUT_TOKEN) itIsDocumented(scenario, () => proxyWithoutToken);
+    for (const scenario of WITH_ACCESS) itIsDocumented(scenario, () => proxyWithAccess);
   });
 
   describe('while Redis does not respond', () => {
     beforeAll(() => redis.server?.signal('SIGSTOP'));
-    for (const scenario of REDIS_SILENT) promise(scenario);
-    for (const scenario of SILENT_WITH_ACCESS) promise(scenario, () => proxyWithAccess);
+    for (const scenario of REDIS_SILENT) itIsDocumented(scenario);
+    for (const scenario of SILENT_WITH_ACCESS) itIsDocumented(scenario, () => proxyWithAccess);
 
     describe('and no further read is admitted', () => {
       beforeAll(async () => {
@@ -223,7 +223,7 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
             undefined,
         );
       });
-      for (const scenario of OVERLOADED) promise(scenario, () => proxyWithoutToken);
+      for (const scenario of OVERLOADED) itIsDocumented(scenario, () => proxyWithoutToken);
     });
   });
 
@@ -239,21 +239,21 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
           undefined,
       );
     });
-    for (const scenario of REDIS_GONE) promise(scenario);
-    for (const scenario of GONE_WITH_ACCESS) promise(scenario, () => proxyWithAccess);
+    for (const scenario of REDIS_UNREACHABLE) itIsDocumented(scenario);
+    for (const scenario of UNREACHABLE_WITH_ACCESS) itIsDocumented(scenario, () => proxyWithAccess);
   });
 
   describe('when responses cannot be written', () => {
     beforeAll(() =>
       until('it is noticed', async () => (await brokenProxy.get('/health/live')).status === 503 || undefined),
     );
-    for (const scenario of WRITES_BROKEN) promise(scenario, () => brokenProxy);
+    for (const scenario of WRITES_BROKEN) itIsDocumented(scenario, () => brokenProxy);
   });
 
   it('covers every documented response', () => {
     const all = [
       ...[WITH_REDIS, WITHOUT_TOKEN, WITH_ACCESS],
-      ...[REDIS_SILENT, SILENT_WITH_ACCESS, OVERLOADED, REDIS_GONE, GONE_WITH_ACCESS],
+      ...[REDIS_SILENT, SILENT_WITH_ACCESS, OVERLOADED, REDIS_UNREACHABLE, UNREACHABLE_WITH_ACCESS],
       WRITES_BROKEN,
     ].flat();
     const seen = new Set(all.map(([kind]) => kind.split(' ').slice(0, 3).join(' ')));

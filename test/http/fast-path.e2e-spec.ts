@@ -2,7 +2,7 @@ import { type Socket, connect } from 'node:net';
 import { readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { exchange } from '../support/http-client.ts';
-import { endWitnessed } from '../support/drain.ts';
+import { drainResponse } from '../support/drain.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
 import { TestProxy } from '../support/proxy.ts';
@@ -61,14 +61,14 @@ describeOwn('plain requests for keys', () => {
     await redis.client.set('key', 'value of key.');
     await start();
     for (const path of ['key', 'key', 'key?odd']) {
-      const answer = new Promise<string>((resolve, reject) => {
+      const response = new Promise<string>((resolve, reject) => {
         let text = '';
         const socket = connect({ port: Number(new URL(proxy.url).port), allowHalfOpen: true });
         socket.end(request('absent') + request(path));
         socket.setEncoding('latin1').on('data', (part: string) => (text += part));
         socket.on('error', reject).on('end', () => resolve(text));
       });
-      expect(valuesIn(await answer)).toEqual(['value of key']);
+      expect(valuesIn(await response)).toEqual(['value of key']);
     }
   });
 
@@ -93,7 +93,7 @@ describeOwn('plain requests for keys', () => {
     for (const key of ['small', 'large']) {
       await until('it is held', async () => (await proxy.key(key)).status === 200 || undefined);
       const before = await residentBytes(proxy);
-      const sockets = Array.from({ length: 8 }, () => glutton(proxy, request(key).repeat(3000)));
+      const sockets = Array.from({ length: 8 }, () => neverReading(proxy, request(key).repeat(3000)));
       const closed = sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve)));
       // All responses together would be hundreds of megabytes.
       await until('all are cut off', async () => {
@@ -115,17 +115,20 @@ describeOwn('plain requests for keys', () => {
       /loads_in_flight 2$/m.test((await proxy.get('/metrics')).text) ? true : undefined,
     );
     // The log line confirms the signal only; this waits until the worker is draining.
-    await endWitnessed(proxy);
+    await drainResponse(proxy);
     redis.server?.signal('SIGCONT');
     const text = await received;
     expect(valuesIn(text)).toEqual(['value of one', 'value of two']);
-    expect([...text.matchAll(/Connection: (\S+)/g)].map(([, how]) => how)).toEqual(['keep-alive', 'close']);
+    expect([...text.matchAll(/Connection: (\S+)/g)].map(([, connection]) => connection)).toEqual([
+      'keep-alive',
+      'close',
+    ]);
     expect(await proxy.child?.exit).toBe(0);
   });
 });
 
 /** A client that sends as much as possible and reads nothing. */
-function glutton(proxy: TestProxy, bytes: string): Socket {
+function neverReading(proxy: TestProxy, bytes: string): Socket {
   const socket = connect(Number(new URL(proxy.url).port), '127.0.0.1');
   socket.on('error', () => undefined);
   socket.pause();

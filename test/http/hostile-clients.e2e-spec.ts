@@ -87,13 +87,13 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
   }
 
   /** A client that does not read cannot observe the end of its connection: the proxy's metrics show it. */
-  const allGone = (): Promise<true> =>
+  const untilAllClosed = (): Promise<true> =>
     until('all attackers are cut off', async () => (await connections()) <= 2 || undefined, LONG_MS);
   const allClosed = (): Promise<true> =>
     until('all attackers are cut off', () => attackers.every(({ closed }) => closed) || undefined, LONG_MS);
 
   /** Expects that other clients were served, and that the proxy's memory has grown by at most this many MiB. */
-  async function expectUnharmed(maxGrownMiB: number): Promise<void> {
+  async function expectHealthy(maxGrownMiB: number): Promise<void> {
     const other = wellBehaved as WellBehavedClient;
     const before = other.responses;
     await until('others are served', () => other.responses > before + 5 || other.failed || undefined);
@@ -117,7 +117,7 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
       for (let i = 0; i < 20; i++) attack(respPort(proxy), bytes);
       await allClosed();
       for (const { received } of attackers) expect(received).toBe(`-ERR Protocol error: ${problem}\r\n`);
-      await expectUnharmed(100);
+      await expectHealthy(100);
     });
 
     const head = 'GET /v1/keys/hit HTTP/1.1\r\nHost: x\r\n';
@@ -134,7 +134,7 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
         for (let i = 0; i < 5; i++) attack(httpPort(), bytes);
         await allClosed();
         expect(attackers.map(({ received }) => received.slice(0, 13))).toContain('HTTP/1.1 431 ');
-        await expectUnharmed(100);
+        await expectHealthy(100);
       },
       LONG_MS,
     );
@@ -152,7 +152,7 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
       for (let i = 0; i < 5; i++) attack(httpPort(), bytes);
       await allClosed();
       for (const { received } of attackers) expect(received).toMatch(/^HTTP\/1\.1 4(?:00|13) /);
-      await expectUnharmed(300);
+      await expectHealthy(300);
     });
 
     it(
@@ -172,7 +172,7 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
           LONG_MS,
         );
         // Buffers of pending writes are garbage-collected late, the more so on a busy machine.
-        await expectUnharmed(400);
+        await expectHealthy(400);
       },
       LONG_MS,
     );
@@ -182,12 +182,12 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
     it(
       'that request large values over HTTP and never read',
       async () => {
-        const asked = LARGE.map((key) => `GET /v1/keys/${key} HTTP/1.1\r\nHost: x\r\n\r\n`).join('');
-        const bytes = Buffer.from(asked.repeat(50));
+        const requests = LARGE.map((key) => `GET /v1/keys/${key} HTTP/1.1\r\nHost: x\r\n\r\n`).join('');
+        const bytes = Buffer.from(requests.repeat(50));
         for (let i = 0; i < 30; i++) attack(httpPort(), bytes, false);
-        await allGone();
+        await untilAllClosed();
         // Each occupies at most one response in addition to the kernel's buffers.
-        await expectUnharmed(200);
+        await expectHealthy(200);
       },
       LONG_MS,
     );
@@ -201,7 +201,7 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
         attack(respPort(proxy), Buffer.from('TTL nobody\r\n'.repeat(100_000)), false);
         await until('stalled client disconnected', async () => (await connections()) <= 5 || undefined, LONG_MS);
         // The garbage of 100,000 reads of a TTL is collected late.
-        await expectUnharmed(300);
+        await expectHealthy(300);
       },
       LONG_MS,
     );
@@ -213,9 +213,9 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
         const batch = `POST /v1/mget HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
         const bytes = Buffer.from(batch.repeat(300));
         for (let i = 0; i < 3; i++) attack(httpPort(), bytes, false);
-        await allGone();
+        await untilAllClosed();
         // Three responses of 16 MiB, and the memory to render them.
-        await expectUnharmed(300);
+        await expectHealthy(300);
       },
       LONG_MS,
     );
@@ -229,8 +229,8 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
       'that pipeline 50,000 requests and never read: %s',
       async (_, path) => {
         attack(httpPort(), Buffer.from(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`.repeat(50_000)), false);
-        await allGone();
-        await expectUnharmed(300);
+        await untilAllClosed();
+        await expectHealthy(300);
       },
       LONG_MS,
     );
@@ -244,18 +244,18 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
             httpPort(),
             `${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`,
           );
-          const pour = (): void => {
+          const writeMore = (): void => {
             while (!socket.destroyed && socket.write(chunk));
           };
-          socket.on('drain', pour);
-          pour();
+          socket.on('drain', writeMore);
+          writeMore();
         };
         for (let i = 0; i < 5; i++) endless('GET /v1/keys/hit');
         endless('POST /v1/mget');
         await allClosed();
         expect(attackers[0].received).toMatch(/^HTTP\/1\.1 200 /);
         expect(attackers[5].received).toMatch(/^HTTP\/1\.1 413 /);
-        await expectUnharmed(300);
+        await expectHealthy(300);
       },
       LONG_MS,
     );
@@ -272,8 +272,8 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
             .repeat(500),
         );
         for (let i = 0; i < 3; i++) attack(respPort(proxy), batches, false);
-        await allGone();
-        await expectUnharmed(500);
+        await untilAllClosed();
+        await expectHealthy(500);
       },
       LONG_MS,
     );
@@ -292,13 +292,13 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
       for (let i = 0; i < 200; i++) attack(httpPort(), 'GET /v1/keys/hit HTTP/1.1\r\nHost: x\r\nX: ');
       await drip();
       for (const { received } of attackers) expect(received).toMatch(/^HTTP\/1\.1 408 /);
-      await expectUnharmed(100);
+      await expectHealthy(100);
     });
 
     it('a request of the Redis protocol', async () => {
       for (let i = 0; i < 100; i++) attack(respPort(proxy), '*2\r\n$3\r\nGET\r\n$1000\r\n');
       await drip();
-      await expectUnharmed(100);
+      await expectHealthy(100);
     });
   });
 
@@ -323,7 +323,7 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
           'connections accepted again',
           async () => (await proxy.get('/health/live').catch(() => undefined))?.status === 200 || undefined,
         );
-        await expectUnharmed(300);
+        await expectHealthy(300);
       },
       LONG_MS,
     );
@@ -334,7 +334,7 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
       const known = attack(respPort(proxy), 'PING\r\n');
       await until('it is answered', () => known.received === '+PONG\r\n' || undefined);
       await allClosed();
-      await expectUnharmed(100);
+      await expectHealthy(100);
     });
   });
 
@@ -349,10 +349,10 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
     try {
       const reader = attack(respPort(proxy), 'AUTH reader\r\n');
       await until('it is let in', () => reader.received === '+OK\r\n' || undefined);
-      const stranger = attack(respPort(proxy), '');
+      const respClient = attack(respPort(proxy), '');
       const persistent = attack(respPort(proxy), 'PING\r\n');
       const drip = setInterval(() => persistent.socket.write('AUTH guess\r\n'), 20);
-      await until('strangers are cut off', () => (stranger.closed && persistent.closed) || undefined).finally(() =>
+      await until('strangers are cut off', () => (respClient.closed && persistent.closed) || undefined).finally(() =>
         clearInterval(drip),
       );
       reader.socket.write('PING\r\n');

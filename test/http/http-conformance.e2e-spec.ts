@@ -241,13 +241,13 @@ const CASES: Record<string, [name: string, request: string, ...expected: Expecte
   ],
 };
 
-interface HttpResponse {
+interface ParsedResponse {
   readonly head: string;
   readonly status: number;
   readonly body: string;
 }
 
-function responsesIn(text: string): HttpResponse[] {
+function responsesIn(text: string): ParsedResponse[] {
   return text
     .split(/(?=HTTP\/1\.1 \d{3} )/)
     .filter((part) => part !== '')
@@ -258,7 +258,7 @@ function responsesIn(text: string): HttpResponse[] {
 }
 
 /** Returns the code of a problem, after checking its form; the status of any other response. */
-function summary({ head, status, body }: HttpResponse): Expected {
+function summary({ head, status, body }: ParsedResponse): Expected {
   if (status === 100) return status;
   expect(head).toMatch(/\r\nX-Content-Type-Options: nosniff\r\n/);
   expect(head).toMatch(/\r\nDate: [^\r]* GMT\r\n/);
@@ -297,12 +297,12 @@ describeOwn('HTTP/1.1', () => {
       redis.server?.signal('SIGCONT');
     });
 
-    const answersTo = async (bytes: string): Promise<HttpResponse[]> =>
+    const exchangeResponses = async (bytes: string): Promise<ParsedResponse[]> =>
       responsesIn(await exchange(proxy.url, Buffer.from(bytes, 'latin1')));
 
     describe.each(Object.entries(CASES))('%s', (_name, cases) => {
       it.each(cases)('%s', async (_case, bytes, ...expected) => {
-        const responses = await answersTo(`${bytes}${LAST}`);
+        const responses = await exchangeResponses(`${bytes}${LAST}`);
         expect(responses.map(summary)).toEqual(expected);
         expect(responses.at(-1)?.head).toMatch(/\r\nConnection: close\r\n/);
         if (expected.at(-1) === 200) expect(responses.at(-1)?.body).not.toBe('');
@@ -310,10 +310,10 @@ describeOwn('HTTP/1.1', () => {
     });
 
     /** Returns the responses when all bytes arrive while the first request waits for Redis. */
-    async function answersBehindMiss(key: string, bytes: string): Promise<Expected[]> {
+    async function responsesBehindMiss(key: string, bytes: string): Promise<Expected[]> {
       await redis.client.set(key, 'value');
       redis.server?.signal('SIGSTOP');
-      const responses = answersTo(line(`GET /v1/keys/${key} HTTP/1.1`) + bytes);
+      const responses = exchangeResponses(line(`GET /v1/keys/${key} HTTP/1.1`) + bytes);
       await until('a load in flight', async () =>
         (await proxy.get('/metrics')).text.includes('loads_in_flight 1\n') ? true : undefined,
       );
@@ -329,7 +329,7 @@ describeOwn('HTTP/1.1', () => {
       ['an upgrade that is ignored', `${get('Connection: upgrade', 'Upgrade: a')}${LAST}`, 200, 200, 200],
       ['bytes after the last request', `${get('Connection: close')}hello\r\n\r\n`, 200, 200],
     ])('serves a request that waits for Redis before %s', async (name, bytes, ...expected) => {
-      expect(await answersBehindMiss(name.replaceAll(' ', '-'), bytes)).toEqual(expected);
+      expect(await responsesBehindMiss(name.replaceAll(' ', '-'), bytes)).toEqual(expected);
     });
 
     it('sends earlier responses completely before a rejection, while the client continues to send', async () => {
@@ -380,7 +380,7 @@ describeOwn('HTTP/1.1', () => {
       async (path) => {
         const upgrade = line(`GET ${path} HTTP/1.1`).replace('Host', 'Connection: upgrade\r\nUpgrade: a\r\nHost');
         const [withUpgrade, without] = [upgrade, line(`GET ${path} HTTP/1.1`)].map((request) =>
-          answersTo(request + LAST),
+          exchangeResponses(request + LAST),
         );
         expect((await withUpgrade).map(summary)).toEqual((await without).map(summary));
       },
@@ -408,7 +408,7 @@ describeOwn('HTTP/1.1', () => {
         const allowed = allow.split(', ');
         for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND', 'QUERY']) {
           if (allowed.includes(method)) continue;
-          const { status, headers, json } = await proxy.ask(path, { method });
+          const { status, headers, json } = await proxy.request(path, { method });
           expect([method, status, headers.allow, json.code]).toEqual([method, 405, allow, 'method-not-allowed']);
         }
       });
@@ -419,7 +419,7 @@ describeOwn('HTTP/1.1', () => {
         for (const [path, operations] of Object.entries(paths)) {
           const documented = new Set(Object.keys(operations).map((method) => method.toUpperCase()));
           if (documented.has('GET')) documented.add('HEAD');
-          const { status, headers } = await proxy.ask(path.replace('{key}', 'key'), { method: 'PATCH' });
+          const { status, headers } = await proxy.request(path.replace('{key}', 'key'), { method: 'PATCH' });
           expect([path, status, new Set(headers.allow?.split(', '))]).toEqual([path, 405, documented]);
         }
       });
@@ -428,7 +428,7 @@ describeOwn('HTTP/1.1', () => {
         'responds 404 to all methods at an unknown path: %s',
         async (path) => {
           for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
-            const { status, json } = await proxy.ask(path, { method });
+            const { status, json } = await proxy.request(path, { method });
             expect([method, status, json.code]).toEqual([method, 404, 'route-not-found']);
           }
         },

@@ -1,6 +1,6 @@
 import { Agent, type IncomingHttpHeaders } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type HttpAnswer, exchange } from '../support/http-client.ts';
+import { type TestResponse, exchange } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { keyPrefix, percentEncode, removeKeys, TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
@@ -24,76 +24,76 @@ afterAll(async () => {
 
 const path = (key: string | Buffer) => `/v1/keys/${percentEncode(key)}`;
 
-function expectProblem(answer: HttpAnswer, status: number, code: string): void {
-  expect(answer.json).toEqual({ status, code, title: expect.any(String), detail: expect.any(String) });
-  expect(answer.status).toBe(status);
-  expect(answer.headers).toMatchObject({
+function expectProblem(response: TestResponse, status: number, code: string): void {
+  expect(response.json).toEqual({ status, code, title: expect.any(String), detail: expect.any(String) });
+  expect(response.status).toBe(status);
+  expect(response.headers).toMatchObject({
     'content-type': 'application/problem+json',
-    'content-length': String(answer.body.length),
+    'content-length': String(response.body.length),
     'cache-control': 'no-store',
   });
 }
 
 /** Returns the headers that do not depend on the time. */
-function lasting(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+function withoutDate(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   const status = headers['cache-status']?.toString().replace(/ttl=\d+/, 'ttl');
   return { ...headers, date: undefined, age: undefined, 'cache-status': status };
 }
 
 /** Splits the bytes of a connection into responses by their Content-Length. */
-function answersIn(received: string): { status: number; body: string }[] {
-  const answers: { status: number; body: string }[] = [];
+function responsesIn(received: string): { status: number; body: string }[] {
+  const responses: { status: number; body: string }[] = [];
   for (let rest = received; rest !== '';) {
     const end = rest.indexOf('\r\n\r\n');
     if (end === -1) break;
     const head = rest.slice(0, end);
     const length = Number(/^content-length: (\d+)$/im.exec(head)?.[1] ?? 0);
     if (rest.length < end + 4 + length) break;
-    answers.push({ status: Number(head.split(' ')[1]), body: rest.slice(end + 4, end + 4 + length) });
+    responses.push({ status: Number(head.split(' ')[1]), body: rest.slice(end + 4, end + 4 + length) });
     rest = rest.slice(end + 4 + length);
   }
-  return answers;
+  return responses;
 }
 
 describe('the HTTP service', () => {
   describe('routes', () => {
     it('GET /v1/keys/{key} returns 200 with the value', async () => {
       await redis.client.set(`${prefix}text`, 'a value');
-      const answer = await proxy.key(`${prefix}text`);
-      expect([answer.status, answer.text]).toEqual([200, 'a value']);
+      const response = await proxy.key(`${prefix}text`);
+      expect([response.status, response.text]).toEqual([200, 'a value']);
     });
 
     it('HEAD returns the response to GET without the body', async () => {
       await redis.client.set(`${prefix}head`, 'a value');
       await proxy.key(`${prefix}head`);
       const get = await proxy.key(`${prefix}head`);
-      const head = await proxy.ask(path(`${prefix}head`), { method: 'HEAD' });
+      const head = await proxy.request(path(`${prefix}head`), { method: 'HEAD' });
       expect([head.status, head.body.length]).toEqual([200, 0]);
       expect(head.headers['content-length']).toBe('7');
-      expect(lasting(head.headers)).toEqual(lasting(get.headers));
+      expect(withoutDate(head.headers)).toEqual(withoutDate(get.headers));
     });
 
     it('HEAD loads a key that is not cached', async () => {
       await redis.client.set(`${prefix}head-first`, 'a value');
-      const head = await proxy.ask(path(`${prefix}head-first`), { method: 'HEAD' });
+      const head = await proxy.request(path(`${prefix}head-first`), { method: 'HEAD' });
       expect(head.headers['cache-status']).toBe('redis-http-cache-proxy; fwd=uri-miss; stored');
       expect((await proxy.key(`${prefix}head-first`)).headers['cache-status']).toContain('; hit;');
     });
 
     it('HEAD returns the errors of GET without their bodies', async () => {
       const get = await proxy.key(`${prefix}nobody`);
-      const head = await proxy.ask(path(`${prefix}nobody`), { method: 'HEAD' });
+      const head = await proxy.request(path(`${prefix}nobody`), { method: 'HEAD' });
       expect([head.status, head.body.length]).toEqual([404, 0]);
-      expect(lasting(head.headers)).toEqual(lasting(get.headers));
+      expect(withoutDate(head.headers)).toEqual(withoutDate(get.headers));
     });
 
     it.each(['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])(
       '%s on a key answers 405, says what is allowed, and writes nothing',
       async (method) => {
         await redis.client.set(`${prefix}untouched`, 'as it was');
-        const answer = await proxy.ask(path(`${prefix}untouched`), { method });
-        expectProblem(answer, 405, 'method-not-allowed');
-        expect(answer.headers.allow).toBe('GET, HEAD');
+        const response = await proxy.request(path(`${prefix}untouched`), { method });
+        expectProblem(response, 405, 'method-not-allowed');
+        expect(response.headers.allow).toBe('GET, HEAD');
         expect(await redis.client.get(`${prefix}untouched`)).toBe('as it was');
       },
     );
@@ -164,13 +164,13 @@ describe('the HTTP service', () => {
     ])('accepts %s', async (_, encoded, bytes) => {
       const key = Buffer.concat([Buffer.from(prefix), bytes]);
       await redis.client.set(key, `value of ${encoded}`);
-      const answer = await proxy.get(`/v1/keys/${prefix}${encoded}`);
-      expect([answer.status, answer.text]).toEqual([200, `value of ${encoded}`]);
+      const response = await proxy.get(`/v1/keys/${prefix}${encoded}`);
+      expect([response.status, response.text]).toEqual([200, `value of ${encoded}`]);
     });
 
     it('rejects non-ASCII bytes that are not percent-encoded, as HTTP requires', async () => {
       const request = `GET /v1/keys/café HTTP/1.1\r\nHost: proxy\r\nConnection: close\r\n\r\n`;
-      expect(answersIn(await exchange(proxy.url, request))).toMatchObject([{ status: 400 }]);
+      expect(responsesIn(await exchange(proxy.url, request))).toMatchObject([{ status: 400 }]);
     });
 
     it('distinguishes keys by every byte', async () => {
@@ -184,10 +184,10 @@ describe('the HTTP service', () => {
         `${prefix}case\0`,
         '4',
       );
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         ['case', 'CASE', 'case/', 'case%00'].map((name) => proxy.get(`/v1/keys/${prefix}${name}`)),
       );
-      expect(answers.map(({ text }) => text)).toEqual(['1', '2', '3', '4']);
+      expect(responses.map(({ text }) => text)).toEqual(['1', '2', '3', '4']);
     });
 
     it('ignores a query: the key ends before it', async () => {
@@ -215,10 +215,10 @@ describe('the HTTP service', () => {
   describe('values are bytes', () => {
     it('an empty string is a value: 200 and zero bytes, and a hit the second time', async () => {
       await redis.client.set(`${prefix}empty`, '');
-      for (const how of ['; fwd=uri-miss; stored', '; hit;']) {
-        const answer = await proxy.key(`${prefix}empty`);
-        expect([answer.status, answer.body.length, answer.headers['content-length']]).toEqual([200, 0, '0']);
-        expect(answer.headers['cache-status']).toContain(how);
+      for (const cacheStatus of ['; fwd=uri-miss; stored', '; hit;']) {
+        const response = await proxy.key(`${prefix}empty`);
+        expect([response.status, response.body.length, response.headers['content-length']]).toEqual([200, 0, '0']);
+        expect(response.headers['cache-status']).toContain(cacheStatus);
       }
     });
 
@@ -227,11 +227,11 @@ describe('the HTTP service', () => {
       ['1 MiB', Buffer.alloc(2 ** 20, ALL_BYTES)],
     ])('%s are returned unchanged, from Redis and from the cache', async (name, value) => {
       await redis.client.set(`${prefix}${name}`, value);
-      for (const how of ['; fwd=uri-miss; stored', '; hit;']) {
-        const answer = await proxy.key(`${prefix}${name}`);
-        expect(answer.headers['cache-status']).toContain(how);
-        expect(answer.headers['content-length']).toBe(String(value.length));
-        expect(answer.body.equals(value)).toBe(true);
+      for (const cacheStatus of ['; fwd=uri-miss; stored', '; hit;']) {
+        const response = await proxy.key(`${prefix}${name}`);
+        expect(response.headers['cache-status']).toContain(cacheStatus);
+        expect(response.headers['content-length']).toBe(String(value.length));
+        expect(response.body.equals(value)).toBe(true);
       }
     });
   });
@@ -243,8 +243,8 @@ describe('the HTTP service', () => {
       const sockets = new Set<unknown>();
       agent.on('free', (socket) => sockets.add(socket));
       for (let i = 0; i < 5; i++) {
-        const answer = await proxy.ask(path(`${prefix}kept`), { agent });
-        expect([answer.status, answer.headers.connection]).toEqual([200, 'keep-alive']);
+        const response = await proxy.request(path(`${prefix}kept`), { agent });
+        expect([response.status, response.headers.connection]).toEqual([200, 'keep-alive']);
       }
       expect(sockets.size).toBe(1);
       agent.destroy();
@@ -255,7 +255,7 @@ describe('the HTTP service', () => {
       const request = `GET /v1/keys/${prefix}closed HTTP/1.1\r\nHost: proxy\r\nConnection: close\r\n\r\n`;
       const received = await exchange(proxy.url, request);
       expect(received).toMatch(/^connection: close$/im);
-      expect(answersIn(received)).toEqual([{ status: 200, body: 'value' }]);
+      expect(responsesIn(received)).toEqual([{ status: 200, body: 'value' }]);
     });
 
     it('serve pipelined requests in order: hits, misses and errors', async () => {
@@ -268,23 +268,25 @@ describe('the HTTP service', () => {
       const received = await exchange(
         proxy.url,
         requests.join(''),
-        (text) => answersIn(text).length === targets.length,
+        (text) => responsesIn(text).length === targets.length,
       );
       const expected = [...names.map((name) => `200 value of ${name}`), '404'];
       expected.splice(25, 0, '400');
-      const answers = answersIn(received).map(({ status, body }) => (status === 200 ? `200 ${body}` : String(status)));
-      expect(answers).toEqual(expected);
+      const responses = responsesIn(received).map(({ status, body }) =>
+        status === 200 ? `200 ${body}` : String(status),
+      );
+      expect(responses).toEqual(expected);
     });
 
     it('send 100 Continue between responses, not within one', async () => {
       await redis.client.mset(`${prefix}first`, 'value', `${prefix}expected`, 'other');
       await proxy.key(`${prefix}expected`);
       const expecting = `GET /v1/keys/${prefix}expected HTTP/1.1\r\nHost: proxy\r\nExpect: 100-continue\r\n`;
-      const alone = await exchange(proxy.url, `${expecting}Connection: close\r\n\r\n`);
-      expect(alone).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 OK\r\n/);
+      const separate = await exchange(proxy.url, `${expecting}Connection: close\r\n\r\n`);
+      expect(separate).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 OK\r\n/);
       const first = `GET /v1/keys/${prefix}first HTTP/1.1\r\nHost: proxy\r\n\r\n`;
       const received = await exchange(proxy.url, `${first}${expecting}Connection: close\r\n\r\n`);
-      expect(answersIn(received)).toEqual([
+      expect(responsesIn(received)).toEqual([
         { status: 200, body: 'value' },
         { status: 100, body: '' },
         { status: 200, body: 'other' },
@@ -295,13 +297,13 @@ describe('the HTTP service', () => {
       await redis.client.set(`${prefix}absolute/form`, 'value');
       const target = `http://any.host:81/v1/keys/${prefix}absolute%2Fform?query`;
       const request = `GET ${target} HTTP/1.1\r\nHost: any.host:81\r\nConnection: close\r\n\r\n`;
-      expect(answersIn(await exchange(proxy.url, request))).toEqual([{ status: 200, body: 'value' }]);
+      expect(responsesIn(await exchange(proxy.url, request))).toEqual([{ status: 200, body: 'value' }]);
     });
 
     it('accept HTTP/1.0 requests', async () => {
       await redis.client.set(`${prefix}old`, 'value');
       const received = await exchange(proxy.url, `GET /v1/keys/${prefix}old HTTP/1.0\r\n\r\n`);
-      expect(answersIn(received)).toEqual([{ status: 200, body: 'value' }]);
+      expect(responsesIn(received)).toEqual([{ status: 200, body: 'value' }]);
     });
   });
 });
@@ -321,9 +323,9 @@ describeOwn('a value larger than CACHE_MAX_VALUE_BYTES', () => {
     await redis.client.set(`${prefix}too-large`, value);
     await redis.forgetCalls();
     for (let i = 0; i < 2; i++) {
-      const answer = await own.key(`${prefix}too-large`);
-      expect(answer.body.equals(value)).toBe(true);
-      expect(answer.headers['cache-status']).toBe('redis-http-cache-proxy; fwd=uri-miss');
+      const response = await own.key(`${prefix}too-large`);
+      expect(response.body.equals(value)).toBe(true);
+      expect(response.headers['cache-status']).toBe('redis-http-cache-proxy; fwd=uri-miss');
     }
     expect(await redis.calls('get')).toBe(2);
   });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { HttpAnswer } from '../support/http-client.ts';
+import type { TestResponse } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
 import { TestProxy, keyPrefix, removeKeys } from '../support/proxy.ts';
@@ -15,22 +15,22 @@ const prefix = keyPrefix();
 let redis: TestRedis;
 let proxy: TestProxy;
 
-function post(body: string | Buffer, headers: Readonly<Record<string, string>> = JSON_TYPE): Promise<HttpAnswer> {
-  return proxy.ask('/v1/mget', { method: 'POST', headers, body });
+function post(body: string | Buffer, headers: Readonly<Record<string, string>> = JSON_TYPE): Promise<TestResponse> {
+  return proxy.request('/v1/mget', { method: 'POST', headers, body });
 }
 
 async function mget(...keys: Key[]): Promise<Result[]> {
-  const answer = await post(JSON.stringify({ keys }));
-  expect([answer.status, answer.headers['content-type']]).toEqual([200, 'application/json']);
-  return (answer.json as { results: Result[] }).results;
+  const response = await post(JSON.stringify({ keys }));
+  expect([response.status, response.headers['content-type']]).toEqual([200, 'application/json']);
+  return (response.json as { results: Result[] }).results;
 }
 
 const values = async (...keys: Key[]) => (await mget(...keys)).map(({ value }) => value);
 
-function expectProblem(answer: HttpAnswer, status: number, code: string): void {
-  expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
-  expect([answer.status, answer.json.status, answer.json.code]).toEqual([status, status, code]);
-  expect(answer.headers['cache-control']).toBe('no-store');
+function expectProblem(response: TestResponse, status: number, code: string): void {
+  expect(response.headers['content-type']).toMatch(/^application\/problem\+json/);
+  expect([response.status, response.json.status, response.json.code]).toEqual([status, status, code]);
+  expect(response.headers['cache-control']).toBe('no-store');
 }
 
 describe('POST /v1/mget', () => {
@@ -55,11 +55,11 @@ describe('POST /v1/mget', () => {
   it('returns the metadata of GET', async () => {
     const key = `${prefix}said`;
     await redis.client.set(key, 'value');
-    const [first, again] = await mget(key, key);
+    const [first, second] = await mget(key, key);
     const { headers } = await proxy.key(key);
-    const said = { status: 200, value: 'value', encoding: 'utf8', etag: headers.etag, age: 0 };
-    expect(first).toEqual({ ...said, maxAge: proxy.ttlMs / 1000, cacheStatus: 'stored' });
-    expect(again).toEqual({ ...first, cacheStatus: 'collapsed' });
+    const expected = { status: 200, value: 'value', encoding: 'utf8', etag: headers.etag, age: 0 };
+    expect(first).toEqual({ ...expected, maxAge: proxy.ttlMs / 1000, cacheStatus: 'stored' });
+    expect(second).toEqual({ ...first, cacheStatus: 'collapsed' });
     // Its age is rounded up.
     expect(await mget(key)).toEqual([{ ...first, age: 1, cacheStatus: 'hit' }]);
   });
@@ -89,9 +89,9 @@ describe('POST /v1/mget', () => {
   });
 
   it('accepts parameters of the media type', async () => {
-    const answer = await post('{"keys":[]}', { 'content-type': 'Application/JSON; charset=UTF-8' });
-    expect([answer.status, answer.json]).toEqual([200, { results: [] }]);
-    expect(answer.headers['cache-control']).toBe('no-store');
+    const response = await post('{"keys":[]}', { 'content-type': 'Application/JSON; charset=UTF-8' });
+    expect([response.status, response.json]).toEqual([200, { results: [] }]);
+    expect(response.headers['cache-control']).toBe('no-store');
   });
 
   it.each([
@@ -123,9 +123,9 @@ describe('POST /v1/mget', () => {
     '{"base64":"/w==","a":1}',
     '"\\ud800"',
   ])('rejects the key %s, and names its index', async (key) => {
-    const answer = await post(`{"keys":["a",${key}]}`);
-    expectProblem(answer, 400, 'bad-key');
-    expect(answer.json.detail).toContain('keys[1]');
+    const response = await post(`{"keys":["a",${key}]}`);
+    expectProblem(response, 400, 'bad-key');
+    expect(response.json.detail).toContain('keys[1]');
   });
 
   it('accepts up to 1,000 keys and 64 KiB of keys, in any JSON spelling', async () => {
@@ -156,9 +156,9 @@ describe('POST /v1/mget', () => {
   });
 
   it.each(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS'])('responds 405 to %s', async (method) => {
-    const answer = await proxy.ask('/v1/mget', { method });
-    expect([answer.status, answer.headers.allow]).toEqual([405, 'POST']);
-    if (method !== 'HEAD') expectProblem(answer, 405, 'method-not-allowed');
+    const response = await proxy.request('/v1/mget', { method });
+    expect([response.status, response.headers.allow]).toEqual([405, 'POST']);
+    if (method !== 'HEAD') expectProblem(response, 405, 'method-not-allowed');
   });
 });
 
@@ -253,8 +253,8 @@ describeOwn('what POST /v1/mget reads', () => {
     proxy = await TestProxy.start({ REDIS_URL: redis.url, ACCESS_TOKEN: 'reader', KEY_ALLOWLIST: 'user:*' });
     try {
       expectProblem(await post('{"keys":["user:1"]}'), 401, 'unauthorized');
-      const answer = await post('{"keys":["secret","user:1"]}', { ...JSON_TYPE, authorization: 'Bearer reader' });
-      expect(answer.json.results).toMatchObject([
+      const response = await post('{"keys":["secret","user:1"]}', { ...JSON_TYPE, authorization: 'Bearer reader' });
+      expect(response.json.results).toMatchObject([
         { status: 403, code: 'key-not-allowed' },
         { status: 200, value: 'one' },
       ]);

@@ -69,7 +69,7 @@ describeOwn('PROXY_MODE=sequential: no client keeps the others waiting', () => {
   /** Expects that hits are served over every protocol while the slow client is still connected. */
   async function expectOthersServed(): Promise<void> {
     expect((await proxy.key('hit', READER)).text).toBe('value');
-    expect((await proxy.ask('/get/hit', { headers: READER })).json).toEqual({ result: 'value' });
+    expect((await proxy.request('/get/hit', { headers: READER })).json).toEqual({ result: 'value' });
     const other = await RespSocket.open(respPort(proxy));
     await other.send(request('AUTH', TOKEN), request('GET', 'hit')).expect('+OK\r\n$5\r\nvalue\r\n');
     other.socket.destroy();
@@ -133,17 +133,17 @@ describeOwn('PROXY_MODE=sequential: no client keeps the others waiting', () => {
     redis.server?.signal('SIGSTOP');
     await connectSlowly(httpPort(), head('GET /v1/keys/cold'), true);
     await until('it is loaded', async () => (await metric('loads_in_flight')) === 1 || undefined);
-    let answered = false;
-    const hit = proxy.key('hit', READER).finally(() => (answered = true));
+    let responded = false;
+    const hit = proxy.key('hit', READER).finally(() => (responded = true));
     for (const path of ['/health/live', '/metrics', '/', '/dashboard/app.js', '/docs', '/openapi.json']) {
       expect([path, (await proxy.get(path)).status]).toEqual([path, 200]);
     }
     const events = connect(httpPort(), '127.0.0.1').setEncoding('latin1');
-    let told = '';
-    events.on('data', (text: string) => (told += text)).write(head('GET /dashboard/events'));
-    await until('two events on the dashboard', () => told.split('data: ').length > 2 || undefined);
+    let received = '';
+    events.on('data', (text: string) => (received += text)).write(head('GET /dashboard/events'));
+    await until('two events on the dashboard', () => received.split('data: ').length > 2 || undefined);
     events.destroy();
-    expect(answered).toBe(false);
+    expect(responded).toBe(false);
     redis.server?.signal('SIGCONT');
     expect((await hit).text).toBe('value');
   });

@@ -80,12 +80,12 @@ const FAULTS: Readonly<Record<string, Readonly<Record<string, string | undefined
 };
 
 const series = (values: Readonly<Record<string, string | undefined>>) =>
-  Object.entries(values).flatMap(([name, course]) => {
+  Object.entries(values).flatMap(([name, samples]) => {
     const [metric, labels = ''] = name.split(/[{}]/);
     const ofTarget = ['namespace="n"', 'job="redis-http-cache-proxy"', ...(labels.includes('pod=') ? [] : ['pod="p"'])];
     const fullName = metric === 'up' || metric.startsWith('process_') ? metric : `redis_http_cache_proxy_${metric}`;
     const all = [...ofTarget, ...(labels === '' ? [] : [labels])].join(',');
-    return course === undefined ? [] : [{ series: `${fullName}{${all}}`, values: course.trim() }];
+    return samples === undefined ? [] : [{ series: `${fullName}{${all}}`, values: samples.trim() }];
   });
 
 /** Runs alert tests with promtool; undefined if it is not installed. */

@@ -42,8 +42,8 @@ describe.each(folders)('deploy/kubernetes/%s', (folder) => {
   });
 
   it('is equal to the output of `kubectl kustomize`, if it is installed', () => {
-    const theirs = renderedByKubectl(overlay(folder));
-    if (theirs !== undefined) expect(sorted(manifests)).toEqual(sorted(theirs));
+    const expected = renderedByKubectl(overlay(folder));
+    if (expected !== undefined) expect(sorted(manifests)).toEqual(sorted(expected));
   });
 });
 
@@ -64,7 +64,7 @@ describe('overlay of the README of deploy/kubernetes', () => {
   }
 
   it('changes the image, the settings, the namespace and the name of the ConfigMap', () => {
-    const [base, mine] = [render(overlay('base')), withOverlay(render)];
+    const [base, changed] = [render(overlay('base')), withOverlay(render)];
     const containerIn = (manifests: readonly Manifest[]) => {
       const text = JSON.stringify(manifests.find(({ kind }) => kind === 'Deployment'));
       return {
@@ -72,17 +72,17 @@ describe('overlay of the README of deploy/kubernetes', () => {
         settings: /"configMapRef":{"name":"([^"]+)"/.exec(text)?.[1],
       };
     };
-    expect(mine.flatMap(problemsOf)).toEqual([]);
-    expect(mine.every(({ metadata }) => metadata.namespace === 'caches')).toBe(true);
-    expect(containerIn(mine).image).toBe('images.example.com/redis-http-cache-proxy:1.2.3');
-    expect(containerIn(mine).settings).not.toBe(containerIn(base).settings);
-    const settings = mine.find(({ metadata }) => metadata.name === containerIn(mine).settings)?.data;
+    expect(changed.flatMap(problemsOf)).toEqual([]);
+    expect(changed.every(({ metadata }) => metadata.namespace === 'caches')).toBe(true);
+    expect(containerIn(changed).image).toBe('images.example.com/redis-http-cache-proxy:1.2.3');
+    expect(containerIn(changed).settings).not.toBe(containerIn(base).settings);
+    const settings = changed.find(({ metadata }) => metadata.name === containerIn(changed).settings)?.data;
     expect(settings).toMatchObject({ CACHE_TTL_MS: '30000', CACHE_COHERENCE: 'tracking', HTTP_PORT: '8080' });
   });
 
   it('is equal to the output of `kubectl kustomize`, if it is installed', () => {
-    const [ours, theirs] = withOverlay((folder) => [render(folder), renderedByKubectl(folder)]);
-    if (theirs !== undefined) expect(sorted(ours ?? [])).toEqual(sorted(theirs));
+    const [rendered, expected] = withOverlay((folder) => [render(folder), renderedByKubectl(folder)]);
+    if (expected !== undefined) expect(sorted(rendered ?? [])).toEqual(sorted(expected));
   });
 });
 

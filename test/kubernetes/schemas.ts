@@ -32,27 +32,25 @@ export function problemsOf(manifest: Manifest): string[] {
   const type = `${manifest.apiVersion} ${manifest.kind}`;
   const model = MODELS.get(type);
   if (model === undefined) return [`${type}: no schema is known here`];
-  const looked = new Set<string>();
+  const read = new Set<string>();
   const problems: string[] = [];
   try {
-    model.prototype.validate.call(watched(manifest, '', looked));
+    model.prototype.validate.call(watched(manifest, '', read));
   } catch (error) {
     problems.push(`${type}: ${(error as Error).message}`);
   }
-  const unknown = [...paths(manifest, '')].filter((path) => !looked.has(path) && looked.has(parentOf(path)));
+  const unknown = [...paths(manifest, '')].filter((path) => !read.has(path) && read.has(parentOf(path)));
   return [...problems, ...unknown.map((path) => `${type} ${path}: there is no such field`)];
 }
 
 /** Wraps a value so that each read of a field is recorded. */
-function watched(value: unknown, path: string, looked: Set<string>): unknown {
-  looked.add(path);
+function watched(value: unknown, path: string, read: Set<string>): unknown {
+  read.add(path);
   if (typeof value !== 'object' || value === null) return value;
   return new Proxy(value, {
     get: (target, name, receiver) => {
       const child: unknown = Reflect.get(target, name, receiver);
-      return typeof name === 'string' && Object.hasOwn(target, name)
-        ? watched(child, `${path}/${name}`, looked)
-        : child;
+      return typeof name === 'string' && Object.hasOwn(target, name) ? watched(child, `${path}/${name}`, read) : child;
     },
   });
 }

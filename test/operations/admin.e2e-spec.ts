@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ApiDocument } from '../support/documentation.ts';
-import { type HttpAnswer, type HttpQuestion, exchange } from '../support/http-client.ts';
+import { type TestResponse, type TestRequest, exchange } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
 import { keyPrefix, percentEncode, removeKeys, RUNNING, TestProxy } from '../support/proxy.ts';
@@ -23,7 +23,7 @@ afterAll(async () => {
   await redis.stop();
 });
 
-const cacheStatus = ({ headers }: HttpAnswer) =>
+const cacheStatus = ({ headers }: TestResponse) =>
   String(headers['cache-status']).replace(/^redis-http-cache-proxy; /, '');
 
 async function evictions(proxy: TestProxy): Promise<Record<string, number>> {
@@ -40,7 +40,7 @@ describeOwn('admin API without ADMIN_TOKEN', () => {
   it.each(ROUTES)('%s %s responds 404 admin-disabled, whatever token is sent', async (method, path) => {
     for (const authorization of [undefined, 'Bearer guess', 'Bearer ']) {
       const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
-      const response = await proxy.ask(path, { method, headers });
+      const response = await proxy.request(path, { method, headers });
       expect(response.status).toBe(404);
       expect(response.headers['content-type']).toMatch(/^application\/problem\+json/);
       expect(response.json).toMatchObject({ status: 404, code: 'admin-disabled' });
@@ -54,9 +54,9 @@ describeOwn('admin API without ADMIN_TOKEN', () => {
 });
 
 const describeAdmin = RUNNING === undefined || process.env.ADMIN_TOKEN ? describe : describe.skip;
-const why = describeAdmin === describe ? '' : ' (skipped: needs the ADMIN_TOKEN of the running proxy)';
+const reason = describeAdmin === describe ? '' : ' (skipped: needs the ADMIN_TOKEN of the running proxy)';
 
-describeAdmin(`admin API${why}`, () => {
+describeAdmin(`admin API${reason}`, () => {
   let proxy: TestProxy;
   beforeAll(async () => {
     proxy = await TestProxy.use({ REDIS_URL: redis.url, PROXY_THREADS: 2, ADMIN_TOKEN: 'first-token,second-token' });
@@ -89,7 +89,7 @@ describeAdmin(`admin API${why}`, () => {
     it.each(refused)('%s: 401 unauthorized with WWW-Authenticate, on every route', async (_what, headers) => {
       await cached(`${prefix}guarded`);
       for (const [method, path] of [...ROUTES, ['DELETE', `/v1/cache/${prefix}guarded`] as const]) {
-        const response = await proxy.ask(path, { method, headers });
+        const response = await proxy.request(path, { method, headers });
         expect(response.status).toBe(401);
         expect(response.headers['www-authenticate']).toBe('Bearer realm="admin"');
         expect(response.headers['content-type']).toMatch(/^application\/problem\+json/);
@@ -239,7 +239,7 @@ describeAdmin(`admin API${why}`, () => {
 
   describe('unknown input is rejected, and nothing is purged', () => {
     const json = { 'content-type': 'application/json' };
-    const inputs: readonly (readonly [what: string, query: string, question: HttpQuestion])[] = [
+    const inputs: readonly (readonly [what: string, query: string, options: TestRequest])[] = [
       ['?prefix=', `?prefix=${prefix}`, {}],
       ['?key=', `?key=${prefix}kept`, {}],
       ['?pattern=', '?pattern=*', {}],
@@ -266,18 +266,22 @@ describeAdmin(`admin API${why}`, () => {
       expect(routes.length).toBeGreaterThanOrEqual(3);
     });
 
-    const ask = (method: string, path: string, { headers, body }: HttpQuestion = {}): Promise<HttpAnswer> => {
+    const sendTo = (method: string, path: string, { headers, body }: TestRequest = {}): Promise<TestResponse> => {
       const [token] = String(proxy.settings.ADMIN_TOKEN).split(',');
       // node:http does not send Content-Length for these methods by itself.
       const isAnnounced = body === undefined || headers?.['transfer-encoding'] !== undefined;
       const framing: Record<string, string> = isAnnounced ? {} : { 'content-length': String(body.length) };
-      return proxy.ask(path, { method, headers: { ...framing, ...headers, authorization: `Bearer ${token}` }, body });
+      return proxy.request(path, {
+        method,
+        headers: { ...framing, ...headers, authorization: `Bearer ${token}` },
+        body,
+      });
     };
 
-    it.each(inputs)('%s: 400 bad-request, on every route', async (_what, query, question) => {
+    it.each(inputs)('%s: 400 bad-request, on every route', async (_what, query, options) => {
       await cached(`${prefix}kept`);
       for (const [method, path] of routes) {
-        const { status, headers, json: problem } = await ask(method, `${path}${query}`, question);
+        const { status, headers, json: problem } = await sendTo(method, `${path}${query}`, options);
         expect([method, path, status, problem.code]).toEqual([method, path, 400, 'bad-request']);
         expect(headers['content-type']).toBe('application/problem+json');
         expect(problem.detail).toMatch(/ Nothing was done\.$/);
@@ -291,7 +295,7 @@ describeAdmin(`admin API${why}`, () => {
     ])('a purge or a flush under the condition %s', async (_name, headers) => {
       await cached(`${prefix}kept`);
       for (const path of ['/v1/cache', `/v1/cache/${prefix}kept`]) {
-        expect(await ask('DELETE', path, { headers })).toMatchObject({ status: 400, json: { code: 'bad-request' } });
+        expect(await sendTo('DELETE', path, { headers })).toMatchObject({ status: 400, json: { code: 'bad-request' } });
       }
       expect(cacheStatus(await proxy.key(`${prefix}kept`))).toMatch(/^hit;/);
     });
@@ -305,7 +309,7 @@ describeAdmin(`admin API${why}`, () => {
       '/v1/./cache',
     ])('a path that is no route, %s', async (path) => {
       await cached(`${prefix}kept`);
-      expect([400, 404]).toContain((await ask('DELETE', path)).status);
+      expect([400, 404]).toContain((await sendTo('DELETE', path)).status);
       expect(cacheStatus(await proxy.key(`${prefix}kept`))).toMatch(/^hit;/);
     });
 
@@ -323,7 +327,7 @@ describeAdmin(`admin API${why}`, () => {
     it('accepts Content-Length: 0', async () => {
       await cached(`${prefix}kept`);
       const headers = { ...json, 'content-length': '0' };
-      expect((await ask('DELETE', `/v1/cache/${prefix}kept`, { headers })).json).toEqual({ purged: true });
+      expect((await sendTo('DELETE', `/v1/cache/${prefix}kept`, { headers })).json).toEqual({ purged: true });
     });
   });
 

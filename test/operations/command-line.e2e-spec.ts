@@ -21,8 +21,8 @@ beforeAll(() => {
 afterAll(() => rmSync(directory, { recursive: true }));
 
 /** Returns the exit status, the output and the error lines of a proxy that exits by itself. */
-async function outcomeOf(...words: string[]): Promise<{ status: number | null; output: string; errors: string[] }> {
-  const child = launch({}, '/', false, words);
+async function outcomeOf(...args: string[]): Promise<{ status: number | null; output: string; errors: string[] }> {
+  const child = launch({}, '/', false, args);
   const status = await child.exit;
   return { status, output: child.output, errors: child.errors.split('\n').slice(0, -1) };
 }

@@ -25,14 +25,14 @@ afterEach(async () => {
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-function keep<T extends { stop(): Promise<unknown> }>(one: T): T {
+function stopAfterwards<T extends { stop(): Promise<unknown> }>(one: T): T {
   started.push(one);
   return one;
 }
 
-const startRedis = async (...args: string[]) => keep(await TestRedis.start(...args));
+const startRedis = async (...args: string[]) => stopAfterwards(await TestRedis.start(...args));
 const startProxy = async (settings: Settings, cwd?: string) =>
-  keep(await TestProxy.start({ PROXY_THREADS: 1, ...settings }, cwd));
+  stopAfterwards(await TestProxy.start({ PROXY_THREADS: 1, ...settings }, cwd));
 
 /** Creates a file with this text. */
 function file(text: string): string {
@@ -51,7 +51,7 @@ function directoryWith(dotEnv: string): string {
 
 /** Starts a proxy that is expected to fail, and returns the lines of its error output. */
 async function problems(settings: Settings, cwd?: string): Promise<string[]> {
-  const child: Child = keep(launch(settings, cwd, false));
+  const child: Child = stopAfterwards(launch(settings, cwd, false));
   expect(await child.exit).toBe(1);
   expect(child.output).not.toContain('listening on');
   return child.errors.trimEnd().split('\n');
@@ -111,7 +111,7 @@ describeOwn('invalid setting: exit status 1 and an error line', () => {
     async (name, count) => {
       const port = await freePort();
       const children = Array.from({ length: count }, () =>
-        keep(launch({ PROXY_THREADS: 1, RESP_PORT: '', [name]: port }, '/', false)),
+        stopAfterwards(launch({ PROXY_THREADS: 1, RESP_PORT: '', [name]: port }, '/', false)),
       );
       const serves = (child: Child): boolean => child.output.includes('"message":"listening on http');
       const outcomes = await until(
@@ -131,7 +131,7 @@ describeOwn('invalid setting: exit status 1 and an error line', () => {
     // 16 GiB of address space, part of which Node.js needs itself.
     const limited = `ulimit -v ${16 * 2 ** 20} && exec "$0" "$1"`;
     const env = { PATH: process.env.PATH, HTTP_PORT: '0', RESP_PORT: '0', CACHE_MAX_BYTES: String(32 * 2 ** 30) };
-    const child = keep(new Child('sh', ['-c', limited, process.execPath, MAIN], { env, cwd: '/' }));
+    const child = stopAfterwards(new Child('sh', ['-c', limited, process.execPath, MAIN], { env, cwd: '/' }));
     expect(await child.exit).toBe(1);
     expect(child.errors).toMatch(/^CACHE_CAPACITY, CACHE_MAX_BYTES: \d+ bytes of shared memory cannot be reserved\n$/);
   });
@@ -139,7 +139,7 @@ describeOwn('invalid setting: exit status 1 and an error line', () => {
 
 describeOwn('secrets are never printed', () => {
   it('if they are invalid', async () => {
-    const child = keep(
+    const child = stopAfterwards(
       launch({ REDIS_URL: 'hunter://user:hunter2@host', ADMIN_TOKEN: 'hunter 2,', LOG_LEVEL: 'trace' }, '/', false),
     );
     expect(await child.exit).toBe(1);
@@ -151,7 +151,7 @@ describeOwn('secrets are never printed', () => {
   it.each(['json', 'pretty'])('at the most verbose log level, in %s', async (format) => {
     const redis = await startRedis();
     await redis.client.config('SET', 'requirepass', 'hunter2');
-    const child = keep(
+    const child = stopAfterwards(
       launch(
         {
           REDIS_URL: `redis://:hunter2@127.0.0.1:${redis.port}/0`,
@@ -172,7 +172,7 @@ describeOwn('secrets are never printed', () => {
 
   it('if Redis rejects them', async () => {
     const redis = await startRedis();
-    const proxy = keep(
+    const proxy = stopAfterwards(
       await TestProxy.start({
         REDIS_URL_FILE: file(`redis://nobody:hunter2@127.0.0.1:${redis.port}`),
         LOG_LEVEL: 'trace',
@@ -277,7 +277,7 @@ describeOwn('warnings at start-up', () => {
 
   const itLinux = process.platform === 'linux' ? it : it.skip;
   itLinux('of more connections than files may be open, and of nothing by default', async () => {
-    const child = keep(
+    const child = stopAfterwards(
       new Child('sh', ['-c', 'ulimit -n 500 && exec "$0" "$1"', process.execPath, MAIN], {
         env: { PATH: process.env.PATH, HTTP_PORT: '0', RESP_PORT: '', PROXY_THREADS: '1', LOG_FORMAT: 'json' },
         cwd: '/',
@@ -316,14 +316,14 @@ describeOwn('CACHE_CAPACITY=0', () => {
 
 describeOwn('Redis', () => {
   it('may be unreachable at start-up: the proxy is live, and ready when Redis is reachable', async () => {
-    const gone = await startRedis();
-    await gone.server?.stop('SIGKILL');
-    const proxy = keep(await TestProxy.start({ PROXY_THREADS: 2, REDIS_URL_FILE: file(gone.url) }));
+    const unreachable = await startRedis();
+    await unreachable.server?.stop('SIGKILL');
+    const proxy = stopAfterwards(await TestProxy.start({ PROXY_THREADS: 2, REDIS_URL_FILE: file(unreachable.url) }));
     expect((await proxy.get('/health/live')).status).toBe(200);
     expect((await proxy.get('/health/ready')).status).toBe(503);
     expect(await proxy.key('key')).toMatchObject({ status: 503, json: { code: 'redis-unavailable' } });
 
-    const redis = keep(await gone.restart());
+    const redis = stopAfterwards(await unreachable.restart());
     await redis.client.set('key', 'value');
     await proxy.ready();
     await until('every thread is back', async () => ((await proxy.key('key')).text === 'value' ? true : undefined));
@@ -367,10 +367,10 @@ describeOwn('Redis', () => {
 
 describeOwn('TLS to Redis', () => {
   let authority: Authority;
-  let stranger: Authority;
+  let otherAuthority: Authority;
   beforeAll(() => {
     authority = new Authority('authority');
-    stranger = new Authority('stranger');
+    otherAuthority = new Authority('stranger');
   });
 
   /** Starts a Redis with a certificate of this authority, and returns it with its address. */
@@ -388,11 +388,11 @@ describeOwn('TLS to Redis', () => {
   });
 
   it.each([
-    ['that another authority has signed', () => ({ REDIS_TLS_CA_FILE: stranger.ca })],
+    ['that another authority has signed', () => ({ REDIS_TLS_CA_FILE: otherAuthority.ca })],
     ['of an unknown authority', () => ({})],
   ])('rejects a certificate %s', async (_whose, trusting) => {
     const url = await startTls(authority);
-    const proxy = keep(await TestProxy.start({ PROXY_THREADS: 1, REDIS_URL_FILE: file(url), ...trusting() }));
+    const proxy = stopAfterwards(await TestProxy.start({ PROXY_THREADS: 1, REDIS_URL_FILE: file(url), ...trusting() }));
     await until('it is logged', () =>
       /not reachable \((?:SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_\w+): certificate signed by an unknown authority\)/.test(
         proxy.child?.output ?? '',
@@ -406,7 +406,7 @@ describeOwn('TLS to Redis', () => {
 
   it('rejects a certificate for another host', async () => {
     const url = (await startTls(authority)).replace('localhost', '127.0.0.1');
-    const proxy = keep(
+    const proxy = stopAfterwards(
       await TestProxy.start({ PROXY_THREADS: 1, REDIS_URL_FILE: file(url), REDIS_TLS_CA_FILE: authority.ca }),
     );
     await until('it is logged', () =>

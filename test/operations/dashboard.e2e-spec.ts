@@ -87,9 +87,9 @@ describeOwn('dashboard', () => {
       for (const path of ['/', '/dashboard/app.js', '/dashboard/uplot.js']) {
         const first = await proxy.get(path);
         expect(first.headers['cache-control']).toBe('no-cache');
-        const again = await proxy.get(path, { 'if-none-match': String(first.headers.etag) });
-        expect([again.status, again.body.length]).toEqual([304, 0]);
-        const head = await proxy.ask(path, { method: 'HEAD' });
+        const conditional = await proxy.get(path, { 'if-none-match': String(first.headers.etag) });
+        expect([conditional.status, conditional.body.length]).toEqual([304, 0]);
+        const head = await proxy.request(path, { method: 'HEAD' });
         expect([head.status, head.body.length]).toEqual([200, 0]);
         expect(head.headers['content-length']).toBe(String(first.body.length));
       }
@@ -100,7 +100,7 @@ describeOwn('dashboard', () => {
         expect([path, (await proxy.get(path)).status]).toEqual([path, 404]);
       }
       for (const path of ['/', '/dashboard/app.js', '/dashboard/events']) {
-        const { status, json, headers } = await proxy.ask(path, { method: 'DELETE' });
+        const { status, json, headers } = await proxy.request(path, { method: 'DELETE' });
         expect([path, status, json.code]).toEqual([path, 405, 'method-not-allowed']);
         // POST is a command of Upstash's REST API.
         expect(headers.allow).toBe(path === '/' ? 'GET, HEAD, POST' : 'GET, HEAD');
@@ -181,7 +181,7 @@ describeOwn('dashboard', () => {
     });
 
     it('responds to HEAD without subscribing', async () => {
-      const { status, body, headers } = await proxy.ask('/dashboard/events', { method: 'HEAD' });
+      const { status, body, headers } = await proxy.request('/dashboard/events', { method: 'HEAD' });
       expect([status, body.length, headers['content-type']]).toEqual([200, 0, 'text/event-stream']);
     });
   });

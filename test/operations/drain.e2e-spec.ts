@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import { endWitnessed } from '../support/drain.ts';
+import { drainResponse } from '../support/drain.ts';
 import { exchange } from '../support/http-client.ts';
 import { SteadyLoad } from '../support/load.ts';
 import { describeOwn } from '../support/only-own.ts';
@@ -40,7 +40,7 @@ describeOwn('graceful shutdown', () => {
       proxy.child?.signal(signal);
       expect(await proxy.child?.exit).toBe(0);
       await load.stop();
-      expect([...load.answers.keys()].sort()).toEqual(['200', '404']);
+      expect([...load.outcomes.keys()].sort()).toEqual(['200', '404']);
       expect([...load.failures.keys()]).toEqual(['ECONNREFUSED']);
     },
     60_000,
@@ -48,7 +48,7 @@ describeOwn('graceful shutdown', () => {
 
   it('responds shutting-down to readiness probes, and closes their connection', async () => {
     await start();
-    const response = await endWitnessed(proxy, '/health/ready');
+    const response = await drainResponse(proxy, '/health/ready');
     expect([response.status, response.json.status]).toEqual([503, 'shutting-down']);
     expect(await proxy.child?.exit).toBe(0);
   });
@@ -59,7 +59,7 @@ describeOwn('graceful shutdown', () => {
     redis.server?.signal('SIGSTOP');
     const response = exchange(proxy.url, 'GET /v1/keys/key HTTP/1.1\r\nHost: x\r\n\r\n');
     await loadInFlight();
-    await endWitnessed(proxy);
+    await drainResponse(proxy);
     redis.server?.signal('SIGCONT');
     expect(await response).toMatch(/^HTTP\/1.1 200 [^]*Connection: close\r\n\r\nvalue$/i);
     expect(await proxy.child?.exit).toBe(0);

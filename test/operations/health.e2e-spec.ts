@@ -35,7 +35,7 @@ describe('health', () => {
   });
 
   it.each(['/health/live', '/health/ready'])('HEAD %s responds with the same headers, without a body', async (path) => {
-    const [get, head] = [await proxy.get(path), await proxy.ask(path, { method: 'HEAD' })];
+    const [get, head] = [await proxy.get(path), await proxy.request(path, { method: 'HEAD' })];
     expect([head.status, head.body.length]).toEqual([200, 0]);
     expect(head.headers['content-length']).toBe(get.headers['content-length']);
   });

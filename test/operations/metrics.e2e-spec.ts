@@ -107,17 +107,17 @@ describeOwn('metrics of an instance', () => {
     const own = await TestRedis.start();
     const watched = await TestProxy.start({ REDIS_URL: own.url, PROXY_THREADS: 3 });
     await own.server?.stop('SIGKILL');
-    const says = (text: string) => watched.log().filter(({ message }) => String(message).startsWith(text));
+    const logged = (text: string) => watched.log().filter(({ message }) => String(message).startsWith(text));
     const gauge = async () => /redis_connections (\d)/.exec((await watched.get('/metrics')).text)?.[1];
     await until('the loss is seen', async () => ((await gauge()) === '0' ? true : undefined));
-    const again = await own.restart();
+    const restarted = await own.restart();
     await until('the return is seen', async () => ((await gauge()) === '3' ? true : undefined));
     // Worker threads notify the main thread, which writes the log.
-    await until('the return is logged', () => says('Redis is reachable').length > 1 || undefined);
-    expect(says('Redis is not reachable')).toHaveLength(1);
-    expect(says('Redis is reachable')).toHaveLength(2);
+    await until('the return is logged', () => logged('Redis is reachable').length > 1 || undefined);
+    expect(logged('Redis is not reachable')).toHaveLength(1);
+    expect(logged('Redis is reachable')).toHaveLength(2);
     await watched.stop();
-    await again.stop();
+    await restarted.stop();
   });
 });
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { ask } from '../support/http-client.ts';
+import { sendRequest } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { freePort, until } from '../support/processes.ts';
 import { TestProxy, launch } from '../support/proxy.ts';
@@ -33,7 +33,7 @@ describeOwn('settings', () => {
     const proxy = launch({ REDIS_URL: redis.url, PROXY_THREADS: 1, HTTP_PORT: port, ...settings });
     try {
       await until('it serves', async () => {
-        const response = await ask(`http://127.0.0.1:${port}`, '/health/ready').catch(() => undefined);
+        const response = await sendRequest(`http://127.0.0.1:${port}`, '/health/ready').catch(() => undefined);
         return response?.status === 200 || undefined;
       });
       await until('the log is complete', () => log.test(proxy.output) || undefined);

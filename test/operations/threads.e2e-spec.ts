@@ -59,7 +59,7 @@ describeOwn('crash of a worker thread', () => {
     'restarts the thread after "%s": other threads keep serving, no value is wrong, only its own connections are reset',
     async (fault) => {
       const load = await crashUnderLoad(fault);
-      expect([...load.answers.keys()]).toEqual(['200']);
+      expect([...load.outcomes.keys()]).toEqual(['200']);
       expect([...load.failures.keys()].filter((code) => !/ECONNRESET|EPIPE|ECONNREFUSED/.test(code))).toEqual([]);
       expect(proxy.log()).toContainEqual(
         expect.objectContaining({ level: 'error', message: expect.stringContaining('exited (code') }),
@@ -70,7 +70,7 @@ describeOwn('crash of a worker thread', () => {
 
   it('flushes the cache if the thread held the cache lock, and keeps serving', async () => {
     const load = await crashUnderLoad('stall in critical section', 'terminate');
-    expect([...load.answers.keys()]).toEqual(['200']);
+    expect([...load.outcomes.keys()]).toEqual(['200']);
     expect(await metric('cache_recoveries_total')).toBe(1);
     expect(proxy.log()).toContainEqual(
       expect.objectContaining({ level: 'warn', message: expect.stringContaining('cache flushed') }),

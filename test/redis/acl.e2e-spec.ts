@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, expect, it } from '@jest/globals';
 import { TestCluster } from '../support/cluster.ts';
-import { entered } from '../support/coherence.ts';
-import type { HttpAnswer } from '../support/http-client.ts';
+import { untilCoherence } from '../support/coherence.ts';
+import type { TestResponse } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
 import { type Settings, TestProxy } from '../support/proxy.ts';
@@ -12,9 +12,9 @@ import { TestSentinels } from '../support/sentinels.ts';
 const page = readFileSync(new URL('../../docs/redis.md', import.meta.url), 'utf8');
 /** As documented. */
 const basic = /^ACL SETUSER proxy on >… ~\* (.*)$/m.exec(page)?.[1].split(' ') ?? [];
-function rightsFor(what: string): string[] {
-  const [, rights] = new RegExp(`^\\| ${what} \\| \`(.*)\` \\|$`, 'm').exec(page) ?? [];
-  return rights.replaceAll('\\|', '|').split(' ');
+function permissionsFor(what: string): string[] {
+  const [, permissions] = new RegExp(`^\\| ${what} \\| \`(.*)\` \\|$`, 'm').exec(page) ?? [];
+  return permissions.replaceAll('\\|', '|').split(' ');
 }
 
 let proxy: TestProxy | undefined;
@@ -28,10 +28,10 @@ afterEach(async () => {
 const start = async (settings: Settings): Promise<TestProxy> =>
   (proxy = await TestProxy.start({ PROXY_THREADS: 1, ...settings }, '/', true));
 
-async function startRedis(...rights: string[]): Promise<TestRedis> {
+async function startRedis(...permissions: string[]): Promise<TestRedis> {
   const redis = await TestRedis.start();
   stop = () => redis.stop();
-  await redis.client.call('ACL', 'SETUSER', 'proxy', 'on', '>secret', '~*', ...rights);
+  await redis.client.call('ACL', 'SETUSER', 'proxy', 'on', '>secret', '~*', ...permissions);
   return redis;
 }
 
@@ -52,14 +52,14 @@ describeOwn('an account with the permissions in docs/redis.md', () => {
   });
 
   it('suffices for another database and for tracking', async () => {
-    const redis = await startRedis(...basic, ...rightsFor('a database other than 0'));
-    await redis.client.call('ACL', 'SETUSER', 'proxy', ...rightsFor('`CACHE_COHERENCE=tracking`'));
+    const redis = await startRedis(...basic, ...permissionsFor('a database other than 0'));
+    await redis.client.call('ACL', 'SETUSER', 'proxy', ...permissionsFor('`CACHE_COHERENCE=tracking`'));
     await redis.client.select(5);
     await redis.client.set('key', 'value');
     await start({ REDIS_URL: `redis://proxy:secret@127.0.0.1:${redis.port}/5`, CACHE_COHERENCE: 'tracking' });
     await until('it is tracking', async () => {
-      const answer = await proxy?.get('/health/ready');
-      return answer?.json.coherence === 'tracking' || undefined;
+      const response = await proxy?.get('/health/ready');
+      return response?.json.coherence === 'tracking' || undefined;
     });
     expect((await proxy?.key('key'))?.text).toBe('value');
     await redis.client.set('key', 'new');
@@ -70,15 +70,17 @@ describeOwn('an account with the permissions in docs/redis.md', () => {
   it('suffices for a cluster, also during a migration, and for tracking it', async () => {
     const cluster = await TestCluster.start(2, 0);
     stop = () => cluster.stop();
-    const tracking = ['`CACHE_COHERENCE=tracking`', '`CACHE_COHERENCE=tracking` with a cluster'].flatMap(rightsFor);
-    const rights = [...basic, ...rightsFor('a cluster'), ...tracking];
+    const tracking = ['`CACHE_COHERENCE=tracking`', '`CACHE_COHERENCE=tracking` with a cluster'].flatMap(
+      permissionsFor,
+    );
+    const permissions = [...basic, ...permissionsFor('a cluster'), ...tracking];
     for (const { client } of cluster.nodes)
-      await client.call('ACL', 'SETUSER', 'proxy', 'on', '>secret', '~*', ...rights);
+      await client.call('ACL', 'SETUSER', 'proxy', 'on', '>secret', '~*', ...permissions);
     const [from, to] = cluster.masters;
     // Slot 5061.
     await from.client.set('bar', 'value');
     const of = { REDIS_MODE: 'cluster', REDIS_NODES: cluster.addresses, REDIS_URL: 'redis://proxy:secret@any' };
-    await entered(await start({ ...of, CACHE_COHERENCE: 'tracking' }), 'tracking');
+    await untilCoherence(await start({ ...of, CACHE_COHERENCE: 'tracking' }), 'tracking');
     await to.client.cluster('SETSLOT', 5061, 'IMPORTING', from.id);
     await from.client.cluster('SETSLOT', 5061, 'MIGRATING', to.id);
     await from.client.migrate('127.0.0.1', to.port, 'bar', 0, 5000);
@@ -91,8 +93,8 @@ describeOwn('an account with the permissions in docs/redis.md', () => {
     stop = () => sentinels.stop();
     const { master, sentinels: three } = sentinels;
     await master.client.call('ACL', 'SETUSER', 'proxy', 'on', '>secret', '~*', ...basic);
-    const rights = rightsFor('an account at the sentinels');
-    for (const { client } of three) await client.call('ACL', 'SETUSER', 'proxy', 'on', '>secret', ...rights);
+    const permissions = permissionsFor('an account at the sentinels');
+    for (const { client } of three) await client.call('ACL', 'SETUSER', 'proxy', 'on', '>secret', ...permissions);
     await master.client.set('key', 'value');
     await start({
       ...{ REDIS_MODE: 'sentinel', REDIS_NODES: sentinels.addresses, REDIS_SENTINEL_NAME: sentinels.name },
@@ -107,7 +109,7 @@ describeOwn('an account without the permission', () => {
   const logged = (text: string) => proxy?.log().filter(({ message }) => String(message).includes(text)).length;
   const readiness = async () => {
     await proxy?.advance(1000);
-    const { status, json } = (await proxy?.get('/health/ready')) as HttpAnswer;
+    const { status, json } = (await proxy?.get('/health/ready')) as TestResponse;
     return [status, json.reasons];
   };
 
@@ -146,7 +148,7 @@ describeOwn('an account without the permission', () => {
   });
 
   it('to track writes falls back to TTL expiry, and the log names it', async () => {
-    const redis = await startRedis(...basic, ...rightsFor('`CACHE_COHERENCE=tracking`'), '-client|tracking');
+    const redis = await startRedis(...basic, ...permissionsFor('`CACHE_COHERENCE=tracking`'), '-client|tracking');
     await start({ REDIS_URL: `redis://proxy:secret@127.0.0.1:${redis.port}`, CACHE_COHERENCE: 'tracking' });
     await until('it is logged', () => logged('lacks +client|tracking') === 1 || undefined);
     expect(await readiness()).toEqual([200, undefined]);
@@ -160,13 +162,13 @@ describeOwn('a key that the account may not read', () => {
     const REDIS_URL = `redis://proxy:secret@127.0.0.1:${redis.port}`;
     await start({ REDIS_URL, CACHE_TTL_MS: 1 });
     for (let i = 0; i < 10; i++) {
-      const answer = await proxy?.key('other');
-      expect([answer?.status, answer?.json.code]).toEqual([503, 'redis-unavailable']);
+      const response = await proxy?.key('other');
+      expect([response?.status, response?.json.code]).toEqual([503, 'redis-unavailable']);
     }
     expect((await proxy?.key('app:key'))?.text).toBe('value');
     await proxy?.stop();
     await start({ REDIS_URL, KEY_ALLOWLIST: 'app:*' });
-    const answers = await Promise.all(['other', 'app:key'].map((key) => (proxy as TestProxy).key(key)));
-    expect(answers.map(({ status }) => status)).toEqual([403, 200]);
+    const responses = await Promise.all(['other', 'app:key'].map((key) => (proxy as TestProxy).key(key)));
+    expect(responses.map(({ status }) => status)).toEqual([403, 200]);
   });
 });

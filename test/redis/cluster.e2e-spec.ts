@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import calculateSlot from 'cluster-key-slot';
 import { TestCluster, type TestNode } from '../support/cluster.ts';
-import type { HttpAnswer } from '../support/http-client.ts';
+import type { TestResponse } from '../support/http-client.ts';
 import { SteadyLoad } from '../support/load.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
@@ -28,12 +28,12 @@ const startProxy = (cluster: TestCluster, settings: Settings = {}): Promise<Test
 
 async function mget(proxy: TestProxy, keys: readonly string[]): Promise<readonly Record<string, unknown>[]> {
   const headers = { 'content-type': 'application/json' };
-  const answer = await proxy.ask('/v1/mget', { method: 'POST', headers, body: JSON.stringify({ keys }) });
-  return answer.json.results as Record<string, unknown>[];
+  const response = await proxy.request('/v1/mget', { method: 'POST', headers, body: JSON.stringify({ keys }) });
+  return response.json.results as Record<string, unknown>[];
 }
 
 let proxy: TestProxy | undefined;
-const read = (keys: readonly string[]): Promise<HttpAnswer>[] => keys.map((name) => (proxy as TestProxy).key(name));
+const read = (keys: readonly string[]): Promise<TestResponse>[] => keys.map((name) => (proxy as TestProxy).key(name));
 afterEach(async () => {
   await proxy?.stop();
   proxy = undefined;
@@ -56,8 +56,8 @@ describeOwn('a cluster', () => {
 
   it('is read with only some nodes configured, each key from the master of its slot, never from a replica', async () => {
     await Promise.all(cluster.nodes.map(({ client }) => client.config('RESETSTAT')));
-    const some = { REDIS_NODES: `127.0.0.1:1,${cluster.replicas[1].address}` };
-    proxy = await startProxy(cluster, some);
+    const unreachableSeed = { REDIS_NODES: `127.0.0.1:1,${cluster.replicas[1].address}` };
+    proxy = await startProxy(cluster, unreachableSeed);
     for (const slot of SLOTS_ALL_OVER) expect((await proxy.key(key(slot))).text).toBe(`in ${slot}`);
     const [missing, expiring] = [key(1, 'nobody'), key(9000, 'expiring')];
     await cluster.firstMasterOf(9000).client.set(expiring, 'soon', 'PX', 20_000);
@@ -115,16 +115,16 @@ describeOwn('a cluster', () => {
   it('is read from both nodes of a migrating slot; keys that have been migrated are not cached', async () => {
     const slot = 200;
     const [from, to] = cluster.masters;
-    const [moved, staying, nobody] = ['moved', 'staying', 'nobody'].map((name) => key(slot, name));
+    const [moved, staying, absent] = ['moved', 'staying', 'nobody'].map((name) => key(slot, name));
     await from.client.mset(moved, 'has moved', staying, 'stays');
     proxy = await startProxy(cluster);
     await migrate(slot, from, to, [moved]);
     for (let i = 0; i < 2; i++) {
-      const [one, other, none] = await Promise.all(read([moved, staying, nobody]));
+      const [one, other, none] = await Promise.all(read([moved, staying, absent]));
       expect([one.text, other.text, none.status]).toEqual(['has moved', 'stays', 404]);
       expect(one.headers['cache-status']).toBe('redis-http-cache-proxy; fwd=uri-miss');
     }
-    expect(await mget(proxy, [moved, staying, nobody])).toMatchObject([
+    expect(await mget(proxy, [moved, staying, absent])).toMatchObject([
       { value: 'has moved' },
       { value: 'stays', cacheStatus: 'hit' },
       { status: 404 },
@@ -169,23 +169,23 @@ describeOwn('a cluster that loses a master', () => {
       proxy = await startProxy(cluster, { CACHE_TTL_MS: 1, CACHE_CAPACITY: 1, REDIS_COMMAND_TIMEOUT_MS: 10_000 });
       const [lost, ...others] = cluster.masters;
       const ofLost = slots.filter((slot) => cluster.firstMasterOf(slot) === lost);
-      const judge = ({ status, text }: HttpAnswer, asked: string): string =>
-        `${ofLost.some((slot) => key(slot) === asked) ? 'lost' : 'other'} ${status === 200 && text !== asked ? 'false' : status}`;
-      load = new SteadyLoad(proxy, slots.map((slot) => key(slot)), 8, judge); // prettier-ignore
+      const classify = ({ status, text }: TestResponse, requestedKey: string): string =>
+        `${ofLost.some((slot) => key(slot) === requestedKey) ? 'lost' : 'other'} ${status === 200 && text !== requestedKey ? 'false' : status}`;
+      load = new SteadyLoad(proxy, slots.map((slot) => key(slot)), 8, classify); // prettier-ignore
       await until('there is load', () => (load as SteadyLoad).total > 100 || undefined);
       lost.server.signal('SIGKILL');
-      await until('it is missed', () => load?.answers.get('lost 503'));
+      await until('it is missed', () => load?.outcomes.get('lost 503'));
       expect((await proxy.get('/health/ready')).status).toBe(200);
       await until('the replica takes over', () => hasTakenOver(others[0], cluster.replicas[0]), 30_000);
       const watch = new Stopwatch();
       await until('its slots are back', async () => {
-        const answers = await Promise.all(read(ofLost.map((slot) => key(slot))));
-        return answers.every(({ status }) => status === 200) || undefined;
+        const outcomes = await Promise.all(read(ofLost.map((slot) => key(slot))));
+        return outcomes.every(({ status }) => status === 200) || undefined;
       });
       expect(watch.stop()).toBeLessThan(2000);
       await load.stop();
-      const answers = [...load.answers.keys()].filter((name) => !/^(lost|other) 200$/.test(name));
-      expect(answers.every((name) => /^lost 50[34]$/.test(name))).toBe(true);
+      const outcomes = [...load.outcomes.keys()].filter((name) => !/^(lost|other) 200$/.test(name));
+      expect(outcomes.every((name) => /^lost 50[34]$/.test(name))).toBe(true);
       expect(load.failures.size).toBe(0);
       await proxy.ready();
     } finally {
@@ -203,8 +203,8 @@ describeOwn('a cluster that loses a master', () => {
         const info = await cluster.masters[0].client.cluster('INFO');
         return info.includes('cluster_state:fail') || undefined;
       });
-      const answers = await Promise.all(read([1, 16_000].map((slot) => key(slot, 'nobody'))));
-      expect(answers.map(({ status, json }) => [status, json.code])).toEqual([
+      const outcomes = await Promise.all(read([1, 16_000].map((slot) => key(slot, 'nobody'))));
+      expect(outcomes.map(({ status, json }) => [status, json.code])).toEqual([
         [503, 'redis-unavailable'],
         [503, 'redis-unavailable'],
       ]);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import { ask } from '../support/http-client.ts';
+import { sendRequest } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { type Child, until } from '../support/processes.ts';
 import { type Settings, TestProxy, launch } from '../support/proxy.ts';
@@ -23,16 +23,16 @@ afterEach(async () => {
 });
 
 /** Starts a proxy that Redis rejects; returns its address once it has logged the reason. */
-async function refused(credentials: string, path: string, why: RegExp): Promise<string> {
+async function refused(credentials: string, path: string, reason: RegExp): Promise<string> {
   const settings: Settings = { PROXY_THREADS: 1, REDIS_URL: `redis://${credentials}127.0.0.1:${redis.port}${path}` };
   const proxy = (child = launch(settings));
   const url = await until('the proxy listens', () => /listening on (http:[^"]+)"/.exec(proxy.output)?.[1]);
-  await until('it says why', () => why.test(proxy.output) || undefined);
+  await until('it says why', () => reason.test(proxy.output) || undefined);
   return url;
 }
 
 async function expectNothing(url: string): Promise<void> {
-  const [read, ready] = await Promise.all([ask(url, '/v1/keys/key'), ask(url, '/health/ready')]);
+  const [read, ready] = await Promise.all([sendRequest(url, '/v1/keys/key'), sendRequest(url, '/health/ready')]);
   expect([read.status, read.json.code, ready.status]).toEqual([503, 'redis-unavailable', 503]);
 }
 
@@ -43,8 +43,8 @@ describeOwn('a Redis that rejects the proxy', () => {
     ['without a password', '', /not reachable \(NOAUTH/],
     ['with a wrong password', ':wrong@', /not reachable \(WRONGPASS/],
     ['as an unknown user', 'nobody:wrong@', /not reachable \(WRONGPASS/],
-  ])('%s: the proxy starts, logs the reason, and responds with 503', async (_, credentials, why) => {
-    await expectNothing(await refused(credentials, '', why));
+  ])('%s: the proxy starts, logs the reason, and responds with 503', async (_, credentials, reason) => {
+    await expectNothing(await refused(credentials, '', reason));
   });
 
   it('accepts a password with any characters, percent-encoded in REDIS_URL', async () => {
@@ -68,7 +68,7 @@ describeOwn('an unavailable database', () => {
     const url = await refused('reader:secret@', '/5', /not reachable \(SELECT: NOPERM\)/);
     await expectNothing(url);
     await grant('+select');
-    await until('it is ready', async () => (await ask(url, '/health/ready')).status === 200 || undefined);
-    expect((await ask(url, '/v1/keys/key')).text).toBe('in 5');
+    await until('it is ready', async () => (await sendRequest(url, '/health/ready')).status === 200 || undefined);
+    expect((await sendRequest(url, '/v1/keys/key')).text).toBe('in 5');
   });
 });

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import calculateSlot from 'cluster-key-slot';
 import { TestCluster, type TestNode } from '../support/cluster.ts';
-import { entered } from '../support/coherence.ts';
+import { untilCoherence } from '../support/coherence.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
 import { type Settings, TestProxy } from '../support/proxy.ts';
@@ -32,13 +32,13 @@ describeOwn(
     let relay: Relay;
     let cluster: TestCluster;
     let master: TestNode;
-    let heir: TestNode;
+    let successor: TestNode;
     let proxy: TestProxy;
 
     beforeAll(async () => {
       relay = await Relay.to(0);
       cluster = await TestCluster.start(2, 1, [], undefined, [relay]);
-      [master, heir] = [cluster.masters[0], cluster.replicas[0]];
+      [master, successor] = [cluster.masters[0], cluster.replicas[0]];
       await cluster.masters[1].client.set(OTHER, 'other');
     }, MAX_MS);
 
@@ -50,9 +50,9 @@ describeOwn(
     afterEach(async () => {
       await proxy.stop();
       // The replaced process becomes the next successor.
-      await heir.client.config('SET', 'masterauth', '');
+      await successor.client.config('SET', 'masterauth', '');
       await until('the former process follows', async () => {
-        const info = await heir.client.info('replication');
+        const info = await successor.client.info('replication');
         return info.includes('master_link_status:up') || undefined;
       });
     }, MAX_MS);
@@ -67,26 +67,28 @@ describeOwn(
     }
 
     /** Directs new connections to this node. */
-    const leadTo = ({ port }: TestNode): void => void (relay.target = port);
+    const relayTo = ({ port }: TestNode): void => void (relay.target = port);
 
     /** Assigns the slots to the successor on all nodes. The former process keeps running but receives no more writes. */
     async function takeOver(): Promise<void> {
       await master.client.config('SET', 'masterauth', 'which is not it');
-      await heir.client.cluster('FAILOVER', 'TAKEOVER');
-      [master, heir] = [heir, master];
+      await successor.client.cluster('FAILOVER', 'TAKEOVER');
+      [master, successor] = [successor, master];
       await until('all nodes know', async () => {
         const views = await Promise.all(cluster.nodes.map(({ client }) => client.cluster('NODES')));
         const known = new RegExp(`^${master.id} \\S+ (myself,)?master `, 'm');
         return views.every((view) => known.test(String(view))) || undefined;
       });
       await until('it takes writes', () => master.client.set(KEY, 'after').catch(() => undefined));
-      expect(await heir.client.get(KEY).catch(String)).toMatch(`MOVED ${calculateSlot(KEY)} 127.0.0.1:${relay.port}`);
+      expect(await successor.client.get(KEY).catch(String)).toMatch(
+        `MOVED ${calculateSlot(KEY)} 127.0.0.1:${relay.port}`,
+      );
     }
 
-    const gives = (key: string, text: string): Promise<unknown> =>
+    const untilValue = (key: string, text: string): Promise<unknown> =>
       until(`${key} is ${text}`, async () => (await proxy.key(key)).text === text || undefined);
 
-    async function isCached(key: string, text: string): Promise<void> {
+    async function untilCached(key: string, text: string): Promise<void> {
       await until(`${key} is cached as ${text}`, async () => {
         const { text: value, headers } = await proxy.key(key);
         return (value === text && String(headers['cache-status']).includes('; hit;')) || undefined;
@@ -99,13 +101,13 @@ describeOwn(
       'misses of its keys are read from its successor within two seconds, with one log line',
       async () => {
         await start(SETTINGS);
-        await gives(KEY, 'before');
-        await gives(OTHER, 'other');
-        leadTo(heir);
+        await untilValue(KEY, 'before');
+        await untilValue(OTHER, 'other');
+        relayTo(successor);
         await takeOver();
         await proxy.admin('DELETE', '/v1/cache');
         const watch = new Stopwatch();
-        await gives(KEY, 'after');
+        await untilValue(KEY, 'after');
         expect(watch.stop()).toBeLessThan(2000);
         const keys = Array.from({ length: 200 }, (_, i) => proxy.key(`{${KEY}} ${i}`));
         expect(new Set((await Promise.all(keys)).map(({ status }) => status))).toEqual(new Set([404]));
@@ -123,14 +125,14 @@ describeOwn(
       'hits of its keys stay within the staleness bound, even without a miss',
       async () => {
         await start(TRACKING);
-        await entered(proxy, 'tracking');
-        await isCached(KEY, 'before');
-        leadTo(heir);
+        await untilCoherence(proxy, 'tracking');
+        await untilCached(KEY, 'before');
+        relayTo(successor);
         await takeOver();
-        await gives(KEY, 'after');
-        await isCached(KEY, 'after');
+        await untilValue(KEY, 'after');
+        await untilCached(KEY, 'after');
         await master.client.set(KEY, 'later');
-        await gives(KEY, 'later');
+        await untilValue(KEY, 'later');
       },
       MAX_MS,
     );
@@ -144,11 +146,11 @@ describeOwn(
         for (let reads = 0; reads < 500; reads++) expect((await proxy.key(KEY)).status).toBe(503);
         // Connections of two threads and the feed, each after 0, 250, 750 ms and so on, and the topology probes.
         expect(relay.accepted - before).toBeLessThan(100);
-        leadTo(master);
-        await gives(KEY, 'after');
-        await isCached(KEY, 'after');
+        relayTo(master);
+        await untilValue(KEY, 'after');
+        await untilCached(KEY, 'after');
         await master.client.set(KEY, 'later');
-        await gives(KEY, 'later');
+        await untilValue(KEY, 'later');
       },
       MAX_MS,
     );

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import type { HttpAnswer } from '../support/http-client.ts';
+import type { TestResponse } from '../support/http-client.ts';
 import { SteadyLoad } from '../support/load.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { type Child, until } from '../support/processes.ts';
@@ -17,10 +17,10 @@ let child: Child | undefined;
 const startProxy = async (settings: Settings = {}): Promise<TestProxy> =>
   (proxy = await TestProxy.start({ ...SETTINGS, REDIS_NODES: redis.addresses, ...settings }, '/', true));
 
-async function answered(path: string, status: number, text: string): Promise<void> {
+async function untilResponse(path: string, status: number, text: string): Promise<void> {
   await until(`${status} ${text}`, async () => {
-    const answer = await proxy?.get(path);
-    return (answer?.status === status && answer.text === text) || undefined;
+    const response = await proxy?.get(path);
+    return (response?.status === status && response.text === text) || undefined;
   });
 }
 
@@ -43,34 +43,36 @@ describeOwn('the master of sentinels', () => {
     async () => {
       const { master, replica } = redis;
       await startProxy({ REDIS_NODES: `127.0.0.1:1,${redis.addresses}` });
-      const judge = ({ status, text }: HttpAnswer): string => (status === 200 ? text : String(status));
-      const load = new SteadyLoad(proxy as TestProxy, ['key', 'key', 'key'], 8, judge);
+      const classify = ({ status, text }: TestResponse): string => (status === 200 ? text : String(status));
+      const load = new SteadyLoad(proxy as TestProxy, ['key', 'key', 'key'], 8, classify);
       try {
         await until('there is load', () => load.total > 100 || undefined);
         master.server.signal('SIGKILL');
         const switchedAt = await redis.switched();
-        const before = load.answers.get('value') ?? 0;
-        await until('it is read again', () => (load.answers.get('value') ?? 0) > before + 10 || undefined);
+        const before = load.outcomes.get('value') ?? 0;
+        await until('it is read again', () => (load.outcomes.get('value') ?? 0) > before + 10 || undefined);
         expect(performance.now() - switchedAt).toBeLessThan(2000);
         await replica.client.set('key', 'new');
         await proxy?.recovered();
-        await answered('/v1/keys/key', 200, 'new');
-        load.answers.clear();
-        const back = await redis.restart(master);
+        await untilResponse('/v1/keys/key', 200, 'new');
+        load.outcomes.clear();
+        const restarted = await redis.restart(master);
         await until('the former master is a replica', async () => {
-          const info = await back.client.info('replication');
+          const info = await restarted.client.info('replication');
           return /role:slave[^]*master_link_status:up/.test(info) || undefined;
         }, 30_000); // prettier-ignore
-        await back.client.config('RESETSTAT');
+        await restarted.client.config('RESETSTAT');
         const total = load.total;
         await until('there is load', () => load.total > total + 100 || undefined);
-        expect(await back.client.info('commandstats')).not.toMatch(/cmdstat_get:/);
-        expect([...load.answers.keys()]).toEqual(['new']);
+        expect(await restarted.client.info('commandstats')).not.toMatch(/cmdstat_get:/);
+        expect([...load.outcomes.keys()]).toEqual(['new']);
       } finally {
         await load.stop();
       }
       expect(load.failures.size).toBe(0);
-      expect([...load.answers.keys()].filter((answer) => !['value', 'new', '503', '504'].includes(answer))).toEqual([]);
+      expect(
+        [...load.outcomes.keys()].filter((response) => !['value', 'new', '503', '504'].includes(response)),
+      ).toEqual([]);
     },
     MAX_TEST_MS,
   );
@@ -80,12 +82,12 @@ describeOwn('the master of sentinels', () => {
     async () => {
       const { master, replica } = redis;
       await startProxy();
-      await answered('/v1/keys/key', 200, 'value');
+      await untilResponse('/v1/keys/key', 200, 'value');
       await redis.failOver();
       const switchedAt = await redis.switched();
       await until('it is one', async () => /role:master/.test(await replica.client.info('replication')) || undefined);
       await replica.client.set('key', 'new');
-      await answered('/v1/keys/key', 200, 'new');
+      await untilResponse('/v1/keys/key', 200, 'new');
       expect(performance.now() - switchedAt).toBeLessThan(2000);
       await proxy?.recovered();
       await master.client.config('RESETSTAT');
@@ -100,12 +102,12 @@ describeOwn('the master of sentinels', () => {
       [{ REDIS_SENTINEL_NAME: 'other' }, /not reachable \(no sentinel knows the master\)/],
       [{ REDIS_NODES: '127.0.0.1:1' }, /not reachable \(no sentinel is reachable\)/],
     ] as const;
-    for (const [settings, why] of cases) {
+    for (const [settings, reason] of cases) {
       child = launch({ ...SETTINGS, REDIS_NODES: redis.addresses, ...settings });
-      await until('it says why', () => why.test(child?.output ?? '') || undefined);
+      await until('it says why', () => reason.test(child?.output ?? '') || undefined);
       const base = await until('it listens', () => /listening on (http:[^"]+)"/.exec(child?.output ?? '')?.[1]);
-      const answer = await fetch(`${base}/v1/keys/key`);
-      expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([503, 'redis-unavailable']);
+      const response = await fetch(`${base}/v1/keys/key`);
+      expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([503, 'redis-unavailable']);
       expect(await child.stop()).toBe(0);
     }
   });
@@ -121,7 +123,7 @@ describeOwn('sentinels with a separate account', () => {
     child = launch({ ...SETTINGS, REDIS_NODES: redis.addresses });
     await until('it says why', () => /not reachable \(sentinels: NOAUTH\)/.test(child?.output ?? '') || undefined);
     await startProxy({ REDIS_SENTINEL_PASSWORD: 's3cret' });
-    await answered('/v1/keys/key', 200, 'value');
+    await untilResponse('/v1/keys/key', 200, 'value');
     expect(`${child.output}${proxy?.child?.output}`).not.toContain('s3cret');
   });
 });

@@ -5,7 +5,7 @@ import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { type Certificate, TestAuthority, mutualTls } from '../support/certificates.ts';
 import { TestCluster } from '../support/cluster.ts';
-import { ask } from '../support/http-client.ts';
+import { sendRequest } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { Child, freePort, until } from '../support/processes.ts';
 import { type Settings, TestProxy, launch } from '../support/proxy.ts';
@@ -49,8 +49,8 @@ async function startRedis(certificate: Certificate, ...args: string[]): Promise<
     ...{ port: 0, 'tls-port': port, bind: '127.0.0.1', save: '', dir: directory },
     ...{ 'tls-cert-file': cert, 'tls-key-file': key, 'tls-ca-cert-file': ca() },
   };
-  const words = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  server = new Child('redis-server', [...words, ...args], { env: process.env });
+  const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  server = new Child('redis-server', [...flags, ...args], { env: process.env });
   // Only the proxy's verification of certificates is tested.
   const tls = { ...(await authority.issue(['test'])), rejectUnauthorized: false };
   const client = new Redis({ port, tls, retryStrategy: () => 50, maxRetriesPerRequest: null });
@@ -67,14 +67,14 @@ async function startProxy(settings: Settings = {}, host = '127.0.0.1'): Promise<
 }
 
 /** Expects that the proxy logs why it rejects Redis and responds with 503. */
-async function expectRefusal(why: RegExp, settings: Settings = {}, host = '127.0.0.1'): Promise<void> {
+async function expectRefusal(reason: RegExp, settings: Settings = {}, host = '127.0.0.1'): Promise<void> {
   const url = `rediss://${host}:${port}`;
   const proxy = (child = launch({ PROXY_THREADS: 1, REDIS_URL: url, REDIS_TLS_CA_FILE: ca(), ...settings }));
   const base = await until('the proxy listens', () => /listening on (http:[^"]+)"/.exec(proxy.output)?.[1]);
-  await until('it says why', () => why.test(proxy.output) || undefined).catch((error: unknown) => {
+  await until('it says why', () => reason.test(proxy.output) || undefined).catch((error: unknown) => {
     throw new Error(`${proxy.output}${proxy.errors}`, { cause: error });
   });
-  const [read, ready] = await Promise.all([ask(base, '/v1/keys/key'), ask(base, '/health/ready')]);
+  const [read, ready] = await Promise.all([sendRequest(base, '/v1/keys/key'), sendRequest(base, '/health/ready')]);
   expect([read.status, read.json.code, ready.status]).toEqual([503, 'redis-unavailable', 503]);
   expect(`${proxy.output}${proxy.errors}`).not.toContain('PRIVATE KEY');
 }
@@ -109,8 +109,8 @@ describeOwn('TLS to Redis', () => {
     await startRedis(await authority.issue(['127.0.0.1']), '--tls-auth-clients', 'no');
     const other = join(directory, 'other.pem');
     writeFileSync(other, (await TestAuthority.create()).certificate.cert);
-    const why = /not reachable \([A-Z_]+: certificate signed by an unknown authority\)/;
-    await expectRefusal(why, { REDIS_TLS_CA_FILE: other });
+    const reason = /not reachable \([A-Z_]+: certificate signed by an unknown authority\)/;
+    await expectRefusal(reason, { REDIS_TLS_CA_FILE: other });
   });
 
   it('is refused if the server does not use TLS', async () => {
@@ -156,12 +156,12 @@ describeOwn('mutual TLS', () => {
       for (const [i, key] of ['bar', 'foo'].entries()) await cluster.masters[i].client.set(key, 'value');
       const settings = { REDIS_MODE: 'cluster', ...tls.settings };
       const proxy = await startProxy({ ...settings, REDIS_NODES: cluster.addresses });
-      const answers = await Promise.all(['foo', 'bar'].map((key) => proxy.key(key)));
-      expect(answers.map(({ text }) => text)).toEqual(['value', 'value']);
+      const responses = await Promise.all(['foo', 'bar'].map((key) => proxy.key(key)));
+      expect(responses.map(({ text }) => text)).toEqual(['value', 'value']);
       await child?.stop();
       const named = cluster.addresses.replaceAll('127.0.0.1', 'localhost');
-      const why = /not reachable \(ERR_TLS_CERT_ALTNAME_INVALID: certificate is valid for another host name\)/;
-      await expectRefusal(why, { ...settings, REDIS_NODES: named });
+      const reason = /not reachable \(ERR_TLS_CERT_ALTNAME_INVALID: certificate is valid for another host name\)/;
+      await expectRefusal(reason, { ...settings, REDIS_NODES: named });
     } finally {
       await child?.stop();
       await cluster.stop();

@@ -34,8 +34,8 @@ describeOwn('metrics of commands', () => {
   };
   const refused = async (transport: string): Promise<Record<string, number>> => {
     const all = Object.entries(await metrics('commands_refused_total'));
-    const mine = all.filter(([labels]) => labels.includes(`transport="${transport}"`));
-    return Object.fromEntries(mine.map(([labels, times]) => [/command="([^"]*)"/.exec(labels)?.[1] ?? '', times]));
+    const counted = all.filter(([labels]) => labels.includes(`transport="${transport}"`));
+    return Object.fromEntries(counted.map(([labels, times]) => [/command="([^"]*)"/.exec(labels)?.[1] ?? '', times]));
   };
   const send = async (...command: string[]): Promise<string> => {
     client.send(request(...command));
@@ -85,7 +85,7 @@ describeOwn('metrics of commands', () => {
       ['GETEX', 'key', 'EX', 5],
       ['GET', 'key'],
     ]);
-    expect((await proxy.ask('/pipeline', { method: 'POST', headers, body })).status).toBe(200);
+    expect((await proxy.request('/pipeline', { method: 'POST', headers, body })).status).toBe(200);
     expect(await refused('upstash')).toEqual({ other: 1, set: 1, hgetall: 1, getex: 1 });
   });
 

@@ -303,13 +303,13 @@ describeOwn('the Redis protocol', () => {
   it('is disabled by an empty RESP_PORT; a port that is in use fails the start with an error that names RESP_PORT', async () => {
     await start({ RESP_PORT: '' });
     expect(proxy.child?.output).not.toContain('Redis protocol');
-    const taken = createServer().listen(0, '127.0.0.1');
-    await once(taken, 'listening');
-    const { port } = taken.address() as { port: number };
+    const occupied = createServer().listen(0, '127.0.0.1');
+    await once(occupied, 'listening');
+    const { port } = occupied.address() as { port: number };
     const child = launch({ REDIS_URL: redis.url, RESP_PORT: port });
     expect(await child.exit).toBe(1);
     expect(child.errors).toMatch(new RegExp(`^HTTP_HOST, RESP_PORT: .*EADDRINUSE.*${port}\n$`));
-    taken.close();
+    occupied.close();
     const same = await freePort();
     const confused = launch({ REDIS_URL: redis.url, RESP_PORT: same, HTTP_PORT: same });
     expect(await confused.exit).toBe(1);

@@ -15,7 +15,7 @@ export interface Observation {
   /** Whether the response may be stale because Redis was unavailable. */
   readonly stale: boolean;
   /** Description of the request, for the report. */
-  readonly how: string;
+  readonly source: string;
 }
 
 /** Checks all responses against the histories of their keys, and counts them. */
@@ -30,13 +30,13 @@ export class Checks {
     this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
   }
 
-  check({ key, version, requestedAt, respondedAt, boundMs, stale, how }: Observation): void {
+  check({ key, version, requestedAt, respondedAt, boundMs, stale, source }: Observation): void {
     const late = key.history.lateness(version, requestedAt, respondedAt);
     const what = version === undefined ? 'no value' : `version ${version}`;
     if (late === undefined) {
-      this.violate(`${how}: ${key.name} has ${what}, which it never had`);
+      this.violate(`${source}: ${key.name} has ${what}, which it never had`);
     } else if (late > boundMs) {
-      this.violate(`${how}: ${key.name} has ${what}, which was replaced ${late.toFixed(0)} ms earlier`);
+      this.violate(`${source}: ${key.name} has ${what}, which was replaced ${late.toFixed(0)} ms earlier`);
     } else {
       this.lateness[stale ? 'stale' : 'coherent'].push(late);
     }

@@ -48,11 +48,11 @@ export class Faults {
   async run(signal: AbortSignal): Promise<void> {
     const kinds = Object.entries(this.#kinds);
     while (!signal.aborted) {
-      await delay(this.#random.whole(200, MAX_PAUSE_MS));
+      await delay(this.#random.integer(200, MAX_PAUSE_MS));
       if (signal.aborted) return;
-      const [name, inflict] = this.#random.pick(kinds);
+      const [name, inject] = this.#random.pick(kinds);
       this.#endedAt = Infinity;
-      await inflict();
+      await inject();
       this.#endedAt = performance.now();
       this.#checks.count(`fault: ${name}`);
     }
@@ -76,7 +76,7 @@ export class Faults {
       const list = (await this.#targets.redis.client.call('CLIENT', 'LIST')) as string;
       for (const line of list.split('\n').filter((one) => one.includes('name=redis-http-cache-proxy'))) {
         const id = /id=(\d+)/.exec(line)?.[1];
-        if (id !== undefined && this.#random.chance(0.5))
+        if (id !== undefined && this.#random.isTrueWith(0.5))
           await this.#targets.redis.client.call('CLIENT', 'KILL', 'ID', id);
       }
     },
@@ -87,7 +87,7 @@ export class Faults {
     },
     'thread killed': async () => {
       const faults = this.#random.pick(FAULTS);
-      const thread = this.#random.whole(0, this.#targets.threads);
+      const thread = this.#random.integer(0, this.#targets.threads);
       for (const fault of faults) await this.#targets.proxy.inject(thread, fault);
       await delay(500);
     },
@@ -98,6 +98,6 @@ export class Faults {
   };
 
   #while(): Promise<void> {
-    return delay(this.#random.whole(50, MAX_FAULT_MS));
+    return delay(this.#random.integer(50, MAX_FAULT_MS));
   }
 }

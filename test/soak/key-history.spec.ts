@@ -39,24 +39,24 @@ describe('KeyHistory', () => {
   });
 
   it('returns the same lateness as a replay of every possible order of events', () => {
-    const step = fc.record({ gap: fc.nat(5), took: fc.integer({ min: 1, max: 5 }), lost: fc.boolean() });
-    const anyRead = fc.record({ at: fc.nat(60), took: fc.nat(5), version: fc.integer({ min: 1, max: 6 }) });
+    const step = fc.record({ gap: fc.nat(5), durationMs: fc.integer({ min: 1, max: 5 }), lost: fc.boolean() });
+    const anyRead = fc.record({ at: fc.nat(60), durationMs: fc.nat(5), version: fc.integer({ min: 1, max: 6 }) });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 6 }), anyRead, (steps, read) => {
         const history = new KeyHistory();
         const writes: { sent: number; acked: number }[] = [];
         let now = 0;
-        for (const [index, { gap, took, lost }] of steps.entries()) {
+        for (const [index, { gap, durationMs, lost }] of steps.entries()) {
           const write = history.begin(index + 1, (now += gap));
-          now += took;
+          now += durationMs;
           if (!lost) write.acknowledgedAt = now;
           writes.push({ sent: write.sentAt, acked: write.acknowledgedAt });
         }
-        const actual = history.lateness(read.version, read.at, read.at + read.took);
+        const actual = history.lateness(read.version, read.at, read.at + read.durationMs);
         const possibleMoments = Array.from({ length: 200 }, (_, moment) => moment).filter((moment) =>
           mayBeCurrent(writes, read.version, moment),
         );
-        const before = possibleMoments.filter((moment) => moment <= read.at + read.took);
+        const before = possibleMoments.filter((moment) => moment <= read.at + read.durationMs);
         const expected = before.length === 0 ? undefined : Math.max(0, read.at - Math.max(...before));
         expect(actual).toBe(expected);
       }),

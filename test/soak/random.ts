@@ -9,16 +9,16 @@ export class Random {
   }
 
   /** Returns an integer from `min` (inclusive) to `end` (exclusive). */
-  whole(min: number, end: number): number {
+  integer(min: number, end: number): number {
     return min + Math.floor(this.#next() * (end - min));
   }
 
-  chance(probability: number): boolean {
+  isTrueWith(probability: number): boolean {
     return this.#next() < probability;
   }
 
   pick<T>(all: readonly T[]): T {
-    return all[this.whole(0, all.length)];
+    return all[this.integer(0, all.length)];
   }
 
   /** Returns an index below `count`; low indices are far more frequent. */

@@ -1,7 +1,7 @@
 import { Agent } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { type HttpAnswer, ask } from '../support/http-client.ts';
+import { type TestResponse, sendRequest } from '../support/http-client.ts';
 import type { Random } from './random.ts';
 import { type Key, versionOf } from './keys.ts';
 import type { Checks } from './checks.ts';
@@ -35,21 +35,21 @@ export function httpReader(reading: Reading): Reader {
   const cached = new Map<Key, { readonly etag: string; readonly version: number }>();
   return repeat(reading, async (agent) => {
     const key = keys[random.hot(keys.length)];
-    const condition = random.chance(0.2) ? cached.get(key) : undefined;
-    const directive = random.chance(0.06) ? random.pick(['no-cache', 'max-age=1', 'only-if-cached']) : undefined;
+    const condition = random.isTrueWith(0.2) ? cached.get(key) : undefined;
+    const directive = random.isTrueWith(0.06) ? random.pick(['no-cache', 'max-age=1', 'only-if-cached']) : undefined;
     const headers = {
       ...(condition === undefined ? {} : { 'if-none-match': condition.etag }),
       ...(directive === undefined ? {} : { 'cache-control': directive }),
     };
     const requestedAt = performance.now();
-    const response = await ask(reading.httpUrl, `/v1/keys/${key.name}`, { agent, headers });
+    const response = await sendRequest(reading.httpUrl, `/v1/keys/${key.name}`, { agent, headers });
     const respondedAt = performance.now();
     const status = String(response.headers['cache-status']);
-    const how = `GET ${directive ?? ''} (${response.status}, ${status})`;
+    const source = `GET ${directive ?? ''} (${response.status}, ${status})`;
     checks.count(`http: ${response.status} ${status.replace(/^[^;]*; /, '').replace(/-?\d+/g, 'N')}`);
     const stale = status.includes('stale-if-error');
     const boundMs = directive === 'no-cache' ? 0 : boundOf(reading, stale);
-    const observation = { key, requestedAt, respondedAt, how, boundMs, stale };
+    const observation = { key, requestedAt, respondedAt, source, boundMs, stale };
     if (response.status === 304) return void checks.check({ ...observation, version: condition?.version });
     if (response.status === 504 && directive === 'only-if-cached') return;
     const version = checkResponse(reading, observation, response.status, response.text);
@@ -61,11 +61,16 @@ export function httpReader(reading: Reading): Reader {
 export function mgetReader(reading: Reading): Reader {
   const { keys, random, checks } = reading;
   return repeat(reading, async (agent) => {
-    const some = Array.from({ length: random.whole(1, MAX_MGET_KEYS) }, () => keys[random.hot(keys.length)]);
+    const some = Array.from({ length: random.integer(1, MAX_MGET_KEYS) }, () => keys[random.hot(keys.length)]);
     const body = JSON.stringify({ keys: some.map(({ name }) => name) });
     const headers = { 'content-type': 'application/json' };
     const requestedAt = performance.now();
-    const response: HttpAnswer = await ask(reading.httpUrl, '/v1/mget', { method: 'POST', agent, headers, body });
+    const response: TestResponse = await sendRequest(reading.httpUrl, '/v1/mget', {
+      method: 'POST',
+      agent,
+      headers,
+      body,
+    });
     const respondedAt = performance.now();
     if (response.status !== 200) return checks.violate(`mget: ${response.status}`);
     const { results } = response.json as { readonly results: readonly MgetResult[] };
@@ -79,7 +84,7 @@ export function mgetReader(reading: Reading): Reader {
         respondedAt,
         boundMs,
         stale,
-        how: `mget (${status}, ${cacheStatus})`,
+        source: `mget (${status}, ${cacheStatus})`,
       };
       checkResponse(reading, observation, status, value ?? '');
     }
@@ -101,7 +106,7 @@ export function respReader(reading: Reading): Reader {
     client.on('error', () => undefined);
     while (!signal.aborted) {
       await delay(PAUSE_MS);
-      const some = Array.from({ length: random.chance(0.5) ? 1 : 5 }, () => keys[random.hot(keys.length)]);
+      const some = Array.from({ length: random.isTrueWith(0.5) ? 1 : 5 }, () => keys[random.hot(keys.length)]);
       const names = some.map(({ name }) => name);
       const requestedAt = performance.now();
       try {
@@ -115,7 +120,7 @@ export function respReader(reading: Reading): Reader {
             respondedAt,
             boundMs,
             stale: true,
-            how: 'Redis protocol',
+            source: 'Redis protocol',
           };
           checkResponse(reading, observation, value === null ? 404 : 200, value ?? '');
         }
@@ -143,7 +148,7 @@ function checkResponse(
     case 200: {
       const version = versionOf(observation.key, value);
       if (Number.isNaN(version))
-        checks.violate(`${observation.how}: ${observation.key.name} has the value ${value.slice(0, 60)}`);
+        checks.violate(`${observation.source}: ${observation.key.name} has the value ${value.slice(0, 60)}`);
       else checks.check({ ...observation, version });
       return version;
     }
@@ -153,10 +158,10 @@ function checkResponse(
     case 503:
     case 504:
       if (!reading.disturbedSince(observation.requestedAt - RECOVERY_MS))
-        checks.violate(`${observation.how}: without a fault`);
+        checks.violate(`${observation.source}: without a fault`);
       return undefined;
     default:
-      checks.violate(`${observation.how}: unexpected status ${status}`);
+      checks.violate(`${observation.source}: unexpected status ${status}`);
       return undefined;
   }
 }

@@ -73,7 +73,7 @@ export class Writers {
 
   async #write(key: Key, kind: 'set' | 'append' | 'expire' | 'remove'): Promise<void> {
     const { history, name } = key;
-    const ttlMs = kind === 'expire' ? this.#random.whole(1, MAX_TTL_MS) : Infinity;
+    const ttlMs = kind === 'expire' ? this.#random.integer(1, MAX_TTL_MS) : Infinity;
     const version = kind === 'remove' ? undefined : ++key.version;
     const write = history.begin(version, performance.now(), ttlMs);
     try {

@@ -4,8 +4,8 @@
  */
 import { Agent } from 'node:http';
 import { Redis } from 'ioredis';
-import { entered, metric } from '../support/coherence.ts';
-import { ask } from '../support/http-client.ts';
+import { untilCoherence, metric } from '../support/coherence.ts';
+import { sendRequest } from '../support/http-client.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { seeded } from '../support/random.ts';
 import { type Purpose, RedisRelay } from '../support/redis-relay.ts';
@@ -43,7 +43,7 @@ const proxy = await TestProxy.start({
 });
 const client = new Redis(redis.url);
 try {
-  await entered(proxy, 'tracking');
+  await untilCoherence(proxy, 'tracking');
   const startedAt = performance.now();
   const writers = Array.from({ length: WRITERS }, (_, writer) => write(writer));
   await Promise.all([...writers, ...Array.from({ length: READERS }, readOn), disturb()]);
@@ -72,7 +72,7 @@ function reader(): (key: string) => Promise<number | undefined> {
   agents.push(agent);
   return async (key) => {
     const startedAt = performance.now();
-    const { status, text } = await ask(proxy.url, `/v1/keys/${key}`, { agent });
+    const { status, text } = await sendRequest(proxy.url, `/v1/keys/${key}`, { agent });
     latenciesMs.push(performance.now() - startedAt);
     if (status !== 200 && status !== 404) return undefined;
     const version = status === 200 ? Number(text) : 0;

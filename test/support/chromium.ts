@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs';
 import { type Browser, chromium } from 'playwright-core';
 
 /** Where distributions and GitHub's runners install it. */
-const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const EXECUTABLES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
 /** The path of a Chromium on this machine, CHROMIUM or one of the usual places; undefined if absent. */
-export const CHROMIUM = [process.env.CHROMIUM ?? '', ...PLACES].find((path) => path !== '' && existsSync(path));
+export const CHROMIUM = [process.env.CHROMIUM ?? '', ...EXECUTABLES].find((path) => path !== '' && existsSync(path));
 
 /** Starts Chromium headless. */
 export function launchChromium(): Promise<Browser> {

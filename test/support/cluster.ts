@@ -36,7 +36,7 @@ export class TestCluster {
   }
 
   /**
-   * @param fronts relays at the addresses that nodes announce in place of their own: the `i`-th is before the `i`-th master,
+   * @param relays relays at the addresses that nodes announce in place of their own: the `i`-th is before the `i`-th master,
    *   and its replica announces the same address.
    */
   static async start(
@@ -44,17 +44,17 @@ export class TestCluster {
     replicas = masters,
     args: readonly string[] = [],
     tls?: MutualTls,
-    fronts: readonly Relay[] = [],
+    relays: readonly Relay[] = [],
   ): Promise<TestCluster> {
     const directory = mkdtempSync(join(tmpdir(), 'test-cluster-'));
     const nodes: TestNode[] = [];
     try {
       for (let i = 0; i < masters + replicas; i++) {
-        const front = fronts.at(i % masters);
-        const announced = front === undefined ? [] : ['--cluster-announce-port', String(front.port)];
+        const relay = relays.at(i % masters);
+        const announced = relay === undefined ? [] : ['--cluster-announce-port', String(relay.port)];
         const node = await startNode(directory, [...args, ...announced], tls);
         nodes.push(node);
-        if (front !== undefined && i < masters) front.target = node.port;
+        if (relay !== undefined && i < masters) relay.target = node.port;
       }
       const cluster = new TestCluster(nodes.slice(0, masters), nodes.slice(masters), directory);
       await cluster.#join();
@@ -84,7 +84,7 @@ export class TestCluster {
     const node = await startNode(this.#directory, []);
     const [{ port, bus }] = this.masters;
     await node.client.cluster('MEET', '127.0.0.1', port, bus);
-    await until('all know the new node', () => knownBy([...this.nodes, node], this.nodes.length + 1), START_MS);
+    await until('all know the new node', () => knowEachOther([...this.nodes, node], this.nodes.length + 1), START_MS);
     await until('it knows the slots', () => inOrder([...this.nodes, node], this.replicas), START_MS);
     return node;
   }
@@ -102,7 +102,7 @@ export class TestCluster {
     }
     for (const [i, { client }] of nodes.entries()) await client.call('CLUSTER', 'SET-CONFIG-EPOCH', i + 1);
     for (const { port, bus } of nodes.slice(1)) await nodes[0].client.cluster('MEET', '127.0.0.1', port, bus);
-    await until('all nodes know each other', () => knownBy(nodes, nodes.length), START_MS);
+    await until('all nodes know each other', () => knowEachOther(nodes, nodes.length), START_MS);
     for (const [i, { client }] of replicas.entries()) await client.cluster('REPLICATE', masters[i].id);
     await until('the cluster is in order', () => inOrder(nodes, replicas), START_MS);
   }
@@ -140,7 +140,7 @@ async function startNode(directory: string, args: readonly string[], tls?: Mutua
   return { port, bus, address: `127.0.0.1:${port}`, id, client, server };
 }
 
-async function knownBy(nodes: readonly TestNode[], count: number): Promise<true | undefined> {
+async function knowEachOther(nodes: readonly TestNode[], count: number): Promise<true | undefined> {
   const known = await Promise.all(nodes.map(({ client }) => client.cluster('NODES') as Promise<string>));
   const all = known.every((text) => text.trim().split('\n').length === count && !/handshake|noaddr/.test(text));
   return all || undefined;
@@ -150,11 +150,11 @@ async function inOrder(nodes: readonly TestNode[], replicas: readonly TestNode[]
   const infos = await Promise.all(nodes.map(({ client }) => client.cluster('INFO')));
   const links = await Promise.all(replicas.map(({ client }) => client.info('replication')));
   const views = await Promise.all(nodes.map(({ client }) => client.cluster('NODES') as Promise<string>));
-  const fine =
+  const healthy =
     infos.every((info) => /cluster_state:ok/.test(info)) &&
     links.every((info) => /master_link_status:up/.test(info)) &&
     views.every((view) => (view.match(/\bslave\b/g) ?? []).length === replicas.length);
-  return fine || undefined;
+  return healthy || undefined;
 }
 
 async function stopAll(nodes: readonly TestNode[], directory: string): Promise<void> {

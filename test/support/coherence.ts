@@ -1,7 +1,7 @@
 import { until } from './processes.ts';
 import type { TestProxy } from './proxy.ts';
 
-export type CoherenceState = 'ttl' | 'tracking' | 'resync';
+export type CoherenceMode = 'ttl' | 'tracking' | 'resync';
 
 /** The coherence mode that the proxy reports. */
 export async function coherenceOf(proxy: TestProxy): Promise<string | undefined> {
@@ -9,8 +9,8 @@ export async function coherenceOf(proxy: TestProxy): Promise<string | undefined>
   return json.coherence as string | undefined;
 }
 
-export async function entered(proxy: TestProxy, state: CoherenceState): Promise<void> {
-  await until(`the proxy is in ${state}`, async () => (await coherenceOf(proxy)) === state || undefined);
+export async function untilCoherence(proxy: TestProxy, mode: CoherenceMode): Promise<void> {
+  await until(`the proxy is in ${mode}`, async () => (await coherenceOf(proxy)) === mode || undefined);
 }
 
 /** A metric without labels, by its name less what all names start with. */
@@ -20,7 +20,7 @@ export async function metric(proxy: TestProxy, name: string): Promise<number> {
 }
 
 /** Waits until the proxy has received invalidations of `more` keys since its counter was `before`. */
-export async function told(proxy: TestProxy, before: number, more = 1): Promise<void> {
+export async function untilInvalidated(proxy: TestProxy, before: number, more = 1): Promise<void> {
   await until('the proxy receives the invalidation', async () => {
     const now = await metric(proxy, 'coherence_invalidations_total');
     return now >= before + more || undefined;

@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { Agent } from 'node:http';
-import { type HttpAnswer, ask } from './http-client.ts';
+import { type TestResponse, sendRequest } from './http-client.ts';
 import { until } from './processes.ts';
 import { type Settings, TestProxy } from './proxy.ts';
 import { TestRedis } from './redis.ts';
@@ -9,17 +9,17 @@ import { Stopwatch } from './stopwatch.ts';
 
 export const COMMAND_TIMEOUT_MS = 300;
 /** The command time-out, once for the turn and once for the reply, and what a machine takes beside. */
-const IN_TIME_MS = 2 * COMMAND_TIMEOUT_MS + 700;
+const MAX_MISS_MS = 2 * COMMAND_TIMEOUT_MS + 700;
 /** A second after Redis itself, and what a machine takes beside. */
-const BACK_MS = 2_000;
+const RECOVERY_MS = 2_000;
 /** Rounds of misses during a fault: the circuit opens within them, and probes. */
 const ROUNDS = 8;
-const MISSES_A_ROUND = 4;
-const COLD_KEYS = ROUNDS * MISSES_A_ROUND;
+const MISSES_PER_ROUND = 4;
+const COLD_KEYS = ROUNDS * MISSES_PER_ROUND;
 /** One hit after the other, at this distance, as long as a test lasts. */
-const HIT_EVERY_MS = 5;
+const HIT_INTERVAL_MS = 5;
 
-export type MissAnswer = '200' | '502 value-too-large' | '503 redis-unavailable' | '504 redis-timeout';
+export type MissOutcome = '200' | '502 value-too-large' | '503 redis-unavailable' | '504 redis-timeout';
 
 /** A fault of Redis or of the connection to it, and its end. */
 export interface Fault {
@@ -29,43 +29,43 @@ export interface Fault {
   readonly prepare?: (redis: TestRedis) => unknown;
   readonly settings?: Settings;
   /** REDIS_URL of the proxy; default: the relay. */
-  readonly url?: (scene: Scene) => string;
-  readonly strike: (scene: Scene) => unknown;
+  readonly url?: (scenario: FaultScenario) => string;
+  readonly inject: (scenario: FaultScenario) => unknown;
   /** Expected responses to misses during the fault, each in time; the first must occur. */
-  readonly misses: readonly MissAnswer[];
-  readonly heal: (scene: Scene) => unknown;
+  readonly misses: readonly MissOutcome[];
+  readonly remove: (scenario: FaultScenario) => unknown;
   /** Expected in the log during the fault. */
   readonly log?: RegExp;
   /** Milliseconds that recovery may take; default: two seconds. */
-  readonly backMs?: number;
+  readonly recoveryMs?: number;
   /** Whether Redis has its values again after the fault. Default: true. */
   readonly dataReturns?: boolean;
 }
 
 /** A proxy, a relay and a Redis. One key is cached and requested all the time; the others are cold. */
-export class Scene {
+export class FaultScenario {
   redis: TestRedis;
   readonly relay: Relay;
   readonly proxy: TestProxy;
   readonly #hits: Promise<void>;
   readonly #badHits: string[] = [];
   #hitCount = 0;
-  #over = false;
+  #ended = false;
 
   private constructor(redis: TestRedis, relay: Relay, proxy: TestProxy) {
     this.redis = redis;
     this.relay = relay;
     this.proxy = proxy;
-    this.#hits = this.#askForHeld();
+    this.#hits = this.#requestCachedKey();
   }
 
-  static async set({ redis: args = [], prepare, settings = {}, url, misses }: Fault): Promise<Scene> {
+  static async start({ redis: args = [], prepare, settings = {}, url, misses }: Fault): Promise<FaultScenario> {
     const redis = await TestRedis.start(...args);
     const relay = await Relay.to(redis.port);
     for (const key of ['held', ...coldKeys()]) await redis.client.set(key, valueOf(key));
     await prepare?.(redis);
     const proxy = await TestProxy.start({
-      REDIS_URL: url?.({ redis, relay } as Scene) ?? `redis://127.0.0.1:${relay.port}`,
+      REDIS_URL: url?.({ redis, relay } as FaultScenario) ?? `redis://127.0.0.1:${relay.port}`,
       PROXY_THREADS: 2,
       // Misses that fail fast do so whatever the time-out, and a busy machine must not cause time-outs.
       REDIS_COMMAND_TIMEOUT_MS: misses.includes('504 redis-timeout') ? COMMAND_TIMEOUT_MS : 10_000,
@@ -75,25 +75,25 @@ export class Scene {
     });
     // On a busy machine the first loads may time out.
     await until('the key is cached', async () => (await proxy.key('held')).status === 200 || undefined);
-    return new Scene(redis, relay, proxy);
+    return new FaultScenario(redis, relay, proxy);
   }
 
   /** Requests cold keys, round after round; returns the distinct outcomes. */
   async misses(): Promise<Set<string>> {
-    const answers = new Set<string>();
+    const outcomes = new Set<string>();
     const hitsBefore = this.#hitCount;
     for (let round = 0; round < ROUNDS; round++) {
       const watch = new Stopwatch();
-      const keys = coldKeys().slice(round * MISSES_A_ROUND, (round + 1) * MISSES_A_ROUND);
-      for (const answer of await Promise.all(keys.map((key) => this.proxy.key(key)))) answers.add(nameOf(answer));
-      expect(watch.stop()).toBeLessThan(IN_TIME_MS);
+      const keys = coldKeys().slice(round * MISSES_PER_ROUND, (round + 1) * MISSES_PER_ROUND);
+      for (const answer of await Promise.all(keys.map((key) => this.proxy.key(key)))) outcomes.add(outcomeOf(answer));
+      expect(watch.stop()).toBeLessThan(MAX_MISS_MS);
     }
     await until('there are hits meanwhile', () => this.#hitCount > hitsBefore || undefined);
-    return answers;
+    return outcomes;
   }
 
   /** Waits until every cold key has its true response, within `backMs`. */
-  async recovers(dataReturns: boolean, backMs: number): Promise<void> {
+  async expectRecovery(dataReturns: boolean, recoveryMs: number): Promise<void> {
     const watch = new Stopwatch();
     const expected = (key: string): string => (dataReturns ? `200 ${valueOf(key)}` : '404');
     for (const key of coldKeys()) {
@@ -105,11 +105,11 @@ export class Scene {
         return found === expected(key) || undefined;
       });
     }
-    expect(watch.stop()).toBeLessThan(backMs);
+    expect(watch.stop()).toBeLessThan(recoveryMs);
   }
 
   async end(): Promise<void> {
-    this.#over = true;
+    this.#ended = true;
     await this.#hits;
     await this.proxy.stop();
     await this.relay.stop();
@@ -117,44 +117,44 @@ export class Scene {
     expect(this.#badHits).toEqual([]);
   }
 
-  async #askForHeld(): Promise<void> {
+  async #requestCachedKey(): Promise<void> {
     const agent = new Agent({ keepAlive: true });
-    while (!this.#over) {
-      const { status, text } = await ask(this.proxy.url, '/v1/keys/held', { agent });
+    while (!this.#ended) {
+      const { status, text } = await sendRequest(this.proxy.url, '/v1/keys/held', { agent });
       this.#hitCount++;
       if (status !== 200 || text !== valueOf('held')) this.#badHits.push(`${status} ${text}`);
-      await new Promise((resolve) => setTimeout(resolve, HIT_EVERY_MS));
+      await new Promise((resolve) => setTimeout(resolve, HIT_INTERVAL_MS));
     }
     agent.destroy();
   }
 }
 
 /** Defines a spec of a fault: hits go on, misses fail as documented, no wrong value stays, and recovery is quick. */
-export function itSurvives(what: string, fault: Fault): void {
-  it(what, async () => {
-    const scene = await Scene.set(fault);
+export function itRecoversFrom(title: string, fault: Fault): void {
+  it(title, async () => {
+    const scenario = await FaultScenario.start(fault);
     try {
-      await fault.strike(scene);
-      const answers = await scene.misses();
-      expect([...answers].filter((answer) => !fault.misses.includes(answer as MissAnswer))).toEqual([]);
-      expect(answers).toContain(fault.misses[0]);
+      await fault.inject(scenario);
+      const outcomes = await scenario.misses();
+      expect([...outcomes].filter((answer) => !fault.misses.includes(answer as MissOutcome))).toEqual([]);
+      expect(outcomes).toContain(fault.misses[0]);
       const { log } = fault;
       // During the fault: the cause may be known only after an attempt to connect.
       if (log !== undefined) {
         await until(
           `the log says ${log}`,
-          () => scene.proxy.log().some(({ message }) => log.test(String(message))) || undefined,
+          () => scenario.proxy.log().some(({ message }) => log.test(String(message))) || undefined,
         );
       }
-      await fault.heal(scene);
-      await scene.recovers(fault.dataReturns ?? true, fault.backMs ?? BACK_MS);
+      await fault.remove(scenario);
+      await scenario.expectRecovery(fault.dataReturns ?? true, fault.recoveryMs ?? RECOVERY_MS);
     } finally {
-      await scene.end();
+      await scenario.end();
     }
   });
 }
 
-function nameOf(answer: HttpAnswer): string {
+function outcomeOf(answer: TestResponse): string {
   if (answer.status === 200) return '200';
   if (answer.status === 503) expect(answer.headers['retry-after']).toBe('1');
   return `${answer.status} ${String(answer.json.code)}`;

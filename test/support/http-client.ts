@@ -2,7 +2,7 @@ import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { type Socket, connect } from 'node:net';
 
 /** A response. */
-export interface HttpAnswer {
+export interface TestResponse {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
@@ -11,7 +11,7 @@ export interface HttpAnswer {
   readonly json: Readonly<Record<string, unknown>>;
 }
 
-export interface HttpQuestion {
+export interface TestRequest {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly agent?: Agent;
@@ -19,14 +19,14 @@ export interface HttpQuestion {
 }
 
 /** A connection for each request. */
-const ONE_SHOT = new Agent({ keepAlive: false });
+const NO_KEEP_ALIVE = new Agent({ keepAlive: false });
 
 /** Sends a request; the path is not normalised. */
-export function ask(
+export function sendRequest(
   base: string,
   path: string,
-  { method = 'GET', headers = {}, agent = ONE_SHOT, body }: HttpQuestion = {},
-): Promise<HttpAnswer> {
+  { method = 'GET', headers = {}, agent = NO_KEEP_ALIVE, body }: TestRequest = {},
+): Promise<TestResponse> {
   const { hostname, port } = new URL(base);
   return new Promise((resolve, reject) => {
     const sent = request({ hostname, port, path, method, headers, agent }, (response) => {
@@ -34,12 +34,12 @@ export function ask(
       response.on('data', (part: Buffer) => parts.push(part));
       response.on('error', reject);
       response.on('end', () => {
-        const answered = Buffer.concat(parts);
-        const text = answered.toString();
+        const bytes = Buffer.concat(parts);
+        const text = bytes.toString();
         resolve({
           status: response.statusCode ?? 0,
           headers: response.headers,
-          body: answered,
+          body: bytes,
           text,
           get json() {
             return JSON.parse(text) as Record<string, unknown>;

@@ -26,17 +26,17 @@ export async function freePort(): Promise<number> {
   }
 }
 
-/** Calls `ask` until its result is not undefined. The time-out allows for a busy machine; it is not part of a promise. */
+/** Calls `check` until its result is not undefined. The time-out allows for a busy machine; it is not part of a promise. */
 export async function until<T>(
-  what: string,
-  ask: () => T | undefined | Promise<T | undefined>,
+  condition: string,
+  check: () => T | undefined | Promise<T | undefined>,
   ms = 20_000,
 ): Promise<T> {
   const deadline = Date.now() + ms;
   for (;;) {
-    const answer = await ask();
-    if (answer !== undefined) return answer;
-    if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${what}`);
+    const result = await check();
+    if (result !== undefined) return result;
+    if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${condition}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

@@ -1,11 +1,11 @@
 import { type Redis } from 'ioredis';
 import { Child, until } from './processes.ts';
-import { type HttpAnswer, type HttpQuestion, ask } from './http-client.ts';
+import { type TestResponse, type TestRequest, sendRequest } from './http-client.ts';
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname;
 const PRELOAD = new URL('./adjustable-clock.mjs', import.meta.url).href;
 const MAX_WAIT_MS = 5000;
-const POKE_MS = 5;
+const TRIGGER_INTERVAL_MS = 5;
 
 /** URLs of proxies that already run (PROXY_URL, separated by commas); undefined if the tests start their own. */
 export const RUNNING = process.env.PROXY_URL?.split(',');
@@ -16,7 +16,7 @@ export type Settings = Readonly<Record<string, string | number>>;
 export type ThreadFault = 'terminate' | 'throw' | 'exhaust memory' | 'stall in critical section';
 
 /** Reply to a command: it has been carried out. */
-interface Done {
+interface CommandReply {
   readonly done?: number;
   readonly problem?: string;
 }
@@ -91,22 +91,22 @@ export class TestProxy {
     return valueOf('threads') > 0 && names.every((name) => valueOf(name) === valueOf('threads'));
   }
 
-  get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<HttpAnswer> {
-    return ask(this.url, path, { headers });
+  get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<TestResponse> {
+    return sendRequest(this.url, path, { headers });
   }
 
-  ask(path: string, question: HttpQuestion): Promise<HttpAnswer> {
-    return ask(this.url, path, question);
+  request(path: string, options: TestRequest): Promise<TestResponse> {
+    return sendRequest(this.url, path, options);
   }
 
-  key(name: string | Buffer, headers: Readonly<Record<string, string>> = {}): Promise<HttpAnswer> {
+  key(name: string | Buffer, headers: Readonly<Record<string, string>> = {}): Promise<TestResponse> {
     return this.get(`/v1/keys/${percentEncode(name)}`, headers);
   }
 
   /** Sends a request to the admin API, with the first of the proxy's admin tokens. */
-  admin(method: string, path: string): Promise<HttpAnswer> {
+  admin(method: string, path: string): Promise<TestResponse> {
     const [token] = String(this.settings.ADMIN_TOKEN).split(',');
-    return this.ask(path, { method, headers: { authorization: `Bearer ${token}` } });
+    return this.request(path, { method, headers: { authorization: `Bearer ${token}` } });
   }
 
   async stats(): Promise<Readonly<Record<string, number>>> {
@@ -134,8 +134,8 @@ export class TestProxy {
     const done = this.#command({ kind: fault, thread });
     if (fault !== 'stall in critical section') return void (await done);
     // The thread stalls when it next uses the cache: it may have no client, and new connections go to any thread.
-    const poke = setInterval(() => void this.get('/v1/keys/poke').catch(() => undefined), POKE_MS);
-    await done.finally(() => clearInterval(poke));
+    const trigger = setInterval(() => void this.get('/v1/keys/poke').catch(() => undefined), TRIGGER_INTERVAL_MS);
+    await done.finally(() => clearInterval(trigger));
   }
 
   /** Checks the invariants of the shared cache while it is idle; returns the first violation. */
@@ -153,12 +153,12 @@ export class TestProxy {
     return this.child === undefined ? 0 : this.child.stop();
   }
 
-  #command(command: object): Promise<Done> {
+  #command(command: object): Promise<CommandReply> {
     const id = ++this.#commands;
     const { child } = this;
     if (child === undefined) throw new Error('the test has not started this proxy');
     return new Promise((resolve, reject) => {
-      const onMessage = (message: Done): void => {
+      const onMessage = (message: CommandReply): void => {
         if (message.done !== id) return;
         child.process.off('message', onMessage);
         resolve(message);
@@ -186,8 +186,8 @@ export function launch(settings: Settings, cwd = '/', preload = true, flags: rea
     ...(process.env.TEST_FAST_PATH === undefined ? {} : { HTTP_FAST_PATH: process.env.TEST_FAST_PATH }),
     ...Object.fromEntries(values),
   };
-  const words = [...(preload ? ['--import', PRELOAD] : []), MAIN, ...flags];
-  return new Child(process.env.TEST_NODE ?? process.execPath, words, { env, cwd, ipc: preload });
+  const args = [...(preload ? ['--import', PRELOAD] : []), MAIN, ...flags];
+  return new Child(process.env.TEST_NODE ?? process.execPath, args, { env, cwd, ipc: preload });
 }
 
 export function percentEncode(key: string | Buffer): string {

@@ -24,11 +24,11 @@ export class RedisRelay {
   static async to(port: number): Promise<RedisRelay> {
     const server = createServer().listen(0, '127.0.0.1');
     const relay = new RedisRelay(server);
-    server.on('connection', (near) => {
-      const relayed = new Relayed(near, connect(port, '127.0.0.1'));
+    server.on('connection', (client) => {
+      const relayed = new Relayed(client, connect(port, '127.0.0.1'));
       relay.#connections.add(relayed);
-      near.on('close', () => relay.#connections.delete(relayed));
-      near.on('data', () => {
+      client.on('close', () => relay.#connections.delete(relayed));
+      client.on('data', () => {
         if (relay.refusesFeeds && relayed.purpose === 'feed') relayed.reset();
       });
     });
@@ -83,26 +83,26 @@ class Relayed {
   readonly held: Buffer[] = [];
   #holding = false;
   #passes: RegExp | undefined;
-  readonly #near: Socket;
-  readonly #far: Socket;
+  readonly #client: Socket;
+  readonly #server: Socket;
 
-  constructor(near: Socket, far: Socket) {
-    this.#near = near;
-    this.#far = far;
+  constructor(client: Socket, server: Socket) {
+    this.#client = client;
+    this.#server = server;
     for (const [from, to] of [
-      [near, far],
-      [far, near],
+      [client, server],
+      [server, client],
     ]) {
       from.setNoDelay(true);
       from.on('error', () => undefined).on('close', () => to.destroy());
     }
-    near.on('data', (part) => {
+    client.on('data', (part) => {
       if (part.includes('TRACKING')) this.purpose = 'feed';
-      far.write(part);
+      server.write(part);
     });
-    far.on('data', (part) => {
+    server.on('data', (part) => {
       if (this.#holding && this.#passes?.test(part.toString('latin1')) !== true) this.held.push(part);
-      else near.write(part);
+      else client.write(part);
     });
   }
 
@@ -113,11 +113,11 @@ class Relayed {
 
   release(): void {
     this.#holding = false;
-    for (const part of this.held.splice(0)) this.#near.write(part);
+    for (const part of this.held.splice(0)) this.#client.write(part);
   }
 
   reset(): void {
-    this.#near.resetAndDestroy();
-    this.#far.destroy();
+    this.#client.resetAndDestroy();
+    this.#server.destroy();
   }
 }

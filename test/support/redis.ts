@@ -38,19 +38,19 @@ export class TestRedis {
     const directory = mkdtempSync(join(tmpdir(), 'test-redis-'));
     const all = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', directory, ...args];
     const redis = new TestRedis(`redis://127.0.0.1:${port}/0`, launch(all), port, all, directory);
-    await redis.answers();
+    await redis.untilReady();
     return redis;
   }
 
   /** Starts the same Redis again after it was killed; empty unless it is persistent. */
   async restart(): Promise<TestRedis> {
-    const again = new TestRedis(this.url, launch(this.#args), this.port, this.#args, this.#directory);
-    await again.answers();
+    const restarted = new TestRedis(this.url, launch(this.#args), this.port, this.#args, this.#directory);
+    await restarted.untilReady();
     this.client.disconnect();
-    return again;
+    return restarted;
   }
 
-  async answers(): Promise<void> {
+  async untilReady(): Promise<void> {
     await until('Redis answers', async () => ((await this.client.ping()) === 'PONG' ? true : undefined));
   }
 

@@ -7,13 +7,13 @@ export type Tamper = (part: Buffer, client: Socket) => void;
 /** Relays connections to a server; can tamper with replies, delay them or silence connections. */
 export class Relay {
   readonly #server: Server;
-  readonly #connections = new Set<Joined>();
+  readonly #connections = new Set<RelayedConnection>();
   accepted = 0;
   /** Port that new connections are relayed to; existing connections keep theirs. */
   target: number;
   /** If undefined, replies are forwarded. */
   tamper: Tamper | undefined;
-  #lateMs = 0;
+  #delayMs = 0;
 
   private constructor(server: Server, target: number) {
     this.#server = server;
@@ -23,7 +23,7 @@ export class Relay {
   static async to(port: number): Promise<Relay> {
     const server = createServer().listen(0, '127.0.0.1');
     const relay = new Relay(server, port);
-    server.on('connection', (near) => relay.#join(near, connect(relay.target, '127.0.0.1')));
+    server.on('connection', (client) => relay.#relay(client, connect(relay.target, '127.0.0.1')));
     await once(server, 'listening');
     return relay;
   }
@@ -33,13 +33,13 @@ export class Relay {
   }
 
   /** Delay of replies to reads, in order. Setting 0 forwards all delayed replies at once. */
-  get lateMs(): number {
-    return this.#lateMs;
+  get delayMs(): number {
+    return this.#delayMs;
   }
 
-  set lateMs(ms: number) {
-    this.#lateMs = ms;
-    if (ms === 0) for (const connection of this.#connections) connection.catchUp();
+  set delayMs(ms: number) {
+    this.#delayMs = ms;
+    if (ms === 0) for (const connection of this.#connections) connection.forwardDelayed();
   }
 
   /** Stops forwarding on existing connections; new ones work. */
@@ -49,57 +49,58 @@ export class Relay {
 
   async stop(): Promise<void> {
     this.#server.close();
-    for (const { near, far } of this.#connections) {
-      near.destroy();
-      far.destroy();
+    for (const { client, server } of this.#connections) {
+      client.destroy();
+      server.destroy();
     }
     await once(this.#server, 'close');
   }
 
-  #join(near: Socket, far: Socket): void {
+  #relay(client: Socket, server: Socket): void {
     this.accepted++;
-    const late: { readonly part: Buffer; readonly timer: NodeJS.Timeout }[] = [];
-    const catchUp = (): void => {
-      for (const { part, timer } of late.splice(0)) {
+    const delayed: { readonly part: Buffer; readonly timer: NodeJS.Timeout }[] = [];
+    const forwardDelayed = (): void => {
+      for (const { part, timer } of delayed.splice(0)) {
         clearTimeout(timer);
-        near.write(part);
+        client.write(part);
       }
     };
-    const passOn = (part: Buffer): void => {
-      late.shift();
-      near.write(part);
+    const forwardNext = (part: Buffer): void => {
+      delayed.shift();
+      client.write(part);
     };
-    const connection: Joined = { near, far, silent: false, reads: false, catchUp };
+    const connection: RelayedConnection = { client, server, silent: false, reads: false, forwardDelayed };
     this.#connections.add(connection);
     for (const [from, to] of [
-      [near, far],
-      [far, near],
+      [client, server],
+      [server, client],
     ]) {
       from.setNoDelay(true);
       from.on('error', () => undefined).on('close', () => to.destroy());
     }
-    near.on('close', () => this.#connections.delete(connection));
-    near.on('data', (part) => {
+    client.on('close', () => this.#connections.delete(connection));
+    client.on('data', (part) => {
       // The handshake works: the connection is one that reads keys.
       if (part.includes('\r\nGET\r\n')) connection.reads = true;
-      if (!connection.silent) far.write(part);
+      if (!connection.silent) server.write(part);
     });
-    far.on('data', (part) => {
+    server.on('data', (part) => {
       if (connection.silent) return;
-      if (this.tamper !== undefined && connection.reads) this.tamper(part, near);
-      else if (this.#lateMs > 0 && connection.reads) late.push({ part, timer: setTimeout(passOn, this.#lateMs, part) });
-      else near.write(part);
+      if (this.tamper !== undefined && connection.reads) this.tamper(part, client);
+      else if (this.#delayMs > 0 && connection.reads)
+        delayed.push({ part, timer: setTimeout(forwardNext, this.#delayMs, part) });
+      else client.write(part);
     });
   }
 }
 
-interface Joined {
-  readonly near: Socket;
-  readonly far: Socket;
+interface RelayedConnection {
+  readonly client: Socket;
+  readonly server: Socket;
   silent: boolean;
   reads: boolean;
   /** Forwards delayed replies. */
-  catchUp(): void;
+  forwardDelayed(): void;
 }
 
 /** Starts a server that replies to a connecting client as a Redis does while it loads its data. */

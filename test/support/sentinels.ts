@@ -26,7 +26,7 @@ export class TestSentinels {
   readonly replica: TestServer;
   readonly sentinels: readonly TestServer[];
   readonly #directory: string;
-  readonly #others: TestServer[] = [];
+  readonly #restarted: TestServer[] = [];
   /** When a sentinel first reported another master, by `performance.now()`. */
   #switchedAt: number | undefined;
 
@@ -66,20 +66,20 @@ export class TestSentinels {
   /** Has the sentinels make the replica the master, though the master is well. */
   async failOver(): Promise<void> {
     await until('the sentinels agree to it', async () => {
-      const answer = await this.sentinels[0].client.call('SENTINEL', 'FAILOVER', this.name).catch(() => undefined);
-      return answer === undefined ? undefined : true;
+      const reply = await this.sentinels[0].client.call('SENTINEL', 'FAILOVER', this.name).catch(() => undefined);
+      return reply === undefined ? undefined : true;
     });
   }
 
   /** A server of these that was killed, as it was started. */
   async restart({ port, args }: TestServer): Promise<TestServer> {
-    const again = await launch(port, args);
-    this.#others.push(again);
-    return again;
+    const restarted = await launch(port, args);
+    this.#restarted.push(restarted);
+    return restarted;
   }
 
   async stop(): Promise<void> {
-    await stopAll([this.master, this.replica, ...this.sentinels, ...this.#others], this.#directory);
+    await stopAll([this.master, this.replica, ...this.sentinels, ...this.#restarted], this.#directory);
   }
 
   async #settle(): Promise<void> {

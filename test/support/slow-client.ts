@@ -38,10 +38,10 @@ export class SlowClient {
     let at = 0;
     return new Promise((resolve) => {
       const end = (): void => {
-        this.socket.off('data', take).off('close', end);
+        this.socket.off('data', onData).off('close', end);
         resolve(index);
       };
-      const take = (chunk: Buffer): void => {
+      const onData = (chunk: Buffer): void => {
         let rest = waiting === undefined ? chunk : Buffer.concat([waiting, chunk]);
         waiting = undefined;
         while (rest.length > 0) {
@@ -66,7 +66,7 @@ export class SlowClient {
           if (++index === count) return end();
         }
       };
-      this.socket.on('data', take).on('close', end).resume();
+      this.socket.on('data', onData).on('close', end).resume();
     });
   }
 }

@@ -7,30 +7,30 @@ const TICK_MS = 5;
  */
 export class Stopwatch {
   readonly #start = performance.now();
-  #due = this.#start;
+  #dueAt = this.#start;
   #lateMs = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor() {
-    this.#wait();
+    this.#schedule();
   }
 
   /** Milliseconds since the start, without those in which this process could not run. */
   stop(): number {
-    this.#look();
+    this.#addLateness();
     clearTimeout(this.#timer);
     return performance.now() - this.#start - this.#lateMs;
   }
 
-  #wait(): void {
-    this.#due = performance.now() + TICK_MS;
+  #schedule(): void {
+    this.#dueAt = performance.now() + TICK_MS;
     this.#timer = setTimeout(() => {
-      this.#look();
-      this.#wait();
+      this.#addLateness();
+      this.#schedule();
     }, TICK_MS).unref();
   }
 
-  #look(): void {
-    this.#lateMs += Math.max(0, performance.now() - this.#due);
+  #addLateness(): void {
+    this.#lateMs += Math.max(0, performance.now() - this.#dueAt);
   }
 }

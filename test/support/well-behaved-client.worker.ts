@@ -53,9 +53,9 @@ parentPort?.close();
 
 function request(): Promise<string> {
   return new Promise((resolve) => {
-    const late = setTimeout(resolve, PATIENCE_MS, 'late');
+    const timer = setTimeout(resolve, PATIENCE_MS, 'late');
     settle = (status) => {
-      clearTimeout(late);
+      clearTimeout(timer);
       resolve(status);
     };
     if (socket.closed) settle('closed');

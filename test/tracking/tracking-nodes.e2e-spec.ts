@@ -1,7 +1,7 @@
 import { afterEach, expect, it } from '@jest/globals';
 import calculateSlot from 'cluster-key-slot';
 import { TestCluster, type TestNode } from '../support/cluster.ts';
-import { entered, metric } from '../support/coherence.ts';
+import { untilCoherence, metric } from '../support/coherence.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
 import { type Settings, TestProxy } from '../support/proxy.ts';
@@ -19,14 +19,14 @@ afterEach(async () => {
 });
 
 /** Waits until the key is cached with this value. */
-async function holds(key: string, value: string): Promise<void> {
+async function untilCached(key: string, value: string): Promise<void> {
   await until(`${key} is held with ${value}`, async () => {
     const { text, headers } = await proxy.key(key);
     return (text === value && String(headers['cache-status']).includes('; hit;')) || undefined;
   });
 }
 
-async function gives(key: string, value: string): Promise<void> {
+async function untilValue(key: string, value: string): Promise<void> {
   await until(`${key} is ${value}`, async () => (await proxy.key(key)).text === value || undefined);
 }
 
@@ -43,8 +43,8 @@ describeOwn('tracking a cluster', () => {
     stop = () => cluster.stop();
     for (const key of KEYS) await ownerOf(key).client.set(key, 'old');
     proxy = await TestProxy.start({ ...SETTINGS, REDIS_MODE: 'cluster', REDIS_NODES: cluster.addresses }, '/', true);
-    await entered(proxy, 'tracking');
-    for (const key of KEYS) await holds(key, 'old');
+    await untilCoherence(proxy, 'tracking');
+    for (const key of KEYS) await untilCached(key, 'old');
   }
 
   it(
@@ -53,8 +53,8 @@ describeOwn('tracking a cluster', () => {
       await start(0);
       for (const key of KEYS) {
         await ownerOf(key).client.set(key, 'new');
-        await gives(key, 'new');
-        await holds(key, 'new');
+        await untilValue(key, 'new');
+        await untilCached(key, 'new');
       }
       // Not the losses: on a busy machine a heartbeat may be late.
       expect(await metric(proxy, 'coherence_invalidations_total')).toBeGreaterThanOrEqual(KEYS.length);
@@ -65,9 +65,9 @@ describeOwn('tracking a cluster', () => {
       await from.client.cluster('SETSLOT', slot, 'MIGRATING', to.id);
       await from.client.migrate('127.0.0.1', to.port, key, 0, 5000);
       for (const { client } of [to, ...cluster.masters]) await client.cluster('SETSLOT', slot, 'NODE', to.id);
-      await holds(key, 'new');
+      await untilCached(key, 'new');
       await to.client.set(key, 'newer');
-      await gives(key, 'newer');
+      await untilValue(key, 'newer');
       expect(await metric(proxy, 'coherence_invalidations_total')).toBeGreaterThanOrEqual(KEYS.length + 1);
     },
     MAX_TEST_MS,
@@ -81,14 +81,14 @@ describeOwn('tracking a cluster', () => {
       const replica = cluster.replicas[cluster.masters.indexOf(ownerOf(key))];
       await until('the replica has it', async () => (await replica.client.dbsize()) > 0 || undefined);
       ownerOf(key).server.signal('SIGKILL');
-      await entered(proxy, 'resync');
+      await untilCoherence(proxy, 'resync');
       await until('the replica takes over', () => replica.client.set(key, 'new').catch(() => undefined), 30_000);
-      await entered(proxy, 'tracking');
-      await gives(key, 'new');
-      await holds(key, 'new');
+      await untilCoherence(proxy, 'tracking');
+      await untilValue(key, 'new');
+      await untilCached(key, 'new');
       await replica.client.set(key, 'newer');
-      await gives(key, 'newer');
-      await gives(KEYS[1], 'old');
+      await untilValue(key, 'newer');
+      await untilValue(KEYS[1], 'old');
     },
     MAX_TEST_MS,
   );
@@ -104,21 +104,21 @@ describeOwn('tracking a master of sentinels', () => {
       await redis.master.client.wait(1, 5000);
       const sentinel = { REDIS_MODE: 'sentinel', REDIS_SENTINEL_NAME: redis.name, REDIS_NODES: redis.addresses };
       proxy = await TestProxy.start({ ...SETTINGS, ...sentinel }, '/', true);
-      await entered(proxy, 'tracking');
-      await holds('key', 'old');
+      await untilCoherence(proxy, 'tracking');
+      await untilCached('key', 'old');
       await redis.master.client.set('key', 'new');
       await redis.master.client.wait(1, 5000);
-      await gives('key', 'new');
-      await holds('key', 'new');
+      await untilValue('key', 'new');
+      await untilCached('key', 'new');
       await redis.failOver();
       await redis.switched();
       await until('its news is lost', async () => (await metric(proxy, 'coherence_losses_total')) > 0 || undefined);
       await until('the new master takes writes', () => redis.replica.client.set('key', 'newer').catch(() => undefined));
-      await gives('key', 'newer');
-      await entered(proxy, 'tracking');
-      await holds('key', 'newer');
+      await untilValue('key', 'newer');
+      await untilCoherence(proxy, 'tracking');
+      await untilCached('key', 'newer');
       await redis.replica.client.set('key', 'newest');
-      await gives('key', 'newest');
+      await untilValue('key', 'newest');
     },
     MAX_TEST_MS,
   );

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import { coherenceOf, entered, metric, told } from '../support/coherence.ts';
-import type { HttpAnswer } from '../support/http-client.ts';
+import { coherenceOf, untilCoherence, metric, untilInvalidated } from '../support/coherence.ts';
+import type { TestResponse } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
 import { type Settings, TestProxy } from '../support/proxy.ts';
@@ -36,42 +36,42 @@ async function stop(): Promise<void> {
   await redis.stop();
 }
 
-const statusOf = (answer: HttpAnswer): string => String(answer.headers['cache-status']);
+const statusOf = (response: TestResponse): string => String(response.headers['cache-status']);
 
 /** Writes and waits for the invalidation, so that it is not mistaken for that of a later write. */
-async function write(values: Readonly<Record<string, string>>): Promise<void> {
+async function writeAndWait(values: Readonly<Record<string, string>>): Promise<void> {
   const before = await metric(proxy, 'coherence_invalidations_total');
   await redis.client.mset(values);
-  await told(proxy, before, Object.keys(values).length);
+  await untilInvalidated(proxy, before, Object.keys(values).length);
 }
 
 /** Flushes Redis and waits for the invalidation. */
-async function flushed(flush: () => Promise<unknown>): Promise<void> {
+async function flushAndWait(flush: () => Promise<unknown>): Promise<void> {
   const before = await metric(proxy, 'coherence_flushes_total');
   await flush();
   await until('it has arrived', async () => (await metric(proxy, 'coherence_flushes_total')) > before || undefined);
 }
 
 /** Waits until the key, or its absence, is cached; returns the response. */
-const hold = (key: string): Promise<HttpAnswer> =>
+const untilCached = (key: string): Promise<TestResponse> =>
   until(`${key} is held`, async () => {
-    const answer = await proxy.key(key);
-    return HIT.test(statusOf(answer)) ? answer : undefined;
+    const response = await proxy.key(key);
+    return HIT.test(statusOf(response)) ? response : undefined;
   });
 
 /** Returns the first response that differs from `old`. */
-const next = (key: string, old: HttpAnswer): Promise<HttpAnswer> =>
+const untilChanged = (key: string, old: TestResponse): Promise<TestResponse> =>
   until(`${key} is no longer ${old.text}`, async () => {
-    const answer = await proxy.key(key);
-    return answer.status !== old.status || answer.text !== old.text ? answer : undefined;
+    const response = await proxy.key(key);
+    return response.status !== old.status || response.text !== old.text ? response : undefined;
   });
 
 describeOwn('while tracking', () => {
   beforeAll(async () => {
     await start();
-    await entered(proxy, 'tracking');
+    await untilCoherence(proxy, 'tracking');
   });
-  beforeEach(() => flushed(() => redis.client.flushall()));
+  beforeEach(() => flushAndWait(() => redis.client.flushall()));
   afterAll(stop);
 
   it.each<[string, (client: TestRedis['client']) => Promise<unknown>, [number, string]]>([
@@ -86,55 +86,55 @@ describeOwn('while tracking', () => {
     ['FLUSHALL', (client) => client.flushall(), [404, 'key-not-found']],
     ['FLUSHDB', (client) => client.flushdb(), [404, 'key-not-found']],
   ])('%s is visible although the entry has a TTL of an hour', async (_, change, [status, content]) => {
-    await write({ key: 'old', other: 'other' });
-    const old = await hold('key');
+    await writeAndWait({ key: 'old', other: 'other' });
+    const old = await untilCached('key');
     expect([old.text, old.headers['cache-control']]).toEqual(['old', 'no-cache']);
     await change(redis.client);
-    const answer = await next('key', old);
-    expect(answer.status).toBe(status);
-    expect(answer.text).toContain(content);
+    const response = await untilChanged('key', old);
+    expect(response.status).toBe(status);
+    expect(response.text).toContain(content);
   });
 
   it('a write to a key with a negative entry is visible', async () => {
-    const missing = await hold('key');
+    const missing = await untilCached('key');
     expect(missing.status).toBe(404);
     await redis.client.set('key', 'new');
-    expect((await next('key', missing)).text).toBe('new');
+    expect((await untilChanged('key', missing)).text).toBe('new');
   });
 
   it('a key that Redis evicts is no longer served', async () => {
-    await write({ key: 'old' });
-    const old = await hold('key');
+    await writeAndWait({ key: 'old' });
+    const old = await untilCached('key');
     await redis.client.config('SET', 'maxmemory-policy', 'allkeys-random');
     await redis.client.config('SET', 'maxmemory', '1mb');
     await redis.client.set('more', 'value').catch(() => undefined);
-    expect((await next('key', old)).status).toBe(404);
+    expect((await untilChanged('key', old)).status).toBe(404);
     await redis.client.config('SET', 'maxmemory', '0');
   });
 
   it('a write to the same key in another database causes a reload with the same value', async () => {
-    await write({ key: 'old' });
-    await hold('key');
+    await writeAndWait({ key: 'old' });
+    await untilCached('key');
     const before = await metric(proxy, 'coherence_invalidations_total');
     const other = redis.client.duplicate({ db: 5 });
     await other.set('key', 'of another database');
     other.disconnect();
-    await told(proxy, before);
-    const answer = await proxy.key('key');
-    expect([answer.text, STORED.test(statusOf(answer))]).toEqual(['old', true]);
+    await untilInvalidated(proxy, before);
+    const response = await proxy.key('key');
+    expect([response.text, STORED.test(statusOf(response))]).toEqual(['old', true]);
   });
 
   it('responses must be revalidated downstream: single reads, multi-key reads and 304', async () => {
-    await write({ key: 'value' });
+    await writeAndWait({ key: 'value' });
     for (const status of [STORED, HIT]) {
-      const answer = await proxy.key('key');
-      expect(statusOf(answer)).toMatch(status);
-      expect(answer.headers['cache-control']).toBe('no-cache');
+      const response = await proxy.key('key');
+      expect(statusOf(response)).toMatch(status);
+      expect(response.headers['cache-control']).toBe('no-cache');
     }
     const { etag } = (await proxy.key('key')).headers;
     const unchanged = await proxy.key('key', { 'if-none-match': String(etag) });
     expect([unchanged.status, unchanged.headers['cache-control']]).toEqual([304, 'no-cache']);
-    const many = await proxy.ask('/v1/mget', {
+    const many = await proxy.request('/v1/mget', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: '{"keys":["key"]}',
@@ -143,61 +143,61 @@ describeOwn('while tracking', () => {
   });
 
   it('a value read before a write is not stored if the invalidation overtakes the reply', async () => {
-    await write({ key: 'old' });
+    await writeAndWait({ key: 'old' });
     const before = await metric(proxy, 'coherence_invalidations_total');
     relay.hold('data');
     const read = proxy.key('key');
     await until('Redis has read it', () => (relay.held('data').includes('old') ? true : undefined));
     await redis.client.set('key', 'new');
-    await told(proxy, before);
+    await untilInvalidated(proxy, before);
     relay.release('data');
-    const answer = await read;
-    expect([answer.text, statusOf(answer)]).toEqual(['old', 'redis-http-cache-proxy; fwd=uri-miss']);
+    const response = await read;
+    expect([response.text, statusOf(response)]).toEqual(['old', 'redis-http-cache-proxy; fwd=uri-miss']);
     expect((await proxy.key('key')).text).toBe('new');
   });
 
   it.each(['flushall', 'flushdb'] as const)('a value read before a %s is not stored', async (command) => {
-    await write({ key: 'old' });
+    await writeAndWait({ key: 'old' });
     relay.hold('data');
     const read = proxy.key('key');
     await until('Redis has read it', () => (relay.held('data').includes('old') ? true : undefined));
-    await flushed(() => redis.client[command]());
+    await flushAndWait(() => redis.client[command]());
     relay.release('data');
-    const answer = await read;
-    expect([answer.text, statusOf(answer)]).toEqual(['old', 'redis-http-cache-proxy; fwd=uri-miss']);
+    const response = await read;
+    expect([response.text, statusOf(response)]).toEqual(['old', 'redis-http-cache-proxy; fwd=uri-miss']);
     expect((await proxy.key('key')).status).toBe(404);
   });
 
   it('an entry is served until the invalidation arrives, and no longer', async () => {
-    await write({ key: 'old' });
-    await hold('key');
+    await writeAndWait({ key: 'old' });
+    await untilCached('key');
     const before = await metric(proxy, 'coherence_invalidations_total');
     relay.hold('feed', PONGS);
     await redis.client.set('key', 'new');
     await until('Redis has sent it', () => (relay.held('feed').includes('key') ? true : undefined));
     expect((await proxy.key('key')).text).toBe('old');
     relay.release('feed');
-    await told(proxy, before);
+    await untilInvalidated(proxy, before);
     expect((await proxy.key('key')).text).toBe('new');
     expect(await metric(proxy, 'coherence_losses_total')).toBe(0);
   });
 
   it('a write during a stall of the proxy is visible to the first request afterwards', async () => {
     for (let round = 0; round < 3; round++) {
-      await write({ key: `old ${round}` });
-      await hold('key');
+      await writeAndWait({ key: `old ${round}` });
+      await untilCached('key');
       proxy.child?.signal('SIGSTOP');
       await redis.client.set('key', `new ${round}`);
       await new Promise((resolve) => setTimeout(resolve, 1000));
-      const answers = [0, 1, 2, 3].map(() => proxy.key('key'));
+      const responses = [0, 1, 2, 3].map(() => proxy.key('key'));
       proxy.child?.signal('SIGCONT');
-      expect(new Set((await Promise.all(answers)).map(({ text }) => text))).toEqual(new Set([`new ${round}`]));
+      expect(new Set((await Promise.all(responses)).map(({ text }) => text))).toEqual(new Set([`new ${round}`]));
     }
   });
 
   it('a thread that crashes while holding the cache lock does not stop tracking', async () => {
-    await write({ key: 'old' });
-    await hold('key');
+    await writeAndWait({ key: 'old' });
+    await untilCached('key');
     await proxy.inject(0, 'stall in critical section');
     // More than fit in the queue of mutations.
     for (let i = 0; i < 3000; i += 100) {
@@ -214,19 +214,20 @@ describeOwn('while tracking', () => {
     );
     await proxy.ready();
     expect((await proxy.key('key')).text).toBe('new');
-    const held = await hold('key');
+    const cached = await untilCached('key');
     await redis.client.set('key', 'newer');
-    expect((await next('key', held)).text).toBe('newer');
+    expect((await untilChanged('key', cached)).text).toBe('newer');
     expect([await coherenceOf(proxy), await metric(proxy, 'coherence_losses_total')]).toEqual(['tracking', 0]);
     expect(await proxy.problemInMemory()).toBeUndefined();
   });
 
   it('invalidations, flushes and losses are counted', async () => {
-    const news = async () => (await proxy.admin('GET', '/v1/cache')).json.coherence as Record<string, number>;
-    const { invalidations, flushes } = await news();
+    const coherenceCounts = async () =>
+      (await proxy.admin('GET', '/v1/cache')).json.coherence as Record<string, number>;
+    const { invalidations, flushes } = await coherenceCounts();
     await redis.client.mset('a', '1', 'b', '2');
-    await flushed(() => redis.client.flushall());
-    expect(await news()).toEqual({
+    await flushAndWait(() => redis.client.flushall());
+    expect(await coherenceCounts()).toEqual({
       state: 'tracking',
       invalidations: invalidations + 2,
       flushes: flushes + 1,
@@ -241,10 +242,10 @@ describeOwn('while tracking', () => {
 describeOwn('when the invalidation stream is lost', () => {
   beforeEach(async () => {
     await start();
-    await entered(proxy, 'tracking');
-    await write({ key: 'old', other: 'same' });
-    await hold('key');
-    await hold('other');
+    await untilCoherence(proxy, 'tracking');
+    await writeAndWait({ key: 'old', other: 'same' });
+    await untilCached('key');
+    await untilCached('other');
   });
   afterEach(stop);
 
@@ -260,48 +261,51 @@ describeOwn('when the invalidation stream is lost', () => {
       return text === 'new' || undefined;
     });
     expect(lastOld - written).toBeLessThan(1000);
-    await entered(proxy, 'tracking');
+    await untilCoherence(proxy, 'tracking');
     expect(await metric(proxy, 'coherence_losses_total')).toBe(1);
     expect(await metric(proxy, 'coherence_last_loss_timestamp_seconds')).toBeGreaterThan(Date.now() / 1000 - 60);
     // Late messages on the old connection are ignored.
     const before = await metric(proxy, 'coherence_invalidations_total');
     relay.release('feed');
     await redis.client.set('other', 'new');
-    await told(proxy, before);
+    await untilInvalidated(proxy, before);
     expect((await proxy.key('other')).text).toBe('new');
   });
 
   it.each<[string, () => Promise<unknown> | void]>([
     ['reset', () => relay.reset('feed')],
     ['killed by Redis', () => redis.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')],
-  ])('because the connection was %s, all entries expire, and later writes are tracked again', async (_, lose) => {
-    await lose();
-    await until('it is noticed', async () => (await metric(proxy, 'coherence_losses_total')) === 1 || undefined);
-    await entered(proxy, 'tracking');
-    expect(statusOf(await proxy.key('other'))).toMatch(STORED);
-    const old = await hold('key');
-    await redis.client.set('key', 'new');
-    expect((await next('key', old)).text).toBe('new');
-  });
+  ])(
+    'because the connection was %s, all entries expire, and later writes are tracked again',
+    async (_, loseConnection) => {
+      await loseConnection();
+      await until('it is noticed', async () => (await metric(proxy, 'coherence_losses_total')) === 1 || undefined);
+      await untilCoherence(proxy, 'tracking');
+      expect(statusOf(await proxy.key('other'))).toMatch(STORED);
+      const old = await untilCached('key');
+      await redis.client.set('key', 'new');
+      expect((await untilChanged('key', old)).text).toBe('new');
+    },
+  );
 
   it('nothing is stored until it is re-established, and writes meanwhile are visible', async () => {
     relay.refusesFeeds = true;
     relay.reset('feed');
-    await entered(proxy, 'resync');
+    await untilCoherence(proxy, 'resync');
     for (let reads = 0; reads < 3; reads++) {
-      const answer = await proxy.key('key');
+      const response = await proxy.key('key');
       expect([
-        answer.text,
-        answer.headers['cache-control'],
-        HIT.test(statusOf(answer)),
-        STORED.test(statusOf(answer)),
+        response.text,
+        response.headers['cache-control'],
+        HIT.test(statusOf(response)),
+        STORED.test(statusOf(response)),
       ]).toEqual(['old', 'no-cache', false, false]);
     }
     await redis.client.set('key', 'new');
     expect((await proxy.key('key')).text).toBe('new');
     relay.refusesFeeds = false;
-    await entered(proxy, 'tracking');
-    expect((await hold('key')).text).toBe('new');
+    await untilCoherence(proxy, 'tracking');
+    expect((await untilCached('key')).text).toBe('new');
     expect(proxy.log().filter(({ context }) => context === 'Coherence')).toMatchObject([
       { level: 'info', message: expect.stringMatching(/^tracking active;/) },
       { level: 'warn', message: expect.stringMatching(/^invalidation stream lost/) },
@@ -311,11 +315,11 @@ describeOwn('when the invalidation stream is lost', () => {
 
   it('because Redis restarted empty, no old value is served', async () => {
     await redis.server?.stop('SIGKILL');
-    await entered(proxy, 'resync');
+    await untilCoherence(proxy, 'resync');
     redis = await redis.restart();
     await proxy.recovered();
     expect((await proxy.key('key')).status).toBe(404);
-    await entered(proxy, 'tracking');
+    await untilCoherence(proxy, 'tracking');
   });
 });
 
@@ -335,9 +339,9 @@ describeOwn('a Redis that rejects CLIENT TRACKING', () => {
       REDIS_URL: `redis://reader:secret@127.0.0.1:${redis.port}`,
       CACHE_COHERENCE: 'tracking',
     });
-    await entered(proxy, 'ttl');
-    const held = await hold('key');
-    expect([held.text, held.headers['cache-control']]).toEqual(['old', 'max-age=60']);
+    await untilCoherence(proxy, 'ttl');
+    const cached = await untilCached('key');
+    expect([cached.text, cached.headers['cache-control']]).toEqual(['old', 'max-age=60']);
     expect((await proxy.get('/metrics')).text).toMatch(/coherence{state="ttl"} 1$/m);
     expect(proxy.log()).toContainEqual(
       expect.objectContaining({
@@ -348,9 +352,9 @@ describeOwn('a Redis that rejects CLIENT TRACKING', () => {
     await redis.client.set('key', 'new');
     await redis.client.call('ACL', 'SETUSER', 'reader', '+@all');
     expect((await proxy.key('key')).text).toBe('old');
-    await entered(proxy, 'tracking');
-    const answer = await proxy.key('key');
-    expect([answer.text, answer.headers['cache-control']]).toEqual(['new', 'no-cache']);
+    await untilCoherence(proxy, 'tracking');
+    const response = await proxy.key('key');
+    expect([response.text, response.headers['cache-control']]).toEqual(['new', 'no-cache']);
   });
 });
 
@@ -364,7 +368,7 @@ describeOwn('an unreachable Redis', () => {
     proxy = await TestProxy.start(settings, '/', false);
     expect(await coherenceOf(proxy)).toBe('resync');
     redis = await redis.restart();
-    await entered(proxy, 'tracking');
+    await untilCoherence(proxy, 'tracking');
     expect(await proxy.stop()).toBe(0);
     await redis.stop();
   });

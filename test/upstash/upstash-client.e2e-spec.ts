@@ -145,8 +145,8 @@ describeOwn('the client of Upstash, as it is', () => {
     expect(await upstash.get('user:1')).toBe('one');
     redis.server?.signal('SIGSTOP');
     try {
-      const [held, cold] = await Promise.all([upstash.get('user:1'), failure(upstash.get('user:cold'))]);
-      expect([held, cold]).toEqual(['one', expect.stringContaining(': TIMEOUT ')]);
+      const [cached, cold] = await Promise.all([upstash.get('user:1'), failure(upstash.get('user:cold'))]);
+      expect([cached, cold]).toEqual(['one', expect.stringContaining(': TIMEOUT ')]);
     } finally {
       redis.server?.signal('SIGCONT');
     }
@@ -154,18 +154,18 @@ describeOwn('the client of Upstash, as it is', () => {
 
   it('retries when a connection breaks', async () => {
     const sockets: Socket[] = [];
-    const door = createServer((near) => {
-      sockets.push(near.on('error', () => undefined));
-      if (sockets.length <= 2) near.once('data', () => near.destroy());
-      else near.pipe(connect(Number(new URL(proxy.url).port), '127.0.0.1')).pipe(near);
+    const relay = createServer((client) => {
+      sockets.push(client.on('error', () => undefined));
+      if (sockets.length <= 2) client.once('data', () => client.destroy());
+      else client.pipe(connect(Number(new URL(proxy.url).port), '127.0.0.1')).pipe(client);
     }).listen(0, '127.0.0.1');
-    await once(door, 'listening');
-    const { port } = door.address() as AddressInfo;
+    await once(relay, 'listening');
+    const { port } = relay.address() as AddressInfo;
     expect(await client(`http://127.0.0.1:${port}`).get('user:1')).toBe('one');
     expect(sockets).toHaveLength(3);
     for (const socket of sockets) socket.destroy();
-    door.close();
-    await once(door, 'close');
+    relay.close();
+    await once(relay, 'close');
   });
 
   async function counted(outcome: string): Promise<number> {

@@ -1,6 +1,6 @@
 import { Agent } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { HttpAnswer, HttpQuestion } from '../support/http-client.ts';
+import type { TestResponse, TestRequest } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
 import { TestProxy, launch, percentEncode } from '../support/proxy.ts';
@@ -18,21 +18,21 @@ const BINARY = Buffer.from([0x61, 0xff, 0x00, 0x62]);
 let redis: TestRedis;
 let proxy: TestProxy;
 
-const post = (path: string, body: unknown, headers: Record<string, string> = READER): Promise<HttpAnswer> =>
-  proxy.ask(path, { method: 'POST', headers, body: typeof body === 'string' ? body : JSON.stringify(body) });
+const post = (path: string, body: unknown, headers: Record<string, string> = READER): Promise<TestResponse> =>
+  proxy.request(path, { method: 'POST', headers, body: typeof body === 'string' ? body : JSON.stringify(body) });
 
 async function run(...command: unknown[]): Promise<unknown> {
-  return answered(await post('/', command), 200);
+  return expectJson(await post('/', command), 200);
 }
 
 async function pipeline(...commands: unknown[][]): Promise<unknown> {
-  return answered(await post('/pipeline', commands), 200);
+  return expectJson(await post('/pipeline', commands), 200);
 }
 
-function answered(answer: HttpAnswer, status: number): unknown {
-  const { 'content-type': type, 'cache-control': caching } = answer.headers;
-  expect([answer.status, type, caching]).toEqual([status, 'application/json', 'no-store']);
-  return answer.json;
+function expectJson(response: TestResponse, status: number): unknown {
+  const { 'content-type': type, 'cache-control': caching } = response.headers;
+  expect([response.status, type, caching]).toEqual([status, 'application/json', 'no-store']);
+  return response.json;
 }
 
 async function counted(outcome: string): Promise<number> {
@@ -111,12 +111,12 @@ describeOwn("Upstash's REST API", () => {
       [['GET', '\ud800'], 'ERR arguments must be strings, numbers or booleans'],
       [[], 'ERR empty command'],
     ])('%j is an error', async (command, error) => {
-      expect(answered(await post('/', command), 400)).toEqual({ error });
+      expect(expectJson(await post('/', command), 400)).toEqual({ error });
     });
 
     it.each(['', '{', '{}', 'null', '"GET"', 'GET key', '["GET","\xff"]'])('is a bad request with %j', async (body) => {
-      const answer = await proxy.ask('/', { method: 'POST', headers: READER, body: Buffer.from(body, 'latin1') });
-      expect(answered(answer, 400)).toEqual({ error: 'ERR the body must be JSON of the form ["GET", "a key"]' });
+      const response = await proxy.request('/', { method: 'POST', headers: READER, body: Buffer.from(body, 'latin1') });
+      expect(expectJson(response, 400)).toEqual({ error: 'ERR the body must be JSON of the form ["GET", "a key"]' });
     });
 
     it('keeps the digits of a number that is a key, in a command and in a pipeline', async () => {
@@ -128,7 +128,7 @@ describeOwn("Upstash's REST API", () => {
       const results = (await post('/pipeline', `[${numbers.map((number) => `["GET",${number}]`).join()}]`)).json;
       expect(results).toEqual(numbers.map((number) => ({ result: `that of ${number}` })));
       const range = await post('/', '["GETRANGE","key",0,9223372036854775808]');
-      expect(answered(range, 400)).toEqual({ error: 'ERR value is not an integer or out of range' });
+      expect(expectJson(range, 400)).toEqual({ error: 'ERR value is not an integer or out of range' });
     });
 
     it('encodes strings, but not errors, in base64 on request', async () => {
@@ -147,16 +147,16 @@ describeOwn("Upstash's REST API", () => {
       expect((await post('/', body, { ...READER, 'upstash-response-format': 'resp2' })).status).toBe(400);
       expect((await post('/', body, { ...READER, 'content-encoding': 'gzip' })).status).toBe(400);
       const encoded = await post('/', body, { ...READER, 'upstash-encoding': 'hex' });
-      expect(answered(encoded, 400)).toEqual({ error: 'ERR unsupported Upstash-Encoding (only base64)' });
+      expect(expectJson(encoded, 400)).toEqual({ error: 'ERR unsupported Upstash-Encoding (only base64)' });
     });
 
     it('leaves other paths to other routes', async () => {
       expect((await proxy.get('/health/live')).status).toBe(200);
       expect((await proxy.key('key', READER)).text).toBe('value');
       for (const path of ['/hget/key/x', '/getter/key', '/v1/get/key', '/pipelines']) {
-        const answer = await proxy.get(path, READER);
-        expect([path, answer.status, answer.json.code]).toEqual([path, 404, 'route-not-found']);
-        expect(answer.headers['content-type']).toBe('application/problem+json');
+        const response = await proxy.get(path, READER);
+        expect([path, response.status, response.json.code]).toEqual([path, 404, 'route-not-found']);
+        expect(response.headers['content-type']).toBe('application/problem+json');
       }
     });
   });
@@ -176,7 +176,7 @@ describeOwn("Upstash's REST API", () => {
       ['/echo/', ''],
       [`/strlen/${percentEncode(BINARY)}`, 4],
     ])('%s returns %j', async (path, result) => {
-      expect(answered(await proxy.get(path, READER), 200)).toEqual({ result });
+      expect(expectJson(await proxy.get(path, READER), 200)).toEqual({ result });
     });
 
     it.each([
@@ -189,20 +189,20 @@ describeOwn("Upstash's REST API", () => {
       ['/get/%', 'ERR invalid percent-encoding in the path'],
       ['/subscribe/channel', "ERR unknown command 'subscribe', with args beginning with: "],
     ])('%s is an error', async (path, error) => {
-      expect(answered(await proxy.get(path, READER), 400)).toEqual({ error });
+      expect(expectJson(await proxy.get(path, READER), 400)).toEqual({ error });
     });
 
     it('accepts any bytes as its last argument in the body of a POST or a PUT', async () => {
       for (const method of ['POST', 'PUT']) {
-        const question: HttpQuestion = { method, headers: READER, body: BINARY };
-        expect((await proxy.ask('/strlen', question)).json).toEqual({ result: 4 });
-        expect((await proxy.ask('/set/key', question)).json).toEqual({ error: READONLY });
+        const options: TestRequest = { method, headers: READER, body: BINARY };
+        expect((await proxy.request('/strlen', options)).json).toEqual({ result: 4 });
+        expect((await proxy.request('/set/key', options)).json).toEqual({ error: READONLY });
       }
       expect((await post('/get/key', '')).json).toEqual({ result: 'value' });
     });
 
     it('supports HEAD', async () => {
-      const { status, headers, body } = await proxy.ask('/get/key', { method: 'HEAD', headers: READER });
+      const { status, headers, body } = await proxy.request('/get/key', { method: 'HEAD', headers: READER });
       expect([status, headers['content-length'], body.length]).toEqual([200, '18', 0]);
     });
   });
@@ -233,7 +233,7 @@ describeOwn("Upstash's REST API", () => {
     });
 
     it.each(['', '[]', '{}', '["GET","key"]', '[["PING"],1]'])('is a bad request with %s', async (body) => {
-      expect(answered(await post('/pipeline', body), 400)).toEqual({
+      expect(expectJson(await post('/pipeline', body), 400)).toEqual({
         error: 'ERR the body must be JSON of the form [["GET", "a key"], ["PING"]]',
       });
     });
@@ -264,7 +264,7 @@ describeOwn("Upstash's REST API", () => {
       const commands = Array.from({ length: 1000 }, (_, i) => ['GET', `many${i}`]);
       expect(await pipeline(...commands)).toHaveLength(1000);
       const tooMuch = async (body: unknown, headers = READER) =>
-        (answered(await post('/pipeline', body, headers), 413) as { error: string }).error;
+        (expectJson(await post('/pipeline', body, headers), 413) as { error: string }).error;
       expect(await tooMuch([...commands, ['PING']])).toMatch(/1000 commands/);
       expect(await tooMuch([...commands.slice(1), ['MGET', 'a', 'b']])).toMatch(/1000 keys/);
       expect(await tooMuch([...commands.slice(2), ['TTL', 'a'], ['MGET', 'b', 'c']])).toMatch(/1000 keys/);
@@ -273,7 +273,7 @@ describeOwn("Upstash's REST API", () => {
       expect(await tooMuch(long, { ...READER, 'transfer-encoding': 'chunked' } as typeof READER)).toMatch(/524288/);
       const most = '\u0001'.repeat(65_536);
       expect(await pipeline(['GET', most])).toEqual([{ result: null }]);
-      expect(answered(await post('/', ['MGET', ...commands.map(([, key]) => key), 'x']), 413)).toEqual({
+      expect(expectJson(await post('/', ['MGET', ...commands.map(([, key]) => key), 'x']), 413)).toEqual({
         error: 'ERR a request is limited to 1000 keys',
       });
     });
@@ -292,15 +292,15 @@ describeOwn("Upstash's REST API", () => {
       expect(await kinds()).toEqual(expected);
       expect(await pipeline(['GET', 'large5'])).toEqual([{ result: 'x'.repeat(3 * MiB) }]);
       await redis.client.set('escaped', '\u0001'.repeat(3 * MiB));
-      expect(answered(await post('/', ['GET', 'escaped']), 400)).toEqual({
+      expect(expectJson(await post('/', ['GET', 'escaped']), 400)).toEqual({
         error: expect.stringContaining('values exceed the size limit'),
       });
     });
   });
 
   it('rejects transactions', async () => {
-    const answer = answered(await post('/multi-exec', [['GET', 'key']]), 400);
-    expect(answer).toEqual({ error: expect.stringMatching(/^ERR transactions are not supported/) });
+    const response = expectJson(await post('/multi-exec', [['GET', 'key']]), 400);
+    expect(response).toEqual({ error: expect.stringMatching(/^ERR transactions are not supported/) });
   });
 
   it.each([
@@ -308,8 +308,8 @@ describeOwn("Upstash's REST API", () => {
     ['PUT', '/multi-exec', 'POST'],
     ['DELETE', '/get/key', 'GET, HEAD, POST, PUT'],
   ])('%s %s is not allowed', async (method, path, allowed) => {
-    const answer = await proxy.ask(path, { method, headers: READER });
-    expect([answer.status, answer.headers.allow, answer.json]).toEqual([
+    const response = await proxy.request(path, { method, headers: READER });
+    expect([response.status, response.headers.allow, response.json]).toEqual([
       405,
       allowed,
       { error: `ERR method not allowed (allowed: ${allowed})` },
@@ -317,25 +317,25 @@ describeOwn("Upstash's REST API", () => {
   });
 
   describe('requires a token', () => {
-    const ways: readonly (readonly [string, HttpQuestion])[] = [
+    const forms: readonly (readonly [string, TestRequest])[] = [
       ['/', { method: 'POST', body: '["GET","key"]' }],
       ['/pipeline', { method: 'POST', body: '[["GET","key"]]' }],
       ['/multi-exec', { method: 'POST', body: '[["GET","key"]]' }],
       ['/get/key', {}],
     ];
 
-    it.each(ways)('in the header or in the query: %s', async (path, question) => {
+    it.each(forms)('in the header or in the query: %s', async (path, options) => {
       const status = path === '/multi-exec' ? 400 : 200;
       const token = encodeURIComponent(TOKEN);
       for (const headers of [READER, { authorization: 'Bearer other' }]) {
-        expect((await proxy.ask(path, { ...question, headers })).status).toBe(status);
+        expect((await proxy.request(path, { ...options, headers })).status).toBe(status);
       }
       for (const query of [`_token=${token}`, `x=1&_token=${TOKEN}`]) {
-        expect((await proxy.ask(`${path}?${query}`, question)).status).toBe(status);
+        expect((await proxy.request(`${path}?${query}`, options)).status).toBe(status);
       }
     });
 
-    it.each(ways)('and rejects requests without one: %s', async (path, question) => {
+    it.each(forms)('and rejects requests without one: %s', async (path, options) => {
       const before = await counted('unauthorized');
       await redis.forgetCalls();
       const asked: (readonly [string, Record<string, string>])[] = [
@@ -348,9 +348,9 @@ describeOwn("Upstash's REST API", () => {
         [`${path}?_token=${TOKEN}`, { authorization: 'Bearer guess' }],
       ];
       for (const [target, headers] of asked) {
-        const answer = await proxy.ask(target, { ...question, headers });
-        expect(answered(answer, 401)).toEqual({ error: UNAUTHORIZED });
-        expect(answer.headers['www-authenticate']).toBe('Bearer realm="keys"');
+        const response = await proxy.request(target, { ...options, headers });
+        expect(expectJson(response, 401)).toEqual({ error: UNAUTHORIZED });
+        expect(response.headers['www-authenticate']).toBe('Bearer realm="keys"');
       }
       expect(await counted('unauthorized')).toBe(before + asked.length);
       expect(await redis.calls('get')).toBe(0);
@@ -375,7 +375,7 @@ describeOwn("Upstash's REST API", () => {
   it('lets pages of HTTP_CORS_ORIGINS send the headers of the Upstash client', async () => {
     const origin = { origin: 'https://page.example' };
     for (const path of ['/', '/pipeline', '/get/key']) {
-      const { status, headers } = await proxy.ask(path, { method: 'OPTIONS', headers: origin });
+      const { status, headers } = await proxy.request(path, { method: 'OPTIONS', headers: origin });
       expect([status, headers['access-control-allow-origin']]).toEqual([204, origin.origin]);
       const allowed = String(headers['access-control-allow-headers']).toLowerCase();
       for (const name of ['authorization', 'content-type', 'upstash-encoding', 'upstash-telemetry-sdk']) {
@@ -389,9 +389,9 @@ describeOwn("Upstash's REST API", () => {
   it('serves requests before and after fast-path requests on one connection', async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     for (let i = 0; i < 3; i++) {
-      expect((await proxy.ask('/v1/keys/key', { headers: READER, agent })).text).toBe('value');
-      const answer = await proxy.ask('/', { method: 'POST', headers: READER, agent, body: '["GET","key"]' });
-      expect(answer.json).toEqual({ result: 'value' });
+      expect((await proxy.request('/v1/keys/key', { headers: READER, agent })).text).toBe('value');
+      const response = await proxy.request('/', { method: 'POST', headers: READER, agent, body: '["GET","key"]' });
+      expect(response.json).toEqual({ result: 'value' });
     }
     agent.destroy();
   });
@@ -439,9 +439,9 @@ describeOwn("Upstash's REST API, as every other way to read,", () => {
   it('is serialised in sequential mode', async () => {
     const sequential = await start({ PROXY_MODE: 'sequential' });
     try {
-      const question = { method: 'POST', headers: READER, body: '[["GET","key"],["GET","cold"]]' };
-      const answers = await Promise.all(Array.from({ length: 20 }, () => sequential.ask('/pipeline', question)));
-      for (const { json } of answers) expect(json).toEqual([{ result: 'value' }, { result: 'c' }]);
+      const options = { method: 'POST', headers: READER, body: '[["GET","key"],["GET","cold"]]' };
+      const responses = await Promise.all(Array.from({ length: 20 }, () => sequential.request('/pipeline', options)));
+      for (const { json } of responses) expect(json).toEqual([{ result: 'value' }, { result: 'c' }]);
     } finally {
       await sequential.stop();
     }
@@ -451,7 +451,7 @@ describeOwn("Upstash's REST API, as every other way to read,", () => {
     const ending = await start({ REDIS_COMMAND_TIMEOUT_MS: '20000' });
     server.server?.signal('SIGSTOP');
     try {
-      const answer = ending.ask('/', { method: 'POST', headers: READER, body: '["GET","cold"]' });
+      const response = ending.request('/', { method: 'POST', headers: READER, body: '["GET","cold"]' });
       await until(
         'a load in flight',
         async () => (await ending.get('/metrics')).text.includes('loads_in_flight 1') || undefined,
@@ -459,7 +459,7 @@ describeOwn("Upstash's REST API, as every other way to read,", () => {
       ending.child?.signal('SIGTERM');
       await until('it ends', () => ending.child?.output.includes('SIGTERM') || undefined);
       server.server?.signal('SIGCONT');
-      const { status, json, headers } = await answer;
+      const { status, json, headers } = await response;
       expect([status, json, headers.connection]).toEqual([200, { result: 'c' }, 'close']);
       expect(await ending.child?.exit).toBe(0);
     } finally {
@@ -471,9 +471,9 @@ describeOwn("Upstash's REST API, as every other way to read,", () => {
   it('rejects other methods and preflight requests if no origin is allowed', async () => {
     const closed = await start();
     try {
-      const answer = await closed.ask('/', { method: 'OPTIONS', headers: { origin: 'https://page.example' } });
-      expect([answer.status, answer.headers.allow]).toEqual([405, 'POST']);
-      expect(Object.keys(answer.headers).filter((name) => name.startsWith('access-control'))).toEqual([]);
+      const response = await closed.request('/', { method: 'OPTIONS', headers: { origin: 'https://page.example' } });
+      expect([response.status, response.headers.allow]).toEqual([405, 'POST']);
+      expect(Object.keys(response.headers).filter((name) => name.startsWith('access-control'))).toEqual([]);
     } finally {
       await closed.stop();
     }
@@ -495,10 +495,10 @@ describeOwn("Upstash's REST API is off", () => {
         ['GET', '/get/key'],
         ['OPTIONS', '/'],
       ]) {
-        const answer = await off.ask(path, { method, headers: READER });
+        const response = await off.request(path, { method, headers: READER });
         // The dashboard is served instead, for reading only.
         const refusal = path === '/' ? [405, 'method-not-allowed'] : [404, 'route-not-found'];
-        expect([path, answer.status, answer.json.code]).toEqual([path, ...refusal]);
+        expect([path, response.status, response.json.code]).toEqual([path, ...refusal]);
       }
       expect(Object.keys((await off.get('/openapi.json')).json.paths as object)).not.toContain('/pipeline');
     } finally {
