@@ -1,5 +1,5 @@
 /**
- * Measures misses without a transport: ReadThrough and RedisService with a real Redis; every key is cold, and each of 64
+ * Measures misses without a transport: ReadThrough and RedisReader with a real Redis; every key is cold, and each of 64
  * readers reads its next key once the previous read has completed. Prints loads per second, and CPU time of this process
  * and of Redis per load. On one core with its Redis: `taskset -c 0 npm run bench:misses`
  */
@@ -13,7 +13,7 @@ import { ReadMetrics } from '../src/instance/read-metrics.ts';
 import { SharedLru } from '../src/cache/shared-lru/shared-lru.ts';
 import type { loadSettings as LoadSettings } from '../src/config/load-settings.ts';
 import type { probeRedisBatches } from '../src/redis/ioredis-internals/probe.ts';
-import type { RedisService } from '../src/redis/redis.service.ts';
+import type { createRedisReader as CreateRedisReader } from '../src/redis/redis.module.ts';
 import { TestRedis } from '../test/support/redis.ts';
 import { spread } from './spread.ts';
 
@@ -34,8 +34,8 @@ interface Round {
 
 // Imported from the build: their decorators must be compiled.
 const { loadSettings } = (await import(built('config/load-settings.js'))) as { loadSettings: typeof LoadSettings };
-const { RedisService: Service } = (await import(built('redis/redis.service.js'))) as {
-  RedisService: typeof RedisService;
+const { createRedisReader } = (await import(built('redis/redis.module.js'))) as {
+  createRedisReader: typeof CreateRedisReader;
 };
 
 const { probeRedisBatches: probe } = (await import(built('redis/ioredis-internals/probe.js'))) as {
@@ -47,8 +47,8 @@ await probe();
 const redis = await TestRedis.start();
 await seed();
 const settings = loadSettings({ REDIS_URL: redis.url }, '/nowhere');
-const service = new Service(settings.redis, settings.cache);
-await service.onModuleInit();
+const store = createRedisReader(settings.redis, settings.cache);
+await store.connect();
 const reads = readThrough();
 
 let next = 0;
@@ -60,7 +60,7 @@ const perSecond = rounds.map((round) => round.perSecond / 1000);
 const own = rounds.map((round) => round.ownUs);
 const theirs = rounds.map((round) => round.redisUs);
 console.log(`| ${spread(perSecond, 1)} k | ${spread(own, 2)} µs | ${spread(theirs, 2)} µs |`);
-service.onApplicationShutdown();
+store.close();
 await redis.stop();
 
 async function seed(): Promise<void> {
@@ -83,7 +83,7 @@ function readThrough(): ReadThrough {
   const instance = InstanceMemory.create();
   return new ReadThrough({
     lru: SharedLru.create(limits, 1, clock),
-    store: service,
+    store,
     limiter: new LoadLimiter(instance, 0, 1, settings.proxy),
     counts: new ReadMetrics(instance, 0),
     coherence: { canStore: true },

@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import type { ConfigType } from '@nestjs/config';
 import { cacheConfig, proxyConfig } from '../config/namespaces.ts';
 import { RedisModule } from '../redis/redis.module.ts';
-import { RedisService } from '../redis/redis.service.ts';
+import { RedisReader } from '../redis/redis-reader.ts';
 import { BufferedBytes } from './read-through/buffered-bytes.ts';
 import { CacheService } from './cache.service.ts';
 import { CoherenceCounts } from '../instance/coherence-counts.ts';
@@ -60,10 +60,10 @@ import { ThreadContext, attachThread } from '../instance/thread-context.ts';
     },
     {
       provide: ReadThrough,
-      inject: [ThreadContext, RedisService, LoadLimiter, ReadMetrics, CoherenceState, BufferedBytes, cacheConfig.KEY],
+      inject: [ThreadContext, RedisReader, LoadLimiter, ReadMetrics, CoherenceState, BufferedBytes, cacheConfig.KEY],
       useFactory: (
         { lru, clock }: ThreadContext,
-        store: RedisService,
+        store: RedisReader,
         limiter: LoadLimiter,
         counts: ReadMetrics,
         coherence: CoherenceState,
@@ -73,8 +73,8 @@ import { ThreadContext, attachThread } from '../instance/thread-context.ts';
     },
     {
       provide: KeyQueries,
-      inject: [ThreadContext, RedisService, LoadLimiter, ReadMetrics],
-      useFactory: ({ clock }: ThreadContext, store: RedisService, limiter: LoadLimiter, counts: ReadMetrics) =>
+      inject: [ThreadContext, RedisReader, LoadLimiter, ReadMetrics],
+      useFactory: ({ clock }: ThreadContext, store: RedisReader, limiter: LoadLimiter, counts: ReadMetrics) =>
         new KeyQueries(store, limiter, counts, clock),
     },
     CacheService,

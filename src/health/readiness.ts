@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { SelfCheckPart } from '../instance/instance-memory.ts';
 import { InstanceStats } from '../instance/instance-stats.ts';
-import { RedisService } from '../redis/redis.service.ts';
+import { RedisReader } from '../redis/redis-reader.ts';
 import type { RedisCheck } from '../redis/redis-reply.ts';
 import { SelfCheck } from './self-check.ts';
 
@@ -21,13 +21,13 @@ export interface Readiness {
 /** Checks readiness by reading as clients do, from Redis and through this thread's listeners, at most once a second. */
 @Injectable()
 export class ReadinessCheck {
-  readonly #redis: RedisService;
+  readonly #redis: RedisReader;
   readonly #selfCheck: SelfCheck;
   readonly #instance: InstanceStats;
   #shared: Promise<Readiness> | undefined;
   #sharedUntil = Infinity;
 
-  constructor(redis: RedisService, selfCheck: SelfCheck, instance: InstanceStats) {
+  constructor(redis: RedisReader, selfCheck: SelfCheck, instance: InstanceStats) {
     this.#redis = redis;
     this.#selfCheck = selfCheck;
     this.#instance = instance;

@@ -7,15 +7,21 @@ import { ProxyHttpAdapter } from './server/proxy-http-adapter.ts';
 import { HttpModule } from './http.module.ts';
 import { ThreadContext, createInstance } from '../instance/thread-context.ts';
 import type { RedisCheck, RedisReply } from '../redis/redis-reply.ts';
-import { RedisService } from '../redis/redis.service.ts';
+import { RedisReader } from '../redis/redis-reader.ts';
 
 /** Small, so that a spec reserves little memory. */
 const DEFAULTS = { CACHE_CAPACITY: '10', CACHE_MAX_BYTES: '1048576', PROXY_THREADS: '1' };
 
 /** Redis as the modules see it: every key has the same value, and nothing connects. */
-export class RedisStub implements Pick<RedisService, 'fetch' | 'check'> {
+export class RedisStub implements Pick<RedisReader, 'connect' | 'close' | 'fetch' | 'check'> {
   reply: RedisReply = { kind: 'value', value: Buffer.from('value'), ttlMs: undefined };
   checked: RedisCheck = { kind: 'ok' };
+
+  connect(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): void {}
 
   fetch(_key: Buffer, onReply: (reply: RedisReply) => void): void {
     setImmediate(() => onReply(this.reply));
@@ -39,7 +45,7 @@ export async function createModuleApp(
 ): Promise<NestExpressApplication> {
   const settings = loadSettings({ ...DEFAULTS, ...environment }, '/nowhere');
   const testing = await Test.createTestingModule({ imports: [configModule(settings), HttpModule, module] })
-    .overrideProvider(RedisService)
+    .overrideProvider(RedisReader)
     .useValue(redis)
     .overrideProvider(ThreadContext)
     .useValue(createInstance(settings))

@@ -17,22 +17,25 @@ export function isSameState(a: RedisState | undefined, b: RedisState): boolean {
   return a.reachable ? b.reachable && a.missingRight === b.missingRight : !b.reachable && a.reason === b.reason;
 }
 
-/** Reads Redis over one connection, or over one connection per master of a cluster. Reconnects automatically. */
-export interface RedisReader {
+/**
+ * Reads Redis over one connection, or over one connection per master of a cluster. Reconnects automatically. An abstract
+ * class, because modules inject it.
+ */
+export abstract class RedisReader {
   /** Starts to connect and waits for the first attempt, at most REDIS_CONNECT_TIMEOUT_MS. */
-  connect(): Promise<void>;
+  abstract connect(): Promise<void>;
 
   /** Closes all connections permanently; pending commands fail. */
-  close(): void;
+  abstract close(): void;
 
   /** Calls `watch` with the current state, if known, and with each later one. */
-  watch(watch: (state: RedisState) => void): void;
+  abstract watch(watch: (state: RedisState) => void): void;
 
   /** Calls `watch` with the current state of the circuit and with each later one. */
-  watchCircuit(watch: WatchCircuit): void;
+  abstract watchCircuit(watch: WatchCircuit): void;
 
   /** Calls `watch` whenever a connection is replaced because another node took over its address. Clusters only. */
-  watchReplaced?(watch: (node: ReplacedNode) => void): void;
+  abstract watchReplaced(watch: (node: ReplacedNode) => void): void;
 
   /**
    * Reads a key and its TTL. GET is sent first, so that if the key is written between the two commands the TTL of the new
@@ -41,14 +44,14 @@ export interface RedisReader {
    * @param onReply called exactly once, also after a time-out; synchronously while disconnected or the circuit is open.
    * @param memory for a value that arrives in several parts.
    */
-  fetch(key: Buffer, onReply: (reply: RedisReply) => void, memory: ValueMemory): void;
+  abstract fetch(key: Buffer, onReply: (reply: RedisReply) => void, memory: ValueMemory): void;
 
   /** Queries the TTL of a key. */
-  ttl(key: Buffer): Promise<RedisTtl>;
+  abstract ttl(key: Buffer): Promise<RedisTtl>;
 
   /** Queries the type of a key's value. */
-  type(key: Buffer): Promise<RedisType>;
+  abstract type(key: Buffer): Promise<RedisType>;
 
   /** Reads a probe key as {@link fetch} does and returns whether reads succeed. */
-  check(): Promise<RedisCheck>;
+  abstract check(): Promise<RedisCheck>;
 }

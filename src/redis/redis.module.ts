@@ -1,5 +1,37 @@
-import { Module } from '@nestjs/common';
-import { RedisService } from './redis.service.ts';
+import { Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import type { ConfigType } from '@nestjs/config';
+import { cacheConfig, redisConfig } from '../config/namespaces.ts';
+import { ClusterReader } from './cluster/cluster-reader.ts';
+import { RedisConnection } from './connection/redis-connection.ts';
+import { redisOptions } from './redis-options.ts';
+import { RedisReader } from './redis-reader.ts';
 
-@Module({ providers: [RedisService], exports: [RedisService] })
-export class RedisModule {}
+/** Creates the reader for REDIS_MODE. It connects when {@link RedisReader.connect} is called. */
+export function createRedisReader(
+  redis: ConfigType<typeof redisConfig>,
+  cache: ConfigType<typeof cacheConfig>,
+): RedisReader {
+  const settings = { redis, cache };
+  return redis.mode === 'cluster' ? new ClusterReader(settings) : new RedisConnection(redisOptions(redis), settings);
+}
+
+/** Provides this thread's connections to Redis. An unreachable Redis delays the start, but does not prevent it. */
+@Module({
+  providers: [{ provide: RedisReader, inject: [redisConfig.KEY, cacheConfig.KEY], useFactory: createRedisReader }],
+  exports: [RedisReader],
+})
+export class RedisModule implements OnModuleInit, OnApplicationShutdown {
+  readonly #reader: RedisReader;
+
+  constructor(reader: RedisReader) {
+    this.#reader = reader;
+  }
+
+  onModuleInit(): Promise<void> {
+    return this.#reader.connect();
+  }
+
+  onApplicationShutdown(): void {
+    this.#reader.close();
+  }
+}

@@ -6,7 +6,7 @@ import { unpackSettings } from '../config/settings-transfer.ts';
 import { ThreadContext } from '../instance/thread-context.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 import { watchInternals } from '../internals/internals.ts';
-import { RedisService } from '../redis/redis.service.ts';
+import { RedisReader } from '../redis/redis-reader.ts';
 import { RespServer } from '../resp/server/resp-server.ts';
 import { Listeners } from './listeners.ts';
 import type { SupervisorMessage, WorkerMessage } from './worker-messages.ts';
@@ -33,7 +33,7 @@ export class SupervisorChannel {
     adminTokens: AdminTokens,
     resp: RespServer,
     thread: ThreadContext,
-    redis: RedisService,
+    redis: RedisReader,
   ) {
     this.#listeners = listeners;
     this.#access = access;
@@ -66,7 +66,7 @@ function publishInternals({ instance, threadIndex: row }: ThreadContext): void {
   });
 }
 
-function publishRedisState({ instance, threadIndex: row }: ThreadContext, redis: RedisService): void {
+function publishRedisState({ instance, threadIndex: row }: ThreadContext, redis: RedisReader): void {
   redis.watch((state) => {
     instance.noteRedis(row, state.reachable);
     sendToSupervisor({ kind: 'redis', state });

@@ -118,6 +118,9 @@ export class RedisConnection implements RedisReader {
     this.#circuit.watch(watch);
   }
 
+  /** Never calls back: only a cluster replaces connections. */
+  watchReplaced(): void {}
+
   fetch(key: Buffer, onReply: (reply: RedisReply) => void, memory: ValueMemory): void {
     if (!this.#databaseSelected) return onReply(NO_CONNECTION);
     const attempt = this.#joinAttempt();

@@ -6,7 +6,8 @@ import { loadSettings } from '../config/load-settings.ts';
 import { probeRedisBatches } from './ioredis-internals/probe.ts';
 import { redisBatches } from './ioredis-internals/redis-batches.ts';
 import type { RedisTtl, RedisReply } from './redis-reply.ts';
-import { RedisService } from './redis.service.ts';
+import { createRedisReader } from './redis.module.ts';
+import type { RedisReader } from './redis-reader.ts';
 import type { ValueMemory } from './connection/value-memory.ts';
 
 const TIMEOUT_MS = 500;
@@ -14,17 +15,17 @@ const TIMEOUT_MS = 500;
 /** Never at its limit. */
 const ANY_MEMORY: ValueMemory = { allocate: (bytes) => Buffer.alloc(bytes), pass: () => undefined };
 
-let service: RedisService;
+let reader: RedisReader;
 
 async function connect(url: string, settings: Readonly<Record<string, string>> = {}): Promise<void> {
   const environment = { REDIS_URL: url, REDIS_COMMAND_TIMEOUT_MS: '10000', ...settings };
   const { redis, cache } = loadSettings(environment, '/nowhere');
-  service = new RedisService(redis, cache);
-  await service.onModuleInit();
+  reader = createRedisReader(redis, cache);
+  await reader.connect();
 }
 
 const fetch = (key: string | Buffer): Promise<RedisReply> =>
-  new Promise((onReply) => service.fetch(Buffer.from(key), onReply, ANY_MEMORY));
+  new Promise((onReply) => reader.fetch(Buffer.from(key), onReply, ANY_MEMORY));
 const fetchAll = (...keys: (string | Buffer)[]): Promise<RedisReply[]> => Promise.all(keys.map(fetch));
 const value = (text: string, ttlMs?: number): RedisReply => ({ kind: 'value', value: Buffer.from(text), ttlMs });
 const lacks = (missingRight: string): RedisReply => ({
@@ -42,8 +43,8 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
     expect(redisBatches.state.inUse).toBe(inUse);
   });
   afterEach(async () => {
-    service.onApplicationShutdown();
-    await new Promise<void>((closed) => service.watch(({ reachable }) => !reachable && closed()));
+    reader.close();
+    await new Promise<void>((closed) => reader.watch(({ reachable }) => !reachable && closed()));
   });
 
   describe('Redis reads', () => {
@@ -96,7 +97,7 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       await connect(redis.url);
       await fetchAll('a', 'b');
       expect(await Promise.all(['get', 'pttl'].map((name) => redis.calls(name)))).toEqual([2, 2]);
-      service.onApplicationShutdown();
+      reader.close();
       await redis.forgetCalls();
       await connect(redis.url, { CACHE_RESPECT_KEY_TTL: 'false' });
       await redis.client.set('a', 'value', 'PX', 60_000);
@@ -132,7 +133,7 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       await connect(redis.url, { REDIS_COMMAND_TIMEOUT_MS: String(TIMEOUT_MS) });
       await redis.client.set('a', 'of a');
       let circuit = '';
-      service.watchCircuit((state) => (circuit = state));
+      reader.watchCircuit((state) => (circuit = state));
       redis.server?.signal('SIGSTOP');
       const attempts = [];
       for (let i = 0; i < 3; i++) {
@@ -141,11 +142,7 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       }
       expect(await Promise.all(attempts)).toEqual(Array(3).fill({ kind: 'timeout' }));
       const failedFast = { kind: 'unavailable', reason: 'circuit' };
-      expect([circuit, await fetch('a'), await service.ttl(Buffer.from('a'))]).toEqual([
-        'open',
-        failedFast,
-        failedFast,
-      ]);
+      expect([circuit, await fetch('a'), await reader.ttl(Buffer.from('a'))]).toEqual(['open', failedFast, failedFast]);
       redis.server?.signal('SIGCONT');
       let reply: RedisReply;
       do {
@@ -159,11 +156,11 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
     async function stall(): Promise<string[]> {
       await connect(redis.url, { REDIS_COMMAND_TIMEOUT_MS: String(TIMEOUT_MS) });
       const states: string[] = [];
-      service.watchCircuit((state) => states.push(state));
+      reader.watchCircuit((state) => states.push(state));
       redis.server?.signal('SIGSTOP');
       const attempts = [];
       for (let i = 0; i < 3; i++) {
-        attempts.push(service.ttl(Buffer.from('a')));
+        attempts.push(reader.ttl(Buffer.from('a')));
         await new Promise(setImmediate);
       }
       expect(await Promise.all(attempts)).toEqual(Array(3).fill({ kind: 'timeout' }));
@@ -177,7 +174,7 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       let ttl: RedisTtl;
       do {
         await new Promise(setImmediate);
-        ttl = await service.ttl(Buffer.from('a'));
+        ttl = await reader.ttl(Buffer.from('a'));
       } while (ttl.kind !== 'missing');
     });
 
@@ -188,17 +185,17 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
         const states = await stall();
         while (states.at(-1) !== 'closed') await new Promise(setImmediate);
         expect(states).toEqual(['closed', 'open', 'half-open', 'closed']);
-        expect(await service.ttl(Buffer.from('a'))).toEqual({ kind: 'missing' });
+        expect(await reader.ttl(Buffer.from('a'))).toEqual({ kind: 'missing' });
       },
     );
 
     it('count as one attempt if they are sent in one tick, together with other queries', async () => {
       await connect(redis.url, { REDIS_COMMAND_TIMEOUT_MS: String(TIMEOUT_MS) });
       const states: string[] = [];
-      service.watchCircuit((state) => states.push(state));
+      reader.watchCircuit((state) => states.push(state));
       redis.server?.signal('SIGSTOP');
       const key = Buffer.from('a');
-      const ends = await Promise.all([fetch('a'), ...Array.from({ length: 5 }, () => service.ttl(key)), fetch('b')]);
+      const ends = await Promise.all([fetch('a'), ...Array.from({ length: 5 }, () => reader.ttl(key)), fetch('b')]);
       expect(ends).toEqual(Array(7).fill({ kind: 'timeout' }));
       expect(states).toEqual(['closed']);
       redis.server?.signal('SIGCONT');
@@ -213,7 +210,7 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       const gone = { kind: 'unavailable', reason: expect.any(String) };
       expect(await waiting).toEqual([gone, gone]);
       let reply: RedisReply | undefined;
-      service.fetch(Buffer.from('a'), (received) => (reply = received), ANY_MEMORY);
+      reader.fetch(Buffer.from('a'), (received) => (reply = received), ANY_MEMORY);
       expect(reply).toEqual({ kind: 'unavailable', reason: 'connection' });
     });
   });
@@ -284,7 +281,7 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       'never accepts an unsolicited reply, which closes the connection: %j',
       async (reply) => {
         const states: boolean[] = [];
-        service.watch(({ reachable }) => states.push(reachable));
+        reader.watch(({ reachable }) => states.push(reachable));
         sockets[0].write(reply);
         while (sockets.length < 2 || states.at(-1) !== true) await new Promise(setImmediate);
         expect(states).toEqual([true, false, true]);
