@@ -13,6 +13,7 @@ let proxy: TestProxy;
 beforeAll(async () => {
   redis = await TestRedis.start();
   proxy = await TestProxy.use({ REDIS_URL: redis.url, PROXY_THREADS: 2 });
+  await proxy.stopClock();
 });
 afterAll(async () => {
   await proxy?.stop();

@@ -3,6 +3,7 @@ import { type Socket, connect } from 'node:net';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { eventually } from '../support/eventually.ts';
 import { exchange } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
@@ -134,8 +135,8 @@ describeOwn('limits of the whole instance', () => {
     expect(await proxy.get('/v1/keys/hot')).toMatchObject({ status: 200, text: 'value' });
     redis.server?.signal('SIGCONT');
     expect((await Promise.all(loads)).map(({ text }) => text)).toEqual([...'abcde']);
-    expect(await metric('loads_in_flight')).toBe(0);
-    expect(await metric('load_queue_duration_seconds_count')).toBe(3);
+    await eventually(() => metric('loads_in_flight'), 0);
+    await eventually(() => metric('load_queue_duration_seconds_count'), 3);
   });
 
   it('a load that is queued for too long receives 503', async () => {

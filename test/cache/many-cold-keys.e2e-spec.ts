@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { type AddressInfo, type Server, connect, createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import { WellBehavedClient } from '../support/well-behaved-client.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { WellBehavedClient, residentMiB } from '../support/well-behaved-client.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
@@ -13,16 +13,22 @@ const KEYS = Array.from({ length: 400 }, (_, i) => `cold${i}`);
 /** Allowance for the response limit, its rendering, and garbage that is not collected yet. */
 const GROWTH_MIB = 250;
 
+let redis: TestRedis;
+
+beforeAll(async () => {
+  redis = await TestRedis.start();
+  const fill = "local value = string.rep('x', ARGV[1]) for _, key in ipairs(KEYS) do redis.call('SET', key, value) end";
+  await redis.client.eval(fill, KEYS.length, ...KEYS, MiB);
+  await redis.client.set('hit', 'value');
+});
+afterAll(() => redis?.stop());
+
 describeOwn('a request for many large uncached values', () => {
-  let redis: TestRedis;
   let proxy: TestProxy;
+  let firstMiB: number;
   let wellBehaved: WellBehavedClient;
 
-  beforeEach(async () => {
-    redis = await TestRedis.start();
-    const value = Buffer.alloc(MiB, 'x');
-    for (const key of KEYS) await redis.client.set(key, value);
-    await redis.client.set('hit', 'value');
+  beforeAll(async () => {
     proxy = await TestProxy.start({
       REDIS_URL: redis.url,
       RESP_PORT: 0,
@@ -32,13 +38,13 @@ describeOwn('a request for many large uncached values', () => {
       CACHE_MAX_VALUE_BYTES: 1000,
     });
     await proxy.key('hit');
-    wellBehaved = await WellBehavedClient.start(proxy, 'hit');
+    firstMiB = residentMiB(proxy);
   });
-  afterEach(async () => {
-    await wellBehaved.stop();
-    await proxy.stop();
-    await redis.stop();
+  beforeEach(async () => {
+    wellBehaved = await WellBehavedClient.start(proxy, 'hit', firstMiB);
   });
+  afterEach(() => wellBehaved.stop());
+  afterAll(() => proxy?.stop());
 
   it('needs no more memory than its response, over HTTP', async () => {
     const { json } = await proxy.request('/v1/mget', {
@@ -94,15 +100,10 @@ const FORMS: Readonly<
 };
 
 describeOwn('multi-key reads of large cold values', () => {
-  let redis: TestRedis;
   let slow: Server;
   let proxy: TestProxy;
 
   beforeEach(async () => {
-    redis = await TestRedis.start();
-    const value = Buffer.alloc(MiB, 'x');
-    for (const key of KEYS) await redis.client.set(key, value);
-    for (let i = 0; i < SMALL_READS; i++) await redis.client.set(`small${i}`, 'value');
     slow = await startSlowRelay(redis.port);
     proxy = await TestProxy.start({
       REDIS_URL: `redis://127.0.0.1:${(slow.address() as AddressInfo).port}/0`,
@@ -114,14 +115,16 @@ describeOwn('multi-key reads of large cold values', () => {
     });
   });
   afterEach(async () => {
-    await proxy.stop();
+    // A drain would wait for the reads that have started.
+    await proxy.child?.stop('SIGKILL');
     slow.close();
-    await redis.stop();
   });
 
   it.each(Object.keys(FORMS))('do not delay small reads of other clients: %s', async (name) => {
     const { transport, write } = FORMS[name];
     const port = transport === 'resp' ? respPort(proxy) : Number(new URL(proxy.url).port);
+    const small = Array.from({ length: SMALL_READS }, (_, i) => `small${i}`);
+    await redis.client.mset(small.flatMap((key) => [key, 'value']));
     await redis.forgetCalls();
     const sockets = Array.from({ length: CLIENTS }, (_, i) => {
       const requestBytes = write(KEYS.slice(i * KEYS_PER_CLIENT, (i + 1) * KEYS_PER_CLIENT));
@@ -131,8 +134,8 @@ describeOwn('multi-key reads of large cold values', () => {
       return socket.resume();
     });
     const statuses = new Set<number>();
-    for (let i = 0; i < SMALL_READS; i++) {
-      statuses.add((await proxy.key(`small${i}`, { authorization: `Bearer ${TOKEN}` })).status);
+    for (const key of small) {
+      statuses.add((await proxy.key(key, { authorization: `Bearer ${TOKEN}` })).status);
       await delay(20);
     }
     expect([...statuses]).toEqual([200]);

@@ -22,7 +22,7 @@ describeOwn('a request with Cache-Control', () => {
       PROXY_THREADS: 2,
       CACHE_TTL_MS: TTL_MS,
       CACHE_NEGATIVE_TTL_MS: TTL_MS,
-      REDIS_COMMAND_TIMEOUT_MS: 1500,
+      REDIS_COMMAND_TIMEOUT_MS: 4000,
     });
   });
   afterEach(() => redis.server?.signal('SIGCONT'));

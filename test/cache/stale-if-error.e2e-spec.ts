@@ -214,7 +214,8 @@ describeOwn('while Redis is unresponsive', () => {
   };
 
   describe('with CACHE_STALE_IF_ERROR_MS', () => {
-    beforeAll(() => start({}));
+    // Long enough for all of them to arrive.
+    beforeAll(() => start({ REDIS_COMMAND_TIMEOUT_MS: 5000 }));
     afterAll(end);
 
     it('all waiting requests of all threads receive the stale value after one read', async () => {
@@ -230,7 +231,7 @@ describeOwn('while Redis is unresponsive', () => {
   });
 
   describe('without CACHE_STALE_IF_ERROR_MS', () => {
-    beforeAll(() => start({ CACHE_STALE_IF_ERROR_MS: 0 }));
+    beforeAll(() => start({ CACHE_STALE_IF_ERROR_MS: 0, REDIS_COMMAND_TIMEOUT_MS: 1000 }));
     afterAll(end);
 
     it('all receive the failure', async () => {

@@ -33,14 +33,14 @@ describeOwn('cached keys are served, and misses get correct responses, while a c
     misses: ['504 redis-timeout', '503 redis-unavailable', '200'],
     // The stalled connections never recover; the proxy must open new ones.
     remove,
-    recoveryMs: 2 * COMMAND_TIMEOUT_MS + 5_000,
+    recoveryMs: 2 * COMMAND_TIMEOUT_MS + 4_000,
   });
 
   itRecoversFrom('stalls without being closed', {
     inject: ({ relay }) => relay.silence(),
     misses: ['504 redis-timeout', '503 redis-unavailable', '200'],
     remove: () => undefined,
-    recoveryMs: 5_000,
+    recoveryMs: 4_000,
   });
 
   for (const [what, garbage] of INVALID_REPLIES) {

@@ -1,15 +1,16 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { eventually } from '../support/eventually.ts';
 import { type TestResponse, sendRequest } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { type Child, until } from '../support/processes.ts';
 import { launch, TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
+import { BUSY_MS, Stopwatch } from '../support/stopwatch.ts';
 
-const COMMAND_TIMEOUT_MS = 300;
-/** The command timeout, and a margin for a busy machine. */
-const IN_TIME_MS = COMMAND_TIMEOUT_MS + 700;
-/** Maximum duration of a recovery: the longest pause between two attempts to connect, and a margin. */
-const MAX_RECOVERY_MS = 2_000;
+/** Three of them are shorter than the silence after which a connection is closed, two seconds. */
+const COMMAND_TIMEOUT_MS = 400;
+/** Maximum duration of a recovery: the longest pause between two attempts to connect. */
+const MAX_RECOVERY_MS = 1_000;
 
 function expectProblem(response: TestResponse, status: number, code: string): void {
   expect(response.json).toMatchObject({ status, code });
@@ -26,9 +27,9 @@ const readConcurrently = (proxy: TestProxy, key: string, count: number) =>
 
 /** Waits until every thread of the proxy reads Redis again, within {@link MAX_RECOVERY_MS}. */
 async function expectRecovery(proxy: TestProxy): Promise<void> {
-  const start = performance.now();
+  const watch = new Stopwatch();
   await proxy.recovered();
-  expect(performance.now() - start).toBeLessThan(MAX_RECOVERY_MS);
+  expect(watch.stop()).toBeLessThan(MAX_RECOVERY_MS + BUSY_MS);
 }
 
 describeOwn('while Redis is down', () => {
@@ -42,6 +43,7 @@ describeOwn('while Redis is down', () => {
       PROXY_THREADS: 2,
       CACHE_TTL_MS: 60_000,
       CACHE_NEGATIVE_TTL_MS: 60_000,
+      REDIS_COMMAND_TIMEOUT_MS: 30_000,
     });
     await redis.client.mset('held', 'cached value', 'cold', 'value of cold');
     await proxy.key('held');
@@ -61,12 +63,13 @@ describeOwn('while Redis is down', () => {
   });
 
   it('other keys get 503 redis-unavailable with Retry-After at once, never 404', async () => {
-    const start = performance.now();
+    const watch = new Stopwatch();
     const responses = [
       ...(await readConcurrently(proxy, 'cold', 20)),
       ...(await readConcurrently(proxy, 'nobody', 20)),
     ];
-    expect(performance.now() - start).toBeLessThan(1000);
+    // Much less than the command timeout.
+    expect(watch.stop()).toBeLessThan(BUSY_MS);
     for (const response of responses) {
       expectProblem(response, 503, 'redis-unavailable');
       expect(response.headers['retry-after']).toBe('1');
@@ -85,8 +88,9 @@ describeOwn('while Redis is down', () => {
     expectProblem(await proxy.key('held'), 503, 'redis-unavailable');
   });
 
-  it('the outage is logged once', () => {
-    expect(proxy.log().filter(({ message }) => String(message).startsWith('Redis is not reachable'))).toHaveLength(1);
+  it('the outage is logged once', async () => {
+    const lines = () => proxy.log().filter(({ message }) => String(message).startsWith('Redis is not reachable'));
+    await eventually(lines, [expect.anything()]);
   });
 
   it('reads succeed again within two seconds after Redis is back, and no failure was cached', async () => {
@@ -131,7 +135,7 @@ describeOwn('a proxy that starts while Redis is down', () => {
       const { status, text } = await sendRequest(url, '/v1/keys/greeting');
       return status === 200 ? text : undefined;
     };
-    expect(await until('the proxy serves', found, MAX_RECOVERY_MS)).toBe('hello');
+    expect(await until('the proxy serves', found, MAX_RECOVERY_MS + BUSY_MS)).toBe('hello');
   });
 });
 
@@ -143,61 +147,69 @@ describeOwn('while Redis does not reply', () => {
     redis = await TestRedis.start();
     proxy = await TestProxy.start({
       REDIS_URL: redis.url,
-      PROXY_THREADS: 2,
+      PROXY_THREADS: 1,
       REDIS_COMMAND_TIMEOUT_MS: COMMAND_TIMEOUT_MS,
     });
     await redis.client.mset('held', 'cached value', 'cold', 'value of cold');
-    await proxy.key('held');
-    redis.server?.signal('SIGSTOP');
+    await until('the key is cached', async () => (await proxy.key('held')).status === 200 || undefined);
+  });
+  beforeEach(() => redis.server?.signal('SIGSTOP'));
+  // Otherwise the connection would be closed in one of the tests, sooner or later.
+  afterEach(async () => {
+    redis.server?.signal('SIGCONT');
+    await proxy.recovered();
   });
   afterAll(async () => {
     await proxy?.stop();
     await redis?.stop();
   });
 
+  const circuitStates = (): string[] =>
+    proxy.log().flatMap(({ message }) => /^Redis circuit breaker (\w+)/.exec(String(message))?.[1] ?? []);
+
   it('concurrent requests for one key that is not cached get 504 redis-timeout within the command timeout', async () => {
     const start = performance.now();
+    const watch = new Stopwatch();
     const responses = await readConcurrently(proxy, 'cold', 50);
-    const elapsedMs = performance.now() - start;
+    expect(performance.now() - start).toBeGreaterThan(COMMAND_TIMEOUT_MS - 50);
+    expect(watch.stop()).toBeLessThan(COMMAND_TIMEOUT_MS + BUSY_MS);
     for (const response of responses) expectProblem(response, 504, 'redis-timeout');
-    expect(elapsedMs).toBeGreaterThan(COMMAND_TIMEOUT_MS - 50);
-    expect(elapsedMs).toBeLessThan(IN_TIME_MS);
   });
 
   it('cached keys are served without waiting, while other requests wait for Redis', async () => {
-    let waiting = true;
-    const slow = proxy.key('cold').finally(() => (waiting = false));
-    const responses = await readConcurrently(proxy, 'held', 20);
-    expect(waiting).toBe(true);
+    const order: string[] = [];
+    const read = async (key: string): Promise<TestResponse> => proxy.key(key).finally(() => order.push(key));
+    const [slow, ...responses] = await Promise.all([read('cold'), ...Array.from({ length: 20 }, () => read('held'))]);
+    // Not the last one: on a busy machine all of them may take longer than the command timeout.
+    expect(order.indexOf('cold')).toBeGreaterThanOrEqual(10);
     expect(new Set(responses.map(({ text }) => text))).toEqual(new Set(['cached value']));
-    expectProblem(await slow, 504, 'redis-timeout');
+    expectProblem(slow, 504, 'redis-timeout');
   });
 
   it('requests for different keys do not wait for each other', async () => {
-    const start = performance.now();
+    const watch = new Stopwatch();
     const responses = await Promise.all(Array.from({ length: 50 }, (_, i) => proxy.key(`cold${i}`)));
-    expect(performance.now() - start).toBeLessThan(IN_TIME_MS);
+    // One after the other they would take 15 seconds.
+    expect(watch.stop()).toBeLessThan(COMMAND_TIMEOUT_MS + BUSY_MS);
     for (const response of responses) expect(response.json.code).toMatch(/^redis-(?:timeout|unavailable)$/);
   });
 
   it('the circuit opens after a few timeouts: most requests then get 503 redis-unavailable at once', async () => {
     const responses = [];
-    const start = performance.now();
-    for (let i = 0; i < 200; i++) responses.push(await proxy.key(`cold${i}`));
+    const watch = new Stopwatch();
+    for (let i = 0; i < 100; i++) responses.push(await proxy.key(`cold${i}`));
     const timedOut = responses.filter(({ status }) => status === 504);
     expect(timedOut.length).toBeLessThan(20);
-    expect(performance.now() - start).toBeLessThan((timedOut.length + 5) * IN_TIME_MS);
+    // With the circuit closed they would take 40 seconds.
+    expect(watch.stop()).toBeLessThan(timedOut.length * COMMAND_TIMEOUT_MS + 3 * BUSY_MS);
     for (const response of responses) {
       if (response.status === 504) continue;
       expectProblem(response, 503, 'redis-unavailable');
       expect(response.headers['retry-after']).toBe('1');
     }
     // The circuit is closed for a moment when a new connection replaces the silent one.
-    const states = proxy
-      .log()
-      .flatMap(({ message }) => /^Redis circuit breaker (\w+)/.exec(String(message))?.[1] ?? []);
-    expect(states).toEqual(states.map((_, i) => (i % 2 === 0 ? 'opened' : 'closed')));
-    expect(states).toContain('opened');
+    await until('it is logged', () => circuitStates().includes('opened') || undefined);
+    expect(circuitStates()).toEqual(circuitStates().map((_, i) => (i % 2 === 0 ? 'opened' : 'closed')));
   });
 
   it('the proxy is live, but not ready', async () => {
@@ -208,6 +220,7 @@ describeOwn('while Redis does not reply', () => {
   });
 
   it('reads succeed again once Redis replies, each key with its own value', async () => {
+    expectProblem(await proxy.key('cold'), 504, 'redis-timeout');
     redis.server?.signal('SIGCONT');
     await expectRecovery(proxy);
     const pairs = Array.from({ length: 50 }, (_, i) => [`late${i}`, `value of late${i}`]);
@@ -215,8 +228,6 @@ describeOwn('while Redis does not reply', () => {
     const responses = await Promise.all(pairs.map(([key]) => proxy.key(key)));
     expect(responses.map(({ text }) => text)).toEqual(pairs.map(([, value]) => value));
     expect((await proxy.key('cold')).text).toBe('value of cold');
-    await until('the recovery is logged', () =>
-      proxy.log().some(({ message }) => message === 'Redis circuit breaker closed') ? true : undefined,
-    );
+    await until('the recovery is logged', () => circuitStates().at(-1) === 'closed' || undefined);
   });
 });

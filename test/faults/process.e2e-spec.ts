@@ -43,8 +43,8 @@ describeOwn('cached keys are served, and misses get correct responses, while Red
   itRecoversFrom('is blocked by DEBUG SLEEP', {
     redis: DEBUGGABLE,
     inject: async ({ redis }) => {
-      // Longer than all rounds of misses, each of which may wait for a probe.
-      const sleeping = redis.client.call('DEBUG', 'SLEEP', '4');
+      // Longer than all rounds of misses on a busy machine, each of which may wait for a probe.
+      const sleeping = redis.client.call('DEBUG', 'SLEEP', '7');
       sleeping.catch(() => undefined);
       await new Promise(setImmediate);
     },

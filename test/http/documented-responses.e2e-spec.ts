@@ -132,7 +132,7 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
       REDIS_URL: redis.url,
       PROXY_THREADS: 1,
       // Two consecutive time-outs must occur before the silence ends the connection.
-      REDIS_COMMAND_TIMEOUT_MS: 600,
+      REDIS_COMMAND_TIMEOUT_MS: 450,
       REDIS_MAX_VALUE_BYTES: 1000,
       PROXY_MAX_CONCURRENT_LOADS: 1,
       PROXY_MAX_QUEUED_LOADS: 0,

@@ -37,6 +37,7 @@ describe('POST /v1/mget', () => {
   beforeAll(async () => {
     redis = await TestRedis.start();
     proxy = await TestProxy.use({ REDIS_URL: redis.url, PROXY_THREADS: 2 });
+    await proxy.stopClock();
   });
   afterAll(async () => {
     await proxy?.stop();
@@ -61,6 +62,7 @@ describe('POST /v1/mget', () => {
     expect(first).toEqual({ ...expected, maxAge: proxy.ttlMs / 1000, cacheStatus: 'stored' });
     expect(second).toEqual({ ...first, cacheStatus: 'collapsed' });
     // Its age is rounded up.
+    await proxy.advance(10);
     expect(await mget(key)).toEqual([{ ...first, age: 1, cacheStatus: 'hit' }]);
   });
 
@@ -165,7 +167,7 @@ describe('POST /v1/mget', () => {
 describeOwn('what POST /v1/mget reads', () => {
   beforeAll(async () => {
     redis = await TestRedis.start();
-    const limits = { PROXY_MAX_CONCURRENT_LOADS: 2, PROXY_MAX_QUEUED_LOADS: 0, REDIS_COMMAND_TIMEOUT_MS: 1500 };
+    const limits = { PROXY_MAX_CONCURRENT_LOADS: 2, PROXY_MAX_QUEUED_LOADS: 0, REDIS_COMMAND_TIMEOUT_MS: 4000 };
     proxy = await TestProxy.start({
       REDIS_URL: redis.url,
       PROXY_THREADS: 1,

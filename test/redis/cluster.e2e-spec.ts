@@ -6,7 +6,7 @@ import { SteadyLoad } from '../support/load.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
 import { type Settings, TestProxy } from '../support/proxy.ts';
-import { Stopwatch } from '../support/stopwatch.ts';
+import { BUSY_MS, Stopwatch } from '../support/stopwatch.ts';
 
 const SETTINGS: Settings = { REDIS_MODE: 'cluster', PROXY_THREADS: 2, ADMIN_TOKEN: 'admin' };
 
@@ -182,7 +182,7 @@ describeOwn('a cluster that loses a master', () => {
         const outcomes = await Promise.all(read(ofLost.map((slot) => key(slot))));
         return outcomes.every(({ status }) => status === 200) || undefined;
       });
-      expect(watch.stop()).toBeLessThan(2000);
+      expect(watch.stop()).toBeLessThan(1000 + BUSY_MS);
       await load.stop();
       const outcomes = [...load.outcomes.keys()].filter((name) => !/^(lost|other) 200$/.test(name));
       expect(outcomes.every((name) => /^lost 50[34]$/.test(name))).toBe(true);

@@ -47,6 +47,9 @@ describeOwn('the Redis protocol', () => {
     );
   }
 
+  const loadInFlight = (): Promise<true> =>
+    until('a load is in flight', async () => (await metric('loads_in_flight')) === 1 || undefined);
+
   it('replies to pipelined requests in order, and loads the misses among them concurrently', async () => {
     await start({ REDIS_COMMAND_TIMEOUT_MS: 20_000, PROXY_THREADS: 1 });
     const client = await open();
@@ -204,7 +207,7 @@ describeOwn('the Redis protocol', () => {
     incomplete.send('*1\r\n$4\r\nPI');
     redis.server?.signal('SIGSTOP');
     waiting.send(request('GET', 'other'), 'PING\r\n');
-    await until('the load', async () => ((await metric('loads_in_flight')) === 1 ? true : undefined));
+    await loadInFlight();
     proxy.child?.signal('SIGTERM');
     await idle.closed;
     await incomplete.closed;
@@ -267,7 +270,7 @@ describeOwn('the Redis protocol', () => {
     await first.send(request('GET', 'key')).expect('$5\r\nvalue\r\n');
     redis.server?.signal('SIGSTOP');
     first.send(request('GET', 'other'), request('GET', 'none'));
-    await delay(100);
+    await loadInFlight();
     let httpDone = false;
     const http = proxy.key('key').then(({ text }) => {
       httpDone = true;
@@ -290,7 +293,7 @@ describeOwn('the Redis protocol', () => {
     await first.send(request('GET', 'key')).expect('$5\r\nvalue\r\n');
     redis.server?.signal('SIGSTOP');
     first.send(request('GET', 'other'));
-    await delay(100);
+    await loadInFlight();
     second.send('PING\r\n');
     third.send('PING\r\n');
     await delay(100);

@@ -1,6 +1,6 @@
 /**
- * Preloaded (`node --import`) into a proxy under test: lets the test move the monotonic clock on, in all threads, and
- * inject faults into threads, by messages over the IPC channel. The proxy itself has no test hooks.
+ * Preloaded (`node --import`) into a proxy under test: lets the test stop the monotonic clock and move it on, in all
+ * threads, and inject faults into threads, by messages over the IPC channel. The proxy itself has no test hooks.
  */
 import './names.mjs';
 import { performance } from 'node:perf_hooks';
@@ -8,13 +8,24 @@ import { BroadcastChannel, Worker, isMainThread, threadId, workerData } from 'no
 
 const now = performance.now.bind(performance);
 let ahead = 0;
-performance.now = () => now() + ahead;
+/** What `now` returned when the clock was stopped; undefined if it runs. */
+let stoppedAt;
+performance.now = () => (stoppedAt ?? now()) + ahead;
 
 const threads = new BroadcastChannel('test-commands');
 threads.unref();
 
 if (isMainThread) followTest();
 else followMainThread();
+
+/** Milliseconds of the clock that all threads share; `performance.now()` counts from the start of each thread. */
+const sharedNow = () => Number(process.hrtime.bigint()) / 1e6;
+
+/** @param at time by `sharedNow` at which all threads stop the clock. */
+function adjust({ kind, ms, total, at }) {
+  if (kind === 'advance') ahead = total ?? ahead + ms;
+  else stoppedAt = kind === 'stop' ? at - (sharedNow() - now()) : undefined;
+}
 
 function followTest() {
   const expected = new Map();
@@ -34,8 +45,9 @@ function followTest() {
   });
   const cache = rememberLargestBuffer();
   process.on('message', (command) => {
-    if (command.kind === 'advance') {
-      ahead += command.ms;
+    if (command.kind === 'advance' || command.kind === 'stop' || command.kind === 'start') {
+      if (command.kind === 'stop') command.at = sharedNow();
+      adjust(command);
       expected.set(command.id, new Set([...workers.keys()]));
       threads.postMessage(command);
       if (workers.size === 0) process.send({ done: command.id });
@@ -100,8 +112,8 @@ function watchWorkers(ended) {
 function followMainThread() {
   const { store } = Atomics;
   threads.onmessage = ({ data: command }) => {
-    if (command.kind === 'advance') {
-      ahead = command.total ?? ahead + command.ms;
+    if (command.kind === 'advance' || command.kind === 'stop' || command.kind === 'start') {
+      adjust(command);
       if (command.id !== undefined) threads.postMessage({ done: command.id, thread: threadId });
     } else if (command.threadId !== threadId) {
       return;

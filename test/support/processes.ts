@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-const KILL_AFTER_MS = 15_000;
+const KILL_AFTER_MS = 30_000;
 /**
  * Below the ephemeral ports of Linux, macOS and Windows: another process could be assigned one of those before it is first
  * used, or while its server restarts.
@@ -61,8 +61,11 @@ export class Child {
     this.process.stdout?.setEncoding('utf8').on('data', (text: string) => (this.output += text));
     this.process.stderr?.setEncoding('utf8').on('data', (text: string) => (this.errors += text));
     const watch = guard(this.process.pid);
-    this.exit = once(this.process, 'close').then(([code]) => {
+    this.exit = once(this.process, 'close').then(async ([code]) => {
+      // Otherwise Jest, which waits for children for half a second only, might find one on a busy machine.
+      const gone = once(watch, 'exit');
       watch.kill('SIGKILL');
+      await gone;
       return code as number | null;
     });
   }

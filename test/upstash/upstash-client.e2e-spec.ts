@@ -20,7 +20,7 @@ describeOwn('the client of Upstash, as it is', () => {
       PROXY_THREADS: 2,
       ACCESS_TOKEN: TOKEN,
       KEY_ALLOWLIST: 'user:*,list,large*',
-      REDIS_COMMAND_TIMEOUT_MS: 1500,
+      REDIS_COMMAND_TIMEOUT_MS: 4000,
     });
     await redis.client.mset({
       'user:1': 'one',
