@@ -23,6 +23,13 @@ export default {
       from: { path: '^src/runtime/worker\\.ts$' },
       to: { path: 'node_modules/class-(?:validator|transformer)', reachable: true },
     },
+    {
+      name: 'workers-do-not-load-swagger',
+      comment: 'The OpenAPI document is made at build time, by openapi/write-docs.ts.',
+      severity: 'error',
+      from: { path: '^src/runtime/worker\\.ts$' },
+      to: { path: 'node_modules/@nestjs/swagger', reachable: true },
+    },
     mayImport('internal-parts-import-nothing', 'internals/internal-part', ['internals/']),
     mayImport('internals-import-the-parts', 'internals/', ['internals/', 'net/', 'redis/', 'config/', 'instance/']),
     mayImport('net-imports-internals', 'net/', ['net/', 'internals/', 'config/settings\\.ts$']),
@@ -63,7 +70,7 @@ export default {
       to: {
         path: '^src/',
         pathNot:
-          '^src/(http/|openapi/operation-parts\\.ts$|net/|cache/|instance/|redis/redis-reply\\.ts$|access/|config/)',
+          '^src/(http/|openapi/(?:operation-parts|describe-controller)\\.ts$|net/|cache/|instance/|redis/redis-reply\\.ts$|access/|config/)',
       },
     },
     mayImport('resp-imports-no-other-transport', 'resp/', [
@@ -82,18 +89,22 @@ export default {
       from: { path: '^src/upstash/' },
       to: {
         path: '^src/',
-        pathNot: '^src/(upstash/|http/|openapi/operation-parts\\.ts$|redis-commands/|cache/|instance/|access/|config/)',
+        pathNot:
+          '^src/(upstash/|http/|openapi/(?:operation-parts|describe-controller)\\.ts$|redis-commands/|cache/|instance/|access/|config/)',
       },
     },
     {
       name: 'operations-import-http-to-respond',
       comment: 'They are routes beside those of keys: they render responses and problems as http/ does.',
       severity: 'error',
-      from: { path: '^src/(admin|metrics|dashboard|openapi)/' },
+      from: {
+        path: '^src/(admin|metrics|dashboard|openapi)/',
+        pathNot: '^src/openapi/(?:openapi-document|write-docs)\\.ts$',
+      },
       to: {
         path: '^src/',
         pathNot:
-          '^src/($1/|http/|openapi/operation-parts\\.ts$|redis-commands/|cache/|instance/|redis/|access/|internals/|config/)',
+          '^src/($1/|http/|openapi/(?:operation-parts|describe-controller)\\.ts$|redis-commands/|cache/|instance/|redis/|access/|internals/|config/)',
       },
     },
     {
@@ -102,7 +113,8 @@ export default {
       from: { path: '^src/health/' },
       to: {
         path: '^src/',
-        pathNot: '^src/(health/|http/|openapi/operation-parts\\.ts$|resp/|net/|redis/|cache/|instance/|config/)',
+        pathNot:
+          '^src/(health/|http/|openapi/(?:operation-parts|describe-controller)\\.ts$|resp/|net/|redis/|cache/|instance/|config/)',
       },
     },
     {

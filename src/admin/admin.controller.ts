@@ -1,5 +1,4 @@
 import { Controller, Delete, Get, Req, Res, UseGuards } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { type CacheStats, CacheService } from '../cache/cache.service.ts';
 import { CoherenceCounts } from '../instance/coherence-counts.ts';
@@ -11,10 +10,8 @@ import { badKeyResponse } from '../http/keys/key-response.ts';
 import { ENTRIES_PATH, keyFromTarget } from '../http/keys/key-path.ts';
 import { KnownInputGuard } from '../http/request/known-input.guard.ts';
 import { AdminTokenGuard } from './admin-token.guard.ts';
-import { DescribeFlushRoute, DescribePurgeRoute, DescribeStatsRoute } from './admin.openapi.ts';
 
 /** The admin API: cache statistics, flush and purge. */
-@ApiTags('admin')
 @Controller()
 @UseGuards(AdminTokenGuard, KnownInputGuard)
 export class AdminController {
@@ -36,7 +33,6 @@ export class AdminController {
   }
 
   @Get('v1/cache')
-  @DescribeStatsRoute()
   stats(@Req() request: Request, @Res() response: Response): void {
     send(
       jsonResponse(
@@ -55,13 +51,11 @@ export class AdminController {
   }
 
   @Delete('v1/cache')
-  @DescribeFlushRoute()
   flush(@Req() request: Request, @Res() response: Response): void {
     send(jsonResponse(200, { flushed: this.#cache.flush() }), request.method, response);
   }
 
   @Delete(`${ENTRIES_PATH}:key`)
-  @DescribePurgeRoute()
   purge(@Req() request: Request, @Res() response: Response): void {
     const key = keyFromTarget(request.originalUrl, ENTRIES_PATH);
     if (!Buffer.isBuffer(key)) return send(badKeyResponse(key), request.method, response);

@@ -2,6 +2,7 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiOperation, ApiParam, ApiResponse, ApiSecurity } from '@nestjs/swagger';
 import { MAX_KEY_BYTES } from '../access/access.ts';
 import { COHERENCE_STATES } from '../instance/coherence-state.ts';
+import { describeController } from '../openapi/describe-controller.ts';
 import {
   KEY_EXAMPLES,
   SECURITY,
@@ -11,6 +12,7 @@ import {
   problemResponse,
 } from '../openapi/operation-parts.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';
+import { AdminController } from './admin.controller.ts';
 
 const count = (description: string, example = 0) => ({ type: 'integer', minimum: 0, description, example });
 
@@ -69,7 +71,7 @@ const STATS = {
 };
 
 /** Schemas of the admin API. */
-export const ADMIN_SCHEMAS: Schemas = {
+const ADMIN_SCHEMAS: Schemas = {
   CacheStatistics: {
     type: 'object',
     description: 'Statistics of the whole instance since its start.',
@@ -106,7 +108,7 @@ function exampleOf(properties: Readonly<Record<string, SchemaWithExample>>): obj
 }
 
 /** OpenAPI description of `GET /v1/cache`. */
-export function DescribeStatsRoute(): MethodDecorator {
+function describeStats(): MethodDecorator {
   return applyDecorators(
     ApiOperation({
       operationId: 'getStats',
@@ -115,12 +117,12 @@ export function DescribeStatsRoute(): MethodDecorator {
     }),
     ApiResponse(jsonResponse(200, 'Statistics of the whole instance.', 'CacheStatistics', exampleOf(STATS))),
     ApiResponse(problemResponse({ 'bad-request': UNKNOWN_INPUT })),
-    DescribeAuthentication(),
+    describeAuthentication(),
   );
 }
 
 /** OpenAPI description of `DELETE /v1/cache`. */
-export function DescribeFlushRoute(): MethodDecorator {
+function describeFlush(): MethodDecorator {
   return applyDecorators(
     ApiOperation({
       operationId: 'flush',
@@ -130,12 +132,12 @@ export function DescribeFlushRoute(): MethodDecorator {
     }),
     ApiResponse(jsonResponse(200, 'The cache was flushed.', 'FlushResult', { flushed: 3 })),
     ApiResponse(problemResponse({ 'bad-request': UNKNOWN_INPUT })),
-    DescribeAuthentication(),
+    describeAuthentication(),
   );
 }
 
 /** OpenAPI description of `DELETE /v1/cache/{key}`. */
-export function DescribePurgeRoute(): MethodDecorator {
+function describePurge(): MethodDecorator {
   return applyDecorators(
     ApiOperation({
       operationId: 'purge',
@@ -151,14 +153,14 @@ export function DescribePurgeRoute(): MethodDecorator {
     }),
     ApiResponse(jsonResponse(200, 'The key is not cached any more.', 'PurgeResult', { purged: true })),
     ApiResponse(problemResponse({ 'bad-key': 'The key is empty.', 'bad-request': UNKNOWN_INPUT })),
-    DescribeAuthentication(),
+    describeAuthentication(),
   );
 }
 
 /** Unknown input is rejected, because ignoring a parameter could purge more than the client intended. */
 const UNKNOWN_INPUT = 'The query parameter "prefix" is unknown here; known: none. Nothing was done.';
 
-function DescribeAuthentication(): MethodDecorator {
+function describeAuthentication(): MethodDecorator {
   return applyDecorators(
     ApiSecurity(SECURITY.adminToken),
     ApiResponse(
@@ -170,3 +172,10 @@ function DescribeAuthentication(): MethodDecorator {
     ApiResponse(problemResponse({ 'admin-disabled': 'The admin API is disabled (ADMIN_TOKEN is not set).' })),
   );
 }
+
+/** The OpenAPI schemas of {@link AdminController}, whose handlers this module describes. */
+export const ADMIN_API = describeController(AdminController, {
+  tag: 'admin',
+  schemas: ADMIN_SCHEMAS,
+  operations: { stats: describeStats(), flush: describeFlush(), purge: describePurge() },
+});

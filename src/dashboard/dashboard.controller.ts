@@ -1,5 +1,4 @@
 import { Controller, Get, NotFoundException, type OnModuleDestroy, Param, Req, Res } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
 import type { Request, RequestHandler, Response } from 'express';
 import { problemResponse, send } from '../http/response/http-response.ts';
 import { pageHeaders } from '../http/response/page-headers.ts';
@@ -14,7 +13,6 @@ const SNAPSHOT_INTERVAL_MS = 1000;
 const MAX_SUBSCRIBERS = 64;
 
 /** Serves the dashboard, its files, and a snapshot every second. Nothing here contains keys or values. */
-@ApiExcludeController()
 @Controller()
 @SkipSequential()
 export class DashboardController implements OnModuleDestroy {

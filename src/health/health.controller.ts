@@ -1,5 +1,4 @@
 import { Controller, Get, Req, Res } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { CoherenceState } from '../instance/coherence-state.ts';
 import { SELF_CHECK_PARTS } from '../instance/instance-memory.ts';
@@ -7,11 +6,9 @@ import { InstanceStats } from '../instance/instance-stats.ts';
 import { jsonResponse, send } from '../http/response/http-response.ts';
 import { HttpConnections } from '../http/server/http-connections.ts';
 import { SkipSequential } from '../http/server/sequential.guard.ts';
-import { DescribeLiveness, DescribeReadiness } from './health.openapi.ts';
 import { ReadinessCheck } from './readiness.ts';
 
 /** Liveness and readiness probes. */
-@ApiTags('health')
 @Controller('health')
 @SkipSequential()
 export class HealthController {
@@ -33,7 +30,6 @@ export class HealthController {
   }
 
   @Get('live')
-  @DescribeLiveness()
   live(@Req() request: Request, @Res() response: Response): void {
     const [fastPath, redisProtocol] = SELF_CHECK_PARTS.map((part) => this.#instance.failingSelfChecks(part) > 0);
     const isLive = !fastPath && !redisProtocol;
@@ -43,7 +39,6 @@ export class HealthController {
   }
 
   @Get('ready')
-  @DescribeReadiness()
   async ready(@Req() request: Request, @Res() response: Response): Promise<void> {
     const result = this.#connections.draining ? undefined : await this.#readiness.result();
     // The drain may have started while the check ran.

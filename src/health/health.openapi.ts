@@ -1,7 +1,9 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiOperation, ApiResponse } from '@nestjs/swagger';
 import { COHERENCE_STATES } from '../instance/coherence-state.ts';
+import { describeController } from '../openapi/describe-controller.ts';
 import { HEAD_TOO_LARGE, type Schemas, jsonResponse } from '../openapi/operation-parts.ts';
+import { HealthController } from './health.controller.ts';
 
 const PART = {
   type: 'string',
@@ -11,7 +13,7 @@ const PART = {
 };
 
 /** Schemas of the health routes. */
-export const HEALTH_SCHEMAS: Schemas = {
+const HEALTH_SCHEMAS: Schemas = {
   Liveness: {
     type: 'object',
     description: 'Whether all threads serve reads, Redis excluded.',
@@ -48,7 +50,7 @@ export const HEALTH_SCHEMAS: Schemas = {
 };
 
 /** OpenAPI description of `GET /health/live`. */
-export function DescribeLiveness(): MethodDecorator {
+function describeLiveness(): MethodDecorator {
   return applyDecorators(
     ApiOperation({
       operationId: 'live',
@@ -66,7 +68,7 @@ export function DescribeLiveness(): MethodDecorator {
 }
 
 /** OpenAPI description of `GET /health/ready`. */
-export function DescribeReadiness(): MethodDecorator {
+function describeReadiness(): MethodDecorator {
   const parts = { coherence: 'tracking', fastPath: 'ok', redisProtocol: 'off' };
   return applyDecorators(
     ApiOperation({
@@ -88,3 +90,10 @@ export function DescribeReadiness(): MethodDecorator {
     ApiResponse(HEAD_TOO_LARGE),
   );
 }
+
+/** The OpenAPI schemas of {@link HealthController}, whose handlers this module describes. */
+export const HEALTH_API = describeController(HealthController, {
+  tag: 'health',
+  schemas: HEALTH_SCHEMAS,
+  operations: { live: describeLiveness(), ready: describeReadiness() },
+});

@@ -1,19 +1,27 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { ApiExcludeController, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { ADMIN_API } from '../admin/admin.openapi.ts';
 import { packageVersion } from '../config/package-version.ts';
 import type { Settings } from '../config/settings.ts';
+import { DashboardController } from '../dashboard/dashboard.controller.ts';
+import { HEALTH_API } from '../health/health.openapi.ts';
+import { KEYS_API } from '../http/keys/keys.openapi.ts';
+import { MGET_API } from '../http/mget/mget.openapi.ts';
+import { METRICS_API } from '../metrics/metrics.openapi.ts';
+import { UPSTASH_API } from '../upstash/upstash.openapi.ts';
 import { PROBLEM_SCHEMAS, SECURITY, type Schemas } from './operation-parts.ts';
 
 type Operation = NonNullable<OpenAPIObject['paths'][string]['get']>;
 
 const METHODS = ['get', 'head', 'post', 'delete'] as const;
 
+ApiExcludeController()(DashboardController);
+
 /**
- * Builds the OpenAPI document of an application from the decorators of its controllers and the access settings.
- *
- * @param schemas all schemas that the controllers refer to, by name.
+ * Builds the OpenAPI document of an application from the descriptions of its controllers and the access settings. The
+ * application need not be initialised.
  */
-export function openApiDocument(app: NestExpressApplication, settings: Settings, schemas: Schemas): OpenAPIObject {
+export function openApiDocument(app: NestExpressApplication, settings: Settings): OpenAPIObject {
   const tokenRequired = settings.access.tokens.length > 0;
   const document = SwaggerModule.createDocument(app, documentBase(settings).build());
   // The operators are the contact, but the proxy does not know their address.
@@ -23,9 +31,21 @@ export function openApiDocument(app: NestExpressApplication, settings: Settings,
   }
   document.components = {
     ...document.components,
-    schemas: structuredClone({ ...schemas, ...PROBLEM_SCHEMAS }),
+    schemas: structuredClone(schemasFor(settings)),
   };
   return document;
+}
+
+function schemasFor({ upstash }: Settings): Schemas {
+  const api = {
+    ...KEYS_API,
+    ...MGET_API,
+    ...(upstash.on ? UPSTASH_API : {}),
+    ...ADMIN_API,
+    ...HEALTH_API,
+    ...METRICS_API,
+  };
+  return { ...api, ...PROBLEM_SCHEMAS };
 }
 
 function documentBase({ access, upstash }: Settings): DocumentBuilder {

@@ -1,16 +1,10 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { ADMIN_SCHEMAS } from '../admin/admin.openapi.ts';
 import { AppModule } from '../app.module.ts';
 import type { Settings } from '../config/settings.ts';
 import { mountDocs } from '../openapi/mount-docs.ts';
-import { HEALTH_SCHEMAS } from '../health/health.openapi.ts';
-import { MGET_SCHEMAS } from '../http/mget/mget.openapi.ts';
 import { ProxyHttpAdapter } from '../http/server/proxy-http-adapter.ts';
-import { KEY_SCHEMAS } from '../http/keys/keys.openapi.ts';
-import { METRICS_SCHEMAS } from '../metrics/metrics.controller.ts';
 import { mountCommandPaths } from '../upstash/mount-command-paths.ts';
-import { UPSTASH_SCHEMAS } from '../upstash/upstash.openapi.ts';
 import type { Ports } from './listeners.ts';
 import { ProxyLogger } from './logger.ts';
 
@@ -25,14 +19,7 @@ export async function createApplication(settings: Settings, ports: Ports): Promi
       abortOnError: false,
     },
   );
-  mountDocs(app, settings, {
-    ...KEY_SCHEMAS,
-    ...MGET_SCHEMAS,
-    ...(settings.upstash.on ? UPSTASH_SCHEMAS : {}),
-    ...ADMIN_SCHEMAS,
-    ...HEALTH_SCHEMAS,
-    ...METRICS_SCHEMAS,
-  });
+  mountDocs(app, settings);
   if (settings.upstash.on) mountCommandPaths(app);
   return app;
 }

@@ -1,5 +1,4 @@
 import { All, Controller, Get, HttpCode, Options, Post, Req, Res } from '@nestjs/common';
-import { ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { Access } from '../access/access.ts';
 import { BufferedBytes, type Reader } from '../cache/read-through/buffered-bytes.ts';
@@ -21,7 +20,6 @@ import { RestCommands } from './rest-commands.ts';
 import type { RestEncoding } from './rest-reply.ts';
 import { type BadRequest, type RestCommand, isBadRequest, parseCommand, parsePipeline } from './rest-request.ts';
 import { restToken } from './rest-token.ts';
-import { DescribeCommand, DescribeCommandPath, DescribePipeline } from './upstash.openapi.ts';
 
 const PIPELINE_PATH = 'pipeline';
 const TRANSACTION_PATH = 'multi-exec';
@@ -36,7 +34,6 @@ interface RestClient {
 }
 
 /** Upstash's REST API, for clients that cannot connect to Redis, such as edge functions. */
-@ApiTags('upstash')
 @Controller()
 export class UpstashController {
   readonly #access: Access;
@@ -64,7 +61,6 @@ export class UpstashController {
 
   @Post()
   @HttpCode(200)
-  @DescribeCommand()
   command(@Req() request: Request, @Res() response: Response): Promise<void> {
     return this.#respond(request, response, async (client) => {
       const body = await bodyOf(request);
@@ -73,14 +69,12 @@ export class UpstashController {
   }
 
   @Options()
-  @ApiExcludeEndpoint()
   commandOptions(@Req() request: Request, @Res() response: Response): void {
     this.#rejectMethod('POST', request, response);
   }
 
   @Post(PIPELINE_PATH)
   @HttpCode(200)
-  @DescribePipeline()
   pipeline(@Req() request: Request, @Res() response: Response): Promise<void> {
     return this.#respond(request, response, async (client) => {
       const body = await bodyOf(request);
@@ -89,19 +83,16 @@ export class UpstashController {
   }
 
   @Post(TRANSACTION_PATH)
-  @ApiExcludeEndpoint()
   transaction(@Req() request: Request, @Res() response: Response): Promise<void> {
     return this.#respond(request, response, () => errorResponse(NO_TRANSACTIONS));
   }
 
   @All([PIPELINE_PATH, TRANSACTION_PATH])
-  @ApiExcludeEndpoint()
   other(@Req() request: Request, @Res() response: Response): void {
     this.#rejectMethod('POST', request, response);
   }
 
   @Get(COMMAND_ROUTE)
-  @DescribeCommandPath()
   path(@Req() request: Request, @Res() response: Response): Promise<void> {
     return this.#respond(request, response, async (client) => {
       const command = commandFromTarget(request.originalUrl);
@@ -114,7 +105,6 @@ export class UpstashController {
   }
 
   @All(COMMAND_ROUTE)
-  @ApiExcludeEndpoint()
   otherPath(@Req() request: Request, @Res() response: Response): Promise<void> | void {
     if (['HEAD', 'POST', 'PUT'].includes(request.method)) return this.path(request, response);
     this.#rejectMethod('GET, HEAD, POST, PUT', request, response);

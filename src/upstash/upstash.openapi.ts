@@ -11,6 +11,7 @@ import {
 import { KEY_COMMANDS } from '../redis-commands/key-command-table.ts';
 import { FAILURES } from '../redis-commands/key-replies.ts';
 import { READ_ONLY, wrongArguments } from '../redis-commands/error-replies.ts';
+import { describeController } from '../openapi/describe-controller.ts';
 import {
   CHALLENGE,
   KEY_EXAMPLES,
@@ -23,11 +24,12 @@ import {
 import { MAX_RESULTS_BYTES } from '../http/response/results-body.ts';
 import { MAX_BODY_BYTES } from '../http/request/read-body.ts';
 import { MAX_COMMANDS, MAX_KEYS } from './rest-request.ts';
+import { UpstashController } from './upstash.controller.ts';
 
 const COMMANDS = [...KEY_COMMANDS.map(({ name }) => name), 'ping', 'echo'].map((name) => name.toUpperCase()).join(', ');
 
 /** Schemas of Upstash's REST API. */
-export const UPSTASH_SCHEMAS: Schemas = {
+const UPSTASH_SCHEMAS: Schemas = {
   RestCommand: {
     type: 'array',
     description:
@@ -120,7 +122,7 @@ function ok(schema: string, example: unknown): MethodDecorator {
 const TOKEN = 'Without an Authorization header the token may be in the query, `?_token=…`.';
 
 /** Describes `POST /` in the OpenAPI document. */
-export function DescribeCommand(): MethodDecorator {
+function describeCommand(): MethodDecorator {
   return applyDecorators(
     ApiSecurity(SECURITY.accessToken),
     ApiSecurity(SECURITY.accessTokenInQuery),
@@ -144,7 +146,7 @@ export function DescribeCommand(): MethodDecorator {
 }
 
 /** Describes `POST /pipeline` in the OpenAPI document. */
-export function DescribePipeline(): MethodDecorator {
+function describePipeline(): MethodDecorator {
   return applyDecorators(
     ApiSecurity(SECURITY.accessToken),
     ApiSecurity(SECURITY.accessTokenInQuery),
@@ -178,7 +180,7 @@ export function DescribePipeline(): MethodDecorator {
 }
 
 /** Describes commands in paths in the OpenAPI document. */
-export function DescribeCommandPath(): MethodDecorator {
+function describeCommandPath(): MethodDecorator {
   return applyDecorators(
     ApiSecurity(SECURITY.accessToken),
     ApiSecurity(SECURITY.accessTokenInQuery),
@@ -202,3 +204,18 @@ export function DescribeCommandPath(): MethodDecorator {
     ...REDIS_FAILURES,
   );
 }
+
+/** The OpenAPI schemas of {@link UpstashController}, whose handlers this module describes. */
+export const UPSTASH_API = describeController(UpstashController, {
+  tag: 'upstash',
+  schemas: UPSTASH_SCHEMAS,
+  operations: {
+    command: describeCommand(),
+    commandOptions: 'undocumented',
+    pipeline: describePipeline(),
+    transaction: 'undocumented',
+    other: 'undocumented',
+    path: describeCommandPath(),
+    otherPath: 'undocumented',
+  },
+});

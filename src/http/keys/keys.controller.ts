@@ -1,5 +1,4 @@
 import { Controller, Get, Head, Options, Req, Res } from '@nestjs/common';
-import { ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { Access } from '../../access/access.ts';
 import { BufferedBytes } from '../../cache/read-through/buffered-bytes.ts';
@@ -12,14 +11,12 @@ import { type KeyResponsePolicy, badKeyResponse, keyResponse } from './key-respo
 import { type AccessDenied, authenticate, authorizeKey } from './access-denied.ts';
 import { KEYS_PATH, keyFromTarget } from './key-path.ts';
 import { CachingPolicy } from './caching-policy.ts';
-import { DescribeGet, DescribeHead } from './keys.openapi.ts';
 import { readDirectives } from './request-cache-control.ts';
 import { ResponseReader } from '../response/response-reader.ts';
 
 const METHODS = 'GET, HEAD';
 
 /** `GET` and `HEAD` by key. */
-@ApiTags('keys')
 @Controller()
 export class KeysController {
   readonly #access: Access;
@@ -47,19 +44,16 @@ export class KeysController {
 
   // Before GET, whose route Express would otherwise use for HEAD requests.
   @Head(`${KEYS_PATH}:key`)
-  @DescribeHead()
   head(@Req() request: Request, @Res() response: Response): Promise<void> {
     return this.#read(request, response);
   }
 
   @Get(`${KEYS_PATH}:key`)
-  @DescribeGet()
   get(@Req() request: Request, @Res() response: Response): Promise<void> {
     return this.#read(request, response);
   }
 
   @Options(`${KEYS_PATH}:key`)
-  @ApiExcludeEndpoint()
   preflight(@Req() request: Request, @Res() response: Response): void {
     this.#send(this.#cors.preflight(METHODS), request, response);
   }

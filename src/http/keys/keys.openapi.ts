@@ -1,6 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiSecurity } from '@nestjs/swagger';
 import { MAX_KEY_BYTES } from '../../access/access.ts';
+import { describeController } from '../../openapi/describe-controller.ts';
 import {
   CHALLENGE,
   KEY_EXAMPLES,
@@ -12,6 +13,7 @@ import {
   problemResponse,
   ref,
 } from '../../openapi/operation-parts.ts';
+import { KeysController } from './keys.controller.ts';
 
 const FRESHNESS = {
   ETag: header('Strong validator: a hash of the value.', '"7f16c2772a51b6138ccc3aff"'),
@@ -31,7 +33,7 @@ const FRESHNESS = {
 };
 
 /** Schemas of the value of a key. */
-export const KEY_SCHEMAS: Schemas = {
+const KEY_SCHEMAS: Schemas = {
   Value: {
     type: 'string',
     format: 'binary',
@@ -43,7 +45,7 @@ export const KEY_SCHEMAS: Schemas = {
 const VALUE_HEADERS = { ...FRESHNESS, 'Content-Length': header('Bytes of the value.', '16') };
 
 /** Describes `GET /v1/keys/{key}` in the OpenAPI document. */
-export function DescribeGet(): MethodDecorator {
+function describeGet(): MethodDecorator {
   return applyDecorators(
     ApiOperation({
       operationId: 'getValue',
@@ -66,7 +68,7 @@ export function DescribeGet(): MethodDecorator {
 }
 
 /** Describes `HEAD /v1/keys/{key}` in the OpenAPI document. */
-export function DescribeHead(): MethodDecorator {
+function describeHead(): MethodDecorator {
   return applyDecorators(
     ApiOperation({
       operationId: 'headValue',
@@ -141,3 +143,10 @@ function describeFailures(adapt: (failure: ProblemResponse) => ProblemResponse):
     ),
   ].map((failure) => ApiResponse(adapt(failure)));
 }
+
+/** The OpenAPI schemas of {@link KeysController}, whose handlers this module describes. */
+export const KEYS_API = describeController(KeysController, {
+  tag: 'keys',
+  schemas: KEY_SCHEMAS,
+  operations: { head: describeHead(), get: describeGet(), preflight: 'undocumented' },
+});

@@ -1,5 +1,4 @@
 import { Controller, HttpCode, Options, Post, Req, Res } from '@nestjs/common';
-import { ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { Access } from '../../access/access.ts';
 import { BufferedBytes, type Reader, type Reservation } from '../../cache/read-through/buffered-bytes.ts';
@@ -18,13 +17,11 @@ import { ResponseReader } from '../response/response-reader.ts';
 import { maxResultsBytes } from '../response/results-body.ts';
 import { type MgetOutcome, mgetResponse } from './mget-response.ts';
 import { parseMget } from './mget-request.ts';
-import { DescribeMget } from './mget.openapi.ts';
 import { BODY_TOO_LARGE, readPlainBody } from '../request/read-body.ts';
 
 const MGET_PATH = 'v1/mget';
 
 /** `POST /v1/mget`: reads many keys. */
-@ApiTags('keys')
 @Controller()
 export class MgetController {
   readonly #access: Access;
@@ -52,7 +49,6 @@ export class MgetController {
 
   @Post(MGET_PATH)
   @HttpCode(200)
-  @DescribeMget()
   async mget(@Req() request: Request, @Res() response: Response): Promise<void> {
     const reads = new PendingReads('http', this.#counts);
     const content = await this.#respondTo(request, new ResponseReader(response), reads);
@@ -66,7 +62,6 @@ export class MgetController {
   }
 
   @Options(MGET_PATH)
-  @ApiExcludeEndpoint()
   preflight(@Req() request: Request, @Res() response: Response): void {
     this.#send(this.#cors.preflight('POST'), request, response);
   }

@@ -1,10 +1,12 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiBody, ApiOperation, ApiResponse, ApiSecurity } from '@nestjs/swagger';
+import { describeController } from '../../openapi/describe-controller.ts';
 import { CHALLENGE, SECURITY, type Schemas, header, problemResponse, ref } from '../../openapi/operation-parts.ts';
 import { MAX_RESULTS_BYTES } from '../response/results-body.ts';
 import { CACHE_STATUSES } from './mget-response.ts';
 import { MAX_BODY_BYTES } from '../request/read-body.ts';
 import { MAX_KEYS, MAX_KEYS_BYTES } from './mget-request.ts';
+import { MgetController } from './mget.controller.ts';
 
 const text = (description: string, example: string) => ({ type: 'string', description, example });
 const seconds = (description: string, example: number) => ({ type: 'integer', minimum: 0, description, example });
@@ -52,7 +54,7 @@ const FAILURE = {
 };
 
 /** Schemas of request and response for many keys. */
-export const MGET_SCHEMAS: Schemas = {
+const MGET_SCHEMAS: Schemas = {
   MgetRequest: {
     type: 'object',
     description: 'The keys to read.',
@@ -100,7 +102,7 @@ const EXAMPLE = {
 };
 
 /** Describes `POST /v1/mget` in the OpenAPI document. */
-export function DescribeMget(): MethodDecorator {
+function describeMget(): MethodDecorator {
   return applyDecorators(
     ApiSecurity(SECURITY.accessToken),
     ApiOperation({
@@ -139,3 +141,10 @@ export function DescribeMget(): MethodDecorator {
     ].map((failure) => ApiResponse(failure)),
   );
 }
+
+/** The OpenAPI schemas of {@link MgetController}, whose handlers this module describes. */
+export const MGET_API = describeController(MgetController, {
+  tag: 'keys',
+  schemas: MGET_SCHEMAS,
+  operations: { mget: describeMget(), preflight: 'undocumented' },
+});
