@@ -27,7 +27,7 @@ describe('HealthModule', () => {
   });
 
   it('is live but not ready while Redis fails, and names the reason', async () => {
-    redis.checked = { kind: 'unavailable', reason: 'NOPERM', missingRight: '+pttl' };
+    redis.checked = { kind: 'unavailable', reason: 'NOPERM', missingPermission: '+pttl' };
     const { body } = (await get('/health/ready').expect(503)) as { body: unknown };
     expect(body).toMatchObject({
       status: 'unavailable',

@@ -62,6 +62,6 @@ export class ReadinessCheck {
 
 function reasonOf(failure: Exclude<RedisCheck, { kind: 'ok' }>): string {
   if (failure.kind === 'timeout') return 'no reply in time';
-  if (failure.missingRight !== undefined) return `the account lacks ${failure.missingRight} (NOPERM)`;
+  if (failure.missingPermission !== undefined) return `the account lacks ${failure.missingPermission} (NOPERM)`;
   return failure.reason === 'circuit' ? 'the circuit breaker is open' : failure.reason;
 }

@@ -1,8 +1,8 @@
 import type { TtlOutcome, TypeOutcome } from '../cache/read-through/key-queries.ts';
 import {
-  type Counted,
+  type LengthResult,
   type ReplySink,
-  type WriteReads,
+  type WriteResults,
   FAILURES,
   writeCount,
   writeTtl,
@@ -30,7 +30,7 @@ export interface KeyCommandDescription {
   readonly since: string;
   readonly group: 'string' | 'generic';
   /** Returns an error if these arguments are not supported, before any key is read. */
-  readonly refuse?: (args: readonly Buffer[]) => string | undefined;
+  readonly checkArguments?: (args: readonly Buffer[]) => string | undefined;
 }
 
 /** A command that replies with values or parts of them. */
@@ -41,13 +41,13 @@ export interface ValueCommand {
    *
    * @param args arguments after the name, whose number matches the arity.
    */
-  readonly reply: (args: readonly Buffer[]) => WriteReads | string;
+  readonly reply: (args: readonly Buffer[]) => WriteResults | string;
 }
 
 /** A command that replies with a number of keys or bytes; values are read, but not returned. */
 export interface CountCommand {
   readonly returns: 'count';
-  readonly write: (reads: readonly Counted[], out: ReplySink) => void;
+  readonly write: (results: readonly LengthResult[], out: ReplySink) => void;
 }
 
 /** A command about a key's time to live, which is never cached. */
@@ -87,7 +87,7 @@ export const KEY_COMMANDS: readonly KeyCommand[] = [
     arity: -2,
     summary: 'Get the value of a key; options, which would set an expiration, are refused',
     since: '6.2.0',
-    refuse: (args) => (args.length > 1 ? READ_ONLY : undefined),
+    checkArguments: (args) => (args.length > 1 ? READ_ONLY : undefined),
     reply: () => writeValue,
   },
   {
@@ -171,13 +171,13 @@ function wholeSeconds(ms: number): number {
   return Math.floor((ms + 500) / 1000);
 }
 
-function rangeOf(start: Buffer, end: Buffer): WriteReads | string {
+function rangeOf(start: Buffer, end: Buffer): WriteResults | string {
   const range = parseRange(start, end);
   if (range === undefined) return 'ERR value is not an integer or out of range';
-  return ([read], out) => {
-    if (read === undefined) out.bulk(EMPTY);
-    else if ('value' in read) out.bulk(sliceRange(read.value, range));
-    else out.error(FAILURES[read.failure]);
+  return ([result], out) => {
+    if (result === undefined) out.bulk(EMPTY);
+    else if ('value' in result) out.bulk(sliceRange(result.value, range));
+    else out.error(FAILURES[result.failure]);
   };
 }
 

@@ -2,7 +2,7 @@ import { type Access, MAX_KEY_BYTES } from '../access/access.ts';
 import type { TtlOutcome, TypeOutcome } from '../cache/read-through/key-queries.ts';
 import { type ReadOutcome, outcomeName } from '../cache/read-through/read-outcome.ts';
 import type { ReadCounter, ReadOutcomeName, Transport } from '../instance/read-metrics.ts';
-import type { Read } from './key-replies.ts';
+import type { ReadResult } from './key-replies.ts';
 
 const KEY_TOO_LONG = `ERR key exceeds ${MAX_KEY_BYTES} bytes`;
 const KEY_NOT_ALLOWED = 'NOPERM No permissions to access a key';
@@ -37,13 +37,13 @@ export class KeyReads {
   }
 
   /** Counts an outcome, and returns it as commands see it. */
-  record(outcome: ReadOutcome): Read {
+  record(outcome: ReadOutcome): ReadResult {
     this.#counts.countRead(this.#transport, outcomeName(outcome));
-    return KeyReads.toRead(outcome);
+    return KeyReads.toResult(outcome);
   }
 
   /** Converts an outcome for commands, without counting it. */
-  static toRead(outcome: ReadOutcome): Read {
+  static toResult(outcome: ReadOutcome): ReadResult {
     switch (outcome.kind) {
       case 'hit':
       case 'stale':

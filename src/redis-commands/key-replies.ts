@@ -11,10 +11,11 @@ export const FAILURES = {
 } as const;
 
 /** Result of reading a key, as commands see it; undefined: the key does not exist. */
-export type Read = { readonly value: Buffer } | { readonly failure: keyof typeof FAILURES } | undefined;
+export type ReadResult = { readonly value: Buffer } | { readonly failure: keyof typeof FAILURES } | undefined;
 
-/** A {@link Read} with the length of the value instead of the value. */
-export type Counted = { readonly value: { readonly length: number } } | Exclude<Read, { readonly value: Buffer }>;
+/** A {@link ReadResult} with the length of the value instead of the value. */
+export type LengthResult =
+  { readonly value: { readonly length: number } } | Exclude<ReadResult, { readonly value: Buffer }>;
 
 /** Encodes a reply in the client's protocol. */
 export interface ReplySink {
@@ -30,41 +31,41 @@ export interface ReplySink {
 }
 
 /** Writes the reply to a command whose keys have been read. */
-export type WriteReads = (reads: readonly Read[], out: ReplySink) => void;
+export type WriteResults = (results: readonly ReadResult[], out: ReplySink) => void;
 
-export function writeValue([read]: readonly Read[], out: ReplySink): void {
-  if (read === undefined) out.null();
-  else if ('value' in read) out.bulk(read.value);
-  else out.error(FAILURES[read.failure]);
+export function writeValue([result]: readonly ReadResult[], out: ReplySink): void {
+  if (result === undefined) out.null();
+  else if ('value' in result) out.bulk(result.value);
+  else out.error(FAILURES[result.failure]);
 }
 
-export function writeLength([read]: readonly Counted[], out: ReplySink): void {
-  if (read === undefined) out.integer(0);
-  else if ('value' in read) out.integer(read.value.length);
-  else out.error(FAILURES[read.failure]);
+export function writeLength([result]: readonly LengthResult[], out: ReplySink): void {
+  if (result === undefined) out.integer(0);
+  else if ('value' in result) out.integer(result.value.length);
+  else out.error(FAILURES[result.failure]);
 }
 
-export function writeValues(reads: readonly Read[], out: ReplySink): void {
-  const failure = failureAmong(reads);
+export function writeValues(results: readonly ReadResult[], out: ReplySink): void {
+  const failure = firstFailure(results);
   if (failure !== undefined) return out.error(FAILURES[failure]);
-  out.array(reads.length);
-  for (const read of reads) {
-    if (read !== undefined && 'value' in read) out.bulk(read.value);
+  out.array(results.length);
+  for (const result of results) {
+    if (result !== undefined && 'value' in result) out.bulk(result.value);
     else out.null();
   }
 }
 
 /** Writes the number of keys that exist, whatever their type. */
-export function writeCount(reads: readonly Counted[], out: ReplySink): void {
-  const failure = failureAmong(reads);
+export function writeCount(results: readonly LengthResult[], out: ReplySink): void {
+  const failure = firstFailure(results);
   if (failure !== undefined) out.error(FAILURES[failure]);
-  else out.integer(reads.filter((read) => read !== undefined).length);
+  else out.integer(results.filter((result) => result !== undefined).length);
 }
 
 /** Returns the first failure. It fails the whole command: an unreadable value must not be reported as missing. */
-function failureAmong(reads: readonly Counted[]): keyof typeof FAILURES | undefined {
-  for (const read of reads) {
-    if (read !== undefined && 'failure' in read && read.failure !== 'wrong-type') return read.failure;
+function firstFailure(results: readonly LengthResult[]): keyof typeof FAILURES | undefined {
+  for (const result of results) {
+    if (result !== undefined && 'failure' in result && result.failure !== 'wrong-type') return result.failure;
   }
   return undefined;
 }

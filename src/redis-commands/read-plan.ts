@@ -1,12 +1,12 @@
 import { setImmediate as nextMacrotask } from 'node:timers/promises';
-import type { Reader, Reservation } from '../cache/read-through/buffered-bytes.ts';
+import type { ReadClient, Reservation } from '../cache/read-through/buffered-bytes.ts';
 import type { CacheService } from '../cache/cache.service.ts';
 import type { Omitted } from '../cache/read-through/bounded-results.ts';
 import type { TtlOutcome, TypeOutcome } from '../cache/read-through/key-queries.ts';
 import type { ReadOutcome } from '../cache/read-through/read-outcome.ts';
 import { type KeyCommand, type ValueCommand, keysOf } from './key-command-table.ts';
 import { KeyReads } from './key-reads.ts';
-import type { Counted, Read, ReplySink } from './key-replies.ts';
+import type { LengthResult, ReadResult, ReplySink } from './key-replies.ts';
 
 /** Writes the reply to a command whose keys have been read. */
 export type WriteReply = (out: ReplySink) => void;
@@ -21,32 +21,32 @@ const MAX_COUNTED_BYTES = 16 * 1024 * 1024;
 /** Number of values buffered at once when the values of a larger batch exceed {@link MAX_COUNTED_BYTES}. */
 const COUNT_BATCH_SIZE = 32;
 
-const OMITTED: Read = { failure: 'too-large' };
+const OMITTED: ReadResult = { failure: 'too-large' };
 
 /** Collects the keys of one or several commands, reads them together, and provides them to the replies. */
 export class ReadPlan {
   readonly #cache: CacheService;
   readonly #reads: KeyReads;
   readonly #maxBytes: number;
-  readonly #reader: Reader | undefined;
+  readonly #client: ReadClient | undefined;
   /** Whether the values are being read again: the reads have been counted already. */
   #rereading = false;
   readonly #valueKeys: Buffer[] = [];
   readonly #countKeys: Buffer[] = [];
   readonly #ttlKeys: Buffer[] = [];
   readonly #typeKeys: Buffer[] = [];
-  #values: readonly Read[] = [];
-  #counts: readonly Counted[] = [];
+  #values: readonly ReadResult[] = [];
+  #counts: readonly LengthResult[] = [];
   #ttls: readonly TtlOutcome[] = [];
   #types: readonly TypeOutcome[] = [];
   #ttlsReadAt = 0;
 
   /**
    * @param maxBytes maximum total size of the values; keys beyond it get an error in their replies.
-   * @param reader the client that the keys are read for.
+   * @param client the client that the keys are read for.
    */
-  constructor(cache: CacheService, reads: KeyReads, maxBytes: number, reader?: Reader) {
-    this.#reader = reader;
+  constructor(cache: CacheService, reads: KeyReads, maxBytes: number, client?: ReadClient) {
+    this.#client = client;
     this.#cache = cache;
     this.#reads = reads;
     this.#maxBytes = maxBytes;
@@ -96,18 +96,18 @@ export class ReadPlan {
   }
 
   /** Discards the values; {@link readAgain} must follow before the replies are written. */
-  drop(): void {
+  discardValues(): void {
     this.#values = [];
   }
 
   /**
    * Reads discarded values again, without counting the reads.
    *
-   * @param room buffer space reserved for them; values beyond it get an error in their replies.
+   * @param reservation buffer space reserved for them; values beyond it get an error in their replies.
    */
-  async readAgain(room?: Reservation): Promise<void> {
+  async readAgain(reservation?: Reservation): Promise<void> {
     this.#rereading = true;
-    await this.#readValues(room);
+    await this.#readValues(reservation);
   }
 
   #addValues({ reply }: ValueCommand, args: readonly Buffer[], keys: readonly Buffer[]): WriteReply | string {
@@ -117,15 +117,15 @@ export class ReadPlan {
     return (out) => write(this.#values.slice(from, from + keys.length), out);
   }
 
-  #readValues(room?: Reservation): Promise<void> | undefined {
+  #readValues(reservation?: Reservation): Promise<void> | undefined {
     if (this.#valueKeys.length === 0) return undefined;
-    const options = { again: this.#rereading, reader: this.#reader, room };
-    const settle = (outcomes: Outcomes): void => void (this.#values = this.#readsOf(outcomes));
-    if (this.#valueKeys.length > 1 || room !== undefined)
-      return whenKnown(this.#cache.readMany(this.#valueKeys, this.#maxBytes, options), settle);
+    const options = { again: this.#rereading, client: this.#client, reservation };
+    const apply = (outcomes: Outcomes): void => void (this.#values = this.#resultsOf(outcomes));
+    if (this.#valueKeys.length > 1 || reservation !== undefined)
+      return applyWhenReady(this.#cache.readMany(this.#valueKeys, this.#maxBytes, options), apply);
     const outcome = this.#cache.read(this.#valueKeys[0], undefined, options);
-    if (outcome instanceof Promise) return outcome.then((one) => settle([one]));
-    settle([outcome]);
+    if (outcome instanceof Promise) return outcome.then((one) => apply([one]));
+    apply([outcome]);
     return undefined;
   }
 
@@ -133,7 +133,7 @@ export class ReadPlan {
     const keys = this.#countKeys;
     if (keys.length > READ_BATCH_SIZE) return this.#readCountsInBatches();
     if (keys.length === 0) return undefined;
-    return whenKnown(this.#cache.readMany(keys, MAX_COUNTED_BYTES, { reader: this.#reader }), (outcomes) => {
+    return applyWhenReady(this.#cache.readMany(keys, MAX_COUNTED_BYTES, { client: this.#client }), (outcomes) => {
       const counts = this.#countsOf(outcomes);
       if (!counts.includes(OMITTED)) this.#counts = counts;
       else return this.#readLarge(keys, counts).then((all) => void (this.#counts = all));
@@ -141,30 +141,30 @@ export class ReadPlan {
   }
 
   async #readCountsInBatches(): Promise<void> {
-    const counts: Counted[] = [];
+    const counts: LengthResult[] = [];
     for (const keys of batchesOf(this.#countKeys, READ_BATCH_SIZE)) {
       if (counts.length > 0) await nextMacrotask();
-      const found = this.#countsOf(await this.#cache.readMany(keys, MAX_COUNTED_BYTES, { reader: this.#reader }));
+      const found = this.#countsOf(await this.#cache.readMany(keys, MAX_COUNTED_BYTES, { client: this.#client }));
       counts.push(...(await this.#readLarge(keys, found)));
     }
     this.#counts = counts;
   }
 
   /** Reads the omitted values in small batches. */
-  async #readLarge(keys: readonly Buffer[], counts: readonly Counted[]): Promise<readonly Counted[]> {
+  async #readLarge(keys: readonly Buffer[], counts: readonly LengthResult[]): Promise<readonly LengthResult[]> {
     const all = [...counts];
     const missing = keys.flatMap((_key, at) => (counts[at] === OMITTED ? [at] : []));
     for (const indices of batchesOf(missing, COUNT_BATCH_SIZE)) {
       const outcomes = await this.#cache.readMany(
         indices.map((at) => keys[at]),
         Infinity,
-        { reader: this.#reader },
+        { client: this.#client },
       );
       this.#countsOf(outcomes).forEach((count, i) => (all[indices[i]] = count));
     }
     // A batch may exceed the whole buffer space: read what is still missing one by one.
     for (const at of missing.filter((index) => all[index] === OMITTED)) {
-      const outcome = await this.#cache.read(keys[at], undefined, { again: true, reader: this.#reader });
+      const outcome = await this.#cache.read(keys[at], undefined, { alreadyCounted: true, client: this.#client });
       [all[at]] = this.#countsOf([outcome]);
     }
     return all;
@@ -187,18 +187,18 @@ export class ReadPlan {
     });
   }
 
-  #readsOf(outcomes: Outcomes): readonly Read[] {
-    return outcomes.map((outcome) => this.#readOf(outcome));
+  #resultsOf(outcomes: Outcomes): readonly ReadResult[] {
+    return outcomes.map((outcome) => this.#resultOf(outcome));
   }
 
-  #readOf(outcome: ReadOutcome | Omitted): Read {
+  #resultOf(outcome: ReadOutcome | Omitted): ReadResult {
     if (outcome.kind === 'omitted') return OMITTED;
-    return this.#rereading ? KeyReads.toRead(outcome) : this.#reads.record(outcome);
+    return this.#rereading ? KeyReads.toResult(outcome) : this.#reads.record(outcome);
   }
 
   /** Reduces values to their lengths, so that their memory can be freed. */
-  #countsOf(outcomes: Outcomes): readonly Counted[] {
-    return this.#readsOf(outcomes).map((read) =>
+  #countsOf(outcomes: Outcomes): readonly LengthResult[] {
+    return this.#resultsOf(outcomes).map((read) =>
       read !== undefined && 'value' in read ? { value: { length: read.value.length } } : read,
     );
   }
@@ -207,12 +207,12 @@ export class ReadPlan {
 type Outcomes = readonly (ReadOutcome | Omitted)[];
 
 /** Calls `settle` with the outcomes: at once if they are known, otherwise later, in which case it returns a promise. */
-function whenKnown(
+function applyWhenReady(
   outcomes: Outcomes | Promise<Outcomes>,
-  settle: (outcomes: Outcomes) => Promise<void> | undefined | void,
+  apply: (outcomes: Outcomes) => Promise<void> | undefined | void,
 ): Promise<void> | undefined {
-  if (outcomes instanceof Promise) return outcomes.then(settle);
-  return settle(outcomes) ?? undefined;
+  if (outcomes instanceof Promise) return outcomes.then(apply);
+  return apply(outcomes) ?? undefined;
 }
 
 /** Appends copies of keys; returns the index of the first copy. */

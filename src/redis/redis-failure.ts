@@ -33,15 +33,15 @@ export function failureOf(error: unknown): RedisFailure | { readonly kind: 'wron
   const redirect = redirectIn((error as Error).message);
   if (redirect !== undefined) return { kind: 'unavailable', reason, scope: 'command', redirect };
   const scope = SERVER_WIDE_ERRORS.has(reason) ? 'server' : 'command';
-  const missingRight = missingRightIn(error);
-  return { kind: 'unavailable', reason, scope, ...(missingRight === undefined ? {} : { missingRight }) };
+  const missingPermission = missingPermissionIn(error);
+  return { kind: 'unavailable', reason, scope, ...(missingPermission === undefined ? {} : { missingPermission }) };
 }
 
 /**
  * Returns the missing permission to run a command in the syntax of ACL SETUSER: `+pttl`, `+client|tracking`. Undefined for
  * other errors, including a refused key: the account may access other keys.
  */
-export function missingRightIn(error: unknown): string | undefined {
+export function missingPermissionIn(error: unknown): string | undefined {
   if (!(error instanceof ReplyError)) return undefined;
   const [, command] = COMMAND_NOT_PERMITTED.exec((error as Error).message) ?? [];
   return command === undefined ? undefined : `+${command}`;

@@ -13,7 +13,7 @@ import type { ValueMemory } from './connection/value-memory.ts';
 const TIMEOUT_MS = 500;
 
 /** Never at its limit. */
-const ANY_MEMORY: ValueMemory = { allocate: (bytes) => Buffer.alloc(bytes), pass: () => undefined };
+const ANY_MEMORY: ValueMemory = { allocate: (bytes) => Buffer.alloc(bytes), releaseAfterTick: () => undefined };
 
 let reader: RedisReader;
 
@@ -28,8 +28,8 @@ const fetch = (key: string | Buffer): Promise<RedisReply> =>
   new Promise((onReply) => reader.fetch(Buffer.from(key), onReply, ANY_MEMORY));
 const fetchAll = (...keys: (string | Buffer)[]): Promise<RedisReply[]> => Promise.all(keys.map(fetch));
 const value = (text: string, ttlMs?: number): RedisReply => ({ kind: 'value', value: Buffer.from(text), ttlMs });
-const lacks = (missingRight: string): RedisReply => ({
-  ...{ kind: 'unavailable', reason: 'NOPERM', scope: 'command', missingRight },
+const lacksPermission = (missingPermission: string): RedisReply => ({
+  ...{ kind: 'unavailable', reason: 'NOPERM', scope: 'command', missingPermission },
 });
 
 const MODES = [
@@ -60,8 +60,8 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       await redis.client.mset('text', 'a text', 'empty', '');
       await redis.client.set('expiring', 'soon', 'PX', 60_000);
       await redis.client.rpush('list', 'a');
-      const [text, list, nobody, empty, expiring] = await fetchAll('text', 'list', 'nobody', 'empty', 'expiring');
-      expect([text, list, nobody, empty]).toEqual([
+      const [text, list, missing, empty, expiring] = await fetchAll('text', 'list', 'nobody', 'empty', 'expiring');
+      expect([text, list, missing, empty]).toEqual([
         value('a text'),
         { kind: 'wrong-type' },
         { kind: 'missing' },
@@ -111,9 +111,9 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       await connect(`redis://reader:secret@127.0.0.1:${redis.port}`);
       expect(await fetch('key')).toEqual(value('value'));
       await redis.client.call('ACL', 'SETUSER', 'reader', '-pttl');
-      expect(await fetchAll('key', 'nobody')).toEqual(Array(2).fill(lacks('+pttl')));
+      expect(await fetchAll('key', 'nobody')).toEqual(Array(2).fill(lacksPermission('+pttl')));
       await redis.client.call('ACL', 'SETUSER', 'reader', '+pttl', '-get');
-      expect(await fetch('key')).toEqual(lacks('+get'));
+      expect(await fetch('key')).toEqual(lacksPermission('+get'));
     });
 
     it('time out, and a late reply is not returned for another read', async () => {
@@ -207,8 +207,8 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       const waiting = fetchAll('a', 'b');
       await new Promise(setImmediate);
       redis.server?.signal('SIGKILL');
-      const gone = { kind: 'unavailable', reason: expect.any(String) };
-      expect(await waiting).toEqual([gone, gone]);
+      const connectionLost = { kind: 'unavailable', reason: expect.any(String) };
+      expect(await waiting).toEqual([connectionLost, connectionLost]);
       let reply: RedisReply | undefined;
       reader.fetch(Buffer.from('a'), (received) => (reply = received), ANY_MEMORY);
       expect(reply).toEqual({ kind: 'unavailable', reason: 'connection' });
@@ -273,8 +273,8 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       const replies = fetchAll('a', 'b');
       await arrived(1);
       sockets[0].write('HTTP/1.1 400 Bad Request\r\n');
-      const gone = { kind: 'unavailable', reason: expect.any(String) };
-      expect(await replies).toEqual([gone, gone]);
+      const connectionLost = { kind: 'unavailable', reason: expect.any(String) };
+      expect(await replies).toEqual([connectionLost, connectionLost]);
     });
 
     it.each(['$1\r\nA\r\n', ':1\r\n', '+OK\r\n', '-ERR\r\n', 'HTTP/1.1 408 Request Timeout\r\n'])(

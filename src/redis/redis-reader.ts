@@ -8,13 +8,15 @@ export type RedisState =
   | {
       readonly reachable: true;
       /** The missing permission to read any key: `+pttl`. */
-      readonly missingRight?: string;
+      readonly missingPermission?: string;
     }
   | { readonly reachable: false; readonly reason: string };
 
 export function isSameState(a: RedisState | undefined, b: RedisState): boolean {
   if (a === undefined) return false;
-  return a.reachable ? b.reachable && a.missingRight === b.missingRight : !b.reachable && a.reason === b.reason;
+  return a.reachable
+    ? b.reachable && a.missingPermission === b.missingPermission
+    : !b.reachable && a.reason === b.reason;
 }
 
 /**

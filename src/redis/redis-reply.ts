@@ -13,7 +13,7 @@ export type RedisReply =
   /** The value stored at this key is not a string. */
   | { readonly kind: 'wrong-type' }
   | TooLarge
-  | NoRoom
+  | BufferFull
   /** No reply within REDIS_COMMAND_TIMEOUT_MS. */
   | { readonly kind: 'timeout' }
   /** No connection, or an error reply; `reason` is the error code, `connection` or `circuit`. */
@@ -23,7 +23,7 @@ export type RedisReply =
       /** Whether an error reply concerns every command (e.g. LOADING) or this one; undefined without a reply. */
       readonly scope?: 'server' | 'command';
       /** The missing permission to read any key, in the syntax of ACL SETUSER: `+pttl`. */
-      readonly missingRight?: string;
+      readonly missingPermission?: string;
       /** The redirect that a cluster node replied with. */
       readonly redirect?: Redirect;
     };
@@ -33,8 +33,8 @@ export const TOO_LARGE = { kind: 'value-too-large' } as const;
 export type TooLarge = typeof TOO_LARGE;
 
 /** A value of `bytes` bytes was discarded because it did not fit in the buffered-bytes limit. */
-export class NoRoom {
-  readonly kind = 'no-room';
+export class BufferFull {
+  readonly kind = 'buffer-full';
   readonly bytes: number;
 
   constructor(bytes: number) {

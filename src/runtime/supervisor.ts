@@ -61,7 +61,7 @@ export class Supervisor {
   readonly #loggedReasons = new Set<string>();
   readonly #internals = new InternalsReport();
   /** The missing permission of the Redis account that has been logged. */
-  #missingRight: string | undefined;
+  #missingPermission: string | undefined;
   readonly #openCircuits = new Set<number>();
   readonly #replacements = new ReplacementLog((line) => this.#logger.warn(line));
   #circuitOpen = false;
@@ -195,7 +195,7 @@ export class Supervisor {
       case 'replaced':
         this.#replacements.report(message.node);
         // Tracking detects replacements in CLUSTER SLOTS by itself, and sooner.
-        if (message.node.by === 'redirect') this.#tracking?.replace(message.node);
+        if (message.node.cause === 'redirect') this.#tracking?.replace(message.node);
         break;
     }
   }
@@ -220,12 +220,15 @@ export class Supervisor {
 
   /** Logs a missing permission once, and once that it has been granted. */
   #reportRights(): void {
-    const missing = [...this.#redis.values()].flatMap((state) => (state.reachable ? (state.missingRight ?? []) : []));
-    const [missingRight] = missing;
-    if (missingRight === this.#missingRight || (missingRight === undefined && !this.#redisReachable)) return;
-    if (missingRight === undefined) this.#logger.log('the Redis account has the required permissions');
-    else this.#logger.warn(`the Redis account lacks ${missingRight} (NOPERM): every read of Redis fails`);
-    this.#missingRight = missingRight;
+    const missing = [...this.#redis.values()].flatMap((state) =>
+      state.reachable ? (state.missingPermission ?? []) : [],
+    );
+    const [missingPermission] = missing;
+    if (missingPermission === this.#missingPermission || (missingPermission === undefined && !this.#redisReachable))
+      return;
+    if (missingPermission === undefined) this.#logger.log('the Redis account has the required permissions');
+    else this.#logger.warn(`the Redis account lacks ${missingPermission} (NOPERM): every read of Redis fails`);
+    this.#missingPermission = missingPermission;
   }
 
   /** Logs the circuit as open from the first open one until the circuits of all threads are closed; omits failed probes. */

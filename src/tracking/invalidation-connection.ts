@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { Redis, type RedisOptions, ReplyError } from 'ioredis';
-import { missingRightIn, errorCode } from '../redis/redis-failure.ts';
+import { missingPermissionIn, errorCode } from '../redis/redis-failure.ts';
 
 /** Channel on which Redis sends invalidation messages to RESP2 connections. */
 const CHANNEL = '__redis__:invalidate';
@@ -142,8 +142,9 @@ export class InvalidationConnection {
   }
 
   #fail(error: unknown): void {
-    const missingRight = missingRightIn(error);
-    const reason = errorCode(error) + (missingRight === undefined ? '' : `: the account lacks ${missingRight}`);
+    const missingPermission = missingPermissionIn(error);
+    const reason =
+      errorCode(error) + (missingPermission === undefined ? '' : `: the account lacks ${missingPermission}`);
     this.#end({ kind: isRefusal(error) ? 'refused' : 'lost', reason });
   }
 

@@ -61,7 +61,7 @@ export class Masters {
       onTopology: (view) => this.#applyView(view),
       // The connections to the masters detect failures themselves.
       onUnreachable: () => undefined,
-      isStable: () => !this.#stale && this.#view?.whole !== false,
+      isStable: () => !this.#stale && this.#view?.isComplete !== false,
     });
   }
 
@@ -121,7 +121,7 @@ export class Masters {
     // A partitioned node does not list the other masters, which may still receive writes.
     const unnamed = this.#nodes.filter((node) => {
       const address = addressOf(node);
-      return !view.whole && !named.has(address) && now - (this.#listedAt.get(address) ?? -Infinity) < UNNAMED_MS;
+      return !view.isComplete && !named.has(address) && now - (this.#listedAt.get(address) ?? -Infinity) < UNNAMED_MS;
     });
     if (this.#view === view && this.#nodes.length === named.size + unnamed.length) return;
     this.#view = view;

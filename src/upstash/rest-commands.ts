@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { Access } from '../access/access.ts';
-import type { Reader } from '../cache/read-through/buffered-bytes.ts';
+import type { ReadClient } from '../cache/read-through/buffered-bytes.ts';
 import type { CacheService } from '../cache/cache.service.ts';
 import type { ReadCounter } from '../instance/read-metrics.ts';
 import { type KeyCommand, KEY_COMMANDS, keysOf } from '../redis-commands/key-command-table.ts';
@@ -46,7 +46,7 @@ export class RestCommands {
    *
    * @param counter counts the reads.
    */
-  prepare(commands: readonly RestCommand[], counter: ReadCounter, reader: Reader): PreparedCommands | BadRequest {
+  prepare(commands: readonly RestCommand[], counter: ReadCounter, reader: ReadClient): PreparedCommands | BadRequest {
     const reads = new KeyReads('upstash', this.#access, counter);
     const plan = new ReadPlan(this.#cache, reads, this.#maxBytes, reader);
     const replies = commands.map((command) =>
@@ -70,7 +70,7 @@ export class RestCommands {
     if (!matchesArity(command.arity, args.length + 1)) return errorReply(wrongArguments(lower));
     const denied = reads.checkKeys(keysOf(command.keys, args));
     if (denied !== undefined) return errorReply(denied);
-    const refused = command.refuse?.(args);
+    const refused = command.checkArguments?.(args);
     if (refused !== undefined) {
       this.#refused.count('upstash', lower);
       return errorReply(refused);

@@ -1,7 +1,7 @@
 import { All, Controller, Get, HttpCode, Options, Post, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { Access } from '../access/access.ts';
-import { BufferedBytes, type Reader } from '../cache/read-through/buffered-bytes.ts';
+import { BufferedBytes, type ReadClient } from '../cache/read-through/buffered-bytes.ts';
 import { CacheService } from '../cache/cache.service.ts';
 import { PendingReads } from '../cache/read-through/pending-reads.ts';
 import { type ReadCounter, ReadMetrics } from '../instance/read-metrics.ts';
@@ -28,7 +28,7 @@ const TRANSACTION_PATH = 'multi-exec';
 interface RestClient {
   /** Counts the reads of keys. */
   readonly reads: ReadCounter;
-  readonly reader: Reader;
+  readonly reader: ReadClient;
   /** The requested encoding of strings. */
   readonly encoding: RestEncoding;
 }
@@ -162,7 +162,7 @@ export class UpstashController {
       return {
         values: plan.values,
         render: (allocate) => render(replies, { encoding, allocate, maxBytes: this.#maxBytes }),
-        drop: () => plan.drop(),
+        drop: () => plan.discardValues(),
       };
     });
     return response ?? errorResponse(FAILURES.overloaded);

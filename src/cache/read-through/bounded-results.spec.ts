@@ -17,11 +17,11 @@ const reads = fc
 it('keeps the first values within the cap, in whatever order they arrive, and never retains twice the cap', () => {
   fc.assert(
     fc.property(reads, ([sizes, order]) => {
-      const room = bufferedBytes();
-      const kept = new BoundedResults(sizes.length, MAX_BYTES, room, (memory) => room.release(memory));
+      const account = bufferedBytes();
+      const results = new BoundedResults(sizes.length, MAX_BYTES, account, (memory) => account.release(memory));
       for (const index of order) {
-        kept.put(index, outcome(sizes[index]));
-        const held = kept.outcomes.reduce((sum, each) => sum + ('value' in each ? each.value.length : 0), 0);
+        results.set(index, outcome(sizes[index]));
+        const held = results.outcomes.reduce((sum, each) => sum + ('value' in each ? each.value.length : 0), 0);
         expect(held).toBeLessThan(2 * MAX_BYTES);
       }
       let bytes = 0;
@@ -30,7 +30,7 @@ it('keeps the first values within the cap, in whatever order they arrive, and ne
         bytes += size;
         return size;
       });
-      expect(kept.outcomes.map((each) => ('value' in each ? each.value.length : each.kind))).toEqual(expected);
+      expect(results.outcomes.map((each) => ('value' in each ? each.value.length : each.kind))).toEqual(expected);
     }),
   );
 });

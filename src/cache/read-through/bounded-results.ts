@@ -1,5 +1,5 @@
 import { PAGE_BYTES, pagesFor } from '../../instance/buffer-budget.ts';
-import type { Room } from './buffered-bytes.ts';
+import type { MemoryAccount } from './buffered-bytes.ts';
 import type { ReadOutcome } from './read-outcome.ts';
 
 /** A result omitted because the response size limit was reached. */
@@ -21,51 +21,54 @@ export class BoundedResults {
   /** Index from which values are omitted. */
   #end: number;
   /** Memory account that values are charged to. */
-  readonly #room: Room;
+  readonly #account: MemoryAccount;
   readonly #release: (memory: ArrayBufferLike) => void;
-  #lacking = 0;
+  #overflowBytes = 0;
 
-  /** @param release releases memory that is held in `room`. */
-  constructor(count: number, maxBytes: number, room: Room, release: (memory: ArrayBufferLike) => void) {
+  /** @param release releases memory that is held in `account`. */
+  constructor(count: number, maxBytes: number, account: MemoryAccount, release: (memory: ArrayBufferLike) => void) {
     this.outcomes = Array.from({ length: count }, () => OMITTED);
     this.#maxBytes = maxBytes;
     this.#end = count;
-    this.#room = room;
+    this.#account = account;
     this.#release = release;
   }
 
   /** Whether the value of the key at `index` can be within the cap. */
-  hasRoomAt(index: number): boolean {
+  isWithinCap(index: number): boolean {
     return index < this.#end;
   }
 
-  put(index: number, outcome: ReadOutcome): void {
+  set(index: number, outcome: ReadOutcome): void {
     const bytes = bytesOf(outcome);
-    if (bytes > this.#maxBytes || (bytes > 0 && !this.hasRoomAt(index))) return;
-    if ('value' in outcome && !this.#room.tryHold(outcome.value.buffer)) return this.lack(index, bytes);
+    if (bytes > this.#maxBytes || (bytes > 0 && !this.isWithinCap(index))) return;
+    if ('value' in outcome && !this.#account.tryHold(outcome.value.buffer)) return this.addOverflow(index, bytes);
     this.outcomes[index] = outcome;
     this.#bytes += bytes;
-    this.#letGo();
+    this.#trim();
   }
 
   /** Records that a value within the cap did not fit in the buffered-bytes limit. */
-  lack(index: number, bytes: number): void {
-    if (bytes <= this.#maxBytes && this.hasRoomAt(index)) this.#lacking += pagesFor(bytes) * PAGE_BYTES;
+  addOverflow(index: number, bytes: number): void {
+    if (bytes <= this.#maxBytes && this.isWithinCap(index)) this.#overflowBytes += pagesFor(bytes) * PAGE_BYTES;
   }
 
   /** Whether at least one value did not fit in the buffered-bytes limit. */
-  get lacksRoom(): boolean {
-    return this.#lacking > 0;
+  get hasOverflow(): boolean {
+    return this.#overflowBytes > 0;
   }
 
   /** Bytes needed to hold all values. */
   get neededBytes(): number {
-    return this.#memories().reduce((sum, { byteLength }) => sum + pagesFor(byteLength) * PAGE_BYTES, this.#lacking);
+    return this.#memories().reduce(
+      (sum, { byteLength }) => sum + pagesFor(byteLength) * PAGE_BYTES,
+      this.#overflowBytes,
+    );
   }
 
   /** Releases the values at the end of this tick; code that keeps them longer must hold them itself. */
-  pass(): void {
-    for (const memory of this.#memories()) this.#room.pass(memory);
+  releaseAfterTick(): void {
+    for (const memory of this.#memories()) this.#account.releaseAfterTick(memory);
   }
 
   /** Releases all values. */
@@ -79,18 +82,18 @@ export class BoundedResults {
   }
 
   /** Releases values from the end until every remaining one starts within the cap. */
-  #letGo(): void {
+  #trim(): void {
     while (this.#end > 0) {
       const last = this.#end - 1;
       const bytes = bytesOf(this.outcomes[last]);
       if (this.#bytes - bytes < this.#maxBytes) return;
-      if (bytes > 0) this.#drop(last);
+      if (bytes > 0) this.#omit(last);
       this.#bytes -= bytes;
       this.#end = last;
     }
   }
 
-  #drop(index: number): void {
+  #omit(index: number): void {
     const outcome = this.outcomes[index];
     if ('value' in outcome) this.#release(outcome.value.buffer);
     this.outcomes[index] = OMITTED;

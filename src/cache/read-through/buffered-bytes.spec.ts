@@ -14,15 +14,15 @@ const SLACK = 4 * 128 * KiB;
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('BufferedBytes', () => {
-  const waiting = new Set<{ gone: boolean }>();
-  const reader = (): { gone: boolean } => {
-    const each = { gone: false };
+  const waiting = new Set<{ disconnected: boolean }>();
+  const readClient = (): { disconnected: boolean } => {
+    const each = { disconnected: false };
     waiting.add(each);
     return each;
   };
   afterEach(() => {
     // End all waits of the test.
-    for (const each of waiting) each.gone = true;
+    for (const each of waiting) each.disconnected = true;
   });
 
   it('never exceeds the limit over all threads, charges each allocation once, and returns to zero', () => {
@@ -71,10 +71,10 @@ describe('BufferedBytes', () => {
 
   it('admits a single value that uses the whole limit', () => {
     const buffered = bufferedBytes(InstanceMemory.create(), 0, MAX);
-    const whole = buffered.allocate(MAX);
-    expect(whole).toHaveLength(MAX);
+    const all = buffered.allocate(MAX);
+    expect(all).toHaveLength(MAX);
     expect([buffered.hasRoom, buffered.allocate(MiB)]).toEqual([false, undefined]);
-    buffered.release((whole as Buffer).buffer);
+    buffered.release((all as Buffer).buffer);
     expect(buffered.allocate(MiB)).toHaveLength(MiB);
   });
 
@@ -90,8 +90,8 @@ describe('BufferedBytes', () => {
   it('holds passed memory until the end of the tick, or longer if the receiver holds it in the meantime', async () => {
     const buffered = bufferedBytes();
     const [kept, dropped] = [buffered.allocate(100), buffered.allocate(1000)] as [Buffer, Buffer];
-    buffered.pass(kept.buffer);
-    buffered.pass(dropped.buffer);
+    buffered.releaseAfterTick(kept.buffer);
+    buffered.releaseAfterTick(dropped.buffer);
     await Promise.resolve();
     buffered.hold(kept.buffer);
     expect(buffered.total).toBe(1100);
@@ -103,48 +103,48 @@ describe('BufferedBytes', () => {
 
   it('serves waiting reads first come, first served, over all threads, and never lets a read overtake them', async () => {
     const instance = InstanceMemory.create();
-    const [here, there] = [0, 1].map((row) => bufferedBytes(instance, row, MAX));
-    const first = here.allocate(12 * MiB) as Buffer;
+    const [one, other] = [0, 1].map((row) => bufferedBytes(instance, row, MAX));
+    const first = one.allocate(12 * MiB) as Buffer;
     const order: string[] = [];
     const wait = async (name: string, buffered: BufferedBytes, bytes: number): Promise<void> => {
-      const room = await buffered.wait(bytes, reader());
+      const reservation = await buffered.reserve(bytes, readClient());
       order.push(name);
-      expect(room).toBeDefined();
-      expect(buffered.allocate(bytes, room)).toHaveLength(bytes);
+      expect(reservation).toBeDefined();
+      expect(buffered.allocate(bytes, reservation)).toHaveLength(bytes);
     };
-    const large = wait('large', there, 10 * MiB);
+    const large = wait('large', other, 10 * MiB);
     await new Promise((resolve) => setTimeout(resolve, 5));
-    const small = wait('small', here, MiB);
-    expect([here.waiting, here.allocate(MiB)]).toEqual([2, undefined]);
-    here.release(first.buffer);
+    const small = wait('small', one, MiB);
+    expect([one.waiting, one.allocate(MiB)]).toEqual([2, undefined]);
+    one.release(first.buffer);
     await Promise.all([large, small]);
-    expect([order, here.waiting]).toEqual([['large', 'small'], 0]);
+    expect([order, one.waiting]).toEqual([['large', 'small'], 0]);
   });
 
   it('ends the wait of disconnected clients, and rejects reads beyond the maximum number of waiting reads', async () => {
     const instance = InstanceMemory.create();
     const buffered = bufferedBytes(instance, 0, MAX);
     buffered.hold(new ArrayBuffer(MAX));
-    const client = reader();
-    const gone = buffered.wait(MiB, client);
-    const others = Array.from({ length: 99 }, () => buffered.wait(MiB, client));
-    expect(await buffered.wait(MiB, undefined)).toBeUndefined();
-    client.gone = true;
-    expect(await Promise.all([gone, ...others])).toEqual(Array.from({ length: 100 }, () => undefined));
+    const client = readClient();
+    const withdrawn = buffered.reserve(MiB, client);
+    const others = Array.from({ length: 99 }, () => buffered.reserve(MiB, client));
+    expect(await buffered.reserve(MiB, undefined)).toBeUndefined();
+    client.disconnected = true;
+    expect(await Promise.all([withdrawn, ...others])).toEqual(Array.from({ length: 100 }, () => undefined));
     expect(buffered.waiting).toBe(0);
   });
 
   it('releases the bytes of a crashed thread and removes its waiting reads', async () => {
     const instance = InstanceMemory.create();
-    const here = bufferedBytes(instance, 0, MAX);
+    const one = bufferedBytes(instance, 0, MAX);
     bufferedBytes(instance, 1, MAX).hold(new ArrayBuffer(100));
     const crashed = new BufferBudget(instance, 1, 4, MAX, 0);
     crashed.reserveLarge(pagesFor(10 * MiB));
     crashed.noteWaiting(1, -1);
-    const room = here.wait(12 * MiB, reader());
-    expect([here.total, here.waiting]).toEqual([100, 2]);
+    const reservation = one.reserve(12 * MiB, readClient());
+    expect([one.total, one.waiting]).toEqual([100, 2]);
     BufferedBytes.recoverFrom(instance, 1);
-    expect(await room).toBeDefined();
-    expect([here.total, here.waiting]).toEqual([0, 0]);
+    expect(await reservation).toBeDefined();
+    expect([one.total, one.waiting]).toEqual([0, 0]);
   });
 });

@@ -12,36 +12,36 @@ const STEP_BYTES = 64 * 1024;
 /** Milliseconds between checks for memory released by other threads, while a read waits. */
 const POLL_MS = 10;
 /** Index of the count of bytes held, in a thread's row. */
-const BYTES_AT = ROW_COUNTS - 1;
+const HELD_BYTES_INDEX = ROW_COUNTS - 1;
 
 /** Accounting of one backing store. */
-interface Held {
+interface Allocation {
   readonly bytes: number;
   /** Pages reserved for it alone; 0 if it is small. */
   readonly pages: number;
   /** Reference count. */
-  holders: number;
+  references: number;
 }
 
 /** The client that a read is for. */
-export interface Reader {
+export interface ReadClient {
   /** Whether the client has disconnected. */
-  readonly gone: boolean;
+  readonly disconnected: boolean;
 }
 
 /** Memory account that values are charged to: the buffered-bytes limit, or a {@link Reservation} of it. */
-export interface Room extends ValueMemory {
+export interface MemoryAccount extends ValueMemory {
   /** Adds a reference to memory and charges it if it is new; returns false, with nothing charged, if it does not fit. */
   tryHold(memory: ArrayBufferLike): boolean;
   /** Holds memory as {@link tryHold} does, until the end of this tick. */
-  admit(memory: ArrayBufferLike): boolean;
+  tryHoldForTick(memory: ArrayBufferLike): boolean;
 }
 
 interface Waiter {
   readonly pages: number;
-  readonly reader: Reader | undefined;
+  readonly client: ReadClient | undefined;
   readonly since: number;
-  readonly end: (reservation: Reservation | undefined) => void;
+  readonly resolve: (reservation: Reservation | undefined) => void;
 }
 
 export interface BufferLimits {
@@ -59,20 +59,20 @@ export interface BufferLimits {
  *
  * A read that does not fit waits without holding any memory, so reads cannot deadlock.
  */
-export class BufferedBytes implements Room {
+export class BufferedBytes implements MemoryAccount {
   readonly #budget: BufferBudget;
   readonly #counts: Float64Array;
   readonly #memory: InstanceMemory;
   readonly #limits: BufferLimits;
   readonly #clock: Clock;
-  readonly #held = new Map<ArrayBufferLike, Held>();
+  readonly #allocations = new Map<ArrayBufferLike, Allocation>();
   /** Bytes of small allocations in use, and bytes reserved from the budget for them. */
-  #small = 0;
-  #granted = 0;
+  #smallBytes = 0;
+  #smallReservedBytes = 0;
   #waiters: Waiter[] = [];
   #timer: NodeJS.Timeout | undefined;
   /** Memory to release at the end of this tick. */
-  #passing: ArrayBufferLike[] = [];
+  #toRelease: ArrayBufferLike[] = [];
 
   constructor(memory: InstanceMemory, row: number, limits: BufferLimits, clock: Clock) {
     this.#memory = memory;
@@ -86,12 +86,12 @@ export class BufferedBytes implements Room {
   /** Releases everything that a crashed thread held. */
   static recoverFrom(memory: InstanceMemory, crashedRow: number): void {
     BufferBudget.recoverFrom(memory, crashedRow);
-    memory.countsOf(crashedRow)[BYTES_AT] = 0;
+    memory.countsOf(crashedRow)[HELD_BYTES_INDEX] = 0;
   }
 
   /** Bytes held by all threads. */
   get total(): number {
-    return this.#memory.total(BYTES_AT);
+    return this.#memory.total(HELD_BYTES_INDEX);
   }
 
   get limit(): number {
@@ -110,41 +110,41 @@ export class BufferedBytes implements Room {
 
   /** Whether a small allocation fits. */
   get hasRoom(): boolean {
-    return this.#granted > this.#small || this.#budget.hasRoom;
+    return this.#smallReservedBytes > this.#smallBytes || this.#budget.hasRoom;
   }
 
-  /** Allocates memory for a value and holds it until {@link pass}; returns undefined if it does not fit. */
+  /** Allocates memory for a value and holds it until {@link releaseAfterTick}; returns undefined if it does not fit. */
   allocate(bytes: number, reservation?: Reservation): Buffer | undefined {
-    const held = this.#reserve(bytes, reservation);
-    if (held === undefined) return undefined;
+    const allocation = this.#charge(bytes, reservation);
+    if (allocation === undefined) return undefined;
     let memory: Buffer;
     try {
       memory = Buffer.allocUnsafeSlow(bytes);
     } catch (error) {
-      this.#giveBack(held);
+      this.#refund(allocation);
       throw error;
     }
-    this.#held.set(memory.buffer, held);
+    this.#allocations.set(memory.buffer, allocation);
     return memory;
   }
 
   /** Allocates as {@link allocate} does, even beyond the limit. */
-  force(bytes: number): Buffer {
+  allocateBeyondLimit(bytes: number): Buffer {
     const memory = Buffer.allocUnsafeSlow(bytes);
     this.hold(memory.buffer);
     return memory;
   }
 
-  /** Implements {@link Room.tryHold}. */
+  /** Implements {@link MemoryAccount.tryHold}. */
   tryHold(memory: ArrayBufferLike, reservation?: Reservation): boolean {
-    const known = this.#held.get(memory);
-    if (known !== undefined) {
-      known.holders++;
+    const existing = this.#allocations.get(memory);
+    if (existing !== undefined) {
+      existing.references++;
       return true;
     }
-    const held = this.#reserve(memory.byteLength, reservation);
-    if (held === undefined) return false;
-    this.#held.set(memory, held);
+    const allocation = this.#charge(memory.byteLength, reservation);
+    if (allocation === undefined) return false;
+    this.#allocations.set(memory, allocation);
     return true;
   }
 
@@ -153,35 +153,35 @@ export class BufferedBytes implements Room {
     if (this.tryHold(memory)) return;
     const bytes = memory.byteLength;
     const pages = bytes <= STEP_BYTES ? 0 : pagesFor(bytes);
-    if (pages === 0) this.#reserveSmall(bytes, true);
+    if (pages === 0) this.#chargeSmall(bytes, true);
     else this.#budget.reserveLarge(pages);
-    this.#counts[BYTES_AT] += bytes;
-    this.#held.set(memory, { bytes, pages, holders: 1 });
+    this.#counts[HELD_BYTES_INDEX] += bytes;
+    this.#allocations.set(memory, { bytes, pages, references: 1 });
   }
 
   /** Drops one reference to memory, and its charge with the last one. */
   release(memory: ArrayBufferLike): void {
-    const held = this.#held.get(memory);
-    if (held === undefined || --held.holders > 0) return;
-    this.#held.delete(memory);
-    this.#giveBack(held);
-    if (this.#waiters.length > 0) this.#serve();
+    const allocation = this.#allocations.get(memory);
+    if (allocation === undefined || --allocation.references > 0) return;
+    this.#allocations.delete(memory);
+    this.#refund(allocation);
+    if (this.#waiters.length > 0) this.#grantReservations();
   }
 
-  /** Implements {@link Room.admit}. */
-  admit(memory: ArrayBufferLike, reservation?: Reservation): boolean {
+  /** Implements {@link MemoryAccount.tryHoldForTick}. */
+  tryHoldForTick(memory: ArrayBufferLike, reservation?: Reservation): boolean {
     if (!this.tryHold(memory, reservation)) return false;
-    this.pass(memory);
+    this.releaseAfterTick(memory);
     return true;
   }
 
   /** Releases memory at the end of this tick; until then the receiver can hold it in turn. */
-  pass(memory: ArrayBufferLike): void {
-    if (this.#passing.push(memory) > 1) return;
+  releaseAfterTick(memory: ArrayBufferLike): void {
+    if (this.#toRelease.push(memory) > 1) return;
     setImmediate(() => {
-      const passed = this.#passing;
-      this.#passing = [];
-      for (const each of passed) this.release(each);
+      const released = this.#toRelease;
+      this.#toRelease = [];
+      for (const each of released) this.release(each);
     });
   }
 
@@ -190,80 +190,81 @@ export class BufferedBytes implements Room {
    *
    * @returns undefined if too many reads are waiting or the client has disconnected.
    */
-  wait(bytes: number, reader: Reader | undefined): Promise<Reservation | undefined> {
+  reserve(bytes: number, client: ReadClient | undefined): Promise<Reservation | undefined> {
     if (this.waiting >= this.#limits.maxQueuedLoads) return Promise.resolve(undefined);
     const pages = Math.min(pagesFor(bytes), this.#budget.maxPages);
-    return new Promise((end) => {
-      this.#waiters.push({ pages, reader, since: Math.floor(this.#clock()) | 0, end });
+    return new Promise((resolve) => {
+      this.#waiters.push({ pages, client, since: Math.floor(this.#clock()) | 0, resolve });
       this.#timer ??= setInterval(() => this.#poll(), POLL_MS).unref();
-      this.#serve();
+      this.#grantReservations();
     });
   }
 
   /** Releases the unused part of a reservation. */
-  free(reservation: Reservation): void {
+  releaseUnused(reservation: Reservation): void {
     const { pages } = reservation;
     if (pages === 0) return;
     reservation.pages = 0;
     this.#budget.releaseLarge(pages);
-    this.#serve();
+    this.#grantReservations();
   }
 
-  #reserve(bytes: number, reservation: Reservation | undefined): Held | undefined {
+  #charge(bytes: number, reservation: Reservation | undefined): Allocation | undefined {
     const pages = pagesFor(bytes);
     if (reservation !== undefined && reservation.pages >= pages) {
       reservation.pages -= pages;
     } else if (bytes <= STEP_BYTES) {
-      if (!this.#reserveSmall(bytes, false)) return undefined;
-      this.#counts[BYTES_AT] += bytes;
-      return { bytes, pages: 0, holders: 1 };
+      if (!this.#chargeSmall(bytes, false)) return undefined;
+      this.#counts[HELD_BYTES_INDEX] += bytes;
+      return { bytes, pages: 0, references: 1 };
     } else if (this.#budget.waiting > 0 || !this.#budget.tryReserveLarge(pages)) {
       // Do not overtake waiting reads.
       return undefined;
     }
-    this.#counts[BYTES_AT] += bytes;
-    return { bytes, pages, holders: 1 };
+    this.#counts[HELD_BYTES_INDEX] += bytes;
+    return { bytes, pages, references: 1 };
   }
 
-  #reserveSmall(bytes: number, always: boolean): boolean {
-    const missing = this.#small + bytes - this.#granted;
+  #chargeSmall(bytes: number, beyondLimit: boolean): boolean {
+    const missing = this.#smallBytes + bytes - this.#smallReservedBytes;
     if (missing > 0) {
       const step = Math.ceil(missing / STEP_BYTES) * STEP_BYTES;
-      if (always) this.#budget.reserve(step / PAGE_BYTES);
+      if (beyondLimit) this.#budget.reserve(step / PAGE_BYTES);
       else if (!this.#budget.tryReserve(step / PAGE_BYTES)) return false;
-      this.#granted += step;
+      this.#smallReservedBytes += step;
     }
-    this.#small += bytes;
+    this.#smallBytes += bytes;
     return true;
   }
 
-  #giveBack({ bytes, pages }: Held): void {
-    this.#counts[BYTES_AT] -= bytes;
+  #refund({ bytes, pages }: Allocation): void {
+    this.#counts[HELD_BYTES_INDEX] -= bytes;
     if (pages > 0) return this.#budget.releaseLarge(pages);
-    this.#small -= bytes;
+    this.#smallBytes -= bytes;
     // Keep one step; otherwise every small value would reserve and release one.
-    const spare = Math.floor((this.#granted - this.#small) / STEP_BYTES) * STEP_BYTES - STEP_BYTES;
-    if (spare <= 0) return;
-    this.#granted -= spare;
-    this.#budget.release(spare / PAGE_BYTES);
+    const unusedBytes =
+      Math.floor((this.#smallReservedBytes - this.#smallBytes) / STEP_BYTES) * STEP_BYTES - STEP_BYTES;
+    if (unusedBytes <= 0) return;
+    this.#smallReservedBytes -= unusedBytes;
+    this.#budget.release(unusedBytes / PAGE_BYTES);
   }
 
   #poll(): void {
-    const gone = this.#waiters.filter(({ reader }) => reader?.gone);
-    if (gone.length > 0) {
-      this.#waiters = this.#waiters.filter(({ reader }) => !reader?.gone);
-      for (const { end } of gone) end(undefined);
+    const disconnected = this.#waiters.filter(({ client }) => client?.disconnected);
+    if (disconnected.length > 0) {
+      this.#waiters = this.#waiters.filter(({ client }) => !client?.disconnected);
+      for (const { resolve } of disconnected) resolve(undefined);
     }
-    this.#serve();
+    this.#grantReservations();
   }
 
   /** Resolves waiting reads in order while the first one fits. */
-  #serve(): void {
+  #grantReservations(): void {
     for (let first; (first = this.#waiters.at(0)) !== undefined;) {
       this.#budget.noteWaiting(this.#waiters.length, first.since);
       if (!this.#budget.isOldest(first.since) || !this.#budget.tryReserveLarge(first.pages)) return;
       this.#waiters.shift();
-      first.end(new Reservation(this, first.pages));
+      first.resolve(new Reservation(this, first.pages));
     }
     this.#budget.noteWaiting(0, 0);
     clearInterval(this.#timer);
@@ -272,7 +273,7 @@ export class BufferedBytes implements Room {
 }
 
 /** Memory that a waiting read was granted; values are charged to it first and to the shared budget once it is used up. */
-export class Reservation implements Room {
+export class Reservation implements MemoryAccount {
   /** Pages left. */
   pages: number;
   readonly #buffered: BufferedBytes;
@@ -290,11 +291,11 @@ export class Reservation implements Room {
     return this.#buffered.tryHold(memory, this);
   }
 
-  admit(memory: ArrayBufferLike): boolean {
-    return this.#buffered.admit(memory, this);
+  tryHoldForTick(memory: ArrayBufferLike): boolean {
+    return this.#buffered.tryHoldForTick(memory, this);
   }
 
-  pass(memory: ArrayBufferLike): void {
-    this.#buffered.pass(memory);
+  releaseAfterTick(memory: ArrayBufferLike): void {
+    this.#buffered.releaseAfterTick(memory);
   }
 }

@@ -1,4 +1,4 @@
-import type { NoRoom } from '../../redis/redis-reply.ts';
+import type { BufferFull } from '../../redis/redis-reply.ts';
 import type { Lease } from '../shared-lru/cache-types.ts';
 import type { LoadEnd } from './read-outcome.ts';
 
@@ -7,7 +7,7 @@ export interface InFlightLoad {
   readonly lease: Lease;
   readonly end: Promise<LoadEnd>;
   /** Callbacks of followers that must not wait when the load itself starts to wait for memory. */
-  blocked: ((noRoom: NoRoom) => void)[] | undefined;
+  blockedCallbacks: ((bufferFull: BufferFull) => void)[] | undefined;
   /** The next load in the same bucket. */
   next: InFlightLoad | undefined;
 }

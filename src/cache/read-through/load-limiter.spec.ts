@@ -62,12 +62,12 @@ describe('LoadLimiter', () => {
     acquireImmediately(limiters[0]);
     const first = limiters[0].acquire();
     const second = limiters[0].acquire();
-    const elsewhere = limiters[1].acquire();
+    const otherThread = limiters[1].acquire();
     limiters[0].release();
     expect(await first).toBe('admitted');
-    expect([await isWaiting(second), await isWaiting(elsewhere)]).toEqual([true, true]);
+    expect([await isWaiting(second), await isWaiting(otherThread)]).toEqual([true, true]);
     limiters[0].release();
-    expect(await elsewhere).toBe('admitted');
+    expect(await otherThread).toBe('admitted');
     expect(await isWaiting(second)).toBe(true);
     limiters[1].release();
     expect(await second).toBe('admitted');
@@ -81,9 +81,9 @@ describe('LoadLimiter', () => {
     try {
       acquireImmediately(limiters[0]);
       acquireImmediately(limiters[0]);
-      const late = limiters[0].acquire();
+      const queued = limiters[0].acquire();
       jest.advanceTimersByTime(LIMITS.queueTimeoutMs);
-      expect(await late).toBe('queue-timeout');
+      expect(await queued).toBe('queue-timeout');
       expect(waiting()).toBe(0);
       limiters[0].release();
       limiters[0].release();
@@ -117,37 +117,37 @@ describe('LoadLimiter', () => {
   it('never exceeds the limit, and leaves no permit free while a load is queued', async () => {
     const command = fc.record({
       thread: fc.integer({ min: 0, max: 2 }),
-      act: fc.constantFrom('acquire', 'release', 'crash'),
+      action: fc.constantFrom('acquire', 'release', 'crash'),
     });
     await fc.assert(
       fc.asyncProperty(fc.array(command, { maxLength: 60 }), async (commands) => {
         const limits = { maxConcurrentLoads: 2, maxQueuedLoads: 4, queueTimeoutMs: 60_000 };
         start(limits, 3);
         let owner = 3;
-        const inside = [0, 0, 0];
+        const admitted = [0, 0, 0];
         const generation = [0, 0, 0];
         const owners = [1, 2, 3];
-        for (const { thread, act } of commands) {
-          if (act === 'acquire') {
-            const born = generation[thread];
+        for (const { thread, action } of commands) {
+          if (action === 'acquire') {
+            const createdIn = generation[thread];
             const admit = (admission: Admission): void => {
-              if (admission === 'admitted' && generation[thread] === born) inside[thread]++;
+              if (admission === 'admitted' && generation[thread] === createdIn) admitted[thread]++;
             };
             const admission = limiters[thread].acquire();
             if (admission instanceof Promise) void admission.then(admit);
             else admit(admission);
-          } else if (act === 'release' && inside[thread] > 0) {
-            inside[thread]--;
+          } else if (action === 'release' && admitted[thread] > 0) {
+            admitted[thread]--;
             limiters[thread].release();
-          } else if (act === 'crash') {
+          } else if (action === 'crash') {
             generation[thread]++;
-            inside[thread] = 0;
+            admitted[thread] = 0;
             await endListening(thread);
             const survivor = limiters[(thread + 1) % 3];
             expect(survivor.recoverFrom(thread, owners[thread])).toBe(true);
             limiters[thread] = new LoadLimiter(memory, thread, (owners[thread] = ++owner), limits);
           }
-          const total = (): number => inside[0] + inside[1] + inside[2];
+          const total = (): number => admitted[0] + admitted[1] + admitted[2];
           // A permit reaches another thread by a wake-up of the operating system, which takes a while.
           const settled = (): boolean => loads() === total() && (total() === 2 || waiting() === 0);
           const end = performance.now() + MAX_WAIT_MS;

@@ -28,7 +28,7 @@ export class LoadLimiter {
   readonly #lock: SharedLock;
   readonly #limits: LoadLimits;
   readonly #waiters = new Set<Waiter>();
-  #listening = false;
+  #awaitingGrants = false;
 
   /**
    * @param thread index of this thread's row.
@@ -59,7 +59,7 @@ export class LoadLimiter {
     } finally {
       this.#lock.release();
     }
-    return this.#wait();
+    return this.#enqueue();
   }
 
   release(): void {
@@ -71,7 +71,7 @@ export class LoadLimiter {
     } finally {
       this.#lock.release();
     }
-    this.#admit();
+    this.#admitWaiters();
   }
 
   /**
@@ -92,7 +92,7 @@ export class LoadLimiter {
     } finally {
       this.#lock.release();
     }
-    this.#admit();
+    this.#admitWaiters();
     return true;
   }
 
@@ -119,7 +119,7 @@ export class LoadLimiter {
   }
 
   /** Admits as many of this thread's waiters as it was granted permits, which are never more than its waiters. */
-  #admit(): void {
+  #admitWaiters(): void {
     const granted = this.#word(RowWord.PERMITS_GRANTED);
     if (Atomics.load(this.#words, granted) === 0) return;
     this.#lock.acquire();
@@ -134,13 +134,13 @@ export class LoadLimiter {
     }
   }
 
-  #wait(): Promise<Admission> {
+  #enqueue(): Promise<Admission> {
     const admission = new Promise<Admission>((resolve) => {
       const timer = setTimeout(() => this.#expire(waiter), this.#limits.queueTimeoutMs).unref();
       const waiter: Waiter = { resolve, timer };
       this.#waiters.add(waiter);
     });
-    void this.#listen();
+    void this.#awaitGrants();
     return admission;
   }
 
@@ -153,21 +153,21 @@ export class LoadLimiter {
     }
     this.#lock.release();
     // If no waiter of this thread is counted, every waiter has a granted permit, this one included.
-    if (!waiting) return this.#admit();
+    if (!waiting) return this.#admitWaiters();
     this.#waiters.delete(waiter);
     waiter.resolve('queue-timeout');
   }
 
   /** Waits for permits granted by other threads, as long as this thread has waiters. */
-  async #listen(): Promise<void> {
-    if (this.#listening) return;
-    this.#listening = true;
+  async #awaitGrants(): Promise<void> {
+    if (this.#awaitingGrants) return;
+    this.#awaitingGrants = true;
     while (this.#waiters.size > 0) {
       const wait = Atomics.waitAsync(this.#words, this.#word(RowWord.PERMITS_GRANTED), 0, this.#limits.queueTimeoutMs);
       if (wait.async) await wait.value;
-      this.#admit();
+      this.#admitWaiters();
     }
-    this.#listening = false;
+    this.#awaitingGrants = false;
   }
 
   #word(name: number): number {

@@ -1,4 +1,4 @@
-import type { NoRoom, RedisReply } from '../../redis/redis-reply.ts';
+import type { BufferFull, RedisReply } from '../../redis/redis-reply.ts';
 import type { ValueMemory } from '../../redis/connection/value-memory.ts';
 import type { BufferedBytes } from './buffered-bytes.ts';
 import type { Clock } from '../shared-lru/clock.ts';
@@ -44,7 +44,7 @@ export interface LoaderParts {
 }
 
 /** A load, whatever its result is if the value does not fit. */
-type AnyLoad = Pick<Load, 'request' | 'settleWithoutRoom' | 'fail'> & { settle(outcome: LoadOutcome): void };
+type AnyLoad = Pick<Load, 'request' | 'settleBufferFull' | 'fail'> & { settle(outcome: LoadOutcome): void };
 
 /** Executes loads: acquires a permit, reads from the backing store and stores the result. Failures are never stored. */
 export class Loader {
@@ -103,7 +103,7 @@ export class Loader {
           finishOne();
           this.#settle(load, reply, requestedAt);
         };
-        this.#store.fetch(load.request.key, onReply, load.request.room);
+        this.#store.fetch(load.request.key, onReply, load.request.account);
       } catch (bug) {
         finishOne();
         this.#fail(load, bug);
@@ -115,9 +115,9 @@ export class Loader {
     const now = this.#clock();
     // A load that fails fast does not measure Redis and would lower the observed latency.
     if (reply.kind !== 'unavailable') this.#counts.observeLoad(now - requestedAt);
-    if (reply.kind === 'no-room') {
+    if (reply.kind === 'buffer-full') {
       this.#abandon(load.request);
-      load.settleWithoutRoom(reply);
+      load.settleBufferFull(reply);
       return;
     }
     let outcome: LoadOutcome;
@@ -140,7 +140,7 @@ export class Loader {
     if (lease !== undefined) this.#lru.abandon(lease, 'void');
   }
 
-  #outcomeOf(load: LoadRequest, reply: Exclude<RedisReply, NoRoom>, requestedAt: number, now: number): LoadOutcome {
+  #outcomeOf(load: LoadRequest, reply: Exclude<RedisReply, BufferFull>, requestedAt: number, now: number): LoadOutcome {
     const { lease, forward } = load;
     switch (reply.kind) {
       case 'value': {
@@ -193,8 +193,8 @@ export class Loader {
   }
 }
 
-function isStored(lease: Lease | undefined, fill: (lease: Lease) => FillResult): boolean {
-  return lease !== undefined && fill(lease) === 'stored';
+function isStored(lease: Lease | undefined, commit: (lease: Lease) => FillResult): boolean {
+  return lease !== undefined && commit(lease) === 'stored';
 }
 
 /** The state of a key as read from Redis. */

@@ -1,4 +1,4 @@
-import type { NoRoom } from '../../redis/redis-reply.ts';
+import type { BufferFull } from '../../redis/redis-reply.ts';
 import type { Forward, Freshness, CachedEntry, CachedValue, Stale } from '../shared-lru/cache-types.ts';
 import type { ReadOutcomeName } from '../../instance/read-metrics.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
@@ -23,7 +23,7 @@ export type Loaded =
 export type LoadOutcome = Loaded & { readonly origin: Origin; readonly forward: Forward };
 
 /** How a load ends: with an outcome, or with the size of a value that did not fit in the buffered-bytes limit. */
-export type LoadEnd = LoadOutcome | NoRoom;
+export type LoadEnd = LoadOutcome | BufferFull;
 
 /** The outcome of a read: from the cache, or loaded. */
 export type ReadOutcome = CachedEntry | LoadOutcome;

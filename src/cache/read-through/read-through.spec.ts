@@ -248,8 +248,8 @@ describe('a multi-key read', () => {
     expect(lru.stats()).toMatchObject({ leases: 0 });
   });
 
-  it('loads no more keys for a reader that is gone', async () => {
-    const outcomes = reads.readMany(letters(50), Infinity, { reader: { gone: true } });
+  it('loads no more keys for a client that has disconnected', async () => {
+    const outcomes = reads.readMany(letters(50), Infinity, { client: { disconnected: true } });
     expect(await replyInBatches(outcomes, valueOf(100))).toEqual([4]);
   });
 
@@ -620,16 +620,16 @@ describe('a load in another thread', () => {
   });
 
   /** Reads on both threads, this one first, ends its load with `reply`, and returns the outcomes of the other thread. */
-  async function outcomeElsewhere(reply: RedisReply): Promise<ReadOutcome[]> {
-    const here = read();
+  async function outcomesInOtherThread(reply: RedisReply): Promise<ReadOutcome[]> {
+    const ownRead = read();
     const there = Array.from({ length: 3 }, async () => other.read(key));
     store.reply(reply);
-    await here;
+    await ownRead;
     return Promise.all(there);
   }
 
   it('is joined, and its value shared', async () => {
-    for (const outcome of await outcomeElsewhere(valueReply('v'))) {
+    for (const outcome of await outcomesInOtherThread(valueReply('v'))) {
       expect(outcome).toMatchObject({ kind: 'value', value: Buffer.from('v'), origin: 'collapsed' });
     }
     expect(store.requests).toBe(1);
@@ -642,7 +642,7 @@ describe('a load in another thread', () => {
     { kind: 'timeout' },
     { kind: 'unavailable', reason: 'X' },
   ] as const)('that ends with $kind passes it to all threads and leaves no lease behind', async (reply) => {
-    for (const outcome of await outcomeElsewhere(reply)) {
+    for (const outcome of await outcomesInOtherThread(reply)) {
       expect(outcome).toMatchObject({ kind: reply.kind === 'missing' ? 'absent' : reply.kind, origin: 'collapsed' });
     }
     expect(store.requests).toBe(1);
@@ -651,11 +651,11 @@ describe('a load in another thread', () => {
   });
 
   it('of a value that is too large to be stored is repeated once per thread, not once per waiting read', async () => {
-    const here = read();
+    const ownRead = read();
     const there = Array.from({ length: 3 }, async () => other.read(key));
     const large = valueReply('x'.repeat(limits.maxValueBytes + 1));
     store.reply(large);
-    await here;
+    await ownRead;
     while (store.requests < 2) await new Promise(setImmediate);
     store.reply(large);
     for (const outcome of await Promise.all(there)) expect(outcome).toMatchObject({ kind: 'value' });
@@ -663,13 +663,13 @@ describe('a load in another thread', () => {
   });
 
   it('that was voided by a purge is repeated', async () => {
-    const here = read();
+    const ownRead = read();
     const there = other.read(key);
     lru.purge(key);
     while (store.requests < 2) await new Promise(setImmediate);
     store.reply(valueReply('old'));
     store.reply(valueReply('new'));
-    await here;
+    await ownRead;
     expect(await there).toMatchObject({ value: Buffer.from('new') });
   });
 

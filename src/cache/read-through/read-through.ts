@@ -1,6 +1,6 @@
 import { setImmediate as nextTick } from 'node:timers/promises';
-import type { NoRoom } from '../../redis/redis-reply.ts';
-import type { BufferedBytes, Reader, Reservation, Room } from './buffered-bytes.ts';
+import type { BufferFull } from '../../redis/redis-reply.ts';
+import type { BufferedBytes, ReadClient, Reservation, MemoryAccount } from './buffered-bytes.ts';
 import { BoundedResults, type Omitted } from './bounded-results.ts';
 import { Load, type LoadRequest } from './load.ts';
 import { Loader, type LoaderParts } from './loader.ts';
@@ -29,10 +29,10 @@ export interface ReadDirectives {
 
 export interface ReadOptions {
   /** Whether this repeats a read that has been counted. */
-  readonly again?: boolean;
-  readonly reader?: Reader | undefined;
+  readonly alreadyCounted?: boolean;
+  readonly client?: ReadClient | undefined;
   /** Memory account of a multi-key read; values that do not fit are omitted instead of waited for. */
-  readonly room?: Reservation | undefined;
+  readonly reservation?: Reservation | undefined;
 }
 
 /**
@@ -52,15 +52,15 @@ export class ReadThrough {
   readonly #largeLoads = new LargeLoadLimiter();
   readonly #admit: (memory: ArrayBufferLike) => boolean;
   /** Ends of loads whose value does not fit: a single read waits for memory; a batch reports it to its caller. */
-  readonly #waitForRoom = (request: LoadRequest, noRoom: NoRoom): Promise<LoadOutcome> =>
-    this.#whenRoom(request, noRoom);
-  readonly #report = (_: LoadRequest, noRoom: NoRoom): LoadEnd => noRoom;
+  readonly #waitForRoom = (request: LoadRequest, bufferFull: BufferFull): Promise<LoadOutcome> =>
+    this.#whenRoom(request, bufferFull);
+  readonly #report = (_: LoadRequest, bufferFull: BufferFull): LoadEnd => bufferFull;
 
   constructor(parts: LoaderParts) {
     this.#lru = parts.lru;
     this.#loader = new Loader(parts);
     this.#buffered = parts.buffered;
-    this.#admit = (memory) => this.#buffered.admit(memory);
+    this.#admit = (memory) => this.#buffered.tryHoldForTick(memory);
   }
 
   /** Returns a hit synchronously, and a promise only if the key must be loaded or the read must wait for memory. */
@@ -73,35 +73,40 @@ export class ReadThrough {
   read(
     key: Buffer,
     directives?: ReadDirectives,
-    { again = false, reader }: ReadOptions = FIRST,
+    { alreadyCounted = false, client }: ReadOptions = FIRST,
   ): DirectedOutcome | Promise<DirectedOutcome> {
-    if (directives !== undefined) return this.#readDirected(key, directives, again, reader);
-    const found = this.#lru.lookup(key, again, Infinity, this.#admit);
-    return isCached(found) ? found : this.#loadOne(key, found, Infinity, reader);
+    if (directives !== undefined) return this.#readDirected(key, directives, alreadyCounted, client);
+    const found = this.#lru.lookup(key, alreadyCounted, Infinity, this.#admit);
+    return isCached(found) ? found : this.#loadOne(key, found, Infinity, client);
   }
 
   #readDirected(
     key: Buffer,
     { maxAgeMs = Infinity, onlyIfCached = false }: ReadDirectives,
-    again: boolean,
-    reader: Reader | undefined,
+    alreadyCounted: boolean,
+    client: ReadClient | undefined,
   ): DirectedOutcome | Promise<DirectedOutcome> {
     if (onlyIfCached) return this.#lru.peek(key, maxAgeMs) ?? NOT_CACHED;
-    const found = this.#lru.lookup(key, again, maxAgeMs, this.#admit);
+    const found = this.#lru.lookup(key, alreadyCounted, maxAgeMs, this.#admit);
     if (isCached(found)) return found;
     return maxAgeMs === Infinity
-      ? this.#loadOne(key, found, Infinity, reader)
-      : this.#loadYoung(key, found, maxAgeMs, reader);
+      ? this.#loadOne(key, found, Infinity, client)
+      : this.#loadYoung(key, found, maxAgeMs, client);
   }
 
   /** Loads for a request with a maximum age; if the load fails, its failure is returned instead of a stale value. */
-  async #loadYoung(key: Buffer, found: Uncached, maxAgeMs: number, reader: Reader | undefined): Promise<LoadOutcome> {
-    const outcome = withoutStale(await this.#loadOne(key, found, maxAgeMs, reader));
+  async #loadYoung(
+    key: Buffer,
+    found: Uncached,
+    maxAgeMs: number,
+    client: ReadClient | undefined,
+  ): Promise<LoadOutcome> {
+    const outcome = withoutStale(await this.#loadOne(key, found, maxAgeMs, client));
     // A load in flight may have read a value from before this request, or from before the client's own write. The next load
     // has not, whichever request starts it: so any number of concurrent requests costs one more load.
     if (maxAgeMs > 0 || found.kind !== 'loading' || !LOADED_KINDS.has(outcome.kind)) return outcome;
-    const again = this.#lru.lookup(key, true, maxAgeMs, this.#admit);
-    return isCached(again) ? outcome : withoutStale(await this.#loadOne(key, again, maxAgeMs, reader));
+    const newer = this.#lru.lookup(key, true, maxAgeMs, this.#admit);
+    return isCached(newer) ? outcome : withoutStale(await this.#loadOne(key, newer, maxAgeMs, client));
   }
 
   /**
@@ -122,26 +127,26 @@ export class ReadThrough {
   readMany(
     keys: readonly Buffer[],
     maxBytes = Infinity,
-    { again = false, reader, room }: ReadOptions = FIRST,
+    { alreadyCounted = false, client, reservation }: ReadOptions = FIRST,
   ): readonly (ReadOutcome | Omitted)[] | Promise<readonly (ReadOutcome | Omitted)[]> {
-    if (room !== undefined) {
-      const inRoom = this.#keep(keys, maxBytes, room);
-      const read = this.#readAll({ keys, kept: inRoom, room, again, reader });
-      return Promise.resolve(read).then(() => passed(inRoom));
+    if (reservation !== undefined) {
+      const inReservation = this.#keep(keys, maxBytes, reservation);
+      const read = this.#readAll({ keys, kept: inReservation, account: reservation, alreadyCounted, client });
+      return Promise.resolve(read).then(() => passed(inReservation));
     }
     const kept = this.#keep(keys, maxBytes, this.#buffered);
-    const read = this.#readAll({ keys, kept, room: this.#buffered, again, reader });
-    if (read !== undefined) return read.then(() => this.#complete(keys, kept, maxBytes, reader));
-    return this.#complete(keys, kept, maxBytes, reader);
+    const read = this.#readAll({ keys, kept, account: this.#buffered, alreadyCounted, client });
+    if (read !== undefined) return read.then(() => this.#complete(keys, kept, maxBytes, client));
+    return this.#complete(keys, kept, maxBytes, client);
   }
 
   #complete(
     keys: readonly Buffer[],
     kept: BoundedResults,
     maxBytes: number,
-    reader: Reader | undefined,
+    client: ReadClient | undefined,
   ): readonly (ReadOutcome | Omitted)[] | Promise<readonly (ReadOutcome | Omitted)[]> {
-    return kept.lacksRoom ? this.#whenRoomForAll(keys, kept, maxBytes, reader) : passed(kept);
+    return kept.hasOverflow ? this.#whenRoomForAll(keys, kept, maxBytes, client) : passed(kept);
   }
 
   /** Releases all values, waits until all of them fit, and reads again. */
@@ -149,26 +154,26 @@ export class ReadThrough {
     keys: readonly Buffer[],
     before: BoundedResults,
     maxBytes: number,
-    reader: Reader | undefined,
+    client: ReadClient | undefined,
   ): Promise<readonly (ReadOutcome | Omitted)[]> {
     for (let kept = before; ;) {
       const needed = kept.neededBytes;
       kept.clear();
-      const reservation = await this.#buffered.wait(needed, reader);
+      const reservation = await this.#buffered.reserve(needed, client);
       if (reservation === undefined) return keys.map(() => OVERLOADED);
       try {
         kept = this.#keep(keys, maxBytes, reservation);
-        await this.#readAll({ keys, kept, room: reservation, again: true, reader });
+        await this.#readAll({ keys, kept, account: reservation, alreadyCounted: true, client });
         // More than can ever fit: values that do not fit are omitted, as values beyond the response limit are.
-        if (!kept.lacksRoom || needed >= this.#buffered.limit) return passed(kept);
+        if (!kept.hasOverflow || needed >= this.#buffered.limit) return passed(kept);
       } finally {
-        this.#buffered.free(reservation);
+        this.#buffered.releaseUnused(reservation);
       }
     }
   }
 
-  #keep(keys: readonly Buffer[], maxBytes: number, room: Room): BoundedResults {
-    return new BoundedResults(keys.length, maxBytes, room, (memory) => this.#buffered.release(memory));
+  #keep(keys: readonly Buffer[], maxBytes: number, account: MemoryAccount): BoundedResults {
+    return new BoundedResults(keys.length, maxBytes, account, (memory) => this.#buffered.release(memory));
   }
 
   /** Reads keys until their values reach the cap. Returns undefined if all were cached. */
@@ -182,9 +187,9 @@ export class ReadThrough {
 
   /** Reads the other keys batch by batch, one per tick, so that other requests are served in between. */
   async #readOn(many: ManyReads, first: readonly Promise<void>[]): Promise<void> {
-    const { keys, window, reader } = many;
+    const { keys, window, client } = many;
     await Promise.all(first);
-    while (many.next < keys.length && reader?.gone !== true) {
+    while (many.next < keys.length && client?.disconnected !== true) {
       await nextTick();
       const bytes =
         window.estimate < LARGE_BYTES ? 0 : window.estimate * Math.min(window.size, keys.length - many.next);
@@ -199,20 +204,20 @@ export class ReadThrough {
 
   /** Looks up the next keys and starts as many loads as the window allows; returns a promise for each key that is loading. */
   #readBatch(many: ManyReads): Promise<void>[] {
-    const { keys, kept, room, again, window, replied } = many;
-    const batch = new Batch(this.#inFlight, room, this.#report);
+    const { keys, kept, account, alreadyCounted, window, replied } = many;
+    const batch = new Batch(this.#inFlight, account, this.#report);
     const ends: Promise<void>[] = [];
-    const admit = (memory: ArrayBufferLike): boolean => room.admit(memory);
+    const admit = (memory: ArrayBufferLike): boolean => account.tryHoldForTick(memory);
     const to = Math.min(many.next + READ_BATCH_SIZE, keys.length);
     const maxLoads = replied ? window.size : READ_BATCH_SIZE;
     let loads = 0;
     for (; many.next < to && loads < maxLoads; many.next++) {
       const index = many.next;
-      if (!kept.hasRoomAt(index)) continue;
+      if (!kept.isWithinCap(index)) continue;
       const key = keys[index];
-      const found = this.#lru.lookup(key, again, Infinity, admit);
-      if (isCached(found)) kept.put(index, found);
-      else if (found.kind === 'no-room') kept.lack(index, found.bytes);
+      const found = this.#lru.lookup(key, alreadyCounted, Infinity, admit);
+      if (isCached(found)) kept.set(index, found);
+      else if (found.kind === 'buffer-full') kept.addOverflow(index, found.bytes);
       else {
         const started = batch.size;
         ends.push(this.#load(key, found, batch).then((end) => this.#putEnd(many, index, end)));
@@ -231,8 +236,8 @@ export class ReadThrough {
 
   #putEnd(many: ManyReads, index: number, end: LoadEnd): void {
     const { kept, window } = many;
-    if (end.kind === 'no-room') kept.lack(index, end.bytes);
-    else kept.put(index, end);
+    if (end.kind === 'buffer-full') kept.addOverflow(index, end.bytes);
+    else kept.set(index, end);
     many.replied ||= !isTimeout(end);
     const bytes = loadedBytes(end);
     window.observe(bytes);
@@ -240,19 +245,26 @@ export class ReadThrough {
   }
 
   /** Loads a key for a single read, which waits for memory if the value does not fit. */
-  #loadOne(key: Buffer, found: Uncached, maxAgeMs: number, reader: Reader | undefined): Promise<LoadOutcome> {
-    const request = { key, lease: undefined, forward: forwardOf(found), maxAgeMs, reader, room: this.#buffered };
+  #loadOne(key: Buffer, found: Uncached, maxAgeMs: number, client: ReadClient | undefined): Promise<LoadOutcome> {
+    const request = {
+      key,
+      lease: undefined,
+      forward: forwardOf(found),
+      maxAgeMs,
+      client,
+      account: this.#buffered,
+    };
     switch (found.kind) {
       case 'miss':
         return this.#start({ ...request, lease: found.lease });
       case 'unleased':
         return this.#start(request);
-      case 'no-room':
+      case 'buffer-full':
         return this.#whenRoom(request, found);
       case 'loading': {
         const batch = new Batch(this.#inFlight, this.#buffered, this.#report);
         const end = this.#follow(key, found, batch).then((each) =>
-          each.kind === 'no-room' ? this.#whenRoom(request, each) : each,
+          each.kind === 'buffer-full' ? this.#whenRoom(request, each) : each,
         );
         batch.start(this.#loader);
         return end;
@@ -267,27 +279,27 @@ export class ReadThrough {
   }
 
   /** Reads a value that did not fit, as soon as it does. */
-  async #whenRoom(request: LoadRequest, noRoom: NoRoom): Promise<LoadOutcome> {
-    const { key, forward, reader } = request;
-    for (let { bytes } = noRoom, follows = request.maxAgeMs === Infinity; ; follows = false) {
-      const room = await this.#buffered.wait(bytes, reader);
-      if (room === undefined) return failedLoad(this.#lru, key, 'overloaded', 'not-stored', forward);
+  async #whenRoom(request: LoadRequest, bufferFull: BufferFull): Promise<LoadOutcome> {
+    const { key, forward, client } = request;
+    for (let { bytes } = bufferFull, follows = request.maxAgeMs === Infinity; ; follows = false) {
+      const account = await this.#buffered.reserve(bytes, client);
+      if (account === undefined) return failedLoad(this.#lru, key, 'overloaded', 'not-stored', forward);
       try {
-        const end = await this.#readIn(room, request, follows);
-        if (end.kind !== 'no-room') return end;
+        const end = await this.#readIn(account, request, follows);
+        if (end.kind !== 'buffer-full') return end;
         bytes = end.bytes;
       } finally {
-        this.#buffered.free(room);
+        this.#buffered.releaseUnused(account);
       }
     }
   }
 
   /** @param follows whether a load in flight may be joined, although its value may not fit for that load itself. */
-  async #readIn(room: Room, { key, forward, maxAgeMs }: LoadRequest, follows: boolean): Promise<LoadEnd> {
-    const found = this.#lru.lookup(key, true, maxAgeMs, (memory) => room.admit(memory));
+  async #readIn(account: MemoryAccount, { key, forward, maxAgeMs }: LoadRequest, follows: boolean): Promise<LoadEnd> {
+    const found = this.#lru.lookup(key, true, maxAgeMs, (memory) => account.tryHoldForTick(memory));
     if (isCached(found)) return asLoaded(found, forward);
-    if (found.kind === 'no-room') return found;
-    const batch = new Batch(this.#inFlight, room, this.#report);
+    if (found.kind === 'buffer-full') return found;
+    const batch = new Batch(this.#inFlight, account, this.#report);
     const isAlone = found.kind === 'loading' && !follows;
     const end = isAlone ? batch.add(key, undefined, forward) : this.#load(key, found, batch);
     batch.start(this.#loader);
@@ -295,7 +307,7 @@ export class ReadThrough {
   }
 
   /** Joins the load in flight, or adds one to the batch, which the caller starts. */
-  #load(key: Buffer, found: Exclude<Uncached, NoRoom>, batch: Batch): Promise<LoadEnd> {
+  #load(key: Buffer, found: Exclude<Uncached, BufferFull>, batch: Batch): Promise<LoadEnd> {
     switch (found.kind) {
       case 'miss':
         return batch.add(key, found.lease, found.forward);
@@ -317,7 +329,7 @@ export class ReadThrough {
   /** Waits for another thread's load; concurrent reads of the key on this thread share the outcome. */
   #share(key: Buffer, lease: Lease, forward: Forward): Promise<LoadEnd> {
     const end = this.#awaitOtherThread(key, lease, forward).finally(() => this.#inFlight.remove(awaited));
-    const awaited: InFlightLoad = { lease, end, blocked: undefined, next: undefined };
+    const awaited: InFlightLoad = { lease, end, blockedCallbacks: undefined, next: undefined };
     this.#inFlight.add(awaited);
     return end;
   }
@@ -353,10 +365,10 @@ export class ReadThrough {
   #lookUpAgain(key: Buffer, forward: Forward): LoadEnd | Promise<LoadEnd> {
     const found = this.#lru.lookup(key, true, Infinity, this.#admit);
     if (isCached(found)) return asLoaded(found, forward);
-    return found.kind === 'no-room' ? found : this.#loadHere(key, found);
+    return found.kind === 'buffer-full' ? found : this.#loadHere(key, found);
   }
 
-  #loadHere(key: Buffer, found: Exclude<Uncached, NoRoom>): Promise<LoadEnd> {
+  #loadHere(key: Buffer, found: Exclude<Uncached, BufferFull>): Promise<LoadEnd> {
     const batch = new Batch(this.#inFlight, this.#buffered, this.#report);
     const end = this.#load(key, found, batch);
     batch.start(this.#loader);
@@ -382,9 +394,9 @@ const TOO_LARGE_BYTES = 2 ** 20;
 interface ManyKeys {
   readonly keys: readonly Buffer[];
   readonly kept: BoundedResults;
-  readonly room: Room;
-  readonly again: boolean;
-  readonly reader: Reader | undefined;
+  readonly account: MemoryAccount;
+  readonly alreadyCounted: boolean;
+  readonly client: ReadClient | undefined;
 }
 
 /** The progress of a multi-key read. */
@@ -410,15 +422,19 @@ const OVERLOADED: LoadOutcome = { kind: 'overloaded', origin: 'not-stored', forw
 class Batch {
   #loads: Load[] = [];
   readonly #inFlight: InFlightLoads;
-  readonly #room: Room;
-  readonly #whenNoRoom: (request: LoadRequest, noRoom: NoRoom) => LoadEnd;
+  readonly #account: MemoryAccount;
+  readonly #onBufferFull: (request: LoadRequest, bufferFull: BufferFull) => LoadEnd;
   /** Loads without a lease by key (as binary string), to coalesce repeated keys of this batch. */
   #unleased: Map<string, Load> | undefined;
 
-  constructor(inFlight: InFlightLoads, room: Room, whenNoRoom: (request: LoadRequest, noRoom: NoRoom) => LoadEnd) {
+  constructor(
+    inFlight: InFlightLoads,
+    account: MemoryAccount,
+    onBufferFull: (request: LoadRequest, bufferFull: BufferFull) => LoadEnd,
+  ) {
     this.#inFlight = inFlight;
-    this.#room = room;
-    this.#whenNoRoom = whenNoRoom;
+    this.#account = account;
+    this.#onBufferFull = onBufferFull;
   }
 
   add(key: Buffer, lease: Lease | undefined, forward: Forward): Promise<LoadEnd> {
@@ -459,8 +475,8 @@ class Batch {
   }
 
   #add(key: Buffer, lease: Lease | undefined, forward: Forward): Load {
-    const request = { key, lease, forward, maxAgeMs: Infinity, reader: undefined, room: this.#room };
-    const load = new Load(request, this.#inFlight, this.#whenNoRoom);
+    const request = { key, lease, forward, maxAgeMs: Infinity, client: undefined, account: this.#account };
+    const load = new Load(request, this.#inFlight, this.#onBufferFull);
     this.#loads.push(load);
     return load;
   }
@@ -471,7 +487,7 @@ function isCached(found: Lookup): found is CachedEntry {
 }
 
 function forwardOf(found: Uncached): Forward {
-  return found.kind === 'no-room' ? 'uri-miss' : found.forward;
+  return found.kind === 'buffer-full' ? 'uri-miss' : found.forward;
 }
 
 /** Turns an entry that was found after waiting into the outcome of a coalesced load. */
@@ -482,7 +498,7 @@ function asLoaded(found: CachedEntry, forward: Forward): LoadOutcome {
 }
 
 function passed(kept: BoundedResults): BoundedResults['outcomes'] {
-  kept.pass();
+  kept.releaseAfterTick();
   return kept.outcomes;
 }
 
@@ -492,20 +508,20 @@ function isTimeout(end: LoadEnd): boolean {
 
 /** Size in bytes of the value that a load received; 0 if there is none, or if the load failed. */
 function loadedBytes(end: LoadEnd): number {
-  if (end.kind === 'no-room') return end.bytes;
+  if (end.kind === 'buffer-full') return end.bytes;
   if (end.kind === 'value-too-large') return TOO_LARGE_BYTES;
   return end.kind === 'value' ? end.value.length : 0;
 }
 
 async function collapsed(end: Promise<LoadEnd>, forward: Forward): Promise<LoadEnd> {
   const ended = await end;
-  return ended.kind === 'no-room' ? ended : { ...ended, origin: 'collapsed', forward };
+  return ended.kind === 'buffer-full' ? ended : { ...ended, origin: 'collapsed', forward };
 }
 
-/** Returns the end of a load, or `no-room` as soon as the load starts to wait for memory: the caller must not wait with it. */
+/** Returns the end of a load, or `buffer-full` as soon as the load starts to wait for memory: the caller must not wait with it. */
 function unlessBlocked(load: InFlightLoad): Promise<LoadEnd> {
   return new Promise((resolve, reject) => {
-    (load.blocked ??= []).push(resolve);
+    (load.blockedCallbacks ??= []).push(resolve);
     load.end.then(resolve, reject);
   });
 }

@@ -1,5 +1,5 @@
 /** Arguments and results of the cache. */
-import type { NoRoom } from '../../redis/redis-reply.ts';
+import type { BufferFull } from '../../redis/redis-reply.ts';
 import type { Etag } from './etag.ts';
 
 /** Identifies one use of a slot; invalid once the slot is used for something else or the cache was flushed. */
@@ -51,7 +51,7 @@ export type Lookup =
   /** No lease was granted: the caller loads for itself and nothing is stored. */
   | { readonly kind: 'unleased'; readonly forward: Forward }
   /** The entry has a large value, and a copy of it does not fit in the buffered-bytes limit. */
-  | NoRoom;
+  | BufferFull;
 
 /** `void`: the lease had ended. `uncacheable`: larger than the limits allow. */
 export type FillResult = 'stored' | 'void' | 'uncacheable';

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { NoRoom } from '../../redis/redis-reply.ts';
+import { BufferFull } from '../../redis/redis-reply.ts';
 import type { Clock } from './clock.ts';
 import { type Counters, SharedCounters, counter } from './counters.ts';
 import { Entries } from './entries.ts';
@@ -149,7 +149,7 @@ export class SharedLru {
         this.#lock.release();
       }
       const read = this.#reader.readInChunks(large);
-      if (!admit(read.memory)) return new NoRoom(large.length);
+      if (!admit(read.memory)) return new BufferFull(large.length);
       const value = this.#readLarge(large, read, !counted);
       if (value !== undefined) return { kind: 'hit', value, etag: large.etag, freshness: large.freshness };
     }

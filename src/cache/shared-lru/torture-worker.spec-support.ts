@@ -101,7 +101,7 @@ class Torture {
         break;
       case 'loading':
       case 'unleased':
-      case 'no-room':
+      case 'buffer-full':
         break;
     }
   }

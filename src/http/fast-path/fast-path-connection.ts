@@ -131,7 +131,7 @@ export class FastPathConnection {
   }
 
   /** Whether the client has disconnected, so that nothing needs to be read for it. */
-  get gone(): boolean {
+  get disconnected(): boolean {
     return this.#socket.destroyed;
   }
 
@@ -278,7 +278,7 @@ export class FastPathConnection {
       directives: head.isConditional ? this.#directives(bytes) : undefined,
       counted: false,
     };
-    const read = cache.read(key, request.directives, { reader: this });
+    const read = cache.read(key, request.directives, { client: this });
     if (!(read instanceof Promise) && this.#replies.length === 0) {
       pending.countRead('http', outcomeName(read));
       return this.#reply(keyResponse(read, request.ifNoneMatch, policy), request.headOnly);
@@ -313,7 +313,7 @@ export class FastPathConnection {
     this.#await(
       place,
       request,
-      this.#fastPath.cache.read(request.key, request.directives, { again: true, reader: this }),
+      this.#fastPath.cache.read(request.key, request.directives, { alreadyCounted: true, client: this }),
     );
   }
 

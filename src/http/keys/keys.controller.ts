@@ -69,7 +69,7 @@ export class KeysController {
     const notAllowed = authorizeKey(this.#access, key);
     if (notAllowed !== undefined) return this.#deny(notAllowed, request, response);
     const reader = new ResponseReader(response);
-    const read = this.#cache.read(key, readDirectives(cacheControl, pragma), { reader });
+    const read = this.#cache.read(key, readDirectives(cacheControl, pragma), { client: reader });
     const outcome = read instanceof Promise ? await read : read;
     this.#sendCounted(keyResponse(outcome, ifNoneMatch, this.#policy), outcomeName(outcome), request, response);
   }

@@ -1,7 +1,7 @@
 import { Controller, HttpCode, Options, Post, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { Access } from '../../access/access.ts';
-import { BufferedBytes, type Reader, type Reservation } from '../../cache/read-through/buffered-bytes.ts';
+import { BufferedBytes, type ReadClient, type Reservation } from '../../cache/read-through/buffered-bytes.ts';
 import { CacheService } from '../../cache/cache.service.ts';
 import { outcomeName } from '../../cache/read-through/read-outcome.ts';
 import { PendingReads } from '../../cache/read-through/pending-reads.ts';
@@ -71,7 +71,7 @@ export class MgetController {
   }
 
   /** @returns undefined if the client has disconnected. */
-  async #respondTo(request: Request, reader: Reader, reads: ReadCounter): Promise<HttpResponse | undefined> {
+  async #respondTo(request: Request, reader: ReadClient, reads: ReadCounter): Promise<HttpResponse | undefined> {
     const unauthorized = authenticate(this.#access, request.headers.authorization);
     if (unauthorized !== undefined) {
       reads.countRead('http', unauthorized.outcome);
@@ -100,14 +100,14 @@ export class MgetController {
   async #read(
     keys: readonly Buffer[],
     maxBytes: number,
-    reader: Reader,
+    reader: ReadClient,
     room: Reservation | undefined,
   ): Promise<MgetOutcome[]> {
     const allowed = keys.map((key) => this.#access.allowsKey(key));
     const outcomes = await this.#cache.readMany(
       keys.filter((_, i) => allowed[i]),
       maxBytes,
-      { reader, room, again: room !== undefined },
+      { client: reader, reservation: room, alreadyCounted: room !== undefined },
     );
     const inOrder = outcomes.values();
     return allowed.map((each): MgetOutcome => (each ? (inOrder.next().value ?? OMITTED) : NOT_ALLOWED));

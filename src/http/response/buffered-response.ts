@@ -1,4 +1,4 @@
-import type { BufferedBytes, Reader, Reservation } from '../../cache/read-through/buffered-bytes.ts';
+import type { BufferedBytes, ReadClient, Reservation } from '../../cache/read-through/buffered-bytes.ts';
 import type { HttpResponse } from './http-response.ts';
 import type { Allocate } from './results-body.ts';
 
@@ -21,23 +21,23 @@ export interface Rendering {
  */
 export async function renderBuffered(
   buffered: BufferedBytes,
-  reader: Reader,
+  reader: ReadClient,
   read: (room: Reservation | undefined) => Promise<Rendering>,
 ): Promise<HttpResponse | undefined> {
   const responseOrBytes = await tryRender(buffered, await read(undefined));
   if (typeof responseOrBytes !== 'number') return responseOrBytes;
-  const room = await buffered.wait(responseOrBytes, reader);
+  const room = await buffered.reserve(responseOrBytes, reader);
   if (room === undefined) return undefined;
   try {
     const again = await read(room);
     const response = await renderCounted(
       buffered,
       again,
-      (bytes) => buffered.allocate(bytes, room) ?? buffered.force(bytes),
+      (bytes) => buffered.allocate(bytes, room) ?? buffered.allocateBeyondLimit(bytes),
     );
     return typeof response === 'number' ? undefined : response;
   } finally {
-    buffered.free(room);
+    buffered.releaseUnused(room);
   }
 }
 
@@ -62,7 +62,7 @@ async function renderCounted(
   try {
     const response = await render(allocate);
     // Counted until it is sent, which happens in this tick of the event loop.
-    if (typeof response !== 'number' && response.body !== undefined) buffered.pass(response.body.buffer);
+    if (typeof response !== 'number' && response.body !== undefined) buffered.releaseAfterTick(response.body.buffer);
     return response;
   } finally {
     for (const { buffer } of values) buffered.release(buffer);

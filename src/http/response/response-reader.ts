@@ -1,15 +1,15 @@
 import type { ServerResponse } from 'node:http';
-import type { Reader } from '../../cache/read-through/buffered-bytes.ts';
+import type { ReadClient } from '../../cache/read-through/buffered-bytes.ts';
 
 /** The client of a response, which may disconnect while a read is in flight. */
-export class ResponseReader implements Reader {
+export class ResponseReader implements ReadClient {
   readonly #response: ServerResponse;
 
   constructor(response: ServerResponse) {
     this.#response = response;
   }
 
-  get gone(): boolean {
+  get disconnected(): boolean {
     return this.#response.closed;
   }
 }

@@ -61,7 +61,7 @@ export class ClusterNodes {
   }
 
   /** Returns the node at an address, whatever its id; starts to connect if it is new. */
-  at(node: RedisNode): ClusterNode {
+  open(node: RedisNode): ClusterNode {
     const address = addressOf(node);
     const known = this.#nodes.get(address);
     if (known !== undefined) return known;
@@ -85,7 +85,7 @@ export class ClusterNodes {
    * process, even if that still replies, and is replaced.
    */
   named(node: NamedNode): ClusterNode {
-    const known = this.at(node);
+    const known = this.open(node);
     if (!isSameId(known.id, node.id)) this.#replace(known, 'id');
     if (node.id !== '') known.id = node.id;
     return known;
@@ -95,11 +95,11 @@ export class ClusterNodes {
    * Replaces the connection over which a node has redirected to its own address: new connections lead to the process that
    * the redirect refers to.
    *
-   * @param redirecting the connection that the redirect came over; it may have been replaced since.
+   * @param connection the connection that the redirect came over; it may have been replaced since.
    * @returns false while the last attempt at this address is too recent.
    */
-  replace(known: ClusterNode, redirecting: RedisConnection): boolean {
-    if (known.connection !== redirecting) return true;
+  replace(known: ClusterNode, connection: RedisConnection): boolean {
+    if (known.connection !== connection) return true;
     if (this.#limiter.tryReplace(addressOf(known.node)) > 0) return false;
     this.#replace(known, 'redirect');
     return true;
@@ -143,10 +143,10 @@ export class ClusterNodes {
   }
 
   /** Opens a new connection. The node keeps the old state until the new connection has one, so no outage is reported. */
-  #replace(known: ClusterNode, by: ReplacedNode['by']): void {
+  #replace(known: ClusterNode, cause: ReplacedNode['cause']): void {
     this.#closeLater(known.connection);
     known.connection = this.#connectionTo(known.node);
-    known.replaced = { address: addressOf(known.node), id: known.id, by };
+    known.replaced = { address: addressOf(known.node), id: known.id, cause };
     known.id = '';
     const opening = this.#open(known).then(() => {
       if (known.opening === opening) known.opening = undefined;

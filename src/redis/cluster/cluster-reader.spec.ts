@@ -83,7 +83,7 @@ const serving =
 let address: Address;
 let reader: ClusterReader;
 const replaced: ReplacedNode[] = [];
-const MEMORY: ValueMemory = { allocate: (bytes) => Buffer.alloc(bytes), pass: () => undefined };
+const MEMORY: ValueMemory = { allocate: (bytes) => Buffer.alloc(bytes), releaseAfterTick: () => undefined };
 const read = (): Promise<RedisReply> => new Promise((onReply) => reader.fetch(Buffer.from('key'), onReply, MEMORY));
 
 beforeEach(async () => {
@@ -108,7 +108,7 @@ it.each(['MOVED', 'ASK'])(
     address.process = serving('new');
     expect(await read()).toMatchObject({ kind: 'value', value: Buffer.from('new') });
     expect(await reader.ttl(Buffer.from('key'))).toEqual({ kind: 'persistent' });
-    expect(replaced).toEqual([{ address: `127.0.0.1:${address.port}`, id: 'first', by: 'redirect' }]);
+    expect(replaced).toEqual([{ address: `127.0.0.1:${address.port}`, id: 'first', cause: 'redirect' }]);
   },
 );
 
@@ -138,5 +138,5 @@ it('a responsive node is replaced without a failed read once another node has it
     expect(replies.map(({ kind }) => kind)).toEqual(['value', 'value']);
     return replies.every((reply) => reply.kind === 'value' && reply.value.toString() === 'new') || undefined;
   });
-  expect(replaced).toEqual([{ address: `127.0.0.1:${address.port}`, id: 'first', by: 'id' }]);
+  expect(replaced).toEqual([{ address: `127.0.0.1:${address.port}`, id: 'first', cause: 'id' }]);
 });

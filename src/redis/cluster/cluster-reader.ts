@@ -106,7 +106,7 @@ export class ClusterReader implements RedisReader {
       const redirect = this.#handleFailure(reply);
       if (redirect === undefined) return onReply(reply);
       void this.#follow<RedisReply>({ node, connection: first }, redirect, sentAt, (connection, asking) =>
-        asking ? connection.fetchAsking(key) : new Promise((got) => connection.fetch(key, got, memory)),
+        asking ? connection.fetchAsking(key) : new Promise((onReply) => connection.fetch(key, onReply, memory)),
       ).then(onReply);
     };
     if (opening === undefined) first.fetch(key, replyOrFollow, memory);
@@ -160,18 +160,18 @@ export class ClusterReader implements RedisReader {
     from: Sender,
     first: Redirect,
     sentAt: number,
-    ask: (connection: RedisConnection, asking: boolean) => Promise<Reply | RedisFailure>,
+    send: (connection: RedisConnection, asking: boolean) => Promise<Reply | RedisFailure>,
   ): Promise<Reply | RedisFailure> {
     const end = new AbortController();
-    const walk = async (): Promise<Reply | RedisFailure> => {
+    const followRedirects = async (): Promise<Reply | RedisFailure> => {
       let sender = from;
       let redirect = first;
-      for (let left = MAX_REDIRECTS; left > 0; left--) {
+      for (let remaining = MAX_REDIRECTS; remaining > 0; remaining--) {
         const node = this.#redirect(sender, redirect);
         if (node === undefined) break;
         const { connection } = node;
         await connection.connect();
-        const reply = await ask(connection, redirect.kind === 'ask');
+        const reply = await send(connection, redirect.kind === 'ask');
         const next = this.#handleFailure(reply);
         if (next === undefined) return reply;
         redirect = next;
@@ -179,9 +179,9 @@ export class ClusterReader implements RedisReader {
       }
       return TOO_MANY_REDIRECTS;
     };
-    const leftMs = Math.max(0, sentAt + this.#timeoutMs - performance.now());
-    const timeUp = delay(leftMs, TIMEOUT, { signal: end.signal }).catch(() => TIMEOUT);
-    return Promise.race([walk(), timeUp]).finally(() => end.abort());
+    const remainingMs = Math.max(0, sentAt + this.#timeoutMs - performance.now());
+    const timeout = delay(remainingMs, TIMEOUT, { signal: end.signal }).catch(() => TIMEOUT);
+    return Promise.race([followRedirects(), timeout]).finally(() => end.abort());
   }
 
   /**
@@ -189,7 +189,7 @@ export class ClusterReader implements RedisReader {
    * connection is replaced; returns undefined if that was done too recently.
    */
   #redirect(from: Sender, { kind, slot, host, port }: Redirect): ClusterNode | undefined {
-    const node = this.#nodes.at({ host: host === '' ? from.node.node.host : host, port });
+    const node = this.#nodes.open({ host: host === '' ? from.node.node.host : host, port });
     node.redirectedAt = performance.now();
     if (kind === 'moved') {
       this.#nodeOfSlot[slot] = node;
@@ -237,13 +237,13 @@ export class ClusterReader implements RedisReader {
 
   #currentState(): RedisState {
     if (this.#view === undefined) return { reachable: false, reason: this.#unreachableReason };
-    const lost = this.#masters.flatMap(({ state }) => (state.reachable ? [] : [state.reason]));
-    if (lost.length > 0) {
-      return { reachable: false, reason: `${lost.length} of ${this.#masters.length} masters: ${lost[0]}` };
+    const reasons = this.#masters.flatMap(({ state }) => (state.reachable ? [] : [state.reason]));
+    if (reasons.length > 0) {
+      return { reachable: false, reason: `${reasons.length} of ${this.#masters.length} masters: ${reasons[0]}` };
     }
-    if (!this.#view.whole) return { reachable: false, reason: 'slots without a master' };
-    const missingRight = this.#masters.map(({ state }) => (state.reachable ? state.missingRight : undefined));
-    return { reachable: true, missingRight: missingRight.find((right) => right !== undefined) };
+    if (!this.#view.isComplete) return { reachable: false, reason: 'slots without a master' };
+    const missingPermission = this.#masters.map(({ state }) => (state.reachable ? state.missingPermission : undefined));
+    return { reachable: true, missingPermission: missingPermission.find((permission) => permission !== undefined) };
   }
 }
 

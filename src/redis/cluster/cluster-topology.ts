@@ -96,11 +96,11 @@ export class ClusterTopology {
   /** Queries one node after the other until one replies. */
   async #queryNodes(): Promise<void> {
     let reason = 'connection';
-    for (let left = this.#candidates.length; left > 0 && !this.#closed; left--) {
+    for (let remaining = this.#candidates.length; remaining > 0 && !this.#closed; remaining--) {
       this.#probe ??= this.#connect();
       const { node, redis } = this.#probe;
       try {
-        const view = ClusterView.of(await querySlots(redis), node);
+        const view = ClusterView.parse(await querySlots(redis), node);
         if (!this.#closed) this.#applyView(view);
         return;
       } catch (error) {
@@ -114,7 +114,9 @@ export class ClusterTopology {
   #applyView(view: ClusterView): void {
     const known = new Map([...this.#candidates, ...view.nodes].map((node) => [addressOf(node), node]));
     // A partitioned node does not list the others, whose map is more recent.
-    const kept = view.whole ? new Set([...this.#redis.nodes, ...view.nodes].map(addressOf)) : new Set(known.keys());
+    const kept = view.isComplete
+      ? new Set([...this.#redis.nodes, ...view.nodes].map(addressOf))
+      : new Set(known.keys());
     this.#candidates = [...known].flatMap(([address, node]) => (kept.has(address) ? [node] : []));
     if (this.#view?.equals(view) !== true) this.#view = view;
     this.#listener.onTopology(this.#view);
@@ -144,8 +146,8 @@ export class ClusterTopology {
 
 async function querySlots(redis: Redis): Promise<unknown> {
   let firstError: unknown;
-  const remember = (error: unknown): void => void (firstError ??= error);
-  redis.on('error', remember);
+  const keepFirst = (error: unknown): void => void (firstError ??= error);
+  redis.on('error', keepFirst);
   const timer = setTimeout(() => redis.disconnect(), MAX_REPLY_MS);
   try {
     return await redis.cluster('SLOTS');
@@ -154,6 +156,6 @@ async function querySlots(redis: Redis): Promise<unknown> {
     throw firstError ?? error;
   } finally {
     clearTimeout(timer);
-    redis.off('error', remember);
+    redis.off('error', keepFirst);
   }
 }

@@ -27,17 +27,17 @@ export class ClusterView {
    *
    * @param reply to CLUSTER SLOTS: arrays of first slot, last slot, master, and replicas, which are arrays of host, port and
    *   node id.
-   * @param replying the node that replied; nodes without a host are at the same host.
+   * @param queriedNode the node that replied; nodes without a host are at the same host.
    * @throws Error if the reply has another format or no slots.
    */
-  static of(reply: unknown, replying: RedisNode): ClusterView {
+  static parse(reply: unknown, queriedNode: RedisNode): ClusterView {
     const numbers = new Map<string, number>();
     const masters: NamedNode[] = [];
     const nodes = new Map<string, RedisNode>();
     const masterOf = new Uint16Array(SLOTS);
     for (const range of listIn(reply)) {
       const [first, last, ...members] = listIn(range);
-      const [master, ...replicas] = members.map((member) => nodeIn(member, replying));
+      const [master, ...replicas] = members.map((member) => nodeIn(member, queriedNode));
       if (!isSlot(first) || !isSlot(last) || master === undefined) throw new Error('invalid slot range');
       for (const node of [master, ...replicas]) nodes.set(addressOf(node), node);
       const number = numbers.get(addressOf(master)) ?? masters.push(master);
@@ -55,7 +55,7 @@ export class ClusterView {
   }
 
   /** Whether every slot has a master. */
-  get whole(): boolean {
+  get isComplete(): boolean {
     return !this.#masterOf.includes(0);
   }
 
@@ -86,13 +86,13 @@ function isSameNode(one: NamedNode, other: NamedNode): boolean {
   return addressOf(one) === addressOf(other) && isSameId(one.id, other.id);
 }
 
-function nodeIn(member: unknown, replying: RedisNode): NamedNode {
+function nodeIn(member: unknown, queriedNode: RedisNode): NamedNode {
   const [name, port, id] = listIn(member);
   const host = typeof name === 'string' ? name : '';
   if (!Number.isInteger(port)) throw new Error('invalid node');
   // The node does not know its address or is configured not to publish it.
   return {
-    host: host === '' || host === '?' ? replying.host : host,
+    host: host === '' || host === '?' ? queriedNode.host : host,
     port: port as number,
     id: typeof id === 'string' ? id : '',
   };

@@ -5,5 +5,5 @@ export interface ReplacedNode {
   /** Id of the replaced node; empty if unknown. */
   readonly id: string;
   /** How it was detected: by a redirect of the node to its own address, or by another id in CLUSTER SLOTS. */
-  readonly by: 'redirect' | 'id';
+  readonly cause: 'redirect' | 'id';
 }

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { CircuitBreaker, type CircuitState, type Later, REFUSED } from './circuit-breaker.ts';
+import { CircuitBreaker, type CircuitState, type Schedule, REFUSED } from './circuit-breaker.ts';
 import type { RedisReply } from '../redis-reply.ts';
 
 const MiB = 2 ** 20;
@@ -20,7 +20,7 @@ let timers: Map<() => void, number>;
 /** Generations of the synthetic probes. */
 let probes: number[];
 
-const later: Later = (run, ms) => {
+const schedule: Schedule = (run, ms) => {
   timers.set(run, now + ms);
   return () => timers.delete(run);
 };
@@ -41,7 +41,7 @@ beforeEach(() => {
   timers = new Map();
   probes = [];
   const probe = (): void => void probes.push(circuit.tryAcquire());
-  circuit = new CircuitBreaker(probe, () => now, later);
+  circuit = new CircuitBreaker(probe, () => now, schedule);
   circuit.watch((state, reason) => reported.push(state === 'open' ? `open (${reason})` : state));
 });
 
@@ -184,32 +184,32 @@ describe('CircuitBreaker', () => {
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
-        const tested = new CircuitBreaker(
+        const circuit = new CircuitBreaker(
           () => undefined,
           () => now,
-          later,
+          schedule,
         );
         const inFlight: { generation: number; probe: boolean }[] = [];
         let consecutiveFailures = 0;
         for (const next of steps) {
           if (next.kind === 'wait') now += next.ms;
           else if (next.kind === 'acquire') {
-            const before = tested.state;
-            const generation = tested.tryAcquire();
+            const before = circuit.state;
+            const generation = circuit.tryAcquire();
             if (before === 'half-open') expect(generation).toBe(REFUSED);
             if (generation !== REFUSED) inFlight.push({ generation, probe: before !== 'closed' });
             else expect(consecutiveFailures).toBeGreaterThanOrEqual(3);
           } else if (inFlight.length > 0) {
             const [{ generation }] = inFlight.splice(next.which % inFlight.length, 1);
             consecutiveFailures = next.reply === MISSING ? 0 : consecutiveFailures + 1;
-            tested.record(generation, next.reply, 0);
-            if (next.reply === MISSING) expect(tested.state).toBe('closed');
+            circuit.record(generation, next.reply, 0);
+            if (next.reply === MISSING) expect(circuit.state).toBe('closed');
           }
-          if (tested.state === 'half-open') expect(inFlight.filter(({ probe }) => probe)).not.toHaveLength(0);
+          if (circuit.state === 'half-open') expect(inFlight.filter(({ probe }) => probe)).not.toHaveLength(0);
         }
-        for (const { generation } of inFlight) tested.record(generation, TIMEOUT, 0);
+        for (const { generation } of inFlight) circuit.record(generation, TIMEOUT, 0);
         now += OPEN_MS;
-        expect(tested.tryAcquire()).not.toBe(REFUSED);
+        expect(circuit.tryAcquire()).not.toBe(REFUSED);
       }),
     );
   });

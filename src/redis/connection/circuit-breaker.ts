@@ -8,7 +8,7 @@ export type CircuitState = 'closed' | 'open' | 'half-open';
 export type WatchCircuit = (state: CircuitState, reason: string) => void;
 
 /** Schedules `run` after `ms` milliseconds; returns a function that cancels it. */
-export type Later = (run: () => void, ms: number) => () => void;
+export type Schedule = (run: () => void, ms: number) => () => void;
 
 /** How a reply counts: success, failure, or ignored because the connection was lost. */
 type Outcome = 'success' | 'failure' | 'ignored';
@@ -24,7 +24,7 @@ function classify(reply: RedisReply, receivedBytes: number): Outcome {
     case 'missing':
     case 'wrong-type':
     case 'value-too-large':
-    case 'no-room':
+    case 'buffer-full':
       return 'success';
     case 'timeout':
       return receivedBytes < BUSY_BYTES ? 'failure' : 'success';
@@ -48,7 +48,7 @@ const BUSY_BYTES = 2 ** 20;
 const OPEN_MS = 250;
 
 /** A timer that does not keep the process alive. */
-const unrefTimer: Later = (run, ms) => {
+const unrefTimer: Schedule = (run, ms) => {
   const timer = setTimeout(run, ms).unref();
   return () => clearTimeout(timer);
 };
@@ -64,7 +64,7 @@ const unrefTimer: Later = (run, ms) => {
 export class CircuitBreaker {
   readonly #probe: () => void;
   readonly #now: () => number;
-  readonly #later: Later;
+  readonly #schedule: Schedule;
   #state: CircuitState = 'closed';
   #generation = REFUSED + 1;
   #failures = 0;
@@ -77,10 +77,10 @@ export class CircuitBreaker {
    * @param probe sends a synthetic read, which acquires and records like any other attempt.
    * @param now returns monotonic milliseconds.
    */
-  constructor(probe: () => void, now: () => number = () => performance.now(), later: Later = unrefTimer) {
+  constructor(probe: () => void, now: () => number = () => performance.now(), schedule: Schedule = unrefTimer) {
     this.#probe = probe;
     this.#now = now;
-    this.#later = later;
+    this.#schedule = schedule;
   }
 
   get state(): CircuitState {
@@ -144,7 +144,7 @@ export class CircuitBreaker {
 
   #change(state: CircuitState): void {
     this.#cancelProbe();
-    this.#cancelProbe = state === 'open' ? this.#later(() => this.#sendProbe(), OPEN_MS) : () => undefined;
+    this.#cancelProbe = state === 'open' ? this.#schedule(() => this.#sendProbe(), OPEN_MS) : () => undefined;
     this.#state = state;
     this.#generation++;
     this.#watch(state, this.#reason);

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { Redis } from 'ioredis';
 import { ReadBatch, type ReadReply } from './read-batch.ts';
-import { NoRoom, type RedisReply, TOO_LARGE } from '../redis-reply.ts';
+import { BufferFull, type RedisReply, TOO_LARGE } from '../redis-reply.ts';
 
 /** Larger values arrive in several parts and are charged to the buffered-bytes limit. */
 const CHUNK_BYTES = 64 * 1024;
@@ -78,11 +78,11 @@ class PlainBatch extends ReadBatch {
   /** Copies the value to accounted memory. */
   #acceptLarge(value: Buffer): void {
     const { memory } = this;
-    const limited = this.#limit(value);
-    const copy = limited === value ? memory?.allocate(value.length) : undefined;
+    const reply = this.#limit(value);
+    const copy = reply === value ? memory?.allocate(value.length) : undefined;
     copy?.set(value);
-    this.acceptReply(limited === value ? (copy ?? new NoRoom(value.length)) : limited);
-    if (copy !== undefined) memory?.pass(copy.buffer);
+    this.acceptReply(reply === value ? (copy ?? new BufferFull(value.length)) : reply);
+    if (copy !== undefined) memory?.releaseAfterTick(copy.buffer);
   }
 
   #limit(reply: Buffer | number | null): ReadReply {

@@ -1,15 +1,15 @@
 import { Buffer } from 'node:buffer';
 import type { Redis } from 'ioredis';
 import { isSuccess } from './circuit-breaker.ts';
-import { failureOf, missingRightIn } from '../redis-failure.ts';
-import { NoRoom, type RedisReply, TOO_LARGE, type TooLarge } from '../redis-reply.ts';
+import { failureOf, missingPermissionIn } from '../redis-failure.ts';
+import { BufferFull, type RedisReply, TOO_LARGE, type TooLarge } from '../redis-reply.ts';
 import type { ValueMemory } from './value-memory.ts';
 
 /** A decoded reply to GET or PTTL. */
-export type ReadReply = Buffer | TooLarge | NoRoom | number | Error | null;
+export type ReadReply = Buffer | TooLarge | BufferFull | number | Error | null;
 
 /** A reply to GET. */
-type GetReply = Buffer | TooLarge | NoRoom | Error | null;
+type GetReply = Buffer | TooLarge | BufferFull | Error | null;
 
 const NO_BYTES = Buffer.alloc(0);
 
@@ -86,17 +86,17 @@ export abstract class ReadBatch {
       else this.#getReply = reply;
     } else {
       if (typeof reply !== 'number' && !(reply instanceof Error)) return this.#failDesynchronised();
-      const got = this.#getReply;
+      const value = this.#getReply;
       this.#getReply = undefined;
-      this.#settle(replyOf(got, reply));
+      this.#settle(replyOf(value, reply));
     }
     return --this.#repliesLeft === 0;
   }
 
   /** Moves the reads, none of which has been sent, to a new batch with the same `onCircuitOutcome`. */
-  moveTo(make: (onCircuitOutcome: (reply: RedisReply) => void) => ReadBatch): ReadBatch {
+  moveTo(createBatch: (onCircuitOutcome: (reply: RedisReply) => void) => ReadBatch): ReadBatch {
     clearTimeout(this.#timer);
-    const batch = make(this.#onCircuitOutcome);
+    const batch = createBatch(this.#onCircuitOutcome);
     for (const { key, onReply, memory } of this.#reads.splice(0)) {
       if (memory !== undefined) batch.add(key, onReply, memory);
     }
@@ -142,21 +142,21 @@ export abstract class ReadBatch {
 
 function isGetReply(reply: ReadReply): reply is GetReply {
   if (reply === null || reply === TOO_LARGE) return true;
-  return reply instanceof Buffer || reply instanceof NoRoom || reply instanceof Error;
+  return reply instanceof Buffer || reply instanceof BufferFull || reply instanceof Error;
 }
 
 /** @param pttl undefined if PTTL was not sent. */
-function replyOf(got: GetReply, pttl: number | Error | undefined): RedisReply {
-  if (got instanceof Error) {
-    const failure = failureOf(got);
+function replyOf(value: GetReply, pttl: number | Error | undefined): RedisReply {
+  if (value instanceof Error) {
+    const failure = failureOf(value);
     // A refused command concerns every key, a refused key only itself.
     const isKeyRefused = failure.kind === 'unavailable' && failure.reason === 'NOPERM';
-    return isKeyRefused && missingRightIn(pttl) !== undefined ? failureOf(pttl) : failure;
+    return isKeyRefused && missingPermissionIn(pttl) !== undefined ? failureOf(pttl) : failure;
   }
   if (pttl instanceof Error) return failureOf(pttl);
-  if (got === null) return { kind: 'missing' };
-  if (got === TOO_LARGE || got instanceof NoRoom) return got;
+  if (value === null) return { kind: 'missing' };
+  if (value === TOO_LARGE || value instanceof BufferFull) return value;
   // -1: no expiry. -2: the key was deleted between the two commands, so its value is outdated.
   const ttlMs = pttl === undefined || pttl === -1 ? undefined : Math.max(0, pttl);
-  return { kind: 'value', value: got as Buffer, ttlMs };
+  return { kind: 'value', value: value as Buffer, ttlMs };
 }

@@ -21,13 +21,13 @@ export class ReadCommands {
   encode(keys: readonly { readonly key: Buffer }[]): Buffer {
     let bytes = 0;
     for (const { key } of keys) {
-      for (const heads of this.#heads) bytes += heads.of(key.length).length + key.length + CRLF.length;
+      for (const heads of this.#heads) bytes += heads.headFor(key.length).length + key.length + CRLF.length;
     }
     const target = Buffer.allocUnsafe(bytes);
     let at = 0;
     for (const { key } of keys) {
       for (const heads of this.#heads) {
-        const head = heads.of(key.length);
+        const head = heads.headFor(key.length);
         target.set(head, at);
         at += head.length;
         target.set(key, at);
@@ -50,7 +50,7 @@ class CommandHeads {
     this.#cached = Array.from({ length: MAX_CACHED_LENGTH + 1 }, (_, length) => this.#head(length));
   }
 
-  of(keyBytes: number): Buffer {
+  headFor(keyBytes: number): Buffer {
     return keyBytes <= MAX_CACHED_LENGTH ? this.#cached[keyBytes] : this.#head(keyBytes);
   }
 

@@ -27,7 +27,7 @@ const PROBE_KEY = Buffer.from('redis-http-cache-proxy:probe');
 
 export const NO_CONNECTION: RedisFailure = { kind: 'unavailable', reason: 'connection' };
 /** The value of the probe is discarded. */
-const NO_MEMORY: ValueMemory = { allocate: () => undefined, pass: () => undefined };
+const NO_MEMORY: ValueMemory = { allocate: () => undefined, releaseAfterTick: () => undefined };
 const CIRCUIT_OPEN: RedisFailure = { kind: 'unavailable', reason: 'circuit' };
 
 /** One connection: to a single Redis, to the master reported by sentinels, or to a node of a cluster. */
@@ -48,7 +48,7 @@ export class RedisConnection implements RedisReader {
   #selectTimer: NodeJS.Timeout | undefined;
   #state: RedisState | undefined;
   /** According to the last reply. */
-  #missingRight: string | undefined;
+  #missingPermission: string | undefined;
   /** The commands queued in this tick. */
   #attempt: CircuitAttempt | undefined;
   /** The reads among them. */
@@ -133,17 +133,17 @@ export class RedisConnection implements RedisReader {
   #observe(end: (reply: RedisReply) => void): (reply: RedisReply) => void {
     return (reply) => {
       end(reply);
-      this.#updateMissingRight(reply);
+      this.#updateMissingPermission(reply);
     };
   }
 
   /** Updates which permission is missing, if the reply shows it. */
-  #updateMissingRight(reply: RedisReply): void {
-    const missingRight = reply.kind === 'unavailable' ? reply.missingRight : undefined;
+  #updateMissingPermission(reply: RedisReply): void {
+    const missingPermission = reply.kind === 'unavailable' ? reply.missingPermission : undefined;
     const isPermitted = reply.kind === 'value' || reply.kind === 'missing' || isKeyRefused(reply);
-    if (missingRight === this.#missingRight || (missingRight === undefined && !isPermitted)) return;
-    this.#missingRight = missingRight;
-    if (this.#state?.reachable) this.#change({ reachable: true, missingRight });
+    if (missingPermission === this.#missingPermission || (missingPermission === undefined && !isPermitted)) return;
+    this.#missingPermission = missingPermission;
+    if (this.#state?.reachable) this.#change({ reachable: true, missingPermission });
   }
 
   ttl(key: Buffer): Promise<RedisTtl> {
@@ -245,7 +245,7 @@ export class RedisConnection implements RedisReader {
     try {
       if (this.#database !== 0) await this.#redis.select(this.#database);
       this.#databaseSelected = true;
-      this.#change({ reachable: true, missingRight: this.#missingRight });
+      this.#change({ reachable: true, missingPermission: this.#missingPermission });
     } catch (error) {
       this.#change({ reachable: false, reason: errorCode(error) });
       if (this.#redis.status !== 'ready') return;
@@ -278,7 +278,7 @@ function checkOf(reply: RedisReply): RedisCheck {
 
 /** Whether the account may run the commands but not access this key. */
 function isKeyRefused(reply: RedisReply): boolean {
-  return reply.kind === 'unavailable' && reply.reason === 'NOPERM' && reply.missingRight === undefined;
+  return reply.kind === 'unavailable' && reply.reason === 'NOPERM' && reply.missingPermission === undefined;
 }
 
 function isFailure(outcome: { readonly kind: string }): outcome is RedisFailure {

@@ -5,5 +5,5 @@ export interface ValueMemory {
   /** Allocates memory; returns undefined if it does not fit now. */
   allocate(bytes: number): Buffer | undefined;
   /** Ends the charge for memory at the end of this tick; a receiver that keeps it longer must account for it. */
-  pass(memory: ArrayBufferLike): void;
+  releaseAfterTick(memory: ArrayBufferLike): void;
 }

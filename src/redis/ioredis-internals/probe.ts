@@ -29,7 +29,7 @@ const REPLIES: Readonly<Record<string, string>> = {
   'get own': '$3\r\nown\r\n',
 };
 
-const MEMORY: ValueMemory = { allocate: (bytes) => Buffer.alloc(bytes), pass: () => undefined };
+const MEMORY: ValueMemory = { allocate: (bytes) => Buffer.alloc(bytes), releaseAfterTick: () => undefined };
 
 const EXPECTED: readonly RedisReply[] = [
   { kind: 'value', value: Buffer.from('text'), ttlMs: 77 },
@@ -48,11 +48,11 @@ export function probeRedisBatches(): Promise<void> {
     const { port } = server.address() as AddressInfo;
     const redis = new Redis({ port, host: '127.0.0.1', lazyConnect: true, retryStrategy: () => null });
     redis.on('error', () => undefined);
-    const timeUp = new AbortController();
+    const timer = new AbortController();
     try {
-      await Promise.race([tryReads(redis), failAfter(TIMEOUT_MS, timeUp.signal)]);
+      await Promise.race([tryReads(redis), failAfter(TIMEOUT_MS, timer.signal)]);
     } finally {
-      timeUp.abort();
+      timer.abort();
       redis.disconnect();
       server.close();
     }
@@ -65,12 +65,13 @@ async function tryReads(redis: Redis): Promise<void> {
   // Between commands of ioredis; the reply to the last one is decoded by ioredis, with everything that follows.
   const reads = read(redis, 'text', 'nothing', 'list', 'long');
   const pong = redis.ping();
-  const again = read(redis, 'text');
+  const secondValue = read(redis, 'text');
   expectReplies(await reads, EXPECTED);
-  expectReplies(await again, EXPECTED.slice(0, 1));
-  const own = redis.getBuffer('own');
+  expectReplies(await secondValue, EXPECTED.slice(0, 1));
+  const ioredisReply = redis.getBuffer('own');
   expectReplies(await read(redis, 'text', 'nothing'), EXPECTED.slice(0, 2));
-  if ((await pong) !== 'PONG' || !(await own)?.equals(Buffer.from('own'))) throw new Error('ioredis lost a reply');
+  if ((await pong) !== 'PONG' || !(await ioredisReply)?.equals(Buffer.from('own')))
+    throw new Error('ioredis lost a reply');
   const closed = new Promise((resolve) => redis.once('close', resolve));
   const [broken] = await read(redis, 'unasked');
   if (broken.kind !== 'unavailable') throw new Error('an unsolicited reply was accepted');

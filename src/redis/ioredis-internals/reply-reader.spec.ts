@@ -9,8 +9,8 @@ import { DirectBatch } from './direct-batch.ts';
 import { ReplyReader } from './reply-reader.ts';
 import type { ValueMemory } from '../connection/value-memory.ts';
 
-interface Scripted {
-  readonly wire: Buffer;
+interface ScriptedReply {
+  readonly bytes: Buffer;
   readonly reply: RedisReply;
 }
 
@@ -18,24 +18,27 @@ const COMMANDS = new ReadCommands(true);
 /** Maximum size of a value. */
 const MAX_BYTES = 25;
 const IGNORE = (): void => undefined;
-const ANY_MEMORY: ValueMemory = { allocate: (bytes) => Buffer.alloc(bytes), pass: IGNORE };
+const ANY_MEMORY: ValueMemory = { allocate: (bytes) => Buffer.alloc(bytes), releaseAfterTick: IGNORE };
 
 const bytes = fc.uint8Array({ maxLength: 30 }).map((array) => Buffer.from(array));
 const ttl = fc.oneof(fc.constantFrom(-1, -2), fc.nat());
-const value = fc.tuple(bytes, ttl).map(([got, pttl]): Scripted => {
-  const wire = Buffer.concat([Buffer.from(`$${got.length}\r\n`), got, Buffer.from(`\r\n:${pttl}\r\n`)]);
-  if (got.length > MAX_BYTES) return { wire, reply: { kind: 'value-too-large' } };
-  return { wire, reply: { kind: 'value', value: got, ttlMs: pttl === -1 ? undefined : Math.max(0, pttl) } };
+const value = fc.tuple(bytes, ttl).map(([received, pttl]): ScriptedReply => {
+  const encoded = Buffer.concat([Buffer.from(`$${received.length}\r\n`), received, Buffer.from(`\r\n:${pttl}\r\n`)]);
+  if (received.length > MAX_BYTES) return { bytes: encoded, reply: { kind: 'value-too-large' } };
+  return {
+    bytes: encoded,
+    reply: { kind: 'value', value: received, ttlMs: pttl === -1 ? undefined : Math.max(0, pttl) },
+  };
 });
-const other = fc.constantFrom<Scripted>(
-  { wire: Buffer.from('$-1\r\n:-2\r\n'), reply: { kind: 'missing' } },
-  { wire: Buffer.from('_\r\n:-2\r\n'), reply: { kind: 'missing' } },
-  { wire: Buffer.from('-WRONGTYPE holds a list\r\n:-1\r\n'), reply: { kind: 'wrong-type' } },
+const other = fc.constantFrom<ScriptedReply>(
+  { bytes: Buffer.from('$-1\r\n:-2\r\n'), reply: { kind: 'missing' } },
+  { bytes: Buffer.from('_\r\n:-2\r\n'), reply: { kind: 'missing' } },
+  { bytes: Buffer.from('-WRONGTYPE holds a list\r\n:-1\r\n'), reply: { kind: 'wrong-type' } },
   {
-    wire: Buffer.from('-LOADING a\r\n-LOADING b\r\n'),
+    bytes: Buffer.from('-LOADING a\r\n-LOADING b\r\n'),
     reply: { kind: 'unavailable', reason: 'LOADING', scope: 'server' },
   },
-  { wire: Buffer.from('$1\r\na\r\n-NOPERM\r\n'), reply: { kind: 'unavailable', reason: 'NOPERM', scope: 'command' } },
+  { bytes: Buffer.from('$1\r\na\r\n-NOPERM\r\n'), reply: { kind: 'unavailable', reason: 'NOPERM', scope: 'command' } },
 );
 /** The replies to a batch, or to a PING, which ioredis sends itself. */
 const batch = fc.array(fc.oneof({ weight: 4, arbitrary: value }, other), { minLength: 1, maxLength: 8 });
@@ -43,14 +46,14 @@ const sent = fc.array(fc.oneof({ weight: 3, arbitrary: batch }, fc.constant('pin
   minLength: 1,
   maxLength: 5,
 });
-const cuts = fc.array(fc.nat(400), { maxLength: 12 });
+const offsets = fc.array(fc.nat(400), { maxLength: 12 });
 
 describe('ReplyReader, for replies in any chunks,', () => {
   let server: Server;
   let redis: Redis;
 
   beforeAll(async () => {
-    server = await startMute();
+    server = await startSilentServer();
     redis = new Redis((server.address() as AddressInfo).port, { enableReadyCheck: false });
     await once(redis, 'ready');
     ReplyReader.attach(redis, MAX_BYTES);
@@ -63,17 +66,17 @@ describe('ReplyReader, for replies in any chunks,', () => {
 
   it('delivers the replies of reads in order and passes other replies to ioredis', async () => {
     await fc.assert(
-      fc.asyncProperty(sent, cuts, async (all, at) => {
+      fc.asyncProperty(sent, offsets, async (all, at) => {
         const received: RedisReply[] = [];
         const pings: Promise<unknown>[] = [];
         for (const each of all) {
           if (each === 'ping') pings.push(redis.ping());
           else send(redis, each, (reply) => received.push(reply));
         }
-        const wire = Buffer.concat(
-          all.flatMap((each) => (each === 'ping' ? [Buffer.from('+PONG\r\n')] : each.map((one) => one.wire))),
+        const bytes = Buffer.concat(
+          all.flatMap((each) => (each === 'ping' ? [Buffer.from('+PONG\r\n')] : each.map((one) => one.bytes))),
         );
-        for (const portion of portions(wire, at)) redis.stream.emit('data', portion);
+        for (const portion of portions(bytes, at)) redis.stream.emit('data', portion);
         expect(received).toEqual(all.flatMap((each) => (each === 'ping' ? [] : each.map((one) => one.reply))));
         expect(await Promise.all(pings)).toEqual(pings.map(() => 'PONG'));
         expect(redis.commandQueue.length).toBe(0);
@@ -85,11 +88,11 @@ describe('ReplyReader, for replies in any chunks,', () => {
   it('discards replies after the time-out and never delivers them to other reads', () => {
     const received: RedisReply[] = [];
     const outcomes: RedisReply['kind'][] = [];
-    const late = new DirectBatch(COMMANDS, 1000, ({ kind }) => outcomes.push(kind));
-    for (const key of ['a', 'b']) late.add(Buffer.from(key), (reply) => received.push(reply), ANY_MEMORY);
-    late.send(redis);
+    const later = new DirectBatch(COMMANDS, 1000, ({ kind }) => outcomes.push(kind));
+    for (const key of ['a', 'b']) later.add(Buffer.from(key), (reply) => received.push(reply), ANY_MEMORY);
+    later.send(redis);
     redis.stream.emit('data', Buffer.from('$1\r\nA\r\n:-1\r\n$1\r\n'));
-    late.failAll({ kind: 'timeout' });
+    later.failAll({ kind: 'timeout' });
     const next = new DirectBatch(COMMANDS, 1000, IGNORE);
     next.add(Buffer.from('c'), (reply) => received.push(reply), ANY_MEMORY);
     next.send(redis);
@@ -104,10 +107,10 @@ describe('ReplyReader, for replies in any chunks,', () => {
 
   it('reports a success even if all replies arrive after the time-out; a late error is not reported', () => {
     const outcomes: RedisReply['kind'][] = [];
-    const late = new DirectBatch(COMMANDS, 1000, ({ kind }) => outcomes.push(kind));
-    for (const key of ['a', 'b', 'c']) late.add(Buffer.from(key), IGNORE, ANY_MEMORY);
-    late.send(redis);
-    late.failAll({ kind: 'timeout' });
+    const later = new DirectBatch(COMMANDS, 1000, ({ kind }) => outcomes.push(kind));
+    for (const key of ['a', 'b', 'c']) later.add(Buffer.from(key), IGNORE, ANY_MEMORY);
+    later.send(redis);
+    later.failAll({ kind: 'timeout' });
     expect(outcomes).toEqual(['timeout']);
     redis.stream.emit('data', Buffer.from('-LOADING\r\n-LOADING\r\n'));
     expect(outcomes).toEqual(['timeout']);
@@ -127,8 +130,8 @@ describe('replies that do not match the requests', () => {
     ['an invalid length', lines('$x', 'A', ':-1')],
     ['another protocol', lines('HTTP/1.1 400 Bad Request', '')],
     ['random bytes', '\0\u00ff\u0001\u0002'.repeat(50)],
-  ])('close the connection and fail all its reads: %s', async (_, wire) => {
-    const server = await startMute();
+  ])('close the connection and fail all its reads: %s', async (_, bytes) => {
+    const server = await startSilentServer();
     for (const bytewise of [false, true]) {
       const { port } = server.address() as AddressInfo;
       const redis = new Redis({ port, enableReadyCheck: false, retryStrategy: () => null });
@@ -142,7 +145,7 @@ describe('replies that do not match the requests', () => {
         batch.send(redis);
       }
       const closed = new Promise((resolve) => redis.once('close', resolve));
-      for (const portion of bytewise ? wire : [wire]) redis.stream.emit('data', Buffer.from(portion, 'latin1'));
+      for (const portion of bytewise ? bytes : [bytes]) redis.stream.emit('data', Buffer.from(portion, 'latin1'));
       await closed;
       const values = received.filter(({ kind }) => kind !== 'unavailable');
       // Replies before the first invalid one are delivered.
@@ -158,7 +161,7 @@ describe('replies that do not match the requests', () => {
 });
 
 /** Starts a server that replies to the handshake only; the test sends the other replies. */
-async function startMute(): Promise<Server> {
+async function startSilentServer(): Promise<Server> {
   const server = createServer((socket: Socket) => {
     socket.on('error', () => undefined).setEncoding('latin1');
     socket.on('data', (text: string) => {
@@ -170,14 +173,14 @@ async function startMute(): Promise<Server> {
   return server;
 }
 
-function send(redis: Redis, replies: readonly Scripted[], onReply: (reply: RedisReply) => void): void {
+function send(redis: Redis, replies: readonly ScriptedReply[], onReply: (reply: RedisReply) => void): void {
   const reads = new DirectBatch(COMMANDS, 10_000, IGNORE);
   for (const index of replies.keys()) reads.add(Buffer.from(`key ${index}`), onReply, ANY_MEMORY);
   reads.send(redis);
 }
 
 /** Splits the bytes at the given positions. */
-function portions(wire: Buffer, cuts: readonly number[]): Buffer[] {
-  const places = [0, ...cuts.filter((at) => at < wire.length).sort((a, b) => a - b), wire.length];
-  return places.slice(1).map((to, index) => wire.subarray(places[index], to));
+function portions(bytes: Buffer, offsets: readonly number[]): Buffer[] {
+  const bounds = [0, ...offsets.filter((at) => at < bytes.length).sort((a, b) => a - b), bytes.length];
+  return bounds.slice(1).map((to, index) => bytes.subarray(bounds[index], to));
 }

@@ -4,7 +4,7 @@ import { DirectBatch, abortConnection } from './direct-batch.ts';
 import { LongValue } from './long-value.ts';
 import { redisBatches } from './redis-batches.ts';
 import type { ReadReply } from '../connection/read-batch.ts';
-import { NoRoom, TOO_LARGE } from '../redis-reply.ts';
+import { BufferFull, TOO_LARGE } from '../redis-reply.ts';
 import type { ValueMemory } from '../connection/value-memory.ts';
 
 type OnData = (chunk: Buffer) => void;
@@ -30,7 +30,7 @@ const MAX_DIGITS = 15;
 /** The rest of the reply has not arrived yet. */
 const INCOMPLETE = -1;
 /** Not a reply of a known type: ioredis decodes it. */
-const FOREIGN = -2;
+const OTHER_COMMAND = -2;
 /** The reply violates the protocol. */
 const MALFORMED = -3;
 
@@ -112,7 +112,7 @@ export class ReplyReader {
       const end = this.#readReply(chunk, at, command instanceof DirectBatch ? command : undefined);
       if (end === INCOMPLETE) return this.#keepPartial(chunk, at);
       if (end === MALFORMED) return abortConnection(this.#redis);
-      if (end === FOREIGN) return this.#pass(at === 0 ? chunk : chunk.subarray(at));
+      if (end === OTHER_COMMAND) return this.#pass(at === 0 ? chunk : chunk.subarray(at));
       if (command instanceof DirectBatch) this.#deliver(command);
       else this.#decode(chunk.subarray(at, end));
       at = end;
@@ -140,7 +140,7 @@ export class ReplyReader {
 
   /** Forgets the partially received value, because it was delivered or the connection was closed, and releases its memory. */
   #finishLong(): void {
-    if (this.#long?.memory !== undefined) this.#memory?.pass(this.#long.memory.buffer);
+    if (this.#long?.memory !== undefined) this.#memory?.releaseAfterTick(this.#long.memory.buffer);
     this.#long = undefined;
     this.#memory = undefined;
   }
@@ -153,10 +153,10 @@ export class ReplyReader {
   }
 
   /** Decodes the reply at `at`; returns the position after it, INCOMPLETE, FOREIGN or MALFORMED. */
-  #readReply(chunk: Buffer, at: number, own: DirectBatch | undefined): number {
+  #readReply(chunk: Buffer, at: number, batch: DirectBatch | undefined): number {
     switch (chunk[at]) {
       case BULK:
-        return own === undefined ? FOREIGN : this.#readBulk(chunk, at + 1, own);
+        return batch === undefined ? OTHER_COMMAND : this.#readBulk(chunk, at + 1, batch);
       case INTEGER: {
         const end = this.#readNumber(chunk, at + 1);
         this.#reply = this.#number;
@@ -168,9 +168,9 @@ export class ReplyReader {
       case ERROR:
         return this.#readError(chunk, at);
       case SIMPLE:
-        return own === undefined ? this.#endOfLine(chunk, at) : FOREIGN;
+        return batch === undefined ? this.#endOfLine(chunk, at) : OTHER_COMMAND;
       default:
-        return FOREIGN;
+        return OTHER_COMMAND;
     }
   }
 
@@ -203,7 +203,7 @@ export class ReplyReader {
   #beginLong(length: number, memory: ValueMemory | undefined): LongValue {
     const isTooLarge = length > this.#maxValueBytes;
     const bytes = isTooLarge ? undefined : memory?.allocate(length);
-    this.#longReply = isTooLarge ? TOO_LARGE : (bytes ?? new NoRoom(length));
+    this.#longReply = isTooLarge ? TOO_LARGE : (bytes ?? new BufferFull(length));
     this.#memory = memory;
     return (this.#long = new LongValue(length, bytes));
   }

@@ -6,7 +6,7 @@ export async function whenRead(plan: ReadPlan, read: Promise<void>, write: () =>
   await read;
   return Object.assign(() => write(), {
     values: plan.values,
-    drop: () => plan.drop(),
+    drop: () => plan.discardValues(),
     again: () => whenRead(plan, plan.readAgain(), write),
   });
 }

@@ -24,5 +24,5 @@ export interface Client {
   /** Whether the client has sent QUIT: the connection closes after the reply. */
   quitting: boolean;
   /** Whether the connection is closed, so that pending reads for it can be skipped. */
-  gone: boolean;
+  disconnected: boolean;
 }

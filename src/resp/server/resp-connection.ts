@@ -436,7 +436,7 @@ export class RespConnection {
   #onClose(): void {
     clearTimeout(this.#requestTimer);
     this.#ended = true;
-    this.#client.gone = true;
+    this.#client.disconnected = true;
     this.#replies.clear();
     this.#context.commands.forget(this.#client);
     this.#input.drop(this.#input.length);

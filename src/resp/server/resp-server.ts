@@ -232,7 +232,7 @@ export class RespServer {
       libraryVersion: '',
       transaction: undefined,
       quitting: false,
-      gone: false,
+      disconnected: false,
     };
   }
 }
