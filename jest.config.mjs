@@ -30,15 +30,12 @@ export const HTTP_CONTRACT = [
   'access/access',
   'access/key-allowlist',
   'cache/cached-get',
-  'cache/limits',
   'cache/request-cache-control',
   'cache/stale-if-error',
   'http/cors',
   'http/documented-responses',
   'http/http-service',
   'http/security-headers',
-  'http/sequential',
-  'operations/drain',
 ];
 
 /** Proxies that already run are shared by all specs, and so are their caches. */

@@ -7,6 +7,8 @@ export async function connectTo(url) {
     connectTimeout: 1000,
     commandTimeout: 1000,
     retryStrategy: () => null,
+    // The default is two seconds, for which the timer keeps the process alive if the connection has failed.
+    disconnectTimeout: 50,
   });
   redis.on('error', () => {}); // connect() rejects as well
   try {

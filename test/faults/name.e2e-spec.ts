@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import { Redis } from 'ioredis';
 import { describeOwn } from '../support/only-own.ts';
 import { Child, until } from '../support/processes.ts';
 import { TestProxy } from '../support/proxy.ts';
+import { redisClient } from '../support/redis-client.ts';
 import { TestRedis } from '../support/redis.ts';
 
 /** A name that never resolves (RFC 6761). */
@@ -61,13 +61,7 @@ describeOwn('a host name of Redis', () => {
     expect(await until200('key')).toBe('value');
     const args = ['--port', String(redis.port), '--bind', '127.0.0.2', '--save', ''];
     const moved = new Child('redis-server', args, { env: process.env });
-    const client = new Redis({
-      host: '127.0.0.2',
-      port: redis.port,
-      retryStrategy: () => 50,
-      maxRetriesPerRequest: null,
-    });
-    client.on('error', () => undefined);
+    const client = redisClient({ host: '127.0.0.2', port: redis.port });
     try {
       await client.set('other', 'value there');
       writeFileSync(hosts, '');

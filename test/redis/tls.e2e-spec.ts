@@ -2,13 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import { Redis } from 'ioredis';
 import { type Certificate, TestAuthority, mutualTls } from '../support/certificates.ts';
 import { TestCluster } from '../support/cluster.ts';
 import { sendRequest } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { Child, freePort, until } from '../support/processes.ts';
 import { type Settings, TestProxy, launch } from '../support/proxy.ts';
+import { redisClient } from '../support/redis-client.ts';
 import { TestSentinels } from '../support/sentinels.ts';
 
 let directory: string;
@@ -53,8 +53,7 @@ async function startRedis(certificate: Certificate, ...args: string[]): Promise<
   server = new Child('redis-server', [...flags, ...args], { env: process.env });
   // Only the proxy's verification of certificates is tested.
   const tls = { ...(await authority.issue(['test'])), rejectUnauthorized: false };
-  const client = new Redis({ port, tls, retryStrategy: () => 50, maxRetriesPerRequest: null });
-  client.on('error', () => undefined);
+  const client = redisClient({ port, tls });
   await until('Redis answers', async () => ((await client.set('key', 'value')) === 'OK' ? true : undefined));
   client.disconnect();
 }
@@ -105,13 +104,16 @@ describeOwn('TLS to Redis', () => {
     await expectRefusal(/not reachable \(CERT_HAS_EXPIRED: certificate has expired\)/);
   });
 
-  it('is refused with a certificate of another authority', async () => {
-    await startRedis(await authority.issue(['127.0.0.1']), '--tls-auth-clients', 'no');
-    const other = join(directory, 'other.pem');
-    writeFileSync(other, (await TestAuthority.create()).certificate.cert);
-    const reason = /not reachable \([A-Z_]+: certificate signed by an unknown authority\)/;
-    await expectRefusal(reason, { REDIS_TLS_CA_FILE: other });
-  });
+  it.each(['another authority than that of REDIS_TLS_CA_FILE', 'an unknown authority'])(
+    'is refused with a certificate of %s',
+    async (whose) => {
+      await startRedis(await authority.issue(['127.0.0.1']), '--tls-auth-clients', 'no');
+      const other = join(directory, 'other.pem');
+      writeFileSync(other, (await TestAuthority.create()).certificate.cert);
+      const reason = /not reachable \([A-Z_]+: certificate signed by an unknown authority\)/;
+      await expectRefusal(reason, { REDIS_TLS_CA_FILE: whose === 'an unknown authority' ? '' : other });
+    },
+  );
 
   it('is refused if the server does not use TLS', async () => {
     server = new Child('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', ''], {

@@ -1,9 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { MutualTls } from './certificates.ts';
 import { Child, freePort, until } from './processes.ts';
+import { redisClient } from './redis-client.ts';
 import type { Relay } from './relay.ts';
 
 const SLOTS = 16_384;
@@ -121,14 +122,7 @@ async function startNode(directory: string, args: readonly string[], tls?: Mutua
     ],
     { env: process.env },
   );
-  const client = new Redis({
-    port,
-    host: '127.0.0.1',
-    tls: tls?.client,
-    retryStrategy: () => 50,
-    maxRetriesPerRequest: null,
-  });
-  client.on('error', () => undefined);
+  const client = redisClient({ port, tls: tls?.client });
   try {
     await until('the node answers', () => (client.status === 'ready' ? true : undefined), START_MS);
   } catch (error) {

@@ -1,8 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { Child, freePort, until } from './processes.ts';
+import { redisClient } from './redis-client.ts';
 
 /** A real Redis, and a client that the test uses to write and inspect data. */
 export class TestRedis {
@@ -25,8 +26,7 @@ export class TestRedis {
     this.port = port;
     this.#args = args;
     this.#directory = directory;
-    this.client = new Redis(url, { retryStrategy: () => 50, maxRetriesPerRequest: null });
-    this.client.on('error', () => undefined);
+    this.client = redisClient(url);
   }
 
   /** Starts a redis-server of the test's own, or uses the one at REDIS_URL when the proxy runs already. */
@@ -51,7 +51,10 @@ export class TestRedis {
   }
 
   async untilReady(): Promise<void> {
-    await until('Redis answers', async () => ((await this.client.ping()) === 'PONG' ? true : undefined));
+    await until('Redis answers', async () => {
+      if (this.server?.running === false) throw new Error(`redis-server ended: ${this.server.output}`);
+      return this.client.status === 'ready' && (await this.client.ping()) === 'PONG' ? true : undefined;
+    });
   }
 
   /** How often a command was called since the last {@link forgetCalls}. */

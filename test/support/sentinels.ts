@@ -1,9 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { MutualTls } from './certificates.ts';
 import { Child, freePort, until } from './processes.ts';
+import { redisClient } from './redis-client.ts';
 
 const START_MS = 30_000;
 const DOWN_AFTER_MS = 500;
@@ -135,11 +136,7 @@ async function startSentinel(
 
 async function launch(port: number, args: readonly string[], password?: string, tls?: MutualTls): Promise<TestServer> {
   const server = new Child('redis-server', args, { env: process.env });
-  const client = new Redis({
-    ...{ port, password, host: '127.0.0.1', tls: tls?.client },
-    ...{ retryStrategy: () => 50, maxRetriesPerRequest: null },
-  });
-  client.on('error', () => undefined);
+  const client = redisClient({ port, password, tls: tls?.client });
   await until('it answers', async () => ((await client.ping()) === 'PONG' ? true : undefined), START_MS);
   return { port, address: `127.0.0.1:${port}`, client, server, args };
 }

@@ -42,6 +42,15 @@ describe('the addresses of nodes', () => {
 });
 
 describe('the location of Redis', () => {
+  it.each([
+    ['redis://h', 0],
+    ['redis://h/', 0],
+    ['redis://h/0', 0],
+    ['redis://h/5', 5],
+  ])('includes the database: %s', (url, database) => {
+    expect(load({ REDIS_URL: url })).toMatchObject({ mode: 'standalone', database });
+  });
+
   it('for sentinels: their addresses, the name of the master and their own account', () => {
     const account = { REDIS_SENTINEL_USERNAME: 'watcher', REDIS_SENTINEL_PASSWORD: 'hunter2' };
     const redis = load({ ...sentinel, ...account, REDIS_URL: 'redis://u:p@any/3' });
