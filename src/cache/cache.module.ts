@@ -1,17 +1,14 @@
 import { Module } from '@nestjs/common';
 import type { ConfigType } from '@nestjs/config';
-import { cacheConfig, proxyConfig } from '../config/namespaces.ts';
+import { proxyConfig } from '../config/namespaces.ts';
 import { RedisModule } from '../redis/redis.module.ts';
-import { RedisReader } from '../redis/redis-reader.ts';
 import { BufferedBytes } from './read-through/buffered-bytes.ts';
 import { CacheService } from './cache.service.ts';
 import { CoherenceCounts } from '../instance/coherence-counts.ts';
 import { CoherenceState } from '../instance/coherence-state.ts';
 import { ConnectionLimiter } from '../instance/connection-limiter.ts';
 import { InstanceStats } from '../instance/instance-stats.ts';
-import { KeyQueries } from './read-through/key-queries.ts';
 import { LoadLimiter } from './read-through/load-limiter.ts';
-import { ReadThrough } from './read-through/read-through.ts';
 import { ReadMetrics } from '../instance/read-metrics.ts';
 import { ThreadContext, attachThread } from '../instance/thread-context.ts';
 
@@ -57,25 +54,6 @@ import { ThreadContext, attachThread } from '../instance/thread-context.ts';
       provide: CoherenceCounts,
       inject: [ThreadContext],
       useFactory: ({ instance }: ThreadContext) => new CoherenceCounts(instance),
-    },
-    {
-      provide: ReadThrough,
-      inject: [ThreadContext, RedisReader, LoadLimiter, ReadMetrics, CoherenceState, BufferedBytes, cacheConfig.KEY],
-      useFactory: (
-        { lru, clock }: ThreadContext,
-        store: RedisReader,
-        limiter: LoadLimiter,
-        counts: ReadMetrics,
-        coherence: CoherenceState,
-        buffered: BufferedBytes,
-        cache: ConfigType<typeof cacheConfig>,
-      ) => new ReadThrough({ lru, store, limiter, counts, clock, coherence, buffered, lifetimes: cache }),
-    },
-    {
-      provide: KeyQueries,
-      inject: [ThreadContext, RedisReader, LoadLimiter, ReadMetrics],
-      useFactory: ({ clock }: ThreadContext, store: RedisReader, limiter: LoadLimiter, counts: ReadMetrics) =>
-        new KeyQueries(store, limiter, counts, clock),
     },
     CacheService,
   ],

@@ -1,14 +1,17 @@
-import { Injectable } from '@nestjs/common';
-import type { HitBuffer } from './shared-lru/hit-buffer.ts';
-import type { Omitted } from './read-through/bounded-results.ts';
-import { type TtlOutcome, KeyQueries, type TypeOutcome } from './read-through/key-queries.ts';
-import type { LruLimits } from './shared-lru/memory/layout.ts';
-import type { ReadDirectives } from './read-through/read-through.ts';
-import type { DirectedOutcome, ReadOutcome } from './read-through/read-outcome.ts';
-import { type ReadOptions, ReadThrough } from './read-through/read-through.ts';
+import { Inject, Injectable } from '@nestjs/common';
+import { cacheConfig } from '../config/namespaces.ts';
+import { CoherenceState } from '../instance/coherence-state.ts';
 import { ReadMetrics, TRANSPORTS } from '../instance/read-metrics.ts';
-import type { LruStats, SharedLru } from './shared-lru/shared-lru.ts';
 import { ThreadContext } from '../instance/thread-context.ts';
+import { RedisReader } from '../redis/redis-reader.ts';
+import { BufferedBytes } from './read-through/buffered-bytes.ts';
+import { KeyQueries, type KeyStore } from './read-through/key-queries.ts';
+import { LoadLimiter } from './read-through/load-limiter.ts';
+import type { BackingStore, Lifetimes, StorePolicy } from './read-through/loader.ts';
+import { ReadThrough } from './read-through/read-through.ts';
+import type { HitBuffer } from './shared-lru/hit-buffer.ts';
+import type { LruLimits } from './shared-lru/memory/layout.ts';
+import type { LruStats, SharedLru } from './shared-lru/shared-lru.ts';
 
 export interface CacheStats extends LruStats {
   readonly limits: LruLimits;
@@ -22,19 +25,27 @@ export interface CacheStats extends LruStats {
   readonly hitRatio: number | undefined;
 }
 
-/** Facade of the cache for the rest of the application. */
+/** The cache for the rest of the application: reads through it, its statistics, and changes to all of it. */
 @Injectable()
-export class CacheService {
+export class CacheService extends ReadThrough {
+  /** Queries about keys that the cache cannot answer. */
+  readonly queries: KeyQueries;
   readonly #lru: SharedLru;
-  readonly #readThrough: ReadThrough;
-  readonly #keyQueries: KeyQueries;
-  readonly #counts: ReadMetrics;
+  readonly #metrics: ReadMetrics;
 
-  constructor(thread: ThreadContext, readThrough: ReadThrough, keyQueries: KeyQueries, counts: ReadMetrics) {
-    this.#lru = thread.lru;
-    this.#readThrough = readThrough;
-    this.#keyQueries = keyQueries;
-    this.#counts = counts;
+  constructor(
+    { lru, clock }: ThreadContext,
+    @Inject(RedisReader) store: BackingStore & KeyStore,
+    limiter: LoadLimiter,
+    metrics: ReadMetrics,
+    @Inject(CoherenceState) coherence: StorePolicy,
+    buffered: BufferedBytes,
+    @Inject(cacheConfig.KEY) lifetimes: Lifetimes,
+  ) {
+    super({ lru, store, limiter, counts: metrics, clock, coherence, buffered, lifetimes });
+    this.queries = new KeyQueries(store, limiter, metrics, clock);
+    this.#lru = lru;
+    this.#metrics = metrics;
   }
 
   /**
@@ -43,46 +54,6 @@ export class CacheService {
    */
   tryGetInto(bytes: Uint8Array, from: number, to: number, hit: HitBuffer): boolean {
     return this.#lru.tryGetInto(bytes, from, to, hit);
-  }
-
-  /** Reads a key: returns a hit synchronously and a miss as a promise. */
-  read(key: Buffer, directives?: undefined, options?: ReadOptions): ReadOutcome | Promise<ReadOutcome>;
-  read(
-    key: Buffer,
-    directives: ReadDirectives | undefined,
-    options?: ReadOptions,
-  ): DirectedOutcome | Promise<DirectedOutcome>;
-  read(key: Buffer, directives?: ReadDirectives, options?: ReadOptions): DirectedOutcome | Promise<DirectedOutcome> {
-    return this.#readThrough.read(key, directives, options);
-  }
-
-  /**
-   * Reads many keys; loads those that are missing from the cache in a few round trips. Returns one outcome per key, in order.
-   *
-   * @param maxBytes see {@link ReadThrough.readMany}.
-   */
-  readMany(keys: readonly Buffer[]): readonly ReadOutcome[] | Promise<readonly ReadOutcome[]>;
-  readMany(
-    keys: readonly Buffer[],
-    maxBytes: number,
-    options?: ReadOptions,
-  ): readonly (ReadOutcome | Omitted)[] | Promise<readonly (ReadOutcome | Omitted)[]>;
-  readMany(
-    keys: readonly Buffer[],
-    maxBytes = Infinity,
-    options?: ReadOptions,
-  ): readonly (ReadOutcome | Omitted)[] | Promise<readonly (ReadOutcome | Omitted)[]> {
-    return this.#readThrough.readMany(keys, maxBytes, options);
-  }
-
-  /** Returns the TTL of each key, see {@link KeyQueries.ttls}. */
-  ttls(keys: readonly Buffer[]): Promise<readonly TtlOutcome[]> {
-    return this.#keyQueries.ttls(keys);
-  }
-
-  /** Returns the type of each key, see {@link KeyQueries.types}. */
-  types(keys: readonly Buffer[]): Promise<readonly TypeOutcome[]> {
-    return this.#keyQueries.types(keys);
   }
 
   /** Purges a key; returns whether it was cached. */
@@ -98,12 +69,12 @@ export class CacheService {
   stats(): CacheStats {
     const stats = this.#lru.stats();
     const reads = stats.hits + stats.misses + stats.collapsed;
-    const { loads, loadErrors } = this.#counts;
+    const { loads, loadErrors } = this.#metrics;
     return {
       ...stats,
       loads,
       loadErrors,
-      stale: TRANSPORTS.reduce((sum, transport) => sum + this.#counts.reads(transport, 'stale'), 0),
+      stale: TRANSPORTS.reduce((sum, transport) => sum + this.#metrics.reads(transport, 'stale'), 0),
       limits: this.#lru.limits,
       hitRatio: reads === 0 ? undefined : stats.hits / reads,
     };

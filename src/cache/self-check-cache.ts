@@ -4,10 +4,9 @@ import { BufferedBytes } from './read-through/buffered-bytes.ts';
 import { CacheService } from './cache.service.ts';
 import type { Clock } from './shared-lru/clock.ts';
 import { InstanceMemory } from '../instance/instance-memory.ts';
-import { KeyQueries, type KeyStore } from './read-through/key-queries.ts';
+import type { KeyStore } from './read-through/key-queries.ts';
 import { LoadLimiter } from './read-through/load-limiter.ts';
 import type { BackingStore } from './read-through/loader.ts';
-import { ReadThrough } from './read-through/read-through.ts';
 import { ReadMetrics } from '../instance/read-metrics.ts';
 import { SharedLru } from './shared-lru/shared-lru.ts';
 
@@ -20,13 +19,10 @@ const LIFETIMES = { ttlMs: 60_000, negativeTtlMs: 0 };
 /** Lock owner id; any number but 0, because no other thread maps this memory. */
 const OWNER = 1;
 
-const STORE: BackingStore = {
+/** In place of Redis: every key has the same value. Self-checks query neither TTLs nor types. */
+const STORE: BackingStore & KeyStore = {
   fetch: (_key, onReply) =>
     void setImmediate(() => onReply({ kind: 'value', value: Buffer.from(SELF_CHECK_VALUE), ttlMs: undefined })),
-};
-
-/** Self-checks read values only. */
-const NO_QUERIES: KeyStore = {
   ttl: () => Promise.resolve({ kind: 'missing' }),
   type: () => Promise.resolve({ kind: 'missing' }),
 };
@@ -50,16 +46,7 @@ export function createSelfCheckCache({ proxy }: Pick<Settings, 'proxy'>, clock: 
   const counts = new ReadMetrics(instance, 0);
   const limiter = new LoadLimiter(instance, 0, OWNER, proxy);
   const buffered = new BufferedBytes(instance, 0, proxy, clock);
-  const readThrough = new ReadThrough({
-    ...{ lru, limiter, counts, clock, buffered },
-    ...{ store: STORE, lifetimes: LIFETIMES, coherence: { canStore: true } },
-  });
-  const queries = new KeyQueries(NO_QUERIES, limiter, counts, clock);
-  const cache = new CacheService(
-    { threadIndex: 0, lockOwnerId: OWNER, clock, lru, instance },
-    readThrough,
-    queries,
-    counts,
-  );
+  const thread = { threadIndex: 0, lockOwnerId: OWNER, clock, lru, instance };
+  const cache = new CacheService(thread, STORE, limiter, counts, { canStore: true }, buffered, LIFETIMES);
   return { cache, counts, buffered };
 }

@@ -3,6 +3,7 @@ import type { ReadClient, Reservation } from '../cache/read-through/buffered-byt
 import type { CacheService } from '../cache/cache.service.ts';
 import type { Omitted } from '../cache/read-through/bounded-results.ts';
 import type { TtlOutcome, TypeOutcome } from '../cache/read-through/key-queries.ts';
+import type { ManyOutcomes } from '../cache/read-through/read-through.ts';
 import type { ReadOutcome } from '../cache/read-through/read-outcome.ts';
 import { type KeyCommand, type ValueCommand, keysOf } from './key-command-table.ts';
 import { KeyReads } from './key-reads.ts';
@@ -120,7 +121,7 @@ export class ReadPlan {
   #readValues(reservation?: Reservation): Promise<void> | undefined {
     if (this.#valueKeys.length === 0) return undefined;
     const options = { again: this.#rereading, client: this.#client, reservation };
-    const apply = (outcomes: Outcomes): void => void (this.#values = this.#resultsOf(outcomes));
+    const apply = (outcomes: ManyOutcomes): void => void (this.#values = this.#resultsOf(outcomes));
     if (this.#valueKeys.length > 1 || reservation !== undefined)
       return applyWhenReady(this.#cache.readMany(this.#valueKeys, this.#maxBytes, options), apply);
     const outcome = this.#cache.read(this.#valueKeys[0], undefined, options);
@@ -172,7 +173,7 @@ export class ReadPlan {
 
   #readTtls(): Promise<void> | undefined {
     if (this.#ttlKeys.length === 0) return undefined;
-    return this.#cache.ttls(this.#ttlKeys).then((outcomes) => {
+    return this.#cache.queries.ttls(this.#ttlKeys).then((outcomes) => {
       this.#ttlsReadAt = Date.now();
       this.#ttls = outcomes;
       for (const outcome of outcomes) this.#reads.countQuery(outcome);
@@ -181,13 +182,13 @@ export class ReadPlan {
 
   #readTypes(): Promise<void> | undefined {
     if (this.#typeKeys.length === 0) return undefined;
-    return this.#cache.types(this.#typeKeys).then((outcomes) => {
+    return this.#cache.queries.types(this.#typeKeys).then((outcomes) => {
       this.#types = outcomes;
       for (const outcome of outcomes) this.#reads.countQuery(outcome);
     });
   }
 
-  #resultsOf(outcomes: Outcomes): readonly ReadResult[] {
+  #resultsOf(outcomes: ManyOutcomes): readonly ReadResult[] {
     return outcomes.map((outcome) => this.#resultOf(outcome));
   }
 
@@ -197,19 +198,17 @@ export class ReadPlan {
   }
 
   /** Reduces values to their lengths, so that their memory can be freed. */
-  #countsOf(outcomes: Outcomes): readonly LengthResult[] {
+  #countsOf(outcomes: ManyOutcomes): readonly LengthResult[] {
     return this.#resultsOf(outcomes).map((read) =>
       read !== undefined && 'value' in read ? { value: { length: read.value.length } } : read,
     );
   }
 }
 
-type Outcomes = readonly (ReadOutcome | Omitted)[];
-
 /** Calls `settle` with the outcomes: at once if they are known, otherwise later, in which case it returns a promise. */
 function applyWhenReady(
-  outcomes: Outcomes | Promise<Outcomes>,
-  apply: (outcomes: Outcomes) => Promise<void> | undefined | void,
+  outcomes: ManyOutcomes | Promise<ManyOutcomes>,
+  apply: (outcomes: ManyOutcomes) => Promise<void> | undefined | void,
 ): Promise<void> | undefined {
   if (outcomes instanceof Promise) return outcomes.then(apply);
   return apply(outcomes) ?? undefined;

@@ -43,6 +43,13 @@ export function failedLoad(
   return stale === undefined ? { kind: failure, origin, forward } : { ...stale, failure, origin, forward };
 }
 
+/** Turns an entry that was found after waiting into the outcome of a coalesced load. */
+export function asCollapsed(found: CachedEntry, forward: Forward): LoadOutcome {
+  return found.kind === 'hit'
+    ? { ...found, kind: 'value', origin: 'collapsed', forward }
+    : { ...found, kind: 'absent', origin: 'collapsed', forward };
+}
+
 /** Replaces a stale outcome with its failure, for a request that does not accept expired values. */
 export function withoutStale(outcome: LoadOutcome): LoadOutcome {
   if (outcome.kind !== 'stale') return outcome;

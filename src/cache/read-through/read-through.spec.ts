@@ -226,6 +226,15 @@ describe('a multi-key read', () => {
     expect(await replyInBatches(reads.readMany(letters(1000)), valueOf(100))).toEqual([16, 984]);
   });
 
+  it('loads a value that is too large to store once, although its key occurs in two batches', async () => {
+    const keys = letters(9);
+    const outcomes = reads.readMany([...keys, keys[3]]);
+    expect(await replyInBatches(outcomes, valueOf(limits.maxValueBytes + 1))).toEqual([4, 5]);
+    const found = await outcomes;
+    expect(found[3]).toMatchObject({ kind: 'value', origin: 'not-stored' });
+    expect(found[9]).toMatchObject({ kind: 'value', origin: 'collapsed' });
+  });
+
   it('loads about 1 MiB of large values at a time', async () => {
     expect(await replyInBatches(reads.readMany(letters(20)), valueOf(2 ** 18))).toEqual([4, 4, 4, 4, 4]);
     expect(await replyInBatches(reads.readMany(letters(8)), valueOf(2 ** 21))).toEqual([4, 1, 1, 1, 1]);

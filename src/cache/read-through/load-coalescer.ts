@@ -1,0 +1,193 @@
+import type { BufferFull } from '../../redis/redis-reply.ts';
+import type { CachedEntry, Forward, Lease, Lookup } from '../shared-lru/cache-types.ts';
+import type { SharedLru } from '../shared-lru/shared-lru.ts';
+import type { MemoryAccount } from './buffered-bytes.ts';
+import { type InFlightLoad, InFlightLoads } from './in-flight-loads.ts';
+import { Load, type LoadRequest } from './load.ts';
+import type { Loader } from './loader.ts';
+import { type Failure, type LoadEnd, type LoadOutcome, asCollapsed, failedLoad } from './read-outcome.ts';
+
+/** Result of a lookup that the cache cannot serve. */
+export type Uncached = Exclude<Lookup, CachedEntry>;
+type Loading = Extract<Lookup, { kind: 'loading' }>;
+
+export function isCached(found: Lookup): found is CachedEntry {
+  return found.kind === 'hit' || found.kind === 'missing';
+}
+
+/** Lets reads of a key join the load in flight, of this thread or another, or starts one. */
+export class LoadCoalescer {
+  readonly #lru: SharedLru;
+  readonly #loader: Loader;
+  /** Account of values that another thread has loaded, which are read from the cache. */
+  readonly #account: MemoryAccount;
+  readonly #inFlight = new InFlightLoads();
+
+  constructor(lru: SharedLru, loader: Loader, account: MemoryAccount) {
+    this.#lru = lru;
+    this.#loader = loader;
+    this.#account = account;
+  }
+
+  /**
+   * Starts a load of its own, which later reads of the leased key join.
+   *
+   * @param onBufferFull returns the outcome if the value does not fit in the request's account.
+   */
+  start(
+    request: LoadRequest,
+    onBufferFull: (request: LoadRequest, bufferFull: BufferFull) => Promise<LoadOutcome>,
+  ): Promise<LoadOutcome> {
+    const load = new Load<LoadOutcome>(request, this.#inFlight, onBufferFull);
+    this.#loader.start([load]);
+    return load.end;
+  }
+
+  /** Creates an empty batch, whose values are charged to `account`. */
+  batch(account: MemoryAccount): LoadBatch {
+    return new LoadBatch(this.#loader, this.#inFlight, account);
+  }
+
+  /** Joins the load in flight, or starts one in a batch of its own. */
+  load(key: Buffer, found: Exclude<Uncached, BufferFull>, account: MemoryAccount): Promise<LoadEnd> {
+    const batch = this.batch(account);
+    const end = this.loadIn(batch, key, found);
+    batch.start();
+    return end;
+  }
+
+  /** Joins the load in flight, or adds one to a batch, which the caller must start. */
+  loadIn(batch: LoadBatch, key: Buffer, found: Exclude<Uncached, BufferFull>): Promise<LoadEnd> {
+    switch (found.kind) {
+      case 'miss':
+        return batch.add(key, found.lease, found.forward);
+      case 'loading':
+        return this.#follow(batch, key, found);
+      case 'unleased':
+        return batch.add(key, undefined, found.forward);
+    }
+  }
+
+  #follow(batch: LoadBatch, key: Buffer, { lease, own, forward }: Loading): Promise<LoadEnd> {
+    const load = this.#inFlight.find(lease);
+    if (load !== undefined) return collapsed(unlessBlocked(load), forward);
+    // A lease of this thread without a load in flight will never be filled.
+    if (own) return batch.add(key, undefined, forward);
+    return this.#share(key, lease, forward);
+  }
+
+  /** Waits for another thread's load; concurrent reads of the key on this thread share the outcome. */
+  #share(key: Buffer, lease: Lease, forward: Forward): Promise<LoadEnd> {
+    const end = this.#awaitOtherThread(key, lease, forward).finally(() => this.#inFlight.remove(awaited));
+    const awaited: InFlightLoad = { lease, end, blockedCallbacks: undefined, next: undefined };
+    this.#inFlight.add(awaited);
+    return end;
+  }
+
+  async #awaitOtherThread(key: Buffer, lease: Lease, forward: Forward): Promise<LoadEnd> {
+    const result = await this.#lru.result(lease);
+    switch (result) {
+      case 'missing':
+        return { kind: 'absent', freshness: { ageMs: 0, lifetimeMs: 0 }, origin: 'collapsed', forward };
+      case 'wrong-type':
+      case 'value-too-large':
+        return { kind: result, origin: 'collapsed', forward };
+      case 'timeout':
+      case 'unavailable':
+      case 'overloaded':
+        return failedLoad(this.#lru, key, result, 'collapsed', forward);
+      case 'unshared':
+        return this.load(key, { kind: 'unleased', forward }, this.#account);
+      case 'void': {
+        // Reads on this thread must not wait for this one from now on, because it looks up the key again itself.
+        const awaited = this.#inFlight.find(lease);
+        if (awaited !== undefined) this.#inFlight.remove(awaited);
+        return this.#lookUpAgain(key, forward);
+      }
+    }
+  }
+
+  /** Looks up the key after another thread's load: the entry is cached unless it was purged or evicted, or the load failed. */
+  #lookUpAgain(key: Buffer, forward: Forward): LoadEnd | Promise<LoadEnd> {
+    const found = this.#lru.lookup(key, true, Infinity, (memory) => this.#account.tryHoldForTick(memory));
+    if (isCached(found)) return asCollapsed(found, forward);
+    return found.kind === 'buffer-full' ? found : this.load(key, found, this.#account);
+  }
+}
+
+/** Loads that are started together: one permit and one round trip. A value that does not fit is reported to the caller. */
+export class LoadBatch {
+  #loads: Load[] = [];
+  readonly #loader: Loader;
+  readonly #inFlight: InFlightLoads;
+  readonly #account: MemoryAccount;
+  /** Loads without a lease by key (as binary string), to coalesce repeated keys of this batch. */
+  #unleased: Map<string, Load> | undefined;
+
+  constructor(loader: Loader, inFlight: InFlightLoads, account: MemoryAccount) {
+    this.#loader = loader;
+    this.#inFlight = inFlight;
+    this.#account = account;
+  }
+
+  add(key: Buffer, lease: Lease | undefined, forward: Forward): Promise<LoadEnd> {
+    return lease === undefined ? this.#addUnleased(key, forward) : this.#add(key, lease, forward).end;
+  }
+
+  /** Number of loads. */
+  get size(): number {
+    return this.#loads.length;
+  }
+
+  /** Starts the loads and drops the references to them, so that awaiting the last one does not retain the other values. */
+  start(): void {
+    const loads = this.#clear();
+    if (loads.length > 0) this.#loader.start(loads);
+  }
+
+  /** Ends the loads with a failure, without sending them. */
+  reject(failure: Failure): void {
+    this.#loader.reject(this.#clear(), failure);
+  }
+
+  #clear(): readonly Load[] {
+    const loads = this.#loads;
+    this.#loads = [];
+    this.#unleased = undefined;
+    return loads;
+  }
+
+  #addUnleased(key: Buffer, forward: Forward): Promise<LoadEnd> {
+    const name = key.toString('latin1');
+    const unleased = (this.#unleased ??= new Map<string, Load>());
+    const same = unleased.get(name);
+    if (same !== undefined) return collapsed(same.end, forward);
+    const load = this.#add(key, undefined, forward);
+    unleased.set(name, load);
+    return load.end;
+  }
+
+  #add(key: Buffer, lease: Lease | undefined, forward: Forward): Load {
+    const request = { key, lease, forward, maxAgeMs: Infinity, client: undefined, account: this.#account };
+    const load = new Load(request, this.#inFlight, reportBufferFull);
+    this.#loads.push(load);
+    return load;
+  }
+}
+
+function reportBufferFull(_request: LoadRequest, bufferFull: BufferFull): LoadEnd {
+  return bufferFull;
+}
+
+async function collapsed(end: Promise<LoadEnd>, forward: Forward): Promise<LoadEnd> {
+  const ended = await end;
+  return ended.kind === 'buffer-full' ? ended : { ...ended, origin: 'collapsed', forward };
+}
+
+/** Returns the end of a load, or `buffer-full` once the load starts to wait for memory: the caller must not wait with it. */
+function unlessBlocked(load: InFlightLoad): Promise<LoadEnd> {
+  return new Promise((resolve, reject) => {
+    (load.blockedCallbacks ??= []).push(resolve);
+    load.end.then(resolve, reject);
+  });
+}
