@@ -42,7 +42,9 @@ export const HTTP_CONTRACT = [
 const sharedProxies = process.env.PROXY_URL !== undefined && process.env.PROXY_URL !== '';
 
 export default {
-  testTimeout: 60_000,
+  testSequencer: '<rootDir>/test/support/slowest-first.mjs',
+  // Much more than any test takes, because the machine may be busy.
+  testTimeout: 180_000,
   // Specs mostly wait for proxies to start and for Redis. Jest's default leaves one core unused.
   maxWorkers: sharedProxies ? 1 : '100%',
   projects: [

@@ -45,7 +45,8 @@ const onNewestNode = NODE_LINES.flatMap((line) => {
 
 /** Specs that take long: `make test-long`. */
 export default {
-  testTimeout: 60_000,
+  // Much more than any test takes, because the machine may be busy.
+  testTimeout: 180_000,
   maxWorkers: '100%',
   projects: [
     { ...common, displayName: 'long', testMatch: ['<rootDir>/test/**/*.long-spec.ts'] },

@@ -16,7 +16,7 @@ const ROOT = new URL('../../', import.meta.url).pathname;
 /** Milliseconds within which a write invalidates an entry. */
 const COHERENT_MS = 800;
 /** Time-out of a page in milliseconds; a page starts several proxies in sequence. */
-const PAGE_MS = 90_000;
+const PAGE_MS = 180_000;
 
 const canRun = ['bash', 'curl', 'redis-cli'].every((program) => spawnSync(program, ['--version']).error === undefined);
 const pages = ['README.md', ...globSync('docs/*.md', { cwd: ROOT }).sort()].map((path) => {

@@ -104,7 +104,7 @@ describeOwn('plain requests for keys', () => {
       await Promise.all(closed);
       expect((await proxy.key(key)).status).toBe(200);
     }
-  }, 60_000);
+  });
 
   it('in flight on shutdown are served, the last one with Connection: close', async () => {
     await redis.client.mset({ one: 'value of one.', two: 'value of two.' });

@@ -76,7 +76,7 @@ describeOwn('crash of a worker thread', () => {
     await eventually(() => proxy.log(), expect.arrayContaining([expect.objectContaining(flush)]));
     const { entries, capacity } = await proxy.stats();
     expect(entries).toBe(capacity);
-  }, 60_000);
+  });
 
   it('removes its connections and loads from the counts', async () => {
     for (const name of ['loads_in_flight', 'loads_queued']) {

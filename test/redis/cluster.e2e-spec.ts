@@ -46,7 +46,7 @@ describeOwn('a cluster', () => {
   beforeAll(async () => {
     cluster = await TestCluster.start();
     for (const slot of SLOTS_ALL_OVER) await cluster.firstMasterOf(slot).client.set(key(slot), `in ${slot}`);
-  }, 60_000);
+  });
   afterAll(() => cluster.stop());
 
   const callsOf = async (command: string): Promise<number[]> => {
@@ -171,12 +171,12 @@ describeOwn('a cluster that loses a master', () => {
       const ofLost = slots.filter((slot) => cluster.firstMasterOf(slot) === lost);
       const classify = ({ status, text }: TestResponse, requestedKey: string): string =>
         `${ofLost.some((slot) => key(slot) === requestedKey) ? 'lost' : 'other'} ${status === 200 && text !== requestedKey ? 'false' : status}`;
-      load = new SteadyLoad(proxy, slots.map((slot) => key(slot)), 8, classify); // prettier-ignore
+      load = new SteadyLoad(proxy, slots.map((slot) => key(slot)), 8, classify, 10); // prettier-ignore
       await until('there is load', () => (load as SteadyLoad).total > 100 || undefined);
       lost.server.signal('SIGKILL');
       await until('it is missed', () => load?.outcomes.get('lost 503'));
       expect((await proxy.get('/health/ready')).status).toBe(200);
-      await until('the replica takes over', () => hasTakenOver(others[0], cluster.replicas[0]), 30_000);
+      await until('the replica takes over', () => hasTakenOver(others[0], cluster.replicas[0]));
       const watch = new Stopwatch();
       await until('its slots are back', async () => {
         const outcomes = await Promise.all(read(ofLost.map((slot) => key(slot))));
@@ -192,7 +192,7 @@ describeOwn('a cluster that loses a master', () => {
       await load?.stop();
       await cluster.stop();
     }
-  }, 90_000);
+  });
 
   it('with cluster-require-full-coverage results in 503 (CLUSTERDOWN), never 404', async () => {
     const cluster = await TestCluster.start(3, 0);
@@ -211,7 +211,7 @@ describeOwn('a cluster that loses a master', () => {
     } finally {
       await cluster.stop();
     }
-  }, 60_000);
+  });
 });
 
 /** Starts to migrate a slot and migrates some of its keys. */

@@ -8,7 +8,7 @@ import { type Settings, TestProxy } from '../support/proxy.ts';
 import { Relay } from '../support/relay.ts';
 import { BUSY_MS, Stopwatch } from '../support/stopwatch.ts';
 
-const MAX_MS = 60_000;
+const MAX_MS = 180_000;
 const SETTINGS: Settings = {
   REDIS_MODE: 'cluster',
   // Each thread has its own connections.

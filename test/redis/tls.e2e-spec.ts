@@ -148,7 +148,7 @@ describeOwn('mutual TLS', () => {
       await child?.stop();
       await sentinels.stop();
     }
-  }, 60_000);
+  });
 
   it('is established with the nodes of a cluster, each with a certificate for its address', async () => {
     const tls = await mutualTls(directory, ['127.0.0.1']);
@@ -168,5 +168,5 @@ describeOwn('mutual TLS', () => {
       await child?.stop();
       await cluster.stop();
     }
-  }, 60_000);
+  });
 });

@@ -125,7 +125,7 @@ describeOwn('transactions of client libraries', () => {
     const installed = spawnSync(interpreter, [...flags, probe]).status === 0;
     if (!installed) console.warn(`${name} is not tested: the Debian package ${debianPackage} is not installed`);
     (installed ? it : it.skip)(`${name}: MULTI, its default pipeline, a rejected write, WATCH`, async () => {
-      const { stdout } = await run(interpreter, [...flags, program, String(port)], { timeout: 20_000 });
+      const { stdout } = await run(interpreter, [...flags, program, String(port)], { timeout: 60_000 });
       expect(JSON.parse(stdout)).toEqual(output);
     });
   }

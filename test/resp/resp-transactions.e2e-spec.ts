@@ -128,5 +128,5 @@ describeOwn('transactions over the Redis protocol', () => {
       }),
       { numRuns: 60, endOnFailure: true, examples: EXAMPLES },
     );
-  }, 120_000);
+  });
 });

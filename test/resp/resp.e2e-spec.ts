@@ -165,7 +165,7 @@ describeOwn('the Redis protocol', () => {
     let received = 0;
     client.socket.removeAllListeners('data').on('data', (text: string) => (received += text.length));
     client.socket.resume();
-    await until('all replies have arrived', () => (received === requests * reply.length ? true : undefined), 20_000);
+    await until('all replies have arrived', () => (received === requests * reply.length ? true : undefined));
   });
 
   it('closes a connection whose client does not read or stops within a request, but not an idle one', async () => {

@@ -8,7 +8,6 @@ import { redisClient } from './redis-client.ts';
 import type { Relay } from './relay.ts';
 
 const SLOTS = 16_384;
-const START_MS = 30_000;
 /** A replica takes over after about this and half of it again. */
 const NODE_TIMEOUT_MS = 1000;
 
@@ -85,8 +84,8 @@ export class TestCluster {
     const node = await startNode(this.#directory, []);
     const [{ port, bus }] = this.masters;
     await node.client.cluster('MEET', '127.0.0.1', port, bus);
-    await until('all know the new node', () => knowEachOther([...this.nodes, node], this.nodes.length + 1), START_MS);
-    await until('it knows the slots', () => inOrder([...this.nodes, node], this.replicas), START_MS);
+    await until('all know the new node', () => knowEachOther([...this.nodes, node], this.nodes.length + 1));
+    await until('it knows the slots', () => inOrder([...this.nodes, node], this.replicas));
     return node;
   }
 
@@ -103,9 +102,9 @@ export class TestCluster {
     }
     for (const [i, { client }] of nodes.entries()) await client.call('CLUSTER', 'SET-CONFIG-EPOCH', i + 1);
     for (const { port, bus } of nodes.slice(1)) await nodes[0].client.cluster('MEET', '127.0.0.1', port, bus);
-    await until('all nodes know each other', () => knowEachOther(nodes, nodes.length), START_MS);
+    await until('all nodes know each other', () => knowEachOther(nodes, nodes.length));
     for (const [i, { client }] of replicas.entries()) await client.cluster('REPLICATE', masters[i].id);
-    await until('the cluster is in order', () => inOrder(nodes, replicas), START_MS);
+    await until('the cluster is in order', () => inOrder(nodes, replicas));
   }
 }
 
@@ -124,7 +123,7 @@ async function startNode(directory: string, args: readonly string[], tls?: Mutua
   );
   const client = redisClient({ port, tls: tls?.client });
   try {
-    await until('the node answers', () => (client.status === 'ready' ? true : undefined), START_MS);
+    await until('the node answers', () => (client.status === 'ready' ? true : undefined));
   } catch (error) {
     client.disconnect();
     await server.stop('SIGKILL');

@@ -14,17 +14,21 @@ export class SteadyLoad {
   readonly #agents: Agent[] = [];
   #stopped = false;
 
-  /** @param classify classifies a response. */
+  /**
+   * @param classify classifies a response.
+   * @param pauseMs milliseconds between a response and the next request of the same client.
+   */
   constructor(
     proxy: TestProxy,
     keys: readonly string[],
     clients: number,
     classify: (response: TestResponse, key: string) => string = statusOf,
+    pauseMs = 0,
   ) {
     this.#clients = Array.from({ length: clients }, (_, client) => {
       const agent = new Agent({ keepAlive: true, maxSockets: 1 });
       this.#agents.push(agent);
-      return this.#run(proxy, keys, client, agent, classify);
+      return this.#run(proxy, keys, client, agent, classify, pauseMs);
     });
   }
 
@@ -44,12 +48,14 @@ export class SteadyLoad {
     client: number,
     agent: Agent,
     classify: (response: TestResponse, key: string) => string,
+    pauseMs: number,
   ): Promise<void> {
     for (let i = client; !this.#stopped; i++) {
       const key = keys[i % keys.length];
       try {
         const response = await sendRequest(proxy.url, `/v1/keys/${encodeURIComponent(key)}`, { agent });
         increment(this.outcomes, classify(response, key));
+        if (pauseMs > 0) await delay(pauseMs);
       } catch (error) {
         increment(this.failures, (error as NodeJS.ErrnoException).code ?? String(error));
         // No thread listens: all have crashed and are about to be restarted, or the proxy has ended.

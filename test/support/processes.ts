@@ -3,6 +3,8 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
+/** Below the time-out of a test, so that a failure names the condition. */
+const DEADLINE_MS = 60_000;
 const KILL_AFTER_MS = 30_000;
 /**
  * Below the ephemeral ports of Linux, macOS and Windows: another process could be assigned one of those before it is first
@@ -30,7 +32,7 @@ export async function freePort(): Promise<number> {
 export async function until<T>(
   condition: string,
   check: () => T | undefined | Promise<T | undefined>,
-  ms = 20_000,
+  ms = DEADLINE_MS,
 ): Promise<T> {
   const deadline = Date.now() + ms;
   for (;;) {

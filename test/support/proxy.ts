@@ -43,13 +43,18 @@ export class TestProxy {
     flags: readonly string[] = [],
   ): Promise<TestProxy> {
     const child = launch(settings, cwd, true, flags);
-    const url = await until('the proxy listens', () => {
-      if (!child.running) throw new Error(`the proxy ended: ${child.errors}${child.output}`);
-      return /"message":"listening on (http:[^"]+)"/.exec(child.output)?.[1];
-    });
-    const proxy = new TestProxy(url, child, settings);
-    if (whenReady) await proxy.ready();
-    return proxy;
+    try {
+      const url = await until('the proxy listens', () => {
+        if (!child.running) throw new Error(`the proxy ended: ${child.errors}${child.output}`);
+        return /"message":"listening on (http:[^"]+)"/.exec(child.output)?.[1];
+      });
+      const proxy = new TestProxy(url, child, settings);
+      if (whenReady) await proxy.ready();
+      return proxy;
+    } catch (error) {
+      await child.stop('SIGKILL');
+      throw error;
+    }
   }
 
   /** Returns the `index`-th of the proxies that already run, or starts one with these settings. */

@@ -20,7 +20,7 @@ export async function redisProgram(
   port: number,
   ...args: string[]
 ): Promise<string> {
-  const { stdout } = await run(name, ['-p', String(port), ...args], { encoding: 'latin1', timeout: 20_000 });
+  const { stdout } = await run(name, ['-p', String(port), ...args], { encoding: 'latin1', timeout: 60_000 });
   return stdout;
 }
 

@@ -6,7 +6,6 @@ import type { MutualTls } from './certificates.ts';
 import { Child, freePort, until } from './processes.ts';
 import { redisClient } from './redis-client.ts';
 
-const START_MS = 30_000;
 const DOWN_AFTER_MS = 500;
 
 /** A process that the test has started, and a client of it. */
@@ -61,7 +60,7 @@ export class TestSentinels {
 
   /** When the sentinels have first told that there is another master, by `performance.now()`. */
   switched(): Promise<number> {
-    return until('the sentinels name another master', () => this.#switchedAt, START_MS);
+    return until('the sentinels name another master', () => this.#switchedAt);
   }
 
   /** Has the sentinels make the replica the master, though the master is well. */
@@ -93,7 +92,7 @@ export class TestSentinels {
         const fields = (await client.call('SENTINEL', 'MASTER', this.name)) as string[];
         const value = (name: string): string => fields[fields.indexOf(name) + 1];
         return (value('num-other-sentinels') === '2' && value('num-slaves') === '1') || undefined;
-      }, START_MS); // prettier-ignore
+      }); // prettier-ignore
       const listener = client.duplicate();
       listener.on('error', () => undefined);
       listener.on('message', () => (this.#switchedAt ??= performance.now()));
@@ -137,7 +136,7 @@ async function startSentinel(
 async function launch(port: number, args: readonly string[], password?: string, tls?: MutualTls): Promise<TestServer> {
   const server = new Child('redis-server', args, { env: process.env });
   const client = redisClient({ port, password, tls: tls?.client });
-  await until('it answers', async () => ((await client.ping()) === 'PONG' ? true : undefined), START_MS);
+  await until('it answers', async () => ((await client.ping()) === 'PONG' ? true : undefined));
   return { port, address: `127.0.0.1:${port}`, client, server, args };
 }
 
