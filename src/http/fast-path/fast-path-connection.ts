@@ -1,25 +1,17 @@
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
-import type { Access } from '../../access/access.ts';
-import type { CacheService } from '../../cache/cache.service.ts';
-import type { HitBuffer } from '../../cache/shared-lru/hit-buffer.ts';
 import type { ReadDirectives } from '../../cache/read-through/read-through.ts';
 import { type DirectedOutcome, outcomeName } from '../../cache/read-through/read-outcome.ts';
-import type { PendingReads } from '../../cache/read-through/pending-reads.ts';
 import { type HttpResponse, INTERNAL_ERROR } from '../response/http-response.ts';
-import { type KeyResponsePolicy, keyResponse } from '../keys/key-response.ts';
+import { keyResponse } from '../keys/key-response.ts';
 import { percentDecode } from '../keys/key-path.ts';
 import { readDirectives } from '../keys/request-cache-control.ts';
 import { authenticate, authorizeKey } from '../keys/access-denied.ts';
-import { type HttpDate, type Persistence, responseHead } from '../response/response-head.ts';
-import { type ResponseHeadTemplates, MAX_RESPONSE_HEAD_BYTES } from './response-head-templates.ts';
-import { isFault } from '../../net/socket-fault.ts';
-import { SocketWriter } from '../../net/socket-writer.ts';
-import type { OutputBuffer } from '../../net/output-buffer.ts';
-import { SharedReadBuffer } from '../../net/shared-read-buffer.ts';
-import { OrderedReplies, type Place } from '../../net/ordered-replies.ts';
-import type { BufferAccounting } from '../../net/buffer-accounting.ts';
-import type { RequestHead } from './request-head.ts';
+import { responseHead } from '../response/response-head.ts';
+import { MAX_RESPONSE_HEAD_BYTES } from './response-head-templates.ts';
+import type { Place } from '../../net/pipeline/ordered-replies.ts';
+import { PipelinedConnection, type PipelineProtocol } from '../../net/pipeline/pipelined-connection.ts';
+import type { FastPathContext, IdleConnection } from './fast-path-context.ts';
 
 /** A response of up to this many bytes is copied to the output buffer; a longer one is written from its own memory. */
 const MAX_COPIED_BYTES = 16 * 1024;
@@ -43,193 +35,110 @@ interface KeyRequest {
 }
 
 /**
- * Per-thread context shared by all connections on the fast path. A connection uses the shared buffers for one call at a
- * time, and leaves nothing in them.
+ * Serves a connection that has received only plain key reads so far. All hits in a chunk are written at once. The first
+ * request that is not a plain key read hands the connection over to node:http, after the responses to those before it.
  */
-export interface FastPathContext {
-  readonly access: Access;
-  readonly cache: CacheService;
-  readonly memory: BufferAccounting;
-  /** Counts of reads, published before their responses are written, and committed once they are. */
-  readonly pending: PendingReads;
-  readonly policy: KeyResponsePolicy;
-  /** Names and values of headers added to every response. */
-  readonly headers: readonly string[];
-  readonly date: HttpDate;
-  /** Heads of responses to hits. */
-  readonly hitHeads: ResponseHeadTemplates;
-  /** Heads of responses to misses that were loaded and stored. */
-  readonly storedHeads: ResponseHeadTemplates;
-  readonly head: RequestHead;
-  readonly hit: HitBuffer;
-  readonly output: OutputBuffer;
-  readonly reads: SharedReadBuffer;
-  /** Buffer for the decoded key, as long as the longest one. */
-  readonly keyBytes: Buffer;
-  readonly connections: Set<FastPathConnection>;
-  /** Milliseconds after which the connection of a client that does not read its responses is closed. */
-  readonly stallTimeoutMs: number;
-  /** Whether every response must close its connection, because the proxy is shutting down. */
-  readonly closing: boolean;
-  /** Coarse clock for the idle time of connections. */
-  readonly ticks: number;
-  persistence(close: boolean): Persistence;
-  /** Hands a detached connection over to node:http, with the bytes received but not processed. */
-  handOver(socket: Socket, received: Buffer): void;
-  /** Rejects a detached connection on which no request has arrived in time. */
-  onHeadersTimeout(socket: Socket): void;
-  /** Logs an unexpected error. */
-  report(bug: unknown): void;
-}
-
-/**
- * Serves a connection that has received only plain key reads so far, with responses in request order. All hits in a chunk
- * are written at once. Responses behind a miss are queued while the requests after it are processed. The first request that
- * is not a plain key read hands the connection over to node:http.
- */
-export class FastPathConnection {
+export class FastPathConnection implements PipelineProtocol<RenderedResponse>, IdleConnection {
   readonly #fastPath: FastPathContext;
   readonly #socket: Socket;
-  readonly #writer: SocketWriter;
-  readonly #replies: OrderedReplies<RenderedResponse>;
-  /** Received bytes that wait for the client to read, or for responses in flight. */
-  #input: Buffer | undefined;
-  /** Whether the client has closed its sending side. */
-  #halfClosed = false;
+  readonly #connection: PipelinedConnection<RenderedResponse>;
   /** Whether the connection closes after the responses in flight. */
   #closing = false;
-  #paused = false;
+  /** Whether the next request needs node:http. */
+  #leaving = false;
   /** Whether a request has been served on this connection. */
   #used = false;
   /** Value of `ticks` at the last activity. */
   #activeAt: number;
-  readonly #onRead = (bytes: Buffer): void => {
-    try {
-      this.#receive(bytes);
-      this.#fastPath.pending.commit();
-    } catch (bug) {
-      this.#fail(bug);
-    }
-  };
-  readonly #listeners = {
-    drain: () => this.#guard(() => this.#continue()),
-    end: () => this.#onEnd(),
-    close: () => this.#onClose(),
-    error: (error: Error) => this.#onError(error),
-    timeout: () => this.#onTimeout(),
-  };
 
   constructor(fastPath: FastPathContext, socket: Socket) {
     this.#fastPath = fastPath;
     this.#socket = socket;
-    this.#writer = new SocketWriter(socket, fastPath.memory, this.#listeners.drain);
-    this.#replies = new OrderedReplies(fastPath.memory, this.#writer);
     this.#activeAt = fastPath.ticks;
+    this.#connection = new PipelinedConnection(socket, fastPath, this);
     fastPath.connections.add(this);
-    for (const [event, listener] of Object.entries(this.#listeners)) socket.on(event, listener);
-    fastPath.reads.attach(socket, this.#onRead);
   }
 
   /** Whether the client has disconnected, so that nothing needs to be read for it. */
   get disconnected(): boolean {
-    return this.#socket.destroyed;
+    return this.#connection.isClosed;
+  }
+
+  /** Whether the connection must be handed over to node:http, once all responses have been sent. */
+  get isBlocked(): boolean {
+    return this.#leaving && this.#connection.replies.length > 0;
+  }
+
+  /** Always false: node:http receives a request that is incomplete. */
+  get inRequest(): boolean {
+    return false;
   }
 
   /** Destroys the connection unless a request is in flight. */
   destroyIfIdle(): void {
-    if (this.#idle) this.#socket.destroy();
+    if (this.#connection.isIdle) this.#connection.destroy();
   }
 
   /** Closes an idle connection whose first request, or next request, has not arrived within that many ticks. */
   expire(ticksToFirst: number, ticksToNext: number): void {
-    if (!this.#idle) return;
+    if (!this.#connection.isIdle) return;
     const ticks = this.#fastPath.ticks - this.#activeAt;
     if (this.#used && ticks > ticksToNext) {
-      this.#socket.destroy();
+      this.#connection.destroy();
     } else if (!this.#used && ticks > ticksToFirst) {
       this.#detach();
       this.#fastPath.onHeadersTimeout(this.#socket);
     }
   }
 
-  /** Whether no request is waiting or in flight, and every response has been sent. */
-  get #idle(): boolean {
-    return this.#replies.length === 0 && this.#input === undefined && this.#writer.length === 0;
+  process(bytes: Buffer): number {
+    const { head } = this.#fastPath;
+    const connection = this.#connection;
+    this.#activeAt = this.#fastPath.ticks;
+    let at = 0;
+    while (at < bytes.length && !this.#closing) {
+      if (at > 0 && connection.isBlocked) return at;
+      if (!head.scan(bytes, at) || !this.#serve(bytes)) {
+        this.#leaving = true;
+        if (this.isBlocked) return at;
+        connection.flush();
+        this.#handOver(Buffer.from(bytes.subarray(at)));
+        return bytes.length;
+      }
+      at = head.end;
+    }
+    return at;
+  }
+
+  /** Writes a response; a short one is sent by the next flush. */
+  write({ head, body }: RenderedResponse): void {
+    const { output } = this.#fastPath;
+    const bytes = head.length + body.length;
+    if (!output.hasRoom(bytes)) this.#connection.flush();
+    if (bytes > MAX_COPIED_BYTES) return this.#connection.flush([Buffer.from(head, 'latin1'), body]);
+    output.end += output.bytes.write(head, output.end, 'latin1');
+    output.bytes.set(body, output.end);
+    output.end += body.length;
+  }
+
+  onSent(): void {
+    this.#activeAt = this.#fastPath.ticks;
+  }
+
+  onClose(): void {
+    this.#fastPath.connections.delete(this);
   }
 
   /** Hands the connection, and the bytes received but not processed, over to node:http. */
   #handOver(received: Buffer): void {
-    this.#detach();
+    const isHalfClosed = this.#detach();
     this.#fastPath.handOver(this.#socket, received);
-    if (this.#halfClosed) this.#socket.emit('end');
+    if (isHalfClosed) this.#socket.emit('end');
   }
 
-  #onClose(): void {
+  #detach(): boolean {
     this.#fastPath.connections.delete(this);
-    this.#replies.clear();
-  }
-
-  #detach(): void {
-    for (const [event, listener] of Object.entries(this.#listeners)) this.#socket.off(event, listener);
-    SharedReadBuffer.detach(this.#socket, this.#onRead);
-    this.#fastPath.connections.delete(this);
-  }
-
-  /** Runs a step. An unexpected error closes this connection alone, and discards its output from the shared buffer. */
-  #guard(step: () => void): void {
-    try {
-      step();
-      this.#fastPath.pending.commit();
-    } catch (bug) {
-      this.#fail(bug);
-    }
-  }
-
-  #fail(bug: unknown): void {
-    this.#fastPath.report(bug);
-    this.#fastPath.pending.discard(this.#replies.length);
-    this.#fastPath.output.clear();
-    this.#socket.destroy();
-  }
-
-  #onError(error: Error): void {
-    if (isFault(error)) this.#fail(error);
-    else this.#socket.destroy();
-  }
-
-  /** @param chunk is overwritten by the next read. */
-  #receive(chunk: Buffer): void {
-    this.#activeAt = this.#fastPath.ticks;
-    if (this.#closing) return;
-    if (this.#input === undefined) this.#process(chunk, false);
-    else this.#input = Buffer.concat([this.#input, chunk]);
-  }
-
-  #onEnd(): void {
-    this.#halfClosed = true;
-    this.#closeIfDone();
-  }
-
-  /**
-   * Processes the requests in `bytes` until one of them has to wait.
-   *
-   * @param stable whether the bytes are not overwritten by the next read.
-   */
-  #process(bytes: Buffer, stable: boolean): void {
-    const { head } = this.#fastPath;
-    let at = 0;
-    while (at < bytes.length && !this.#closing) {
-      if ((at > 0 || this.#replies.length > 0) && this.#isBackpressured())
-        return this.#defer(bytes.subarray(at), stable);
-      if (!head.scan(bytes, at) || !this.#serve(bytes)) {
-        this.#flush();
-        if (this.#replies.length > 0) return this.#defer(bytes.subarray(at), stable);
-        return this.#handOver(Buffer.from(bytes.subarray(at)));
-      }
-      at = head.end;
-    }
-    this.#flush();
-    this.#watchStall();
+    return this.#connection.detach();
   }
 
   /** Serves the request in `fastPath.head`, or starts its load; returns false if node:http must serve it. */
@@ -258,9 +167,9 @@ export class FastPathConnection {
   /** Writes the response to a hit without allocating an object; returns false if that is not possible. */
   #writeHit(source: Buffer, from: number, to: number): boolean {
     const { cache, closing, head, hit, hitHeads, output, pending } = this.#fastPath;
-    if (this.#replies.length > 0 || closing || !cache.tryGetInto(source, from, to, hit)) return false;
+    if (this.#connection.replies.length > 0 || closing || !cache.tryGetInto(source, from, to, hit)) return false;
     pending.hits++;
-    if (!output.hasRoom(MAX_RESPONSE_HEAD_BYTES + hit.length)) this.#flush();
+    if (!output.hasRoom(MAX_RESPONSE_HEAD_BYTES + hit.length)) this.#connection.flush();
     output.end = hitHeads.write(hit, output.bytes, output.end);
     if (!head.headOnly) {
       hit.bytes.copy(output.bytes, output.end, 0, hit.length);
@@ -279,33 +188,26 @@ export class FastPathConnection {
       counted: false,
     };
     const read = cache.read(key, request.directives, { client: this });
-    if (!(read instanceof Promise) && this.#replies.length === 0) {
+    const { replies } = this.#connection;
+    if (!(read instanceof Promise) && replies.length === 0) {
       pending.countRead('http', outcomeName(read));
       return this.#reply(keyResponse(read, request.ifNoneMatch, policy), request.headOnly);
     }
-    this.#flush();
-    const place = this.#replies.reserve(key.length);
-    if (this.#fastPath.closing) this.#closing = true;
+    this.#connection.flush();
+    const place = replies.reserve(key.length);
+    if (this.#fastPath.closing) this.#end();
     this.#await(place, request, read);
   }
 
   /** Settles a request with the outcome of its read, now or once it is known. */
   #await(place: Place<RenderedResponse>, request: KeyRequest, read: DirectedOutcome | Promise<DirectedOutcome>): void {
     if (!(read instanceof Promise)) return this.#settleRead(place, request, read);
-    read.then(
+    this.#connection.whenRead(
+      read,
       (outcome) => {
-        this.#guard(() => {
-          if (this.#writeStored(place, request, outcome)) return;
-          this.#settleRead(place, request, outcome);
-          this.#continue();
-        });
+        if (!this.#writeStored(place, request, outcome)) this.#settleRead(place, request, outcome);
       },
-      (bug: unknown) => {
-        this.#guard(() => {
-          this.#settleFailure(place, bug, request.headOnly);
-          this.#continue();
-        });
-      },
+      () => this.#settle(place, INTERNAL_ERROR, request.headOnly, 0, undefined),
     );
   }
 
@@ -319,16 +221,17 @@ export class FastPathConnection {
 
   /** Sends a response, or queues it behind those in flight. */
   #reply(response: HttpResponse, headOnly: boolean): void {
-    if (this.#fastPath.closing) this.#closing = true;
+    const { replies } = this.#connection;
+    if (this.#fastPath.closing) this.#end();
     const rendered = this.#render(response, this.#closing, headOnly);
-    if (this.#replies.length > 0) {
-      this.#replies.push(rendered, [rendered.body.buffer], rendered.body.length);
-      return;
-    }
-    this.#write(rendered);
-    if (!this.#closing) return;
-    this.#flush();
-    this.#closeIfDone();
+    if (replies.length > 0) replies.push(rendered, [rendered.body.buffer], rendered.body.length);
+    else this.write(rendered);
+  }
+
+  /** Serves no further request, and closes the connection after the responses in flight. */
+  #end(): void {
+    this.#closing = true;
+    this.#connection.end();
   }
 
   #render(response: HttpResponse, close: boolean, headOnly: boolean): RenderedResponse {
@@ -339,27 +242,6 @@ export class FastPathConnection {
       this.#fastPath.headers,
     );
     return { head, body: headOnly ? NO_BODY : (response.body ?? NO_BODY) };
-  }
-
-  /** Writes a response; a short one is sent by the next flush. */
-  #write({ head, body }: RenderedResponse): void {
-    const { output } = this.#fastPath;
-    const bytes = head.length + body.length;
-    if (!output.hasRoom(bytes)) this.#flush();
-    if (bytes <= MAX_COPIED_BYTES) {
-      output.end += output.bytes.write(head, output.end, 'latin1');
-      output.bytes.set(body, output.end);
-      output.end += body.length;
-      return;
-    }
-    this.#flush();
-    this.#writer.writeAll([Buffer.from(head, 'latin1'), body]);
-  }
-
-  /** Sends the collected responses. Their reads are counted before a client can have a response. */
-  #flush(): void {
-    this.#fastPath.pending.publish();
-    this.#fastPath.output.flush(this.#writer);
   }
 
   #count(request: KeyRequest, outcome: DirectedOutcome): void {
@@ -378,14 +260,14 @@ export class FastPathConnection {
   /** Writes a value that was loaded and stored from a template, as for a hit; returns false if that is not possible. */
   #writeStored(place: Place<RenderedResponse>, request: KeyRequest, outcome: DirectedOutcome): boolean {
     const { closing, hit, output, storedHeads } = this.#fastPath;
+    const connection = this.#connection;
     if (request.ifNoneMatch !== undefined) return false;
     if (outcome.kind !== 'value' || outcome.origin !== 'stored' || outcome.forward !== 'uri-miss') return false;
-    if (outcome.value.length > hit.bytes.length || this.#writer.isFull) return false;
-    if (closing || this.#closing || this.#socket.destroyed || !this.#replies.isOnly(place)) return false;
+    if (outcome.value.length > hit.bytes.length || connection.isBackpressured) return false;
+    if (closing || this.#closing || connection.isClosed || !connection.replies.isOnly(place)) return false;
     const { value, etag, freshness } = outcome;
     this.#count(request, outcome);
-    this.#replies.removeOnly(value.length);
-    this.#activeAt = this.#fastPath.ticks;
+    connection.replies.removeOnly(value.length);
     [hit.etag[0], hit.etag[1], hit.etag[2]] = etag;
     hit.ageMs = freshness.ageMs;
     hit.lifetimeMs = freshness.lifetimeMs;
@@ -395,18 +277,8 @@ export class FastPathConnection {
       output.bytes.set(value, output.end);
       output.end += value.length;
     }
-    this.#flush();
-    this.#watchStall();
-    this.#resume();
-    this.#closeIfDone();
+    connection.resume();
     return true;
-  }
-
-  /** Responds with 500 to a request whose read has thrown. */
-  #settleFailure(place: Place<RenderedResponse>, bug: unknown, headOnly: boolean): void {
-    this.#fastPath.report(bug);
-    this.#fastPath.pending.countFailure();
-    this.#settle(place, INTERNAL_ERROR, headOnly, 0, undefined);
   }
 
   /** Settles the place of a response that had to wait. */
@@ -417,23 +289,14 @@ export class FastPathConnection {
     loadedBytes: number,
     readAgain: (() => void) | undefined,
   ): void {
-    if (this.#socket.destroyed) return;
-    this.#activeAt = this.#fastPath.ticks;
-    if (this.#fastPath.closing && this.#input === undefined && this.#replies.isLast(place)) this.#closing = true;
-    const rendered = this.#render(response, this.#closing && this.#replies.isLast(place), headOnly);
+    const connection = this.#connection;
+    if (connection.isClosed) return;
+    const isLast = connection.replies.isLast(place);
+    if (this.#fastPath.closing && !connection.hasInput && isLast) this.#end();
+    const rendered = this.#render(response, this.#closing && isLast, headOnly);
     const { body } = rendered;
     const memory = body.length === 0 ? NO_MEMORY : [body.buffer];
-    this.#replies.settle(place, rendered, memory, body.length, loadedBytes, readAgain);
-  }
-
-  /** Sends the responses that are ready, and resumes the input that waited for them. */
-  #continue(): void {
-    if (this.#socket.destroyed) return;
-    this.#replies.send((rendered) => this.#write(rendered));
-    this.#flush();
-    this.#watchStall();
-    this.#resume();
-    this.#closeIfDone();
+    connection.settle(place, rendered, memory, body.length, loadedBytes, readAgain);
   }
 
   #authorization(bytes: Buffer): string | undefined {
@@ -443,58 +306,6 @@ export class FastPathConnection {
   #directives(bytes: Buffer): ReadDirectives | undefined {
     const { cacheControlFrom, cacheControlTo, pragmaFrom, pragmaTo } = this.#fastPath.head;
     return readDirectives(textOf(bytes, cacheControlFrom, cacheControlTo), textOf(bytes, pragmaFrom, pragmaTo));
-  }
-
-  /** Whether no further request may be processed until responses have been sent. */
-  #isBackpressured(): boolean {
-    return this.#replies.isFull || this.#writer.isFull;
-  }
-
-  /** Keeps input that cannot be processed now, and stops reading. */
-  #defer(bytes: Buffer, stable: boolean): void {
-    this.#flush();
-    this.#input = stable ? bytes : Buffer.from(bytes);
-    this.#watchStall();
-    this.#pause();
-  }
-
-  #pause(): void {
-    this.#paused = true;
-    this.#socket.pause();
-  }
-
-  /** Stops reading from a client that does not read its responses, and starts its time-out. */
-  #watchStall(): void {
-    if (this.#writer.length === 0) return;
-    this.#socket.setTimeout(this.#fastPath.stallTimeoutMs);
-    if (this.#writer.isFull) this.#pause();
-  }
-
-  #onTimeout(): void {
-    if (this.#writer.length === 0) this.#socket.setTimeout(0);
-    else if (this.#writer.hasMoved()) this.#socket.setTimeout(this.#fastPath.stallTimeoutMs);
-    else this.#socket.destroy();
-  }
-
-  /** Processes the deferred input, and reads on. */
-  #resume(): void {
-    if (this.#closing || this.#socket.destroyed || this.#isBackpressured()) return;
-    if (!this.#paused) return;
-    this.#paused = false;
-    this.#activeAt = this.#fastPath.ticks;
-    const input = this.#input;
-    this.#input = undefined;
-    if (input !== undefined) this.#process(input, true);
-    // Not if the input has been deferred again, or the connection handed over.
-    if (!this.#paused && this.#fastPath.connections.has(this)) this.#socket.resume();
-    this.#closeIfDone();
-  }
-
-  /** Closes a closing or half-closed connection once every request has been served. */
-  #closeIfDone(): void {
-    if (this.#replies.length > 0 || this.#input !== undefined) return;
-    if (this.#closing) this.#socket.destroySoon();
-    else if (this.#halfClosed) this.#socket.end();
   }
 }
 

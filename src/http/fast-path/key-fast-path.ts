@@ -18,7 +18,8 @@ import { type KeyResponsePolicy, hitResponse, storedResponse } from '../keys/key
 import { CachingPolicy } from '../keys/caching-policy.ts';
 import { HttpDate, type Persistence } from '../response/response-head.ts';
 import { ResponseHeadTemplates } from './response-head-templates.ts';
-import { type FastPathContext, FastPathConnection } from './fast-path-connection.ts';
+import { FastPathConnection } from './fast-path-connection.ts';
+import type { FastPathContext, IdleConnection } from './fast-path-context.ts';
 import { MAX_HEAD_BYTES, RequestHead } from './request-head.ts';
 
 /** Milliseconds between two checks of the connections' time-outs, which are this accurate. */
@@ -56,7 +57,8 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
   readonly output = new OutputBuffer();
   readonly reads = new SharedReadBuffer();
   readonly keyBytes: Buffer;
-  readonly connections = new Set<FastPathConnection>();
+  readonly connections = new Set<IdleConnection>();
+  readonly requestTimeoutMs: number;
   readonly stallTimeoutMs: number;
   /** Whether connections start on the fast path. */
   readonly enabled: boolean;
@@ -98,6 +100,7 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
     // node:http serves the responses that depend on the origin.
     this.head = new RequestHead(longestHead, cors.byOrigin ? ['origin'] : []);
     this.keyBytes = Buffer.alloc(longestHead);
+    this.requestTimeoutMs = http.requestTimeoutMs;
     this.stallTimeoutMs = idleTimeoutMs({ http, redis });
     this.#ticksToFirst = Math.min(http.headersTimeoutMs, http.requestTimeoutMs) / TICK_MS;
     this.#ticksToNext = (http.keepAliveTimeoutMs + KEEP_ALIVE_MARGIN_MS) / TICK_MS;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { InputBuffer } from './input-buffer.ts';
+import { InputBuffer } from '../../net/pipeline/input-buffer.ts';
 import { modelRequests } from './request-model.spec-support.ts';
 import { MAX_INLINE_BYTES, type RequestLimits, RequestParser } from './request-parser.ts';
 

@@ -12,6 +12,7 @@ import type { KeyReads } from '../../redis-commands/key-reads.ts';
 import { RefusedCommands } from '../../redis-commands/refused-commands.ts';
 import { ReadPlan } from '../../redis-commands/read-plan.ts';
 import { Mutex } from '../../net/mutex.ts';
+import { SharedReadBuffer } from '../../net/shared-read-buffer.ts';
 import type { Client } from './client.ts';
 import type { RespCommand, Handler } from '../commands/resp-command.ts';
 import { CommandTable } from '../commands/command-table.ts';
@@ -41,7 +42,7 @@ function connect(run: Handler, mutex?: Mutex) {
   const pending = new PendingReads('resp', counts);
   const bugs: unknown[] = [];
   const socket = new Socket();
-  const connection = new RespConnection(
+  new RespConnection(
     socket,
     { ...CLIENT },
     {
@@ -56,12 +57,19 @@ function connect(run: Handler, mutex?: Mutex) {
       cache: {} as CacheService,
       access: {} as Access,
       memory: bufferedBytes(),
-      ...{ pending, out: new ReplyWriter(), get: new GetRequest(), hit: new HitBuffer(), mutex },
-      ...{ requestTimeoutMs: 1000, idleTimeoutMs: 0, authenticationTimeoutMs: 1000, writeTimeoutMs: 1000 },
+      ...{
+        pending,
+        reads: new SharedReadBuffer(),
+        output: new ReplyWriter(),
+        get: new GetRequest(),
+        hit: new HitBuffer(),
+        mutex,
+      },
+      ...{ requestTimeoutMs: 1000, idleTimeoutMs: 0, authenticationTimeoutMs: 1000, stallTimeoutMs: 1000 },
       report: (bug) => bugs.push(bug),
     },
   );
-  const send = (text: string): boolean => connection.receive(Buffer.from(text), text.length);
+  const send = (text: string): boolean => socket.emit('data', Buffer.from(text));
   return { socket, send, bugs, counts };
 }
 

@@ -153,7 +153,7 @@ export class RespServer {
   forSelfCheck({ cache, counts, buffered }: SelfCheckCache): ((socket: Socket) => void) | undefined {
     if (this.#settings.resp.port === undefined) return undefined;
     const context = this.#createContext({ cache, counts, access: OPEN_ACCESS, buffered }, undefined);
-    return (socket) => void this.#serve(socket, context);
+    return (socket) => void this.#connect(socket, context);
   }
 
   #createContext({ cache, counts, access, buffered }: ContextParts, mutex: Mutex | undefined): ConnectionContext {
@@ -165,14 +165,15 @@ export class RespServer {
       access,
       memory: buffered,
       pending,
-      out: new ReplyWriter(),
+      reads: this.#readBuffer,
+      output: new ReplyWriter(),
       get: new GetRequest(),
       hit,
       mutex,
       requestTimeoutMs: this.#settings.http.requestTimeoutMs,
       idleTimeoutMs: this.#settings.resp.idleTimeoutMs,
       authenticationTimeoutMs: this.#settings.http.headersTimeoutMs,
-      writeTimeoutMs: idleTimeoutMs(this.#settings),
+      stallTimeoutMs: idleTimeoutMs(this.#settings),
       report: (bug) => this.#logger.error(bug),
     };
   }
@@ -201,7 +202,7 @@ export class RespServer {
 
   #accept(socket: Socket, context: ConnectionContext): void {
     if (!this.#connectionCount.open()) return rejectConnection(socket);
-    const connection = this.#serve(socket, context);
+    const connection = this.#connect(socket, context);
     this.#connections.add(connection);
     socket.once('close', () => {
       this.#connections.delete(connection);
@@ -210,12 +211,8 @@ export class RespServer {
     });
   }
 
-  #serve(socket: Socket, context: ConnectionContext): RespConnection {
-    const connection = new RespConnection(socket, this.#createClient(socket, context.access), context);
-    this.#readBuffer.attach(socket, (chunk) => {
-      if (!connection.receive(chunk, chunk.length)) socket.pause();
-    });
-    return connection;
+  #connect(socket: Socket, context: ConnectionContext): RespConnection {
+    return new RespConnection(socket, this.#createClient(socket, context.access), context);
   }
 
   #createClient(socket: Socket, access: Access): Client {

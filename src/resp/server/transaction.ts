@@ -1,4 +1,4 @@
-import { InputBuffer } from '../protocol/input-buffer.ts';
+import { InputBuffer } from '../../net/pipeline/input-buffer.ts';
 
 /** Requests that a client has queued since MULTI. Their arguments share one buffer, which saves one object per argument. */
 export class Transaction {

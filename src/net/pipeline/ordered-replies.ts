@@ -1,5 +1,5 @@
-import type { BufferAccounting } from './buffer-accounting.ts';
-import { LoadWindow } from './load-window.ts';
+import type { BufferAccounting } from '../buffer-accounting.ts';
+import { LoadWindow } from '../load-window.ts';
 
 /** Most requests of one connection in flight. */
 const MAX_REPLIES = 128;
@@ -63,12 +63,15 @@ export class OrderedReplies<Reply> {
 
   /** Whether no further request may be processed until a reply has been sent or loaded. */
   get isFull(): boolean {
+    const { length } = this;
+    // Hits need no more than this.
+    if (length === 0) return false;
     return (
-      this.length >= MAX_REPLIES ||
+      length >= MAX_REPLIES ||
       this.#bytes >= ALLOWANCE_BYTES ||
       this.#requestBytes >= MAX_REQUEST_BYTES ||
       this.#reading >= this.#window.size ||
-      (this.length > 0 && !this.#memory.hasRoom)
+      !this.#memory.hasRoom
     );
   }
 
