@@ -49,7 +49,7 @@ export default {
   testTimeout: 180_000,
   maxWorkers: '100%',
   projects: [
-    { ...common, displayName: 'long', testMatch: ['<rootDir>/test/**/*.long-spec.ts'] },
+    { ...common, displayName: 'long', testMatch: ['<rootDir>/{bench,test}/**/*.long-spec.ts'] },
     {
       ...withoutFastPath,
       displayName: 'long-fast-path-off',

@@ -53,9 +53,9 @@ describe('KeyPattern', () => {
   });
 
   it('takes at most time proportional to the product of the lengths', () => {
-    const started = performance.now();
+    const started = process.cpuUsage();
     expect(matches(`${'*a'.repeat(100)}*b`, 'a'.repeat(65_536))).toBe(false);
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(process.cpuUsage(started).user).toBeLessThan(5_000_000);
   });
 });
 
