@@ -145,7 +145,7 @@ export default {
       severity: 'error',
       from: {
         path: '^src/(access|cache|instance|tracking|redis-commands)/',
-        pathNot: '\\.(module|service)\\.ts$|^src/tracking/track-writes\\.ts$',
+        pathNot: '\\.(module|service)(\\.spec)?\\.ts$',
       },
       to: { path: 'node_modules/@nestjs' },
     },

@@ -12,7 +12,7 @@ import type { RedisState } from '../redis/redis-reader.ts';
 import { InternalsReport } from '../internals/internals-report.ts';
 import type { SupervisorMessage, WorkerMessage } from './worker-messages.ts';
 import { ReplacementLog } from './replacement-log.ts';
-import { type WriteTracking, trackWrites } from '../tracking/track-writes.ts';
+import { type WriteTracking, trackWrites } from '../tracking/tracking-coordinator.ts';
 import type { Ports } from './listeners.ts';
 import type { WorkerStart } from './worker.ts';
 
@@ -90,7 +90,7 @@ export class Supervisor {
    * @throws StartError
    */
   async start(): Promise<void> {
-    this.#tracking = trackWrites(this.#settings, this.#memory);
+    this.#tracking = trackWrites(this.#settings, this.#memory, new Logger('Coherence'));
     const rows = Array.from({ length: this.#settings.proxy.threads }, (_, row) => row);
     await Promise.all(rows.map((row) => this.#startFirst(row)));
   }

@@ -5,7 +5,7 @@ import { TestRedis } from '../../test/support/redis.ts';
 import { Stopwatch } from '../../test/support/stopwatch.ts';
 import { loadSettings } from '../config/load-settings.ts';
 import { STALENESS_BOUND_MS } from './invalidation-connection.ts';
-import { type FeedState, InvalidationFeed } from './invalidation-feed.ts';
+import { type FeedState, InvalidationFeed, literalPrefixes } from './invalidation-feed.ts';
 import { redisOptions } from '../redis/redis-options.ts';
 
 const REFUSED_RETRY_MS = 50;
@@ -116,10 +116,10 @@ describe('InvalidationFeed', () => {
     await redis.client.set('key', 'value');
     follow(redis.url);
     await isNow('tracking');
-    const told = await messagesAfter(async () => {
+    const received = await messagesAfter(async () => {
       for (const [command, ...args] of commands) await redis.client.call(command, ...args);
     });
-    expect([...new Set(told)].sort()).toEqual(expected);
+    expect([...new Set(received)].sort()).toEqual(expected);
   });
 
   it('receives keys of arbitrary bytes', async () => {
@@ -145,11 +145,11 @@ describe('InvalidationFeed', () => {
   it('with KEY_ALLOWLIST receives no messages of other keys, but flushes', async () => {
     follow(redis.url, { KEY_ALLOWLIST: 'user:*,page:?,the end' });
     await isNow('tracking');
-    const told = messagesAfter(async () => {
+    const received = messagesAfter(async () => {
       await redis.client.mset('user:1', '', 'page:12', '', 'users', '', 'secret', '');
       await redis.client.flushall();
     });
-    expect(new Set(await told)).toEqual(new Set(['user:1', 'page:12', '(flush)']));
+    expect(new Set(await received)).toEqual(new Set(['user:1', 'page:12', '(flush)']));
   });
 
   it('ignores messages that other clients publish on the same channel', async () => {
@@ -176,11 +176,11 @@ describe('InvalidationFeed', () => {
     const [since, watch] = [performance.now(), new Stopwatch()];
     await redis.client.set('key', 'value');
     await isNow('lost');
-    const [lostAfterMs, lessWaitingMs] = [performance.now() - since, watch.stop()];
+    const [lostAfterMs, measuredMs] = [performance.now() - since, watch.stop()];
     expect(states.at(-1)).toEqual({ kind: 'lost', reason: 'timeout' });
     // Not before the deadline of a PONG.
     expect(lostAfterMs).toBeGreaterThan(200);
-    expect(lessWaitingMs).toBeLessThan(STALENESS_BOUND_MS + 500);
+    expect(measuredMs).toBeLessThan(STALENESS_BOUND_MS + 500);
     // Late messages of the old connection are ignored.
     await isNow('tracking');
     relay.release('feed');
@@ -195,14 +195,14 @@ describe('InvalidationFeed', () => {
     await isNow('tracking');
     relay.hold('feed');
     await redis.client.set('key', 'value');
-    await until('it was answered', () => (relay.held('feed').includes('pong') ? true : undefined));
-    const askedBefore = performance.now();
+    await until('the PONG is held back', () => (relay.held('feed').includes('pong') ? true : undefined));
+    const pongHeldAt = performance.now();
     const before = confirmed.length;
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect([messages, confirmed.length]).toEqual([[], before]);
     relay.release('feed');
     await until('it is confirmed', () => (confirmed.length > before ? true : undefined));
-    expect(confirmed[before]).toBeLessThan(askedBefore);
+    expect(confirmed[before]).toBeLessThan(pongHeldAt);
     feed.stop();
     await relay.stop();
   });
@@ -211,7 +211,7 @@ describe('InvalidationFeed', () => {
     follow(redis.url);
     await isNow('tracking');
     const pings = await redis.calls('ping');
-    await until('it has asked often', async () => ((await redis.calls('ping')) > pings + 8 ? true : undefined));
+    await until('several PINGs are sent', async () => ((await redis.calls('ping')) > pings + 8 ? true : undefined));
     expect(states).toEqual([{ kind: 'tracking' }]);
   });
 
@@ -270,5 +270,21 @@ describe('a feed of a Redis', () => {
     await isNow('tracking');
     feed.stop();
     await redis.stop();
+  });
+});
+
+describe('literalPrefixes', () => {
+  it.each([
+    ['*', []],
+    ['user:*', ['user:']],
+    ['user:*,*', []],
+    ['user:*,page:[0-9]*,exact', ['exact', 'page:', 'user:']],
+    ['user:*,user:1*,us*', ['us']],
+    ['a*,a*', ['a']],
+    ['?a', []],
+    ['\\*[*]x[ab]*', ['**x']],
+    ['a\\,b*', ['a,b']],
+  ])('%s', (patterns, prefixes) => {
+    expect(literalPrefixes(patterns).map(String)).toEqual(prefixes);
   });
 });

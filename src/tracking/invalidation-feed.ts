@@ -1,7 +1,8 @@
+import { Buffer } from 'node:buffer';
 import type { RedisOptions } from 'ioredis';
+import { parseKeyPatterns } from '../config/environment/key-pattern-syntax.ts';
 import type { Settings } from '../config/settings.ts';
 import { type ConnectionListener, InvalidationConnection } from './invalidation-connection.ts';
-import { literalPrefixes } from './literal-prefixes.ts';
 import { backOffMs } from '../redis/redis-options.ts';
 
 /** Milliseconds before tracking is requested again after a refusal. */
@@ -37,7 +38,7 @@ export class InvalidationFeed {
   #connection: InvalidationConnection | undefined;
   #retry: NodeJS.Timeout | undefined;
   #attempts = 0;
-  #known: FeedState['kind'] | undefined;
+  #reportedKind: FeedState['kind'] | undefined;
 
   /**
    * @param options ioredis options for its Redis.
@@ -55,7 +56,7 @@ export class InvalidationFeed {
     const connectionListener: ConnectionListener = {
       onTracking: () => {
         this.#attempts = 0;
-        this.#change({ kind: 'tracking' }, listener);
+        this.#report({ kind: 'tracking' }, listener);
       },
       onInvalidation: (key) => listener.onInvalidation(key),
       onFlush: () => listener.onFlush(),
@@ -64,7 +65,7 @@ export class InvalidationFeed {
         const delayMs = end.kind === 'refused' ? this.#refusedRetryMs : backOffMs(++this.#attempts);
         this.#retry = setTimeout(() => this.start(listener), delayMs);
         // A Redis that is lost after a refusal still counts as refusing.
-        if (end.kind === 'refused' || this.#known !== 'refused') this.#change(end, listener);
+        if (end.kind === 'refused' || this.#reportedKind !== 'refused') this.#report(end, listener);
       },
     };
     this.#connection = new InvalidationConnection(
@@ -81,9 +82,9 @@ export class InvalidationFeed {
     this.#connection?.close();
   }
 
-  #change(state: FeedState, listener: FeedListener): void {
-    if (state.kind === this.#known) return;
-    this.#known = state.kind;
+  #report(state: FeedState, listener: FeedListener): void {
+    if (state.kind === this.#reportedKind) return;
+    this.#reportedKind = state.kind;
     listener.onState(state);
   }
 }
@@ -104,4 +105,24 @@ function feedOptions(options: RedisOptions): RedisOptions {
     // With sentinels, verifies the role. Otherwise it is skipped, because INFO requires a permission of its own.
     enableReadyCheck: options.sentinels !== undefined,
   };
+}
+
+/**
+ * Returns the literal prefixes of the patterns in KEY_ALLOWLIST, none a prefix of another, as CLIENT TRACKING requires; empty
+ * if a pattern may match any key.
+ */
+export function literalPrefixes(keyPatterns: string): Buffer[] {
+  const all = (parseKeyPatterns(keyPatterns) ?? [[]]).map((pattern) => {
+    const end = pattern.findIndex((element) => element === 'any-bytes' || element.size !== 1);
+    const literal = end === -1 ? pattern : pattern.slice(0, end);
+    return Buffer.from(literal.flatMap((element) => (element === 'any-bytes' ? [] : [...element])));
+  });
+  all.sort((a, b) => Buffer.compare(a, b));
+  if (all[0].length === 0) return [];
+  const prefixes: Buffer[] = [];
+  for (const prefix of all) {
+    const last = prefixes.at(-1);
+    if (last === undefined || !prefix.subarray(0, last.length).equals(last)) prefixes.push(prefix);
+  }
+  return prefixes;
 }

@@ -10,7 +10,7 @@ interface Mutation {
   /** Returns false, with nothing changed, while the cache lock is held. */
   readonly attempt: () => boolean;
   /** Called after the mutation. */
-  readonly done?: (() => void) | undefined;
+  readonly onDone?: (() => void) | undefined;
 }
 
 /**
@@ -20,35 +20,35 @@ interface Mutation {
  */
 export class InvalidationQueue {
   readonly #lru: MutableCache;
-  readonly #later: (work: () => void) => void;
+  readonly #scheduleRetry: (retry: () => void) => void;
   #pending: Mutation[] = [];
   #scheduled = false;
 
-  /** @param later schedules a retry. */
-  constructor(lru: MutableCache, later: (work: () => void) => void) {
+  /** @param scheduleRetry calls its argument a little later. */
+  constructor(lru: MutableCache, scheduleRetry: (retry: () => void) => void) {
     this.#lru = lru;
-    this.#later = later;
+    this.#scheduleRetry = scheduleRetry;
   }
 
-  purge(key: Buffer, done?: () => void): void {
-    if (this.#pending.length === 0 && this.#lru.tryPurge(key)) return done?.();
+  purge(key: Buffer, onDone?: () => void): void {
+    if (this.#pending.length === 0 && this.#lru.tryPurge(key)) return onDone?.();
     // The key is a view of a larger received chunk; copy it.
     const own = Buffer.from(key);
-    this.#enqueue({ attempt: () => this.#lru.tryPurge(own), done });
+    this.#enqueue({ attempt: () => this.#lru.tryPurge(own), onDone });
   }
 
-  flush(done?: () => void): void {
-    this.#enqueue({ attempt: () => this.#lru.tryFlush(), done });
+  flush(onDone?: () => void): void {
+    this.#enqueue({ attempt: () => this.#lru.tryFlush(), onDone });
   }
 
-  expireAll(done?: () => void): void {
-    this.#enqueue({ attempt: () => this.#lru.tryExpireAll(), done });
+  expireAll(onDone?: () => void): void {
+    this.#enqueue({ attempt: () => this.#lru.tryExpireAll(), onDone });
   }
 
   /** Calls {@link SharedLru.trustUntil} after all pending mutations. */
   trustUntil(time: number): void {
     if (this.#pending.length === 0) this.#lru.trustUntil(time);
-    else this.#enqueue({ attempt: () => true, done: () => this.#lru.trustUntil(time) });
+    else this.#enqueue({ attempt: () => true, onDone: () => this.#lru.trustUntil(time) });
   }
 
   #enqueue(mutation: Mutation): void {
@@ -59,11 +59,11 @@ export class InvalidationQueue {
 
   /** Replaces all pending mutations by a flush, which includes them. */
   #collapse(): void {
-    const callbacks = this.#pending.flatMap(({ done }) => done ?? []);
-    const done = (): void => {
+    const callbacks = this.#pending.flatMap(({ onDone }) => onDone ?? []);
+    const onDone = (): void => {
       for (const callback of callbacks) callback();
     };
-    this.#pending = [{ attempt: () => this.#lru.tryFlush(), done }];
+    this.#pending = [{ attempt: () => this.#lru.tryFlush(), onDone }];
   }
 
   #drain(): void {
@@ -71,12 +71,12 @@ export class InvalidationQueue {
     for (const mutation of this.#pending) {
       if (!mutation.attempt()) break;
       executed++;
-      mutation.done?.();
+      mutation.onDone?.();
     }
     this.#pending.splice(0, executed);
     if (this.#pending.length === 0 || this.#scheduled) return;
     this.#scheduled = true;
-    this.#later(() => {
+    this.#scheduleRetry(() => {
       this.#scheduled = false;
       this.#drain();
     });

@@ -50,10 +50,24 @@ function unlock(): void {
   for (const work of later.splice(0)) work();
 }
 
+/** Feeds by the identity of their master, in the order in which they were added. */
+let feeds: Map<string, FakeFeed>;
+
+function follow(...identities: string[]): void {
+  coordinator.follow(identities.map((identity) => ({ name: 'host:1', identity, nodeId: '', options: {} })));
+}
+
+/** Adds a master; returns its feed. */
 function add(): FakeFeed {
-  const added = new FakeFeed();
-  coordinator.add(added);
-  return added;
+  const identity = String(feeds.size);
+  follow(...feeds.keys(), identity);
+  return feeds.get(identity) as FakeFeed;
+}
+
+/** Removes the master of a feed. */
+function remove(feed: FakeFeed): void {
+  for (const [identity, each] of feeds) if (each === feed) feeds.delete(identity);
+  follow(...feeds.keys());
 }
 
 beforeEach(() => {
@@ -67,6 +81,7 @@ beforeEach(() => {
   trustedUntil = Infinity;
   losses = 0;
   later = [];
+  feeds = new Map();
   const lru = {
     tryPurge: (key: Uint8Array) => attempt(`purge ${Buffer.from(key).toString()}`),
     tryFlush: () => attempt('flush'),
@@ -74,14 +89,19 @@ beforeEach(() => {
     trustUntil: (until: number) => (trustedUntil = until),
   };
   coordinator = new TrackingCoordinator({
-    queue: new InvalidationQueue(lru, (work) => later.push(work)),
+    createFeed: ({ identity }) => {
+      const created = new FakeFeed();
+      feeds.set(identity, created);
+      return created;
+    },
+    queue: new InvalidationQueue(lru, (retry) => later.push(retry)),
     state,
     counts,
-    report: (entered: CoherenceMode, reason) => done.push(`${entered}${reason === undefined ? '' : `: ${reason}`}`),
+    onMode: (entered: CoherenceMode, reason) => done.push(`${entered}${reason === undefined ? '' : `: ${reason}`}`),
+    onFeedLost: () => losses++,
     now: () => NOW,
     clock: () => time,
     boundMs: BOUND_MS,
-    lost: () => losses++,
   });
   feed = add();
 });
@@ -195,7 +215,7 @@ describe('with several feeds', () => {
     other.listener.onState(REFUSED);
     feed.listener.onState(LOST);
     expect(state.current).toBe('ttl');
-    coordinator.remove(other);
+    remove(other);
     expect([state.current, other.stopped]).toEqual(['resync', true]);
   });
 
@@ -211,11 +231,11 @@ describe('with several feeds', () => {
   it('combines the remaining feeds when one is removed; without feeds it is in resync', () => {
     const other = add();
     feed.listener.onState(TRACKING);
-    coordinator.remove(other);
+    remove(other);
     expect(state.current).toBe('tracking');
     other.listener.onState(LOST);
     expect(state.current).toBe('tracking');
-    coordinator.remove(feed);
+    remove(feed);
     expect(state.current).toBe('resync');
   });
 });
@@ -241,6 +261,17 @@ describe('while the cache lock is held', () => {
     expect(done).toEqual(['resync: ECONNRESET', 'expire all in resync', 'expire all in resync', 'purge a in resync']);
     expect(state.current).toBe('resync');
   });
+});
+
+it('keeps the feeds of masters that stay, and adds that of a successor before it removes the old one', () => {
+  feed.listener.onState(TRACKING);
+  done = [];
+  follow('0');
+  expect([done, feeds.size]).toEqual([[], 1]);
+  // If the feed of the former master were removed first, the mode would be the one without feeds.
+  follow('successor');
+  expect(done).toEqual(['resync: connection', 'expire all in resync']);
+  expect([feed.stopped, feeds.get('successor')?.stopped]).toEqual([true, false]);
 });
 
 it('stops all feeds', () => {

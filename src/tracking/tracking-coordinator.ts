@@ -1,32 +1,42 @@
+import { CoherenceCounts } from '../instance/coherence-counts.ts';
+import { type CoherenceMode, CoherenceState } from '../instance/coherence-state.ts';
+import type { ThreadContext } from '../instance/thread-context.ts';
 import type { Clock } from '../cache/shared-lru/clock.ts';
-import type { CoherenceCounts } from '../instance/coherence-counts.ts';
-import type { CoherenceMode, CoherenceState } from '../instance/coherence-state.ts';
-import type { FeedListener, FeedState, InvalidationFeed } from './invalidation-feed.ts';
-import type { InvalidationQueue } from './invalidation-queue.ts';
+import type { Settings } from '../config/settings.ts';
+import type { ReplacedNode } from '../redis/cluster/replaced-node.ts';
+import { type Master, Masters } from '../redis/masters.ts';
+import { STALENESS_BOUND_MS } from './invalidation-connection.ts';
+import { type FeedListener, type FeedState, InvalidationFeed } from './invalidation-feed.ts';
+import { InvalidationQueue } from './invalidation-queue.ts';
+
+/** Milliseconds between attempts to acquire the cache lock. */
+const RETRY_MS = 1;
 
 /** A source of the invalidation messages of one Redis. */
 export type Feed = Pick<InvalidationFeed, 'start' | 'stop'>;
 
 /** Dependencies of {@link TrackingCoordinator}. */
 export interface CoordinatorParts {
+  /** Creates the feed of a master. */
+  readonly createFeed: (master: Master) => Feed;
   readonly queue: InvalidationQueue;
   /** Must be `resync` before anything is loaded. */
   readonly state: CoherenceState;
   readonly counts: CoherenceCounts;
   /** Called with each new mode, and with the feed's error code if the mode is not `tracking`. */
-  readonly report: (state: CoherenceMode, reason: string | undefined) => void;
+  readonly onMode: (mode: CoherenceMode, reason: string | undefined) => void;
+  /** Called for each lost feed, because the masters may have changed. */
+  readonly onFeedLost: () => void;
   /** Returns milliseconds since 1970. */
   readonly now: () => number;
   /** The clock of the cache. */
   readonly clock: Clock;
   /** Staleness bound: milliseconds after its acknowledgement within which every write takes effect on the cache. */
   readonly boundMs: number;
-  /** Called for each lost feed, because the masters may have changed. */
-  readonly lost: () => void;
 }
 
 /**
- * Keeps the cache coherent with Redis using invalidation messages from one feed per master. Masters may be added and removed.
+ * Keeps the cache coherent with Redis using invalidation messages from one feed per master. Masters may come and go.
  *
  * ```
  *              every feed is tracking
@@ -43,122 +53,199 @@ export interface CoordinatorParts {
  */
 export class TrackingCoordinator {
   readonly #parts: CoordinatorParts;
-  readonly #feeds = new Map<Feed, Known>();
+  /** One per master, by its identity. */
+  readonly #feeds = new Map<string, TrackedFeed>();
   /** The mode that is entered, or will be once the pending mutations have been executed. */
-  #due: CoherenceMode | undefined;
-  #changes = 0;
+  #targetMode: CoherenceMode | undefined;
+  #transitions = 0;
 
   constructor(parts: CoordinatorParts) {
     this.#parts = parts;
   }
 
-  /** Adds and starts a feed. */
-  add(feed: Feed): void {
-    this.#feeds.set(feed, { state: UNKNOWN, confirmedAt: -Infinity });
-    // Writes to its Redis are missed until it tracks. (Before the first feeds, the mode is `resync` already.)
-    if (this.#due !== undefined) this.#settle();
-    feed.start(this.#listenerOf(feed));
-  }
-
-  /** Stops and removes the feed of a former master. */
-  remove(feed: Feed): void {
-    feed.stop();
-    this.#feeds.delete(feed);
-    this.#settle();
+  /**
+   * Starts the feeds of new masters and stops those of former ones.
+   *
+   * @param masters all current masters.
+   */
+  follow(masters: readonly Master[]): void {
+    // Add before removing: if a lost feed were removed before its successor is added, all remaining feeds might be tracking,
+    // and writes to the new master would be missed.
+    for (const master of masters) if (!this.#feeds.has(master.identity)) this.#add(master);
+    const identities = new Set(masters.map(({ identity }) => identity));
+    for (const identity of this.#feeds.keys()) if (!identities.has(identity)) this.#remove(identity);
   }
 
   /** Stops all feeds without changing the mode, on shutdown. */
   stop(): void {
-    for (const feed of this.#feeds.keys()) feed.stop();
+    for (const { feed } of this.#feeds.values()) feed.stop();
     this.#feeds.clear();
   }
 
-  #listenerOf(feed: Feed): FeedListener {
-    const { queue, counts } = this.#parts;
+  #add(master: Master): void {
+    const tracked = { feed: this.#parts.createFeed(master), state: NOT_TRACKING_YET, confirmedAt: -Infinity };
+    this.#feeds.set(master.identity, tracked);
+    // Writes to its Redis are missed until it tracks. (Before the first feeds, the mode is `resync` already.)
+    if (this.#targetMode !== undefined) this.#updateMode();
+    tracked.feed.start(this.#listenerOf(master.identity, tracked));
+  }
+
+  #remove(identity: string): void {
+    this.#feeds.get(identity)?.feed.stop();
+    this.#feeds.delete(identity);
+    this.#updateMode();
+  }
+
+  #listenerOf(identity: string, tracked: TrackedFeed): FeedListener {
+    const { queue, counts, clock, onFeedLost } = this.#parts;
     // Invalidations are counted after they took effect, so that readers of the counters can rely on it.
     const countInvalidation = (): void => counts.countInvalidation();
     const countFlush = (): void => counts.countFlush();
+    const isRemoved = (): boolean => this.#feeds.get(identity) !== tracked;
     return {
       onInvalidation: (key) => queue.purge(key, countInvalidation),
       onFlush: () => queue.flush(countFlush),
       onHeartbeat: (ageMs) => {
-        const known = this.#feeds.get(feed);
-        if (known === undefined) return;
-        known.confirmedAt = this.#parts.clock() - ageMs;
-        if (this.#due === 'tracking') this.#extendTrust();
+        if (isRemoved()) return;
+        tracked.confirmedAt = clock() - ageMs;
+        if (this.#targetMode === 'tracking') this.#extendTrust();
       },
       onState: (state) => {
-        if (!this.#feeds.has(feed)) return;
-        this.#feeds.set(feed, { state, confirmedAt: this.#parts.clock() });
-        this.#settle();
-        if (state.kind === 'lost') this.#parts.lost();
+        if (isRemoved()) return;
+        tracked.state = state;
+        tracked.confirmedAt = clock();
+        this.#updateMode();
+        if (state.kind === 'lost') onFeedLost();
       },
     };
   }
 
-  #settle(): void {
-    const { state, reason } = combinedState([...this.#feeds.values()].map((known) => known.state));
-    if (state === this.#due) return;
-    if (this.#due === 'tracking') this.#parts.counts.countLoss(this.#parts.now() / 1000);
-    this.#due = state;
-    const change = ++this.#changes;
-    switch (state) {
+  #updateMode(): void {
+    const { mode, reason } = combinedMode([...this.#feeds.values()].map(({ state }) => state));
+    if (mode === this.#targetMode) return;
+    const { queue, counts, now } = this.#parts;
+    if (this.#targetMode === 'tracking') counts.countLoss(now() / 1000);
+    this.#targetMode = mode;
+    const transition = ++this.#transitions;
+    switch (mode) {
       case 'resync':
         // First disable storing, then expire all entries. In the reverse order, an entry stored in between would remain
         // although its invalidations are missed.
-        this.#enter(state, reason);
-        this.#parts.queue.expireAll();
+        this.#enter(mode, reason);
+        queue.expireAll();
         break;
       case 'tracking':
         // Invalidation messages arrive already. Everything read before they did must end first: entries of `ttl`, and loads
         // in flight, whose leases are voided. Only then may values be stored: they are read from now on, and every later
         // write sends an invalidation, which voids the lease or purges the entry.
         this.#extendTrust();
-        this.#parts.queue.expireAll(() => {
-          if (change === this.#changes) this.#enter(state, reason);
+        queue.expireAll(() => {
+          if (transition === this.#transitions) this.#enter(mode, reason);
         });
         break;
       case 'ttl':
         // Entries were valid until recently and expire by their TTL.
-        this.#parts.queue.trustUntil(Infinity);
-        this.#enter(state, reason);
+        queue.trustUntil(Infinity);
+        this.#enter(mode, reason);
         break;
     }
   }
 
   /** Extends the time until which entries may be served, so that no write is missed for longer than the bound. */
   #extendTrust(): void {
-    const confirmedAt = Math.min(...[...this.#feeds.values()].map((known) => known.confirmedAt));
+    const confirmedAt = Math.min(...[...this.#feeds.values()].map((tracked) => tracked.confirmedAt));
     this.#parts.queue.trustUntil(confirmedAt + this.#parts.boundMs);
   }
 
-  #enter(state: CoherenceMode, reason: string | undefined): void {
-    this.#parts.state.current = state;
-    this.#parts.report(state, reason);
+  #enter(mode: CoherenceMode, reason: string | undefined): void {
+    this.#parts.state.current = mode;
+    this.#parts.onMode(mode, reason);
   }
 }
 
-/** State of one feed. */
-interface Known {
-  readonly state: FeedState;
+/** A feed and what it last reported. */
+interface TrackedFeed {
+  readonly feed: Feed;
+  state: FeedState;
   /** Time by the cache's clock; all writes acknowledged before it have been received. */
   confirmedAt: number;
 }
 
-const UNKNOWN: FeedState = { kind: 'lost', reason: 'connection' };
+const NOT_TRACKING_YET: FeedState = { kind: 'lost', reason: 'connection' };
 
 /** Combines the states of all feeds: `ttl` if any is refused, else `resync` if any is lost or there is none. */
-function combinedState(feeds: readonly FeedState[]): {
-  readonly state: CoherenceMode;
+function combinedMode(feeds: readonly FeedState[]): {
+  readonly mode: CoherenceMode;
   readonly reason: string | undefined;
 } {
   const refused = feeds.find(({ kind }) => kind === 'refused');
-  if (refused !== undefined) return { state: 'ttl', reason: reasonOf(refused) };
+  if (refused !== undefined) return { mode: 'ttl', reason: reasonOf(refused) };
   const lost = feeds.find(({ kind }) => kind === 'lost');
-  if (lost !== undefined) return { state: 'resync', reason: reasonOf(lost) };
-  return feeds.length === 0 ? { state: 'resync', reason: undefined } : { state: 'tracking', reason: undefined };
+  if (lost !== undefined) return { mode: 'resync', reason: reasonOf(lost) };
+  return feeds.length === 0 ? { mode: 'resync', reason: undefined } : { mode: 'tracking', reason: undefined };
 }
 
 function reasonOf(state: FeedState): string | undefined {
   return state.kind === 'tracking' ? undefined : state.reason;
+}
+
+/** Tracking of the writes to Redis. */
+export interface WriteTracking {
+  /** Must be called when a node has redirected a thread's connection to the node's own address. */
+  replace(node: ReplacedNode): void;
+  stop(): void;
+}
+
+/** Receives the log lines of {@link trackWrites}. */
+export interface TrackingLogger {
+  log(message: string): void;
+  warn(message: string): void;
+}
+
+/**
+ * Starts to track the writes to Redis; returns undefined with CACHE_COHERENCE=ttl. Must be called before a worker thread
+ * serves requests: values loaded before tracking is active must not be stored.
+ */
+export function trackWrites(
+  settings: Settings,
+  { lru, instance, clock }: ThreadContext,
+  logger: TrackingLogger,
+): WriteTracking | undefined {
+  if (settings.cache.coherence === 'ttl') return undefined;
+  const state = new CoherenceState(instance);
+  state.current = 'resync';
+  const masters = new Masters(settings.redis);
+  const coordinator = new TrackingCoordinator({
+    createFeed: ({ options, nodeId }) => new InvalidationFeed(options, settings, nodeId),
+    queue: new InvalidationQueue(lru, (retry) => void setTimeout(retry, RETRY_MS)),
+    state,
+    counts: new CoherenceCounts(instance),
+    onMode: (mode, reason) => logMode(logger, mode, reason),
+    onFeedLost: () => masters.refresh(),
+    now: () => Date.now(),
+    clock,
+    boundMs: STALENESS_BOUND_MS,
+  });
+  masters.watch((all) => coordinator.follow(all));
+  return {
+    replace: (node) => masters.replace(node),
+    stop: () => {
+      masters.close();
+      coordinator.stop();
+    },
+  };
+}
+
+function logMode(logger: TrackingLogger, mode: CoherenceMode, reason = ''): void {
+  switch (mode) {
+    case 'tracking':
+      logger.log(`tracking active; cached values are at most ${STALENESS_BOUND_MS} ms stale`);
+      break;
+    case 'resync':
+      logger.warn(`invalidation stream lost (${reason}); caching suspended`);
+      break;
+    case 'ttl':
+      logger.warn(`CLIENT TRACKING rejected (${reason}); falling back to TTL expiry`);
+      break;
+  }
 }

@@ -1,10 +1,10 @@
 import type { RedisOptions } from 'ioredis';
 import type { Settings } from '../config/settings.ts';
-import { ClusterTopology } from '../redis/cluster/cluster-topology.ts';
-import { type ClusterView, type NamedNode, addressOf, isSameId } from '../redis/cluster/cluster-view.ts';
-import { nodeOptions, redisOptions } from '../redis/redis-options.ts';
-import type { ReplacedNode } from '../redis/cluster/replaced-node.ts';
-import { ReplacementLimiter } from '../redis/cluster/replacement-limiter.ts';
+import { ClusterTopology } from './cluster/cluster-topology.ts';
+import { type ClusterView, type NamedNode, addressOf, isSameId } from './cluster/cluster-view.ts';
+import { nodeOptions, redisOptions } from './redis-options.ts';
+import type { ReplacedNode } from './cluster/replaced-node.ts';
+import { ReplacementLimiter } from './cluster/replacement-limiter.ts';
 
 /** Refresh interval of the topology in milliseconds; shorter than the one for reads, because no redirect reveals a change. */
 const REFRESH_MS = 500;

@@ -23,10 +23,10 @@ describe('Masters', () => {
       const [replica] = cluster.replicas;
       const seen: string[][] = [];
       masters = mastersFor({ REDIS_MODE: 'cluster', REDIS_NODES: `127.0.0.1:1,${one.address}` });
-      const told: string[][] = [];
+      const reported: string[][] = [];
       masters.watch((all) => {
         seen.push(all.map(({ name }) => name));
-        told.push(all.map(({ identity }) => identity));
+        reported.push(all.map(({ identity }) => identity));
       });
       const last = (...nodes: TestNode[]) =>
         until('they are reported', () => {
@@ -50,17 +50,17 @@ describe('Masters', () => {
       expect(seen.filter((names) => !names.includes(other.address))).toEqual([]);
 
       const count = seen.length;
-      const identities = told.at(-1) ?? [];
+      const identities = reported.at(-1) ?? [];
       masters.replace({ address: other.address, id: 'that of one that is known to have gone' });
       expect(seen).toHaveLength(count);
       // The second of two reports is delayed: the first may precede the take-over of the address.
       for (let i = 0; i < 2; i++) masters.replace({ address: other.address, id: other.id });
-      expect(told.at(-1)?.filter((identity) => !identities.includes(identity))).toEqual([
+      expect(reported.at(-1)?.filter((identity) => !identities.includes(identity))).toEqual([
         `${other.address} ${other.id} 1`,
       ]);
       await until(
         'the other report is heeded',
-        () => told.at(-1)?.includes(`${other.address} ${other.id} 2`) || undefined,
+        () => reported.at(-1)?.includes(`${other.address} ${other.id} 2`) || undefined,
       );
     } finally {
       masters?.close();
