@@ -43,6 +43,11 @@ export class Access {
     this.#tokens.replace(tokens);
   }
 
+  /** Whether every key may be read. */
+  get allowsAllKeys(): boolean {
+    return this.#patterns.length === 0;
+  }
+
   /** Whether the key, bytes [from, to) of source, may be read. Does not allocate. */
   allowsKey(source: Uint8Array, from = 0, to = source.length): boolean {
     if (this.#patterns.length === 0) return true;

@@ -1,13 +1,12 @@
-import { Controller, Delete, Get, Req, Res, UseGuards } from '@nestjs/common';
-import type { Request, Response } from 'express';
+import { Controller, Delete, Get, UseGuards } from '@nestjs/common';
 import { type CacheStats, CacheService } from '../cache/cache.service.ts';
 import { CoherenceCounts } from '../instance/coherence-counts.ts';
 import { type CoherenceMode, CoherenceState } from '../instance/coherence-state.ts';
 import { InstanceStats } from '../instance/instance-stats.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';
-import { jsonResponse, send } from '../http/response/http-response.ts';
-import { badKeyResponse } from '../http/keys/key-response.ts';
-import { ENTRIES_PATH, keyFromTarget } from '../http/keys/key-path.ts';
+import { type HttpResponse, jsonResponse } from '../http/response/http-response.ts';
+import { ENTRIES_PATH } from '../http/keys/key-path.ts';
+import { KeyToPurge } from '../http/keys/raw-key.ts';
 import { KnownInputGuard } from '../http/request/known-input.guard.ts';
 import { AdminTokenGuard } from './admin-token.guard.ts';
 
@@ -33,33 +32,22 @@ export class AdminController {
   }
 
   @Get('v1/cache')
-  stats(@Req() request: Request, @Res() response: Response): void {
-    send(
-      jsonResponse(
-        200,
-        statsBody(
-          this.#cache.stats(),
-          this.#coherence.current,
-          this.#coherenceCounts,
-          this.#instance,
-          process.uptime(),
-        ),
-      ),
-      request.method,
-      response,
+  stats(): HttpResponse {
+    const stats = this.#cache.stats();
+    return jsonResponse(
+      200,
+      statsBody(stats, this.#coherence.current, this.#coherenceCounts, this.#instance, process.uptime()),
     );
   }
 
   @Delete('v1/cache')
-  flush(@Req() request: Request, @Res() response: Response): void {
-    send(jsonResponse(200, { flushed: this.#cache.flush() }), request.method, response);
+  flush(): HttpResponse {
+    return jsonResponse(200, { flushed: this.#cache.flush() });
   }
 
   @Delete(`${ENTRIES_PATH}:key`)
-  purge(@Req() request: Request, @Res() response: Response): void {
-    const key = keyFromTarget(request.originalUrl, ENTRIES_PATH);
-    if (!Buffer.isBuffer(key)) return send(badKeyResponse(key), request.method, response);
-    send(jsonResponse(200, { purged: this.#cache.purge(key) }), request.method, response);
+  purge(@KeyToPurge() key: Buffer): HttpResponse {
+    return jsonResponse(200, { purged: this.#cache.purge(key) });
   }
 }
 

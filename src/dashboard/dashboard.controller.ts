@@ -1,7 +1,8 @@
 import { Controller, Get, NotFoundException, type OnModuleDestroy, Param, Req, Res } from '@nestjs/common';
 import type { Request, RequestHandler, Response } from 'express';
-import { problemResponse, send } from '../http/response/http-response.ts';
+import { type HttpResponse, problemResponse } from '../http/response/http-response.ts';
 import { pageHeaders } from '../http/response/page-headers.ts';
+import { ResponseException } from '../http/response/problem.filter.ts';
 import { problem } from '../http/response/problem.ts';
 import { SkipSequential } from '../http/server/sequential.guard.ts';
 import { EventStream } from './event-stream.ts';
@@ -17,7 +18,7 @@ const MAX_SUBSCRIBERS = 64;
 @SkipSequential()
 export class DashboardController implements OnModuleDestroy {
   readonly #files: PageFiles;
-  readonly #headers: RequestHandler = pageHeaders('in files');
+  readonly #setHeaders: RequestHandler = pageHeaders('in files');
   readonly #events: EventStream;
 
   constructor(files: PageFiles, snapshots: SnapshotService) {
@@ -33,16 +34,14 @@ export class DashboardController implements OnModuleDestroy {
   }
 
   @Get()
-  page(@Req() request: Request, @Res() response: Response): void {
-    this.#sendFile('index.html', request, response);
+  page(@Req() request: Request, @Res({ passthrough: true }) response: Response): HttpResponse {
+    return this.#file('index.html', request, response);
   }
 
+  // With @Res(), as the response stays open and Nest must not end it.
   @Get('dashboard/events')
   events(@Req() request: Request, @Res() response: Response): void {
-    if (this.#events.isFull) {
-      const overloaded = problem('overloaded', 'Too many dashboards are open.');
-      return send(problemResponse(overloaded, ['Retry-After', '5']), request.method, response);
-    }
+    if (this.#events.isFull) throw new ResponseException(TOO_MANY_SUBSCRIBERS);
     response.writeHead(200, [
       ...['Content-Type', 'text/event-stream', 'Cache-Control', 'no-store', 'X-Accel-Buffering', 'no'],
       ...['X-Content-Type-Options', 'nosniff', 'Connection', 'close'],
@@ -52,8 +51,12 @@ export class DashboardController implements OnModuleDestroy {
   }
 
   @Get('dashboard/*path')
-  file(@Param('path') path: readonly string[], @Req() request: Request, @Res() response: Response): void {
-    this.#sendFile(path.join('/'), request, response);
+  file(
+    @Param('path') path: readonly string[],
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): HttpResponse {
+    return this.#file(path.join('/'), request, response);
   }
 
   /** Ends the event streams, so that the drain does not wait for them. */
@@ -61,9 +64,14 @@ export class DashboardController implements OnModuleDestroy {
     this.#events.close();
   }
 
-  #sendFile(path: string, request: Request, response: Response): void {
+  #file(path: string, request: Request, response: Response): HttpResponse {
     const file = this.#files.responseFor(path, request.headers['if-none-match']);
     if (file === undefined) throw new NotFoundException();
-    void this.#headers(request, response, () => send(file, request.method, response));
+    void this.#setHeaders(request, response, () => undefined);
+    return file;
   }
 }
+
+const TOO_MANY_SUBSCRIBERS = problemResponse(problem('overloaded', 'Too many dashboards are open.'), [
+  ...['Retry-After', '5'],
+]);

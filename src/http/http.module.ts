@@ -1,6 +1,6 @@
-import { Module } from '@nestjs/common';
+import { Module, type OnModuleInit } from '@nestjs/common';
 import type { ConfigType } from '@nestjs/config';
-import { APP_FILTER } from '@nestjs/core';
+import { APP_FILTER, HttpAdapterHost } from '@nestjs/core';
 import { Access } from '../access/access.ts';
 import { AccessModule } from '../access/access.module.ts';
 import { CacheModule } from '../cache/cache.module.ts';
@@ -11,12 +11,15 @@ import { HttpConnections } from './server/http-connections.ts';
 import { CachingPolicy } from './keys/caching-policy.ts';
 import { KeyFastPath } from './fast-path/key-fast-path.ts';
 import { MgetController } from './mget/mget.controller.ts';
+import { PreflightController } from './preflight.controller.ts';
 import { ProblemFilter } from './response/problem.filter.ts';
+import { ResponseSender } from './response/response-sender.ts';
+import type { ProxyHttpAdapter } from './server/proxy-http-adapter.ts';
 import { KeysController } from './keys/keys.controller.ts';
 
 @Module({
   imports: [AccessModule, CacheModule],
-  controllers: [KeysController, MgetController],
+  controllers: [KeysController, MgetController, PreflightController],
   providers: [
     { provide: APP_FILTER, useClass: ProblemFilter },
     {
@@ -30,9 +33,22 @@ import { KeysController } from './keys/keys.controller.ts';
       useFactory: (http: ConfigType<typeof httpConfig>, access: Access, coherence: CoherenceState) =>
         new CachingPolicy(http, access, coherence),
     },
+    ResponseSender,
     HttpConnections,
     KeyFastPath,
   ],
   exports: [Cors, HttpConnections],
 })
-export class HttpModule {}
+export class HttpModule implements OnModuleInit {
+  readonly #host: HttpAdapterHost<ProxyHttpAdapter>;
+  readonly #sender: ResponseSender;
+
+  constructor(host: HttpAdapterHost<ProxyHttpAdapter>, sender: ResponseSender) {
+    this.#host = host;
+    this.#sender = sender;
+  }
+
+  onModuleInit(): void {
+    this.#host.httpAdapter.sendWith(this.#sender);
+  }
+}

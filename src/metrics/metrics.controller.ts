@@ -1,6 +1,5 @@
-import { Controller, Get, Req, Res } from '@nestjs/common';
-import type { Request, Response } from 'express';
-import { send } from '../http/response/http-response.ts';
+import { Controller, Get } from '@nestjs/common';
+import type { HttpResponse } from '../http/response/http-response.ts';
 import { SkipSequential } from '../http/server/sequential.guard.ts';
 import { MetricsService } from './metrics.service.ts';
 
@@ -14,12 +13,12 @@ export class MetricsController {
   }
 
   @Get()
-  async read(@Req() request: Request, @Res() response: Response): Promise<void> {
+  async read(): Promise<HttpResponse> {
     const body = Buffer.from(await this.#metrics.render());
     const headers = [
       ...['Content-Type', this.#metrics.contentType, 'Content-Length', String(body.length)],
       ...['Cache-Control', 'no-store'],
     ];
-    send({ status: 200, headers, body }, request.method, response);
+    return { status: 200, headers, body };
   }
 }

@@ -4,6 +4,7 @@ import { ADMIN_API } from '../admin/admin.openapi.ts';
 import { packageVersion } from '../config/package-version.ts';
 import type { Settings } from '../config/settings.ts';
 import { DashboardController } from '../dashboard/dashboard.controller.ts';
+import { PreflightController } from '../http/preflight.controller.ts';
 import { HEALTH_API } from '../health/health.openapi.ts';
 import { KEYS_API } from '../http/keys/keys.openapi.ts';
 import { MGET_API } from '../http/mget/mget.openapi.ts';
@@ -16,6 +17,7 @@ type Operation = NonNullable<OpenAPIObject['paths'][string]['get']>;
 const METHODS = ['get', 'head', 'post', 'delete'] as const;
 
 ApiExcludeController()(DashboardController);
+ApiExcludeController()(PreflightController);
 
 /**
  * Builds the OpenAPI document of an application from the descriptions of its controllers and the access settings. The

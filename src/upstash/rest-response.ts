@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { FAILURES } from '../redis-commands/key-replies.ts';
 import type { WriteReply } from '../redis-commands/read-plan.ts';
-import type { HttpResponse } from '../http/response/http-response.ts';
+import { type HttpResponse, jsonBodyResponse } from '../http/response/http-response.ts';
 import { type Allocate, type Result, ResultsBody } from '../http/response/results-body.ts';
 import { type RestEncoding, RestReply } from './rest-reply.ts';
 
@@ -49,7 +49,7 @@ export async function pipelineResponse(
 /** Renders the response to a rejected request, or to one whose only command has failed. */
 export function errorResponse(error: string, status = statusOf(error), headers: readonly string[] = []): HttpResponse {
   const more = status === 503 ? ['Retry-After', '1', ...headers] : headers;
-  return restResponse(status, Buffer.from(JSON.stringify({ error })), more);
+  return jsonBodyResponse(status, Buffer.from(JSON.stringify({ error })), more);
 }
 
 function statusOf(error: string): number {
@@ -68,18 +68,7 @@ function resultOf(reply: RestReply, encoding: RestEncoding): Result {
 
 async function resultsResponse(measured: ResultsBody, allocate: Allocate): Promise<HttpResponse | number> {
   const body = await measured.write(allocate);
-  return body === undefined ? measured.bytes : restResponse(200, body);
+  return body === undefined ? measured.bytes : jsonBodyResponse(200, body);
 }
 
 const TOO_LARGE = JSON.stringify({ error: FAILURES['too-large'] });
-
-function restResponse(status: number, body: Buffer, headers: readonly string[] = []): HttpResponse {
-  return {
-    status,
-    headers: [
-      ...['Content-Type', 'application/json', 'Content-Length', String(body.length), 'Cache-Control', 'no-store'],
-      ...headers,
-    ],
-    body,
-  };
-}

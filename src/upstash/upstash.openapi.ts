@@ -214,8 +214,8 @@ export const UPSTASH_API = describeController(UpstashController, {
     commandOptions: 'undocumented',
     pipeline: describePipeline(),
     transaction: 'undocumented',
-    other: 'undocumented',
+    otherMethods: 'undocumented',
     path: describeCommandPath(),
-    otherPath: 'undocumented',
+    pathWithBody: 'undocumented',
   },
 });

@@ -6,14 +6,29 @@ import { type HttpResponse, problemResponse } from '../response/http-response.ts
 import { etagMatches } from '../response/conditional.ts';
 import { ageSeconds, lifetimeSeconds } from '../response/delta-seconds.ts';
 import type { KeyProblem } from './key-path.ts';
-import { OUTCOME_PROBLEMS } from '../response/outcome-problem.ts';
-import { problem } from '../response/problem.ts';
+import { type Problem, problem } from '../response/problem.ts';
 
 /** This cache's name in `Cache-Status` (RFC 9211). */
 export const CACHE_NAME = 'redis-http-cache-proxy';
 
 /** Seconds after which a client may retry. */
 const RETRY_AFTER = ['Retry-After', '1'] as const;
+
+type FailedRead = Exclude<DirectedOutcome['kind'], 'hit' | 'value' | 'stale'>;
+
+const NOT_FOUND = problem('key-not-found', 'Redis has no such key.');
+
+/** The problem of each outcome without a value. */
+export const OUTCOME_PROBLEMS: Readonly<Record<FailedRead, Problem>> = {
+  missing: NOT_FOUND,
+  absent: NOT_FOUND,
+  'wrong-type': problem('wrong-type', 'The value stored at this key is not a string.'),
+  'value-too-large': problem('value-too-large', 'The value exceeds REDIS_MAX_VALUE_BYTES.'),
+  timeout: problem('redis-timeout', 'Redis did not answer in time.'),
+  unavailable: problem('redis-unavailable', 'Redis is unavailable.'),
+  'not-cached': problem('not-cached', 'Not cached, and the request specified only-if-cached.'),
+  overloaded: problem('overloaded', 'Too many Redis reads are queued.'),
+};
 
 /** Properties shared by the responses to all keys. */
 export interface KeyResponsePolicy {

@@ -148,5 +148,5 @@ function describeFailures(adapt: (failure: ProblemResponse) => ProblemResponse):
 export const KEYS_API = describeController(KeysController, {
   tag: 'keys',
   schemas: KEY_SCHEMAS,
-  operations: { head: describeHead(), get: describeGet(), preflight: 'undocumented' },
+  operations: { head: describeHead(), get: describeGet() },
 });

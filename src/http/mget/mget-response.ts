@@ -3,11 +3,10 @@ import { formatEtag } from '../../cache/shared-lru/etag.ts';
 import type { CachedValue } from '../../cache/shared-lru/cache-types.ts';
 import type { Origin, ReadOutcome } from '../../cache/read-through/read-outcome.ts';
 import type { Omitted } from '../../cache/read-through/bounded-results.ts';
-import type { HttpResponse } from '../response/http-response.ts';
+import { type HttpResponse, jsonBodyResponse } from '../response/http-response.ts';
 import { ageSeconds, lifetimeSeconds } from '../response/delta-seconds.ts';
-import type { KeyResponsePolicy } from '../keys/key-response.ts';
+import { type KeyResponsePolicy, OUTCOME_PROBLEMS } from '../keys/key-response.ts';
 import { KEY_NOT_ALLOWED } from '../keys/access-denied.ts';
-import { OUTCOME_PROBLEMS } from '../response/outcome-problem.ts';
 import { type Problem, problem } from '../response/problem.ts';
 import { type Allocate, type JsonPart, MAX_RESULTS_BYTES, ResultsBody } from '../response/results-body.ts';
 
@@ -40,12 +39,7 @@ export async function mgetResponse(
   const results = outcomes.map((outcome) => ({ parts: resultOf(outcome, policy), counted: hasValue(outcome) }));
   const measured = await ResultsBody.of(['{"results":[', ']}'], results, problemResult(RESPONSE_TOO_LARGE), maxBytes);
   const body = await measured.write(allocate);
-  if (body === undefined) return measured.bytes;
-  return {
-    status: 200,
-    headers: ['Content-Type', 'application/json', 'Content-Length', String(body.length), 'Cache-Control', 'no-store'],
-    body,
-  };
+  return body === undefined ? measured.bytes : jsonBodyResponse(200, body);
 }
 
 function resultOf(outcome: MgetOutcome, policy: Pick<KeyResponsePolicy, 'revalidate'>): readonly JsonPart[] {

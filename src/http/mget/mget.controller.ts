@@ -1,113 +1,76 @@
-import { Controller, HttpCode, Options, Post, Req, Res } from '@nestjs/common';
-import type { Request, Response } from 'express';
+import { Controller, HttpCode, Post, Req, UseGuards } from '@nestjs/common';
+import type { Request } from 'express';
 import { Access } from '../../access/access.ts';
 import { BufferedBytes, type ReadClient, type Reservation } from '../../cache/read-through/buffered-bytes.ts';
 import { CacheService } from '../../cache/cache.service.ts';
 import { outcomeName } from '../../cache/read-through/read-outcome.ts';
-import { PendingReads } from '../../cache/read-through/pending-reads.ts';
-import { type ReadCounter, ReadMetrics } from '../../instance/read-metrics.ts';
-import { type HttpResponse, problemResponse, sendBuffered } from '../response/http-response.ts';
-import { Cors } from '../server/cors.ts';
-import { authenticate } from '../keys/access-denied.ts';
+import type { ReadCounter } from '../../instance/read-metrics.ts';
+import { AccessTokenGuard } from '../keys/access.guards.ts';
 import { CachingPolicy } from '../keys/caching-policy.ts';
-import { problem } from '../response/problem.ts';
-import { OUTCOME_PROBLEMS } from '../response/outcome-problem.ts';
-import { renderBuffered } from '../response/buffered-response.ts';
-import { ResponseReader } from '../response/response-reader.ts';
-import { maxResultsBytes } from '../response/results-body.ts';
-import { type MgetOutcome, mgetResponse } from './mget-response.ts';
-import { parseMget } from './mget-request.ts';
+import { OUTCOME_PROBLEMS } from '../keys/key-response.ts';
 import { BODY_TOO_LARGE, readPlainBody } from '../request/read-body.ts';
+import { renderBuffered } from '../response/buffered-response.ts';
+import { problemResponse } from '../response/http-response.ts';
+import { problem } from '../response/problem.ts';
+import { CollectedReads, ReadResponse } from '../response/read-response.ts';
+import { Client } from '../response/response-client.ts';
+import { maxResultsBytes } from '../response/results-body.ts';
+import { parseMget } from './mget-request.ts';
+import { type MgetOutcome, mgetResponse } from './mget-response.ts';
 
-const MGET_PATH = 'v1/mget';
+export const MGET_PATH = 'v1/mget';
 
 /** `POST /v1/mget`: reads many keys. */
 @Controller()
+@UseGuards(AccessTokenGuard)
 export class MgetController {
   readonly #access: Access;
-  readonly #cache: CacheService;
   readonly #buffered: BufferedBytes;
-  readonly #counts: ReadMetrics;
+  readonly #cache: CacheService;
   readonly #policy: CachingPolicy;
-  readonly #cors: Cors;
 
-  constructor(
-    access: Access,
-    cache: CacheService,
-    counts: ReadMetrics,
-    cors: Cors,
-    policy: CachingPolicy,
-    buffered: BufferedBytes,
-  ) {
-    this.#policy = policy;
-    this.#cors = cors;
+  constructor(access: Access, buffered: BufferedBytes, cache: CacheService, policy: CachingPolicy) {
     this.#access = access;
-    this.#cache = cache;
     this.#buffered = buffered;
-    this.#counts = counts;
-  }
-
-  @Post(MGET_PATH)
-  @HttpCode(200)
-  async mget(@Req() request: Request, @Res() response: Response): Promise<void> {
-    const reads = new PendingReads('http', this.#counts);
-    const content = await this.#respondTo(request, new ResponseReader(response), reads);
-    reads.publish();
-    try {
-      if (content !== undefined) this.#send(content, request, response);
-    } catch (bug) {
-      reads.takeBack();
-      throw bug;
-    }
-  }
-
-  @Options(MGET_PATH)
-  preflight(@Req() request: Request, @Res() response: Response): void {
-    this.#send(this.#cors.preflight('POST'), request, response);
-  }
-
-  #send(content: HttpResponse, request: Request, response: Response): void {
-    sendBuffered(content, request.method, response, this.#buffered, this.#cors.headersFor(request.headers.origin));
+    this.#cache = cache;
+    this.#policy = policy;
   }
 
   /** @returns undefined if the client has disconnected. */
-  async #respondTo(request: Request, reader: ReadClient, reads: ReadCounter): Promise<HttpResponse | undefined> {
-    const unauthorized = authenticate(this.#access, request.headers.authorization);
-    if (unauthorized !== undefined) {
-      reads.countRead('http', unauthorized.outcome);
-      return unauthorized.response;
-    }
-    if (!isJson(request.headers)) return NOT_JSON;
+  @Post(MGET_PATH)
+  @HttpCode(200)
+  async mget(@Req() request: Request, @Client() client: ReadClient): Promise<ReadResponse | undefined> {
+    if (!isJson(request.headers)) return new ReadResponse(NOT_JSON);
     const body = await readPlainBody(request, { encoded: NOT_JSON, tooLarge: TOO_LARGE });
-    if (!Buffer.isBuffer(body)) return body;
+    if (!Buffer.isBuffer(body)) return body && new ReadResponse(body);
     const keys = parseMget(body);
     if ('code' in keys) {
-      if (keys.code === 'bad-key') reads.countRead('http', 'bad-key');
-      return problemResponse(keys);
+      return new ReadResponse(problemResponse(keys), 'http', keys.code === 'bad-key' ? [keys.code] : []);
     }
+    const reads = new CollectedReads();
     const maxBytes = maxResultsBytes(this.#buffered.limit);
-    const response = await renderBuffered(this.#buffered, reader, async (room) => {
-      const outcomes = await this.#read(keys, maxBytes, reader, room);
+    const response = await renderBuffered(this.#buffered, client, async (room) => {
+      const outcomes = await this.#read(keys, maxBytes, client, room);
       if (room === undefined) for (const outcome of outcomes) count(outcome, reads);
       return {
         values: outcomes.flatMap((outcome) => ('value' in outcome ? [outcome.value] : [])),
         render: (allocate) => mgetResponse(outcomes, this.#policy, allocate, maxBytes),
       };
     });
-    return response ?? problemResponse(OUTCOME_PROBLEMS.overloaded);
+    return new ReadResponse(response ?? OVERLOADED, 'http', reads.outcomes);
   }
 
   async #read(
     keys: readonly Buffer[],
     maxBytes: number,
-    reader: ReadClient,
+    client: ReadClient,
     room: Reservation | undefined,
   ): Promise<MgetOutcome[]> {
     const allowed = keys.map((key) => this.#access.allowsKey(key));
     const outcomes = await this.#cache.readMany(
       keys.filter((_, i) => allowed[i]),
       maxBytes,
-      { client: reader, reservation: room, alreadyCounted: room !== undefined },
+      { client, reservation: room, alreadyCounted: room !== undefined },
     );
     const inOrder = outcomes.values();
     return allowed.map((each): MgetOutcome => (each ? (inOrder.next().value ?? OMITTED) : NOT_ALLOWED));
@@ -125,6 +88,7 @@ const NOT_JSON = problemResponse(
   problem('unsupported-media-type', 'Expected Content-Type: application/json (UTF-8, no Content-Encoding).'),
 );
 const TOO_LARGE = problemResponse(BODY_TOO_LARGE);
+const OVERLOADED = problemResponse(OUTCOME_PROBLEMS.overloaded);
 
 function isJson({ 'content-type': type = '' }: Request['headers']): boolean {
   return /^application\/json *(?:; *charset="?utf-8"? *)?$/i.test(type);

@@ -146,5 +146,5 @@ function describeMget(): MethodDecorator {
 export const MGET_API = describeController(MgetController, {
   tag: 'keys',
   schemas: MGET_SCHEMAS,
-  operations: { mget: describeMget(), preflight: 'undocumented' },
+  operations: { mget: describeMget() },
 });

@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Controller, Delete, Get, UseGuards } from '@nestjs/common';
+import { Controller, Delete, Get, Module, UseGuards } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { Test } from '@nestjs/testing';
 import request from 'supertest';
-import { ReadMetrics } from '../../instance/read-metrics.ts';
+import { createModuleApp } from '../module-app.spec-support.ts';
+import { type HttpResponse, jsonResponse } from '../response/http-response.ts';
 import { KnownInputGuard, QueryParameters } from './known-input.guard.ts';
-import { ProblemFilter } from '../response/problem.filter.ts';
 
 let deletions = 0;
 
@@ -13,34 +12,31 @@ let deletions = 0;
 @UseGuards(KnownInputGuard)
 class ThingsController {
   @Get()
-  list(): string {
-    return 'all';
+  list(): HttpResponse {
+    return jsonResponse(200, { things: 'all' });
   }
 
   @Delete()
   @QueryParameters(['prefix', 'pattern'])
-  remove(): string {
+  remove(): HttpResponse {
     deletions++;
-    return 'removed';
+    return jsonResponse(200, { removed: true });
   }
 }
+
+@Module({ controllers: [ThingsController] })
+class ThingsModule {}
 
 describe('KnownInputGuard', () => {
   let app: NestExpressApplication;
   beforeAll(async () => {
-    const module = await Test.createTestingModule({
-      controllers: [ThingsController],
-      providers: [ProblemFilter, { provide: ReadMetrics, useValue: { countFailure: () => undefined } }],
-    }).compile();
-    app = module.createNestApplication<NestExpressApplication>({ bodyParser: false });
-    app.useGlobalFilters(app.get(ProblemFilter));
-    await app.init();
+    app = await createModuleApp(ThingsModule);
   });
   afterAll(() => app?.close());
 
   it('accepts requests with known query parameters', async () => {
-    await request(app.getHttpServer()).get('/things').expect(200, 'all');
-    await request(app.getHttpServer()).delete('/things?prefix=a&pattern=b').expect(200, 'removed');
+    await request(app.getHttpServer()).get('/things').expect(200, { things: 'all' });
+    await request(app.getHttpServer()).delete('/things?prefix=a&pattern=b').expect(200, { removed: true });
     expect(deletions).toBe(1);
   });
 

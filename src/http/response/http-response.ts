@@ -1,5 +1,4 @@
 import type { ServerResponse } from 'node:http';
-import type { BufferAccounting } from '../../net/buffer-accounting.ts';
 import { PROBLEM_MEDIA_TYPE, type Problem, problem } from './problem.ts';
 
 /** An HTTP response, rendered independently of how it is sent. */
@@ -36,11 +35,22 @@ export function methodNotAllowed(allowed: readonly string[]): HttpResponse {
 }
 
 export function jsonResponse(status: number, body: object): HttpResponse {
-  const bytes = Buffer.from(JSON.stringify(body));
+  return jsonBodyResponse(status, Buffer.from(JSON.stringify(body)));
+}
+
+/**
+ * Renders a response that must not be cached.
+ *
+ * @param body JSON in UTF-8.
+ */
+export function jsonBodyResponse(status: number, body: Buffer, headers: readonly string[] = []): HttpResponse {
   return {
     status,
-    headers: ['Content-Type', 'application/json', 'Content-Length', String(bytes.length), 'Cache-Control', 'no-store'],
-    body: bytes,
+    headers: [
+      ...['Content-Type', 'application/json', 'Content-Length', String(body.length), 'Cache-Control', 'no-store'],
+      ...headers,
+    ],
+    body,
   };
 }
 
@@ -49,28 +59,7 @@ export function jsonResponse(status: number, body: object): HttpResponse {
  *
  * @param headers names and values appended to the response's own.
  */
-export function send(
-  content: HttpResponse,
-  method: string | undefined,
-  response: ServerResponse,
-  headers: readonly string[] = [],
-): void {
+export function send(content: HttpResponse, response: ServerResponse, headers: readonly string[] = []): void {
   response.writeHead(content.status, [...content.headers, ...headers, ...COMMON_HEADERS]);
-  response.end(method === 'HEAD' ? undefined : content.body);
-}
-
-/** Sends a response, as {@link send}, and counts its body as buffered until the client has received it. */
-export function sendBuffered(
-  content: HttpResponse,
-  method: string | undefined,
-  response: ServerResponse,
-  memory: BufferAccounting,
-  headers: readonly string[] = [],
-): void {
-  const body = method === 'HEAD' || response.closed ? undefined : content.body?.buffer;
-  if (body !== undefined) {
-    memory.hold(body);
-    response.once('close', () => memory.release(body));
-  }
-  send(content, method, response, headers);
+  response.end(response.req.method === 'HEAD' ? undefined : content.body);
 }

@@ -2,15 +2,17 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger 
 import type { Express, Request, Response } from 'express';
 import { ReadMetrics } from '../../instance/read-metrics.ts';
 import { methodsAt } from '../server/allowed-methods.ts';
-import { type HttpResponse, INTERNAL_ERROR, methodNotAllowed, problemResponse, send } from './http-response.ts';
+import { type HttpResponse, INTERNAL_ERROR, methodNotAllowed, problemResponse } from './http-response.ts';
 import { problem } from './problem.ts';
+import type { ReadResponse } from './read-response.ts';
+import { ResponseSender } from './response-sender.ts';
 
 /** Thrown to end a request with a given response. */
 export class ResponseException extends Error {
-  readonly response: HttpResponse;
+  readonly response: HttpResponse | ReadResponse;
 
-  constructor(response: HttpResponse) {
-    super(`response with status ${response.status}`);
+  constructor(response: HttpResponse | ReadResponse) {
+    super('the request ends with the response of this exception');
     this.response = response;
   }
 }
@@ -20,16 +22,18 @@ export class ResponseException extends Error {
 export class ProblemFilter implements ExceptionFilter {
   readonly #logger = new Logger(ProblemFilter.name);
   readonly #counts: ReadMetrics;
+  readonly #sender: ResponseSender;
 
-  constructor(counts: ReadMetrics) {
+  constructor(counts: ReadMetrics, sender: ResponseSender) {
     this.#counts = counts;
+    this.#sender = sender;
   }
 
   catch(exception: unknown, host: ArgumentsHost): void {
     const request = host.switchToHttp().getRequest<Request>();
     const response = host.switchToHttp().getResponse<Response>();
     try {
-      if (!response.headersSent) return send(this.#responseTo(exception, request), request.method, response);
+      if (!response.headersSent) return this.#sender.send(this.#responseTo(exception, request), response);
       this.#report(exception);
     } catch (bug) {
       this.#report(bug);
@@ -37,7 +41,7 @@ export class ProblemFilter implements ExceptionFilter {
     response.destroy();
   }
 
-  #responseTo(exception: unknown, request: Request): HttpResponse {
+  #responseTo(exception: unknown, request: Request): HttpResponse | ReadResponse {
     if (exception instanceof ResponseException) return exception.response;
     const status = statusOf(exception);
     if (status === 404) return notFound(request);

@@ -1,8 +1,9 @@
 import type { ServerResponse } from 'node:http';
+import { type ExecutionContext, createParamDecorator } from '@nestjs/common';
 import type { ReadClient } from '../../cache/read-through/buffered-bytes.ts';
 
 /** The client of a response, which may disconnect while a read is in flight. */
-export class ResponseReader implements ReadClient {
+class ResponseClient implements ReadClient {
   readonly #response: ServerResponse;
 
   constructor(response: ServerResponse) {
@@ -13,3 +14,9 @@ export class ResponseReader implements ReadClient {
     return this.#response.closed;
   }
 }
+
+/** Yields the client of a request. */
+export const Client = createParamDecorator(
+  (_data: unknown, context: ExecutionContext): ReadClient =>
+    new ResponseClient(context.switchToHttp().getResponse<ServerResponse>()),
+);
