@@ -37,11 +37,13 @@ export class RedisStub implements Pick<RedisReader, 'connect' | 'close' | 'fetch
  * with memory of its own and a stub in place of Redis. Close it after use; supertest makes its server listen.
  *
  * @param environment settings as environment variables.
+ * @param mount installs middleware before the routes.
  */
 export async function createModuleApp(
   module: Type,
   environment: Readonly<Record<string, string>> = {},
   redis = new RedisStub(),
+  mount: (app: NestExpressApplication) => void = () => undefined,
 ): Promise<NestExpressApplication> {
   const settings = loadSettings({ ...DEFAULTS, ...environment }, '/nowhere');
   const testing = await Test.createTestingModule({ imports: [configModule(settings), HttpModule, module] })
@@ -54,5 +56,6 @@ export async function createModuleApp(
     bodyParser: false,
     logger: false,
   });
+  mount(app);
   return app.init();
 }
