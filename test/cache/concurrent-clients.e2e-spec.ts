@@ -59,7 +59,7 @@ describeOwn('200 clients waiting for one key while Redis is slow', () => {
       PROXY_THREADS: 4,
       ADMIN_TOKEN: 'admin',
       // Long enough for all of them to arrive.
-      REDIS_COMMAND_TIMEOUT_MS: 5000,
+      REDIS_COMMAND_TIMEOUT_MS: 8000,
     });
   });
   afterAll(async () => {

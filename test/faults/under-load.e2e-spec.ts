@@ -5,7 +5,7 @@ import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 
 /** Short version of `npm run bench:outage`, which also measures latencies. */
-const PLAN: Plan = { rate: 500, outageMs: 2_000, normalMs: 500, returnMs: 3_000, progress: () => undefined };
+const PLAN: Plan = { rate: 500, outageMs: 2_000, normalMs: 500, returnMs: 5_000, progress: () => undefined };
 
 describeOwn('an outage under load with 95 % hits', () => {
   it('does not affect hits; misses get 503 with Retry-After until Redis is back', async () => {
