@@ -1,10 +1,13 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { until } from '../../test/support/processes.ts';
+import { loadSettings } from '../config/load-settings.ts';
 import { CoherenceCounts } from '../instance/coherence-counts.ts';
 import { type CoherenceMode, CoherenceState } from '../instance/coherence-state.ts';
 import { InstanceMemory } from '../instance/instance-memory.ts';
+import { createInstance } from '../instance/thread-context.ts';
 import type { FeedListener, FeedState } from './invalidation-feed.ts';
 import { InvalidationQueue } from './invalidation-queue.ts';
-import { TrackingCoordinator, type Feed } from './tracking-coordinator.ts';
+import { TrackingCoordinator, type Feed, trackWrites } from './tracking-coordinator.ts';
 
 const NOW = 1_700_000_000_000;
 const BOUND_MS = 750;
@@ -278,4 +281,30 @@ it('stops all feeds', () => {
   const other = add();
   coordinator.stop();
   expect([feed.stopped, other.stopped]).toEqual([true, true]);
+});
+
+describe('trackWrites', () => {
+  const messages: string[] = [];
+  const note = (message: string): void => void messages.push(message);
+  const start = (environment: Readonly<Record<string, string>>) => {
+    const settings = loadSettings({ CACHE_CAPACITY: '10', CACHE_MAX_BYTES: '1048576', ...environment }, '/nowhere');
+    const thread = createInstance(settings);
+    return {
+      tracking: trackWrites(settings, thread, { log: note, warn: note }),
+      state: new CoherenceState(thread.instance),
+    };
+  };
+
+  it('does nothing with CACHE_COHERENCE=ttl', () => {
+    const { tracking, state: mode } = start({ CACHE_COHERENCE: 'ttl' });
+    expect([tracking, mode.current]).toEqual([undefined, 'ttl']);
+  });
+
+  it('suspends caching at once, and logs why while Redis is unreachable', async () => {
+    const { tracking, state: mode } = start({ CACHE_COHERENCE: 'tracking', REDIS_URL: 'redis://127.0.0.1:1' });
+    expect(mode.current).toBe('resync');
+    await until('it is logged', () => messages.length > 0 || undefined);
+    tracking?.stop();
+    expect(messages).toEqual(['invalidation stream lost (ECONNREFUSED); caching suspended']);
+  });
 });
