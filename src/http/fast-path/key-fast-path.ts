@@ -4,7 +4,7 @@ import { Access, OPEN_ACCESS } from '../../access/access.ts';
 import { BufferedBytes } from '../../cache/read-through/buffered-bytes.ts';
 import { CacheService } from '../../cache/cache.service.ts';
 import { HitBuffer } from '../../cache/shared-lru/hit-buffer.ts';
-import { PendingReads } from '../../cache/read-through/pending-reads.ts';
+import { PendingReads } from '../../instance/pending-reads.ts';
 import { ReadMetrics } from '../../instance/read-metrics.ts';
 import type { SelfCheckCache } from '../../cache/self-check-cache.ts';
 import type { ConfigType } from '@nestjs/config';

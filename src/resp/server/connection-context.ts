@@ -1,7 +1,7 @@
 import type { Access } from '../../access/access.ts';
 import type { CacheService } from '../../cache/cache.service.ts';
 import type { HitBuffer } from '../../cache/shared-lru/hit-buffer.ts';
-import type { PendingReads } from '../../cache/read-through/pending-reads.ts';
+import type { PendingReads } from '../../instance/pending-reads.ts';
 import type { Mutex } from '../../net/mutex.ts';
 import type { PipelineContext } from '../../net/pipeline/pipelined-connection.ts';
 import type { Dispatcher } from '../commands/dispatcher.ts';

@@ -6,7 +6,7 @@ import type { CacheService } from '../../cache/cache.service.ts';
 import { bufferedBytes } from '../../cache/read-through/buffered-bytes.spec-support.ts';
 import { HitBuffer } from '../../cache/shared-lru/hit-buffer.ts';
 import { InstanceMemory } from '../../instance/instance-memory.ts';
-import { PendingReads } from '../../cache/read-through/pending-reads.ts';
+import { PendingReads } from '../../instance/pending-reads.ts';
 import { ReadMetrics } from '../../instance/read-metrics.ts';
 import type { KeyReads } from '../../redis-commands/key-reads.ts';
 import { RefusedCommands } from '../../redis-commands/refused-commands.ts';

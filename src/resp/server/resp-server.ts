@@ -7,7 +7,7 @@ import { CacheService } from '../../cache/cache.service.ts';
 import { ConnectionLimiter } from '../../instance/connection-limiter.ts';
 import { HitBuffer } from '../../cache/shared-lru/hit-buffer.ts';
 import { InstanceStats } from '../../instance/instance-stats.ts';
-import { PendingReads } from '../../cache/read-through/pending-reads.ts';
+import { PendingReads } from '../../instance/pending-reads.ts';
 import { ReadMetrics } from '../../instance/read-metrics.ts';
 import { KeyReads } from '../../redis-commands/key-reads.ts';
 import { RefusedCommands } from '../../redis-commands/refused-commands.ts';

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { InstanceMemory } from '../../instance/instance-memory.ts';
+import { InstanceMemory } from './instance-memory.ts';
 import { PendingReads } from './pending-reads.ts';
-import { ReadMetrics } from '../../instance/read-metrics.ts';
+import { ReadMetrics } from './read-metrics.ts';
 
 let counts: ReadMetrics;
 let reads: PendingReads;

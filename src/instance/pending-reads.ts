@@ -5,7 +5,7 @@ import {
   type ReadOutcomeName,
   type ReadMetrics,
   type Transport,
-} from '../../instance/read-metrics.ts';
+} from './read-metrics.ts';
 
 /**
  * Key reads of one transport whose responses are being written. They are counted just before their bytes are handed to a
