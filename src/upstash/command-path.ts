@@ -18,7 +18,7 @@ const NAMES: ReadonlySet<string> = new Set([
 
 /** Commands that are rejected with options, which Upstash also accepts in the query: `/getex/key?EX=10`. */
 const WITH_OPTIONS: ReadonlySet<string> = new Set(
-  KEY_COMMANDS.filter(({ checkArguments: refuse }) => refuse !== undefined).map(({ name }) => name),
+  KEY_COMMANDS.filter(({ checkArguments }) => checkArguments !== undefined).map(({ name }) => name),
 );
 
 /** Maps all command paths to one: the router would decode arguments as UTF-8. */

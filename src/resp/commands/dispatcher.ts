@@ -92,7 +92,7 @@ export class Dispatcher {
     }
     const denied = this.#reads.checkKeys(keysOf(command.keys, args));
     if (denied !== undefined) return denied;
-    const refused = command.refuse?.(args);
+    const refused = command.checkArguments?.(args);
     if (refused !== undefined) this.#refused.count('resp', command.name);
     return refused;
   }

@@ -25,7 +25,7 @@ export interface Executable {
   /** Positions of the first and the last key argument (negative: from the end) and the step between keys. */
   readonly keys: readonly [first: number, last: number, step: number];
   /** Returns an error if these arguments are not supported, before the command is executed or queued. */
-  readonly refuse?: (args: readonly Buffer[]) => string | undefined;
+  readonly checkArguments?: (args: readonly Buffer[]) => string | undefined;
   /** The description of a command that reads keys; all other commands write their reply at once. */
   readonly reads?: KeyCommand;
   readonly run: Handler;
