@@ -15,7 +15,26 @@ export function wrongArguments(name: string): string {
   return `ERR wrong number of arguments for '${name}' command`;
 }
 
-/** Unlike Redis, omits the arguments: clients log errors, and arguments may be keys or tokens. */
-export function unknownCommand(name: string): string {
-  return `ERR unknown command '${name}', with args beginning with: `;
+/**
+ * Returns the error for an unknown command. As in Redis, it repeats the arguments until their text has
+ * {@link MAX_ECHOED_BYTES} bytes, and each only up to its first zero byte.
+ *
+ * @param args one character per byte is used; none if they must not be repeated.
+ */
+export function unknownCommand(name: string, args: readonly Buffer[] = []): string {
+  let echoed = '';
+  for (const arg of args) {
+    if (echoed.length >= MAX_ECHOED_BYTES) break;
+    echoed += `'${untilZero(arg.toString('latin1', 0, MAX_ECHOED_BYTES - echoed.length))}' `;
+  }
+  return `ERR unknown command '${untilZero(name)}', with args beginning with: ${echoed}`;
+}
+
+export function unknownSubcommand(command: string, subcommand: string): string {
+  return `ERR unknown subcommand '${untilZero(subcommand)}'. Try ${command.toUpperCase()} HELP.`;
+}
+
+function untilZero(text: string): string {
+  const end = text.indexOf('\0');
+  return end === -1 ? text : text.slice(0, end);
 }

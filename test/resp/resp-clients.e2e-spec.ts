@@ -207,9 +207,15 @@ const SAME_REPLIES: readonly (readonly (string | Buffer)[])[] = [
   ['CONFIG', 'GET', 'appendonly'],
   ['CONFIG', 'GET'],
   ['CONFIG', 'NONSENSE'],
-  // Without arguments: Redis repeats them in the error, the proxy does not.
   ['nonsense'],
   ['non\r\nsense'],
+  ['nonsense', 'a', '', BINARY, 'b'],
+  ['nonsense', 'x'.repeat(125), 'bcd', 'e'],
+  ['nonsense', 'x'.repeat(200), 'b'],
+  ['nonsense', ...Array.from({ length: 100 }, () => '')],
+  ['non\0sense', 'a\0b', 'c\r\nd'],
+  ['n'.repeat(200), 'a'],
+  ['CLIENT', 'non\0sense', 'a'],
   ['RESET'],
   ['QUIT'],
 ];

@@ -1,4 +1,4 @@
-import { MAX_ECHOED_BYTES, unknownCommand } from '../../redis-commands/error-replies.ts';
+import { MAX_ECHOED_BYTES, unknownCommand, unknownSubcommand } from '../../redis-commands/error-replies.ts';
 import type { RespCommand, Executable } from './resp-command.ts';
 
 /** The command of a request, with its arguments. */
@@ -50,14 +50,14 @@ export class CommandTable {
   resolve(request: readonly Buffer[]): Resolved | Unresolved {
     const name = textOf(request[0]);
     const command = this.get(name);
-    if (command === undefined) return { name: name.toLowerCase(), error: unknownCommand(name) };
+    if (command === undefined) return { name: name.toLowerCase(), error: unknownCommand(name, request.slice(1)) };
     if (command.subcommands === undefined || request.length === 1) return { command, args: request.slice(1) };
     const second = textOf(request[1]);
     const subcommand = command.subcommands.get(second.toLowerCase());
     if (subcommand !== undefined) return { command: subcommand, args: request.slice(2) };
     return {
       name: `${command.name}|${second.toLowerCase()}`,
-      error: `ERR unknown subcommand '${second}'. Try ${command.name.toUpperCase()} HELP.`,
+      error: unknownSubcommand(command.name, second),
     };
   }
 }
