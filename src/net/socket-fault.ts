@@ -1,5 +1,5 @@
 /** Error codes for a lost client or network. */
-const CLIENT_GONE: ReadonlySet<string> = new Set([
+const LOST_CONNECTION_CODES: ReadonlySet<string> = new Set([
   'ECANCELED',
   'ECONNABORTED',
   'ECONNRESET',
@@ -16,5 +16,5 @@ const CLIENT_GONE: ReadonlySet<string> = new Set([
 export function isFault({ code }: NodeJS.ErrnoException): boolean {
   if (code === undefined) return true;
   // Errors of node:http for malformed or slow requests.
-  return !CLIENT_GONE.has(code) && !code.startsWith('HPE_') && !code.startsWith('ERR_HTTP_');
+  return !LOST_CONNECTION_CODES.has(code) && !code.startsWith('HPE_') && !code.startsWith('ERR_HTTP_');
 }

@@ -104,19 +104,19 @@ describe.each(MODES)('SocketWriter $mode', ({ inUse, enter }) => {
   // The socket's own time-out observes the writes in its queue.
   (inUse ? it : it.skip)('distinguishes a client that reads slowly from one that does not read', async () => {
     client.pause();
-    expect(writer.hasMoved()).toBe(false);
+    expect(writer.hasProgressed()).toBe(false);
     writer.write(Buffer.alloc(TOO_MUCH));
-    expect([writer.hasMoved(), writer.hasMoved()]).toEqual([false, false]);
+    expect([writer.hasProgressed(), writer.hasProgressed()]).toEqual([false, false]);
     let read = 0;
     client.on('data', (part: Buffer) => {
       if ((read += part.length) > TOO_MUCH / 4) client.pause();
     });
     client.resume();
-    while (!writer.hasMoved()) await new Promise((resolve) => setImmediate(resolve));
+    while (!writer.hasProgressed()) await new Promise((resolve) => setImmediate(resolve));
     expect(writer.length).toBe(TOO_MUCH);
     client.removeAllListeners('data').resume();
     while (writer.length > 0) await new Promise((resolve) => setImmediate(resolve));
-    expect(writer.hasMoved()).toBe(false);
+    expect(writer.hasProgressed()).toBe(false);
   });
 
   it('accepts writes after the socket was destroyed, without an effect', async () => {

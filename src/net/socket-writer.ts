@@ -26,7 +26,7 @@ export class SocketWriter {
   readonly #onDrain: () => void;
   /** Length of the pending direct write; 0 if there is none. */
   #pending = 0;
-  /** Unsent bytes of the pending direct write at the last {@link hasMoved}. */
+  /** Unsent bytes of the pending direct write at the last {@link hasProgressed}. */
   #unsent = 0;
   /** Memory of each write in the stream's queue, until the write has completed. */
   readonly #queued: (readonly ArrayBufferLike[])[] = [];
@@ -92,7 +92,7 @@ export class SocketWriter {
   }
 
   /** Whether a pending direct write has progressed since the last call; the socket's own time-out does not see these writes. */
-  hasMoved(): boolean {
+  hasProgressed(): boolean {
     if (this.#pending === 0) return false;
     const unsent = unwrittenBytes(this.#socket);
     const moved = unsent !== this.#unsent;

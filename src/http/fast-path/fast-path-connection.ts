@@ -153,7 +153,7 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
       source = keyBytes;
     }
     this.#used = true;
-    const unauthorized = access.tokenRequired ? authenticate(access, this.#authorization(bytes)) : undefined;
+    const unauthorized = access.tokenRequired ? authenticate(access, head.authorization(bytes)) : undefined;
     const denied = unauthorized ?? authorizeKey(access, source, from, to);
     if (denied !== undefined) {
       this.#fastPath.pending.countRead('http', denied.outcome);
@@ -183,8 +183,8 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
     const request: KeyRequest = {
       key,
       headOnly: head.headOnly,
-      ifNoneMatch: textOf(bytes, head.ifNoneMatchFrom, head.ifNoneMatchTo),
-      directives: head.isConditional ? this.#directives(bytes) : undefined,
+      ifNoneMatch: head.ifNoneMatch(bytes),
+      directives: head.isConditional ? readDirectives(head.cacheControl(bytes), head.pragma(bytes)) : undefined,
       counted: false,
     };
     const read = cache.read(key, request.directives, { client: this });
@@ -298,18 +298,4 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
     const memory = body.length === 0 ? NO_MEMORY : [body.buffer];
     connection.settle(place, rendered, memory, body.length, loadedBytes, readAgain);
   }
-
-  #authorization(bytes: Buffer): string | undefined {
-    return textOf(bytes, this.#fastPath.head.authorizationFrom, this.#fastPath.head.authorizationTo);
-  }
-
-  #directives(bytes: Buffer): ReadDirectives | undefined {
-    const { cacheControlFrom, cacheControlTo, pragmaFrom, pragmaTo } = this.#fastPath.head;
-    return readDirectives(textOf(bytes, cacheControlFrom, cacheControlTo), textOf(bytes, pragmaFrom, pragmaTo));
-  }
-}
-
-/** Returns the value of a header; undefined if it is absent, which `from` = 0 stands for. */
-function textOf(bytes: Buffer, from: number, to: number): string | undefined {
-  return from === 0 ? undefined : bytes.toString('latin1', from, to);
 }

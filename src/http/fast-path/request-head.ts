@@ -92,6 +92,23 @@ export class RequestHead {
     return this.ifNoneMatchFrom !== 0 || this.cacheControlFrom !== 0 || this.pragmaFrom !== 0;
   }
 
+  /** Returns the value of a header of the request, which starts in these bytes; undefined if absent. */
+  ifNoneMatch(bytes: Buffer): string | undefined {
+    return textOf(bytes, this.ifNoneMatchFrom, this.ifNoneMatchTo);
+  }
+
+  authorization(bytes: Buffer): string | undefined {
+    return textOf(bytes, this.authorizationFrom, this.authorizationTo);
+  }
+
+  cacheControl(bytes: Buffer): string | undefined {
+    return textOf(bytes, this.cacheControlFrom, this.cacheControlTo);
+  }
+
+  pragma(bytes: Buffer): string | undefined {
+    return textOf(bytes, this.pragmaFrom, this.pragmaTo);
+  }
+
   /** Parses the request that starts at `from`; returns false if it needs node:http or is incomplete. */
   scan(bytes: Uint8Array, from: number): boolean {
     const limit = Math.min(bytes.length, from + this.#maxBytes);
@@ -206,6 +223,11 @@ export class RequestHead {
     this.#validAddress = bytes.slice(from, to);
     return true;
   }
+}
+
+/** Returns the value of a header; undefined if it is absent, which `from` = 0 stands for. */
+function textOf(bytes: Buffer, from: number, to: number): string | undefined {
+  return from === 0 ? undefined : bytes.toString('latin1', from, to);
 }
 
 /** Compares with a lower-case name, ignoring case. */

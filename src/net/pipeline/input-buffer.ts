@@ -43,8 +43,8 @@ export class InputBuffer {
   #makeRoom(added: number): void {
     const { length } = this;
     const needed = length + added;
-    const isRoomy = needed <= this.#memory.length / 2;
-    const memory = isRoomy
+    const fitsInHalf = needed <= this.#memory.length / 2;
+    const memory = fitsInHalf
       ? this.#memory
       : Buffer.allocUnsafeSlow(Math.max(MIN_CAPACITY_BYTES, needed, 2 * this.#memory.length));
     this.#memory.copy(memory, 0, this.#from, this.#to);

@@ -307,7 +307,7 @@ export class PipelinedConnection<Reply> {
 
   #onTimeout(): void {
     if (this.#writer.length === 0) this.#socket.setTimeout(0);
-    else if (this.#writer.hasMoved()) this.#socket.setTimeout(this.#context.stallTimeoutMs);
+    else if (this.#writer.hasProgressed()) this.#socket.setTimeout(this.#context.stallTimeoutMs);
     else this.#socket.destroy();
   }
 

@@ -6,7 +6,7 @@ import type { ConnectionContext } from './connection-context.ts';
 import type { Reply } from '../protocol/reply.ts';
 import { WRITE_BYTES } from '../protocol/reply-writer.ts';
 import { type RequestLimits, RequestParser } from '../protocol/request-parser.ts';
-import { Turn } from './turn.ts';
+import { RequestLock } from './request-lock.ts';
 
 const LIMITS: RequestLimits = {
   maxArguments: 1101,
@@ -46,7 +46,7 @@ export class RespConnection implements PipelineProtocol<QueuedReply> {
   readonly #connection: PipelinedConnection<QueuedReply>;
   readonly #parser = new RequestParser();
   /** Undefined unless requests are serialised. */
-  readonly #turn: Turn | undefined;
+  readonly #lock: RequestLock | undefined;
   #multiKeyRequests = 0;
   /** Whether bytes were received since the last {@link closeIfIdle}. */
   #active = true;
@@ -57,13 +57,13 @@ export class RespConnection implements PipelineProtocol<QueuedReply> {
   constructor(socket: Socket, client: Client, context: ConnectionContext) {
     this.#client = client;
     this.#context = context;
-    this.#turn = context.mutex === undefined ? undefined : new Turn(context.mutex);
+    this.#lock = context.mutex === undefined ? undefined : new RequestLock(context.mutex);
     this.#connection = new PipelinedConnection(socket, context, this);
   }
 
   /** Whether too many requests for many keys are in flight, or the mutex permits no further request. */
   get isBlocked(): boolean {
-    return this.#multiKeyRequests >= MAX_MULTI_KEY_REQUESTS || (this.#turn !== undefined && this.#turn.isTaken);
+    return this.#multiKeyRequests >= MAX_MULTI_KEY_REQUESTS || (this.#lock !== undefined && this.#lock.isBusy);
   }
 
   get inRequest(): boolean {
@@ -145,14 +145,14 @@ export class RespConnection implements PipelineProtocol<QueuedReply> {
   }
 
   onSent(): void {
-    const turn = this.#turn;
-    if (turn !== undefined && turn.isHeld && this.#connection.replies.length === 0) this.#finishTurn(turn);
+    const lock = this.#lock;
+    if (lock !== undefined && lock.isHeld && this.#connection.replies.length === 0) this.#unlockWhenSent(lock);
   }
 
   onClose(): void {
     this.#client.disconnected = true;
     this.#context.commands.forget(this.#client);
-    this.#turn?.release();
+    this.#lock?.release();
   }
 
   /** Whether a GET may be replied to at once: authenticated, outside a transaction, and with no reply queued before. */
@@ -160,7 +160,7 @@ export class RespConnection implements PipelineProtocol<QueuedReply> {
     return (
       this.#client.authenticated &&
       this.#client.transaction === undefined &&
-      this.#turn === undefined &&
+      this.#lock === undefined &&
       this.#connection.replies.length === 0 &&
       !this.#parser.inRequest
     );
@@ -172,27 +172,27 @@ export class RespConnection implements PipelineProtocol<QueuedReply> {
    * @param excess the error if the request is too large.
    */
   #execute(request: readonly Buffer[], excess: string | undefined): void {
-    const turn = this.#turn;
-    if (turn === undefined) return this.#dispatch(request, excess);
-    if (turn.tryAcquire()) return this.#executeInTurn(turn, request, excess);
+    const lock = this.#lock;
+    if (lock === undefined) return this.#dispatch(request, excess);
+    if (lock.tryAcquire()) return this.#executeLocked(lock, request, excess);
     const copies = request.map((argument) => Buffer.from(argument));
-    turn.wait(() => {
-      if (this.#connection.isClosed) return turn.release();
-      this.#connection.step(() => this.#executeInTurn(turn, copies, excess));
+    lock.wait(() => {
+      if (this.#connection.isClosed) return lock.release();
+      this.#connection.step(() => this.#executeLocked(lock, copies, excess));
       this.#connection.wake();
     });
   }
 
-  #executeInTurn(turn: Turn, request: readonly Buffer[], excess: string | undefined): void {
+  #executeLocked(lock: RequestLock, request: readonly Buffer[], excess: string | undefined): void {
     this.#dispatch(request, excess);
-    if (this.#connection.replies.length === 0) this.#finishTurn(turn);
+    if (this.#connection.replies.length === 0) this.#unlockWhenSent(lock);
   }
 
   /** Releases the mutex once the kernel has accepted the replies, or after a time-out. */
-  #finishTurn(turn: Turn): void {
+  #unlockWhenSent(lock: RequestLock): void {
     this.#connection.flush();
-    if (this.#connection.isBackpressured) turn.releaseLater();
-    else turn.release();
+    if (this.#connection.isBackpressured) lock.releaseLater();
+    else lock.release();
   }
 
   #dispatch(request: readonly Buffer[], excess: string | undefined): void {

@@ -75,7 +75,7 @@ export class RespServer {
   #port = 0;
   #server: Server | undefined;
   #closed: Promise<unknown> = Promise.resolve();
-  #allGone: () => void = () => undefined;
+  #onAllClosed: () => void = () => undefined;
 
   constructor(
     cache: CacheService,
@@ -132,11 +132,11 @@ export class RespServer {
   /** Replies to the requests received so far, then closes the connections; resolves once all are closed. */
   async drain(): Promise<void> {
     if (this.#server === undefined) return;
-    const gone = new Promise<void>((resolve) => (this.#allGone = resolve));
+    const allClosed = new Promise<void>((resolve) => (this.#onAllClosed = resolve));
     const linger = setTimeout(() => {
       for (const connection of this.#connections) connection.finish();
     }, LINGER_MS);
-    if (this.#connections.size > 0) await gone;
+    if (this.#connections.size > 0) await allClosed;
     clearTimeout(linger);
     await this.#closed;
   }
@@ -207,7 +207,7 @@ export class RespServer {
     socket.once('close', () => {
       this.#connections.delete(connection);
       this.#connectionCount.close();
-      if (this.#connections.size === 0) this.#allGone();
+      if (this.#connections.size === 0) this.#onAllClosed();
     });
   }
 

@@ -5,7 +5,7 @@ import { MUTEX_WRITE_TIMEOUT_MS } from '../../net/time-limits.ts';
  * Serialises the requests of a connection with those of all others (PROXY_MODE=sequential). A request holds the mutex until
  * the kernel has accepted its reply, or for {@link MUTEX_WRITE_TIMEOUT_MS} if the client does not read.
  */
-export class Turn {
+export class RequestLock {
   readonly #mutex: Mutex;
   #isWaiting = false;
   #isHeld = false;
@@ -16,7 +16,7 @@ export class Turn {
   }
 
   /** Whether a request waits for the mutex or holds it, so that the next one must wait. */
-  get isTaken(): boolean {
+  get isBusy(): boolean {
     return this.#isWaiting || this.#isHeld;
   }
 
