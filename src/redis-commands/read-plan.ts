@@ -120,7 +120,7 @@ export class ReadPlan {
 
   #readValues(reservation?: Reservation): Promise<void> | undefined {
     if (this.#valueKeys.length === 0) return undefined;
-    const options = { again: this.#rereading, client: this.#client, reservation };
+    const options = { alreadyCounted: this.#rereading, client: this.#client, reservation };
     const apply = (outcomes: ManyOutcomes): void => void (this.#values = this.#resultsOf(outcomes));
     if (this.#valueKeys.length > 1 || reservation !== undefined)
       return applyWhenReady(this.#cache.readMany(this.#valueKeys, this.#maxBytes, options), apply);
