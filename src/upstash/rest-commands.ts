@@ -46,9 +46,9 @@ export class RestCommands {
    *
    * @param counter counts the reads.
    */
-  prepare(commands: readonly RestCommand[], counter: ReadCounter, reader: ReadClient): PreparedCommands | BadRequest {
+  prepare(commands: readonly RestCommand[], counter: ReadCounter, client: ReadClient): PreparedCommands | BadRequest {
     const reads = new KeyReads('upstash', this.#access, counter);
-    const plan = new ReadPlan(this.#cache, reads, this.#maxBytes, reader);
+    const plan = new ReadPlan(this.#cache, reads, this.#maxBytes, client);
     const replies = commands.map((command) =>
       typeof command === 'string' ? errorReply(command) : this.#prepare(command, plan, reads),
     );

@@ -104,8 +104,8 @@ export class UpstashController {
     if ('error' in prepared) return reject(prepared, reads);
     const { plan, replies } = prepared;
     const encoding = encodingFor(request);
-    const response = await renderBuffered(this.#buffered, client, async (room) => {
-      await (room === undefined ? plan.read() : plan.readAgain(room));
+    const response = await renderBuffered(this.#buffered, client, async (reservation) => {
+      await (reservation === undefined ? plan.read() : plan.readAgain(reservation));
       return {
         values: plan.values,
         render: (allocate) => render(replies, { encoding, allocate, maxBytes: this.#maxBytes }),

@@ -16,11 +16,11 @@ const DAY_MS = 86_400_000;
 
 /** Configuration of mutual TLS between servers and the proxy. */
 export interface MutualTls {
-  /** Of redis-server, but for the ports. */
+  /** Arguments of redis-server, except the ports. */
   readonly args: readonly string[];
-  /** Of a client of the test's own. */
+  /** Options of the test's own client. */
   readonly client: { readonly ca: string; readonly cert: string; readonly key: string };
-  /** Of the proxy. */
+  /** Settings of the proxy. */
   readonly settings: Readonly<Record<string, string>>;
 }
 

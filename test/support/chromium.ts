@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { type Browser, chromium } from 'playwright-core';
 
-/** Where distributions and GitHub's runners install it. */
+/** Paths at which distributions and GitHub's runners install it. */
 const EXECUTABLES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
 /** The path of a Chromium on this machine, CHROMIUM or one of the usual places; undefined if absent. */

@@ -8,13 +8,13 @@ import { redisClient } from './redis-client.ts';
 import type { Relay } from './relay.ts';
 
 const SLOTS = 16_384;
-/** A replica takes over after about this and half of it again. */
+/** cluster-node-timeout. A replica takes over after about one and a half of it. */
 const NODE_TIMEOUT_MS = 1000;
 
 /** A node of a cluster, with a client. */
 export interface TestNode {
   readonly port: number;
-  /** Where it talks to the other nodes. */
+  /** Port of the cluster bus. */
   readonly bus: number;
   readonly address: string;
   readonly id: string;

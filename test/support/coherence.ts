@@ -3,7 +3,7 @@ import type { TestProxy } from './proxy.ts';
 
 export type CoherenceMode = 'ttl' | 'tracking' | 'resync';
 
-/** The coherence mode that the proxy reports. */
+/** Returns the coherence mode that the proxy reports. */
 export async function coherenceOf(proxy: TestProxy): Promise<string | undefined> {
   const { json } = await proxy.get('/health/ready');
   return json.coherence as string | undefined;
@@ -13,7 +13,7 @@ export async function untilCoherence(proxy: TestProxy, mode: CoherenceMode): Pro
   await until(`the proxy is in ${mode}`, async () => (await coherenceOf(proxy)) === mode || undefined);
 }
 
-/** A metric without labels, by its name less what all names start with. */
+/** Returns the value of a metric without labels. */
 export async function metric(proxy: TestProxy, name: string): Promise<number> {
   const { text } = await proxy.get('/metrics');
   return Number(new RegExp(`^redis_http_cache_proxy_${name} (\\S+)$`, 'm').exec(text)?.[1]);

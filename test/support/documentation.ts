@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 
-/** What the tests use of an OpenAPI document. */
+/** The parts of an OpenAPI document that the tests use. */
 export interface ApiDocument {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   readonly components: {
@@ -42,7 +42,7 @@ export interface ObjectSchema {
   readonly type?: string;
   readonly required?: readonly string[];
   readonly properties?: Readonly<Record<string, unknown>>;
-  /** Of an array. */
+  /** Schema of the elements of an array. */
   readonly items?: Schema;
   readonly oneOf?: readonly Schema[];
 }
@@ -54,5 +54,5 @@ interface DemoData {
 
 const demoData = new URL('../../deploy/demo/keys.mjs', import.meta.url).href;
 
-/** What the demonstrations put into their Redis. */
+/** Keys of the demonstration and a function that writes them. */
 export const { demoKeys, seedDemoKeys } = (await import(demoData)) as DemoData;

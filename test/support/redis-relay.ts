@@ -4,7 +4,7 @@ import { type AddressInfo, type Server, type Socket, connect, createServer } fro
 /** Replies to the PINGs of an invalidation connection. */
 export const PONGS = /^(?:\*2\r\n\$4\r\npong\r\n\$0\r\n\r\n)+$/;
 
-/** What a connection is for: it reads keys, or receives invalidation messages. */
+/** Purpose of a connection: reads of keys, or invalidation messages. */
 export type Purpose = 'data' | 'feed';
 
 /**

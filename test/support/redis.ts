@@ -42,7 +42,7 @@ export class TestRedis {
     return redis;
   }
 
-  /** Starts the same Redis again after it was killed; empty unless it is persistent. */
+  /** Starts the same Redis after it was killed; empty unless it is persistent. */
   async restart(): Promise<TestRedis> {
     const restarted = new TestRedis(this.url, launch(this.#args), this.port, this.#args, this.#directory);
     await restarted.untilReady();
@@ -51,13 +51,13 @@ export class TestRedis {
   }
 
   async untilReady(): Promise<void> {
-    await until('Redis answers', async () => {
+    await until('Redis replies to PING', async () => {
       if (this.server?.running === false) throw new Error(`redis-server ended: ${this.server.output}`);
       return this.client.status === 'ready' && (await this.client.ping()) === 'PONG' ? true : undefined;
     });
   }
 
-  /** How often a command was called since the last {@link forgetCalls}. */
+  /** Returns the number of calls of a command since the last {@link forgetCalls}. */
   async calls(command: string): Promise<number> {
     const stats = await this.client.info('commandstats');
     return Number(new RegExp(`^cmdstat_${command}:calls=(\\d+)`, 'm').exec(stats)?.[1] ?? 0);

@@ -7,14 +7,14 @@ import type { TestProxy } from './proxy.ts';
 
 const run = promisify(execFile);
 
-/** The port on which a proxy that was started with RESP_PORT=0 speaks the Redis protocol. */
+/** Returns the port of the Redis protocol of a proxy that was started with RESP_PORT=0. */
 export function respPort(proxy: TestProxy): number {
   const found = /listening for the Redis protocol on redis:\/\/[^"]*:(\d+)/.exec(proxy.child?.output ?? '')?.[1];
   if (found === undefined) throw new Error('the proxy does not speak the Redis protocol');
   return Number(found);
 }
 
-/** What one of Redis' own programs prints when it is pointed at a port. */
+/** Runs one of Redis' own programs against a port; returns its standard output. */
 export async function redisProgram(
   name: 'redis-cli' | 'redis-benchmark',
   port: number,
@@ -24,7 +24,7 @@ export async function redisProgram(
   return stdout;
 }
 
-/** A request as clients write it. */
+/** Encodes a command as clients do: an array of bulk strings. */
 export function request(...args: (string | Buffer)[]): Buffer {
   const parts = args.flatMap((arg) => [
     Buffer.from(`$${Buffer.byteLength(arg)}\r\n`),
@@ -34,7 +34,7 @@ export function request(...args: (string | Buffer)[]): Buffer {
   return Buffer.concat([Buffer.from(`*${args.length}\r\n`), ...parts]);
 }
 
-/** A connection that sends bytes as they are, and keeps all that comes back, a character for each byte. */
+/** Connection that sends raw bytes and collects all received bytes, as a binary string. */
 export class RespSocket {
   readonly socket: Socket;
   received = '';

@@ -8,7 +8,7 @@ import { redisClient } from './redis-client.ts';
 
 const DOWN_AFTER_MS = 500;
 
-/** A process that the test has started, and a client of it. */
+/** A redis-server that the test has started, with a client. */
 export interface TestServer {
   readonly port: number;
   readonly address: string;
@@ -19,15 +19,15 @@ export interface TestServer {
 
 /** A real master, a replica of it, and three sentinels that watch them. */
 export class TestSentinels {
-  /** What the sentinels call it. */
+  /** Name of the master at the sentinels, as for REDIS_SENTINEL_NAME. */
   readonly name = 'main';
-  /** The first master. */
+  /** Master at the start. */
   readonly master: TestServer;
   readonly replica: TestServer;
   readonly sentinels: readonly TestServer[];
   readonly #directory: string;
   readonly #restarted: TestServer[] = [];
-  /** When a sentinel first reported another master, by `performance.now()`. */
+  /** Time at which a sentinel first reported another master, by `performance.now()`. */
   #switchedAt: number | undefined;
 
   private constructor(servers: readonly TestServer[], directory: string) {
@@ -35,7 +35,7 @@ export class TestSentinels {
     this.#directory = directory;
   }
 
-  /** @param password that of the sentinels. */
+  /** @param password password of the sentinels. */
   static async start({ password, tls }: { password?: string; tls?: MutualTls } = {}): Promise<TestSentinels> {
     const directory = mkdtempSync(join(tmpdir(), 'test-sentinels-'));
     const servers: TestServer[] = [];
@@ -53,25 +53,25 @@ export class TestSentinels {
     }
   }
 
-  /** What REDIS_NODES is set to. */
+  /** Value of REDIS_NODES. */
   get addresses(): string {
     return this.sentinels.map(({ address }) => address).join(',');
   }
 
-  /** When the sentinels have first told that there is another master, by `performance.now()`. */
+  /** Waits until a sentinel reports another master; returns that time, by `performance.now()`. */
   switched(): Promise<number> {
-    return until('the sentinels name another master', () => this.#switchedAt);
+    return until('the sentinels report another master', () => this.#switchedAt);
   }
 
-  /** Has the sentinels make the replica the master, though the master is well. */
+  /** Requests a failover to the replica although the master is healthy. */
   async failOver(): Promise<void> {
-    await until('the sentinels agree to it', async () => {
+    await until('the sentinels accept the failover', async () => {
       const reply = await this.sentinels[0].client.call('SENTINEL', 'FAILOVER', this.name).catch(() => undefined);
       return reply === undefined ? undefined : true;
     });
   }
 
-  /** A server of these that was killed, as it was started. */
+  /** Starts a killed server again, with the same arguments. */
   async restart({ port, args }: TestServer): Promise<TestServer> {
     const restarted = await launch(port, args);
     this.#restarted.push(restarted);
@@ -88,7 +88,7 @@ export class TestSentinels {
       return /master_link_status:up/.test(info) || undefined;
     });
     for (const { client } of this.sentinels) {
-      await until('a sentinel knows all', async () => {
+      await until('a sentinel lists all servers', async () => {
         const fields = (await client.call('SENTINEL', 'MASTER', this.name)) as string[];
         const value = (name: string): string => fields[fields.indexOf(name) + 1];
         return (value('num-other-sentinels') === '2' && value('num-slaves') === '1') || undefined;
@@ -136,7 +136,7 @@ async function startSentinel(
 async function launch(port: number, args: readonly string[], password?: string, tls?: MutualTls): Promise<TestServer> {
   const server = new Child('redis-server', args, { env: process.env });
   const client = redisClient({ port, password, tls: tls?.client });
-  await until('it answers', async () => ((await client.ping()) === 'PONG' ? true : undefined));
+  await until('the server replies to PING', async () => ((await client.ping()) === 'PONG' ? true : undefined));
   return { port, address: `127.0.0.1:${port}`, client, server, args };
 }
 

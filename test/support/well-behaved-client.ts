@@ -9,7 +9,7 @@ const THREAD = new URL('./well-behaved-client.worker.ts', import.meta.url).pathn
 export interface ClientTask {
   readonly port: number;
   readonly key: string;
-  /** Of the proxy. */
+  /** Process id of the proxy. */
   readonly pid: number;
 }
 

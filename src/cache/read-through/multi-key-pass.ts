@@ -19,7 +19,7 @@ const MAX_FIRST_ESTIMATE = 2 ** 18;
 /** Estimated size of a value that is too large to read; its real size is unknown. */
 const TOO_LARGE_BYTES = 2 ** 20;
 
-/** What the multi-key reads of a thread share. */
+/** Objects that all multi-key reads of a thread share. */
 export class MultiKeyContext {
   readonly lru: SharedLru;
   readonly coalescer: LoadCoalescer;

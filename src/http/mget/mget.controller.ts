@@ -49,9 +49,9 @@ export class MgetController {
     }
     const reads = new CollectedReads();
     const maxBytes = maxResultsBytes(this.#buffered.limit);
-    const response = await renderBuffered(this.#buffered, client, async (room) => {
-      const outcomes = await this.#read(keys, maxBytes, client, room);
-      if (room === undefined) for (const outcome of outcomes) count(outcome, reads);
+    const response = await renderBuffered(this.#buffered, client, async (reservation) => {
+      const outcomes = await this.#read(keys, maxBytes, client, reservation);
+      if (reservation === undefined) for (const outcome of outcomes) count(outcome, reads);
       return {
         values: outcomes.flatMap((outcome) => ('value' in outcome ? [outcome.value] : [])),
         render: (allocate) => mgetResponse(outcomes, this.#policy, allocate, maxBytes),
@@ -64,13 +64,13 @@ export class MgetController {
     keys: readonly Buffer[],
     maxBytes: number,
     client: ReadClient,
-    room: Reservation | undefined,
+    reservation: Reservation | undefined,
   ): Promise<MgetOutcome[]> {
     const allowed = keys.map((key) => this.#access.allowsKey(key));
     const outcomes = await this.#cache.readMany(
       keys.filter((_, i) => allowed[i]),
       maxBytes,
-      { client, reservation: room, alreadyCounted: room !== undefined },
+      { client, reservation, alreadyCounted: reservation !== undefined },
     );
     const inOrder = outcomes.values();
     return allowed.map((each): MgetOutcome => (each ? (inOrder.next().value ?? OMITTED) : NOT_ALLOWED));

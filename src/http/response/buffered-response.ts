@@ -21,23 +21,23 @@ export interface Rendering {
  */
 export async function renderBuffered(
   buffered: BufferedBytes,
-  reader: ReadClient,
-  read: (room: Reservation | undefined) => Promise<Rendering>,
+  client: ReadClient,
+  read: (reservation: Reservation | undefined) => Promise<Rendering>,
 ): Promise<HttpResponse | undefined> {
   const responseOrBytes = await tryRender(buffered, await read(undefined));
   if (typeof responseOrBytes !== 'number') return responseOrBytes;
-  const room = await buffered.reserve(responseOrBytes, reader);
-  if (room === undefined) return undefined;
+  const reservation = await buffered.reserve(responseOrBytes, client);
+  if (reservation === undefined) return undefined;
   try {
-    const again = await read(room);
+    const rendering = await read(reservation);
     const response = await renderCounted(
       buffered,
-      again,
-      (bytes) => buffered.allocate(bytes, room) ?? buffered.allocateBeyondLimit(bytes),
+      rendering,
+      (bytes) => buffered.allocate(bytes, reservation) ?? buffered.allocateBeyondLimit(bytes),
     );
     return typeof response === 'number' ? undefined : response;
   } finally {
-    buffered.releaseUnused(room);
+    buffered.releaseUnused(reservation);
   }
 }
 
