@@ -1,9 +1,9 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
-import type { Request } from 'express';
 import { AdminTokens, bearerToken } from '../access/bearer-tokens.ts';
 import { problemResponse } from '../http/response/http-response.ts';
 import { ResponseException } from '../http/response/problem.filter.ts';
 import { problem } from '../http/response/problem.ts';
+import { requestOf } from '../http/request/http-context.ts';
 
 /** Requires a valid admin token. Without ADMIN_TOKEN every request is rejected. */
 @Injectable()
@@ -19,7 +19,7 @@ export class AdminTokenGuard implements CanActivate {
       const disabled = problem('admin-disabled', 'The admin API is disabled (ADMIN_TOKEN is not set).');
       throw new ResponseException(problemResponse(disabled));
     }
-    const { authorization } = context.switchToHttp().getRequest<Request>().headers;
+    const { authorization } = requestOf(context).headers;
     if (this.#tokens.accept(bearerToken(authorization) ?? '')) return true;
     const unauthorized = problem('unauthorized', 'A valid admin token is required.');
     throw new ResponseException(problemResponse(unauthorized, ['WWW-Authenticate', 'Bearer realm="admin"']));

@@ -7,6 +7,7 @@ import { ReadResponse } from '../http/response/read-response.ts';
 import { Cors } from '../http/server/cors.ts';
 import { errorResponse } from './rest-response.ts';
 import { restToken } from './rest-token.ts';
+import { requestOf } from '../http/request/http-context.ts';
 
 /** Declares the methods of a route, which may be registered for others as well, so that they get an error as JSON. */
 export const AllowedMethods = Reflector.createDecorator<readonly string[]>();
@@ -25,7 +26,7 @@ export class UpstashGuard implements CanActivate {
   }
 
   canActivate(context: ExecutionContext): boolean {
-    const request = context.switchToHttp().getRequest<Request>();
+    const request = requestOf(context);
     const methods = this.#reflector.getAllAndOverride(AllowedMethods, [context.getHandler(), context.getClass()]);
     const rejection = this.#rejectMethod(request, methods) ?? this.#authenticate(request) ?? rejectFormat(request);
     if (rejection === undefined) return true;

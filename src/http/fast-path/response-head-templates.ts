@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import type { HitBuffer } from '../../cache/shared-lru/hit-buffer.ts';
 import { countDigits, writeDecimal } from '../../net/decimal.ts';
 import type { HttpResponse } from '../response/http-response.ts';
-import { ageSeconds, lifetimeSeconds } from '../response/delta-seconds.ts';
+import { ageSeconds, lifetimeSeconds } from '../keys/delta-seconds.ts';
 import type { HitFields, KeyResponsePolicy } from '../keys/key-response.ts';
 import { type HttpDate, type Persistence, responseHead } from '../response/response-head.ts';
 

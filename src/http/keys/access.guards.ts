@@ -1,10 +1,10 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
-import type { Request } from 'express';
 import { Access } from '../../access/access.ts';
 import { ResponseException } from '../response/problem.filter.ts';
 import { ReadResponse } from '../response/read-response.ts';
 import { type AccessDenied, authenticate, authorizeKey } from './access-denied.ts';
 import { KEYS_PATH, keyFromTarget } from './key-path.ts';
+import { requestOf } from '../request/http-context.ts';
 
 /** Requires a valid token in the Authorization header, if ACCESS_TOKEN is set. */
 @Injectable()
@@ -16,7 +16,7 @@ export class AccessTokenGuard implements CanActivate {
   }
 
   canActivate(context: ExecutionContext): boolean {
-    const { headers } = context.switchToHttp().getRequest<Request>();
+    const { headers } = requestOf(context);
     return admit(authenticate(this.#access, headers.authorization));
   }
 }
@@ -32,7 +32,7 @@ export class KeyAllowlistGuard implements CanActivate {
 
   canActivate(context: ExecutionContext): boolean {
     if (this.#access.allowsAllKeys) return true;
-    const key = keyFromTarget(context.switchToHttp().getRequest<Request>().originalUrl, KEYS_PATH);
+    const key = keyFromTarget(requestOf(context).originalUrl, KEYS_PATH);
     // An invalid key is rejected by the decorator that yields it.
     return typeof key === 'string' || admit(authorizeKey(this.#access, key));
   }

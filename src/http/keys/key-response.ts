@@ -4,7 +4,7 @@ import type { Forward, Freshness, CachedValue } from '../../cache/shared-lru/cac
 import type { DirectedOutcome, Origin } from '../../cache/read-through/read-outcome.ts';
 import { type HttpResponse, problemResponse } from '../response/http-response.ts';
 import { etagMatches } from '../response/conditional.ts';
-import { ageSeconds, lifetimeSeconds } from '../response/delta-seconds.ts';
+import { ageSeconds, lifetimeSeconds } from './delta-seconds.ts';
 import type { KeyProblem } from './key-path.ts';
 import { type Problem, problem } from '../response/problem.ts';
 

@@ -2,7 +2,7 @@ import { Controller, Get, Head, Req, UseGuards } from '@nestjs/common';
 import type { Request } from 'express';
 import type { ReadClient } from '../../cache/read-through/buffered-bytes.ts';
 import { CacheService } from '../../cache/cache.service.ts';
-import { outcomeName } from '../../cache/read-through/read-outcome.ts';
+import { type DirectedOutcome, outcomeName } from '../../cache/read-through/read-outcome.ts';
 import { ReadResponse } from '../response/read-response.ts';
 import { Client } from '../response/response-client.ts';
 import { AccessTokenGuard, KeyAllowlistGuard } from './access.guards.ts';
@@ -26,20 +26,29 @@ export class KeysController {
 
   // Before GET, whose route Express would otherwise use for HEAD requests.
   @Head(':key')
-  head(@KeyToRead() key: Buffer, @Req() request: Request, @Client() client: ReadClient): Promise<ReadResponse> {
+  head(
+    @KeyToRead() key: Buffer,
+    @Req() request: Request,
+    @Client() client: ReadClient,
+  ): ReadResponse | Promise<ReadResponse> {
     return this.#read(key, request, client);
   }
 
   @Get(':key')
-  get(@KeyToRead() key: Buffer, @Req() request: Request, @Client() client: ReadClient): Promise<ReadResponse> {
+  get(
+    @KeyToRead() key: Buffer,
+    @Req() request: Request,
+    @Client() client: ReadClient,
+  ): ReadResponse | Promise<ReadResponse> {
     return this.#read(key, request, client);
   }
 
-  async #read(key: Buffer, { headers }: Request, client: ReadClient): Promise<ReadResponse> {
+  /** A hit needs no promise. */
+  #read(key: Buffer, { headers }: Request, client: ReadClient): ReadResponse | Promise<ReadResponse> {
+    const respond = (outcome: DirectedOutcome): ReadResponse =>
+      new ReadResponse(keyResponse(outcome, headers['if-none-match'], this.#policy), 'http', [outcomeName(outcome)]);
     const directives = readDirectives(headers['cache-control'], headers.pragma);
     const read = this.#cache.read(key, directives, { client });
-    const outcome = read instanceof Promise ? await read : read;
-    const response = keyResponse(outcome, headers['if-none-match'], this.#policy);
-    return new ReadResponse(response, 'http', [outcomeName(outcome)]);
+    return read instanceof Promise ? read.then(respond) : respond(read);
   }
 }

@@ -4,7 +4,7 @@ import type { CachedValue } from '../../cache/shared-lru/cache-types.ts';
 import type { Origin, ReadOutcome } from '../../cache/read-through/read-outcome.ts';
 import type { Omitted } from '../../cache/read-through/bounded-results.ts';
 import { type HttpResponse, jsonBodyResponse } from '../response/http-response.ts';
-import { ageSeconds, lifetimeSeconds } from '../response/delta-seconds.ts';
+import { ageSeconds, lifetimeSeconds } from '../keys/delta-seconds.ts';
 import { type KeyResponsePolicy, OUTCOME_PROBLEMS } from '../keys/key-response.ts';
 import { KEY_NOT_ALLOWED } from '../keys/access-denied.ts';
 import { type Problem, problem } from '../response/problem.ts';

@@ -1,10 +1,10 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
-import type { Request } from 'express';
 import { problemResponse } from '../response/http-response.ts';
 import { ResponseException } from '../response/problem.filter.ts';
 import { problem } from '../response/problem.ts';
 import { unknownInput } from './unknown-input.ts';
+import { requestOf } from './http-context.ts';
 
 /** Declares the query parameters of a route; without it, a route accepts none. */
 export const QueryParameters = Reflector.createDecorator<readonly string[]>();
@@ -22,7 +22,7 @@ export class KnownInputGuard implements CanActivate {
   }
 
   canActivate(context: ExecutionContext): boolean {
-    const request = context.switchToHttp().getRequest<Request>();
+    const request = requestOf(context);
     const { method, originalUrl, headers } = request;
     const { path } = request.route as { readonly path: string };
     // Undefined without the decorator, despite its type.

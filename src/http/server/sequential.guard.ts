@@ -3,6 +3,7 @@ import type { Reflector } from '@nestjs/core';
 import type { Request, Response } from 'express';
 import type { Mutex } from '../../net/mutex.ts';
 import { readBody } from '../request/read-body.ts';
+import { requestOf, responseOf } from '../request/http-context.ts';
 
 const SKIP_SEQUENTIAL = 'skip sequential';
 
@@ -25,8 +26,7 @@ export class SequentialGuard implements CanActivate {
 
   canActivate(context: ExecutionContext): true | Promise<true> {
     if (this.#reflector.getAllAndOverride(SKIP_SEQUENTIAL, [context.getHandler(), context.getClass()])) return true;
-    const http = context.switchToHttp();
-    return this.#acquire(http.getRequest<Request>(), http.getResponse<Response>());
+    return this.#acquire(requestOf(context), responseOf(context));
   }
 
   /** Resolves once the request holds the mutex; never if the client has disconnected. */
