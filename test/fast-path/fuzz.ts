@@ -8,11 +8,13 @@ import type { Rivals } from './rivals.ts';
 /** Milliseconds without a byte after which a client closes the connection. */
 const PATIENCE_MS = 250;
 /** The same for the second comparison after a difference. */
-const LONG_PATIENCE_MS = 1500;
-/** Concurrent conversations. */
+const LONG_PATIENCE_MS = 3000;
+/** Maximum number of concurrent conversations. */
 const CLIENTS = 200;
 /** Conversations per seed. */
 const RUNS = 10;
+/** Requests per seed, about. */
+const REQUESTS_PER_SEED = 40;
 const SHRINK_MS = 90_000;
 
 /** The progress so far. */
@@ -43,7 +45,9 @@ export interface FuzzResult {
 
 /** Plays generated conversations with both servers of each pair, and compares their responses. */
 export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
-  const { rivals, requests, seed, prepare, clients = CLIENTS, shrinkMs = SHRINK_MS, onProgress } = options;
+  const { rivals, requests, seed, prepare, shrinkMs = SHRINK_MS, onProgress } = options;
+  // Each client plays the conversations of one seed at least.
+  const { clients = Math.min(CLIENTS, Math.ceil(requests / REQUESTS_PER_SEED)) } = options;
   const progress: Progress = { requests: 0, conversations: 0, raced: 0 };
   let difference: string | undefined;
   let finder: number | undefined;

@@ -18,7 +18,7 @@ export interface Outcome {
 const QUIET_MS = 100;
 const STEPS = 5;
 /** Milliseconds within which the server must close a connection that the client has half-closed. */
-const CLOSE_MS = 3000;
+const CLOSE_MS = 10_000;
 
 /** The final request, which closes the connection if the server still parses requests on it. */
 export const LAST_REQUEST = `GET /v1/keys/${LAST_KEY} HTTP/1.1\r\nHost: last\r\nAuthorization: Bearer reader\r\nConnection: close\r\n\r\n`;

@@ -5,7 +5,7 @@ import { runFile } from '../support/run-file.ts';
 /** The same requests each time; `npm run fuzz:fast-path` generates others. */
 const SEED = 20_261_129;
 /** The long spec generates many more. */
-const REQUESTS = 200;
+const REQUESTS = 600;
 
 describeOwn('the fast path, compared with node:http on generated requests,', () => {
   it('sends the same responses', async () => {
