@@ -8,9 +8,9 @@ export type CommandTransport = (typeof COMMAND_TRANSPORTS)[number];
 /** Stands for every unknown command, so that clients cannot create label values. */
 const OTHER = 'other';
 /** Includes `getex` and `select`, which are refused with options or for another database. */
-const NAMES: readonly string[] = [OTHER, 'getex', 'select', ...WRITE_COMMANDS, ...UNSUPPORTED_COMMANDS];
-const INDICES: ReadonlyMap<string, number> = new Map(NAMES.map((name, index) => [name, index]));
-if (COMMAND_TRANSPORTS.length * NAMES.length > SHARED_COUNTS)
+const COUNTED_NAMES: readonly string[] = [OTHER, 'getex', 'select', ...WRITE_COMMANDS, ...UNSUPPORTED_COMMANDS];
+const INDICES: ReadonlyMap<string, number> = new Map(COUNTED_NAMES.map((name, index) => [name, index]));
+if (COMMAND_TRANSPORTS.length * COUNTED_NAMES.length > SHARED_COUNTS)
   throw new Error('SHARED_COUNTS is too small for all commands');
 
 /** How often a command was refused because the proxy does not support it. */
@@ -37,7 +37,7 @@ export class RefusedCommands {
   /** Returns the commands that were refused at least once, and `other`. */
   all(): readonly RefusedCommand[] {
     return COMMAND_TRANSPORTS.flatMap((transport) =>
-      NAMES.map((command, index) => {
+      COUNTED_NAMES.map((command, index) => {
         const times = Number(Atomics.load(this.#counts, indexOf(transport, index)));
         return { transport, command, times };
       }).filter(({ command, times }) => times > 0 || command === OTHER),
@@ -46,5 +46,5 @@ export class RefusedCommands {
 }
 
 function indexOf(transport: CommandTransport, name: number): number {
-  return COMMAND_TRANSPORTS.indexOf(transport) * NAMES.length + name;
+  return COMMAND_TRANSPORTS.indexOf(transport) * COUNTED_NAMES.length + name;
 }

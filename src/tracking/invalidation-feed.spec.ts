@@ -15,23 +15,23 @@ let states: FeedState[];
 /** Received messages: keys as binary strings, and `(flush)`. */
 let messages: string[];
 /** Times, by `performance.now()`, before which all writes had been received. */
-let confirmed: number[];
+let confirmedAt: number[];
 
 function follow(url: string, settings: Readonly<Record<string, string>> = {}, nodeId = ''): void {
   const loaded = loadSettings({ REDIS_URL: url, ...settings }, '/nowhere');
   feed = new InvalidationFeed(redisOptions(loaded.redis), loaded, nodeId, REFUSED_RETRY_MS);
   states = [];
   messages = [];
-  confirmed = [];
+  confirmedAt = [];
   feed.start({
     onInvalidation: (key) => messages.push(key.toString('latin1')),
     onFlush: () => messages.push('(flush)'),
-    onHeartbeat: (ageMs) => confirmed.push(performance.now() - ageMs),
+    onHeartbeat: (ageMs) => confirmedAt.push(performance.now() - ageMs),
     onState: (state) => states.push(state),
   });
 }
 
-const isNow = (kind: FeedState['kind']): Promise<true> =>
+const untilState = (kind: FeedState['kind']): Promise<true> =>
   until(`the feed is ${kind}`, () => (states.at(-1)?.kind === kind ? true : undefined));
 
 describe('a feed of a cluster node', () => {
@@ -57,13 +57,13 @@ describe('a feed of a cluster node', () => {
     expect(states).toEqual([{ kind: 'lost', reason: 'another node' }]);
     expect(await redis.calls('client\\|tracking')).toBe(0);
     follow(redis.url, {}, id);
-    await isNow('tracking');
+    await untilState('tracking');
   });
 
   it('tracks a node that refuses CLUSTER MYID', async () => {
     await redis.client.call('ACL', 'SETUSER', 'default', '-cluster|myid');
     follow(redis.url, {}, 'any');
-    await isNow('tracking');
+    await untilState('tracking');
   });
 });
 
@@ -115,7 +115,7 @@ describe('InvalidationFeed', () => {
   ])('%s', async (_, commands, expected) => {
     await redis.client.set('key', 'value');
     follow(redis.url);
-    await isNow('tracking');
+    await untilState('tracking');
     const received = await messagesAfter(async () => {
       for (const [command, ...args] of commands) await redis.client.call(command, ...args);
     });
@@ -124,14 +124,14 @@ describe('InvalidationFeed', () => {
 
   it('receives keys of arbitrary bytes', async () => {
     follow(redis.url);
-    await isNow('tracking');
+    await untilState('tracking');
     const key = Buffer.from([0xff, 0, 0x0d, 0x0a, 0x80]);
     expect(await messagesAfter(() => redis.client.set(key, 'value'))).toEqual([key.toString('latin1')]);
   });
 
   it('receives a message when a key expires or is evicted', async () => {
     follow(redis.url);
-    await isNow('tracking');
+    await untilState('tracking');
     await redis.client.set('mortal', 'value', 'PX', 20);
     await until('it has expired', () => (messages.filter((key) => key === 'mortal').length === 2 ? true : undefined));
     await redis.client.set('evicted', 'value');
@@ -144,7 +144,7 @@ describe('InvalidationFeed', () => {
 
   it('with KEY_ALLOWLIST receives no messages of other keys, but flushes', async () => {
     follow(redis.url, { KEY_ALLOWLIST: 'user:*,page:?,the end' });
-    await isNow('tracking');
+    await untilState('tracking');
     const received = messagesAfter(async () => {
       await redis.client.mset('user:1', '', 'page:12', '', 'users', '', 'secret', '');
       await redis.client.flushall();
@@ -154,16 +154,16 @@ describe('InvalidationFeed', () => {
 
   it('ignores messages that other clients publish on the same channel', async () => {
     follow(redis.url);
-    await isNow('tracking');
+    await untilState('tracking');
     expect(await messagesAfter(() => redis.client.publish('__redis__:invalidate', 'key'))).toEqual([]);
   });
 
   it('enables tracking again on a new connection after the old one was killed', async () => {
     follow(redis.url);
-    await isNow('tracking');
+    await untilState('tracking');
     expect(await redis.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')).toBe(1);
-    await isNow('lost');
-    await isNow('tracking');
+    await untilState('lost');
+    await untilState('tracking');
     expect(states).toEqual([{ kind: 'tracking' }, { kind: 'lost', reason: 'connection' }, { kind: 'tracking' }]);
     expect(await messagesAfter(() => redis.client.set('key', 'value'))).toEqual(['key']);
   });
@@ -171,18 +171,18 @@ describe('InvalidationFeed', () => {
   it('is lost within the bound when the connection stalls without being closed', async () => {
     const relay = await RedisRelay.to(redis.port);
     follow(relay.url);
-    await isNow('tracking');
+    await untilState('tracking');
     relay.hold('feed');
     const [since, watch] = [performance.now(), new Stopwatch()];
     await redis.client.set('key', 'value');
-    await isNow('lost');
+    await untilState('lost');
     const [lostAfterMs, measuredMs] = [performance.now() - since, watch.stop()];
     expect(states.at(-1)).toEqual({ kind: 'lost', reason: 'timeout' });
     // Not before the deadline of a PONG.
     expect(lostAfterMs).toBeGreaterThan(200);
     expect(measuredMs).toBeLessThan(STALENESS_BOUND_MS + 500);
     // Late messages of the old connection are ignored.
-    await isNow('tracking');
+    await untilState('tracking');
     relay.release('feed');
     expect(await messagesAfter(() => redis.client.set('other', 'value'))).toEqual(['other']);
     feed.stop();
@@ -192,24 +192,24 @@ describe('InvalidationFeed', () => {
   it('confirms all writes before the last PING was sent, not before its PONG', async () => {
     const relay = await RedisRelay.to(redis.port);
     follow(relay.url);
-    await isNow('tracking');
+    await untilState('tracking');
     relay.hold('feed');
     await redis.client.set('key', 'value');
     await until('the PONG is held back', () => (relay.held('feed').includes('pong') ? true : undefined));
     const pongHeldAt = performance.now();
-    const before = confirmed.length;
+    const before = confirmedAt.length;
     await new Promise((resolve) => setTimeout(resolve, 50));
-    expect([messages, confirmed.length]).toEqual([[], before]);
+    expect([messages, confirmedAt.length]).toEqual([[], before]);
     relay.release('feed');
-    await until('it is confirmed', () => (confirmed.length > before ? true : undefined));
-    expect(confirmed[before]).toBeLessThan(pongHeldAt);
+    await until('it is confirmed', () => (confirmedAt.length > before ? true : undefined));
+    expect(confirmedAt[before]).toBeLessThan(pongHeldAt);
     feed.stop();
     await relay.stop();
   });
 
   it('is not lost while there are no writes', async () => {
     follow(redis.url);
-    await isNow('tracking');
+    await untilState('tracking');
     const pings = await redis.calls('ping');
     await until('several PINGs are sent', async () => ((await redis.calls('ping')) > pings + 8 ? true : undefined));
     expect(states).toEqual([{ kind: 'tracking' }]);
@@ -221,20 +221,20 @@ describe('InvalidationFeed', () => {
     ['SUBSCRIBE', ['-subscribe'], 'NOPERM: the account lacks +subscribe'],
     ['the channel', ['resetchannels'], 'NOPERM'],
     ['PING', ['-ping'], 'NOPERM: the account lacks +ping'],
-  ])('is refused without the permission to %s, until it is granted', async (_, taken, reason) => {
-    await redis.client.call('ACL', 'SETUSER', 'reader', 'on', '>secret', '~*', '&*', '+@all', ...taken);
+  ])('is refused without the permission to %s, until it is granted', async (_, revoked, reason) => {
+    await redis.client.call('ACL', 'SETUSER', 'reader', 'on', '>secret', '~*', '&*', '+@all', ...revoked);
     follow(`redis://reader:secret@127.0.0.1:${redis.port}`);
-    await isNow('refused');
+    await untilState('refused');
     expect(states.at(-1)).toEqual({ kind: 'refused', reason });
     await redis.client.call('ACL', 'SETUSER', 'reader', '&*', '+@all');
-    await isNow('tracking');
+    await untilState('tracking');
   });
 
   it('needs these permissions and no others', async () => {
-    const rights = ['+client|id', '+client|tracking', '+subscribe', '+ping', '&__redis__:invalidate'];
-    await redis.client.call('ACL', 'SETUSER', 'reader', 'on', '>secret', '~none', 'resetchannels', ...rights);
+    const permissions = ['+client|id', '+client|tracking', '+subscribe', '+ping', '&__redis__:invalidate'];
+    await redis.client.call('ACL', 'SETUSER', 'reader', 'on', '>secret', '~none', 'resetchannels', ...permissions);
     follow(`redis://reader:secret@127.0.0.1:${redis.port}`);
-    await isNow('tracking');
+    await untilState('tracking');
     expect(await messagesAfter(() => redis.client.set('key', 'value'))).toEqual(['key']);
     expect(states).toEqual([{ kind: 'tracking' }]);
   });
@@ -242,10 +242,10 @@ describe('InvalidationFeed', () => {
   it('stays refused if a Redis that refused becomes unreachable', async () => {
     await redis.client.call('ACL', 'SETUSER', 'default', '-client|tracking');
     follow(redis.url);
-    await isNow('refused');
+    await untilState('refused');
     await redis.server?.stop('SIGKILL');
     redis = await redis.restart();
-    await isNow('tracking');
+    await untilState('tracking');
     expect(states.map(({ kind }) => kind)).toEqual(['refused', 'tracking']);
   });
 });
@@ -254,7 +254,7 @@ describe('a feed of a Redis', () => {
   it('without CLIENT TRACKING is refused', async () => {
     const redis = await TestRedis.start('--rename-command', 'CLIENT', '');
     follow(redis.url);
-    await isNow('refused');
+    await untilState('refused');
     expect(states).toEqual([{ kind: 'refused', reason: 'ERR' }]);
     feed.stop();
     await redis.stop();
@@ -264,10 +264,10 @@ describe('a feed of a Redis', () => {
     const before = await TestRedis.start();
     await before.server?.stop('SIGKILL');
     follow(before.url);
-    await isNow('lost');
+    await untilState('lost');
     expect(states).toEqual([{ kind: 'lost', reason: 'ECONNREFUSED' }]);
     const redis = await before.restart();
-    await isNow('tracking');
+    await untilState('tracking');
     feed.stop();
     await redis.stop();
   });

@@ -11,12 +11,12 @@ const LIMITS: LruLimits = {
   leaseMs: 1000,
   staleMs: 0,
 };
-const DEAD = 7;
+const CRASHED_THREAD = 7;
 
 let lru: SharedLru;
 let header: Int32Array;
 let queue: InvalidationQueue;
-let later: (() => void)[];
+let retries: (() => void)[];
 
 function store(key: string): void {
   const found = lru.lookup(Buffer.from(key));
@@ -24,13 +24,13 @@ function store(key: string): void {
 }
 
 const kindOf = (key: string): string => lru.lookup(Buffer.from(key)).kind;
-const retry = (): void => later.splice(0).forEach((work) => work());
+const retry = (): void => retries.splice(0).forEach((work) => work());
 
 beforeEach(() => {
   lru = SharedLru.create(LIMITS, -1, () => 1000);
   header = new Int32Array(lru.buffer);
-  later = [];
-  queue = new InvalidationQueue(lru, (work) => later.push(work));
+  retries = [];
+  queue = new InvalidationQueue(lru, (work) => retries.push(work));
   for (const key of ['a', 'b', 'c']) store(key);
 });
 
@@ -43,11 +43,11 @@ describe('InvalidationQueue', () => {
     expect([kindOf('b'), followed]).toEqual(['miss', true]);
     store('d');
     queue.flush();
-    expect([kindOf('d'), later.length]).toEqual(['miss', 0]);
+    expect([kindOf('d'), retries.length]).toEqual(['miss', 0]);
   });
 
   it('retries while a crashed thread holds the lock, and never blocks its recovery', () => {
-    header[Header.LOCK] = DEAD;
+    header[Header.LOCK] = CRASHED_THREAD;
     const chunk = Buffer.from('a and more');
     queue.purge(chunk.subarray(0, 1));
     // The memory of received keys is reused.
@@ -55,21 +55,21 @@ describe('InvalidationQueue', () => {
     let followed = false;
     queue.expireAll(() => (followed = true));
     for (let times = 0; times < 3; times++) {
-      expect(later).toHaveLength(1);
+      expect(retries).toHaveLength(1);
       retry();
     }
     expect(followed).toBe(false);
-    expect(lru.recoverFrom(DEAD)).toBe('emptied');
+    expect(lru.recoverFrom(CRASHED_THREAD)).toBe('emptied');
     store('b');
     retry();
-    expect([kindOf('b'), followed, later.length]).toEqual(['miss', true, 0]);
+    expect([kindOf('b'), followed, retries.length]).toEqual(['miss', true, 0]);
   });
 
   it('calls back after the mutation, not before', () => {
     const done: string[] = [];
     queue.purge(Buffer.from('a'), () => done.push('purge'));
     expect(done).toEqual(['purge']);
-    header[Header.LOCK] = DEAD;
+    header[Header.LOCK] = CRASHED_THREAD;
     queue.purge(Buffer.from('b'), () => done.push('second purge'));
     queue.flush(() => done.push('flush'));
     expect(done).toEqual(['purge']);
@@ -79,23 +79,23 @@ describe('InvalidationQueue', () => {
   });
 
   it('keeps the order of mutations', () => {
-    header[Header.LOCK] = DEAD;
+    header[Header.LOCK] = CRASHED_THREAD;
     queue.purge(Buffer.from('a'));
     header[Header.LOCK] = 0;
     queue.purge(Buffer.from('b'));
     expect([kindOf('a'), kindOf('b'), kindOf('c')]).toEqual(['miss', 'miss', 'hit']);
     retry();
-    expect(later).toHaveLength(0);
+    expect(retries).toHaveLength(0);
   });
 
   it('extends the trust after all pending mutations, also if they collapse to a flush', () => {
-    header[Header.LOCK] = DEAD;
+    header[Header.LOCK] = CRASHED_THREAD;
     queue.purge(Buffer.from('a'));
     lru.trustUntil(0);
     queue.trustUntil(Infinity);
     header[Header.LOCK] = 0;
     expect(kindOf('b')).toBe('miss');
-    header[Header.LOCK] = DEAD;
+    header[Header.LOCK] = CRASHED_THREAD;
     for (let i = 0; i < 3 * MAX_PENDING; i++) queue.purge(Buffer.from(`key ${i}`));
     header[Header.LOCK] = 0;
     retry();
@@ -104,7 +104,7 @@ describe('InvalidationQueue', () => {
   });
 
   it('collapses to a flush beyond the limit, and still calls all callbacks', () => {
-    header[Header.LOCK] = DEAD;
+    header[Header.LOCK] = CRASHED_THREAD;
     let followed = 0;
     queue.expireAll(() => followed++);
     for (let i = 0; i < 3 * MAX_PENDING; i++) queue.purge(Buffer.from(`key ${i}`));

@@ -33,7 +33,7 @@ let counts: CoherenceCounts;
 let coordinator: TrackingCoordinator;
 let feed: FakeFeed;
 /** Events in order: cache mutations with the mode at that time, and reports. */
-let done: string[];
+let events: string[];
 /** Number of lost feeds reported. */
 let losses: number;
 let locked: boolean;
@@ -41,16 +41,16 @@ let locked: boolean;
 let time: number;
 /** Until when entries may be served. */
 let trustedUntil: number;
-let later: (() => void)[];
+let retries: (() => void)[];
 
 const attempt = (mutation: string): boolean => {
-  if (!locked) done.push(`${mutation} in ${state.current}`);
+  if (!locked) events.push(`${mutation} in ${state.current}`);
   return !locked;
 };
 
 function unlock(): void {
   locked = false;
-  for (const work of later.splice(0)) work();
+  for (const work of retries.splice(0)) work();
 }
 
 /** Feeds by the identity of their master, in the order in which they were added. */
@@ -78,12 +78,12 @@ beforeEach(() => {
   state = new CoherenceState(memory);
   state.current = 'resync';
   counts = new CoherenceCounts(memory);
-  done = [];
+  events = [];
   locked = false;
   time = 5000;
   trustedUntil = Infinity;
   losses = 0;
-  later = [];
+  retries = [];
   feeds = new Map();
   const lru = {
     tryPurge: (key: Uint8Array) => attempt(`purge ${Buffer.from(key).toString()}`),
@@ -97,10 +97,10 @@ beforeEach(() => {
       feeds.set(identity, created);
       return created;
     },
-    queue: new InvalidationQueue(lru, (retry) => later.push(retry)),
+    queue: new InvalidationQueue(lru, (retry) => retries.push(retry)),
     state,
     counts,
-    onMode: (entered: CoherenceMode, reason) => done.push(`${entered}${reason === undefined ? '' : `: ${reason}`}`),
+    onMode: (entered: CoherenceMode, reason) => events.push(`${entered}${reason === undefined ? '' : `: ${reason}`}`),
     onFeedLost: () => losses++,
     now: () => NOW,
     clock: () => time,
@@ -112,28 +112,28 @@ beforeEach(() => {
 describe('TrackingCoordinator', () => {
   it('enters tracking after all earlier entries have expired', () => {
     feed.listener.onState(TRACKING);
-    expect(done).toEqual(['expire all in resync', 'tracking']);
+    expect(events).toEqual(['expire all in resync', 'tracking']);
     expect(state.current).toBe('tracking');
   });
 
   it('purges keys, flushes, and counts both', () => {
     feed.listener.onState(TRACKING);
-    done = [];
+    events = [];
     feed.listener.onInvalidation(Buffer.from('a'));
     feed.listener.onInvalidation(Buffer.from('b'));
     feed.listener.onFlush();
-    expect(done).toEqual(['purge a in tracking', 'purge b in tracking', 'flush in tracking']);
+    expect(events).toEqual(['purge a in tracking', 'purge b in tracking', 'flush in tracking']);
     expect([counts.invalidations, counts.flushes, counts.losses, counts.lastLoss]).toEqual([2, 1, 0, 0]);
   });
 
   it('disables storing and then expires all entries when a feed is lost', () => {
     feed.listener.onState(TRACKING);
-    done = [];
+    events = [];
     feed.listener.onState(LOST);
-    expect(done).toEqual(['resync: ECONNRESET', 'expire all in resync']);
+    expect(events).toEqual(['resync: ECONNRESET', 'expire all in resync']);
     expect([counts.losses, counts.lastLoss]).toEqual([1, NOW / 1000]);
     feed.listener.onState(TRACKING);
-    expect(done.slice(2)).toEqual(['expire all in resync', 'tracking']);
+    expect(events.slice(2)).toEqual(['expire all in resync', 'tracking']);
   });
 
   it('extends the trust with each heartbeat while tracking, by the staleness bound', () => {
@@ -152,14 +152,14 @@ describe('TrackingCoordinator', () => {
 
   it('counts no loss if tracking was never active', () => {
     feed.listener.onState(LOST);
-    expect([done, counts.losses]).toEqual([['resync: ECONNRESET', 'expire all in resync'], 0]);
+    expect([events, counts.losses]).toEqual([['resync: ECONNRESET', 'expire all in resync'], 0]);
   });
 });
 
 describe('a Redis that refuses tracking', () => {
   it('leaves entries to their TTL', () => {
     feed.listener.onState(REFUSED);
-    expect([done, state.current]).toEqual([['ttl: NOPERM'], 'ttl']);
+    expect([events, state.current]).toEqual([['ttl: NOPERM'], 'ttl']);
   });
 
   it('leaves entries to their TTL, also after tracking', () => {
@@ -170,9 +170,9 @@ describe('a Redis that refuses tracking', () => {
 
   it('is tracked once it accepts, as after a loss', () => {
     feed.listener.onState(REFUSED);
-    done = [];
+    events = [];
     feed.listener.onState(TRACKING);
-    expect(done).toEqual(['expire all in ttl', 'tracking']);
+    expect(events).toEqual(['expire all in ttl', 'tracking']);
   });
 
   it('counts as a loss after tracking', () => {
@@ -224,9 +224,9 @@ describe('with several feeds', () => {
 
   it('enters resync when a feed is added that does not track yet', () => {
     feed.listener.onState(TRACKING);
-    done = [];
+    events = [];
     const other = add();
-    expect(done).toEqual(['resync: connection', 'expire all in resync']);
+    expect(events).toEqual(['resync: connection', 'expire all in resync']);
     other.listener.onState(TRACKING);
     expect(state.current).toBe('tracking');
   });
@@ -249,9 +249,9 @@ describe('while the cache lock is held', () => {
     feed.listener.onState(TRACKING);
     feed.listener.onInvalidation(Buffer.from('a'));
     feed.listener.onFlush();
-    expect([done, state.current]).toEqual([[], 'resync']);
+    expect([events, state.current]).toEqual([[], 'resync']);
     unlock();
-    expect(done).toEqual(['expire all in resync', 'tracking', 'purge a in tracking', 'flush in tracking']);
+    expect(events).toEqual(['expire all in resync', 'tracking', 'purge a in tracking', 'flush in tracking']);
   });
 
   it('disables storing immediately on a loss, and earlier pending mutations do not enable it', () => {
@@ -261,19 +261,19 @@ describe('while the cache lock is held', () => {
     feed.listener.onInvalidation(Buffer.from('a'));
     expect(state.current).toBe('resync');
     unlock();
-    expect(done).toEqual(['resync: ECONNRESET', 'expire all in resync', 'expire all in resync', 'purge a in resync']);
+    expect(events).toEqual(['resync: ECONNRESET', 'expire all in resync', 'expire all in resync', 'purge a in resync']);
     expect(state.current).toBe('resync');
   });
 });
 
 it('keeps the feeds of masters that stay, and adds that of a successor before it removes the old one', () => {
   feed.listener.onState(TRACKING);
-  done = [];
+  events = [];
   follow('0');
-  expect([done, feeds.size]).toEqual([[], 1]);
+  expect([events, feeds.size]).toEqual([[], 1]);
   // If the feed of the former master were removed first, the mode would be the one without feeds.
   follow('successor');
-  expect(done).toEqual(['resync: connection', 'expire all in resync']);
+  expect(events).toEqual(['resync: connection', 'expire all in resync']);
   expect([feed.stopped, feeds.get('successor')?.stopped]).toEqual([true, false]);
 });
 

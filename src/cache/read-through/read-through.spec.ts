@@ -359,16 +359,16 @@ describe('a multi-key read', () => {
   });
 
   it('does not deadlock with a read of the same keys in another order by another thread', async () => {
-    const there = threadReads(
+    const otherThread = threadReads(
       SharedLru.attach(lru.buffer, 2, () => now),
       1,
       { ttlMs: 1000, negativeTtlMs: 0 },
     );
     const outcomes = [
       reads.readMany(named('a')),
-      there.readMany(named('b')),
+      otherThread.readMany(named('b')),
       reads.readMany(named('b', 'c')),
-      there.readMany(named('c', 'a')),
+      otherThread.readMany(named('c', 'a')),
     ].map(async (outcome) => (await outcome).map((each) => each.kind === 'value' && each.value.toString()));
     expect(store.requests).toBe(3);
     for (const name of ['a', 'b', 'c']) store.reply(valueReply(`of ${name}`));
@@ -448,8 +448,8 @@ describe('while Redis is unavailable', () => {
 
   it.each(failures)('serves an expired value to waiting reads of another thread after $kind', async (reply) => {
     await storeStale();
-    const there = SharedLru.attach(lru.buffer, 2, () => now);
-    const other = threadReads(there, 1, { ttlMs: 1000, negativeTtlMs: 0 });
+    const otherLru = SharedLru.attach(lru.buffer, 2, () => now);
+    const other = threadReads(otherLru, 1, { ttlMs: 1000, negativeTtlMs: 0 });
     const outcomes = [read(), ...Array.from({ length: 3 }, async () => other.read(key))];
     store.reply(reply);
     for (const outcome of await Promise.all(outcomes)) expect(outcome).toMatchObject({ kind: 'stale' });
@@ -559,8 +559,8 @@ describe('a read with a maximum age', () => {
   });
 
   it('of 0 does not accept an earlier load of another thread', async () => {
-    const there = SharedLru.attach(lru.buffer, 2, () => now);
-    const before = threadReads(there, 1, { ttlMs: 1000, negativeTtlMs: 0 }).read(key);
+    const otherLru = SharedLru.attach(lru.buffer, 2, () => now);
+    const before = threadReads(otherLru, 1, { ttlMs: 1000, negativeTtlMs: 0 }).read(key);
     const outcome = reload();
     store.reply(valueReply('old'));
     await before;
@@ -631,10 +631,10 @@ describe('a load in another thread', () => {
   /** Reads on both threads, this one first, ends its load with `reply`, and returns the outcomes of the other thread. */
   async function outcomesInOtherThread(reply: RedisReply): Promise<ReadOutcome[]> {
     const ownRead = read();
-    const there = Array.from({ length: 3 }, async () => other.read(key));
+    const otherReads = Array.from({ length: 3 }, async () => other.read(key));
     store.reply(reply);
     await ownRead;
-    return Promise.all(there);
+    return Promise.all(otherReads);
   }
 
   it('is joined, and its value shared', async () => {
@@ -661,36 +661,36 @@ describe('a load in another thread', () => {
 
   it('of a value that is too large to be stored is repeated once per thread, not once per waiting read', async () => {
     const ownRead = read();
-    const there = Array.from({ length: 3 }, async () => other.read(key));
+    const otherReads = Array.from({ length: 3 }, async () => other.read(key));
     const large = valueReply('x'.repeat(limits.maxValueBytes + 1));
     store.reply(large);
     await ownRead;
     while (store.requests < 2) await new Promise(setImmediate);
     store.reply(large);
-    for (const outcome of await Promise.all(there)) expect(outcome).toMatchObject({ kind: 'value' });
+    for (const outcome of await Promise.all(otherReads)) expect(outcome).toMatchObject({ kind: 'value' });
     expect(store.requests).toBe(2);
   });
 
   it('that was voided by a purge is repeated', async () => {
     const ownRead = read();
-    const there = other.read(key);
+    const otherRead = other.read(key);
     lru.purge(key);
     while (store.requests < 2) await new Promise(setImmediate);
     store.reply(valueReply('old'));
     store.reply(valueReply('new'));
     await ownRead;
-    expect(await there).toMatchObject({ value: Buffer.from('new') });
+    expect(await otherRead).toMatchObject({ value: Buffer.from('new') });
   });
 
   it.each(['crashes', 'flushes the cache'])('is repeated if its thread %s', async (event) => {
     void read();
-    const there = other.read(key);
+    const otherRead = other.read(key);
     if (event === 'crashes') lru.recoverFrom(1);
     else lru.flush();
     while (store.requests < 2) await new Promise(setImmediate);
     store.reply({ kind: 'timeout' });
     store.reply(valueReply('new'));
-    expect(await there).toMatchObject({ kind: 'value', value: Buffer.from('new') });
+    expect(await otherRead).toMatchObject({ kind: 'value', value: Buffer.from('new') });
   });
 });
 
@@ -704,7 +704,7 @@ describe('a load in another thread that takes longer than its lease', () => {
       { ttlMs: 1000, negativeTtlMs: 0 },
     );
     const slow = read();
-    const there = Array.from({ length: 3 }, async () => other.read(key));
+    const otherReads = Array.from({ length: 3 }, async () => other.read(key));
     // The waits time out repeatedly by the real clock, while the clock of the cache stands still.
     await new Promise((resolve) => setTimeout(resolve, 40));
     expect(store.requests).toBe(1);
@@ -713,7 +713,7 @@ describe('a load in another thread that takes longer than its lease', () => {
     store.reply(valueReply('late'));
     store.reply(valueReply('new'));
     expect(await slow).toMatchObject({ value: Buffer.from('late'), origin: 'not-stored' });
-    for (const outcome of await Promise.all(there)) expect(outcome).toMatchObject({ value: Buffer.from('new') });
+    for (const outcome of await Promise.all(otherReads)) expect(outcome).toMatchObject({ value: Buffer.from('new') });
   });
 });
 

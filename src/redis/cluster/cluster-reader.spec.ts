@@ -9,7 +9,7 @@ import type { ReplacedNode } from './replaced-node.ts';
 import type { ValueMemory } from '../connection/value-memory.ts';
 
 /** Returns the reply of a process to a command. */
-type Process = (name: string) => string;
+type CommandHandler = (name: string) => string;
 
 const bulk = (text: string): string => `$${text.length}\r\n${text}\r\n`;
 
@@ -17,7 +17,7 @@ const bulk = (text: string): string => `$${text.length}\r\n${text}\r\n`;
 class Address {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  process: Process = () => '+OK\r\n';
+  process: CommandHandler = () => '+OK\r\n';
   /** The node id and the last served slot in CLUSTER SLOTS. */
   view: { id: string; last: number } = { id: 'first', last: 16_383 };
   accepted = 0;
@@ -57,7 +57,7 @@ class Address {
     });
   }
 
-  #reply(name: string, process: Process): string {
+  #reply(name: string, process: CommandHandler): string {
     const { id, last } = this.view;
     switch (name.toLowerCase()) {
       case 'hello':
@@ -75,8 +75,8 @@ class Address {
 }
 
 /** Creates a process that serves one value for all keys. */
-const serving =
-  (value: string): Process =>
+const handler =
+  (value: string): CommandHandler =>
   (name) =>
     name === 'get' ? bulk(value) : name === 'pttl' ? ':-1\r\n' : '+OK\r\n';
 
@@ -88,7 +88,7 @@ const read = (): Promise<RedisReply> => new Promise((onReply) => reader.fetch(Bu
 
 beforeEach(async () => {
   address = await Address.listen();
-  address.process = serving('old');
+  address.process = handler('old');
   const nodes = { REDIS_MODE: 'cluster', REDIS_NODES: `127.0.0.1:${address.port}`, REDIS_COMMAND_TIMEOUT_MS: '10000' };
   reader = new ClusterReader(loadSettings(nodes, '/nowhere'));
   replaced.length = 0;
@@ -105,7 +105,7 @@ it.each(['MOVED', 'ASK'])(
   async (word) => {
     address.process = () => `-${word} 12539 127.0.0.1:${address.port}\r\n`;
     await reader.connect();
-    address.process = serving('new');
+    address.process = handler('new');
     expect(await read()).toMatchObject({ kind: 'value', value: Buffer.from('new') });
     expect(await reader.ttl(Buffer.from('key'))).toEqual({ kind: 'persistent' });
     expect(replaced).toEqual([{ address: `127.0.0.1:${address.port}`, id: 'first', cause: 'redirect' }]);
@@ -130,7 +130,7 @@ it('a responsive node is replaced without a failed read once another node has it
   address.view = { id: 'first', last: 16_382 };
   await reader.connect();
   expect(await read()).toMatchObject({ value: Buffer.from('old') });
-  address.process = serving('new');
+  address.process = handler('new');
   address.view = { id: 'second', last: 16_382 };
   await until('the new process is read', async () => {
     const replies = await Promise.all([read(), read()]);

@@ -177,7 +177,7 @@ describe('CircuitBreaker', () => {
       fc.constant({ kind: 'acquire' as const }),
       fc.record({
         kind: fc.constant('record' as const),
-        which: fc.nat(),
+        index: fc.nat(),
         reply: fc.constantFrom(TIMEOUT, LOST, MISSING),
       }),
       fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 300 }) }),
@@ -200,7 +200,7 @@ describe('CircuitBreaker', () => {
             if (generation !== REFUSED) inFlight.push({ generation, probe: before !== 'closed' });
             else expect(consecutiveFailures).toBeGreaterThanOrEqual(3);
           } else if (inFlight.length > 0) {
-            const [{ generation }] = inFlight.splice(next.which % inFlight.length, 1);
+            const [{ generation }] = inFlight.splice(next.index % inFlight.length, 1);
             consecutiveFailures = next.reply === MISSING ? 0 : consecutiveFailures + 1;
             circuit.record(generation, next.reply, 0);
             if (next.reply === MISSING) expect(circuit.state).toBe('closed');
