@@ -61,8 +61,23 @@ export class PendingReads implements ReadCounter {
     this.#forget();
   }
 
+  /**
+   * Drops the reads of a step and counts them as response failures: an exception ended the connection.
+   *
+   * @param queued responses of the same connection that waited behind others.
+   */
+  discard(queued: number): void {
+    // At least the response that was being written.
+    this.#counts.countFailure(this.#listener, Math.max(1, this.#takeBack() + queued));
+  }
+
+  /** Counts a response that could not be rendered, in whose place an error was sent. */
+  countFailure(): void {
+    this.#counts.countFailure(this.#listener);
+  }
+
   /** Drops the reads of a step, including those that are counted already, and returns their number. */
-  takeBack(): number {
+  #takeBack(): number {
     const pending = this.#others.reduce((sum, times) => sum + times, this.hits);
     const published = this.#published.reduce((sum, times) => sum + times, this.#publishedHits);
     if (this.#publishedHits > 0) this.#countHits(-this.#publishedHits);
@@ -76,21 +91,6 @@ export class PendingReads implements ReadCounter {
     this.#clear();
     this.#forget();
     return pending + published;
-  }
-
-  /**
-   * Drops the reads of a step and counts them as response failures: an exception ended the connection.
-   *
-   * @param queued responses of the same connection that waited behind others.
-   */
-  discard(queued: number): void {
-    // At least the response that was being written.
-    this.#counts.countFailure(this.#listener, Math.max(1, this.takeBack() + queued));
-  }
-
-  /** Counts a response that could not be rendered, in whose place an error was sent. */
-  countFailure(): void {
-    this.#counts.countFailure(this.#listener);
   }
 
   #countHits(times: number): void {

@@ -38,7 +38,9 @@ export class ProxyHttpAdapter extends ExpressAdapter {
    * @param content undefined if the client has disconnected.
    */
   override reply(response: Response, content: HttpResponse | ReadResponse | undefined): void {
-    if (content !== undefined) this.#sender?.send(content, response);
+    if (content === undefined) return;
+    if (this.#sender === undefined) throw new Error('HttpModule has not been initialised');
+    this.#sender.send(content, response);
   }
 
   override initHttpServer(): void {
