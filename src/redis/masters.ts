@@ -1,7 +1,7 @@
 import type { RedisOptions } from 'ioredis';
 import type { Settings } from '../config/settings.ts';
 import { ClusterTopology } from './cluster/cluster-topology.ts';
-import { type ClusterView, type NamedNode, addressOf, isSameId } from './cluster/cluster-view.ts';
+import { type SlotMap, type ListedNode, addressOf, isSameId } from './cluster/slot-map.ts';
 import { nodeOptions, redisOptions } from './redis-options.ts';
 import type { ReplacedNode } from './cluster/replaced-node.ts';
 import { ReplacementLimiter } from './cluster/replacement-limiter.ts';
@@ -9,7 +9,7 @@ import { ReplacementLimiter } from './cluster/replacement-limiter.ts';
 /** Refresh interval of the topology in milliseconds; shorter than the one for reads, because no redirect reveals a change. */
 const REFRESH_MS = 500;
 /** Milliseconds to keep a master that is missing from incomplete slot maps, while all nodes are queried in turn. */
-const UNNAMED_MS = 10_000;
+const UNLISTED_TTL_MS = 10_000;
 
 /** A master: the single Redis, the sentinels' current master, or a master of the cluster. */
 export interface Master {
@@ -44,10 +44,10 @@ export class Masters {
   readonly #waiting = new Map<string, NodeJS.Timeout>();
   /** Time at which the master at an address was last listed, by `performance.now()`. */
   readonly #listedAt = new Map<string, number>();
-  #view: ClusterView | undefined;
-  #nodes: readonly NamedNode[] = [];
+  #slotMap: SlotMap | undefined;
+  #nodes: readonly ListedNode[] = [];
   #stale = false;
-  #changed: (masters: readonly Master[]) => void = () => undefined;
+  #onMasters: (masters: readonly Master[]) => void = () => undefined;
 
   constructor(redis: Settings['redis']) {
     this.#redis = redis;
@@ -58,22 +58,22 @@ export class Masters {
     }
     this.#fixed = [];
     this.#topology = new ClusterTopology(redis, REFRESH_MS, {
-      onTopology: (view) => this.#applyView(view),
+      onSlotMap: (slotMap) => this.#applySlotMap(slotMap),
       // The connections to the masters detect failures themselves.
       onUnreachable: () => undefined,
-      isStable: () => !this.#stale && this.#view?.isComplete !== false,
+      isStable: () => !this.#stale && this.#slotMap?.isComplete !== false,
     });
   }
 
   /**
    * Starts to report the masters.
    *
-   * @param changed called with the master of a standalone Redis or of sentinels before this returns; with the masters of a
+   * @param onMasters called with the master of a standalone Redis or of sentinels before this returns; with the masters of a
    *   cluster once they are known, and again whenever they or their slots change.
    */
-  watch(changed: (masters: readonly Master[]) => void): void {
-    this.#changed = changed;
-    if (this.#topology === undefined) changed(this.#fixed);
+  watch(onMasters: (masters: readonly Master[]) => void): void {
+    this.#onMasters = onMasters;
+    if (this.#topology === undefined) onMasters(this.#fixed);
     else void this.#topology.start();
   }
 
@@ -94,11 +94,11 @@ export class Masters {
     if (master === undefined || !isSameId(master.id, id) || this.#waiting.has(address)) return;
     const waitMs = this.#limiter.tryReplace(address);
     if (waitMs > 0) {
-      const again = (): void => {
+      const replaceLater = (): void => {
         this.#waiting.delete(address);
         this.replace(replaced);
       };
-      this.#waiting.set(address, setTimeout(again, waitMs).unref());
+      this.#waiting.set(address, setTimeout(replaceLater, waitMs).unref());
       return;
     }
     this.#replacements.set(address, (this.#replacements.get(address) ?? 0) + 1);
@@ -106,26 +106,30 @@ export class Masters {
     this.#publish();
   }
 
-  /** Stops all calls of `changed`. */
+  /** Stops all calls of `onMasters`. */
   close(): void {
     this.#topology?.close();
     for (const timer of this.#waiting.values()) clearTimeout(timer);
     this.#waiting.clear();
   }
 
-  #applyView(view: ClusterView): void {
+  #applySlotMap(slotMap: SlotMap): void {
     this.#stale = false;
     const now = performance.now();
-    const named = new Set(view.masters.map(addressOf));
-    for (const address of named) this.#listedAt.set(address, now);
+    const listed = new Set(slotMap.masters.map(addressOf));
+    for (const address of listed) this.#listedAt.set(address, now);
     // A partitioned node does not list the other masters, which may still receive writes.
-    const unnamed = this.#nodes.filter((node) => {
+    const unlisted = this.#nodes.filter((node) => {
       const address = addressOf(node);
-      return !view.isComplete && !named.has(address) && now - (this.#listedAt.get(address) ?? -Infinity) < UNNAMED_MS;
+      return (
+        !slotMap.isComplete &&
+        !listed.has(address) &&
+        now - (this.#listedAt.get(address) ?? -Infinity) < UNLISTED_TTL_MS
+      );
     });
-    if (this.#view === view && this.#nodes.length === named.size + unnamed.length) return;
-    this.#view = view;
-    this.#nodes = [...view.masters, ...unnamed];
+    if (this.#slotMap === slotMap && this.#nodes.length === listed.size + unlisted.length) return;
+    this.#slotMap = slotMap;
+    this.#nodes = [...slotMap.masters, ...unlisted];
     for (const address of this.#listedAt.keys()) {
       if (!this.#nodes.some((node) => addressOf(node) === address)) this.#listedAt.delete(address);
     }
@@ -138,6 +142,6 @@ export class Masters {
       const identity = [name, node.id, this.#replacements.get(name) ?? 0].join(' ');
       return { name, identity, nodeId: node.id, options: nodeOptions(this.#redis, node) };
     });
-    this.#changed(masters);
+    this.#onMasters(masters);
   }
 }

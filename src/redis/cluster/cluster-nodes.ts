@@ -1,7 +1,7 @@
 import type { RedisNode } from '../../config/redis/redis-nodes.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { CircuitState } from '../connection/circuit-breaker.ts';
-import { type NamedNode, addressOf, isSameId } from './cluster-view.ts';
+import { type ListedNode, addressOf, isSameId } from './slot-map.ts';
 import type { RedisState } from '../redis-reader.ts';
 import { RedisConnection } from '../connection/redis-connection.ts';
 import { nodeOptions } from '../redis-options.ts';
@@ -30,14 +30,14 @@ export interface ClusterNode {
 
 export interface ClusterNodesListener {
   /** Called when the state of a connection has changed. */
-  changed(): void;
+  onStateChange(): void;
   /** Called when the state of a connection's circuit has changed; `reason` is why it is open. */
-  circuitChanged(reason: string): void;
+  onCircuitChange(reason: string): void;
   /**
    * Called when a connection was replaced because another node took over its address, and the new connection is established:
    * connections opened from now on lead to the same node or a later one.
    */
-  replaced(node: ReplacedNode): void;
+  onReplaced(node: ReplacedNode): void;
 }
 
 /** This thread's connections to the nodes of a cluster: to each master, and to targets of redirects. */
@@ -63,8 +63,8 @@ export class ClusterNodes {
   /** Returns the node at an address, whatever its id; starts to connect if it is new. */
   open(node: RedisNode): ClusterNode {
     const address = addressOf(node);
-    const known = this.#nodes.get(address);
-    if (known !== undefined) return known;
+    const clusterNode = this.#nodes.get(address);
+    if (clusterNode !== undefined) return clusterNode;
     const added: ClusterNode = {
       node,
       id: '',
@@ -84,11 +84,11 @@ export class ClusterNodes {
    * Returns a master listed by CLUSTER SLOTS. If another id is known at its address, the connection leads to the previous
    * process, even if that still replies, and is replaced.
    */
-  named(node: NamedNode): ClusterNode {
-    const known = this.open(node);
-    if (!isSameId(known.id, node.id)) this.#replace(known, 'id');
-    if (node.id !== '') known.id = node.id;
-    return known;
+  listed(node: ListedNode): ClusterNode {
+    const clusterNode = this.open(node);
+    if (!isSameId(clusterNode.id, node.id)) this.#replace(clusterNode, 'id');
+    if (node.id !== '') clusterNode.id = node.id;
+    return clusterNode;
   }
 
   /**
@@ -98,10 +98,10 @@ export class ClusterNodes {
    * @param connection the connection that the redirect came over; it may have been replaced since.
    * @returns false while the last attempt at this address is too recent.
    */
-  replace(known: ClusterNode, connection: RedisConnection): boolean {
-    if (known.connection !== connection) return true;
-    if (this.#limiter.tryReplace(addressOf(known.node)) > 0) return false;
-    this.#replace(known, 'redirect');
+  replace(clusterNode: ClusterNode, connection: RedisConnection): boolean {
+    if (clusterNode.connection !== connection) return true;
+    if (this.#limiter.tryReplace(addressOf(clusterNode.node)) > 0) return false;
+    this.#replace(clusterNode, 'redirect');
     return true;
   }
 
@@ -112,13 +112,13 @@ export class ClusterNodes {
     for (const [address, { connection, redirectedAt }] of this.#nodes) {
       if (kept.has(address) || now - redirectedAt < REDIRECT_TTL_MS) continue;
       this.#nodes.delete(address);
-      this.#closeLater(connection);
-      this.#listener.circuitChanged('');
+      this.#closeAfterTimeout(connection);
+      this.#listener.onCircuitChange('');
     }
   }
 
   close(): void {
-    for (const connection of this.#closing.keys()) this.#end(connection);
+    for (const connection of this.#closing.keys()) this.#close(connection);
     for (const { connection } of this.#nodes.values()) connection.close();
   }
 
@@ -132,40 +132,40 @@ export class ClusterNodes {
       if (node.connection !== connection) return;
       node.state = state;
       if (state.reachable) this.#reportReplaced(node);
-      this.#listener.changed();
+      this.#listener.onStateChange();
     });
     connection.watchCircuit((state, reason) => {
       if (node.connection !== connection) return;
       node.circuit = state;
-      this.#listener.circuitChanged(reason);
+      this.#listener.onCircuitChange(reason);
     });
     return connection.connect();
   }
 
   /** Opens a new connection. The node keeps the old state until the new connection has one, so no outage is reported. */
-  #replace(known: ClusterNode, cause: ReplacedNode['cause']): void {
-    this.#closeLater(known.connection);
-    known.connection = this.#connectionTo(known.node);
-    known.replaced = { address: addressOf(known.node), id: known.id, cause };
-    known.id = '';
-    const opening = this.#open(known).then(() => {
-      if (known.opening === opening) known.opening = undefined;
+  #replace(clusterNode: ClusterNode, cause: ReplacedNode['cause']): void {
+    this.#closeAfterTimeout(clusterNode.connection);
+    clusterNode.connection = this.#connectionTo(clusterNode.node);
+    clusterNode.replaced = { address: addressOf(clusterNode.node), id: clusterNode.id, cause };
+    clusterNode.id = '';
+    const opening = this.#open(clusterNode).then(() => {
+      if (clusterNode.opening === opening) clusterNode.opening = undefined;
     });
-    known.opening = opening;
+    clusterNode.opening = opening;
   }
 
   #reportReplaced(node: ClusterNode): void {
     const { replaced } = node;
     node.replaced = undefined;
-    if (replaced !== undefined) this.#listener.replaced(replaced);
+    if (replaced !== undefined) this.#listener.onReplaced(replaced);
   }
 
-  #closeLater(connection: RedisConnection): void {
-    const end = setTimeout(() => this.#end(connection), this.#settings.redis.commandTimeoutMs);
-    this.#closing.set(connection, end);
+  #closeAfterTimeout(connection: RedisConnection): void {
+    const timer = setTimeout(() => this.#close(connection), this.#settings.redis.commandTimeoutMs);
+    this.#closing.set(connection, timer);
   }
 
-  #end(connection: RedisConnection): void {
+  #close(connection: RedisConnection): void {
     clearTimeout(this.#closing.get(connection));
     this.#closing.delete(connection);
     connection.close();

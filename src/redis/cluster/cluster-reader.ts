@@ -4,7 +4,7 @@ import type { Settings } from '../../config/settings.ts';
 import type { WatchCircuit } from '../connection/circuit-breaker.ts';
 import { type ClusterNode, ClusterNodes } from './cluster-nodes.ts';
 import { ClusterTopology } from './cluster-topology.ts';
-import { type ClusterView, SLOTS } from './cluster-view.ts';
+import { type SlotMap, SLOTS } from './slot-map.ts';
 import { type RedisReader, type RedisState, isSameState } from '../redis-reader.ts';
 import type { Redirect } from './redirect.ts';
 import { NO_CONNECTION, type RedisConnection } from '../connection/redis-connection.ts';
@@ -38,7 +38,7 @@ export class ClusterReader implements RedisReader {
   readonly #topology: ClusterTopology;
   /** Master of each slot; undefined if there is none or it is unknown. */
   readonly #nodeOfSlot: (ClusterNode | undefined)[] = Array.from({ length: SLOTS });
-  #view: ClusterView | undefined;
+  #slotMap: SlotMap | undefined;
   #masters: readonly ClusterNode[] = [];
   /** Whether the topology may be outdated although all connections are established. */
   #stale = false;
@@ -52,12 +52,12 @@ export class ClusterReader implements RedisReader {
     this.#timeoutMs = settings.redis.commandTimeoutMs;
     this.#connectTimeoutMs = settings.redis.connectTimeoutMs;
     this.#nodes = new ClusterNodes(settings, {
-      changed: () => this.#report(),
-      circuitChanged: (reason) => this.#watchCircuit(this.#nodes.circuit, reason),
-      replaced: (node) => this.#watchReplaced(node),
+      onStateChange: () => this.#report(),
+      onCircuitChange: (reason) => this.#watchCircuit(this.#nodes.circuit, reason),
+      onReplaced: (node) => this.#watchReplaced(node),
     });
     this.#topology = new ClusterTopology(settings.redis, REFRESH_MS, {
-      onTopology: (view) => this.#applyView(view),
+      onSlotMap: (slotMap) => this.#applySlotMap(slotMap),
       onUnreachable: (reason) => {
         this.#unreachableReason = reason;
         this.#report();
@@ -145,7 +145,7 @@ export class ClusterReader implements RedisReader {
   /** Succeeds if at least one master replies: the keys of the others are unavailable through any proxy. */
   async check(): Promise<RedisCheck> {
     let failure: RedisFailure =
-      this.#view === undefined ? { kind: 'unavailable', reason: this.#unreachableReason } : NO_CONNECTION;
+      this.#slotMap === undefined ? { kind: 'unavailable', reason: this.#unreachableReason } : NO_CONNECTION;
     const checks = this.#masters.map(async ({ connection }) => {
       const check = await connection.check();
       if (check.kind === 'ok') return check;
@@ -216,19 +216,19 @@ export class ClusterReader implements RedisReader {
     this.#topology.refresh();
   }
 
-  #applyView(view: ClusterView): void {
+  #applySlotMap(slotMap: SlotMap): void {
     this.#stale = false;
-    this.#view = view;
-    this.#masters = view.masters.map((master) => this.#nodes.named(master));
-    // Also if the view is unchanged: a redirect may have come from a node with an outdated view.
-    for (let slot = 0; slot < SLOTS; slot++) this.#nodeOfSlot[slot] = this.#masters[view.masterOf(slot)];
-    this.#nodes.keep(view.masters);
+    this.#slotMap = slotMap;
+    this.#masters = slotMap.masters.map((master) => this.#nodes.listed(master));
+    // Also if the map is unchanged: a redirect may have come from a node with an outdated one.
+    for (let slot = 0; slot < SLOTS; slot++) this.#nodeOfSlot[slot] = this.#masters[slotMap.masterOf(slot)];
+    this.#nodes.keep(slotMap.masters);
     this.#report();
   }
 
   #report(): void {
     const state = this.#currentState();
-    if (!state.reachable && this.#view !== undefined) this.#topology.refresh();
+    if (!state.reachable && this.#slotMap !== undefined) this.#topology.refresh();
     const before = this.#state;
     if (isSameState(before, state)) return;
     this.#state = state;
@@ -236,12 +236,12 @@ export class ClusterReader implements RedisReader {
   }
 
   #currentState(): RedisState {
-    if (this.#view === undefined) return { reachable: false, reason: this.#unreachableReason };
+    if (this.#slotMap === undefined) return { reachable: false, reason: this.#unreachableReason };
     const reasons = this.#masters.flatMap(({ state }) => (state.reachable ? [] : [state.reason]));
     if (reasons.length > 0) {
       return { reachable: false, reason: `${reasons.length} of ${this.#masters.length} masters: ${reasons[0]}` };
     }
-    if (!this.#view.isComplete) return { reachable: false, reason: 'slots without a master' };
+    if (!this.#slotMap.isComplete) return { reachable: false, reason: 'slots without a master' };
     const missingPermission = this.#masters.map(({ state }) => (state.reachable ? state.missingPermission : undefined));
     return { reachable: true, missingPermission: missingPermission.find((permission) => permission !== undefined) };
   }

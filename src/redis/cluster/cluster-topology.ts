@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import type { RedisNode } from '../../config/redis/redis-nodes.ts';
 import type { Settings } from '../../config/settings.ts';
-import { ClusterView, addressOf } from './cluster-view.ts';
+import { SlotMap, addressOf } from './slot-map.ts';
 import { errorCode } from '../redis-failure.ts';
 import { nodeOptions } from '../redis-options.ts';
 
@@ -15,7 +15,7 @@ const PROBE_LIFETIME_MS = 30_000;
 /** Receives the results of topology refreshes. */
 export interface TopologyListener {
   /** Called when a node has replied; with the same object as before if nothing has changed. */
-  onTopology(view: ClusterView): void;
+  onSlotMap(slotMap: SlotMap): void;
   /** Called when no node has replied; `reason` is an error code. */
   onUnreachable(reason: string): void;
   /** Returns whether the topology is stable, as far as the listener knows. */
@@ -41,7 +41,7 @@ export class ClusterTopology {
   /** Nodes to query, the next one first. */
   #candidates: RedisNode[];
   #probe: Probe | undefined;
-  #view: ClusterView | undefined;
+  #slotMap: SlotMap | undefined;
   #timer: NodeJS.Timeout | undefined;
   #refreshing = false;
   #refreshedAt = -Infinity;
@@ -100,8 +100,8 @@ export class ClusterTopology {
       this.#probe ??= this.#connect();
       const { node, redis } = this.#probe;
       try {
-        const view = ClusterView.parse(await querySlots(redis), node);
-        if (!this.#closed) this.#applyView(view);
+        const slotMap = SlotMap.parse(await querySlots(redis), node);
+        if (!this.#closed) this.#applyView(slotMap);
         return;
       } catch (error) {
         reason = errorCode(error);
@@ -111,15 +111,15 @@ export class ClusterTopology {
     if (!this.#closed) this.#listener.onUnreachable(reason);
   }
 
-  #applyView(view: ClusterView): void {
-    const known = new Map([...this.#candidates, ...view.nodes].map((node) => [addressOf(node), node]));
+  #applyView(slotMap: SlotMap): void {
+    const known = new Map([...this.#candidates, ...slotMap.nodes].map((node) => [addressOf(node), node]));
     // A partitioned node does not list the others, whose map is more recent.
-    const kept = view.isComplete
-      ? new Set([...this.#redis.nodes, ...view.nodes].map(addressOf))
+    const kept = slotMap.isComplete
+      ? new Set([...this.#redis.nodes, ...slotMap.nodes].map(addressOf))
       : new Set(known.keys());
     this.#candidates = [...known].flatMap(([address, node]) => (kept.has(address) ? [node] : []));
-    if (this.#view?.equals(view) !== true) this.#view = view;
-    this.#listener.onTopology(this.#view);
+    if (this.#slotMap?.equals(slotMap) !== true) this.#slotMap = slotMap;
+    this.#listener.onSlotMap(this.#slotMap);
   }
 
   #connect(): Probe {

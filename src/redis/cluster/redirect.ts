@@ -1,4 +1,4 @@
-import { isSlot } from './cluster-view.ts';
+import { isSlot } from './slot-map.ts';
 
 /** A redirect of a cluster node to the node that serves a key. */
 export interface Redirect {

@@ -3,20 +3,20 @@ import type { RedisNode } from '../../config/redis/redis-nodes.ts';
 export const SLOTS = 16_384;
 
 /** A node as listed by CLUSTER SLOTS. */
-export interface NamedNode extends RedisNode {
+export interface ListedNode extends RedisNode {
   /** Distinguishes processes at one address; empty if the reply has no id. */
   readonly id: string;
 }
 
 /** Slot map of a cluster, as seen by one of its nodes. */
-export class ClusterView {
-  readonly masters: readonly NamedNode[];
+export class SlotMap {
+  readonly masters: readonly ListedNode[];
   /** All listed nodes, replicas included. */
   readonly nodes: readonly RedisNode[];
   /** For each slot, the number of its master, from 1; 0 if there is none. */
   readonly #masterOf: Uint16Array;
 
-  private constructor(masters: readonly NamedNode[], nodes: readonly RedisNode[], masterOf: Uint16Array) {
+  private constructor(masters: readonly ListedNode[], nodes: readonly RedisNode[], masterOf: Uint16Array) {
     this.masters = masters;
     this.nodes = nodes;
     this.#masterOf = masterOf;
@@ -30,9 +30,9 @@ export class ClusterView {
    * @param queriedNode the node that replied; nodes without a host are at the same host.
    * @throws Error if the reply has another format or no slots.
    */
-  static parse(reply: unknown, queriedNode: RedisNode): ClusterView {
+  static parse(reply: unknown, queriedNode: RedisNode): SlotMap {
     const numbers = new Map<string, number>();
-    const masters: NamedNode[] = [];
+    const masters: ListedNode[] = [];
     const nodes = new Map<string, RedisNode>();
     const masterOf = new Uint16Array(SLOTS);
     for (const range of listIn(reply)) {
@@ -46,7 +46,7 @@ export class ClusterView {
     }
     // The node has left the cluster or has not joined it yet.
     if (masters.length === 0) throw new Error('no slots');
-    return new ClusterView(masters, [...nodes.values()], masterOf);
+    return new SlotMap(masters, [...nodes.values()], masterOf);
   }
 
   /** Returns the index of the master that serves a slot; -1 if there is none. */
@@ -59,7 +59,7 @@ export class ClusterView {
     return !this.#masterOf.includes(0);
   }
 
-  equals(other: ClusterView): boolean {
+  equals(other: SlotMap): boolean {
     return (
       this.masters.length === other.masters.length &&
       this.masters.every((master, i) => isSameNode(master, other.masters[i])) &&
@@ -82,11 +82,11 @@ export function isSlot(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) < SLOTS;
 }
 
-function isSameNode(one: NamedNode, other: NamedNode): boolean {
+function isSameNode(one: ListedNode, other: ListedNode): boolean {
   return addressOf(one) === addressOf(other) && isSameId(one.id, other.id);
 }
 
-function nodeIn(member: unknown, queriedNode: RedisNode): NamedNode {
+function nodeIn(member: unknown, queriedNode: RedisNode): ListedNode {
   const [name, port, id] = listIn(member);
   const host = typeof name === 'string' ? name : '';
   if (!Number.isInteger(port)) throw new Error('invalid node');

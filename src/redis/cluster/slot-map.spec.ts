@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { ClusterView } from './cluster-view.ts';
+import { SlotMap } from './slot-map.ts';
 import { redirectIn } from './redirect.ts';
 
 const queriedNode = { host: 'asked', port: 1 };
@@ -7,49 +7,47 @@ const a = ['10.0.0.1', 7000, 'id of a', []];
 const b = ['2001:db8::1', 7001, 'id of b', []];
 const replica = ['10.0.0.3', 7002, 'id of the replica', []];
 
-describe('ClusterView', () => {
+describe('SlotMap', () => {
   it('has the master of each slot, and the replicas', () => {
-    const view = ClusterView.parse(
+    const slotMap = SlotMap.parse(
       [
         [0, 99, a, replica],
         [100, 16_383, b],
       ],
       queriedNode,
     );
-    expect(view.masters).toEqual([
+    expect(slotMap.masters).toEqual([
       { host: '10.0.0.1', port: 7000, id: 'id of a' },
       { host: '2001:db8::1', port: 7001, id: 'id of b' },
     ]);
-    expect(view.nodes).toContainEqual({ host: '10.0.0.3', port: 7002, id: 'id of the replica' });
-    expect([0, 99, 100, 16_383].map((slot) => view.masterOf(slot))).toEqual([0, 0, 1, 1]);
-    expect(view.isComplete).toBe(true);
+    expect(slotMap.nodes).toContainEqual({ host: '10.0.0.3', port: 7002, id: 'id of the replica' });
+    expect([0, 99, 100, 16_383].map((slot) => slotMap.masterOf(slot))).toEqual([0, 0, 1, 1]);
+    expect(slotMap.isComplete).toBe(true);
   });
 
   it('may have slots without a master', () => {
-    const view = ClusterView.parse([[5, 6, a]], queriedNode);
-    expect([4, 5, 6, 7].map((slot) => view.masterOf(slot))).toEqual([-1, 0, 0, -1]);
-    expect(view.isComplete).toBe(false);
+    const slotMap = SlotMap.parse([[5, 6, a]], queriedNode);
+    expect([4, 5, 6, 7].map((slot) => slotMap.masterOf(slot))).toEqual([-1, 0, 0, -1]);
+    expect(slotMap.isComplete).toBe(false);
   });
 
   it.each([[null], [''], ['?']])('uses the host of the replying node for a host of %j', (host) => {
-    expect(ClusterView.parse([[0, 1, [host, 7000]]], queriedNode).masters).toEqual([
-      { host: 'asked', port: 7000, id: '' },
-    ]);
+    expect(SlotMap.parse([[0, 1, [host, 7000]]], queriedNode).masters).toEqual([{ host: 'asked', port: 7000, id: '' }]);
   });
 
-  it('equals a view in which the same masters serve the same slots, in ranges of any size', () => {
-    const complete = ClusterView.parse([[0, 9, a]], queriedNode);
-    const parts = ClusterView.parse([[0, 4, a, replica], [5, 9, a]], queriedNode); // prettier-ignore
+  it('equals a map in which the same masters serve the same slots, in ranges of any size', () => {
+    const complete = SlotMap.parse([[0, 9, a]], queriedNode);
+    const parts = SlotMap.parse([[0, 4, a, replica], [5, 9, a]], queriedNode); // prettier-ignore
     expect(complete.equals(parts)).toBe(true);
-    expect(complete.equals(ClusterView.parse([[0, 8, a]], queriedNode))).toBe(false);
-    expect(complete.equals(ClusterView.parse([[0, 9, b]], queriedNode))).toBe(false);
+    expect(complete.equals(SlotMap.parse([[0, 8, a]], queriedNode))).toBe(false);
+    expect(complete.equals(SlotMap.parse([[0, 9, b]], queriedNode))).toBe(false);
   });
 
   it('differs if another node id is at the address of a master; a missing id matches any', () => {
     const [host, port] = a;
-    const view = ClusterView.parse([[0, 9, a]], queriedNode);
-    expect(view.equals(ClusterView.parse([[0, 9, [host, port, 'id of its successor']]], queriedNode))).toBe(false);
-    expect(view.equals(ClusterView.parse([[0, 9, [host, port]]], queriedNode))).toBe(true);
+    const slotMap = SlotMap.parse([[0, 9, a]], queriedNode);
+    expect(slotMap.equals(SlotMap.parse([[0, 9, [host, port, 'id of its successor']]], queriedNode))).toBe(false);
+    expect(slotMap.equals(SlotMap.parse([[0, 9, [host, port]]], queriedNode))).toBe(true);
   });
 
   it.each([
@@ -60,7 +58,7 @@ describe('ClusterView', () => {
     ['slots that there are not', [[0, 16_384, a]]],
     ['a node without a port', [[0, 1, ['10.0.0.1']]]],
   ])('rejects %s', (_, reply) => {
-    expect(() => ClusterView.parse(reply, queriedNode)).toThrow();
+    expect(() => SlotMap.parse(reply, queriedNode)).toThrow();
   });
 });
 
