@@ -12,6 +12,7 @@ RUN npm ci --ignore-scripts
 
 FROM dependencies AS build
 COPY tsconfig.json tsconfig.build.json nest-cli.json ./
+COPY deploy/build deploy/build
 COPY src src
 RUN npm run build
 

@@ -9,7 +9,7 @@
 # npm writes this file at the end of every installation.
 INSTALLED := node_modules/.package-lock.json
 # The folders stand for the files that were removed from them.
-SOURCES := $(shell find src ! -name '*.spec.ts' ! -name '*.spec-support.ts') package.json tsconfig.json tsconfig.build.json nest-cli.json
+SOURCES := $(shell find src deploy/build ! -name '*.spec.ts' ! -name '*.spec-support.ts') package.json tsconfig.json tsconfig.build.json nest-cli.json
 VERSION = $(shell sed -n 's/^  "version": "\(.*\)",$$/\1/p' package.json)
 # The devDependency `node` brings the right Node.js along; npm scripts find it by themselves.
 WITH_NODE := exec env PATH="$(CURDIR)/node_modules/.bin:$$PATH" node
@@ -73,7 +73,7 @@ bench-threads: install ## Measure how threads share the cache; takes a minute
 	npm run bench:threads
 
 clean: ## Remove what was built; node_modules stays
-	rm -rf dist coverage
+	rm -rf build dist coverage
 
 $(INSTALLED): package-lock.json | toolchain
 	@echo 'Installing the dependencies (npm ci), about half a minute …'

@@ -117,7 +117,7 @@ function nameOf(key: number): string {
 }
 
 function built(file: string): string {
-  return new URL(`../dist/${file}`, import.meta.url).href;
+  return new URL(`../build/${file}`, import.meta.url).href;
 }
 
 function cpuSeconds(pid: number): number {

@@ -1,5 +1,5 @@
 /** The benchmarks whose output is a section of docs/performance.md. */
-export const SECTIONS: readonly string[] = ['hit', 'cache', 'threads'];
+export const SECTIONS: readonly string[] = ['hit', 'cache', 'threads', 'start'];
 
 const END = '<!-- end of the output -->';
 const startOf = (name: string): string => `<!-- npm run bench:performance -- ${name} -->`;

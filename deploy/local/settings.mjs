@@ -2,7 +2,7 @@
 // value counts as unset.
 import { join } from 'node:path';
 // Built before this script runs. The proxy reports errors in the file.
-import { readEnvFile } from '../../dist/config/environment/env-file.js';
+import { readEnvFile } from '../../build/config/environment/env-file.js';
 
 /** Settings that choose a Redis. */
 const namesOfARedis = [

@@ -145,7 +145,7 @@ function unknownFlag(arg: string, known: ReadonlyMap<string, ValueFlag>): string
   const advice = nearest === undefined ? SEE_HELP : `did you mean ${suggestionFor(nearest, known)}?`;
   // In other programs a value may follow a short flag directly: `-asecret`.
   const shown = nearest === undefined && /^-[^-]./.test(typed) ? `${typed.slice(0, 2)}…` : typed;
-  return `${/^[\x21-\x7e…]+$/.test(shown) ? shown : JSON.stringify(shown)}: unknown flag; ${advice}`;
+  return `${/^[\x21-\x7e\u2026]+$/.test(shown) ? shown : JSON.stringify(shown)}: unknown flag; ${advice}`;
 }
 
 /** Returns the flag to suggest: for a secret, that of its file. */

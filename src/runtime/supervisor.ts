@@ -12,7 +12,7 @@ import type { RedisState } from '../redis/redis-reader.ts';
 import { InternalsReport } from '../internals/internals-report.ts';
 import type { SupervisorMessage, WorkerMessage } from './worker-messages.ts';
 import { ReplacementLog } from './replacement-log.ts';
-import { type WriteTracking, trackWrites } from '../tracking/tracking-coordinator.ts';
+import type { WriteTracking } from '../tracking/tracking-coordinator.ts';
 import type { Ports } from './listeners.ts';
 import type { WorkerStart } from './worker.ts';
 
@@ -28,7 +28,7 @@ const SETTLED_MS = 10_000;
 const RECOVERY_RETRY_MS = 5;
 /**
  * The objects of a request are garbage when its response is sent. A larger young generation would let a thread grow by a
- * hundred megabytes before it is collected.
+ * hundred megabytes before it is collected; a smaller one promotes values of requests for many keys that are in flight.
  */
 const YOUNG_GENERATION_MB = 16;
 
@@ -90,7 +90,11 @@ export class Supervisor {
    * @throws StartError
    */
   async start(): Promise<void> {
-    this.#tracking = trackWrites(this.#settings, this.#memory, new Logger('Coherence'));
+    if (this.#settings.cache.coherence === 'tracking') {
+      // The main thread has no other use for a Redis client.
+      const { trackWrites } = await import('../tracking/tracking-coordinator.ts');
+      this.#tracking = trackWrites(this.#settings, this.#memory, new Logger('Coherence'));
+    }
     const rows = Array.from({ length: this.#settings.proxy.threads }, (_, row) => row);
     await Promise.all(rows.map((row) => this.#startFirst(row)));
   }

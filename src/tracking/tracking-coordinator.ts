@@ -203,15 +203,14 @@ export interface TrackingLogger {
 }
 
 /**
- * Starts to track the writes to Redis; returns undefined with CACHE_COHERENCE=ttl. Must be called before a worker thread
- * serves requests: values loaded before tracking is active must not be stored.
+ * Starts to track the writes to Redis. Must be called before a worker thread serves requests: values loaded before tracking
+ * is active must not be stored.
  */
 export function trackWrites(
   settings: Settings,
   { lru, instance, clock }: ThreadContext,
   logger: TrackingLogger,
-): WriteTracking | undefined {
-  if (settings.cache.coherence === 'ttl') return undefined;
+): WriteTracking {
   const state = new CoherenceState(instance);
   state.current = 'resync';
   const masters = new Masters(settings.redis);

@@ -7,7 +7,7 @@ const PAGE = new URL('../../docs/configuration.md', import.meta.url);
 const MARKED = /(<!-- npm run docs:configuration writes these tables -->\n\n).*(<!-- end of the tables -->)/s;
 
 // Imported from dist, since Node.js strips types but does not compile decorators.
-const built = (name: string) => new URL(`../../dist/config/${name}.js`, import.meta.url).href;
+const built = (name: string) => new URL(`../../build/config/${name}.js`, import.meta.url).href;
 const { settingGroups } = (await import(built('environment/environment'))) as {
   settingGroups: () => readonly SettingGroup[];
 };
