@@ -124,7 +124,7 @@ export class TrackingCoordinator {
     const { mode, reason } = combinedMode([...this.#feeds.values()].map(({ state }) => state));
     if (mode === this.#targetMode) return;
     const { queue, counts, now } = this.#parts;
-    if (this.#targetMode === 'tracking') counts.countLoss(now() / 1000);
+    const isLoss = this.#targetMode === 'tracking';
     this.#targetMode = mode;
     const transition = ++this.#transitions;
     switch (mode) {
@@ -149,6 +149,8 @@ export class TrackingCoordinator {
         this.#enter(mode, reason);
         break;
     }
+    // Last, so that readers of the counter see the new mode.
+    if (isLoss) counts.countLoss(now() / 1000);
   }
 
   /** Extends the time until which entries may be served, so that no write is missed for longer than the bound. */

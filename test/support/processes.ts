@@ -11,11 +11,20 @@ const KILL_AFTER_MS = 30_000;
  * used, or while its server restarts.
  */
 const PORTS = [10_000, 32_000] as const;
+/** Ports that this process has returned: a server that a test has stopped for a while must find its port free. */
+const returned = new Set<number>();
 
-/** Finds a port of 127.0.0.1 without a listener. */
+/**
+ * Finds a port of 127.0.0.1 without a listener. No two workers of Jest that run side by side return the same one, as long
+ * as there are eight at most.
+ */
 export async function freePort(): Promise<number> {
+  const share = (PORTS[1] - PORTS[0]) / 8;
+  const first = PORTS[0] + (Number(process.env.JEST_WORKER_ID ?? 0) % 8) * share;
   for (;;) {
-    const port = randomInt(...PORTS);
+    const port = randomInt(first, first + share);
+    if (returned.has(port)) continue;
+    returned.add(port);
     const server = createServer().listen(port, '127.0.0.1');
     const free = await once(server, 'listening').then(
       () => true,

@@ -269,8 +269,11 @@ describeOwn('when the invalidation stream is lost', () => {
     // Late messages on the old connection are ignored.
     const before = await metric(proxy, 'coherence_invalidations_total');
     relay.release('feed');
-    await redis.client.set('other', 'new');
-    await untilInvalidated(proxy, before);
+    await until('a write is received', async () => {
+      // Again and again: on a busy machine the stream may be lost once more.
+      await redis.client.set('other', 'new');
+      return (await metric(proxy, 'coherence_invalidations_total')) > before || undefined;
+    });
     expect((await proxy.key('other')).text).toBe('new');
   });
 
@@ -308,13 +311,17 @@ describeOwn('when the invalidation stream is lost', () => {
     relay.refusesFeeds = false;
     await untilCoherence(proxy, 'tracking');
     expect((await untilCached('key')).text).toBe('new');
-    const lines = () =>
+    const coherenceLog = () =>
       proxy.log().flatMap(({ context, level, message }) => (context === 'Coherence' ? [[level, message]] : []));
-    await eventually(lines, [
-      ['info', expect.stringMatching(/^tracking active;/)],
-      ['warn', expect.stringMatching(/^invalidation stream lost/)],
-      ['info', expect.stringMatching(/^tracking active;/)],
-    ]);
+    // On a busy machine the stream may have been lost once more.
+    await eventually(
+      () => coherenceLog().slice(0, 3),
+      [
+        ['info', expect.stringMatching(/^tracking active;/)],
+        ['warn', expect.stringMatching(/^invalidation stream lost/)],
+        ['info', expect.stringMatching(/^tracking active;/)],
+      ],
+    );
   });
 
   it('because Redis restarted empty, no old value is served', async () => {
