@@ -45,6 +45,7 @@ const onNewestNode = NODE_LINES.flatMap((line) => {
 
 /** Specs that take long: `make test-long`. */
 export default {
+  testSequencer: '<rootDir>/test/support/slowest-first.mjs',
   // Much more than any test takes, because the machine may be busy.
   testTimeout: 180_000,
   maxWorkers: '100%',

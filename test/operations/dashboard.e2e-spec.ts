@@ -163,7 +163,11 @@ describeOwn('dashboard', () => {
     });
 
     it('ends on shutdown', async () => {
-      const ending = (own = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 1, SHUTDOWN_GRACE_MS: 5000 }));
+      const ending = (own = await TestProxy.start({
+        REDIS_URL: redis.url,
+        PROXY_THREADS: 1,
+        SHUTDOWN_GRACE_MS: 30_000,
+      }));
       const client = await EventStreamClient.to(ending);
       await until('an event arrives', () => (client.snapshots.length > 0 ? true : undefined));
       expect(await ending.stop()).toBe(0);

@@ -5,6 +5,9 @@ import Sequencer from '@jest/test-sequencer';
  * durations only from earlier runs, and a fresh clone has none.
  */
 const SLOWEST = [
+  'tracking/staleness.long',
+  'cache/torture.long',
+  'http/fast-path-equivalence.long',
   'http/hostile-clients',
   'cache/bounded-memory',
   'redis/sentinel',
