@@ -1,178 +1,246 @@
 /**
- * Measures one cache with several threads: hits per second and CPU time per hit with 1 and 2 threads, how long a hit holds
- * the lock, and the resulting utilisation of the lock with 8 threads. `npm run bench:threads`
+ * Measures one cache with several threads: reads per second, CPU time per read and the share of the time for which the lock is
+ * held, with 1 and 2 threads and several shares of misses, and models more threads from that. `npm run bench:threads`
  */
-import { availableParallelism } from 'node:os';
 import { once } from 'node:events';
-import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
-import { monotonicClock } from '../src/cache/shared-lru/clock.ts';
-import { HitBuffer } from '../src/cache/shared-lru/hit-buffer.ts';
-import { SharedLock } from '../src/cache/shared-lru/memory/shared-lock.ts';
-import { SharedLru } from '../src/cache/shared-lru/shared-lru.ts';
-import { measureHttp } from './http-threads.ts';
-import { row } from './spread.ts';
+import { availableParallelism } from 'node:os';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { Worker } from 'node:worker_threads';
+import { type Build, loadBuild } from './threads/build.ts';
+import { measureHttp } from './threads/http.ts';
+import { modelledRate } from './threads/model.ts';
+import { KEY_BYTES, type ReaderReport, type ReaderTask, VALUE, keyInto } from './threads/reader.ts';
 
-const ENTRIES = 100_000;
-const VALUE_BYTES = 100;
-const KEY_BYTES = 12;
-const RUN_MS = 2000;
-const ROUNDS = 5;
-const LIMITS = {
-  capacity: ENTRIES,
-  maxBytes: 2 ** 30,
-  maxValueBytes: 2 ** 20,
-  maxLeases: 1024,
-  leaseMs: 1000,
-  staleMs: 0,
-};
-/** Hits per second of one thread in the last table: with Express, with a lean HTTP server, and beyond. */
-const RATES = [40_000, 150_000, 1_000_000];
+const USAGE = `npm run bench:threads -- [options]
+  --against <folder>   an older checkout, measured in the same run
+  --entries 100000     cached entries
+  --rounds 5           the best of so many rounds counts
+  --ms 500             duration of each measurement
+  --no-http            omits the requests over HTTP`;
 
-interface WorkerTask {
-  readonly buffer: SharedArrayBuffer;
-  readonly thread: number;
+const THREADS = [1, 2];
+const MISSES = [0, 0.1, 0.5];
+const MODELLED_THREADS = [4, 8, 16, 32, 64];
+const MAX_THREADS = Math.max(...MODELLED_THREADS);
+const FILLING_THREAD = 1000;
+
+interface Options {
+  readonly entries: number;
+  readonly rounds: number;
   readonly runMs: number;
+  readonly http: boolean;
 }
 
-interface Report {
-  readonly hits: number;
-  readonly cpuMs: number;
-  readonly wallMs: number;
+interface Contestant {
+  readonly name: string;
+  readonly root: string;
+  readonly build: Build;
+  readonly buffer: SharedArrayBuffer;
 }
 
-if (isMainThread) await main();
-else parentPort?.postMessage(read(workerData as WorkerTask));
+/** The best of all rounds, of one contestant with one share of misses and one number of threads. */
+interface Best {
+  /** Operations per second. */
+  rate: number;
+  cpuNs: number;
+  /** Share of the operations that missed. */
+  missed: number;
+  /** Nanoseconds per operation for which the lock is held. */
+  heldNs: number;
+}
+
+let nextNew = 1e9;
+let nextThread = FILLING_THREAD + 1;
 
 async function main(): Promise<void> {
-  const lru = SharedLru.create(LIMITS, 1, monotonicClock());
-  fill(lru);
-  console.log(
-    `Of the cache alone: ${ENTRIES} entries of ${VALUE_BYTES} bytes, Zipf reads, ${availableParallelism()} cores, Node.js ${process.version}\n`,
-  );
-  console.log('| threads | hits/s | CPU time per hit |\n| --- | --- | --- |');
-  for (const [threads, reports] of await rounds(lru)) {
-    const rates = reports.map(({ hits, wallMs }) => hits / wallMs / 1000);
-    const costs = reports.map(({ hits, cpuMs }) => (cpuMs * 1e6) / hits);
-    console.log(row(threads, rates, 'M', costs, 'ns', 0));
+  const { values } = parseArgs({
+    options: {
+      against: { type: 'string' },
+      entries: { type: 'string', default: '100000' },
+      rounds: { type: 'string', default: '5' },
+      ms: { type: 'string', default: '500' },
+      http: { type: 'boolean', default: true },
+      help: { type: 'boolean', default: false },
+    },
+    allowNegative: true,
+  });
+  if (values.help) {
+    console.log(USAGE);
+    return;
   }
-  const heldNs = lockHoldNs(lru);
-  console.log(`\nA hit holds the lock for ${heldNs.toFixed(0)} ns.\n`);
-  console.log('| hits/s of each thread | lock held, 8 threads |\n| --- | --- |');
-  for (const rate of RATES)
-    console.log(`| ${rate.toLocaleString('en')} | ${((8 * rate * heldNs) / 1e7).toFixed(0)} % |`);
-  console.log();
-  await measureHttp();
+  const options = {
+    entries: Number(values.entries),
+    rounds: Number(values.rounds),
+    runMs: Number(values.ms),
+    http: values.http,
+  };
+  const roots: [string, string][] = [['', new URL('../', import.meta.url).href]];
+  if (values.against !== undefined) roots.unshift(['before', pathToFileURL(`${values.against}/`).href]);
+  const contestants = await Promise.all(roots.map(([name, root]) => contestant(name, root, options)));
+  const results = await measure(contestants, options);
+  report(contestants, results, options);
+  if (options.http) await measureHttp();
 }
 
-/** Runs all rounds, alternating the numbers of threads, so that other load on the machine affects all of them. */
-async function rounds(lru: SharedLru): Promise<Map<number, Report[]>> {
-  const results = new Map<number, Report[]>([
-    [1, []],
-    [2, []],
-  ]);
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [threads, reports] of results) {
-      process.stderr.write(`round ${round + 1} of ${ROUNDS}, ${threads} thread(s)\n`);
-      reports.push(await run(lru, threads));
+async function contestant(name: string, root: string, { entries }: Options): Promise<Contestant> {
+  const build = await loadBuild(root);
+  const limits = {
+    capacity: entries,
+    maxBytes: 2 ** 30,
+    maxValueBytes: 2 ** 20,
+    maxLeases: 1024,
+    leaseMs: 1000,
+    staleMs: 0,
+    maxThreads: MAX_THREADS,
+  };
+  return { name, root, build, buffer: build.SharedLru.create(limits, FILLING_THREAD, build.monotonicClock()).buffer };
+}
+
+/** Alternates between all cases, so that other load on the machine affects all of them. */
+async function measure(contestants: readonly Contestant[], options: Options): Promise<Map<string, Best>> {
+  const results = new Map<string, Best>();
+  for (let round = 1; round <= options.rounds; round++) {
+    for (const misses of MISSES) {
+      for (const threads of THREADS) {
+        for (const each of contestants) {
+          process.stderr.write(
+            `\rround ${round} of ${options.rounds}: ${title(misses)}, ${threads} thread(s) ${each.name}\x1b[K`,
+          );
+          await measureOnce(each, misses, threads, options, bestOf(results, each, misses, threads));
+        }
+      }
     }
   }
+  process.stderr.write('\r\x1b[K');
   return results;
 }
 
-async function run(lru: SharedLru, threads: number): Promise<Report> {
-  const workers = Array.from({ length: threads }, (_, i) => {
-    const task: WorkerTask = { buffer: lru.buffer, thread: i + 2, runMs: RUN_MS };
-    return new Worker(new URL(import.meta.url), { workerData: task });
-  });
-  const reports = await Promise.all(
-    workers.map(async (worker) => {
-      const exited = once(worker, 'exit');
-      const [report] = (await once(worker, 'message')) as [Report];
-      await exited;
-      return report;
-    }),
-  );
-  const hits = reports.reduce((sum, report) => sum + report.hits, 0);
-  const cpuMs = reports.reduce((sum, report) => sum + report.cpuMs, 0);
-  return { hits, cpuMs, wallMs: Math.max(...reports.map((report) => report.wallMs)) };
+async function measureOnce(
+  each: Contestant,
+  misses: number,
+  threads: number,
+  options: Options,
+  best: Best,
+): Promise<void> {
+  fill(each, options.entries);
+  const reports = await run(each, misses, threads, options, false);
+  const sum = (name: keyof ReaderReport): number => reports.reduce((total, report) => total + report[name], 0);
+  const operations = sum('operations');
+  best.rate = Math.max(best.rate, (operations * 1000) / Math.max(...reports.map(({ wallMs }) => wallMs)));
+  best.cpuNs = Math.min(best.cpuNs, (sum('cpuMs') * 1e6) / operations);
+  best.missed = sum('missed') / operations;
+  fill(each, options.entries);
+  const timed = await run(each, misses, threads, options, true);
+  const held = timed.reduce((total, { heldMs }) => total + heldMs, 0);
+  best.heldNs = Math.min(best.heldNs, (held * 1e6) / timed.reduce((total, report) => total + report.operations, 0));
 }
 
-/** Reads cached keys for `runMs` milliseconds, in a worker thread. */
-function read({ buffer, thread, runMs }: WorkerTask): Report {
-  const lru = SharedLru.attach(buffer, thread, monotonicClock());
-  const keys = zipfKeys(thread);
-  const chunk = Buffer.alloc(KEY_BYTES);
-  const hit = new HitBuffer();
-  for (let i = 0; i < keys.length; i++) lru.tryGetInto(keyInto(chunk, keys[i]), 0, KEY_BYTES, hit);
-  const cpu = process.threadCpuUsage();
-  const start = performance.now();
-  let hits = 0;
-  for (let at = 0; performance.now() - start < runMs;) {
-    for (let i = 0; i < 1000; i++, at = (at + 1) % keys.length) {
-      if (lru.tryGetInto(keyInto(chunk, keys[at]), 0, KEY_BYTES, hit)) hits++;
+async function run(
+  { root, buffer, build }: Contestant,
+  misses: number,
+  threads: number,
+  { entries, runMs }: Options,
+  timesLock: boolean,
+): Promise<ReaderReport[]> {
+  const start = new SharedArrayBuffer(8);
+  const words = new Int32Array(start);
+  const tasks = Array.from({ length: threads }, (): ReaderTask => {
+    const task = {
+      ...{ root, buffer, entries, misses, runMs, timesLock, start },
+      thread: nextThread++,
+      firstNew: nextNew,
+    };
+    nextNew += 1e8;
+    return task;
+  });
+  const reports = tasks.map(async (workerData) => {
+    const worker = new Worker(new URL('threads/reader.ts', import.meta.url), { workerData });
+    const exited = once(worker, 'exit');
+    const [report] = (await once(worker, 'message')) as [ReaderReport];
+    await exited;
+    return report;
+  });
+  for (let ready = 0; ready < threads; ready = Atomics.load(words, 0)) {
+    const wait = Atomics.waitAsync(words, 0, ready, 100);
+    if (wait.async) await wait.value;
+  }
+  Atomics.store(words, 1, 1);
+  Atomics.notify(words, 1);
+  const ended = await Promise.all(reports);
+  // As the supervisor does, so that the next threads can take what these had.
+  const lru = build.SharedLru.attach(buffer, FILLING_THREAD, build.monotonicClock());
+  for (const { thread } of tasks) lru.recoverFrom(thread);
+  return ended;
+}
+
+/** Loads the keys that are not cached. */
+function fill({ build, buffer }: Contestant, entries: number): void {
+  const lru = build.SharedLru.attach(buffer, FILLING_THREAD, build.monotonicClock());
+  const key = Buffer.alloc(KEY_BYTES);
+  for (let i = 0; i < entries; i++) {
+    const found = lru.lookup(keyInto(key, i));
+    if (found.kind === 'miss') lru.commit(found.lease, VALUE, [1, 2, 3], 3_600_000);
+  }
+}
+
+function report(
+  contestants: readonly Contestant[],
+  results: Map<string, Best>,
+  { entries, rounds, runMs }: Options,
+): void {
+  console.log(
+    `The cache alone: ${entries.toLocaleString('en')} entries of ${VALUE.length} bytes, Zipf reads and new keys, a full cache; ` +
+      `${availableParallelism()} cores, Node.js ${process.version}; the best of ${rounds} rounds of ${runMs} ms.\n`,
+  );
+  console.log('| reads | threads | reads/s | of one thread | CPU time per read | lock held per read | lock held |');
+  console.log(`|${' --- |'.repeat(7)}`);
+  for (const misses of MISSES) {
+    for (const each of contestants) {
+      const one = bestOf(results, each, misses, 1).rate;
+      for (const threads of THREADS) {
+        const { rate, cpuNs, missed, heldNs } = bestOf(results, each, misses, threads);
+        const name = [title(misses) + (missed > 0 ? ` (${percent(missed)} missed)` : ''), each.name]
+          .filter(Boolean)
+          .join(', ');
+        const columns = [name, threads, millions(rate), `${(rate / one).toFixed(2)}×`, `${cpuNs.toFixed(0)} ns`];
+        console.log(`| ${[...columns, `${heldNs.toFixed(0)} ns`, percent((rate * heldNs) / 1e9)].join(' | ')} |`);
+      }
     }
   }
-  const { user, system } = process.threadCpuUsage(cpu);
-  return { hits, cpuMs: (user + system) / 1000, wallMs: performance.now() - start };
-}
-
-function fill(lru: SharedLru): void {
-  const value = Buffer.alloc(VALUE_BYTES, 'v');
-  const key = Buffer.alloc(KEY_BYTES);
-  for (let i = 0; i < ENTRIES; i++) {
-    const found = lru.lookup(keyInto(key, i));
-    if (found.kind === 'miss') lru.commit(found.lease, value, [1, 2, 3], 3_600_000);
-  }
-}
-
-/** Returns how long a hit holds the lock in nanoseconds, without the cost of reading the clock. */
-function lockHoldNs(lru: SharedLru): number {
-  const [acquire, release] = ['acquire', 'release'].map(
-    (name) => Reflect.get(SharedLock.prototype, name) as (this: SharedLock) => void,
+  console.log(
+    '\nModel, each thread on a core of its own; more than these measurements know of the memory is not in it:\n',
   );
-  const keys = zipfKeys(99);
-  const chunk = Buffer.alloc(KEY_BYTES);
-  let held = 0;
-  let takenAt = 0;
-  SharedLock.prototype.acquire = function (this: SharedLock) {
-    acquire.call(this);
-    takenAt = performance.now();
-  };
-  SharedLock.prototype.release = function (this: SharedLock) {
-    held += performance.now() - takenAt;
-    release.call(this);
-  };
-  try {
-    const lock = new SharedLock(new Int32Array(new SharedArrayBuffer(64)), 1);
-    const measure = (once: (i: number) => void): number => {
-      for (let i = 0; i < keys.length; i++) once(i);
-      held = 0;
-      for (let i = 0; i < keys.length; i++) once(i);
-      return (held * 1e6) / keys.length;
-    };
-    const copy = new HitBuffer();
-    const hit = measure((i) => lru.tryGetInto(keyInto(chunk, keys[i]), 0, KEY_BYTES, copy));
-    const nothing = measure(() => {
-      lock.acquire();
-      lock.release();
-    });
-    return hit - nothing;
-  } finally {
-    Object.assign(SharedLock.prototype, { acquire, release });
+  console.log(`| reads/s | ${MODELLED_THREADS.map((threads) => `${threads} threads`).join(' | ')} |`);
+  console.log(`|${' --- |'.repeat(MODELLED_THREADS.length + 1)}`);
+  for (const misses of MISSES) {
+    for (const each of contestants) {
+      const { cpuNs } = bestOf(results, each, misses, 1);
+      const { heldNs } = bestOf(results, each, misses, 2);
+      const rates = MODELLED_THREADS.map((threads) => modelledRate(threads, heldNs, Math.max(0, cpuNs - heldNs)));
+      console.log(`| ${[title(misses), each.name].filter(Boolean).join(', ')} | ${rates.map(millions).join(' | ')} |`);
+    }
   }
+  console.log();
 }
 
-function zipfKeys(seed: number): Int32Array {
-  let state = seed;
-  return Int32Array.from({ length: 500_000 }, () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    const rank = Math.floor(ENTRIES ** (state / 2 ** 32));
-    // Spreads the popular keys over the memory.
-    return (rank * 7919) % ENTRIES;
-  });
+function bestOf(results: Map<string, Best>, { name }: Contestant, misses: number, threads: number): Best {
+  const key = `${name} ${misses} ${threads}`;
+  const found = results.get(key) ?? { rate: 0, cpuNs: Infinity, missed: 0, heldNs: Infinity };
+  results.set(key, found);
+  return found;
 }
 
-function keyInto(chunk: Buffer, key: number): Buffer {
-  for (let at = KEY_BYTES - 1, rest = key; at >= 0; at--, rest = (rest / 10) | 0) chunk[at] = 0x30 + (rest % 10);
-  return chunk;
+function title(misses: number): string {
+  return misses === 0 ? 'hits only' : `${percent(misses)} new keys`;
 }
+
+function millions(rate: number): string {
+  return `${(rate / 1e6).toFixed(2)} M`;
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(0)} %`;
+}
+
+await main();

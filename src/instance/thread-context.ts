@@ -57,6 +57,7 @@ export function createInstance({ cache, redis, proxy }: Settings): ThreadContext
     maxValueBytes: cache.maxValueBytes,
     maxLeases: proxy.maxConcurrentLoads + proxy.maxQueuedLoads + LEASES_FOR_MANY,
     staleMs: cache.staleIfErrorMs,
+    maxThreads: proxy.threads,
     leaseMs: proxy.queueTimeoutMs + redis.commandTimeoutMs + LEASE_MARGIN_MS,
   };
   return {

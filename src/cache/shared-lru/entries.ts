@@ -3,6 +3,7 @@ import type { Etag } from './etag.ts';
 import type { KeyIndex } from './key-index.ts';
 import { Header, type LruLimits, type LruMemory, NONE, State } from './memory/layout.ts';
 import { SlotList } from './memory/slot-list.ts';
+import type { OrderOfUse, TouchRings } from './memory/touch-rings.ts';
 import type { Slots } from './slots.ts';
 
 const EVICTIONS_BY_CAPACITY = counter('evictionsByCapacity');
@@ -11,9 +12,10 @@ const EXPIRATIONS = counter('expirations');
 
 /**
  * Entries in order of use. Keeps them within the capacity and the byte budget by evicting the least recently used first.
+ * Reads are noted in rings of touches, which are drained before the order of use matters: when an entry is added or evicted.
  * All methods require the cache lock.
  */
-export class Entries {
+export class Entries implements OrderOfUse {
   readonly #header: Int32Array;
   readonly #limits: LruLimits;
   readonly #slots: Slots;
@@ -21,13 +23,15 @@ export class Entries {
   readonly #counters: SharedCounters;
   /** Most recently used first. */
   readonly #recency: SlotList;
+  readonly #touches: TouchRings;
 
-  constructor(memory: LruMemory, slots: Slots, index: KeyIndex, counters: SharedCounters) {
+  constructor(memory: LruMemory, slots: Slots, index: KeyIndex, counters: SharedCounters, touches: TouchRings) {
     this.#header = memory.header;
     this.#limits = memory.limits;
     this.#slots = slots;
     this.#index = index;
     this.#counters = counters;
+    this.#touches = touches;
     this.#recency = new SlotList(memory.header, memory.nodes, Header.RECENCY_HEAD, Header.RECENCY_TAIL);
   }
 
@@ -35,13 +39,25 @@ export class Entries {
     return this.#header[Header.COUNT];
   }
 
-  /** Makes an entry the most recently used one. */
-  touch(slot: number): void {
-    this.#recency.moveToFront(slot);
+  /** Notes that an entry was read at this time. */
+  touch(slot: number, now: number): void {
+    if (!this.#touches.isAvailable || this.#touches.isFull()) this.drainTouches();
+    if (this.#touches.isAvailable) this.#touches.push(slot, this.#slots.version(slot), now);
+    else this.#recency.moveToFront(slot);
+  }
+
+  /** Puts the entries that were read since in the order of use. */
+  drainTouches(): void {
+    this.#touches.drain(this);
+  }
+
+  applyTouch(slot: number, version: number): void {
+    // Beyond the highest slot are entries from before a flush, with their old versions.
+    if (this.#slots.has(slot) && this.#slots.version(slot) === version) this.#recency.moveToFront(slot);
   }
 
   /**
-   * Evicts until the leased item, extended by `more` bytes, fits the byte budget and, if these are its last bytes, the
+   * Drains the touches, and evicts until the leased item, extended by `more` bytes, fits the byte budget and, if these are its last bytes, the
    * capacity.
    *
    * @returns false if the item can never fit.
@@ -51,6 +67,7 @@ export class Entries {
     const written = this.#slots.valueBytes(slot);
     const { maxBytes, capacity } = this.#limits;
     if (capacity === 0 || keyBytes + total > maxBytes) return false;
+    this.drainTouches();
     const added = written === 0 ? keyBytes + more : more;
     while (this.#slots.bytes + added > maxBytes) {
       if (!this.#evict(EVICTIONS_BY_BYTES)) return false;
@@ -62,11 +79,12 @@ export class Entries {
     return true;
   }
 
-  /** Turns a complete leased item into the most recently used entry. */
+  /** Turns a complete leased item, for which {@link makeRoom} has just made room, into the most recently used entry. */
   add(slot: number, etag: Etag, now: number, lifetimeMs: number, hardTtlMs: number): void {
     this.#slots.setState(slot, State.ENTRY);
     this.#slots.setEtag(slot, etag);
     this.#slots.setLifetime(slot, now, lifetimeMs, hardTtlMs);
+    this.#slots.publish(slot);
     this.#header[Header.COUNT]++;
     this.#recency.prepend(slot);
   }

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { Etag } from './etag.ts';
-import { CHUNK_BYTES } from './chunked-read.ts';
+import { CHUNK_BYTES } from './reading/chunked-read.ts';
 
 /**
  * Reusable buffer for one hit, copied out of the cache. Serving from it allocates nothing: the value is copied from here

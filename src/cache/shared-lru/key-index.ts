@@ -1,19 +1,26 @@
 import { hashKey } from './memory/hash.ts';
 import type { ItemBytes } from './memory/item-bytes.ts';
-import { Header, type LruMemory, NODE_WORDS, NONE, Node } from './memory/layout.ts';
+import { Header, type LruMemory, NODE_WORDS, NONE, Node, SLOT_WORDS, Slot } from './memory/layout.ts';
+
+/** Slots of a chain that are visited without the lock: another thread may change the chain meanwhile, even into a circle. */
+const MAX_STEPS = 64;
 
 /** Hash chains that map a key to its slot, entry or lease. */
 export class KeyIndex {
   readonly #header: Int32Array;
   readonly #buckets: Int32Array;
   readonly #nodes: Int32Array;
+  readonly #slots: Int32Array;
   readonly #mask: number;
   readonly #items: ItemBytes;
+  /** Version of the slot that {@link findEntry} returned last, which is odd; 0 if it found none. */
+  foundVersion = 0;
 
   constructor(memory: LruMemory, items: ItemBytes) {
     this.#header = memory.header;
     this.#buckets = memory.buckets;
     this.#nodes = memory.nodes;
+    this.#slots = memory.slots;
     this.#mask = memory.buckets.length - 1;
     this.#items = items;
   }
@@ -21,6 +28,29 @@ export class KeyIndex {
   /** Hashes a key, bytes `from` to `to` of `bytes`. Needs no lock. */
   hash(bytes: Uint8Array, from = 0, to = bytes.length): number {
     return hashKey(bytes, this.#header[Header.SEED_0], this.#header[Header.SEED_1], from, to);
+  }
+
+  /**
+   * Finds the entry of a key without the lock; NONE also if it was overlooked, because other threads changed the chain. The
+   * caller must check that the version of the slot is still {@link foundVersion} once it has read the entry.
+   */
+  findEntry(bytes: Uint8Array, hash: number, from = 0, to = bytes.length): number {
+    const nodes = this.#nodes;
+    let slot = this.#buckets[hash & this.#mask];
+    for (let steps = 0; slot !== NONE && steps < MAX_STEPS; steps++) {
+      if (nodes[slot * NODE_WORDS + Node.HASH] === hash) {
+        const version = Atomics.load(this.#slots, slot * SLOT_WORDS + Slot.VERSION);
+        // A slot beyond the mark was freed by a flush, which does not visit it.
+        const isEntry = (version & 1) === 1 && slot <= this.#header[Header.SLOT_HIGH_WATER];
+        if (isEntry && this.#items.hasKey(slot, bytes, from, to)) {
+          this.foundVersion = version;
+          return slot;
+        }
+      }
+      slot = nodes[slot * NODE_WORDS + Node.CHAIN];
+    }
+    this.foundVersion = 0;
+    return NONE;
   }
 
   /** Finds the slot of a key; NONE if absent. */

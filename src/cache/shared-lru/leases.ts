@@ -97,10 +97,18 @@ export class Leases {
     return this.#words[slot * SLOT_WORDS + Slot.LEASE_OWNER] === this.#thread;
   }
 
-  /** Ends a lease whose item becomes an entry: waiters find it when they look up the key again. */
-  end(slot: number): void {
+  /**
+   * Ends a lease whose item becomes an entry, and returns whether threads wait for it. Once the entry has its version, which
+   * is another one, {@link notify} wakes them, and they look up the key again.
+   */
+  end(slot: number): boolean {
     this.#unlist(slot);
-    this.#wake(slot);
+    return this.#words[slot * SLOT_WORDS + Slot.LEASE_WAITERS] > 0;
+  }
+
+  /** Wakes the threads that wait for a lease; the version of its slot must have changed. */
+  notify(slot: number): void {
+    Atomics.notify(this.#words, slot * SLOT_WORDS + Slot.VERSION);
   }
 
   /** Ends a lease without storing anything. */
@@ -212,7 +220,7 @@ export class Leases {
   #wake(slot: number): void {
     const at = slot * SLOT_WORDS;
     this.#slots.renew(slot);
-    if (this.#words[at + Slot.LEASE_WAITERS] > 0) Atomics.notify(this.#words, at + Slot.VERSION);
+    if (this.#words[at + Slot.LEASE_WAITERS] > 0) this.notify(slot);
   }
 
   #remove(slot: number): void {

@@ -38,7 +38,7 @@ const MAX_KEY_BYTES = 64 * 1024;
 /** Results of loads to which Redis replied. */
 const ANSWERS: readonly LoadResult[] = ['missing', 'wrong-type', 'value-too-large', 'unshared'];
 /** An entry stored in the tick of an expire-all is stored one tick later. */
-const TICK_MS = 1 / 1024;
+const TICK_MS = 2 ** -16;
 /** Bytes of a key beyond its slot count in units; there are four units per lease. */
 const KEY_BYTES_IN_SLOT = 128;
 const KEY_UNIT = 64;

@@ -4,8 +4,9 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { keysOfOneBucket, keysOfOneHash } from './memory/colliding-keys.spec-support.ts';
 import type { Etag } from './etag.ts';
+import { TICK_MS } from './clock.ts';
 import { HitBuffer } from './hit-buffer.ts';
-import { type LruLimits, LruMemory } from './memory/layout.ts';
+import { type LruLimits, LruMemory, RING_TOUCHES, SPARE_RINGS } from './memory/layout.ts';
 import { LOAD_RESULTS, type Lease, type LoadResult, type Lookup } from './cache-types.ts';
 import {
   type ReferenceLease,
@@ -22,6 +23,8 @@ const REPEAT = {
   ...(process.env['FC_SEED'] !== undefined && { seed: Number(process.env['FC_SEED']) }),
   ...(process.env['FC_PATH'] !== undefined && { path: process.env['FC_PATH'] }),
 };
+/** Threads that act in turn. */
+const THREADS = 5;
 const MINUTES_MS = 60_000 * Math.ceil(RUNS / 4000);
 
 /** Bytes of a chunk in which values are copied; the lock is released in between. */
@@ -85,8 +88,15 @@ interface Interrupted {
   readonly by: readonly Plain[];
 }
 interface Command {
-  readonly thread: 0 | 1;
-  readonly command: Plain | Interrupted;
+  /** Index of the thread; the last one has no ring of touches. */
+  readonly thread: number;
+  readonly command: Plain | Interrupted | Burst;
+}
+/** Hits of many threads in turn, more than fit in their rings. */
+interface Burst {
+  readonly act: 'burst';
+  readonly hits: readonly { readonly thread: number; readonly key: number }[];
+  readonly times: number;
 }
 
 const key = fc.oneof(
@@ -141,10 +151,20 @@ const interrupted: fc.Arbitrary<Interrupted> = fc.record({
   hardTtlMs,
   by: fc.array(plain, { minLength: 1, maxLength: 3 }),
 });
+const thread = fc.nat({ max: THREADS - 1 });
+const burst: fc.Arbitrary<Burst> = fc.record({
+  act: fc.constant('burst' as const),
+  hits: fc.array(fc.record({ thread, key: fc.nat({ max: 8 }) }), { minLength: 1, maxLength: 12 }),
+  times: fc.oneof({ weight: 4, arbitrary: fc.nat({ max: 5 }) }, { weight: 1, arbitrary: fc.nat({ max: 100 }) }),
+});
 const commands: fc.Arbitrary<Command[]> = fc.array(
   fc.record({
-    thread: fc.constantFrom(0 as const, 1 as const),
-    command: fc.oneof({ weight: 10, arbitrary: plain }, { weight: 1, arbitrary: interrupted }),
+    thread,
+    command: fc.oneof(
+      { weight: 10, arbitrary: plain },
+      { weight: 1, arbitrary: interrupted },
+      { weight: 1, arbitrary: burst },
+    ),
   }),
   { minLength: 1, maxLength: 60, size: 'max' },
 );
@@ -156,16 +176,19 @@ const limits: fc.Arbitrary<LruLimits> = fc.record({
   maxLeases: fc.constantFrom(1, 2, 3, 260),
   leaseMs: fc.integer({ min: 1, max: 30 }),
   staleMs: fc.constantFrom(0, 5, 20, 40, 1000),
+  // The spare rings are taken as well.
+  maxThreads: fc.constant(THREADS - 1 - SPARE_RINGS),
 });
 
-/** Model and cache, mapped by two threads, and the shared clock. */
+/** Model and cache, mapped by several threads, and the shared clock. */
 class Session {
   readonly reference: ReferenceLru;
   readonly reached = new Set<string>();
   readonly #buffer: SharedArrayBuffer;
-  readonly #threads: readonly [SharedLru, SharedLru];
+  readonly #threads: readonly SharedLru[];
   readonly #leases: { readonly real: Lease; readonly reference: ReferenceLease; readonly holder: SharedLru }[] = [];
   #now = 0;
+  #last = 0;
   #generation = 0;
   /** The cache reads the clock before every critical section: the place for an action in between. */
   #beforeStep: (() => void) | undefined;
@@ -177,11 +200,11 @@ class Session {
       this.#beforeStep?.();
       return this.#now;
     };
-    this.#threads = [SharedLru.attach(this.#buffer, 1, clock), SharedLru.attach(this.#buffer, 2, clock)];
+    this.#threads = Array.from({ length: THREADS }, (_, i) => SharedLru.attach(this.#buffer, i + 1, clock));
   }
 
-  run({ thread, command }: Command): void {
-    const lru = this.#threads[thread];
+  run({ thread: by, command }: Command): void {
+    const lru = this.#switchTo(by);
     switch (command.act) {
       case 'read':
         this.#read(lru, keyAt(command.key), command.maxAgeMs);
@@ -204,8 +227,14 @@ class Session {
       case 'interrupted fill':
         this.#fill(lru, command.lease, command, () => {
           this.reached.add('interrupted');
-          for (const other of command.by) this.run({ thread: thread === 0 ? 1 : 0, command: other });
+          for (const other of command.by) this.run({ thread: (by + 1) % THREADS, command: other });
         });
+        break;
+      case 'burst':
+        for (let time = 0; time < command.times; time++) {
+          for (const hit of command.hits) this.#hit(this.#switchTo(hit.thread), keyAt(hit.key));
+        }
+        if (command.times * command.hits.length > RING_TOUCHES) this.reached.add('more touches than fit');
         break;
       case 'fill missing': {
         const pair = this.#leases.at(-1 - command.lease);
@@ -240,6 +269,13 @@ class Session {
     this.#compare(lru);
   }
 
+  /** Lets time go by when another thread acts, because the order of their reads is that of their times. */
+  #switchTo(index: number): SharedLru {
+    if (index !== this.#last) this.#now += TICK_MS;
+    this.#last = index;
+    return this.#threads[index];
+  }
+
   #hit(lru: SharedLru, bytes: Buffer): void {
     const held = this.reference.holds(nameOf(bytes), this.#now, STEP);
     const found = lru.tryGetInto(
@@ -248,8 +284,9 @@ class Session {
       MARGIN.length + bytes.length,
       HIT,
     );
-    deepStrictEqual(found, held);
-    if (!held) return;
+    // The thread without a ring uses `lookup`.
+    deepStrictEqual(found, held && lru !== this.#threads[THREADS - 1]);
+    if (!found) return;
     this.reached.add('hit without objects');
     const { bytes: value, length, etag, ageMs, lifetimeMs: lifetime } = HIT;
     deepStrictEqual(
@@ -364,7 +401,7 @@ function nameOf(bytes: Buffer): string {
 
 describe('SharedLru against a model', () => {
   it(
-    'behaves, counts and evicts like a Map, whatever two threads do in turn',
+    'behaves, counts and evicts like a Map, whatever the threads do in turn',
     () => {
       const reached = new Set<string>();
       fc.assert(
@@ -383,6 +420,7 @@ describe('SharedLru against a model', () => {
           ...['hit', 'missing', 'miss', 'loading', 'unleased', 'stored', 'void', 'uncacheable', 'interrupted'],
           ...['hit without objects', 'cached', 'stale', 'large and stale', 'stale in flight', 'request in flight'],
           ...['evictionsByCapacity', 'evictionsByBytes', 'expirations', 'invalidations', 'expiredLeases'],
+          'more touches than fit',
         ]),
       );
     },

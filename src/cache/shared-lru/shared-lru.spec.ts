@@ -85,7 +85,7 @@ describe('SharedLru', () => {
     it('for every thread that maps the memory', () => {
       const other = SharedLru.attach(lru.buffer, 2, clock);
       store('key', 'value');
-      expect(other.limits).toEqual(LIMITS);
+      expect(other.limits).toMatchObject(LIMITS);
       expect(other.lookup(Buffer.from('key'))).toMatchObject({ kind: 'hit', value: Buffer.from('value') });
       expect(other.purge(Buffer.from('key'))).toBe(true);
       expect(kindOf('key')).toBe('miss');

@@ -1,15 +1,17 @@
-import { randomFillSync } from 'node:crypto';
+import { randomFillSync, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { seeded } from '../../../test/support/random.ts';
 import { monotonicClock } from './clock.ts';
 import { keysOfOneBucket, keysOfOneHash } from './memory/colliding-keys.spec-support.ts';
 import { Header, type LruLimits, LruMemory } from './memory/layout.ts';
 import type { Lease } from './cache-types.ts';
 import { SharedLru } from './shared-lru.ts';
-import { checkInvariants } from './shared-memory.spec-support.ts';
+import { checkInvariants, keysByRecency } from './shared-memory.spec-support.ts';
 import type { StallOrders } from './stalling-worker.spec-support.ts';
 import type { TortureOrders, TortureReport } from './torture-worker.spec-support.ts';
+import type { TurnsOrders } from './turns-worker.spec-support.ts';
 
 /** TORTURE_SECONDS sets the duration. */
 const SECONDS = Number(process.env['TORTURE_SECONDS'] ?? 3);
@@ -37,10 +39,13 @@ const KEYS: readonly Buffer[] = [
   ...Array.from({ length: 60 }, (_, i) => Buffer.from(`${'long'.repeat(i * 3)}:${i}`)),
 ];
 
+/** TORTURE_SEED repeats the order of reads that a failure printed. */
+const SEED = Number(process.env['TORTURE_SEED'] ?? randomInt(2 ** 31));
+
 const workers: Worker[] = [];
 
 /** Runs a file in a thread without Jest. */
-function start(file: string, workerData: TortureOrders | StallOrders): Worker {
+function start(file: string, workerData: TortureOrders | StallOrders | TurnsOrders): Worker {
   const worker = new Worker(new URL(file, import.meta.url), { workerData, execArgv: [] });
   workers.push(worker);
   return worker;
@@ -130,6 +135,45 @@ describe('SharedLru under many threads', () => {
       expect(await survived).toMatchObject([{ status: 'fulfilled' }]);
 
       checkInvariants(memory.buffer);
+    },
+    TIMEOUT_MS,
+  );
+
+  it.each([
+    ['fewer reads than fit in their rings', 60],
+    ['many more', 3000],
+  ])(
+    'keeps the exact order of use when they read one after the other, %s',
+    async (_, reads) => {
+      const below = seeded(SEED);
+      for (let repetition = 0; repetition < 3; repetition++) {
+        const { buffer } = LruMemory.reserve(LIMITS, SEEDS);
+        const lru = SharedLru.attach(buffer, MAIN, monotonicClock());
+        const keys = KEYS.slice(0, LIMITS.capacity);
+        for (const key of keys) lru.commit(leaseOf(lru, key.toString('latin1')), key, [1, 2, 3], 60_000);
+        // Least recently used first.
+        const order = new Set(keys.keys());
+        const turns = Array.from({ length: reads }, () => ({
+          thread: MAIN + 1 + below(THREADS),
+          key: below(1 + below(keys.length)),
+        }));
+        for (const { key } of turns) {
+          order.delete(key);
+          order.add(key);
+        }
+        const shared = { buffer, keys, turns, taken: new SharedArrayBuffer(4) };
+        const threads = Array.from({ length: THREADS }, (_, i) =>
+          start('./turns-worker.spec-support.ts', { ...shared, thread: MAIN + 1 + i }),
+        );
+        await Promise.all(threads.map((thread) => once(thread, 'exit')));
+
+        const expected = [...order].reverse().map((i) => keys[i].toString('latin1'));
+        expect({ SEED, order: keysByRecency(buffer) }).toEqual({ SEED, order: expected });
+        // An eviction drains the rings.
+        lru.commit(leaseOf(lru, 'one more'), Buffer.alloc(0), [1, 2, 3], 60_000);
+        expect(keysByRecency(buffer)).toEqual(['one more', ...expected.slice(0, -1)]);
+        checkInvariants(buffer);
+      }
     },
     TIMEOUT_MS,
   );

@@ -3,11 +3,11 @@ import { BufferFull } from '../../redis/redis-reply.ts';
 import type { Clock } from './clock.ts';
 import { type Counters, SharedCounters, counter } from './counters.ts';
 import { Entries } from './entries.ts';
-import { EntryReader } from './entry-reader.ts';
+import { EntryReader } from './reading/entry-reader.ts';
 import type { Etag } from './etag.ts';
 import { ItemBytes } from './memory/item-bytes.ts';
 import { KeyIndex } from './key-index.ts';
-import { type LargeEntry, type ChunkedRead, CHUNK_BYTES } from './chunked-read.ts';
+import { type LargeEntry, CHUNK_BYTES } from './reading/chunked-read.ts';
 import { type LruLimits, LruMemory, NONE, State } from './memory/layout.ts';
 import { Leases } from './leases.ts';
 import type { HitBuffer } from './hit-buffer.ts';
@@ -21,8 +21,10 @@ import {
   type Stale,
   isKeyStateKnown,
 } from './cache-types.ts';
+import { OptimisticReader } from './reading/optimistic-reader.ts';
 import { SharedLock } from './memory/shared-lock.ts';
 import { Slots } from './slots.ts';
+import { TouchRings } from './memory/touch-rings.ts';
 
 export interface LruStats extends Counters {
   readonly entries: number;
@@ -44,7 +46,9 @@ const RECOVERIES = counter('recoveries');
 /**
  * Strict LRU cache of byte keys and byte values in one `SharedArrayBuffer`, shared exactly by all threads that map it: one
  * order of use, one capacity, one byte budget and one expiry. `layout.ts` draws the memory. Every operation is O(1) plus the
- * bytes it copies and the entries it evicts, except {@link flush}, which is O(buckets).
+ * bytes it copies, the entries it evicts and the reads since the last change, except {@link flush}, which is O(buckets).
+ *
+ * A fresh entry is read without the lock. Whatever else a read finds is decided under the lock, as are all changes.
  *
  * A key without an entry is *leased* to the first reader (R. Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013),
  * and only a fill with a valid lease stores: a value that was read before a purge is never stored after it.
@@ -59,8 +63,12 @@ export class SharedLru {
   readonly #index: KeyIndex;
   readonly #entries: Entries;
   readonly #leases: Leases;
+  readonly #touches: TouchRings;
   readonly #reader: EntryReader;
+  readonly #optimistic: OptimisticReader;
   readonly #counters: SharedCounters;
+  /** Hash of a key that {@link tryGetInto} has just not found: {@link lookup} need not look for it without the lock again. */
+  #unreadHash: number | undefined;
 
   /** @param thread the thread's id in locks and leases: not 0, and unique among the threads of this cache. */
   private constructor(memory: LruMemory, thread: number, clock: Clock) {
@@ -72,9 +80,11 @@ export class SharedLru {
     this.#slots = new Slots(memory, this.#items);
     this.#index = new KeyIndex(memory, this.#items);
     this.#counters = new SharedCounters(memory.headerFloats);
-    this.#entries = new Entries(memory, this.#slots, this.#index, this.#counters);
+    this.#touches = new TouchRings(memory, thread);
+    this.#entries = new Entries(memory, this.#slots, this.#index, this.#counters, this.#touches);
     this.#leases = new Leases(memory, thread, this.#slots, this.#index, this.#counters);
     this.#reader = new EntryReader(this.#slots, this.#items);
+    this.#optimistic = new OptimisticReader(memory, this.#slots, this.#index, this.#reader, this.#touches);
   }
 
   /**
@@ -94,25 +104,14 @@ export class SharedLru {
 
   /**
    * Reads a key, bytes `from` to `to` of `bytes`, if its entry is fresh and its value has at most CHUNK_BYTES, and makes it
-   * the most recently used. Returns false, with nothing changed or counted, if {@link lookup} has to decide.
+   * the most recently used. Takes no lock. Returns false, with nothing changed or counted, if {@link lookup} has to decide.
    */
   tryGetInto(bytes: Uint8Array, from: number, to: number, hit: HitBuffer): boolean {
+    if (!this.#canTouch()) return false;
     const hash = this.#index.hash(bytes, from, to);
-    const now = this.#clock();
-    this.#lock.acquire();
-    try {
-      const slot = this.#index.find(bytes, hash, from, to);
-      if (slot === NONE || this.#slots.state(slot) !== State.ENTRY) return false;
-      if (this.#slots.isExpired(slot, now) || this.#slots.isUnconfirmed(now)) return false;
-      const length = this.#slots.valueBytes(slot);
-      if (length < 0 || length > CHUNK_BYTES) return false;
-      this.#entries.touch(slot);
-      this.#counters.increment(HITS);
-      this.#reader.readInto(hit, slot, length, now);
-      return true;
-    } finally {
-      this.#lock.release();
-    }
+    if (this.#optimistic.readInto(bytes, hash, from, to, this.#clock(), hit)) return true;
+    if (this.#index.foundVersion === 0) this.#unreadHash = hash;
+    return false;
   }
 
   /**
@@ -130,42 +129,47 @@ export class SharedLru {
   ): Lookup {
     const hash = this.#index.hash(key);
     for (;;) {
-      const now = this.#clock();
-      let large: LargeEntry;
-      this.#lock.acquire();
-      try {
-        const slot = this.#findUsable(key, hash, now);
-        if (slot === NONE) return this.#grant(key, hash, now, NONE, 'uri-miss', counted);
-        if (this.#slots.state(slot) === State.LEASE) return this.#joinLoad(slot, 'uri-miss', counted);
-        this.#entries.touch(slot);
-        if (!this.#slots.isFresh(slot, now, maxAgeMs)) return this.#reload(key, hash, now, slot, counted);
-        const found = this.#reader.read(slot, now);
-        if (found.kind !== 'large') {
-          if (!counted) this.#counters.increment(HITS);
-          return found;
+      let found = this.#tryRead(key, hash, maxAgeMs);
+      if (found === undefined) {
+        const now = this.#clock();
+        this.#lock.acquire();
+        try {
+          const slot = this.#findUsable(key, hash, now);
+          if (slot === NONE) return this.#grant(key, hash, now, NONE, 'uri-miss', counted);
+          if (this.#slots.state(slot) === State.LEASE) return this.#joinLoad(slot, 'uri-miss', counted);
+          this.#entries.touch(slot, now);
+          if (!this.#slots.isFresh(slot, now, maxAgeMs)) return this.#reload(key, hash, now, slot, counted);
+          found = this.#reader.read(slot, now);
+        } finally {
+          this.#lock.release();
         }
-        large = found;
-      } finally {
-        this.#lock.release();
       }
-      const read = this.#reader.readInChunks(large);
-      if (!admit(read.memory)) return new BufferFull(large.length);
-      const value = this.#readLarge(large, read, !counted);
-      if (value !== undefined) return { kind: 'hit', value, etag: large.etag, freshness: large.freshness };
+      if (found.kind !== 'large') {
+        if (!counted) this.#countHit();
+        return found;
+      }
+      const read = this.#reader.readInChunks(found);
+      if (!admit(read.memory)) return new BufferFull(found.length);
+      if (!this.#optimistic.copy(found, read)) continue;
+      if (!counted) this.#countHit();
+      return { kind: 'hit', value: read.take(), etag: found.etag, freshness: found.freshness };
     }
   }
 
   /** Reads a key if its entry is at most `maxAgeMs` old, as {@link lookup} does, but never grants a lease. */
   peek(key: Uint8Array, maxAgeMs = Infinity): CachedEntry | undefined {
-    const found = this.#readIf(key, (slot, now) => this.#slots.isFresh(slot, now, maxAgeMs));
-    this.#locked(() => this.#counters.increment(found === undefined ? MISSES : HITS));
+    const found = this.#readIf(key, maxAgeMs, (slot, now) => this.#slots.isFresh(slot, now, maxAgeMs));
+    if (found === undefined) this.#locked(() => this.#counters.increment(MISSES));
+    else this.#countHit();
     return found;
   }
 
   /** Reads a value that has been expired for less than `staleMs`, unless the key itself has expired. Counts nothing. */
   getStale(key: Uint8Array): Stale | undefined {
     if (this.limits.staleMs === 0) return undefined;
-    const found = this.#readIf(key, (slot, now) => this.#slots.isExpired(slot, now) && this.#slots.isStale(slot, now));
+    const isStale = (slot: number, now: number): boolean =>
+      this.#slots.isExpired(slot, now) && this.#slots.isStale(slot, now);
+    const found = this.#readIf(key, undefined, isStale);
     return found?.kind === 'hit' ? { ...found, kind: 'stale' } : undefined;
   }
 
@@ -187,7 +191,9 @@ export class SharedLru {
         if (!this.#leases.isFillable(lease, written)) return this.#voided();
         if (written === 0) this.#entries.replace(lease.slot, now);
         if (!this.#entries.makeRoom(lease.slot, step - written, total)) return this.#markUncacheable(lease.slot);
-        tail = this.#slots.append(lease.slot, tail, value.subarray(written, step));
+        // A view costs more than it takes to copy a small value.
+        const part = step - written === total ? value : value.subarray(written, step);
+        tail = this.#slots.append(lease.slot, tail, part);
         written = step;
         if (written === total) {
           this.#store(lease.slot, etag, now, lifetimeMs, hardTtlMs);
@@ -292,6 +298,7 @@ export class SharedLru {
       bytes: this.#slots.bytes,
       leases: this.#leases.count,
       ...this.#counters.read(),
+      hits: this.#counters.read().hits + this.#touches.hits,
     }));
   }
 
@@ -305,6 +312,7 @@ export class SharedLru {
       if (!this.#lock.tryAcquire()) return 'busy';
       try {
         this.#leases.endAllOf(deadThread);
+        this.#touches.release(deadThread);
       } finally {
         this.#lock.release();
       }
@@ -312,6 +320,7 @@ export class SharedLru {
     }
     try {
       this.#clear();
+      this.#touches.release(deadThread);
       this.#counters.increment(RECOVERIES);
     } finally {
       this.#lock.release();
@@ -356,42 +365,75 @@ export class SharedLru {
     return { kind: 'loading', lease: this.#slots.handle(lease), own: this.#leases.isOwn(lease), forward };
   }
 
-  /** Reads the entry of a key, and makes it the most recently used, if `isMeant` accepts it. */
-  #readIf(key: Uint8Array, isMeant: (slot: number, now: number) => boolean): CachedEntry | undefined {
+  /**
+   * Reads the entry of a key, and makes it the most recently used, if `isMeant` accepts it.
+   *
+   * @param maxAgeMs set if that is the case for exactly the fresh entries of at most this age.
+   */
+  #readIf(
+    key: Uint8Array,
+    maxAgeMs: number | undefined,
+    isMeant: (slot: number, now: number) => boolean,
+  ): CachedEntry | undefined {
     const hash = this.#index.hash(key);
     for (;;) {
+      const fresh = maxAgeMs === undefined ? undefined : this.#tryRead(key, hash, maxAgeMs);
       const now = this.#clock();
-      const found = this.#locked(() => {
-        const slot = this.#index.find(key, hash);
-        if (slot === NONE || this.#slots.state(slot) !== State.ENTRY || !isMeant(slot, now)) return undefined;
-        this.#entries.touch(slot);
-        return this.#reader.read(slot, now);
-      });
+      const found =
+        fresh ??
+        this.#locked(() => {
+          const slot = this.#index.find(key, hash);
+          if (slot === NONE || this.#slots.state(slot) !== State.ENTRY || !isMeant(slot, now)) return undefined;
+          this.#entries.touch(slot, now);
+          return this.#reader.read(slot, now);
+        });
       if (found?.kind !== 'large') return found;
-      const value = this.#readLarge(found, this.#reader.readInChunks(found), false);
-      if (value !== undefined) return { kind: 'hit', value, etag: found.etag, freshness: found.freshness };
+      const read = this.#reader.readInChunks(found);
+      if (!this.#optimistic.copy(found, read)) continue;
+      return { kind: 'hit', value: read.take(), etag: found.etag, freshness: found.freshness };
     }
   }
 
-  /** Copies a large value in chunks; returns undefined if the entry changed meanwhile and the read has to start over. */
-  #readLarge(entry: LargeEntry, read: ChunkedRead, isCounted: boolean): Buffer | undefined {
-    for (let complete = false; !complete;) {
-      const unchanged = this.#locked(() => {
-        if (!this.#slots.isSame(entry.handle, State.ENTRY)) return false;
-        complete = read.step();
-        if (complete && isCounted) this.#counters.increment(HITS);
-        return true;
-      });
-      if (!unchanged) return undefined;
+  /** Reads a fresh entry of at most `maxAgeMs` without the lock. */
+  #tryRead(key: Uint8Array, hash: number, maxAgeMs: number): CachedEntry | LargeEntry | undefined {
+    if (hash === this.#unreadHash) {
+      this.#unreadHash = undefined;
+      return undefined;
     }
-    return read.take();
+    return this.#canTouch() ? this.#optimistic.read(key, hash, this.#clock(), maxAgeMs) : undefined;
+  }
+
+  /** Whether this thread may read without the lock, which needs room for a touch; drains the touches if it is time to. */
+  #canTouch(): boolean {
+    if (!this.#touches.isAvailable) return false;
+    if (this.#touches.isDue()) this.#drainTouches();
+    return true;
+  }
+
+  /** Drains the touches, at once if the lock is free or this thread's ring is full; later otherwise. */
+  #drainTouches(): void {
+    if (!this.#lock.tryAcquire(1)) {
+      if (!this.#touches.isFull()) return;
+      this.#lock.acquire();
+    }
+    try {
+      this.#entries.drainTouches();
+    } finally {
+      this.#lock.release();
+    }
+  }
+
+  #countHit(): void {
+    if (this.#touches.isAvailable) this.#touches.countHit();
+    else this.#locked(() => this.#counters.increment(HITS));
   }
 
   /** Turns a complete leased item into an entry. */
   #store(slot: number, etag: Etag, now: number, lifetimeMs: number, hardTtlMs: number): void {
     // In this order: the etag of an entry lies where a lease counts its waiters.
-    this.#leases.end(slot);
+    const hasWaiters = this.#leases.end(slot);
     this.#entries.add(slot, etag, now, lifetimeMs, hardTtlMs);
+    if (hasWaiters) this.#leases.notify(slot);
   }
 
   #rejectTooLarge(lease: Lease): FillResult {
@@ -441,12 +483,13 @@ export class SharedLru {
   #clear(): number {
     const entries = this.#entries.count;
     // A new epoch ends all leases and large reads. Waking the waiters needs the slots, so these are cleared afterwards.
-    this.#slots.startEpoch();
+    this.#slots.startFlush();
     this.#leases.clear();
     this.#entries.clear();
     this.#slots.clear();
     this.#items.clear();
     this.#index.clear();
+    this.#slots.endFlush();
     return entries;
   }
 

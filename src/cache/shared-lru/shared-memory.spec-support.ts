@@ -9,18 +9,24 @@ import {
   NODE_WORDS,
   NONE,
   Node,
+  RING_TOUCHES,
+  RING_WORDS,
+  Ring,
   SLOT_BYTES,
   SLOT_INLINE_AT,
   SLOT_WORDS,
   STATE_MASK,
   Slot,
   State,
+  TOUCH_WORDS,
+  Touch,
 } from './memory/layout.ts';
 
 /** Contents of one slot, read from the raw memory. */
 export interface RawItem {
   readonly slot: number;
   readonly state: number;
+  readonly version: number;
   /** The lease that will replace an entry, or the entry that a lease will replace; NONE if absent. */
   readonly linked: number;
   readonly key: Buffer;
@@ -29,12 +35,30 @@ export interface RawItem {
   readonly blocks: readonly number[];
 }
 
-/** Returns the keys of the entries as binary strings, most recently used first. */
+/** Returns the keys of the entries as binary strings, most recently used first, also by touches that are not drained yet. */
 export function keysByRecency(buffer: SharedArrayBuffer): string[] {
   const memory = new LruMemory(buffer);
-  return walkList(memory, 'recency', Header.RECENCY_HEAD, Header.RECENCY_TAIL).map((slot) =>
-    rawItem(memory, slot).key.toString('latin1'),
-  );
+  const listed = walkList(memory, 'recency', Header.RECENCY_HEAD, Header.RECENCY_TAIL);
+  const touched = touches(memory)
+    .filter(({ slot, version }) => listed.includes(slot) && memory.slots[slot * SLOT_WORDS + Slot.VERSION] === version)
+    .map(({ slot }) => slot)
+    .reverse();
+  return [...new Set([...touched, ...listed])].map((slot) => rawItem(memory, slot).key.toString('latin1'));
+}
+
+/** Returns the touches in all rings, oldest first. */
+function touches({ rings, ringFloats }: LruMemory) {
+  const found: { slot: number; version: number; time: number }[] = [];
+  for (let ring = 0; ring < rings.length; ring += RING_WORDS) {
+    const held = rings[ring + Ring.HEAD] - rings[ring + Ring.TAIL];
+    ensure(held >= 0 && held <= RING_TOUCHES, () => `ring ${ring / RING_WORDS} holds ${held} touches`);
+    for (let i = 0; i < held; i++) {
+      const at = ring + Ring.TOUCHES + ((rings[ring + Ring.TAIL] + i) % RING_TOUCHES) * TOUCH_WORDS;
+      const [slot, version] = [rings[at + Touch.SLOT], rings[at + Touch.VERSION]];
+      found.push({ slot, version, time: ringFloats[(at + Touch.TIME) / 2] });
+    }
+  }
+  return found.sort((a, b) => a.time - b.time);
 }
 
 /**
@@ -48,7 +72,12 @@ export function checkInvariants(buffer: SharedArrayBuffer): void {
 
   const entries = walkList(memory, 'recency', Header.RECENCY_HEAD, Header.RECENCY_TAIL).map((s) => rawItem(memory, s));
   const leases = walkList(memory, 'leases', Header.LEASE_HEAD, Header.LEASE_TAIL).map((s) => rawItem(memory, s));
-  for (const { slot, state } of entries) equal(state, State.ENTRY, () => `state of slot ${slot}, listed as an entry`);
+  for (const { slot, state, version } of entries) {
+    equal(state, State.ENTRY, () => `state of slot ${slot}, listed as an entry`);
+    equal(version & 1, 1, () => `lowest bit of the version of slot ${slot}, an entry`);
+  }
+  for (const { slot, version } of leases)
+    equal(version & 1, 0, () => `lowest bit of the version of slot ${slot}, a lease`);
   const open = leases.filter(({ state }) => state !== State.SETTLED);
   for (const { slot, state } of open) equal(state, State.LEASE, () => `state of slot ${slot}, listed as a lease`);
 
@@ -83,6 +112,7 @@ function checkSlots({ header, nodes, slots, limits }: LruMemory, entries: RawIte
     uses.add(slot, 'free');
     const { [slot * SLOT_WORDS + Slot.STATE]: state } = slots;
     equal(state & STATE_MASK, State.FREE, () => `state of slot ${slot}, in the free list`);
+    equal(slots[slot * SLOT_WORDS + Slot.VERSION] & 1, 0, () => `lowest bit of the version of slot ${slot}, free`);
   }
   uses.checkAllUsed();
 }
@@ -168,7 +198,8 @@ function rawItem(memory: LruMemory, slot: number): RawItem {
   const state = memory.slots[at + Slot.STATE] & STATE_MASK;
   const linked =
     state === State.ENTRY ? (memory.slots[at + Slot.STATE] << 4) >>> 6 : memory.slots[at + Slot.LEASE_ENTRY];
-  return { slot, state, linked, key, valueBytes, blocks };
+  const version = memory.slots[at + Slot.VERSION];
+  return { slot, state, version, linked, key, valueBytes, blocks };
 }
 
 function itemBytes({ key, valueBytes }: RawItem): number {

@@ -27,6 +27,10 @@ const LINK_MASK = 2 ** STALE_SHIFT - 1 - STATE_MASK;
  * Slot allocation, and the fields that entries and leases have in common. A {@link Handle} identifies one use of a slot, so
  * that a caller that released the lock can tell whether the item is still the same. Slots are allocated from a free list
  * and, while it is empty, from beyond the highest slot used so far.
+ *
+ * An entry is also read without the lock. Its version is odd from {@link publish} to {@link free}, and meanwhile nothing of it
+ * changes but its link: a reader that finds the same odd version before and after it has read the entry, and no flush in
+ * between, has read what belongs together.
  */
 export class Slots {
   readonly #header: Int32Array;
@@ -58,11 +62,16 @@ export class Slots {
     this.#nodes[slot * NODE_WORDS + Node.HASH] = hash;
     this.#words[at + Slot.KEY_BYTES] = key.length;
     this.#words[at + Slot.VALUE_BYTES] = 0;
-    this.#words[at + Slot.VERSION] = this.#header[Header.LEASE_SEQUENCE]++;
     return slot;
   }
 
+  /** Makes a complete entry readable without the lock. */
+  publish(slot: number): void {
+    Atomics.store(this.#words, slot * SLOT_WORDS + Slot.VERSION, this.version(slot) | 1);
+  }
+
   free(slot: number): void {
+    this.#retire(slot);
     this.#items.free(slot, this.valuePosition(slot) + Math.max(0, this.valueBytes(slot)));
     this.#words[slot * SLOT_WORDS + Slot.STATE] = State.FREE;
     this.#nodes[slot * NODE_WORDS + Node.NEXT] = this.#header[Header.FREE_SLOT];
@@ -130,16 +139,23 @@ export class Slots {
 
   /** Invalidates the handles of a slot. Threads wait on this word, hence the atomic store. */
   renew(slot: number): void {
-    Atomics.store(this.#words, slot * SLOT_WORDS + Slot.VERSION, this.#header[Header.LEASE_SEQUENCE]++);
+    Atomics.store(this.#words, slot * SLOT_WORDS + Slot.VERSION, (this.version(slot) | 1) + 1);
   }
 
   get epoch(): number {
     return this.#header[Header.EPOCH];
   }
 
-  /** Invalidates all handles. */
-  startEpoch(): void {
-    this.#header[Header.EPOCH]++;
+  /** Invalidates all handles; until {@link endFlush} nothing is read without the lock. */
+  startFlush(): void {
+    Atomics.store(this.#header, Header.EPOCH, this.epoch | 1);
+    // As in #retire.
+    Atomics.load(this.#header, Header.EPOCH);
+  }
+
+  /** Ends a flush, after which no chain leads to an earlier entry. */
+  endFlush(): void {
+    Atomics.store(this.#header, Header.EPOCH, (this.epoch | 1) + 1);
   }
 
   keyBytes(slot: number): number {
@@ -284,10 +300,28 @@ export class Slots {
     return ending === 0 ? -Infinity : Math.min(expires, this.#expireAllHistory[ending]);
   }
 
+  /**
+   * Makes an entry unreadable without the lock. The atomic load keeps 64-bit Arm from writing to its memory before the new
+   * version is visible; the atomic store alone does not.
+   */
+  #retire(slot: number): void {
+    this.renew(slot);
+    Atomics.load(this.#words, slot * SLOT_WORDS + Slot.VERSION);
+  }
+
   #allocateFree(): number {
     const free = this.#header[Header.FREE_SLOT];
-    if (free === NONE) return ++this.#header[Header.SLOT_HIGH_WATER];
+    if (free === NONE) return this.#allocateNext();
     this.#header[Header.FREE_SLOT] = this.#nodes[free * NODE_WORDS + Node.NEXT];
     return free;
+  }
+
+  /** Allocates the slot beyond the highest one, which may hold an entry from before a flush: that frees slots unvisited. */
+  #allocateNext(): number {
+    const slot = this.#header[Header.SLOT_HIGH_WATER] + 1;
+    // In this order, so that this entry is never within the mark.
+    this.#retire(slot);
+    this.#header[Header.SLOT_HIGH_WATER] = slot;
+    return slot;
   }
 }

@@ -20,7 +20,7 @@ const header = new Int32Array(buffer, 0, Header.LOCK + 1);
 /** Bytes whose access stops the thread while it holds the lock. */
 const trap = new Proxy(Buffer.from(orders.key), {
   get(target, property) {
-    if (Atomics.load(header, Header.LOCK) === thread && (orders.during === 'lookup' || property === 'subarray')) {
+    if (Atomics.load(header, Header.LOCK) === thread) {
       parentPort?.postMessage('stalled');
       for (;;);
     }

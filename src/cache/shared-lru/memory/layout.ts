@@ -4,7 +4,9 @@
  *
  * ```
  *   ┌──────────────────────────────────────────────────────────────────────────────────┐
- *   │ header    lock │ list heads, free lists, epoch │ limits, seeds │ counters          │ 1 KiB
+ *   │ header    lock │ list heads, free lists │ limits │ counters │ seeds, epoch          │ 1 KiB
+ *   ├──────────────────────────────────────────────────────────────────────────────────┤
+ *   │ rings     owner, tail │ head, hits │ touches                2,176 B × threads     │
  *   ├──────────────────────────────────────────────────────────────────────────────────┤
  *   │ buckets   first slot of each hash chain                     4 B × power of two    │
  *   ├──────────────────────────────────────────────────────────────────────────────────┤
@@ -39,17 +41,25 @@ export interface LruLimits {
   readonly leaseMs: number;
   /** Milliseconds for which an expired value is kept, to be served stale if a load fails. */
   readonly staleMs: number;
+  /** Number of threads that may read without the lock at the same time; further ones read under it. */
+  readonly maxThreads?: number;
 }
+
+const DEFAULT_MAX_THREADS = 8;
+/** Rings beside those of the reading threads: one for the main thread, one for a thread that starts while another ends. */
+export const SPARE_RINGS = 2;
 
 export const NONE = 0;
 
 export const BLOCK_BYTES = 64;
 
-/** Indices of 32-bit words in the header. The lock has a cache line of its own. */
+/**
+ * Indices of 32-bit words in the header. The lock has a cache line of its own, and so have the words that every hit reads and
+ * that rarely change: the last ones.
+ */
 export const Header = {
   LOCK: 0,
   LOCK_WAITERS: 1,
-  EPOCH: 16,
   COUNT: 17,
   RECENCY_HEAD: 18,
   RECENCY_TAIL: 19,
@@ -58,12 +68,16 @@ export const Header = {
   LEASE_COUNT: 22,
   LEASE_BLOCKS: 23,
   FREE_SLOT: 24,
-  SLOT_HIGH_WATER: 25,
-  FREE_BLOCK: 26,
-  BLOCK_HIGH_WATER: 27,
-  LEASE_SEQUENCE: 28,
-  SEED_0: 32,
-  SEED_1: 33,
+  FREE_BLOCK: 25,
+  BLOCK_HIGH_WATER: 26,
+  SEED_0: 112,
+  SEED_1: 113,
+  /** Number of flushes started and ended; odd while one is in progress. */
+  EPOCH: 114,
+  /** Rings 0 to RINGS_USED - 1 may hold touches. */
+  RINGS_USED: 115,
+  /** The highest slot allocated since the last flush. */
+  SLOT_HIGH_WATER: 120,
 } as const;
 
 /** Indices of 64-bit floats in the header. */
@@ -74,14 +88,15 @@ export const HeaderFloat = {
   MAX_LEASES: 21,
   LEASE_MS: 22,
   STALE_MS: 23,
-  BYTES: 24,
-  /** Entries stored at or before this time are expired, whatever their own TTL. */
-  EXPIRE_ALL_AT: 25,
+  MAX_THREADS: 24,
+  BYTES: 25,
   /** Time at which the most recent entry was stored. */
   LATEST_STORED: 26,
-  /** After this time no entry is served: invalidation messages may be missing. */
-  TRUSTED_UNTIL: 27,
   COUNTERS: 32,
+  /** Entries stored at or before this time are expired, whatever their own TTL. */
+  EXPIRE_ALL_AT: 58,
+  /** After this time no entry is served: invalidation messages may be missing. */
+  TRUSTED_UNTIL: 59,
   /** The last {@link EXPIRE_ALL_HISTORY_LENGTH} times at which all entries were expired, oldest first. */
   EXPIRE_ALL_HISTORY: 112,
 } as const;
@@ -124,9 +139,40 @@ export const Slot = {
   LEASE_OWNER: 8,
   LEASE_WAITERS: 9,
   LEASE_RESULT: 10,
-  /** Changes whenever a lease is granted and whenever it ends; distinguishes one use of a slot from the next. */
+  /**
+   * Odd exactly while the slot holds an entry, whose bytes then do not change: see {@link Slots}. It only ever grows (modulo
+   * 2^32), so it distinguishes one use of a slot from the next.
+   */
   VERSION: 11,
 } as const;
+
+/**
+ * Indices of 32-bit words in a ring of touches. The owner writes head and hits, the holder of the lock the tail: they are a
+ * cache line apart.
+ */
+export const Ring = {
+  /** Id of the thread that writes the ring; 0 if there is none. */
+  OWNER: 0,
+  /** Number of touches drained, and of touches pushed, since the creation of the cache (modulo 2^32). */
+  TAIL: 1,
+  HEAD: 16,
+  /** 64-bit float at words 18 and 19: hits counted by the owners of this ring. */
+  HITS: 18,
+  TOUCHES: 32,
+} as const;
+
+/** Indices of 32-bit words in a touch. */
+export const Touch = {
+  SLOT: 0,
+  VERSION: 1,
+  /** 64-bit float. */
+  TIME: 2,
+} as const;
+
+export const TOUCH_WORDS = 4;
+/** Touches that a ring holds, a power of two: enough that taking the lock to drain them costs little for each. */
+export const RING_TOUCHES = 128;
+export const RING_WORDS = Ring.TOUCHES + RING_TOUCHES * TOUCH_WORDS;
 
 const SLOT_META_BYTES = 48;
 /** Bytes of an item stored in its slot. */
@@ -164,6 +210,9 @@ export class LruMemory {
   readonly buffer: SharedArrayBuffer;
   readonly header: Int32Array;
   readonly headerFloats: Float64Array;
+  /** Word `RING_WORDS * ring + field`. */
+  readonly rings: Int32Array;
+  readonly ringFloats: Float64Array;
   readonly buckets: Int32Array;
   /** Word `NODE_WORDS * slot + field`. Slot 0 is never used. */
   readonly nodes: Int32Array;
@@ -175,7 +224,7 @@ export class LruMemory {
   readonly links: Int32Array;
   readonly blockBytes: Uint8Array;
   readonly blockWords64: BigInt64Array;
-  readonly limits: LruLimits;
+  readonly limits: Required<LruLimits>;
   readonly leaseBlockBudget: number;
 
   constructor(buffer: SharedArrayBuffer) {
@@ -189,11 +238,15 @@ export class LruMemory {
       maxLeases: this.headerFloats[HeaderFloat.MAX_LEASES],
       leaseMs: this.headerFloats[HeaderFloat.LEASE_MS],
       staleMs: this.headerFloats[HeaderFloat.STALE_MS],
+      maxThreads: this.headerFloats[HeaderFloat.MAX_THREADS],
     });
     const sizes = sizesFor(this.limits);
     this.leaseBlockBudget = sizes.leaseBlocks;
     let offset = HEADER_BYTES;
     const take = (bytes: number): number => (offset += bytes) - bytes;
+    const ringsAt = take(sizes.rings * RING_WORDS * 4);
+    this.rings = new Int32Array(buffer, ringsAt, sizes.rings * RING_WORDS);
+    this.ringFloats = new Float64Array(buffer, ringsAt, (sizes.rings * RING_WORDS) / 2);
     this.buckets = new Int32Array(buffer, take(sizes.buckets * 4), sizes.buckets);
     this.nodes = new Int32Array(buffer, take((sizes.slots + 1) * NODE_WORDS * 4), (sizes.slots + 1) * NODE_WORDS);
     const slotsAt = take((sizes.slots + 1) * SLOT_BYTES);
@@ -221,6 +274,7 @@ export class LruMemory {
     floats[HeaderFloat.MAX_LEASES] = limits.maxLeases;
     floats[HeaderFloat.LEASE_MS] = limits.leaseMs;
     floats[HeaderFloat.STALE_MS] = limits.staleMs;
+    floats[HeaderFloat.MAX_THREADS] = limits.maxThreads ?? DEFAULT_MAX_THREADS;
     floats[HeaderFloat.EXPIRE_ALL_AT] = -Infinity;
     floats.fill(-Infinity, HeaderFloat.EXPIRE_ALL_HISTORY, HeaderFloat.EXPIRE_ALL_HISTORY + EXPIRE_ALL_HISTORY_LENGTH);
     floats[HeaderFloat.LATEST_STORED] = -Infinity;
@@ -254,6 +308,7 @@ export class LruMemory {
 
 function sizesFor(limits: LruLimits) {
   const slots = limits.capacity + limits.maxLeases;
+  const rings = (limits.maxThreads ?? DEFAULT_MAX_THREADS) + SPARE_RINGS;
   const buckets = 2 ** Math.ceil(Math.log2(Math.max(limits.capacity, 1024)));
   const leaseBlocks = limits.maxLeases * LEASE_KEY_BLOCKS;
   // An item never needs more blocks than its bytes, padding included, rounded up; and its first 128 bytes lie in the slot.
@@ -261,11 +316,12 @@ function sizesFor(limits: LruLimits) {
   const blocks = Math.ceil(limits.maxBytes / BLOCK_BYTES) + leaseBlocks;
   const total =
     HEADER_BYTES +
+    rings * RING_WORDS * 4 +
     buckets * 4 +
     (slots + 1) * (NODE_WORDS * 4 + SLOT_BYTES) +
     roundUp((blocks + 1) * 4, BLOCK_BYTES) +
     (blocks + 1) * BLOCK_BYTES;
-  return { slots, buckets, leaseBlocks, blocks, total };
+  return { slots, rings, buckets, leaseBlocks, blocks, total };
 }
 
 function requireInteger(limit: number, min: number, name: string): void {

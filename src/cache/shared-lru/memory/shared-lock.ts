@@ -27,9 +27,13 @@ export class SharedLock {
     this.#contend();
   }
 
-  /** Acquires the lock if it is released within a few microseconds: for callers that must not wait for a crashed holder. */
-  tryAcquire(): boolean {
-    for (let spin = 0; spin < SPINS; spin++) {
+  /**
+   * Acquires the lock if it is released within a few microseconds: for callers that must not wait for a crashed holder.
+   *
+   * @param attempts number of attempts; 1 acquires it only if it is free.
+   */
+  tryAcquire(attempts = SPINS): boolean {
+    for (let spin = 0; spin < attempts; spin++) {
       if (Atomics.compareExchange(this.#header, Header.LOCK, 0, this.#owner) === 0) return true;
     }
     return false;

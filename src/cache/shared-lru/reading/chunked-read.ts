@@ -1,13 +1,13 @@
-import type { Etag } from './etag.ts';
-import type { Cursor, ItemBytes } from './memory/item-bytes.ts';
-import { NONE } from './memory/layout.ts';
-import type { Freshness, Handle } from './cache-types.ts';
-import type { ValueSlab } from './memory/value-slab.ts';
+import type { Etag } from '../etag.ts';
+import type { Cursor, ItemBytes } from '../memory/item-bytes.ts';
+import { NONE } from '../memory/layout.ts';
+import type { Freshness, Handle } from '../cache-types.ts';
+import type { ValueSlab } from '../memory/value-slab.ts';
 
-/** Bytes copied while the lock is held once, a multiple of 8; larger values are copied in several chunks. */
+/** Bytes written while the lock is held once, or read between two checks, a multiple of 8; larger values take several chunks. */
 export const CHUNK_BYTES = 16 * 1024;
 
-/** An entry whose value is too large to be copied while the lock is held once. */
+/** An entry whose value is too large to be copied at once. */
 export interface LargeEntry {
   readonly kind: 'large';
   readonly handle: Handle;
@@ -20,8 +20,8 @@ export interface LargeEntry {
 }
 
 /**
- * Copies a large value in chunks and releases the lock in between, so that no thread waits for more than one chunk. Each
- * {@link step} requires the lock, and that the entry is still the same.
+ * Copies a large value in chunks. After each {@link step} the caller must check that the entry is still the same; it needs no
+ * lock.
  */
 export class ChunkedRead {
   readonly #items: ItemBytes;

@@ -1,12 +1,15 @@
-import type { HitBuffer } from './hit-buffer.ts';
-import type { Cursor, ItemBytes } from './memory/item-bytes.ts';
+import type { HitBuffer } from '../hit-buffer.ts';
+import type { Cursor, ItemBytes } from '../memory/item-bytes.ts';
 import { type LargeEntry, ChunkedRead, CHUNK_BYTES } from './chunked-read.ts';
-import { MISSING, NONE } from './memory/layout.ts';
-import type { CachedEntry } from './cache-types.ts';
-import type { Slots } from './slots.ts';
-import { ValueSlab } from './memory/value-slab.ts';
+import { MISSING, NONE } from '../memory/layout.ts';
+import type { CachedEntry } from '../cache-types.ts';
+import type { Slots } from '../slots.ts';
+import { ValueSlab } from '../memory/value-slab.ts';
 
-/** Copies entries out of the cache. All methods but {@link readInChunks} require the cache lock. */
+/**
+ * Copies entries out of the cache. All methods but {@link readInChunks} require the cache lock, or a check afterwards that the
+ * entry has not changed: they end without error whatever another thread writes meanwhile.
+ */
 export class EntryReader {
   readonly #slots: Slots;
   readonly #items: ItemBytes;

@@ -3,10 +3,10 @@
  * the load, on the same cores. `npm run bench:threads`
  */
 import { spawnSync } from 'node:child_process';
-import { TestProxy } from '../test/support/proxy.ts';
-import { TestRedis } from '../test/support/redis.ts';
-import { cpuSeconds } from './processes.ts';
-import { row } from './spread.ts';
+import { TestProxy } from '../../test/support/proxy.ts';
+import { TestRedis } from '../../test/support/redis.ts';
+import { cpuSeconds } from '../processes.ts';
+import { row } from '../spread.ts';
 
 const ROUNDS = 3;
 const SECONDS = 4;
