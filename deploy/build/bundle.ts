@@ -25,7 +25,6 @@ const WORKER_PARTS = [
   'config/config.module.js',
   'cache/cache.module.js',
   'redis/redis.module.js',
-  'metrics/metrics.module.js',
 ];
 
 /** Files and folders of build/ that are served or run as they are. */

@@ -33,18 +33,22 @@ interface PageFile {
   readonly body: Buffer;
 }
 
-/** Serves a few small files from memory, each with an ETag. */
+/** Serves a few small files, each with an ETag, and from memory once it has been requested. */
 export class PageFiles {
-  readonly #files: ReadonlyMap<string, PageFile>;
+  readonly #list: ReadonlyMap<string, string>;
+  readonly #files = new Map<string, PageFile>();
 
-  /** @throws if a file cannot be read. */
   constructor(list: PageFileList) {
-    this.#files = new Map(Object.entries(list).map(([served, path]) => [served, readFile(path)]));
+    this.#list = new Map(Object.entries(list));
   }
 
-  /** Returns the response to a GET request for a file; undefined if there is no file at that path. */
+  /**
+   * Returns the response to a GET request for a file; undefined if there is no file at that path.
+   *
+   * @throws if the file cannot be read.
+   */
   responseFor(path: string, ifNoneMatch: string | undefined): HttpResponse | undefined {
-    const file = this.#files.get(path);
+    const file = this.#file(path);
     if (file === undefined) return undefined;
     const { type, etag, body } = file;
     // Paths do not change with the content, so browsers must revalidate each time; most responses are 304.
@@ -52,6 +56,13 @@ export class PageFiles {
     if (ifNoneMatch !== undefined && etagMatches(ifNoneMatch, etag)) return { status: 304, headers, body: undefined };
     headers.push('Content-Type', type, 'Content-Length', String(body.length));
     return { status: 200, headers, body };
+  }
+
+  #file(served: string): PageFile | undefined {
+    const path = this.#list.get(served);
+    const file = this.#files.get(served) ?? (path === undefined ? undefined : readFile(path));
+    if (file !== undefined) this.#files.set(served, file);
+    return file;
   }
 }
 

@@ -14,9 +14,10 @@ export class MetricsController {
 
   @Get()
   async read(): Promise<HttpResponse> {
-    const body = Buffer.from(await this.#metrics.render());
+    const { contentType, text } = await this.#metrics.render();
+    const body = Buffer.from(text);
     const headers = [
-      ...['Content-Type', this.#metrics.contentType, 'Content-Length', String(body.length)],
+      ...['Content-Type', contentType, 'Content-Length', String(body.length)],
       ...['Cache-Control', 'no-store'],
     ];
     return { status: 200, headers, body };

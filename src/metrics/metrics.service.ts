@@ -16,12 +16,13 @@ import {
 import { RefusedCommands } from '../redis-commands/refused-commands.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 import { packageVersion } from '../config/package-version.ts';
-import { MetricSet, type Observations } from './metric-set.ts';
+import type { MetricSet, Observations } from './metric-set.ts';
 
 /** Renders the Prometheus metrics of the whole instance, in any of its threads. No label contains a key. */
 @Injectable()
 export class MetricsService {
-  readonly #metrics = new MetricSet();
+  readonly #describe: (metrics: MetricSet) => void;
+  #metrics: Promise<MetricSet> | undefined;
 
   constructor(
     cache: CacheService,
@@ -32,45 +33,51 @@ export class MetricsService {
     buffered: BufferedBytes,
     refused: RefusedCommands,
   ) {
-    this.#describeReads(reads);
-    this.#describeRefusedCommands(refused);
-    this.#describeCache(cache);
-    this.#describeCoherence(coherence, coherenceCounts);
-    this.#describeInstance(instance, buffered);
+    this.#describe = (metrics) => {
+      this.#describeReads(metrics, reads);
+      this.#describeRefusedCommands(metrics, refused);
+      this.#describeCache(metrics, cache);
+      this.#describeCoherence(metrics, coherence, coherenceCounts);
+      this.#describeInstance(metrics, instance, buffered);
+    };
   }
 
-  get contentType(): string {
-    return this.#metrics.registry.contentType;
+  async render(): Promise<{ readonly contentType: string; readonly text: string }> {
+    this.#metrics ??= this.#create();
+    const { registry } = await this.#metrics;
+    return { contentType: registry.contentType, text: await registry.metrics() };
   }
 
-  render(): Promise<string> {
-    return this.#metrics.registry.metrics();
+  async #create(): Promise<MetricSet> {
+    const metrics = await loadMetricSet();
+    this.#describe(metrics);
+    return metrics;
   }
 
-  #describeReads(reads: ReadMetrics): void {
-    this.#metrics.counter('requests', 'Key reads by transport and outcome.', ['transport', 'outcome'], () =>
+  #describeReads(metrics: MetricSet, reads: ReadMetrics): void {
+    metrics.counter('requests', 'Key reads by transport and outcome.', ['transport', 'outcome'], () =>
       TRANSPORTS.flatMap((transport) =>
         READ_OUTCOMES.map((outcome) => [{ transport, outcome }, reads.reads(transport, outcome)] as const),
       ),
     );
-    this.#metrics.counter(
+    metrics.counter(
       'response_failures',
       'Responses that could not be rendered or written because of an error in the proxy.',
       ['listener'],
       () => LISTENERS.map((listener) => [{ listener }, reads.failures(listener)]),
     );
-    this.#metrics.histogram(
+    metrics.histogram(
       'load_duration_seconds',
       'Duration of Redis reads (TTL and TYPE queries included) until the reply or the timeout; reads that fail fast are excluded.',
       () => observations(reads.loadDurations()),
     );
-    this.#metrics.histogram('load_queue_duration_seconds', 'Time Redis reads spent queued.', () =>
+    metrics.histogram('load_queue_duration_seconds', 'Time Redis reads spent queued.', () =>
       observations(reads.queueDurations()),
     );
   }
 
-  #describeRefusedCommands(refused: RefusedCommands): void {
-    this.#metrics.counter(
+  #describeRefusedCommands(metrics: MetricSet, refused: RefusedCommands): void {
+    metrics.counter(
       'commands_refused',
       'Rejected unsupported commands by transport and command name; unknown names are counted as other.',
       ['transport', 'command'],
@@ -78,11 +85,11 @@ export class MetricsService {
     );
   }
 
-  #describeCache(cache: CacheService): void {
+  #describeCache(metrics: MetricSet, cache: CacheService): void {
     const counter = (name: string, help: string, read: (stats: ReturnType<CacheService['stats']>) => number): void =>
-      this.#metrics.counter(name, help, [], () => [[{}, read(cache.stats())]]);
+      metrics.counter(name, help, [], () => [[{}, read(cache.stats())]]);
     const gauge = (name: string, help: string, read: (stats: ReturnType<CacheService['stats']>) => number): void =>
-      this.#metrics.gauge(name, help, [], () => [[{}, read(cache.stats())]]);
+      metrics.gauge(name, help, [], () => [[{}, read(cache.stats())]]);
     counter('cache_hits', 'Reads served from the cache.', ({ hits }) => hits);
     counter('cache_misses', 'Reads that started a load because the key was not cached.', ({ misses }) => misses);
     counter('cache_collapsed', 'Reads coalesced into a load that was already in flight.', ({ collapsed }) => collapsed);
@@ -99,7 +106,7 @@ export class MetricsService {
       'Times the cache was flushed because a worker thread died holding its lock.',
       ({ recoveries }) => recoveries,
     );
-    this.#metrics.counter('cache_evictions', 'Entries removed from the cache, by cause.', ['cause'], () => {
+    metrics.counter('cache_evictions', 'Entries removed from the cache, by cause.', ['cause'], () => {
       const stats = cache.stats();
       return [
         [{ cause: 'capacity' }, stats.evictionsByCapacity],
@@ -118,16 +125,16 @@ export class MetricsService {
     );
   }
 
-  #describeCoherence(state: CoherenceState, counts: CoherenceCounts): void {
+  #describeCoherence(metrics: MetricSet, state: CoherenceState, counts: CoherenceCounts): void {
     const counter = (name: string, help: string, read: () => number): void =>
-      this.#metrics.counter(name, help, [], () => [[{}, read()]]);
-    this.#metrics.gauge('coherence', 'Coherence state (1 for the active state).', ['state'], () =>
+      metrics.counter(name, help, [], () => [[{}, read()]]);
+    metrics.gauge('coherence', 'Coherence state (1 for the active state).', ['state'], () =>
       COHERENCE_STATES.map((each) => [{ state: each }, each === state.current ? 1 : 0]),
     );
     counter('coherence_invalidations', 'Invalidations received.', () => counts.invalidations);
     counter('coherence_flushes', 'FLUSHDB/FLUSHALL invalidations received.', () => counts.flushes);
     counter('coherence_losses', 'Times the invalidation stream was lost.', () => counts.losses);
-    this.#metrics.gauge(
+    metrics.gauge(
       'coherence_last_loss_timestamp_seconds',
       'Unix time of the last loss of the invalidation stream; 0 if it was never lost.',
       [],
@@ -135,9 +142,9 @@ export class MetricsService {
     );
   }
 
-  #describeInstance(instance: InstanceStats, buffered: BufferedBytes): void {
+  #describeInstance(metrics: MetricSet, instance: InstanceStats, buffered: BufferedBytes): void {
     const gauge = (name: string, help: string, read: () => number): void =>
-      this.#metrics.gauge(name, help, [], () => [[{}, read()]]);
+      metrics.gauge(name, help, [], () => [[{}, read()]]);
     gauge('loads_in_flight', 'Redis reads in flight.', () => instance.loads);
     gauge('loads_queued', 'Redis reads queued.', () => instance.queuedLoads);
     gauge(
@@ -157,23 +164,21 @@ export class MetricsService {
     );
     gauge('connections', 'Open client connections.', () => instance.connections);
     gauge('redis_connections', 'Worker threads connected to Redis.', () => instance.redisConnections);
-    this.#metrics.gauge('circuit', 'Worker threads by circuit breaker state.', ['state'], () =>
+    metrics.gauge('circuit', 'Worker threads by circuit breaker state.', ['state'], () =>
       CIRCUIT_STATES.map((state) => [{ state }, instance.circuits(state)]),
     );
-    this.#metrics.gauge('self_check_failures', 'Worker threads whose last self-check got no response.', ['part'], () =>
+    metrics.gauge('self_check_failures', 'Worker threads whose last self-check got no response.', ['part'], () =>
       SELF_CHECK_PARTS.map((part) => [{ part }, instance.failingSelfChecks(part)]),
     );
     gauge('threads', 'Configured worker threads.', () => instance.threads);
-    this.#metrics.counter('thread_restarts', 'Worker threads restarted after a crash.', [], () => [
-      [{}, instance.restarts],
-    ]);
-    this.#metrics.gauge(
+    metrics.counter('thread_restarts', 'Worker threads restarted after a crash.', [], () => [[{}, instance.restarts]]);
+    metrics.gauge(
       'node_internals',
       'Private parts of Node.js and ioredis (1 if all worker threads use the part, 0 if public API is used instead).',
       ['part'],
       () => INTERNAL_PARTS.map((part) => [{ part }, instance.usesInternals(part) ? 1 : 0]),
     );
-    this.#metrics.gauge('build_info', 'Version of the proxy and of Node.js (always 1).', ['version', 'node'], () => [
+    metrics.gauge('build_info', 'Version of the proxy and of Node.js (always 1).', ['version', 'node'], () => [
       [{ version: packageVersion(), node: process.versions.node }, 1],
     ]);
   }
@@ -181,4 +186,11 @@ export class MetricsService {
 
 function observations({ buckets, sum }: Histogram): Observations {
   return { bounds: DURATION_BUCKETS, counts: buckets, sum };
+}
+
+/** Loads prom-client with the first scrape: many threads are never scraped. */
+async function loadMetricSet(): Promise<MetricSet> {
+  // Not in the class: TypeScript does not rewrite the file extension in decorated classes.
+  const { MetricSet: Metrics } = await import('./metric-set.ts');
+  return new Metrics();
 }
