@@ -57,8 +57,8 @@ export class Entries implements OrderOfUse {
   }
 
   /**
-   * Drains the touches, and evicts until the leased item, extended by `more` bytes, fits the byte budget and, if these are its last bytes, the
-   * capacity.
+   * Drains the touches, and evicts until the leased item, extended by `more` bytes, fits the byte budget and, if these are its
+   * last bytes, the capacity.
    *
    * @returns false if the item can never fit.
    */
