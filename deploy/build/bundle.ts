@@ -27,6 +27,9 @@ const WORKER_PARTS = [
   'redis/redis.module.js',
 ];
 
+/** The package whose template `openapi/docs` is made from. */
+const PAGE_TEMPLATE = 'node_modules/@nestjs/swagger';
+
 /** Files and folders of build/ that are served or run as they are. */
 const COPIED = ['main.js', 'cli.js', 'dashboard/page', 'openapi/docs'];
 
@@ -130,11 +133,11 @@ async function bundle([entry, ...others]: readonly string[]): Promise<Metafile> 
   return metafile;
 }
 
-/** Returns the licence texts of the packages in the bundles, ordered by name. */
+/** Returns the licences and notices of the packages in the bundles and in the page of the API, ordered by name. */
 function licences(metafiles: readonly Metafile[]): string {
   const files = metafiles.flatMap(({ outputs }) => Object.values(outputs).flatMap(({ inputs }) => Object.keys(inputs)));
   const folders = files.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []);
-  return [...new Set(folders)]
+  return [...new Set([...folders, PAGE_TEMPLATE])]
     .sort()
     .map(licenceOf)
     .join(`\n${'-'.repeat(80)}\n\n`);
@@ -143,9 +146,10 @@ function licences(metafiles: readonly Metafile[]): string {
 function licenceOf(folder: string): string {
   const path = join(ROOT, folder);
   const { name, version, license } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8')) as Manifest;
-  const file = readdirSync(path).find((each) => /^licen[cs]e/i.test(each));
-  const text = file === undefined ? '' : `\n${readFileSync(join(path, file), 'utf8').trim()}\n`;
-  return `${name} ${version} (${license ?? 'see below'})\n${text}`;
+  const texts = readdirSync(path)
+    .filter((file) => /^(?:licen[cs]e|notice|copyright)/i.test(file))
+    .map((file) => `\n${readFileSync(join(path, file), 'utf8').trim()}\n`);
+  return `${name} ${version} (${license ?? 'see below'})\n${texts.join('')}`;
 }
 
 interface Manifest {

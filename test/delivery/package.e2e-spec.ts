@@ -55,6 +55,22 @@ describeOwn('the package', () => {
     for (const name of page) expect(names).toContain(`dist/dashboard/page/${name.replace(/\.ts$/, '.js')}`);
   });
 
+  it('has the licences and notices of what it bundles', () => {
+    const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest;
+    const [installed, read] = [join(ROOT, 'node_modules'), (path: string) => readFileSync(path, 'utf8').trim()];
+    const text = read(join(ROOT, 'dist/THIRD-PARTY-LICENSES.txt'));
+    const bundled = [...text.matchAll(/^(\S+) \d+\.\d+\.\d+\S* \(.+\)$/gm)].map(([, name]) => name);
+    // The files of these two are served as they are; the page of the API is made from a template of @nestjs/swagger.
+    const served = ['swagger-ui-dist', 'uplot'];
+    const direct = Object.keys(dependencies).filter((name) => !served.includes(name));
+    expect(bundled).toEqual(expect.arrayContaining([...direct, 'express', '@nestjs/swagger']));
+    for (const name of bundled) {
+      const files = readdirSync(join(installed, name)).filter((file) => /licen[cs]e|notice|copying/i.test(file));
+      expect(files).not.toEqual([]);
+      for (const file of files) expect(text).toContain(read(join(installed, name, file)));
+    }
+  });
+
   describe('when it is installed', () => {
     let command: string;
     let manifest: Manifest;
