@@ -93,8 +93,8 @@ async function start(folder: string, threads: number, port: number): Promise<Sta
 }
 
 /** Resolves when the proxy has responded with the value of the key. */
-async function firstValue({ exitCode }: ChildProcess, port: number): Promise<void> {
-  while (exitCode === null) {
+async function firstValue(proxy: ChildProcess, port: number): Promise<void> {
+  while (proxy.exitCode === null) {
     const status = await statusOf(`http://127.0.0.1:${port}/v1/keys/${KEY}`);
     if (status === 200) return;
     await delay(RETRY_MS);
