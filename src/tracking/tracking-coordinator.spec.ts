@@ -286,8 +286,9 @@ it('stops all feeds', () => {
 describe('trackWrites', () => {
   const messages: string[] = [];
   const note = (message: string): void => void messages.push(message);
-  const start = (environment: Readonly<Record<string, string>>) => {
-    const settings = loadSettings({ CACHE_CAPACITY: '10', CACHE_MAX_BYTES: '1048576', ...environment }, '/nowhere');
+  const start = (redisUrl: string) => {
+    const environment = { CACHE_COHERENCE: 'tracking', CACHE_CAPACITY: '10', CACHE_MAX_BYTES: '1048576' };
+    const settings = loadSettings({ ...environment, REDIS_URL: redisUrl }, '/nowhere');
     const thread = createInstance(settings);
     return {
       tracking: trackWrites(settings, thread, { log: note, warn: note }),
@@ -295,16 +296,11 @@ describe('trackWrites', () => {
     };
   };
 
-  it('does nothing with CACHE_COHERENCE=ttl', () => {
-    const { tracking, state: mode } = start({ CACHE_COHERENCE: 'ttl' });
-    expect([tracking, mode.current]).toEqual([undefined, 'ttl']);
-  });
-
   it('suspends caching at once, and logs why while Redis is unreachable', async () => {
-    const { tracking, state: mode } = start({ CACHE_COHERENCE: 'tracking', REDIS_URL: 'redis://127.0.0.1:1' });
+    const { tracking, state: mode } = start('redis://127.0.0.1:1');
     expect(mode.current).toBe('resync');
     await until('it is logged', () => messages.length > 0 || undefined);
-    tracking?.stop();
+    tracking.stop();
     expect(messages).toEqual(['invalidation stream lost (ECONNREFUSED); caching suspended']);
   });
 });

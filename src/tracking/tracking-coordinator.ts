@@ -205,8 +205,8 @@ export interface TrackingLogger {
 }
 
 /**
- * Starts to track the writes to Redis. Must be called before a worker thread serves requests: values loaded before tracking
- * is active must not be stored.
+ * Starts to track the writes to Redis, for CACHE_COHERENCE=tracking. Must be called before a worker thread serves requests:
+ * values loaded before tracking is active must not be stored.
  */
 export function trackWrites(
   settings: Settings,
