@@ -41,14 +41,14 @@ export class Entries implements OrderOfUse {
 
   /** Notes that an entry was read at this time. */
   touch(slot: number, now: number): void {
-    if (!this.#touches.isAvailable || this.#touches.isFull()) this.drainTouches();
+    if (!this.#touches.isAvailable || this.#touches.isFull()) this.drainTouches(now);
     if (this.#touches.isAvailable) this.#touches.push(slot, this.#slots.version(slot), now);
     else this.#recency.moveToFront(slot);
   }
 
-  /** Puts the entries that were read since in the order of use. */
-  drainTouches(): void {
-    this.#touches.drain(this);
+  /** Puts the entries that were read until `now`, a time read before, in the order of use. */
+  drainTouches(now: number): void {
+    this.#touches.drain(this, now);
   }
 
   applyTouch(slot: number, version: number): void {
@@ -62,12 +62,12 @@ export class Entries implements OrderOfUse {
    *
    * @returns false if the item can never fit.
    */
-  makeRoom(slot: number, more: number, total: number): boolean {
+  makeRoom(slot: number, more: number, total: number, now: number): boolean {
     const keyBytes = this.#slots.keyBytes(slot);
     const written = this.#slots.valueBytes(slot);
     const { maxBytes, capacity } = this.#limits;
     if (capacity === 0 || keyBytes + total > maxBytes) return false;
-    this.drainTouches();
+    this.drainTouches(now);
     const added = written === 0 ? keyBytes + more : more;
     while (this.#slots.bytes + added > maxBytes) {
       if (!this.#evict(EVICTIONS_BY_BYTES)) return false;

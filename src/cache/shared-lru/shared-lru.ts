@@ -190,7 +190,7 @@ export class SharedLru {
       try {
         if (!this.#leases.isFillable(lease, written)) return this.#voided();
         if (written === 0) this.#entries.replace(lease.slot, now);
-        if (!this.#entries.makeRoom(lease.slot, step - written, total)) return this.#markUncacheable(lease.slot);
+        if (!this.#entries.makeRoom(lease.slot, step - written, total, now)) return this.#markUncacheable(lease.slot);
         // A view costs more than it takes to copy a small value.
         const part = step - written === total ? value : value.subarray(written, step);
         tail = this.#slots.append(lease.slot, tail, part);
@@ -211,7 +211,7 @@ export class SharedLru {
     return this.#locked(() => {
       if (!this.#leases.isFillable(lease, 0)) return this.#voided();
       this.#entries.replace(lease.slot, now);
-      if (!this.#entries.makeRoom(lease.slot, 0, 0)) return this.#markUncacheable(lease.slot);
+      if (!this.#entries.makeRoom(lease.slot, 0, 0, now)) return this.#markUncacheable(lease.slot);
       this.#slots.setMissing(lease.slot);
       this.#store(lease.slot, NO_ETAG, now, lifetimeMs, lifetimeMs);
       return 'stored';
@@ -412,12 +412,13 @@ export class SharedLru {
 
   /** Drains the touches, at once if the lock is free or this thread's ring is full; later otherwise. */
   #drainTouches(): void {
+    const now = this.#clock();
     if (!this.#lock.tryAcquire(1)) {
       if (!this.#touches.isFull()) return;
       this.#lock.acquire();
     }
     try {
-      this.#entries.drainTouches();
+      this.#entries.drainTouches(now);
     } finally {
       this.#lock.release();
     }

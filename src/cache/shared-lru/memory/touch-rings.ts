@@ -87,16 +87,19 @@ export class TouchRings {
   /**
    * Removes the touches of all rings and applies them in the order of time; equal times in the order of the rings. Requires
    * the cache lock.
+   *
+   * @param until a time read before this call. Later touches of other threads stay: a read that started before it may note
+   * its touch, in a ring that has been looked at already, after this one ends. The own ring becomes empty.
    */
-  drain(order: OrderOfUse): void {
+  drain(order: OrderOfUse, until: number): void {
     const words = this.#words;
     const end = this.#header[Header.RINGS_USED] * RING_WORDS;
     let count = 0;
     for (let at = 0, ring = 0; at < end; at += RING_WORDS, ring++) {
       if (words[at + Ring.HEAD] !== words[at + Ring.TAIL]) this.#heap[count++] = ring;
     }
-    if (count === 1) this.#drainRing(this.#heap[0], order);
-    else if (count > 1) this.#merge(count, order);
+    if (count === 1) this.#drainRing(this.#heap[0], order, until);
+    else if (count > 1) this.#merge(count, order, until);
   }
 
   /** Gives the ring of a thread that has ended to the next thread that takes one. Its touches stay. */
@@ -122,23 +125,25 @@ export class TouchRings {
     return NO_RING;
   }
 
-  #drainRing(ring: number, order: OrderOfUse): void {
+  #drainRing(ring: number, order: OrderOfUse, until: number): void {
     const words = this.#words;
-    const head = this.#head(ring);
-    for (let next = words[ring * RING_WORDS + Ring.TAIL]; next !== head; next = (next + 1) | 0) {
+    this.#heads[ring] = this.#head(ring);
+    let next = words[ring * RING_WORDS + Ring.TAIL];
+    for (; this.#advance(ring, next, until); next = (next + 1) | 0) {
       const at = touchAt(ring, next);
       order.applyTouch(words[at + Touch.SLOT], words[at + Touch.VERSION]);
     }
-    this.#setTail(ring, head);
+    this.#setTail(ring, next);
   }
 
-  /** Drains the first `count` rings of the heap array, which are in no order yet. */
-  #merge(count: number, order: OrderOfUse): void {
+  /** Drains the first `rings` rings of the heap array, which are in no order yet. */
+  #merge(rings: number, order: OrderOfUse, until: number): void {
     const words = this.#words;
-    for (let i = 0; i < count; i++) {
+    let count = 0;
+    for (let i = 0; i < rings; i++) {
       const ring = this.#heap[i];
       this.#heads[ring] = this.#head(ring);
-      this.#advance(ring, words[ring * RING_WORDS + Ring.TAIL]);
+      if (this.#advance(ring, words[ring * RING_WORDS + Ring.TAIL], until)) this.#heap[count++] = ring;
     }
     for (let i = (count >> 1) - 1; i >= 0; i--) this.#siftDown(i, count);
     while (count > 0) {
@@ -146,19 +151,21 @@ export class TouchRings {
       const at = touchAt(ring, this.#next[ring]);
       order.applyTouch(words[at + Touch.SLOT], words[at + Touch.VERSION]);
       const next = (this.#next[ring] + 1) | 0;
-      if (next === this.#heads[ring]) {
+      if (!this.#advance(ring, next, until)) {
         this.#setTail(ring, next);
         this.#heap[0] = this.#heap[--count];
-      } else {
-        this.#advance(ring, next);
       }
       this.#siftDown(0, count);
     }
   }
 
-  #advance(ring: number, next: number): void {
+  /** Notes the next touch of a ring; returns false if there is none until then. */
+  #advance(ring: number, next: number, until: number): boolean {
+    if (next === this.#heads[ring]) return false;
+    const time = this.#floats[(touchAt(ring, next) + Touch.TIME) >>> 1];
     this.#next[ring] = next;
-    this.#times[ring] = this.#floats[(touchAt(ring, next) + Touch.TIME) >>> 1];
+    this.#times[ring] = time;
+    return time <= until || ring * RING_WORDS === this.#own;
   }
 
   /** Returns the head of a ring; the touches before it are complete. */

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { Etag } from '../etag.ts';
 import { HitBuffer } from '../hit-buffer.ts';
-import { Header, type LruLimits, RING_TOUCHES } from '../memory/layout.ts';
+import { Header, type LruLimits, LruMemory, RING_TOUCHES, Ring } from '../memory/layout.ts';
 import { SharedLru } from '../shared-lru.ts';
 import { checkInvariants, keysByRecency } from '../shared-memory.spec-support.ts';
 
@@ -215,6 +215,55 @@ describe('Reads without the lock', () => {
     expect(keysByRecency(lru.buffer)).toEqual(['a', 'c', 'b']);
     store('d');
     expect(keysByRecency(lru.buffer)).toEqual(['d', 'a', 'c']);
+  });
+
+  it('keep their order if they follow one another while a third thread drains the rings', () => {
+    const third = SharedLru.attach(lru.buffer, 3, () => (now += 0.125));
+    for (const key of ['a', 'b']) store(key);
+    const found = third.lookup(Buffer.from('c'));
+    if (found.kind !== 'miss') throw new Error(found.kind);
+    const read = (thread: SharedLru, key: string): boolean => thread.tryGetInto(Buffer.from(key), 0, 1, hit);
+    expect(read(lru, 'a') && read(other, 'b')).toBe(true);
+
+    // The first ring has been looked at, the second one has not.
+    const load = Atomics.load.bind(Atomics) as (words: Int32Array, at: number) => number;
+    const { byteOffset: ringsAt } = new LruMemory(lru.buffer).rings;
+    let haveRead = false;
+    const spy = jest.spyOn(Atomics, 'load').mockImplementation(((words: Int32Array, at: number) => {
+      const value = load(words, at);
+      if (words.byteOffset === ringsAt && at === Ring.HEAD && !haveRead) {
+        haveRead = true;
+        expect(read(lru, 'a') && read(other, 'b')).toBe(true);
+      }
+      return value;
+    }) as typeof Atomics.load);
+    try {
+      expect(third.commit(found.lease, Buffer.from('value'), ETAG, MINUTE_MS)).toBe('stored');
+    } finally {
+      spy.mockRestore();
+    }
+    expect(haveRead).toBe(true);
+    expect(keysByRecency(lru.buffer)).toEqual(['b', 'a', 'c']);
+    third.lookup(Buffer.from('c'));
+    store('d');
+    expect(keysByRecency(lru.buffer)).toEqual(['d', 'c', 'b']);
+    checkInvariants(lru.buffer);
+  });
+
+  it('continue a full ring although its last owner had a clock that was ahead', () => {
+    const ahead = SharedLru.attach(lru.buffer, 3, () => now + 1000);
+    store(KEY);
+    header[Header.LOCK] = 4;
+    for (let i = 0; i < RING_TOUCHES; i++) expect(ahead.tryGetInto(KEY, 0, KEY.length, hit)).toBe(true);
+    header[Header.LOCK] = 0;
+    lru.recoverFrom(3);
+    const next = SharedLru.attach(lru.buffer, 5, () => (now += 0.125));
+    for (let i = 0; i < RING_TOUCHES; i++) {
+      expect(next.tryGetInto(KEY, 0, KEY.length, hit)).toBe(true);
+      keysByRecency(lru.buffer);
+    }
+    expect(lru.stats().hits).toBe(2 * RING_TOUCHES);
+    checkInvariants(lru.buffer);
   });
 
   it('wait for the lock only if the ring is full', () => {
