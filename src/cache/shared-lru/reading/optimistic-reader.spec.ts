@@ -159,6 +159,51 @@ describe('Reads without the lock', () => {
     expect(tryGet()).toBe(true);
   });
 
+  it('return nothing while the lifetime is not written', () => {
+    const seen: boolean[] = [];
+    const found = other.lookup(KEY);
+    if (found.kind !== 'miss') throw new Error(found.kind);
+    const lifetimeMs = {
+      valueOf() {
+        seen.push(tryGet());
+        return MINUTE_MS;
+      },
+    };
+    other.commit(found.lease, Buffer.from('value'), ETAG, lifetimeMs as unknown as number);
+    expect(seen).toContain(false);
+    expect(seen).not.toContain(true);
+    expect(tryGet()).toBe(true);
+  });
+
+  it('return nothing if all entries expire before the lifetime is read', () => {
+    store(KEY, 'value');
+    let expired = false;
+    const maxAgeMs = {
+      valueOf() {
+        if (!expired) other.expireAll();
+        expired = true;
+        return MINUTE_MS;
+      },
+    };
+    expect(lru.peek(KEY, maxAgeMs as unknown as number)).toBeUndefined();
+    expect(expired).toBe(true);
+    expect(lru.stats()).toMatchObject({ hits: 0 });
+  });
+
+  it('return nothing of an entry from before a flush to which a chain still seems to lead', () => {
+    store(KEY, 'value');
+    const { buckets } = new LruMemory(lru.buffer);
+    const bucket = buckets.findIndex((slot) => slot !== 0);
+    const slot = buckets[bucket];
+    other.flush();
+    expect(tryGet()).toBe(false);
+    // What a processor may see that reads the chain before it has seen all writes to it.
+    buckets[bucket] = slot;
+    expect(tryGet()).toBe(false);
+    buckets[bucket] = 0;
+    checkInvariants(lru.buffer);
+  });
+
   it('return nothing while the cache is being flushed', async () => {
     store(KEY, 'value');
     const found = other.lookup(Buffer.from('leased'));
@@ -193,6 +238,18 @@ describe('Reads without the lock', () => {
     expect(lru.lookup(KEY, false, Infinity, admit)).toMatchObject({ kind: 'hit', value: Buffer.alloc(40_000, 'new') });
     expect(admissions).toBe(2);
     expect(lru.stats()).toMatchObject({ hits: 1 });
+  });
+
+  it('return no large value if the cache was flushed while it was copied, and its blocks are used again', () => {
+    store('first');
+    store(KEY, Buffer.alloc(40_000, 'old'));
+    const admit = (): boolean => {
+      other.flush();
+      store('a', Buffer.alloc(40_000, 'new'));
+      return true;
+    };
+    expect(lru.lookup(KEY, false, Infinity, admit)).toMatchObject({ kind: 'miss' });
+    expect(lru.stats()).toMatchObject({ hits: 0 });
   });
 
   it('succeed at once after a flush by another thread, for entries stored since', () => {
