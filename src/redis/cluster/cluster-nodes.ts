@@ -18,7 +18,8 @@ export interface ClusterNode {
   id: string;
   /** Replaced when another node takes over the address. */
   connection: RedisConnection;
-  state: RedisState;
+  /** Undefined during the first attempt to connect. */
+  state: RedisState | undefined;
   circuit: CircuitState;
   /** Time of the last redirect to this node, by `performance.now()`. */
   redirectedAt: number;
@@ -69,7 +70,7 @@ export class ClusterNodes {
       node,
       id: '',
       connection: this.#connectionTo(node),
-      state: { reachable: false, reason: 'connection' },
+      state: undefined,
       circuit: 'closed',
       redirectedAt: -Infinity,
       replaced: undefined,
@@ -126,7 +127,7 @@ export class ClusterNodes {
     return new RedisConnection(nodeOptions(this.#settings.redis, node), this.#settings);
   }
 
-  #open(node: ClusterNode): Promise<void> {
+  async #open(node: ClusterNode): Promise<void> {
     const { connection } = node;
     connection.watch((state) => {
       if (node.connection !== connection) return;
@@ -139,7 +140,10 @@ export class ClusterNodes {
       node.circuit = state;
       this.#listener.onCircuitChange(reason);
     });
-    return connection.connect();
+    await connection.connect();
+    if (node.connection !== connection || node.state !== undefined) return;
+    node.state = { reachable: false, reason: 'connection' };
+    this.#listener.onStateChange();
   }
 
   /** Opens a new connection. The node keeps the old state until the new connection has one, so no outage is reported. */

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { until } from '../../../test/support/processes.ts';
 import { loadSettings } from '../../config/load-settings.ts';
 import { ClusterReader } from './cluster-reader.ts';
+import type { RedisState } from '../redis-reader.ts';
 import type { RedisReply } from '../redis-reply.ts';
 import type { ReplacedNode } from './replaced-node.ts';
 import type { ValueMemory } from '../connection/value-memory.ts';
@@ -124,6 +125,13 @@ it.each(['MOVED', 'ASK'])(
     expect(replaced.length).toBeLessThan(20);
   },
 );
+
+it('a cluster is not reported as unreachable while its masters are being connected to for the first time', async () => {
+  const states: RedisState[] = [];
+  reader.watch((state) => states.push(state));
+  await reader.connect();
+  expect(states).toEqual([{ reachable: true, missingPermission: undefined }]);
+});
 
 it('a responsive node is replaced without a failed read once another node has its address', async () => {
   // The topology is refreshed often while a slot has no master.

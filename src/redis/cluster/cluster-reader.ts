@@ -62,7 +62,7 @@ export class ClusterReader implements RedisReader {
         this.#unreachableReason = reason;
         this.#report();
       },
-      isStable: () => !this.#stale && this.#currentState().reachable,
+      isStable: () => !this.#stale && this.#currentState()?.reachable === true,
     });
   }
 
@@ -228,6 +228,7 @@ export class ClusterReader implements RedisReader {
 
   #report(): void {
     const state = this.#currentState();
+    if (state === undefined) return;
     if (!state.reachable && this.#slotMap !== undefined) this.#topology.refresh();
     const before = this.#state;
     if (isSameState(before, state)) return;
@@ -235,14 +236,17 @@ export class ClusterReader implements RedisReader {
     this.#watch(state);
   }
 
-  #currentState(): RedisState {
+  /** Returns the combined state of the masters; the last one, if any, while the first attempt to connect to one is pending. */
+  #currentState(): RedisState | undefined {
     if (this.#slotMap === undefined) return { reachable: false, reason: this.#unreachableReason };
-    const reasons = this.#masters.flatMap(({ state }) => (state.reachable ? [] : [state.reason]));
+    const states = this.#masters.map(({ state }) => state);
+    const reasons = states.flatMap((state) => (state?.reachable === false ? [state.reason] : []));
     if (reasons.length > 0) {
-      return { reachable: false, reason: `${reasons.length} of ${this.#masters.length} masters: ${reasons[0]}` };
+      return { reachable: false, reason: `${reasons.length} of ${states.length} masters: ${reasons[0]}` };
     }
     if (!this.#slotMap.isComplete) return { reachable: false, reason: 'slots without a master' };
-    const missingPermission = this.#masters.map(({ state }) => (state.reachable ? state.missingPermission : undefined));
+    if (states.includes(undefined)) return this.#state;
+    const missingPermission = states.map((state) => (state?.reachable ? state.missingPermission : undefined));
     return { reachable: true, missingPermission: missingPermission.find((permission) => permission !== undefined) };
   }
 }
