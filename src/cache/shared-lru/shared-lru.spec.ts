@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { Etag } from './etag.ts';
 import { HitBuffer } from './hit-buffer.ts';
 import { EXPIRE_ALL_HISTORY_LENGTH, Header, LayoutError, type LruLimits } from './memory/layout.ts';
@@ -233,6 +233,22 @@ describe('SharedLru', () => {
       expect(lru.commit(old, Buffer.from('old'), ETAG, MINUTE_MS)).toBe('void');
       expect(lru.commit(young, Buffer.from('young'), ETAG, MINUTE_MS)).toBe('stored');
       expect(valueOf('key')).toEqual(Buffer.from('young'));
+    });
+
+    it('whose end a thread that has joined its load learns at once, even if it comes before it waits', async () => {
+      const lease = leaseOf('key');
+      const wait = Atomics.waitAsync.bind(Atomics) as (...args: unknown[]) => ReturnType<typeof Atomics.waitAsync>;
+      let result: ReturnType<typeof Atomics.waitAsync> | undefined;
+      const spy = jest.spyOn(Atomics, 'waitAsync').mockImplementation((...args: unknown[]) => {
+        lru.abandon(lease, 'timeout');
+        return (result = wait(...args));
+      });
+      try {
+        expect(await SharedLru.attach(lru.buffer, 2, clock).result(lease)).toBe('timeout');
+      } finally {
+        spy.mockRestore();
+      }
+      expect(result).toMatchObject({ async: false });
     });
 
     it('to the next reader after leaseMs', () => {

@@ -214,6 +214,9 @@ describe('Reads without the lock', () => {
     const notify = Atomics.notify.bind(Atomics);
     const spy = jest.spyOn(Atomics, 'notify').mockImplementation((...args) => {
       seen.push(tryGet());
+      // Nor does a thread that starts meanwhile read anything.
+      const starting = SharedLru.attach(lru.buffer, 3, () => now);
+      seen.push(starting.tryGetInto(KEY, 0, KEY.length, hit));
       return notify(...args);
     });
     try {
@@ -304,6 +307,23 @@ describe('Reads without the lock', () => {
     third.lookup(Buffer.from('c'));
     store('d');
     expect(keysByRecency(lru.buffer)).toEqual(['d', 'c', 'b']);
+    checkInvariants(lru.buffer);
+  });
+
+  it('of a thread that crashed while it held the lock count, and the next thread continues its ring', () => {
+    const limits = { ...LIMITS, maxThreads: 1 };
+    lru = SharedLru.create(limits, 1, () => (now += 0.125));
+    other = SharedLru.attach(lru.buffer, 2, () => (now += 0.125));
+    const dying = SharedLru.attach(lru.buffer, 3, () => (now += 0.125));
+    store(KEY);
+    expect(dying.tryGetInto(KEY, 0, KEY.length, hit)).toBe(true);
+    header = new Int32Array(lru.buffer);
+    header[Header.LOCK] = 3;
+    expect(lru.recoverFrom(3)).toBe('emptied');
+    const next = SharedLru.attach(lru.buffer, 4, () => (now += 0.125));
+    store(KEY);
+    expect(next.tryGetInto(KEY, 0, KEY.length, hit)).toBe(true);
+    expect(lru.stats()).toMatchObject({ hits: 2 });
     checkInvariants(lru.buffer);
   });
 
