@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ChildProcess } from './child-process.mjs';
-import { freePort } from './ports.mjs';
+import { anyFreePort } from './ports.mjs';
 import { connectTo } from './redis-connection.mjs';
 
 const START_MS = 10_000;
@@ -32,7 +32,7 @@ export class OwnRedis {
    */
   static async start(program) {
     const folder = await mkdtemp(join(tmpdir(), 'redis-http-cache-proxy-'));
-    const port = await freePort();
+    const port = await anyFreePort();
     const parameters = [
       ...['--port', String(port), '--bind', '127.0.0.1', '--dir', folder],
       ...['--save', '', '--appendonly', 'no', '--daemonize', 'no'],

@@ -1,13 +1,11 @@
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
+// Built before this script runs.
+import { freePort } from '../../build/runtime/free-port.js';
 
 /** Returns a free port on 127.0.0.1. */
-export async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
+export async function anyFreePort() {
+  const { port } = await freePort('127.0.0.1', 0, false);
   return port;
 }
 

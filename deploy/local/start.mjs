@@ -6,7 +6,7 @@ import { fileURLToPath, URL } from 'node:url';
 import { ChildProcess } from './child-process.mjs';
 import { chooseRedis } from './choose-redis.mjs';
 import { headOf } from './http-head.mjs';
-import { freePort, isTaken, nextFreePort } from './ports.mjs';
+import { anyFreePort, isTaken, nextFreePort } from './ports.mjs';
 import { ensureRedisServer, findRedisProgram } from './redis-server.mjs';
 import { baseUrl, readSettings } from './settings.mjs';
 import { whatToTry } from './what-to-try.mjs';
@@ -35,7 +35,7 @@ async function main() {
   }
   const stopRequest = nextStopRequest();
   const settings = readSettings(folder);
-  const port = settings.httpPort === 0 ? await freePort() : settings.httpPort;
+  const port = settings.httpPort === 0 ? await anyFreePort() : settings.httpPort;
   await checkPorts(settings.httpHost, { HTTP_PORT: port, RESP_PORT: settings.respPort });
 
   const ownRedis = await chooseRedis(settings, DEFAULT_REDIS_URL, redisServer, say);
