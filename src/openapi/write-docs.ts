@@ -1,5 +1,5 @@
 /**
- * Writes the files of the API page, as `@nestjs/swagger` renders them, into the build: `node dist/openapi/write-docs.js`, a
+ * Writes the files of the API page, as `@nestjs/swagger` renders them, into the build: `node build/openapi/write-docs.js`, a
  * step of `npm run build`.
  */
 import 'reflect-metadata';

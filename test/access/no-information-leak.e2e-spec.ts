@@ -183,7 +183,7 @@ describeOwn('no token, password, key or value stands in the log, in an error, or
       revealed.push((await proxy.get(path)).text);
     }
     revealed.push(JSON.stringify(await proxy.stats()));
-    // The tokens of the settings could have been revealed as well.
+    // The settings are logged, so their tokens could have been revealed.
     expect(proxy.child?.output).toContain('"message":"starting"');
     for (const text of [...revealed, ...(proxy.child?.output.split('\n') ?? []), proxy.child?.errors]) {
       expect(text).not.toMatch(SECRET_PATTERN);

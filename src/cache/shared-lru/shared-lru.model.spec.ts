@@ -176,7 +176,7 @@ const limits: fc.Arbitrary<LruLimits> = fc.record({
   maxLeases: fc.constantFrom(1, 2, 3, 260),
   leaseMs: fc.integer({ min: 1, max: 30 }),
   staleMs: fc.constantFrom(0, 5, 20, 40, 1000),
-  // The spare rings are taken as well.
+  // Threads of the test take the spare rings, too.
   maxThreads: fc.constant(THREADS - 1 - SPARE_RINGS),
 });
 

@@ -12,8 +12,8 @@ export interface OrderOfUse {
 
 /**
  * Rings of touches: each thread notes the entries that it reads, with the time, in a ring of its own in shared memory, and
- * whoever needs the order of use drains all rings under the lock, in the order of time. A thread writes its own ring without
- * the lock. The ring of a thread that has ended stays with its touches, and another thread may continue it.
+ * without the lock. A thread that needs the order of use drains all rings under the lock, in the order of time. The ring of
+ * a thread that has ended stays with its touches, and another thread may continue it.
  */
 export class TouchRings {
   readonly #header: Int32Array;

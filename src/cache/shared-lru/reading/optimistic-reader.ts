@@ -10,7 +10,7 @@ import type { EntryReader } from './entry-reader.ts';
 /**
  * Reads fresh entries without the lock, and notes and counts the reads. An entry is copied, and then its version and the epoch
  * must be those from before: otherwise the copy is discarded. Every method returns "not read" whenever anything is unexpected;
- * whoever holds the lock can decide. docs/decisions/0036-hits-without-the-lock.md proves it.
+ * the look-up under the lock then decides. docs/decisions/0036-hits-without-the-lock.md proves it.
  *
  * The own ring must have room for a touch, see {@link TouchRings.isDue}.
  */
