@@ -5,8 +5,12 @@ const ROOT = new URL('../../', import.meta.url).pathname;
 const PAGES = ['ARCHITECTURE.md', 'test/README.md', ...globSync('docs/decisions/*.md', { cwd: ROOT })];
 const textOf = (path: string): string => readFileSync(ROOT + path, 'utf8');
 
+/** What the build makes, which may not have run yet. */
+const BUILT = ['build/', 'dist/'];
+
 /** Returns whether a path exists, relative to the root of the project, to src/ or test/, or to any folder below these two. */
 function exists(path: string): boolean {
+  if (BUILT.includes(path)) return true;
   if (['', 'src/', 'test/'].some((folder) => existsSync(ROOT + folder + path))) return true;
   return globSync(`{src,test}/**/${path}`, { cwd: ROOT }).length > 0;
 }
