@@ -25,7 +25,7 @@ const REPEAT = {
 };
 /** Threads that act in turn. */
 const THREADS = 5;
-const MINUTES_MS = 60_000 * Math.ceil(RUNS / 4000);
+const MINUTES_MS = 180_000 * Math.ceil(RUNS / 4000);
 
 /** Bytes of a chunk in which values are copied; the lock is released in between. */
 const STEP = 16 * 1024;
@@ -399,30 +399,35 @@ function nameOf(bytes: Buffer): string {
   return bytes.toString('latin1');
 }
 
+const INTERESTING_STATES = [
+  ...['hit', 'missing', 'miss', 'loading', 'unleased', 'stored', 'void', 'uncacheable', 'interrupted'],
+  ...['hit without objects', 'cached', 'stale', 'large and stale', 'stale in flight', 'request in flight'],
+  ...['evictionsByCapacity', 'evictionsByBytes', 'expirations', 'invalidations', 'expiredLeases'],
+  'more touches than fit',
+];
+
 describe('SharedLru against a model', () => {
   it(
     'behaves, counts and evicts like a Map, whatever the threads do in turn',
     () => {
       const reached = new Set<string>();
-      fc.assert(
-        fc.property(limits, commands, (lruLimits, sequence) => {
-          const session = new Session(lruLimits);
-          for (const command of sequence) session.run(command);
-          for (const what of session.reached) reached.add(what);
-          for (const [what, count] of Object.entries(session.reference.stats)) if (count > 0) reached.add(what);
-        }),
-        { numRuns: RUNS, ...REPEAT },
-      );
-      // A model test that does not reach the interesting states proves nothing.
+      const unreached = (): string[] => INTERESTING_STATES.filter((state) => !reached.has(state));
+      const check = (numRuns: number): void =>
+        fc.assert(
+          fc.property(limits, commands, (lruLimits, sequence) => {
+            const session = new Session(lruLimits);
+            for (const command of sequence) session.run(command);
+            for (const what of session.reached) reached.add(what);
+            for (const [what, count] of Object.entries(session.reference.stats)) if (count > 0) reached.add(what);
+          }),
+          { numRuns, ...REPEAT },
+        );
+      check(RUNS);
       if (RUNS < 1000 || Object.keys(REPEAT).length > 0) return;
-      expect([...reached]).toEqual(
-        expect.arrayContaining([
-          ...['hit', 'missing', 'miss', 'loading', 'unleased', 'stored', 'void', 'uncacheable', 'interrupted'],
-          ...['hit without objects', 'cached', 'stale', 'large and stale', 'stale in flight', 'request in flight'],
-          ...['evictionsByCapacity', 'evictionsByBytes', 'expirations', 'invalidations', 'expiredLeases'],
-          'more touches than fit',
-        ]),
-      );
+      // A model test that does not reach the interesting states proves nothing. The rarest is reached by one sequence in a
+      // thousand, so the first runs miss it at times.
+      for (let more = 0; unreached().length > 0 && more < 20; more++) check(1000);
+      expect(unreached()).toEqual([]);
     },
     MINUTES_MS,
   );
