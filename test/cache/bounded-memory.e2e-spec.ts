@@ -206,6 +206,41 @@ describeOwn('PROXY_MAX_BUFFERED_BYTES bounds the memory that slow readers of col
     promises('HTTP');
   });
 
+  describe('with memory for one large value,', () => {
+    const SMALL = 50;
+    const small = Buffer.alloc(20_000, 's');
+
+    beforeAll(async () => {
+      await redis.client.mset(...Array.from({ length: SMALL }, (_, i) => [`small:${i}`, small]).flat());
+      await redis.client.set('medium', Buffer.alloc(MiB));
+      await start({ PROXY_MAX_BUFFERED_BYTES: 4.75 * MiB, CACHE_MAX_VALUE_BYTES: 1000 });
+    });
+    afterAll(() => proxy?.stop());
+
+    it.each([
+      ['HTTP', (key: string) => `GET /v1/keys/${key} HTTP/1.1\r\nHost: x\r\n\r\n`, HTTP_HEAD, ''],
+      ['the Redis protocol', (key: string) => request('GET', key), /^\$\d+\r\n/, '\r\n'],
+    ] as const)(
+      'a read that waits for it over %s does not wait for the replies behind it',
+      async (transport, get, head, tail) => {
+        const slow = await SlowClient.send(portOf(transport), Buffer.from(String(get('medium')).repeat(40)));
+        clients.push(slow);
+        await until('a value is held', async () => (await metric('buffered_bytes')) >= MiB || undefined);
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        const keys = [keyOf(0, 0), ...Array.from({ length: SMALL }, (_, i) => `small:${i}`)];
+        const client = await SlowClient.send(portOf(transport), Buffer.from(keys.map((key) => get(key)).join('')));
+        clients.push(client);
+        const waiting = async (): Promise<number> => metric('loads_waiting_for_memory');
+        await until('it waits', async () => (await waiting()) > 0 || undefined);
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        slow.socket.destroy();
+        const expected = (i: number): Buffer => Buffer.concat([i === 0 ? valueOf(0, 0) : small, Buffer.from(tail)]);
+        expect(await client.read(keys.length, head, expected)).toBe(keys.length);
+      },
+      LONG_MS,
+    );
+  });
+
   describe('in two threads,', () => {
     beforeAll(() => start({ PROXY_THREADS: 2 }));
     afterAll(() => proxy?.stop());

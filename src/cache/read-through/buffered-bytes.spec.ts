@@ -121,6 +121,27 @@ describe('BufferedBytes', () => {
     expect([order, one.waiting]).toEqual([['large', 'small'], 0]);
   });
 
+  it('has the clients of waiting reads drop the replies that they could wait for, and those that are buffered later', async () => {
+    const buffered = bufferedBytes(InstanceMemory.create(), 0, MAX);
+    const replies: ArrayBuffer[] = [];
+    const buffer = (): void => {
+      const reply = new ArrayBuffer(5 * MiB);
+      buffered.hold(reply);
+      replies.push(reply);
+    };
+    const client = Object.assign(readClient(), {
+      dropWaitingReplies: () => replies.splice(0).forEach((reply) => buffered.release(reply)),
+    });
+    const other = new ArrayBuffer(8 * MiB);
+    buffered.hold(other);
+    buffer();
+    const reservation = buffered.reserve(12 * MiB, client);
+    expect(buffered.total).toBe(8 * MiB);
+    buffer();
+    buffered.release(other);
+    expect(await reservation).toBeDefined();
+  });
+
   it('ends the wait of disconnected clients, and rejects reads beyond the maximum number of waiting reads', async () => {
     const instance = InstanceMemory.create();
     const buffered = bufferedBytes(instance, 0, MAX);

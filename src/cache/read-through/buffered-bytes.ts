@@ -27,6 +27,11 @@ interface Allocation {
 export interface ReadClient {
   /** Whether the client has disconnected. */
   readonly disconnected: boolean;
+  /**
+   * Called while a read waits for memory: drops the replies that are buffered behind replies which are being read. Absent if
+   * none are ever buffered.
+   */
+  readonly dropWaitingReplies?: () => void;
 }
 
 /** Memory account that values are charged to: the buffered-bytes limit, or a {@link Reservation} of it. */
@@ -57,7 +62,8 @@ export interface BufferLimits {
  * the instance. The unit is the backing store, because a view keeps all of it alive; each is charged once, however many
  * references it has.
  *
- * A read that does not fit waits without holding any memory, so reads cannot deadlock.
+ * A read that does not fit waits without holding any memory, and its client drops the replies behind it, so reads cannot
+ * deadlock.
  */
 export class BufferedBytes implements MemoryAccount {
   readonly #budget: BufferBudget;
@@ -196,6 +202,7 @@ export class BufferedBytes implements MemoryAccount {
     return new Promise((resolve) => {
       this.#waiters.push({ pages, client, since: Math.floor(this.#clock()) | 0, resolve });
       this.#timer ??= setInterval(() => this.#poll(), POLL_MS).unref();
+      client?.dropWaitingReplies?.();
       this.#grantReservations();
     });
   }
@@ -255,6 +262,8 @@ export class BufferedBytes implements MemoryAccount {
       this.#waiters = this.#waiters.filter(({ client }) => !client?.disconnected);
       for (const { resolve } of disconnected) resolve(undefined);
     }
+    // What has been buffered since the reads began to wait.
+    for (const client of new Set(this.#waiters.map((waiter) => waiter.client))) client?.dropWaitingReplies?.();
     this.#grantReservations();
   }
 

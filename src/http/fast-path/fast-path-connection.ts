@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
+import type { ReadClient } from '../../cache/read-through/buffered-bytes.ts';
 import type { ReadDirectives } from '../../cache/read-through/read-through.ts';
 import { type DirectedOutcome, outcomeName } from '../../cache/read-through/read-outcome.ts';
 import { type HttpResponse, INTERNAL_ERROR } from '../response/http-response.ts';
@@ -38,7 +39,7 @@ interface KeyRequest {
  * Serves a connection that has received only plain key reads so far. All hits in a chunk are written at once. The first
  * request that is not a plain key read hands the connection over to node:http, after the responses to those before it.
  */
-export class FastPathConnection implements PipelineProtocol<RenderedResponse>, IdleConnection {
+export class FastPathConnection implements PipelineProtocol<RenderedResponse>, IdleConnection, ReadClient {
   readonly #fastPath: FastPathContext;
   readonly #socket: Socket;
   readonly #connection: PipelinedConnection<RenderedResponse>;
@@ -62,6 +63,11 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
   /** Whether the client has disconnected, so that nothing needs to be read for it. */
   get disconnected(): boolean {
     return this.#connection.isClosed;
+  }
+
+  /** Implements {@link ReadClient.dropWaitingReplies}. */
+  dropWaitingReplies(): void {
+    this.#connection.replies.dropWaiting(() => undefined);
   }
 
   /** Whether the connection must be handed over to node:http, once all responses have been sent. */

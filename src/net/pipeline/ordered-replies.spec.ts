@@ -35,7 +35,7 @@ interface TestReply {
 }
 
 describe('OrderedReplies', () => {
-  /** Events, by number: a request arrives, a read ends, the client reads. Sizes of values in KiB. */
+  /** Events, by number: a request arrives, a read ends, the client reads, a read waits for memory. Sizes of values in KiB. */
   const events = fc.array(fc.nat(99), { minLength: 1, maxLength: 400, size: 'max' });
   const sizes = fc.array(fc.constantFrom(0, 1, 10, 100, 500, 2000, 4096), { minLength: 1, maxLength: 20 });
 
@@ -70,9 +70,11 @@ describe('OrderedReplies', () => {
           } else if (event < 90) {
             const [next] = reading.splice(event % Math.max(1, reading.length), 1);
             if (next !== undefined) settle(next);
-          } else {
+          } else if (event < 97) {
             client.read();
             send();
+          } else {
+            replies.dropWaiting(({ memory }) => (buffered -= memory.byteLength));
           }
           expect(buffered).toBeLessThanOrEqual(ALLOWANCE + largest);
           expect(reading.length).toBeLessThanOrEqual(128);
@@ -80,7 +82,7 @@ describe('OrderedReplies', () => {
         for (const event of eventNumbers) step(event);
         for (let left = 10 * (requests + 1); replies.length > 0 && left > 0; left--) {
           step(60);
-          step(99);
+          step(96);
         }
         expect(sent).toEqual(Array.from({ length: requests }, (_, i) => i));
         expect([replies.length, buffered, budget.holders.size]).toEqual([0, 0, 0]);
@@ -98,6 +100,32 @@ describe('OrderedReplies', () => {
     expect(budget.holders.size).toBe(1);
     replies.clear();
     expect(budget.holders.size).toBe(0);
+  });
+
+  it('drops the replies behind one that is being read, and reads them again when they are due', () => {
+    const budget = new Budget(1e6);
+    const replies = new OrderedReplies<string>(budget, new Client());
+    const places = Array.from({ length: 3 }, () => replies.reserve(1));
+    const readAgain: number[] = [];
+    const settle = (index: number): void => {
+      const name = ['first', 'second', 'third'][index];
+      // The third cannot be read again.
+      const again = index === 2 ? undefined : () => readAgain.push(index);
+      replies.settle(places[index], name, [new ArrayBuffer(1000)], 1000, 1000, again);
+    };
+    settle(1);
+    settle(2);
+    const dropped: string[] = [];
+    replies.dropWaiting((reply) => dropped.push(reply));
+    expect([dropped, budget.holders.size, readAgain]).toEqual([['second'], 1, []]);
+    settle(0);
+    const sent: string[] = [];
+    const send = (): void => replies.send((reply) => sent.push(reply));
+    send();
+    expect([sent, readAgain]).toEqual([['first'], [1]]);
+    settle(1);
+    send();
+    expect([sent, readAgain, budget.holders.size]).toEqual([['first', 'second', 'third'], [1], 0]);
   });
 
   it('buffers replies that cannot be read again, regardless of the limit', () => {

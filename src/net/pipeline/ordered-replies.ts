@@ -22,8 +22,10 @@ export interface Place<Reply> {
   /** The memory that the reply refers to, and how many bytes of it will be sent. */
   memory: readonly ArrayBufferLike[];
   bytes: number;
-  /** Reads a dropped reply again; undefined if it was not dropped. */
+  /** Reads the reply again once it is dropped; undefined if it must not be. */
   readAgain: (() => void) | undefined;
+  /** Whether the reply was dropped. */
+  isDropped: boolean;
   /** Bytes of the request that stay in memory. */
   readonly requestBytes: number;
 }
@@ -36,7 +38,8 @@ const NO_MEMORY: readonly ArrayBufferLike[] = [];
  * A reply that is ready before its predecessors, or while the client does not read, is buffered if the connection has less
  * than 1 MiB unsent and the limit of buffered bytes is not reached. Otherwise it is dropped, and read again once it is next
  * to be sent. So a client that does not read occupies at most one value beyond its allowance, no request fails, and no load
- * waits for a client.
+ * waits for a client. While a read of the connection waits for memory, replies that are buffered behind it are dropped, too:
+ * it could wait for them, and they for it.
  */
 export class OrderedReplies<Reply> {
   readonly #memory: BufferAccounting;
@@ -93,7 +96,10 @@ export class OrderedReplies<Reply> {
   reserve(requestBytes: number): Place<Reply> {
     this.#reading++;
     this.#requestBytes += requestBytes;
-    const place: Place<Reply> = { reply: undefined, memory: NO_MEMORY, bytes: 0, readAgain: undefined, requestBytes };
+    const place: Place<Reply> = {
+      ...{ reply: undefined, memory: NO_MEMORY, bytes: 0 },
+      ...{ readAgain: undefined, isDropped: false, requestBytes },
+    };
     this.#places.push(place);
     return place;
   }
@@ -102,7 +108,7 @@ export class OrderedReplies<Reply> {
   push(reply: Reply, memory: readonly ArrayBufferLike[] = NO_MEMORY, bytes = 0): void {
     for (const each of memory) this.#memory.hold(each);
     this.#bytes += bytes;
-    this.#places.push({ reply, memory, bytes, readAgain: undefined, requestBytes: 0 });
+    this.#places.push({ reply, memory, bytes, readAgain: undefined, isDropped: false, requestBytes: 0 });
   }
 
   /** Removes the only place, whose reply, with a value of this many bytes, the caller sends itself. */
@@ -136,6 +142,7 @@ export class OrderedReplies<Reply> {
     if (!this.#tryBuffer(place, memory)) {
       if (readAgain !== undefined) {
         place.readAgain = readAgain;
+        place.isDropped = true;
         return false;
       }
       for (const each of memory) this.#memory.hold(each);
@@ -143,8 +150,26 @@ export class OrderedReplies<Reply> {
     place.reply = reply;
     place.memory = memory;
     place.bytes = bytes;
+    place.readAgain = readAgain;
     this.#bytes += bytes;
     return true;
+  }
+
+  /** Drops the buffered replies behind the first that is being read; they will be read again. @param onDrop called for each. */
+  dropWaiting(onDrop: (reply: Reply) => void): void {
+    const first = this.#places.findIndex(({ reply }, index) => index >= this.#head && reply === undefined);
+    if (first === -1) return;
+    for (const place of this.#places.slice(first)) {
+      const { reply, readAgain, memory } = place;
+      if (reply === undefined || readAgain === undefined || memory.length === 0) continue;
+      this.#bytes -= place.bytes;
+      place.reply = undefined;
+      place.memory = NO_MEMORY;
+      place.bytes = 0;
+      place.isDropped = true;
+      for (const each of memory) this.#memory.release(each);
+      onDrop(reply);
+    }
   }
 
   /** Sends the replies that are next in order, while the client reads; reads dropped replies again. */
@@ -184,11 +209,11 @@ export class OrderedReplies<Reply> {
   }
 
   #readAgain(place: Place<Reply>): void {
-    const { readAgain } = place;
-    if (readAgain === undefined) return;
-    place.readAgain = undefined;
+    const { readAgain, isDropped } = place;
+    if (!isDropped) return;
+    place.isDropped = false;
     this.#reading++;
-    readAgain();
+    readAgain?.();
   }
 
   #release({ memory }: Place<Reply>): void {

@@ -25,4 +25,6 @@ export interface Client {
   quitting: boolean;
   /** Whether the connection is closed, so that pending reads for it can be skipped. */
   disconnected: boolean;
+  /** Drops buffered replies while a read for the client waits for memory; set by its connection. */
+  dropWaitingReplies: () => void;
 }

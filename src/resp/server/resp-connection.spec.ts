@@ -25,6 +25,7 @@ import { TransactionCommands } from '../commands/transaction-commands.ts';
 const CLIENT: Client = {
   ...{ id: 1, address: '', localAddress: '', connectedAt: 0, protocol: 2, authenticated: true, credential: undefined },
   ...{ name: '', libraryName: '', libraryVersion: '', transaction: undefined, quitting: false, disconnected: false },
+  dropWaitingReplies: () => undefined,
 };
 const ONE: RespCommand['keys'] = [1, 1, 1];
 const MANY: RespCommand['keys'] = [1, -1, 1];

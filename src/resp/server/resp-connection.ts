@@ -33,6 +33,8 @@ const NO_VALUES: readonly Buffer[] = [];
 /** A reply that is ready to be written. */
 interface QueuedReply {
   readonly write: () => void;
+  /** Called if the reply is dropped instead. */
+  readonly drop?: (() => void) | undefined;
   readonly isMultiKey: boolean;
 }
 
@@ -59,6 +61,7 @@ export class RespConnection implements PipelineProtocol<QueuedReply> {
     this.#context = context;
     this.#lock = context.mutex === undefined ? undefined : new RequestLock(context.mutex);
     this.#connection = new PipelinedConnection(socket, context, this);
+    client.dropWaitingReplies = () => this.#connection.replies.dropWaiting(({ drop }) => drop?.());
   }
 
   /** Whether too many requests for many keys are in flight, or the mutex permits no further request. */
@@ -242,7 +245,7 @@ export class RespConnection implements PipelineProtocol<QueuedReply> {
     const bytes = values.reduce((sum, { length }) => sum + length, 0);
     const isKept = this.#connection.settle(
       place,
-      { write: reply, isMultiKey },
+      { write: reply, drop: reply.drop, isMultiKey },
       values.map(({ buffer }) => buffer),
       bytes,
       bytes,

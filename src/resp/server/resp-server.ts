@@ -230,6 +230,7 @@ export class RespServer {
       transaction: undefined,
       quitting: false,
       disconnected: false,
+      dropWaitingReplies: () => undefined,
     };
   }
 }
