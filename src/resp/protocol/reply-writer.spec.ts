@@ -163,6 +163,13 @@ describe('ReplyWriter', () => {
     );
   });
 
+  it('gives short replies that are taken memory of their own, so that no more is counted than they need', () => {
+    const out = new ReplyWriter();
+    out.simple('PONG');
+    const [part] = out.take();
+    expect([part.toString(), part.buffer.byteLength]).toEqual(['+PONG\r\n', 7]);
+  });
+
   it('replaces line ends in errors with spaces', () => {
     const out = new ReplyWriter();
     out.error('ERR a\r\nb');

@@ -120,10 +120,17 @@ export class ReplyWriter {
     if (!isReusable || this.#bytes.length !== WRITE_BYTES) this.#bytes = Buffer.allocUnsafeSlow(WRITE_BYTES);
   }
 
-  /** Removes and returns all replies, to be written later with {@link put}. */
+  /**
+   * Removes and returns all replies, to be written later with {@link put}. Short ones have memory of their own: each would
+   * otherwise occupy the pool of Node.js that it is allocated from.
+   */
   take(): Buffer[] {
     const parts = this.#parts;
-    if (this.#at > 0) parts.push(Buffer.from(this.#bytes.subarray(0, this.#at)));
+    if (this.#at > 0) {
+      const copy = Buffer.allocUnsafeSlow(this.#at);
+      this.#bytes.copy(copy, 0, 0, this.#at);
+      parts.push(copy);
+    }
     this.#at = 0;
     this.#parts = [];
     this.#partBytes = 0;
