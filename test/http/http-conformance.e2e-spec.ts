@@ -386,6 +386,12 @@ describeOwn('HTTP/1.1', () => {
       },
     );
 
+    it('makes Node.js warn of no target that is not a path', async () => {
+      const requests = [line('OPTIONS * HTTP/1.1'), line('GET http://other/health/live HTTP/1.1'), LAST];
+      expect((await exchangeResponses(requests.join(''))).map(({ status }) => status)).toEqual([204, 200, 200]);
+      expect(proxy.child?.errors).toBe('');
+    });
+
     describe('responds 405 with Allow to other methods of a resource', () => {
       it.each([
         ['/', 'GET, HEAD'],

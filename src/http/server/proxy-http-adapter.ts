@@ -1,13 +1,13 @@
-import { createServer } from 'node:http';
+import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import { ExpressAdapter } from '@nestjs/platform-express';
-import type { Express, NextFunction, Request, Response } from 'express';
+import type { Express, Response } from 'express';
 import type { Settings } from '../../config/settings.ts';
 import { idleTimeoutMs } from '../../net/time-limits.ts';
 import { allMethods } from './allowed-methods.ts';
 import { type HttpResponse, send } from '../response/http-response.ts';
 import type { ReadResponse } from '../response/read-response.ts';
 import type { ResponseSender } from '../response/response-sender.ts';
-import { hideKey } from '../keys/key-path.ts';
+import { hideKey, pathOf } from '../keys/key-path.ts';
 import { MAX_HEADERS } from './request-rules.ts';
 
 /** Interval at which node:http checks for slow clients. */
@@ -49,12 +49,14 @@ export class ProxyHttpAdapter extends ExpressAdapter {
     express.disable('x-powered-by');
     // The application setting has no effect: the adapter's constructor has created the router already.
     Object.assign(express.router, { caseSensitive: true });
-    express.use((request: Request, response: Response, next: NextFunction) => {
+    // Before Express' router, which parses targets that are no paths with url.parse(), of which Node.js warns.
+    const serve = (request: IncomingMessage, response: ServerResponse): void => {
+      const { url = '' } = request;
       // OPTIONS of the server as a whole (RFC 9110, section 9.3.7).
-      if (request.url === '*') return send(options(express), response);
-      request.url = hideKey(request.url);
-      next();
-    });
+      if (url === '*') return send(options(express), response);
+      Object.assign(request, { originalUrl: url, url: hideKey(pathOf(url)) });
+      express(request, response);
+    };
     this.httpServer = createServer(
       {
         maxHeaderSize: http.maxHeaderBytes,
@@ -65,7 +67,7 @@ export class ProxyHttpAdapter extends ExpressAdapter {
         // headProblem() checks it, and responds with a problem.
         requireHostHeader: false,
       },
-      express,
+      serve,
     );
     // One more than is accepted, so that headProblem() notices.
     this.httpServer.maxHeadersCount = MAX_HEADERS + 1;
