@@ -1,18 +1,27 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { SECTIONS, withSection } from './performance-section.ts';
 
 const page = readFileSync(new URL('../docs/performance.md', import.meta.url), 'utf8');
 
 describe('withSection', () => {
-  it.each(SECTIONS)('replaces the output of the benchmark %s in docs/performance.md, and nothing else', (name) => {
-    const once = withSection(page, name, '| 1 |\n');
-    expect(once).toContain(`<!-- npm run bench:performance -- ${name} -->\n\n| 1 |\n\n<!-- end of the output -->`);
-    expect(withSection(once, name, '| 1 |')).toBe(once);
-    expect(once.match(/^## .*$/gm)).toEqual(page.match(/^## .*$/gm));
-  });
+  it.each([...SECTIONS])(
+    'replaces the output of the measurement %s in docs/performance.md, and nothing else',
+    (name, program) => {
+      expect(existsSync(new URL(`../${program}`, import.meta.url))).toBe(true);
+      const once = withSection(page, name, '| 1 |\n');
+      expect(once).toContain(`<!-- npm run bench:performance -- ${name} -->\n\n| 1 |\n\n<!-- end of the output -->`);
+      expect(withSection(once, name, '| 1 |')).toBe(once);
+      expect(once.match(/^## .*$/gm)).toEqual(page.match(/^## .*$/gm));
+    },
+  );
 
   it('throws if the page lacks the marks of the section', () => {
     expect(() => withSection('# Performance', 'hit', '')).toThrow('is missing');
+  });
+
+  it('has every section of the page that a command writes', () => {
+    const marked = [...page.matchAll(/<!-- npm run bench:performance -- (\S+) -->/g)].map(([, name]) => name);
+    expect(marked.sort()).toEqual([...SECTIONS.keys()].sort());
   });
 });

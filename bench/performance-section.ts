@@ -1,11 +1,21 @@
-/** The benchmarks whose output is a section of docs/performance.md. */
-export const SECTIONS: readonly string[] = ['hit', 'cache', 'threads', 'start'];
+/** The measurements whose output is a section of docs/performance.md, with the program that prints it. */
+export const SECTIONS: ReadonlyMap<string, string> = new Map([
+  ['hit', 'bench/hit.ts'],
+  ['misses', 'bench/misses.ts'],
+  ['cache', 'bench/cache.ts'],
+  ['threads', 'bench/threads.ts'],
+  ['start', 'bench/start.ts'],
+  ['outage', 'bench/outage.ts'],
+  ['staleness', 'test/staleness/main.ts'],
+  ['soak', 'test/soak/main.ts'],
+  ['fast-path', 'test/fast-path/main.ts'],
+]);
 
 const END = '<!-- end of the output -->';
 const startOf = (name: string): string => `<!-- npm run bench:performance -- ${name} -->`;
 
 /**
- * Returns the page with the output of a benchmark between its marks.
+ * Returns the page with the output of a measurement between its marks.
  *
  * @throws Error if the page lacks the marks.
  */

@@ -25,8 +25,8 @@ try {
     },
   });
   const { requests: sent, conversations, raced } = progress;
-  console.log(`${sent} requests in ${conversations} conversations, seed ${seed}, ${seconds()} s; ${raced} raced`);
-  console.log(difference ?? 'no difference');
+  console.log(`${sent} requests in ${conversations} conversations, seed ${seed}, ${seconds()} s; ${raced} raced:`);
+  console.log(difference ?? 'no difference.');
   if (difference !== undefined) process.exitCode = 1;
 } finally {
   await arena.close();

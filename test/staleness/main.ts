@@ -1,8 +1,9 @@
 /**
  * Measures the staleness of reads under CACHE_COHERENCE=tracking while the proxy's connections are reset or stalled at
- * random times: `npm run staleness -- [writes] [seed]`. Prints a {@link StalenessReport} as JSON.
+ * random times: `npm run staleness -- [writes] [seed]`. Prints a table, or with `--json` a {@link StalenessReport}.
  */
 import { Agent } from 'node:http';
+import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
 import { untilCoherence, metric } from '../support/coherence.ts';
 import { sendRequest } from '../support/http-client.ts';
@@ -10,7 +11,7 @@ import { TestProxy } from '../support/proxy.ts';
 import { seeded } from '../support/random.ts';
 import { type Purpose, RedisRelay } from '../support/redis-relay.ts';
 import { TestRedis } from '../support/redis.ts';
-import type { StalenessReport } from './report.ts';
+import { type StalenessReport, asMarkdown } from './report.ts';
 import { Versions } from './versions.ts';
 
 /** Faults of the proxy's connections, each injected at a random write. */
@@ -25,7 +26,8 @@ const KEYS_PER_WRITER = 50;
 const READERS = 2;
 const MAX_WAIT_MS = 10_000;
 
-const [writes = 10_000, seed = Date.now() % 2 ** 31] = process.argv.slice(2, 4).map(Number);
+const { values, positionals } = parseArgs({ options: { json: { type: 'boolean' } }, allowPositionals: true });
+const [writes = 10_000, seed = Date.now() % 2 ** 31] = positionals.map(Number);
 const random = seeded(seed);
 const versions = new Versions();
 const agents: Agent[] = [];
@@ -57,7 +59,8 @@ try {
     delaysMs: percentiles(versions.delaysMs),
     latenciesMs: percentiles(latenciesMs.sort((a, b) => a - b)),
   };
-  console.log(JSON.stringify(report));
+  console.log(values.json === true ? JSON.stringify(report) : asMarkdown(report));
+  if (report.wrong.length > 0) process.exitCode = 1;
 } finally {
   for (const agent of agents) agent.destroy();
   client.disconnect();

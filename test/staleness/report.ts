@@ -20,3 +20,29 @@ export interface StalenessReport {
   /** Latency of reads, which shows how busy the machine was. */
   readonly latenciesMs: Percentiles;
 }
+
+/** Formats the result of a run as Markdown. */
+export function asMarkdown({
+  seed,
+  writes,
+  reads,
+  seconds,
+  losses,
+  wrong,
+  delaysMs,
+  latenciesMs,
+}: StalenessReport): string {
+  const cells = ({ p50, p99, p999, max }: Percentiles): string =>
+    [p50, p99, p999, max].map((ms) => ms.toFixed(ms < 10 ? 1 : 0)).join(' | ');
+  const [writeCount, readCount] = [writes, reads].map((count) => count.toLocaleString('en'));
+  return [
+    `Seed ${seed}, ${process.version}: ${writeCount} writes and ${readCount} reads in ${seconds.toFixed(0)} s; the stream was lost`,
+    `${losses} times; ${wrong.length} reads returned a value that the key never had.`,
+    '',
+    '| | p50 | p99 | p99.9 | maximum |',
+    '| --- | --- | --- | --- | --- |',
+    `| delay, ms | ${cells(delaysMs)} |`,
+    `| duration of a read, ms | ${cells(latenciesMs)} |`,
+    ...wrong.map((read) => `- ${read}`),
+  ].join('\n');
+}

@@ -10,7 +10,7 @@ const SEED = 20_261_124;
 describeOwn(`${WRITES} writes by another client, while connections are lost at random,`, () => {
   it('are visible within a second, and 99 % within 20 ms', async () => {
     // In a separate process, because Jest traces sockets, which makes them slow.
-    const run = new Child(process.execPath, [MAIN, String(WRITES), String(SEED)], { env: process.env });
+    const run = new Child(process.execPath, [MAIN, String(WRITES), String(SEED), '--json'], { env: process.env });
     expect([await run.exit, run.errors]).toEqual([0, '']);
     const { writes, wrong, losses, delaysMs, latenciesMs } = JSON.parse(run.output) as StalenessReport;
     expect([writes, wrong]).toEqual([WRITES, []]);
