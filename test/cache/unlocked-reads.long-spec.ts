@@ -81,7 +81,7 @@ describeOwn(
         process.stderr.write(
           `${name}: ${total('hits')} hits, ${total('discarded')} discarded, ${total('changes')} changes\n`,
         );
-        expect(total('hits')).toBeGreaterThan(1000 * SECONDS);
+        expect(total('hits')).toBeGreaterThan(100 * SECONDS);
         // The run must have reached the race.
         if (roles === ROLES) expect(total('discarded')).toBeGreaterThan(0);
       },
