@@ -99,6 +99,8 @@ clearInterval(progress);
 // Connections of disconnected clients and of crashed threads take a moment to be closed.
 await delay(5000);
 const handles = { before: handlesBefore, after: vitals.handles };
+// The page has their sums.
+for (const [what, count] of checks.counts) console.error(`${what}: ${count}`);
 console.log(report({ minutes, seed, checks, vitals, handles }));
 const clean = checks.violationCount === 0 && !vitals.hasGrown && handles.after <= handles.before;
 await proxy.stop();

@@ -26,12 +26,22 @@ export function report({ minutes, seed, checks, vitals, handles }: Outcome): str
     `| ${summary(lateness.coherent)} |`,
     `| ${summary(lateness.stale, ', stale or over the Redis protocol, which does not mark stale values')} |`,
     '',
-    `Requests and writes: ${list(byName.filter((count) => !faults.includes(count)))}.`,
+    `Requests and writes: ${list(byKind(byName.filter((count) => !faults.includes(count))))}.`,
     `Faults: ${list(faults)}.`,
     `Resident memory: ${second.toFixed(0)} MiB in the second quarter of the time, ${last.toFixed(0)} MiB in the last.`,
     `Open handles: ${handles.before} before, ${handles.after} after.`,
     ...violations.map((violation) => `- ${violation}`),
   ].join('\n');
+}
+
+/** Sums the counts of each transport and status, and of each kind of write. */
+function byKind(counts: readonly (readonly [string, number])[]): [string, number][] {
+  const sums = new Map<string, number>();
+  for (const [what, count] of counts) {
+    const kind = /^write: .*|^\w+: (?:no response|\S+)/.exec(what)?.[0] ?? what;
+    sums.set(kind, (sums.get(kind) ?? 0) + count);
+  }
+  return [...sums];
 }
 
 function list(counts: readonly (readonly [string, number])[]): string {
