@@ -302,6 +302,6 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
     const rendered = this.#render(response, this.#closing && isLast, headOnly);
     const { body } = rendered;
     const memory = body.length === 0 ? NO_MEMORY : [body.buffer];
-    connection.settle(place, rendered, memory, body.length, loadedBytes, readAgain);
+    connection.settle(place, { reply: rendered, memory, bytes: body.length, loadedBytes, readAgain });
   }
 }

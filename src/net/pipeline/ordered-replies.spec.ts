@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { Budget } from './budget.spec-support.ts';
-import { OrderedReplies, type Place } from './ordered-replies.ts';
+import { OrderedReplies, type Place, type ReadReply } from './ordered-replies.ts';
 
 const KiB = 1024;
 const ALLOWANCE = 1024 * KiB;
@@ -29,6 +29,11 @@ class Client {
 /** Stands for memory of a length; its content is never read. */
 const memoryOf = (byteLength: number): ArrayBuffer => ({ byteLength }) as ArrayBuffer;
 
+/** Returns a reply that refers to 1000 bytes of memory of its own. */
+function withMemory(reply: string, readAgain: (() => void) | undefined): ReadReply<string> {
+  return { reply, memory: [new ArrayBuffer(1000)], bytes: 1000, loadedBytes: 1000, readAgain };
+}
+
 interface TestReply {
   readonly request: number;
   readonly memory: ArrayBuffer;
@@ -54,8 +59,8 @@ describe('OrderedReplies', () => {
           const bytes = valueKiB[request % valueKiB.length] * KiB;
           const reply: TestReply = { request, memory: memoryOf(bytes) };
           const memory = bytes === 0 ? [] : [reply.memory];
-          if (replies.settle(place, reply, memory, bytes, bytes, () => reading.push({ place, request })))
-            buffered += bytes;
+          const readAgain = (): void => void reading.push({ place, request });
+          if (replies.settle(place, { reply, memory, bytes, loadedBytes: bytes, readAgain })) buffered += bytes;
           send();
         };
         const send = (): void =>
@@ -96,7 +101,10 @@ describe('OrderedReplies', () => {
     const replies = new OrderedReplies<string>(budget, new Client());
     replies.reserve(1);
     const second = replies.reserve(1);
-    replies.settle(second, 'second', [new ArrayBuffer(1000)], 1000, 1000, () => undefined);
+    replies.settle(
+      second,
+      withMemory('second', () => undefined),
+    );
     expect(budget.holders.size).toBe(1);
     replies.clear();
     expect(budget.holders.size).toBe(0);
@@ -111,7 +119,7 @@ describe('OrderedReplies', () => {
       const name = ['first', 'second', 'third'][index];
       // The third cannot be read again.
       const again = index === 2 ? undefined : () => readAgain.push(index);
-      replies.settle(places[index], name, [new ArrayBuffer(1000)], 1000, 1000, again);
+      replies.settle(places[index], withMemory(name, again));
     };
     settle(1);
     settle(2);
@@ -133,8 +141,8 @@ describe('OrderedReplies', () => {
     const replies = new OrderedReplies<string>(budget, new Client());
     const first = replies.reserve(1);
     const second = replies.reserve(1);
-    expect(replies.settle(second, 'second', [new ArrayBuffer(1000)], 1000, 1000, undefined)).toBe(true);
-    replies.settle(first, 'first', [], 0, 0, undefined);
+    expect(replies.settle(second, withMemory('second', undefined))).toBe(true);
+    replies.settle(first, { reply: 'first', memory: [], bytes: 0, loadedBytes: 0, readAgain: undefined });
     const sent: string[] = [];
     replies.send((reply) => sent.push(reply));
     expect([sent, budget.holders.size]).toEqual([['first', 'second'], 0]);

@@ -30,6 +30,19 @@ export interface Place<Reply> {
   readonly requestBytes: number;
 }
 
+/** A reply whose read has ended. */
+export interface ReadReply<Reply> {
+  readonly reply: Reply;
+  /** Memory that the reply refers to until it is sent. */
+  readonly memory: readonly ArrayBufferLike[];
+  /** Number of bytes of the memory that will be sent. */
+  readonly bytes: number;
+  /** Length of the value, or total length of the values, that were read for the reply. */
+  readonly loadedBytes: number;
+  /** Reads the reply again and settles its place again; undefined if the reply must be buffered in any case. */
+  readonly readAgain: (() => void) | undefined;
+}
+
 const NO_MEMORY: readonly ArrayBufferLike[] = [];
 
 /**
@@ -123,20 +136,9 @@ export class OrderedReplies<Reply> {
   /**
    * Stores a reply at its place.
    *
-   * @param memory memory that the reply refers to until it is sent.
-   * @param bytes number of bytes of the memory that will be sent.
-   * @param loadedBytes length of the largest value that was read for the reply.
-   * @param readAgain reads the reply again and settles the place again; undefined if it must be buffered in any case.
    * @returns false if the reply was dropped: it will be read again once it is next to be sent.
    */
-  settle(
-    place: Place<Reply>,
-    reply: Reply,
-    memory: readonly ArrayBufferLike[],
-    bytes: number,
-    loadedBytes: number,
-    readAgain: (() => void) | undefined,
-  ): boolean {
+  settle(place: Place<Reply>, { reply, memory, bytes, loadedBytes, readAgain }: ReadReply<Reply>): boolean {
     this.#reading--;
     this.#window.observe(loadedBytes);
     if (!this.#tryBuffer(place, memory)) {

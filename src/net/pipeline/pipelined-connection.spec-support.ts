@@ -145,11 +145,18 @@ export class LineProtocol implements PipelineProtocol<string> {
 
   #read(place: Place<string>, request: number, size: number, memory: number): void {
     const read = new Promise<string>((end, fail) => this.reads.push({ request, end, fail }));
-    const again = (): void => this.#read(place, request, size, memory);
+    const result = {
+      reply: replyTo(request, size),
+      memory: [memoryOf(memory)],
+      bytes: memory,
+      loadedBytes: memory,
+      readAgain: (): void => this.#read(place, request, size, memory),
+    };
+    const failure = { reply: `failed ${request}\n`, memory: [], bytes: 0, loadedBytes: 0, readAgain: undefined };
     this.connection.whenRead(
       read,
-      () => this.connection.settle(place, replyTo(request, size), [memoryOf(memory)], memory, memory, again),
-      () => this.connection.settle(place, `failed ${request}\n`, [], 0, 0, undefined),
+      () => this.connection.settle(place, result),
+      () => this.connection.settle(place, failure),
     );
   }
 }

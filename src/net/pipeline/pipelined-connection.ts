@@ -6,7 +6,7 @@ import { isFault } from '../socket-fault.ts';
 import { SocketWriter } from '../socket-writer.ts';
 import { CLOSE_GRACE_MS } from '../time-limits.ts';
 import { InputBuffer } from './input-buffer.ts';
-import { OrderedReplies, type Place } from './ordered-replies.ts';
+import { OrderedReplies, type Place, type ReadReply } from './ordered-replies.ts';
 
 /** Collects replies until they are sent with one write; shared by all connections of a thread, and empty between two steps. */
 export interface PipelineOutput {
@@ -174,16 +174,9 @@ export class PipelinedConnection<Reply> {
   }
 
   /** Stores a reply as {@link OrderedReplies.settle} does, and sends it at the end of this tick if it is next. */
-  settle(
-    place: Place<Reply>,
-    reply: Reply,
-    memory: readonly ArrayBufferLike[],
-    bytes: number,
-    loadedBytes: number,
-    readAgain: (() => void) | undefined,
-  ): boolean {
+  settle(place: Place<Reply>, reply: ReadReply<Reply>): boolean {
     if (this.#socket.destroyed) return true;
-    const isKept = this.replies.settle(place, reply, memory, bytes, loadedBytes, readAgain);
+    const isKept = this.replies.settle(place, reply);
     this.wake();
     return isKept;
   }

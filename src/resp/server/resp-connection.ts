@@ -243,14 +243,13 @@ export class RespConnection implements PipelineProtocol<QueuedReply> {
   #settle(place: Place<QueuedReply>, reply: Reply, isMultiKey: boolean): void {
     const { values = NO_VALUES, again } = reply;
     const bytes = values.reduce((sum, { length }) => sum + length, 0);
-    const isKept = this.#connection.settle(
-      place,
-      { write: reply, drop: reply.drop, isMultiKey },
-      values.map(({ buffer }) => buffer),
+    const isKept = this.#connection.settle(place, {
+      reply: { write: reply, drop: reply.drop, isMultiKey },
+      memory: values.map(({ buffer }) => buffer),
       bytes,
-      bytes,
-      again === undefined ? undefined : () => this.#settleWhenKnown(place, again(), isMultiKey),
-    );
+      loadedBytes: bytes,
+      readAgain: again === undefined ? undefined : () => this.#settleWhenKnown(place, again(), isMultiKey),
+    });
     if (!isKept) reply.drop?.();
   }
 
