@@ -131,9 +131,7 @@ export class ReplyWriter {
       this.#bytes.copy(copy, 0, 0, this.#at);
       parts.push(copy);
     }
-    this.#at = 0;
-    this.#parts = [];
-    this.#partBytes = 0;
+    this.clear();
     return parts;
   }
 
@@ -152,9 +150,7 @@ export class ReplyWriter {
       parts.push(this.#bytes.subarray(0, this.#at));
       this.#bytes = Buffer.allocUnsafeSlow(WRITE_BYTES);
     }
-    this.#at = 0;
-    this.#parts = [];
-    this.#partBytes = 0;
+    this.clear();
     return parts;
   }
 
