@@ -69,7 +69,8 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
   readonly #close: Persistence;
   readonly #ticksToFirst: number;
   readonly #ticksToNext: number;
-  readonly #shared: readonly [Cors, CachingPolicy, Pick<Settings, 'http' | 'redis' | 'proxy'>];
+  /** Constructor arguments that {@link withCache} passes on. */
+  readonly #passedOn: readonly [Cors, CachingPolicy, Pick<Settings, 'http' | 'redis' | 'proxy'>];
   #exit: FastPathExit | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -84,7 +85,7 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
     @Inject(redisConfig.KEY) redis: ConfigType<typeof redisConfig>,
     @Inject(proxyConfig.KEY) proxy: ConfigType<typeof proxyConfig>,
   ) {
-    this.#shared = [cors, policy, { http, redis, proxy }];
+    this.#passedOn = [cors, policy, { http, redis, proxy }];
     this.access = access;
     this.cache = cache;
     this.memory = buffered;
@@ -110,7 +111,7 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
 
   /** Returns a fast path with the same settings for the self-check: it reads every key, from the given cache. */
   withCache({ cache, counts, buffered }: SelfCheckCache): KeyFastPath {
-    const [cors, policy, { http, redis, proxy }] = this.#shared;
+    const [cors, policy, { http, redis, proxy }] = this.#passedOn;
     return new KeyFastPath(OPEN_ACCESS, cache, counts, cors, policy, buffered, http, redis, proxy);
   }
 
