@@ -17,14 +17,18 @@ export class PendingReads implements ReadCounter {
   readonly #transport: Transport;
   readonly #listener: Listener;
   readonly #counts: ReadMetrics;
-  /** Cache hits that are not counted yet, apart from the other outcomes: this is all that a hit pays. */
+  /**
+   * Plain hits that are not counted yet: those of the HTTP fast path, and GETs that were matched in place. Each costs one
+   * increment.
+   */
   hits = 0;
   /** Other reads that are not counted yet, by outcome. */
   readonly #others = new Float64Array(READ_OUTCOMES.length);
   #hasOthers = false;
-  /** Reads that this step has counted, by outcome, and how many of them are {@link hits}. */
-  readonly #published = new Float64Array(READ_OUTCOMES.length);
+  /** The {@link hits} that this step has counted. */
   #publishedHits = 0;
+  /** Other reads that this step has counted, by outcome. */
+  readonly #published = new Float64Array(READ_OUTCOMES.length);
   #hasPublished = false;
 
   constructor(transport: Transport, counts: ReadMetrics) {
@@ -62,7 +66,8 @@ export class PendingReads implements ReadCounter {
   }
 
   /**
-   * Drops the reads of a step and counts them as response failures: an exception ended the connection.
+   * Drops the reads of a step and counts them as response failures: an exception ended the connection. These include the
+   * reads that have ended in the same tick for other connections, whose responses are written at the end of the tick.
    *
    * @param queued responses of the same connection that waited behind others.
    */
@@ -76,7 +81,7 @@ export class PendingReads implements ReadCounter {
     this.#counts.countFailure(this.#listener);
   }
 
-  /** Drops the reads of a step, including those that are counted already, and returns their number. */
+  /** Drops the reads of a step, subtracts the published ones from the counts, and returns the number of both. */
   #takeBack(): number {
     const pending = this.#others.reduce((sum, times) => sum + times, this.hits);
     const published = this.#published.reduce((sum, times) => sum + times, this.#publishedHits);

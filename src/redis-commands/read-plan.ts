@@ -205,7 +205,7 @@ export class ReadPlan {
   }
 }
 
-/** Calls `settle` with the outcomes: at once if they are known, otherwise later, in which case it returns a promise. */
+/** Calls `apply` with the outcomes: at once if they are known, otherwise later, in which case it returns a promise. */
 function applyWhenReady(
   outcomes: ManyOutcomes | Promise<ManyOutcomes>,
   apply: (outcomes: ManyOutcomes) => Promise<void> | undefined | void,

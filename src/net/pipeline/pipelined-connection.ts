@@ -52,7 +52,7 @@ export interface PipelineProtocol<Reply> {
    * Executes requests in order until the bytes end, a request is incomplete, or the connection is blocked.
    *
    * @param bytes overwritten after this call; never called while the connection is blocked.
-   * @returns the number of bytes processed; the others are passed again, with those that follow them.
+   * @returns the number of bytes processed; the rest is passed again, followed by the bytes received since.
    */
   process(bytes: Buffer): number;
   /** Writes a reply to the output. */
