@@ -1,5 +1,5 @@
 import { Controller, Get } from '@nestjs/common';
-import type { HttpResponse } from '../http/response/http-response.ts';
+import { type HttpResponse, uncacheableResponse } from '../http/response/http-response.ts';
 import { SkipSequential } from '../http/server/sequential.guard.ts';
 import { MetricsService } from './metrics.service.ts';
 
@@ -15,11 +15,6 @@ export class MetricsController {
   @Get()
   async read(): Promise<HttpResponse> {
     const { contentType, text } = await this.#metrics.render();
-    const body = Buffer.from(text);
-    const headers = [
-      ...['Content-Type', contentType, 'Content-Length', String(body.length)],
-      ...['Cache-Control', 'no-store'],
-    ];
-    return { status: 200, headers, body };
+    return uncacheableResponse(200, contentType, Buffer.from(text));
   }
 }

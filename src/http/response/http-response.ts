@@ -14,15 +14,7 @@ export const COMMON_HEADERS: readonly string[] = ['X-Content-Type-Options', 'nos
 
 /** Renders a problem as a response that must not be cached. */
 export function problemResponse(problem: Problem, headers: readonly string[] = []): HttpResponse {
-  const body = Buffer.from(JSON.stringify(problem));
-  return {
-    status: problem.status,
-    headers: [
-      ...['Content-Type', PROBLEM_MEDIA_TYPE, 'Content-Length', String(body.length), 'Cache-Control', 'no-store'],
-      ...headers,
-    ],
-    body,
-  };
+  return uncacheableResponse(problem.status, PROBLEM_MEDIA_TYPE, Buffer.from(JSON.stringify(problem)), headers);
 }
 
 /** The response to a request that failed unexpectedly. */
@@ -44,12 +36,24 @@ export function jsonResponse(status: number, body: object): HttpResponse {
  * @param body JSON in UTF-8.
  */
 export function jsonBodyResponse(status: number, body: Buffer, headers: readonly string[] = []): HttpResponse {
+  return uncacheableResponse(status, 'application/json', body, headers);
+}
+
+/**
+ * Renders a response that must not be cached.
+ *
+ * @param headers names and values appended to those that describe the body.
+ */
+export function uncacheableResponse(
+  status: number,
+  contentType: string,
+  body: Buffer,
+  headers: readonly string[] = [],
+): HttpResponse {
+  const length = String(body.length);
   return {
     status,
-    headers: [
-      ...['Content-Type', 'application/json', 'Content-Length', String(body.length), 'Cache-Control', 'no-store'],
-      ...headers,
-    ],
+    headers: ['Content-Type', contentType, 'Content-Length', length, 'Cache-Control', 'no-store', ...headers],
     body,
   };
 }
