@@ -1,7 +1,14 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiBody, ApiOperation, ApiResponse, ApiSecurity } from '@nestjs/swagger';
 import { describeController } from '../../openapi/describe-controller.ts';
-import { CHALLENGE, SECURITY, type Schemas, header, problemResponse, ref } from '../../openapi/operation-parts.ts';
+import {
+  CHALLENGE,
+  SECURITY,
+  type Schemas,
+  jsonResponse,
+  problemResponse,
+  ref,
+} from '../../openapi/operation-parts.ts';
 import { MAX_RESULTS_BYTES } from '../response/results-body.ts';
 import { CACHE_STATUSES } from './mget-response.ts';
 import { MAX_BODY_BYTES } from '../request/read-body.ts';
@@ -120,12 +127,7 @@ function describeMget(): MethodDecorator {
         some: { summary: 'two strings and a binary key', value: { keys: ['greeting', 'nobody', { base64: 'AP8=' }] } },
       },
     }),
-    ApiResponse({
-      status: 200,
-      description: 'A result for each key, in order.',
-      headers: { 'Cache-Control': header('Not cacheable.', 'no-store') },
-      content: { 'application/json': { schema: ref('MgetResponse'), example: EXAMPLE } },
-    }),
+    ApiResponse(jsonResponse(200, 'A result for each key, in order.', 'MgetResponse', EXAMPLE)),
     ...[
       problemResponse({
         'bad-request': 'The body must be JSON of the form {"keys": […]}.',
