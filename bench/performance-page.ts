@@ -9,19 +9,22 @@ import { SECTIONS, withSection } from './performance-section.ts';
 const PAGE = new URL('../docs/performance.md', import.meta.url);
 
 const [name = '', ...options] = process.argv.slice(2);
-const program = SECTIONS.get(name);
-if (program === undefined) {
+const measurement = SECTIONS.get(name);
+if (measurement === undefined) {
   console.error(`Expected the name of a measurement: ${[...SECTIONS.keys()].join(', ')}`);
   process.exitCode = 2;
 } else {
-  const output = await outputOf(program, options);
+  const output = await outputOf(measurement, options);
   writeFileSync(PAGE, withSection(readFileSync(PAGE, 'utf8'), name, output));
 }
 
-/** @throws Error if the program fails. */
-function outputOf(file: string, args: readonly string[]): Promise<string> {
-  const script = new URL(`../${file}`, import.meta.url).pathname;
-  const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+/**
+ * Runs an npm script, which builds the proxy first if it measures the built one, and returns its output.
+ *
+ * @throws Error if the script fails.
+ */
+function outputOf(script: string, args: readonly string[]): Promise<string> {
+  const child = spawn('npm', ['run', '--silent', script, '--', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text;
@@ -31,7 +34,7 @@ function outputOf(file: string, args: readonly string[]): Promise<string> {
     child.once('error', reject);
     child.once('close', (status) => {
       if (status === 0) resolve(output);
-      else reject(new Error(`${file} exited with status ${status}`));
+      else reject(new Error(`${script} exited with status ${status}`));
     });
   });
 }

@@ -1,14 +1,16 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { SECTIONS, withSection } from './performance-section.ts';
 
-const page = readFileSync(new URL('../docs/performance.md', import.meta.url), 'utf8');
+const textOf = (file: string): string => readFileSync(new URL(`../${file}`, import.meta.url), 'utf8');
+const page = textOf('docs/performance.md');
+const { scripts } = JSON.parse(textOf('package.json')) as { scripts: Readonly<Record<string, string>> };
 
 describe('withSection', () => {
   it.each([...SECTIONS])(
     'replaces the output of the measurement %s in docs/performance.md, and nothing else',
-    (name, program) => {
-      expect(existsSync(new URL(`../${program}`, import.meta.url))).toBe(true);
+    (name, script) => {
+      expect(scripts).toHaveProperty([script]);
       const once = withSection(page, name, '| 1 |\n');
       expect(once).toContain(`<!-- npm run bench:performance -- ${name} -->\n\n| 1 |\n\n<!-- end of the output -->`);
       expect(withSection(once, name, '| 1 |')).toBe(once);

@@ -1,14 +1,14 @@
-/** The measurements whose output is a section of docs/performance.md, with the program that prints it. */
+/** The measurements whose output is a section of docs/performance.md, with the npm script that prints it. */
 export const SECTIONS: ReadonlyMap<string, string> = new Map([
-  ['hit', 'bench/hit.ts'],
-  ['misses', 'bench/misses.ts'],
-  ['cache', 'bench/cache.ts'],
-  ['threads', 'bench/threads.ts'],
-  ['start', 'bench/start.ts'],
-  ['outage', 'bench/outage.ts'],
-  ['staleness', 'test/staleness/main.ts'],
-  ['soak', 'test/soak/main.ts'],
-  ['fast-path', 'test/fast-path/main.ts'],
+  ['hit', 'bench:hit'],
+  ['misses', 'bench:misses'],
+  ['cache', 'bench:cache'],
+  ['threads', 'bench:threads'],
+  ['start', 'bench:start'],
+  ['outage', 'bench:outage'],
+  ['staleness', 'staleness'],
+  ['soak', 'soak'],
+  ['fast-path', 'fuzz:fast-path'],
 ]);
 
 const END = '<!-- end of the output -->';
