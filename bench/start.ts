@@ -5,11 +5,12 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { get } from 'node:http';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { sendRequest } from '../test/support/http-client.ts';
+import { freePort } from '../test/support/processes.ts';
 import { TestRedis } from '../test/support/redis.ts';
 import { cpuSeconds, residentBytes } from './processes.ts';
 import { median, spread } from './spread.ts';
@@ -51,7 +52,7 @@ try {
       for (const [build, folder] of builds) {
         process.stderr.write(`round ${round} of ${rounds}: ${threads} thread(s), ${build}\n`);
         const name = `${threads} ${build}`;
-        results.set(name, [...(results.get(name) ?? []), await start(folder, threads, 18_000 + round)]);
+        results.set(name, [...(results.get(name) ?? []), await start(folder, threads, await freePort())]);
       }
     }
   }
@@ -95,22 +96,11 @@ async function start(folder: string, threads: number, port: number): Promise<Sta
 /** Resolves when the proxy has responded with the value of the key. */
 async function firstValue(proxy: ChildProcess, port: number): Promise<void> {
   while (proxy.exitCode === null) {
-    const status = await statusOf(`http://127.0.0.1:${port}/v1/keys/${KEY}`);
-    if (status === 200) return;
+    const response = await sendRequest(`http://127.0.0.1:${port}`, `/v1/keys/${KEY}`).catch(() => undefined);
+    if (response?.status === 200) return;
     await delay(RETRY_MS);
   }
   throw new Error('the proxy exited during its start');
-}
-
-/** Returns the status of a response; undefined if the connection is refused. */
-function statusOf(url: string): Promise<number | undefined> {
-  return new Promise((done) => {
-    const request = get(url, { agent: false }, (response) => {
-      response.resume();
-      done(response.statusCode);
-    });
-    request.on('error', () => done(undefined));
-  });
 }
 
 /** Returns the CPU time of a process when it has become idle. */
