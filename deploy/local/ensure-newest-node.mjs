@@ -1,5 +1,5 @@
 // Installs the newest Node.js of each supported line into node_modules/.cache, for the tests that run on each of them
-// (jest.config.mjs). If that fails, these tests are skipped; in CI this script fails instead, since nobody would notice.
+// (jest.long.config.mjs). If that fails, these tests are skipped; in CI this script fails instead, since nobody would notice.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { NODE_LINES, newestNode, newestNodeFolder } from './newest-node.mjs';

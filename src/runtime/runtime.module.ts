@@ -9,7 +9,6 @@ import { Mutex } from '../net/mutex.ts';
 import { RedisModule } from '../redis/redis.module.ts';
 import { RespModule } from '../resp/resp.module.ts';
 import { Listeners, PORTS, type Ports } from './listeners.ts';
-
 import { SupervisorChannel } from './supervisor-channel.ts';
 
 /** What makes the application a worker thread: its listeners and its connection to the supervisor. */

@@ -1,2 +1,2 @@
-/** Run before each spec of a Jest project: the proxies it starts answer without the fast path. */
+/** Run before each spec of a Jest project: the proxies that it starts run without the fast path. */
 process.env.TEST_FAST_PATH = 'off';

@@ -201,7 +201,7 @@ export function launch(settings: Settings, cwd = '/', preload = true, flags: rea
     HTTP_PORT: '0',
     // Many proxies run at once. A spec of the Redis protocol sets port 0.
     RESP_PORT: '',
-    // Each thread takes half a second of CPU time to start. A spec about threads sets more.
+    // Each further thread takes a quarter of a second of CPU time to start. A spec about threads sets more.
     PROXY_THREADS: '1',
     LOG_FORMAT: 'json',
     ...(process.env.TEST_FAST_PATH === undefined ? {} : { HTTP_FAST_PATH: process.env.TEST_FAST_PATH }),
