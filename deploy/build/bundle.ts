@@ -1,6 +1,6 @@
 /**
- * Makes dist/, which is what runs, from build/, the compiled modules: one file for the main thread, one for worker threads, with
- * the packages that they use, and the licences of these. A step of `npm run build`; see docs/decisions/0035-bundles.md.
+ * Makes dist/, which is what runs, from build/, the compiled modules: one bundle for the main thread, one for worker threads,
+ * with the packages that they use, and the licences of these. A step of `npm run build`; see docs/decisions/0035-bundles.md.
  */
 import { cpSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
