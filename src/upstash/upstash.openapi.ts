@@ -19,6 +19,7 @@ import {
   RETRY_AFTER,
   SECURITY,
   type Schemas,
+  jsonResponse,
   ref,
 } from '../openapi/operation-parts.ts';
 import { MAX_RESULTS_BYTES } from '../http/response/results-body.ts';
@@ -114,9 +115,8 @@ const DescribeEncoding = (): MethodDecorator =>
     schema: { type: 'string', enum: ['base64'], example: 'base64' },
   });
 
-function ok(schema: string, example: unknown): MethodDecorator {
-  const content = { 'application/json': { schema: ref(schema), example } };
-  return ApiResponse({ status: 200, description: 'The result of the command.', headers: NO_STORE, content });
+function ok(schema: string, example: object): MethodDecorator {
+  return ApiResponse(jsonResponse(200, 'The result of the command.', schema, example));
 }
 
 const TOKEN = 'Without an Authorization header the token may be in the query, `?_token=…`.';
