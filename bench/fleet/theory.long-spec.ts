@@ -2,19 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import type { Fleet } from './fleet.ts';
 import { simulate } from './simulation.ts';
 import { predict } from './theory.ts';
+import { FLEET } from './theory.spec-support.ts';
 
-const FLEET: Fleet = {
-  replicas: 1,
-  balancing: 'random',
-  tracking: false,
-  capacity: 200,
-  ttlMs: 20_000,
-  keys: 2000,
-  exponent: 1,
-  readsPerSecond: 1000,
-  writesPerSecond: 20,
-  writes: 'uniform',
-};
 const RUN = { seed: 5, warmUpMs: 30_000, measuredMs: 80_000 };
 
 /** Fleets that are limited by capacity, by TTL, or by both. */

@@ -2,19 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import type { Fleet } from './fleet.ts';
 import { Popularity } from './popularity.ts';
 import { characteristicTime, predict } from './theory.ts';
+import { FLEET } from './theory.spec-support.ts';
 
-const FLEET: Fleet = {
-  replicas: 1,
-  balancing: 'random',
-  tracking: false,
-  capacity: 200,
-  ttlMs: 20_000,
-  keys: 2000,
-  exponent: 1,
-  readsPerSecond: 1000,
-  writesPerSecond: 20,
-  writes: 'uniform',
-};
 describe('predict, in cases with a closed form', () => {
   it('is λT ÷ (1 + λT) for a key that is never evicted', () => {
     const fleet: Fleet = { ...FLEET, keys: 1, capacity: 1, readsPerSecond: 0.15 };
