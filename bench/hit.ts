@@ -16,6 +16,7 @@ import { HttpDate } from '../src/http/response/response-head.ts';
 import { GetRequest } from '../src/resp/protocol/get-request.ts';
 import { ReplyWriter } from '../src/resp/protocol/reply-writer.ts';
 import type { SocketWriter } from '../src/net/socket-writer.ts';
+import { limitsFor } from './cache-limits.ts';
 import { spread } from './spread.ts';
 
 const ENTRIES = [5000, 500_000];
@@ -103,15 +104,7 @@ function measure(entries: number): number[][] {
 }
 
 function filled(entries: number): SharedLru {
-  const limits = {
-    capacity: entries,
-    maxBytes: 2 ** 30,
-    maxValueBytes: 2 ** 20,
-    maxLeases: 1024,
-    leaseMs: 1000,
-    staleMs: 0,
-  };
-  const lru = SharedLru.create(limits, 1, clock);
+  const lru = SharedLru.create(limitsFor(entries), 1, clock);
   for (let i = 0; i < entries; i++) {
     const found = lru.lookup(Buffer.from(nameOf(i)));
     if (found.kind === 'miss') lru.commit(found.lease, Buffer.alloc(VALUE_BYTES, 'v'), [i, i, i], 3_600_000);

@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import { limitsFor } from './cache-limits.ts';
 import { type Build, loadBuild } from './threads/build.ts';
 import { measureHttp } from './threads/http.ts';
 import { modelledRate } from './threads/model.ts';
@@ -85,15 +86,7 @@ async function main(): Promise<void> {
 
 async function contestant(name: string, root: string, { entries }: Options): Promise<Contestant> {
   const build = await loadBuild(root);
-  const limits = {
-    capacity: entries,
-    maxBytes: 2 ** 30,
-    maxValueBytes: 2 ** 20,
-    maxLeases: 1024,
-    leaseMs: 1000,
-    staleMs: 0,
-    maxThreads: MAX_THREADS,
-  };
+  const limits = { ...limitsFor(entries), maxThreads: MAX_THREADS };
   return { name, root, build, buffer: build.SharedLru.create(limits, FILLING_THREAD, build.monotonicClock()).buffer };
 }
 

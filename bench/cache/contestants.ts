@@ -3,6 +3,7 @@ import { monotonicClock } from '../../src/cache/shared-lru/clock.ts';
 import type { Etag } from '../../src/cache/shared-lru/etag.ts';
 import type { Lookup } from '../../src/cache/shared-lru/cache-types.ts';
 import { SharedLru } from '../../src/cache/shared-lru/shared-lru.ts';
+import { limitsFor } from '../cache-limits.ts';
 import type { Requests, Workload } from './workload.ts';
 
 /** No entry expires during the measurement, but every read must check it. */
@@ -49,14 +50,7 @@ class SharedLruContestant implements Contestant {
   constructor(workload: Workload) {
     const { entries, keyBytes, valueBytes } = workload.shape;
     const maxBytes = entries * (keyBytes + valueBytes);
-    const limits = {
-      capacity: entries,
-      maxBytes,
-      maxValueBytes: valueBytes,
-      maxLeases: 1024,
-      leaseMs: 1000,
-      staleMs: 0,
-    };
+    const limits = { ...limitsFor(entries), maxBytes, maxValueBytes: valueBytes };
     this.#workload = workload;
     this.#lru = SharedLru.create(limits, 1, monotonicClock());
     this.#keyBytes = keyBytes;
