@@ -3,7 +3,6 @@
  * readers reads its next key once the previous read has completed. Prints loads per second, and CPU time of this process
  * and of Redis per load. On one core with its Redis: `taskset -c 0 npm run bench:misses`
  */
-import { readFileSync } from 'node:fs';
 import { BufferedBytes } from '../src/cache/read-through/buffered-bytes.ts';
 import { monotonicClock } from '../src/cache/shared-lru/clock.ts';
 import { InstanceMemory } from '../src/instance/instance-memory.ts';
@@ -15,6 +14,7 @@ import type { loadSettings as LoadSettings } from '../src/config/load-settings.t
 import type { probeRedisBatches } from '../src/redis/ioredis-internals/probe.ts';
 import type { createRedisReader as CreateRedisReader } from '../src/redis/redis.module.ts';
 import { TestRedis } from '../test/support/redis.ts';
+import { cpuSeconds } from './processes.ts';
 import { spread } from './spread.ts';
 
 const KEYS = 200_000;
@@ -23,8 +23,6 @@ const VALUE_BYTES = 100;
 const READERS = 64;
 const ROUNDS = Number(process.env.ROUNDS ?? 5);
 const LOADS_PER_ROUND = 200_000;
-/** Kernel clock ticks per second, the unit of /proc/PID/stat. */
-const TICKS_PER_S = 100;
 
 interface Round {
   readonly perSecond: number;
@@ -118,9 +116,4 @@ function nameOf(key: number): string {
 
 function built(file: string): string {
   return new URL(`../build/${file}`, import.meta.url).href;
-}
-
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_S;
 }
