@@ -118,15 +118,17 @@ async function measureOnce(
 ): Promise<void> {
   fill(each, options.entries);
   const reports = await run(each, misses, threads, options, false);
-  const sum = (name: keyof ReaderReport): number => reports.reduce((total, report) => total + report[name], 0);
-  const operations = sum('operations');
+  const operations = total(reports, 'operations');
   best.rate = Math.max(best.rate, (operations * 1000) / Math.max(...reports.map(({ wallMs }) => wallMs)));
-  best.cpuNs = Math.min(best.cpuNs, (sum('cpuMs') * 1e6) / operations);
-  best.missed = sum('missed') / operations;
+  best.cpuNs = Math.min(best.cpuNs, (total(reports, 'cpuMs') * 1e6) / operations);
+  best.missed = total(reports, 'missed') / operations;
   fill(each, options.entries);
   const timed = await run(each, misses, threads, options, true);
-  const held = timed.reduce((total, { heldMs }) => total + heldMs, 0);
-  best.heldNs = Math.min(best.heldNs, (held * 1e6) / timed.reduce((total, report) => total + report.operations, 0));
+  best.heldNs = Math.min(best.heldNs, (total(timed, 'heldMs') * 1e6) / total(timed, 'operations'));
+}
+
+function total(reports: readonly ReaderReport[], name: keyof ReaderReport): number {
+  return reports.reduce((sum, report) => sum + report[name], 0);
 }
 
 async function run(
@@ -139,11 +141,7 @@ async function run(
   const start = new SharedArrayBuffer(8);
   const words = new Int32Array(start);
   const tasks = Array.from({ length: threads }, (): ReaderTask => {
-    const task = {
-      ...{ root, buffer, entries, misses, runMs, timesLock, start },
-      thread: nextThread++,
-      firstNew: nextNew,
-    };
+    const task = { root, buffer, entries, misses, runMs, timesLock, start, thread: nextThread++, firstNew: nextNew };
     nextNew += 1e8;
     return task;
   });
