@@ -59,3 +59,7 @@ export type RedisType =
   { readonly kind: 'type'; readonly type: string } | { readonly kind: 'missing' } | RedisFailure;
 
 export type RedisFailure = Extract<RedisReply, { kind: 'timeout' | 'unavailable' }>;
+
+export function isFailure(outcome: { readonly kind: string }): outcome is RedisFailure {
+  return outcome.kind === 'timeout' || outcome.kind === 'unavailable';
+}

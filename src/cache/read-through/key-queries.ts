@@ -1,4 +1,4 @@
-import type { RedisTtl, RedisType } from '../../redis/redis-reply.ts';
+import { type RedisTtl, type RedisType, isFailure } from '../../redis/redis-reply.ts';
 import type { Clock } from '../shared-lru/clock.ts';
 import type { LoadLimiter } from './load-limiter.ts';
 import type { ReadMetrics } from '../../instance/read-metrics.ts';
@@ -71,7 +71,7 @@ export class KeyQueries {
     this.#counts.countLoad();
     const outcome = await reply;
     if (outcome.kind !== 'unavailable') this.#counts.observeLoad(this.#clock() - since);
-    if (outcome.kind === 'timeout' || outcome.kind === 'unavailable') this.#counts.countLoadError();
+    if (isFailure(outcome)) this.#counts.countLoadError();
     return outcome;
   }
 }

@@ -8,7 +8,14 @@ import { type SlotMap, SLOTS } from './slot-map.ts';
 import { type RedisReader, type RedisState, isSameState } from '../redis-reader.ts';
 import type { Redirect } from './redirect.ts';
 import { NO_CONNECTION, type RedisConnection } from '../connection/redis-connection.ts';
-import type { RedisCheck, RedisTtl, RedisFailure, RedisReply, RedisType } from '../redis-reply.ts';
+import {
+  type RedisCheck,
+  type RedisTtl,
+  type RedisFailure,
+  type RedisReply,
+  type RedisType,
+  isFailure,
+} from '../redis-reply.ts';
 import type { ReplacedNode } from './replaced-node.ts';
 import type { ValueMemory } from '../connection/value-memory.ts';
 
@@ -102,7 +109,7 @@ export class ClusterReader implements RedisReader {
     const sentAt = performance.now();
     const { connection: first, opening } = node;
     const replyOrFollow = (reply: RedisReply): void => {
-      if (reply.kind !== 'timeout' && reply.kind !== 'unavailable') return onReply(reply);
+      if (!isFailure(reply)) return onReply(reply);
       const redirect = this.#handleFailure(reply);
       if (redirect === undefined) return onReply(reply);
       void this.#follow<RedisReply>({ node, connection: first }, redirect, sentAt, (connection, asking) =>
@@ -249,8 +256,4 @@ export class ClusterReader implements RedisReader {
     const missingPermission = states.map((state) => (state?.reachable ? state.missingPermission : undefined));
     return { reachable: true, missingPermission: missingPermission.find((permission) => permission !== undefined) };
   }
-}
-
-function isFailure(reply: { readonly kind: string }): reply is RedisFailure {
-  return reply.kind === 'timeout' || reply.kind === 'unavailable';
 }

@@ -13,7 +13,14 @@ import { ReadCommands } from './read-commands.ts';
 import { type RedisReader, type RedisState, isSameState } from '../redis-reader.ts';
 import { failureOf, errorCode } from '../redis-failure.ts';
 import { backOffMs } from '../redis-options.ts';
-import type { RedisCheck, RedisTtl, RedisFailure, RedisReply, RedisType } from '../redis-reply.ts';
+import {
+  type RedisCheck,
+  type RedisTtl,
+  type RedisFailure,
+  type RedisReply,
+  type RedisType,
+  isFailure,
+} from '../redis-reply.ts';
 import type { ValueMemory } from './value-memory.ts';
 
 /** Milliseconds between attempts to select the database. */
@@ -279,10 +286,6 @@ function checkOf(reply: RedisReply): RedisCheck {
 /** Whether the account may run the commands but not access this key. */
 function isKeyRefused(reply: RedisReply): boolean {
   return reply.kind === 'unavailable' && reply.reason === 'NOPERM' && reply.missingPermission === undefined;
-}
-
-function isFailure(outcome: { readonly kind: string }): outcome is RedisFailure {
-  return outcome.kind === 'timeout' || outcome.kind === 'unavailable';
 }
 
 function isWrongType(outcome: { readonly kind: string }): outcome is { readonly kind: 'wrong-type' } {
