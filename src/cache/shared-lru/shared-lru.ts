@@ -293,13 +293,16 @@ export class SharedLru {
   }
 
   stats(): LruStats {
-    return this.#locked(() => ({
-      entries: this.#entries.count,
-      bytes: this.#slots.bytes,
-      leases: this.#leases.count,
-      ...this.#counters.read(),
-      hits: this.#counters.read().hits + this.#touches.hits,
-    }));
+    return this.#locked(() => {
+      const counters = this.#counters.read();
+      return {
+        entries: this.#entries.count,
+        bytes: this.#slots.bytes,
+        leases: this.#leases.count,
+        ...counters,
+        hits: counters.hits + this.#touches.hits,
+      };
+    });
   }
 
   /**
@@ -309,14 +312,11 @@ export class SharedLru {
    */
   recoverFrom(deadThread: number): 'intact' | 'emptied' | 'busy' {
     if (!this.#lock.seizeFrom(deadThread)) {
-      if (!this.#lock.tryAcquire()) return 'busy';
-      try {
+      const cleanedUp = this.#tryLocked(() => {
         this.#leases.endAllOf(deadThread);
         this.#touches.release(deadThread);
-      } finally {
-        this.#lock.release();
-      }
-      return 'intact';
+      });
+      return cleanedUp ? 'intact' : 'busy';
     }
     try {
       this.#clear();
