@@ -1,4 +1,4 @@
-/** One thread of the benchmark: reads keys, and loads those that are not cached, for a given time. */
+/** A worker of the benchmark: reads keys for a given time, and loads the keys that are not cached. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type Build, loadBuild } from './build.ts';
 
@@ -6,7 +6,7 @@ export const KEY_BYTES = 12;
 export const VALUE = Buffer.alloc(100, 'v');
 const OPERATIONS = 200_000;
 const WARM_UP = 300_000;
-/** Operations between two looks at the time. */
+/** Operations between two readings of the clock. */
 const BATCH = 200;
 
 export interface ReaderTask {
@@ -21,7 +21,7 @@ export interface ReaderTask {
   readonly timesLock: boolean;
   /** Two words: threads that are ready, and whether they may start. */
   readonly start: SharedArrayBuffer;
-  /** Number of the first key that nobody has read before. */
+  /** Number of this thread's first new key: no thread has read it or a later one before. */
   readonly firstNew: number;
 }
 

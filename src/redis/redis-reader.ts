@@ -20,8 +20,8 @@ export function isSameState(a: RedisState | undefined, b: RedisState): boolean {
 }
 
 /**
- * Reads Redis over one connection, or over one connection per master of a cluster. Reconnects automatically. An abstract
- * class, because modules inject it.
+ * Reads Redis over one connection, or over one connection per master of a cluster. Reconnects automatically. It is
+ * an abstract class because Nest can inject a class, but not an interface.
  */
 export abstract class RedisReader {
   /** Starts to connect and waits for the first attempt, at most REDIS_CONNECT_TIMEOUT_MS. */

@@ -175,7 +175,7 @@ interface TrackedFeed {
 
 const NOT_TRACKING_YET: FeedState = { kind: 'lost', reason: 'connection' };
 
-/** Combines the states of all feeds: `ttl` if any is refused, else `resync` if any is lost or there is none. */
+/** Combines the states of all feeds: `ttl` if any is refused, else `resync` if any is lost or no feed exists. */
 function combinedMode(feeds: readonly FeedState[]): {
   readonly mode: CoherenceMode;
   readonly reason: string | undefined;

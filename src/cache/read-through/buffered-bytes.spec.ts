@@ -121,7 +121,7 @@ describe('BufferedBytes', () => {
     expect([order, one.waiting]).toEqual([['large', 'small'], 0]);
   });
 
-  it('has the clients of waiting reads drop the replies that they could wait for, and those that are buffered later', async () => {
+  it('makes clients whose reads wait drop their buffered replies, including replies buffered during the wait', async () => {
     const buffered = bufferedBytes(InstanceMemory.create(), 0, MAX);
     const replies: ArrayBuffer[] = [];
     const buffer = (): void => {

@@ -120,7 +120,7 @@ export class MultiKeyPass {
     return loads;
   }
 
-  /** Sets the result of a key whose value an earlier batch has loaded and not stored; returns false if there is none. */
+  /** Reuses the value that an earlier batch has loaded for the same key and not stored; returns whether one existed. */
   #repeatUncacheable(index: number): boolean {
     if (this.#uncacheable.size === 0) return false;
     const { keys, results } = this.#request;
@@ -150,7 +150,7 @@ function isTimeout(end: LoadEnd): boolean {
   return end.kind === 'timeout' || (end.kind === 'stale' && end.failure === 'timeout');
 }
 
-/** Size in bytes of the value that a load received; 0 if there is none, or if the load failed. */
+/** Size in bytes of the value that a load received; 0 if the load failed or its key has no value. */
 function loadedBytes(end: LoadEnd): number {
   if (end.kind === 'buffer-full') return end.bytes;
   if (end.kind === 'value-too-large') return TOO_LARGE_BYTES;

@@ -44,7 +44,7 @@ export type Forward = 'uri-miss' | 'stale' | 'request';
 
 export type Lookup =
   | CachedEntry
-  /** The caller must load the key and then `fill` or `release` the lease. */
+  /** The caller must load the key and then commit or abandon the lease. */
   | { readonly kind: 'miss'; readonly lease: Lease; readonly forward: Forward }
   /** The holder of this lease, on this thread or another, is loading the key. */
   | { readonly kind: 'loading'; readonly lease: Lease; readonly own: boolean; readonly forward: Forward }

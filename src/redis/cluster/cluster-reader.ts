@@ -43,7 +43,7 @@ export class ClusterReader implements RedisReader {
   readonly #connectTimeoutMs: number;
   readonly #nodes: ClusterNodes;
   readonly #topology: ClusterTopology;
-  /** Master of each slot; undefined if there is none or it is unknown. */
+  /** Master of each slot; undefined if the slot has no master or it is unknown. */
   readonly #nodeOfSlot: (ClusterNode | undefined)[] = Array.from({ length: SLOTS });
   #slotMap: SlotMap | undefined;
   #masters: readonly ClusterNode[] = [];

@@ -101,7 +101,7 @@ export class ClusterTopology {
       const { node, redis } = this.#probe;
       try {
         const slotMap = SlotMap.parse(await querySlots(redis), node);
-        if (!this.#closed) this.#applyView(slotMap);
+        if (!this.#closed) this.#applySlotMap(slotMap);
         return;
       } catch (error) {
         reason = errorCode(error);
@@ -111,7 +111,7 @@ export class ClusterTopology {
     if (!this.#closed) this.#listener.onUnreachable(reason);
   }
 
-  #applyView(slotMap: SlotMap): void {
+  #applySlotMap(slotMap: SlotMap): void {
     const known = new Map([...this.#candidates, ...slotMap.nodes].map((node) => [addressOf(node), node]));
     // A partitioned node does not list the others, whose map is more recent.
     const kept = slotMap.isComplete

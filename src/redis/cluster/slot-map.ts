@@ -13,7 +13,7 @@ export class SlotMap {
   readonly masters: readonly ListedNode[];
   /** All listed nodes, replicas included. */
   readonly nodes: readonly RedisNode[];
-  /** For each slot, the number of its master, from 1; 0 if there is none. */
+  /** For each slot, the number of its master, from 1; 0 if the slot has no master. */
   readonly #masterOf: Uint16Array;
 
   private constructor(masters: readonly ListedNode[], nodes: readonly RedisNode[], masterOf: Uint16Array) {
@@ -49,7 +49,7 @@ export class SlotMap {
     return new SlotMap(masters, [...nodes.values()], masterOf);
   }
 
-  /** Returns the index of the master that serves a slot; -1 if there is none. */
+  /** Returns the index of the master that serves a slot; -1 if the slot has no master. */
   masterOf(slot: number): number {
     return this.#masterOf[slot] - 1;
   }

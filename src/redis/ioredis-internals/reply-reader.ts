@@ -152,7 +152,7 @@ export class ReplyReader {
     this.#partial = Buffer.from(chunk.subarray(at));
   }
 
-  /** Decodes the reply at `at`; returns the position after it, INCOMPLETE, FOREIGN or MALFORMED. */
+  /** Decodes the reply at `at`; returns the position after it, INCOMPLETE, OTHER_COMMAND or MALFORMED. */
   #readReply(chunk: Buffer, at: number, batch: DirectBatch | undefined): number {
     switch (chunk[at]) {
       case BULK:

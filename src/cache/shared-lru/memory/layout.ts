@@ -151,7 +151,7 @@ export const Slot = {
  * cache line apart.
  */
 export const Ring = {
-  /** Id of the thread that writes the ring; 0 if there is none. */
+  /** Id of the thread that writes the ring; 0 while the ring is free. */
   OWNER: 0,
   /** Number of touches drained, and of touches pushed, since the creation of the cache (modulo 2^32). */
   TAIL: 1,

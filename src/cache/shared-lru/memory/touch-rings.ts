@@ -1,7 +1,7 @@
 import { Header, type LruMemory, RING_TOUCHES, RING_WORDS, Ring, TOUCH_WORDS, Touch } from './layout.ts';
 
 const HALF = RING_TOUCHES / 2;
-/** Position of a ring that a thread does not have. */
+/** In place of the position of the own ring, if the thread has none. */
 const NO_RING = -1;
 
 /** What touches are applied to. */
@@ -159,7 +159,7 @@ export class TouchRings {
     }
   }
 
-  /** Notes the next touch of a ring; returns false if there is none until then. */
+  /** Makes touch `next` the next one of a ring; returns false if the ring has no touch left that is to be applied now. */
   #advance(ring: number, next: number, until: number): boolean {
     if (next === this.#heads[ring]) return false;
     const time = this.#floats[(touchAt(ring, next) + Touch.TIME) >>> 1];
