@@ -219,20 +219,18 @@ export class Supervisor {
     if (reachable && this.#redisReachable !== true) this.#logger.log('Redis is reachable');
     if (reachable) this.#loggedReasons.clear();
     this.#redisReachable = reachable;
-    this.#reportRights();
+    this.#reportPermission();
   }
 
   /** Logs a missing permission once, and once that it has been granted. */
-  #reportRights(): void {
-    const missing = [...this.#redis.values()].flatMap((state) =>
+  #reportPermission(): void {
+    const [missing] = [...this.#redis.values()].flatMap((state) =>
       state.reachable ? (state.missingPermission ?? []) : [],
     );
-    const [missingPermission] = missing;
-    if (missingPermission === this.#missingPermission || (missingPermission === undefined && !this.#redisReachable))
-      return;
-    if (missingPermission === undefined) this.#logger.log('the Redis account has the required permissions');
-    else this.#logger.warn(`the Redis account lacks ${missingPermission} (NOPERM): every read of Redis fails`);
-    this.#missingPermission = missingPermission;
+    if (missing === this.#missingPermission || (missing === undefined && !this.#redisReachable)) return;
+    if (missing === undefined) this.#logger.log('the Redis account has the required permissions');
+    else this.#logger.warn(`the Redis account lacks ${missing} (NOPERM): every read of Redis fails`);
+    this.#missingPermission = missing;
   }
 
   /** Logs the circuit as open from the first open one until the circuits of all threads are closed; omits failed probes. */
