@@ -5,7 +5,7 @@ import type { Settings } from './settings.ts';
 const KiB = 2 ** 10;
 const MiB = 2 ** 20;
 
-/** Upper bounds of the resident bytes of the process without threads, cache and clients, and of one thread under load. */
+/** Resident bytes that are planned for the process without threads, cache and clients, and for one thread under load. */
 const PROCESS_BYTES = 100 * MiB;
 const THREAD_BYTES = 100 * MiB;
 /** Bytes of a client connection, including its kernel buffers. */
