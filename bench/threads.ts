@@ -200,7 +200,7 @@ function report(
     }
   }
   console.log(
-    '\nModel, each thread on a core of its own; more than these measurements know of the memory is not in it:\n',
+    '\nModel, each thread on a core of its own; without effects of the memory that these measurements do not show:\n',
   );
   console.log(`| reads/s | ${MODELLED_THREADS.map((threads) => `${threads} threads`).join(' | ')} |`);
   console.log(`|${' --- |'.repeat(MODELLED_THREADS.length + 1)}`);
