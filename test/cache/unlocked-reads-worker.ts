@@ -103,9 +103,7 @@ function remove(which: readonly number[], from: (key: number) => void): void {
   from(which[0]);
   for (const [i, key] of which.entries()) {
     for (let was = Atomics.load(removed, key); was < generations[i];) {
-      const found = Atomics.compareExchange(removed, key, was, generations[i]);
-      if (found === was) break;
-      was = found;
+      was = Atomics.compareExchange(removed, key, was, generations[i]);
     }
   }
 }
@@ -128,12 +126,12 @@ function discarded(): number {
 }
 
 const once = { read, 'read objects': readObjects, change }[task.role];
-let told = performance.now();
+let reportedAt = performance.now();
 const report = (): UnlockedReadsReport => ({ hits, discarded: task.role === 'read' ? discarded() : 0, changes });
 while (Atomics.load(over, 0) === 0) {
   for (let i = 0; i < BATCH; i++) once();
-  if (performance.now() - told < PROGRESS_MS) continue;
-  told = performance.now();
+  if (performance.now() - reportedAt < PROGRESS_MS) continue;
+  reportedAt = performance.now();
   parentPort?.postMessage(report());
 }
 parentPort?.postMessage(report());

@@ -47,7 +47,10 @@ describeOwn(
         const memory = LruMemory.reserve({ ...LIMITS, maxThreads: roles.length }, SEEDS);
         const over = new SharedArrayBuffer(4);
         const shared = {
-          ...{ buffer: memory.buffer, keys: KEYS, sizes, over },
+          buffer: memory.buffer,
+          keys: KEYS,
+          sizes,
+          over,
           stored: new SharedArrayBuffer(4 * KEYS.length),
           removed: new SharedArrayBuffer(4 * KEYS.length),
         };
@@ -63,11 +66,12 @@ describeOwn(
           worker.on('message', (report: UnlockedReadsReport) => (reports[i] = report));
           return worker;
         });
-        const progress = setInterval(() => {
+        const showProgress = (): void => {
           process.stderr.write(
             `${name}: ${total('hits')} hits, ${total('discarded')} discarded, ${total('changes')} changes\n`,
           );
-        }, SHOW_MS);
+        };
+        const progress = setInterval(showProgress, SHOW_MS);
         const timer = setTimeout(() => Atomics.store(new Int32Array(over), 0, 1), SECONDS * 1000);
         try {
           await Promise.all(workers.map((worker) => once(worker, 'exit')));
@@ -78,9 +82,7 @@ describeOwn(
         }
 
         checkInvariants(memory.buffer);
-        process.stderr.write(
-          `${name}: ${total('hits')} hits, ${total('discarded')} discarded, ${total('changes')} changes\n`,
-        );
+        showProgress();
         expect(total('hits')).toBeGreaterThan(100 * SECONDS);
         // The run must have reached the race.
         if (roles === ROLES) expect(total('discarded')).toBeGreaterThan(0);
