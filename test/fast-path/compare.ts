@@ -19,7 +19,7 @@ export function areEqual(a: Outcome, b: Outcome): boolean {
 }
 
 /**
- * Whether node:http could have sent these responses. It sends `inTurn` if it has time to serve each request before the
+ * Whether node:http could have sent these responses. It sends `sequential` if it has time to serve each request before the
  * next arrives: a request whose body turns out to be malformed has been served by then, and is rejected otherwise.
  */
 export function possible(outcome: Outcome, sequential: Outcome): boolean {

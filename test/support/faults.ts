@@ -92,7 +92,7 @@ export class FaultScenario {
     return outcomes;
   }
 
-  /** Waits until every cold key has its true response, within `backMs`. */
+  /** Waits until every cold key has its true response, within `recoveryMs`. */
   async expectRecovery(dataReturns: boolean, recoveryMs: number): Promise<void> {
     const watch = new Stopwatch();
     const expected = (key: string): string => (dataReturns ? `200 ${valueOf(key)}` : '404');

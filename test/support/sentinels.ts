@@ -92,7 +92,7 @@ export class TestSentinels {
         const fields = (await client.call('SENTINEL', 'MASTER', this.name)) as string[];
         const value = (name: string): string => fields[fields.indexOf(name) + 1];
         return (value('num-other-sentinels') === '2' && value('num-slaves') === '1') || undefined;
-      }); // prettier-ignore
+      });
       const listener = client.duplicate();
       listener.on('error', () => undefined);
       listener.on('message', () => (this.#switchedAt ??= performance.now()));
