@@ -1,4 +1,4 @@
-import type { Type } from '@nestjs/common';
+import type { DynamicModule, Type } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { Test } from '@nestjs/testing';
 import { configModule } from '../config/config.module.ts';
@@ -13,7 +13,7 @@ import { RedisReader } from '../redis/redis-reader.ts';
 const DEFAULTS = { CACHE_CAPACITY: '10', CACHE_MAX_BYTES: '1048576', PROXY_THREADS: '1' };
 
 /** Redis as the modules see it: every key has the same value, and nothing connects. */
-export class RedisStub implements Pick<RedisReader, 'connect' | 'close' | 'fetch' | 'check'> {
+export class RedisStub implements Omit<RedisReader, 'ttl' | 'type'> {
   reply: RedisReply = { kind: 'value', value: Buffer.from('value'), ttlMs: undefined };
   checked: RedisCheck = { kind: 'ok' };
 
@@ -22,6 +22,12 @@ export class RedisStub implements Pick<RedisReader, 'connect' | 'close' | 'fetch
   }
 
   close(): void {}
+
+  watch(): void {}
+
+  watchCircuit(): void {}
+
+  watchReplaced(): void {}
 
   fetch(_key: Buffer, onReply: (reply: RedisReply) => void): void {
     setImmediate(() => onReply(this.reply));
@@ -40,7 +46,7 @@ export class RedisStub implements Pick<RedisReader, 'connect' | 'close' | 'fetch
  * @param mount installs middleware before the routes.
  */
 export async function createModuleApp(
-  module: Type,
+  module: Type | DynamicModule,
   environment: Readonly<Record<string, string>> = {},
   redis = new RedisStub(),
   mount: (app: NestExpressApplication) => void = () => undefined,

@@ -87,6 +87,8 @@ export class Listeners implements OnApplicationBootstrap, BeforeApplicationShutd
 
   /** Completes the requests in flight; resolves when all connections are closed. */
   async beforeApplicationShutdown(): Promise<void> {
+    // Without a supervisor nobody has called it.
+    this.stop();
     // Together: NestJS would call hooks of the two modules one after the other, and each drain takes a second.
     await Promise.all([this.#http.drain(), this.#resp.drain()]);
   }
