@@ -1,0 +1,81 @@
+import { Buffer } from 'node:buffer';
+
+/** How the reply to a query is stored, if not as it is. */
+export interface StoredForm {
+  /** Distinguishes the forms in which the reply to one command is stored: 1 to 255. */
+  readonly id: number;
+  /** Converts a reply, encoded in RESP2, to the bytes that are stored; undefined if what it asks for does not exist. */
+  readonly render: (reply: Buffer) => Buffer | undefined;
+}
+
+const NO_ARGUMENTS: readonly Buffer[] = [];
+
+/**
+ * A read-only command about one key. An entry of the cache is the result of one query: of `GET key`, whose entry is the value
+ * itself, or of another command, whose entry is the reply of Redis, encoded in RESP2, or what a {@link StoredForm} makes of it.
+ */
+export class Query {
+  readonly key: Buffer;
+  /** Identifies the entry together with {@link selectorLength}: the key, followed by the selector, which is empty for GET. */
+  readonly id: Buffer;
+  /** Bytes of the selector, at the end of {@link id}. */
+  readonly selectorLength: number;
+  /** Name of the command, in upper case, and its arguments after the key, in canonical form; empty for GET. */
+  readonly command: readonly Buffer[];
+  readonly form: StoredForm | undefined;
+
+  private constructor(
+    key: Buffer,
+    id: Buffer,
+    selectorLength: number,
+    command: readonly Buffer[],
+    form: StoredForm | undefined,
+  ) {
+    this.key = key;
+    this.id = id;
+    this.selectorLength = selectorLength;
+    this.command = command;
+    this.form = form;
+  }
+
+  /** Returns the query `GET key`. */
+  static get(key: Buffer): Query {
+    return new Query(key, key, 0, NO_ARGUMENTS, undefined);
+  }
+
+  /**
+   * Returns the query of another command.
+   *
+   * @param command its name, in upper case, and its arguments after the key, in canonical form.
+   * @param form undefined: the reply is stored as it is.
+   * @param selector of the command and form, as {@link selectorOf} returns it.
+   */
+  static of(key: Buffer, command: readonly Buffer[], form?: StoredForm, selector = selectorOf(command, form)): Query {
+    return new Query(key, Buffer.concat([key, selector]), selector.length, command, form);
+  }
+}
+
+/**
+ * Encodes a command and the form in which its reply is stored: the id of the form, 0 for none, and each argument after its
+ * length (in base 128, least significant digits first, all but the last with their highest bit set).
+ */
+export function selectorOf(command: readonly Buffer[], form?: StoredForm): Buffer {
+  const bytes = command.reduce((sum, { length }) => sum + length + lengthBytes(length), 1);
+  const selector = Buffer.allocUnsafe(bytes);
+  let at = 0;
+  selector[at++] = form?.id ?? 0;
+  for (const argument of command) {
+    let rest = argument.length;
+    for (; rest > 127; rest >>>= 7) selector[at++] = (rest & 127) | 128;
+    selector[at++] = rest;
+    selector.set(argument, at);
+    at += argument.length;
+  }
+  return selector;
+}
+
+function lengthBytes(length: number): number {
+  let bytes = 1;
+  for (let rest = length; rest > 127; rest >>>= 7) bytes++;
+  return bytes;
+}
