@@ -32,8 +32,14 @@ export default {
     },
     mayImport('internal-parts-import-nothing', 'internals/internal-part', ['internals/']),
     mayImport('internals-import-the-parts', 'internals/', ['internals/', 'net/', 'redis/', 'config/', 'instance/']),
+    mayImport(
+      'replies-import-nothing',
+      'replies/',
+      ['replies/'],
+      'Every transport, the cache and redis/ may read replies of Redis.',
+    ),
     mayImport('net-imports-internals', 'net/', ['net/', 'internals/', 'config/settings\\.ts$']),
-    mayImport('redis-imports-config-and-internals', 'redis/', ['redis/', 'internals/', 'config/']),
+    mayImport('redis-imports-config-and-internals', 'redis/', ['redis/', 'replies/', 'internals/', 'config/']),
     mayImport('instance-imports-the-cache-core', 'instance/', [
       'instance/',
       'cache/shared-lru/',
@@ -44,7 +50,7 @@ export default {
     mayImport(
       'cache-imports-instance-and-redis',
       'cache/',
-      ['cache/', 'instance/', 'redis/', 'net/load-window\\.ts$', 'internals/', 'config/'],
+      ['cache/', 'instance/', 'redis/', 'replies/', 'net/load-window\\.ts$', 'internals/', 'config/'],
       'Loads in flight are limited alike for connections (net/) and for requests for many keys (cache/).',
     ),
     mayImport('tracking-imports-cache-and-redis', 'tracking/', [
@@ -60,6 +66,7 @@ export default {
       'cache/',
       'instance/',
       'redis/',
+      'replies/',
       'access/',
       'config/',
     ]),
@@ -70,12 +77,13 @@ export default {
       to: {
         path: '^src/',
         pathNot:
-          '^src/(http/|openapi/(?:operation-parts|describe-controller)\\.ts$|net/|cache/|instance/|redis/redis-reply\\.ts$|access/|config/)',
+          '^src/(http/|openapi/(?:operation-parts|describe-controller)\\.ts$|net/|cache/|instance/|redis/redis-reply\\.ts$|replies/|access/|config/)',
       },
     },
     mayImport('resp-imports-no-other-transport', 'resp/', [
       'resp/',
       'redis-commands/',
+      'replies/',
       'net/',
       'cache/',
       'instance/',
@@ -90,7 +98,7 @@ export default {
       to: {
         path: '^src/',
         pathNot:
-          '^src/(upstash/|http/|openapi/(?:operation-parts|describe-controller)\\.ts$|redis-commands/|cache/|instance/|access/|config/)',
+          '^src/(upstash/|http/|openapi/(?:operation-parts|describe-controller)\\.ts$|redis-commands/|replies/|cache/|instance/|access/|config/)',
       },
     },
     {
