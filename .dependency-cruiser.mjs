@@ -77,7 +77,7 @@ export default {
       to: {
         path: '^src/',
         pathNot:
-          '^src/(http/|openapi/(?:operation-parts|describe-controller)\\.ts$|net/|cache/|instance/|redis/redis-reply\\.ts$|replies/|access/|config/)',
+          '^src/(http/|openapi/(?:operation-parts|describe-controller)\\.ts$|net/|cache/|instance/|redis/(?:redis-reply|query)\\.ts$|replies/|access/|config/)',
       },
     },
     mayImport('resp-imports-no-other-transport', 'resp/', [
@@ -87,6 +87,7 @@ export default {
       'net/',
       'cache/',
       'instance/',
+      'redis/query\\.ts$',
       'access/',
       'config/',
     ]),
@@ -98,7 +99,7 @@ export default {
       to: {
         path: '^src/',
         pathNot:
-          '^src/(upstash/|http/|openapi/(?:operation-parts|describe-controller)\\.ts$|redis-commands/|replies/|cache/|instance/|access/|config/)',
+          '^src/(upstash/|http/|openapi/(?:operation-parts|describe-controller)\\.ts$|redis-commands/|replies/|cache/|instance/|redis/query\\.ts$|access/|config/)',
       },
     },
     {

@@ -18,6 +18,7 @@ import { ReplyWriter } from '../src/resp/protocol/reply-writer.ts';
 import type { SocketWriter } from '../src/net/socket-writer.ts';
 import { limitsFor } from './cache-limits.ts';
 import { spread } from './spread.ts';
+import { Query } from '../src/redis/query.ts';
 
 const ENTRIES = [5000, 500_000];
 const VALUE_BYTES = 100;
@@ -106,7 +107,7 @@ function measure(entries: number): number[][] {
 function filled(entries: number): SharedLru {
   const lru = SharedLru.create(limitsFor(entries), 1, clock);
   for (let i = 0; i < entries; i++) {
-    const found = lru.lookup(Buffer.from(nameOf(i)));
+    const found = lru.lookup(Query.get(Buffer.from(nameOf(i))));
     if (found.kind === 'miss') lru.commit(found.lease, Buffer.alloc(VALUE_BYTES, 'v'), [i, i, i], 3_600_000);
   }
   return lru;

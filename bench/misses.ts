@@ -16,6 +16,7 @@ import type { createRedisReader as CreateRedisReader } from '../src/redis/redis.
 import { TestRedis } from '../test/support/redis.ts';
 import { cpuSeconds } from './processes.ts';
 import { spread } from './spread.ts';
+import { Query } from '../src/redis/query.ts';
 
 const KEYS = 200_000;
 const CAPACITY = 10_000;
@@ -105,7 +106,7 @@ async function run(loads: number): Promise<Round> {
 
 async function read(end: number): Promise<void> {
   while (next < end) {
-    const outcome = await reads.read(Buffer.from(nameOf(next++ % KEYS)));
+    const outcome = await reads.read(Query.get(Buffer.from(nameOf(next++ % KEYS))));
     if (outcome.kind !== 'value' || outcome.value.length !== VALUE_BYTES) throw new Error(`got ${outcome.kind}`);
   }
 }

@@ -5,6 +5,7 @@ import type { Lookup } from '../../src/cache/shared-lru/cache-types.ts';
 import { SharedLru } from '../../src/cache/shared-lru/shared-lru.ts';
 import { limitsFor } from '../cache-limits.ts';
 import type { Requests, Workload } from './workload.ts';
+import { Query } from '../../src/redis/query.ts';
 
 /** No entry expires during the measurement, but every read must check it. */
 const TTL_MS = 3_600_000;
@@ -69,20 +70,20 @@ class SharedLruContestant implements Contestant {
     // Copies into one buffer: a Buffer for each of a million keys would be scattered in memory, unlike a received request.
     const from = i * this.#keyBytes;
     for (let at = 0; at < this.#keyBytes; at++) this.#key[at] = requests.bytes[from + at];
-    return hit(this.#lru.lookup(this.#key));
+    return hit(this.#lru.lookup(Query.get(this.#key)));
   }
 
   get(requests: Requests, i: number): Buffer {
-    return hit(this.#lru.lookup(this.#keyOf(requests, i)));
+    return hit(this.#lru.lookup(Query.get(this.#keyOf(requests, i))));
   }
 
   set(requests: Requests, i: number): void {
     // Storing requires the lease of a miss.
-    this.#fill(this.#lru.lookup(this.#keyOf(requests, i)), requests.numbers[i]);
+    this.#fill(this.#lru.lookup(Query.get(this.#keyOf(requests, i))), requests.numbers[i]);
   }
 
   getOrSet(requests: Requests, i: number): void {
-    const lookup = this.#lru.lookup(this.#keyOf(requests, i));
+    const lookup = this.#lru.lookup(Query.get(this.#keyOf(requests, i)));
     if (lookup.kind !== 'hit') this.#fill(lookup, requests.numbers[i]);
   }
 

@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { HitBuffer } from '../../src/cache/shared-lru/hit-buffer.ts';
 import type { Clock } from '../../src/cache/shared-lru/clock.ts';
 import { SharedLru } from '../../src/cache/shared-lru/shared-lru.ts';
+import { Query } from '../../src/redis/query.ts';
 
 const KEY_BYTES = 4;
 const VALUE_BYTES = 4;
@@ -38,7 +39,7 @@ export class Replica {
   /** Stores a key that {@link read} has not found, with a TTL in milliseconds. */
   load(key: number, version: number, ttlMs: number): void {
     keyBytes.writeUInt32LE(key);
-    const found = this.#lru.lookup(keyBytes);
+    const found = this.#lru.lookup(Query.get(keyBytes));
     if (found.kind !== 'miss') throw new Error(`expected a miss, not: ${found.kind}`);
     valueBytes.writeUInt32LE(version);
     const result = this.#lru.commit(found.lease, valueBytes, [0, 0, 0], ttlMs);

@@ -9,6 +9,7 @@ import type { RedisReply } from '../redis/redis-reply.ts';
 import { CacheModule } from './cache.module.ts';
 import { CacheService } from './cache.service.ts';
 import { HitBuffer } from './shared-lru/hit-buffer.ts';
+import { Query } from '../redis/query.ts';
 
 /** A Redis whose keys all have the same value. */
 class FakeReader {
@@ -23,7 +24,7 @@ class FakeReader {
     this.events.push('close');
   }
 
-  fetch(key: Buffer, onReply: (reply: RedisReply) => void): void {
+  fetch({ key }: Query, onReply: (reply: RedisReply) => void): void {
     this.events.push(`fetch ${key.toString()}`);
     setImmediate(() => onReply({ kind: 'value', value: Buffer.from('value'), ttlMs: undefined }));
   }
@@ -54,8 +55,12 @@ describe('CacheModule', () => {
   afterEach(() => module.close());
 
   it('exports a service that loads a miss from Redis and serves the next read from the LRU', async () => {
-    expect(await cache.read(key)).toMatchObject({ kind: 'value', value: Buffer.from('value'), origin: 'stored' });
-    expect(cache.read(key)).toMatchObject({ kind: 'hit', value: Buffer.from('value') });
+    expect(await cache.read(Query.get(key))).toMatchObject({
+      kind: 'value',
+      value: Buffer.from('value'),
+      origin: 'stored',
+    });
+    expect(cache.read(Query.get(key))).toMatchObject({ kind: 'hit', value: Buffer.from('value') });
     const hit = new HitBuffer();
     expect(cache.tryGetInto(key, 0, key.length, hit)).toBe(true);
     expect(redis.events).toEqual(['connect', 'fetch key']);
@@ -64,7 +69,7 @@ describe('CacheModule', () => {
   });
 
   it('keeps no more keys than its capacity, and purges and flushes them', async () => {
-    await cache.readMany(['a', 'b', 'c'].map((name) => Buffer.from(name)));
+    await cache.readMany(['a', 'b', 'c'].map((name) => Buffer.from(name)).map((key) => Query.get(key)));
     expect(cache.stats()).toMatchObject({ entries: 2, loads: 3 });
     expect([cache.purge(Buffer.from('a')), cache.purge(Buffer.from('c'))]).toEqual([false, true]);
     expect(cache.flush()).toBe(1);

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import request from 'supertest';
 import { ReadMetrics, type ReadOutcomeName } from '../instance/read-metrics.ts';
+import type { Query } from '../redis/query.ts';
 import type { RedisReply } from '../redis/redis-reply.ts';
 import { HttpModule } from './http.module.ts';
 import { RedisStub, createModuleApp } from './module-app.spec-support.ts';
@@ -16,9 +17,9 @@ const BINARY = '/v1/keys/%00%ff%2F/a%20b';
 class NotingRedis extends RedisStub {
   readonly keys: Buffer[] = [];
 
-  override fetch(key: Buffer, onReply: (reply: RedisReply) => void): void {
-    this.keys.push(Buffer.from(key));
-    super.fetch(key, onReply);
+  override fetch(query: Query, onReply: (reply: RedisReply) => void): void {
+    this.keys.push(Buffer.from(query.key));
+    super.fetch(query, onReply);
   }
 }
 

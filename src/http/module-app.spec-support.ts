@@ -6,6 +6,7 @@ import { loadSettings } from '../config/load-settings.ts';
 import { ProxyHttpAdapter } from './server/proxy-http-adapter.ts';
 import { HttpModule } from './http.module.ts';
 import { ThreadContext, createInstance } from '../instance/thread-context.ts';
+import type { Query } from '../redis/query.ts';
 import type { RedisCheck, RedisReply } from '../redis/redis-reply.ts';
 import { RedisReader } from '../redis/redis-reader.ts';
 
@@ -29,7 +30,7 @@ export class RedisStub implements Omit<RedisReader, 'ttl' | 'type'> {
 
   watchReplaced(): void {}
 
-  fetch(_key: Buffer, onReply: (reply: RedisReply) => void): void {
+  fetch(_query: Query, onReply: (reply: RedisReply) => void): void {
     setImmediate(() => onReply(this.reply));
   }
 

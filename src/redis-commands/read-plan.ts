@@ -8,6 +8,7 @@ import type { ReadOutcome } from '../cache/read-through/read-outcome.ts';
 import { type KeyCommand, type ValueCommand, keysOf } from './key-command-table.ts';
 import { KeyReads } from './key-reads.ts';
 import type { LengthResult, ReadResult, ReplySink } from './key-replies.ts';
+import { Query } from '../redis/query.ts';
 
 /** Writes the reply to a command whose keys have been read. */
 export type WriteReply = (out: ReplySink) => void;
@@ -123,8 +124,15 @@ export class ReadPlan {
     const options = { alreadyCounted: this.#rereading, client: this.#client, reservation };
     const apply = (outcomes: ManyOutcomes): void => void (this.#values = this.#resultsOf(outcomes));
     if (this.#valueKeys.length > 1 || reservation !== undefined)
-      return applyWhenReady(this.#cache.readMany(this.#valueKeys, this.#maxBytes, options), apply);
-    const outcome = this.#cache.read(this.#valueKeys[0], undefined, options);
+      return applyWhenReady(
+        this.#cache.readMany(
+          this.#valueKeys.map((key) => Query.get(key)),
+          this.#maxBytes,
+          options,
+        ),
+        apply,
+      );
+    const outcome = this.#cache.read(Query.get(this.#valueKeys[0]), undefined, options);
     if (outcome instanceof Promise) return outcome.then((one) => apply([one]));
     apply([outcome]);
     return undefined;
@@ -134,18 +142,31 @@ export class ReadPlan {
     const keys = this.#countKeys;
     if (keys.length > READ_BATCH_SIZE) return this.#readCountsInBatches();
     if (keys.length === 0) return undefined;
-    return applyWhenReady(this.#cache.readMany(keys, MAX_COUNTED_BYTES, { client: this.#client }), (outcomes) => {
-      const counts = this.#countsOf(outcomes);
-      if (!counts.includes(OMITTED)) this.#counts = counts;
-      else return this.#readLarge(keys, counts).then((all) => void (this.#counts = all));
-    });
+    return applyWhenReady(
+      this.#cache.readMany(
+        keys.map((key) => Query.get(key)),
+        MAX_COUNTED_BYTES,
+        { client: this.#client },
+      ),
+      (outcomes) => {
+        const counts = this.#countsOf(outcomes);
+        if (!counts.includes(OMITTED)) this.#counts = counts;
+        else return this.#readLarge(keys, counts).then((all) => void (this.#counts = all));
+      },
+    );
   }
 
   async #readCountsInBatches(): Promise<void> {
     const counts: LengthResult[] = [];
     for (const keys of batchesOf(this.#countKeys, READ_BATCH_SIZE)) {
       if (counts.length > 0) await nextMacrotask();
-      const found = this.#countsOf(await this.#cache.readMany(keys, MAX_COUNTED_BYTES, { client: this.#client }));
+      const found = this.#countsOf(
+        await this.#cache.readMany(
+          keys.map((key) => Query.get(key)),
+          MAX_COUNTED_BYTES,
+          { client: this.#client },
+        ),
+      );
       counts.push(...(await this.#readLarge(keys, found)));
     }
     this.#counts = counts;
@@ -157,7 +178,7 @@ export class ReadPlan {
     const missing = keys.flatMap((_key, at) => (counts[at] === OMITTED ? [at] : []));
     for (const indices of batchesOf(missing, COUNT_BATCH_SIZE)) {
       const outcomes = await this.#cache.readMany(
-        indices.map((at) => keys[at]),
+        indices.map((at) => keys[at]).map((key) => Query.get(key)),
         Infinity,
         { client: this.#client },
       );
@@ -165,7 +186,10 @@ export class ReadPlan {
     }
     // A batch may exceed the whole buffer space: read what is still missing one by one.
     for (const at of missing.filter((index) => all[index] === OMITTED)) {
-      const outcome = await this.#cache.read(keys[at], undefined, { alreadyCounted: true, client: this.#client });
+      const outcome = await this.#cache.read(Query.get(keys[at]), undefined, {
+        alreadyCounted: true,
+        client: this.#client,
+      });
       [all[at]] = this.#countsOf([outcome]);
     }
     return all;

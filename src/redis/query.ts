@@ -38,6 +38,11 @@ export class Query {
     this.form = form;
   }
 
+  /** Text that is the same for equal queries only. */
+  get name(): string {
+    return `${this.selectorLength}:${this.id.toString('latin1')}`;
+  }
+
   /** Returns the query `GET key`. */
   static get(key: Buffer): Query {
     return new Query(key, key, 0, NO_ARGUMENTS, undefined);

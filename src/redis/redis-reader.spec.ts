@@ -9,6 +9,7 @@ import type { RedisTtl, RedisReply } from './redis-reply.ts';
 import { createRedisReader } from './redis.module.ts';
 import type { RedisReader } from './redis-reader.ts';
 import type { ValueMemory } from './connection/value-memory.ts';
+import { Query } from './query.ts';
 
 const TIMEOUT_MS = 500;
 
@@ -25,7 +26,7 @@ async function connect(url: string, settings: Readonly<Record<string, string>> =
 }
 
 const fetch = (key: string | Buffer): Promise<RedisReply> =>
-  new Promise((onReply) => reader.fetch(Buffer.from(key), onReply, ANY_MEMORY));
+  new Promise((onReply) => reader.fetch(Query.get(Buffer.from(key)), onReply, ANY_MEMORY));
 const fetchAll = (...keys: (string | Buffer)[]): Promise<RedisReply[]> => Promise.all(keys.map(fetch));
 const value = (text: string, ttlMs?: number): RedisReply => ({ kind: 'value', value: Buffer.from(text), ttlMs });
 const lacksPermission = (missingPermission: string): RedisReply => ({
@@ -210,7 +211,7 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       const connectionLost = { kind: 'unavailable', reason: expect.any(String) };
       expect(await waiting).toEqual([connectionLost, connectionLost]);
       let reply: RedisReply | undefined;
-      reader.fetch(Buffer.from('a'), (received) => (reply = received), ANY_MEMORY);
+      reader.fetch(Query.get(Buffer.from('a')), (received) => (reply = received), ANY_MEMORY);
       expect(reply).toEqual({ kind: 'unavailable', reason: 'connection' });
     });
   });

@@ -1,5 +1,6 @@
 import type { WatchCircuit } from './connection/circuit-breaker.ts';
 import type { RedisCheck, RedisTtl, RedisReply, RedisType } from './redis-reply.ts';
+import type { Query } from './query.ts';
 import type { ReplacedNode } from './cluster/replaced-node.ts';
 import type { ValueMemory } from './connection/value-memory.ts';
 
@@ -40,13 +41,13 @@ export abstract class RedisReader {
   abstract watchReplaced(watch: (node: ReplacedNode) => void): void;
 
   /**
-   * Reads a key and its TTL. GET is sent first, so that if the key is written between the two commands the TTL of the new
+   * Reads the result of a query and the TTL of its key. The query is sent first, so that if the key is written between the two commands the TTL of the new
    * value limits the old one, never the reverse. All reads of one event-loop tick are one write; any number may be pending.
    *
    * @param onReply called exactly once, also after a time-out; synchronously while disconnected or the circuit is open.
    * @param memory for a value that arrives in several parts.
    */
-  abstract fetch(key: Buffer, onReply: (reply: RedisReply) => void, memory: ValueMemory): void;
+  abstract fetch(query: Query, onReply: (reply: RedisReply) => void, memory: ValueMemory): void;
 
   /** Queries the TTL of a key. */
   abstract ttl(key: Buffer): Promise<RedisTtl>;

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Header, type LruLimits } from '../cache/shared-lru/memory/layout.ts';
 import { SharedLru } from '../cache/shared-lru/shared-lru.ts';
 import { InvalidationQueue, MAX_PENDING } from './invalidation-queue.ts';
+import { Query } from '../redis/query.ts';
 
 const LIMITS: LruLimits = {
   capacity: 10,
@@ -19,11 +20,11 @@ let queue: InvalidationQueue;
 let retries: (() => void)[];
 
 function store(key: string): void {
-  const found = lru.lookup(Buffer.from(key));
+  const found = lru.lookup(Query.get(Buffer.from(key)));
   if (found.kind === 'miss') lru.commit(found.lease, Buffer.from('value'), [1, 2, 3], 60_000);
 }
 
-const kindOf = (key: string): string => lru.lookup(Buffer.from(key)).kind;
+const kindOf = (key: string): string => lru.lookup(Query.get(Buffer.from(key))).kind;
 const retry = (): void => retries.splice(0).forEach((work) => work());
 
 beforeEach(() => {

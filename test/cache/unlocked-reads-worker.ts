@@ -6,6 +6,7 @@ import { HitBuffer } from '../../src/cache/shared-lru/hit-buffer.ts';
 import { LruMemory, RING_WORDS, Ring } from '../../src/cache/shared-lru/memory/layout.ts';
 import { SharedLru } from '../../src/cache/shared-lru/shared-lru.ts';
 import { seeded } from '../support/random.ts';
+import { Query } from '../../src/redis/query.ts';
 
 export interface UnlockedReadsTask {
   readonly role: 'read' | 'read objects' | 'change';
@@ -82,7 +83,7 @@ function read(): void {
 function readObjects(): void {
   const key = below(keys.length);
   const atLeast = Atomics.load(removed, key);
-  const found = lru.peek(keys[key]);
+  const found = lru.peek(Query.get(keys[key]));
   if (found?.kind !== 'hit') return;
   check(key, found.value, found.value.length, found.etag, atLeast);
   hits++;
@@ -109,7 +110,7 @@ function remove(which: readonly number[], from: (key: number) => void): void {
 }
 
 function load(key: number): void {
-  const found = lru.lookup(keys[key]);
+  const found = lru.lookup(Query.get(keys[key]));
   if (found.kind !== 'miss') return;
   const generation = Atomics.load(stored, key);
   const size = task.sizes[below(task.sizes.length)];

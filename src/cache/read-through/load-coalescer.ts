@@ -1,3 +1,4 @@
+import type { Query } from '../../redis/query.ts';
 import type { BufferFull } from '../../redis/redis-reply.ts';
 import type { CachedEntry, Forward, Lease, Lookup } from '../shared-lru/cache-types.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
@@ -49,42 +50,42 @@ export class LoadCoalescer {
   }
 
   /** Joins the load in flight, or starts one in a batch of its own. */
-  load(key: Buffer, found: Exclude<Uncached, BufferFull>, account: MemoryAccount): Promise<LoadEnd> {
+  load(query: Query, found: Exclude<Uncached, BufferFull>, account: MemoryAccount): Promise<LoadEnd> {
     const batch = this.batch(account);
-    const end = this.loadIn(batch, key, found);
+    const end = this.loadIn(batch, query, found);
     batch.start();
     return end;
   }
 
   /** Joins the load in flight, or adds one to a batch, which the caller must start. */
-  loadIn(batch: LoadBatch, key: Buffer, found: Exclude<Uncached, BufferFull>): Promise<LoadEnd> {
+  loadIn(batch: LoadBatch, query: Query, found: Exclude<Uncached, BufferFull>): Promise<LoadEnd> {
     switch (found.kind) {
       case 'miss':
-        return batch.add(key, found.lease, found.forward);
+        return batch.add(query, found.lease, found.forward);
       case 'loading':
-        return this.#follow(batch, key, found);
+        return this.#follow(batch, query, found);
       case 'unleased':
-        return batch.add(key, undefined, found.forward);
+        return batch.add(query, undefined, found.forward);
     }
   }
 
-  #follow(batch: LoadBatch, key: Buffer, { lease, own, forward }: Loading): Promise<LoadEnd> {
+  #follow(batch: LoadBatch, query: Query, { lease, own, forward }: Loading): Promise<LoadEnd> {
     const load = this.#inFlight.find(lease);
     if (load !== undefined) return collapsed(unlessBlocked(load), forward);
     // A lease of this thread without a load in flight will never be filled.
-    if (own) return batch.add(key, undefined, forward);
-    return this.#share(key, lease, forward);
+    if (own) return batch.add(query, undefined, forward);
+    return this.#share(query, lease, forward);
   }
 
   /** Waits for another thread's load; concurrent reads of the key on this thread share the outcome. */
-  #share(key: Buffer, lease: Lease, forward: Forward): Promise<LoadEnd> {
-    const end = this.#awaitOtherThread(key, lease, forward).finally(() => this.#inFlight.remove(awaited));
+  #share(query: Query, lease: Lease, forward: Forward): Promise<LoadEnd> {
+    const end = this.#awaitOtherThread(query, lease, forward).finally(() => this.#inFlight.remove(awaited));
     const awaited: InFlightLoad = { lease, end, blockedCallbacks: undefined, next: undefined };
     this.#inFlight.add(awaited);
     return end;
   }
 
-  async #awaitOtherThread(key: Buffer, lease: Lease, forward: Forward): Promise<LoadEnd> {
+  async #awaitOtherThread(query: Query, lease: Lease, forward: Forward): Promise<LoadEnd> {
     const result = await this.#lru.result(lease);
     switch (result) {
       case 'missing':
@@ -95,23 +96,23 @@ export class LoadCoalescer {
       case 'timeout':
       case 'unavailable':
       case 'overloaded':
-        return failedLoad(this.#lru, key, result, 'collapsed', forward);
+        return failedLoad(this.#lru, query, result, 'collapsed', forward);
       case 'unshared':
-        return this.load(key, { kind: 'unleased', forward }, this.#account);
+        return this.load(query, { kind: 'unleased', forward }, this.#account);
       case 'void': {
         // Reads on this thread must not wait for this one from now on, because it looks up the key again itself.
         const awaited = this.#inFlight.find(lease);
         if (awaited !== undefined) this.#inFlight.remove(awaited);
-        return this.#lookUpAgain(key, forward);
+        return this.#lookUpAgain(query, forward);
       }
     }
   }
 
   /** Looks up the key after another thread's load: the entry is cached unless it was purged or evicted, or the load failed. */
-  #lookUpAgain(key: Buffer, forward: Forward): LoadEnd | Promise<LoadEnd> {
-    const found = this.#lru.lookup(key, true, Infinity, (memory) => this.#account.tryHoldForTick(memory));
+  #lookUpAgain(query: Query, forward: Forward): LoadEnd | Promise<LoadEnd> {
+    const found = this.#lru.lookup(query, true, Infinity, (memory) => this.#account.tryHoldForTick(memory));
     if (isCached(found)) return asCollapsed(found, forward);
-    return found.kind === 'buffer-full' ? found : this.load(key, found, this.#account);
+    return found.kind === 'buffer-full' ? found : this.load(query, found, this.#account);
   }
 }
 
@@ -121,7 +122,7 @@ export class LoadBatch {
   readonly #loader: Loader;
   readonly #inFlight: InFlightLoads;
   readonly #account: MemoryAccount;
-  /** Loads without a lease by key (as binary string), to coalesce repeated keys of this batch. */
+  /** Loads without a lease by query, to coalesce repeated queries of this batch. */
   #unleased: Map<string, Load> | undefined;
 
   constructor(loader: Loader, inFlight: InFlightLoads, account: MemoryAccount) {
@@ -130,8 +131,8 @@ export class LoadBatch {
     this.#account = account;
   }
 
-  add(key: Buffer, lease: Lease | undefined, forward: Forward): Promise<LoadEnd> {
-    return lease === undefined ? this.#addUnleased(key, forward) : this.#add(key, lease, forward).end;
+  add(query: Query, lease: Lease | undefined, forward: Forward): Promise<LoadEnd> {
+    return lease === undefined ? this.#addUnleased(query, forward) : this.#add(query, lease, forward).end;
   }
 
   /** Number of loads. */
@@ -157,18 +158,18 @@ export class LoadBatch {
     return loads;
   }
 
-  #addUnleased(key: Buffer, forward: Forward): Promise<LoadEnd> {
-    const name = key.toString('latin1');
+  #addUnleased(query: Query, forward: Forward): Promise<LoadEnd> {
+    const name = query.name;
     const unleased = (this.#unleased ??= new Map<string, Load>());
     const same = unleased.get(name);
     if (same !== undefined) return collapsed(same.end, forward);
-    const load = this.#add(key, undefined, forward);
+    const load = this.#add(query, undefined, forward);
     unleased.set(name, load);
     return load.end;
   }
 
-  #add(key: Buffer, lease: Lease | undefined, forward: Forward): Load {
-    const request = { key, lease, forward, maxAgeMs: Infinity, client: undefined, account: this.#account };
+  #add(query: Query, lease: Lease | undefined, forward: Forward): Load {
+    const request = { query, lease, forward, maxAgeMs: Infinity, client: undefined, account: this.#account };
     const load = new Load(request, this.#inFlight, reportBufferFull);
     this.#loads.push(load);
     return load;

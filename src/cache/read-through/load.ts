@@ -1,12 +1,13 @@
+import type { Query } from '../../redis/query.ts';
 import type { BufferFull } from '../../redis/redis-reply.ts';
 import type { ReadClient, MemoryAccount } from './buffered-bytes.ts';
 import type { Forward, Lease } from '../shared-lru/cache-types.ts';
 import type { InFlightLoad, InFlightLoads } from './in-flight-loads.ts';
 import type { LoadEnd, LoadOutcome } from './read-outcome.ts';
 
-/** A key to load, and for which request. */
+/** A query to load, and for which request. */
 export interface LoadRequest {
-  readonly key: Buffer;
+  readonly query: Query;
   /** Undefined: nothing is stored, and the load serves a single request. */
   readonly lease: Lease | undefined;
   readonly forward: Forward;

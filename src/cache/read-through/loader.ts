@@ -1,3 +1,4 @@
+import type { Query } from '../../redis/query.ts';
 import type { BufferFull, RedisReply } from '../../redis/redis-reply.ts';
 import type { ValueMemory } from '../../redis/connection/value-memory.ts';
 import type { BufferedBytes } from './buffered-bytes.ts';
@@ -13,10 +14,10 @@ import type { SharedLru } from '../shared-lru/shared-lru.ts';
 /** The backing store (origin) that misses are loaded from. */
 export interface BackingStore {
   /**
-   * Reads a key and calls `onReply` exactly once, possibly before it returns. All calls in one event-loop tick are one round
+   * Reads the result of a query and calls `onReply` exactly once, possibly before it returns. All calls in one event-loop tick are one round
    * trip.
    */
-  fetch(key: Buffer, onReply: (reply: RedisReply) => void, memory: ValueMemory): void;
+  fetch(query: Query, onReply: (reply: RedisReply) => void, memory: ValueMemory): void;
 }
 
 /** TTLs of entries, in milliseconds. */
@@ -103,7 +104,7 @@ export class Loader {
           finishOne();
           this.#settle(load, reply, requestedAt);
         };
-        this.#store.fetch(load.request.key, onReply, load.request.account);
+        this.#store.fetch(load.request.query, onReply, load.request.account);
       } catch (bug) {
         finishOne();
         this.#fail(load, bug);
@@ -187,9 +188,9 @@ export class Loader {
   }
 
   /** Ends a failed load. */
-  #failed({ key, lease, forward }: LoadRequest, failure: Failure): LoadOutcome {
+  #failed({ query, lease, forward }: LoadRequest, failure: Failure): LoadOutcome {
     if (lease !== undefined) this.#lru.abandon(lease, failure);
-    return failedLoad(this.#lru, key, failure, 'not-stored', forward);
+    return failedLoad(this.#lru, query, failure, 'not-stored', forward);
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Query } from '../../redis/query.ts';
 import { setImmediate as nextTick } from 'node:timers/promises';
 import { LoadWindow } from '../../net/load-window.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
@@ -35,7 +36,7 @@ export class MultiKeyContext {
 
 /** The keys of a pass, and where their results go. */
 export interface MultiKeyRequest {
-  readonly keys: readonly Buffer[];
+  readonly queries: readonly Query[];
   readonly results: BoundedResults;
   /** Memory account that the results are charged to. */
   readonly account: MemoryAccount;
@@ -52,7 +53,7 @@ export class MultiKeyPass {
   #next = 0;
   /** False if all loads of the last batch timed out: then the other misses fail at once, as one time-out is long enough. */
   #replied = true;
-  /** Indices of values that are too large to be stored, by key (as binary string): repeated keys share them. */
+  /** Indices of values that are too large to be stored, by query: repeated queries share them. */
   readonly #uncacheable = new Map<string, number>();
 
   constructor(context: MultiKeyContext, request: MultiKeyRequest) {
@@ -66,18 +67,18 @@ export class MultiKeyPass {
   /** Reads keys until their values reach the cap of the results. Returns undefined if all were cached. */
   run(): Promise<void> | undefined {
     const loads = this.#readBatch();
-    return loads.length === 0 && this.#next === this.#request.keys.length ? undefined : this.#readOthers(loads);
+    return loads.length === 0 && this.#next === this.#request.queries.length ? undefined : this.#readOthers(loads);
   }
 
   /** Reads the keys after the first batch, one batch per tick, so that other requests are served in between. */
   async #readOthers(first: readonly Promise<void>[]): Promise<void> {
-    const { keys, client } = this.#request;
+    const { queries, client } = this.#request;
     const { largeLoads } = this.#context;
     await Promise.all(first);
-    while (this.#next < keys.length && client?.disconnected !== true) {
+    while (this.#next < queries.length && client?.disconnected !== true) {
       await nextTick();
       const { estimate, size } = this.#window;
-      const bytes = estimate < LARGE_BYTES ? 0 : estimate * Math.min(size, keys.length - this.#next);
+      const bytes = estimate < LARGE_BYTES ? 0 : estimate * Math.min(size, queries.length - this.#next);
       if (bytes > 0) await largeLoads.acquire(bytes);
       try {
         await Promise.all(this.#readBatch());
@@ -89,24 +90,24 @@ export class MultiKeyPass {
 
   /** Looks up the next keys and starts as many loads as the window allows; returns a promise for each key that is loading. */
   #readBatch(): Promise<void>[] {
-    const { keys, results, account, alreadyCounted } = this.#request;
+    const { queries, results, account, alreadyCounted } = this.#request;
     const { lru, coalescer } = this.#context;
     const batch = coalescer.batch(account);
     const loads: Promise<void>[] = [];
     const tryHold = (memory: ArrayBufferLike): boolean => account.tryHoldForTick(memory);
-    const end = Math.min(this.#next + READ_BATCH_SIZE, keys.length);
+    const end = Math.min(this.#next + READ_BATCH_SIZE, queries.length);
     const maxLoads = this.#replied ? this.#window.size : READ_BATCH_SIZE;
     let count = 0;
     for (; this.#next < end && count < maxLoads; this.#next++) {
       const index = this.#next;
       if (!results.isWithinCap(index) || this.#repeatUncacheable(index)) continue;
-      const key = keys[index];
-      const found = lru.lookup(key, alreadyCounted, Infinity, tryHold);
+      const query = queries[index];
+      const found = lru.lookup(query, alreadyCounted, Infinity, tryHold);
       if (isCached(found)) results.set(index, found);
       else if (found.kind === 'buffer-full') results.addOverflow(index, found.bytes);
       else {
         const before = batch.size;
-        loads.push(coalescer.loadIn(batch, key, found).then((loaded) => this.#putEnd(index, loaded)));
+        loads.push(coalescer.loadIn(batch, query, found).then((loaded) => this.#putEnd(index, loaded)));
         // A load in flight counts as well, but a key that occurs twice does not.
         count += found.kind === 'loading' ? 1 : batch.size - before;
       }
@@ -123,8 +124,8 @@ export class MultiKeyPass {
   /** Reuses the value that an earlier batch has loaded for the same key and not stored; returns whether one existed. */
   #repeatUncacheable(index: number): boolean {
     if (this.#uncacheable.size === 0) return false;
-    const { keys, results } = this.#request;
-    const earlier = this.#uncacheable.get(keys[index].toString('latin1'));
+    const { queries, results } = this.#request;
+    const earlier = this.#uncacheable.get(queries[index].name);
     const outcome = earlier === undefined ? undefined : results.outcomes[earlier];
     if (outcome?.kind !== 'value') return false;
     results.set(index, { ...outcome, origin: 'collapsed' });
@@ -132,12 +133,12 @@ export class MultiKeyPass {
   }
 
   #putEnd(index: number, end: LoadEnd): void {
-    const { keys, results } = this.#request;
+    const { queries, results } = this.#request;
     const { maxValueBytes } = this.#context.lru.limits;
     if (end.kind === 'buffer-full') results.addOverflow(index, end.bytes);
     else results.set(index, end);
     if (end.kind === 'value' && end.value.length > maxValueBytes) {
-      this.#uncacheable.set(keys[index].toString('latin1'), index);
+      this.#uncacheable.set(queries[index].name, index);
     }
     this.#replied ||= !isTimeout(end);
     const bytes = loadedBytes(end);

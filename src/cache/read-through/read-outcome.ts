@@ -1,3 +1,4 @@
+import type { Query } from '../../redis/query.ts';
 import type { BufferFull } from '../../redis/redis-reply.ts';
 import type { Forward, Freshness, CachedEntry, CachedValue, Stale } from '../shared-lru/cache-types.ts';
 import type { ReadOutcomeName } from '../../instance/read-metrics.ts';
@@ -34,12 +35,12 @@ export type DirectedOutcome = ReadOutcome | { readonly kind: 'not-cached' };
 /** Returns the outcome of a failed load: an expired value if one may still be served, the failure otherwise. */
 export function failedLoad(
   lru: SharedLru,
-  key: Buffer,
+  query: Query,
   failure: Failure,
   origin: Origin,
   forward: Forward,
 ): LoadOutcome {
-  const stale = lru.getStale(key);
+  const stale = lru.getStale(query);
   return stale === undefined ? { kind: failure, origin, forward } : { ...stale, failure, origin, forward };
 }
 

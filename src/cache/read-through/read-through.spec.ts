@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { Query } from '../../redis/query.ts';
 import type { RedisReply } from '../../redis/redis-reply.ts';
 import { bufferedBytes } from './buffered-bytes.spec-support.ts';
 import { CoherenceState } from '../../instance/coherence-state.ts';
@@ -15,7 +16,7 @@ import { checkInvariants } from '../shared-lru/shared-memory.spec-support.ts';
 
 const limits = { capacity: 3, maxBytes: 10_000, maxValueBytes: 100, maxLeases: 8, leaseMs: 2000, staleMs: 0 };
 const loadLimits = { maxConcurrentLoads: 9, maxQueuedLoads: 1, queueTimeoutMs: 60_000 };
-const key = Buffer.from('k');
+const key = Query.get(Buffer.from('k'));
 const valueReply = (text: string, ttlMs?: number): RedisReply => ({ kind: 'value', value: Buffer.from(text), ttlMs });
 
 /** A backing store whose replies are sent by the test. */
@@ -24,7 +25,7 @@ class ManualStore {
   requests = 0;
   bug: Error | undefined;
 
-  fetch(_key: Buffer, onReply: (reply: RedisReply) => void): void {
+  fetch(_query: Query, onReply: (reply: RedisReply) => void): void {
     this.requests++;
     if (this.bug !== undefined) throw this.bug;
     this.#pending.push(onReply);
@@ -153,7 +154,7 @@ describe('a miss', () => {
 
   it('that was purged during its load is not stored; reads after the purge wait for a new load', async () => {
     const before = reads.read(key);
-    lru.purge(key);
+    lru.purge(key.key);
     const after = reads.read(key);
     store.reply(valueReply('old'));
     store.reply(valueReply('new'));
@@ -163,7 +164,7 @@ describe('a miss', () => {
   });
 
   it('beyond the maximum number of leases is loaded for its own request only', async () => {
-    const others = Array.from({ length: limits.maxLeases }, (_, i) => read(Buffer.from(`other${i}`)));
+    const others = Array.from({ length: limits.maxLeases }, (_, i) => read(Query.get(Buffer.from(`other${i}`))));
     const unleased = reads.read(key);
     for (let i = 0; i <= others.length; i++) store.reply(valueReply('v'));
     expect(await unleased).toMatchObject({ kind: 'value', origin: 'not-stored' });
@@ -172,7 +173,7 @@ describe('a miss', () => {
 });
 
 describe('a multi-key read', () => {
-  const named = (...texts: string[]) => texts.map((text) => Buffer.from(text));
+  const named = (...texts: string[]) => texts.map((text) => Query.get(Buffer.from(text)));
 
   it('returns outcomes in key order, without a promise if all are hits', async () => {
     await load(valueReply('v'));
@@ -203,7 +204,7 @@ describe('a multi-key read', () => {
     ]);
   });
 
-  const letters = (count: number) => Array.from({ length: count }, (_, i) => Buffer.from(`letter${i}`));
+  const letters = (count: number) => Array.from({ length: count }, (_, i) => Query.get(Buffer.from(`letter${i}`)));
   const inFlight = () => instance.words[InstanceWord.LOADS];
 
   /** Replies to all loads of a multi-key read, batch by batch; returns the sizes of the batches. */
@@ -292,7 +293,7 @@ describe('a multi-key read', () => {
 
   it('reports a failed round trip for each key, also to reads that wait for one of them', async () => {
     const outcomes = reads.readMany(named('a', 'b'));
-    const single = read(Buffer.from('b'));
+    const single = read(Query.get(Buffer.from('b')));
     store.reply({ kind: 'timeout' });
     store.reply({ kind: 'timeout' });
     expect(await outcomes).toMatchObject([{ kind: 'timeout' }, { kind: 'timeout' }]);
@@ -313,7 +314,7 @@ describe('a multi-key read', () => {
 
   it('omits keys without reading them once cached values fill the cap', async () => {
     await load(valueReply('four'));
-    expect(reads.readMany([key, key, Buffer.from('a')], 8)).toMatchObject([
+    expect(reads.readMany([key, key, Query.get(Buffer.from('a'))], 8)).toMatchObject([
       { kind: 'hit' },
       { kind: 'hit' },
       { kind: 'omitted' },
@@ -324,7 +325,7 @@ describe('a multi-key read', () => {
 
   it('applies the cap to cached and loaded values in key order, in whatever order replies arrive', async () => {
     await load(valueReply('four'));
-    const single = read(Buffer.from('a'));
+    const single = read(Query.get(Buffer.from('a')));
     const outcomes = reads.readMany(named('b', 'a', 'k', 'c', 'd'), 8);
     store.reply(valueReply('of a'));
     await single;
@@ -459,7 +460,7 @@ describe('while Redis is unavailable', () => {
 
   it('serves an expired value if the load queue is full', async () => {
     await storeStale();
-    const busy = Array.from({ length: 10 }, (_, i) => read(Buffer.from(`busy${i}`)));
+    const busy = Array.from({ length: 10 }, (_, i) => read(Query.get(Buffer.from(`busy${i}`))));
     expect(await read()).toMatchObject({ kind: 'stale', failure: 'overloaded' });
     for (let i = 0; i < 10; i++) {
       store.reply({ kind: 'missing' });
@@ -478,7 +479,7 @@ describe('while Redis is unavailable', () => {
 
   it('serves an expired value in a multi-key read', async () => {
     await storeStale();
-    const outcomes = reads.readMany([key, Buffer.from('b')]);
+    const outcomes = reads.readMany([key, Query.get(Buffer.from('b'))]);
     store.reply({ kind: 'timeout' });
     store.reply({ kind: 'timeout' });
     expect(await outcomes).toMatchObject([{ kind: 'stale' }, { kind: 'timeout' }]);
@@ -674,7 +675,7 @@ describe('a load in another thread', () => {
   it('that was voided by a purge is repeated', async () => {
     const ownRead = read();
     const otherRead = other.read(key);
-    lru.purge(key);
+    lru.purge(key.key);
     while (store.requests < 2) await new Promise(setImmediate);
     store.reply(valueReply('old'));
     store.reply(valueReply('new'));
@@ -720,11 +721,11 @@ describe('a load in another thread that takes longer than its lease', () => {
 describe('too many loads', () => {
   it('are queued, and rejected immediately if the queue is full, while hits are still served', async () => {
     await load(valueReply('v'));
-    const loads = Array.from({ length: 9 }, (_, i) => read(Buffer.from(`busy${i}`)));
+    const loads = Array.from({ length: 9 }, (_, i) => read(Query.get(Buffer.from(`busy${i}`))));
     const requests = store.requests;
     expect(requests).toBe(10);
-    const waiting = read(Buffer.from('waiting'));
-    expect(await read(Buffer.from('rejected'))).toMatchObject({ kind: 'overloaded' });
+    const waiting = read(Query.get(Buffer.from('waiting')));
+    expect(await read(Query.get(Buffer.from('rejected')))).toMatchObject({ kind: 'overloaded' });
     expect(reads.read(key)).toMatchObject({ kind: 'hit' });
     expect(store.requests).toBe(requests);
     store.reply(valueReply('v'));

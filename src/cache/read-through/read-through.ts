@@ -1,3 +1,4 @@
+import type { Query } from '../../redis/query.ts';
 import type { BufferFull } from '../../redis/redis-reply.ts';
 import type { Forward } from '../shared-lru/cache-types.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
@@ -62,54 +63,54 @@ export class ReadThrough {
   }
 
   /** Returns a hit synchronously, and a promise only if the key must be loaded or the read must wait for memory. */
-  read(key: Buffer, directives?: undefined, options?: ReadOptions): ReadOutcome | Promise<ReadOutcome>;
+  read(query: Query, directives?: undefined, options?: ReadOptions): ReadOutcome | Promise<ReadOutcome>;
   read(
-    key: Buffer,
+    query: Query,
     directives: ReadDirectives | undefined,
     options?: ReadOptions,
   ): DirectedOutcome | Promise<DirectedOutcome>;
   read(
-    key: Buffer,
+    query: Query,
     directives?: ReadDirectives,
     { alreadyCounted = false, client }: ReadOptions = NO_OPTIONS,
   ): DirectedOutcome | Promise<DirectedOutcome> {
-    if (directives !== undefined) return this.#readDirected(key, directives, alreadyCounted, client);
-    const found = this.#lru.lookup(key, alreadyCounted, Infinity, this.#tryHold);
-    return isCached(found) ? found : this.#load(key, found, Infinity, client);
+    if (directives !== undefined) return this.#readDirected(query, directives, alreadyCounted, client);
+    const found = this.#lru.lookup(query, alreadyCounted, Infinity, this.#tryHold);
+    return isCached(found) ? found : this.#load(query, found, Infinity, client);
   }
 
   #readDirected(
-    key: Buffer,
+    query: Query,
     { maxAgeMs = Infinity, onlyIfCached = false }: ReadDirectives,
     alreadyCounted: boolean,
     client: ReadClient | undefined,
   ): DirectedOutcome | Promise<DirectedOutcome> {
-    if (onlyIfCached) return this.#lru.peek(key, maxAgeMs) ?? NOT_CACHED;
-    const found = this.#lru.lookup(key, alreadyCounted, maxAgeMs, this.#tryHold);
+    if (onlyIfCached) return this.#lru.peek(query, maxAgeMs) ?? NOT_CACHED;
+    const found = this.#lru.lookup(query, alreadyCounted, maxAgeMs, this.#tryHold);
     if (isCached(found)) return found;
     return maxAgeMs === Infinity
-      ? this.#load(key, found, Infinity, client)
-      : this.#loadWithMaxAge(key, found, maxAgeMs, client);
+      ? this.#load(query, found, Infinity, client)
+      : this.#loadWithMaxAge(query, found, maxAgeMs, client);
   }
 
   /** Loads for a request with a maximum age; if the load fails, its failure is returned instead of a stale value. */
   async #loadWithMaxAge(
-    key: Buffer,
+    query: Query,
     found: Uncached,
     maxAgeMs: number,
     client: ReadClient | undefined,
   ): Promise<LoadOutcome> {
-    const outcome = withoutStale(await this.#load(key, found, maxAgeMs, client));
+    const outcome = withoutStale(await this.#load(query, found, maxAgeMs, client));
     // A load in flight may have read a value from before this request, or from before the client's own write. The next load
     // has not, whichever request starts it: so any number of concurrent requests costs one more load.
     if (maxAgeMs > 0 || found.kind !== 'loading' || !LOADED_KINDS.has(outcome.kind)) return outcome;
-    const foundNow = this.#lru.lookup(key, true, maxAgeMs, this.#tryHold);
-    return isCached(foundNow) ? outcome : withoutStale(await this.#load(key, foundNow, maxAgeMs, client));
+    const foundNow = this.#lru.lookup(query, true, maxAgeMs, this.#tryHold);
+    return isCached(foundNow) ? outcome : withoutStale(await this.#load(query, foundNow, maxAgeMs, client));
   }
 
-  #load(key: Buffer, found: Uncached, maxAgeMs: number, client: ReadClient | undefined): Promise<LoadOutcome> {
+  #load(query: Query, found: Uncached, maxAgeMs: number, client: ReadClient | undefined): Promise<LoadOutcome> {
     const forward = forwardOf(found);
-    const request = { key, lease: undefined, forward, maxAgeMs, client, account: this.#buffered };
+    const request = { query, lease: undefined, forward, maxAgeMs, client, account: this.#buffered };
     switch (found.kind) {
       case 'miss':
         return this.#coalescer.start({ ...request, lease: found.lease }, this.#onBufferFull);
@@ -119,17 +120,17 @@ export class ReadThrough {
         return this.#readOnceItFits(request, found);
       case 'loading':
         return this.#coalescer
-          .load(key, found, this.#buffered)
+          .load(query, found, this.#buffered)
           .then((end) => (end.kind === 'buffer-full' ? this.#readOnceItFits(request, end) : end));
     }
   }
 
   /** Waits until a value that did not fit in the buffered-bytes limit does, and reads it again. */
   async #readOnceItFits(request: LoadRequest, bufferFull: BufferFull): Promise<LoadOutcome> {
-    const { key, forward, client } = request;
+    const { query, forward, client } = request;
     for (let { bytes } = bufferFull, canJoin = request.maxAgeMs === Infinity; ; canJoin = false) {
       const reservation = await this.#buffered.reserve(bytes, client);
-      if (reservation === undefined) return failedLoad(this.#lru, key, 'overloaded', 'not-stored', forward);
+      if (reservation === undefined) return failedLoad(this.#lru, query, 'overloaded', 'not-stored', forward);
       try {
         const end = await this.#readInto(reservation, request, canJoin);
         if (end.kind !== 'buffer-full') return end;
@@ -142,12 +143,12 @@ export class ReadThrough {
 
   /** @param canJoin whether a load in flight may be joined, although its value may not fit for that load itself. */
   async #readInto(account: MemoryAccount, request: LoadRequest, canJoin: boolean): Promise<LoadEnd> {
-    const { key, forward, maxAgeMs } = request;
-    const found = this.#lru.lookup(key, true, maxAgeMs, (memory) => account.tryHoldForTick(memory));
+    const { query, forward, maxAgeMs } = request;
+    const found = this.#lru.lookup(query, true, maxAgeMs, (memory) => account.tryHoldForTick(memory));
     if (isCached(found)) return asCollapsed(found, forward);
     if (found.kind === 'buffer-full') return found;
     const loadsItself = found.kind === 'loading' && !canJoin;
-    return this.#coalescer.load(key, loadsItself ? { kind: 'unleased', forward } : found, account);
+    return this.#coalescer.load(query, loadsItself ? { kind: 'unleased', forward } : found, account);
   }
 
   /**
@@ -160,23 +161,23 @@ export class ReadThrough {
    * @param maxBytes once values reach this total, those of later keys are omitted, and so is any single longer value.
    */
   readMany(
-    keys: readonly Buffer[],
+    queries: readonly Query[],
     maxBytes = Infinity,
     { alreadyCounted = false, client, reservation }: ReadOptions = NO_OPTIONS,
   ): ManyOutcomes | Promise<ManyOutcomes> {
     const account = reservation ?? this.#buffered;
-    const results = this.#resultsFor(keys, maxBytes, account);
+    const results = this.#resultsFor(queries, maxBytes, account);
     const complete = (): ManyOutcomes | Promise<ManyOutcomes> =>
       results.hasOverflow && reservation === undefined
-        ? this.#readManyOnceTheyFit(keys, results, maxBytes, client)
+        ? this.#readManyOnceTheyFit(queries, results, maxBytes, client)
         : delivered(results);
-    const pass = new MultiKeyPass(this.#multiKey, { keys, results, account, alreadyCounted, client }).run();
+    const pass = new MultiKeyPass(this.#multiKey, { queries, results, account, alreadyCounted, client }).run();
     return pass === undefined ? complete() : pass.then(complete);
   }
 
   /** Releases all values, waits until all of them fit, and reads again. */
   async #readManyOnceTheyFit(
-    keys: readonly Buffer[],
+    queries: readonly Query[],
     before: BoundedResults,
     maxBytes: number,
     client: ReadClient | undefined,
@@ -185,10 +186,10 @@ export class ReadThrough {
       const needed = results.neededBytes;
       results.clear();
       const account = await this.#buffered.reserve(needed, client);
-      if (account === undefined) return keys.map(() => OVERLOADED);
+      if (account === undefined) return queries.map(() => OVERLOADED);
       try {
-        results = this.#resultsFor(keys, maxBytes, account);
-        await new MultiKeyPass(this.#multiKey, { keys, results, account, alreadyCounted: true, client }).run();
+        results = this.#resultsFor(queries, maxBytes, account);
+        await new MultiKeyPass(this.#multiKey, { queries, results, account, alreadyCounted: true, client }).run();
         // More than can ever fit: values that do not fit are omitted, as values beyond the response limit are.
         if (!results.hasOverflow || needed >= this.#buffered.limit) return delivered(results);
       } finally {
@@ -197,8 +198,8 @@ export class ReadThrough {
     }
   }
 
-  #resultsFor(keys: readonly Buffer[], maxBytes: number, account: MemoryAccount): BoundedResults {
-    return new BoundedResults(keys.length, maxBytes, account, (memory) => this.#buffered.release(memory));
+  #resultsFor(queries: readonly Query[], maxBytes: number, account: MemoryAccount): BoundedResults {
+    return new BoundedResults(queries.length, maxBytes, account, (memory) => this.#buffered.release(memory));
   }
 }
 

@@ -2,6 +2,13 @@
 import type { BufferFull } from '../../redis/redis-reply.ts';
 import type { Etag } from './etag.ts';
 
+/** Identifies an entry: the bytes of a key, followed by a selector, which is empty for the value of the key itself. */
+export interface EntryId {
+  readonly id: Uint8Array;
+  /** Bytes of the selector, at the end of {@link id}. */
+  readonly selectorLength: number;
+}
+
 /** Identifies one use of a slot; invalid once the slot is used for something else or the cache was flushed. */
 export interface Handle {
   readonly slot: number;

@@ -16,6 +16,7 @@ import {
 } from './reference-lru.spec-support.ts';
 import { checkInvariants, keysByRecency } from './shared-memory.spec-support.ts';
 import { SharedLru } from './shared-lru.ts';
+import { Query } from '../../redis/query.ts';
 
 /** FC_SEED and FC_PATH repeat a failure printed by fast-check; FC_RUNS is the number of runs. */
 const RUNS = Number(process.env['FC_RUNS'] ?? 4000);
@@ -296,13 +297,13 @@ class Session {
   }
 
   #readIfHeld(lru: SharedLru, bytes: Buffer, maxAge: number): void {
-    const found = lru.peek(bytes, maxAge);
+    const found = lru.peek(Query.get(bytes), maxAge);
     deepStrictEqual(found, this.reference.peek(nameOf(bytes), this.#now, maxAge));
     if (found !== undefined) this.reached.add('cached');
   }
 
   #readIfStale(lru: SharedLru, bytes: Buffer): void {
-    const found = lru.getStale(bytes);
+    const found = lru.getStale(Query.get(bytes));
     deepStrictEqual(found, this.reference.stale(nameOf(bytes), this.#now));
     if (found === undefined) return;
     this.reached.add('stale');
@@ -310,7 +311,7 @@ class Session {
   }
 
   #read(lru: SharedLru, bytes: Buffer, maxAge: number): Lookup['kind'] {
-    const found = lru.lookup(bytes, false, maxAge);
+    const found = lru.lookup(Query.get(bytes), false, maxAge);
     const expected = this.reference.lookup(nameOf(bytes), this.#now, maxAge);
     this.reached.add(found.kind);
     deepStrictEqual(found.kind, expected.kind);

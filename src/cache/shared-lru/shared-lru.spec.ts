@@ -5,6 +5,7 @@ import { EXPIRE_ALL_HISTORY_LENGTH, Header, LayoutError, type LruLimits } from '
 import type { FillResult, Lease } from './cache-types.ts';
 import { SharedLru } from './shared-lru.ts';
 import { checkInvariants } from './shared-memory.spec-support.ts';
+import { Query } from '../../redis/query.ts';
 
 const LIMITS: LruLimits = {
   capacity: 3,
@@ -38,7 +39,7 @@ describe('SharedLru', () => {
   }
 
   function leaseOf(key: string): Lease {
-    const found = lru.lookup(Buffer.from(key));
+    const found = lru.lookup(Query.get(Buffer.from(key)));
     if (found.kind !== 'miss') throw new Error(`${key}: ${found.kind}`);
     return found.lease;
   }
@@ -48,11 +49,11 @@ describe('SharedLru', () => {
   }
 
   function kindOf(key: string): string {
-    return lru.lookup(Buffer.from(key)).kind;
+    return lru.lookup(Query.get(Buffer.from(key))).kind;
   }
 
   function valueOf(key: string): Buffer | undefined {
-    const found = lru.lookup(Buffer.from(key));
+    const found = lru.lookup(Query.get(Buffer.from(key)));
     return found.kind === 'hit' ? found.value : undefined;
   }
 
@@ -65,15 +66,15 @@ describe('SharedLru', () => {
 
     it('under keys of any bytes, also the empty key', () => {
       for (const key of [Buffer.alloc(0), Buffer.from([0]), Buffer.from([0xff, 0xfe])]) {
-        const found = lru.lookup(key);
+        const found = lru.lookup(Query.get(key));
         if (found.kind === 'miss') lru.commit(found.lease, key, ETAG, MINUTE_MS);
-        expect(lru.lookup(key)).toMatchObject({ kind: 'hit', value: key });
+        expect(lru.lookup(Query.get(key))).toMatchObject({ kind: 'hit', value: key });
       }
     });
 
     it('with their etags', () => {
       store('key');
-      expect(lru.lookup(Buffer.from('key'))).toMatchObject({ kind: 'hit', etag: ETAG });
+      expect(lru.lookup(Query.get(Buffer.from('key')))).toMatchObject({ kind: 'hit', etag: ETAG });
     });
 
     it('and returns copies, which callers may modify', () => {
@@ -86,7 +87,7 @@ describe('SharedLru', () => {
       const other = SharedLru.attach(lru.buffer, 2, clock);
       store('key', 'value');
       expect(other.limits).toMatchObject(LIMITS);
-      expect(other.lookup(Buffer.from('key'))).toMatchObject({ kind: 'hit', value: Buffer.from('value') });
+      expect(other.lookup(Query.get(Buffer.from('key')))).toMatchObject({ kind: 'hit', value: Buffer.from('value') });
       expect(other.purge(Buffer.from('key'))).toBe(true);
       expect(kindOf('key')).toBe('miss');
     });
@@ -129,7 +130,10 @@ describe('SharedLru', () => {
     it('an entry exactly at the end of its lifetime', () => {
       store('key', 'value', 500);
       now += 499;
-      expect(lru.lookup(Buffer.from('key'))).toMatchObject({ kind: 'hit', freshness: { ageMs: 499, lifetimeMs: 500 } });
+      expect(lru.lookup(Query.get(Buffer.from('key')))).toMatchObject({
+        kind: 'hit',
+        freshness: { ageMs: 499, lifetimeMs: 500 },
+      });
       now += 1;
       expect(kindOf('key')).toBe('miss');
       expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, expirations: 1 });
@@ -165,8 +169,8 @@ describe('SharedLru', () => {
 
     it('a key of more than 64 KiB, for which no lease is granted', () => {
       lru = create({ maxLeases: 1000 });
-      expect(lru.lookup(Buffer.alloc(65_536)).kind).toBe('miss');
-      expect(lru.lookup(Buffer.alloc(65_537)).kind).toBe('unleased');
+      expect(lru.lookup(Query.get(Buffer.alloc(65_536))).kind).toBe('miss');
+      expect(lru.lookup(Query.get(Buffer.alloc(65_537))).kind).toBe('unleased');
       expect(lru.stats()).toMatchObject({ misses: 2, leases: 1 });
     });
   });
@@ -175,7 +179,10 @@ describe('SharedLru', () => {
     it('for its lifetime, distinct from an empty value', () => {
       lru.commitNegative(leaseOf('nothing'), 500);
       store('empty', '');
-      expect(lru.lookup(Buffer.from('nothing'))).toEqual({ kind: 'missing', freshness: { ageMs: 0, lifetimeMs: 500 } });
+      expect(lru.lookup(Query.get(Buffer.from('nothing')))).toEqual({
+        kind: 'missing',
+        freshness: { ageMs: 0, lifetimeMs: 500 },
+      });
       expect(valueOf('empty')).toEqual(Buffer.alloc(0));
       now += 500;
       expect(kindOf('nothing')).toBe('miss');
@@ -193,7 +200,7 @@ describe('SharedLru', () => {
   describe('leases a key', () => {
     it('to one reader at a time; the others learn which lease is loading it', () => {
       const lease = leaseOf('key');
-      expect(lru.lookup(Buffer.from('key'))).toMatchObject({ kind: 'loading', lease, own: true });
+      expect(lru.lookup(Query.get(Buffer.from('key')))).toMatchObject({ kind: 'loading', lease, own: true });
       expect(kindOf('another')).toBe('miss');
     });
 
@@ -303,7 +310,7 @@ describe('SharedLru', () => {
       other = SharedLru.attach(lru.buffer, 2, () => now);
       const lease = leaseOf('key');
       const interrupt = (): void => {
-        const found = other.lookup(Buffer.from('small'));
+        const found = other.lookup(Query.get(Buffer.from('small')));
         if (found.kind === 'miss') other.commit(found.lease, Buffer.alloc(100), ETAG, MINUTE_MS);
       };
       expect(fillInterrupted(lease, interrupt)).toBe('stored');
@@ -370,22 +377,22 @@ describe('SharedLru', () => {
     });
 
     /** Returns the stale value of `key`. */
-    const staleValue = (): Buffer | undefined => lru.getStale(key)?.value;
+    const staleValue = (): Buffer | undefined => lru.getStale(Query.get(key))?.value;
 
     it('for exactly staleMs', () => {
       store('key', 'value', 500);
       now += 499;
-      expect(lru.getStale(key)).toBeUndefined();
+      expect(lru.getStale(Query.get(key))).toBeUndefined();
       now += 1;
       expect(lru.tryGetInto(key, 0, key.length, new HitBuffer())).toBe(false);
       now += 199;
-      expect(lru.getStale(key)).toMatchObject({
+      expect(lru.getStale(Query.get(key))).toMatchObject({
         value: Buffer.from('value'),
         freshness: { ageMs: 699, lifetimeMs: 500 },
       });
       expect(lru.stats()).toMatchObject({ entries: 1, bytes: 8, hits: 0, expirations: 0 });
       now += 1;
-      expect(lru.getStale(key)).toBeUndefined();
+      expect(lru.getStale(Query.get(key))).toBeUndefined();
       expect(kindOf('key')).toBe('miss');
       expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, expirations: 1 });
     });
@@ -396,16 +403,16 @@ describe('SharedLru', () => {
       now += 500;
       expect(staleValue()).toBeUndefined();
       now += 90;
-      expect(lru.getStale(Buffer.from('b'))).toBeDefined();
+      expect(lru.getStale(Query.get(Buffer.from('b')))).toBeDefined();
       now += 10;
-      expect(lru.getStale(Buffer.from('b'))).toBeUndefined();
+      expect(lru.getStale(Query.get(Buffer.from('b')))).toBeUndefined();
     });
 
     it('but not a negative entry', () => {
       lru.commitNegative(leaseOf('key'), 500);
       now += 500;
-      expect(lru.getStale(key)).toBeUndefined();
-      expect(lru.lookup(key)).toMatchObject({ kind: 'miss', forward: 'uri-miss' });
+      expect(lru.getStale(Query.get(key))).toBeUndefined();
+      expect(lru.lookup(Query.get(key))).toMatchObject({ kind: 'miss', forward: 'uri-miss' });
     });
 
     it('also if it is large', () => {
@@ -431,9 +438,9 @@ describe('SharedLru', () => {
     it('while one reader reloads it, and reports it as stale', () => {
       store('key', 'old', 500);
       now += 500;
-      const found = lru.lookup(key);
+      const found = lru.lookup(Query.get(key));
       expect(found).toMatchObject({ kind: 'miss', forward: 'stale' });
-      expect(lru.lookup(key)).toMatchObject({ kind: 'loading', forward: 'stale' });
+      expect(lru.lookup(Query.get(key))).toMatchObject({ kind: 'loading', forward: 'stale' });
       expect(staleValue()).toEqual(Buffer.from('old'));
       if (found.kind === 'miss') lru.commit(found.lease, Buffer.from('new'), ETAG, MINUTE_MS);
       expect(valueOf('key')).toEqual(Buffer.from('new'));
@@ -483,7 +490,7 @@ describe('SharedLru', () => {
       const lease = leaseOf('key');
       for (const other of ['b', 'c', 'd']) store(other);
       expect(staleValue()).toBeUndefined();
-      expect(lru.lookup(key)).toMatchObject({ kind: 'loading', lease, forward: 'uri-miss' });
+      expect(lru.lookup(Query.get(key))).toMatchObject({ kind: 'loading', lease, forward: 'uri-miss' });
       lru.purge(key);
       expect(lru.commit(lease, Buffer.from('read before'), ETAG, MINUTE_MS)).toBe('void');
       checkInvariants(lru.buffer);
@@ -492,7 +499,7 @@ describe('SharedLru', () => {
     it('if the loading thread crashes or takes too long', () => {
       store('key', 'value', 10);
       now += 10;
-      SharedLru.attach(lru.buffer, 2, clock).lookup(key);
+      SharedLru.attach(lru.buffer, 2, clock).lookup(Query.get(key));
       lru.recoverFrom(2);
       expect(kindOf('key')).toBe('miss');
       now += LIMITS.leaseMs;
@@ -506,9 +513,9 @@ describe('SharedLru', () => {
       now += 100;
       lru.expireAll();
       now += 199;
-      expect(lru.getStale(key)).toMatchObject({ freshness: { ageMs: 299, lifetimeMs: 100 } });
+      expect(lru.getStale(Query.get(key))).toMatchObject({ freshness: { ageMs: 299, lifetimeMs: 100 } });
       now += 1;
-      expect(lru.getStale(key)).toBeUndefined();
+      expect(lru.getStale(Query.get(key))).toBeUndefined();
     });
 
     it('no longer when all entries are expired again', () => {
@@ -517,15 +524,15 @@ describe('SharedLru', () => {
         lru.expireAll();
         now += 50;
       }
-      expect(lru.getStale(key)).toBeUndefined();
+      expect(lru.getStale(Query.get(key))).toBeUndefined();
     });
 
     it('no longer than the time of its expiry is known', () => {
       store('key', 'value');
       for (let times = 1; times < EXPIRE_ALL_HISTORY_LENGTH; times++) lru.expireAll();
-      expect(lru.getStale(key)).toBeDefined();
+      expect(lru.getStale(Query.get(key))).toBeDefined();
       lru.expireAll();
-      expect(lru.getStale(key)).toBeUndefined();
+      expect(lru.getStale(Query.get(key))).toBeUndefined();
     });
   });
 
@@ -535,27 +542,27 @@ describe('SharedLru', () => {
     it('maxAgeMs: an older entry is reloaded, while others still hit it', () => {
       store('key', 'old');
       now += 100;
-      expect(lru.lookup(key, false, 100)).toMatchObject({ kind: 'hit' });
-      const found = lru.lookup(key, false, 99);
+      expect(lru.lookup(Query.get(key), false, 100)).toMatchObject({ kind: 'hit' });
+      const found = lru.lookup(Query.get(key), false, 99);
       expect(found).toMatchObject({ kind: 'miss', forward: 'request' });
       expect(kindOf('key')).toBe('hit');
       if (found.kind === 'miss') lru.commit(found.lease, Buffer.from('new'), ETAG, MINUTE_MS);
-      expect(lru.lookup(key, false, 1)).toMatchObject({ kind: 'hit', value: Buffer.from('new') });
+      expect(lru.lookup(Query.get(key), false, 1)).toMatchObject({ kind: 'hit', value: Buffer.from('new') });
       expect(lru.stats()).toMatchObject({ entries: 1, bytes: 6, expirations: 0 });
     });
 
     it('age 0: no entry is accepted', () => {
       lru.commitNegative(leaseOf('key'), MINUTE_MS);
-      expect(lru.lookup(key, false, 0)).toMatchObject({ kind: 'miss', forward: 'request' });
+      expect(lru.lookup(Query.get(key), false, 0)).toMatchObject({ kind: 'miss', forward: 'request' });
       expect(kindOf('key')).toBe('missing');
     });
 
     it('maxAgeMs without a lease, if only cached entries are requested', () => {
-      expect(lru.peek(key)).toBeUndefined();
+      expect(lru.peek(Query.get(key))).toBeUndefined();
       store('key', 'value');
       now += 10;
-      expect(lru.peek(key, 10)).toMatchObject({ kind: 'hit', value: Buffer.from('value') });
-      expect(lru.peek(key, 9)).toBeUndefined();
+      expect(lru.peek(Query.get(key), 10)).toMatchObject({ kind: 'hit', value: Buffer.from('value') });
+      expect(lru.peek(Query.get(key), 9)).toBeUndefined();
       expect(lru.stats()).toMatchObject({ hits: 1, misses: 3, leases: 0 });
     });
   });
@@ -578,7 +585,7 @@ describe('SharedLru', () => {
       for (let times = 0; times < 3; times++) {
         lru.expireAll();
         store('key', 'value', 500);
-        expect(lru.lookup(key)).toMatchObject({ kind: 'hit', freshness: { ageMs: 0, lifetimeMs: 500 } });
+        expect(lru.lookup(Query.get(key))).toMatchObject({ kind: 'hit', freshness: { ageMs: 0, lifetimeMs: 500 } });
         expect(lru.tryGetInto(key, 0, key.length, new HitBuffer())).toBe(true);
       }
     });
@@ -614,18 +621,18 @@ describe('SharedLru', () => {
       lru.trustUntil(now);
       expect([lru.tryGetInto(key, 0, key.length, new HitBuffer()), kindOf('key')]).toEqual([true, 'hit']);
       now++;
-      expect([lru.tryGetInto(key, 0, key.length, new HitBuffer()), lru.peek(key), lru.getStale(key)]).toEqual([
-        false,
-        undefined,
-        undefined,
-      ]);
-      const found = lru.lookup(key);
+      expect([
+        lru.tryGetInto(key, 0, key.length, new HitBuffer()),
+        lru.peek(Query.get(key)),
+        lru.getStale(Query.get(key)),
+      ]).toEqual([false, undefined, undefined]);
+      const found = lru.lookup(Query.get(key));
       expect(found).toMatchObject({ kind: 'miss', forward: 'stale' });
-      expect(lru.lookup(key)).toMatchObject({ kind: 'loading', forward: 'stale' });
+      expect(lru.lookup(Query.get(key))).toMatchObject({ kind: 'loading', forward: 'stale' });
       if (found.kind === 'miss') lru.commit(found.lease, Buffer.from('new'), ETAG, MINUTE_MS);
       expect(lru.tryGetInto(key, 0, key.length, new HitBuffer())).toBe(false);
       lru.trustUntil(now);
-      expect(lru.lookup(key)).toMatchObject({ kind: 'hit', value: Buffer.from('new') });
+      expect(lru.lookup(Query.get(key))).toMatchObject({ kind: 'hit', value: Buffer.from('new') });
       expect(kindOf('other')).toBe('hit');
     });
 
@@ -667,7 +674,7 @@ describe('SharedLru', () => {
   it('never returns a negative age to a thread that read the clock before another thread stored', () => {
     store('key');
     const behind = SharedLru.attach(lru.buffer, 2, () => now - 1);
-    expect(behind.lookup(Buffer.from('key'))).toMatchObject({ kind: 'hit', freshness: { ageMs: 0 } });
+    expect(behind.lookup(Query.get(Buffer.from('key')))).toMatchObject({ kind: 'hit', freshness: { ageMs: 0 } });
   });
 
   it('counts every look-up as hit, miss or collapsed', () => {
@@ -699,10 +706,10 @@ describe('SharedLru', () => {
   it('stores nothing with a capacity of 0, neither values nor negative entries, and frees the leases', () => {
     lru = create({ capacity: 0 });
     for (let times = 0; times < 3; times++) {
-      const first = lru.lookup(Buffer.from('key'));
+      const first = lru.lookup(Query.get(Buffer.from('key')));
       if (first.kind !== 'miss') throw new Error(first.kind);
       expect(lru.commit(first.lease, Buffer.alloc(0), [1, 2, 3], MINUTE_MS)).toBe('uncacheable');
-      const second = lru.lookup(Buffer.from('key'));
+      const second = lru.lookup(Query.get(Buffer.from('key')));
       if (second.kind !== 'miss') throw new Error(second.kind);
       expect(lru.commitNegative(second.lease, MINUTE_MS)).toBe('uncacheable');
     }

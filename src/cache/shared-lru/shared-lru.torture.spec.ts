@@ -12,6 +12,7 @@ import { checkInvariants, keysByRecency } from './shared-memory.spec-support.ts'
 import type { StallOrders } from './stalling-worker.spec-support.ts';
 import type { TortureOrders, TortureReport } from './torture-worker.spec-support.ts';
 import type { TurnsOrders } from './turns-worker.spec-support.ts';
+import { Query } from '../../redis/query.ts';
 
 /** TORTURE_SECONDS sets the duration. */
 const SECONDS = Number(process.env['TORTURE_SECONDS'] ?? 3);
@@ -75,7 +76,7 @@ function torture(memory: LruMemory): Omit<TortureOrders, 'thread' | 'runMs'> {
 
 /** Returns a lease on an uncached key. */
 function leaseOf(lru: SharedLru, key: string): Lease {
-  const found = lru.lookup(Buffer.from(key));
+  const found = lru.lookup(Query.get(Buffer.from(key)));
   if (found.kind !== 'miss') throw new Error(`${key}: ${found.kind}`);
   return found.lease;
 }
@@ -199,7 +200,7 @@ describe('SharedLru under many threads', () => {
       expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, leases: 0, recoveries: 1 });
       expect(lru.commit(before, Buffer.from('late'), [1, 2, 3], 60_000)).toBe('void');
       expect(lru.commit(leaseOf(lru, 'held'), Buffer.from('again'), [1, 2, 3], 60_000)).toBe('stored');
-      expect(lru.lookup(Buffer.from('held'))).toMatchObject({ kind: 'hit', value: Buffer.from('again') });
+      expect(lru.lookup(Query.get(Buffer.from('held')))).toMatchObject({ kind: 'hit', value: Buffer.from('again') });
       checkInvariants(buffer);
     },
   );

@@ -15,6 +15,7 @@ import {
   type FillResult,
   type Forward,
   type CachedEntry,
+  type EntryId,
   type Lease,
   type LoadResult,
   type Lookup,
@@ -122,7 +123,7 @@ export class SharedLru {
    * @param admit returns whether a copy of a large value fits, given the memory of the copy.
    */
   lookup(
-    key: Uint8Array,
+    { id: key }: EntryId,
     counted = false,
     maxAgeMs = Infinity,
     admit: (memory: ArrayBufferLike) => boolean = () => true,
@@ -157,7 +158,7 @@ export class SharedLru {
   }
 
   /** Reads a key if its entry is at most `maxAgeMs` old, as {@link lookup} does, but never grants a lease. */
-  peek(key: Uint8Array, maxAgeMs = Infinity): CachedEntry | undefined {
+  peek({ id: key }: EntryId, maxAgeMs = Infinity): CachedEntry | undefined {
     const found = this.#readIf(key, maxAgeMs, (slot, now) => this.#slots.isFresh(slot, now, maxAgeMs));
     if (found === undefined) this.#locked(() => this.#counters.increment(MISSES));
     else this.#countHit();
@@ -165,7 +166,7 @@ export class SharedLru {
   }
 
   /** Reads a value that has been expired for less than `staleMs`, unless the key itself has expired. Counts nothing. */
-  getStale(key: Uint8Array): Stale | undefined {
+  getStale({ id: key }: EntryId): Stale | undefined {
     if (this.limits.staleMs === 0) return undefined;
     const isStale = (slot: number, now: number): boolean =>
       this.#slots.isExpired(slot, now) && this.#slots.isStale(slot, now);

@@ -30,9 +30,9 @@ const trap = new Proxy(Buffer.from(orders.key), {
 });
 
 if (orders.during === 'lookup') {
-  lru.lookup(trap);
+  lru.lookup({ id: trap, selectorLength: 0 });
 } else {
-  const found = lru.lookup(Buffer.from(orders.key));
+  const found = lru.lookup({ id: Buffer.from(orders.key), selectorLength: 0 });
   if (found.kind !== 'miss') throw new Error(`${orders.key} is cached`);
   lru.commit(found.lease, trap, [0, 0, 0], 1000);
 }

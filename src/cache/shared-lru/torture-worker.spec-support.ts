@@ -86,7 +86,7 @@ class Torture {
     const atLeast = Atomics.load(this.#purged, key);
     this.#lookups++;
     const maxAgeMs = this.#random() < 0.1 ? this.#random() : Infinity;
-    const found = this.#lru.lookup(this.#orders.keys[key], false, maxAgeMs);
+    const found = this.#lru.lookup({ id: this.#orders.keys[key], selectorLength: 0 }, false, maxAgeMs);
     switch (found.kind) {
       case 'hit':
         this.#check(key, found, atLeast);
@@ -108,7 +108,7 @@ class Torture {
 
   #readStale(key: number): void {
     const atLeast = Atomics.load(this.#purged, key);
-    const found = this.#lru.getStale(this.#orders.keys[key]);
+    const found = this.#lru.getStale({ id: this.#orders.keys[key], selectorLength: 0 });
     if (found === undefined) return;
     this.#check(key, found, atLeast);
     this.#stale++;

@@ -30,7 +30,10 @@ for (const [turn, { thread: reader, key }] of turns.entries()) {
   }
   // Both ways to hit.
   const bytes = keys[key];
-  const isHit = turn % 3 === 0 ? lru.lookup(bytes).kind === 'hit' : lru.tryGetInto(bytes, 0, bytes.length, hit);
+  const isHit =
+    turn % 3 === 0
+      ? lru.lookup({ id: bytes, selectorLength: 0 }).kind === 'hit'
+      : lru.tryGetInto(bytes, 0, bytes.length, hit);
   if (!isHit) throw new Error(`turn ${turn}: key ${key} is not cached`);
   Atomics.store(word, 0, turn + 1);
   Atomics.notify(word, 0);

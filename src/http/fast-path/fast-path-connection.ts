@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { ReadClient } from '../../cache/read-through/buffered-bytes.ts';
 import type { ReadDirectives } from '../../cache/read-through/read-through.ts';
 import { type DirectedOutcome, outcomeName } from '../../cache/read-through/read-outcome.ts';
+import { Query } from '../../redis/query.ts';
 import { type HttpResponse, INTERNAL_ERROR } from '../response/http-response.ts';
 import { keyResponse } from '../keys/key-response.ts';
 import { percentDecode } from '../keys/key-path.ts';
@@ -27,7 +28,7 @@ interface RenderedResponse {
 
 /** A request for a key whose value may have to be loaded. */
 interface KeyRequest {
-  readonly key: Buffer;
+  readonly query: Query;
   readonly headOnly: boolean;
   readonly ifNoneMatch: string | undefined;
   readonly directives: ReadDirectives | undefined;
@@ -165,7 +166,7 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
       this.#fastPath.pending.countRead('http', denied.outcome);
       this.#reply(denied.response, head.headOnly);
     } else if (head.isConditional || !this.#writeHit(source, from, to)) {
-      this.#read(Buffer.from(source.subarray(from, to)), bytes);
+      this.#read(Query.get(Buffer.from(source.subarray(from, to))), bytes);
     }
     return true;
   }
@@ -184,23 +185,23 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
     return true;
   }
 
-  #read(key: Buffer, bytes: Buffer): void {
+  #read(query: Query, bytes: Buffer): void {
     const { cache, head, pending, policy } = this.#fastPath;
     const request: KeyRequest = {
-      key,
+      query,
       headOnly: head.headOnly,
       ifNoneMatch: head.ifNoneMatch(bytes),
       directives: head.isConditional ? readDirectives(head.cacheControl(bytes), head.pragma(bytes)) : undefined,
       counted: false,
     };
-    const read = cache.read(key, request.directives, { client: this });
+    const read = cache.read(query, request.directives, { client: this });
     const { replies } = this.#connection;
     if (!(read instanceof Promise) && replies.length === 0) {
       pending.countRead('http', outcomeName(read));
       return this.#reply(keyResponse(read, request.ifNoneMatch, policy), request.headOnly);
     }
     this.#connection.flush();
-    const place = replies.reserve(key.length);
+    const place = replies.reserve(query.id.length);
     if (this.#fastPath.closing) this.#end();
     this.#await(place, request, read);
   }
@@ -221,7 +222,7 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
     this.#await(
       place,
       request,
-      this.#fastPath.cache.read(request.key, request.directives, { alreadyCounted: true, client: this }),
+      this.#fastPath.cache.read(request.query, request.directives, { alreadyCounted: true, client: this }),
     );
   }
 

@@ -3,6 +3,7 @@ import type { Request } from 'express';
 import type { ReadClient } from '../../cache/read-through/buffered-bytes.ts';
 import { CacheService } from '../../cache/cache.service.ts';
 import { type DirectedOutcome, outcomeName } from '../../cache/read-through/read-outcome.ts';
+import { Query } from '../../redis/query.ts';
 import { ReadResponse } from '../response/read-response.ts';
 import { Client } from '../response/response-client.ts';
 import { AccessTokenGuard, KeyAllowlistGuard } from './access.guards.ts';
@@ -48,7 +49,7 @@ export class KeysController {
     const respond = (outcome: DirectedOutcome): ReadResponse =>
       new ReadResponse(keyResponse(outcome, headers['if-none-match'], this.#policy), 'http', [outcomeName(outcome)]);
     const directives = readDirectives(headers['cache-control'], headers.pragma);
-    const read = this.#cache.read(key, directives, { client });
+    const read = this.#cache.read(Query.get(key), directives, { client });
     return read instanceof Promise ? read.then(respond) : respond(read);
   }
 }

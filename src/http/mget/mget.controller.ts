@@ -17,6 +17,7 @@ import { Client } from '../response/response-client.ts';
 import { maxResultsBytes } from '../response/results-body.ts';
 import { parseMget } from './mget-request.ts';
 import { type MgetOutcome, mgetResponse } from './mget-response.ts';
+import { Query } from '../../redis/query.ts';
 
 export const MGET_PATH = 'v1/mget';
 
@@ -68,7 +69,7 @@ export class MgetController {
   ): Promise<MgetOutcome[]> {
     const allowed = keys.map((key) => this.#access.allowsKey(key));
     const outcomes = await this.#cache.readMany(
-      keys.filter((_, i) => allowed[i]),
+      keys.filter((_, i) => allowed[i]).map((key) => Query.get(key)),
       maxBytes,
       { client, reservation, alreadyCounted: reservation !== undefined },
     );

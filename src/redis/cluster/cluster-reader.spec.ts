@@ -8,6 +8,7 @@ import type { RedisState } from '../redis-reader.ts';
 import type { RedisReply } from '../redis-reply.ts';
 import type { ReplacedNode } from './replaced-node.ts';
 import type { ValueMemory } from '../connection/value-memory.ts';
+import { Query } from '../query.ts';
 
 /** Returns the reply of a process to a command. */
 type CommandHandler = (name: string) => string;
@@ -85,7 +86,8 @@ let address: Address;
 let reader: ClusterReader;
 const replaced: ReplacedNode[] = [];
 const MEMORY: ValueMemory = { allocate: (bytes) => Buffer.alloc(bytes), releaseAfterTick: () => undefined };
-const read = (): Promise<RedisReply> => new Promise((onReply) => reader.fetch(Buffer.from('key'), onReply, MEMORY));
+const read = (): Promise<RedisReply> =>
+  new Promise((onReply) => reader.fetch(Query.get(Buffer.from('key')), onReply, MEMORY));
 
 beforeEach(async () => {
   address = await Address.listen();

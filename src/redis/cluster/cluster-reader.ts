@@ -16,6 +16,7 @@ import {
   type RedisType,
   isFailure,
 } from '../redis-reply.ts';
+import type { Query } from '../query.ts';
 import type { ReplacedNode } from './replaced-node.ts';
 import type { ValueMemory } from '../connection/value-memory.ts';
 
@@ -100,8 +101,8 @@ export class ClusterReader implements RedisReader {
     this.#watchReplaced = watch;
   }
 
-  fetch(key: Buffer, onReply: (reply: RedisReply) => void, memory: ValueMemory): void {
-    const node = this.#nodeOfSlot[calculateSlot(key)];
+  fetch(query: Query, onReply: (reply: RedisReply) => void, memory: ValueMemory): void {
+    const node = this.#nodeOfSlot[calculateSlot(query.key)];
     if (node === undefined) {
       this.#invalidateTopology();
       return onReply(NO_CONNECTION);
@@ -113,11 +114,11 @@ export class ClusterReader implements RedisReader {
       const redirect = this.#handleFailure(reply);
       if (redirect === undefined) return onReply(reply);
       void this.#follow<RedisReply>({ node, connection: first }, redirect, sentAt, (connection, asking) =>
-        asking ? connection.fetchAsking(key) : new Promise((onReply) => connection.fetch(key, onReply, memory)),
+        asking ? connection.fetchAsking(query) : new Promise((onReply) => connection.fetch(query, onReply, memory)),
       ).then(onReply);
     };
-    if (opening === undefined) first.fetch(key, replyOrFollow, memory);
-    else void opening.then(() => first.fetch(key, replyOrFollow, memory));
+    if (opening === undefined) first.fetch(query, replyOrFollow, memory);
+    else void opening.then(() => first.fetch(query, replyOrFollow, memory));
   }
 
   ttl(key: Buffer): Promise<RedisTtl> {

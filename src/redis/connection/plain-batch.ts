@@ -63,7 +63,8 @@ class PlainBatch extends ReadBatch {
       if (Buffer.isBuffer(reply) && reply.length > CHUNK_BYTES) this.#acceptLarge(reply);
       else this.acceptReply(error ?? this.#limit(reply ?? null));
     };
-    for (const { key } of this.reads) {
+    for (const { query } of this.reads) {
+      const { key } = query;
       pipeline.getBuffer(key, onReply);
       if (this.#options.repliesPerKey > 1) pipeline.pttl(key, onReply);
     }

@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import type { Redis } from 'ioredis';
 import { isSuccess } from './circuit-breaker.ts';
 import { failureOf, missingPermissionIn } from '../redis-failure.ts';
+import { Query } from '../query.ts';
 import { BufferFull, type RedisReply, TOO_LARGE, type TooLarge } from '../redis-reply.ts';
 import type { ValueMemory } from './value-memory.ts';
 
@@ -11,16 +12,16 @@ export type ReadReply = Buffer | TooLarge | BufferFull | number | Error | null;
 /** A reply to GET. */
 type GetReply = Buffer | TooLarge | BufferFull | Error | null;
 
-const NO_BYTES = Buffer.alloc(0);
+const NO_QUERY = Query.get(Buffer.alloc(0));
 
 export interface Read {
-  readonly key: Buffer;
+  readonly query: Query;
   readonly onReply: (reply: RedisReply) => void;
   readonly memory: ValueMemory | undefined;
 }
 
 /** Replaces a read that has ended, so that its key and callback are not retained. */
-const EMPTY_READ: Read = { key: NO_BYTES, onReply: () => undefined, memory: undefined };
+const EMPTY_READ: Read = { query: NO_QUERY, onReply: () => undefined, memory: undefined };
 
 /** Reads that are sent together: GET of each key, optionally followed by PTTL. They share one time-out, from the first read. */
 export abstract class ReadBatch {
@@ -53,8 +54,8 @@ export abstract class ReadBatch {
    * @param onReply called exactly once.
    * @param memory for a value that arrives in several parts.
    */
-  add(key: Buffer, onReply: (reply: RedisReply) => void, memory: ValueMemory): void {
-    this.#reads.push({ key, onReply, memory });
+  add(query: Query, onReply: (reply: RedisReply) => void, memory: ValueMemory): void {
+    this.#reads.push({ query, onReply, memory });
   }
 
   /** The memory account for the next value; undefined if its read has ended. */
@@ -97,8 +98,8 @@ export abstract class ReadBatch {
   moveTo(createBatch: (onCircuitOutcome: (reply: RedisReply) => void) => ReadBatch): ReadBatch {
     clearTimeout(this.#timer);
     const batch = createBatch(this.#onCircuitOutcome);
-    for (const { key, onReply, memory } of this.#reads.splice(0)) {
-      if (memory !== undefined) batch.add(key, onReply, memory);
+    for (const { query, onReply, memory } of this.#reads.splice(0)) {
+      if (memory !== undefined) batch.add(query, onReply, memory);
     }
     return batch;
   }

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import type { Query } from '../query.ts';
 
 const CRLF = Buffer.from('\r\n');
 /** Maximum key length for which command heads are cached. */
@@ -18,14 +19,16 @@ export class ReadCommands {
     return this.#heads.length;
   }
 
-  encode(keys: readonly { readonly key: Buffer }[]): Buffer {
+  encode(reads: readonly { readonly query: Query }[]): Buffer {
     let bytes = 0;
-    for (const { key } of keys) {
+    for (const { query } of reads) {
+      const { key } = query;
       for (const heads of this.#heads) bytes += heads.headFor(key.length).length + key.length + CRLF.length;
     }
     const target = Buffer.allocUnsafe(bytes);
     let at = 0;
-    for (const { key } of keys) {
+    for (const { query } of reads) {
+      const { key } = query;
       for (const heads of this.#heads) {
         const head = heads.headFor(key.length);
         target.set(head, at);

@@ -5,6 +5,7 @@ import { loadSettings } from '../../config/load-settings.ts';
 import type { RedisState } from '../redis-reader.ts';
 import { RedisConnection } from './redis-connection.ts';
 import { redisOptions } from '../redis-options.ts';
+import { Query } from '../query.ts';
 
 it('reconnects after ioredis has stopped to, as it may during a failover', async () => {
   const redis = await TestRedis.start();
@@ -34,12 +35,12 @@ it('returns a TTL of 0 for reads after an ASK redirect, also for a missing key',
   try {
     await connection.connect();
     await redis.client.set('key', 'value');
-    expect(await connection.fetchAsking(Buffer.from('key'))).toEqual({
+    expect(await connection.fetchAsking(Query.get(Buffer.from('key')))).toEqual({
       kind: 'value',
       value: Buffer.from('value'),
       ttlMs: 0,
     });
-    expect(await connection.fetchAsking(Buffer.from('nobody'))).toEqual({ kind: 'missing', ttlMs: 0 });
+    expect(await connection.fetchAsking(Query.get(Buffer.from('nobody')))).toEqual({ kind: 'missing', ttlMs: 0 });
   } finally {
     connection.close();
     await redis.stop();

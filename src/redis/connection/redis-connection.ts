@@ -10,6 +10,7 @@ import { ReplyReader } from '../ioredis-internals/reply-reader.ts';
 import { PlainReads } from './plain-batch.ts';
 import type { ReadBatch } from './read-batch.ts';
 import { ReadCommands } from './read-commands.ts';
+import { Query } from '../query.ts';
 import { type RedisReader, type RedisState, isSameState } from '../redis-reader.ts';
 import { failureOf, errorCode } from '../redis-failure.ts';
 import { backOffMs } from '../redis-options.ts';
@@ -27,10 +28,10 @@ import type { ValueMemory } from './value-memory.ts';
 const SELECT_RETRY_MS = 500;
 
 /**
- * Key of the synthetic read that probes an idle Redis. It need not exist, be permitted, or belong to this node: any reply
+ * The synthetic read that probes an idle Redis. Its key need not exist, be permitted, or belong to this node: any reply
  * shows that Redis is responsive.
  */
-const PROBE_KEY = Buffer.from('redis-http-cache-proxy:probe');
+const PROBE = Query.get(Buffer.from('redis-http-cache-proxy:probe'));
 
 export const NO_CONNECTION: RedisFailure = { kind: 'unavailable', reason: 'connection' };
 /** The value of the probe is discarded. */
@@ -43,7 +44,7 @@ export class RedisConnection implements RedisReader {
   readonly #timeoutMs: number;
   readonly #connectTimeoutMs: number;
   readonly #commands: ReadCommands;
-  readonly #circuit = new CircuitBreaker(() => this.fetch(PROBE_KEY, () => undefined, NO_MEMORY));
+  readonly #circuit = new CircuitBreaker(() => this.fetch(PROBE, () => undefined, NO_MEMORY));
   readonly #receivedBytes = (): number => this.#redis.stream.bytesRead;
   readonly #database: number;
   /** Whether the configured database is selected on the connection. */
@@ -128,12 +129,12 @@ export class RedisConnection implements RedisReader {
   /** Never calls back: only a cluster replaces connections. */
   watchReplaced(): void {}
 
-  fetch(key: Buffer, onReply: (reply: RedisReply) => void, memory: ValueMemory): void {
+  fetch(query: Query, onReply: (reply: RedisReply) => void, memory: ValueMemory): void {
     if (!this.#databaseSelected) return onReply(NO_CONNECTION);
     const attempt = this.#joinAttempt();
     if (attempt === undefined) return onReply(CIRCUIT_OPEN);
     this.#batch ??= this.#newBatch(this.#observe(attempt.add()));
-    this.#batch.add(key, onReply, memory);
+    this.#batch.add(query, onReply, memory);
   }
 
   /** Forwards the outcome of a batch and updates the missing permission from it. */
@@ -179,7 +180,7 @@ export class RedisConnection implements RedisReader {
    * Reads a key of a slot that is being imported by this cluster node (ASK redirect). The reply has a TTL of 0, because this
    * node may not serve any slot yet, so that its writes are not tracked.
    */
-  async fetchAsking(key: Buffer): Promise<RedisReply> {
+  async fetchAsking({ key }: Query): Promise<RedisReply> {
     if (!this.#databaseSelected) return NO_CONNECTION;
     this.#sendAsking();
     const value = await this.#redis.getBuffer(key).catch(failureOf);
@@ -196,7 +197,7 @@ export class RedisConnection implements RedisReader {
   check(): Promise<RedisCheck> {
     const state = this.#state;
     if (state?.reachable === false) return Promise.resolve({ kind: 'unavailable', reason: state.reason });
-    return new Promise((resolve) => this.fetch(PROBE_KEY, (reply) => resolve(checkOf(reply)), NO_MEMORY));
+    return new Promise((resolve) => this.fetch(PROBE, (reply) => resolve(checkOf(reply)), NO_MEMORY));
   }
 
   /** Sends ASKING without waiting for the reply. */

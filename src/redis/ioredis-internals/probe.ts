@@ -9,6 +9,7 @@ import type { ValueMemory } from '../connection/value-memory.ts';
 import { DirectBatch } from './direct-batch.ts';
 import { redisBatches } from './redis-batches.ts';
 import { ReplyReader } from './reply-reader.ts';
+import { Query } from '../query.ts';
 
 /** Much longer than a loopback connection needs, even on a busy machine. */
 const TIMEOUT_MS = 5000;
@@ -81,7 +82,9 @@ async function tryReads(redis: Redis): Promise<void> {
 /** Reads keys in one batch. */
 function read(redis: Redis, ...keys: string[]): Promise<RedisReply[]> {
   const batch = new DirectBatch(new ReadCommands(true), TIMEOUT_MS, () => undefined);
-  const replies = keys.map((key) => new Promise<RedisReply>((onReply) => batch.add(Buffer.from(key), onReply, MEMORY)));
+  const replies = keys.map(
+    (key) => new Promise<RedisReply>((onReply) => batch.add(Query.get(Buffer.from(key)), onReply, MEMORY)),
+  );
   batch.send(redis);
   return Promise.all(replies);
 }

@@ -8,6 +8,7 @@ import type { RedisReply } from '../redis-reply.ts';
 import { DirectBatch } from './direct-batch.ts';
 import { ReplyReader } from './reply-reader.ts';
 import type { ValueMemory } from '../connection/value-memory.ts';
+import { Query } from '../query.ts';
 
 interface ScriptedReply {
   readonly bytes: Buffer;
@@ -89,12 +90,12 @@ describe('ReplyReader, for replies in any chunks,', () => {
     const received: RedisReply[] = [];
     const outcomes: RedisReply['kind'][] = [];
     const later = new DirectBatch(COMMANDS, 1000, ({ kind }) => outcomes.push(kind));
-    for (const key of ['a', 'b']) later.add(Buffer.from(key), (reply) => received.push(reply), ANY_MEMORY);
+    for (const key of ['a', 'b']) later.add(Query.get(Buffer.from(key)), (reply) => received.push(reply), ANY_MEMORY);
     later.send(redis);
     redis.stream.emit('data', Buffer.from('$1\r\nA\r\n:-1\r\n$1\r\n'));
     later.failAll({ kind: 'timeout' });
     const next = new DirectBatch(COMMANDS, 1000, IGNORE);
-    next.add(Buffer.from('c'), (reply) => received.push(reply), ANY_MEMORY);
+    next.add(Query.get(Buffer.from('c')), (reply) => received.push(reply), ANY_MEMORY);
     next.send(redis);
     redis.stream.emit('data', Buffer.from('B\r\n:-1\r\n$1\r\nC\r\n:5\r\n'));
     expect(received).toEqual([
@@ -108,7 +109,7 @@ describe('ReplyReader, for replies in any chunks,', () => {
   it('reports a success even if all replies arrive after the time-out; a late error is not reported', () => {
     const outcomes: RedisReply['kind'][] = [];
     const later = new DirectBatch(COMMANDS, 1000, ({ kind }) => outcomes.push(kind));
-    for (const key of ['a', 'b', 'c']) later.add(Buffer.from(key), IGNORE, ANY_MEMORY);
+    for (const key of ['a', 'b', 'c']) later.add(Query.get(Buffer.from(key)), IGNORE, ANY_MEMORY);
     later.send(redis);
     later.failAll({ kind: 'timeout' });
     expect(outcomes).toEqual(['timeout']);
@@ -141,7 +142,7 @@ describe('replies that do not match the requests', () => {
       const received: RedisReply[] = [];
       const [first, second] = [0, 1].map(() => new DirectBatch(COMMANDS, 10_000, IGNORE));
       for (const batch of [first, second]) {
-        batch.add(Buffer.from('key'), (reply) => received.push(reply), ANY_MEMORY);
+        batch.add(Query.get(Buffer.from('key')), (reply) => received.push(reply), ANY_MEMORY);
         batch.send(redis);
       }
       const closed = new Promise((resolve) => redis.once('close', resolve));
@@ -175,7 +176,7 @@ async function startSilentServer(): Promise<Server> {
 
 function send(redis: Redis, replies: readonly ScriptedReply[], onReply: (reply: RedisReply) => void): void {
   const reads = new DirectBatch(COMMANDS, 10_000, IGNORE);
-  for (const index of replies.keys()) reads.add(Buffer.from(`key ${index}`), onReply, ANY_MEMORY);
+  for (const index of replies.keys()) reads.add(Query.get(Buffer.from(`key ${index}`)), onReply, ANY_MEMORY);
   reads.send(redis);
 }
 

@@ -4,6 +4,7 @@ import { HitBuffer } from '../hit-buffer.ts';
 import { Header, type LruLimits, LruMemory, RING_TOUCHES, Ring } from '../memory/layout.ts';
 import { SharedLru } from '../shared-lru.ts';
 import { checkInvariants, keysByRecency } from '../shared-memory.spec-support.ts';
+import { Query } from '../../../redis/query.ts';
 
 const LIMITS: LruLimits = {
   capacity: 3,
@@ -37,7 +38,7 @@ describe('Reads without the lock', () => {
   });
 
   function store(key: string | Buffer, value: Buffer | string = '', etag: Etag = ETAG): void {
-    const found = other.lookup(Buffer.from(key));
+    const found = other.lookup(Query.get(Buffer.from(key)));
     if (found.kind !== 'miss') throw new Error(found.kind);
     expect(other.commit(found.lease, Buffer.from(value), etag, MINUTE_MS)).toBe('stored');
   }
@@ -77,9 +78,9 @@ describe('Reads without the lock', () => {
     header[Header.LOCK] = 3;
     expect(tryGet()).toBe(true);
     expect(hit.bytes.subarray(0, hit.length).toString()).toBe('value');
-    expect(lru.lookup(KEY)).toMatchObject({ kind: 'hit', value: Buffer.from('value') });
-    expect(lru.peek(KEY)).toMatchObject({ kind: 'hit' });
-    expect(lru.lookup(Buffer.from('large'))).toMatchObject({ value: Buffer.alloc(40_000, 'large') });
+    expect(lru.lookup(Query.get(KEY))).toMatchObject({ kind: 'hit', value: Buffer.from('value') });
+    expect(lru.peek(Query.get(KEY))).toMatchObject({ kind: 'hit' });
+    expect(lru.lookup(Query.get(Buffer.from('large')))).toMatchObject({ value: Buffer.alloc(40_000, 'large') });
     header[Header.LOCK] = 0;
     expect(lru.stats()).toMatchObject({ hits: 4 });
   });
@@ -146,7 +147,7 @@ describe('Reads without the lock', () => {
 
   it('return nothing while a fill is not complete', () => {
     const seen: boolean[] = [];
-    const found = other.lookup(KEY);
+    const found = other.lookup(Query.get(KEY));
     if (found.kind !== 'miss') throw new Error(found.kind);
     const etag = new Proxy([1, 2, 3], {
       get(target, property) {
@@ -161,7 +162,7 @@ describe('Reads without the lock', () => {
 
   it('return nothing while the lifetime is not written', () => {
     const seen: boolean[] = [];
-    const found = other.lookup(KEY);
+    const found = other.lookup(Query.get(KEY));
     if (found.kind !== 'miss') throw new Error(found.kind);
     const lifetimeMs = {
       valueOf() {
@@ -185,7 +186,7 @@ describe('Reads without the lock', () => {
         return MINUTE_MS;
       },
     };
-    expect(lru.peek(KEY, maxAgeMs as unknown as number)).toBeUndefined();
+    expect(lru.peek(Query.get(KEY), maxAgeMs as unknown as number)).toBeUndefined();
     expect(expired).toBe(true);
     expect(lru.stats()).toMatchObject({ hits: 0 });
   });
@@ -206,7 +207,7 @@ describe('Reads without the lock', () => {
 
   it('return nothing while the cache is being flushed', async () => {
     store(KEY, 'value');
-    const found = other.lookup(Buffer.from('leased'));
+    const found = other.lookup(Query.get(Buffer.from('leased')));
     if (found.kind !== 'miss') throw new Error(found.kind);
     const waiting = lru.result(found.lease);
     expect(tryGet()).toBe(true);
@@ -238,7 +239,10 @@ describe('Reads without the lock', () => {
       store(KEY, Buffer.alloc(40_000, 'new'));
       return true;
     };
-    expect(lru.lookup(KEY, false, Infinity, admit)).toMatchObject({ kind: 'hit', value: Buffer.alloc(40_000, 'new') });
+    expect(lru.lookup(Query.get(KEY), false, Infinity, admit)).toMatchObject({
+      kind: 'hit',
+      value: Buffer.alloc(40_000, 'new'),
+    });
     expect(admissions).toBe(2);
     expect(lru.stats()).toMatchObject({ hits: 1 });
   });
@@ -251,7 +255,7 @@ describe('Reads without the lock', () => {
       store('a', Buffer.alloc(40_000, 'new'));
       return true;
     };
-    expect(lru.lookup(KEY, false, Infinity, admit)).toMatchObject({ kind: 'miss' });
+    expect(lru.lookup(Query.get(KEY), false, Infinity, admit)).toMatchObject({ kind: 'miss' });
     expect(lru.stats()).toMatchObject({ hits: 0 });
   });
 
@@ -270,8 +274,8 @@ describe('Reads without the lock', () => {
       const [thread, key] = i % 3 === 0 ? [other, 'a'] : [lru, 'b'];
       expect(thread.tryGetInto(Buffer.from(key), 0, 1, hit)).toBe(true);
     }
-    other.lookup(Buffer.from('c'));
-    lru.lookup(Buffer.from('a'));
+    other.lookup(Query.get(Buffer.from('c')));
+    lru.lookup(Query.get(Buffer.from('a')));
     expect(keysByRecency(lru.buffer)).toEqual(['a', 'c', 'b']);
     store('d');
     expect(keysByRecency(lru.buffer)).toEqual(['d', 'a', 'c']);
@@ -280,7 +284,7 @@ describe('Reads without the lock', () => {
   it('keep their order if they follow one another while a third thread drains the rings', () => {
     const third = SharedLru.attach(lru.buffer, 3, () => (now += 0.125));
     for (const key of ['a', 'b']) store(key);
-    const found = third.lookup(Buffer.from('c'));
+    const found = third.lookup(Query.get(Buffer.from('c')));
     if (found.kind !== 'miss') throw new Error(found.kind);
     const read = (thread: SharedLru, key: string): boolean => thread.tryGetInto(Buffer.from(key), 0, 1, hit);
     expect(read(lru, 'a') && read(other, 'b')).toBe(true);
@@ -304,7 +308,7 @@ describe('Reads without the lock', () => {
     }
     expect(haveRead).toBe(true);
     expect(keysByRecency(lru.buffer)).toEqual(['b', 'a', 'c']);
-    third.lookup(Buffer.from('c'));
+    third.lookup(Query.get(Buffer.from('c')));
     store('d');
     expect(keysByRecency(lru.buffer)).toEqual(['d', 'c', 'b']);
     checkInvariants(lru.buffer);
@@ -364,8 +368,8 @@ describe('Reads without the lock', () => {
     // All rings are taken: this thread reads under the lock.
     const late = SharedLru.attach(lru.buffer, 4, clock);
     expect(late.tryGetInto(Buffer.from('b'), 0, 1, hit)).toBe(false);
-    expect(late.lookup(Buffer.from('b')).kind).toBe('hit');
-    expect(late.peek(Buffer.from('b'))?.kind).toBe('hit');
+    expect(late.lookup(Query.get(Buffer.from('b'))).kind).toBe('hit');
+    expect(late.peek(Query.get(Buffer.from('b')))?.kind).toBe('hit');
     expect(keysByRecency(lru.buffer)).toEqual(['b', 'a', 'c']);
     dying.tryGetInto(Buffer.from('c'), 0, 1, hit);
     lru.recoverFrom(3);
