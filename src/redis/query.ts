@@ -1,11 +1,22 @@
 import { Buffer } from 'node:buffer';
+import type { ValueMemory } from './connection/value-memory.ts';
+import type { BufferFull, TooLarge } from './redis-reply.ts';
+
+/**
+ * The bytes that are stored in place of a reply; undefined if what the query asks for does not exist. `buffer-full`: they do
+ * not fit in the buffered-bytes limit now.
+ */
+export type Rendered = Buffer | undefined | TooLarge | BufferFull;
 
 /** How the reply to a query is stored, if not as it is. */
 export interface StoredForm {
   /** Distinguishes the forms in which the reply to one command is stored: 1 to 255. */
   readonly id: number;
-  /** Converts a reply, encoded in RESP2, to the bytes that are stored; undefined if what it asks for does not exist. */
-  readonly render: (reply: Buffer) => Buffer | undefined;
+  /**
+   * Converts a reply, encoded in RESP2, to the bytes that are stored: a view of the reply, or memory from `memory`, which must
+   * be released. A promise is returned for a long reply, so that other requests are served in between.
+   */
+  readonly render: (reply: Buffer, memory: ValueMemory) => Rendered | Promise<Rendered>;
 }
 
 const NO_ARGUMENTS: readonly Buffer[] = [];
