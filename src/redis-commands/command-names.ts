@@ -16,14 +16,14 @@ export const WRITE_COMMANDS: ReadonlySet<string> = new Set(
  */
 export const UNSUPPORTED_COMMANDS: ReadonlySet<string> = new Set(
   `acl|cat acl|deluser acl|dryrun acl|genpass acl|getuser acl|list acl|load acl|log acl|save acl|setuser acl|users asking
-  bgrewriteaof bgsave bitcount bitfield_ro bitpos client|caching client|kill client|pause client|reply client|tracking
-  client|trackinginfo client|unblock client|unpause cluster config|resetstat config|rewrite config|set dbsize debug digest
+  bgrewriteaof bgsave bitcount bitfield_ro bitpos client|kill client|pause client|reply
+  client|unblock client|unpause cluster config|resetstat config|rewrite config|set debug digest
   dump eval eval_ro evalsha evalsha_ro failover fcall fcall_ro function geodist geohash geopos georadius_ro
   georadiusbymember_ro geosearch getbit hexists hexpiretime hget hgetall hkeys hlen hmget hpexpiretime hpttl hrandfield
   hscan hstrlen httl hvals keys lastsave latency lcs lindex llen lolwut lpos lrange memory module monitor object pfcount
-  pfselftest psubscribe psync publish pubsub punsubscribe randomkey replconf replicaof role save scan scard script sdiff
+  pfselftest psubscribe psync publish pubsub punsubscribe randomkey replconf replicaof save scan scard script sdiff
   shutdown sinter sintercard sismember slaveof slowlog smembers smismember sort_ro spublish srandmember sscan ssubscribe
-  subscribe sunion sunsubscribe sync time unsubscribe vcard vdim vemb vgetattr vinfo vismember vlinks vrandmember vrange
+  subscribe sunion sunsubscribe sync unsubscribe vcard vdim vemb vgetattr vinfo vismember vlinks vrandmember vrange
   vsim wait waitaof xinfo xlen xpending xrange xread xrevrange zcard zcount zdiff zinter zintercard zlexcount zmscore
   zrandmember zrange zrangebylex zrangebyscore zrank zrevrange zrevrangebylex zrevrangebyscore zrevrank zscan zscore
   zunion bf.exists bf.info bf.mexists cf.exists cf.info cms.query ft.aggregate ft.info ft.search json.arrindex json.arrlen

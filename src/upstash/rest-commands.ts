@@ -7,14 +7,8 @@ import { type KeyCommand, KEY_COMMANDS, keysOf } from '../redis-commands/key-com
 import { KeyReads } from '../redis-commands/key-reads.ts';
 import type { RefusedCommands } from '../redis-commands/refused-commands.ts';
 import { type WriteReply, ReadPlan } from '../redis-commands/read-plan.ts';
-import {
-  MAX_ECHOED_BYTES,
-  READ_ONLY,
-  matchesArity,
-  unknownCommand,
-  wrongArguments,
-} from '../redis-commands/error-replies.ts';
-import { WRITE_COMMANDS } from '../redis-commands/command-names.ts';
+import { MAX_ECHOED_BYTES, matchesArity, unknownCommand, wrongArguments } from '../redis-commands/error-replies.ts';
+import { refusalOf } from '../redis-commands/refusals.ts';
 import { type BadRequest, type RestCommand, MAX_KEYS, TOO_MANY_KEYS } from './rest-request.ts';
 
 const COMMANDS: ReadonlyMap<string, KeyCommand> = new Map(KEY_COMMANDS.map((command) => [command.name, command]));
@@ -65,7 +59,7 @@ export class RestCommands {
     const command = COMMANDS.get(lower);
     if (command === undefined) {
       this.#refused.count('upstash', lower);
-      return errorReply(WRITE_COMMANDS.has(lower) ? READ_ONLY : unknownCommand(name));
+      return errorReply(refusalOf(lower) ?? unknownCommand(name));
     }
     if (!matchesArity(command.arity, args.length + 1)) return errorReply(wrongArguments(lower));
     const denied = reads.checkKeys(keysOf(command.keys, args));

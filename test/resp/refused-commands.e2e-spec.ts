@@ -61,7 +61,6 @@ describeOwn('metrics of commands', () => {
       ['HGETALL', 'h'],
       ['SCAN', '0'],
       ['JSON.GET', 'j'],
-      ['CLIENT', 'TRACKING', 'ON'],
       ['SELECT', '1'],
     ]) {
       expect(await send(...command)).toMatch(/^-ERR /);
@@ -72,8 +71,31 @@ describeOwn('metrics of commands', () => {
     for (const command of [['GET', 'key'], ['GETEX', 'key'], ['GET'], ['SELECT', '0']]) await send(...command);
     expect(await refused('resp')).toEqual({
       ...{ other: 4, set: 2, getex: 1, hset: 1, incr: 1, hgetall: 1, scan: 1, 'json.get': 1 },
-      ...{ 'client|tracking': 1, select: 1 },
+      select: 1,
     });
+  });
+
+  it.each([
+    [['SCAN', '0'], /^-ERR SCAN is not supported: .*cannot list the keys of Redis; list them in Redis itself\r\n$/],
+    [['keys', '*'], /^-ERR KEYS is not supported: .*cannot list/],
+    [['HSCAN', 'h', '0'], /^-ERR HSCAN is not supported: .*use HGETALL, HKEYS or HMGET\r\n$/],
+    [['SSCAN', 's', '0'], /^-ERR SSCAN is not supported: .*use SMEMBERS or SMISMEMBER\r\n$/],
+    [['ZSCAN', 'z', '0'], /^-ERR ZSCAN is not supported: .*use ZRANGE\r\n$/],
+    [['RANDOMKEY'], /^-ERR RANDOMKEY is not supported: .*cannot list/],
+    [['HRANDFIELD', 'h'], /^-ERR HRANDFIELD is not supported: random replies cannot be cached; use HKEYS or HGETALL/],
+    [['SUNION', 'a', 'b'], /^-ERR SUNION is not supported: .*read each key by itself/],
+    [['SUBSCRIBE', 'c'], /^-ERR SUBSCRIBE is not supported: .*subscribe in Redis itself\r\n$/],
+    [['EVAL', 'return 1', '0'], /^-ERR EVAL is not supported: .*scripts/],
+    [['CLUSTER', 'SLOTS'], /^-ERR CLUSTER is not supported: .*send the command to Redis itself\r\n$/],
+  ])('%j is refused with the reason, and what to use instead', async (command, reply) => {
+    expect(await send(...command)).toMatch(reply);
+  });
+
+  it('DBSIZE is the number of cached entries, and TIME the time of the proxy', async () => {
+    await send('GET', 'key');
+    expect(await send('DBSIZE')).toBe(':1\r\n');
+    const [, seconds] = /^\*2\r\n\$10\r\n(\d+)\r\n\$\d+\r\n\d+\r\n$/.exec(await send('TIME')) ?? [];
+    expect(Math.abs(Number(seconds) - Date.now() / 1000)).toBeLessThan(60);
   });
 
   it('count refused commands of the Upstash REST API', async () => {

@@ -188,7 +188,10 @@ describeOwn("Upstash's REST API", () => {
       ['/get/a/b', "ERR wrong number of arguments for 'get' command"],
       ['/get/secret', 'NOPERM No permissions to access a key'],
       ['/get/%', 'ERR invalid percent-encoding in the path'],
-      ['/subscribe/channel', "ERR unknown command 'subscribe', with args beginning with: "],
+      [
+        '/subscribe/channel',
+        'ERR SUBSCRIBE is not supported: this proxy relays no messages; subscribe in Redis itself',
+      ],
     ])('%s is an error', async (path, error) => {
       expect(expectJson(await proxy.get(path, READER), 400)).toEqual({ error });
     });

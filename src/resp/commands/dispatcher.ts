@@ -2,8 +2,8 @@ import type { ReadCounter, ReadMetrics } from '../../instance/read-metrics.ts';
 import { keysOf } from '../../redis-commands/key-command-table.ts';
 import type { KeyReads } from '../../redis-commands/key-reads.ts';
 import type { RefusedCommands } from '../../redis-commands/refused-commands.ts';
-import { MAX_ECHOED_BYTES, READ_ONLY, matchesArity, wrongArguments } from '../../redis-commands/error-replies.ts';
-import { WRITE_COMMANDS } from '../../redis-commands/command-names.ts';
+import { MAX_ECHOED_BYTES, matchesArity, wrongArguments } from '../../redis-commands/error-replies.ts';
+import { refusalOf } from '../../redis-commands/refusals.ts';
 import type { Client } from '../server/client.ts';
 import type { Replied } from './resp-command.ts';
 import type { CommandTable, Resolved, Unresolved } from './command-table.ts';
@@ -77,10 +77,10 @@ export class Dispatcher {
   }
 
   #unknown({ name, error }: Unresolved, client: Client): string {
-    const isWrite = WRITE_COMMANDS.has(name);
-    if (!client.authenticated) return isWrite ? NOT_AUTHENTICATED : error;
+    const refusal = refusalOf(name);
+    if (!client.authenticated) return refusal === undefined ? error : NOT_AUTHENTICATED;
     this.#refused.count('resp', name);
-    return isWrite ? READ_ONLY : error;
+    return refusal ?? error;
   }
 
   #refuse({ command, args }: Resolved, client: Client): string | undefined {

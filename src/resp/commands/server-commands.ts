@@ -4,7 +4,7 @@ import type { ServerInfo } from './server-info.ts';
 const CONFIG_HELP = ['GET <pattern>', '    Return parameters matching the glob-like <pattern> and their values.'];
 const ACL_HELP = ['WHOAMI', '    Return the current connection username.'];
 
-/** Commands that concern the server: INFO, CONFIG GET and ACL WHOAMI. */
+/** Commands that concern the server: INFO, DBSIZE, ROLE, TIME, CONFIG GET and ACL WHOAMI. */
 export class ServerCommands {
   readonly #info: ServerInfo;
 
@@ -22,6 +22,29 @@ export class ServerCommands {
         summary: 'Get information and statistics about the server',
         since: '1.0.0',
         run: (args, _client, out) => out.verbatim(this.#info.render(args.map((arg) => arg.toString('latin1')))),
+      },
+      {
+        ...{
+          ...common,
+          name: 'dbsize',
+          arity: 1,
+          flags: ['readonly', 'fast'],
+          categories: ['keyspace'],
+          since: '1.0.0',
+        },
+        summary: 'Return the number of entries in the cache',
+        run: (_args, _client, out) => out.integer(this.#info.entries),
+      },
+      {
+        ...{ ...common, name: 'role', arity: 1, flags: [...flags, 'fast'], categories: ['admin', 'dangerous'] },
+        summary: 'Return the role of the instance in the context of replication',
+        since: '2.8.12',
+        run: role,
+      },
+      {
+        ...{ ...common, name: 'time', arity: 1, flags: ['loading', 'stale', 'fast'], since: '2.6.0' },
+        summary: 'Return the current server time',
+        run: time,
       },
       {
         ...{ ...container, name: 'config', since: '2.0.0' },
@@ -53,3 +76,18 @@ export class ServerCommands {
     };
   }
 }
+
+/** Replies like a master without replicas, as `INFO replication` does. */
+const role: Handler = (_args, _client, out) => {
+  out.array(3);
+  out.bulk('master');
+  out.integer(0);
+  out.array(0);
+};
+
+const time: Handler = (_args, _client, out) => {
+  const now = Date.now();
+  out.array(2);
+  out.bulk(String(Math.floor(now / 1000)));
+  out.bulk(String((now % 1000) * 1000));
+};

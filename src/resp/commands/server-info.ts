@@ -58,6 +58,11 @@ export class ServerInfo {
     ];
   }
 
+  /** Number of entries in the cache. */
+  get entries(): number {
+    return this.#cache.stats().entries;
+  }
+
   /** Renders the sections with these names; all sections if there are no names. */
   render(names: readonly string[]): string {
     const wanted = names.map((name) => name.toLowerCase());
@@ -98,7 +103,7 @@ export class ServerInfo {
       },
       Cluster: () => ({ cluster_enabled: 0 }),
       Keyspace: (): Fields => {
-        const { entries } = this.#cache.stats();
+        const { entries } = this;
         if (entries === 0) return {};
         return { [`db${this.#settings.redis.database}`]: `keys=${entries},expires=${entries},avg_ttl=0` };
       },
