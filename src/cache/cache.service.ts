@@ -50,10 +50,12 @@ export class CacheService extends ReadThrough {
 
   /**
    * Copies a fresh entry of at most 16 KiB into `hit` without allocating. Returns false, with nothing counted, if the caller
-   * must use {@link read} instead. The key is bytes `from` to `to` of `bytes`.
+   * must use {@link read} instead. The id is bytes `from` to `to` of `bytes`.
+   *
+   * @param selectorLength bytes of the selector, at the end of the id.
    */
-  tryGetInto(bytes: Uint8Array, from: number, to: number, hit: HitBuffer): boolean {
-    return this.#lru.tryGetInto(bytes, from, to, hit);
+  tryGetInto(bytes: Uint8Array, from: number, to: number, hit: HitBuffer, selectorLength = 0): boolean {
+    return this.#lru.tryGetInto(bytes, from, to, hit, selectorLength);
   }
 
   /** Purges a key; returns whether it was cached. */

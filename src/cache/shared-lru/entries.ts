@@ -63,12 +63,12 @@ export class Entries implements OrderOfUse {
    * @returns false if the item can never fit.
    */
   makeRoom(slot: number, more: number, total: number, now: number): boolean {
-    const keyBytes = this.#slots.keyBytes(slot);
+    const idBytes = this.#slots.idBytes(slot);
     const written = this.#slots.valueBytes(slot);
     const { maxBytes, capacity } = this.#limits;
-    if (capacity === 0 || keyBytes + total > maxBytes) return false;
+    if (capacity === 0 || idBytes + total > maxBytes) return false;
     this.drainTouches(now);
-    const added = written === 0 ? keyBytes + more : more;
+    const added = written === 0 ? idBytes + more : more;
     while (this.#slots.bytes + added > maxBytes) {
       if (!this.#evict(EVICTIONS_BY_BYTES)) return false;
     }
@@ -93,7 +93,7 @@ export class Entries implements OrderOfUse {
   drop(slot: number): void {
     const lease = this.#slots.leaseOf(slot);
     if (lease !== NONE) this.#slots.unlink(slot, lease);
-    this.#slots.bytes -= this.#slots.keyBytes(slot) + Math.max(0, this.#slots.valueBytes(slot));
+    this.#slots.bytes -= this.#slots.idBytes(slot) + Math.max(0, this.#slots.valueBytes(slot));
     this.#header[Header.COUNT]--;
     this.#recency.remove(slot);
     this.#index.remove(slot);

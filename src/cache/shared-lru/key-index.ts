@@ -1,11 +1,12 @@
 import { hashKey } from './memory/hash.ts';
 import type { ItemBytes } from './memory/item-bytes.ts';
-import { Header, type LruMemory, NODE_WORDS, NONE, Node, SLOT_WORDS, Slot } from './memory/layout.ts';
+import type { EntryId } from './cache-types.ts';
+import { Header, type LruMemory, NODE_WORDS, NONE, Node, SLOT_WORDS, Slot, idLengths } from './memory/layout.ts';
 
 /** Slots of a chain that are visited without the lock: another thread may change the chain meanwhile, even into a circle. */
 const MAX_STEPS = 64;
 
-/** Hash chains that map a key to its slot, entry or lease. */
+/** Hash chains that map an id to its slot, entry or lease. */
 export class KeyIndex {
   readonly #header: Int32Array;
   readonly #buckets: Int32Array;
@@ -25,24 +26,34 @@ export class KeyIndex {
     this.#items = items;
   }
 
-  /** Hashes a key, bytes `from` to `to` of `bytes`. Needs no lock. */
-  hash(bytes: Uint8Array, from = 0, to = bytes.length): number {
-    return hashKey(bytes, this.#header[Header.SEED_0], this.#header[Header.SEED_1], from, to);
+  /**
+   * Hashes an id, bytes `from` to `to` of `bytes`. Needs no lock. A client can choose the same bytes with many lengths of the
+   * selector; the length keeps them out of one bucket.
+   */
+  hash(bytes: Uint8Array, from = 0, to = bytes.length, selectorLength = 0): number {
+    return hashKey(bytes, this.#header[Header.SEED_0], this.#header[Header.SEED_1], from, to) ^ selectorLength;
+  }
+
+  /** Hashes the id of an entry. Needs no lock. */
+  hashOf({ id, selectorLength }: EntryId): number {
+    return this.hash(id, 0, id.length, selectorLength);
   }
 
   /**
-   * Finds the entry of a key without the lock; NONE also if it was overlooked, because other threads changed the chain. The
-   * caller must check that the version of the slot is still {@link foundVersion} once it has read the entry.
+   * Finds an entry without the lock, by its id, bytes `from` to `to` of `bytes`; NONE also if it was overlooked, because other
+   * threads changed the chain. The caller must check that the version of the slot is still {@link foundVersion} once it has
+   * read the entry.
    */
-  findEntry(bytes: Uint8Array, hash: number, from = 0, to = bytes.length): number {
+  findEntry(bytes: Uint8Array, hash: number, from: number, to: number, selectorLength: number): number {
     const nodes = this.#nodes;
+    const lengths = idLengths(to - from, selectorLength);
     let slot = this.#buckets[hash & this.#mask];
     for (let steps = 0; slot !== NONE && steps < MAX_STEPS; steps++) {
       if (nodes[slot * NODE_WORDS + Node.HASH] === hash) {
         const version = Atomics.load(this.#slots, slot * SLOT_WORDS + Slot.VERSION);
         // A slot beyond the mark was freed by a flush, which does not visit it.
         const isEntry = (version & 1) === 1 && slot <= this.#header[Header.SLOT_HIGH_WATER];
-        if (isEntry && this.#items.hasKey(slot, bytes, from, to)) {
+        if (isEntry && this.#items.hasId(slot, lengths, bytes, from, to)) {
           this.foundVersion = version;
           return slot;
         }
@@ -53,12 +64,13 @@ export class KeyIndex {
     return NONE;
   }
 
-  /** Finds the slot of a key; NONE if absent. */
-  find(bytes: Uint8Array, hash: number, from = 0, to = bytes.length): number {
+  /** Finds the slot of an id; NONE if absent. */
+  find({ id, selectorLength }: EntryId, hash: number): number {
     const nodes = this.#nodes;
+    const lengths = idLengths(id.length, selectorLength);
     let slot = this.#buckets[hash & this.#mask];
     while (slot !== NONE) {
-      if (nodes[slot * NODE_WORDS + Node.HASH] === hash && this.#items.hasKey(slot, bytes, from, to)) break;
+      if (nodes[slot * NODE_WORDS + Node.HASH] === hash && this.#items.hasId(slot, lengths, id, 0, id.length)) break;
       slot = nodes[slot * NODE_WORDS + Node.CHAIN];
     }
     return slot;

@@ -1,24 +1,24 @@
 import { type SharedCounters, counter } from './counters.ts';
-import { ItemBytes, STAGE_BYTES } from './memory/item-bytes.ts';
+import { ItemBytes } from './memory/item-bytes.ts';
 import type { KeyIndex } from './key-index.ts';
-import { Header, type LruLimits, type LruMemory, NONE, SLOT_WORDS, Slot, State } from './memory/layout.ts';
-import { LOAD_RESULTS, type Lease, type LoadResult } from './cache-types.ts';
+import { Header, type LruLimits, type LruMemory, NONE, SLOT_WORDS, Slot, State, idLengths } from './memory/layout.ts';
+import { type EntryId, LOAD_RESULTS, type Lease, type LoadResult } from './cache-types.ts';
 import { SlotList } from './memory/slot-list.ts';
 import type { Slots } from './slots.ts';
 
 const EXPIRED_LEASES = counter('expiredLeases');
 
 /**
- * Lease table: which thread is loading which key, until when, and how waiters in other threads receive the result.
+ * Lease table: which thread is loading which entry, until when, and how waiters in other threads receive the result.
  *
  * All leases have the same duration, so the list, newest first, is ordered by expiry. Waiters block on the version word of
  * the slot, which changes when the lease ends. A lease that ends with a result while threads wait for it becomes *settled*:
- * it leaves the index, so that the key can be leased again, but stays listed until every waiter has read the result or it
+ * it leaves the index, so that the entry can be leased again, but stays listed until every waiter has read the result or it
  * expires.
  *
- * While the key has an entry, its lease is not in the index: entry and lease are *linked*. When the entry is dropped, the
- * lease takes its place in the index, so that a purge finds and voids it. A fill drops the entry before it writes, so a
- * linked lease consists of its key only.
+ * While there is an entry to reload, its lease is not in the index: entry and lease are *linked*. When the entry is dropped,
+ * the lease takes its place in the index, so that a purge finds and voids it. A fill drops the entry before it writes, so a
+ * linked lease consists of its id only.
  *
  * All methods but {@link waitForEnd} require the cache lock.
  */
@@ -50,18 +50,18 @@ export class Leases {
   }
 
   /**
-   * Grants a lease on a key.
+   * Grants a lease.
    *
-   * @param entry the entry of this key, which stays in the index until it is replaced; NONE if absent.
-   * @returns undefined if the maximum number of leases is reached.
+   * @param entry the entry with this id, which stays in the index until it is replaced; NONE if absent.
+   * @returns undefined if the maximum number of leases is reached or the id is too long.
    */
-  grant(key: Uint8Array, hash: number, now: number, entry: number): Lease | undefined {
-    // The expired leases are the oldest. The bytes they have written count against the budget, and their keys may never be
+  grant(of: EntryId, hash: number, now: number, entry: number): Lease | undefined {
+    // The expired leases are the oldest. The bytes they have written count against the budget, and they may never be
     // requested again.
     while (this.#list.last !== NONE && this.#slots.hasElapsed(this.#list.last, now)) this.expire(this.#list.last);
-    const blocks = ItemBytes.blocksFor(key.length);
-    if (key.length > STAGE_BYTES || !this.#fits(blocks)) return undefined;
-    const slot = this.#slots.allocate(key, hash);
+    const blocks = ItemBytes.blocksFor(of.id.length);
+    if (idLengths(of.id.length, of.selectorLength) < 0 || !this.#fits(blocks)) return undefined;
+    const slot = this.#slots.allocate(of, hash);
     const at = slot * SLOT_WORDS;
     this.#slots.setState(slot, State.LEASE);
     this.#slots.setExpiry(slot, now + this.#limits.leaseMs);
@@ -114,7 +114,7 @@ export class Leases {
   /** Ends a lease without storing anything. */
   endWith(slot: number, result: LoadResult): void {
     const written = this.#slots.valueBytes(slot);
-    if (written > 0) this.#slots.bytes -= this.#slots.keyBytes(slot) + written;
+    if (written > 0) this.#slots.bytes -= this.#slots.idBytes(slot) + written;
     const entry = this.#slots.entryOf(slot);
     if (entry === NONE) this.#index.remove(slot);
     else this.#slots.unlink(entry, slot);
@@ -169,12 +169,12 @@ export class Leases {
     return result;
   }
 
-  /** Ends the leases of a crashed thread: waiters look up their keys again and may load in its place. */
+  /** Ends the leases of a crashed thread: waiters look up their entries again and may load in its place. */
   endAllOf(thread: number): void {
     this.#dropEach((slot) => this.#words[slot * SLOT_WORDS + Slot.LEASE_OWNER] === thread);
   }
 
-  /** Ends all leases: loads in flight will not be stored, and waiters look up their keys again. */
+  /** Ends all leases: loads in flight will not be stored, and waiters look up their entries again. */
   endAll(): void {
     this.#dropEach(() => true);
   }
@@ -231,6 +231,6 @@ export class Leases {
   #unlist(slot: number): void {
     this.#list.remove(slot);
     this.#header[Header.LEASE_COUNT]--;
-    this.#header[Header.LEASE_BLOCKS] -= ItemBytes.blocksFor(this.#slots.keyBytes(slot));
+    this.#header[Header.LEASE_BLOCKS] -= ItemBytes.blocksFor(this.#slots.idBytes(slot));
   }
 }

@@ -1,11 +1,12 @@
 import { COUNTER_NAMES, type Counters } from './counters.ts';
 import type { Etag } from './etag.ts';
 import { EXPIRE_ALL_HISTORY_LENGTH, type LruLimits } from './memory/layout.ts';
-import type { Forward, CachedEntry, LoadResult, Stale } from './cache-types.ts';
+import { nameOf } from './shared-memory.spec-support.ts';
+import type { CachedEntry, EntryId, Forward, LoadResult, Stale } from './cache-types.ts';
 
 /** A lease, identified by object identity; `ended` once it has been filled, abandoned, voided or has expired. */
 export interface ReferenceLease {
-  readonly key: string;
+  readonly id: EntryId;
   readonly until: number;
   /** Bytes of the value written so far, by a fill of several chunks. */
   written: number;
@@ -13,6 +14,7 @@ export interface ReferenceLease {
 }
 
 interface ReferenceEntry {
+  readonly id: EntryId;
   /** `undefined`: the key is known not to exist. */
   readonly value: Buffer | undefined;
   readonly etag: Etag;
@@ -34,19 +36,20 @@ export type ReferenceLookup =
 /** `more`: a chunk of a fill that is not the last one. */
 export type ReferenceStep = 'stored' | 'void' | 'uncacheable' | 'more';
 
-const MAX_KEY_BYTES = 64 * 1024;
+const MAX_ID_BYTES = 64 * 1024;
+const MAX_SELECTOR_BYTES = 16_383;
 /** Results of loads to which Redis replied. */
 const ANSWERS: readonly LoadResult[] = ['missing', 'wrong-type', 'value-too-large', 'unshared'];
 /** An entry stored in the tick of an expire-all is stored one tick later. */
 const TICK_MS = 2 ** -16;
-/** Bytes of a key beyond its slot count in units; there are four units per lease. */
-const KEY_BYTES_IN_SLOT = 128;
-const KEY_UNIT = 64;
-const KEY_UNITS_PER_LEASE = 4;
+/** Bytes of an id beyond its slot count in units; there are four units per lease. */
+const ID_BYTES_IN_SLOT = 128;
+const ID_UNIT = 64;
+const ID_UNITS_PER_LEASE = 4;
 
 /**
- * Simple, slow model of the cache: a Map keeps the order of insertion, so its first key is the
- * least recently read one. Keys are binary strings.
+ * Simple, slow model of the cache: a Map keeps the order of insertion, so its first member is the
+ * least recently read one. Entries and leases are kept by {@link nameOf}.
  */
 export class ReferenceLru {
   readonly #limits: LruLimits;
@@ -63,7 +66,7 @@ export class ReferenceLru {
     this.#limits = limits;
   }
 
-  get keysByRecency(): string[] {
+  get entriesByRecency(): string[] {
     return [...this.#entries.keys()].reverse();
   }
 
@@ -72,42 +75,42 @@ export class ReferenceLru {
   }
 
   /** Whether there is a fresh value of at most `longest` bytes. */
-  holds(key: string, now: number, longest: number): boolean {
-    const entry = this.#entries.get(key);
+  holds(id: EntryId, now: number, longest: number): boolean {
+    const entry = this.#entries.get(nameOf(id));
     return entry?.value !== undefined && this.#isFresh(entry, now) && entry.value.length <= longest;
   }
 
-  peek(key: string, now: number, maxAgeMs: number): CachedEntry | undefined {
-    const entry = this.#entries.get(key);
+  peek(id: EntryId, now: number, maxAgeMs: number): CachedEntry | undefined {
+    const entry = this.#entries.get(nameOf(id));
     const isHeld = entry !== undefined && this.#isFresh(entry, now, maxAgeMs);
     this.#counters[isHeld ? 'hits' : 'misses']++;
-    return isHeld ? this.#read(key, entry, now) : undefined;
+    return isHeld ? this.#read(id, entry, now) : undefined;
   }
 
-  stale(key: string, now: number): Stale | undefined {
-    const entry = this.#entries.get(key);
+  stale(id: EntryId, now: number): Stale | undefined {
+    const entry = this.#entries.get(nameOf(id));
     if (entry === undefined || this.#isFresh(entry, now) || !this.#isUsable(entry, now)) return undefined;
     if (now >= entry.gone) throw new Error('served a value of an expired key');
-    const found = this.#read(key, entry, now);
+    const found = this.#read(id, entry, now);
     return found.kind === 'hit' ? { ...found, kind: 'stale' } : undefined;
   }
 
-  lookup(key: string, now: number, maxAgeMs: number): ReferenceLookup {
-    const entry = this.#usableEntry(key, now);
+  lookup(id: EntryId, now: number, maxAgeMs: number): ReferenceLookup {
+    const entry = this.#usableEntry(id, now);
     if (entry !== undefined && this.#isFresh(entry, now, maxAgeMs)) {
       this.#counters.hits++;
-      return this.#read(key, entry, now);
+      return this.#read(id, entry, now);
     }
-    if (entry !== undefined) this.#touch(key, entry);
+    if (entry !== undefined) this.#touch(id, entry);
     const forward = entry === undefined ? 'uri-miss' : this.#isFresh(entry, now) ? 'request' : 'stale';
-    const lease = this.#leases.get(key);
+    const lease = this.#leases.get(nameOf(id));
     if (lease !== undefined && lease.until > now) {
       this.#counters.collapsed++;
       return { kind: 'loading', lease, forward };
     }
     if (lease !== undefined) this.#takeBack(lease);
     this.#counters.misses++;
-    return this.#grantLease(key, now, forward);
+    return this.#grantLease(id, now, forward);
   }
 
   /** Writes one chunk of a fill, bytes `start` to `end` of the value, and stores it with the last one. */
@@ -123,14 +126,14 @@ export class ReferenceLru {
   ): ReferenceStep {
     if (lease.ended) return this.#voided();
     if (value.length > this.#limits.maxValueBytes) {
-      this.#outdate(lease.key, now);
+      this.#outdate(lease.id, now);
       return this.#giveUp(lease);
     }
     // Another fill is writing.
     if (lease.written !== start) return this.#voided();
-    if (start === 0) this.#outdate(lease.key, now);
-    if (lease.key.length + value.length > this.#limits.maxBytes) return this.#giveUp(lease);
-    if (!this.#makeRoomFor(start === 0 ? lease.key.length + end : end - start)) return this.#giveUp(lease);
+    if (start === 0) this.#outdate(lease.id, now);
+    if (lease.id.id.length + value.length > this.#limits.maxBytes) return this.#giveUp(lease);
+    if (!this.#makeRoomFor(start === 0 ? lease.id.id.length + end : end - start)) return this.#giveUp(lease);
     if (end === value.length) return this.#store(lease, value, etag, now, lifetimeMs, hardTtlMs);
     lease.written = end;
     return 'more';
@@ -138,23 +141,24 @@ export class ReferenceLru {
 
   fillMissing(lease: ReferenceLease, now: number, lifetimeMs: number): ReferenceStep {
     if (lease.ended || lease.written > 0) return this.#voided();
-    this.#outdate(lease.key, now);
-    if (lease.key.length > this.#limits.maxBytes || !this.#makeRoomFor(lease.key.length)) return this.#giveUp(lease);
+    this.#outdate(lease.id, now);
+    if (lease.id.id.length > this.#limits.maxBytes || !this.#makeRoomFor(lease.id.id.length))
+      return this.#giveUp(lease);
     return this.#store(lease, undefined, [0, 0, 0], now, lifetimeMs, lifetimeMs);
   }
 
   release(lease: ReferenceLease, result: LoadResult, now: number): void {
     if (lease.ended) return;
-    if (ANSWERS.includes(result)) this.#outdate(lease.key, now);
+    if (ANSWERS.includes(result)) this.#outdate(lease.id, now);
     this.#endLease(lease);
   }
 
-  purge(key: string, now: number): boolean {
-    const lease = this.#leases.get(key);
+  purge(id: EntryId, now: number): boolean {
+    const lease = this.#leases.get(nameOf(id));
     if (lease !== undefined) this.#endLease(lease);
-    const entry = this.#entries.get(key);
+    const entry = this.#entries.get(nameOf(id));
     if (entry === undefined) return false;
-    this.#entries.delete(key);
+    this.#entries.delete(nameOf(id));
     const usable = this.#isUsable(entry, now);
     this.#counters[usable ? 'invalidations' : 'expirations']++;
     return usable;
@@ -173,25 +177,25 @@ export class ReferenceLru {
     for (const lease of this.#leases.values()) this.#endLease(lease);
   }
 
-  /** Returns the entry of the key; drops it if it can no longer be used. */
-  #usableEntry(key: string, now: number): ReferenceEntry | undefined {
-    const entry = this.#entries.get(key);
+  /** Returns the entry; drops it if it can no longer be used. */
+  #usableEntry(id: EntryId, now: number): ReferenceEntry | undefined {
+    const entry = this.#entries.get(nameOf(id));
     if (entry === undefined || this.#isUsable(entry, now)) return entry;
-    this.#entries.delete(key);
+    this.#entries.delete(nameOf(id));
     this.#counters.expirations++;
     return undefined;
   }
 
-  #read(key: string, entry: ReferenceEntry, now: number): CachedEntry {
-    this.#touch(key, entry);
+  #read(id: EntryId, entry: ReferenceEntry, now: number): CachedEntry {
+    this.#touch(id, entry);
     const { value, etag, stored } = entry;
     const freshness = { ageMs: Math.max(0, now - stored), lifetimeMs: this.#endOf(entry) - stored };
     return value === undefined ? { kind: 'missing', freshness } : { kind: 'hit', value, etag, freshness };
   }
 
-  #touch(key: string, entry: ReferenceEntry): void {
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
+  #touch(id: EntryId, entry: ReferenceEntry): void {
+    this.#entries.delete(nameOf(id));
+    this.#entries.set(nameOf(id), entry);
   }
 
   #isFresh({ until, ending, stored }: ReferenceEntry, now: number, maxAgeMs = Infinity): boolean {
@@ -222,22 +226,23 @@ export class ReferenceLru {
   }
 
   /** Drops the entry, because Redis has replied. */
-  #outdate(key: string, now: number): void {
-    const entry = this.#entries.get(key);
+  #outdate(id: EntryId, now: number): void {
+    const entry = this.#entries.get(nameOf(id));
     if (entry === undefined) return;
-    this.#entries.delete(key);
+    this.#entries.delete(nameOf(id));
     if (!this.#isFresh(entry, now)) this.#counters.expirations++;
   }
 
-  #grantLease(key: string, now: number, forward: Forward): ReferenceLookup {
+  #grantLease(id: EntryId, now: number, forward: Forward): ReferenceLookup {
     for (const lease of this.#leases.values()) if (lease.until <= now) this.#takeBack(lease);
     const { maxLeases, leaseMs } = this.#limits;
-    let units = keyUnits(key);
-    for (const other of this.#leases.keys()) units += keyUnits(other);
-    const fits = this.#leases.size < maxLeases && units <= maxLeases * KEY_UNITS_PER_LEASE;
-    if (!fits || key.length > MAX_KEY_BYTES) return { kind: 'unleased', forward };
-    const lease = { key, until: now + leaseMs, written: 0, ended: false };
-    this.#leases.set(key, lease);
+    let units = idUnits(id);
+    for (const other of this.#leases.values()) units += idUnits(other.id);
+    const fits = this.#leases.size < maxLeases && units <= maxLeases * ID_UNITS_PER_LEASE;
+    if (!fits || id.id.length > MAX_ID_BYTES || id.selectorLength > MAX_SELECTOR_BYTES)
+      return { kind: 'unleased', forward };
+    const lease = { id, until: now + leaseMs, written: 0, ended: false };
+    this.#leases.set(nameOf(id), lease);
     return { kind: 'miss', lease, forward };
   }
 
@@ -268,7 +273,8 @@ export class ReferenceLru {
     const stored = Math.max(now, (this.#endings.at(-1) ?? -Infinity) + TICK_MS);
     this.#latest = Math.max(stored, this.#latest);
     const times = { stored, until: stored + lifetimeMs, gone: stored + hardTtlMs };
-    this.#entries.set(lease.key, {
+    this.#entries.set(nameOf(lease.id), {
+      id: lease.id,
       value,
       etag,
       ...times,
@@ -285,7 +291,7 @@ export class ReferenceLru {
 
   #endLease(lease: ReferenceLease): void {
     lease.ended = true;
-    this.#leases.delete(lease.key);
+    this.#leases.delete(nameOf(lease.id));
   }
 
   #giveUp(lease: ReferenceLease): ReferenceStep {
@@ -301,12 +307,12 @@ export class ReferenceLru {
 
   #bytes(): number {
     let bytes = 0;
-    for (const [key, { value }] of this.#entries) bytes += key.length + (value?.length ?? 0);
-    for (const { key, written } of this.#leases.values()) if (written > 0) bytes += key.length + written;
+    for (const { id, value } of this.#entries.values()) bytes += id.id.length + (value?.length ?? 0);
+    for (const { id, written } of this.#leases.values()) if (written > 0) bytes += id.id.length + written;
     return bytes;
   }
 }
 
-function keyUnits(key: string): number {
-  return Math.max(0, Math.ceil((key.length - KEY_BYTES_IN_SLOT) / KEY_UNIT));
+function idUnits({ id }: EntryId): number {
+  return Math.max(0, Math.ceil((id.length - ID_BYTES_IN_SLOT) / ID_UNIT));
 }

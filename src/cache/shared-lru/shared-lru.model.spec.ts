@@ -7,16 +7,15 @@ import type { Etag } from './etag.ts';
 import { TICK_MS } from './clock.ts';
 import { HitBuffer } from './hit-buffer.ts';
 import { type LruLimits, LruMemory, RING_TOUCHES, SPARE_RINGS } from './memory/layout.ts';
-import { LOAD_RESULTS, type Lease, type LoadResult, type Lookup } from './cache-types.ts';
+import { type EntryId, LOAD_RESULTS, type Lease, type LoadResult, type Lookup } from './cache-types.ts';
 import {
   type ReferenceLease,
   type ReferenceLookup,
   ReferenceLru,
   type ReferenceStep,
 } from './reference-lru.spec-support.ts';
-import { checkInvariants, keysByRecency } from './shared-memory.spec-support.ts';
+import { checkInvariants, entriesByRecency } from './shared-memory.spec-support.ts';
 import { SharedLru } from './shared-lru.ts';
-import { Query } from '../../redis/query.ts';
 
 /** FC_SEED and FC_PATH repeat a failure printed by fast-check; FC_RUNS is the number of runs. */
 const RUNS = Number(process.env['FC_RUNS'] ?? 4000);
@@ -30,26 +29,43 @@ const MINUTES_MS = 180_000 * Math.ceil(RUNS / 4000);
 
 /** Bytes of a chunk in which values are copied; the lock is released in between. */
 const STEP = 16 * 1024;
-const KEY_LIMIT = 64 * 1024;
+const ID_LIMIT = 64 * 1024;
 /** Fixed, so that the colliding keys are known. */
 const SEEDS = [0x1f2e3d4c, 0x5b6a7988] as const;
 const BUCKETS = 1024;
 
-const KEYS: readonly Buffer[] = [
-  Buffer.from('a'),
-  Buffer.from('b'),
-  Buffer.alloc(0),
-  Buffer.from([0]),
-  Buffer.from([0, 0xff, 0x80, 0x0a]),
-  ...keysOfOneBucket(4, BUCKETS, SEEDS),
+const of = (key: Buffer | string, selector: Buffer | string): EntryId => ({
+  id: Buffer.concat([Buffer.from(key), Buffer.from(selector)]),
+  selectorLength: selector.length,
+});
+const get = (key: Buffer | string): EntryId => of(key, '');
+const KEYS_OF_ONE_HASH = [
   ...keysOfOneHash('short', SEEDS),
   ...keysOfOneHash('beyond the slot '.padEnd(160, '.'), SEEDS),
-  // One less, as many, and one more than fit in the slot; the same for the first block.
-  ...[127, 128, 129, 191, 192, 193, 1000].map((length) => Buffer.alloc(length, 'k')),
 ];
-const HUGE_KEYS = [KEY_LIMIT - 1, KEY_LIMIT, KEY_LIMIT + 1].map((length) => Buffer.alloc(length, 'h'));
+const SELECTOR_LIMIT = 16_383;
+
+const IDS: readonly EntryId[] = [
+  ...[get('a'), of('a', 'x'), of('a', 'y'), get('b'), of('b', 'x'), get(Buffer.alloc(0))],
+  // The same bytes, with another end of the key.
+  ...[get('ax'), of('', 'ax'), of('', 'x'), of('b', 'y'), of('a', 'z')],
+  get(Buffer.from([0])),
+  get(Buffer.from([0, 0xff, 0x80, 0x0a])),
+  ...keysOfOneBucket(4, BUCKETS, SEEDS).flatMap((key) => [get(key), of(key, 'x')]),
+  ...KEYS_OF_ONE_HASH.flatMap((key) => [get(key), of(key, 'x'), of(key, 'y')]),
+  // One less, as many, and one more than fit in the slot; the same for the first block.
+  ...[127, 128, 129, 191, 192, 193, 1000].map((length) => get(Buffer.alloc(length, 'k'))),
+  ...[127, 128, 1000].map((length) => of(Buffer.alloc(length, 'k'), Buffer.alloc(length, 'x'))),
+];
+const HUGE_IDS = [
+  ...[ID_LIMIT - 1, ID_LIMIT, ID_LIMIT + 1].map((length) => get(Buffer.alloc(length, 'h'))),
+  ...[ID_LIMIT - 1, ID_LIMIT].map((length) => of(Buffer.alloc(length, 'h'), 'x')),
+  ...[SELECTOR_LIMIT, SELECTOR_LIMIT + 1].map((length) => of('a', Buffer.alloc(length, 'x'))),
+  // Its lengths without their limits would be those of the key "a", with a selector.
+  get(Buffer.alloc(2 ** 17 + 1, 'a')),
+];
 const NOISE = randomBytes(64 * 1024);
-/** Bytes before and after a key in the buffer that it is a part of. */
+/** Bytes before and after an id in the buffer that it is a part of. */
 const MARGIN = Buffer.from('kkk');
 const HIT = new HitBuffer();
 
@@ -102,8 +118,8 @@ interface Burst {
 
 const key = fc.oneof(
   { weight: 30, arbitrary: fc.nat({ max: 5 }) },
-  { weight: 20, arbitrary: fc.nat({ max: KEYS.length - 1 }) },
-  { weight: 1, arbitrary: fc.integer({ min: KEYS.length, max: KEYS.length + HUGE_KEYS.length - 1 }) },
+  { weight: 20, arbitrary: fc.nat({ max: IDS.length - 1 }) },
+  { weight: 1, arbitrary: fc.integer({ min: IDS.length, max: IDS.length + HUGE_IDS.length - 1 }) },
 );
 /** Index from the newest lease backwards; most older ones have ended. */
 const lease = fc.nat({ max: 5 });
@@ -208,19 +224,19 @@ class Session {
     const lru = this.#switchTo(by);
     switch (command.act) {
       case 'read':
-        this.#read(lru, keyAt(command.key), command.maxAgeMs);
+        this.#read(lru, idAt(command.key), command.maxAgeMs);
         break;
       case 'read if cached':
-        this.#readIfHeld(lru, keyAt(command.key), command.maxAgeMs);
+        this.#readIfHeld(lru, idAt(command.key), command.maxAgeMs);
         break;
       case 'read if stale':
-        this.#readIfStale(lru, keyAt(command.key));
+        this.#readIfStale(lru, idAt(command.key));
         break;
       case 'hit':
-        this.#hit(lru, keyAt(command.key));
+        this.#hit(lru, idAt(command.key));
         break;
       case 'read and fill':
-        if (this.#read(lru, keyAt(command.key), command.maxAgeMs) === 'miss') this.#fill(lru, 0, command);
+        if (this.#read(lru, idAt(command.key), command.maxAgeMs) === 'miss') this.#fill(lru, 0, command);
         break;
       case 'fill':
         this.#fill(lru, command.lease, command);
@@ -233,7 +249,7 @@ class Session {
         break;
       case 'burst':
         for (let time = 0; time < command.times; time++) {
-          for (const hit of command.hits) this.#hit(this.#switchTo(hit.thread), keyAt(hit.key));
+          for (const hit of command.hits) this.#hit(this.#switchTo(hit.thread), idAt(hit.key));
         }
         if (command.times * command.hits.length > RING_TOUCHES) this.reached.add('more touches than fit');
         break;
@@ -252,8 +268,9 @@ class Session {
         break;
       }
       case 'purge': {
-        const bytes = keyAt(command.key);
-        deepStrictEqual(lru.purge(bytes), this.reference.purge(nameOf(bytes), this.#now));
+        const { id, selectorLength } = idAt(command.key);
+        const key = id.subarray(0, id.length - selectorLength);
+        deepStrictEqual(lru.purge(key), this.reference.purge(get(Buffer.from(key)), this.#now));
         break;
       }
       case 'flush':
@@ -277,13 +294,14 @@ class Session {
     return this.#threads[index];
   }
 
-  #hit(lru: SharedLru, bytes: Buffer): void {
-    const held = this.reference.holds(nameOf(bytes), this.#now, STEP);
+  #hit(lru: SharedLru, id: EntryId): void {
+    const held = this.reference.holds(id, this.#now, STEP);
     const found = lru.tryGetInto(
-      Buffer.concat([MARGIN, bytes, MARGIN]),
+      Buffer.concat([MARGIN, id.id, MARGIN]),
       MARGIN.length,
-      MARGIN.length + bytes.length,
+      MARGIN.length + id.id.length,
       HIT,
+      id.selectorLength,
     );
     // The thread without a ring uses `lookup`.
     deepStrictEqual(found, held && lru !== this.#threads[THREADS - 1]);
@@ -292,27 +310,27 @@ class Session {
     const { bytes: value, length, etag, ageMs, lifetimeMs: lifetime } = HIT;
     deepStrictEqual(
       { kind: 'hit', value: Buffer.from(value.subarray(0, length)), etag: [...etag], ageMs, lifetimeMs: lifetime },
-      withoutFreshness(this.reference.lookup(nameOf(bytes), this.#now, Infinity)),
+      withoutFreshness(this.reference.lookup(id, this.#now, Infinity)),
     );
   }
 
-  #readIfHeld(lru: SharedLru, bytes: Buffer, maxAge: number): void {
-    const found = lru.peek(Query.get(bytes), maxAge);
-    deepStrictEqual(found, this.reference.peek(nameOf(bytes), this.#now, maxAge));
+  #readIfHeld(lru: SharedLru, id: EntryId, maxAge: number): void {
+    const found = lru.peek(id, maxAge);
+    deepStrictEqual(found, this.reference.peek(id, this.#now, maxAge));
     if (found !== undefined) this.reached.add('cached');
   }
 
-  #readIfStale(lru: SharedLru, bytes: Buffer): void {
-    const found = lru.getStale(Query.get(bytes));
-    deepStrictEqual(found, this.reference.stale(nameOf(bytes), this.#now));
+  #readIfStale(lru: SharedLru, id: EntryId): void {
+    const found = lru.getStale(id);
+    deepStrictEqual(found, this.reference.stale(id, this.#now));
     if (found === undefined) return;
     this.reached.add('stale');
     if (found.value.length > STEP) this.reached.add('large and stale');
   }
 
-  #read(lru: SharedLru, bytes: Buffer, maxAge: number): Lookup['kind'] {
-    const found = lru.lookup(Query.get(bytes), false, maxAge);
-    const expected = this.reference.lookup(nameOf(bytes), this.#now, maxAge);
+  #read(lru: SharedLru, id: EntryId, maxAge: number): Lookup['kind'] {
+    const found = lru.lookup(id, false, maxAge);
+    const expected = this.reference.lookup(id, this.#now, maxAge);
     this.reached.add(found.kind);
     deepStrictEqual(found.kind, expected.kind);
     switch (expected.kind) {
@@ -380,13 +398,13 @@ class Session {
 
   #compare(lru: SharedLru): void {
     checkInvariants(this.#buffer);
-    deepStrictEqual(keysByRecency(this.#buffer), this.reference.keysByRecency);
+    deepStrictEqual(entriesByRecency(this.#buffer), this.reference.entriesByRecency);
     deepStrictEqual(lru.stats(), this.reference.stats);
   }
 }
 
-function keyAt(index: number): Buffer {
-  return KEYS[index] ?? HUGE_KEYS[index - KEYS.length];
+function idAt(index: number): EntryId {
+  return IDS[index] ?? HUGE_IDS[index - IDS.length];
 }
 
 /** The contents of a hit buffer, as an entry. */
@@ -394,10 +412,6 @@ function withoutFreshness(found: ReferenceLookup) {
   if (found.kind !== 'hit') return found;
   const { freshness, ...rest } = found;
   return { ...rest, ...freshness };
-}
-
-function nameOf(bytes: Buffer): string {
-  return bytes.toString('latin1');
 }
 
 const INTERESTING_STATES = [

@@ -8,7 +8,7 @@ import { keysOfOneBucket, keysOfOneHash } from './memory/colliding-keys.spec-sup
 import { Header, type LruLimits, LruMemory } from './memory/layout.ts';
 import type { Lease } from './cache-types.ts';
 import { SharedLru } from './shared-lru.ts';
-import { checkInvariants, keysByRecency } from './shared-memory.spec-support.ts';
+import { checkInvariants, entriesByRecency } from './shared-memory.spec-support.ts';
 import type { StallOrders } from './stalling-worker.spec-support.ts';
 import type { TortureOrders, TortureReport } from './torture-worker.spec-support.ts';
 import type { TurnsOrders } from './turns-worker.spec-support.ts';
@@ -169,10 +169,10 @@ describe('SharedLru under many threads', () => {
         await Promise.all(threads.map((thread) => once(thread, 'exit')));
 
         const expected = [...order].reverse().map((i) => keys[i].toString('latin1'));
-        expect({ SEED, order: keysByRecency(buffer) }).toEqual({ SEED, order: expected });
+        expect({ SEED, order: entriesByRecency(buffer) }).toEqual({ SEED, order: expected });
         // An eviction drains the rings.
         lru.commit(leaseOf(lru, 'one more'), Buffer.alloc(0), [1, 2, 3], 60_000);
-        expect(keysByRecency(buffer)).toEqual(['one more', ...expected.slice(0, -1)]);
+        expect(entriesByRecency(buffer)).toEqual(['one more', ...expected.slice(0, -1)]);
         checkInvariants(buffer);
       }
     },

@@ -45,7 +45,7 @@ const VOIDED_FILLS = counter('voidedFills');
 const RECOVERIES = counter('recoveries');
 
 /**
- * Strict LRU cache of byte keys and byte values in one `SharedArrayBuffer`, shared exactly by all threads that map it: one
+ * Strict LRU cache of the results of queries in one `SharedArrayBuffer`, shared exactly by all threads that map it: one
  * order of use, one capacity, one byte budget and one expiry. `layout.ts` draws the memory. Every operation is O(1) plus the
  * bytes it copies, the entries it evicts and the reads since the last change, except {@link flush}, which is O(buckets).
  *
@@ -104,42 +104,45 @@ export class SharedLru {
   }
 
   /**
-   * Reads a key, bytes `from` to `to` of `bytes`, if its entry is fresh and its value has at most CHUNK_BYTES, and makes it
-   * the most recently used. Takes no lock. Returns false, with nothing changed or counted, if {@link lookup} has to decide.
+   * Reads the entry whose id is bytes `from` to `to` of `bytes`, if it is fresh and its value has at most CHUNK_BYTES, and
+   * makes it the most recently used. Takes no lock. Returns false, with nothing changed or counted, if {@link lookup} has to
+   * decide.
+   *
+   * @param selectorLength bytes of the selector, at the end of the id.
    */
-  tryGetInto(bytes: Uint8Array, from: number, to: number, hit: HitBuffer): boolean {
+  tryGetInto(bytes: Uint8Array, from: number, to: number, hit: HitBuffer, selectorLength = 0): boolean {
     if (!this.#canTouch()) return false;
-    const hash = this.#index.hash(bytes, from, to);
-    if (this.#optimistic.readInto(bytes, hash, from, to, this.#clock(), hit)) return true;
+    const hash = this.#index.hash(bytes, from, to, selectorLength);
+    if (this.#optimistic.readInto(bytes, hash, from, to, selectorLength, this.#clock(), hit)) return true;
     if (this.#index.foundVersion === 0) this.#unreadHash = hash;
     return false;
   }
 
   /**
-   * Looks up a key and makes its entry the most recently used; grants a lease if it must be loaded.
+   * Looks up an entry and makes it the most recently used; grants a lease if it must be loaded.
    *
    * @param counted whether the read has been counted already, by an earlier look-up.
    * @param maxAgeMs maximum age in milliseconds; an older entry is reloaded, with 0 every entry.
    * @param admit returns whether a copy of a large value fits, given the memory of the copy.
    */
   lookup(
-    { id: key }: EntryId,
+    id: EntryId,
     counted = false,
     maxAgeMs = Infinity,
     admit: (memory: ArrayBufferLike) => boolean = () => true,
   ): Lookup {
-    const hash = this.#index.hash(key);
+    const hash = this.#index.hashOf(id);
     for (;;) {
-      let found = this.#tryRead(key, hash, maxAgeMs);
+      let found = this.#tryRead(id, hash, maxAgeMs);
       if (found === undefined) {
         const now = this.#clock();
         this.#lock.acquire();
         try {
-          const slot = this.#findUsable(key, hash, now);
-          if (slot === NONE) return this.#grant(key, hash, now, NONE, 'uri-miss', counted);
+          const slot = this.#findUsable(id, hash, now);
+          if (slot === NONE) return this.#grant(id, hash, now, NONE, 'uri-miss', counted);
           if (this.#slots.state(slot) === State.LEASE) return this.#joinLoad(slot, 'uri-miss', counted);
           this.#entries.touch(slot, now);
-          if (!this.#slots.isFresh(slot, now, maxAgeMs)) return this.#reload(key, hash, now, slot, counted);
+          if (!this.#slots.isFresh(slot, now, maxAgeMs)) return this.#reload(id, hash, now, slot, counted);
           found = this.#reader.read(slot, now);
         } finally {
           this.#lock.release();
@@ -157,20 +160,20 @@ export class SharedLru {
     }
   }
 
-  /** Reads a key if its entry is at most `maxAgeMs` old, as {@link lookup} does, but never grants a lease. */
-  peek({ id: key }: EntryId, maxAgeMs = Infinity): CachedEntry | undefined {
-    const found = this.#readIf(key, maxAgeMs, (slot, now) => this.#slots.isFresh(slot, now, maxAgeMs));
+  /** Reads an entry if it is at most `maxAgeMs` old, as {@link lookup} does, but never grants a lease. */
+  peek(id: EntryId, maxAgeMs = Infinity): CachedEntry | undefined {
+    const found = this.#readIf(id, maxAgeMs, (slot, now) => this.#slots.isFresh(slot, now, maxAgeMs));
     if (found === undefined) this.#locked(() => this.#counters.increment(MISSES));
     else this.#countHit();
     return found;
   }
 
   /** Reads a value that has been expired for less than `staleMs`, unless the key itself has expired. Counts nothing. */
-  getStale({ id: key }: EntryId): Stale | undefined {
+  getStale(id: EntryId): Stale | undefined {
     if (this.limits.staleMs === 0) return undefined;
     const isStale = (slot: number, now: number): boolean =>
       this.#slots.isExpired(slot, now) && this.#slots.isStale(slot, now);
-    const found = this.#readIf(key, undefined, isStale);
+    const found = this.#readIf(id, undefined, isStale);
     return found?.kind === 'hit' ? { ...found, kind: 'stale' } : undefined;
   }
 
@@ -329,9 +332,9 @@ export class SharedLru {
     return 'emptied';
   }
 
-  /** Returns the slot of the key, entry or lease, after dropping an entry or lease that can no longer be used. */
-  #findUsable(key: Uint8Array, hash: number, now: number): number {
-    let slot = this.#index.find(key, hash);
+  /** Returns the slot of an id, entry or lease, after dropping an entry or lease that can no longer be used. */
+  #findUsable(id: EntryId, hash: number, now: number): number {
+    let slot = this.#index.find(id, hash);
     if (slot === NONE) return NONE;
     if (this.#slots.state(slot) === State.ENTRY) {
       if (this.#isUsable(slot, now)) return slot;
@@ -348,16 +351,16 @@ export class SharedLru {
   }
 
   /** Grants or joins a lease to reload an entry, which stays in place until the load ends. */
-  #reload(key: Uint8Array, hash: number, now: number, entry: number, counted: boolean): Lookup {
+  #reload(id: EntryId, hash: number, now: number, entry: number, counted: boolean): Lookup {
     const forward = this.#slots.isExpired(entry, now) || this.#slots.isUnconfirmed(now) ? 'stale' : 'request';
     const lease = this.#slots.leaseOf(entry);
     if (lease !== NONE && this.#leases.isUnexpired(lease, now)) return this.#joinLoad(lease, forward, counted);
-    return this.#grant(key, hash, now, entry, forward, counted);
+    return this.#grant(id, hash, now, entry, forward, counted);
   }
 
-  #grant(key: Uint8Array, hash: number, now: number, entry: number, forward: Forward, counted: boolean): Lookup {
+  #grant(id: EntryId, hash: number, now: number, entry: number, forward: Forward, counted: boolean): Lookup {
     if (!counted) this.#counters.increment(MISSES);
-    const lease = this.#leases.grant(key, hash, now, entry);
+    const lease = this.#leases.grant(id, hash, now, entry);
     return lease === undefined ? { kind: 'unleased', forward } : { kind: 'miss', lease, forward };
   }
 
@@ -367,23 +370,23 @@ export class SharedLru {
   }
 
   /**
-   * Reads the entry of a key, and makes it the most recently used, if `isMeant` accepts it.
+   * Reads an entry, and makes it the most recently used, if `isMeant` accepts it.
    *
    * @param maxAgeMs set if that is the case for exactly the fresh entries of at most this age.
    */
   #readIf(
-    key: Uint8Array,
+    id: EntryId,
     maxAgeMs: number | undefined,
     isMeant: (slot: number, now: number) => boolean,
   ): CachedEntry | undefined {
-    const hash = this.#index.hash(key);
+    const hash = this.#index.hashOf(id);
     for (;;) {
-      const fresh = maxAgeMs === undefined ? undefined : this.#tryRead(key, hash, maxAgeMs);
+      const fresh = maxAgeMs === undefined ? undefined : this.#tryRead(id, hash, maxAgeMs);
       const now = this.#clock();
       const found =
         fresh ??
         this.#locked(() => {
-          const slot = this.#index.find(key, hash);
+          const slot = this.#index.find(id, hash);
           if (slot === NONE || this.#slots.state(slot) !== State.ENTRY || !isMeant(slot, now)) return undefined;
           this.#entries.touch(slot, now);
           return this.#reader.read(slot, now);
@@ -396,12 +399,12 @@ export class SharedLru {
   }
 
   /** Reads a fresh entry of at most `maxAgeMs` without the lock. */
-  #tryRead(key: Uint8Array, hash: number, maxAgeMs: number): CachedEntry | LargeEntry | undefined {
+  #tryRead(id: EntryId, hash: number, maxAgeMs: number): CachedEntry | LargeEntry | undefined {
     if (hash === this.#unreadHash) {
       this.#unreadHash = undefined;
       return undefined;
     }
-    return this.#canTouch() ? this.#optimistic.read(key, hash, this.#clock(), maxAgeMs) : undefined;
+    return this.#canTouch() ? this.#optimistic.read(id, hash, this.#clock(), maxAgeMs) : undefined;
   }
 
   /** Whether this thread may read without the lock, which needs room for a touch; drains the touches if it is time to. */
@@ -460,7 +463,7 @@ export class SharedLru {
 
   /** Drops the entry and the lease of a key; returns whether it had an entry, stale or not. */
   #purgeKey(key: Uint8Array, hash: number, now: number): boolean {
-    const slot = this.#index.find(key, hash);
+    const slot = this.#index.find({ id: key, selectorLength: 0 }, hash);
     if (slot === NONE) return false;
     if (this.#slots.state(slot) === State.LEASE) {
       this.#leases.endWith(slot, 'void');

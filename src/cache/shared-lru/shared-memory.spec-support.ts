@@ -1,3 +1,4 @@
+import type { EntryId } from './cache-types.ts';
 import { hashKey } from './memory/hash.ts';
 import {
   BLOCK_BYTES,
@@ -29,21 +30,29 @@ export interface RawItem {
   readonly version: number;
   /** The lease that will replace an entry, or the entry that a lease will replace; NONE if absent. */
   readonly linked: number;
-  readonly key: Buffer;
+  readonly id: Buffer;
+  /** Bytes of the selector, at the end of the id. */
+  readonly selectorLength: number;
   /** Bytes of the value written so far; {@link MISSING} in a negative entry. */
   readonly valueBytes: number;
   readonly blocks: readonly number[];
 }
 
-/** Returns the keys of the entries as binary strings, most recently used first, also by touches that are not drained yet. */
-export function keysByRecency(buffer: SharedArrayBuffer): string[] {
+/** Returns the entries by {@link nameOf}, most recently used first, also by touches that are not drained yet. */
+export function entriesByRecency(buffer: SharedArrayBuffer): string[] {
   const memory = new LruMemory(buffer);
   const listed = walkList(memory, 'recency', Header.RECENCY_HEAD, Header.RECENCY_TAIL);
   const touched = touches(memory)
     .filter(({ slot, version }) => listed.includes(slot) && memory.slots[slot * SLOT_WORDS + Slot.VERSION] === version)
     .map(({ slot }) => slot)
     .reverse();
-  return [...new Set([...touched, ...listed])].map((slot) => rawItem(memory, slot).key.toString('latin1'));
+  return [...new Set([...touched, ...listed])].map((slot) => nameOf(rawItem(memory, slot)));
+}
+
+/** Returns an id as a binary string, which starts with the length of its selector if it has one. */
+export function nameOf({ id, selectorLength }: EntryId): string {
+  const name = Buffer.from(id).toString('latin1');
+  return selectorLength === 0 ? name : `${selectorLength} at the end of ${name}`;
 }
 
 /** Returns the touches in all rings, oldest first. */
@@ -90,7 +99,7 @@ export function checkInvariants(buffer: SharedArrayBuffer): void {
 
   equal(header[Header.COUNT], entries.length, () => 'entries counted, against entries listed');
   equal(header[Header.LEASE_COUNT], leases.length, () => 'leases counted, against leases listed');
-  equal(header[Header.LEASE_BLOCKS], sum(leases.map(keyBlocks)), () => 'blocks counted for the keys of leases');
+  equal(header[Header.LEASE_BLOCKS], sum(leases.map(idBlocks)), () => 'blocks counted for the ids of leases');
   // A lease is charged from the first byte of its value.
   const charged = [...entries, ...open.filter(({ valueBytes }) => valueBytes > 0)];
   equal(headerFloats[HeaderFloat.BYTES], sum(charged.map(itemBytes)), () => 'bytes counted, against bytes stored');
@@ -129,17 +138,17 @@ function checkBlocks({ header, links }: LruMemory, entries: RawItem[], leases: R
   uses.checkAllUsed();
 }
 
-/** Checks that every item is in the chain of its key's bucket, and nothing else is in a chain. */
+/** Checks that every item is in the chain of its id's bucket, and nothing else is in a chain. */
 function checkIndex({ header, buckets, nodes }: LruMemory, items: RawItem[]): void {
-  const keys = new Set(items.map(({ key }) => key.toString('latin1')));
-  equal(keys.size, items.length, () => 'keys that differ, against items');
+  const names = new Set(items.map(nameOf));
+  equal(names.size, items.length, () => 'ids that differ, against items');
   const expected = new Map<number, RawItem>(items.map((item) => [item.slot, item]));
   for (let bucket = 0; bucket < buckets.length; bucket++) {
     for (let slot = buckets[bucket]; slot !== NONE; slot = nodes[slot * NODE_WORDS + Node.CHAIN]) {
       const item = expected.get(slot);
       if (item === undefined) throw new Error(`bucket ${bucket} leads to slot ${slot}: twice, or to no item`);
       expected.delete(slot);
-      const hash = hashKey(item.key, header[Header.SEED_0], header[Header.SEED_1]);
+      const hash = hashKey(item.id, header[Header.SEED_0], header[Header.SEED_1]) ^ item.selectorLength;
       equal(nodes[slot * NODE_WORDS + Node.HASH], hash, () => `hash of slot ${slot}`);
       equal(bucket, hash & (buckets.length - 1), () => `bucket of slot ${slot}`);
     }
@@ -147,7 +156,7 @@ function checkIndex({ header, buckets, nodes }: LruMemory, items: RawItem[]): vo
   ensure(expected.size === 0, () => `slots ${[...expected.keys()].join(', ')} are in no bucket`);
 }
 
-/** Checks that entry and lease of a key are linked, and that the lease has no value yet. */
+/** Checks that entry and lease of an id are linked, and that the lease has no value yet. */
 function checkLinks(entries: RawItem[], leases: RawItem[]): void {
   const bySlot = new Map([...entries, ...leases].map((item) => [item.slot, item]));
   for (const item of bySlot.values()) {
@@ -156,7 +165,7 @@ function checkLinks(entries: RawItem[], leases: RawItem[]): void {
     if (other === undefined) throw new Error(`slot ${item.slot} is linked with ${item.linked}, which is no item`);
     equal(other.linked, item.slot, () => `what slot ${other.slot} is linked with`);
     ensure(other.state !== item.state, () => `slots ${item.slot} and ${other.slot} are linked, both ${item.state}`);
-    ensure(other.key.equals(item.key), () => `keys of slots ${item.slot} and ${other.slot}, linked, are the same`);
+    ensure(nameOf(other) === nameOf(item), () => `ids of slots ${item.slot} and ${other.slot}, linked, are the same`);
     if (item.state === State.LEASE) equal(item.valueBytes, 0, () => `bytes of the value of linked lease ${item.slot}`);
   }
 }
@@ -176,10 +185,14 @@ function walkList({ header, nodes, limits }: LruMemory, name: string, head: numb
 
 function rawItem(memory: LruMemory, slot: number): RawItem {
   const at = slot * SLOT_WORDS;
-  const keyLength = memory.slots[at + Slot.KEY_BYTES];
+  const lengths = memory.slots[at + Slot.ID_LENGTHS];
+  const [idLength, selectorLength] = [lengths & 0x1ffff, lengths >> 17];
   const valueBytes = memory.slots[at + Slot.VALUE_BYTES];
-  ensure(keyLength >= 0 && valueBytes >= MISSING, () => `slot ${slot} has lengths ${keyLength} and ${valueBytes}`);
-  const length = Math.ceil(keyLength / 8) * 8 + Math.max(0, valueBytes);
+  ensure(
+    selectorLength >= 0 && selectorLength <= idLength && valueBytes >= MISSING,
+    () => `slot ${slot} has lengths ${lengths} and ${valueBytes}`,
+  );
+  const length = Math.ceil(idLength / 8) * 8 + Math.max(0, valueBytes);
   const blocks: number[] = [];
   let block = memory.slots[at + Slot.FIRST_BLOCK];
   for (let held = INLINE_BYTES; held < length; held += BLOCK_BYTES) {
@@ -191,23 +204,23 @@ function rawItem(memory: LruMemory, slot: number): RawItem {
     block = memory.links[block];
   }
   const parts = [memory.slotBytes.subarray(slot * SLOT_BYTES + SLOT_INLINE_AT, (slot + 1) * SLOT_BYTES)];
-  for (let i = 0; i * BLOCK_BYTES < keyLength - INLINE_BYTES; i++) {
+  for (let i = 0; i * BLOCK_BYTES < idLength - INLINE_BYTES; i++) {
     parts.push(memory.blockBytes.subarray(blocks[i] * BLOCK_BYTES, (blocks[i] + 1) * BLOCK_BYTES));
   }
-  const key = Buffer.concat(parts).subarray(0, keyLength);
+  const id = Buffer.concat(parts).subarray(0, idLength);
   const state = memory.slots[at + Slot.STATE] & STATE_MASK;
   const linked =
     state === State.ENTRY ? (memory.slots[at + Slot.STATE] << 4) >>> 6 : memory.slots[at + Slot.LEASE_ENTRY];
   const version = memory.slots[at + Slot.VERSION];
-  return { slot, state, version, linked, key, valueBytes, blocks };
+  return { slot, state, version, linked, id, selectorLength, valueBytes, blocks };
 }
 
-function itemBytes({ key, valueBytes }: RawItem): number {
-  return key.length + Math.max(0, valueBytes);
+function itemBytes({ id, valueBytes }: RawItem): number {
+  return id.length + Math.max(0, valueBytes);
 }
 
-function keyBlocks({ key }: RawItem): number {
-  return Math.max(0, Math.ceil((key.length - INLINE_BYTES) / BLOCK_BYTES));
+function idBlocks({ id }: RawItem): number {
+  return Math.max(0, Math.ceil((id.length - INLINE_BYTES) / BLOCK_BYTES));
 }
 
 /** Records the user of each member 1 to `mark` of a table. */

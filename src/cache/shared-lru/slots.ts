@@ -18,8 +18,10 @@ import {
   STATE_MASK,
   Slot,
   State,
+  idBytesOf,
+  idLengths,
 } from './memory/layout.ts';
-import type { Freshness, Handle } from './cache-types.ts';
+import type { EntryId, Freshness, Handle } from './cache-types.ts';
 
 const LINK_MASK = 2 ** STALE_SHIFT - 1 - STATE_MASK;
 
@@ -54,13 +56,13 @@ export class Slots {
     this.#items = items;
   }
 
-  /** Allocates a slot for an item that consists of its key only, with a version that no handle has yet. */
-  allocate(key: Uint8Array, hash: number): number {
+  /** Allocates a slot for an item that consists of its id only, with a version that no handle has yet. */
+  allocate({ id, selectorLength }: EntryId, hash: number): number {
     const slot = this.#allocateFree();
     const at = slot * SLOT_WORDS;
-    this.#items.append(slot, 0, NONE, key);
+    this.#items.append(slot, 0, NONE, id);
     this.#nodes[slot * NODE_WORDS + Node.HASH] = hash;
-    this.#words[at + Slot.KEY_BYTES] = key.length;
+    this.#words[at + Slot.ID_LENGTHS] = idLengths(id.length, selectorLength);
     this.#words[at + Slot.VALUE_BYTES] = 0;
     return slot;
   }
@@ -158,8 +160,8 @@ export class Slots {
     Atomics.store(this.#header, Header.EPOCH, (this.epoch | 1) + 1);
   }
 
-  keyBytes(slot: number): number {
-    return this.#words[slot * SLOT_WORDS + Slot.KEY_BYTES];
+  idBytes(slot: number): number {
+    return idBytesOf(this.#words[slot * SLOT_WORDS + Slot.ID_LENGTHS]);
   }
 
   /** Bytes of the value written so far; MISSING in a negative entry. */
@@ -169,7 +171,7 @@ export class Slots {
 
   /** Offset of the value in the item, in bytes. */
   valuePosition(slot: number): number {
-    return ItemBytes.valuePosition(this.keyBytes(slot));
+    return ItemBytes.valuePosition(this.idBytes(slot));
   }
 
   /** Appends to an item's value; accepts the item's last block and returns the new one, as {@link ItemBytes.append}. */
@@ -183,7 +185,7 @@ export class Slots {
     this.#words[slot * SLOT_WORDS + Slot.VALUE_BYTES] = MISSING;
   }
 
-  /** Bytes of all keys and values that count against the budget: those of a lease as they are written, its key with the first. */
+  /** Bytes of all ids and values that count against the budget: those of a lease as they are written, its id with the first. */
   get bytes(): number {
     return this.#headerFloats[HeaderFloat.BYTES];
   }

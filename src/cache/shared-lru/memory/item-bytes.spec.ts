@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { type Cursor, ItemBytes, wordCount } from './item-bytes.ts';
-import { Header, LruMemory, NONE, SLOT_WORDS, Slot } from './layout.ts';
+import { Header, LruMemory, NONE, SLOT_WORDS, Slot, idLengths } from './layout.ts';
 
 const NOISE = randomBytes(8192);
 const SLOT_A = 1;
@@ -70,19 +70,21 @@ describe('ItemBytes', () => {
     expect(memory.header[Header.BLOCK_HIGH_WATER]).toBe(ItemBytes.blocksFor(1000));
   });
 
-  it('distinguishes keys that differ in any byte or in length', () => {
+  it('distinguishes ids that differ in any byte, in length, or in the length of the selector', () => {
     const memory = reserve();
     const items = new ItemBytes(memory);
-    const key = NOISE.subarray(0, 300);
-    items.append(SLOT_A, 0, NONE, key);
-    memory.slots[SLOT_A * SLOT_WORDS + Slot.KEY_BYTES] = key.length;
-    expect(items.hasKey(SLOT_A, key)).toBe(true);
-    expect(items.hasKey(SLOT_A, NOISE.subarray(0, 299))).toBe(false);
-    expect(items.hasKey(SLOT_A, NOISE.subarray(0, 301))).toBe(false);
-    for (let i = 0; i < key.length; i++) {
-      const other = Buffer.from(key);
+    const id = NOISE.subarray(0, 300);
+    items.append(SLOT_A, 0, NONE, id);
+    memory.slots[SLOT_A * SLOT_WORDS + Slot.ID_LENGTHS] = idLengths(id.length, 20);
+    const has = (other: Uint8Array, selectorLength = 20): boolean =>
+      items.hasId(SLOT_A, idLengths(other.length, selectorLength), other, 0, other.length);
+    expect(has(id)).toBe(true);
+    expect([has(id, 0), has(id, 19), has(id, 21)]).toEqual([false, false, false]);
+    expect([has(NOISE.subarray(0, 299)), has(NOISE.subarray(0, 301))]).toEqual([false, false]);
+    for (let i = 0; i < id.length; i++) {
+      const other = Buffer.from(id);
       other[i] ^= 1;
-      expect(items.hasKey(SLOT_A, other)).toBe(false);
+      expect(has(other)).toBe(false);
     }
   });
 });

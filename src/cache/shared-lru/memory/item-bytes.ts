@@ -3,6 +3,7 @@ import {
   Header,
   INLINE_BYTES,
   type LruMemory,
+  MAX_ID_BYTES,
   NONE,
   SLOT_BYTES,
   SLOT_INLINE_AT,
@@ -20,8 +21,8 @@ const SLOT_INLINE_WORDS_AT = SLOT_INLINE_AT / WORD_BYTES;
 /** Number of words from which `set` with a subarray is faster than a loop, although the subarray is allocated. */
 const BULK_COPY_MIN = 32;
 
-/** Maximum bytes written by one append. */
-export const STAGE_BYTES = 64 * 1024;
+/** Bytes of the staging buffer, the maximum written by one append. */
+const STAGE_BYTES = MAX_ID_BYTES;
 
 /** Position in an item from which reading continues: a block, and an offset in 64-bit words from its start. */
 export interface Cursor {
@@ -30,7 +31,7 @@ export interface Cursor {
 }
 
 /**
- * Storage of items, key and value concatenated: the first 128 bytes in the slot, the rest in a chain of 64-byte blocks.
+ * Storage of items, id and value concatenated: the first 128 bytes in the slot, the rest in a chain of 64-byte blocks.
  * Every block fits any item, so the memory does not fragment. Bytes are copied as 64-bit words, several times faster than
  * one by one from shared memory; positions are multiples of 8. Blocks that are adjacent in memory as well as in the chain
  * are copied at once. (`Buffer.prototype.copy` would be faster, but on Node.js 24 its positions wrap around at 4 GiB.)
@@ -56,9 +57,9 @@ export class ItemBytes {
     this.#blockWords64 = memory.blockWords64;
   }
 
-  /** Returns the offset of the value in an item whose key has `keyBytes` bytes. */
-  static valuePosition(keyBytes: number): number {
-    return (keyBytes + WORD_BYTES - 1) & -WORD_BYTES;
+  /** Returns the offset of the value in an item whose id has `idBytes` bytes. */
+  static valuePosition(idBytes: number): number {
+    return (idBytes + WORD_BYTES - 1) & -WORD_BYTES;
   }
 
   /** Returns the number of blocks, beside the slot, of an item that ends at `position`. */
@@ -71,7 +72,7 @@ export class ItemBytes {
    *
    * @param position current end of the item, a multiple of 8.
    * @param tail the item's last block, as returned by the previous append; NONE to look it up.
-   * @param bytes at most STAGE_BYTES.
+   * @param bytes at most 64 KiB.
    * @returns the item's new last block.
    */
   append(slot: number, position: number, tail: number, bytes: Uint8Array): number {
@@ -129,10 +130,19 @@ export class ItemBytes {
     }
   }
 
-  /** Whether the slot's key equals bytes `from` to `to` of `bytes`. */
-  hasKey(slot: number, bytes: Uint8Array, from = 0, to = bytes.length): boolean {
+  /**
+   * Whether the slot's id equals bytes `from` to `to` of `bytes`.
+   *
+   * @param lengths those of this id, as {@link idLengths} returns them.
+   */
+  hasId(slot: number, lengths: number, bytes: Uint8Array, from: number, to: number): boolean {
+    if (this.#slots[slot * SLOT_WORDS + Slot.ID_LENGTHS] !== lengths) return false;
+    return this.startsWith(slot, bytes, from, to);
+  }
+
+  /** Whether the slot's item, which is not shorter, starts with bytes `from` to `to` of `bytes`. */
+  startsWith(slot: number, bytes: Uint8Array, from: number, to: number): boolean {
     const length = to - from;
-    if (this.#slots[slot * SLOT_WORDS + Slot.KEY_BYTES] !== length) return false;
     const inSlot = Math.min(INLINE_BYTES, length);
     const at = slot * SLOT_BYTES + SLOT_INLINE_AT;
     for (let i = 0; i < inSlot; i++) if (this.#slotBytes[at + i] !== bytes[from + i]) return false;

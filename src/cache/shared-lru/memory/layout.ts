@@ -14,7 +14,7 @@
  *   ├──────────────────────────────────────────────────────────────────────────────────┤
  *   │ slots     one entry or lease each                           176 B × (capacity + leases)
  *   │            48 B  lengths, block, state │ expires, stored │ etag, version          │
- *   │           128 B  the first bytes of the item: key, padding to 8, value            │
+ *   │           128 B  the first bytes of the item: id, padding to 8, value             │
  *   ├──────────────────────────────────────────────────────────────────────────────────┤
  *   │ links     next block of each block                          4 B × blocks          │
  *   ├──────────────────────────────────────────────────────────────────────────────────┤
@@ -117,7 +117,8 @@ export const NODE_WORDS = 4;
 
 /** Indices of 32-bit words in a slot. */
 export const Slot = {
-  KEY_BYTES: 0,
+  /** Bytes of the id and of its selector, as {@link idLengths} returns them. */
+  ID_LENGTHS: 0,
   /** Bytes of the value; {@link MISSING} in a negative entry. In a lease: bytes of the value written so far. */
   VALUE_BYTES: 1,
   FIRST_BLOCK: 2,
@@ -173,6 +174,11 @@ export const TOUCH_WORDS = 4;
 /** Touches that a ring holds, a power of two: enough that taking the lock to drain them costs little for each. */
 export const RING_TOUCHES = 128;
 export const RING_WORDS = Ring.TOUCHES + RING_TOUCHES * TOUCH_WORDS;
+
+/** Maximum bytes of the id of an entry, and of the selector at its end. */
+export const MAX_ID_BYTES = 64 * 1024;
+export const MAX_SELECTOR_BYTES = 2 ** 14 - 1;
+const SELECTOR_SHIFT = 17;
 
 const SLOT_META_BYTES = 48;
 /** Bytes of an item stored in its slot. */
@@ -304,6 +310,20 @@ export class LruMemory {
       throw new LayoutError(`invalid byte budget ${limits.maxBytes}: exceeds the addressable memory`);
     return sizes.total;
   }
+}
+
+/**
+ * Returns the bytes of an id, and above them those of its selector, in one word, which without a selector is `idBytes` itself.
+ * It is negative, which no slot has, if they are too long to be cached.
+ */
+export function idLengths(idBytes: number, selectorLength: number): number {
+  const fits = idBytes <= MAX_ID_BYTES && selectorLength <= MAX_SELECTOR_BYTES;
+  return fits ? idBytes | (selectorLength << SELECTOR_SHIFT) : -1;
+}
+
+/** Returns the bytes of an id, given its {@link idLengths}. */
+export function idBytesOf(lengths: number): number {
+  return lengths & (2 ** SELECTOR_SHIFT - 1);
 }
 
 function sizesFor(limits: LruLimits) {

@@ -3,7 +3,7 @@ import type { Etag } from '../etag.ts';
 import { HitBuffer } from '../hit-buffer.ts';
 import { Header, type LruLimits, LruMemory, RING_TOUCHES, Ring } from '../memory/layout.ts';
 import { SharedLru } from '../shared-lru.ts';
-import { checkInvariants, keysByRecency } from '../shared-memory.spec-support.ts';
+import { checkInvariants, entriesByRecency } from '../shared-memory.spec-support.ts';
 import { Query } from '../../../redis/query.ts';
 
 const LIMITS: LruLimits = {
@@ -140,7 +140,7 @@ describe('Reads without the lock', () => {
       expect(lru.stats().hits).toBe(0);
       // The touch of the discarded read must not disturb the order of use.
       for (const key of ['x', 'y', 'z']) store(key, Buffer.alloc(10, key));
-      expect(keysByRecency(lru.buffer)).toEqual(['z', 'y', 'x']);
+      expect(entriesByRecency(lru.buffer)).toEqual(['z', 'y', 'x']);
       checkInvariants(lru.buffer);
     });
   });
@@ -276,9 +276,9 @@ describe('Reads without the lock', () => {
     }
     other.lookup(Query.get(Buffer.from('c')));
     lru.lookup(Query.get(Buffer.from('a')));
-    expect(keysByRecency(lru.buffer)).toEqual(['a', 'c', 'b']);
+    expect(entriesByRecency(lru.buffer)).toEqual(['a', 'c', 'b']);
     store('d');
-    expect(keysByRecency(lru.buffer)).toEqual(['d', 'a', 'c']);
+    expect(entriesByRecency(lru.buffer)).toEqual(['d', 'a', 'c']);
   });
 
   it('keep their order if they follow one another while a third thread drains the rings', () => {
@@ -307,10 +307,10 @@ describe('Reads without the lock', () => {
       spy.mockRestore();
     }
     expect(haveRead).toBe(true);
-    expect(keysByRecency(lru.buffer)).toEqual(['b', 'a', 'c']);
+    expect(entriesByRecency(lru.buffer)).toEqual(['b', 'a', 'c']);
     third.lookup(Query.get(Buffer.from('c')));
     store('d');
-    expect(keysByRecency(lru.buffer)).toEqual(['d', 'c', 'b']);
+    expect(entriesByRecency(lru.buffer)).toEqual(['d', 'c', 'b']);
     checkInvariants(lru.buffer);
   });
 
@@ -341,7 +341,7 @@ describe('Reads without the lock', () => {
     const next = SharedLru.attach(lru.buffer, 5, () => (now += 0.125));
     for (let i = 0; i < RING_TOUCHES; i++) {
       expect(next.tryGetInto(KEY, 0, KEY.length, hit)).toBe(true);
-      keysByRecency(lru.buffer);
+      entriesByRecency(lru.buffer);
     }
     expect(lru.stats().hits).toBe(2 * RING_TOUCHES);
     checkInvariants(lru.buffer);
@@ -370,13 +370,13 @@ describe('Reads without the lock', () => {
     expect(late.tryGetInto(Buffer.from('b'), 0, 1, hit)).toBe(false);
     expect(late.lookup(Query.get(Buffer.from('b'))).kind).toBe('hit');
     expect(late.peek(Query.get(Buffer.from('b')))?.kind).toBe('hit');
-    expect(keysByRecency(lru.buffer)).toEqual(['b', 'a', 'c']);
+    expect(entriesByRecency(lru.buffer)).toEqual(['b', 'a', 'c']);
     dying.tryGetInto(Buffer.from('c'), 0, 1, hit);
     lru.recoverFrom(3);
     const next = SharedLru.attach(lru.buffer, 5, clock);
     expect(next.tryGetInto(Buffer.from('a'), 0, 1, hit)).toBe(true);
     store('d');
-    expect(keysByRecency(lru.buffer)).toEqual(['d', 'a', 'c']);
+    expect(entriesByRecency(lru.buffer)).toEqual(['d', 'a', 'c']);
     expect(lru.stats()).toMatchObject({ hits: 5 });
     checkInvariants(lru.buffer);
   });

@@ -1,4 +1,4 @@
-import type { CachedEntry, Handle } from '../cache-types.ts';
+import type { CachedEntry, EntryId, Handle } from '../cache-types.ts';
 import type { HitBuffer } from '../hit-buffer.ts';
 import type { KeyIndex } from '../key-index.ts';
 import { Header, type LruMemory, NONE, SLOT_WORDS, Slot } from '../memory/layout.ts';
@@ -35,9 +35,17 @@ export class OptimisticReader {
     this.#epoch = Atomics.load(memory.header, Header.EPOCH) & ~1;
   }
 
-  /** Copies a value of at most CHUNK_BYTES, without allocating; the key is bytes `from` to `to` of `bytes`. */
-  readInto(bytes: Uint8Array, hash: number, from: number, to: number, now: number, hit: HitBuffer): boolean {
-    const slot = this.#index.findEntry(bytes, hash, from, to);
+  /** Copies a value of at most CHUNK_BYTES, without allocating; the id is bytes `from` to `to` of `bytes`. */
+  readInto(
+    bytes: Uint8Array,
+    hash: number,
+    from: number,
+    to: number,
+    selectorLength: number,
+    now: number,
+    hit: HitBuffer,
+  ): boolean {
+    const slot = this.#index.findEntry(bytes, hash, from, to, selectorLength);
     if (slot === NONE) return false;
     const version = this.#index.foundVersion;
     if (this.#slots.isExpired(slot, now) || this.#slots.isUnconfirmed(now)) return false;
@@ -45,14 +53,16 @@ export class OptimisticReader {
     if (length < 0 || length > CHUNK_BYTES) return false;
     this.#reader.readInto(hit, slot, length, now);
     this.#touches.push(slot, version, now);
-    if (!this.#isUnchanged(slot, version)) return this.#canRetry() && this.readInto(bytes, hash, from, to, now, hit);
+    if (!this.#isUnchanged(slot, version)) {
+      return this.#canRetry() && this.readInto(bytes, hash, from, to, selectorLength, now, hit);
+    }
     this.#touches.countHit();
     return true;
   }
 
   /** Reads an entry of at most `maxAgeMs`; does not count it, and for a large value returns its location. */
-  read(key: Uint8Array, hash: number, now: number, maxAgeMs: number): CachedEntry | LargeEntry | undefined {
-    const slot = this.#index.findEntry(key, hash);
+  read(entry: EntryId, hash: number, now: number, maxAgeMs: number): CachedEntry | LargeEntry | undefined {
+    const slot = this.#index.findEntry(entry.id, hash, 0, entry.id.length, entry.selectorLength);
     if (slot === NONE) return undefined;
     const version = this.#index.foundVersion;
     if (!this.#slots.isFresh(slot, now, maxAgeMs)) return undefined;
@@ -61,7 +71,7 @@ export class OptimisticReader {
     if (this.#slots.isExpired(slot, now)) return undefined;
     this.#touches.push(slot, version, now);
     if (this.#isUnchanged(slot, version)) return found;
-    return this.#canRetry() ? this.read(key, hash, now, maxAgeMs) : undefined;
+    return this.#canRetry() ? this.read(entry, hash, now, maxAgeMs) : undefined;
   }
 
   /** Copies a large value in chunks; returns false as soon as the entry has changed. Needs no room in the ring. */
