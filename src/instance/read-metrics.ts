@@ -16,6 +16,7 @@ export const READ_OUTCOMES = [
   'collapsed',
   'not-found',
   'wrong-type',
+  'error-reply',
   'value-too-large',
   'timeout',
   'unavailable',

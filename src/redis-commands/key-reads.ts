@@ -58,6 +58,9 @@ export class KeyReads {
       case 'unavailable':
       case 'overloaded':
         return { failure: outcome.kind };
+      case 'error-reply':
+        // GET is never rejected.
+        return { failure: 'wrong-type' };
     }
   }
 

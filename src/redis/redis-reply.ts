@@ -4,13 +4,19 @@ import type { Redirect } from './cluster/redirect.ts';
 export type RedisReply =
   | {
       readonly kind: 'value';
+      /** The value of the key; for a query other than GET, the reply, encoded in RESP2. */
       readonly value: Buffer;
       /** TTL of the key in milliseconds; undefined if it has none or PTTL was not sent. */
       readonly ttlMs: number | undefined;
     }
-  /** The key does not exist; `ttlMs`: maximum milliseconds to cache that, undefined if unlimited. */
-  | { readonly kind: 'missing'; readonly ttlMs?: number }
-  /** The value stored at this key is not a string. */
+  /**
+   * The key does not exist; `ttlMs`: maximum milliseconds to cache that, undefined if unlimited; `reply`: what Redis replied to
+   * a query other than GET, encoded in RESP2.
+   */
+  | { readonly kind: 'missing'; readonly ttlMs?: number; readonly reply?: Buffer }
+  /** Redis rejected a query other than GET: `message` is its error, without the `-`. */
+  | { readonly kind: 'error-reply'; readonly message: string }
+  /** GET only: the value stored at this key is not a string. */
   | { readonly kind: 'wrong-type' }
   | TooLarge
   | BufferFull

@@ -1,13 +1,13 @@
 import type { Query } from '../../redis/query.ts';
-import type { BufferFull, RedisReply } from '../../redis/redis-reply.ts';
+import { BufferFull, type RedisReply } from '../../redis/redis-reply.ts';
 import type { ValueMemory } from '../../redis/connection/value-memory.ts';
 import type { BufferedBytes } from './buffered-bytes.ts';
 import type { Clock } from '../shared-lru/clock.ts';
-import { etagOf } from '../shared-lru/etag.ts';
+import { NO_ETAG, etagOf } from '../shared-lru/etag.ts';
 import type { Load, LoadRequest } from './load.ts';
 import type { Admission, LoadLimiter } from './load-limiter.ts';
 import type { FillResult, Lease, LoadResult } from '../shared-lru/cache-types.ts';
-import { type Failure, type LoadOutcome, type Loaded, failedLoad } from './read-outcome.ts';
+import { type Failure, type LoadEnd, type LoadOutcome, type Loaded, failedLoad } from './read-outcome.ts';
 import type { ReadMetrics } from '../../instance/read-metrics.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
 
@@ -116,19 +116,17 @@ export class Loader {
     const now = this.#clock();
     // A load that fails fast does not measure Redis and would lower the observed latency.
     if (reply.kind !== 'unavailable') this.#counts.observeLoad(now - requestedAt);
-    if (reply.kind === 'buffer-full') {
-      this.#abandon(load.request);
-      load.settleBufferFull(reply);
-      return;
-    }
-    let outcome: LoadOutcome;
+    let end: LoadEnd;
     try {
-      outcome = this.#outcomeOf(load.request, reply, requestedAt, now);
+      const result = rendered(load.request, reply);
+      end = result.kind === 'buffer-full' ? result : this.#outcomeOf(load.request, result, requestedAt, now);
     } catch (bug) {
       this.#fail(load, bug);
       return;
     }
-    load.settle(outcome);
+    if (end.kind !== 'buffer-full') return load.settle(end);
+    this.#abandon(load.request);
+    load.settleBufferFull(end);
   }
 
   #fail(load: AnyLoad, bug: unknown): void {
@@ -142,26 +140,18 @@ export class Loader {
   }
 
   #outcomeOf(load: LoadRequest, reply: Exclude<RedisReply, BufferFull>, requestedAt: number, now: number): LoadOutcome {
-    const { lease, forward } = load;
     switch (reply.kind) {
       case 'value': {
-        const { value, ttlMs = Infinity } = reply;
-        const etag = etagOf(value);
+        const { ttlMs = Infinity } = reply;
         // The key's TTL in Redis has run at most since the request was sent.
         const hardTtlMs = requestedAt + ttlMs - now;
-        const lifetimeMs = Math.min(this.#lifetimes.ttlMs, hardTtlMs);
-        const freshness = { ageMs: 0, lifetimeMs: Math.max(0, lifetimeMs) };
-        if (!this.#canStoreFor(lifetimeMs)) return this.#release(load, { kind: 'value', value, etag, freshness });
-        const stored = isStored(lease, (valid) => this.#lru.commit(valid, value, etag, lifetimeMs, hardTtlMs));
-        return { kind: 'value', value, etag, freshness, origin: stored ? 'stored' : 'not-stored', forward };
+        return this.#storeValue(load, reply.value, Math.min(this.#lifetimes.ttlMs, hardTtlMs), hardTtlMs);
       }
       case 'missing': {
         const { ttlMs = Infinity } = reply;
+        if (reply.reply === undefined || load.query.form !== undefined) return this.#storeNegative(load, ttlMs);
         const lifetimeMs = Math.min(this.#lifetimes.negativeTtlMs, ttlMs);
-        const freshness = { ageMs: 0, lifetimeMs };
-        if (!this.#canStoreFor(lifetimeMs)) return this.#release(load, { kind: 'absent', freshness });
-        const stored = isStored(lease, (valid) => this.#lru.commitNegative(valid, lifetimeMs));
-        return { kind: 'absent', freshness, origin: stored ? 'stored' : 'not-stored', forward };
+        return this.#storeValue(load, reply.reply, lifetimeMs, lifetimeMs);
       }
       case 'timeout':
       case 'unavailable':
@@ -169,8 +159,33 @@ export class Loader {
         return this.#failed(load, reply.kind);
       case 'value-too-large':
       case 'wrong-type':
+      case 'error-reply':
         return this.#release(load, reply);
     }
+  }
+
+  /**
+   * Stores a value under the lease, if it may be stored.
+   *
+   * @param hardTtlMs milliseconds after which it must not be served at all, not even as stale.
+   */
+  #storeValue(load: LoadRequest, value: Buffer, lifetimeMs: number, hardTtlMs: number): LoadOutcome {
+    const { lease, forward, query } = load;
+    // Only HTTP has validators, and it reads values and rendered replies.
+    const etag = query.selectorLength === 0 || query.form !== undefined ? etagOf(value) : NO_ETAG;
+    const freshness = { ageMs: 0, lifetimeMs: Math.max(0, lifetimeMs) };
+    if (!this.#canStoreFor(lifetimeMs)) return this.#release(load, { kind: 'value', value, etag, freshness });
+    const stored = isStored(lease, (valid) => this.#lru.commit(valid, value, etag, lifetimeMs, hardTtlMs));
+    return { kind: 'value', value, etag, freshness, origin: stored ? 'stored' : 'not-stored', forward };
+  }
+
+  /** Stores, for at most `maxLifetimeMs`, that what a query reads does not exist. */
+  #storeNegative(load: LoadRequest, maxLifetimeMs: number): LoadOutcome {
+    const lifetimeMs = Math.min(this.#lifetimes.negativeTtlMs, maxLifetimeMs);
+    const freshness = { ageMs: 0, lifetimeMs: Math.max(0, lifetimeMs) };
+    if (!this.#canStoreFor(lifetimeMs)) return this.#release(load, { kind: 'absent', freshness });
+    const stored = isStored(load.lease, (valid) => this.#lru.commitNegative(valid, lifetimeMs));
+    return { kind: 'absent', freshness, origin: stored ? 'stored' : 'not-stored', forward: load.forward };
   }
 
   /**
@@ -194,12 +209,22 @@ export class Loader {
   }
 }
 
+/** Converts the reply to a query to the form in which it is stored. */
+function rendered({ query: { form }, account }: LoadRequest, reply: RedisReply): RedisReply {
+  if (form === undefined || reply.kind !== 'value') return reply;
+  const value = form.render(reply.value);
+  if (value === undefined) return { kind: 'missing' };
+  // The reply itself is released at the end of the tick.
+  if (!account.tryHoldForTick(value.buffer)) return new BufferFull(reply.value.length + value.length);
+  return { ...reply, value };
+}
+
 function isStored(lease: Lease | undefined, commit: (lease: Lease) => FillResult): boolean {
   return lease !== undefined && commit(lease) === 'stored';
 }
 
 /** The state of a key as read from Redis. */
-type KeyState = Extract<Loaded, { kind: 'value' | 'absent' | 'value-too-large' | 'wrong-type' }>;
+type KeyState = Extract<Loaded, { kind: 'value' | 'absent' | 'value-too-large' | 'wrong-type' | 'error-reply' }>;
 
 /** Results passed to waiting threads if nothing is stored. */
 const RESULTS: Readonly<Record<KeyState['kind'], LoadResult>> = {
@@ -207,4 +232,6 @@ const RESULTS: Readonly<Record<KeyState['kind'], LoadResult>> = {
   absent: 'missing',
   'value-too-large': 'value-too-large',
   'wrong-type': 'wrong-type',
+  // The message cannot be passed on: waiting threads send the query themselves.
+  'error-reply': 'unshared',
 };

@@ -14,6 +14,8 @@ export type Loaded =
   | ({ readonly kind: 'value' } & CachedValue)
   | { readonly kind: 'absent'; readonly freshness: Freshness }
   | { readonly kind: 'wrong-type' }
+  /** Redis rejected the query: `message` is its error, without the `-`. */
+  | { readonly kind: 'error-reply'; readonly message: string }
   /** The value exceeds REDIS_MAX_VALUE_BYTES. */
   | { readonly kind: 'value-too-large' }
   | { readonly kind: Failure }
@@ -74,5 +76,7 @@ export function outcomeName(outcome: DirectedOutcome): ReadOutcomeName {
     case 'overloaded':
     case 'not-cached':
       return outcome.kind;
+    case 'error-reply':
+      return outcome.message.startsWith('WRONGTYPE ') ? 'wrong-type' : outcome.kind;
   }
 }

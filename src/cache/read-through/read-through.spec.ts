@@ -11,6 +11,7 @@ import type { Lifetimes } from './loader.ts';
 import type { ReadOutcome } from './read-outcome.ts';
 import { ReadThrough } from './read-through.ts';
 import { ReadMetrics } from '../../instance/read-metrics.ts';
+import { etagOf } from '../shared-lru/etag.ts';
 import { SharedLru } from '../shared-lru/shared-lru.ts';
 import { checkInvariants } from '../shared-lru/shared-memory.spec-support.ts';
 
@@ -59,7 +60,12 @@ function start(lifetimes: Lifetimes = { ttlMs: 1000, negativeTtlMs: 0 }): void {
 }
 
 /** Creates the read-through cache of one thread. */
-function threadReads(threadLru: SharedLru, row: number, lifetimes: Lifetimes): ReadThrough {
+function threadReads(
+  threadLru: SharedLru,
+  row: number,
+  lifetimes: Lifetimes,
+  buffered = bufferedBytes(instance, row),
+): ReadThrough {
   return new ReadThrough({
     lru: threadLru,
     store,
@@ -67,7 +73,7 @@ function threadReads(threadLru: SharedLru, row: number, lifetimes: Lifetimes): R
     counts: new ReadMetrics(instance, row),
     coherence: new CoherenceState(instance),
     clock: () => now,
-    buffered: bufferedBytes(instance, row),
+    buffered,
     lifetimes,
   });
 }
@@ -616,6 +622,120 @@ describe('a missing key', () => {
     expect(await load({ kind: 'missing', ttlMs: 20 })).toMatchObject({ freshness: { lifetimeMs: 20 } });
     now += 20;
     expect(reads.read(key)).toBeInstanceOf(Promise);
+  });
+});
+
+describe('a query other than GET', () => {
+  const hgetall = Query.of(key.key, [Buffer.from('HGETALL')]);
+  const REPLY = '*2\r\n$1\r\nf\r\n$1\r\nv\r\n';
+  const EMPTY: RedisReply = { kind: 'missing', reply: Buffer.from('*0\r\n') };
+
+  async function query(reply: RedisReply, asked = hgetall): Promise<ReadOutcome> {
+    const outcome = reads.read(asked);
+    store.reply(reply);
+    return outcome;
+  }
+
+  it('is served from the cache with the reply of Redis', async () => {
+    expect(await query(valueReply(REPLY))).toMatchObject({
+      kind: 'value',
+      value: Buffer.from(REPLY),
+      origin: 'stored',
+    });
+    expect(reads.read(hgetall)).toMatchObject({ kind: 'hit', value: Buffer.from(REPLY) });
+  });
+
+  it('about a missing key is served with its reply for the TTL of negative entries', async () => {
+    start({ ttlMs: 1000, negativeTtlMs: 100 });
+    expect(await query(EMPTY)).toMatchObject({ kind: 'value', value: Buffer.from('*0\r\n'), origin: 'stored' });
+    now += 99;
+    expect(reads.read(hgetall)).toMatchObject({ kind: 'hit', value: Buffer.from('*0\r\n') });
+    now += 1;
+    expect(reads.read(hgetall)).toBeInstanceOf(Promise);
+  });
+
+  it('about a missing key is not stored if negative entries are disabled', async () => {
+    expect(await query(EMPTY)).toMatchObject({ kind: 'value', value: Buffer.from('*0\r\n'), origin: 'not-stored' });
+    expect(lru.stats()).toMatchObject({ entries: 0, leases: 0 });
+  });
+
+  it('that Redis rejects passes the error on and is not stored', async () => {
+    const rejected = { kind: 'error-reply', message: 'WRONGTYPE no hash' } as const;
+    expect(await query(rejected)).toMatchObject({ ...rejected, origin: 'not-stored' });
+    expect(lru.stats()).toMatchObject({ entries: 0, leases: 0 });
+  });
+
+  it('that Redis rejects is sent again by a thread that waits for it', async () => {
+    const other = threadReads(
+      SharedLru.attach(lru.buffer, 2, () => now),
+      1,
+      { ttlMs: 1000, negativeTtlMs: 0 },
+    );
+    const own = reads.read(hgetall);
+    const waiting = other.read(hgetall);
+    const rejected = { kind: 'error-reply', message: 'ERR first' } as const;
+    store.reply(rejected);
+    expect(await own).toMatchObject(rejected);
+    while (store.pending === 0) await new Promise(setImmediate);
+    store.reply({ ...rejected, message: 'ERR second' });
+    expect(await waiting).toMatchObject({ kind: 'error-reply', message: 'ERR second' });
+  });
+
+  describe('whose reply is stored in another form', () => {
+    const form = {
+      id: 1,
+      render: (reply: Buffer) => (reply.includes('-1') ? undefined : Buffer.from(`<${reply.length}>`)),
+    };
+    const rendered = Query.of(key.key, [Buffer.from('HGET'), Buffer.from('f')], form);
+
+    it('is served in that form, with a validator of its own', async () => {
+      const outcome = await query(valueReply('$1\r\nv\r\n'), rendered);
+      expect(outcome).toMatchObject({ kind: 'value', value: Buffer.from('<7>'), etag: etagOf(Buffer.from('<7>')) });
+      expect(reads.read(rendered)).toMatchObject({ kind: 'hit', value: Buffer.from('<7>') });
+    });
+
+    it('is absent if the form has nothing to render, for the TTL of negative entries', async () => {
+      start({ ttlMs: 1000, negativeTtlMs: 100 });
+      expect(await query(valueReply('$-1\r\n'), rendered)).toMatchObject({ kind: 'absent', origin: 'stored' });
+      expect(reads.read(rendered)).toMatchObject({ kind: 'missing', freshness: { lifetimeMs: 100 } });
+    });
+
+    it('is absent if the key is missing', async () => {
+      expect(await query(EMPTY, rendered)).toMatchObject({ kind: 'absent', origin: 'not-stored' });
+    });
+
+    it('fails all its requests if the form throws, and leaves no lease behind', async () => {
+      const broken = Query.of(key.key, [Buffer.from('HGET'), Buffer.from('g')], {
+        id: 2,
+        render: () => {
+          throw new Error('bug');
+        },
+      });
+      const requests = [reads.read(broken), reads.read(broken)];
+      store.reply(valueReply('$1\r\nv\r\n'));
+      for (const outcome of await Promise.allSettled(requests)) expect(outcome.status).toBe('rejected');
+      expect(lru.stats()).toMatchObject({ leases: 0 });
+    });
+
+    it('is read again once there is room for what it renders', async () => {
+      const bytes = 2 ** 20;
+      const buffered = bufferedBytes(instance, 2, 2 * bytes);
+      const large = Query.of(key.key, [Buffer.from('HGET'), Buffer.from('h')], {
+        id: 3,
+        render: () => Buffer.alloc(bytes),
+      });
+      const small = threadReads(lru, 2, { ttlMs: 1000, negativeTtlMs: 0 }, buffered);
+      const blocker = new ArrayBuffer(2 * bytes - 1024);
+      expect(buffered.tryHold(blocker)).toBe(true);
+      const outcome = small.read(large);
+      store.reply(valueReply('$1\r\nv\r\n'));
+      await new Promise(setImmediate);
+      expect(store.pending).toBe(0);
+      buffered.release(blocker);
+      while (store.pending === 0) await new Promise(setImmediate);
+      store.reply(valueReply('$1\r\nv\r\n'));
+      expect(await outcome).toMatchObject({ kind: 'value', value: Buffer.alloc(bytes) });
+    });
   });
 });
 

@@ -208,7 +208,13 @@ const NO_OPTIONS: ReadOptions = {};
 const NOT_CACHED: DirectedOutcome = { kind: 'not-cached' };
 
 /** Outcomes of loads that learned the state of the key in Redis. */
-const LOADED_KINDS: ReadonlySet<LoadOutcome['kind']> = new Set(['value', 'absent', 'wrong-type', 'value-too-large']);
+const LOADED_KINDS: ReadonlySet<LoadOutcome['kind']> = new Set([
+  'value',
+  'absent',
+  'wrong-type',
+  'error-reply',
+  'value-too-large',
+]);
 
 const OVERLOADED: LoadOutcome = { kind: 'overloaded', origin: 'not-stored', forward: 'uri-miss' };
 

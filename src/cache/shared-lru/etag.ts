@@ -3,6 +3,9 @@ import { hash } from 'node:crypto';
 /** Strong validator: the first 96 bits of the SHA-256 of a value, as three 32-bit words. */
 export type Etag = readonly [number, number, number];
 
+/** In place of a validator that nobody needs: of a negative entry, or of a reply that HTTP does not serve. */
+export const NO_ETAG: Etag = [0, 0, 0];
+
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /** Hashes a value; called once, when it is loaded. */

@@ -4,7 +4,7 @@ import type { Clock } from './clock.ts';
 import { type Counters, SharedCounters, counter } from './counters.ts';
 import { Entries } from './entries.ts';
 import { EntryReader } from './reading/entry-reader.ts';
-import type { Etag } from './etag.ts';
+import { type Etag, NO_ETAG } from './etag.ts';
 import { ItemBytes } from './memory/item-bytes.ts';
 import { KeyIndex } from './key-index.ts';
 import { type LargeEntry, CHUNK_BYTES } from './reading/chunked-read.ts';
@@ -32,9 +32,6 @@ export interface LruStats extends Counters {
   readonly bytes: number;
   readonly leases: number;
 }
-
-/** Negative entries have no value to hash. */
-const NO_ETAG: Etag = [0, 0, 0];
 
 const HITS = counter('hits');
 const MISSES = counter('misses');

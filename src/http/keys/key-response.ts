@@ -14,7 +14,7 @@ export const CACHE_NAME = 'redis-http-cache-proxy';
 /** Seconds after which a client may retry. */
 const RETRY_AFTER = ['Retry-After', '1'] as const;
 
-type FailedRead = Exclude<DirectedOutcome['kind'], 'hit' | 'value' | 'stale'>;
+type FailedRead = Exclude<DirectedOutcome['kind'], 'hit' | 'value' | 'stale' | 'error-reply'>;
 
 const NOT_FOUND = problem('key-not-found', 'Redis has no such key.');
 
@@ -29,6 +29,11 @@ export const OUTCOME_PROBLEMS: Readonly<Record<FailedRead, Problem>> = {
   'not-cached': problem('not-cached', 'Not cached, and the request specified only-if-cached.'),
   overloaded: problem('overloaded', 'Too many Redis reads are queued.'),
 };
+
+/** Returns the problem of a query that Redis rejected. */
+export function rejectedQuery(message: string): Problem {
+  return problem('redis-error', `Redis replied: ${message}`);
+}
 
 /** Properties shared by the responses to all keys. */
 export interface KeyResponsePolicy {
@@ -62,6 +67,8 @@ export function keyResponse(
     case 'unavailable':
     case 'overloaded':
       return failureResponse(outcome.kind, missStatus(outcome), RETRY_AFTER);
+    case 'error-reply':
+      return problemResponse(rejectedQuery(outcome.message), ['Cache-Status', missStatus(outcome)]);
     case 'not-cached':
       return failureResponse(outcome.kind, `${CACHE_NAME}; detail=only-if-cached`);
   }

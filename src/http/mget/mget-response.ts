@@ -5,7 +5,7 @@ import type { Origin, ReadOutcome } from '../../cache/read-through/read-outcome.
 import type { Omitted } from '../../cache/read-through/bounded-results.ts';
 import { type HttpResponse, jsonBodyResponse } from '../response/http-response.ts';
 import { ageSeconds, lifetimeSeconds } from '../keys/delta-seconds.ts';
-import { type KeyResponsePolicy, OUTCOME_PROBLEMS } from '../keys/key-response.ts';
+import { type KeyResponsePolicy, OUTCOME_PROBLEMS, rejectedQuery } from '../keys/key-response.ts';
 import { KEY_NOT_ALLOWED } from '../keys/access-denied.ts';
 import { type Problem, problem } from '../response/problem.ts';
 import { type Allocate, type JsonPart, MAX_RESULTS_BYTES, ResultsBody } from '../response/results-body.ts';
@@ -58,6 +58,8 @@ function resultOf(outcome: MgetOutcome, policy: Pick<KeyResponsePolicy, 'revalid
     case 'unavailable':
     case 'overloaded':
       return [problemResult(OUTCOME_PROBLEMS[outcome.kind], outcome.origin)];
+    case 'error-reply':
+      return [problemResult(rejectedQuery(outcome.message), outcome.origin)];
     case 'not-allowed':
       return [problemResult(KEY_NOT_ALLOWED)];
     case 'omitted':

@@ -28,6 +28,7 @@ export const PROBLEMS = {
   'internal-error': [500, 'Internal Server Error'],
   'not-implemented': [501, 'Not Implemented'],
   'value-too-large': [502, 'Bad Gateway'],
+  'redis-error': [502, 'Bad Gateway'],
   'redis-unavailable': [503, 'Service Unavailable'],
   overloaded: [503, 'Service Unavailable'],
   'not-cached': [504, 'Gateway Timeout'],

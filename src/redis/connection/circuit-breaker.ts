@@ -23,6 +23,7 @@ function classify(reply: RedisReply, receivedBytes: number): Outcome {
     case 'value':
     case 'missing':
     case 'wrong-type':
+    case 'error-reply':
     case 'value-too-large':
     case 'buffer-full':
       return 'success';
