@@ -1,4 +1,5 @@
-import type { Query } from '../../redis/query.ts';
+import { Buffer } from 'node:buffer';
+import type { Query, Rendered, StoredForm } from '../../redis/query.ts';
 import { BufferFull, type RedisReply } from '../../redis/redis-reply.ts';
 import type { ValueMemory } from '../../redis/connection/value-memory.ts';
 import type { BufferedBytes } from './buffered-bytes.ts';
@@ -113,13 +114,41 @@ export class Loader {
   }
 
   #settle(load: AnyLoad, reply: RedisReply, requestedAt: number): void {
-    const now = this.#clock();
     // A load that fails fast does not measure Redis and would lower the observed latency.
-    if (reply.kind !== 'unavailable') this.#counts.observeLoad(now - requestedAt);
+    if (reply.kind !== 'unavailable') this.#counts.observeLoad(this.#clock() - requestedAt);
+    const { form } = load.request.query;
+    if (form === undefined || reply.kind !== 'value') this.#finish(load, reply, requestedAt);
+    else this.#render(load, form, reply, requestedAt);
+  }
+
+  /** Converts a reply to the form in which it is stored, and finishes the load with it. */
+  #render(load: AnyLoad, form: StoredForm, reply: ValueReply, requestedAt: number): void {
+    const { account } = load.request;
+    const { buffer: memory } = reply.value;
+    const finish = (rendered: Rendered): void => {
+      this.#finish(load, renderedReply(reply, rendered), requestedAt);
+      if (Buffer.isBuffer(rendered) && rendered.buffer !== memory) account.releaseAfterTick(rendered.buffer);
+    };
+    let rendered: Rendered | Promise<Rendered>;
+    try {
+      rendered = form.render(reply.value, account);
+    } catch (bug) {
+      return this.#fail(load, bug);
+    }
+    if (!(rendered instanceof Promise)) return finish(rendered);
+    // The reply is needed until it has been rendered. If it does not fit, it is one chunk of the socket, which is small.
+    const isHeld = account.tryHold(memory);
+    void rendered
+      .then(finish, (bug: unknown) => this.#fail(load, bug))
+      .finally(() => {
+        if (isHeld) account.releaseAfterTick(memory);
+      });
+  }
+
+  #finish(load: AnyLoad, reply: RedisReply, requestedAt: number): void {
     let end: LoadEnd;
     try {
-      const result = rendered(load.request, reply);
-      end = result.kind === 'buffer-full' ? result : this.#outcomeOf(load.request, result, requestedAt, now);
+      end = reply.kind === 'buffer-full' ? reply : this.#outcomeOf(load.request, reply, requestedAt, this.#clock());
     } catch (bug) {
       this.#fail(load, bug);
       return;
@@ -209,14 +238,14 @@ export class Loader {
   }
 }
 
-/** Converts the reply to a query to the form in which it is stored. */
-function rendered({ query: { form }, account }: LoadRequest, reply: RedisReply): RedisReply {
-  if (form === undefined || reply.kind !== 'value') return reply;
-  const value = form.render(reply.value);
-  if (value === undefined) return { kind: 'missing' };
-  // The reply itself is released at the end of the tick.
-  if (!account.tryHoldForTick(value.buffer)) return new BufferFull(reply.value.length + value.length);
-  return { ...reply, value };
+type ValueReply = Extract<RedisReply, { kind: 'value' }>;
+
+/** Replaces the reply to a query by what was rendered from it. */
+function renderedReply(reply: ValueReply, rendered: Rendered): RedisReply {
+  if (rendered === undefined) return { kind: 'missing' };
+  if (Buffer.isBuffer(rendered)) return { ...reply, value: rendered };
+  // The next attempt needs memory for the reply as well.
+  return rendered instanceof BufferFull ? new BufferFull(reply.value.length + rendered.bytes) : rendered;
 }
 
 function isStored(lease: Lease | undefined, commit: (lease: Lease) => FillResult): boolean {

@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Query } from '../../redis/query.ts';
-import type { RedisReply } from '../../redis/redis-reply.ts';
+import { BufferFull, type RedisReply } from '../../redis/redis-reply.ts';
 import { bufferedBytes } from './buffered-bytes.spec-support.ts';
 import { CoherenceState } from '../../instance/coherence-state.ts';
 import { InstanceMemory, InstanceWord } from '../../instance/instance-memory.ts';
@@ -711,10 +711,21 @@ describe('a query other than GET', () => {
           throw new Error('bug');
         },
       });
-      const requests = [reads.read(broken), reads.read(broken)];
+      const requests = [read(broken), read(broken)];
       store.reply(valueReply('$1\r\nv\r\n'));
-      for (const outcome of await Promise.allSettled(requests)) expect(outcome.status).toBe('rejected');
+      for (const { status } of await Promise.allSettled(requests)) expect(status).toBe('rejected');
       expect(lru.stats()).toMatchObject({ leases: 0 });
+    });
+
+    it('may be rendered later', async () => {
+      let finish!: (body: Buffer) => void;
+      const slow = Query.of(key.key, [Buffer.from('HGET'), Buffer.from('s')], {
+        id: 4,
+        render: () => new Promise((resolve) => (finish = resolve)),
+      });
+      const outcome = query(valueReply('$1\r\nv\r\n'), slow);
+      finish(Buffer.from('body'));
+      expect(await outcome).toMatchObject({ kind: 'value', value: Buffer.from('body'), origin: 'stored' });
     });
 
     it('is read again once there is room for what it renders', async () => {
@@ -722,7 +733,7 @@ describe('a query other than GET', () => {
       const buffered = bufferedBytes(instance, 2, 2 * bytes);
       const large = Query.of(key.key, [Buffer.from('HGET'), Buffer.from('h')], {
         id: 3,
-        render: () => Buffer.alloc(bytes),
+        render: (_reply, memory) => memory.allocate(bytes)?.fill(0) ?? new BufferFull(bytes),
       });
       const small = threadReads(lru, 2, { ttlMs: 1000, negativeTtlMs: 0 }, buffered);
       const blocker = new ArrayBuffer(2 * bytes - 1024);
