@@ -4,13 +4,14 @@
  */
 import { cpSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { basename, dirname, join, relative, sep } from 'node:path';
+import { basename, dirname, extname, join, relative, sep } from 'node:path';
 import { type Metafile, type Plugin, build } from 'esbuild';
 
 const ROOT = join(import.meta.dirname, '../..');
 const BUILD = join(ROOT, 'build');
 const DIST = join(ROOT, 'dist');
 const NODE_MODULES = `${sep}node_modules${sep}`;
+const SWAGGER_UI = join(ROOT, 'node_modules/swagger-ui-dist');
 const RXJS = join(ROOT, 'node_modules/rxjs/dist/esm');
 
 /** A module without exports, in place of a package that is required, but never used. */
@@ -70,6 +71,24 @@ const nodeHttp: Plugin = {
   },
 };
 
+/**
+ * Keeps only the media types of Swagger UI's files, the only ones that Express looks up: the list of all known types takes
+ * more than a MiB per thread.
+ */
+const mediaTypes: Plugin = {
+  name: 'media-types',
+  setup(esbuild) {
+    const served = new Set(readdirSync(SWAGGER_UI).map((file) => extname(file).slice(1)));
+    esbuild.onLoad({ filter: /[/\\]mime-db[/\\]db\.json$/ }, async ({ path }) => {
+      const types = JSON.parse(await readFile(path, 'utf8')) as Record<string, { readonly extensions?: string[] }>;
+      const kept = Object.entries(types).filter(([, { extensions = [] }]) =>
+        extensions.some((each) => served.has(each)),
+      );
+      return { contents: JSON.stringify(Object.fromEntries(kept)), loader: 'json' };
+    });
+  },
+};
+
 /** Has modules of the proxy find files relative to their own place, although they are now part of `bundle`. */
 function ownPlaces(bundle: string): Plugin {
   return {
@@ -115,10 +134,12 @@ async function bundle([entry, ...others]: readonly string[]): Promise<Metafile> 
       'rxjs/operators': join(RXJS, 'operators/index.js'),
       // Express loads it for its own middleware; the proxy reads bodies itself (request/read-body.ts).
       'body-parser': NEVER_USED,
+      // The extended query parser of Express, which is off.
+      qs: NEVER_USED,
     },
     // First: decorators use it, and the package of NestJS that imports it is shaken.
     inject: [join(ROOT, 'node_modules/reflect-metadata/Reflect.js')],
-    plugins: [packages, nodeHttp, ownPlaces(join(DIST, entry))],
+    plugins: [packages, nodeHttp, mediaTypes, ownPlaces(join(DIST, entry))],
     // CommonJS packages call it for modules of Node.js.
     banner: { js: "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);" },
     // esbuild renames classes whose names occur twice; NestJS and the log show them.

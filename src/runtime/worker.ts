@@ -4,6 +4,7 @@ import { type PackedSettings, unpackSettings } from '../config/settings-transfer
 import { useInternals } from '../internals/internals.ts';
 import { createApplication } from './application.ts';
 import type { Ports } from './listeners.ts';
+import { freeStartMemory } from './start-memory.ts';
 import { SupervisorChannel, sendToSupervisor } from './supervisor-channel.ts';
 import type { SupervisorMessage } from './worker-messages.ts';
 
@@ -26,6 +27,7 @@ try {
     if (message === 'drain') void app.close().then(() => process.exit(0));
     else channel.receive(message);
   });
+  await freeStartMemory();
   await app.init();
   sendToSupervisor({ kind: 'listening' });
 } catch (error) {
