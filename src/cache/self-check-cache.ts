@@ -15,7 +15,7 @@ export const SELF_CHECK_KEY = 'redis-http-cache-proxy:self-check';
 export const SELF_CHECK_VALUE = 'redis-http-cache-proxy self-check';
 
 const LIMITS = { capacity: 1, maxBytes: 1024, maxValueBytes: 512, maxLeases: 16, leaseMs: 1000, staleMs: 0 };
-const LIFETIMES = { ttlMs: 60_000, negativeTtlMs: 0 };
+const LIFETIMES = { ttlMs: 60_000, ttlJitter: 0, negativeTtlMs: 0 };
 /** Lock owner id; any number but 0, because no other thread maps this memory. */
 const OWNER = 1;
 

@@ -73,6 +73,7 @@ describe('settings', () => {
         maxBytes: 268_435_456,
         maxValueBytes: 1_048_576,
         ttlMs: 60_000,
+        ttlJitter: 0,
         negativeTtlMs: 0,
         staleIfErrorMs: 0,
         respectKeyTtl: true,
@@ -164,6 +165,16 @@ describe('settings', () => {
       expect(problemsOf({ CACHE_CAPACITY: text })).toHaveLength(1);
     },
   );
+
+  it.each(['-0.1', '0.51', '1', '0.12345', '.5', '5%', '1e-1'])('take no %j for a jitter of TTLs', (text) => {
+    expect(problemsOf({ CACHE_TTL_JITTER: text })).toEqual([
+      `CACHE_TTL_JITTER: invalid value "${text}": expected a number from 0 to 0.5`,
+    ]);
+  });
+
+  it('take a fraction for a jitter of TTLs', () => {
+    expect(load({ CACHE_TTL_JITTER: '0.25' }).cache.ttlJitter).toBe(0.25);
+  });
 
   it.each([
     'http://host',

@@ -176,6 +176,7 @@ function settingsFrom(values: Environment, redis: Settings['redis'], variables: 
       maxBytes: values.CACHE_MAX_BYTES,
       maxValueBytes: values.CACHE_MAX_VALUE_BYTES,
       ttlMs: values.CACHE_TTL_MS,
+      ttlJitter: values.CACHE_TTL_JITTER,
       negativeTtlMs: values.CACHE_NEGATIVE_TTL_MS,
       staleIfErrorMs: values.CACHE_STALE_IF_ERROR_MS,
       respectKeyTtl: values.CACHE_RESPECT_KEY_TTL,

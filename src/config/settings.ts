@@ -68,6 +68,8 @@ export interface Settings {
     readonly maxBytes: number;
     readonly maxValueBytes: number;
     readonly ttlMs: number;
+    /** Maximum share, 0 to 0.5, by which the TTL of each entry is shortened. */
+    readonly ttlJitter: number;
     readonly negativeTtlMs: number;
     /** Milliseconds after expiry for which a value may be served while Redis is unavailable; 0: not at all. */
     readonly staleIfErrorMs: number;

@@ -24,6 +24,8 @@ export interface BackingStore {
 /** TTLs of entries, in milliseconds. */
 export interface Lifetimes {
   readonly ttlMs: number;
+  /** Maximum share, below 1, by which each TTL is shortened at random. */
+  readonly ttlJitter: number;
   /** TTL of negative entries; 0 disables them. */
   readonly negativeTtlMs: number;
 }
@@ -43,6 +45,8 @@ export interface LoaderParts {
   readonly lifetimes: Lifetimes;
   readonly coherence: StorePolicy;
   readonly buffered: BufferedBytes;
+  /** Returns a number from 0 to 1, 1 excluded. */
+  readonly random?: () => number;
 }
 
 /** A load, whatever its result is if the value does not fit. */
@@ -57,6 +61,7 @@ export class Loader {
   readonly #clock: Clock;
   readonly #lifetimes: Lifetimes;
   readonly #coherence: StorePolicy;
+  readonly #random: () => number;
 
   constructor(parts: LoaderParts) {
     this.#lru = parts.lru;
@@ -66,6 +71,7 @@ export class Loader {
     this.#clock = parts.clock;
     this.#lifetimes = parts.lifetimes;
     this.#coherence = parts.coherence;
+    this.#random = parts.random ?? Math.random;
   }
 
   /** Starts loads that share one permit and one round trip; each ends individually. */
@@ -174,12 +180,17 @@ export class Loader {
         const { ttlMs = Infinity } = reply;
         // The key's TTL in Redis has run at most since the request was sent.
         const hardTtlMs = requestedAt + ttlMs - now;
-        return this.#storeValue(load, reply.value, Math.min(this.#lifetimes.ttlMs, hardTtlMs), hardTtlMs);
+        return this.#storeValue(
+          load,
+          reply.value,
+          Math.min(this.#shortened(this.#lifetimes.ttlMs), hardTtlMs),
+          hardTtlMs,
+        );
       }
       case 'missing': {
         const { ttlMs = Infinity } = reply;
         if (reply.reply === undefined || load.query.form !== undefined) return this.#storeNegative(load, ttlMs);
-        const lifetimeMs = Math.min(this.#lifetimes.negativeTtlMs, ttlMs);
+        const lifetimeMs = Math.min(this.#shortened(this.#lifetimes.negativeTtlMs), ttlMs);
         return this.#storeValue(load, reply.reply, lifetimeMs, lifetimeMs);
       }
       case 'timeout':
@@ -210,11 +221,17 @@ export class Loader {
 
   /** Stores, for at most `maxLifetimeMs`, that what a query reads does not exist. */
   #storeNegative(load: LoadRequest, maxLifetimeMs: number): LoadOutcome {
-    const lifetimeMs = Math.min(this.#lifetimes.negativeTtlMs, maxLifetimeMs);
+    const lifetimeMs = Math.min(this.#shortened(this.#lifetimes.negativeTtlMs), maxLifetimeMs);
     const freshness = { ageMs: 0, lifetimeMs: Math.max(0, lifetimeMs) };
     if (!this.#canStoreFor(lifetimeMs)) return this.#release(load, { kind: 'absent', freshness });
     const stored = isStored(load.lease, (valid) => this.#lru.commitNegative(valid, lifetimeMs));
     return { kind: 'absent', freshness, origin: stored ? 'stored' : 'not-stored', forward: load.forward };
+  }
+
+  /** Shortens a TTL by a random share, so that entries that were loaded together do not expire together. */
+  #shortened(ttlMs: number): number {
+    const { ttlJitter } = this.#lifetimes;
+    return ttlJitter === 0 ? ttlMs : ttlMs * (1 - ttlJitter * this.#random());
   }
 
   /**

@@ -17,6 +17,7 @@ import { checkInvariants } from '../shared-lru/shared-memory.spec-support.ts';
 
 const limits = { capacity: 3, maxBytes: 10_000, maxValueBytes: 100, maxLeases: 8, leaseMs: 2000, staleMs: 0 };
 const loadLimits = { maxConcurrentLoads: 9, maxQueuedLoads: 1, queueTimeoutMs: 60_000 };
+const LIFETIMES: Lifetimes = { ttlMs: 1000, ttlJitter: 0, negativeTtlMs: 0 };
 const key = Query.get(Buffer.from('k'));
 const valueReply = (text: string, ttlMs?: number): RedisReply => ({ kind: 'value', value: Buffer.from(text), ttlMs });
 
@@ -50,8 +51,10 @@ let lru: SharedLru;
 let reads: ReadThrough;
 let instance: InstanceMemory;
 let staleMs: number;
+let random: number;
 
-function start(lifetimes: Lifetimes = { ttlMs: 1000, negativeTtlMs: 0 }): void {
+function start(changed: Partial<Lifetimes> = {}): void {
+  const lifetimes = { ...LIFETIMES, ...changed };
   now = 5000;
   store = new ManualStore();
   lru = SharedLru.create({ ...limits, staleMs }, 1, () => now);
@@ -75,6 +78,7 @@ function threadReads(
     clock: () => now,
     buffered,
     lifetimes,
+    random: () => random,
   });
 }
 
@@ -88,6 +92,7 @@ const read = async (name = key): Promise<ReadOutcome> => reads.read(name);
 
 beforeEach(() => {
   staleMs = 0;
+  random = 0;
   start();
 });
 
@@ -369,7 +374,7 @@ describe('a multi-key read', () => {
     const otherThread = threadReads(
       SharedLru.attach(lru.buffer, 2, () => now),
       1,
-      { ttlMs: 1000, negativeTtlMs: 0 },
+      LIFETIMES,
     );
     const outcomes = [
       reads.readMany(named('a')),
@@ -407,6 +412,30 @@ describe('an entry', () => {
   it('is not stored if its key is about to expire', async () => {
     expect(await load(valueReply('v', 0))).toMatchObject({ origin: 'not-stored', freshness: { lifetimeMs: 0 } });
     expect(lru.stats()).toMatchObject({ entries: 0, leases: 0 });
+  });
+});
+
+describe('the jitter of TTLs', () => {
+  it.each([
+    [0, 1000],
+    [0.5, 800],
+    [1, 600],
+  ])('of 0.4 with the random number %d stores a value for %d ms', async (number, lifetimeMs) => {
+    random = number;
+    start({ ttlJitter: 0.4 });
+    expect(await load(valueReply('v'))).toMatchObject({ freshness: { lifetimeMs } });
+    now += lifetimeMs - 1;
+    expect(reads.read(key)).toMatchObject({ kind: 'hit', freshness: { lifetimeMs } });
+    now += 1;
+    expect(reads.read(key)).toBeInstanceOf(Promise);
+  });
+
+  it('does not shorten the TTL of the key itself, and shortens that of a negative entry', async () => {
+    random = 1;
+    start({ ttlJitter: 0.5, negativeTtlMs: 100 });
+    expect(await load(valueReply('v', 300))).toMatchObject({ freshness: { lifetimeMs: 300 } });
+    lru.flush();
+    expect(await load({ kind: 'missing' })).toMatchObject({ freshness: { lifetimeMs: 50 } });
   });
 });
 
@@ -456,7 +485,7 @@ describe('while Redis is unavailable', () => {
   it.each(failures)('serves an expired value to waiting reads of another thread after $kind', async (reply) => {
     await storeStale();
     const otherLru = SharedLru.attach(lru.buffer, 2, () => now);
-    const other = threadReads(otherLru, 1, { ttlMs: 1000, negativeTtlMs: 0 });
+    const other = threadReads(otherLru, 1, LIFETIMES);
     const outcomes = [read(), ...Array.from({ length: 3 }, async () => other.read(key))];
     store.reply(reply);
     for (const outcome of await Promise.all(outcomes)) expect(outcome).toMatchObject({ kind: 'stale' });
@@ -567,7 +596,7 @@ describe('a read with a maximum age', () => {
 
   it('of 0 does not accept an earlier load of another thread', async () => {
     const otherLru = SharedLru.attach(lru.buffer, 2, () => now);
-    const before = threadReads(otherLru, 1, { ttlMs: 1000, negativeTtlMs: 0 }).read(key);
+    const before = threadReads(otherLru, 1, LIFETIMES).read(key);
     const outcome = reload();
     store.reply(valueReply('old'));
     await before;
@@ -669,7 +698,7 @@ describe('a query other than GET', () => {
     const other = threadReads(
       SharedLru.attach(lru.buffer, 2, () => now),
       1,
-      { ttlMs: 1000, negativeTtlMs: 0 },
+      LIFETIMES,
     );
     const own = reads.read(hgetall);
     const waiting = other.read(hgetall);
@@ -735,7 +764,7 @@ describe('a query other than GET', () => {
         id: 3,
         render: (_reply, memory) => memory.allocate(bytes)?.fill(0) ?? new BufferFull(bytes),
       });
-      const small = threadReads(lru, 2, { ttlMs: 1000, negativeTtlMs: 0 }, buffered);
+      const small = threadReads(lru, 2, LIFETIMES, buffered);
       const blocker = new ArrayBuffer(2 * bytes - 1024);
       expect(buffered.tryHold(blocker)).toBe(true);
       const outcome = small.read(large);
@@ -756,7 +785,7 @@ describe('a load in another thread', () => {
     other = threadReads(
       SharedLru.attach(lru.buffer, 2, () => now),
       1,
-      { ttlMs: 1000, negativeTtlMs: 0 },
+      LIFETIMES,
     );
   });
 
@@ -829,11 +858,11 @@ describe('a load in another thread', () => {
 describe('a load in another thread that takes longer than its lease', () => {
   it('is joined until the lease expires, and taken over afterwards', async () => {
     lru = SharedLru.create({ ...limits, leaseMs: 5 }, 1, () => now);
-    reads = threadReads(lru, 0, { ttlMs: 1000, negativeTtlMs: 0 });
+    reads = threadReads(lru, 0, LIFETIMES);
     const other = threadReads(
       SharedLru.attach(lru.buffer, 2, () => now),
       1,
-      { ttlMs: 1000, negativeTtlMs: 0 },
+      LIFETIMES,
     );
     const slow = read();
     const otherReads = Array.from({ length: 3 }, async () => other.read(key));

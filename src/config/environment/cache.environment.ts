@@ -1,5 +1,5 @@
 import { COHERENCE_MODES } from '../settings.ts';
-import { BooleanSetting, EnumSetting, IntegerSetting } from './setting.decorators.ts';
+import { BooleanSetting, EnumSetting, FractionSetting, IntegerSetting } from './setting.decorators.ts';
 
 const MiB = 2 ** 20;
 const GiB = 2 ** 30;
@@ -38,6 +38,15 @@ export class CacheEnvironment {
     meaning: 'global expiry: milliseconds after which an entry expires',
   })
   CACHE_TTL_MS!: number;
+
+  @FractionSetting({
+    default: 0,
+    min: 0,
+    max: 0.5,
+    meaning:
+      'maximum share by which the TTL of each entry is shortened at random, so that entries do not expire together',
+  })
+  CACHE_TTL_JITTER!: number;
 
   @IntegerSetting({
     default: 0,

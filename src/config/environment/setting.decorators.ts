@@ -57,6 +57,27 @@ export function IntegerSetting(
   );
 }
 
+/** Declares a decimal fraction from `min` to `max`, both included, with at most four digits after the point. */
+export function FractionSetting(
+  options: CommonOptions & { default: number; min: number; max: number },
+): PropertyDecorator {
+  const { min, max } = options;
+  const accepted = `a number from ${min} to ${max}`;
+  return compose(
+    describe({ ...options, default: String(options.default), accepted }),
+    Transform(({ value }: { value: unknown }) =>
+      typeof value === 'string' && /^\d(?:\.\d{1,4})?$/.test(value) ? Number(value) : value,
+    ),
+    ValidateBy(
+      {
+        name: 'fraction',
+        validator: { validate: (value) => typeof value === 'number' && value >= min && value <= max },
+      },
+      { message: accepted },
+    ),
+  );
+}
+
 /** Declares a setting that is `true` or `false`. */
 export function BooleanSetting(options: CommonOptions & { default: boolean }): PropertyDecorator {
   const accepted = 'true or false';
