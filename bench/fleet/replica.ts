@@ -49,6 +49,6 @@ export class Replica {
   /** Purges a key; returns whether it was cached. */
   purge(key: number): boolean {
     keyBytes.writeUInt32LE(key);
-    return this.#lru.purge(keyBytes);
+    return this.#lru.purge(keyBytes) > 0;
   }
 }

@@ -58,9 +58,9 @@ export class CacheService extends ReadThrough {
     return this.#lru.tryGetInto(bytes, from, to, hit, selectorLength);
   }
 
-  /** Purges a key; returns whether it was cached. */
+  /** Purges a key, with all its queries; returns whether any was cached. */
   purge(key: Buffer): boolean {
-    return this.#lru.purge(key);
+    return this.#lru.purge(key) > 0;
   }
 
   /** Purges every key; returns how many were cached. */

@@ -86,7 +86,7 @@ beforeEach(() => {
   retries = [];
   feeds = new Map();
   const lru = {
-    tryPurge: (key: Uint8Array) => attempt(`purge ${Buffer.from(key).toString()}`),
+    tryPurge: (key: Uint8Array) => (attempt(`purge ${Buffer.from(key).toString()}`) ? ('done' as const) : 'locked'),
     tryFlush: () => attempt('flush'),
     tryExpireAll: () => attempt('expire all'),
     trustUntil: (until: number) => (trustedUntil = until),
@@ -97,7 +97,7 @@ beforeEach(() => {
       feeds.set(identity, created);
       return created;
     },
-    queue: new InvalidationQueue(lru, (retry) => retries.push(retry)),
+    queue: new InvalidationQueue(lru, { retry: (work) => retries.push(work), next: (work) => retries.push(work) }),
     state,
     counts,
     onMode: (entered: CoherenceMode, reason) => events.push(`${entered}${reason === undefined ? '' : `: ${reason}`}`),

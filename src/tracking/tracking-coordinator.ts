@@ -218,7 +218,10 @@ export function trackWrites(
   const masters = new Masters(settings.redis);
   const coordinator = new TrackingCoordinator({
     createFeed: ({ options, nodeId }) => new InvalidationFeed(options, settings, nodeId),
-    queue: new InvalidationQueue(lru, (retry) => void setTimeout(retry, RETRY_MS)),
+    queue: new InvalidationQueue(lru, {
+      retry: (work) => void setTimeout(work, RETRY_MS),
+      next: (work) => void setImmediate(work),
+    }),
     state,
     counts: new CoherenceCounts(instance),
     onMode: (mode, reason) => logMode(logger, mode, reason),

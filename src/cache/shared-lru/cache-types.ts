@@ -16,6 +16,17 @@ export interface Handle {
   readonly epoch: number;
 }
 
+/** Progress of one purge, which takes several steps if the key has many queries. */
+export class PurgeProgress {
+  /** Serial number of the last query that it ends; undefined before the first step. */
+  upTo: number | undefined = undefined;
+  /** Number of entries ended. */
+  purged = 0;
+}
+
+/** `more`: a step of the purge was made, but not the last one. `locked`: nothing was done, because the lock is held. */
+export type PurgeStep = 'done' | 'more' | 'locked';
+
 /** The right and duty to load one key. Invalid once the key was purged or the lease has expired. */
 export type Lease = Handle;
 

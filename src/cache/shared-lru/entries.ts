@@ -96,9 +96,9 @@ export class Entries implements OrderOfUse {
     this.#slots.bytes -= this.#slots.idBytes(slot) + Math.max(0, this.#slots.valueBytes(slot));
     this.#header[Header.COUNT]--;
     this.#recency.remove(slot);
-    this.#index.remove(slot);
+    if (lease === NONE) this.#index.remove(slot);
+    else this.#index.replace(slot, lease);
     this.#slots.free(slot);
-    if (lease !== NONE) this.#index.insert(lease);
   }
 
   /** Drops an expired entry. */

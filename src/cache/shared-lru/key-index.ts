@@ -1,12 +1,26 @@
 import { hashKey } from './memory/hash.ts';
 import type { ItemBytes } from './memory/item-bytes.ts';
 import type { EntryId } from './cache-types.ts';
-import { Header, type LruMemory, NODE_WORDS, NONE, Node, SLOT_WORDS, Slot, idLengths } from './memory/layout.ts';
+import {
+  Header,
+  type LruMemory,
+  NODE_WORDS,
+  NONE,
+  Node,
+  SLOT_WORDS,
+  Slot,
+  idLengths,
+  selectorBytesOf,
+} from './memory/layout.ts';
+import { QueryLists } from './query-lists.ts';
 
 /** Slots of a chain that are visited without the lock: another thread may change the chain meanwhile, even into a circle. */
 const MAX_STEPS = 64;
 
-/** Hash chains that map an id to its slot, entry or lease. */
+/**
+ * Hash chains that map an id to its slot, entry or lease, and lists of those of each key. All methods but {@link hash},
+ * {@link hashOf} and {@link findEntry} require the cache lock.
+ */
 export class KeyIndex {
   readonly #header: Int32Array;
   readonly #buckets: Int32Array;
@@ -14,6 +28,8 @@ export class KeyIndex {
   readonly #slots: Int32Array;
   readonly #mask: number;
   readonly #items: ItemBytes;
+  /** The slots of ids with a selector, by key. */
+  readonly queries: QueryLists;
   /** Version of the slot that {@link findEntry} returned last, which is odd; 0 if it found none. */
   foundVersion = 0;
 
@@ -24,6 +40,7 @@ export class KeyIndex {
     this.#slots = memory.slots;
     this.#mask = memory.buckets.length - 1;
     this.#items = items;
+    this.queries = new QueryLists(memory, items);
   }
 
   /**
@@ -76,15 +93,43 @@ export class KeyIndex {
     return slot;
   }
 
-  /** Adds a slot, whose hash must be set. */
-  insert(slot: number): void {
+  /** Adds the slot of an id, whose hash must be set. */
+  insert(slot: number, { id, selectorLength }: EntryId): void {
+    this.#chain(slot);
+    if (selectorLength === 0) return;
+    const keyBytes = id.length - selectorLength;
+    this.queries.insert(slot, id, keyBytes, this.hash(id, 0, keyBytes));
+  }
+
+  remove(slot: number): void {
+    this.#unchain(slot);
+    if (this.#isQuery(slot)) this.queries.remove(slot);
+  }
+
+  /** Puts another slot of the same id, whose hash must be set, in the place of a slot. */
+  replace(slot: number, by: number): void {
+    this.#unchain(slot);
+    this.#chain(by);
+    if (this.#isQuery(slot)) this.queries.replace(slot, by);
+  }
+
+  clear(): void {
+    this.#buckets.fill(NONE);
+    this.queries.clear();
+  }
+
+  #isQuery(slot: number): boolean {
+    return selectorBytesOf(this.#slots[slot * SLOT_WORDS + Slot.ID_LENGTHS]) > 0;
+  }
+
+  #chain(slot: number): void {
     const at = slot * NODE_WORDS;
     const bucket = this.#nodes[at + Node.HASH] & this.#mask;
     this.#nodes[at + Node.CHAIN] = this.#buckets[bucket];
     this.#buckets[bucket] = slot;
   }
 
-  remove(slot: number): void {
+  #unchain(slot: number): void {
     const nodes = this.#nodes;
     const at = slot * NODE_WORDS;
     const bucket = nodes[at + Node.HASH] & this.#mask;
@@ -96,9 +141,5 @@ export class KeyIndex {
     let before = this.#buckets[bucket];
     while (nodes[before * NODE_WORDS + Node.CHAIN] !== slot) before = nodes[before * NODE_WORDS + Node.CHAIN];
     nodes[before * NODE_WORDS + Node.CHAIN] = next;
-  }
-
-  clear(): void {
-    this.#buckets.fill(NONE);
   }
 }

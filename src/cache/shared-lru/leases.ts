@@ -71,7 +71,7 @@ export class Leases {
     this.#header[Header.LEASE_BLOCKS] += blocks;
     this.#list.prepend(slot);
     this.#words[at + Slot.LEASE_ENTRY] = NONE;
-    if (entry === NONE) this.#index.insert(slot);
+    if (entry === NONE) this.#index.insert(slot, of);
     else this.#slots.link(entry, slot);
     return this.#slots.handle(slot);
   }

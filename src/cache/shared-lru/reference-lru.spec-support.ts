@@ -1,7 +1,7 @@
 import { COUNTER_NAMES, type Counters } from './counters.ts';
 import type { Etag } from './etag.ts';
 import { EXPIRE_ALL_HISTORY_LENGTH, type LruLimits } from './memory/layout.ts';
-import { nameOf } from './shared-memory.spec-support.ts';
+import { keyOf, nameOf } from './shared-memory.spec-support.ts';
 import type { CachedEntry, EntryId, Forward, LoadResult, Stale } from './cache-types.ts';
 
 /** A lease, identified by object identity; `ended` once it has been filled, abandoned, voided or has expired. */
@@ -153,15 +153,18 @@ export class ReferenceLru {
     this.#endLease(lease);
   }
 
-  purge(id: EntryId, now: number): boolean {
-    const lease = this.#leases.get(nameOf(id));
-    if (lease !== undefined) this.#endLease(lease);
-    const entry = this.#entries.get(nameOf(id));
-    if (entry === undefined) return false;
-    this.#entries.delete(nameOf(id));
-    const usable = this.#isUsable(entry, now);
-    this.#counters[usable ? 'invalidations' : 'expirations']++;
-    return usable;
+  /** Returns the number of entries of the key that could be used. */
+  purge(key: Buffer, now: number): number {
+    const isMeant = ({ id }: { readonly id: EntryId }): boolean => keyOf(id).equals(key);
+    for (const lease of [...this.#leases.values()].filter(isMeant)) this.#endLease(lease);
+    let purged = 0;
+    for (const entry of [...this.#entries.values()].filter(isMeant)) {
+      this.#entries.delete(nameOf(entry.id));
+      const usable = this.#isUsable(entry, now);
+      if (usable) purged++;
+      this.#counters[usable ? 'invalidations' : 'expirations']++;
+    }
+    return purged;
   }
 
   flush(): number {

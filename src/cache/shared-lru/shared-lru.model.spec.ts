@@ -14,7 +14,7 @@ import {
   ReferenceLru,
   type ReferenceStep,
 } from './reference-lru.spec-support.ts';
-import { checkInvariants, entriesByRecency } from './shared-memory.spec-support.ts';
+import { checkInvariants, entriesByRecency, keyOf } from './shared-memory.spec-support.ts';
 import { SharedLru } from './shared-lru.ts';
 
 /** FC_SEED and FC_PATH repeat a failure printed by fast-check; FC_RUNS is the number of runs. */
@@ -268,9 +268,8 @@ class Session {
         break;
       }
       case 'purge': {
-        const { id, selectorLength } = idAt(command.key);
-        const key = id.subarray(0, id.length - selectorLength);
-        deepStrictEqual(lru.purge(key), this.reference.purge(get(Buffer.from(key)), this.#now));
+        const bytes = keyOf(idAt(command.key));
+        deepStrictEqual(lru.purge(bytes), this.reference.purge(bytes, this.#now));
         break;
       }
       case 'flush':

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { Etag } from './etag.ts';
 import { HitBuffer } from './hit-buffer.ts';
 import { EXPIRE_ALL_HISTORY_LENGTH, Header, LayoutError, type LruLimits } from './memory/layout.ts';
-import type { FillResult, Lease } from './cache-types.ts';
+import { type FillResult, type Lease, PurgeProgress } from './cache-types.ts';
 import { SharedLru } from './shared-lru.ts';
 import { checkInvariants } from './shared-memory.spec-support.ts';
 import { Query } from '../../redis/query.ts';
@@ -88,7 +88,7 @@ describe('SharedLru', () => {
       store('key', 'value');
       expect(other.limits).toMatchObject(LIMITS);
       expect(other.lookup(Query.get(Buffer.from('key')))).toMatchObject({ kind: 'hit', value: Buffer.from('value') });
-      expect(other.purge(Buffer.from('key'))).toBe(true);
+      expect(other.purge(Buffer.from('key'))).toBe(1);
       expect(kindOf('key')).toBe('miss');
     });
   });
@@ -192,7 +192,7 @@ describe('SharedLru', () => {
       for (const key of ['a', 'b', 'c']) store(key);
       lru.commitNegative(leaseOf('nothing'), MINUTE_MS);
       expect(lru.stats()).toMatchObject({ entries: 3, evictionsByCapacity: 1, bytes: 'bcnothing'.length });
-      expect(lru.purge(Buffer.from('nothing'))).toBe(true);
+      expect(lru.purge(Buffer.from('nothing'))).toBe(1);
       expect(kindOf('nothing')).toBe('miss');
     });
   });
@@ -220,7 +220,7 @@ describe('SharedLru', () => {
 
     it('until it is purged: a value read before is never stored afterwards', () => {
       const lease = leaseOf('key');
-      expect(lru.purge(Buffer.from('key'))).toBe(false);
+      expect(lru.purge(Buffer.from('key'))).toBe(0);
       expect(lru.commit(lease, Buffer.from('old'), ETAG, MINUTE_MS)).toBe('void');
       expect(kindOf('key')).toBe('miss');
     });
@@ -347,8 +347,8 @@ describe('SharedLru', () => {
     it('one key by a purge, and returns whether it was cached', () => {
       store('key', 'value');
       store('other');
-      expect(lru.purge(Buffer.from('key'))).toBe(true);
-      expect(lru.purge(Buffer.from('key'))).toBe(false);
+      expect(lru.purge(Buffer.from('key'))).toBe(1);
+      expect(lru.purge(Buffer.from('key'))).toBe(0);
       expect(kindOf('key')).toBe('miss');
       expect(kindOf('other')).toBe('hit');
       expect(lru.stats()).toMatchObject({ invalidations: 1 });
@@ -357,7 +357,7 @@ describe('SharedLru', () => {
     it('an expired entry by a purge, which does not count as cached', () => {
       store('key', 'value', 500);
       now += 500;
-      expect(lru.purge(Buffer.from('key'))).toBe(false);
+      expect(lru.purge(Buffer.from('key'))).toBe(0);
       expect(lru.stats()).toMatchObject({ entries: 0, invalidations: 0, expirations: 1 });
     });
 
@@ -477,7 +477,7 @@ describe('SharedLru', () => {
       store('key', 'value', 500);
       now += 500;
       const lease = leaseOf('key');
-      if (how === 'purge') expect(lru.purge(key)).toBe(true);
+      if (how === 'purge') expect(lru.purge(key)).toBe(1);
       else lru.flush();
       expect(staleValue()).toBeUndefined();
       expect(lru.commit(lease, Buffer.from('read before'), ETAG, MINUTE_MS)).toBe('void');
@@ -575,7 +575,7 @@ describe('SharedLru', () => {
       store('purged');
       lru.expireAll();
       expect(lru.tryGetInto(key, 0, key.length, new HitBuffer())).toBe(false);
-      expect(lru.purge(Buffer.from('purged'))).toBe(false);
+      expect(lru.purge(Buffer.from('purged'))).toBe(0);
       expect(lru.stats()).toMatchObject({ entries: 1, invalidations: 0, expirations: 1 });
       expect(kindOf('key')).toBe('miss');
       expect(lru.stats()).toMatchObject({ entries: 0, bytes: 0, expirations: 2 });
@@ -652,7 +652,8 @@ describe('SharedLru', () => {
     it('purges a key, flushes and expires all entries', () => {
       for (const key of ['a', 'b']) store(key);
       const lease = leaseOf('leased');
-      expect([lru.tryPurge(Buffer.from('a')), lru.tryPurge(Buffer.from('leased'))]).toEqual([true, true]);
+      const purge = (key: string): string => lru.tryPurge(Buffer.from(key), new PurgeProgress());
+      expect([purge('a'), purge('leased')]).toEqual(['done', 'done']);
       expect(lru.commit(lease, Buffer.from('old'), ETAG, MINUTE_MS)).toBe('void');
       expect([kindOf('a'), kindOf('b')]).toEqual(['miss', 'hit']);
       expect([lru.tryExpireAll(), kindOf('b')]).toEqual([true, 'miss']);
@@ -665,7 +666,8 @@ describe('SharedLru', () => {
       store('key');
       const header = new Int32Array(lru.buffer);
       header[Header.LOCK] = 2;
-      expect([lru.tryPurge(Buffer.from('key')), lru.tryFlush(), lru.tryExpireAll()]).toEqual([false, false, false]);
+      expect(lru.tryPurge(Buffer.from('key'), new PurgeProgress())).toBe('locked');
+      expect([lru.tryFlush(), lru.tryExpireAll()]).toEqual([false, false]);
       header[Header.LOCK] = 0;
       expect(kindOf('key')).toBe('hit');
     });

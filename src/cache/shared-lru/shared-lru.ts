@@ -19,6 +19,8 @@ import {
   type Lease,
   type LoadResult,
   type Lookup,
+  PurgeProgress,
+  type PurgeStep,
   type Stale,
   isKeyStateKnown,
 } from './cache-types.ts';
@@ -33,6 +35,9 @@ export interface LruStats extends Counters {
   readonly leases: number;
 }
 
+/** Maximum number of queries that a purge ends while it holds the lock once. */
+export const PURGED_AT_ONCE = 128;
+
 const HITS = counter('hits');
 const MISSES = counter('misses');
 const COLLAPSED = counter('collapsed');
@@ -44,7 +49,8 @@ const RECOVERIES = counter('recoveries');
 /**
  * Strict LRU cache of the results of queries in one `SharedArrayBuffer`, shared exactly by all threads that map it: one
  * order of use, one capacity, one byte budget and one expiry. `layout.ts` draws the memory. Every operation is O(1) plus the
- * bytes it copies, the entries it evicts and the reads since the last change, except {@link flush}, which is O(buckets).
+ * bytes it copies, the entries it evicts and the reads since the last change, except {@link flush}, which is O(buckets), and
+ * {@link purge}, which is O(queries of the key).
  *
  * A fresh entry is read without the lock. Whatever else a read finds is decided under the lock, as are all changes.
  *
@@ -243,11 +249,18 @@ export class SharedLru {
     return this.#locked(() => this.#leases.takeResult(lease));
   }
 
-  /** Purges a key and voids its lease. Returns whether it had an entry, stale or not. */
-  purge(key: Uint8Array): boolean {
+  /**
+   * Purges a key: ends the entries, and voids the leases, of all its queries. Returns the number of entries, stale ones
+   * included. Takes the lock for {@link PURGED_AT_ONCE} of many queries at a time; a read meanwhile may find some of them.
+   */
+  purge(key: Uint8Array): number {
     const hash = this.#index.hash(key);
-    const now = this.#clock();
-    return this.#locked(() => this.#purgeKey(key, hash, now));
+    const progress = new PurgeProgress();
+    for (;;) {
+      const now = this.#clock();
+      if (this.#locked(() => this.#purgeSome(key, hash, now, progress))) return progress.purged;
+      this.#lock.giveWay();
+    }
   }
 
   /** Purges every key and voids every lease. Returns the number of entries. */
@@ -273,21 +286,26 @@ export class SharedLru {
   }
 
   /**
-   * Purges a key as {@link purge} does, but never waits for the lock, whose holder may have crashed: for the main thread,
-   * which detects crashes. Returns false, with nothing changed, while the lock is held.
+   * Purges a key as {@link purge} does, but one step at a time, and never waits for the lock, whose holder may have crashed: for
+   * the main thread, which detects crashes. The caller must repeat it, with the same progress, until it returns `done`.
    */
-  tryPurge(key: Uint8Array): boolean {
+  tryPurge(key: Uint8Array, progress: PurgeProgress): PurgeStep {
     const hash = this.#index.hash(key);
     const now = this.#clock();
-    return this.#tryLocked(() => this.#purgeKey(key, hash, now));
+    let isDone = false;
+    const isMade = this.#tryLocked(() => (isDone = this.#purgeSome(key, hash, now, progress)));
+    return isDone ? 'done' : isMade ? 'more' : 'locked';
   }
 
-  /** Flushes as {@link flush} does, without waiting, as {@link tryPurge}. */
+  /**
+   * Flushes as {@link flush} does, but never waits for the lock, as {@link tryPurge}. Returns false, with nothing changed, while
+   * the lock is held.
+   */
   tryFlush(): boolean {
     return this.#tryLocked(() => this.#clear());
   }
 
-  /** Expires all entries as {@link expireAll} does, without waiting, as {@link tryPurge}. */
+  /** Expires all entries as {@link expireAll} does, without waiting, as {@link tryFlush}. */
   tryExpireAll(): boolean {
     const now = this.#clock();
     return this.#tryLocked(() => this.#expireEverything(now));
@@ -458,10 +476,26 @@ export class SharedLru {
     return 'void';
   }
 
-  /** Drops the entry and the lease of a key; returns whether it had an entry, stale or not. */
-  #purgeKey(key: Uint8Array, hash: number, now: number): boolean {
-    const slot = this.#index.find({ id: key, selectorLength: 0 }, hash);
-    if (slot === NONE) return false;
+  /** Makes one step of a purge; returns whether it was the last one. */
+  #purgeSome(key: Uint8Array, hash: number, now: number, progress: PurgeProgress): boolean {
+    const { queries } = this.#index;
+    if (progress.upTo === undefined) {
+      progress.upTo = queries.serial;
+      const slot = this.#index.find({ id: key, selectorLength: 0 }, hash);
+      if (slot !== NONE && this.#purgeSlot(slot, now)) progress.purged++;
+    }
+    let query = queries.first(key, key.length, hash);
+    for (let left = PURGED_AT_ONCE; query !== NONE && queries.serialOf(query) <= progress.upTo; left--) {
+      if (left === 0) return false;
+      const next = queries.next(query);
+      if (this.#purgeSlot(query, now)) progress.purged++;
+      query = next;
+    }
+    return true;
+  }
+
+  /** Ends an entry and its lease, or a lease; returns whether it was an entry, stale or not. */
+  #purgeSlot(slot: number, now: number): boolean {
     if (this.#slots.state(slot) === State.LEASE) {
       this.#leases.endWith(slot, 'void');
       return false;

@@ -9,7 +9,10 @@ import {
   MISSING,
   NODE_WORDS,
   NONE,
+  NOT_FIRST,
   Node,
+  QUERY_NODE_WORDS,
+  QueryNode,
   RING_TOUCHES,
   RING_WORDS,
   Ring,
@@ -55,6 +58,11 @@ export function nameOf({ id, selectorLength }: EntryId): string {
   return selectorLength === 0 ? name : `${selectorLength} at the end of ${name}`;
 }
 
+/** Returns the key of an id. */
+export function keyOf({ id, selectorLength }: EntryId): Buffer {
+  return Buffer.from(id.subarray(0, id.length - selectorLength));
+}
+
 /** Returns the touches in all rings, oldest first. */
 function touches({ rings, ringFloats }: LruMemory) {
   const found: { slot: number; version: number; time: number }[] = [];
@@ -95,6 +103,7 @@ export function checkInvariants(buffer: SharedArrayBuffer): void {
   // An ended lease is kept for its waiters and is not in the index.
   const alone = open.filter(({ linked }) => linked === NONE);
   checkIndex(memory, [...entries, ...alone]);
+  checkQueryLists(memory, [...entries, ...alone]);
   checkLinks(entries, open);
 
   equal(header[Header.COUNT], entries.length, () => 'entries counted, against entries listed');
@@ -154,6 +163,51 @@ function checkIndex({ header, buckets, nodes }: LruMemory, items: RawItem[]): vo
     }
   }
   ensure(expected.size === 0, () => `slots ${[...expected.keys()].join(', ')} are in no bucket`);
+}
+
+/**
+ * Checks that every item with a selector is in the list of its key, with ascending serial numbers, and nothing else is in a
+ * list; and that the buckets are empty if no query was inserted since the last flush.
+ */
+function checkQueryLists(memory: LruMemory, items: RawItem[]): void {
+  const { header, headerFloats, queryBuckets, queryNodes, queryNodeFloats } = memory;
+  const latest = headerFloats[HeaderFloat.QUERY_SERIAL];
+  ensure(Number.isSafeInteger(latest) && latest >= 0, () => `the serial number of queries is ${latest}`);
+  const expected = new Map(items.filter((item) => item.selectorLength > 0).map((item) => [item.slot, item]));
+  if (latest === 0) {
+    equal(expected.size, 0, () => 'queries without serial numbers');
+    equal(Math.max(...queryBuckets), NONE, () => 'the largest slot in the buckets of queries, of which there are none');
+    return;
+  }
+  const keys = new Set<string>();
+  const field = (slot: number, name: keyof typeof QueryNode): number =>
+    queryNodes[slot * QUERY_NODE_WORDS + QueryNode[name]];
+  for (let bucket = 0; bucket < queryBuckets.length; bucket++) {
+    for (let first = queryBuckets[bucket]; first !== NONE; first = field(first, 'CHAIN')) {
+      const head = expected.get(first);
+      if (head === undefined) throw new Error(`query bucket ${bucket} leads to slot ${first}: twice, or to no query`);
+      const key = keyOf(head);
+      const hash = hashKey(key, header[Header.SEED_0], header[Header.SEED_1]);
+      equal(field(first, 'KEY_HASH'), hash, () => `hash of the key of slot ${first}`);
+      equal(bucket, hash & (queryBuckets.length - 1), () => `query bucket of slot ${first}`);
+      ensure(!keys.has(key.toString('latin1')), () => `slot ${first} starts another list of its key`);
+      keys.add(key.toString('latin1'));
+      let [slot, serial] = [first, 0];
+      do {
+        const item = expected.get(slot);
+        if (item === undefined)
+          throw new Error(`the list of slot ${first} leads to slot ${slot}: twice, or to no query`);
+        expected.delete(slot);
+        ensure(keyOf(item).equals(key), () => `keys of slots ${slot} and ${first}, in one list, are the same`);
+        equal(field(field(slot, 'NEXT'), 'PREVIOUS'), slot, () => `what is before the slot after slot ${slot}`);
+        if (slot !== first) equal(field(slot, 'CHAIN'), NOT_FIRST, () => `chain of slot ${slot}`);
+        const own = queryNodeFloats[(slot * QUERY_NODE_WORDS + QueryNode.SERIAL) / 2];
+        ensure(own > serial && own <= latest, () => `slot ${slot} has serial number ${own} after ${serial}`);
+        [slot, serial] = [field(slot, 'NEXT'), own];
+      } while (slot !== first);
+    }
+  }
+  ensure(expected.size === 0, () => `slots ${[...expected.keys()].join(', ')} are in no list of queries`);
 }
 
 /** Checks that entry and lease of an id are linked, and that the lease has no value yet. */

@@ -19,12 +19,16 @@
  *   │ links     next block of each block                          4 B × blocks          │
  *   ├──────────────────────────────────────────────────────────────────────────────────┤
  *   │ blocks    the bytes of items that do not fit in their slot  64 B × blocks         │
+ *   ├──────────────────────────────────────────────────────────────────────────────────┤
+ *   │ query     first query of each key, by the hash of the key   4 B × power of two    │
+ *   │ lists     hash │ chain │ previous │ next │ serial number    24 B × slots          │
  *   └──────────────────────────────────────────────────────────────────────────────────┘
  * ```
  *
  * With a million entries, a hit spends its time in cache and TLB misses, not in instructions. Therefore the fields that a
  * hit reads of *other* slots (hash chain and order of use) are packed densely in the nodes, and the fields of its own slot
- * lie side by side. Items are copied as 64-bit words: a value starts at a multiple of 8.
+ * lie side by side. Items are copied as 64-bit words: a value starts at a multiple of 8. The query lists are written only for
+ * queries other than GET: until then they are not resident.
  */
 
 /** Limits of one cache. */
@@ -92,6 +96,8 @@ export const HeaderFloat = {
   BYTES: 25,
   /** Time at which the most recent entry was stored. */
   LATEST_STORED: 26,
+  /** Number of slots put in the query lists since the last flush; with 0, their buckets are empty. */
+  QUERY_SERIAL: 27,
   COUNTERS: 32,
   /** Entries stored at or before this time are expired, whatever their own TTL. */
   EXPIRE_ALL_AT: 58,
@@ -114,6 +120,24 @@ export const Node = {
 } as const;
 
 export const NODE_WORDS = 4;
+
+/**
+ * Indices of 32-bit words in the query node of a slot: its neighbours in the list of the queries of its key, which is circular,
+ * oldest first.
+ */
+export const QueryNode = {
+  /** In the first member of a list, the hash of the key. */
+  KEY_HASH: 0,
+  /** In the first member of a list, the first member of the next list with the same bucket; else {@link NOT_FIRST}. */
+  CHAIN: 1,
+  PREVIOUS: 2,
+  NEXT: 3,
+  /** 64-bit float at words 4 and 5: {@link HeaderFloat.QUERY_SERIAL} as of when the slot, or the one it replaced, was inserted. */
+  SERIAL: 4,
+} as const;
+
+export const QUERY_NODE_WORDS = 6;
+export const NOT_FIRST = -1;
 
 /** Indices of 32-bit words in a slot. */
 export const Slot = {
@@ -230,6 +254,10 @@ export class LruMemory {
   readonly links: Int32Array;
   readonly blockBytes: Uint8Array;
   readonly blockWords64: BigInt64Array;
+  readonly queryBuckets: Int32Array;
+  /** Word `QUERY_NODE_WORDS * slot + field`. */
+  readonly queryNodes: Int32Array;
+  readonly queryNodeFloats: Float64Array;
   readonly limits: Required<LruLimits>;
   readonly leaseBlockBudget: number;
 
@@ -264,6 +292,11 @@ export class LruMemory {
     const blocksAt = take((sizes.blocks + 1) * BLOCK_BYTES);
     this.blockBytes = new Uint8Array(buffer, blocksAt, (sizes.blocks + 1) * BLOCK_BYTES);
     this.blockWords64 = new BigInt64Array(buffer, blocksAt, ((sizes.blocks + 1) * BLOCK_BYTES) / 8);
+    this.queryBuckets = new Int32Array(buffer, take(sizes.buckets * 4), sizes.buckets);
+    const queryWords = (sizes.slots + 1) * QUERY_NODE_WORDS;
+    const queryNodesAt = take(queryWords * 4);
+    this.queryNodes = new Int32Array(buffer, queryNodesAt, queryWords);
+    this.queryNodeFloats = new Float64Array(buffer, queryNodesAt, queryWords / 2);
   }
 
   /**
@@ -326,6 +359,11 @@ export function idBytesOf(lengths: number): number {
   return lengths & (2 ** SELECTOR_SHIFT - 1);
 }
 
+/** Returns the bytes of the selector of an id, given its {@link idLengths}. */
+export function selectorBytesOf(lengths: number): number {
+  return lengths >>> SELECTOR_SHIFT;
+}
+
 function sizesFor(limits: LruLimits) {
   const slots = limits.capacity + limits.maxLeases;
   const rings = (limits.maxThreads ?? DEFAULT_MAX_THREADS) + SPARE_RINGS;
@@ -337,8 +375,8 @@ function sizesFor(limits: LruLimits) {
   const total =
     HEADER_BYTES +
     rings * RING_WORDS * 4 +
-    buckets * 4 +
-    (slots + 1) * (NODE_WORDS * 4 + SLOT_BYTES) +
+    2 * buckets * 4 +
+    (slots + 1) * (NODE_WORDS * 4 + SLOT_BYTES + QUERY_NODE_WORDS * 4) +
     roundUp((blocks + 1) * 4, BLOCK_BYTES) +
     (blocks + 1) * BLOCK_BYTES;
   return { slots, rings, buckets, leaseBlocks, blocks, total };

@@ -5,6 +5,8 @@ import { Header } from './layout.ts';
 const SPINS = 200;
 /** Maximum milliseconds that a waiter sleeps before it tries again; bounds the cost of a lost wake-up. */
 const SLEEP_MS = 5;
+/** Milliseconds after which a thread that gave way competes for the lock again: enough for a waiter to wake up. */
+const GIVE_WAY_MS = 0.05;
 
 /**
  * Lock in shared memory. The lock word holds the owner's id, so that the supervisor can tell whether the owner is still
@@ -42,6 +44,13 @@ export class SharedLock {
   release(): void {
     Atomics.store(this.#header, Header.LOCK, 0);
     if (Atomics.load(this.#header, Header.LOCK_WAITERS) > 0) Atomics.notify(this.#header, Header.LOCK, 1);
+  }
+
+  /** Lets waiting threads acquire the lock, which this thread has just released and is about to acquire again. */
+  giveWay(): void {
+    const waiters = Atomics.load(this.#header, Header.LOCK_WAITERS);
+    // Nobody notifies this word.
+    if (waiters > 0) Atomics.wait(this.#header, Header.LOCK_WAITERS, waiters, GIVE_WAY_MS);
   }
 
   /** Id of the thread that holds the lock; 0 if it is free. */
