@@ -49,6 +49,11 @@ export class Query {
     this.form = form;
   }
 
+  /** Whether this is `GET key`, whose entry is the value itself. */
+  get isGet(): boolean {
+    return this.selectorLength === 0;
+  }
+
   /** Text that is the same for equal queries only. */
   get name(): string {
     return `${this.selectorLength}:${this.id.toString('latin1')}`;

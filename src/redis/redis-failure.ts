@@ -1,9 +1,17 @@
 import { ReplyError } from 'ioredis';
 import { redirectIn } from './cluster/redirect.ts';
-import type { RedisFailure } from './redis-reply.ts';
+import type { RedisFailure, RedisReply } from './redis-reply.ts';
 
 /** Codes of errors that concern every command, not the one that was sent. */
 const SERVER_WIDE_ERRORS: ReadonlySet<string> = new Set(['LOADING', 'BUSY', 'MASTERDOWN', 'CLUSTERDOWN']);
+
+/** Codes of errors that concern the account, the cluster or the state of the server, in addition to those above. */
+const UNAVAILABLE_ERRORS: ReadonlySet<string> = new Set([
+  ...SERVER_WIDE_ERRORS,
+  ...['NOPERM', 'NOAUTH', 'WRONGPASS', 'DENIED'],
+  ...['MOVED', 'ASK', 'TRYAGAIN', 'CROSSSLOT', 'REDIRECT'],
+  ...['OOM', 'READONLY', 'MISCONF', 'NOREPLICAS', 'UNBLOCKED', 'IOERR'],
+]);
 
 /** Matches the messages of Redis 6, Redis 7 and Valkey. */
 const COMMAND_NOT_PERMITTED = /^NOPERM .*no permissions to run the '([\w|.-]{1,64})' command/i;
@@ -35,6 +43,12 @@ export function failureOf(error: unknown): RedisFailure | { readonly kind: 'wron
   const scope = SERVER_WIDE_ERRORS.has(reason) ? 'server' : 'command';
   const missingPermission = missingPermissionIn(error);
   return { kind: 'unavailable', reason, scope, ...(missingPermission === undefined ? {} : { missingPermission }) };
+}
+
+/** Converts an error of ioredis for a query other than GET to a reply: an error reply unless it concerns Redis, not the query. */
+export function queryErrorOf(error: Error): RedisReply {
+  const isFailure = !(error instanceof ReplyError) || UNAVAILABLE_ERRORS.has(errorCode(error));
+  return isFailure ? failureOf(error) : { kind: 'error-reply', message: error.message };
 }
 
 /**

@@ -68,6 +68,8 @@ function commonOptions(redis: Settings['redis']): RedisOptions {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
+    // The cache holds replies to queries as Redis encodes them in RESP2.
+    protocol: 2,
     connectionName: 'redis-http-cache-proxy',
     // CLIENT SETINFO requires a permission of its own and adds nothing to the connection's name.
     disableClientInfo: true,

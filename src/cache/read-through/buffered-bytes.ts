@@ -141,6 +141,33 @@ export class BufferedBytes implements MemoryAccount {
     return memory;
   }
 
+  /** No memory is reserved for particular values. */
+  readonly reservedBytes = 0;
+
+  /** Implements {@link ValueMemory.join}. */
+  join(parts: readonly Buffer[], bytes: number): Buffer {
+    const joined = Buffer.allocUnsafeSlow(bytes);
+    let at = 0;
+    let pages = 0;
+    for (const part of parts) {
+      at += part.copy(joined, at);
+      const charged = this.#allocations.get(part.buffer);
+      if (charged === undefined) continue;
+      this.#allocations.delete(part.buffer);
+      if (charged.pages === 0) this.#refund(charged);
+      else this.#counts[HELD_BYTES_INDEX] -= charged.bytes;
+      pages += charged.pages;
+    }
+    const needed = pagesFor(bytes);
+    if (pages > needed) {
+      this.#budget.releaseLarge(pages - needed);
+      this.#grantReservations();
+    } else if (pages < needed) this.#budget.reserveLarge(needed - pages);
+    this.#counts[HELD_BYTES_INDEX] += bytes;
+    this.#allocations.set(joined.buffer, { bytes, pages: needed, references: 1 });
+    return joined;
+  }
+
   /** Implements {@link MemoryAccount.tryHold}. */
   tryHold(memory: ArrayBufferLike, reservation?: Reservation): boolean {
     const existing = this.#allocations.get(memory);
@@ -292,8 +319,16 @@ export class Reservation implements MemoryAccount {
     this.pages = pages;
   }
 
+  get reservedBytes(): number {
+    return this.pages * PAGE_BYTES;
+  }
+
   allocate(bytes: number): Buffer | undefined {
     return this.#buffered.allocate(bytes, this);
+  }
+
+  join(parts: readonly Buffer[], bytes: number): Buffer {
+    return this.#buffered.join(parts, bytes);
   }
 
   tryHold(memory: ArrayBufferLike): boolean {

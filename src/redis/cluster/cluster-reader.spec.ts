@@ -7,7 +7,7 @@ import { ClusterReader } from './cluster-reader.ts';
 import type { RedisState } from '../redis-reader.ts';
 import type { RedisReply } from '../redis-reply.ts';
 import type { ReplacedNode } from './replaced-node.ts';
-import type { ValueMemory } from '../connection/value-memory.ts';
+import { UNLIMITED_MEMORY } from '../connection/value-memory.ts';
 import { Query } from '../query.ts';
 
 /** Returns the reply of a process to a command. */
@@ -85,9 +85,8 @@ const handler =
 let address: Address;
 let reader: ClusterReader;
 const replaced: ReplacedNode[] = [];
-const MEMORY: ValueMemory = { allocate: (bytes) => Buffer.alloc(bytes), releaseAfterTick: () => undefined };
 const read = (): Promise<RedisReply> =>
-  new Promise((onReply) => reader.fetch(Query.get(Buffer.from('key')), onReply, MEMORY));
+  new Promise((onReply) => reader.fetch(Query.get(Buffer.from('key')), onReply, UNLIMITED_MEMORY));
 
 beforeEach(async () => {
   address = await Address.listen();

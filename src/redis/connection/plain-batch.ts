@@ -1,7 +1,8 @@
 import { Buffer } from 'node:buffer';
 import type { Redis } from 'ioredis';
-import { ReadBatch, type ReadReply } from './read-batch.ts';
-import { BufferFull, type RedisReply, TOO_LARGE } from '../redis-reply.ts';
+import { type BatchObserver, ReadBatch, type ReadReply } from './read-batch.ts';
+import { encodeReply } from './encoded-reply.ts';
+import { BufferFull, TOO_LARGE } from '../redis-reply.ts';
 
 /** Larger values arrive in several parts and are charged to the buffered-bytes limit. */
 const CHUNK_BYTES = 64 * 1024;
@@ -18,13 +19,13 @@ export class PlainReads {
   }
 
   /** Creates a batch; the arguments are those of {@link ReadBatch}. */
-  batch(repliesPerKey: number, timeoutMs: number, onCircuitOutcome: (reply: RedisReply) => void): PlainBatch {
+  batch(repliesPerGet: number, timeoutMs: number, observer: BatchObserver): PlainBatch {
     const options = {
-      repliesPerKey,
+      repliesPerGet,
       maxValueBytes: this.#maxValueBytes,
       abortConnection: () => this.abortConnection(),
     };
-    const batch: PlainBatch = new PlainBatch(options, timeoutMs, onCircuitOutcome, () => this.#batches.delete(batch));
+    const batch: PlainBatch = new PlainBatch(options, timeoutMs, observer, () => this.#batches.delete(batch));
     this.#batches.add(batch);
     return batch;
   }
@@ -45,13 +46,8 @@ class PlainBatch extends ReadBatch {
   readonly #options: PlainOptions;
   readonly #done: () => void;
 
-  constructor(
-    options: PlainOptions,
-    timeoutMs: number,
-    onCircuitOutcome: (reply: RedisReply) => void,
-    done: () => void,
-  ) {
-    super(options.repliesPerKey, timeoutMs, onCircuitOutcome);
+  constructor(options: PlainOptions, timeoutMs: number, observer: BatchObserver, done: () => void) {
+    super(options.repliesPerGet, timeoutMs, observer);
     this.#options = options;
     this.#done = done;
   }
@@ -65,8 +61,16 @@ class PlainBatch extends ReadBatch {
     };
     for (const { query } of this.reads) {
       const { key } = query;
-      pipeline.getBuffer(key, onReply);
-      if (this.#options.repliesPerKey > 1) pipeline.pttl(key, onReply);
+      if (query.isGet) {
+        pipeline.getBuffer(key, onReply);
+        if (this.#options.repliesPerGet > 1) pipeline.pttl(key, onReply);
+      } else {
+        const [name, ...args] = query.command;
+        pipeline.callBuffer(name.toString('latin1'), [key, ...args], (error, reply) => {
+          onReply(error, error == null ? encodeReply(reply, query) : undefined);
+        });
+        pipeline.pttl(key, onReply);
+      }
     }
     // Each command's callback has received its own error.
     void pipeline.exec().then(this.#done, this.#done);
@@ -92,7 +96,7 @@ class PlainBatch extends ReadBatch {
 }
 
 interface PlainOptions {
-  readonly repliesPerKey: number;
+  readonly repliesPerGet: number;
   readonly maxValueBytes: number;
   abortConnection(): void;
 }

@@ -1,18 +1,22 @@
 import { Buffer } from 'node:buffer';
 import type { Redis } from 'ioredis';
 import { isSuccess } from './circuit-breaker.ts';
-import { failureOf, missingPermissionIn } from '../redis-failure.ts';
+import { failureOf, missingPermissionIn, queryErrorOf } from '../redis-failure.ts';
 import { Query } from '../query.ts';
 import { BufferFull, type RedisReply, TOO_LARGE, type TooLarge } from '../redis-reply.ts';
+import { encodeReply, isEmptyReply } from './encoded-reply.ts';
 import type { ValueMemory } from './value-memory.ts';
 
-/** A decoded reply to GET or PTTL. */
+/** A reply to a query or PTTL: decoded, but the reply to a query other than GET as it is, encoded in RESP2. */
 export type ReadReply = Buffer | TooLarge | BufferFull | number | Error | null;
+
+/** A reply to a query other than GET. */
+type QueryReply = Buffer | TooLarge | BufferFull | Error;
 
 /** A reply to GET. */
 type GetReply = Buffer | TooLarge | BufferFull | Error | null;
 
-const NO_QUERY = Query.get(Buffer.alloc(0));
+const NO_KEY = Buffer.alloc(0);
 
 export interface Read {
   readonly query: Query;
@@ -20,33 +24,45 @@ export interface Read {
   readonly memory: ValueMemory | undefined;
 }
 
-/** Replaces a read that has ended, so that its key and callback are not retained. */
-const EMPTY_READ: Read = { query: NO_QUERY, onReply: () => undefined, memory: undefined };
+/** Replace reads that have ended, so that their queries and callbacks are not retained. */
+const EMPTY_GET: Read = { query: Query.get(NO_KEY), onReply: () => undefined, memory: undefined };
+const EMPTY_QUERY: Read = { ...EMPTY_GET, query: Query.of(NO_KEY, [NO_KEY]) };
 
-/** Reads that are sent together: GET of each key, optionally followed by PTTL. They share one time-out, from the first read. */
+/** Receives results that concern the connection. */
+export interface BatchObserver {
+  /**
+   * Called with the first success, and before that with the last failure if all reads failed: a success may arrive after the
+   * time-out.
+   */
+  onCircuitOutcome(reply: RedisReply): void;
+  /** Called with the first success of GET, which shows whether the account has the permissions that every read needs. */
+  onGetReply(reply: RedisReply): void;
+}
+
+/** Reads that are sent together: queries, followed by PTTL of their keys. They share one time-out, from the first read. */
 export abstract class ReadBatch {
-  readonly #repliesPerKey: number;
+  readonly #repliesPerGet: number;
   readonly #reads: Read[] = [];
   readonly #timer: NodeJS.Timeout;
-  readonly #onCircuitOutcome: (reply: RedisReply) => void;
-  /** Whether one of the replies was a success. */
+  readonly #observer: BatchObserver;
+  /** Number of queries other than GET. */
+  #queries = 0;
+  /** Whether one of the replies was a success, and whether one of those to GET was. */
   #succeeded = false;
+  #getSucceeded = false;
   /** Number of pending replies. */
   #repliesLeft = 0;
   /** Number of reads that have ended, in order. */
   #settled = 0;
   /** Index of the first read with a pending reply. */
   #current = 0;
-  /** The reply to its GET, while the reply to its PTTL is pending. */
-  #getReply: GetReply | undefined;
+  /** The reply to its query, while the reply to its PTTL is pending. */
+  #queryReply: GetReply | undefined;
 
-  /**
-   * @param onCircuitOutcome called with the first success, and before that with the last failure if all reads failed: a
-   *   success may arrive after the time-out.
-   */
-  constructor(repliesPerKey: number, timeoutMs: number, onCircuitOutcome: (reply: RedisReply) => void) {
-    this.#repliesPerKey = repliesPerKey;
-    this.#onCircuitOutcome = onCircuitOutcome;
+  /** @param repliesPerGet 2 if PTTL is sent after GET, else 1; it is always sent after other queries. */
+  constructor(repliesPerGet: number, timeoutMs: number, observer: BatchObserver) {
+    this.#repliesPerGet = repliesPerGet;
+    this.#observer = observer;
     this.#timer = setTimeout(() => this.failAll({ kind: 'timeout' }), timeoutMs);
   }
 
@@ -56,11 +72,17 @@ export abstract class ReadBatch {
    */
   add(query: Query, onReply: (reply: RedisReply) => void, memory: ValueMemory): void {
     this.#reads.push({ query, onReply, memory });
+    if (!query.isGet) this.#queries++;
   }
 
   /** The memory account for the next value; undefined if its read has ended. */
   get memory(): ValueMemory | undefined {
-    return this.#getReply === undefined ? this.#reads.at(this.#current)?.memory : undefined;
+    return this.#queryReply === undefined ? this.#reads.at(this.#current)?.memory : undefined;
+  }
+
+  /** Whether the next reply is accepted as it is, encoded in RESP2, unless it is an error. */
+  get expectsRawReply(): boolean {
+    return this.#queries > 0 && this.#queryReply === undefined && this.#reads.at(this.#current)?.query.isGet === false;
   }
 
   /** Sends the reads, once. */
@@ -71,7 +93,7 @@ export abstract class ReadBatch {
 
   /** Must be called before the first reply is accepted. */
   protected expectReplies(): void {
-    this.#repliesLeft = this.#reads.length * this.#repliesPerKey;
+    this.#repliesLeft = this.#reads.length * this.#repliesPerGet + this.#queries * (2 - this.#repliesPerGet);
   }
 
   /** The reads, while none of them has ended. */
@@ -81,23 +103,32 @@ export abstract class ReadBatch {
 
   /** Accepts the next reply; returns whether it was the last one. */
   acceptReply(reply: ReadReply): boolean {
-    if (this.#getReply === undefined) {
-      if (!isGetReply(reply)) return this.#failDesynchronised();
-      if (this.#repliesPerKey === 1) this.#settle(replyOf(reply, undefined));
-      else this.#getReply = reply;
+    if (this.#queryReply === undefined) {
+      // Null is encoded in replies to other queries.
+      if (!isGetReply(reply) || (reply === null && this.#isQuery)) return this.#failDesynchronised();
+      if (this.#repliesPerGet === 1 && !this.#isQuery) this.#settle(replyOf(reply, undefined));
+      else this.#queryReply = reply;
     } else {
       if (typeof reply !== 'number' && !(reply instanceof Error)) return this.#failDesynchronised();
-      const value = this.#getReply;
-      this.#getReply = undefined;
-      this.#settle(replyOf(value, reply));
+      const value = this.#queryReply;
+      this.#queryReply = undefined;
+      this.#settle(
+        value !== null && this.#isQuery ? queryReplyOf(value, reply, this.#repliesPerGet > 1) : replyOf(value, reply),
+      );
     }
     return --this.#repliesLeft === 0;
   }
 
-  /** Moves the reads, none of which has been sent, to a new batch with the same `onCircuitOutcome`. */
-  moveTo(createBatch: (onCircuitOutcome: (reply: RedisReply) => void) => ReadBatch): ReadBatch {
+  /** Accepts the next reply, which ioredis has decoded; returns whether it was the last one. */
+  acceptDecoded(reply: unknown): boolean {
+    if (!this.expectsRawReply) return this.acceptReply(reply as ReadReply);
+    return this.acceptReply(encodeReply(reply, this.#reads[this.#current].query) ?? null);
+  }
+
+  /** Moves the reads, none of which has been sent, to a new batch with the same observer. */
+  moveTo(createBatch: (observer: BatchObserver) => ReadBatch): ReadBatch {
     clearTimeout(this.#timer);
-    const batch = createBatch(this.#onCircuitOutcome);
+    const batch = createBatch(this.#observer);
     for (const { query, onReply, memory } of this.#reads.splice(0)) {
       if (memory !== undefined) batch.add(query, onReply, memory);
     }
@@ -107,6 +138,11 @@ export abstract class ReadBatch {
   /** Ends all pending reads with `reply`; later replies are discarded. */
   failAll(reply: RedisReply): void {
     while (this.#settled < this.#reads.length) this.#end(reply);
+  }
+
+  /** Whether the read with the next reply is one of a query other than GET. */
+  get #isQuery(): boolean {
+    return this.#queries > 0 && !this.#reads[this.#current].query.isGet;
   }
 
   /** Aborts: after one reply that does not match, a value could be returned for another key. */
@@ -119,25 +155,30 @@ export abstract class ReadBatch {
 
   #settle(reply: RedisReply): void {
     // Unless the read has timed out.
-    if (this.#current++ === this.#settled) this.#end(reply);
-    else if (isSuccess(reply)) this.#reportSuccess(reply);
+    const index = this.#current++;
+    if (index === this.#settled) this.#end(reply);
+    else if (isSuccess(reply)) this.#reportSuccess(reply, this.#reads[index].query.isGet);
   }
 
   #end(reply: RedisReply): void {
-    const { onReply } = this.#reads[this.#settled];
+    const { query, onReply } = this.#reads[this.#settled];
     // The callback may retain a value, and must not be retained itself while other replies are pending.
-    this.#reads[this.#settled++] = EMPTY_READ;
+    this.#reads[this.#settled++] = query.isGet ? EMPTY_GET : EMPTY_QUERY;
     const last = this.#settled === this.#reads.length;
     if (last) clearTimeout(this.#timer);
-    if (isSuccess(reply)) this.#reportSuccess(reply);
-    else if (last && !this.#succeeded) this.#onCircuitOutcome(reply);
+    if (isSuccess(reply)) this.#reportSuccess(reply, query.isGet);
+    else if (last && !this.#succeeded) this.#observer.onCircuitOutcome(reply);
     onReply(reply);
   }
 
-  #reportSuccess(reply: RedisReply): void {
-    if (this.#succeeded) return;
-    this.#succeeded = true;
-    this.#onCircuitOutcome(reply);
+  #reportSuccess(reply: RedisReply, isGet: boolean): void {
+    if (!this.#succeeded) {
+      this.#succeeded = true;
+      this.#observer.onCircuitOutcome(reply);
+    }
+    if (this.#getSucceeded || !isGet) return;
+    this.#getSucceeded = true;
+    this.#observer.onGetReply(reply);
   }
 }
 
@@ -148,16 +189,31 @@ function isGetReply(reply: ReadReply): reply is GetReply {
 
 /** @param pttl undefined if PTTL was not sent. */
 function replyOf(value: GetReply, pttl: number | Error | undefined): RedisReply {
-  if (value instanceof Error) {
-    const failure = failureOf(value);
-    // A refused command concerns every key, a refused key only itself.
-    const isKeyRefused = failure.kind === 'unavailable' && failure.reason === 'NOPERM';
-    return isKeyRefused && missingPermissionIn(pttl) !== undefined ? failureOf(pttl) : failure;
-  }
+  if (value instanceof Error) return permissionFailure(failureOf(value), pttl);
   if (pttl instanceof Error) return failureOf(pttl);
   if (value === null) return { kind: 'missing' };
   if (value === TOO_LARGE || value instanceof BufferFull) return value;
   // -1: no expiry. -2: the key was deleted between the two commands, so its value is outdated.
   const ttlMs = pttl === undefined || pttl === -1 ? undefined : Math.max(0, pttl);
   return { kind: 'value', value: value as Buffer, ttlMs };
+}
+
+/**
+ * Converts the replies to a query other than GET and to PTTL, which tells whether the key exists.
+ *
+ * @param respectTtl whether the TTL of the key limits that of the reply.
+ */
+export function queryReplyOf(reply: QueryReply, pttl: number | Error, respectTtl: boolean): RedisReply {
+  if (reply instanceof Error) return permissionFailure(queryErrorOf(reply), pttl);
+  if (pttl instanceof Error) return failureOf(pttl);
+  if (!Buffer.isBuffer(reply)) return reply;
+  // The key does not exist, or was deleted between the two commands, so that the reply is outdated.
+  if (pttl === -2) return isEmptyReply(reply) ? { kind: 'missing', reply } : { kind: 'value', value: reply, ttlMs: 0 };
+  return { kind: 'value', value: reply, ttlMs: respectTtl && pttl !== -1 ? Math.max(0, pttl) : undefined };
+}
+
+/** Returns the failure of a query, or that of PTTL: a refused command concerns every key, a refused key only itself. */
+function permissionFailure(failure: RedisReply, pttl: number | Error | undefined): RedisReply {
+  const isRefused = failure.kind === 'unavailable' && failure.reason === 'NOPERM';
+  return isRefused && missingPermissionIn(pttl) !== undefined ? failureOf(pttl) : failure;
 }

@@ -8,21 +8,23 @@ import { DirectBatch } from '../ioredis-internals/direct-batch.ts';
 import { redisBatches } from '../ioredis-internals/redis-batches.ts';
 import { ReplyReader } from '../ioredis-internals/reply-reader.ts';
 import { PlainReads } from './plain-batch.ts';
-import type { ReadBatch } from './read-batch.ts';
+import { type BatchObserver, type ReadBatch, queryReplyOf } from './read-batch.ts';
 import { ReadCommands } from './read-commands.ts';
 import { Query } from '../query.ts';
 import { type RedisReader, type RedisState, isSameState } from '../redis-reader.ts';
 import { failureOf, errorCode } from '../redis-failure.ts';
 import { backOffMs } from '../redis-options.ts';
+import { encodeReply } from './encoded-reply.ts';
 import {
   type RedisCheck,
   type RedisTtl,
   type RedisFailure,
   type RedisReply,
   type RedisType,
+  TOO_LARGE,
   isFailure,
 } from '../redis-reply.ts';
-import type { ValueMemory } from './value-memory.ts';
+import { NO_MEMORY, type ValueMemory } from './value-memory.ts';
 
 /** Milliseconds between attempts to select the database. */
 const SELECT_RETRY_MS = 500;
@@ -34,8 +36,6 @@ const SELECT_RETRY_MS = 500;
 const PROBE = Query.get(Buffer.from('redis-http-cache-proxy:probe'));
 
 export const NO_CONNECTION: RedisFailure = { kind: 'unavailable', reason: 'connection' };
-/** The value of the probe is discarded. */
-const NO_MEMORY: ValueMemory = { allocate: () => undefined, releaseAfterTick: () => undefined };
 const CIRCUIT_OPEN: RedisFailure = { kind: 'unavailable', reason: 'circuit' };
 
 /** One connection: to a single Redis, to the master reported by sentinels, or to a node of a cluster. */
@@ -137,12 +137,9 @@ export class RedisConnection implements RedisReader {
     this.#batch.add(query, onReply, memory);
   }
 
-  /** Forwards the outcome of a batch and updates the missing permission from it. */
-  #observe(end: (reply: RedisReply) => void): (reply: RedisReply) => void {
-    return (reply) => {
-      end(reply);
-      this.#updateMissingPermission(reply);
-    };
+  /** Forwards the outcome of a batch, and updates the missing permission from that of GET. */
+  #observe(end: (reply: RedisReply) => void): BatchObserver {
+    return { onCircuitOutcome: end, onGetReply: (reply) => this.#updateMissingPermission(reply) };
   }
 
   /** Updates which permission is missing, if the reply shows it. */
@@ -177,15 +174,31 @@ export class RedisConnection implements RedisReader {
   }
 
   /**
-   * Reads a key of a slot that is being imported by this cluster node (ASK redirect). The reply has a TTL of 0, because this
-   * node may not serve any slot yet, so that its writes are not tracked.
+   * Reads the result of a query about a key of a slot that is being imported by this cluster node (ASK redirect). The reply has
+   * a TTL of 0, because this node may not serve any slot yet, so that its writes are not tracked.
    */
-  async fetchAsking({ key }: Query): Promise<RedisReply> {
+  async fetchAsking(query: Query): Promise<RedisReply> {
     if (!this.#databaseSelected) return NO_CONNECTION;
+    if (!query.isGet) return this.#queryAsking(query);
     this.#sendAsking();
-    const value = await this.#redis.getBuffer(key).catch(failureOf);
+    const value = await this.#redis.getBuffer(query.key).catch(failureOf);
     if (value === null) return { kind: 'missing', ttlMs: 0 };
     return Buffer.isBuffer(value) ? { kind: 'value', value, ttlMs: 0 } : value;
+  }
+
+  /** Implements {@link fetchAsking} for queries other than GET; PTTL tells whether the key exists. */
+  async #queryAsking(query: Query): Promise<RedisReply> {
+    const { key } = query;
+    const [name, ...args] = query.command;
+    this.#sendAsking();
+    const replied = this.#redis.callBuffer(name.toString('latin1'), [key, ...args]).catch(asError);
+    this.#sendAsking();
+    const [received, pttl] = await Promise.all([replied, this.#redis.pttl(key).catch(asError)]);
+    const reply = received instanceof Error ? received : encodeReply(received, query);
+    if (reply === undefined) return { kind: 'unavailable', reason: 'PROTOCOL' };
+    if (Buffer.isBuffer(reply) && reply.length > this.#maxValueBytes) return TOO_LARGE;
+    const outcome = queryReplyOf(reply, pttl, false);
+    return outcome.kind === 'value' || outcome.kind === 'missing' ? { ...outcome, ttlMs: 0 } : outcome;
   }
 
   /** Sends ASKING, so that the next command may concern a slot that this node is importing. */
@@ -235,16 +248,16 @@ export class RedisConnection implements RedisReader {
     redisBatches.disable(error);
     this.#plain ??= new PlainReads(this.#redis, this.#maxValueBytes);
     if (batch instanceof DirectBatch && !batch.isWritten) {
-      batch.moveTo((onCircuitOutcome) => this.#newBatch(onCircuitOutcome)).send(this.#redis);
+      batch.moveTo((observer) => this.#newBatch(observer)).send(this.#redis);
     } else {
       this.#plain.abortConnection();
       batch.failAll({ kind: 'unavailable', reason: 'PROTOCOL' });
     }
   }
 
-  #newBatch(onCircuitOutcome: (reply: RedisReply) => void): ReadBatch {
-    if (this.#plain === undefined) return new DirectBatch(this.#commands, this.#timeoutMs, onCircuitOutcome);
-    return this.#plain.batch(this.#commands.perKey, this.#timeoutMs, onCircuitOutcome);
+  #newBatch(observer: BatchObserver): ReadBatch {
+    if (this.#plain === undefined) return new DirectBatch(this.#commands, this.#timeoutMs, observer);
+    return this.#plain.batch(this.#commands.perGet, this.#timeoutMs, observer);
   }
 
   /** Selects the database again: if ioredis fails to, it continues with database 0, whose values must never be served. */
@@ -275,6 +288,10 @@ export class RedisConnection implements RedisReader {
     this.#state = state;
     this.#watch(state);
   }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 /** Classifies a reply for one key as a check of all keys: a refused or redirected key does not concern the others. */

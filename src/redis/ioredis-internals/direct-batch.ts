@@ -1,9 +1,8 @@
 import { Buffer } from 'node:buffer';
 import type { Command, Redis } from 'ioredis';
-import { ReadBatch, type ReadReply } from '../connection/read-batch.ts';
+import { type BatchObserver, ReadBatch } from '../connection/read-batch.ts';
 import type { ReadCommands } from '../connection/read-commands.ts';
 import { failureOf } from '../redis-failure.ts';
-import type { RedisReply } from '../redis-reply.ts';
 
 /** Closes a connection whose replies do not match its requests: later replies may belong to other requests. */
 export function abortConnection(redis: Redis): void {
@@ -37,8 +36,8 @@ export class DirectBatch extends ReadBatch implements SentCommand {
   #desynchronised = false;
   #isWritten = false;
 
-  constructor(commands: ReadCommands, timeoutMs: number, onCircuitOutcome: (reply: RedisReply) => void) {
-    super(commands.perKey, timeoutMs, onCircuitOutcome);
+  constructor(commands: ReadCommands, timeoutMs: number, observer: BatchObserver) {
+    super(commands.perGet, timeoutMs, observer);
     this.#commands = commands;
   }
 
@@ -70,7 +69,7 @@ export class DirectBatch extends ReadBatch implements SentCommand {
 
   /** Accepts a reply that ioredis decoded, after it removed the command from its queue. */
   resolve(reply: unknown): void {
-    if (!this.acceptReply(reply as ReadReply)) this.#awaitMore();
+    if (!this.acceptDecoded(reply)) this.#awaitMore();
   }
 
   /** Accepts an error reply to one command, or fails all reads because the connection was closed. */

@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
+import type { BatchObserver } from '../connection/read-batch.ts';
 import { ReadCommands } from '../connection/read-commands.ts';
 import type { RedisReply } from '../redis-reply.ts';
-import type { ValueMemory } from '../connection/value-memory.ts';
+import { UNLIMITED_MEMORY } from '../connection/value-memory.ts';
 import { DirectBatch } from './direct-batch.ts';
 import { redisBatches } from './redis-batches.ts';
 import { ReplyReader } from './reply-reader.ts';
@@ -25,19 +26,26 @@ const REPLIES: Readonly<Record<string, string>> = {
   'PTTL list': ':-1\r\n',
   'GET long': '$9\r\ntoo large\r\n',
   'PTTL long': ':-1\r\n',
+  'SMISMEMBER set a': '*1\r\n:1\r\n',
+  'PTTL set': ':-1\r\n',
   'GET unasked': '$1\r\na\r\n$1\r\nb\r\n',
   ping: '+PONG\r\n',
   'get own': '$3\r\nown\r\n',
 };
-
-const MEMORY: ValueMemory = { allocate: (bytes) => Buffer.alloc(bytes), releaseAfterTick: () => undefined };
 
 const EXPECTED: readonly RedisReply[] = [
   { kind: 'value', value: Buffer.from('text'), ttlMs: 77 },
   { kind: 'missing' },
   { kind: 'wrong-type' },
   { kind: 'value-too-large' },
+  { kind: 'value', value: Buffer.from('*1\r\n:1\r\n'), ttlMs: undefined },
 ];
+
+const MEMBERSHIP = Query.of(
+  Buffer.from('set'),
+  ['SMISMEMBER', 'a'].map((word) => Buffer.from(word)),
+);
+const NO_OBSERVER: BatchObserver = { onCircuitOutcome: () => undefined, onGetReply: () => undefined };
 
 /**
  * Enables reads with private parts of ioredis in this thread if they behave as expected against a local server with known
@@ -47,7 +55,7 @@ export function probeRedisBatches(): Promise<void> {
   return redisBatches.probe(async () => {
     const server = await startServer();
     const { port } = server.address() as AddressInfo;
-    const redis = new Redis({ port, host: '127.0.0.1', lazyConnect: true, retryStrategy: () => null });
+    const redis = new Redis({ port, host: '127.0.0.1', protocol: 2, lazyConnect: true, retryStrategy: () => null });
     redis.on('error', () => undefined);
     const timer = new AbortController();
     try {
@@ -64,7 +72,7 @@ async function tryReads(redis: Redis): Promise<void> {
   await redis.connect();
   if (!ReplyReader.attach(redis, MAX_VALUE_BYTES)) throw new Error('the decoder of ioredis was not found');
   // Between commands of ioredis; the reply to the last one is decoded by ioredis, with everything that follows.
-  const reads = read(redis, 'text', 'nothing', 'list', 'long');
+  const reads = read(redis, 'text', 'nothing', 'list', 'long', MEMBERSHIP);
   const pong = redis.ping();
   const secondValue = read(redis, 'text');
   expectReplies(await reads, EXPECTED);
@@ -79,11 +87,12 @@ async function tryReads(redis: Redis): Promise<void> {
   await closed;
 }
 
-/** Reads keys in one batch. */
-function read(redis: Redis, ...keys: string[]): Promise<RedisReply[]> {
-  const batch = new DirectBatch(new ReadCommands(true), TIMEOUT_MS, () => undefined);
-  const replies = keys.map(
-    (key) => new Promise<RedisReply>((onReply) => batch.add(Query.get(Buffer.from(key)), onReply, MEMORY)),
+/** Reads keys, and the results of queries, in one batch. */
+function read(redis: Redis, ...reads: (string | Query)[]): Promise<RedisReply[]> {
+  const batch = new DirectBatch(new ReadCommands(true), TIMEOUT_MS, NO_OBSERVER);
+  const queries = reads.map((each) => (typeof each === 'string' ? Query.get(Buffer.from(each)) : each));
+  const replies = queries.map(
+    (query) => new Promise<RedisReply>((onReply) => batch.add(query, onReply, UNLIMITED_MEMORY)),
   );
   batch.send(redis);
   return Promise.all(replies);

@@ -7,7 +7,8 @@ import { ReadCommands } from '../connection/read-commands.ts';
 import type { RedisReply } from '../redis-reply.ts';
 import { DirectBatch } from './direct-batch.ts';
 import { ReplyReader } from './reply-reader.ts';
-import type { ValueMemory } from '../connection/value-memory.ts';
+import type { BatchObserver } from '../connection/read-batch.ts';
+import { UNLIMITED_MEMORY } from '../connection/value-memory.ts';
 import { Query } from '../query.ts';
 
 interface ScriptedReply {
@@ -19,7 +20,7 @@ const COMMANDS = new ReadCommands(true);
 /** Maximum size of a value. */
 const MAX_BYTES = 25;
 const IGNORE = (): void => undefined;
-const ANY_MEMORY: ValueMemory = { allocate: (bytes) => Buffer.alloc(bytes), releaseAfterTick: IGNORE };
+const NO_OBSERVER: BatchObserver = { onCircuitOutcome: IGNORE, onGetReply: IGNORE };
 
 const bytes = fc.uint8Array({ maxLength: 30 }).map((array) => Buffer.from(array));
 const ttl = fc.oneof(fc.constantFrom(-1, -2), fc.nat());
@@ -89,13 +90,17 @@ describe('ReplyReader, for replies in any chunks,', () => {
   it('discards replies after the time-out and never delivers them to other reads', () => {
     const received: RedisReply[] = [];
     const outcomes: RedisReply['kind'][] = [];
-    const later = new DirectBatch(COMMANDS, 1000, ({ kind }) => outcomes.push(kind));
-    for (const key of ['a', 'b']) later.add(Query.get(Buffer.from(key)), (reply) => received.push(reply), ANY_MEMORY);
+    const later = new DirectBatch(COMMANDS, 1000, {
+      ...NO_OBSERVER,
+      onCircuitOutcome: ({ kind }) => outcomes.push(kind),
+    });
+    for (const key of ['a', 'b'])
+      later.add(Query.get(Buffer.from(key)), (reply) => received.push(reply), UNLIMITED_MEMORY);
     later.send(redis);
     redis.stream.emit('data', Buffer.from('$1\r\nA\r\n:-1\r\n$1\r\n'));
     later.failAll({ kind: 'timeout' });
-    const next = new DirectBatch(COMMANDS, 1000, IGNORE);
-    next.add(Query.get(Buffer.from('c')), (reply) => received.push(reply), ANY_MEMORY);
+    const next = new DirectBatch(COMMANDS, 1000, NO_OBSERVER);
+    next.add(Query.get(Buffer.from('c')), (reply) => received.push(reply), UNLIMITED_MEMORY);
     next.send(redis);
     redis.stream.emit('data', Buffer.from('B\r\n:-1\r\n$1\r\nC\r\n:5\r\n'));
     expect(received).toEqual([
@@ -108,8 +113,11 @@ describe('ReplyReader, for replies in any chunks,', () => {
 
   it('reports a success even if all replies arrive after the time-out; a late error is not reported', () => {
     const outcomes: RedisReply['kind'][] = [];
-    const later = new DirectBatch(COMMANDS, 1000, ({ kind }) => outcomes.push(kind));
-    for (const key of ['a', 'b', 'c']) later.add(Query.get(Buffer.from(key)), IGNORE, ANY_MEMORY);
+    const later = new DirectBatch(COMMANDS, 1000, {
+      ...NO_OBSERVER,
+      onCircuitOutcome: ({ kind }) => outcomes.push(kind),
+    });
+    for (const key of ['a', 'b', 'c']) later.add(Query.get(Buffer.from(key)), IGNORE, UNLIMITED_MEMORY);
     later.send(redis);
     later.failAll({ kind: 'timeout' });
     expect(outcomes).toEqual(['timeout']);
@@ -140,9 +148,9 @@ describe('replies that do not match the requests', () => {
       await once(redis, 'ready');
       ReplyReader.attach(redis, MAX_BYTES);
       const received: RedisReply[] = [];
-      const [first, second] = [0, 1].map(() => new DirectBatch(COMMANDS, 10_000, IGNORE));
+      const [first, second] = [0, 1].map(() => new DirectBatch(COMMANDS, 10_000, NO_OBSERVER));
       for (const batch of [first, second]) {
-        batch.add(Query.get(Buffer.from('key')), (reply) => received.push(reply), ANY_MEMORY);
+        batch.add(Query.get(Buffer.from('key')), (reply) => received.push(reply), UNLIMITED_MEMORY);
         batch.send(redis);
       }
       const closed = new Promise((resolve) => redis.once('close', resolve));
@@ -175,8 +183,8 @@ async function startSilentServer(): Promise<Server> {
 }
 
 function send(redis: Redis, replies: readonly ScriptedReply[], onReply: (reply: RedisReply) => void): void {
-  const reads = new DirectBatch(COMMANDS, 10_000, IGNORE);
-  for (const index of replies.keys()) reads.add(Query.get(Buffer.from(`key ${index}`)), onReply, ANY_MEMORY);
+  const reads = new DirectBatch(COMMANDS, 10_000, NO_OBSERVER);
+  for (const index of replies.keys()) reads.add(Query.get(Buffer.from(`key ${index}`)), onReply, UNLIMITED_MEMORY);
   reads.send(redis);
 }
 

@@ -2,7 +2,9 @@ import { Buffer } from 'node:buffer';
 import { type Redis, ReplyError } from 'ioredis';
 import { DirectBatch, abortConnection } from './direct-batch.ts';
 import { LongValue } from './long-value.ts';
+import { RawReplyReader } from './raw-reply-reader.ts';
 import { redisBatches } from './redis-batches.ts';
+import { INCOMPLETE, MALFORMED } from './reply-scanner.ts';
 import type { ReadReply } from '../connection/read-batch.ts';
 import { BufferFull, TOO_LARGE } from '../redis-reply.ts';
 import type { ValueMemory } from '../connection/value-memory.ts';
@@ -27,17 +29,15 @@ const MAX_LINE_BYTES = 65_536;
 /** Maximum digits of a number, so that it is exact as a double; Redis sends no longer ones. */
 const MAX_DIGITS = 15;
 
-/** The rest of the reply has not arrived yet. */
-const INCOMPLETE = -1;
 /** Not a reply of a known type: ioredis decodes it. */
 const OTHER_COMMAND = -2;
-/** The reply violates the protocol. */
-const MALFORMED = -3;
 
 /**
  * Decodes the replies to {@link DirectBatch}es before ioredis does: its decoder costs more than the rest of a load. Replies to
  * other commands are passed to ioredis one by one while they have simple types; from the first other type on, everything is
  * passed to ioredis until no reply is pending.
+ *
+ * Replies to queries other than GET are accepted as they are ({@link RawReplyReader}).
  *
  * A value that arrives in several parts is copied once, into a buffer of its exact length. A value that exceeds the size limit
  * or does not fit in the buffered-bytes limit is discarded while it arrives; closing the connection would fail all other
@@ -53,6 +53,7 @@ export class ReplyReader {
   #long: LongValue | undefined;
   #memory: ValueMemory | undefined;
   #longReply: ReadReply = null;
+  readonly #raw: RawReplyReader;
   /** A partially received reply. */
   #partial: Buffer | undefined;
   /** The last decoded reply and number. */
@@ -63,6 +64,7 @@ export class ReplyReader {
     this.#redis = redis;
     this.#decode = decode;
     this.#maxValueBytes = maxValueBytes;
+    this.#raw = new RawReplyReader(maxValueBytes);
   }
 
   /** Attaches to a connection that is ready. Returns false, with nothing changed, if the decoder of ioredis is not found. */
@@ -83,7 +85,10 @@ export class ReplyReader {
         stream.destroy();
       }
     });
-    stream.once('close', () => reader.#finishLong());
+    stream.once('close', () => {
+      reader.#finishLong();
+      reader.#raw.release();
+    });
     return true;
   }
 
@@ -105,6 +110,7 @@ export class ReplyReader {
   #read(chunk: Buffer): void {
     const { commandQueue } = this.#redis;
     let at = this.#long === undefined ? 0 : this.#continueLong(this.#long, chunk);
+    if (this.#raw.pending) at = this.#continueRaw(chunk);
     while (at < chunk.length) {
       const command: unknown = commandQueue.peekFront()?.command;
       // An unsolicited reply would be matched with the next command.
@@ -138,6 +144,21 @@ export class ReplyReader {
     return end;
   }
 
+  /** Reads more of a partially received reply to a query; returns the position after it. */
+  #continueRaw(chunk: Buffer): number {
+    const end = this.#raw.continue(chunk);
+    if (end === INCOMPLETE) return chunk.length;
+    if (end === MALFORMED) {
+      abortConnection(this.#redis);
+      return chunk.length;
+    }
+    const command: unknown = this.#redis.commandQueue.peekFront()?.command;
+    this.#reply = this.#raw.reply;
+    if (command instanceof DirectBatch) this.#deliver(command);
+    this.#raw.release();
+    return end;
+  }
+
   /** Forgets the partially received value, because it was delivered or the connection was closed, and releases its memory. */
   #finishLong(): void {
     if (this.#long?.memory !== undefined) this.#memory?.releaseAfterTick(this.#long.memory.buffer);
@@ -147,13 +168,14 @@ export class ReplyReader {
 
   /** Keeps a partially received reply until more arrives. */
   #keepPartial(chunk: Buffer, at: number): void {
-    if (this.#long !== undefined) return;
+    if (this.#long !== undefined || this.#raw.pending) return;
     if (chunk.length - at > MAX_LINE_BYTES) return this.#pass(chunk.subarray(at));
     this.#partial = Buffer.from(chunk.subarray(at));
   }
 
   /** Decodes the reply at `at`; returns the position after it, INCOMPLETE, OTHER_COMMAND or MALFORMED. */
   #readReply(chunk: Buffer, at: number, batch: DirectBatch | undefined): number {
+    if (batch?.expectsRawReply && chunk[at] !== ERROR) return this.#readRaw(chunk, at, batch);
     switch (chunk[at]) {
       case BULK:
         return batch === undefined ? OTHER_COMMAND : this.#readBulk(chunk, at + 1, batch);
@@ -172,6 +194,12 @@ export class ReplyReader {
       default:
         return OTHER_COMMAND;
     }
+  }
+
+  #readRaw(chunk: Buffer, at: number, batch: DirectBatch): number {
+    const end = this.#raw.begin(chunk, at, batch.memory);
+    if (end > 0) this.#reply = this.#raw.reply;
+    return end;
   }
 
   #readError(chunk: Buffer, at: number): number {
