@@ -11,6 +11,7 @@ import { type LargeEntry, CHUNK_BYTES } from './reading/chunked-read.ts';
 import { type LruLimits, LruMemory, NONE, State } from './memory/layout.ts';
 import { Leases } from './leases.ts';
 import type { HitBuffer } from './hit-buffer.ts';
+import { type KeySelection, MatchingPurge } from './matching-purge.ts';
 import {
   type FillResult,
   type Forward,
@@ -261,6 +262,21 @@ export class SharedLru {
       if (this.#locked(() => this.#purgeSome(key, hash, now, progress))) return progress.purged;
       this.#lock.giveWay();
     }
+  }
+
+  /** Prepares a purge of the keys that `selection` accepts; see {@link MatchingPurge}. */
+  purgeMatching(selection: KeySelection): MatchingPurge {
+    return new MatchingPurge(selection, this.#slots, this.#items, {
+      locked: (section) => {
+        const now = this.#clock();
+        this.#locked(() => section(now));
+      },
+      tryLocked: (section) => {
+        const now = this.#clock();
+        return this.#tryLocked(() => section(now));
+      },
+      end: (slot, now) => this.#purgeSlot(slot, now),
+    });
   }
 
   /** Purges every key and voids every lease. Returns the number of entries. */

@@ -20,6 +20,7 @@ import {
   State,
   idBytesOf,
   idLengths,
+  selectorBytesOf,
 } from './memory/layout.ts';
 import type { EntryId, Freshness, Handle } from './cache-types.ts';
 
@@ -83,6 +84,11 @@ export class Slots {
   /** Whether the slot exists and was ever allocated. */
   has(slot: number): boolean {
     return slot > NONE && slot <= this.#header[Header.SLOT_HIGH_WATER];
+  }
+
+  /** The highest slot that was allocated since the last flush. */
+  get highest(): number {
+    return this.#header[Header.SLOT_HIGH_WATER];
   }
 
   /** Frees all slots without visiting them. */
@@ -162,6 +168,12 @@ export class Slots {
 
   idBytes(slot: number): number {
     return idBytesOf(this.#words[slot * SLOT_WORDS + Slot.ID_LENGTHS]);
+  }
+
+  /** Bytes of the key, with which the id starts. */
+  keyBytes(slot: number): number {
+    const lengths = this.#words[slot * SLOT_WORDS + Slot.ID_LENGTHS];
+    return idBytesOf(lengths) - selectorBytesOf(lengths);
   }
 
   /** Bytes of the value written so far; MISSING in a negative entry. */

@@ -71,11 +71,11 @@ class Torture {
   }
 
   #operate(): void {
-    // Squared, so that all threads read a few keys most of the time.
-    const key = Math.floor(this.#random() ** 2 * this.#orders.keys.length);
+    const key = this.#anyKey();
     const dice = this.#random();
     if (dice < 0.02) this.#write(key);
     else if (dice < 0.021) this.#writeAll();
+    else if (dice < 0.022) this.#writeMatching();
     else if (dice < 0.04) this.#fillLate();
     else if (dice < 0.042) this.#lru.expireAll();
     else if (dice < 0.1) this.#readStale(key);
@@ -157,6 +157,25 @@ class Torture {
     const generations = this.#orders.keys.map((_, key) => Atomics.add(this.#stored, key, 1) + 1);
     this.#lru.flush();
     generations.forEach((generation, key) => raise(this.#purged, key, generation));
+  }
+
+  #writeMatching(): void {
+    const remainder = Math.floor(this.#random() * 8);
+    const matches = (bytes: Uint8Array, from: number, to: number): boolean =>
+      to > from && bytes[to - 1] % 8 === remainder;
+    const meant = [...this.#orders.keys.keys()].filter((key) => {
+      const bytes = this.#orders.keys[key];
+      return matches(bytes, 0, bytes.length);
+    });
+    const generations = meant.map((key) => Atomics.add(this.#stored, key, 1) + 1);
+    const purging = this.#lru.purgeMatching({ keyBytesPerStep: 64, matches });
+    while (!purging.step()) this.#read(this.#anyKey());
+    meant.forEach((key, i) => raise(this.#purged, key, generations[i]));
+  }
+
+  /** Chooses a key. Squared, so that all threads read a few keys most of the time. */
+  #anyKey(): number {
+    return Math.floor(this.#random() ** 2 * this.#orders.keys.length);
   }
 
   #checkLimits(): void {
