@@ -4,6 +4,7 @@ import { proxyConfig } from '../config/namespaces.ts';
 import { RedisModule } from '../redis/redis.module.ts';
 import { BufferedBytes } from './read-through/buffered-bytes.ts';
 import { CacheService } from './cache.service.ts';
+import { ClientTrackingCounts } from '../instance/client-tracking-counts.ts';
 import { CoherenceCounts } from '../instance/coherence-counts.ts';
 import { CoherenceState } from '../instance/coherence-state.ts';
 import { ConnectionLimiter } from '../instance/connection-limiter.ts';
@@ -55,11 +56,17 @@ import { ThreadContext, attachThread } from '../instance/thread-context.ts';
       inject: [ThreadContext],
       useFactory: ({ instance }: ThreadContext) => new CoherenceCounts(instance),
     },
+    {
+      provide: ClientTrackingCounts,
+      inject: [ThreadContext],
+      useFactory: ({ instance, threadIndex }: ThreadContext) => new ClientTrackingCounts(instance, threadIndex),
+    },
     CacheService,
   ],
   exports: [
     BufferedBytes,
     CacheService,
+    ClientTrackingCounts,
     CoherenceCounts,
     CoherenceState,
     ConnectionLimiter,

@@ -46,6 +46,10 @@ export const RowWord = {
   INTERNALS: 10,
   /** Bit set of the {@link SELF_CHECK_PARTS} whose last check in this thread failed. */
   SELF_CHECK: 11,
+  /** Clients of this thread that track keys (CLIENT TRACKING). */
+  TRACKING_CLIENTS: 12,
+  /** Bytes of the invalidations from the main thread that this thread has processed; wraps around. */
+  INVALIDATIONS_PROCESSED: 13,
 } as const;
 
 /** States of a thread's circuit breaker, in the order of their numbers in {@link RowWord.CIRCUIT}. */

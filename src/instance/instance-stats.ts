@@ -37,6 +37,11 @@ export class InstanceStats {
     return this.#word(InstanceWord.CONNECTION_IDS) >>> 0;
   }
 
+  /** Clients of the Redis protocol that track keys (CLIENT TRACKING). */
+  get trackingClients(): number {
+    return this.#memory.sum(RowWord.TRACKING_CLIENTS);
+  }
+
   /** Number of crashed threads that were restarted. */
   get restarts(): number {
     return this.#word(InstanceWord.RESTARTS);

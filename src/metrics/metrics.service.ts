@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { BufferedBytes } from '../cache/read-through/buffered-bytes.ts';
 import { CacheService } from '../cache/cache.service.ts';
 import { CIRCUIT_STATES, SELF_CHECK_PARTS } from '../instance/instance-memory.ts';
+import { ClientTrackingCounts } from '../instance/client-tracking-counts.ts';
 import { CoherenceCounts } from '../instance/coherence-counts.ts';
 import { COHERENCE_STATES, CoherenceState } from '../instance/coherence-state.ts';
 import { InstanceStats } from '../instance/instance-stats.ts';
@@ -32,12 +33,14 @@ export class MetricsService {
     instance: InstanceStats,
     buffered: BufferedBytes,
     refused: RefusedCommands,
+    clientTracking: ClientTrackingCounts,
   ) {
     this.#describe = (metrics) => {
       this.#describeReads(metrics, reads);
       this.#describeRefusedCommands(metrics, refused);
       this.#describeCache(metrics, cache);
       this.#describeCoherence(metrics, coherence, coherenceCounts);
+      this.#describeClientTracking(metrics, instance, clientTracking);
       this.#describeInstance(metrics, instance, buffered);
     };
   }
@@ -139,6 +142,21 @@ export class MetricsService {
       'Unix time of the last loss of the invalidation stream; 0 if it was never lost.',
       [],
       () => [[{}, counts.lastLoss]],
+    );
+  }
+
+  #describeClientTracking(metrics: MetricSet, instance: InstanceStats, counts: ClientTrackingCounts): void {
+    metrics.gauge('tracking_clients', 'Clients of the Redis protocol that track keys (CLIENT TRACKING).', [], () => [
+      [{}, instance.trackingClients],
+    ]);
+    metrics.counter('tracking_pushes', 'Invalidation messages sent to clients that track keys.', [], () => [
+      [{}, counts.pushes],
+    ]);
+    metrics.counter(
+      'tracking_disconnections',
+      'Clients disconnected because they did not read their invalidation messages.',
+      [],
+      () => [[{}, counts.disconnections]],
     );
   }
 

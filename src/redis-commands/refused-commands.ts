@@ -7,8 +7,15 @@ export type CommandTransport = (typeof COMMAND_TRANSPORTS)[number];
 
 /** Stands for every unknown command, so that clients cannot create label values. */
 const OTHER = 'other';
-/** Includes `getex` and `select`, which are refused with options or for another database. */
-const COUNTED_NAMES: readonly string[] = [OTHER, 'getex', 'select', ...WRITE_COMMANDS, ...UNSUPPORTED_COMMANDS];
+/** Includes commands that are refused with some arguments, or in some states, only. */
+const COUNTED_NAMES: readonly string[] = [
+  OTHER,
+  'getex',
+  'select',
+  'client|tracking',
+  ...WRITE_COMMANDS,
+  ...UNSUPPORTED_COMMANDS,
+];
 const INDICES: ReadonlyMap<string, number> = new Map(COUNTED_NAMES.map((name, index) => [name, index]));
 if (COMMAND_TRANSPORTS.length * COUNTED_NAMES.length > SHARED_COUNTS)
   throw new Error('SHARED_COUNTS is too small for all commands');

@@ -8,6 +8,7 @@ import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 import { watchInternals } from '../internals/internals.ts';
 import { RedisReader } from '../redis/redis-reader.ts';
 import { RespServer } from '../resp/server/resp-server.ts';
+import { TrackingClients } from '../resp/server/tracking-clients.ts';
 import { Listeners } from './listeners.ts';
 import type { SupervisorMessage, WorkerMessage } from './worker-messages.ts';
 
@@ -26,12 +27,14 @@ export class SupervisorChannel {
   readonly #access: Access;
   readonly #adminTokens: AdminTokens;
   readonly #resp: RespServer;
+  readonly #trackingClients: TrackingClients;
 
   constructor(
     listeners: Listeners,
     access: Access,
     adminTokens: AdminTokens,
     resp: RespServer,
+    trackingClients: TrackingClients,
     thread: ThreadContext,
     redis: RedisReader,
   ) {
@@ -39,6 +42,7 @@ export class SupervisorChannel {
     this.#access = access;
     this.#adminTokens = adminTokens;
     this.#resp = resp;
+    this.#trackingClients = trackingClients;
     publishInternals(thread);
     publishRedisState(thread, redis);
   }
@@ -47,6 +51,8 @@ export class SupervisorChannel {
     if (message === 'stop') {
       this.#listeners.stop();
       sendToSupervisor({ kind: 'stopped' });
+    } else if (message.kind === 'invalidation') {
+      this.#trackingClients.invalidate(message.keys);
     } else {
       const { access, admin } = unpackSettings(message.settings);
       this.#access.replaceTokens(access.tokens);

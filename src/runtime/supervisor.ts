@@ -12,6 +12,7 @@ import type { RedisState } from '../redis/redis-reader.ts';
 import { InternalsReport } from '../internals/internals-report.ts';
 import type { SupervisorMessage, WorkerMessage } from './worker-messages.ts';
 import { ReplacementLog } from './replacement-log.ts';
+import type { InvalidationRelay } from '../tracking/invalidation-relay.ts';
 import type { WriteTracking } from '../tracking/tracking-coordinator.ts';
 import type { Ports } from './listeners.ts';
 import type { WorkerStart } from './worker.ts';
@@ -42,7 +43,7 @@ interface Thread {
 
 /**
  * Starts the worker threads of an instance, restarts the ones that exit, and shuts them down. It serves no requests: the
- * workers are equal and communicate through shared memory only.
+ * workers are equal and communicate through shared memory; invalidations for their clients are the only other messages.
  */
 export class Supervisor {
   readonly #logger = new Logger('Supervisor');
@@ -56,6 +57,7 @@ export class Supervisor {
   readonly #restarts = new Set<NodeJS.Timeout>();
   readonly #redis = new Map<number, RedisState>();
   #tracking: WriteTracking | undefined;
+  #relay: InvalidationRelay | undefined;
   #redisReachable: boolean | undefined;
   /** The reasons for the loss of Redis that have been logged. */
   readonly #loggedReasons = new Set<string>();
@@ -92,8 +94,12 @@ export class Supervisor {
   async start(): Promise<void> {
     if (this.#settings.cache.coherence === 'tracking') {
       // The main thread has no other use for a Redis client.
-      const { trackWrites } = await import('../tracking/tracking-coordinator.ts');
-      this.#tracking = trackWrites(this.#settings, this.#memory, new Logger('Coherence'));
+      const [{ trackWrites }, { InvalidationRelay }] = await Promise.all([
+        import('../tracking/tracking-coordinator.ts'),
+        import('../tracking/invalidation-relay.ts'),
+      ]);
+      this.#relay = new InvalidationRelay(this.#memory.instance);
+      this.#tracking = trackWrites(this.#settings, this.#memory, new Logger('Coherence'), this.#relay);
     }
     const rows = Array.from({ length: this.#settings.proxy.threads }, (_, row) => row);
     await Promise.all(rows.map((row) => this.#startFirst(row)));
@@ -165,6 +171,7 @@ export class Supervisor {
     });
     const thread: Thread = { row, worker, id: worker.threadId, startedAt: performance.now(), stopped: false };
     this.#threads.set(row, thread);
+    this.#relay?.add(row, (keys) => worker.postMessage({ kind: 'invalidation', keys } satisfies SupervisorMessage));
     worker.on('message', (message: WorkerMessage) => this.#onMessage(thread, message));
     worker.on('error', (error) => this.#logger.error(`worker ${row} failed: ${describe(error)}`));
     worker.once('exit', (code) => this.#onExit(thread, code));
@@ -247,6 +254,7 @@ export class Supervisor {
     this.#threads.delete(row);
     this.#redis.delete(row);
     this.#openCircuits.delete(row);
+    this.#relay?.remove(row);
     void this.#recoverFrom(thread).then(() => this.#restart(thread, code));
   }
 

@@ -2,6 +2,7 @@ import type { PackedSettings } from '../config/settings-transfer.ts';
 import type { InternalPartName, InternalPartState } from '../internals/internal-part.ts';
 import type { CircuitState } from '../redis/connection/circuit-breaker.ts';
 import type { RedisState } from '../redis/redis-reader.ts';
+import type { Invalidation } from '../instance/packed-keys.ts';
 import type { ReplacedNode } from '../redis/cluster/replaced-node.ts';
 
 /** Messages from a worker thread to the supervisor. */
@@ -22,6 +23,11 @@ export type WorkerMessage =
 /**
  * Messages from the supervisor to a worker thread. `stop`: accept no new connections. `drain`: complete the requests in
  * flight and exit; sent when all workers have stopped, so that a reconnecting client does not reach a worker that is about
- * to exit as well. `tokens`: use the tokens in these settings.
+ * to exit as well. `tokens`: use the tokens in these settings. `invalidation`: these keys were written, for clients that track
+ * keys; undefined: any key may have been written.
  */
-export type SupervisorMessage = 'stop' | 'drain' | { readonly kind: 'tokens'; readonly settings: PackedSettings };
+export type SupervisorMessage =
+  | 'stop'
+  | 'drain'
+  | { readonly kind: 'tokens'; readonly settings: PackedSettings }
+  | { readonly kind: 'invalidation'; readonly keys: Invalidation };

@@ -46,13 +46,18 @@ export class InvalidationQueue {
     this.#schedule = schedule;
   }
 
-  purge(key: Buffer, onDone?: () => void): void {
+  /** @param onDone called with the key, after the mutation. */
+  purge(key: Buffer, onDone?: (key: Buffer) => void): void {
     const progress = new PurgeProgress();
     const step = this.#beginPending() || this.#pending.length > 0 ? 'locked' : this.#lru.tryPurge(key, progress);
-    if (step === 'done') return onDone?.();
+    if (step === 'done') return onDone?.(key);
     // The key is a view of a larger received chunk; copy it.
     const own = Buffer.from(key);
-    const mutation = { isPurge: true, attempt: () => this.#lru.tryPurge(own, progress), callbacks: calling(onDone) };
+    const mutation = {
+      isPurge: true,
+      attempt: () => this.#lru.tryPurge(own, progress),
+      callbacks: calling(onDone && (() => onDone(own))),
+    };
     if (step === 'more') this.#begun.push(mutation);
     else this.#pending.push(mutation);
     this.#limit();

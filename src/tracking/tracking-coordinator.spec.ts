@@ -7,8 +7,9 @@ import { InstanceMemory } from '../instance/instance-memory.ts';
 import { createInstance } from '../instance/thread-context.ts';
 import type { FeedListener, FeedState } from './invalidation-feed.ts';
 import { InvalidationQueue } from './invalidation-queue.ts';
-import { TrackingCoordinator, type Feed, trackWrites } from './tracking-coordinator.ts';
+import { TrackingCoordinator, type Feed, type InvalidationSink, trackWrites } from './tracking-coordinator.ts';
 
+const NO_CLIENTS: InvalidationSink = { invalidate: () => undefined, invalidateAll: () => undefined };
 const NOW = 1_700_000_000_000;
 const BOUND_MS = 750;
 const TRACKING: FeedState = { kind: 'tracking' };
@@ -100,6 +101,10 @@ beforeEach(() => {
     queue: new InvalidationQueue(lru, { retry: (work) => retries.push(work), next: (work) => retries.push(work) }),
     state,
     counts,
+    relay: {
+      invalidate: (key) => events.push(`invalidate ${key.toString()} in ${state.current}`),
+      invalidateAll: () => events.push(`invalidate all in ${state.current}`),
+    },
     onMode: (entered: CoherenceMode, reason) => events.push(`${entered}${reason === undefined ? '' : `: ${reason}`}`),
     onFeedLost: () => losses++,
     now: () => NOW,
@@ -116,13 +121,16 @@ describe('TrackingCoordinator', () => {
     expect(state.current).toBe('tracking');
   });
 
-  it('purges keys, flushes, and counts both', () => {
+  it('purges keys, flushes, counts both, and then forwards them to clients', () => {
     feed.listener.onState(TRACKING);
     events = [];
     feed.listener.onInvalidation(Buffer.from('a'));
     feed.listener.onInvalidation(Buffer.from('b'));
     feed.listener.onFlush();
-    expect(events).toEqual(['purge a in tracking', 'purge b in tracking', 'flush in tracking']);
+    expect(events).toEqual([
+      ...['purge a in tracking', 'invalidate a in tracking', 'purge b in tracking', 'invalidate b in tracking'],
+      ...['flush in tracking', 'invalidate all in tracking'],
+    ]);
     expect([counts.invalidations, counts.flushes, counts.losses, counts.lastLoss]).toEqual([2, 1, 0, 0]);
   });
 
@@ -130,10 +138,10 @@ describe('TrackingCoordinator', () => {
     feed.listener.onState(TRACKING);
     events = [];
     feed.listener.onState(LOST);
-    expect(events).toEqual(['resync: ECONNRESET', 'expire all in resync']);
+    expect(events).toEqual(['resync: ECONNRESET', 'expire all in resync', 'invalidate all in resync']);
     expect([counts.losses, counts.lastLoss]).toEqual([1, NOW / 1000]);
     feed.listener.onState(TRACKING);
-    expect(events.slice(2)).toEqual(['expire all in resync', 'tracking']);
+    expect(events.slice(3)).toEqual(['expire all in resync', 'tracking']);
   });
 
   it('extends the trust with each heartbeat while tracking, by the staleness bound', () => {
@@ -226,7 +234,7 @@ describe('with several feeds', () => {
     feed.listener.onState(TRACKING);
     events = [];
     const other = add();
-    expect(events).toEqual(['resync: connection', 'expire all in resync']);
+    expect(events).toEqual(['resync: connection', 'expire all in resync', 'invalidate all in resync']);
     other.listener.onState(TRACKING);
     expect(state.current).toBe('tracking');
   });
@@ -251,7 +259,10 @@ describe('while the cache lock is held', () => {
     feed.listener.onFlush();
     expect([events, state.current]).toEqual([[], 'resync']);
     unlock();
-    expect(events).toEqual(['expire all in resync', 'tracking', 'purge a in tracking', 'flush in tracking']);
+    expect(events).toEqual([
+      ...['expire all in resync', 'tracking', 'purge a in tracking', 'invalidate a in tracking'],
+      ...['flush in tracking', 'invalidate all in tracking'],
+    ]);
   });
 
   it('disables storing immediately on a loss, and earlier pending mutations do not enable it', () => {
@@ -261,7 +272,10 @@ describe('while the cache lock is held', () => {
     feed.listener.onInvalidation(Buffer.from('a'));
     expect(state.current).toBe('resync');
     unlock();
-    expect(events).toEqual(['resync: ECONNRESET', 'expire all in resync', 'expire all in resync', 'purge a in resync']);
+    expect(events).toEqual([
+      ...['resync: ECONNRESET', 'invalidate all in resync', 'expire all in resync', 'expire all in resync'],
+      ...['purge a in resync', 'invalidate a in resync'],
+    ]);
     expect(state.current).toBe('resync');
   });
 });
@@ -273,7 +287,7 @@ it('keeps the feeds of masters that stay, and adds that of a successor before it
   expect([events, feeds.size]).toEqual([[], 1]);
   // If the feed of the former master were removed first, the mode would be the one without feeds.
   follow('successor');
-  expect(events).toEqual(['resync: connection', 'expire all in resync']);
+  expect(events).toEqual(['resync: connection', 'expire all in resync', 'invalidate all in resync']);
   expect([feed.stopped, feeds.get('successor')?.stopped]).toEqual([true, false]);
 });
 
@@ -291,7 +305,7 @@ describe('trackWrites', () => {
     const settings = loadSettings({ ...environment, REDIS_URL: redisUrl }, '/nowhere');
     const thread = createInstance(settings);
     return {
-      tracking: trackWrites(settings, thread, { log: note, warn: note }),
+      tracking: trackWrites(settings, thread, { log: note, warn: note }, NO_CLIENTS),
       state: new CoherenceState(thread.instance),
     };
   };

@@ -12,6 +12,14 @@ import { InvalidationQueue } from './invalidation-queue.ts';
 /** Milliseconds between attempts to acquire the cache lock. */
 const RETRY_MS = 1;
 
+/** Receives invalidations that took effect on the cache. */
+export interface InvalidationSink {
+  /** @param key may be a view that is valid only during the tick. */
+  invalidate(key: Buffer): void;
+  /** Any key may have been written. */
+  invalidateAll(): void;
+}
+
 /** A source of the invalidation messages of one Redis. */
 export type Feed = Pick<InvalidationFeed, 'start' | 'stop'>;
 
@@ -23,6 +31,8 @@ export interface CoordinatorParts {
   /** Must be `resync` before anything is loaded. */
   readonly state: CoherenceState;
   readonly counts: CoherenceCounts;
+  /** Forwards invalidations to clients that track keys, once they took effect on the cache. */
+  readonly relay: InvalidationSink;
   /** Called with each new mode, and with the feed's error code if the mode is not `tracking`. */
   readonly onMode: (mode: CoherenceMode, reason: string | undefined) => void;
   /** Called for each lost feed, because the masters may have changed. */
@@ -97,14 +107,20 @@ export class TrackingCoordinator {
   }
 
   #listenerOf(identity: string, tracked: TrackedFeed): FeedListener {
-    const { queue, counts, clock, onFeedLost } = this.#parts;
+    const { queue, counts, clock, relay, onFeedLost } = this.#parts;
     // Invalidations are counted after they took effect, so that readers of the counters can rely on it.
-    const countInvalidation = (): void => counts.countInvalidation();
-    const countFlush = (): void => counts.countFlush();
+    const onPurged = (key: Buffer): void => {
+      counts.countInvalidation();
+      relay.invalidate(key);
+    };
+    const onFlushed = (): void => {
+      counts.countFlush();
+      relay.invalidateAll();
+    };
     const isRemoved = (): boolean => this.#feeds.get(identity) !== tracked;
     return {
-      onInvalidation: (key) => queue.purge(key, countInvalidation),
-      onFlush: () => queue.flush(countFlush),
+      onInvalidation: (key) => queue.purge(key, onPurged),
+      onFlush: () => queue.flush(onFlushed),
       onHeartbeat: (ageMs) => {
         if (isRemoved()) return;
         tracked.confirmedAt = clock() - ageMs;
@@ -123,7 +139,7 @@ export class TrackingCoordinator {
   #updateMode(): void {
     const { mode, reason } = combinedMode([...this.#feeds.values()].map(({ state }) => state));
     if (mode === this.#targetMode) return;
-    const { queue, counts, now } = this.#parts;
+    const { queue, counts, relay, now } = this.#parts;
     const isLoss = this.#targetMode === 'tracking';
     this.#targetMode = mode;
     const transition = ++this.#transitions;
@@ -149,8 +165,11 @@ export class TrackingCoordinator {
         this.#enter(mode, reason);
         break;
     }
+    if (!isLoss) return;
+    // Worker threads see the new mode already: what clients read from now on is not tracked.
+    relay.invalidateAll();
     // Last, so that readers of the counter see the new mode.
-    if (isLoss) counts.countLoss(now() / 1000);
+    counts.countLoss(now() / 1000);
   }
 
   /** Extends the time until which entries may be served, so that no write is missed for longer than the bound. */
@@ -212,6 +231,7 @@ export function trackWrites(
   settings: Settings,
   { lru, instance, clock }: ThreadContext,
   logger: TrackingLogger,
+  relay: InvalidationSink,
 ): WriteTracking {
   const state = new CoherenceState(instance);
   state.current = 'resync';
@@ -224,6 +244,7 @@ export function trackWrites(
     }),
     state,
     counts: new CoherenceCounts(instance),
+    relay,
     onMode: (mode, reason) => logMode(logger, mode, reason),
     onFeedLost: () => masters.refresh(),
     now: () => Date.now(),

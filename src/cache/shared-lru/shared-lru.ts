@@ -301,6 +301,11 @@ export class SharedLru {
     this.#slots.trustedUntil = time;
   }
 
+  /** Until when, by the cache's clock, entries may be served: see {@link trustUntil}. */
+  get trustedUntil(): number {
+    return this.#slots.trustedUntil;
+  }
+
   /**
    * Purges a key as {@link purge} does, but one step at a time, and never waits for the lock, whose holder may have crashed: for
    * the main thread, which detects crashes. The caller must repeat it, with the same progress, until it returns `done`.

@@ -232,6 +232,10 @@ export class Slots {
     return now > this.#headerFloats[HeaderFloat.TRUSTED_UNTIL];
   }
 
+  get trustedUntil(): number {
+    return this.#headerFloats[HeaderFloat.TRUSTED_UNTIL];
+  }
+
   /** Sets until when entries may be served, see {@link isUnconfirmed}. Needs no lock: no other field depends on it. */
   set trustedUntil(time: number) {
     this.#headerFloats[HeaderFloat.TRUSTED_UNTIL] = time;

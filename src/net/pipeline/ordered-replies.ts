@@ -117,11 +117,13 @@ export class OrderedReplies<Reply> {
     return place;
   }
 
-  /** Appends a small reply that is ready. */
-  push(reply: Reply, memory: readonly ArrayBufferLike[] = NO_MEMORY, bytes = 0): void {
+  /** Appends a small reply that is ready; returns its place. */
+  push(reply: Reply, memory: readonly ArrayBufferLike[] = NO_MEMORY, bytes = 0): Place<Reply> {
     for (const each of memory) this.#memory.hold(each);
     this.#bytes += bytes;
-    this.#places.push({ reply, memory, bytes, readAgain: undefined, isDropped: false, requestBytes: 0 });
+    const place = { reply, memory, bytes, readAgain: undefined, isDropped: false, requestBytes: 0 };
+    this.#places.push(place);
+    return place;
   }
 
   /** Removes the only place, whose reply, with a value of this many bytes, the caller sends itself. */

@@ -129,6 +129,11 @@ export class PipelinedConnection<Reply> {
     return this.replies.length === 0 && this.#writer.length === 0 && !this.#protocol.isBlocked;
   }
 
+  /** Whether the kernel has not accepted all bytes that were written. */
+  get isSending(): boolean {
+    return this.#writer.length > 0;
+  }
+
   /** Whether the client does not read. */
   get isBackpressured(): boolean {
     return this.#backpressured;
@@ -188,6 +193,18 @@ export class PipelinedConnection<Reply> {
     this.#context.output.flush(this.#writer);
     if (parts !== undefined) this.#writer.writeAll(parts);
     if (this.#writer.length > 0) this.#watchStall();
+  }
+
+  /**
+   * Lets the protocol write a message that is no reply, between two replies, and then continues as {@link resume} does. Must not
+   * be called within a step; has no effect once the last reply was sent.
+   */
+  interject(write: () => void): void {
+    if (this.#closing || this.#socket.destroyed) return;
+    this.step(() => {
+      write();
+      this.resume();
+    });
   }
 
   /** Schedules {@link resume}, once for everything that happens in one tick of the event loop. */

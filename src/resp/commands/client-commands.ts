@@ -1,9 +1,12 @@
 import type { Client } from '../server/client.ts';
 import { type RespCommand, type Handler, subcommandsOf } from './resp-command.ts';
+import type { TrackingCommands } from './tracking-commands.ts';
 import { INVALID_NAME, SYNTAX_ERROR, isName, parseSmallInteger } from './arguments.ts';
 
 const TYPES: ReadonlySet<string> = new Set(['normal', 'master', 'replica', 'slave', 'pubsub']);
 const HELP = [
+  'CACHING (YES|NO)',
+  '    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.',
   'GETREDIR',
   '    Return the client ID we are redirecting to when tracking is enabled.',
   'GETNAME',
@@ -18,6 +21,11 @@ const HELP = [
   '      Return clients of specified type.',
   'SETNAME <name>',
   '    Assign the name <name> to the current connection.',
+  'TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]',
+  '         [OPTIN] [OPTOUT] [NOLOOP]',
+  '    Control server assisted client side caching.',
+  'TRACKINGINFO',
+  '    Report tracking status for the current connection.',
   'NO-EVICT (ON|OFF)',
   '    Protect current client connection from eviction.',
   'NO-TOUCH (ON|OFF)',
@@ -31,10 +39,12 @@ const HELP = [
 /** `CLIENT` and its subcommands, limited to the connection that sends them. */
 export class ClientCommands {
   readonly #database: number;
+  readonly #tracking: TrackingCommands;
 
   /** @param database number of the Redis database that the proxy reads. */
-  constructor(database: number) {
+  constructor(database: number, tracking: TrackingCommands) {
     this.#database = database;
+    this.#tracking = tracking;
   }
 
   commands(): RespCommand[] {
@@ -60,7 +70,7 @@ export class ClientCommands {
               run: (_args, client, out) => out.verbatim(`${this.#describe(client, 'info')}\n`),
             },
             { name: 'list', arity: -2, flags: adminFlags, run: this.#list() },
-            { name: 'getredir', arity: 2, run: (_args, _client, out) => out.integer(-1) },
+            ...this.#tracking.subcommands(),
             // No effect here: clients are never evicted, and every read counts as a use of the entry.
             { name: 'no-evict', arity: 3, flags: adminFlags, run: onOff },
             { name: 'no-touch', arity: 3, run: onOff },
@@ -93,7 +103,7 @@ export class ClientCommands {
    * requests are not counted.
    */
   #describe(client: Client, subcommand: 'info' | 'list'): string {
-    const { transaction } = client;
+    const { transaction, tracking } = client;
     return Object.entries({
       id: client.id,
       addr: client.address,
@@ -102,7 +112,7 @@ export class ClientCommands {
       name: client.name,
       age: Math.floor((Date.now() - client.connectedAt) / 1000),
       idle: 0,
-      flags: transaction === undefined ? 'N' : 'x',
+      flags: flagsOf(client),
       db: this.#database,
       ...{ sub: 0, psub: 0, ssub: 0, multi: transaction?.length ?? -1, watch: 0 },
       ...{ qbuf: 0, 'qbuf-free': 0, 'argv-mem': 0, 'multi-mem': transaction?.bytes ?? 0 },
@@ -110,7 +120,7 @@ export class ClientCommands {
       events: 'r',
       cmd: `client|${subcommand}`,
       user: 'default',
-      redir: -1,
+      redir: tracking === undefined ? -1 : 0,
       resp: client.protocol,
       'lib-name': client.libraryName,
       'lib-ver': client.libraryVersion,
@@ -118,6 +128,12 @@ export class ClientCommands {
       .map(([field, value]) => `${field}=${value}`)
       .join(' ');
   }
+}
+
+/** Returns the flags of a client, in the order of Redis. */
+function flagsOf({ transaction, tracking }: Client): string {
+  const flags = [transaction && 'x', tracking && 't', tracking?.options.broadcast && 'B'];
+  return flags.filter(Boolean).join('') || 'N';
 }
 
 const setName: Handler = ([name], client, out) => {

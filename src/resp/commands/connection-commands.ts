@@ -1,6 +1,7 @@
 import type { Access } from '../../access/access.ts';
 import type { RefusedCommands } from '../../redis-commands/refused-commands.ts';
 import type { Client } from '../server/client.ts';
+import type { TrackingClients } from '../server/tracking-clients.ts';
 import { INVALID_NAME, SYNTAX_ERROR, isName, parseSmallInteger } from './arguments.ts';
 import type { RespCommand, Handler } from './resp-command.ts';
 import type { ReplyWriter } from '../protocol/reply-writer.ts';
@@ -16,13 +17,21 @@ export class ConnectionCommands {
   readonly #database: number;
   readonly #transactions: TransactionCommands;
   readonly #refused: RefusedCommands;
+  readonly #trackingClients: TrackingClients;
 
   /** @param database number of the Redis database that the proxy reads. */
-  constructor(access: Access, database: number, transactions: TransactionCommands, refused: RefusedCommands) {
+  constructor(
+    access: Access,
+    database: number,
+    transactions: TransactionCommands,
+    refused: RefusedCommands,
+    trackingClients: TrackingClients,
+  ) {
     this.#access = access;
     this.#database = database;
     this.#transactions = transactions;
     this.#refused = refused;
+    this.#trackingClients = trackingClients;
   }
 
   commands(): RespCommand[] {
@@ -146,6 +155,7 @@ export class ConnectionCommands {
 
   #reset(client: Client, out: ReplyWriter): void {
     this.#transactions.forget(client);
+    this.#trackingClients.stop(client);
     client.protocol = 2;
     client.name = '';
     client.authenticated = !this.#access.tokenRequired;

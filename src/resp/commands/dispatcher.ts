@@ -49,6 +49,20 @@ export class Dispatcher {
    */
   execute(request: readonly Buffer[], client: Client, out: ReplyWriter, excess?: string): Replied {
     const found = this.#table.resolve(request);
+    const replied = this.#execute(found, request, client, out, excess);
+    const { tracking } = client;
+    // As in Redis, CLIENT CACHING applies to the next command, or to the next transaction.
+    if (tracking !== undefined && client.transaction === undefined && !isClientCommand(found)) tracking.caching = false;
+    return replied;
+  }
+
+  #execute(
+    found: Resolved | Unresolved,
+    request: readonly Buffer[],
+    client: Client,
+    out: ReplyWriter,
+    excess: string | undefined,
+  ): Replied {
     if ('error' in found) return this.#reject(this.#unknown(found, client), undefined, client, out);
     const { command, args } = found;
     if (excess !== undefined) return this.#reject(excess, command.name, client, out);
@@ -57,6 +71,7 @@ export class Dispatcher {
     const { transaction } = client;
     if (transaction === undefined || !this.#transactions.queues(command)) {
       // As in Redis, queued commands count when they are executed.
+      client.tracking?.note(command, args);
       this.#counts.countCommands(command.name === 'exec' ? 1 + (transaction?.length ?? 0) : 1);
       return command.run(args, client, out);
     }
@@ -104,4 +119,8 @@ export class Dispatcher {
     this.#transactions.forget(client);
     out.error(`EXECABORT Transaction discarded because of: ${error.replace(/^[A-Z]+ /, '')}`);
   }
+}
+
+function isClientCommand(found: Resolved | Unresolved): boolean {
+  return 'command' in found && found.command.name.startsWith('client');
 }

@@ -88,7 +88,7 @@ export class ServerInfo {
       Clients: () => ({
         connected_clients: this.#instance.connections,
         maxclients: this.#settings.proxy.maxConnections,
-        ...{ blocked_clients: 0, tracking_clients: 0 },
+        ...{ blocked_clients: 0, tracking_clients: this.#instance.trackingClients },
       }),
       Memory: () => this.#memory(),
       Persistence: () => ({

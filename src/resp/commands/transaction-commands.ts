@@ -156,6 +156,7 @@ export class TransactionCommands {
     let replyBytes = 0;
     for (const request of transaction.requests()) {
       const { command, args } = this.#table.resolve(request) as Resolved;
+      client.tracking?.note(command, args);
       if (command.reads !== undefined) {
         const { protocol } = client;
         const write = plan.add(command.reads, args);

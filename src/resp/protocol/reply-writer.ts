@@ -83,6 +83,15 @@ export class ReplyWriter {
     this.#end();
   }
 
+  /** Writes an invalidation message, which only RESP3 has. @param keys undefined: any key may have been written. */
+  invalidation(keys: readonly Buffer[] | undefined): void {
+    this.#line('>2');
+    this.bulk('invalidate');
+    if (keys === undefined) return this.#line('_');
+    this.array(keys.length);
+    for (const key of keys) this.bulk(key);
+  }
+
   /** Whether the buffer has room for {@link hit} with a value of this size. If not, {@link flush} first. */
   hasRoom(valueBytes: number): boolean {
     return this.#at + valueBytes + FRAME_BYTES <= this.#bytes.length;

@@ -1,5 +1,6 @@
 import type { Credential } from '../../access/bearer-tokens.ts';
 import type { Protocol } from '../protocol/reply-writer.ts';
+import type { ClientTracking } from './client-tracking.ts';
 import type { Transaction } from './transaction.ts';
 
 /** Session state of a client connection: its name, protocol version and authentication. */
@@ -21,6 +22,13 @@ export interface Client {
   libraryVersion: string;
   /** Commands queued since MULTI; undefined outside a transaction. */
   transaction: Transaction | undefined;
+  /** What the client tracks (CLIENT TRACKING); undefined: nothing. */
+  tracking: ClientTracking | undefined;
+  /**
+   * Notifies the client that keys were written, undefined: that any key may have been written; set by its connection. Must not
+   * be called while a request is executed.
+   */
+  invalidate: (keys: readonly Buffer[] | undefined) => void;
   /** Whether the client has sent QUIT: the connection closes after the reply. */
   quitting: boolean;
   /** Whether the connection is closed, so that pending reads for it can be skipped. */

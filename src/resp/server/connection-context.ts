@@ -6,6 +6,7 @@ import type { Mutex } from '../../net/mutex.ts';
 import type { PipelineContext } from '../../net/pipeline/pipelined-connection.ts';
 import type { Dispatcher } from '../commands/dispatcher.ts';
 import type { GetRequest } from '../protocol/get-request.ts';
+import type { TrackingClients } from './tracking-clients.ts';
 import type { ReplyWriter } from '../protocol/reply-writer.ts';
 
 /** Per-thread context shared by all RESP connections. Its buffers are empty between two steps of a connection. */
@@ -16,6 +17,7 @@ export interface ConnectionContext extends PipelineContext {
   /** Counts of reads, published before their replies are written, and committed once they are. */
   readonly pending: PendingReads;
   readonly output: ReplyWriter;
+  readonly trackingClients: TrackingClients;
   readonly get: GetRequest;
   readonly hit: HitBuffer;
   /** Serialises requests (PROXY_MODE=sequential); undefined: requests do not wait for each other. */

@@ -22,6 +22,7 @@ import type { Client } from './client.ts';
 import { ClientCommands } from '../commands/client-commands.ts';
 import { CommandTable } from '../commands/command-table.ts';
 import { Dispatcher } from '../commands/dispatcher.ts';
+import { TrackingClients } from './tracking-clients.ts';
 import { RespConnection } from './resp-connection.ts';
 import { ConnectionCommands } from '../commands/connection-commands.ts';
 import type { ConnectionContext } from './connection-context.ts';
@@ -31,6 +32,7 @@ import { KeyCommandHandlers } from '../commands/key-command-handlers.ts';
 import { ReplyWriter } from '../protocol/reply-writer.ts';
 import { ServerCommands } from '../commands/server-commands.ts';
 import { ServerInfo } from '../commands/server-info.ts';
+import { TrackingCommands } from '../commands/tracking-commands.ts';
 import { TransactionCommands } from '../commands/transaction-commands.ts';
 
 /** Milliseconds between two checks for idle connections, at most. */
@@ -68,6 +70,7 @@ export class RespServer {
   readonly #memory: BufferedBytes;
   readonly #instance: InstanceStats;
   readonly #refused: RefusedCommands;
+  readonly #trackingClients: TrackingClients;
   readonly #settings: Pick<Settings, 'http' | 'resp' | 'redis' | 'cache' | 'proxy'>;
   readonly #connections = new Set<RespConnection>();
   readonly #readBuffer = new SharedReadBuffer();
@@ -85,6 +88,7 @@ export class RespServer {
     instance: InstanceStats,
     buffered: BufferedBytes,
     refused: RefusedCommands,
+    trackingClients: TrackingClients,
     @Inject(httpConfig.KEY) http: ConfigType<typeof httpConfig>,
     @Inject(respConfig.KEY) resp: ConfigType<typeof respConfig>,
     @Inject(redisConfig.KEY) redis: ConfigType<typeof redisConfig>,
@@ -98,6 +102,7 @@ export class RespServer {
     this.#memory = buffered;
     this.#instance = instance;
     this.#refused = refused;
+    this.#trackingClients = trackingClients;
     this.#settings = { http, resp, redis, cache: cacheSettings, proxy };
   }
 
@@ -167,6 +172,7 @@ export class RespServer {
       pending,
       reads: this.#readBuffer,
       output: new ReplyWriter(),
+      trackingClients: this.#trackingClients,
       get: new GetRequest(),
       hit,
       mutex,
@@ -184,8 +190,8 @@ export class RespServer {
     const table = new CommandTable();
     const transactions = new TransactionCommands((client) => keys.plan(client), table);
     const { database } = this.#settings.redis;
-    const connection = new ConnectionCommands(access, database, transactions, this.#refused);
-    const client = new ClientCommands(database);
+    const connection = new ConnectionCommands(access, database, transactions, this.#refused, this.#trackingClients);
+    const client = new ClientCommands(database, new TrackingCommands(this.#trackingClients, this.#refused));
     const info = new ServerInfo(this.#cache, this.#instance, this.#counts, this.#settings, this.#port);
     const server = new ServerCommands(info);
     const introspection = new IntrospectionCommands(table);
@@ -228,6 +234,8 @@ export class RespServer {
       libraryName: '',
       libraryVersion: '',
       transaction: undefined,
+      tracking: undefined,
+      invalidate: () => undefined,
       quitting: false,
       disconnected: false,
       dropWaitingReplies: () => undefined,
