@@ -27,7 +27,7 @@ export interface PurgeTarget {
 /** Slots that are visited in a step. */
 export const SLOTS_PER_STEP = 256;
 /** Blocks of memory, of 64 bytes each, after which a step ends no more entries: each is visited when it is freed. */
-const MAX_FREED_BLOCKS = 8192;
+export const MAX_FREED_BLOCKS = 8192;
 
 /**
  * A purge of all keys that a selection contains: it ends the entries, and voids the leases, of all their queries. The caller

@@ -3,7 +3,7 @@ import { Query } from '../../redis/query.ts';
 import { type EntryId, type Lease, PurgeProgress } from './cache-types.ts';
 import { HitBuffer } from './hit-buffer.ts';
 import { keysOfOneHash } from './memory/colliding-keys.spec-support.ts';
-import { type LruLimits, LruMemory, NODE_WORDS, NONE, Node } from './memory/layout.ts';
+import { Header, type LruLimits, LruMemory, NODE_WORDS, NONE, Node } from './memory/layout.ts';
 import { PURGED_AT_ONCE, SharedLru } from './shared-lru.ts';
 import { checkInvariants } from './shared-memory.spec-support.ts';
 
@@ -17,6 +17,7 @@ const LIMITS: LruLimits = {
 };
 const SEEDS = [0x1f2e3d4c, 0x5b6a7988] as const;
 const MINUTE_MS = 60_000;
+const CRASHED_THREAD = 7;
 
 describe('SharedLru with queries', () => {
   let now: number;
@@ -226,6 +227,15 @@ describe('SharedLru with queries', () => {
       checkInvariants(lru.buffer);
     });
 
+    it('in more steps if their values are large', () => {
+      lru.flush();
+      for (let i = 0; i < PURGED_AT_ONCE; i++) store(key(i), 'v'.repeat(50_000));
+      let steps = 1;
+      atStep = () => steps++;
+      expect(purge()).toBe(PURGED_AT_ONCE);
+      expect(steps).toBeGreaterThan(10);
+    });
+
     it('one step at a time for a thread that must not block', () => {
       const progress = new PurgeProgress();
       const steps = Array.from({ length: 6 }, () => lru.tryPurge(KEY, progress));
@@ -233,6 +243,19 @@ describe('SharedLru with queries', () => {
       expect(progress.purged).toBe(MANY);
       checkInvariants(lru.buffer);
     });
+  });
+
+  it('is flushed, with the query lists, after a thread crashed in the middle of a change of them', () => {
+    for (let i = 0; i < 10; i++) store(hget('key', i));
+    const { header, queryBuckets, queryNodes } = new LruMemory(lru.buffer);
+    header[Header.LOCK] = CRASHED_THREAD;
+    queryNodes.fill(12_345, 0, 100);
+    queryBuckets.fill(12_345, 0, 500);
+    expect(lru.recoverFrom(CRASHED_THREAD)).toBe('emptied');
+    checkInvariants(lru.buffer);
+    for (let i = 0; i < 10; i++) store(hget('key', i));
+    checkInvariants(lru.buffer);
+    expect(lru.purge(Buffer.from('key'))).toBe(10);
   });
 
   it('does not touch the query lists for GET, and not while there are none', () => {

@@ -7,7 +7,7 @@ import { monotonicClock } from './clock.ts';
 import { keysOfOneBucket, keysOfOneHash } from './memory/colliding-keys.spec-support.ts';
 import { Header, type LruLimits, LruMemory } from './memory/layout.ts';
 import type { Lease } from './cache-types.ts';
-import { SharedLru } from './shared-lru.ts';
+import { PURGED_AT_ONCE, SharedLru } from './shared-lru.ts';
 import { checkInvariants, entriesByRecency } from './shared-memory.spec-support.ts';
 import type { StallOrders } from './stalling-worker.spec-support.ts';
 import type { TortureOrders, TortureReport } from './torture-worker.spec-support.ts';
@@ -40,6 +40,22 @@ const KEYS: readonly Buffer[] = [
   ...Array.from({ length: 60 }, (_, i) => Buffer.from(`${'long'.repeat(i * 3)}:${i}`)),
 ];
 
+/** The value of each key, and three queries of some of them, also of keys with the same hash. */
+const QUERIES: TortureOrders['queries'] = KEYS.flatMap((_, key) =>
+  (key % 5 === 0 || key > 99 ? ['', 'a', 'b', 'selector '.repeat(20)] : ['']).map((selector) => ({
+    key,
+    selector: Buffer.from(selector),
+  })),
+);
+
+const LIMITS_OF_MANY_QUERIES: LruLimits = { ...LIMITS, capacity: 1000, maxLeases: 30 };
+const KEYS_OF_MANY_QUERIES = keysOfOneHash('hash', SEEDS);
+/** More than fit in the cache, and several times as many as one step of a purge ends. */
+const MANY_QUERIES: TortureOrders['queries'] = Array.from({ length: 1200 }, (_, i) => ({
+  key: i % 2,
+  selector: Buffer.from(String(i)),
+}));
+
 /** TORTURE_SEED repeats the order of reads that a failure printed. */
 const SEED = Number(process.env['TORTURE_SEED'] ?? randomInt(2 ** 31));
 
@@ -60,17 +76,25 @@ async function reportOf(worker: Worker): Promise<TortureReport> {
   return report as TortureReport;
 }
 
-/** Random bytes, so that no two keys have equal values. */
-function torture(memory: LruMemory): Omit<TortureOrders, 'thread' | 'runMs'> {
+/** Returns the orders of all threads, with random bytes, so that no two queries have equal values. */
+function torture(
+  memory: LruMemory,
+  { keys, queries, largestValue }: Pick<TortureOrders, 'keys' | 'queries' | 'largestValue'> = {
+    keys: KEYS,
+    queries: QUERIES,
+    largestValue: LARGEST_VALUE,
+  },
+): Omit<TortureOrders, 'thread' | 'runMs'> {
   const noise = new SharedArrayBuffer(1024 * 1024);
   randomFillSync(new Uint8Array(noise));
   return {
     buffer: memory.buffer,
-    keys: KEYS,
+    keys,
+    queries,
     noise,
-    largestValue: LARGEST_VALUE,
-    stored: new SharedArrayBuffer(4 * KEYS.length),
-    purged: new SharedArrayBuffer(4 * KEYS.length),
+    largestValue,
+    stored: new SharedArrayBuffer(4 * keys.length),
+    purged: new SharedArrayBuffer(4 * keys.length),
   };
 }
 
@@ -87,7 +111,7 @@ describe('SharedLru under many threads', () => {
   });
 
   it(
-    'never mixes two values, never serves a purged value, and counts everything once',
+    'never mixes the values of two queries, never serves a purged value, and counts everything once',
     async () => {
       const memory = LruMemory.reserve(LIMITS, SEEDS);
       const orders = torture(memory);
@@ -111,6 +135,28 @@ describe('SharedLru under many threads', () => {
       }
       expect(stats.evictionsByCapacity).toBeGreaterThan(0);
       expect(stats.evictionsByBytes).toBeGreaterThan(0);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    'purges keys with many queries in steps, and never serves a purged value',
+    async () => {
+      const memory = LruMemory.reserve(LIMITS_OF_MANY_QUERIES, SEEDS);
+      const orders = torture(memory, { keys: KEYS_OF_MANY_QUERIES, queries: MANY_QUERIES, largestValue: 100 });
+      const threads = Array.from({ length: THREADS }, (_, i) =>
+        start('./torture-worker.spec-support.ts', { ...orders, thread: i + 2, runMs: SECONDS * 1000 }),
+      );
+      const reports = await Promise.all(threads.map(reportOf));
+
+      checkInvariants(memory.buffer);
+      const total = (name: keyof TortureReport): number => reports.reduce((sum, report) => sum + report[name], 0);
+      const stats = SharedLru.attach(memory.buffer, MAIN, monotonicClock()).stats();
+      expect(stats.hits + stats.misses + stats.collapsed).toBe(total('lookups'));
+      expect(stats.voidedFills).toBe(total('voided'));
+      expect(stats.voidedFills).toBeGreaterThan(0);
+      // The run must have reached purges in steps.
+      expect(Math.max(...reports.map(({ mostPurged }) => mostPurged))).toBeGreaterThan(PURGED_AT_ONCE);
     },
     TIMEOUT_MS,
   );

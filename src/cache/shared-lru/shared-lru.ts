@@ -8,10 +8,10 @@ import { type Etag, NO_ETAG } from './etag.ts';
 import { ItemBytes } from './memory/item-bytes.ts';
 import { KeyIndex } from './key-index.ts';
 import { type LargeEntry, CHUNK_BYTES } from './reading/chunked-read.ts';
-import { type LruLimits, LruMemory, NONE, State } from './memory/layout.ts';
+import { BLOCK_BYTES, type LruLimits, LruMemory, NONE, State } from './memory/layout.ts';
 import { Leases } from './leases.ts';
 import type { HitBuffer } from './hit-buffer.ts';
-import { type KeySelection, MatchingPurge } from './matching-purge.ts';
+import { type KeySelection, MAX_FREED_BLOCKS, MatchingPurge } from './matching-purge.ts';
 import {
   type FillResult,
   type Forward,
@@ -506,9 +506,11 @@ export class SharedLru {
       if (slot !== NONE && this.#purgeSlot(slot, now)) progress.purged++;
     }
     let query = queries.first(key, key.length, hash);
-    for (let left = PURGED_AT_ONCE; query !== NONE && queries.serialOf(query) <= progress.upTo; left--) {
-      if (left === 0) return false;
+    let blocks = 0;
+    for (let ended = 0; query !== NONE && queries.serialOf(query) <= progress.upTo; ended++) {
+      if (ended === PURGED_AT_ONCE || blocks >= MAX_FREED_BLOCKS) return false;
       const next = queries.next(query);
+      blocks += this.#slots.valueBytes(query) / BLOCK_BYTES;
       if (this.#purgeSlot(query, now)) progress.purged++;
       query = next;
     }

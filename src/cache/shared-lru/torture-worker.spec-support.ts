@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { monotonicClock } from './clock.ts';
 import type { Etag } from './etag.ts';
-import { type FillResult, type CachedValue, LOAD_RESULTS, type Lease } from './cache-types.ts';
+import { type CachedValue, type EntryId, type FillResult, LOAD_RESULTS, type Lease } from './cache-types.ts';
 import { SharedLru } from './shared-lru.ts';
 
 export interface TortureOrders {
@@ -10,6 +10,8 @@ export interface TortureOrders {
   /** Lock owner id of this thread, and the seed of its actions. */
   readonly thread: number;
   readonly keys: readonly Uint8Array[];
+  /** The queries that are read, each with the index of its key; an empty selector is that of GET. */
+  readonly queries: readonly { readonly key: number; readonly selector: Uint8Array }[];
   /** Random bytes; every value is a part of them. */
   readonly noise: SharedArrayBuffer;
   readonly largestValue: number;
@@ -27,6 +29,8 @@ export interface TortureReport {
   readonly largeHits: number;
   readonly voided: number;
   readonly stale: number;
+  /** Maximum number of entries that one purge of a key ended. */
+  readonly mostPurged: number;
 }
 
 const LARGE = 16 * 1024;
@@ -39,12 +43,14 @@ class Torture {
   readonly #stored: Int32Array;
   readonly #purged: Int32Array;
   readonly #random: () => number;
-  readonly #late: { readonly key: number; readonly generation: number; readonly lease: Lease }[] = [];
+  readonly #ids: readonly EntryId[];
+  readonly #late: { readonly query: number; readonly generation: number; readonly lease: Lease }[] = [];
   #lookups = 0;
   #hits = 0;
   #largeHits = 0;
   #voided = 0;
   #stale = 0;
+  #mostPurged = 0;
 
   constructor(orders: TortureOrders) {
     this.#orders = orders;
@@ -53,6 +59,10 @@ class Torture {
     this.#stored = new Int32Array(orders.stored);
     this.#purged = new Int32Array(orders.purged);
     this.#random = mulberry32(orders.thread);
+    this.#ids = orders.queries.map(({ key, selector }) => ({
+      id: Buffer.concat([orders.keys[key], selector]),
+      selectorLength: selector.length,
+    }));
   }
 
   run(): TortureReport {
@@ -67,34 +77,35 @@ class Torture {
       largeHits: this.#largeHits,
       voided: this.#voided,
       stale: this.#stale,
+      mostPurged: this.#mostPurged,
     };
   }
 
   #operate(): void {
-    const key = this.#anyKey();
+    const query = this.#anyQuery();
     const dice = this.#random();
-    if (dice < 0.02) this.#write(key);
+    if (dice < 0.02) this.#write(this.#orders.queries[query].key);
     else if (dice < 0.021) this.#writeAll();
     else if (dice < 0.022) this.#writeMatching();
     else if (dice < 0.04) this.#fillLate();
     else if (dice < 0.042) this.#lru.expireAll();
-    else if (dice < 0.1) this.#readStale(key);
-    else this.#read(key);
+    else if (dice < 0.1) this.#readStale(query);
+    else this.#read(query);
   }
 
-  #read(key: number): void {
-    const atLeast = Atomics.load(this.#purged, key);
+  #read(query: number): void {
+    const atLeast = this.#purgedGeneration(query);
     this.#lookups++;
     const maxAgeMs = this.#random() < 0.1 ? this.#random() : Infinity;
-    const found = this.#lru.lookup({ id: this.#orders.keys[key], selectorLength: 0 }, false, maxAgeMs);
+    const found = this.#lru.lookup(this.#ids[query], false, maxAgeMs);
     switch (found.kind) {
       case 'hit':
-        this.#check(key, found, atLeast);
+        this.#check(query, found, atLeast);
         this.#hits++;
         if (found.value.length > LARGE) this.#largeHits++;
         break;
       case 'miss':
-        this.#load(key, found.lease);
+        this.#load(query, found.lease);
         break;
       case 'missing':
         this.#hits++;
@@ -106,41 +117,45 @@ class Torture {
     }
   }
 
-  #readStale(key: number): void {
-    const atLeast = Atomics.load(this.#purged, key);
-    const found = this.#lru.getStale({ id: this.#orders.keys[key], selectorLength: 0 });
+  #readStale(query: number): void {
+    const atLeast = this.#purgedGeneration(query);
+    const found = this.#lru.getStale(this.#ids[query]);
     if (found === undefined) return;
-    this.#check(key, found, atLeast);
+    this.#check(query, found, atLeast);
     this.#stale++;
   }
 
-  #check(key: number, { value, etag: [ofKey, generation, size] }: CachedValue, atLeast: number): void {
-    ensure(ofKey === key, `key ${key} returned the value of key ${ofKey}`);
-    ensure(generation >= atLeast, `key ${key}: generation ${generation} outlived the purge of ${atLeast - 1}`);
-    const expected = this.#value(key, generation, size);
-    ensure(Buffer.compare(value, expected) === 0, `key ${key}: bytes of another value, ${size} expected`);
+  #purgedGeneration(query: number): number {
+    return Atomics.load(this.#purged, this.#orders.queries[query].key);
   }
 
-  #load(key: number, lease: Lease): void {
-    const generation = Atomics.load(this.#stored, key);
+  #check(query: number, { value, etag: [ofQuery, generation, size] }: CachedValue, atLeast: number): void {
+    ensure(ofQuery === query, `query ${query} returned the value of query ${ofQuery}`);
+    ensure(generation >= atLeast, `query ${query}: generation ${generation} outlived the purge of ${atLeast - 1}`);
+    const expected = this.#value(query, generation, size);
+    ensure(Buffer.compare(value, expected) === 0, `query ${query}: bytes of another value, ${size} expected`);
+  }
+
+  #load(query: number, lease: Lease): void {
+    const generation = Atomics.load(this.#stored, this.#orders.queries[query].key);
     const dice = this.#random();
-    if (dice < 0.85) this.#fill(key, generation, lease);
+    if (dice < 0.85) this.#fill(query, generation, lease);
     else if (dice < 0.9) this.#note(this.#lru.commitNegative(lease, 1));
     else if (dice < 0.93) this.#lru.abandon(lease, LOAD_RESULTS[Math.floor(this.#random() * LOAD_RESULTS.length)]);
-    else if (dice < 0.98) this.#late.push({ key, generation, lease });
+    else if (dice < 0.98) this.#late.push({ query, generation, lease });
     // The other leases are never ended, as by a crashed thread.
   }
 
   #fillLate(): void {
     const load = this.#late.shift();
-    if (load !== undefined) this.#fill(load.key, load.generation, load.lease);
+    if (load !== undefined) this.#fill(load.query, load.generation, load.lease);
   }
 
-  #fill(key: number, generation: number, lease: Lease): void {
+  #fill(query: number, generation: number, lease: Lease): void {
     const size = this.#size();
-    const etag: Etag = [key, generation, size];
+    const etag: Etag = [query, generation, size];
     const lifetimeMs = this.#random() < 0.5 ? 0.5 : 1000;
-    this.#note(this.#lru.commit(lease, this.#value(key, generation, size), etag, lifetimeMs));
+    this.#note(this.#lru.commit(lease, this.#value(query, generation, size), etag, lifetimeMs));
   }
 
   #note(result: FillResult): void {
@@ -149,7 +164,7 @@ class Torture {
 
   #write(key: number): void {
     const generation = Atomics.add(this.#stored, key, 1) + 1;
-    this.#lru.purge(this.#orders.keys[key]);
+    this.#mostPurged = Math.max(this.#mostPurged, this.#lru.purge(this.#orders.keys[key]));
     raise(this.#purged, key, generation);
   }
 
@@ -169,13 +184,13 @@ class Torture {
     });
     const generations = meant.map((key) => Atomics.add(this.#stored, key, 1) + 1);
     const purging = this.#lru.purgeMatching({ keyBytesPerStep: 64, matches });
-    while (!purging.step()) this.#read(this.#anyKey());
+    while (!purging.step()) this.#read(this.#anyQuery());
     meant.forEach((key, i) => raise(this.#purged, key, generations[i]));
   }
 
-  /** Chooses a key. Squared, so that all threads read a few keys most of the time. */
-  #anyKey(): number {
-    return Math.floor(this.#random() ** 2 * this.#orders.keys.length);
+  /** Chooses a query. Squared, so that all threads read a few of them most of the time. */
+  #anyQuery(): number {
+    return Math.floor(this.#random() ** 2 * this.#orders.queries.length);
   }
 
   #checkLimits(): void {
@@ -193,9 +208,9 @@ class Torture {
     return Math.floor(this.#random() * this.#orders.largestValue);
   }
 
-  /** Returns a part of the noise at an offset that depends on key and generation. */
-  #value(key: number, generation: number, size: number): Uint8Array {
-    const from = (Math.imul(key * 31 + generation, 0x9e3779b1) >>> 0) % (this.#noise.length - size);
+  /** Returns a part of the noise at an offset that depends on query and generation. */
+  #value(query: number, generation: number, size: number): Uint8Array {
+    const from = (Math.imul(query * 31 + generation, 0x9e3779b1) >>> 0) % (this.#noise.length - size);
     return this.#noise.subarray(from, from + size);
   }
 }
