@@ -76,17 +76,25 @@ class Address {
   }
 }
 
-/** Creates a process that serves one value for all keys. */
+/** Creates a process that serves one value for all keys, and hashes with it. */
 const handler =
   (value: string): CommandHandler =>
   (name) =>
-    name === 'get' ? bulk(value) : name === 'pttl' ? ':-1\r\n' : '+OK\r\n';
+    name === 'hgetall'
+      ? `*2\r\n${bulk('field')}${bulk(value)}`
+      : name === 'get'
+        ? bulk(value)
+        : name === 'pttl'
+          ? ':-1\r\n'
+          : '+OK\r\n';
 
 let address: Address;
 let reader: ClusterReader;
 const replaced: ReplacedNode[] = [];
-const read = (): Promise<RedisReply> =>
-  new Promise((onReply) => reader.fetch(Query.get(Buffer.from('key')), onReply, UNLIMITED_MEMORY));
+const GET = Query.get(Buffer.from('key'));
+const HGETALL = Query.of(Buffer.from('key'), [Buffer.from('HGETALL')]);
+const read = (query = GET): Promise<RedisReply> =>
+  new Promise((onReply) => reader.fetch(query, onReply, UNLIMITED_MEMORY));
 
 beforeEach(async () => {
   address = await Address.listen();
@@ -109,10 +117,25 @@ it.each(['MOVED', 'ASK'])(
     await reader.connect();
     address.process = handler('new');
     expect(await read()).toMatchObject({ kind: 'value', value: Buffer.from('new') });
+    expect(await read(HGETALL)).toMatchObject({
+      kind: 'value',
+      value: Buffer.from(`*2\r\n${bulk('field')}${bulk('new')}`),
+    });
     expect(await reader.ttl(Buffer.from('key'))).toEqual({ kind: 'persistent' });
     expect(replaced).toEqual([{ address: `127.0.0.1:${address.port}`, id: 'first', cause: 'redirect' }]);
   },
 );
+
+it.each([
+  ['MOVED', undefined],
+  ['ASK', 0],
+])('%s of a query other than GET is followed, and the reply has a TTL of %s', async (word, ttlMs) => {
+  address.process = () => `-${word} 12539 127.0.0.1:${address.port}\r\n`;
+  await reader.connect();
+  address.process = handler('new');
+  const reply = Buffer.from(`*2\r\n${bulk('field')}${bulk('new')}`);
+  expect(await read(HGETALL)).toEqual({ kind: 'value', value: reply, ttlMs });
+});
 
 it.each(['MOVED', 'ASK'])(
   'a node that keeps replying %s to itself does not cause a connection per read',

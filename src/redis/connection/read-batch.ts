@@ -105,16 +105,16 @@ export abstract class ReadBatch {
   acceptReply(reply: ReadReply): boolean {
     if (this.#queryReply === undefined) {
       // Null is encoded in replies to other queries.
-      if (!isGetReply(reply) || (reply === null && this.#isQuery)) return this.#failDesynchronised();
-      if (this.#repliesPerGet === 1 && !this.#isQuery) this.#settle(replyOf(reply, undefined));
+      if (!isGetReply(reply) || (reply === null && this.#queries > 0 && this.#isQuery))
+        return this.#failDesynchronised();
+      if (this.#repliesPerGet === 1 && (this.#queries === 0 || !this.#isQuery)) this.#settle(replyOf(reply, undefined));
       else this.#queryReply = reply;
     } else {
       if (typeof reply !== 'number' && !(reply instanceof Error)) return this.#failDesynchronised();
       const value = this.#queryReply;
       this.#queryReply = undefined;
-      this.#settle(
-        value !== null && this.#isQuery ? queryReplyOf(value, reply, this.#repliesPerGet > 1) : replyOf(value, reply),
-      );
+      if (this.#queries === 0 || value === null || !this.#isQuery) this.#settle(replyOf(value, reply));
+      else this.#settle(queryReplyOf(value, reply, this.#repliesPerGet > 1));
     }
     return --this.#repliesLeft === 0;
   }
@@ -142,7 +142,7 @@ export abstract class ReadBatch {
 
   /** Whether the read with the next reply is one of a query other than GET. */
   get #isQuery(): boolean {
-    return this.#queries > 0 && !this.#reads[this.#current].query.isGet;
+    return !this.#reads[this.#current].query.isGet;
   }
 
   /** Aborts: after one reply that does not match, a value could be returned for another key. */

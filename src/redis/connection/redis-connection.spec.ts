@@ -41,6 +41,21 @@ it('returns a TTL of 0 for reads after an ASK redirect, also for a missing key',
       ttlMs: 0,
     });
     expect(await connection.fetchAsking(Query.get(Buffer.from('nobody')))).toEqual({ kind: 'missing', ttlMs: 0 });
+    await redis.client.hset('hash', 'field', 'value');
+    const hget = (key: string, field: string): Query =>
+      Query.of(Buffer.from(key), [Buffer.from('HGET'), Buffer.from(field)]);
+    expect(await connection.fetchAsking(hget('hash', 'field'))).toEqual({
+      kind: 'value',
+      value: Buffer.from('$5\r\nvalue\r\n'),
+      ttlMs: 0,
+    });
+    const nil = Buffer.from('$-1\r\n');
+    expect(await connection.fetchAsking(hget('hash', 'nothing'))).toEqual({ kind: 'value', value: nil, ttlMs: 0 });
+    expect(await connection.fetchAsking(hget('nobody', 'field'))).toEqual({ kind: 'missing', reply: nil, ttlMs: 0 });
+    expect(await connection.fetchAsking(hget('key', 'field'))).toEqual({
+      kind: 'error-reply',
+      message: 'WRONGTYPE Operation against a key holding the wrong kind of value',
+    });
   } finally {
     connection.close();
     await redis.stop();

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { ReadCommands } from '../connection/read-commands.ts';
-import type { RedisReply } from '../redis-reply.ts';
+import { type RedisReply, TOO_LARGE } from '../redis-reply.ts';
 import { DirectBatch } from './direct-batch.ts';
 import { ReplyReader } from './reply-reader.ts';
 import type { BatchObserver } from '../connection/read-batch.ts';
@@ -12,11 +12,14 @@ import { UNLIMITED_MEMORY } from '../connection/value-memory.ts';
 import { Query } from '../query.ts';
 
 interface ScriptedReply {
+  /** A query other than GET. */
+  readonly query?: Query;
   readonly bytes: Buffer;
   readonly reply: RedisReply;
 }
 
 const COMMANDS = new ReadCommands(true);
+const CRLF = Buffer.from('\r\n');
 /** Maximum size of a value. */
 const MAX_BYTES = 25;
 const IGNORE = (): void => undefined;
@@ -42,8 +45,39 @@ const other = fc.constantFrom<ScriptedReply>(
   },
   { bytes: Buffer.from('$1\r\na\r\n-NOPERM\r\n'), reply: { kind: 'unavailable', reason: 'NOPERM', scope: 'command' } },
 );
+const LRANGE = Query.of(
+  Buffer.from('list'),
+  ['LRANGE', '0', '-1'].map((word) => Buffer.from(word)),
+);
+/** The reply to a query other than GET, and to PTTL. */
+const queried = fc.tuple(fc.array(bytes, { maxLength: 3 }), fc.integer({ min: -2, max: 10 })).map(([list, pttl]) => {
+  const elements = list.map((each) => Buffer.concat([Buffer.from(`*1\r\n$${each.length}\r\n`), each, CRLF]));
+  const reply = Buffer.concat([Buffer.from(`*${list.length}\r\n`), ...elements]);
+  const scripted = { query: LRANGE, bytes: Buffer.concat([reply, Buffer.from(`:${pttl}\r\n`)]) };
+  if (reply.length > MAX_BYTES) return { ...scripted, reply: TOO_LARGE };
+  if (pttl === -2 && list.every(({ length }) => length === 0)) {
+    return { ...scripted, reply: { kind: 'missing', reply } } as const;
+  }
+  const ttlMs = pttl === -1 ? undefined : Math.max(0, pttl);
+  return { ...scripted, reply: { kind: 'value', value: reply, ttlMs } } as const;
+});
+const failedQuery = fc.constantFrom<ScriptedReply>(
+  {
+    query: LRANGE,
+    bytes: Buffer.from('-WRONGTYPE holds a string\r\n:-1\r\n'),
+    reply: { kind: 'error-reply', message: 'WRONGTYPE holds a string' },
+  },
+  {
+    query: LRANGE,
+    bytes: Buffer.from('-LOADING a\r\n-LOADING b\r\n'),
+    reply: { kind: 'unavailable', reason: 'LOADING', scope: 'server' },
+  },
+);
 /** The replies to a batch, or to a PING, which ioredis sends itself. */
-const batch = fc.array(fc.oneof({ weight: 4, arbitrary: value }, other), { minLength: 1, maxLength: 8 });
+const batch = fc.array(
+  fc.oneof({ weight: 4, arbitrary: value }, other, { weight: 2, arbitrary: queried }, failedQuery),
+  { minLength: 1, maxLength: 8 },
+);
 const sent = fc.array(fc.oneof({ weight: 3, arbitrary: batch }, fc.constant('ping' as const)), {
   minLength: 1,
   maxLength: 5,
@@ -109,6 +143,37 @@ describe('ReplyReader, for replies in any chunks,', () => {
       { kind: 'value', value: Buffer.from('C'), ttlMs: 5 },
     ]);
     expect(outcomes).toEqual(['value']);
+  });
+
+  it('discards replies to queries after the time-out, also in the middle of one', () => {
+    const received: RedisReply[] = [];
+    const onReply = (reply: RedisReply): unknown => received.push(reply);
+    const late = new DirectBatch(COMMANDS, 1000, NO_OBSERVER);
+    for (const query of [LRANGE, Query.get(Buffer.from('a')), LRANGE]) late.add(query, onReply, UNLIMITED_MEMORY);
+    late.send(redis);
+    redis.stream.emit('data', Buffer.from('*2\r\n$1\r\n'));
+    late.failAll({ kind: 'timeout' });
+    const next = new DirectBatch(COMMANDS, 1000, NO_OBSERVER);
+    next.add(LRANGE, onReply, UNLIMITED_MEMORY);
+    next.send(redis);
+    redis.stream.emit(
+      'data',
+      Buffer.from('A\r\n*0\r\n:-1\r\n$1\r\nB\r\n:-1\r\n*1\r\n:1\r\n:-1\r\n*1\r\n:2\r\n:-1\r\n'),
+    );
+    expect(received).toEqual([
+      ...Array<RedisReply>(3).fill({ kind: 'timeout' }),
+      { kind: 'value', value: Buffer.from('*1\r\n:2\r\n'), ttlMs: undefined },
+    ]);
+  });
+
+  it('encodes the replies to queries that ioredis has decoded, because it was in the middle of another one', async () => {
+    const received: RedisReply[] = [];
+    const info = redis.info();
+    send(redis, [{ query: LRANGE, bytes: CRLF, reply: { kind: 'missing' } }], (reply) => received.push(reply));
+    const nested = '*3\r\n$1\r\na\r\n*1\r\n:5\r\n$-1\r\n';
+    redis.stream.emit('data', Buffer.from(`$4\r\ninfo\r\n${nested}:-1\r\n`));
+    expect(await info).toBe('info');
+    expect(received).toEqual([{ kind: 'value', value: Buffer.from(nested), ttlMs: undefined }]);
   });
 
   it('reports a success even if all replies arrive after the time-out; a late error is not reported', () => {
@@ -184,7 +249,9 @@ async function startSilentServer(): Promise<Server> {
 
 function send(redis: Redis, replies: readonly ScriptedReply[], onReply: (reply: RedisReply) => void): void {
   const reads = new DirectBatch(COMMANDS, 10_000, NO_OBSERVER);
-  for (const index of replies.keys()) reads.add(Query.get(Buffer.from(`key ${index}`)), onReply, UNLIMITED_MEMORY);
+  for (const [index, { query = Query.get(Buffer.from(`key ${index}`)) }] of replies.entries()) {
+    reads.add(query, onReply, UNLIMITED_MEMORY);
+  }
   reads.send(redis);
 }
 
