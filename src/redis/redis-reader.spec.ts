@@ -159,6 +159,26 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       }
     });
 
+    it('return the same replies over a connection that delivers them slowly and in small parts', async () => {
+      await populate();
+      await redis.client.hset('long', { a: 'x'.repeat(150_000), b: 'y'.repeat(10) });
+      const relay = await startSplittingRelay(redis.port);
+      try {
+        await connect(`redis://127.0.0.1:${(relay.address() as AddressInfo).port}`);
+        const all = [...COMMANDS, 'HGETALL long', 'HGET long a'].map((command) => command.split(' '));
+        const direct = await Promise.all(all.map((words) => rawReply(redis.port, words)));
+        const received = await Promise.all(all.flatMap((words) => [ask(...words), fetch('text')]));
+        for (const [index, reply] of received.entries()) {
+          if (index % 2 === 1) expect(reply).toEqual(value('a \r\n text'));
+          else if (reply.kind === 'error-reply') expect(`-${reply.message}\r\n`).toBe(direct[index / 2]);
+          else
+            expect(reply.kind === 'value' && reply.value.equals(Buffer.from(direct[index / 2], 'latin1'))).toBe(true);
+        }
+      } finally {
+        relay.close();
+      }
+    });
+
     it('return the error that Redis replies to a command, which is not a failure', async () => {
       await connect(redis.url);
       await populate();
@@ -519,4 +539,29 @@ async function rawReply(port: number, words: readonly string[]): Promise<string>
   let received = '';
   for await (const part of socket) received += String(part);
   return received.slice(0, -'+OK\r\n'.length);
+}
+
+/** Starts a relay to Redis that splits its replies into parts of 1 to 5,000 bytes, each sent in a tick of its own. */
+async function startSplittingRelay(port: number): Promise<Server> {
+  let seed = 1;
+  const server = createServer((client) => {
+    const redis = connectTo(port, '127.0.0.1');
+    for (const socket of [client.setNoDelay(true), redis]) socket.on('error', () => undefined);
+    client.on('data', (part) => redis.write(part)).on('close', () => redis.destroy());
+    redis.on('close', () => client.destroy());
+    let sent = Promise.resolve();
+    redis.on('data', (part) => {
+      sent = sent.then(async () => {
+        for (let at = 0; at < part.length;) {
+          seed = (seed * 48_271) % 2_147_483_647;
+          const size = seed % 4 === 0 ? 1 + (seed % 5000) : 1 + (seed % 7);
+          client.write(part.subarray(at, at + size));
+          at += size;
+          await new Promise(setImmediate);
+        }
+      });
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
 }

@@ -4,6 +4,7 @@ import { BufferBudget, pagesFor } from '../../instance/buffer-budget.ts';
 import { BufferedBytes } from './buffered-bytes.ts';
 import { bufferedBytes } from './buffered-bytes.spec-support.ts';
 import { InstanceMemory } from '../../instance/instance-memory.ts';
+import { RawReplyReader } from '../../redis/ioredis-internals/raw-reply-reader.ts';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -99,6 +100,44 @@ describe('BufferedBytes', () => {
     expect(buffered.total).toBe(100);
     buffered.release(kept.buffer);
     expect(buffered.total).toBe(0);
+  });
+
+  it('charges joined memory instead of its parts, by its length', () => {
+    const sizes = fc.array(fc.integer({ min: 64 * KiB + 1, max: MiB }), { minLength: 1, maxLength: 10 });
+    fc.assert(
+      fc.property(sizes, fc.double({ min: 0, max: 1, noNaN: true }), (all, share) => {
+        const buffered = bufferedBytes(InstanceMemory.create(), 0, MAX);
+        const parts = all.map((size, index) => buffered.allocate(size)?.fill(index) as Buffer);
+        const bytes = Buffer.concat(parts);
+        const length = bytes.length - Math.floor(share * (all.at(-1) ?? 0));
+        const joined = buffered.join(parts, length);
+        expect([joined.equals(bytes.subarray(0, length)), buffered.total]).toEqual([true, length]);
+        buffered.release(joined.buffer);
+        expect([buffered.total, buffered.allocate(MAX)?.length]).toEqual([0, MAX]);
+      }),
+      { numRuns: 10 },
+    );
+  });
+
+  it('has room for a reply of unknown length in a reservation of its length, even if that is the whole limit', async () => {
+    for (const elements of [1, 3, 15]) {
+      const bulk = `$${MiB}\r\n${'x'.repeat(MiB)}\r\n`;
+      const reply = Buffer.from(`*${elements}\r\n${bulk.repeat(elements)}`);
+      const buffered = bufferedBytes(InstanceMemory.create(), 0, reply.length);
+      const reservation = await buffered.reserve(reply.length, readClient());
+      if (reservation === undefined) throw new Error('nothing is reserved');
+      const reader = new RawReplyReader(MAX);
+      for (let at = 0; at < reply.length; at += 50_000) {
+        const chunk = reply.subarray(at, at + 50_000);
+        if (reader.pending) reader.continue(chunk);
+        else reader.begin(chunk, 0, reservation);
+      }
+      expect(Buffer.isBuffer(reader.reply) && reader.reply.equals(reply)).toBe(true);
+      expect([buffered.total, reservation.reservedBytes]).toEqual([reply.length, 0]);
+      reader.release();
+      await tick();
+      expect([buffered.total, buffered.allocate(reply.length)?.length]).toEqual([0, reply.length]);
+    }
   });
 
   it('serves waiting reads first come, first served, over all threads, and never lets a read overtake them', async () => {
