@@ -30,6 +30,7 @@ start: build ## Serve: on your Redis, or on an own one with demo keys; Ctrl-C st
 test: install ## Lint, check types, build, run the tests: some minutes
 	@($(WITH_NODE) deploy/local/ensure-redis-server.mjs)
 	@($(WITH_NODE) deploy/local/ensure-chromium.mjs)
+	@($(WITH_NODE) deploy/local/ensure-client-libraries.mjs)
 	@echo 'npm run test:unit, beside npm run lint and npm run types …'
 	@npm run --silent test:unit & unit=$$!; \
 	npm run --silent lint && npm run --silent types && $(MAKE) --no-print-directory build; checks=$$?; \

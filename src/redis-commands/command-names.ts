@@ -20,7 +20,7 @@ export const UNSUPPORTED_COMMANDS: ReadonlySet<string> = new Set(
   client|unblock client|unpause cluster config|resetstat config|rewrite config|set debug digest
   dump eval eval_ro evalsha evalsha_ro failover fcall fcall_ro function geodist geohash geopos georadius_ro
   georadiusbymember_ro geosearch getbit hexists hexpiretime hget hgetall hkeys hlen hmget hpexpiretime hpttl hrandfield
-  hscan hstrlen httl hvals keys lastsave latency lcs lindex llen lolwut lpos lrange memory module monitor object pfcount
+  hscan hstrlen httl hvals keys lastsave latency lcs lindex llen lolwut lpos lrange memory monitor object pfcount
   pfselftest psubscribe psync publish pubsub punsubscribe randomkey replconf replicaof save scan scard script sdiff
   shutdown sinter sintercard sismember slaveof slowlog smembers smismember sort_ro spublish srandmember sscan ssubscribe
   subscribe sunion sunsubscribe sync unsubscribe vcard vdim vemb vgetattr vinfo vismember vlinks vrandmember vrange

@@ -21,7 +21,7 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ...of(SEVERAL_KEYS, 'lcs pfcount sdiff sinter sintercard sunion xread zdiff zinter zintercard zunion'),
   ...of(MESSAGES, 'psubscribe publish pubsub punsubscribe spublish ssubscribe subscribe sunsubscribe unsubscribe'),
   ...of(SCRIPTS, 'eval eval_ro evalsha evalsha_ro fcall fcall_ro function script'),
-  ...of(SERVER, 'bgrewriteaof bgsave cluster debug failover lastsave latency memory module monitor'),
+  ...of(SERVER, 'bgrewriteaof bgsave cluster debug failover lastsave latency memory monitor'),
   ...of(SERVER, 'replicaof save shutdown slaveof slowlog wait waitaof'),
   ...of(OTHER, 'dump object sort_ro'),
 ]);

@@ -2,9 +2,10 @@ import { type RespCommand, type Handler, subcommandsOf } from './resp-command.ts
 import type { ServerInfo } from './server-info.ts';
 
 const CONFIG_HELP = ['GET <pattern>', '    Return parameters matching the glob-like <pattern> and their values.'];
+const MODULE_HELP = ['LIST', '    Return a list of loaded modules.'];
 const ACL_HELP = ['WHOAMI', '    Return the current connection username.'];
 
-/** Commands that concern the server: INFO, DBSIZE, ROLE, TIME, CONFIG GET and ACL WHOAMI. */
+/** Commands that concern the server: INFO, DBSIZE, ROLE, TIME, CONFIG GET, MODULE LIST and ACL WHOAMI. */
 export class ServerCommands {
   readonly #info: ServerInfo;
 
@@ -52,6 +53,15 @@ export class ServerCommands {
         subcommands: subcommandsOf({
           ...{ name: 'config', flags: ['admin', ...flags], categories: [], help: CONFIG_HELP },
           subcommands: [{ name: 'get', arity: -3, run: this.#configGet() }],
+        }),
+      },
+      {
+        ...{ ...container, name: 'module', since: '4.0.0' },
+        summary: 'A container for module commands',
+        subcommands: subcommandsOf({
+          ...{ name: 'module', flags: ['admin', 'noscript'], categories: [], help: MODULE_HELP },
+          // Modules of Redis are not known here: their commands tell.
+          subcommands: [{ name: 'list', arity: 2, run: (_args, _client, out) => out.array(0) }],
         }),
       },
       {

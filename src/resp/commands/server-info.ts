@@ -7,8 +7,11 @@ import { packageVersion } from '../../config/package-version.ts';
 import type { Settings } from '../../config/settings.ts';
 import { NamePattern } from './name-pattern.ts';
 
-/** Version of Redis whose commands and replies the proxy implements; clients derive from it which commands they send. */
-export const COMPATIBLE_VERSION = '7.0.15';
+/**
+ * Version of Redis that the proxy reports; clients derive from it which commands they send. redis-py and Jedis cache values from
+ * this version on only.
+ */
+export const COMPATIBLE_VERSION = '7.4.0';
 
 type Fields = Readonly<Record<string, string | number>>;
 
