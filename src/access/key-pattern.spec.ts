@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { TestRedis } from '../../test/support/redis.ts';
-import { parseKeyPatterns } from '../config/environment/key-pattern-syntax.ts';
+import { parseKeyPattern, parseKeyPatterns } from '../config/environment/key-pattern-syntax.ts';
 import { KeyPattern } from './key-pattern.ts';
 import { anyPatterns, key, parsed, pattern, patternMatching, patternTime } from './key-pattern.spec-support.ts';
 
@@ -73,6 +73,37 @@ describe('KEY_ALLOWLIST', () => {
 
   it.each([' a', 'a ', 'a, b', 'a ,b', ' '])('rejects spaces around a pattern: %j', (text) => {
     expect(parseKeyPatterns(text)).toBeUndefined();
+  });
+});
+
+describe('A single pattern', () => {
+  it.each([
+    ['a,b', 'a,b', true],
+    ['a,b', 'a', false],
+    ['[a,b]', ',', true],
+    [' a ', ' a ', true],
+    ['a,', 'a,', true],
+  ])('has literal commas and spaces: %j matches %j: %s', (text, key, expected) => {
+    const elements = parseKeyPattern(Buffer.from(text)) ?? [];
+    expect(new KeyPattern(elements).matches(Buffer.from(key), 0, key.length)).toBe(expected);
+  });
+
+  it('has any bytes', () => {
+    const elements = parseKeyPattern(Buffer.from([0xff, 0x2a])) ?? [];
+    expect(new KeyPattern(elements).matches(Buffer.from([0xff, 0xfe]), 0, 2)).toBe(true);
+    expect(new KeyPattern(elements).matches(Buffer.from([0xfe, 0xff]), 0, 2)).toBe(false);
+  });
+
+  it('is parsed as in a list otherwise', () => {
+    fc.assert(
+      fc.property(pattern, (text) => {
+        expect(parseKeyPattern(Buffer.from(text))).toEqual(parsed(text));
+      }),
+    );
+  });
+
+  it.each(['', '[', '[a', '[]', '[^]', '\\', 'a\\'])('is rejected: %j', (text) => {
+    expect(parseKeyPattern(Buffer.from(text))).toBeUndefined();
   });
 });
 

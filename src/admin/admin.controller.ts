@@ -1,4 +1,5 @@
 import { Controller, Delete, Get, UseGuards } from '@nestjs/common';
+import type { SelectedKeys } from '../access/key-selection.ts';
 import { type CacheStats, CacheService } from '../cache/cache.service.ts';
 import { CoherenceCounts } from '../instance/coherence-counts.ts';
 import { type CoherenceMode, CoherenceState } from '../instance/coherence-state.ts';
@@ -7,8 +8,9 @@ import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 import { type HttpResponse, jsonResponse } from '../http/response/http-response.ts';
 import { ENTRIES_PATH } from '../http/keys/key-path.ts';
 import { KeyToPurge } from '../http/keys/raw-key.ts';
-import { KnownInputGuard } from '../http/request/known-input.guard.ts';
+import { KnownInputGuard, QueryParameters } from '../http/request/known-input.guard.ts';
 import { AdminTokenGuard } from './admin-token.guard.ts';
+import { SELECTION_PARAMETERS, SelectedByQuery } from './keys-to-purge.ts';
 
 /** The admin API: cache statistics, flush and purge. */
 @Controller()
@@ -41,8 +43,10 @@ export class AdminController {
   }
 
   @Delete('v1/cache')
-  flush(): HttpResponse {
-    return jsonResponse(200, { flushed: this.#cache.flush() });
+  @QueryParameters(SELECTION_PARAMETERS)
+  async flush(@SelectedByQuery() keys: SelectedKeys | undefined): Promise<HttpResponse> {
+    if (keys === undefined) return jsonResponse(200, { flushed: this.#cache.flush() });
+    return jsonResponse(200, { purged: await this.#cache.purgeMatching(keys) });
   }
 
   @Delete(`${ENTRIES_PATH}:key`)

@@ -72,9 +72,44 @@ describe('AdminModule with ADMIN_TOKEN', () => {
     await flush().expect(200, { flushed: 0 });
   });
 
-  it('responds 400 to an unknown query parameter and flushes nothing', async () => {
+  it.each([
+    ['prefix=so', 1],
+    ['prefix=some', 1],
+    ['prefix=somewhere', 0],
+    ['prefix=%73', 1],
+    ['pattern=*', 1],
+    ['pattern=s?m[^a]', 1],
+    ['pattern=so', 0],
+  ])('purges the keys that %s selects, and returns the number of their entries: %d', async (query, purged) => {
     const server = app.getHttpServer();
-    await request(server).delete('/v1/cache?prefix=a').set(authorized).expect(400).expect('Content-Type', PROBLEM);
+    await request(server).delete(`/v1/cache?${query}`).set(authorized).expect(200, { purged });
+    await request(server)
+      .get('/v1/keys/some')
+      .expect('Cache-Status', purged === 1 ? /; fwd=uri-miss; stored$/ : /; hit;/);
+  });
+
+  it.each(['&', 'a=b', 'prefix', 'prefix=', 'pattern=', 'prefix=s&pattern=s', 'prefix=s&prefix=s', 'prefix=s&x=1'])(
+    'responds 400 to the query "%s", and purges nothing',
+    async (query) => {
+      const server = app.getHttpServer();
+      const { body } = (await request(server)
+        .delete(`/v1/cache?${query}`)
+        .set(authorized)
+        .expect(400)
+        .expect('Content-Type', PROBLEM)) as { body: unknown };
+      expect(body).toMatchObject({
+        code: 'bad-request',
+        detail: expect.stringMatching(/Nothing was done\.$/) as unknown,
+      });
+      await request(server)
+        .get('/v1/keys/some')
+        .expect('Cache-Status', /; hit;/);
+    },
+  );
+
+  it('responds 400 to a body, and purges nothing', async () => {
+    const server = app.getHttpServer();
+    await request(server).delete('/v1/cache?prefix=s').set(authorized).send({ prefix: 'some' }).expect(400);
     await request(server)
       .get('/v1/keys/some')
       .expect('Cache-Status', /; hit;/);

@@ -1,15 +1,18 @@
 import { applyDecorators } from '@nestjs/common';
-import { ApiOperation, ApiParam, ApiResponse, ApiSecurity } from '@nestjs/swagger';
+import { ApiOperation, ApiParam, ApiQuery, ApiResponse, ApiSecurity } from '@nestjs/swagger';
 import { MAX_KEY_BYTES } from '../access/access.ts';
+import { MAX_PATTERN_BYTES } from '../access/key-selection.ts';
 import { COHERENCE_STATES } from '../instance/coherence-state.ts';
 import { describeController } from '../openapi/describe-controller.ts';
 import {
   KEY_EXAMPLES,
+  NO_STORE,
   SECURITY,
   type Schemas,
   header,
   jsonResponse,
   problemResponse,
+  ref,
 } from '../openapi/operation-parts.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 import { AdminController } from './admin.controller.ts';
@@ -41,7 +44,7 @@ const STATS = {
       capacity: count('evicted because the cache was at its capacity'),
       bytes: count('evicted because the cache was at its byte limit'),
       expired: count('found expired'),
-      purged: count('purged by DELETE /v1/cache/{key}, or invalidated by Redis'),
+      purged: count('purged by DELETE /v1/cache or over CACHE_PURGE_CHANNEL, or invalidated by Redis'),
     },
   },
   uncacheable: count('values larger than CACHE_MAX_VALUE_BYTES: served, but not cached'),
@@ -79,10 +82,19 @@ const ADMIN_SCHEMAS: Schemas = {
     properties: STATS,
   },
   FlushResult: {
-    type: 'object',
-    description: 'Result of a flush.',
-    required: ['flushed'],
-    properties: { flushed: count('number of entries removed', 3) },
+    description: 'Result of a flush, or of a purge by prefix or pattern.',
+    oneOf: [
+      {
+        type: 'object',
+        required: ['flushed'],
+        properties: { flushed: count('number of entries removed by a flush', 3) },
+      },
+      {
+        type: 'object',
+        required: ['purged'],
+        properties: { purged: count('number of entries removed by a purge', 2) },
+      },
+    ],
   },
   PurgeResult: {
     type: 'object',
@@ -126,12 +138,37 @@ function describeFlush(): MethodDecorator {
   return applyDecorators(
     ApiOperation({
       operationId: 'flush',
-      summary: 'Flush the cache',
+      summary: 'Flush the cache, or purge keys by prefix or pattern',
       description:
-        'Removes all entries. The results of loads in flight are returned to their clients, but not cached. Redis is not changed.',
+        'Removes all entries or, with `prefix` or `pattern`, those of all keys that match, in steps between which reads are served. The results of loads in flight are returned to their clients, but not cached. Redis is not changed.',
     }),
-    ApiResponse(jsonResponse(200, 'The cache was flushed.', 'FlushResult', { flushed: 3 })),
-    ApiResponse(problemResponse({ 'bad-request': UNKNOWN_INPUT })),
+    ApiQuery({
+      name: 'prefix',
+      required: false,
+      description: `Purges the keys that begin with these bytes, percent-encoded: 1 to ${MAX_KEY_BYTES} bytes.`,
+      schema: { type: 'string', minLength: 1 },
+    }),
+    ApiQuery({
+      name: 'pattern',
+      required: false,
+      description: `Purges the keys that match this glob pattern in the syntax of the Redis command KEYS, percent-encoded: 1 to ${MAX_PATTERN_BYTES} bytes. Not together with \`prefix\`.`,
+      schema: { type: 'string', minLength: 1 },
+    }),
+    ApiResponse({
+      status: 200,
+      description: 'The entries are not cached any more.',
+      headers: NO_STORE,
+      content: {
+        'application/json': {
+          schema: ref('FlushResult'),
+          examples: {
+            all: { summary: 'the cache was flushed', value: { flushed: 3 } },
+            matching: { summary: 'matching keys were purged', value: { purged: 2 } },
+          },
+        },
+      },
+    }),
+    ApiResponse(problemResponse({ 'bad-request': 'The prefix is empty. Nothing was done.' })),
     describeAuthentication(),
   );
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { cacheConfig } from '../config/namespaces.ts';
 import { CoherenceState } from '../instance/coherence-state.ts';
@@ -10,6 +11,7 @@ import { LoadLimiter } from './read-through/load-limiter.ts';
 import type { BackingStore, Lifetimes, StorePolicy } from './read-through/loader.ts';
 import { ReadThrough } from './read-through/read-through.ts';
 import type { HitBuffer } from './shared-lru/hit-buffer.ts';
+import type { KeySelection } from './shared-lru/matching-purge.ts';
 import type { LruLimits } from './shared-lru/memory/layout.ts';
 import type { LruStats, SharedLru } from './shared-lru/shared-lru.ts';
 
@@ -61,6 +63,16 @@ export class CacheService extends ReadThrough {
   /** Purges a key, with all its queries; returns whether any was cached. */
   purge(key: Buffer): boolean {
     return this.#lru.purge(key) > 0;
+  }
+
+  /**
+   * Purges the keys that a selection contains, in steps between which this thread serves requests; resolves to the number of
+   * entries ended.
+   */
+  async purgeMatching(selection: KeySelection): Promise<number> {
+    const purge = this.#lru.purgeMatching(selection);
+    while (!purge.step()) await setImmediate();
+    return purge.purged;
   }
 
   /** Purges every key; returns how many were cached. */

@@ -237,13 +237,53 @@ describeAdmin(`admin API${reason}`, () => {
     });
   });
 
+  describe('DELETE /v1/cache with a prefix or a pattern', () => {
+    const purgeMatching = (query: string) => proxy.admin('DELETE', `/v1/cache?${query}`);
+
+    it('purges the keys that begin with the prefix, and no others', async () => {
+      const keys = Array.from({ length: 300 }, (_, i) => `${prefix}some:${i}`);
+      for (const key of [...keys, `${prefix}some`, `x${prefix}some:1`]) await cached(key);
+      const { purged } = await evictions(proxy);
+      const { status, text } = await purgeMatching(`prefix=${prefix}some:`);
+      expect(`${status} ${text}`).toBe('200 {"purged":300}');
+      expect((await evictions(proxy)).purged).toBe(purged + 300);
+      expect(cacheStatus(await proxy.key(`${prefix}some`))).toMatch(/^hit;/);
+      expect(cacheStatus(await proxy.key(`x${prefix}some:1`))).toMatch(/^hit;/);
+      expect(cacheStatus(await proxy.key(keys[0]))).toMatch(/^fwd=uri-miss/);
+      expect(await redis.client.exists(keys)).toBe(300);
+    });
+
+    it('purges the keys that match the pattern, and no others', async () => {
+      for (const name of ['p:1', 'p:12', 'p:a']) await cached(`${prefix}${name}`);
+      expect((await purgeMatching(`pattern=${prefix}p:[0-9]`)).json).toEqual({ purged: 1 });
+      expect((await purgeMatching(`pattern=${prefix}p:*`)).json).toEqual({ purged: 2 });
+    });
+
+    it('selects bytes that are not UTF-8, percent-encoded', async () => {
+      const names = [Buffer.from([0xff, 0x2b, 1]), Buffer.from([0xff, 0x2b, 2]), Buffer.from([0xfe, 0x2b, 1])];
+      const keys = names.map((name) => Buffer.concat([Buffer.from(prefix), name]));
+      for (const key of keys) await cached(key);
+      const [selected] = keys;
+      expect((await purgeMatching(`prefix=${percentEncode(selected.subarray(0, -1))}`)).json).toEqual({ purged: 2 });
+      expect(cacheStatus(await proxy.key(keys[2]))).toMatch(/^hit;/);
+    });
+  });
+
   describe('unknown input is rejected, and nothing is purged', () => {
     const json = { 'content-type': 'application/json' };
     const inputs: readonly (readonly [what: string, query: string, options: TestRequest])[] = [
-      ['?prefix=', `?prefix=${prefix}`, {}],
       ['?key=', `?key=${prefix}kept`, {}],
-      ['?pattern=', '?pattern=*', {}],
-      ['an encoded name', '?%70refix=user:', {}],
+      ['prefix and pattern', `?prefix=${prefix}&pattern=*`, {}],
+      ['an empty prefix', '?prefix=', {}],
+      ['an empty pattern', '?pattern=', {}],
+      ['two prefixes', `?prefix=${prefix}&prefix=${prefix}`, {}],
+      ['a prefix and an unknown parameter', `?prefix=${prefix}&x=1`, {}],
+      ['a prefix and an empty parameter', `?prefix=${prefix}&`, {}],
+      ['a prefix that is not percent-encoded', `?prefix=${prefix}%`, {}],
+      ['a prefix with a plus sign', `?prefix=${prefix}+`, {}],
+      ['an open class', '?pattern=[a', {}],
+      ['an encoded name', `?%70refix=${prefix}`, {}],
+      ['a prefix and a body', `?prefix=${prefix}`, { body: '{}', headers: json }],
       ['a name without a value', '?all', {}],
       ['?', '?', {}],
       ['?&', '?&', {}],
@@ -310,6 +350,15 @@ describeAdmin(`admin API${reason}`, () => {
     ])('a path that is no route, %s', async (path) => {
       await cached(`${prefix}kept`);
       expect([400, 404]).toContain((await sendTo('DELETE', path)).status);
+      expect(cacheStatus(await proxy.key(`${prefix}kept`))).toMatch(/^hit;/);
+    });
+
+    it('a query on any other route', async () => {
+      await cached(`${prefix}kept`);
+      for (const [method, path] of routes.filter(([, path]) => path !== '/v1/cache')) {
+        expect(await sendTo(method, `${path}?prefix=${prefix}`)).toMatchObject({ status: 400 });
+      }
+      expect(await sendTo('GET', `/v1/cache?prefix=${prefix}`)).toMatchObject({ status: 400 });
       expect(cacheStatus(await proxy.key(`${prefix}kept`))).toMatch(/^hit;/);
     });
 
@@ -432,6 +481,8 @@ describeOwn('load in flight when its key is purged', () => {
 
   it.each([
     ['purged', '/v1/cache/slow'],
+    ['purged by prefix', '/v1/cache?prefix=sl'],
+    ['purged by pattern', '/v1/cache?pattern=s*w'],
     ['flushed', '/v1/cache'],
   ])('(%s) returns its value, which is not cached', async (_how, path) => {
     await proxy.admin('DELETE', '/v1/cache');

@@ -17,19 +17,43 @@ export function parseKeyPatterns(text: string): PatternElement[][] | undefined {
     if (bytes[at] === COMMA) {
       patterns.push([]);
       at++;
-    } else if (bytes[at] === STAR) {
-      if (pattern.at(-1) !== 'any-bytes') pattern.push('any-bytes');
-      at++;
     } else {
       const isEdge = pattern.length === 0 || [undefined, COMMA].includes(bytes[at + 1]);
       if (bytes[at] === SPACE && isEdge) return undefined;
-      const element = bytes[at] === OPEN ? parseClass(bytes, at + 1) : parseByte(bytes, at);
-      if (element === undefined) return undefined;
-      pattern.push(element.accepted);
-      at = element.end;
+      const end = parseElement(bytes, at, pattern, 'list');
+      if (end === undefined) return undefined;
+      at = end;
     }
   }
   return patterns.every((pattern) => pattern.length > 0) ? patterns : undefined;
+}
+
+/**
+ * Parses one glob pattern of any bytes, in which commas and spaces are literal. Returns undefined if it is empty or probably a
+ * mistake, as {@link parseKeyPatterns} does.
+ */
+export function parseKeyPattern(bytes: Buffer): PatternElement[] | undefined {
+  const pattern: PatternElement[] = [];
+  for (let at: number | undefined = 0; at < bytes.length;) {
+    at = parseElement(bytes, at, pattern, 'one');
+    if (at === undefined) return undefined;
+  }
+  return pattern.length > 0 ? pattern : undefined;
+}
+
+/**
+ * Parses an element, adds it to a pattern, and returns the offset of the next one.
+ *
+ * @param of in a list of patterns, a comma in a class must be escaped.
+ */
+function parseElement(bytes: Buffer, at: number, pattern: PatternElement[], of: 'list' | 'one'): number | undefined {
+  if (bytes[at] === STAR) {
+    if (pattern.at(-1) !== 'any-bytes') pattern.push('any-bytes');
+    return at + 1;
+  }
+  const element = bytes[at] === OPEN ? parseClass(bytes, at + 1, of === 'list') : parseByte(bytes, at);
+  if (element !== undefined) pattern.push(element.accepted);
+  return element?.end;
 }
 
 interface ParsedElement {
@@ -46,7 +70,7 @@ function parseByte(bytes: Buffer, at: number): ParsedElement | undefined {
 }
 
 /** Parses a class from the byte after its `[`. */
-function parseClass(bytes: Buffer, start: number): ParsedElement | undefined {
+function parseClass(bytes: Buffer, start: number, isInList: boolean): ParsedElement | undefined {
   const negated = bytes[start] === CARET;
   const first = negated ? start + 1 : start;
   const named = new Set<number>();
@@ -55,7 +79,8 @@ function parseClass(bytes: Buffer, start: number): ParsedElement | undefined {
     const escaped = bytes[at] === BACKSLASH;
     const isRange = !escaped && bytes[at + 1] === MINUS;
     const last = at + (isRange ? 2 : escaped ? 1 : 0);
-    if (last >= bytes.length || (!escaped && bytes.subarray(at, last + 1).includes(COMMA))) return undefined;
+    if (last >= bytes.length) return undefined;
+    if (isInList && !escaped && bytes.subarray(at, last + 1).includes(COMMA)) return undefined;
     addRange(named, bytes[isRange ? at : last], bytes[last]);
     at = last + 1;
   }
