@@ -4,7 +4,7 @@ import type { SettingDescription } from './environment/setting.decorators.ts';
 
 const COLUMNS = 100;
 /** The column in which the descriptions start. */
-const DESCRIPTION_COLUMN = 34;
+const DESCRIPTION_COLUMN = 38;
 
 /** Returns the output of `--help`: every flag, by group, with its meaning, its accepted values and its default. */
 export function helpText(version: string): string {

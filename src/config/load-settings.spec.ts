@@ -74,6 +74,8 @@ describe('settings', () => {
         maxValueBytes: 1_048_576,
         ttlMs: 60_000,
         ttlJitter: 0,
+        staleWhileRevalidateMs: 0,
+        refreshAhead: 0,
         negativeTtlMs: 0,
         staleIfErrorMs: 0,
         respectKeyTtl: true,

@@ -179,6 +179,8 @@ function settingsFrom(values: Environment, redis: Settings['redis'], variables: 
       ttlJitter: values.CACHE_TTL_JITTER,
       negativeTtlMs: values.CACHE_NEGATIVE_TTL_MS,
       staleIfErrorMs: values.CACHE_STALE_IF_ERROR_MS,
+      staleWhileRevalidateMs: values.CACHE_STALE_WHILE_REVALIDATE_MS,
+      refreshAhead: values.CACHE_REFRESH_AHEAD,
       respectKeyTtl: values.CACHE_RESPECT_KEY_TTL,
       coherence: values.CACHE_COHERENCE,
     },

@@ -73,6 +73,10 @@ export interface Settings {
     readonly negativeTtlMs: number;
     /** Milliseconds after expiry for which a value may be served while Redis is unavailable; 0: not at all. */
     readonly staleIfErrorMs: number;
+    /** Milliseconds after expiry for which a value is served while it is reloaded; 0: not at all. */
+    readonly staleWhileRevalidateMs: number;
+    /** Last share of its TTL, 0 to 0.9, in which an entry that is read is reloaded; 0: not at all. */
+    readonly refreshAhead: number;
     readonly respectKeyTtl: boolean;
     readonly coherence: (typeof COHERENCE_MODES)[number];
   };

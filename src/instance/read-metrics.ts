@@ -12,6 +12,7 @@ export type Listener = (typeof LISTENERS)[number];
 export const READ_OUTCOMES = [
   'hit',
   'stale',
+  'stale-while-revalidate',
   'miss',
   'collapsed',
   'not-found',
@@ -47,7 +48,8 @@ const LOADS_AT = REQUESTS_AT + TRANSPORTS.length * READ_OUTCOMES.length;
 const QUEUE_AT = LOADS_AT + HISTOGRAM_COUNTS;
 const LOAD_COUNT_AT = QUEUE_AT + HISTOGRAM_COUNTS;
 const LOAD_ERRORS_AT = LOAD_COUNT_AT + 1;
-const FAILURES_AT = LOAD_ERRORS_AT + 1;
+const REFRESHES_AT = LOAD_ERRORS_AT + 1;
+const FAILURES_AT = REFRESHES_AT + 1;
 const COMMANDS_AT = FAILURES_AT + LISTENERS.length;
 if (COMMANDS_AT >= ROW_COUNTS) throw new Error('the counters exceed a row');
 
@@ -86,6 +88,11 @@ export class ReadMetrics implements ReadCounter {
   }
 
   /** Counts a failed Redis read. */
+  /** Counts an entry that was due to be reloaded without a request that waits for it. */
+  countRefresh(): void {
+    this.#own[REFRESHES_AT]++;
+  }
+
   countLoadError(): void {
     this.#own[LOAD_ERRORS_AT]++;
   }
@@ -121,6 +128,10 @@ export class ReadMetrics implements ReadCounter {
   }
 
   /** Failed Redis reads of all threads. */
+  get refreshes(): number {
+    return this.#memory.total(REFRESHES_AT);
+  }
+
   get loadErrors(): number {
     return this.#memory.total(LOAD_ERRORS_AT);
   }

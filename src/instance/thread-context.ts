@@ -57,6 +57,8 @@ export function createInstance({ cache, redis, proxy }: Settings): ThreadContext
     maxValueBytes: cache.maxValueBytes,
     maxLeases: proxy.maxConcurrentLoads + proxy.maxQueuedLoads + LEASES_FOR_MANY,
     staleMs: cache.staleIfErrorMs,
+    revalidateMs: cache.staleWhileRevalidateMs,
+    refreshAhead: cache.refreshAhead,
     maxThreads: proxy.threads,
     leaseMs: proxy.queueTimeoutMs + redis.commandTimeoutMs + LEASE_MARGIN_MS,
   };

@@ -97,6 +97,11 @@ export class MetricsService {
     counter('cache_misses', 'Reads that started a load because the key was not cached.', ({ misses }) => misses);
     counter('cache_collapsed', 'Reads coalesced into a load that was already in flight.', ({ collapsed }) => collapsed);
     counter('cache_stale', 'Reads served stale because Redis was unavailable.', ({ stale }) => stale);
+    counter(
+      'refreshes',
+      'Entries found due for a load in the background: expired, or about to expire.',
+      ({ refreshes }) => refreshes,
+    );
     counter('loads', 'Redis reads (cache loads) started, TTL and TYPE queries included.', ({ loads }) => loads);
     counter('load_errors', 'Redis reads that failed.', ({ loadErrors }) => loadErrors);
     counter(

@@ -47,6 +47,7 @@ export class KeyReads {
     switch (outcome.kind) {
       case 'hit':
       case 'stale':
+      case 'revalidating':
       case 'value':
         return { value: outcome.value };
       case 'missing':

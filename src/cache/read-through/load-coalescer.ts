@@ -1,6 +1,6 @@
 import type { Query } from '../../redis/query.ts';
 import type { BufferFull } from '../../redis/redis-reply.ts';
-import type { CachedEntry, Forward, Lease, Lookup } from '../shared-lru/cache-types.ts';
+import type { Forward, Lease, Lookup, Served } from '../shared-lru/cache-types.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
 import type { MemoryAccount } from './buffered-bytes.ts';
 import { type InFlightLoad, InFlightLoads } from './in-flight-loads.ts';
@@ -9,11 +9,14 @@ import type { Loader } from './loader.ts';
 import { type Failure, type LoadEnd, type LoadOutcome, asCollapsed, failedLoad } from './read-outcome.ts';
 
 /** Result of a lookup that the cache cannot serve. */
-export type Uncached = Exclude<Lookup, CachedEntry>;
+export type Uncached = Exclude<LookedUp, Served>;
 type Loading = Extract<Lookup, { kind: 'loading' }>;
 
-export function isCached(found: Lookup): found is CachedEntry {
-  return found.kind === 'hit' || found.kind === 'missing';
+/** Result of {@link LoadCoalescer.lookUp}. */
+export type LookedUp = Exclude<Lookup, { kind: 'refresh' }>;
+
+export function isCached(found: LookedUp): found is Served {
+  return found.kind === 'hit' || found.kind === 'missing' || found.kind === 'revalidating';
 }
 
 /** Lets reads of a key join the load in flight, of this thread or another, or starts one. */
@@ -28,6 +31,22 @@ export class LoadCoalescer {
     this.#lru = lru;
     this.#loader = loader;
     this.#account = account;
+  }
+
+  /**
+   * Looks up the result of a query, as {@link SharedLru.lookup} does, and starts to reload it in the background if that is
+   * due.
+   */
+  lookUp(query: Query, counted: boolean, maxAgeMs: number, admit: (memory: ArrayBufferLike) => boolean): LookedUp {
+    const found = this.#lru.lookup(query, counted, maxAgeMs, admit);
+    if (found.kind !== 'refresh') return found;
+    const { lease } = found;
+    const request = {
+      ...{ query, lease, forward: 'stale' as const, maxAgeMs: Infinity },
+      ...{ client: undefined, account: this.#account },
+    };
+    this.#loader.refresh(new Load(request, this.#inFlight, reportBufferFull));
+    return found.found;
   }
 
   /**
@@ -110,7 +129,7 @@ export class LoadCoalescer {
 
   /** Looks up the key after another thread's load: the entry is cached unless it was purged or evicted, or the load failed. */
   #lookUpAgain(query: Query, forward: Forward): LoadEnd | Promise<LoadEnd> {
-    const found = this.#lru.lookup(query, true, Infinity, (memory) => this.#account.tryHoldForTick(memory));
+    const found = this.lookUp(query, true, Infinity, (memory) => this.#account.tryHoldForTick(memory));
     if (isCached(found)) return asCollapsed(found, forward);
     return found.kind === 'buffer-full' ? found : this.load(query, found, this.#account);
   }

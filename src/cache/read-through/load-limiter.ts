@@ -62,6 +62,24 @@ export class LoadLimiter {
     return this.#enqueue();
   }
 
+  /**
+   * Acquires a permit for a load that no request waits for: only if no load is queued, and fewer than half of the permits are
+   * in use. The caller must {@link release} it.
+   */
+  tryAcquireSpare(): boolean {
+    const words = this.#words;
+    this.#lock.acquire();
+    try {
+      const isBusy = words[InstanceWord.LOADS] >= this.#limits.maxConcurrentLoads / 2;
+      if (isBusy || words[InstanceWord.WAITING_LOADS] > 0) return false;
+      words[InstanceWord.LOADS]++;
+      words[this.#word(RowWord.PERMITS_HELD)]++;
+      return true;
+    } finally {
+      this.#lock.release();
+    }
+  }
+
   release(): void {
     this.#lock.acquire();
     try {

@@ -81,6 +81,17 @@ export class Loader {
     else this.#proceed(admission, loads);
   }
 
+  /**
+   * Starts a load that no request waits for, if at most half of the permits are in use and no load is queued. Otherwise it ends
+   * at once, and a later read starts another one.
+   */
+  refresh(load: AnyLoad & Pick<Load, 'end'>): void {
+    this.#counts.countRefresh();
+    load.end.catch(() => this.#counts.countLoadError());
+    if (this.#limiter.tryAcquireSpare()) this.#fetchAll([load]);
+    else this.reject([load], 'overloaded');
+  }
+
   /** Ends loads with a failure, without sending them. */
   reject(loads: readonly AnyLoad[], failure: Failure): void {
     for (const load of loads) load.settle(this.#failed(load.request, failure));

@@ -91,7 +91,7 @@ export class MultiKeyPass {
   /** Looks up the next keys and starts as many loads as the window allows; returns a promise for each key that is loading. */
   #readBatch(): Promise<void>[] {
     const { queries, results, account, alreadyCounted } = this.#request;
-    const { lru, coalescer } = this.#context;
+    const { coalescer } = this.#context;
     const batch = coalescer.batch(account);
     const loads: Promise<void>[] = [];
     const tryHold = (memory: ArrayBufferLike): boolean => account.tryHoldForTick(memory);
@@ -102,7 +102,7 @@ export class MultiKeyPass {
       const index = this.#next;
       if (!results.isWithinCap(index) || this.#repeatUncacheable(index)) continue;
       const query = queries[index];
-      const found = lru.lookup(query, alreadyCounted, Infinity, tryHold);
+      const found = coalescer.lookUp(query, alreadyCounted, Infinity, tryHold);
       if (isCached(found)) results.set(index, found);
       else if (found.kind === 'buffer-full') results.addOverflow(index, found.bytes);
       else {

@@ -1,6 +1,6 @@
 import type { Query } from '../../redis/query.ts';
 import type { BufferFull } from '../../redis/redis-reply.ts';
-import type { Forward, Freshness, CachedEntry, CachedValue, Stale } from '../shared-lru/cache-types.ts';
+import type { Forward, Freshness, CachedValue, Served, Stale } from '../shared-lru/cache-types.ts';
 import type { ReadOutcomeName } from '../../instance/read-metrics.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
 
@@ -29,7 +29,7 @@ export type LoadOutcome = Loaded & { readonly origin: Origin; readonly forward: 
 export type LoadEnd = LoadOutcome | BufferFull;
 
 /** The outcome of a read: from the cache, or loaded. */
-export type ReadOutcome = CachedEntry | LoadOutcome;
+export type ReadOutcome = Served | LoadOutcome;
 
 /** The outcome of a read with directives. `not-cached`: no acceptable entry, and the request specified only-if-cached. */
 export type DirectedOutcome = ReadOutcome | { readonly kind: 'not-cached' };
@@ -47,10 +47,10 @@ export function failedLoad(
 }
 
 /** Turns an entry that was found after waiting into the outcome of a coalesced load. */
-export function asCollapsed(found: CachedEntry, forward: Forward): LoadOutcome {
-  return found.kind === 'hit'
-    ? { ...found, kind: 'value', origin: 'collapsed', forward }
-    : { ...found, kind: 'absent', origin: 'collapsed', forward };
+export function asCollapsed(found: Served, forward: Forward): LoadOutcome {
+  return found.kind === 'missing'
+    ? { ...found, kind: 'absent', origin: 'collapsed', forward }
+    : { ...found, kind: 'value', origin: 'collapsed', forward };
 }
 
 /** Replaces a stale outcome with its failure, for a request that does not accept expired values. */
@@ -76,6 +76,8 @@ export function outcomeName(outcome: DirectedOutcome): ReadOutcomeName {
     case 'overloaded':
     case 'not-cached':
       return outcome.kind;
+    case 'revalidating':
+      return 'stale-while-revalidate';
     case 'error-reply':
       return outcome.message.startsWith('WRONGTYPE ') ? 'wrong-type' : outcome.kind;
   }

@@ -11,6 +11,8 @@ import type { Lifetimes } from './loader.ts';
 import type { ReadOutcome } from './read-outcome.ts';
 import { ReadThrough } from './read-through.ts';
 import { ReadMetrics } from '../../instance/read-metrics.ts';
+import { HitBuffer } from '../shared-lru/hit-buffer.ts';
+import type { LruLimits } from '../shared-lru/memory/layout.ts';
 import { etagOf } from '../shared-lru/etag.ts';
 import { SharedLru } from '../shared-lru/shared-lru.ts';
 import { checkInvariants } from '../shared-lru/shared-memory.spec-support.ts';
@@ -541,6 +543,199 @@ describe('while Redis is unavailable', () => {
     expect(await load({ kind: 'timeout' })).toMatchObject({ kind: 'stale' });
     expect(await load(valueReply('new'))).toMatchObject({ kind: 'value', origin: 'stored', forward: 'stale' });
     expect(reads.read(key)).toMatchObject({ kind: 'hit', value: Buffer.from('new') });
+  });
+});
+
+describe('an entry that is refreshed in the background', () => {
+  const FRESH = { kind: 'hit', value: Buffer.from('new') };
+
+  function startWith(more: Partial<LruLimits>, changed: Partial<Lifetimes> = {}): void {
+    start(changed);
+    lru = SharedLru.create({ ...limits, ...more }, 1, () => now);
+    reads = threadReads(lru, 0, { ...LIFETIMES, ...changed });
+  }
+
+  const stale = (ageMs: number) => ({
+    kind: 'revalidating',
+    value: Buffer.from('old'),
+    freshness: { ageMs, lifetimeMs: 1000 },
+  });
+
+  it('is served at once after it has expired, and loaded once', async () => {
+    startWith({ revalidateMs: 500 });
+    await load(valueReply('old'));
+    now += 1200;
+    for (let i = 0; i < 50; i++) expect(reads.read(key)).toMatchObject(stale(1200));
+    expect(store.requests).toBe(2);
+    store.reply(valueReply('new'));
+    expect(reads.read(key)).toMatchObject(FRESH);
+    expect(lru.stats()).toMatchObject({ leases: 0, entries: 1, expirations: 1 });
+    expect(new ReadMetrics(instance, 0)).toMatchObject({ refreshes: 1, loads: 2 });
+  });
+
+  it('is loaded once for all threads', async () => {
+    startWith({ revalidateMs: 500 });
+    const other = threadReads(
+      SharedLru.attach(lru.buffer, 2, () => now),
+      1,
+      LIFETIMES,
+    );
+    await load(valueReply('old'));
+    now += 1200;
+    expect([reads.read(key), other.read(key), reads.read(key)]).toMatchObject([stale(1200), stale(1200), stale(1200)]);
+    expect(store.requests).toBe(2);
+  });
+
+  it('is served until the window ends if the load fails, each time with another load, and then waited for', async () => {
+    startWith({ revalidateMs: 500 });
+    await load(valueReply('old'));
+    now += 1000;
+    for (let failures = 1; failures <= 3; failures++) {
+      expect(reads.read(key)).toMatchObject({ kind: 'revalidating' });
+      expect(store.requests).toBe(1 + failures);
+      store.reply({ kind: 'timeout' });
+    }
+    now += 499;
+    expect(reads.read(key)).toMatchObject(stale(1499));
+    store.reply({ kind: 'unavailable', reason: 'X' });
+    now += 1;
+    const waiting = reads.read(key);
+    expect(waiting).toBeInstanceOf(Promise);
+    store.reply({ kind: 'timeout' });
+    expect(await waiting).toMatchObject({ kind: 'timeout' });
+  });
+
+  it('is served stale on error after the window', async () => {
+    startWith({ revalidateMs: 500, staleMs: 2000 });
+    await load(valueReply('old'));
+    now += 1500;
+    const waiting = reads.read(key);
+    store.reply({ kind: 'timeout' });
+    expect(await waiting).toMatchObject({ kind: 'stale', value: Buffer.from('old') });
+  });
+
+  it('is never served past the TTL of its key', async () => {
+    startWith({ revalidateMs: 1500 });
+    await load(valueReply('old', 1500));
+    now += 1400;
+    expect(reads.read(key)).toMatchObject({ kind: 'revalidating' });
+    store.reply({ kind: 'timeout' });
+    now += 100;
+    expect(reads.read(key)).toBeInstanceOf(Promise);
+  });
+
+  it.each(['purged', 'flushed', 'expired with all others', 'no longer confirmed'])(
+    'is not served once it was %s',
+    async (event) => {
+      startWith({ revalidateMs: 5000 });
+      await load(valueReply('old'));
+      if (event === 'purged') lru.purge(key.key);
+      else if (event === 'flushed') lru.flush();
+      else if (event === 'no longer confirmed') lru.trustUntil(now);
+      else lru.expireAll();
+      now += 1200;
+      expect(reads.read(key)).toBeInstanceOf(Promise);
+    },
+  );
+
+  it('is not stored if a purge came before the reply', async () => {
+    startWith({ revalidateMs: 500 });
+    await load(valueReply('old'));
+    now += 1200;
+    expect(reads.read(key)).toMatchObject({ kind: 'revalidating' });
+    lru.purge(key.key);
+    store.reply(valueReply('written before'));
+    expect(reads.read(key)).toBeInstanceOf(Promise);
+    checkInvariants(lru.buffer);
+  });
+
+  it('is not served to a request with a maximum age', async () => {
+    startWith({ revalidateMs: 500 });
+    await load(valueReply('old'));
+    now += 1200;
+    expect(reads.read(key, { maxAgeMs: 5000 })).toBeInstanceOf(Promise);
+    expect(reads.read(key, { onlyIfCached: true })).toEqual({ kind: 'not-cached' });
+  });
+
+  it('is dropped if the key has gone', async () => {
+    startWith({ revalidateMs: 500 });
+    await load(valueReply('old'));
+    now += 1200;
+    expect(reads.read(key)).toMatchObject({ kind: 'revalidating' });
+    store.reply({ kind: 'missing' });
+    expect(reads.read(key)).toBeInstanceOf(Promise);
+  });
+
+  it('is served in a multi-key read', async () => {
+    startWith({ revalidateMs: 500 });
+    await load(valueReply('old'));
+    now += 1200;
+    expect(reads.readMany([key, key])).toMatchObject([stale(1200), stale(1200)]);
+    expect(store.requests).toBe(2);
+  });
+
+  it('gives way to loads that requests wait for: it is not loaded while half of the permits are in use', async () => {
+    startWith({ revalidateMs: 500 });
+    await load(valueReply('old'));
+    now += 1200;
+    const waiting = Array.from({ length: 5 }, (_, i) => read(Query.get(Buffer.from(`other${i}`))));
+    expect(reads.read(key)).toMatchObject({ kind: 'revalidating' });
+    expect(store.requests).toBe(6);
+    store.reply(valueReply('v'));
+    expect(reads.read(key)).toMatchObject({ kind: 'revalidating' });
+    expect(store.requests).toBe(7);
+    while (store.pending > 0) store.reply(valueReply('v'));
+    await Promise.all(waiting);
+    expect(instance.words[InstanceWord.LOADS]).toBe(0);
+  });
+
+  it('is loaded before it expires if it is read in the last share of its TTL, without a lock or a load before', async () => {
+    startWith({ refreshAhead: 0.2 });
+    const hit = new HitBuffer();
+    const tryGet = (): boolean => lru.tryGetInto(key.id, 0, key.id.length, hit);
+    await load(valueReply('old'));
+    now += 799;
+    expect(tryGet()).toBe(true);
+    expect(reads.read(key)).toMatchObject({ kind: 'hit', value: Buffer.from('old') });
+    expect(store.requests).toBe(1);
+    now += 1;
+    expect(tryGet()).toBe(false);
+    for (let i = 0; i < 5; i++) expect(reads.read(key)).toMatchObject({ kind: 'hit', value: Buffer.from('old') });
+    expect(store.requests).toBe(2);
+    store.reply(valueReply('new'));
+    expect(tryGet()).toBe(true);
+    expect(reads.read(key)).toMatchObject({ ...FRESH, freshness: { ageMs: 0 } });
+    checkInvariants(lru.buffer);
+  });
+
+  it('is not loaded ahead if it is negative', async () => {
+    startWith({ refreshAhead: 0.5 }, { negativeTtlMs: 100 });
+    await load({ kind: 'missing' });
+    now += 99;
+    expect(reads.read(key)).toMatchObject({ kind: 'missing' });
+    expect(store.requests).toBe(1);
+  });
+
+  it('counts a failure of the load itself as a load error', async () => {
+    startWith({ revalidateMs: 500 });
+    await load(valueReply('old'));
+    now += 1200;
+    store.bug = new Error('bug');
+    expect(reads.read(key)).toMatchObject({ kind: 'revalidating' });
+    await new Promise(setImmediate);
+    expect(new ReadMetrics(instance, 0).loadErrors).toBe(1);
+    expect(lru.stats().leases).toBe(0);
+  });
+
+  it('has a large value, which is copied and served in the same way', async () => {
+    const large = 'x'.repeat(50_000);
+    startWith({ revalidateMs: 500, maxBytes: 200_000, maxValueBytes: 100_000 });
+    await load(valueReply(large));
+    now += 1200;
+    expect(reads.read(key)).toMatchObject({ kind: 'revalidating', value: Buffer.from(large) });
+    expect(store.requests).toBe(2);
+    store.reply(valueReply('new'));
+    expect(reads.read(key)).toMatchObject(FRESH);
   });
 });
 

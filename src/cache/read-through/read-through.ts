@@ -75,7 +75,7 @@ export class ReadThrough {
     { alreadyCounted = false, client }: ReadOptions = NO_OPTIONS,
   ): DirectedOutcome | Promise<DirectedOutcome> {
     if (directives !== undefined) return this.#readDirected(query, directives, alreadyCounted, client);
-    const found = this.#lru.lookup(query, alreadyCounted, Infinity, this.#tryHold);
+    const found = this.#coalescer.lookUp(query, alreadyCounted, Infinity, this.#tryHold);
     return isCached(found) ? found : this.#load(query, found, Infinity, client);
   }
 
@@ -86,7 +86,7 @@ export class ReadThrough {
     client: ReadClient | undefined,
   ): DirectedOutcome | Promise<DirectedOutcome> {
     if (onlyIfCached) return this.#lru.peek(query, maxAgeMs) ?? NOT_CACHED;
-    const found = this.#lru.lookup(query, alreadyCounted, maxAgeMs, this.#tryHold);
+    const found = this.#coalescer.lookUp(query, alreadyCounted, maxAgeMs, this.#tryHold);
     if (isCached(found)) return found;
     return maxAgeMs === Infinity
       ? this.#load(query, found, Infinity, client)
@@ -104,7 +104,7 @@ export class ReadThrough {
     // A load in flight may have read a value from before this request, or from before the client's own write. The next load
     // has not, whichever request starts it: so any number of concurrent requests costs one more load.
     if (maxAgeMs > 0 || found.kind !== 'loading' || !LOADED_KINDS.has(outcome.kind)) return outcome;
-    const foundNow = this.#lru.lookup(query, true, maxAgeMs, this.#tryHold);
+    const foundNow = this.#coalescer.lookUp(query, true, maxAgeMs, this.#tryHold);
     return isCached(foundNow) ? outcome : withoutStale(await this.#load(query, foundNow, maxAgeMs, client));
   }
 
@@ -144,7 +144,7 @@ export class ReadThrough {
   /** @param canJoin whether a load in flight may be joined, although its value may not fit for that load itself. */
   async #readInto(account: MemoryAccount, request: LoadRequest, canJoin: boolean): Promise<LoadEnd> {
     const { query, forward, maxAgeMs } = request;
-    const found = this.#lru.lookup(query, true, maxAgeMs, (memory) => account.tryHoldForTick(memory));
+    const found = this.#coalescer.lookUp(query, true, maxAgeMs, (memory) => account.tryHoldForTick(memory));
     if (isCached(found)) return asCollapsed(found, forward);
     if (found.kind === 'buffer-full') return found;
     const loadsItself = found.kind === 'loading' && !canJoin;

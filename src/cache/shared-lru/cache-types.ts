@@ -51,6 +51,12 @@ export type CachedEntry =
   /** The key is known not to exist. */
   | { readonly kind: 'missing'; readonly freshness: Freshness };
 
+/** An expired value that is being reloaded: its age exceeds its lifetime. */
+export type Revalidating = { readonly kind: 'revalidating' } & CachedValue;
+
+/** A look-up that is served from the cache. */
+export type Served = CachedEntry | Revalidating;
+
 /** An expired value: its age exceeds its lifetime. */
 export type Stale = { readonly kind: 'stale' } & CachedValue;
 
@@ -61,7 +67,9 @@ export type Stale = { readonly kind: 'stale' } & CachedValue;
 export type Forward = 'uri-miss' | 'stale' | 'request';
 
 export type Lookup =
-  | CachedEntry
+  | Served
+  /** The entry is served, and the caller must reload it, without a request that waits, and then commit or abandon the lease. */
+  | { readonly kind: 'refresh'; readonly found: Served; readonly lease: Lease }
   /** The caller must load the key and then commit or abandon the lease. */
   | { readonly kind: 'miss'; readonly lease: Lease; readonly forward: Forward }
   /** The holder of this lease, on this thread or another, is loading the key. */

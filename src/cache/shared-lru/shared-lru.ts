@@ -138,6 +138,8 @@ export class SharedLru {
     const hash = this.#index.hashOf(id);
     for (;;) {
       let found = this.#tryRead(id, hash, maxAgeMs);
+      let isFresh = true;
+      let refresh: Lease | undefined;
       if (found === undefined) {
         const now = this.#clock();
         this.#lock.acquire();
@@ -146,21 +148,31 @@ export class SharedLru {
           if (slot === NONE) return this.#grant(id, hash, now, NONE, 'uri-miss', counted);
           if (this.#slots.state(slot) === State.LEASE) return this.#joinLoad(slot, 'uri-miss', counted);
           this.#entries.touch(slot, now);
-          if (!this.#slots.isFresh(slot, now, maxAgeMs)) return this.#reload(id, hash, now, slot, counted);
+          isFresh = this.#slots.isFresh(slot, now, maxAgeMs);
+          const mayServe = isFresh || (maxAgeMs === Infinity && this.#slots.mayRevalidate(slot, now));
+          if (!mayServe) return this.#reload(id, hash, now, slot, counted);
+          if (!isFresh || this.#slots.isRefreshDue(slot, now)) refresh = this.#refresh(id, hash, now, slot);
           found = this.#reader.read(slot, now);
         } finally {
           this.#lock.release();
         }
       }
-      if (found.kind !== 'large') {
-        if (!counted) this.#countHit();
-        return found;
+      let entry: CachedEntry;
+      if (found.kind === 'large') {
+        const read = this.#reader.readInChunks(found);
+        const isAdmitted = admit(read.memory);
+        if (!isAdmitted || !this.#optimistic.copy(found, read)) {
+          if (refresh !== undefined) this.abandon(refresh);
+          if (!isAdmitted) return new BufferFull(found.length);
+          continue;
+        }
+        entry = { kind: 'hit', value: read.take(), etag: found.etag, freshness: found.freshness };
+      } else {
+        entry = found;
       }
-      const read = this.#reader.readInChunks(found);
-      if (!admit(read.memory)) return new BufferFull(found.length);
-      if (!this.#optimistic.copy(found, read)) continue;
       if (!counted) this.#countHit();
-      return { kind: 'hit', value: read.take(), etag: found.etag, freshness: found.freshness };
+      const served = isFresh || entry.kind === 'missing' ? entry : ({ ...entry, kind: 'revalidating' } as const);
+      return refresh === undefined ? served : { kind: 'refresh', found: served, lease: refresh };
     }
   }
 
@@ -383,7 +395,7 @@ export class SharedLru {
 
   /** Whether an entry can be served, now or if its load fails. */
   #isUsable(slot: number, now: number): boolean {
-    return !this.#slots.isExpired(slot, now) || this.#slots.isStale(slot, now);
+    return !this.#slots.isExpired(slot, now) || this.#slots.isRetained(slot, now);
   }
 
   /** Grants or joins a lease to reload an entry, which stays in place until the load ends. */
@@ -392,6 +404,13 @@ export class SharedLru {
     const lease = this.#slots.leaseOf(entry);
     if (lease !== NONE && this.#leases.isUnexpired(lease, now)) return this.#joinLoad(lease, forward, counted);
     return this.#grant(id, hash, now, entry, forward, counted);
+  }
+
+  /** Grants a lease to reload an entry that is served meanwhile; undefined if it is being reloaded already. */
+  #refresh(id: EntryId, hash: number, now: number, entry: number): Lease | undefined {
+    const lease = this.#slots.leaseOf(entry);
+    if (lease !== NONE && this.#leases.isUnexpired(lease, now)) return undefined;
+    return this.#leases.grant(id, hash, now, entry);
   }
 
   #grant(id: EntryId, hash: number, now: number, entry: number, forward: Forward, counted: boolean): Lookup {

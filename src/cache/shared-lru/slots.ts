@@ -43,6 +43,11 @@ export class Slots {
   readonly #floats: Float64Array;
   readonly #expireAllHistory: Float64Array;
   readonly #items: ItemBytes;
+  readonly #staleMs: number;
+  readonly #revalidateMs: number;
+  /** Milliseconds for which an expired value is kept. */
+  readonly #retainMs: number;
+  readonly #refreshAhead: number;
 
   constructor(memory: LruMemory, items: ItemBytes) {
     this.#header = memory.header;
@@ -55,6 +60,11 @@ export class Slots {
       HeaderFloat.EXPIRE_ALL_HISTORY + EXPIRE_ALL_HISTORY_LENGTH,
     );
     this.#items = items;
+    const { staleMs, revalidateMs, refreshAhead } = memory.limits;
+    this.#staleMs = staleMs;
+    this.#revalidateMs = revalidateMs;
+    this.#retainMs = Math.max(staleMs, revalidateMs);
+    this.#refreshAhead = refreshAhead;
   }
 
   /** Allocates a slot for an item that consists of its id only, with a version that no handle has yet. */
@@ -220,11 +230,40 @@ export class Slots {
     );
   }
 
-  /** Whether an expired entry may still be served stale (stale-if-error); never true for negative entries. */
+  /** Whether an expired entry may still be served stale, for either reason; never true for negative entries. */
+  isRetained(slot: number, now: number): boolean {
+    return this.#isWithin(slot, now, this.#retainMs);
+  }
+
+  /** Whether an expired entry may be served if its load fails (stale-if-error); never true for negative entries. */
   isStale(slot: number, now: number): boolean {
+    return this.#isWithin(slot, now, this.#staleMs);
+  }
+
+  /**
+   * Whether an expired entry may be served while it is reloaded (stale-while-revalidate); never true for negative entries, nor
+   * if something else than its TTL expired it: then a write may be the reason.
+   */
+  mayRevalidate(slot: number, now: number): boolean {
+    if (this.#revalidateMs === 0 || this.isUnconfirmed(now)) return false;
+    const stored = this.#floats[(slot * SLOT_WORDS + Slot.STORED) >>> 1];
+    return stored > this.#headerFloats[HeaderFloat.EXPIRE_ALL_AT] && this.#isWithin(slot, now, this.#revalidateMs);
+  }
+
+  /** Whether a fresh value is in the last share of its TTL, in which it is reloaded before it expires. */
+  isRefreshDue(slot: number, now: number): boolean {
+    if (this.#refreshAhead === 0) return false;
+    const at = (slot * SLOT_WORDS) >>> 1;
+    const expires = this.#floats[at + (Slot.EXPIRES >> 1)];
+    const stored = this.#floats[at + (Slot.STORED >> 1)];
+    return now >= expires - this.#refreshAhead * (expires - stored) && this.valueBytes(slot) >= 0;
+  }
+
+  /** Whether an expired value has been expired for less than `ms`, and may be served stale for so long. */
+  #isWithin(slot: number, now: number, ms: number): boolean {
     const share = this.#words[slot * SLOT_WORDS + Slot.STATE] >>> STALE_SHIFT;
     if (share === 0 || this.valueBytes(slot) < 0) return false;
-    return now < this.#expiredAt(slot) + (this.#headerFloats[HeaderFloat.STALE_MS] * share) / STALE_SHARES;
+    return now < this.#expiredAt(slot) + Math.min(ms, (this.#retainMs * share) / STALE_SHARES);
   }
 
   /** Whether an unexpired entry must not be served because its freshness cannot be confirmed (tracking heartbeat overdue). */
@@ -267,8 +306,8 @@ export class Slots {
    * @param hardTtlMs milliseconds after which it must not be served at all, not even as stale.
    */
   setLifetime(slot: number, now: number, lifetimeMs: number, hardTtlMs: number): void {
-    const staleMs = this.#headerFloats[HeaderFloat.STALE_MS];
-    const share = staleMs > 0 ? Math.floor((STALE_SHARES * Math.min(hardTtlMs - lifetimeMs, staleMs)) / staleMs) : 0;
+    const retainMs = this.#retainMs;
+    const share = retainMs > 0 ? Math.floor((STALE_SHARES * Math.min(hardTtlMs - lifetimeMs, retainMs)) / retainMs) : 0;
     this.#words[slot * SLOT_WORDS + Slot.STATE] |= Math.max(0, share) << STALE_SHIFT;
     const at = (slot * SLOT_WORDS) >>> 1;
     const stored = Math.max(now, this.#headerFloats[HeaderFloat.EXPIRE_ALL_AT] + TICK_MS);

@@ -64,6 +64,22 @@ export class CacheEnvironment {
   })
   CACHE_STALE_IF_ERROR_MS!: number;
 
+  @IntegerSetting({
+    default: 0,
+    min: 0,
+    max: YEAR_MS,
+    meaning: 'milliseconds for which an expired value is served at once while one load refreshes it; 0: not at all',
+  })
+  CACHE_STALE_WHILE_REVALIDATE_MS!: number;
+
+  @FractionSetting({
+    default: 0,
+    min: 0,
+    max: 0.9,
+    meaning: 'last share of its TTL in which an entry that is read is refreshed in the background; 0: not at all',
+  })
+  CACHE_REFRESH_AHEAD!: number;
+
   @BooleanSetting({
     default: true,
     meaning:

@@ -14,7 +14,7 @@ export const CACHE_NAME = 'redis-http-cache-proxy';
 /** Seconds after which a client may retry. */
 const RETRY_AFTER = ['Retry-After', '1'] as const;
 
-type FailedRead = Exclude<DirectedOutcome['kind'], 'hit' | 'value' | 'stale' | 'error-reply'>;
+type FailedRead = Exclude<DirectedOutcome['kind'], 'hit' | 'value' | 'stale' | 'revalidating' | 'error-reply'>;
 
 const NOT_FOUND = problem('key-not-found', 'Redis has no such key.');
 
@@ -56,7 +56,9 @@ export function keyResponse(
     case 'value':
       return valueResponse(outcome, missStatus(outcome), ifNoneMatch, policy);
     case 'stale':
-      return valueResponse(outcome, staleStatus(ttlOf(outcome.freshness)), ifNoneMatch, policy);
+      return valueResponse(outcome, staleStatus(outcome, 'stale-if-error'), ifNoneMatch, policy);
+    case 'revalidating':
+      return valueResponse(outcome, staleStatus(outcome, 'stale-while-revalidate'), ifNoneMatch, policy);
     case 'missing':
       return failureResponse(outcome.kind, hitStatus(ttlOf(outcome.freshness)));
     case 'absent':
@@ -162,9 +164,9 @@ function ttlOf({ ageMs, lifetimeMs }: Freshness): string {
   return String(lifetimeSeconds(lifetimeMs - ageMs));
 }
 
-/** @param ttl negative: seconds since the value expired. */
-function staleStatus(ttl: string): string {
-  return `${hitStatus(ttl)}; detail=stale-if-error`;
+/** Its `ttl` is negative: seconds since the value expired. */
+function staleStatus({ freshness }: CachedValue, detail: 'stale-if-error' | 'stale-while-revalidate'): string {
+  return `${hitStatus(ttlOf(freshness))}; detail=${detail}`;
 }
 
 function missStatus({ forward, origin }: { readonly forward: Forward; readonly origin: Origin }): string {

@@ -47,6 +47,8 @@ function resultOf(outcome: MgetOutcome, policy: Pick<KeyResponsePolicy, 'revalid
     case 'hit':
     case 'stale':
       return valueResult(outcome, outcome.kind, policy);
+    case 'revalidating':
+      return valueResult(outcome, 'stale', policy);
     case 'value':
       return valueResult(outcome, outcome.origin, policy);
     case 'missing':
@@ -88,5 +90,5 @@ function problemResult({ status, code, detail }: Problem, cacheStatus?: CacheSta
 }
 
 function hasValue({ kind }: MgetOutcome): boolean {
-  return kind === 'hit' || kind === 'value' || kind === 'stale';
+  return kind === 'hit' || kind === 'value' || kind === 'stale' || kind === 'revalidating';
 }

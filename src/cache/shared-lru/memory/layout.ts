@@ -45,6 +45,10 @@ export interface LruLimits {
   readonly leaseMs: number;
   /** Milliseconds for which an expired value is kept, to be served stale if a load fails. */
   readonly staleMs: number;
+  /** Milliseconds for which an expired value is served while it is reloaded; 0 by default. */
+  readonly revalidateMs?: number;
+  /** Last share of its TTL in which an entry that is read is reloaded, 0 to 0.9; 0 by default. */
+  readonly refreshAhead?: number;
   /** Number of threads that may read without the lock at the same time; further ones read under it. */
   readonly maxThreads?: number;
 }
@@ -93,6 +97,8 @@ export const HeaderFloat = {
   LEASE_MS: 22,
   STALE_MS: 23,
   MAX_THREADS: 24,
+  REVALIDATE_MS: 27,
+  REFRESH_AHEAD: 28,
   BYTES: 25,
   /** Time at which the most recent entry was stored. */
   LATEST_STORED: 26,
@@ -148,7 +154,7 @@ export const Slot = {
   FIRST_BLOCK: 2,
   /**
    * ```
-   *   31 … 28  in an entry, the share of staleMs for which it may be served stale, in fifteenths
+   *   31 … 28  in an entry, the share of the longer of staleMs and revalidateMs for which it may be served stale, in fifteenths
    *   27 …  2  in an entry, the slot of the lease that will replace it
    *    1 …  0  state
    * ```
@@ -272,6 +278,8 @@ export class LruMemory {
       maxLeases: this.headerFloats[HeaderFloat.MAX_LEASES],
       leaseMs: this.headerFloats[HeaderFloat.LEASE_MS],
       staleMs: this.headerFloats[HeaderFloat.STALE_MS],
+      revalidateMs: this.headerFloats[HeaderFloat.REVALIDATE_MS],
+      refreshAhead: this.headerFloats[HeaderFloat.REFRESH_AHEAD],
       maxThreads: this.headerFloats[HeaderFloat.MAX_THREADS],
     });
     const sizes = sizesFor(this.limits);
@@ -313,6 +321,8 @@ export class LruMemory {
     floats[HeaderFloat.MAX_LEASES] = limits.maxLeases;
     floats[HeaderFloat.LEASE_MS] = limits.leaseMs;
     floats[HeaderFloat.STALE_MS] = limits.staleMs;
+    floats[HeaderFloat.REVALIDATE_MS] = limits.revalidateMs ?? 0;
+    floats[HeaderFloat.REFRESH_AHEAD] = limits.refreshAhead ?? 0;
     floats[HeaderFloat.MAX_THREADS] = limits.maxThreads ?? DEFAULT_MAX_THREADS;
     floats[HeaderFloat.EXPIRE_ALL_AT] = -Infinity;
     floats.fill(-Infinity, HeaderFloat.EXPIRE_ALL_HISTORY, HeaderFloat.EXPIRE_ALL_HISTORY + EXPIRE_ALL_HISTORY_LENGTH);

@@ -49,6 +49,7 @@ export class OptimisticReader {
     if (slot === NONE) return false;
     const version = this.#index.foundVersion;
     if (this.#slots.isExpired(slot, now) || this.#slots.isUnconfirmed(now)) return false;
+    if (this.#slots.isRefreshDue(slot, now)) return false;
     const length = this.#slots.valueBytes(slot);
     if (length < 0 || length > CHUNK_BYTES) return false;
     this.#reader.readInto(hit, slot, length, now);
@@ -65,7 +66,7 @@ export class OptimisticReader {
     const slot = this.#index.findEntry(entry.id, hash, 0, entry.id.length, entry.selectorLength);
     if (slot === NONE) return undefined;
     const version = this.#index.foundVersion;
-    if (!this.#slots.isFresh(slot, now, maxAgeMs)) return undefined;
+    if (!this.#slots.isFresh(slot, now, maxAgeMs) || this.#slots.isRefreshDue(slot, now)) return undefined;
     const found = this.#reader.read(slot, now);
     // If all entries were expired meanwhile, its lifetime may be that of an expired entry.
     if (this.#slots.isExpired(slot, now)) return undefined;
