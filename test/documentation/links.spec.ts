@@ -41,11 +41,13 @@ describe('links in Markdown files', () => {
     ]);
   });
 
-  it('lead from README.md to every page of docs/, and from ARCHITECTURE.md to every decision', () => {
+  it('lead from README.md to every page of docs/, and from the index of the decisions to each of them', () => {
     const linked = pages.get('README.md')?.targets;
     const isDecision = (path: string) => path.startsWith('docs/decisions/');
     const docs = paths.filter((path) => path.startsWith('docs/') && !isDecision(path));
     expect(linked).toEqual(expect.arrayContaining(docs));
-    expect(pages.get('ARCHITECTURE.md')?.targets).toEqual(expect.arrayContaining(paths.filter(isDecision)));
+    const decisions = paths.filter((path) => isDecision(path) && !path.endsWith('README.md'));
+    expect(pages.get('docs/decisions/README.md')?.targets).toEqual(expect.arrayContaining(decisions));
+    expect(pages.get('ARCHITECTURE.md')?.targets).toContain('docs/decisions/README.md');
   });
 });
