@@ -6,7 +6,6 @@ import { HitBuffer } from '../../src/cache/shared-lru/hit-buffer.ts';
 import { LruMemory, RING_WORDS, Ring } from '../../src/cache/shared-lru/memory/layout.ts';
 import { SharedLru } from '../../src/cache/shared-lru/shared-lru.ts';
 import { seeded } from '../support/random.ts';
-import { Query } from '../../src/redis/query.ts';
 
 export interface UnlockedReadsTask {
   readonly role: 'read' | 'read objects' | 'change';
@@ -14,6 +13,8 @@ export interface UnlockedReadsTask {
   readonly thread: number;
   readonly seed: number;
   readonly keys: readonly Uint8Array[];
+  /** The queries that are read, each with the index of its key; an empty selector is that of GET. */
+  readonly queries: readonly { readonly key: number; readonly selector: Uint8Array }[];
   /** Bytes of values, of which one is drawn for each fill. */
   readonly sizes: readonly number[];
   /** Generation of each key in the backing store. */
@@ -35,7 +36,12 @@ const BATCH = 500;
 const PROGRESS_MS = 1000;
 
 const task = workerData as UnlockedReadsTask;
-const keys = task.keys.map((key) => Buffer.from(key));
+const { keys } = task;
+const ids = task.queries.map(({ key, selector }) => ({
+  id: Buffer.concat([keys[key], selector]),
+  selectorLength: selector.length,
+}));
+const keyOf = Int32Array.from(task.queries, ({ key }) => key);
 const lru = SharedLru.attach(task.buffer, task.thread, monotonicClock());
 const memory = new LruMemory(task.buffer);
 const stored = new Int32Array(task.stored);
@@ -49,43 +55,48 @@ let hits = 0;
 let changes = 0;
 
 /** First 32-bit word of a value; each further one is larger by a constant. */
-function firstWord(key: number, generation: number, size: number): number {
-  return Math.imul(key + 1, 0x9e3779b1) ^ Math.imul(generation, 0x85ebca6b) ^ Math.imul(size, 0xc2b2ae35);
+function firstWord(query: number, generation: number, size: number): number {
+  return Math.imul(query + 1, 0x9e3779b1) ^ Math.imul(generation, 0x85ebca6b) ^ Math.imul(size, 0xc2b2ae35);
 }
 
-function check(key: number, bytes: Buffer, length: number, [ofKey, generation, size]: Etag, atLeast: number): void {
-  if (ofKey !== key) throw new Error(`key ${key} returned the value of key ${ofKey}`);
-  if (size !== length) throw new Error(`key ${key}: ${length} bytes of a value of ${size}`);
-  if (generation < atLeast) throw new Error(`key ${key}: generation ${generation} after the removal of ${atLeast - 1}`);
-  let word = firstWord(key, generation, size);
+function check(query: number, bytes: Buffer, length: number, [of, generation, size]: Etag, atLeast: number): void {
+  if (of !== query) throw new Error(`query ${query} returned the value of query ${of}`);
+  if (size !== length) throw new Error(`query ${query}: ${length} bytes of a value of ${size}`);
+  if (generation < atLeast) {
+    throw new Error(`query ${query}: generation ${generation} after the removal of ${atLeast - 1}`);
+  }
+  let word = firstWord(query, generation, size);
   for (let at = 0; at + 4 <= length; at += 4, word = (word + 0x01000193) | 0) {
     if (bytes.readInt32LE(at) !== word) {
-      throw new Error(`key ${key}, generation ${generation}: another value at ${at} of ${length} bytes`);
+      throw new Error(`query ${query}, generation ${generation}: another value at ${at} of ${length} bytes`);
     }
   }
 }
 
-function value(key: number, generation: number, size: number): Buffer {
-  let word = firstWord(key, generation, size);
+function value(query: number, generation: number, size: number): Buffer {
+  let word = firstWord(query, generation, size);
   for (let at = 0; at < size; at += 4, word = (word + 0x01000193) | 0) written.writeInt32LE(word, at);
   return written.subarray(0, size);
 }
 
 function read(): void {
-  const key = below(keys.length);
-  const atLeast = Atomics.load(removed, key);
-  if (!lru.tryGetInto(keys[key], 0, keys[key].length, hit)) return;
-  if (hit.ageMs >= hit.lifetimeMs) throw new Error(`key ${key}: ${hit.ageMs} ms old, expired after ${hit.lifetimeMs}`);
-  check(key, hit.bytes, hit.length, hit.etag, atLeast);
+  const query = below(ids.length);
+  const atLeast = Atomics.load(removed, keyOf[query]);
+  const { id, selectorLength } = ids[query];
+  if (!lru.tryGetInto(id, 0, id.length, hit, selectorLength)) return;
+  if (hit.ageMs >= hit.lifetimeMs) {
+    throw new Error(`query ${query}: ${hit.ageMs} ms old, expired after ${hit.lifetimeMs}`);
+  }
+  check(query, hit.bytes, hit.length, hit.etag, atLeast);
   hits++;
 }
 
 function readObjects(): void {
-  const key = below(keys.length);
-  const atLeast = Atomics.load(removed, key);
-  const found = lru.peek(Query.get(keys[key]));
+  const query = below(ids.length);
+  const atLeast = Atomics.load(removed, keyOf[query]);
+  const found = lru.peek(ids[query]);
   if (found?.kind !== 'hit') return;
-  check(key, found.value, found.value.length, found.etag, atLeast);
+  check(query, found.value, found.value.length, found.etag, atLeast);
   hits++;
 }
 
@@ -95,7 +106,7 @@ function change(): void {
   if (dice < 40) remove([below(keys.length)], (key) => lru.purge(keys[key]));
   else if (dice < 43) remove([...keys.keys()], () => lru.flush());
   else if (dice < 46) remove([...keys.keys()], () => lru.expireAll());
-  else load(below(keys.length));
+  else load(below(ids.length));
 }
 
 /** Writes keys in the backing store and removes them from the cache. */
@@ -109,13 +120,13 @@ function remove(which: readonly number[], from: (key: number) => void): void {
   }
 }
 
-function load(key: number): void {
-  const found = lru.lookup(Query.get(keys[key]));
+function load(query: number): void {
+  const found = lru.lookup(ids[query]);
   if (found.kind !== 'miss') return;
-  const generation = Atomics.load(stored, key);
+  const generation = Atomics.load(stored, keyOf[query]);
   const size = task.sizes[below(task.sizes.length)];
   const lifetimeMs = below(4) === 0 ? 0.05 : 1000;
-  lru.commit(found.lease, value(key, generation, size), [key, generation, size], lifetimeMs);
+  lru.commit(found.lease, value(query, generation, size), [query, generation, size], lifetimeMs);
 }
 
 /** Touches of this thread that were not those of a hit. */

@@ -20,6 +20,12 @@ const KEYS: readonly Buffer[] = [
   // They differ beyond the bytes in their slots.
   ...keysOfOneHash('beyond the slot '.padEnd(160, '.'), SEEDS),
 ];
+/** The values of all keys. */
+const GETS: UnlockedReadsTask['queries'] = KEYS.map((_, key) => ({ key, selector: Buffer.alloc(0) }));
+/** Several queries of few keys, two of which have the same hash, in and beyond the bytes in the slot. */
+const QUERIES: UnlockedReadsTask['queries'] = [3, 4, 5].flatMap((key) =>
+  ['', 'a', 'b', 'selector '.repeat(20)].map((selector) => ({ key, selector: Buffer.from(selector) })),
+);
 const LIMITS: LruLimits = {
   capacity: 5,
   maxBytes: 60_000,
@@ -39,16 +45,19 @@ describeOwn(
   `reads without the lock, ${SECONDS} s, while other threads change the same few slots, seed ${SEED},`,
   () => {
     it.each([
-      ['of small values', ROLES, SMALL],
-      ['of large values too', OBJECT_ROLES, [...SMALL, ...LARGE]],
+      ['of small values', ROLES, GETS, SMALL],
+      ['of large values too', OBJECT_ROLES, GETS, [...SMALL, ...LARGE]],
+      ['of several queries of a key', ROLES, QUERIES, SMALL],
+      ['of several queries of a key, with large values too', OBJECT_ROLES, QUERIES, [...SMALL, ...LARGE]],
     ])(
-      '%s, return the bytes that belong to the key, never those of a removed generation',
-      async (name, roles, sizes) => {
+      '%s, return the bytes that belong to the query, never those of a removed generation',
+      async (name, roles, queries, sizes) => {
         const memory = LruMemory.reserve({ ...LIMITS, maxThreads: roles.length }, SEEDS);
         const over = new SharedArrayBuffer(4);
         const shared = {
           buffer: memory.buffer,
           keys: KEYS,
+          queries,
           sizes,
           over,
           stored: new SharedArrayBuffer(4 * KEYS.length),

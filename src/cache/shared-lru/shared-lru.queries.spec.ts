@@ -142,6 +142,22 @@ describe('SharedLru with queries', () => {
       checkInvariants(lru.buffer);
     });
 
+    it('and leases it anew while threads still read the result of an earlier load', async () => {
+      const other = SharedLru.attach(lru.buffer, 2, () => now);
+      const early = leaseOf(hget('key', 'a'));
+      const results = [other.result(early), other.result(early)];
+      lru.abandon(early, 'wrong-type');
+      checkInvariants(lru.buffer);
+      const late = leaseOf(hget('key', 'a'));
+      store(hget('key', 'b'));
+      expect(lru.purge(Buffer.from('key'))).toBe(1);
+      checkInvariants(lru.buffer);
+      expect(await Promise.all(results)).toEqual(['wrong-type', 'wrong-type']);
+      expect(lru.commit(late, Buffer.from('old'), [1, 2, 3], MINUTE_MS)).toBe('void');
+      checkInvariants(lru.buffer);
+      expect(lru.stats().leases).toBe(0);
+    });
+
     it('and the lease that was left of an entry', () => {
       store(hget('key', 'a'), 'value', 10);
       store(hget('key', 'b'));
