@@ -28,6 +28,8 @@ export class RedisStub implements Omit<RedisReader, 'ttl' | 'type'> {
 
   watchCircuit(): void {}
 
+  watchRefused(): void {}
+
   watchReplaced(): void {}
 
   fetch(_query: Query, onReply: (reply: RedisReply) => void): void {

@@ -273,6 +273,10 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       ]);
       expect(await ask('HLEN', 'hash')).toEqual(reply(':3\r\n'));
       expect(states).toEqual([{ reachable: true }, { reachable: true, missingPermission: '+get' }]);
+      const refused: string[] = [];
+      reader.watchRefused((permission) => refused.push(permission));
+      expect(await ask('SMEMBERS', 'set')).toEqual(lacksPermission('+smembers'));
+      expect(refused).toEqual(['+hgetall', '+smembers']);
     });
 
     it('need no other permissions, and report a missing one', async () => {

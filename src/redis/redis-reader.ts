@@ -37,6 +37,9 @@ export abstract class RedisReader {
   /** Calls `watch` with the current state of the circuit and with each later one. */
   abstract watchCircuit(watch: WatchCircuit): void;
 
+  /** Calls `watch` with each permission, such as `+hgetall`, that a query other than GET lacked, once for each connection. */
+  abstract watchRefused(watch: (permission: string) => void): void;
+
   /** Calls `watch` whenever a connection is replaced because another node took over its address. Clusters only. */
   abstract watchReplaced(watch: (node: ReplacedNode) => void): void;
 

@@ -83,5 +83,6 @@ function publishRedisState({ instance, threadIndex: row }: ThreadContext, redis:
     instance.noteCircuit(row, state);
     sendToSupervisor({ kind: 'circuit', state, reason });
   });
+  redis.watchRefused((permission) => sendToSupervisor({ kind: 'refused', permission }));
   redis.watchReplaced((node) => sendToSupervisor({ kind: 'replaced', node }));
 }

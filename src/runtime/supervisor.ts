@@ -64,6 +64,8 @@ export class Supervisor {
   readonly #internals = new InternalsReport();
   /** The missing permission of the Redis account that has been logged. */
   #missingPermission: string | undefined;
+  /** Permissions that were logged because a query other than GET lacked them. */
+  readonly #refusedPermissions = new Set<string>();
   readonly #openCircuits = new Set<number>();
   readonly #replacements = new ReplacementLog((line) => this.#logger.warn(line));
   #circuitOpen = false;
@@ -203,6 +205,9 @@ export class Supervisor {
         else this.#openCircuits.add(thread.row);
         this.#reportCircuit(message.reason);
         break;
+      case 'refused':
+        this.#reportRefused(message.permission);
+        break;
       case 'replaced':
         this.#replacements.report(message.node);
         // Tracking detects replacements in CLUSTER SLOTS by itself, and sooner.
@@ -238,6 +243,13 @@ export class Supervisor {
     if (missing === undefined) this.#logger.log('the Redis account has the required permissions');
     else this.#logger.warn(`the Redis account lacks ${missing} (NOPERM): every read of Redis fails`);
     this.#missingPermission = missing;
+  }
+
+  /** Logs once that the account lacks a permission that not every read needs. */
+  #reportRefused(permission: string): void {
+    if (this.#refusedPermissions.has(permission)) return;
+    this.#refusedPermissions.add(permission);
+    this.#logger.warn(`the Redis account lacks ${permission} (NOPERM): reads that need it fail`);
   }
 
   /** Logs the circuit as open from the first open one until the circuits of all threads are closed; omits failed probes. */

@@ -17,6 +17,8 @@ export type WorkerMessage =
   | { readonly kind: 'internals'; readonly states: Readonly<Record<InternalPartName, InternalPartState>> }
   /** `reason` is the cause of an open circuit. */
   | { readonly kind: 'circuit'; readonly state: CircuitState; readonly reason: string }
+  /** The Redis account lacks this permission, which a query other than GET needs. */
+  | { readonly kind: 'refused'; readonly permission: string }
   /** The worker has replaced its connection to this node of a cluster. */
   | { readonly kind: 'replaced'; readonly node: ReplacedNode };
 

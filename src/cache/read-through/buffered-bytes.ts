@@ -154,6 +154,8 @@ export class BufferedBytes implements MemoryAccount {
       const charged = this.#allocations.get(part.buffer);
       if (charged === undefined) continue;
       this.#allocations.delete(part.buffer);
+      // Frees its memory now, so that it exists twice for one part only.
+      (part.buffer as ArrayBuffer).transfer(0);
       if (charged.pages === 0) this.#refund(charged);
       else this.#counts[HELD_BYTES_INDEX] -= charged.bytes;
       pages += charged.pages;

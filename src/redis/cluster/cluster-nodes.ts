@@ -34,6 +34,8 @@ export interface ClusterNodesListener {
   onStateChange(): void;
   /** Called when the state of a connection's circuit has changed; `reason` is why it is open. */
   onCircuitChange(reason: string): void;
+  /** Called with each permission that a query other than GET lacked at a node, once for each connection. */
+  onRefused(permission: string): void;
   /**
    * Called when a connection was replaced because another node took over its address, and the new connection is established:
    * connections opened from now on lead to the same node or a later one.
@@ -140,6 +142,7 @@ export class ClusterNodes {
       node.circuit = state;
       this.#listener.onCircuitChange(reason);
     });
+    connection.watchRefused((permission) => this.#listener.onRefused(permission));
     await connection.connect();
     if (node.connection !== connection || node.state !== undefined) return;
     node.state = { reachable: false, reason: 'connection' };

@@ -54,6 +54,7 @@ export class ClusterReader implements RedisReader {
   #state: RedisState | undefined;
   #watch: (state: RedisState) => void = () => undefined;
   #watchCircuit: WatchCircuit = () => undefined;
+  #watchRefused: (permission: string) => void = () => undefined;
   #watchReplaced: (node: ReplacedNode) => void = () => undefined;
 
   constructor(settings: Pick<Settings, 'redis' | 'cache'>) {
@@ -62,6 +63,7 @@ export class ClusterReader implements RedisReader {
     this.#nodes = new ClusterNodes(settings, {
       onStateChange: () => this.#report(),
       onCircuitChange: (reason) => this.#watchCircuit(this.#nodes.circuit, reason),
+      onRefused: (permission) => this.#watchRefused(permission),
       onReplaced: (node) => this.#watchReplaced(node),
     });
     this.#topology = new ClusterTopology(settings.redis, REFRESH_MS, {
@@ -95,6 +97,10 @@ export class ClusterReader implements RedisReader {
   watchCircuit(watch: WatchCircuit): void {
     this.#watchCircuit = watch;
     watch(this.#nodes.circuit, '');
+  }
+
+  watchRefused(watch: (permission: string) => void): void {
+    this.#watchRefused = watch;
   }
 
   watchReplaced(watch: (node: ReplacedNode) => void): void {

@@ -37,6 +37,8 @@ export interface BatchObserver {
   onCircuitOutcome(reply: RedisReply): void;
   /** Called with the first success of GET, which shows whether the account has the permissions that every read needs. */
   onGetReply(reply: RedisReply): void;
+  /** Called with the permission that another query lacked, in the syntax of ACL SETUSER. */
+  onRefusedQuery(permission: string): void;
 }
 
 /** Reads that are sent together: queries, followed by PTTL of their keys. They share one time-out, from the first read. */
@@ -114,7 +116,7 @@ export abstract class ReadBatch {
       const value = this.#queryReply;
       this.#queryReply = undefined;
       if (this.#queries === 0 || value === null || !this.#isQuery) this.#settle(replyOf(value, reply));
-      else this.#settle(queryReplyOf(value, reply, this.#repliesPerGet > 1));
+      else this.#settleQuery(queryReplyOf(value, reply, this.#repliesPerGet > 1));
     }
     return --this.#repliesLeft === 0;
   }
@@ -158,6 +160,12 @@ export abstract class ReadBatch {
     const index = this.#current++;
     if (index === this.#settled) this.#end(reply);
     else if (isSuccess(reply)) this.#reportSuccess(reply, this.#reads[index].query.isGet);
+  }
+
+  #settleQuery(reply: RedisReply): void {
+    const missing = reply.kind === 'unavailable' ? reply.missingPermission : undefined;
+    if (missing !== undefined) this.#observer.onRefusedQuery(missing);
+    this.#settle(reply);
   }
 
   #end(reply: RedisReply): void {

@@ -57,6 +57,9 @@ export class RedisConnection implements RedisReader {
   #state: RedisState | undefined;
   /** According to the last reply. */
   #missingPermission: string | undefined;
+  /** Permissions that queries other than GET lacked. */
+  readonly #refused = new Set<string>();
+  #watchRefused: (permission: string) => void = () => undefined;
   /** The commands queued in this tick. */
   #attempt: CircuitAttempt | undefined;
   /** The reads among them. */
@@ -126,6 +129,11 @@ export class RedisConnection implements RedisReader {
     this.#circuit.watch(watch);
   }
 
+  watchRefused(watch: (permission: string) => void): void {
+    this.#watchRefused = watch;
+    for (const permission of this.#refused) watch(permission);
+  }
+
   /** Never calls back: only a cluster replaces connections. */
   watchReplaced(): void {}
 
@@ -139,7 +147,17 @@ export class RedisConnection implements RedisReader {
 
   /** Forwards the outcome of a batch, and updates the missing permission from that of GET. */
   #observe(end: (reply: RedisReply) => void): BatchObserver {
-    return { onCircuitOutcome: end, onGetReply: (reply) => this.#updateMissingPermission(reply) };
+    return {
+      onCircuitOutcome: end,
+      onGetReply: (reply) => this.#updateMissingPermission(reply),
+      onRefusedQuery: (permission) => this.#noteRefused(permission),
+    };
+  }
+
+  #noteRefused(permission: string): void {
+    if (this.#refused.has(permission)) return;
+    this.#refused.add(permission);
+    this.#watchRefused(permission);
   }
 
   /** Updates which permission is missing, if the reply shows it. */

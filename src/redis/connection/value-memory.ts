@@ -8,7 +8,7 @@ export interface ValueMemory {
   allocate(bytes: number): Buffer | undefined;
   /**
    * Joins allocated memory: copies the first `bytes` bytes of `parts` to one buffer, to which their charge passes as far as
-   * its length requires.
+   * its length requires. The parts must not be used afterwards.
    */
   join(parts: readonly Buffer[], bytes: number): Buffer;
   /** Ends the charge for memory at the end of this tick; a receiver that keeps it longer must account for it. */

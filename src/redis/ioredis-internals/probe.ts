@@ -45,7 +45,11 @@ const MEMBERSHIP = Query.of(
   Buffer.from('set'),
   ['SMISMEMBER', 'a'].map((word) => Buffer.from(word)),
 );
-const NO_OBSERVER: BatchObserver = { onCircuitOutcome: () => undefined, onGetReply: () => undefined };
+const NO_OBSERVER: BatchObserver = {
+  onCircuitOutcome: () => undefined,
+  onGetReply: () => undefined,
+  onRefusedQuery: () => undefined,
+};
 
 /**
  * Enables reads with private parts of ioredis in this thread if they behave as expected against a local server with known

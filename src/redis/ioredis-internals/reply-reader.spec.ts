@@ -23,7 +23,7 @@ const CRLF = Buffer.from('\r\n');
 /** Maximum size of a value. */
 const MAX_BYTES = 25;
 const IGNORE = (): void => undefined;
-const NO_OBSERVER: BatchObserver = { onCircuitOutcome: IGNORE, onGetReply: IGNORE };
+const NO_OBSERVER: BatchObserver = { onCircuitOutcome: IGNORE, onGetReply: IGNORE, onRefusedQuery: IGNORE };
 
 const bytes = fc.uint8Array({ maxLength: 30 }).map((array) => Buffer.from(array));
 const ttl = fc.oneof(fc.constantFrom(-1, -2), fc.nat());
