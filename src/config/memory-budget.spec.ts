@@ -34,17 +34,17 @@ describe('settings that follow from the memory limit', () => {
   });
 
   it('are smaller by default in a small container, with a line that tells so and a warning with the numbers', () => {
-    const { settings, notices } = load(300 * MiB, { PROXY_THREADS: '1', PROXY_MAX_CONNECTIONS: '10000' });
-    expect(settings.cache.maxBytes).toBe(36 * MiB);
-    expect(settings.proxy.maxBufferedBytes).toBe(25 * MiB);
+    const { settings, notices } = load(512 * MiB, { PROXY_THREADS: '1', PROXY_MAX_CONNECTIONS: '10000' });
+    expect(settings.cache.maxBytes).toBe(66 * MiB);
+    expect(settings.proxy.maxBufferedBytes).toBe(40 * MiB);
     expect(notices).toEqual([
       {
         level: 'log',
-        text: 'defaults reduced to fit the memory limit of 300 MiB: PROXY_MAX_BUFFERED_BYTES=26214400, CACHE_MAX_BYTES=37748736',
+        text: 'defaults reduced to fit the memory limit of 512 MiB: PROXY_MAX_BUFFERED_BYTES=41943040, CACHE_MAX_BYTES=69206016',
       },
       {
         level: 'warn',
-        text: 'the settings allow 587 MiB of memory, more than the memory limit of 300 MiB: process 100 + threads 100 (PROXY_THREADS=1) + cache 49 (CACHE_MAX_BYTES=37748736, CACHE_CAPACITY=10000) + connections 313 (PROXY_MAX_CONNECTIONS=10000) + buffers 25 (PROXY_MAX_BUFFERED_BYTES=26214400)',
+        text: 'the settings allow 784 MiB of memory, more than the memory limit of 512 MiB: process 200 + threads 150 (PROXY_THREADS=1) + cache 81 (CACHE_MAX_BYTES=69206016, CACHE_CAPACITY=10000) + connections 313 (PROXY_MAX_CONNECTIONS=10000) + buffers 40 (PROXY_MAX_BUFFERED_BYTES=41943040)',
       },
     ]);
   });
@@ -68,7 +68,7 @@ describe('settings that follow from the memory limit', () => {
     for (const mebibytes of [128, 300, 512, 1024, 65_536]) {
       const { threads } = load(mebibytes * MiB).settings.proxy;
       expect(threads).toBeGreaterThanOrEqual(1);
-      if (threads > 1) expect((100 + 100 * threads) / mebibytes).toBeLessThanOrEqual(2 / 3);
+      if (threads > 1) expect((200 + 150 * threads) / mebibytes).toBeLessThanOrEqual(2 / 3);
     }
   });
 
@@ -86,7 +86,7 @@ describe('settings that follow from the memory limit', () => {
             ...(threads === undefined ? {} : { PROXY_THREADS: threads }),
           });
           expect(settings.cache.maxBytes).toBeGreaterThanOrEqual(8 * MiB);
-          const fixed = 100 + 100 * settings.proxy.threads + (200 * capacity) / MiB + 10;
+          const fixed = 200 + 150 * settings.proxy.threads + (200 * capacity) / MiB + 10;
           if (fixed < mebibytes / 2) expect(memoryNeeded(settings)).toBeLessThanOrEqual(mebibytes * MiB);
         },
       ),

@@ -73,8 +73,8 @@ function memoryFor({ cache, proxy }: Settings): number {
   return (
     1.07 * cache.maxBytes +
     200 * cache.capacity +
-    100 * MiB +
-    100 * MiB * proxy.threads +
+    200 * MiB +
+    150 * MiB * proxy.threads +
     (proxy.maxConnections * MiB) / 32 +
     proxy.maxBufferedBytes
   );
