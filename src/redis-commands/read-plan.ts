@@ -218,6 +218,7 @@ export class ReadPlan {
 
   #resultOf(outcome: ReadOutcome | Omitted): ReadResult {
     if (outcome.kind === 'omitted') return OMITTED;
+    if (outcome.kind === 'stale') this.#client?.noteStale?.();
     return this.#rereading ? KeyReads.toResult(outcome) : this.#reads.record(outcome);
   }
 

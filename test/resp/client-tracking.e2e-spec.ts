@@ -314,6 +314,19 @@ describeOwn('clients that track keys', () => {
     expect(client.received).not.toMatch(/secret|hidden/);
   });
 
+  it('must not cache an expired value that is served because Redis is unavailable', async () => {
+    const stale = { CACHE_TTL_MS: 50, CACHE_STALE_IF_ERROR_MS: 60_000, REDIS_COMMAND_TIMEOUT_MS: 200 };
+    await start(stale);
+    await redis.client.set('k', 'old');
+    const client = await open('ON');
+    client.send(request('GET', 'k'));
+    await until('it is cached', () => client.received.includes(bulk('old')) || undefined);
+    client.received = '';
+    await proxy.advance(100);
+    relay.hold('data');
+    await client.send(request('GET', 'k'), request('PING')).expect(`${PUSH_ALL}${bulk('old')}+PONG\r\n${PUSH_ALL}`);
+  });
+
   it('are disconnected if they do not read 1 MiB of pushes, with a log line and a metric', async () => {
     await start();
     const client = await open('ON', 'BCAST');

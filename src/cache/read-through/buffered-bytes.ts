@@ -32,6 +32,8 @@ export interface ReadClient {
    * none are ever buffered.
    */
   readonly dropWaitingReplies?: () => void;
+  /** Called when an expired value is served to the client because Redis is unavailable. Absent if the client need not know. */
+  readonly noteStale?: () => void;
 }
 
 /** Memory account that values are charged to: the buffered-bytes limit, or a {@link Reservation} of it. */

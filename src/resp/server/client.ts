@@ -33,6 +33,8 @@ export interface Client {
   quitting: boolean;
   /** Whether the connection is closed, so that pending reads for it can be skipped. */
   disconnected: boolean;
+  /** Called when an expired value is served to the client because Redis is unavailable; set by its connection. */
+  noteStale: () => void;
   /** Drops buffered replies while a read for the client waits for memory; set by its connection. */
   dropWaitingReplies: () => void;
 }

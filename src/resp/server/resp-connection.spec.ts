@@ -39,6 +39,7 @@ const CLIENT: Client = {
     disconnected: false,
   },
   invalidate: () => undefined,
+  noteStale: () => undefined,
   dropWaitingReplies: () => undefined,
 };
 const ONE: RespCommand['keys'] = [1, 1, 1];

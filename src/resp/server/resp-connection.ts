@@ -80,6 +80,10 @@ export class RespConnection implements PipelineProtocol<QueuedReply> {
     this.#lock = context.mutex === undefined ? undefined : new RequestLock(context.mutex);
     this.#connection = new PipelinedConnection(socket, context, this);
     client.invalidate = (keys) => this.#invalidate(keys);
+    // Its key may have been written before the proxy was notified of writes: the client must not cache the reply.
+    client.noteStale = () => {
+      if (client.tracking !== undefined) this.#invalidate(undefined);
+    };
     client.dropWaitingReplies = () => this.#connection.replies.dropWaiting(({ drop }) => drop?.());
   }
 

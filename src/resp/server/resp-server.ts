@@ -236,6 +236,7 @@ export class RespServer {
       transaction: undefined,
       tracking: undefined,
       invalidate: () => undefined,
+      noteStale: () => undefined,
       quitting: false,
       disconnected: false,
       dropWaitingReplies: () => undefined,
