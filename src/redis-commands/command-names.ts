@@ -16,18 +16,14 @@ export const WRITE_COMMANDS: ReadonlySet<string> = new Set(
  */
 export const UNSUPPORTED_COMMANDS: ReadonlySet<string> = new Set(
   `acl|cat acl|deluser acl|dryrun acl|genpass acl|getuser acl|list acl|load acl|log acl|save acl|setuser acl|users asking
-  bgrewriteaof bgsave bitcount bitfield_ro bitpos client|kill client|pause client|reply
-  client|unblock client|unpause cluster config|resetstat config|rewrite config|set debug digest
-  dump eval eval_ro evalsha evalsha_ro failover fcall fcall_ro function geodist geohash geopos georadius_ro
-  georadiusbymember_ro geosearch getbit hexists hexpiretime hget hgetall hkeys hlen hmget hpexpiretime hpttl hrandfield
-  hscan hstrlen httl hvals keys lastsave latency lcs lindex llen lolwut lpos lrange memory monitor object pfcount
-  pfselftest psubscribe psync publish pubsub punsubscribe randomkey replconf replicaof save scan scard script sdiff
-  shutdown sinter sintercard sismember slaveof slowlog smembers smismember sort_ro spublish srandmember sscan ssubscribe
-  subscribe sunion sunsubscribe sync unsubscribe vcard vdim vemb vgetattr vinfo vismember vlinks vrandmember vrange
-  vsim wait waitaof xinfo xlen xpending xrange xread xrevrange zcard zcount zdiff zinter zintercard zlexcount zmscore
-  zrandmember zrange zrangebylex zrangebyscore zrank zrevrange zrevrangebylex zrevrangebyscore zrevrank zscan zscore
-  zunion bf.exists bf.info bf.mexists cf.exists cf.info cms.query ft.aggregate ft.info ft.search json.arrindex json.arrlen
-  json.arrappend json.del json.get json.merge json.mget json.mset json.numincrby json.set bf.add ft.create ts.add json.objkeys json.objlen json.resp json.strlen json.type ts.get ts.info ts.mget ts.mrange ts.range`.split(
-    /\s+/,
-  ),
+  bgrewriteaof bgsave bitfield_ro client|kill client|pause client|reply client|unblock client|unpause cluster
+  config|resetstat config|rewrite config|set debug digest dump eval eval_ro evalsha evalsha_ro failover fcall fcall_ro
+  function georadius_ro georadiusbymember_ro hexpiretime hpexpiretime hpttl hrandfield hscan httl keys lastsave
+  latency lcs lolwut memory monitor object pfcount pfselftest psubscribe psync publish pubsub punsubscribe
+  randomkey replconf replicaof save scan script sdiff shutdown sinter sintercard slaveof slowlog sort_ro spublish
+  srandmember sscan ssubscribe subscribe sunion sunsubscribe sync unsubscribe vcard vdim vemb vgetattr vinfo vismember
+  vlinks vrandmember vrange vsim wait waitaof xinfo xpending xread zdiff zinter zintercard zrandmember zscan zunion
+  bf.exists bf.info bf.mexists cf.exists cf.info cms.query ft.aggregate ft.info ft.search json.arrindex json.arrappend
+  json.del json.merge json.mset json.numincrby json.set bf.add ft.create ts.add json.resp ts.get ts.info ts.mget
+  ts.mrange ts.range`.split(/\s+/),
 );

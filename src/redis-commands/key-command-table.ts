@@ -1,157 +1,86 @@
-import type { TtlOutcome, TypeOutcome } from '../cache/read-through/key-queries.ts';
-import {
-  type LengthResult,
-  type ReplySink,
-  type WriteResults,
-  FAILURES,
-  writeCount,
-  writeTtl,
-  writeLength,
-  writeType,
-  writeValue,
-  writeValues,
-} from './key-replies.ts';
+import { Buffer } from 'node:buffer';
+import { Query } from '../redis/query.ts';
 import { READ_ONLY } from './error-replies.ts';
-import { sliceRange, parseRange } from './range.ts';
-
-/** A command that reads keys, independent of the transport. */
-export type KeyCommand = KeyCommandDescription & (ValueCommand | CountCommand | TtlCommand | TypeCommand);
-
-/** Description of a command, as `COMMAND` and `COMMAND DOCS` report it. */
-export interface KeyCommandDescription {
-  /** Lower case. */
-  readonly name: string;
-  /** Number of arguments including the name; if negative, the minimum number. */
-  readonly arity: number;
-  readonly flags: readonly string[];
-  /** Positions of the first and the last key argument (negative: from the end) and the step between keys. */
-  readonly keys: readonly [first: number, last: 1 | -1, step: 1];
-  readonly summary: string;
-  readonly since: string;
-  readonly group: 'string' | 'generic';
-  /** Returns an error if these arguments are not supported, before any key is read. */
-  readonly checkArguments?: (args: readonly Buffer[]) => string | undefined;
-}
-
-/** A command that replies with values or parts of them. */
-export interface ValueCommand {
-  readonly returns: 'values';
-  /**
-   * Returns a function that writes the reply, or an error if an argument is invalid.
-   *
-   * @param args arguments after the name, whose number matches the arity.
-   */
-  readonly reply: (args: readonly Buffer[]) => WriteResults | string;
-}
-
-/** A command that replies with a number of keys or bytes; values are read, but not returned. */
-export interface CountCommand {
-  readonly returns: 'count';
-  readonly write: (results: readonly LengthResult[], out: ReplySink) => void;
-}
-
-/** A command about a key's time to live, which is never cached. */
-export interface TtlCommand {
-  readonly returns: 'ttl';
-  /** @param readAt when Redis replied, in milliseconds since the Unix epoch. */
-  readonly write: (outcome: TtlOutcome, out: ReplySink, readAt: number) => void;
-}
-
-/** A command about the type of a key's value, which is never cached. */
-export interface TypeCommand {
-  readonly returns: 'type';
-  readonly write: (outcome: TypeOutcome, out: ReplySink) => void;
-}
+import type { KeyCommand, KeyCommandDescription, TtlCommand, WriteFromValue } from './key-command.ts';
+import { type ReplySink, writeCount, writeDocuments, writeTtl, writeValue, writeValues } from './key-replies.ts';
+import { QUERY_COMMANDS } from './query-commands.ts';
+import { QuerySyntax } from './query-encoder.ts';
+import { parseRange, sliceRange } from './range.ts';
 
 const FAST = ['readonly', 'fast'];
 const ONE = { arity: 2, keys: [1, 1, 1], flags: FAST } as const;
 const MANY = { arity: -2, keys: [1, -1, 1], flags: FAST } as const;
-const VALUES = { returns: 'values', group: 'string' } as const;
-const COUNT = { ...MANY, returns: 'count', group: 'generic', write: writeCount } as const;
-const TTL = { ...ONE, returns: 'ttl', group: 'generic' } as const;
-const RANGE = {
-  ...ONE,
-  ...VALUES,
-  arity: 4,
-  flags: ['readonly'],
-  summary: 'Get a substring of the string stored at a key',
-  reply: ([, start, end]: readonly Buffer[]) => rangeOf(start, end),
+const VALUES = { returns: 'results', group: 'string', queries: valuesOf } as const;
+const VALUE = { ...VALUES, fromValue: () => writeString, write: writeValue } as const;
+const COUNT = {
+  ...MANY,
+  ...({ returns: 'results', group: 'generic', metadata: true } as const),
+  ...{ queries: existenceOf, fromValue: ifOne(writeOne), write: writeCount },
 } as const;
+const TTL = { ...ONE, returns: 'ttl', group: 'generic' } as const;
 
+const EXISTS = new QuerySyntax('exists');
+const JSON_GET = new QuerySyntax('json.get');
+const DOT = Buffer.from('.');
+/** Paths that JSON.GET would take for options. */
+const OPTIONS_OF_JSON_GET = /^(?:indent|newline|space|noescape|format)$/i;
+
+/** How the replies of commands follow from the value of the key, if that is a string. */
+const FROM_VALUE: Readonly<Record<string, KeyCommandDescription['fromValue']>> = {
+  strlen: () => (value, out) => out.integer(value.length),
+  getrange: partOfValue,
+  substr: partOfValue,
+};
+
+/** All commands that read keys. */
 export const KEY_COMMANDS: readonly KeyCommand[] = [
-  { ...ONE, ...VALUES, name: 'get', summary: 'Get the value of a key', since: '1.0.0', reply: () => writeValue },
   {
-    ...ONE,
-    ...VALUES,
-    name: 'getex',
-    arity: -2,
+    ...{ ...ONE, ...VALUE, name: 'get', since: '1.0.0' },
+    summary: 'Get the value of a key',
+  },
+  {
+    ...{ ...ONE, ...VALUE, name: 'getex', arity: -2, since: '6.2.0' },
     summary: 'Get the value of a key; options, which would set an expiration, are refused',
-    since: '6.2.0',
     checkArguments: (args) => (args.length > 1 ? READ_ONLY : undefined),
-    reply: () => writeValue,
   },
   {
-    ...MANY,
-    ...VALUES,
-    name: 'mget',
+    ...{ ...MANY, ...VALUES, name: 'mget', since: '1.0.0' },
     summary: 'Get the values of all the given keys',
-    since: '1.0.0',
-    reply: () => writeValues,
+    fromValue: ifOne((value, out) => writeValues([{ value }], out)),
+    write: writeValues,
   },
-  { ...RANGE, name: 'getrange', since: '2.4.0' },
-  { ...RANGE, name: 'substr', since: '1.0.0' },
-  { ...COUNT, name: 'exists', summary: 'Determine if a key exists', since: '1.0.0' },
+  { ...{ ...COUNT, name: 'exists', since: '1.0.0' }, summary: 'Determine if a key exists' },
   {
-    ...COUNT,
-    name: 'touch',
+    ...{ ...COUNT, name: 'touch', since: '3.2.1' },
     summary: 'Alters the last access time of a key(s). Returns the number of existing keys specified.',
-    since: '3.2.1',
   },
   {
-    ...ONE,
-    returns: 'count',
-    name: 'strlen',
-    summary: 'Get the length of the value stored in a key',
-    since: '2.2.0',
-    group: 'string',
-    write: writeLength,
-  },
-  {
-    ...TTL,
-    name: 'ttl',
+    ...{ ...TTL, name: 'ttl', since: '1.0.0' },
     summary: 'Get the time to live for a key in seconds',
-    since: '1.0.0',
     write: ttlIn(wholeSeconds),
   },
   {
-    ...TTL,
-    name: 'pttl',
+    ...{ ...TTL, name: 'pttl', since: '2.6.0' },
     summary: 'Get the time to live for a key in milliseconds',
-    since: '2.6.0',
     write: ttlIn((ms) => ms),
   },
   {
-    ...TTL,
-    name: 'expiretime',
+    ...{ ...TTL, name: 'expiretime', since: '7.0.0' },
     summary: 'Get the expiration Unix timestamp for a key',
-    since: '7.0.0',
     write: ttlIn((ms, readAt) => wholeSeconds(readAt + ms)),
   },
   {
-    ...TTL,
-    name: 'pexpiretime',
+    ...{ ...TTL, name: 'pexpiretime', since: '7.0.0' },
     summary: 'Get the expiration Unix timestamp for a key in milliseconds',
-    since: '7.0.0',
     write: ttlIn((ms, readAt) => readAt + ms),
   },
+  ...QUERY_COMMANDS.map((command) => ({ ...command, fromValue: FROM_VALUE[command.name] })),
   {
-    ...ONE,
-    returns: 'type',
-    name: 'type',
-    summary: 'Determine the type stored at key',
-    since: '1.0.0',
-    group: 'generic',
-    write: writeType,
+    ...{ name: 'json.mget', arity: -3, keys: [1, -2, 1], flags: ['readonly'] },
+    ...{ group: 'module', since: '1.0.0', returns: 'results' },
+    summary: 'Return the values at path from multiple key arguments',
+    queries: documentsOf,
+    write: writeDocuments,
   },
 ];
 
@@ -159,7 +88,35 @@ export const KEY_COMMANDS: readonly KeyCommand[] = [
 export function keysOf(keys: readonly [first: number, last: number, step: number], args: readonly Buffer[]) {
   const [first, last] = keys;
   if (first === 0) return [];
-  return last === -1 ? args : args.slice(0, 1);
+  return last < 0 ? args.slice(0, args.length + last + 1) : args.slice(0, 1);
+}
+
+function valuesOf(args: readonly Buffer[]): readonly Query[] {
+  return args.map((key) => Query.get(Buffer.from(key)));
+}
+
+function existenceOf(args: readonly Buffer[]): readonly Query[] {
+  return args.map((key) => EXISTS.query([key]));
+}
+
+/** Returns the queries of JSON.MGET: JSON.GET of each key, with the same path. */
+function documentsOf(args: readonly Buffer[]): readonly Query[] {
+  const path = args[args.length - 1];
+  const unambiguous = OPTIONS_OF_JSON_GET.test(path.toString('latin1', 0, 10)) ? Buffer.concat([DOT, path]) : path;
+  return args.slice(0, -1).map((key) => JSON_GET.query([key, unambiguous]));
+}
+
+/** Limits a function to requests with one argument. */
+function ifOne(write: WriteFromValue): KeyCommand['fromValue'] {
+  return (args) => (args.length === 1 ? write : undefined);
+}
+
+function writeString(value: Buffer, out: ReplySink): void {
+  out.bulk(value);
+}
+
+function writeOne(_value: Buffer, out: ReplySink): void {
+  out.integer(1);
 }
 
 function ttlIn(unit: (ms: number, readAt: number) => number): TtlCommand['write'] {
@@ -171,14 +128,7 @@ function wholeSeconds(ms: number): number {
   return Math.floor((ms + 500) / 1000);
 }
 
-function rangeOf(start: Buffer, end: Buffer): WriteResults | string {
+function partOfValue([, start, end]: readonly Buffer[]): WriteFromValue | undefined {
   const range = parseRange(start, end);
-  if (range === undefined) return 'ERR value is not an integer or out of range';
-  return ([result], out) => {
-    if (result === undefined) out.bulk(EMPTY);
-    else if ('value' in result) out.bulk(sliceRange(result.value, range));
-    else out.error(FAILURES[result.failure]);
-  };
+  return range && ((value, out) => out.bulk(sliceRange(value, range)));
 }
-
-const EMPTY = Buffer.alloc(0);

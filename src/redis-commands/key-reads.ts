@@ -1,5 +1,6 @@
+import { Buffer } from 'node:buffer';
 import { type Access, MAX_KEY_BYTES } from '../access/access.ts';
-import type { TtlOutcome, TypeOutcome } from '../cache/read-through/key-queries.ts';
+import type { TtlOutcome } from '../cache/read-through/key-queries.ts';
 import { type ReadOutcome, outcomeName } from '../cache/read-through/read-outcome.ts';
 import type { ReadCounter, ReadOutcomeName, Transport } from '../instance/read-metrics.ts';
 import type { ReadResult } from './key-replies.ts';
@@ -60,22 +61,20 @@ export class KeyReads {
       case 'overloaded':
         return { failure: outcome.kind };
       case 'error-reply':
-        // GET is never rejected.
-        return { failure: 'wrong-type' };
+        return { error: Buffer.from(outcome.message).toString('latin1') };
     }
   }
 
-  /** Counts a query for a TTL or a type. These are never cached, so a successful one counts as a miss. */
-  countQuery(outcome: TtlOutcome | TypeOutcome): void {
-    this.#counts.countRead(this.#transport, queryName(outcome));
+  /** Counts the read of a TTL. These are never cached, so a successful one counts as a miss. */
+  countTtl(outcome: TtlOutcome): void {
+    this.#counts.countRead(this.#transport, ttlName(outcome));
   }
 }
 
-function queryName({ kind }: TtlOutcome | TypeOutcome): ReadOutcomeName {
+function ttlName({ kind }: TtlOutcome): ReadOutcomeName {
   switch (kind) {
     case 'expires':
     case 'persistent':
-    case 'type':
       return 'miss';
     case 'missing':
       return 'not-found';

@@ -1,6 +1,7 @@
 import { expect, it } from '@jest/globals';
 import { OPEN_ACCESS } from '../access/access.ts';
 import type { CacheService } from '../cache/cache.service.ts';
+import type { Query } from '../redis/query.ts';
 import type { ReadOptions } from '../cache/read-through/read-through.ts';
 import type { ReadOutcomeName, Transport } from '../instance/read-metrics.ts';
 import { KEY_COMMANDS } from './key-command-table.ts';
@@ -15,11 +16,11 @@ it.each([
   const repeated: (boolean | undefined)[] = [];
   const outcome = { kind: 'value', origin: 'not-stored', value: Buffer.from('v') } as const;
   const cache = {
-    read: (_key: Buffer, _directives: undefined, { alreadyCounted }: ReadOptions) => {
+    read: (_query: Query, _directives: undefined, { alreadyCounted }: ReadOptions) => {
       repeated.push(alreadyCounted);
       return Promise.resolve(outcome);
     },
-    readMany: (all: readonly Buffer[], _maxBytes: number, { alreadyCounted }: ReadOptions) => {
+    readMany: (all: readonly Query[], _maxBytes: number, { alreadyCounted }: ReadOptions) => {
       repeated.push(alreadyCounted);
       return Promise.resolve(all.map(() => outcome));
     },

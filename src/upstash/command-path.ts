@@ -23,7 +23,7 @@ const WITH_OPTIONS: ReadonlySet<string> = new Set(
 
 /** Maps all command paths to one: the router would decode arguments as UTF-8. */
 export function hideCommand(url: string): string {
-  const [, name = ''] = /^\/([a-z-]+)(?=[/?]|$)/i.exec(pathOf(url)) ?? [];
+  const [, name = ''] = /^\/([a-z.-]+)(?=[/?]|$)/i.exec(pathOf(url)) ?? [];
   return NAMES.has(name.toLowerCase()) ? ROUTED_PATH : url;
 }
 

@@ -3,7 +3,8 @@ import type { Access } from '../access/access.ts';
 import type { ReadClient } from '../cache/read-through/buffered-bytes.ts';
 import type { CacheService } from '../cache/cache.service.ts';
 import type { ReadCounter } from '../instance/read-metrics.ts';
-import { type KeyCommand, KEY_COMMANDS, keysOf } from '../redis-commands/key-command-table.ts';
+import type { KeyCommand } from '../redis-commands/key-command.ts';
+import { KEY_COMMANDS, keysOf } from '../redis-commands/key-command-table.ts';
 import { KeyReads } from '../redis-commands/key-reads.ts';
 import type { RefusedCommands } from '../redis-commands/refused-commands.ts';
 import { type WriteReply, ReadPlan } from '../redis-commands/read-plan.ts';
@@ -69,8 +70,7 @@ export class RestCommands {
       this.#refused.count('upstash', lower);
       return errorReply(refused);
     }
-    const reply = plan.add(command, args);
-    return typeof reply === 'string' ? errorReply(reply) : reply;
+    return plan.add(command, args);
   }
 }
 

@@ -24,6 +24,15 @@ async function rendered(parts: readonly JsonPart[]): Promise<unknown> {
 
 const overTheWire = (value: RestValue, encoding: RestEncoding): Promise<unknown> => rendered(partsOf(value, encoding));
 
+/** Encodes a value in RESP2. */
+function encode(value: RestValue): Buffer {
+  if (value === null) return Buffer.from('$-1\r\n');
+  if (typeof value === 'number') return Buffer.from(`:${value}\r\n`);
+  if (Buffer.isBuffer(value)) return Buffer.concat([Buffer.from(`$${value.length}\r\n`), value, Buffer.from('\r\n')]);
+  if ('reply' in value) return value.reply;
+  return Buffer.concat([Buffer.from(`*${value.length}\r\n`), ...value.map(encode)]);
+}
+
 describe('RestReply', () => {
   it('encodes strings of any depth in base64 without loss', async () => {
     await fc.assert(
@@ -43,6 +52,29 @@ describe('RestReply', () => {
 
   it('replaces invalid UTF-8 by U+FFFD', async () => {
     expect(await overTheWire([Buffer.from([0x61, 0xff, 0x62])], 'utf8')).toEqual(['a\ufffdb']);
+  });
+
+  it('renders a reply of Redis as the values in it', async () => {
+    const elements = fc.array(
+      fc.oneof(
+        bytes,
+        fc.uint8Array({ minLength: 5000, maxLength: 9000 }).map((each) => Buffer.from(each)),
+      ),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.oneof({ maxDepth: 3 }, nested(bytes), elements), async (value) => {
+        const reply = new RestReply();
+        const encoded = encode(value);
+        reply.reply(Buffer.concat([encoded, Buffer.from('more')]), encoded.length);
+        expect(decoded(((await rendered(reply.toParts('base64'))) as { result: unknown }).result, 'base64')).toEqual(
+          value,
+        );
+      }),
+    );
+    const text = new RestReply();
+    const encoded = encode([Buffer.from('é'), [], [null, [5]], Buffer.from([0x61, 0xff])]);
+    text.reply(encoded, encoded.length);
+    expect(await rendered(text.toParts('utf8'))).toEqual({ result: ['é', [], [null, [5]], 'a\ufffd'] });
   });
 
   it('does not encode errors', async () => {

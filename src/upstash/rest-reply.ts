@@ -2,8 +2,13 @@ import { Buffer } from 'node:buffer';
 import type { ReplySink } from '../redis-commands/key-replies.ts';
 import type { JsonPart } from '../http/response/results-body.ts';
 
+/** A reply of Redis, encoded in RESP2. */
+interface RedisReply {
+  readonly reply: Buffer;
+}
+
 /** The result of a command. */
-export type RestValue = null | number | Buffer | readonly RestValue[];
+export type RestValue = null | number | Buffer | RedisReply | readonly RestValue[];
 
 /** How strings are encoded: in base64, or as text, in which U+FFFD replaces invalid UTF-8. */
 export type RestEncoding = 'base64' | 'utf8';
@@ -46,6 +51,11 @@ export class RestReply implements ReplySink {
     this.#values.push(value);
   }
 
+  /** In JSON all replies are as in RESP2: doubles are strings, and maps are arrays of fields and values. */
+  reply(encoded: Buffer, length: number): void {
+    this.#values.push({ reply: encoded.subarray(0, length) });
+  }
+
   /** Renders `{"result": …}` or `{"error": "…"}`. */
   toParts(encoding: RestEncoding): readonly JsonPart[] {
     if (this.#error !== undefined) return [JSON.stringify({ error: this.#error })];
@@ -56,14 +66,11 @@ export class RestReply implements ReplySink {
 /** Renders a value as JSON, with its strings still to be encoded. */
 export function partsOf(value: RestValue, encoding: RestEncoding): JsonPart[] {
   if (value === null || typeof value === 'number') return [String(value)];
-  if (isBytes(value)) return [{ value, encoding }];
+  if (Buffer.isBuffer(value)) return [{ value, encoding }];
+  if ('reply' in value) return [{ reply: value.reply, encoding }];
   return [
     '[',
     ...value.flatMap((each, i) => (i === 0 ? partsOf(each, encoding) : [',', ...partsOf(each, encoding)])),
     ']',
   ];
-}
-
-function isBytes(value: Buffer | readonly RestValue[]): value is Buffer {
-  return !Array.isArray(value);
 }

@@ -101,7 +101,9 @@ describeOwn("Upstash's REST API", () => {
       [['MGET'], "ERR wrong number of arguments for 'mget' command"],
       [['PING', 'a', 'b'], "ERR wrong number of arguments for 'ping' command"],
       [['ECHO'], "ERR wrong number of arguments for 'echo' command"],
-      [['HGET', 'key', 'x'], "ERR unknown command 'HGET', with args beginning with: "],
+      [['HGET', 'key', 'x'], WRONGTYPE],
+      [['HGETEX'], READONLY],
+      [['NONSENSE', 'key', 'x'], "ERR unknown command 'NONSENSE', with args beginning with: "],
       [['CAFÉ'], "ERR unknown command 'CAFÉ', with args beginning with: "],
       [['GET', 'secret'], 'NOPERM No permissions to access a key'],
       [['MGET', 'key', 'secret'], 'NOPERM No permissions to access a key'],
@@ -154,7 +156,7 @@ describeOwn("Upstash's REST API", () => {
     it('leaves other paths to other routes', async () => {
       expect((await proxy.get('/health/live')).status).toBe(200);
       expect((await proxy.key('key', READER)).text).toBe('value');
-      for (const path of ['/hget/key/x', '/getter/key', '/v1/get/key', '/pipelines']) {
+      for (const path of ['/hscan/key/x', '/getter/key', '/v1/get/key', '/pipelines']) {
         const response = await proxy.get(path, READER);
         expect([path, response.status, response.json.code]).toEqual([path, 404, 'route-not-found']);
         expect(response.headers['content-type']).toBe('application/problem+json');

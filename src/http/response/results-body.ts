@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
+import { type EncodedReply, JsonReply } from './json-reply.ts';
 import { type EncodedBytes, JsonText } from './json-text.ts';
 
 /** Upper bound for the results in one response, in bytes of JSON. */
@@ -7,8 +8,8 @@ export const MAX_RESULTS_BYTES = 16 * 1024 * 1024;
 /** Bytes after which rendering yields to the event loop. */
 const YIELD_BYTES = 256 * 1024;
 
-/** A piece of JSON text, or bytes to be encoded as a JSON string. */
-export type JsonPart = string | EncodedBytes;
+/** A piece of JSON text, bytes to be encoded as a JSON string, or a reply of Redis to be encoded as JSON. */
+export type JsonPart = string | EncodedBytes | EncodedReply;
 
 /** One result of a response; `counted` if it counts towards the size limit and is replaced once that is reached. */
 export interface Result {
@@ -27,7 +28,7 @@ export type Allocate = (bytes: number) => Buffer | undefined;
 
 /** The JSON body of a response with several results, in order; its length is known before it is written. */
 export class ResultsBody {
-  readonly #pieces: (Buffer | JsonText)[] = [];
+  readonly #pieces: (Buffer | JsonText | JsonReply)[] = [];
   #bytes = 0;
   #left: number;
   #untilYield = YIELD_BYTES;
@@ -75,13 +76,13 @@ export class ResultsBody {
     if (target === undefined) return undefined;
     let at = 0;
     for (const piece of this.#pieces) {
-      if (piece instanceof JsonText) {
-        await piece.write(target, at, this.#afterStep);
-        at += piece.bytes;
-      } else {
+      if (Buffer.isBuffer(piece)) {
         at += piece.copy(target, at);
         const due = this.#afterStep(piece.length);
         if (due !== undefined) await due;
+      } else {
+        await piece.write(target, at, this.#afterStep);
+        at += piece.bytes;
       }
     }
     return target;
@@ -95,7 +96,10 @@ export class ResultsBody {
       if (typeof part === 'string') {
         this.#addText(part);
       } else {
-        const text = await JsonText.of(part, end - this.#bytes, this.#afterStep);
+        const maxBytes = end - this.#bytes;
+        const text = await ('reply' in part
+          ? JsonReply.of(part, maxBytes, this.#afterStep)
+          : JsonText.of(part, maxBytes, this.#afterStep));
         if (text === undefined) return this.#replaceFrom(before, bytesBefore, tooLarge);
         this.#addPiece(text, text.bytes);
       }
@@ -115,7 +119,7 @@ export class ResultsBody {
     this.#addPiece(piece, piece.length);
   }
 
-  #addPiece(piece: Buffer | JsonText, bytes: number): void {
+  #addPiece(piece: Buffer | JsonText | JsonReply, bytes: number): void {
     this.#pieces.push(piece);
     this.#bytes += bytes;
   }

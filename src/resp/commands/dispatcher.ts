@@ -83,7 +83,7 @@ export class Dispatcher {
   /** Whether the reply to a request may contain the values of several keys. */
   isMultiKey(request: readonly Buffer[]): boolean {
     const command = this.#table.get(request[0].toString('latin1', 0, MAX_ECHOED_BYTES));
-    return command?.name === 'exec' || (request.length > 2 && command?.keys[1] === -1);
+    return command?.name === 'exec' || (request.length > 2 && command !== undefined && command.keys[1] < 0);
   }
 
   /** Discards the transaction of a client whose connection is closed. */

@@ -144,7 +144,7 @@ function filterOf(by: string, value: string): ((command: Executable) => boolean)
 function writeKeyAndFlags(key: Buffer, { reads }: Executable, out: ReplyWriter): void {
   out.array(2);
   out.bulk(key);
-  const flags = reads?.returns === 'values' ? ['RO', 'access'] : ['RO'];
+  const flags = reads === undefined || reads.metadata === true ? ['RO'] : ['RO', 'access'];
   out.set(flags.length);
   for (const flag of flags) out.simple(flag);
 }

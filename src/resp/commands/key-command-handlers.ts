@@ -1,7 +1,9 @@
 import type { CacheService } from '../../cache/cache.service.ts';
 import type { HitBuffer } from '../../cache/shared-lru/hit-buffer.ts';
-import { KEY_COMMANDS, type KeyCommand, keysOf } from '../../redis-commands/key-command-table.ts';
+import type { CommandGroup, KeyCommand, ReplyCommand } from '../../redis-commands/key-command.ts';
+import { KEY_COMMANDS } from '../../redis-commands/key-command-table.ts';
 import type { KeyReads } from '../../redis-commands/key-reads.ts';
+import { QueryEncoder } from '../../redis-commands/query-encoder.ts';
 import { ReadPlan } from '../../redis-commands/read-plan.ts';
 import type { Client } from '../server/client.ts';
 import type { RespCommand, Replied } from './resp-command.ts';
@@ -11,11 +13,19 @@ import { whenRead } from './reply-when-read.ts';
 /** Maximum total size of the values in the reply to one command or one transaction. */
 const MAX_REPLY_BYTES = 64 * 1024 * 1024;
 
+/** ACL categories of the groups of commands that have no category of the same name. */
+const CATEGORIES: Readonly<Partial<Record<CommandGroup, readonly string[]>>> = {
+  'sorted-set': ['sortedset'],
+  generic: ['keyspace'],
+  module: [],
+};
+
 /** Executes the commands that read keys. */
 export class KeyCommandHandlers {
   readonly #cache: CacheService;
   readonly #reads: KeyReads;
   readonly #hit: HitBuffer;
+  readonly #encoder = new QueryEncoder();
 
   constructor(cache: CacheService, reads: KeyReads, hit: HitBuffer) {
     this.#cache = cache;
@@ -26,7 +36,7 @@ export class KeyCommandHandlers {
   commands(): RespCommand[] {
     return KEY_COMMANDS.map((command) => ({
       ...command,
-      categories: [command.group === 'string' ? 'string' : 'keyspace'],
+      categories: CATEGORIES[command.group] ?? [command.group],
       reads: command,
       run: (args, client, out) => this.#run(command, args, client, out),
     }));
@@ -38,18 +48,10 @@ export class KeyCommandHandlers {
   }
 
   #run(command: KeyCommand, args: readonly Buffer[], client: Client, out: ReplyWriter): Replied {
-    const keys = keysOf(command.keys, args);
-    if (keys.length === 1 && (command.returns === 'values' || command.returns === 'count')) {
-      const write = command.returns === 'values' ? command.reply(args) : command.write;
-      if (typeof write === 'string') return out.error(write);
-      if (this.#cache.tryGetInto(keys[0], 0, keys[0].length, this.#hit)) {
-        this.#reads.countHit();
-        return write([{ value: this.#hit.bytes.subarray(0, this.#hit.length) }], out);
-      }
-    }
+    if (command.returns === 'reply' && this.#tryReply(command, args, out)) return;
+    if (command.fromValue !== undefined && this.#tryFromValue(command.fromValue, args, out)) return;
     const plan = this.plan(client);
     const write = plan.add(command, args);
-    if (typeof write === 'string') return out.error(write);
     const read = plan.read();
     if (read === undefined) return write(out);
     const { protocol } = client;
@@ -57,5 +59,28 @@ export class KeyCommandHandlers {
       out.protocol = protocol;
       write(out);
     });
+  }
+
+  /** Replies with the cached reply of Redis, if there is one; allocates no more than option words need. */
+  #tryReply({ syntax }: ReplyCommand, args: readonly Buffer[], out: ReplyWriter): boolean {
+    const encoder = this.#encoder;
+    const hit = this.#hit;
+    const { args: canonical, shape } = syntax.hasOptions ? syntax.parse(args) : { args, shape: syntax.shape };
+    if (!encoder.encode(syntax, canonical)) return false;
+    if (!this.#cache.tryGetInto(encoder.bytes, 0, encoder.length, hit, encoder.selectorLength)) return false;
+    this.#reads.countHit();
+    out.reply(hit.bytes, hit.length, shape);
+    return true;
+  }
+
+  /** Replies from the cached value of the only key, if there is one. */
+  #tryFromValue(fromValue: NonNullable<KeyCommand['fromValue']>, args: readonly Buffer[], out: ReplyWriter): boolean {
+    const [key] = args;
+    const hit = this.#hit;
+    const write = fromValue(args);
+    if (write === undefined || !this.#cache.tryGetInto(key, 0, key.length, hit)) return false;
+    this.#reads.countHit();
+    write(hit.bytes.subarray(0, hit.length), out);
+    return true;
   }
 }

@@ -1,4 +1,4 @@
-import type { KeyCommand } from '../../redis-commands/key-command-table.ts';
+import type { CommandGroup, KeyCommand } from '../../redis-commands/key-command.ts';
 import type { Client } from '../server/client.ts';
 import type { Reply } from '../protocol/reply.ts';
 import type { ReplyWriter } from '../protocol/reply-writer.ts';
@@ -35,7 +35,7 @@ export interface Executable {
 export interface RespCommand extends Executable {
   readonly summary: string;
   readonly since: string;
-  readonly group: 'string' | 'generic' | 'connection' | 'server' | 'transactions' | 'cluster';
+  readonly group: CommandGroup | 'connection' | 'server' | 'transactions' | 'cluster';
   /** Subcommands by lower-case name. If present, the second argument must be one of them. */
   readonly subcommands?: ReadonlyMap<string, Executable>;
 }
@@ -80,7 +80,14 @@ export function subcommandsOf({ name, flags, categories, subcommands, help }: Co
 const CATEGORY_ORDER = [
   'keyspace',
   'read',
+  'set',
+  'sortedset',
+  'list',
+  'hash',
   'string',
+  'bitmap',
+  'geo',
+  'stream',
   'admin',
   'fast',
   'slow',

@@ -162,8 +162,7 @@ export class TransactionCommands {
         const write = plan.add(command.reads, args);
         elements.push((out) => {
           out.protocol = protocol;
-          if (typeof write === 'string') out.error(write);
-          else write(out);
+          write(out);
         });
       } else if (replyBytes >= MAX_BUFFERED_REPLY_BYTES) {
         elements.push((out) => out.error(REPLIES_TOO_LARGE));

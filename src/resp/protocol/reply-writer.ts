@@ -1,6 +1,8 @@
 import type { HitBuffer } from '../../cache/shared-lru/hit-buffer.ts';
 import { countDigits, writeDecimal } from '../../net/decimal.ts';
 import type { SocketWriter } from '../../net/socket-writer.ts';
+import type { ReplyShape } from '../../replies/reply-shape.ts';
+import { Resp3Conversion } from '../../replies/resp3-conversion.ts';
 
 export type Protocol = 2 | 3;
 
@@ -28,6 +30,7 @@ export class ReplyWriter {
   /** Completed pieces, which precede the bytes in the buffer. */
   #parts: Buffer[] = [];
   #partBytes = 0;
+  readonly #conversion = new Resp3Conversion(this);
 
   /** Bytes that have been written and not yet flushed or taken. */
   get length(): number {
@@ -92,6 +95,21 @@ export class ReplyWriter {
     for (const key of keys) this.bulk(key);
   }
 
+  /** Writes a reply of Redis, encoded in RESP2: the first `length` bytes. */
+  reply(encoded: Buffer, length: number, shape: ReplyShape): void {
+    if (this.protocol === 3) this.#conversion.write(encoded, length, shape);
+    else this.raw(encoded, 0, length);
+  }
+
+  /** Writes bytes `from` to `to` as they are; the memory of large ones must not change until they are sent. */
+  raw(bytes: Buffer, from: number, to: number): void {
+    const length = to - from;
+    if (length >= LARGE_BYTES) return this.#appendLarge(bytes.subarray(from, to));
+    this.#reserve(length);
+    bytes.copy(this.#bytes, this.#at, from, to);
+    this.#at += length;
+  }
+
   /** Whether the buffer has room for {@link hit} with a value of this size. If not, {@link flush} first. */
   hasRoom(valueBytes: number): boolean {
     return this.#at + valueBytes + FRAME_BYTES <= this.#bytes.length;
@@ -146,10 +164,7 @@ export class ReplyWriter {
 
   /** Writes replies that {@link take} has returned. */
   put(parts: readonly Buffer[]): void {
-    for (const part of parts) {
-      if (part.length < LARGE_BYTES) this.#append(part);
-      else this.#appendLarge(part);
-    }
+    for (const part of parts) this.raw(part, 0, part.length);
   }
 
   /** Removes and returns all pieces, the buffer itself included, without copying it. */
