@@ -271,7 +271,7 @@ describeOwn('warnings at start-up', () => {
   itSmall('of settings that allow more memory than the limit, with the numbers', async () => {
     const [warning] = warningsOf(await startProxy({ PROXY_MAX_BUFFERED_BYTES: 64 * 2 ** 30 }));
     expect(warning).toMatch(
-      /^the settings allow \d+ MiB of memory, more than the memory limit of \d+ MiB: process 100 \+ threads 100 \(PROXY_THREADS=1\) \+ .* \+ buffers 65536 \(PROXY_MAX_BUFFERED_BYTES=68719476736\)$/,
+      /^the settings allow \d+ MiB of memory, more than the memory limit of \d+ MiB: process 200 \+ threads 150 \(PROXY_THREADS=1\) \+ .* \+ buffers 65536 \(PROXY_MAX_BUFFERED_BYTES=68719476736\)$/,
     );
   });
 
