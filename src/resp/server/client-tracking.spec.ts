@@ -69,11 +69,11 @@ describe('with BCAST', () => {
 
   it('prefixes are limited', () => {
     const tracking = create({ broadcast: true });
-    const prefixes = Array.from({ length: 1000 }, (_, i) => Buffer.from(`${i}:`));
+    const prefixes = Array.from({ length: 128 }, (_, i) => Buffer.from(`${i}:`));
     expect(tracking.addPrefixes(prefixes)).toBeUndefined();
     expect(tracking.addPrefixes([Buffer.from('x')])).toMatch(/^ERR /);
-    expect(tracking.prefixes).toHaveLength(1000);
-    expect(create({}).addPrefixes([Buffer.alloc(65_537)])).toMatch(/^ERR /);
+    expect(tracking.prefixes).toHaveLength(128);
+    expect(create({}).addPrefixes([Buffer.alloc(8193)])).toMatch(/^ERR /);
   });
 });
 

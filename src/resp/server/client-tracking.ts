@@ -19,8 +19,8 @@ export interface TrackingOptions {
 /** Bits of the filter of a client; a power of two. Its memory is an eighth of it, 8 KiB. */
 const FILTER_BITS = 65_536;
 /** Limits of the prefixes of one client. */
-const MAX_PREFIXES = 1000;
-const MAX_PREFIX_BYTES = 64 * 1024;
+const MAX_PREFIXES = 128;
+const MAX_PREFIX_BYTES = 8 * 1024;
 
 /**
  * What a client tracks. Without BCAST that is the keys that it has read, in a filter of hashed keys: the more it reads, the more

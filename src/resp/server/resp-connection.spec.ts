@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { Socket } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import { type Access, OPEN_ACCESS } from '../../access/access.ts';
 import type { CacheService } from '../../cache/cache.service.ts';
 import { bufferedBytes } from '../../cache/read-through/buffered-bytes.spec-support.ts';
@@ -252,6 +253,91 @@ describe('a client that tracks keys', () => {
       const expected = `+cached\r\n${push(...many(7))}${push(...many(90))}`;
       expect(socket.received === expected).toBe(true);
       socket.destroy();
+    }
+  });
+
+  it('never keeps an old value, whatever the order of reads, replies, writes and losses of the stream', async () => {
+    const key = fc.constantFrom('a', 'b');
+    const step = fc.oneof(
+      fc.record({ kind: fc.constantFrom('read' as const), key, isCached: fc.boolean() }),
+      fc.record({ kind: fc.constantFrom('write' as const), key }),
+      fc.record({ kind: fc.constantFrom('reply' as const), index: fc.nat(5) }),
+      fc.record({
+        kind: fc.constantFrom('lose' as const, 'recover' as const, 'stop reading' as const, 'go on' as const),
+      }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+        const stored = { a: 1, b: 1 } as Record<string, number>;
+        const pending: (() => void)[] = [];
+        let isCached = false;
+        const socket = new FakeSocket();
+        const { client, trackingClients, send, coherence } = connect(
+          ([name], _client, out) => {
+            // A load that is in flight may return the value from before a later write.
+            const value = `${name.toString()} ${stored[name.toString()]}`;
+            if (isCached) return out.simple(value);
+            return new Promise((resolve) => pending.push(() => resolve(() => out.simple(value))));
+          },
+          undefined,
+          socket as unknown as Socket,
+        );
+        client.protocol = 3;
+        trackingClients.start(client, { broadcast: false, optIn: false, optOut: false, noLoop: false });
+        for (const each of steps) {
+          switch (each.kind) {
+            case 'read':
+              isCached = each.isCached;
+              send(`MGET ${each.key}\r\n`);
+              break;
+            case 'write':
+              stored[each.key]++;
+              if (coherence.current === 'tracking') trackingClients.invalidate(pack(each.key));
+              break;
+            case 'reply':
+              pending.splice(each.index, 1)[0]?.();
+              await settled();
+              break;
+            case 'lose':
+              if (coherence.current === 'tracking') {
+                coherence.current = 'resync';
+                trackingClients.invalidate(undefined);
+              }
+              break;
+            case 'recover':
+              coherence.current = 'tracking';
+              break;
+            case 'stop reading':
+              socket.isReading = false;
+              break;
+            case 'go on':
+              socket.readAll();
+          }
+        }
+        socket.readAll();
+        while (pending.length > 0) {
+          pending.shift()?.();
+          await settled();
+        }
+        await settled();
+        expect(cacheAfter(socket.received)).toEqual(
+          Object.fromEntries(Object.keys(cacheAfter(socket.received)).map((name) => [name, stored[name]])),
+        );
+        socket.destroy();
+      }),
+    );
+
+    /** Returns what a client has cached that received these replies and messages in this order. */
+    function cacheAfter(received: string): Record<string, number> {
+      let cache: Record<string, number> = {};
+      for (const [, name, version, all, keys] of received.matchAll(
+        /\+(\w) (\d+)\r\n|>2\r\n\$10\r\ninvalidate\r\n(?:(_\r\n)|\*\d+\r\n((?:\$1\r\n\w\r\n)+))/g,
+      )) {
+        if (name !== undefined) cache[name] = Number(version);
+        else if (all !== undefined) cache = {};
+        else for (const [, written] of keys.matchAll(/\$1\r\n(\w)/g)) delete cache[written];
+      }
+      return cache;
     }
   });
 
