@@ -34,7 +34,8 @@ const BODY_LF = 7;
 
 /**
  * Finds the end of a reply encoded in RESP2, of any type and size, which may arrive in any number of chunks. Each byte is
- * scanned once, and the bytes of bulk strings are skipped. After a complete reply it is ready for the next one.
+ * scanned once, and that of the last header in a chunk at most twice; the bytes of bulk strings are skipped. After a complete
+ * reply it is ready for the next one.
  */
 export class ReplyScanner {
   /** Number of elements that remain of each open array, the outermost first. */
@@ -69,7 +70,11 @@ export class ReplyScanner {
       switch (state) {
         case TYPE: {
           const type = chunk[at++];
-          if (type === BULK || type === INTEGER || type === ARRAY) {
+          const next = type === BULK ? afterBulk(chunk, at) : 0;
+          if (next > 0) {
+            at = next;
+            if (this.#endElement()) return at;
+          } else if (type === BULK || type === INTEGER || type === ARRAY) {
             this.#type = type;
             this.#number = this.#digits = 0;
             this.#negative = false;
@@ -154,4 +159,23 @@ export class ReplyScanner {
     this.#state = TYPE;
     return true;
   }
+}
+
+/**
+ * Returns the position after a bulk string whose length is at `from`; 0 if it is not completely in the chunk, is null or is
+ * invalid. Most elements are scanned in this way, without a change of state.
+ */
+function afterBulk(chunk: Buffer, from: number): number {
+  let length = 0;
+  let at = from;
+  let byte = 0;
+  for (; at < chunk.length; at++) {
+    byte = chunk[at];
+    if (byte < ZERO || byte > ZERO + 9) break;
+    length = length * 10 + byte - ZERO;
+  }
+  const end = at + 2 + length;
+  if (end + 2 > chunk.length || at === from || at - from > MAX_LENGTH_DIGITS) return 0;
+  if (byte !== CR || chunk[at + 1] !== LF || chunk[end] !== CR || chunk[end + 1] !== LF) return 0;
+  return end + 2;
 }
