@@ -8,6 +8,7 @@ import { anyPatterns, patternMatching, patternTime } from '../../src/access/key-
 import { keyInTarget, percentDecoding } from '../../src/http/keys/key-path.spec-support.ts';
 import { mgetBody } from '../../src/http/mget/mget-request.spec-support.ts';
 import { anyDirectives, directiveList } from '../../src/http/keys/request-cache-control.spec-support.ts';
+import { replyReading } from '../../src/redis/ioredis-internals/raw-reply-reader.spec-support.ts';
 import { anyRequests } from '../../src/resp/protocol/request-streams.spec-support.ts';
 
 const PROPERTIES: Readonly<Record<string, fc.IRawProperty<unknown>>> = {
@@ -20,6 +21,7 @@ const PROPERTIES: Readonly<Record<string, fc.IRawProperty<unknown>>> = {
   mget: mgetBody,
   directives: directiveList,
   'any-directives': anyDirectives,
+  replies: replyReading,
 };
 
 const [numRuns = 100_000, seed = Date.now() % 2 ** 31] = process.argv.slice(2, 4).map(Number);

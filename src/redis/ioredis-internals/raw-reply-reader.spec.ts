@@ -2,33 +2,24 @@ import { Buffer } from 'node:buffer';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { NO_MEMORY, UNLIMITED_MEMORY, type ValueMemory } from '../connection/value-memory.ts';
-import { BufferFull, TOO_LARGE, type TooLarge } from '../redis-reply.ts';
+import { BufferFull, TOO_LARGE } from '../redis-reply.ts';
 import { RawReplyReader } from './raw-reply-reader.ts';
-import { INCOMPLETE, MALFORMED } from './reply-scanner.ts';
+import {
+  type ReceivedReply,
+  anyReply,
+  anyShares,
+  arrayOf,
+  bulkOf,
+  readChunks,
+  replyReading,
+  split,
+} from './raw-reply-reader.spec-support.ts';
+import { MALFORMED } from './reply-scanner.ts';
 
 const PAGE_BYTES = 4096;
 const MAX_BYTES = 2 ** 30;
 
-const line = fc.string({ maxLength: 12 }).map((text) => text.replace(/[\r\n]/g, '.'));
-const bytes = fc.uint8Array({ maxLength: 30 }).map((array) => Buffer.from(array));
-const bulkOf = (value: Buffer): Buffer =>
-  Buffer.concat([Buffer.from(`$${value.length}\r\n`), value, Buffer.from('\r\n')]);
-const arrayOf = (elements: readonly Buffer[]): Buffer =>
-  Buffer.concat([Buffer.from(`*${elements.length}\r\n`), ...elements]);
 const text = (of: string): Buffer => Buffer.from(of);
-
-/** Replies of all types of RESP2. */
-const { reply } = fc.letrec<{ reply: Buffer; array: Buffer; element: Buffer }>((tie) => ({
-  reply: fc.oneof({ maxDepth: 6, depthSize: 'medium' }, tie('element'), tie('array')),
-  array: fc.array(tie('reply'), { maxLength: 5 }).map(arrayOf),
-  element: fc.oneof(
-    bytes.map(bulkOf),
-    fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map((integer) => text(`:${integer}\r\n`)),
-    line.map((of) => text(`+${of}\r\n`)),
-    line.map((of) => text(`-${of}\r\n`)),
-    fc.constantFrom('$-1\r\n', '*-1\r\n', '*0\r\n', '$0\r\n\r\n').map(text),
-  ),
-}));
 
 /** Replies of up to a megabyte. */
 const long = fc
@@ -37,39 +28,6 @@ const long = fc
     const bulks = sizes.map((size, index) => bulkOf(Buffer.alloc(size, 97 + index)));
     return isArray ? arrayOf(bulks) : bulks[0];
   });
-
-/** Splits bytes at positions that are given as shares of their length. */
-function split(all: Buffer, shares: readonly number[]): Buffer[] {
-  const offsets = shares.map((share) => Math.floor(share * all.length)).sort((a, b) => a - b);
-  const bounds = [0, ...offsets, all.length];
-  return bounds.slice(1).map((to, index) => all.subarray(bounds[index], to));
-}
-const shares = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 10 });
-
-interface Received {
-  readonly reply: Buffer | TooLarge | BufferFull;
-  /** Bytes after the reply. */
-  readonly rest: Buffer;
-}
-
-/** Reads one reply from chunks; returns undefined if it is incomplete, and MALFORMED if it is invalid. */
-function read(
-  reader: RawReplyReader,
-  chunks: readonly Buffer[],
-  memory: ValueMemory = UNLIMITED_MEMORY,
-): Received | typeof MALFORMED | undefined {
-  for (const [index, chunk] of chunks.entries()) {
-    if (chunk.length === 0) continue;
-    const end = reader.pending ? reader.continue(chunk) : reader.begin(chunk, 0, memory);
-    if (end === MALFORMED) return MALFORMED;
-    if (end === INCOMPLETE) continue;
-    const { reply } = reader;
-    const copy = Buffer.isBuffer(reply) ? Buffer.from(reply) : reply;
-    reader.release();
-    return { reply: copy, rest: Buffer.concat([chunk.subarray(end), ...chunks.slice(index + 1)]) };
-  }
-  return undefined;
-}
 
 /** Charges in pages, up to a limit; its first `reserved` bytes are reserved. */
 class LimitedMemory implements ValueMemory {
@@ -116,10 +74,10 @@ describe('RawReplyReader', () => {
   it('returns each reply as it is, wherever the chunks end', () => {
     const reader = new RawReplyReader(MAX_BYTES);
     fc.assert(
-      fc.property(fc.array(reply, { minLength: 1, maxLength: 4 }), shares, (replies, at) => {
+      fc.property(fc.array(anyReply, { minLength: 1, maxLength: 4 }), anyShares, (replies, at) => {
         let chunks = split(Buffer.concat(replies), at);
         for (const expected of replies) {
-          const received = read(reader, chunks) as Received;
+          const received = readChunks(reader, chunks) as ReceivedReply;
           expect(received.reply).toEqual(expected);
           chunks = [received.rest];
         }
@@ -129,17 +87,21 @@ describe('RawReplyReader', () => {
     );
   });
 
+  it('reads replies, some of them damaged, as a plain model does', () => {
+    fc.assert(replyReading, { numRuns: 3000 });
+  });
+
   it('returns a reply for every split into two chunks, and byte by byte', () => {
     const reader = new RawReplyReader(MAX_BYTES);
     fc.assert(
-      fc.property(reply, (expected) => {
+      fc.property(anyReply, (expected) => {
         for (let at = 0; at <= expected.length; at++) {
           const chunks = [expected.subarray(0, at), expected.subarray(at), text(':1\r\n')];
-          const received = read(reader, chunks);
+          const received = readChunks(reader, chunks);
           expect(received).toEqual({ reply: expected, rest: text(':1\r\n') });
         }
         expect(
-          read(
+          readChunks(
             reader,
             [...expected].map((byte) => Buffer.of(byte)),
           ),
@@ -152,10 +114,10 @@ describe('RawReplyReader', () => {
   it('returns long replies while they fit, else their length; and releases all memory', () => {
     const budget = fc.integer({ min: 0, max: 4_000_000 });
     fc.assert(
-      fc.property(long, shares, fc.integer({ min: 1, max: 1_500_000 }), budget, (expected, at, maxBytes, free) => {
+      fc.property(long, anyShares, fc.integer({ min: 1, max: 1_500_000 }), budget, (expected, at, maxBytes, free) => {
         const memory = new LimitedMemory(free);
         const chunks = split(expected, at).filter(({ length }) => length > 0);
-        const received = read(new RawReplyReader(maxBytes), chunks, memory) as Received;
+        const received = readChunks(new RawReplyReader(maxBytes), chunks, memory) as ReceivedReply;
         if (expected.length > maxBytes) expect(received.reply).toBe(TOO_LARGE);
         else if (Buffer.isBuffer(received.reply)) expect(received.reply.equals(expected)).toBe(true);
         else expect([received.reply, free < 3 * expected.length]).toEqual([new BufferFull(expected.length), true]);
@@ -167,9 +129,9 @@ describe('RawReplyReader', () => {
 
   it('needs no more than a reservation of the length of the reply', () => {
     fc.assert(
-      fc.property(long, shares, (expected, at) => {
+      fc.property(long, anyShares, (expected, at) => {
         const memory = new LimitedMemory(0, Math.ceil(expected.length / PAGE_BYTES) * PAGE_BYTES);
-        const received = read(new RawReplyReader(MAX_BYTES), split(expected, at), memory) as Received;
+        const received = readChunks(new RawReplyReader(MAX_BYTES), split(expected, at), memory) as ReceivedReply;
         expect(Buffer.isBuffer(received.reply) && received.reply.equals(expected)).toBe(true);
         expect(memory.chargedBytes).toBe(0);
       }),
@@ -179,7 +141,7 @@ describe('RawReplyReader', () => {
 
   it('charges nothing for a reply of up to 64 KiB', () => {
     const expected = arrayOf([bulkOf(Buffer.alloc(60_000, 'x')), text(':1\r\n')]);
-    const received = read(new RawReplyReader(MAX_BYTES), split(expected, [0.1, 0.9]), NO_MEMORY) as Received;
+    const received = readChunks(new RawReplyReader(MAX_BYTES), split(expected, [0.1, 0.9]), NO_MEMORY) as ReceivedReply;
     expect(received.reply).toEqual(expected);
   });
 
@@ -192,7 +154,9 @@ describe('RawReplyReader', () => {
       allocate: (size) => (sizes.push(size), Buffer.alloc(size)),
       join: (parts, size) => (joined++, Buffer.concat(parts, size)),
     };
-    expect(read(new RawReplyReader(MAX_BYTES), split(expected, [0.1, 0.5]), memory)).toMatchObject({ reply: expected });
+    expect(readChunks(new RawReplyReader(MAX_BYTES), split(expected, [0.1, 0.5]), memory)).toMatchObject({
+      reply: expected,
+    });
     expect([sizes, joined]).toEqual([[expected.length], 0]);
   });
 
@@ -200,7 +164,7 @@ describe('RawReplyReader', () => {
     const memory = new LimitedMemory(MAX_BYTES);
     const reader = new RawReplyReader(MAX_BYTES);
     const expected = arrayOf([bulkOf(Buffer.alloc(200_000, 'x')), bulkOf(Buffer.alloc(200_000, 'y'))]);
-    expect(read(reader, [expected.subarray(0, 300_000)], memory)).toBeUndefined();
+    expect(readChunks(reader, [expected.subarray(0, 300_000)], memory)).toBeUndefined();
     expect(memory.chargedBytes).toBeGreaterThan(300_000);
     reader.release();
     expect(memory.chargedBytes).toBe(0);
@@ -228,9 +192,9 @@ describe('RawReplyReader', () => {
     '+OK\rx',
     '*2\r\n:1\r\n#t\r\n',
   ])('rejects %j', (invalid) => {
-    expect(read(new RawReplyReader(MAX_BYTES), [text(invalid)])).toBe(MALFORMED);
+    expect(readChunks(new RawReplyReader(MAX_BYTES), [text(invalid)])).toBe(MALFORMED);
     expect(
-      read(
+      readChunks(
         new RawReplyReader(MAX_BYTES),
         [...text(invalid)].map((byte) => Buffer.of(byte)),
       ),
@@ -239,9 +203,9 @@ describe('RawReplyReader', () => {
 
   it('reads arrays of 32 levels and rejects deeper ones', () => {
     for (const levels of [33, 100_000]) {
-      expect(read(new RawReplyReader(MAX_BYTES), [text('*1\r\n'.repeat(levels))])).toBe(MALFORMED);
+      expect(readChunks(new RawReplyReader(MAX_BYTES), [text('*1\r\n'.repeat(levels))])).toBe(MALFORMED);
     }
     const deep = text(`${'*1\r\n'.repeat(32)}:1\r\n`);
-    expect(read(new RawReplyReader(MAX_BYTES), [deep])).toMatchObject({ reply: deep });
+    expect(readChunks(new RawReplyReader(MAX_BYTES), [deep])).toMatchObject({ reply: deep });
   });
 });
