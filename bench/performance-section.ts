@@ -3,6 +3,7 @@ export const SECTIONS: ReadonlyMap<string, string> = new Map([
   ['hit', 'bench:hit'],
   ['misses', 'bench:misses'],
   ['cache', 'bench:cache'],
+  ['purge', 'bench:purge'],
   ['threads', 'bench:threads'],
   ['start', 'bench:start'],
   ['outage', 'bench:outage'],
