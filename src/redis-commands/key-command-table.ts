@@ -10,16 +10,16 @@ import { parseRange, sliceRange } from './range.ts';
 const FAST = ['readonly', 'fast'];
 const ONE = { arity: 2, keys: [1, 1, 1], flags: FAST } as const;
 const MANY = { arity: -2, keys: [1, -1, 1], flags: FAST } as const;
+const EXISTS = new QuerySyntax('exists');
 const VALUES = { returns: 'results', group: 'string', queries: valuesOf } as const;
 const VALUE = { ...VALUES, fromValue: () => writeString, write: writeValue } as const;
 const COUNT = {
   ...MANY,
   ...({ returns: 'results', group: 'generic', metadata: true } as const),
-  ...{ queries: existenceOf, fromValue: ifOne(writeOne), write: writeCount },
+  ...{ queries: existenceOf, single: EXISTS, fromValue: ifOne(writeOne), write: writeCount },
 } as const;
 const TTL = { ...ONE, returns: 'ttl', group: 'generic' } as const;
 
-const EXISTS = new QuerySyntax('exists');
 const JSON_GET = new QuerySyntax('json.get');
 const DOT = Buffer.from('.');
 /** Paths that JSON.GET would take for options. */

@@ -50,6 +50,8 @@ export interface ResultsCommand {
    * @param args arguments after the name, whose number matches the arity.
    */
   readonly queries: (args: readonly Buffer[]) => readonly Query[];
+  /** Syntax of the query that the command is if it has one argument, and whose reply is its own. */
+  readonly single?: QuerySyntax;
   readonly write: WriteResults;
 }
 

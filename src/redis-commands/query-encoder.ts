@@ -3,8 +3,6 @@ import { MAX_ID_BYTES, MAX_SELECTOR_BYTES } from '../cache/shared-lru/memory/lay
 import { Query, selectorOf } from '../redis/query.ts';
 import type { ReplyShape } from '../replies/reply-shape.ts';
 
-const MAX_WORD_BYTES = 16;
-
 /** An option among the arguments of a command. */
 export interface CommandOption {
   /** Number of arguments that follow the word and belong to it. */
@@ -13,6 +11,15 @@ export interface CommandOption {
   readonly shape?: ReplyShape;
 }
 
+/** An option and its word. */
+interface NamedOption extends CommandOption {
+  /** In upper case. */
+  readonly word: Buffer;
+}
+
+/** The bit that distinguishes lower-case from upper-case ASCII letters, and nothing else in words of options. */
+const LOWER_CASE_BIT = 0x20;
+
 /** Syntax of a command about one key, which is its first argument, and the shape of its reply. */
 export class QuerySyntax {
   /** In upper case. */
@@ -20,13 +27,13 @@ export class QuerySyntax {
   readonly shape: ReplyShape;
   /** Selector of the command without arguments after the key. */
   readonly prefix: Buffer;
-  /** Index of the first argument that may be an option, the key included. */
-  readonly #optionsFrom: number;
-  readonly #options: ReadonlyMap<string, { readonly word: Buffer } & CommandOption>;
+  /** Index of the first argument that may be an option, the key included; Infinity: there are no options. */
+  readonly optionsFrom: number;
+  readonly #options: readonly NamedOption[];
 
   /**
    * @param required number of arguments after the key that precede the options.
-   * @param options by word, in upper case.
+   * @param options by word, in upper case: letters only.
    */
   constructor(
     name: string,
@@ -37,14 +44,16 @@ export class QuerySyntax {
     this.name = Buffer.from(name.toUpperCase());
     this.shape = shape;
     this.prefix = selectorOf([this.name]);
-    this.#optionsFrom = 1 + required;
-    this.#options = new Map(
-      Object.entries(options).map(([word, option]) => [word, { ...option, word: Buffer.from(word) }]),
-    );
+    this.#options = Object.entries(options).map(([word, option]) => ({ ...option, word: Buffer.from(word) }));
+    this.optionsFrom = this.#options.length === 0 ? Infinity : 1 + required;
   }
 
-  get hasOptions(): boolean {
-    return this.#options.size > 0;
+  /** Returns the option whose word, in any case, is bytes `from` to `to`; undefined if there is none. */
+  optionAt(bytes: Uint8Array, from: number, to: number): NamedOption | undefined {
+    for (const option of this.#options) {
+      if (option.word.length === to - from && isWord(bytes, from, option.word)) return option;
+    }
+    return undefined;
   }
 
   /**
@@ -55,10 +64,10 @@ export class QuerySyntax {
    */
   parse(args: readonly Buffer[]): { readonly args: readonly Buffer[]; readonly shape: ReplyShape } {
     let { shape } = this;
-    if (!this.hasOptions) return { args, shape };
+    if (args.length <= this.optionsFrom) return { args, shape };
     const canonical = args.slice();
-    for (let at = this.#optionsFrom; at < args.length; at++) {
-      const option = this.#options.get(args[at].toString('latin1', 0, MAX_WORD_BYTES).toUpperCase());
+    for (let at = this.optionsFrom; at < args.length; at++) {
+      const option = this.optionAt(args[at], 0, args[at].length);
       if (option === undefined) break;
       canonical[at] = option.word;
       shape = option.shape ?? shape;
@@ -77,46 +86,66 @@ export class QuerySyntax {
   }
 }
 
-/** Encodes the ids of queries into a buffer that is reused, so that hits do not allocate. */
+function isWord(bytes: Uint8Array, from: number, word: Buffer): boolean {
+  for (let i = 0; i < word.length; i++)
+    if ((bytes[from + i] | LOWER_CASE_BIT) !== (word[i] | LOWER_CASE_BIT)) return false;
+  return true;
+}
+
+/**
+ * Encodes the ids of queries as {@link Query.of} does, into a buffer that is reused, so that hits do not allocate:
+ * {@link start}, then {@link add} for each argument after the key. Both return false if the id is too long for an entry.
+ */
 export class QueryEncoder {
   /** The id: the key, followed by the selector. */
   readonly bytes = Buffer.allocUnsafeSlow(MAX_ID_BYTES);
   /** Length of the id. */
   length = 0;
-  selectorLength = 0;
+  #keyLength = 0;
+  #maxLength = 0;
 
-  /**
-   * Encodes an id as {@link Query.of} does; returns false if it is too long for an entry.
-   *
-   * @param args arguments after the name, in canonical form: the key first.
-   */
-  encode({ prefix }: QuerySyntax, args: readonly Buffer[]): boolean {
-    const { bytes } = this;
-    const from = args[0].length;
-    const max = Math.min(MAX_ID_BYTES, from + MAX_SELECTOR_BYTES);
-    if (from + prefix.length > max) return false;
-    let at = append(bytes, args[0], 0);
-    at = append(bytes, prefix, at);
-    for (let i = 1; i < args.length; i++) {
-      const { length } = args[i];
-      // The length has up to three bytes.
-      if (at + 3 + length > max) return false;
-      let rest = length;
-      for (; rest > 127; rest >>>= 7) bytes[at++] = (rest & 127) | 128;
-      bytes[at++] = rest;
-      at = append(bytes, args[i], at);
-    }
-    this.length = at;
-    this.selectorLength = at - from;
+  get selectorLength(): number {
+    return this.length - this.#keyLength;
+  }
+
+  /** Starts the id of a query whose key is bytes `from` to `to`. */
+  start({ prefix }: QuerySyntax, bytes: Uint8Array, from: number, to: number): boolean {
+    const keyLength = to - from;
+    this.#keyLength = keyLength;
+    this.#maxLength = Math.min(MAX_ID_BYTES, keyLength + MAX_SELECTOR_BYTES);
+    this.length = 0;
+    if (keyLength + prefix.length > this.#maxLength) return false;
+    this.#append(bytes, from, to);
+    this.#append(prefix, 0, prefix.length);
     return true;
   }
-}
 
-/** Writes bytes at `at`; returns where they end. */
-function append(target: Buffer, source: Buffer, at: number): number {
-  const { length } = source;
-  // Calling copy() takes longer than copying a few bytes.
-  if (length > 32) source.copy(target, at);
-  else for (let i = 0; i < length; i++) target[at + i] = source[i];
-  return at + length;
+  /** Adds an argument in canonical form: bytes `from` to `to`. */
+  add(bytes: Uint8Array, from: number, to: number): boolean {
+    const target = this.bytes;
+    const length = to - from;
+    // The length has up to three bytes.
+    if (this.length + 3 + length > this.#maxLength) return false;
+    let rest = length;
+    for (; rest > 127; rest >>>= 7) target[this.length++] = (rest & 127) | 128;
+    target[this.length++] = rest;
+    this.#append(bytes, from, to);
+    return true;
+  }
+
+  /** Encodes the id of a query. @param args arguments after the name, in canonical form: the key first. */
+  encode(syntax: QuerySyntax, args: readonly Buffer[]): boolean {
+    if (!this.start(syntax, args[0], 0, args[0].length)) return false;
+    for (let i = 1; i < args.length; i++) if (!this.add(args[i], 0, args[i].length)) return false;
+    return true;
+  }
+
+  #append(source: Uint8Array, from: number, to: number): void {
+    const { bytes } = this;
+    let at = this.length;
+    // Few bytes are copied faster one by one than by a call and a view.
+    if (to - from > 48) bytes.set(source.subarray(from, to), at);
+    else for (let i = from; i < to; i++) bytes[at++] = source[i];
+    this.length += to - from;
+  }
 }

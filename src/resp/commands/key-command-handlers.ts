@@ -1,9 +1,9 @@
 import type { CacheService } from '../../cache/cache.service.ts';
 import type { HitBuffer } from '../../cache/shared-lru/hit-buffer.ts';
-import type { CommandGroup, KeyCommand, ReplyCommand } from '../../redis-commands/key-command.ts';
+import type { CommandGroup, KeyCommand } from '../../redis-commands/key-command.ts';
 import { KEY_COMMANDS } from '../../redis-commands/key-command-table.ts';
 import type { KeyReads } from '../../redis-commands/key-reads.ts';
-import { QueryEncoder } from '../../redis-commands/query-encoder.ts';
+import { QueryEncoder, type QuerySyntax } from '../../redis-commands/query-encoder.ts';
 import { ReadPlan } from '../../redis-commands/read-plan.ts';
 import type { Client } from '../server/client.ts';
 import type { RespCommand, Replied } from './resp-command.ts';
@@ -48,7 +48,8 @@ export class KeyCommandHandlers {
   }
 
   #run(command: KeyCommand, args: readonly Buffer[], client: Client, out: ReplyWriter): Replied {
-    if (command.returns === 'reply' && this.#tryReply(command, args, out)) return;
+    const syntax = syntaxOf(command, args);
+    if (syntax !== undefined && this.#tryReply(syntax, args, out)) return;
     if (command.fromValue !== undefined && this.#tryFromValue(command.fromValue, args, out)) return;
     const plan = this.plan(client);
     const write = plan.add(command, args);
@@ -61,11 +62,11 @@ export class KeyCommandHandlers {
     });
   }
 
-  /** Replies with the cached reply of Redis, if there is one; allocates no more than option words need. */
-  #tryReply({ syntax }: ReplyCommand, args: readonly Buffer[], out: ReplyWriter): boolean {
+  /** Replies with the cached reply of Redis, if there is one. */
+  #tryReply(syntax: QuerySyntax, args: readonly Buffer[], out: ReplyWriter): boolean {
     const encoder = this.#encoder;
     const hit = this.#hit;
-    const { args: canonical, shape } = syntax.hasOptions ? syntax.parse(args) : { args, shape: syntax.shape };
+    const { args: canonical, shape } = syntax.parse(args);
     if (!encoder.encode(syntax, canonical)) return false;
     if (!this.#cache.tryGetInto(encoder.bytes, 0, encoder.length, hit, encoder.selectorLength)) return false;
     this.#reads.countHit();
@@ -83,4 +84,10 @@ export class KeyCommandHandlers {
     write(hit.bytes.subarray(0, hit.length), out);
     return true;
   }
+}
+
+/** Returns the syntax of a command that is one query with these arguments; undefined if its reply is made of results. */
+function syntaxOf(command: KeyCommand, args: readonly Buffer[]): QuerySyntax | undefined {
+  if (command.returns === 'reply') return command.syntax;
+  return command.returns === 'results' && args.length === 1 ? command.single : undefined;
 }

@@ -6,6 +6,7 @@ import type { Mutex } from '../../net/mutex.ts';
 import type { PipelineContext } from '../../net/pipeline/pipelined-connection.ts';
 import type { Dispatcher } from '../commands/dispatcher.ts';
 import type { GetRequest } from '../protocol/get-request.ts';
+import type { QueryRequest } from '../protocol/query-request.ts';
 import type { TrackingClients } from './tracking-clients.ts';
 import type { ReplyWriter } from '../protocol/reply-writer.ts';
 
@@ -19,6 +20,7 @@ export interface ConnectionContext extends PipelineContext {
   readonly output: ReplyWriter;
   readonly trackingClients: TrackingClients;
   readonly get: GetRequest;
+  readonly query: QueryRequest;
   readonly hit: HitBuffer;
   /** Serialises requests (PROXY_MODE=sequential); undefined: requests do not wait for each other. */
   readonly mutex: Mutex | undefined;

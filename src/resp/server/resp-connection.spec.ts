@@ -25,6 +25,7 @@ import { Dispatcher } from '../commands/dispatcher.ts';
 import { TrackingClients } from './tracking-clients.ts';
 import { RespConnection } from './resp-connection.ts';
 import { GetRequest } from '../protocol/get-request.ts';
+import { QueryRequest } from '../protocol/query-request.ts';
 import { ReplyWriter } from '../protocol/reply-writer.ts';
 import { TransactionCommands } from '../commands/transaction-commands.ts';
 
@@ -88,6 +89,7 @@ function connect(run: Handler, mutex?: Mutex, socket: Socket = new Socket()) {
       reads: new SharedReadBuffer(),
       output: new ReplyWriter(),
       get: new GetRequest(),
+      query: new QueryRequest(),
       hit: new HitBuffer(),
       mutex,
     },

@@ -130,7 +130,7 @@ export class RespConnection implements PipelineProtocol<QueuedReply> {
   }
 
   process(bytes: Buffer): number {
-    const { get, hit, output, cache, access, pending } = this.#context;
+    const { get, query, hit, output, cache, access, pending } = this.#context;
     const connection = this.#connection;
     const parser = this.#parser;
     const end = bytes.length;
@@ -149,6 +149,10 @@ export class RespConnection implements PipelineProtocol<QueuedReply> {
         output.hit(hit);
         pending.hits++;
         at = get.to + 2;
+        continue;
+      }
+      if (direct && query.match(bytes, at, end) && this.#tryReply(bytes)) {
+        at = query.end;
         continue;
       }
       if (!parser.next(bytes, at, end, this.#client.authenticated ? LIMITS : UNAUTHENTICATED_LIMITS)) {
@@ -196,6 +200,19 @@ export class RespConnection implements PipelineProtocol<QueuedReply> {
       this.#connection.replies.length === 0 &&
       !this.#parser.inRequest
     );
+  }
+
+  /** Replies to the query that has been matched in `bytes` if its reply is cached; returns whether it is. */
+  #tryReply(bytes: Buffer): boolean {
+    const { query, hit, output, cache, access, pending } = this.#context;
+    const { id } = query;
+    if (!access.allowsKey(bytes, query.keyFrom, query.keyTo)) return false;
+    if (!cache.tryGetInto(id.bytes, 0, id.length, hit, id.selectorLength)) return false;
+    if (!output.hasRoom(hit.length)) this.#connection.flush();
+    output.protocol = this.#client.protocol;
+    output.reply(hit.bytes, hit.length, query.shape);
+    pending.hits++;
+    return true;
   }
 
   /**

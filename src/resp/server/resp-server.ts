@@ -27,6 +27,7 @@ import { RespConnection } from './resp-connection.ts';
 import { ConnectionCommands } from '../commands/connection-commands.ts';
 import type { ConnectionContext } from './connection-context.ts';
 import { GetRequest } from '../protocol/get-request.ts';
+import { QueryRequest } from '../protocol/query-request.ts';
 import { IntrospectionCommands } from '../commands/introspection-commands.ts';
 import { KeyCommandHandlers } from '../commands/key-command-handlers.ts';
 import { ReplyWriter } from '../protocol/reply-writer.ts';
@@ -174,6 +175,7 @@ export class RespServer {
       output: new ReplyWriter(),
       trackingClients: this.#trackingClients,
       get: new GetRequest(),
+      query: new QueryRequest(),
       hit,
       mutex,
       requestTimeoutMs: this.#settings.http.requestTimeoutMs,
