@@ -11,7 +11,7 @@ import { ReadMetrics } from '../src/instance/read-metrics.ts';
 import { SharedLru } from '../src/cache/shared-lru/shared-lru.ts';
 import { ResponseHeadTemplates } from '../src/http/fast-path/response-head-templates.ts';
 import { RequestHead } from '../src/http/fast-path/request-head.ts';
-import { hitResponse } from '../src/http/keys/key-response.ts';
+import { KEY_NOT_FOUND, hitResponse } from '../src/http/keys/key-response.ts';
 import { HttpDate } from '../src/http/response/response-head.ts';
 import { GetRequest } from '../src/resp/protocol/get-request.ts';
 import { ReplyWriter } from '../src/resp/protocol/reply-writer.ts';
@@ -36,7 +36,13 @@ const get = new GetRequest();
 const writer = new ReplyWriter();
 const messages = new ResponseHeadTemplates(
   hitResponse,
-  { contentType: 'application/octet-stream', private: false, revalidate: false },
+  {
+    contentType: 'application/octet-stream',
+    sandbox: false,
+    notFound: KEY_NOT_FOUND,
+    private: false,
+    revalidate: false,
+  },
   65_000,
   new HttpDate(),
 );

@@ -4,14 +4,15 @@
  *   keys exist: an ETag of `user:42`, and a redis-cli command line if redis-cli is installed
  */
 export function whatToTry({ base, demo, hasAdminToken }) {
-  const steps = [...(demo ? demoSteps(`${base}/v1/keys`, demo) : ownKeySteps(`${base}/v1/keys`))];
+  const steps = [...(demo ? demoSteps(`${base}/v1`, demo) : ownKeySteps(`${base}/v1/keys`))];
   if (hasAdminToken) {
     steps.push(['the counters of the cache', `curl -s -H "Authorization: Bearer $ADMIN_TOKEN" ${base}/v1/cache`]);
   }
   return steps.map(([about, command]) => `  # ${about}\n  ${command}\n`).join('');
 }
 
-function demoSteps(keys, { etag, cli }) {
+function demoSteps(types, { etag, cli }) {
+  const keys = `${types}/keys`;
   return [
     [
       'a value; repeat it: Cache-Status shows that the second response comes from the cache',
@@ -22,7 +23,9 @@ function demoSteps(keys, { etag, cli }) {
     ['an empty string is a value: 200, zero bytes', `curl -i ${keys}/empty`],
     ['all 256 byte values come back exactly', `curl -s ${keys}/binary | od -An -tx1`],
     ['the key café/menu, percent-encoded', `curl -i ${keys}/caf%C3%A9%2Fmenu`],
-    ['a list is not a string: 409', `curl -i ${keys}/queue`],
+    ['a hash as JSON, and one of its fields', `curl -s ${types}/hashes/product:7 ${types}/hashes/product:7/name`],
+    ['a sorted set with scores, best first', `curl -s '${types}/sorted-sets/leaderboard?order=desc&withScores=true'`],
+    ['a list is not a string: 409, with the URL that reads it', `curl -i ${keys}/queue`],
     ['a key that does not exist: 404', `curl -i ${keys}/nobody`],
     cli
       ? [

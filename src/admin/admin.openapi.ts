@@ -9,6 +9,7 @@ import {
   NO_STORE,
   SECURITY,
   type Schemas,
+  exampleOrNone,
   header,
   jsonResponse,
   problemResponse,
@@ -147,12 +148,14 @@ function describeFlush(): MethodDecorator {
       required: false,
       description: `Purges the keys that begin with these bytes, percent-encoded: 1 to ${MAX_KEY_BYTES} bytes.`,
       schema: { type: 'string', minLength: 1 },
+      examples: exampleOrNone('user:'),
     }),
     ApiQuery({
       name: 'pattern',
       required: false,
       description: `Purges the keys that match this glob pattern in the syntax of the Redis command KEYS, percent-encoded: 1 to ${MAX_PATTERN_BYTES} bytes. Not together with \`prefix\`.`,
       schema: { type: 'string', minLength: 1 },
+      examples: exampleOrNone('user:*:profile'),
     }),
     ApiResponse({
       status: 200,

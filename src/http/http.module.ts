@@ -16,10 +16,11 @@ import { ProblemFilter } from './response/problem.filter.ts';
 import { ResponseSender } from './response/response-sender.ts';
 import type { ProxyHttpAdapter } from './server/proxy-http-adapter.ts';
 import { KeysController } from './keys/keys.controller.ts';
+import { ResourcesController } from './resources/resources.controller.ts';
 
 @Module({
   imports: [AccessModule, CacheModule],
-  controllers: [KeysController, MgetController, PreflightController],
+  controllers: [KeysController, ResourcesController, MgetController, PreflightController],
   providers: [
     { provide: APP_FILTER, useClass: ProblemFilter },
     {

@@ -7,14 +7,14 @@ import { ProxyHttpAdapter } from './server/proxy-http-adapter.ts';
 import { HttpModule } from './http.module.ts';
 import { ThreadContext, createInstance } from '../instance/thread-context.ts';
 import type { Query } from '../redis/query.ts';
-import type { RedisCheck, RedisReply } from '../redis/redis-reply.ts';
+import type { RedisCheck, RedisReply, RedisType } from '../redis/redis-reply.ts';
 import { RedisReader } from '../redis/redis-reader.ts';
 
 /** Small, so that a spec reserves little memory. */
 const DEFAULTS = { CACHE_CAPACITY: '10', CACHE_MAX_BYTES: '1048576', PROXY_THREADS: '1' };
 
 /** Redis as the modules see it: every key has the same value, and nothing connects. */
-export class RedisStub implements Omit<RedisReader, 'ttl' | 'type'> {
+export class RedisStub implements Omit<RedisReader, 'ttl'> {
   reply: RedisReply = { kind: 'value', value: Buffer.from('value'), ttlMs: undefined };
   checked: RedisCheck = { kind: 'ok' };
 
@@ -34,6 +34,10 @@ export class RedisStub implements Omit<RedisReader, 'ttl' | 'type'> {
 
   fetch(_query: Query, onReply: (reply: RedisReply) => void): void {
     setImmediate(() => onReply(this.reply));
+  }
+
+  type(): Promise<RedisType> {
+    return Promise.resolve({ kind: 'type', type: 'list' });
   }
 
   check(): Promise<RedisCheck> {

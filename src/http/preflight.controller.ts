@@ -1,5 +1,5 @@
 import { Controller, Options } from '@nestjs/common';
-import { KEYS_PATH } from './keys/key-path.ts';
+import { HASHES_PATH, JSON_PATH, KEYS_PATH, LISTS_PATH, SETS_PATH, SORTED_SETS_PATH } from './keys/key-path.ts';
 import { MGET_PATH } from './mget/mget.controller.ts';
 import { ReadResponse } from './response/read-response.ts';
 import { Cors } from './server/cors.ts';
@@ -13,7 +13,10 @@ export class PreflightController {
     this.#cors = cors;
   }
 
-  @Options(`${KEYS_PATH}:key`)
+  @Options([
+    ...[KEYS_PATH, HASHES_PATH, LISTS_PATH, SETS_PATH, SORTED_SETS_PATH, JSON_PATH].map((path) => `${path}:key`),
+    ...[HASHES_PATH, SETS_PATH].map((path) => `${path}:key/:part`),
+  ])
   key(): ReadResponse {
     return new ReadResponse(this.#cors.preflight('GET, HEAD'));
   }

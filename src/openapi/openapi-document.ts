@@ -7,6 +7,7 @@ import { DashboardController } from '../dashboard/dashboard.controller.ts';
 import { PreflightController } from '../http/preflight.controller.ts';
 import { HEALTH_API } from '../health/health.openapi.ts';
 import { KEYS_API } from '../http/keys/keys.openapi.ts';
+import { RESOURCES_API } from '../http/resources/resources.openapi.ts';
 import { MGET_API } from '../http/mget/mget.openapi.ts';
 import { METRICS_API } from '../metrics/metrics.openapi.ts';
 import { UPSTASH_API } from '../upstash/upstash.openapi.ts';
@@ -41,6 +42,7 @@ export function openApiDocument(app: NestExpressApplication, settings: Settings)
 function schemasFor({ upstash }: Settings): Schemas {
   const api = {
     ...KEYS_API,
+    ...RESOURCES_API,
     ...MGET_API,
     ...(upstash.on ? UPSTASH_API : {}),
     ...ADMIN_API,
@@ -60,6 +62,7 @@ function documentBase({ access, upstash }: Settings): DocumentBuilder {
     // Relative to the document's URL, which may have a path prefix behind a reverse proxy.
     .addServer('.', 'This proxy')
     .addTag('keys', 'Values of keys')
+    .addTag('types', 'Hashes, lists, sets, sorted sets and JSON documents')
     .addSecurity(SECURITY.adminToken, { type: 'http', scheme: 'bearer', description: 'A token of ADMIN_TOKEN.' });
   if (access.tokens.length > 0) {
     builder.addSecurity(SECURITY.accessToken, {

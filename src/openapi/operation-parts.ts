@@ -43,6 +43,12 @@ export const CHALLENGE = { 'WWW-Authenticate': header('The authentication scheme
 /** The Retry-After header of a response with status 503. */
 export const RETRY_AFTER = { 'Retry-After': header('Seconds after which the client may retry.', '1') };
 
+/** The API page fills in the first example: none, so that a request has no such header or parameter by default. */
+export function exampleOrNone(...values: string[]) {
+  const named = values.map((value) => [value, { value }] as const);
+  return { none: { summary: 'none', value: '' }, ...Object.fromEntries(named) };
+}
+
 /** Describes the problem responses of one status, with an example for each code. */
 export function problemResponse(details: Partial<Record<ProblemCode, string>>, headers: Headers = {}): ProblemResponse {
   const codes = Object.keys(details) as ProblemCode[];
@@ -78,11 +84,22 @@ export const PROBLEM_SCHEMAS: Schemas = {
         example: 'key-not-found',
       },
       detail: { type: 'string', description: 'A description for humans.', example: 'Redis has no such key.' },
+      keyType: {
+        type: 'string',
+        description: 'With `wrong-type`: the type of the value, as Redis names it.',
+        example: 'list',
+      },
+      urlTemplate: {
+        type: 'string',
+        description:
+          'With `wrong-type`: the path that reads the value (RFC 6570), below that of the proxy, if there is one.',
+        example: '/v1/lists/{key}',
+      },
     },
   },
 };
 
-/** Keys of the demo data, as written in a path. */
+/** Keys of the demo data whose values are strings, and others, as written in a path. */
 export const KEY_EXAMPLES = {
   text: { summary: 'text', value: 'greeting' },
   json: { summary: 'a JSON document', value: 'user:42' },

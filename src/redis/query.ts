@@ -16,7 +16,7 @@ export interface StoredForm {
    * Converts a reply, encoded in RESP2, to the bytes that are stored: a view of the reply, or memory from `memory`, which must
    * be released. A promise is returned for a long reply, so that other requests are served in between.
    */
-  readonly render: (reply: Buffer, memory: ValueMemory) => Rendered | Promise<Rendered>;
+  readonly render: (reply: Buffer, memory: Pick<ValueMemory, 'allocate'>) => Rendered | Promise<Rendered>;
 }
 
 const NO_ARGUMENTS: readonly Buffer[] = [];
@@ -86,13 +86,20 @@ export function selectorOf(command: readonly Buffer[], form?: StoredForm): Buffe
   let at = 0;
   selector[at++] = form?.id ?? 0;
   for (const argument of command) {
-    let rest = argument.length;
-    for (; rest > 127; rest >>>= 7) selector[at++] = (rest & 127) | 128;
-    selector[at++] = rest;
+    at = writeArgumentLength(argument.length, selector, at);
     selector.set(argument, at);
     at += argument.length;
   }
   return selector;
+}
+
+/** Writes the length of an argument as {@link selectorOf} does, and returns its end. */
+export function writeArgumentLength(length: number, target: Uint8Array, at: number): number {
+  let end = at;
+  let rest = length;
+  for (; rest > 127; rest >>>= 7) target[end++] = (rest & 127) | 128;
+  target[end++] = rest;
+  return end;
 }
 
 function lengthBytes(length: number): number {

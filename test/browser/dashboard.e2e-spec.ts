@@ -111,10 +111,32 @@ describeInBrowser('dashboard in a browser', () => {
     await watched.page.close();
   });
 
+  it('shows keys of other types by the resource of their type', async () => {
+    const watched = await WatchedPage.open(browser, `${proxy.url}/`);
+    await redis.client.sadd('a/b', 'member');
+    for (const [name, summary, value] of [
+      ['queue', '200 OK, 18 B (list)', '["first","second"]'],
+      ['product:7', '200 OK, 43 B (hash)', '{"name":"Analytical Engine","price":"1837"}'],
+      ['a/b', '200 OK, 10 B (set)', '["member"]'],
+    ]) {
+      await key(watched.page).fill(name);
+      await key(watched.page).press('Enter');
+      await until(
+        `the page shows ${name}`,
+        async () => (await watched.text('result-summary')) === summary || undefined,
+      );
+      expect(await watched.text('value')).toBe(value);
+    }
+    await watched.page.close();
+  });
+
   it('shows the detail of error responses', async () => {
     const watched = await WatchedPage.open(browser, `${proxy.url}/`);
     expect(await lookUp(watched, 'nobody')).toBe('404 Not Found: Redis has no such key.');
-    expect(await lookUp(watched, 'queue')).toBe('409 Conflict: The value stored at this key is not a string.');
+    await redis.client.xadd('events', '*', 'name', 'value');
+    expect(await lookUp(watched, 'events')).toBe(
+      '409 Conflict: The value stored at this key is a stream, which is read over the Redis protocol only.',
+    );
     expect(await watched.page.locator('#result-value').isHidden()).toBe(true);
     await key(watched.page).fill('');
     await key(watched.page).press('Enter');

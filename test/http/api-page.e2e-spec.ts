@@ -108,7 +108,14 @@ describe('/openapi.json', () => {
       'GET /health/ready',
       'GET /metrics',
       'GET /v1/cache',
+      'GET /v1/hashes/{key}',
+      'GET /v1/hashes/{key}/{field}',
+      'GET /v1/json/{key}',
       'GET /v1/keys/{key}',
+      'GET /v1/lists/{key}',
+      'GET /v1/sets/{key}',
+      'GET /v1/sets/{key}/{member}',
+      'GET /v1/sorted-sets/{key}',
       'HEAD /v1/keys/{key}',
       'POST /v1/mget',
     ]);
@@ -146,10 +153,32 @@ describeOwn('the examples of {key}', () => {
       const { status, body } = await proxy.get(`/v1/keys/${encodeURIComponent(value)}`);
       responses.set(value, [status, status === 200 ? body.toString('latin1') : '']);
     }
-    const expected = demoKeys.map(({ key, value }): [string, [number, string]] => [
+    const strings = demoKeys.filter(({ value }) => typeof value === 'string' || value instanceof Uint8Array);
+    const expected = strings.map(({ key, value }): [string, [number, string]] => [
       key,
-      Array.isArray(value) ? [409, ''] : [200, Buffer.from(value as string).toString('latin1')],
+      [200, Buffer.from(value as string).toString('latin1')],
     ]);
-    expect(responses).toEqual(new Map([...expected, ['nobody', [404, '']]]));
+    expect(responses).toEqual(new Map([...expected, ['queue', [409, '']], ['nobody', [404, '']]]));
+  });
+
+  it('has examples of other types that work with the demo data, with all parameters of the example', async () => {
+    await seedDemoKeys(redis.client);
+    const { paths } = await document();
+    for (const [path, { get }] of Object.entries(paths)) {
+      if (!/^\/v1\/(?:hashes|lists|sets|sorted-sets)\//.test(path)) continue;
+      const parameters = get.parameters ?? [];
+      const keys = Object.values(parameters.find(({ name }) => name === 'key')?.examples ?? {});
+      const statuses = keys.map(async ({ value }) => {
+        const inPath = path.replace('{key}', value).replace(/\{(\w+)\}/, (_, part: string) => {
+          const { examples = {} } = parameters.find(({ name }) => name === part) ?? {};
+          return examples.existing.value;
+        });
+        const query = parameters.flatMap(({ name, schema: { example } }) =>
+          typeof example === 'string' ? [`${name}=${example}`] : [],
+        );
+        return (await proxy.get(`${inPath}${query.length > 0 ? `?${query.join('&')}` : ''}`)).status;
+      });
+      expect([path, await Promise.all(statuses)]).toEqual([path, [path.includes('{member}') ? 204 : 200, 409, 404]]);
+    }
   });
 });

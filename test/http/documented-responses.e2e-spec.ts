@@ -23,6 +23,52 @@ const command = (body: unknown, headers: Readonly<Record<string, string>> = READ
 });
 const COLD = command(['GET', 'cold']);
 
+/** A path that reads an existing value of each resource, and one that does not exist; all read keys that start with these. */
+const RESOURCES = [
+  ['/v1/hashes/{key}', '/v1/hashes/hash', '/v1/hashes/nobody'],
+  ['/v1/hashes/{key}/{field}', '/v1/hashes/hash/field', '/v1/hashes/hash/nothing'],
+  ['/v1/lists/{key}', '/v1/lists/list?start=0', '/v1/lists/nobody'],
+  ['/v1/sets/{key}', '/v1/sets/set', '/v1/sets/nobody'],
+  ['/v1/sets/{key}/{member}', '/v1/sets/set/member', '/v1/sets/set/nobody'],
+  ['/v1/sorted-sets/{key}', '/v1/sorted-sets/sorted?withScores=true', '/v1/sorted-sets/nobody'],
+  ['/v1/json/{key}', '/v1/json/json', '/v1/json/nobody'],
+] as const;
+
+const ofResources = (
+  scenario: (route: string, existing: string, missing: string) => readonly Scenario[],
+): readonly Scenario[] => RESOURCES.flatMap(([route, existing, missing]) => scenario(route, existing, missing));
+
+/** Replaces the key in a path. */
+const withKey = (path: string, key: string): string => path.replace(/(?<=\/v1\/[a-z-]+\/)\w+/, key);
+
+const NOT_FOUND: Readonly<Record<string, string>> = {
+  '/v1/hashes/{key}/{field}': 'field-not-found',
+  '/v1/sets/{key}/{member}': 'member-not-found',
+};
+
+const RESOURCES_WITH_REDIS = ofResources((route, existing, missing) => [
+  [`GET ${route} ${route.includes('{member}') ? 204 : 200}`, existing],
+  [`GET ${route} 304`, existing, { headers: ANY }],
+  [`GET ${route} 400 bad-key`, withKey(existing, '')],
+  [`GET ${route} 404 ${NOT_FOUND[route] ?? 'key-not-found'}`, missing],
+  [`GET ${route} 409 wrong-type`, withKey(existing, route.includes('/lists') ? 'hash' : 'list')],
+  ...(route.includes('{member}')
+    ? []
+    : ([[`GET ${route} 502 value-too-large`, withKey(existing, `long-${route.split('/')[2]}`)]] as const)),
+  [`GET ${route} 504 not-cached`, withKey(existing, 'unread'), { headers: { 'cache-control': 'only-if-cached' } }],
+]);
+
+const RESOURCES_WITH_ACCESS = ofResources((route, existing) => [
+  [`GET ${route} 401 unauthorized`, existing],
+  [`GET ${route} 403 key-not-allowed`, existing, { headers: READER }],
+]);
+
+const RESOURCES_UNREACHABLE = ofResources((route, existing) => [
+  [`GET ${route} 503 redis-unavailable`, withKey(existing, 'unread')],
+]);
+
+const WITHOUT_MODULE: readonly Scenario[] = [['GET /v1/json/{key} 501 unknown-command', '/v1/json/json']];
+
 /** A request head of more than HTTP_MAX_HEADER_BYTES. */
 const LONG_HEAD = { headers: { 'x-long': 'x'.repeat(300_000) } };
 
@@ -118,7 +164,10 @@ const WRITES_BROKEN: readonly Scenario[] = [['GET /health/live 503', '/health/li
 const UNDOCUMENTED = ['date', 'connection', 'keep-alive', 'content-type', 'content-length', 'x-content-type-options'];
 
 describeOwn('every answer is the one that /openapi.json describes', () => {
+  /** Has a command JSON.GET, which is another one. */
   let redis: TestRedis;
+  let redisWithoutModule: TestRedis;
+  let proxyWithoutModule: TestProxy;
   let proxy: TestProxy;
   let proxyWithoutToken: TestProxy;
   let proxyWithAccess: TestProxy;
@@ -128,7 +177,8 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
   let first: Promise<TestResponse>;
 
   beforeAll(async () => {
-    redis = await TestRedis.start();
+    redis = await TestRedis.start('--rename-command', 'GETEX', 'JSON.GET');
+    redisWithoutModule = await TestRedis.start();
     const settings = {
       REDIS_URL: redis.url,
       PROXY_THREADS: 1,
@@ -145,13 +195,26 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
       TestProxy.start({ ...settings, ACCESS_TOKEN: 'reader', KEY_ALLOWLIST: 'text,cold' }),
       TestProxy.start({ ...settings, ...brokenWrites('throw'), HTTP_FAST_PATH: 'on' }),
     ]);
+    proxyWithoutModule = await TestProxy.start({ ...settings, REDIS_URL: redisWithoutModule.url });
     // Upstash's REST API is described only if it is enabled.
     document = (await proxyWithAccess.get('/openapi.json')).json as unknown as ApiDocument;
     await redis.client.mset('text', 'a text', 'long', 'x'.repeat(1001));
     await redis.client.rpush('list', 'a');
+    await redis.client.hset('hash', { field: 'a value' });
+    await redis.client.sadd('set', 'member');
+    await redis.client.zadd('sorted', 1, 'member');
+    await redis.client.set('json', '{"name":"Ada"}');
+    const long = 'x'.repeat(1001);
+    await redis.client.hset('long-hashes', { field: long });
+    await redis.client.rpush('long-lists', long);
+    await redis.client.sadd('long-sets', long);
+    await redis.client.zadd('long-sorted-sets', 1, long);
+    await redis.client.set('long-json', long);
   });
   afterAll(async () => {
     await Promise.all([proxy?.stop(), proxyWithoutToken?.stop(), proxyWithAccess?.stop(), brokenProxy?.stop()]);
+    await proxyWithoutModule?.stop();
+    await redisWithoutModule?.stop();
     await redis?.stop();
   });
 
@@ -170,7 +233,7 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
     const sent = Object.keys(response.headers).filter((name) => !UNDOCUMENTED.includes(name));
     expect(documented.filter((name) => !UNDOCUMENTED.includes(name)).sort()).toEqual(sent.sort());
     expect(documented.filter((name) => response.headers[name] === undefined)).toEqual([]);
-    if (method === 'HEAD' || response.status === 304) {
+    if (method === 'HEAD' || response.status === 304 || response.status === 204) {
       expect(description.content).toBeUndefined();
       expect(response.body).toHaveLength(0);
       return;
@@ -189,7 +252,7 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
   }
 
   function expectShape(body: object, schema: Schema): void {
-    const { required = [], properties = {}, items, oneOf } = schemaOf(schema);
+    const { required = [], properties, items, oneOf } = schemaOf(schema);
     if (oneOf !== undefined) {
       const [first] = Array.isArray(body) ? (body as object[]) : [body];
       const isMeant = (each: Schema): boolean => (schemaOf(each).required ?? []).every((name) => name in first);
@@ -200,14 +263,17 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
       expectShape((body as object[])[0], items ?? {});
       return;
     }
+    // A string, or an object with any members.
+    if (properties === undefined) return;
     expect(Object.keys(properties)).toEqual(expect.arrayContaining(Object.keys(body)));
     expect(Object.keys(body)).toEqual(expect.arrayContaining([...required]));
   }
 
   describe('while Redis responds', () => {
-    for (const scenario of WITH_REDIS) itIsDocumented(scenario);
+    for (const scenario of [...WITH_REDIS, ...RESOURCES_WITH_REDIS]) itIsDocumented(scenario);
+    for (const scenario of WITHOUT_MODULE) itIsDocumented(scenario, () => proxyWithoutModule);
     for (const scenario of WITHOUT_TOKEN) itIsDocumented(scenario, () => proxyWithoutToken);
-    for (const scenario of WITH_ACCESS) itIsDocumented(scenario, () => proxyWithAccess);
+    for (const scenario of [...WITH_ACCESS, ...RESOURCES_WITH_ACCESS]) itIsDocumented(scenario, () => proxyWithAccess);
   });
 
   describe('while Redis does not respond', () => {
@@ -241,7 +307,7 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
           undefined,
       );
     });
-    for (const scenario of REDIS_UNREACHABLE) itIsDocumented(scenario);
+    for (const scenario of [...REDIS_UNREACHABLE, ...RESOURCES_UNREACHABLE]) itIsDocumented(scenario);
     for (const scenario of UNREACHABLE_WITH_ACCESS) itIsDocumented(scenario, () => proxyWithAccess);
   });
 
@@ -256,6 +322,7 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
     const all = [
       ...[WITH_REDIS, WITHOUT_TOKEN, WITH_ACCESS],
       ...[REDIS_SILENT, SILENT_WITH_ACCESS, OVERLOADED, REDIS_UNREACHABLE, UNREACHABLE_WITH_ACCESS],
+      ...[RESOURCES_WITH_REDIS, WITHOUT_MODULE, RESOURCES_WITH_ACCESS, RESOURCES_UNREACHABLE],
       WRITES_BROKEN,
     ].flat();
     const seen = new Set(all.map(([kind]) => kind.split(' ').slice(0, 3).join(' ')));

@@ -73,7 +73,7 @@ describe('POST /v1/mget', () => {
     expect(await mget(empty, none, list)).toMatchObject([
       { status: 200, value: '', encoding: 'utf8' },
       { status: 404, code: 'key-not-found', detail: 'Redis has no such key.' },
-      { status: 409, code: 'wrong-type', detail: 'The value stored at this key is not a string.' },
+      { status: 409, code: 'wrong-type', keyType: 'list', urlTemplate: '/v1/lists/{key}' },
     ]);
   });
 

@@ -4,7 +4,10 @@ import { describeOwn } from '../support/only-own.ts';
 import { lintOpenApi } from '../support/openapi-lint.ts';
 import { TestProxy } from '../support/proxy.ts';
 
-const KEY_ROUTES = ['/v1/keys/{key}', '/v1/mget'];
+const KEY_ROUTES = [
+  ...['/v1/keys/{key}', '/v1/mget', '/v1/hashes/{key}', '/v1/hashes/{key}/{field}', '/v1/lists/{key}'],
+  ...['/v1/sets/{key}', '/v1/sets/{key}/{member}', '/v1/sorted-sets/{key}', '/v1/json/{key}'],
+];
 const UPSTASH_ROUTES = ['/', '/pipeline', '/get/{key}'];
 const ADMIN_ROUTES = ['/v1/cache', '/v1/cache/{key}'];
 const OPEN_ROUTES = ['/health/live', '/health/ready', '/metrics'];

@@ -48,7 +48,7 @@ export interface ObjectSchema {
 }
 
 interface DemoData {
-  readonly demoKeys: readonly { readonly key: string; readonly value: string | Uint8Array | readonly string[] }[];
+  readonly demoKeys: readonly { readonly key: string; readonly value?: unknown; readonly json?: unknown }[];
   readonly seedDemoKeys: (redis: Redis) => Promise<void>;
 }
 

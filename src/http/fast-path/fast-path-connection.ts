@@ -3,20 +3,25 @@ import type { Socket } from 'node:net';
 import type { ReadClient } from '../../cache/read-through/buffered-bytes.ts';
 import type { ReadDirectives } from '../../cache/read-through/read-through.ts';
 import { type DirectedOutcome, outcomeName } from '../../cache/read-through/read-outcome.ts';
-import { Query } from '../../redis/query.ts';
+import { Query, writeArgumentLength } from '../../redis/query.ts';
 import { type HttpResponse, INTERNAL_ERROR } from '../response/http-response.ts';
 import { keyResponse } from '../keys/key-response.ts';
+import { rejectionOf } from '../keys/wrong-type.ts';
+import type { Problem } from '../response/problem.ts';
+import type { Resource } from '../resources/resource.ts';
 import { percentDecode } from '../keys/key-path.ts';
 import { readDirectives } from '../keys/request-cache-control.ts';
 import { authenticate, authorizeKey } from '../keys/access-denied.ts';
 import { responseHead } from '../response/response-head.ts';
-import { MAX_RESPONSE_HEAD_BYTES } from './response-head-templates.ts';
+import { MAX_RESPONSE_HEAD_BYTES, type ResponseHeadTemplates } from './response-head-templates.ts';
 import type { Place } from '../../net/pipeline/ordered-replies.ts';
 import { PipelinedConnection, type PipelineProtocol } from '../../net/pipeline/pipelined-connection.ts';
-import type { FastPathContext, IdleConnection } from './fast-path-context.ts';
+import type { FastPathContext, FastRepresentation, IdleConnection } from './fast-path-context.ts';
 
 /** A response of up to this many bytes is copied to the output buffer; a longer one is written from its own memory. */
 const MAX_COPIED_BYTES = 16 * 1024;
+/** Longest part of a resource whose length is one byte of the selector. */
+const MAX_ONE_BYTE_LENGTH = 127;
 const NO_BODY = Buffer.alloc(0);
 const NO_MEMORY: readonly ArrayBufferLike[] = [];
 
@@ -26,9 +31,10 @@ interface RenderedResponse {
   readonly body: Buffer;
 }
 
-/** A request for a key whose value may have to be loaded. */
+/** A request for the result of a query, which may have to be loaded. */
 interface KeyRequest {
   readonly query: Query;
+  readonly representation: FastRepresentation;
   readonly headOnly: boolean;
   readonly ifNoneMatch: string | undefined;
   readonly directives: ReadDirectives | undefined;
@@ -150,7 +156,8 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
 
   /** Serves the request in `fastPath.head`, or starts its load; returns false if node:http must serve it. */
   #serve(bytes: Buffer): boolean {
-    const { access, head, keyBytes } = this.#fastPath;
+    const { head, keyBytes, value } = this.#fastPath;
+    if (head.resource !== undefined) return this.#serveResource(bytes, head.resource);
     let { keyFrom: from, keyTo: to } = head;
     let source = bytes;
     if (head.encoded) {
@@ -159,25 +166,85 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
       from = 0;
       source = keyBytes;
     }
-    this.#used = true;
-    const unauthorized = access.tokenRequired ? authenticate(access, head.authorization(bytes)) : undefined;
-    const denied = unauthorized ?? authorizeKey(access, source, from, to);
-    if (denied !== undefined) {
-      this.#fastPath.pending.countRead('http', denied.outcome);
-      this.#reply(denied.response, head.headOnly);
-    } else if (head.isConditional || !this.#writeHit(source, from, to)) {
-      this.#read(Query.get(Buffer.from(source.subarray(from, to))), bytes);
+    if (!this.#admit(bytes, source, from, to)) return true;
+    if (head.isConditional || !this.#writeHit(source, from, to, 0, value.hitHeads)) {
+      this.#read(Query.get(Buffer.from(source.subarray(from, to))), value, bytes);
     }
     return true;
   }
 
-  /** Writes the response to a hit without allocating an object; returns false if that is not possible. */
-  #writeHit(source: Buffer, from: number, to: number): boolean {
-    const { cache, closing, head, hit, hitHeads, output, pending } = this.#fastPath;
-    if (this.#connection.replies.length > 0 || closing || !cache.tryGetInto(source, from, to, hit)) return false;
+  /** Serves a request for another resource than the value of a key, as {@link #serve} does. */
+  #serveResource(bytes: Buffer, resource: Resource): boolean {
+    const { head, keyBytes, representations, resources } = this.#fastPath;
+    const keyEnd = percentDecode(bytes, head.keyFrom, head.keyTo, keyBytes);
+    if (keyEnd === -1) return false;
+    if (head.partFrom !== 0) return this.#servePart(bytes, resource, keyEnd);
+    const read =
+      head.queryFrom === 0
+        ? resources.whole(resource)
+        : resources.withQuery(resource, bytes, head.queryFrom, head.queryTo);
+    if (read === undefined) return false;
+    const { selector } = read;
+    if (!this.#admit(bytes, keyBytes, 0, keyEnd)) return true;
+    keyBytes.set(selector, keyEnd);
+    const representation = representations[read.representation];
+    const end = keyEnd + selector.length;
+    if (head.isConditional || !this.#writeHit(keyBytes, 0, end, selector.length, representation.hitHeads)) {
+      const key = Buffer.from(keyBytes.subarray(0, keyEnd));
+      this.#read(Query.of(key, read.command, read.form, selector), representation, bytes);
+    }
+    return true;
+  }
+
+  /** Serves a request for a part of a resource, whose key is decoded in `keyBytes`, as {@link #serve} does. */
+  #servePart(bytes: Buffer, resource: Resource, keyEnd: number): boolean {
+    const { head, keyBytes, representations, resources } = this.#fastPath;
+    const part = resources.part(resource);
+    if (part === undefined) return false;
+    keyBytes.set(part.selectorHead, keyEnd);
+    const lengthAt = keyEnd + part.selectorHead.length;
+    let from = lengthAt + 1;
+    let end = percentDecode(bytes, head.partFrom, head.partTo, keyBytes, from);
+    if (end === -1) return false;
+    if (!this.#admit(bytes, keyBytes, 0, keyEnd)) return true;
+    const length = end - from;
+    if (length > MAX_ONE_BYTE_LENGTH) {
+      // A head is not long enough for a length of three bytes.
+      keyBytes.copyWithin(++from, lengthAt + 1, end++);
+    }
+    writeArgumentLength(length, keyBytes, lengthAt);
+    const representation = representations[part.representation];
+    if (head.isConditional || !this.#writeHit(keyBytes, 0, end, end - keyEnd, representation.hitHeads)) {
+      const [key, name] = [keyBytes.subarray(0, keyEnd), keyBytes.subarray(from, end)].map((each) => Buffer.from(each));
+      const { command, form, selector } = part.read(name);
+      this.#read(Query.of(key, command, form, selector), representation, bytes);
+    }
+    return true;
+  }
+
+  /** Checks the token, and the key, bytes [from, to) of `source`; returns false if the request has been rejected. */
+  #admit(bytes: Buffer, source: Buffer, from: number, to: number): boolean {
+    const { access, head, pending } = this.#fastPath;
+    this.#used = true;
+    const unauthorized = access.tokenRequired ? authenticate(access, head.authorization(bytes)) : undefined;
+    const denied = unauthorized ?? authorizeKey(access, source, from, to);
+    if (denied === undefined) return true;
+    pending.countRead('http', denied.outcome);
+    this.#reply(denied.response, head.headOnly);
+    return false;
+  }
+
+  /**
+   * Writes the response to a hit without allocating an object; returns false if that is not possible. The id of the entry is
+   * bytes [from, to) of `source`.
+   */
+  #writeHit(source: Buffer, from: number, to: number, selectorLength: number, heads: ResponseHeadTemplates): boolean {
+    const { cache, closing, head, hit, output, pending } = this.#fastPath;
+    if (this.#connection.replies.length > 0 || closing) return false;
+    if (!cache.tryGetInto(source, from, to, hit, selectorLength)) return false;
     pending.hits++;
     if (!output.hasRoom(MAX_RESPONSE_HEAD_BYTES + hit.length)) this.#connection.flush();
-    output.end = hitHeads.write(hit, output.bytes, output.end);
+    output.end = heads.write(hit, output.bytes, output.end);
     if (!head.headOnly) {
       hit.bytes.copy(output.bytes, output.end, 0, hit.length);
       output.end += hit.length;
@@ -185,10 +252,11 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
     return true;
   }
 
-  #read(query: Query, bytes: Buffer): void {
-    const { cache, head, pending, policy } = this.#fastPath;
+  #read(query: Query, representation: FastRepresentation, bytes: Buffer): void {
+    const { cache, head, pending } = this.#fastPath;
     const request: KeyRequest = {
       query,
+      representation,
       headOnly: head.headOnly,
       ifNoneMatch: head.ifNoneMatch(bytes),
       directives: head.isConditional ? readDirectives(head.cacheControl(bytes), head.pragma(bytes)) : undefined,
@@ -198,7 +266,7 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
     const { replies } = this.#connection;
     if (!(read instanceof Promise) && replies.length === 0) {
       pending.countRead('http', outcomeName(read));
-      return this.#reply(keyResponse(read, request.ifNoneMatch, policy), request.headOnly);
+      return this.#reply(keyResponse(read, request.ifNoneMatch, representation.policy), request.headOnly);
     }
     this.#connection.flush();
     const place = replies.reserve(query.id.length);
@@ -256,17 +324,32 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
     request.counted = true;
   }
 
-  /** Renders the response to a request whose read has ended. */
+  /** Renders the response to a request whose read has ended, after asking Redis for the type of the key if it is another. */
   #settleRead(place: Place<RenderedResponse>, request: KeyRequest, outcome: DirectedOutcome): void {
     this.#count(request, outcome);
-    const response = keyResponse(outcome, request.ifNoneMatch, this.#fastPath.policy);
+    const rejection = rejectionOf(this.#fastPath.cache, request.query, outcome);
+    if (!(rejection instanceof Promise)) return this.#settleOutcome(place, request, outcome, rejection);
+    this.#connection.whenRead(
+      rejection,
+      (problem) => this.#settleOutcome(place, request, outcome, problem),
+      () => this.#settle(place, INTERNAL_ERROR, request.headOnly, 0, undefined),
+    );
+  }
+
+  #settleOutcome(
+    place: Place<RenderedResponse>,
+    request: KeyRequest,
+    outcome: DirectedOutcome,
+    rejection: Problem | undefined,
+  ): void {
+    const response = keyResponse(outcome, request.ifNoneMatch, request.representation.policy, rejection);
     const loadedBytes = 'value' in outcome ? outcome.value.length : 0;
     this.#settle(place, response, request.headOnly, loadedBytes, () => this.#readAgain(place, request));
   }
 
   /** Writes a value that was loaded and stored from a template, as for a hit; returns false if that is not possible. */
   #writeStored(place: Place<RenderedResponse>, request: KeyRequest, outcome: DirectedOutcome): boolean {
-    const { closing, hit, output, storedHeads } = this.#fastPath;
+    const { closing, hit, output } = this.#fastPath;
     const connection = this.#connection;
     if (request.ifNoneMatch !== undefined) return false;
     if (outcome.kind !== 'value' || outcome.origin !== 'stored' || outcome.forward !== 'uri-miss') return false;
@@ -279,7 +362,7 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
     hit.ageMs = freshness.ageMs;
     hit.lifetimeMs = freshness.lifetimeMs;
     hit.length = value.length;
-    output.end = storedHeads.write(hit, output.bytes, output.end);
+    output.end = request.representation.storedHeads.write(hit, output.bytes, output.end);
     if (!request.headOnly) {
       output.bytes.set(value, output.end);
       output.end += value.length;

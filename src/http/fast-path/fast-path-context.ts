@@ -8,7 +8,18 @@ import type { PipelineContext } from '../../net/pipeline/pipelined-connection.ts
 import type { KeyResponsePolicy } from '../keys/key-response.ts';
 import type { HttpDate, Persistence } from '../response/response-head.ts';
 import type { RequestHead } from './request-head.ts';
+import type { RepresentationName } from '../resources/resource.ts';
+import type { ResourceReads } from './resource-reads.ts';
 import type { ResponseHeadTemplates } from './response-head-templates.ts';
+
+/** The responses with one representation of values. */
+export interface FastRepresentation {
+  readonly policy: KeyResponsePolicy;
+  /** Heads of responses to hits. */
+  readonly hitHeads: ResponseHeadTemplates;
+  /** Heads of responses to misses that were loaded and stored. */
+  readonly storedHeads: ResponseHeadTemplates;
+}
 
 /** A connection whose idle time is limited. */
 export interface IdleConnection {
@@ -27,18 +38,17 @@ export interface FastPathContext extends PipelineContext {
   readonly cache: CacheService;
   /** Counts of reads, published before their responses are written, and committed once they are. */
   readonly pending: PendingReads;
-  readonly policy: KeyResponsePolicy;
+  /** Responses with the value of a key. */
+  readonly value: FastRepresentation;
+  readonly representations: Readonly<Record<RepresentationName, FastRepresentation>>;
   /** Names and values of headers added to every response. */
   readonly headers: readonly string[];
   readonly date: HttpDate;
-  /** Heads of responses to hits. */
-  readonly hitHeads: ResponseHeadTemplates;
-  /** Heads of responses to misses that were loaded and stored. */
-  readonly storedHeads: ResponseHeadTemplates;
   readonly head: RequestHead;
+  readonly resources: ResourceReads;
   readonly hit: HitBuffer;
   readonly output: OutputBuffer;
-  /** Buffer for the decoded key, as long as the longest one. */
+  /** Buffer for the decoded key and its selector, as long as the longest ones. */
   readonly keyBytes: Buffer;
   readonly connections: Set<IdleConnection>;
   /** Whether every response must close its connection, because the proxy is shutting down. */

@@ -19,13 +19,18 @@ import { CachingPolicy } from '../keys/caching-policy.ts';
 import { HttpDate, type Persistence } from '../response/response-head.ts';
 import { ResponseHeadTemplates } from './response-head-templates.ts';
 import { FastPathConnection } from './fast-path-connection.ts';
-import type { FastPathContext, IdleConnection } from './fast-path-context.ts';
+import type { RepresentationName } from '../resources/resource.ts';
+import type { FastPathContext, FastRepresentation, IdleConnection } from './fast-path-context.ts';
+import { ResourceReads } from './resource-reads.ts';
 import { MAX_HEAD_BYTES, RequestHead } from './request-head.ts';
 
 /** Milliseconds between two checks of the connections' time-outs, which are this accurate. */
 const TICK_MS = 100;
 /** Milliseconds by which a connection outlives its announced keep-alive, as in node:http: a request may be on its way. */
 const KEEP_ALIVE_MARGIN_MS = 1000;
+
+/** Bytes by which a selector may be longer than the query of its request: the names and the defaults of its arguments. */
+const MAX_SELECTOR_EXCESS = 128;
 
 /** Receives the connections that leave the fast path. */
 export interface FastPathExit {
@@ -36,7 +41,7 @@ export interface FastPathExit {
 }
 
 /**
- * The fast path of a thread. Every connection starts here: plain key reads are parsed from the socket's chunks and served
+ * The fast path of a thread. Every connection starts here: plain reads of keys are parsed from the socket's chunks and served
  * without node:http and Express, which would cost more than the read itself. Any other request is handed over to node:http
  * unchanged, with everything that follows it on its connection, so that unusual requests are always parsed by a complete
  * HTTP implementation.
@@ -47,12 +52,12 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
   readonly cache: CacheService;
   readonly memory: BufferedBytes;
   readonly pending: PendingReads;
-  readonly policy: KeyResponsePolicy;
+  readonly value: FastRepresentation;
+  readonly representations: Readonly<Record<RepresentationName, FastRepresentation>>;
   readonly headers: readonly string[];
   readonly date = new HttpDate();
-  readonly hitHeads: ResponseHeadTemplates;
-  readonly storedHeads: ResponseHeadTemplates;
   readonly head: RequestHead;
+  readonly resources = new ResourceReads();
   readonly hit = new HitBuffer();
   readonly output = new OutputBuffer();
   readonly reads = new SharedReadBuffer();
@@ -90,17 +95,29 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
     this.cache = cache;
     this.memory = buffered;
     this.pending = new PendingReads('http', counts);
-    this.policy = policy;
     this.headers = cors.headers;
-    const [keepAliveMs, more] = [http.keepAliveTimeoutMs, this.headers];
-    this.hitHeads = new ResponseHeadTemplates(hitResponse, this.policy, keepAliveMs, this.date, more);
-    this.storedHeads = new ResponseHeadTemplates(storedResponse, this.policy, keepAliveMs, this.date, more);
+    const representation = (of: KeyResponsePolicy): FastRepresentation => {
+      const more = [of, http.keepAliveTimeoutMs, this.date, this.headers] as const;
+      return {
+        policy: of,
+        hitHeads: new ResponseHeadTemplates(hitResponse, ...more),
+        storedHeads: new ResponseHeadTemplates(storedResponse, ...more),
+      };
+    };
+    const { value, json, field, member } = policy.representations;
+    this.value = representation(value);
+    this.representations = {
+      value: this.value,
+      json: representation(json),
+      field: representation(field),
+      member: representation(member),
+    };
     this.#keepAlive = { close: false, keepAliveTimeoutMs: http.keepAliveTimeoutMs };
     this.#close = { close: true, keepAliveTimeoutMs: 0 };
     const longestHead = Math.min(MAX_HEAD_BYTES, http.maxHeaderBytes);
     // node:http serves the responses that depend on the origin.
     this.head = new RequestHead(longestHead, cors.byOrigin ? ['origin'] : []);
-    this.keyBytes = Buffer.alloc(longestHead);
+    this.keyBytes = Buffer.alloc(longestHead + MAX_SELECTOR_EXCESS);
     this.requestTimeoutMs = http.requestTimeoutMs;
     this.stallTimeoutMs = idleTimeoutMs({ http, redis });
     this.#ticksToFirst = Math.min(http.headersTimeoutMs, http.requestTimeoutMs) / TICK_MS;

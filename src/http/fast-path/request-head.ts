@@ -1,5 +1,6 @@
 import { isHost } from '../server/host.ts';
 import { KEYS_PATH } from '../keys/key-path.ts';
+import { RESOURCES, type Resource } from '../resources/resource.ts';
 
 /** Longest request line and headers, in bytes, that the fast path parses. */
 export const MAX_HEAD_BYTES = 8 * 1024;
@@ -11,6 +12,8 @@ const TAB = 0x09;
 const COLON = 0x3a;
 const BRACKET = 0x5b;
 const PERCENT = 0x25;
+const SLASH = 0x2f;
+const QUESTION = 0x3f;
 const CR = 0x0d;
 const LF = 0x0a;
 /** Bit that makes an ASCII letter lower case. */
@@ -18,11 +21,23 @@ const LOWER = 0x20;
 
 const GET = ascii(`GET ${KEYS_PATH}`);
 const HEAD = ascii(`HEAD ${KEYS_PATH}`);
+/** The start of the request for any other resource, and the paths of these after that. */
+const GET_RESOURCE = ascii('GET /v1/');
+const HEAD_RESOURCE = ascii('HEAD /v1/');
+const RESOURCE_PATHS = Object.values<Resource>(RESOURCES).map((resource) => ({
+  resource,
+  path: ascii(resource.path.slice('/v1/'.length)),
+  hasParts: resource.readPart !== undefined,
+}));
 const VERSION = ascii(' HTTP/1.1\r\n');
 const KEEP_ALIVE = ascii('keep-alive');
 
 /** Bytes of a path (RFC 3986, section 3.3), and `%`, which is decoded later. */
 const IS_KEY = bytesOf("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/%");
+/** Bytes of a key or part without a slash. */
+const IS_SEGMENT = bytesOf("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@%");
+/** Bytes of a query (RFC 3986, section 3.4), and `%`. */
+const IS_QUERY = bytesOf("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/?%");
 /** Bytes of a header name (RFC 9110, section 5.6.2). */
 const IS_NAME = bytesOf("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~");
 /** Bytes of a header value (RFC 9110, section 5.5), without those above 127, which recipients interpret differently. */
@@ -47,8 +62,8 @@ const CACHE_CONTROL = ascii('cache-control');
 const PRAGMA = ascii('pragma');
 
 /**
- * Parser of request heads in the strict subset of HTTP/1.1 that the fast path serves: `GET` or `HEAD` of a key, an exact
- * request line, one Host, names and values of ASCII characters, CRLF, nothing about a body or the connection. Any other
+ * Parser of request heads in the strict subset of HTTP/1.1 that the fast path serves: `GET` or `HEAD` of a key or of another
+ * resource that represents a key, an exact request line, one Host, names and values of ASCII characters, CRLF, nothing about a body or the connection. Any other
  * request is left to node:http. One instance is reused for all requests; positions refer to the bytes passed to
  * {@link scan}.
  */
@@ -60,6 +75,14 @@ export class RequestHead {
   keyTo = 0;
   /** Whether the key contains a `%`. */
   encoded = false;
+  /** Undefined: the request is for the value of a key. */
+  resource: Resource | undefined;
+  /** Start and end of the percent-encoded name of a part of a resource, which may be empty; 0 if absent. */
+  partFrom = 0;
+  partTo = 0;
+  /** Start and end of the query of a resource, without the question mark; 0 if absent. */
+  queryFrom = 0;
+  queryTo = 0;
   /** Start and end of these headers' values; 0 if absent. */
   ifNoneMatchFrom = 0;
   ifNoneMatchTo = 0;
@@ -113,15 +136,42 @@ export class RequestHead {
   scan(bytes: Uint8Array, from: number): boolean {
     const limit = Math.min(bytes.length, from + this.#maxBytes);
     const key = this.#scanMethod(bytes, from);
-    if (key === 0) return false;
+    if (key === 0) return this.#scanResource(bytes, from, limit);
     let at = key;
     let encoded = false;
     while (at < limit && IS_KEY[bytes[at]] === 1) if (bytes[at++] === PERCENT) encoded = true;
     if (at === key || !startsWith(bytes, at, VERSION, limit)) return false;
+    this.resource = undefined;
     this.keyFrom = key;
     this.keyTo = at;
     this.encoded = encoded;
     return this.#scanHeaders(bytes, at + VERSION.length, limit);
+  }
+
+  /** Parses a request for another resource than the value of a key. */
+  #scanResource(bytes: Uint8Array, from: number, limit: number): boolean {
+    const start = this.headOnly ? HEAD_RESOURCE : GET_RESOURCE;
+    if (!startsWith(bytes, from, start, limit)) return false;
+    const path = pathAt(bytes, from + start.length, limit);
+    if (path === undefined) return false;
+    const isKey = path.hasParts ? IS_SEGMENT : IS_KEY;
+    this.keyFrom = from + start.length + path.path.length;
+    let at = this.keyFrom;
+    while (at < limit && isKey[bytes[at]] === 1) at++;
+    this.keyTo = at;
+    if (at === this.keyFrom) return false;
+    this.resource = path.resource;
+    this.partFrom = this.partTo = this.queryFrom = this.queryTo = 0;
+    if (path.hasParts && bytes[at] === SLASH) {
+      this.partFrom = ++at;
+      while (at < limit && IS_KEY[bytes[at]] === 1) at++;
+      this.partTo = at;
+    } else if (bytes[at] === QUESTION) {
+      this.queryFrom = ++at;
+      while (at < limit && IS_QUERY[bytes[at]] === 1) at++;
+      this.queryTo = at;
+    }
+    return startsWith(bytes, at, VERSION, limit) && this.#scanHeaders(bytes, at + VERSION.length, limit);
   }
 
   /** Returns the start of the key; 0 for another method or path. */
@@ -223,6 +273,12 @@ export class RequestHead {
     this.#validAddress = bytes.slice(from, to);
     return true;
   }
+}
+
+/** Returns the path of a resource that starts at `from`. */
+function pathAt(bytes: Uint8Array, from: number, limit: number): (typeof RESOURCE_PATHS)[number] | undefined {
+  for (const each of RESOURCE_PATHS) if (startsWith(bytes, from, each.path, limit)) return each;
+  return undefined;
 }
 
 /** Returns the value of a header; undefined if it is absent, which `from` = 0 stands for. */

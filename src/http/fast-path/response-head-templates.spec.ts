@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { HitBuffer } from '../../cache/shared-lru/hit-buffer.ts';
 import type { ReadOutcome } from '../../cache/read-through/read-outcome.ts';
-import { hitResponse, keyResponse, storedResponse } from '../keys/key-response.ts';
+import { KEY_NOT_FOUND, hitResponse, keyResponse, storedResponse } from '../keys/key-response.ts';
 import { HttpDate, responseHead } from '../response/response-head.ts';
 import { ResponseHeadTemplates, MAX_RESPONSE_HEAD_BYTES } from './response-head-templates.ts';
 
@@ -22,11 +22,12 @@ describe('ResponseHeadTemplates', () => {
       fc.property(
         fc.boolean(),
         fc.boolean(),
-        fc.constantFrom('text/plain', 'application/octet-stream'),
+        fc.constantFrom('text/plain', 'application/octet-stream', undefined),
         fc.constantFrom(1, 999, 65_000),
         fc.array(hits, { minLength: 1, maxLength: 8 }),
         (isHit, isPrivate, contentType, keepAliveTimeoutMs, responses) => {
-          const policy = { contentType, private: isPrivate, revalidate: false };
+          const sandbox = contentType === 'text/plain';
+          const policy = { contentType, sandbox, notFound: KEY_NOT_FOUND, private: isPrivate, revalidate: false };
           const date = new HttpDate();
           const templates = new ResponseHeadTemplates(
             isHit ? hitResponse : storedResponse,

@@ -22,7 +22,7 @@ interface Template {
   readonly revalidate: boolean;
   readonly etagAt: number;
   readonly ageAt: number;
-  /** -1 if absent, as for `ttlAt`. */
+  /** -1 if absent, as for `ttlAt` and `lengthAt`. */
   readonly lifetimeAt: number;
   readonly ttlAt: number;
   readonly lengthAt: number;
@@ -88,7 +88,7 @@ export class ResponseHeadTemplates {
     writeDecimal(target, at + ageAt, template.age, age);
     if (lifetimeAt !== -1) writeDecimal(target, at + lifetimeAt, template.lifetime, lifetime);
     if (ttlAt !== -1) writeDecimal(target, at + ttlAt, template.ttl, ttl);
-    writeDecimal(target, at + lengthAt, template.length, length);
+    if (lengthAt !== -1) writeDecimal(target, at + lengthAt, template.length, length);
     return at + bytes.length;
   }
 

@@ -3,7 +3,7 @@ import { Access } from '../../access/access.ts';
 import { ResponseException } from '../response/problem.filter.ts';
 import { ReadResponse } from '../response/read-response.ts';
 import { type AccessDenied, authenticate, authorizeKey } from './access-denied.ts';
-import { KEYS_PATH, keyFromTarget } from './key-path.ts';
+import { KEYS_PATH, keyFromTarget, keyPrefixOf } from './key-path.ts';
 import { requestOf } from '../request/http-context.ts';
 
 /** Requires a valid token in the Authorization header, if ACCESS_TOKEN is set. */
@@ -32,7 +32,8 @@ export class KeyAllowlistGuard implements CanActivate {
 
   canActivate(context: ExecutionContext): boolean {
     if (this.#access.allowsAllKeys) return true;
-    const key = keyFromTarget(requestOf(context).originalUrl, KEYS_PATH);
+    const { originalUrl } = requestOf(context);
+    const key = keyFromTarget(originalUrl, keyPrefixOf(originalUrl) ?? KEYS_PATH);
     // An invalid key is rejected by the decorator that yields it.
     return typeof key === 'string' || admit(authorizeKey(this.#access, key));
   }

@@ -1,21 +1,67 @@
 import type { Access } from '../../access/access.ts';
 import type { CoherenceState } from '../../instance/coherence-state.ts';
 import type { Settings } from '../../config/settings.ts';
-import type { KeyResponsePolicy } from './key-response.ts';
+import type { RepresentationName } from '../resources/resource.ts';
+import { type Problem, problem } from '../response/problem.ts';
+import { KEY_NOT_FOUND, type KeyResponsePolicy } from './key-response.ts';
+
+const NO_FIELD = problem('field-not-found', 'The hash has no such field, or Redis has no such key.');
+const NO_MEMBER = problem('member-not-found', 'The set has no such member, or Redis has no such key.');
 
 /** The policy of all responses with values, from the settings and the current coherence mode. */
 export class CachingPolicy implements KeyResponsePolicy {
   readonly contentType: string;
+  readonly sandbox: boolean;
+  readonly notFound = KEY_NOT_FOUND;
   readonly private: boolean;
+  /** The policy of each representation. */
+  readonly representations: Readonly<Record<RepresentationName, KeyResponsePolicy>>;
   readonly #coherence: CoherenceState;
 
   constructor(http: Settings['http'], access: Access, coherence: CoherenceState) {
     this.contentType = http.contentType;
+    // Browsers save this type instead of rendering it.
+    this.sandbox = http.contentType !== 'application/octet-stream';
     this.private = access.tokenRequired;
     this.#coherence = coherence;
+    this.representations = {
+      value: this,
+      // Browsers show JSON as text, or in a viewer that a sandbox could break.
+      json: new RepresentationPolicy(this, {
+        contentType: 'application/json',
+        sandbox: false,
+        notFound: KEY_NOT_FOUND,
+      }),
+      field: new RepresentationPolicy(this, { ...this, notFound: NO_FIELD }),
+      member: new RepresentationPolicy(this, { contentType: undefined, sandbox: false, notFound: NO_MEMBER }),
+    };
   }
 
   get revalidate(): boolean {
     return !this.#coherence.allowsDownstreamCaching;
+  }
+}
+
+/** The policy of responses with another representation than the bytes of a key's value. */
+class RepresentationPolicy implements KeyResponsePolicy {
+  readonly contentType: string | undefined;
+  readonly sandbox: boolean;
+  readonly notFound: Problem;
+  readonly private: boolean;
+  readonly #of: KeyResponsePolicy;
+
+  constructor(
+    of: KeyResponsePolicy,
+    { contentType, sandbox, notFound }: Pick<KeyResponsePolicy, 'contentType' | 'sandbox' | 'notFound'>,
+  ) {
+    this.contentType = contentType;
+    this.sandbox = sandbox;
+    this.notFound = notFound;
+    this.private = of.private;
+    this.#of = of;
+  }
+
+  get revalidate(): boolean {
+    return this.#of.revalidate;
   }
 }

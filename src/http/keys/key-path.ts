@@ -2,36 +2,71 @@ import { MAX_KEY_BYTES } from '../../access/access.ts';
 
 /** Prefix of the paths at which values are read. */
 export const KEYS_PATH = '/v1/keys/';
+/** Prefixes of the paths at which keys of other types than string are read. */
+export const HASHES_PATH = '/v1/hashes/';
+export const LISTS_PATH = '/v1/lists/';
+export const SETS_PATH = '/v1/sets/';
+export const SORTED_SETS_PATH = '/v1/sorted-sets/';
+export const JSON_PATH = '/v1/json/';
 /** Prefix of the paths at which cache entries are purged. */
 export const ENTRIES_PATH = '/v1/cache/';
+
+/** All prefixes of keys. */
+const KEY_PREFIXES = [KEYS_PATH, HASHES_PATH, LISTS_PATH, SETS_PATH, SORTED_SETS_PATH, JSON_PATH, ENTRIES_PATH];
+/** Those whose paths may name a part of the value, a field or a member, after the key and a slash. */
+const PREFIXES_WITH_PARTS: readonly string[] = [HASHES_PATH, SETS_PATH];
 
 export type KeyProblem = 'empty' | 'bad-encoding' | 'too-long';
 
 const PERCENT = 0x25;
 
 /**
- * Decodes the key in a request target: the bytes after `prefix`, up to the query. Any byte is allowed, percent-encoded if
- * necessary; a slash may be plain. node:http decodes the target as Latin-1, one character for each byte.
+ * Decodes the key in a request target: the bytes after `prefix`, up to the query, or up to the next slash if the path may name
+ * a part of the value. Any byte is allowed, percent-encoded if necessary; any other slash may be plain. node:http decodes the
+ * target as Latin-1, one character for each byte.
  */
 export function keyFromTarget(target: string, prefix: string): Buffer | KeyProblem {
+  const [key] = segmentsOf(target, prefix);
+  return key === '' ? 'empty' : decode(key);
+}
+
+/** Decodes the name of a part of the value, which may be empty, as {@link keyFromTarget} does; undefined if there is none. */
+export function partFromTarget(target: string, prefix: string): Buffer | KeyProblem | undefined {
+  const [, part] = segmentsOf(target, prefix);
+  return part === undefined ? undefined : decode(part);
+}
+
+/** Returns the encoded key of a target, and the encoded name of a part of its value if there is one. */
+function segmentsOf(target: string, prefix: string): readonly [key: string, part?: string] {
   const path = pathOf(target);
   const query = path.indexOf('?');
   const encoded = path.slice(prefix.length, query === -1 ? undefined : query);
-  if (encoded === '') return 'empty';
+  const slash = PREFIXES_WITH_PARTS.includes(prefix) ? encoded.indexOf('/') : -1;
+  return slash === -1 ? [encoded] : [encoded.slice(0, slash), encoded.slice(slash + 1)];
+}
+
+function decode(encoded: string): Buffer | KeyProblem {
   const bytes = Buffer.from(encoded, 'latin1');
   const length = percentDecode(bytes, 0, bytes.length, bytes);
   if (length === -1) return 'bad-encoding';
   return length > MAX_KEY_BYTES ? 'too-long' : bytes.subarray(0, length);
 }
 
+/** Returns the prefix of the key in a target; undefined if it names none. */
+export function keyPrefixOf(target: string): string | undefined {
+  const path = pathOf(target);
+  return KEY_PREFIXES.find((prefix) => path.startsWith(prefix));
+}
+
 /**
- * Replaces the key in a path by a constant. Routers decode path parameters as UTF-8, which a key need not be; handlers
- * read the key from the original target.
+ * Replaces the key in a path, and the name of a part of its value, by constants. Routers decode path parameters as UTF-8,
+ * which a key need not be; handlers read the key from the original target.
  */
 export function hideKey(url: string): string {
-  const path = pathOf(url);
-  for (const prefix of [KEYS_PATH, ENTRIES_PATH]) if (path.startsWith(prefix)) return `${prefix}key`;
-  return url;
+  const prefix = keyPrefixOf(url);
+  if (prefix === undefined) return url;
+  const [, part] = segmentsOf(url, prefix);
+  return `${prefix}key${part === undefined ? '' : '/part'}`;
 }
 
 /** Returns the path and query of a target, which may be in absolute form (RFC 9112, section 3.2.2). */
@@ -42,24 +77,24 @@ export function pathOf(target: string): string {
 }
 
 /**
- * Decodes bytes [from, to) of `source` to the start of `target`, which may be the same memory. Returns the number of
- * decoded bytes, or -1 if a `%` is not followed by two hexadecimal digits.
+ * Decodes bytes [from, to) of `source` to `target` at `at`, which may be the same memory. Returns the end of the decoded
+ * bytes, or -1 if a `%` is not followed by two hexadecimal digits.
  */
-export function percentDecode(source: Uint8Array, from: number, to: number, target: Uint8Array): number {
-  let length = 0;
+export function percentDecode(source: Uint8Array, from: number, to: number, target: Uint8Array, at = 0): number {
+  let end = at;
   for (let i = from; i < to; i++) {
     if (source[i] !== PERCENT) {
-      target[length++] = source[i];
+      target[end++] = source[i];
       continue;
     }
     if (i + 2 >= to) return -1;
     const high = hexDigit(source[i + 1]);
     const low = hexDigit(source[i + 2]);
     if (high === -1 || low === -1) return -1;
-    target[length++] = (high << 4) | low;
+    target[end++] = (high << 4) | low;
     i += 2;
   }
-  return length;
+  return end;
 }
 
 /** Returns the value of a hexadecimal digit; -1 for any other byte. */

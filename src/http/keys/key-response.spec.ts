@@ -5,11 +5,11 @@ import { TICK_MS } from '../../cache/shared-lru/clock.ts';
 import type { Forward } from '../../cache/shared-lru/cache-types.ts';
 import type { DirectedOutcome, Origin, ReadOutcome } from '../../cache/read-through/read-outcome.ts';
 import { type HttpResponse } from '../response/http-response.ts';
-import { keyResponse } from './key-response.ts';
+import { KEY_NOT_FOUND, keyResponse } from './key-response.ts';
 
 const value = Buffer.from('hello from redis');
 const etag = etagOf(value);
-const policy = { contentType: 'text/plain', private: false, revalidate: false };
+const policy = { contentType: 'text/plain', sandbox: true, notFound: KEY_NOT_FOUND, private: false, revalidate: false };
 
 const hit: ReadOutcome = { kind: 'hit', value, etag, freshness: { ageMs: 3999, lifetimeMs: 60_000 } };
 const stale = { kind: 'stale', value, etag, freshness: { ageMs: 62_001, lifetimeMs: 60_000 } } as const;
@@ -68,7 +68,7 @@ describe('keyResponse', () => {
   });
 
   it('sends no sandbox policy with a content type that browsers do not render', () => {
-    const { headers } = keyResponse(hit, undefined, { ...policy, contentType: 'application/octet-stream' });
+    const { headers } = keyResponse(hit, undefined, { ...policy, sandbox: false });
     expect(headers).not.toContain('Content-Security-Policy');
   });
 

@@ -16,12 +16,13 @@ const RETRY_AFTER = ['Retry-After', '1'] as const;
 
 type FailedRead = Exclude<DirectedOutcome['kind'], 'hit' | 'value' | 'stale' | 'revalidating' | 'error-reply'>;
 
-const NOT_FOUND = problem('key-not-found', 'Redis has no such key.');
+/** The problem of a key that does not exist. */
+export const KEY_NOT_FOUND = problem('key-not-found', 'Redis has no such key.');
 
 /** The problem of each outcome without a value. */
 export const OUTCOME_PROBLEMS: Readonly<Record<FailedRead, Problem>> = {
-  missing: NOT_FOUND,
-  absent: NOT_FOUND,
+  missing: KEY_NOT_FOUND,
+  absent: KEY_NOT_FOUND,
   'wrong-type': problem('wrong-type', 'The value stored at this key is not a string.'),
   'value-too-large': problem('value-too-large', 'The value exceeds REDIS_MAX_VALUE_BYTES.'),
   timeout: problem('redis-timeout', 'Redis did not answer in time.'),
@@ -35,20 +36,30 @@ export function rejectedQuery(message: string): Problem {
   return problem('redis-error', `Redis replied: ${message}`);
 }
 
-/** Properties shared by the responses to all keys. */
+/** Properties shared by the responses with one representation of values. */
 export interface KeyResponsePolicy {
-  readonly contentType: string;
+  /** Undefined: the response has no content, and status 204. */
+  readonly contentType: string | undefined;
+  /** Whether browsers might render the content, and must do so in a sandbox. */
+  readonly sandbox: boolean;
+  /** The problem if what was requested does not exist. */
+  readonly notFound: Problem;
   /** Whether shared caches must not store responses, because reads require a token. */
   readonly private: boolean;
   /** Whether other caches must revalidate a value before each use. May change at any time. */
   readonly revalidate: boolean;
 }
 
-/** Renders the response to `GET` or `HEAD /v1/keys/{key}`. */
+/**
+ * Renders the response to `GET` or `HEAD` of a key, or of another resource that represents a key.
+ *
+ * @param rejection the problem if Redis rejected the query, for example because the key has another type.
+ */
 export function keyResponse(
   outcome: DirectedOutcome,
   ifNoneMatch: string | undefined,
   policy: KeyResponsePolicy,
+  rejection?: Problem,
 ): HttpResponse {
   switch (outcome.kind) {
     case 'hit':
@@ -60,19 +71,21 @@ export function keyResponse(
     case 'revalidating':
       return valueResponse(outcome, staleStatus(outcome, 'stale-while-revalidate'), ifNoneMatch, policy);
     case 'missing':
-      return failureResponse(outcome.kind, hitStatus(ttlOf(outcome.freshness)));
+      return failureResponse(policy.notFound, hitStatus(ttlOf(outcome.freshness)));
     case 'absent':
+      return failureResponse(policy.notFound, missStatus(outcome));
     case 'wrong-type':
+      return failureResponse(rejection ?? OUTCOME_PROBLEMS['wrong-type'], missStatus(outcome));
     case 'value-too-large':
     case 'timeout':
-      return failureResponse(outcome.kind, missStatus(outcome));
+      return failureResponse(OUTCOME_PROBLEMS[outcome.kind], missStatus(outcome));
     case 'unavailable':
     case 'overloaded':
-      return failureResponse(outcome.kind, missStatus(outcome), RETRY_AFTER);
+      return failureResponse(OUTCOME_PROBLEMS[outcome.kind], missStatus(outcome), RETRY_AFTER);
     case 'error-reply':
-      return problemResponse(rejectedQuery(outcome.message), ['Cache-Status', missStatus(outcome)]);
+      return failureResponse(rejection ?? rejectedQuery(outcome.message), missStatus(outcome));
     case 'not-cached':
-      return failureResponse(outcome.kind, `${CACHE_NAME}; detail=only-if-cached`);
+      return failureResponse(OUTCOME_PROBLEMS[outcome.kind], `${CACHE_NAME}; detail=only-if-cached`);
   }
 }
 
@@ -89,7 +102,7 @@ export interface HitFields {
 /** Renders the response to a hit, without the value. */
 export function hitResponse(fields: HitFields, policy: KeyResponsePolicy): HttpResponse {
   const headers = [...cachingHeaders(fields, hitStatus(fields.ttl), policy), ...contentHeaders(fields.length, policy)];
-  return { status: 200, headers, body: undefined };
+  return { status: statusOf(policy), headers, body: undefined };
 }
 
 /** Renders the response to a miss whose value has been stored, without the value. */
@@ -98,7 +111,7 @@ export function storedResponse(fields: HitFields, policy: KeyResponsePolicy): Ht
     ...cachingHeaders(fields, missStatus({ origin: 'stored', forward: 'uri-miss' }), policy),
     ...contentHeaders(fields.length, policy),
   ];
-  return { status: 200, headers, body: undefined };
+  return { status: statusOf(policy), headers, body: undefined };
 }
 
 /** Renders the response to a request with an invalid key. */
@@ -125,7 +138,7 @@ function valueResponse(
   const headers = cachingHeaders(fields, cacheStatus, policy);
   if (ifNoneMatch !== undefined && etagMatches(ifNoneMatch, etag)) return { status: 304, headers, body: undefined };
   headers.push(...contentHeaders(String(value.length), policy));
-  return { status: 200, headers, body: value };
+  return { status: statusOf(policy), headers, body: policy.contentType === undefined ? undefined : value };
 }
 
 function cachingHeaders(
@@ -138,22 +151,22 @@ function cachingHeaders(
   return ['ETag', etag, 'Age', age, 'Cache-Control', cacheControl, 'Cache-Status', cacheStatus];
 }
 
-function contentHeaders(length: string, { contentType }: KeyResponsePolicy): string[] {
+function contentHeaders(length: string, { contentType, sandbox }: KeyResponsePolicy): string[] {
+  if (contentType === undefined) return [];
   const headers = ['Content-Type', contentType, 'Content-Length', length];
-  return contentType === OCTETS ? headers : [...headers, ...SANDBOX];
+  return sandbox ? [...headers, ...SANDBOX] : headers;
 }
 
-/** Browsers save this type instead of rendering it. */
-const OCTETS = 'application/octet-stream';
+/** Returns the status of a response with a value: a response with 204 has no Content-Length. */
+function statusOf({ contentType }: KeyResponsePolicy): 200 | 204 {
+  return contentType === undefined ? 204 : 200;
+}
+
 /** Prevents a value with markup from acting as a page of the proxy's origin. */
 const SANDBOX = ['Content-Security-Policy', "default-src 'none'; sandbox"] as const;
 
-function failureResponse(
-  kind: keyof typeof OUTCOME_PROBLEMS,
-  cacheStatus: string,
-  headers: readonly string[] = [],
-): HttpResponse {
-  return problemResponse(OUTCOME_PROBLEMS[kind], ['Cache-Status', cacheStatus, ...headers]);
+function failureResponse(why: Problem, cacheStatus: string, headers: readonly string[] = []): HttpResponse {
+  return problemResponse(why, ['Cache-Status', cacheStatus, ...headers]);
 }
 
 function hitStatus(ttl: string): string {

@@ -2,16 +2,14 @@ import { Controller, Get, Head, Req, UseGuards } from '@nestjs/common';
 import type { Request } from 'express';
 import type { ReadClient } from '../../cache/read-through/buffered-bytes.ts';
 import { CacheService } from '../../cache/cache.service.ts';
-import { type DirectedOutcome, outcomeName } from '../../cache/read-through/read-outcome.ts';
 import { Query } from '../../redis/query.ts';
-import { ReadResponse } from '../response/read-response.ts';
+import type { ReadResponse } from '../response/read-response.ts';
 import { Client } from '../response/response-client.ts';
 import { AccessTokenGuard, KeyAllowlistGuard } from './access.guards.ts';
 import { CachingPolicy } from './caching-policy.ts';
 import { KEYS_PATH } from './key-path.ts';
-import { keyResponse } from './key-response.ts';
 import { KeyToRead } from './raw-key.ts';
-import { readDirectives } from './request-cache-control.ts';
+import { respondToRead } from './read-request.ts';
 
 /** `GET` and `HEAD` by key. */
 @Controller(KEYS_PATH)
@@ -44,12 +42,7 @@ export class KeysController {
     return this.#read(key, request, client);
   }
 
-  /** A hit needs no promise. */
-  #read(key: Buffer, { headers }: Request, client: ReadClient): ReadResponse | Promise<ReadResponse> {
-    const respond = (outcome: DirectedOutcome): ReadResponse =>
-      new ReadResponse(keyResponse(outcome, headers['if-none-match'], this.#policy), 'http', [outcomeName(outcome)]);
-    const directives = readDirectives(headers['cache-control'], headers.pragma);
-    const read = this.#cache.read(Query.get(key), directives, { client });
-    return read instanceof Promise ? read.then(respond) : respond(read);
+  #read(key: Buffer, request: Request, client: ReadClient): ReadResponse | Promise<ReadResponse> {
+    return respondToRead(this.#cache, Query.get(key), { policy: this.#policy, request, client });
   }
 }

@@ -9,13 +9,16 @@ import {
   RETRY_AFTER,
   SECURITY,
   type Schemas,
+  exampleOrNone,
   header,
   problemResponse,
   ref,
 } from '../../openapi/operation-parts.ts';
+import type { ProblemCode } from '../response/problem.ts';
 import { KeysController } from './keys.controller.ts';
 
-const FRESHNESS = {
+/** Headers of responses with a value, or with 304. */
+export const FRESHNESS = {
   ETag: header('Strong validator: a hash of the value.', '"7f16c2772a51b6138ccc3aff"'),
   Age: header('Seconds since the value was read from Redis, rounded up.', '3'),
   'Cache-Control': header(
@@ -62,8 +65,8 @@ function describeGet(): MethodDecorator {
         'application/octet-stream': { schema: ref('Value'), example: 'hello from redis' },
       },
     }),
-    describeKeyRequest(),
-    ...describeFailures((failure) => failure),
+    describeKeyRequest(KEY_EXAMPLES),
+    ...describeFailures(KEY_FAILURES),
   );
 }
 
@@ -76,19 +79,22 @@ function describeHead(): MethodDecorator {
       description: 'Status and headers of the response to `GET`. A key that is not cached is loaded.',
     }),
     ApiResponse({ status: 200, description: 'The key has a value.', headers: VALUE_HEADERS }),
-    describeKeyRequest(),
-    ...describeFailures(({ status, description, headers }) => ({ status, description, headers })),
+    describeKeyRequest(KEY_EXAMPLES),
+    ...describeFailures(KEY_FAILURES, ({ status, description, headers }) => ({ status, description, headers })),
   );
 }
 
-function describeKeyRequest(): MethodDecorator {
+/** Describes the key and the headers of a request that reads a key, and the response to a conditional request. */
+export function describeKeyRequest(
+  examples: Readonly<Record<string, { summary: string; value: string }>>,
+): MethodDecorator {
   return applyDecorators(
     ApiSecurity(SECURITY.accessToken),
     ApiParam({
       name: 'key',
       description: `The key, percent-encoded: 1 to ${MAX_KEY_BYTES} bytes.`,
       schema: { type: 'string', minLength: 1 },
-      examples: KEY_EXAMPLES,
+      examples,
     }),
     ApiHeader({
       name: 'If-None-Match',
@@ -113,23 +119,40 @@ function describeKeyRequest(): MethodDecorator {
   );
 }
 
-/** The API page fills in the first example: none, so that a request has no such header by default. */
-function exampleOrNone(...values: string[]) {
-  const named = values.map((value) => [value, { value }] as const);
-  return { none: { summary: 'none', value: '' }, ...Object.fromEntries(named) };
+/** The details of problems that differ between the resources that represent keys, by code. */
+interface Failures {
+  readonly badRequest: Partial<Record<ProblemCode, string>>;
+  readonly notFound: Partial<Record<ProblemCode, string>>;
+  readonly wrongType: string;
+  readonly notImplemented?: Partial<Record<ProblemCode, string>>;
+  /** Empty: the result cannot be too large. */
+  readonly badGateway: Partial<Record<ProblemCode, string>>;
 }
 
-function describeFailures(adapt: (failure: ProblemResponse) => ProblemResponse): MethodDecorator[] {
+const KEY_FAILURES: Failures = {
+  badRequest: { 'bad-key': 'The key is empty.' },
+  notFound: { 'key-not-found': 'Redis has no such key.' },
+  wrongType: 'The value stored at this key is a list; read it at /v1/lists/{key}.',
+  badGateway: { 'value-too-large': 'The value exceeds REDIS_MAX_VALUE_BYTES.' },
+};
+
+/** Describes the problems of a read. */
+export function describeFailures(
+  { badRequest, notFound, wrongType, notImplemented = {}, badGateway }: Failures,
+  adapt: (failure: ProblemResponse) => ProblemResponse = (failure) => failure,
+): MethodDecorator[] {
   const cacheStatus = {
     'Cache-Status': header('How the cache handled the request (RFC 9211).', 'redis-http-cache-proxy; fwd=uri-miss'),
   };
   return [
-    problemResponse({ 'bad-key': 'The key is empty.' }),
+    problemResponse(badRequest),
     problemResponse({ unauthorized: 'A bearer token is required.' }, CHALLENGE),
     problemResponse({ 'key-not-allowed': 'Access to this key is not allowed (KEY_ALLOWLIST).' }),
-    problemResponse({ 'key-not-found': 'Redis has no such key.' }, cacheStatus),
-    problemResponse({ 'wrong-type': 'The value stored at this key is not a string.' }, cacheStatus),
-    problemResponse({ 'value-too-large': 'The value exceeds REDIS_MAX_VALUE_BYTES.' }, cacheStatus),
+    problemResponse(notFound, cacheStatus),
+    problemResponse({ 'wrong-type': wrongType }, cacheStatus),
+    ...[notImplemented, badGateway]
+      .filter((details) => Object.keys(details).length > 0)
+      .map((details) => problemResponse(details, cacheStatus)),
     problemResponse(
       { 'redis-unavailable': 'Redis is unavailable.', overloaded: 'Too many Redis reads are queued.' },
       { ...cacheStatus, ...RETRY_AFTER },

@@ -10,8 +10,9 @@ import { KEY_NOT_ALLOWED } from '../keys/access-denied.ts';
 import { type Problem, problem } from '../response/problem.ts';
 import { type Allocate, type JsonPart, MAX_RESULTS_BYTES, ResultsBody } from '../response/results-body.ts';
 
-/** The outcome for one key. */
-export type MgetOutcome = ReadOutcome | Omitted | { readonly kind: 'not-allowed' };
+/** The outcome for one key; `problem` if the key has another type, and Redis was asked for it. */
+export type MgetOutcome =
+  (ReadOutcome & { readonly problem?: Problem | undefined }) | Omitted | { readonly kind: 'not-allowed' };
 
 /** Where a result came from, as in `Cache-Status`. */
 export const CACHE_STATUSES = ['hit', 'stale', 'stored', 'not-stored', 'collapsed'] as const satisfies (
@@ -53,8 +54,9 @@ function resultOf(outcome: MgetOutcome, policy: Pick<KeyResponsePolicy, 'revalid
       return valueResult(outcome, outcome.origin, policy);
     case 'missing':
       return [problemResult(OUTCOME_PROBLEMS.missing, 'hit')];
-    case 'absent':
     case 'wrong-type':
+      return [problemResult(outcome.problem ?? OUTCOME_PROBLEMS[outcome.kind], outcome.origin)];
+    case 'absent':
     case 'value-too-large':
     case 'timeout':
     case 'unavailable':
@@ -85,8 +87,8 @@ function valueResult(
   return ['{"status":200,"value":', { value, encoding }, `,${rest.slice(1)}`];
 }
 
-function problemResult({ status, code, detail }: Problem, cacheStatus?: CacheStatus): string {
-  return JSON.stringify({ status, code, detail, cacheStatus });
+function problemResult(problem: Problem, cacheStatus?: CacheStatus): string {
+  return JSON.stringify({ ...problem, title: undefined, cacheStatus });
 }
 
 function hasValue({ kind }: MgetOutcome): boolean {

@@ -8,6 +8,7 @@ import type { ReadCounter } from '../../instance/read-metrics.ts';
 import { AccessTokenGuard } from '../keys/access.guards.ts';
 import { CachingPolicy } from '../keys/caching-policy.ts';
 import { OUTCOME_PROBLEMS } from '../keys/key-response.ts';
+import { wrongTypeProblems } from '../keys/wrong-type.ts';
 import { BODY_TOO_LARGE, readPlainBody } from '../request/read-body.ts';
 import { renderBuffered } from '../response/buffered-response.ts';
 import { problemResponse } from '../response/http-response.ts';
@@ -55,7 +56,8 @@ export class MgetController {
       if (reservation === undefined) for (const outcome of outcomes) count(outcome, reads);
       return {
         values: outcomes.flatMap((outcome) => ('value' in outcome ? [outcome.value] : [])),
-        render: (allocate) => mgetResponse(outcomes, this.#policy, allocate, maxBytes),
+        render: async (allocate) =>
+          mgetResponse(await this.#withTypes(keys, outcomes), this.#policy, allocate, maxBytes),
       };
     });
     return new ReadResponse(response ?? OVERLOADED, 'http', reads.outcomes);
@@ -75,6 +77,16 @@ export class MgetController {
     );
     const inOrder = outcomes.values();
     return allowed.map((each): MgetOutcome => (each ? (inOrder.next().value ?? OMITTED) : NOT_ALLOWED));
+  }
+
+  /** Adds the problems of keys with another type, for which Redis is asked. */
+  async #withTypes(keys: readonly Buffer[], outcomes: readonly MgetOutcome[]): Promise<readonly MgetOutcome[]> {
+    const wrong = keys.filter((_, i) => outcomes[i].kind === 'wrong-type');
+    if (wrong.length === 0) return outcomes;
+    const problems = (await wrongTypeProblems(this.#cache, wrong)).values();
+    return outcomes.map((outcome) =>
+      outcome.kind === 'wrong-type' ? { ...outcome, problem: problems.next().value } : outcome,
+    );
   }
 }
 

@@ -56,6 +56,8 @@ const FAILURE = {
     status: { type: 'integer', minimum: 400, example: 404 },
     code: text('The error code; stable.', 'key-not-found'),
     detail: text('A description for humans.', 'Redis has no such key.'),
+    keyType: text('With `wrong-type`: the type of the value, as Redis names it.', 'list'),
+    urlTemplate: text('With `wrong-type`: the path that reads the value (RFC 6570).', '/v1/lists/{key}'),
     cacheStatus: CACHE_STATUS,
   },
 };

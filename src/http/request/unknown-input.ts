@@ -50,7 +50,8 @@ function isOfRoute(path: string, route: string): boolean {
   return parameter === -1 ? path === route : path.startsWith(route.slice(0, parameter));
 }
 
-function unknownParameter(query: string, known: readonly string[]): string | undefined {
+/** Finds a query parameter that is unknown or repeated, in a query without the question mark. */
+export function unknownParameter(query: string, known: readonly string[]): string | undefined {
   const given = [...new URLSearchParams(query).keys()];
   // The client may have lost the parameters, for example to an unset variable.
   if (given.length === 0) return 'The query is empty.';

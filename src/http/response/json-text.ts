@@ -64,25 +64,28 @@ export class JsonText {
     const step = this.#isBase64 ? 3 * 16 * 1024 : STEP_BYTES;
     const isPlain = this.bytes === this.#value.length + 2;
     for (let from = 0; from < this.#value.length; from += step) {
-      const part = this.#value.subarray(from, from + step);
-      if (this.#isBase64) end += target.write(part.toString('base64'), end, 'latin1');
-      else if (isPlain) end += part.copy(target, end);
-      else end = writeEscaped(part, target, end);
-      await afterStep(part.length);
+      const to = Math.min(this.#value.length, from + step);
+      if (this.#isBase64) end += target.write(this.#value.toString('base64', from, to), end, 'latin1');
+      else if (isPlain) end += this.#value.copy(target, end, from, to);
+      else end = writeEscaped(this.#value, from, to, target, end);
+      await afterStep(to - from);
     }
     target[end] = QUOTE;
   }
 }
 
-function escapedLength(text: Buffer, from: number, to: number): number {
+/** Returns the length, in bytes, of UTF-8 text in a JSON string, without the quotes. */
+export function escapedLength(text: Buffer, from: number, to: number): number {
   let length = 0;
   for (let at = from; at < to; at++) length += ESCAPED_LENGTHS[text[at]];
   return length;
 }
 
-function writeEscaped(text: Buffer, target: Buffer, at: number): number {
+/** Writes UTF-8 text as it is in a JSON string, without the quotes, and returns its end. */
+export function writeEscaped(text: Buffer, from: number, to: number, target: Buffer, at: number): number {
   let end = at;
-  for (const byte of text) {
+  for (let i = from; i < to; i++) {
+    const byte = text[i];
     const escape = ESCAPES[byte];
     if (escape === undefined) target[end++] = byte;
     else for (const each of escape) target[end++] = each;

@@ -4,6 +4,9 @@ export interface Problem {
   readonly title: string;
   readonly code: ProblemCode;
   readonly detail: string;
+  /** Type of the value, as Redis names it, and the path that reads it (RFC 6570); only of `wrong-type`. */
+  readonly keyType?: string;
+  readonly urlTemplate?: string;
 }
 
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
@@ -15,6 +18,8 @@ export const PROBLEMS = {
   unauthorized: [401, 'Unauthorized'],
   'key-not-allowed': [403, 'Forbidden'],
   'key-not-found': [404, 'Not Found'],
+  'field-not-found': [404, 'Not Found'],
+  'member-not-found': [404, 'Not Found'],
   'route-not-found': [404, 'Not Found'],
   'admin-disabled': [404, 'Not Found'],
   'method-not-allowed': [405, 'Method Not Allowed'],
@@ -27,6 +32,7 @@ export const PROBLEMS = {
   'head-too-large': [431, 'Request Header Fields Too Large'],
   'internal-error': [500, 'Internal Server Error'],
   'not-implemented': [501, 'Not Implemented'],
+  'unknown-command': [501, 'Not Implemented'],
   'value-too-large': [502, 'Bad Gateway'],
   'redis-error': [502, 'Bad Gateway'],
   'redis-unavailable': [503, 'Service Unavailable'],

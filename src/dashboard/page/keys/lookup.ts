@@ -30,22 +30,51 @@ async function lookUp(): Promise<void> {
   lookup = new AbortController();
   const { signal } = lookup;
   try {
-    const response = await request(typedKey(), signal);
-    const value = await readStart(response);
-    if (!signal.aborted) show(response, value);
+    const found = await read(typedKey(), signal);
+    if (!signal.aborted) show(found);
   } catch (error) {
     const failure = failureText(error);
     if (failure !== undefined) showSummary('bad', failure, '');
   }
 }
 
+/** A response, and the type of the key if it is not a string. */
+interface Found {
+  readonly response: Response;
+  readonly value: Value;
+  readonly type?: string;
+}
+
+/** Reads a key, and one of another type than string from the resource of its type. */
+async function read(key: string, signal: AbortSignal): Promise<Found> {
+  const response = await request(`v1/keys/${key}`, signal);
+  const value = await readStart(response);
+  if (response.status !== 409) return { response, value };
+  const { keyType: type = '', urlTemplate } = wrongTypeIn(value.bytes);
+  if (urlTemplate === undefined) return { response, value };
+  // Relative, so that it works behind a path prefix.
+  const other = await request(urlTemplate.slice(1).replace('{key}', key), signal);
+  return { response: other, value: await readStart(other), type };
+}
+
+/** Parses the problem of a key of another type. */
+function wrongTypeIn(body: Uint8Array): { readonly keyType?: string; readonly urlTemplate?: string } {
+  try {
+    const { keyType, urlTemplate } = JSON.parse(new TextDecoder().decode(body)) as Record<string, unknown>;
+    if (typeof keyType === 'string' && typeof urlTemplate === 'string') return { keyType, urlTemplate };
+  } catch {
+    // A response of a gateway in front of the proxy.
+  }
+  return {};
+}
+
 /**
  * Sends the request past the browser's own cache. With `no-store` browsers add `Cache-Control: no-cache`, which would
  * bypass the proxy's cache as well, unless the header is set: `no-transform` has no effect here.
  */
-function request(key: string, signal: AbortSignal): Promise<Response> {
+function request(path: string, signal: AbortSignal): Promise<Response> {
   const bypass = element('bypass-cache', HTMLInputElement).checked;
-  return fetch(`v1/keys/${key}`, {
+  return fetch(path, {
     headers: { ...tokenHeader('access-token'), 'Cache-Control': bypass ? 'no-cache' : 'no-transform' },
     cache: 'no-store',
     signal,
@@ -66,10 +95,11 @@ async function readStart(response: Response): Promise<Value> {
   return { bytes: bytes.subarray(0, read), length: Number(response.headers.get('content-length') ?? read) };
 }
 
-function show(response: Response, value: Value): void {
+function show({ response, value, type }: Found): void {
   const { status, statusText, headers, ok } = response;
   const explanation = explainCacheStatus(headers.get('cache-status'), status) ?? '';
-  const detail = ok ? `, ${inBytes(value.length)}` : `: ${problemText(status, new TextDecoder().decode(value.bytes))}`;
+  const size = type === undefined ? inBytes(value.length) : `${inBytes(value.length)} (${type})`;
+  const detail = ok ? `, ${size}` : `: ${problemText(status, new TextDecoder().decode(value.bytes))}`;
   showSummary(ok ? 'good' : 'bad', `${status} ${statusText}${detail}`, explanation);
   showHeaders(headers);
   shown = ok ? value : undefined;

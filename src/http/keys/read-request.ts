@@ -1,0 +1,36 @@
+import type { Request } from 'express';
+import type { CacheService } from '../../cache/cache.service.ts';
+import type { ReadClient } from '../../cache/read-through/buffered-bytes.ts';
+import { type DirectedOutcome, outcomeName } from '../../cache/read-through/read-outcome.ts';
+import type { Query } from '../../redis/query.ts';
+import type { Problem } from '../response/problem.ts';
+import { ReadResponse } from '../response/read-response.ts';
+import { type KeyResponsePolicy, keyResponse } from './key-response.ts';
+import { readDirectives } from './request-cache-control.ts';
+import { rejectionOf } from './wrong-type.ts';
+
+/** A request for the result of a query, as a controller receives it. */
+interface ReadRequest {
+  readonly policy: KeyResponsePolicy;
+  readonly request: Pick<Request, 'headers'>;
+  readonly client: ReadClient;
+}
+
+/** Reads the result of a query, and renders the response; without a promise if it is a hit. */
+export function respondToRead(
+  cache: CacheService,
+  query: Query,
+  { policy, request: { headers }, client }: ReadRequest,
+): ReadResponse | Promise<ReadResponse> {
+  const render = (outcome: DirectedOutcome, rejection?: Problem): ReadResponse =>
+    new ReadResponse(keyResponse(outcome, headers['if-none-match'], policy, rejection), 'http', [outcomeName(outcome)]);
+  const respond = (outcome: DirectedOutcome): ReadResponse | Promise<ReadResponse> => {
+    const rejection = rejectionOf(cache, query, outcome);
+    return rejection instanceof Promise
+      ? rejection.then((problem) => render(outcome, problem))
+      : render(outcome, rejection);
+  };
+  const directives = readDirectives(headers['cache-control'], headers.pragma);
+  const read = cache.read(query, directives, { client });
+  return read instanceof Promise ? read.then(respond) : respond(read);
+}

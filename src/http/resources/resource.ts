@@ -1,0 +1,106 @@
+import { Buffer } from 'node:buffer';
+import { type StoredForm, selectorOf } from '../../redis/query.ts';
+import { HASHES_PATH, JSON_PATH, LISTS_PATH, SETS_PATH, SORTED_SETS_PATH } from '../keys/key-path.ts';
+import { JSON_ARRAY, JSON_FIELDS, JSON_SCORES, NO_BYTES_IF_ONE, STRING_BYTES } from './stored-forms.ts';
+
+/** How the result of a query is represented in a response. */
+export type RepresentationName = 'value' | 'json' | 'field' | 'member';
+
+/** A read of a resource, except for its key: a command about one key, and how its result is stored and represented. */
+export interface ResourceRead {
+  /** Name of the command, in upper case, and its arguments after the key. */
+  readonly command: readonly Buffer[];
+  readonly form: StoredForm;
+  readonly selector: Buffer;
+  readonly representation: RepresentationName;
+}
+
+/** Values of query parameters by name. */
+export type Parameters = ReadonlyMap<string, string>;
+
+/** A resource that represents keys of one type. */
+export interface Resource {
+  /** The path before the key. */
+  readonly path: string;
+  /** Names of its query parameters. */
+  readonly parameters: readonly string[];
+  /** Returns the read, or a sentence that says which parameter is invalid. */
+  readonly read: (parameters: Parameters) => ResourceRead | string;
+  /** Returns the read of what the path names after the key; undefined if it names a key alone. */
+  readonly readPart?: (part: Buffer) => ResourceRead;
+}
+
+const HGETALL = readOf(['HGETALL'], JSON_FIELDS, 'json');
+const SMEMBERS = readOf(['SMEMBERS'], JSON_ARRAY, 'json');
+const JSON_DOCUMENT = readOf(['JSON.GET'], STRING_BYTES, 'json');
+const HGET = Buffer.from('HGET');
+const SISMEMBER = Buffer.from('SISMEMBER');
+
+/** The resources by the type of the keys that they represent, as TYPE names it. */
+export const RESOURCES = {
+  hash: {
+    path: HASHES_PATH,
+    parameters: [],
+    read: () => HGETALL,
+    readPart: (field) => readOf([HGET, field], STRING_BYTES, 'field'),
+  },
+  list: {
+    path: LISTS_PATH,
+    parameters: ['start', 'stop'],
+    read: (parameters) => readOf(['LRANGE', ...rangeIn(parameters, '0', '-1')], JSON_ARRAY, 'json'),
+  },
+  set: {
+    path: SETS_PATH,
+    parameters: [],
+    read: () => SMEMBERS,
+    readPart: (member) => readOf([SISMEMBER, member], NO_BYTES_IF_ONE, 'member'),
+  },
+  zset: {
+    path: SORTED_SETS_PATH,
+    parameters: ['start', 'stop', 'order', 'by', 'withScores'],
+    read: sortedSetRead,
+  },
+  'ReJSON-RL': {
+    path: JSON_PATH,
+    parameters: ['path'],
+    // The whole document: an array of the only match of `$` would have to be unpacked by every client.
+    read: (parameters) => {
+      const path = parameters.get('path') ?? '$';
+      return path === '$' ? JSON_DOCUMENT : readOf(['JSON.GET', path], STRING_BYTES, 'json');
+    },
+  },
+} as const satisfies Readonly<Record<string, Resource>>;
+
+/** Reads a range of a sorted set. The range is always given from its lowest to its highest end. */
+function sortedSetRead(parameters: Parameters): ResourceRead | string {
+  const { order = 'asc', by = 'rank', withScores = 'false' } = Object.fromEntries(parameters);
+  if (order !== 'asc' && order !== 'desc') return 'order must be asc or desc.';
+  if (by !== 'rank' && by !== 'score') return 'by must be rank or score.';
+  if (withScores !== 'true' && withScores !== 'false') return 'withScores must be true or false.';
+  const byScore = by === 'score';
+  const range = byScore ? rangeIn(parameters, '-inf', '+inf') : rangeIn(parameters, '0', '-1');
+  const command = ['ZRANGE', ...(byScore && order === 'desc' ? range.reverse() : range)];
+  if (byScore) command.push('BYSCORE');
+  if (order === 'desc') command.push('REV');
+  if (withScores === 'true') command.push('WITHSCORES');
+  return readOf(command, withScores === 'true' ? JSON_SCORES : JSON_ARRAY, 'json');
+}
+
+/** Returns `start` and `stop`, which Redis validates. */
+function rangeIn(parameters: Parameters, start: string, stop: string): [string, string] {
+  return [numberIn(parameters.get('start')) ?? start, numberIn(parameters.get('stop')) ?? stop];
+}
+
+/** Returns a number in a query, where `+` encodes a space, which no number contains. */
+function numberIn(value: string | undefined): string | undefined {
+  return value?.replaceAll(' ', '+');
+}
+
+function readOf(
+  command: readonly (string | Buffer)[],
+  form: StoredForm,
+  representation: RepresentationName,
+): ResourceRead {
+  const bytes = command.map((argument) => Buffer.from(argument));
+  return { command: bytes, form, selector: selectorOf(bytes, form), representation };
+}
