@@ -6,8 +6,8 @@ import { redisServer } from './contestants/redis.ts';
 import { varnish } from './contestants/varnish.ts';
 import { webdis } from './contestants/webdis.ts';
 import { inTurn, uniform, zipf } from './draws.ts';
-import { valueOf } from './store.ts';
-import { type Workload, fixedRate, gets, manyKeys, oneKey } from './workloads.ts';
+import { HASHES, valueOf } from './store.ts';
+import { type Workload, fixedRate, manyKeys, oneHash, oneKey, reads } from './workloads.ts';
 
 /** A contestant in a case, with its workload. */
 export interface Entry {
@@ -92,13 +92,23 @@ export function allCases(rate: number): readonly Case[] {
       expect: 'hits',
       latency: true,
     },
-    redisCase('redis-hits', 'Redis protocol, hits of 100 B', { size: 'small', keys: CAPACITY, pipeline: 1 }),
+    {
+      id: 'http-hash',
+      title: 'HTTP, hits of a hash of 20 fields',
+      about: 'One hash of 20 fields of 20 B repeatedly, as a JSON object; 64 keep-alive connections.',
+      needs: fewest,
+      entries: all([ours, webdis], oneHash()),
+      expect: 'hits',
+    },
+    redisCase('redis-hits', 'Redis protocol, hits of 100 B', { of: 'small', keys: CAPACITY, pipeline: 1 }),
     redisCase('redis-hits-16', 'Redis protocol, hits of 100 B, 16 deep', {
-      size: 'small',
+      of: 'small',
       keys: CAPACITY,
       pipeline: 16,
     }),
-    redisCase('redis-hits-10k', 'Redis protocol, hits of 10 KiB', { size: 'large', keys: 1000, pipeline: 1 }),
+    redisCase('redis-hits-10k', 'Redis protocol, hits of 10 KiB', { of: 'large', keys: 1000, pipeline: 1 }),
+    redisCase('redis-hash', 'Redis protocol, hits of HGETALL', { of: 'hash', keys: HASHES, pipeline: 1 }),
+    redisCase('redis-hash-16', 'Redis protocol, hits of HGETALL, 16 deep', { of: 'hash', keys: HASHES, pipeline: 16 }),
     {
       id: 'scale',
       title: 'HTTP, hits among many entries',
@@ -115,14 +125,15 @@ export function allCases(rate: number): readonly Case[] {
   ];
 }
 
-function redisCase(id: string, title: string, plan: Parameters<typeof gets>[0]): Case {
+function redisCase(id: string, title: string, plan: Parameters<typeof reads>[0]): Case {
   const deep = plan.pipeline > 1 ? `, ${plan.pipeline} commands at a time` : '';
+  const what = plan.of === 'hash' ? 'HGETALL, 20 fields of 20 B,' : 'GET';
   return {
     id,
     title,
-    about: `GET of ${text(plan.keys)} keys, equally often; 64 connections${deep}.`,
+    about: `${what} of ${text(plan.keys)} keys, equally often; 64 connections${deep}.`,
     needs: { capacity: CAPACITY },
-    entries: all(REDIS_PROTOCOL, gets(plan)),
+    entries: all(REDIS_PROTOCOL, reads(plan)),
     expect: 'hits',
   };
 }

@@ -30,6 +30,8 @@ export interface Running {
   /** Path of a request, before and after the key. */
   readonly prefix: string;
   readonly suffix: string;
+  /** Path of a request for a hash, before the key; undefined if it serves none over HTTP. */
+  readonly hashPrefix?: string;
   /** Its processes, whose descendants also count. */
   readonly pids: readonly number[];
   /** The process whose memory grows with the cached values. */

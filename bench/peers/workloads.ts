@@ -1,11 +1,12 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Running } from './contestant.ts';
 import { get, getAll } from './get.ts';
 import { requestFor } from './http-connection.ts';
 import type { Load } from './load.ts';
 import { openLoop } from './open-loop.ts';
-import { redisBenchmark, type Gets } from './redis-benchmark.ts';
+import { redisBenchmark, type Reads } from './redis-benchmark.ts';
 import { checkValues } from './redis-values.ts';
-import { type Size, keyName, valueOf } from './store.ts';
+import { type Size, fieldsOf, keyName, valueOf } from './store.ts';
 import type { Workbench } from './workbench.ts';
 import { wrk, wrkOfKeys } from './wrk.ts';
 
@@ -66,10 +67,25 @@ export function fixedRate(rate: number): Workload {
   };
 }
 
-/** Reads keys with GET over the Redis protocol, all equally often. */
-export function gets(plan: Gets): Workload {
+/** Reads one hash of 20 fields repeatedly, as JSON. */
+export function oneHash(): Workload {
+  return async ({ port, hashPrefix }, bench) => {
+    if (hashPrefix === undefined) throw new Error('it serves no hashes');
+    const path = `${hashPrefix}${keyName('hash', 0)}`;
+    const body = JSON.parse(String(await get(port, path))) as Record<string, unknown>;
+    // webdis returns the reply under the name of the command.
+    if (!isDeepStrictEqual(body.HGETALL ?? body, fieldsOf(0)))
+      throw new Error(`GET ${path}: not the fields of the hash`);
+    const run: Run = (seconds) => wrk(bench, port, path, seconds);
+    await run(WARM_UP_S);
+    return run;
+  };
+}
+
+/** Reads values or hashes over the Redis protocol, all equally often. */
+export function reads(plan: Reads): Workload {
   return async ({ port }, bench) => {
-    await checkValues(port, plan.size, plan.keys);
+    await checkValues(port, plan.of, plan.keys);
     const first = await redisBenchmark(bench, port, plan, CALIBRATING_REQUESTS);
     let rate = first.requests / first.seconds;
     const run: Run = async (seconds) => {

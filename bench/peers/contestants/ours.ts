@@ -64,7 +64,15 @@ function contestant(prefix: string, portOf: (started: Started) => number): Conte
       const started = await launch(bench, store, needs);
       const { server } = started;
       const pids = [server.pid, store.server.pid];
-      return { port: portOf(started), prefix, suffix: '', pids, cachePid: server.pid, stop: () => server.stop() };
+      return {
+        port: portOf(started),
+        prefix,
+        suffix: '',
+        hashPrefix: '/v1/hashes/',
+        pids,
+        cachePid: server.pid,
+        stop: () => server.stop(),
+      };
     },
   };
 }

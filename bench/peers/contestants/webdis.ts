@@ -31,7 +31,7 @@ export async function launchWebdis(bench: Workbench, store: Store): Promise<{ se
 export const webdis: Contestant = {
   name: 'webdis',
   caches: false,
-  settings: '`threads: 1`, no log, values as `.txt`; its redis-server on the same core',
+  settings: '`threads: 1`, no log, values as `.txt`, hashes as JSON; its redis-server on the same core',
   absent: () => (installed('webdis') ? undefined : 'webdis is not installed'),
   version: () => debianVersion('webdis'),
   async start(bench, store): Promise<Running> {
@@ -41,6 +41,7 @@ export const webdis: Contestant = {
       port,
       prefix: WEBDIS_PREFIX,
       suffix: WEBDIS_SUFFIX,
+      hashPrefix: '/HGETALL/',
       pids,
       cachePid: server.pid,
       stop: () => server.stop(),
