@@ -14,7 +14,10 @@ const PROCESS_BYTES = 200 * MiB;
 const THREAD_BYTES = 150 * MiB;
 /** Bytes of a client connection, including its kernel buffers. */
 const CONNECTION_BYTES = 32 * KiB;
-/** Bytes of shared memory for each entry and for each cached byte, including their index. */
+/**
+ * Bytes of shared memory for each entry and for each cached byte, including their index. Those of queries other than GET have up
+ * to 32 bytes more, in lists that are resident only as far as there are such queries.
+ */
 const ENTRY_BYTES = 200;
 const BYTES_PER_CACHED_BYTE = 1.0625;
 /** Bytes for each load that may be in flight or queued, and the number of loads reserved for multi-key requests. */
