@@ -147,14 +147,14 @@ function describeFlush(): MethodDecorator {
       name: 'prefix',
       required: false,
       description: `Purges the keys that begin with these bytes, percent-encoded: 1 to ${MAX_KEY_BYTES} bytes.`,
-      schema: { type: 'string', minLength: 1 },
+      schema: { type: 'string' },
       examples: exampleOrNone('user:'),
     }),
     ApiQuery({
       name: 'pattern',
       required: false,
       description: `Purges the keys that match this glob pattern in the syntax of the Redis command KEYS, percent-encoded: 1 to ${MAX_PATTERN_BYTES} bytes. Not together with \`prefix\`.`,
-      schema: { type: 'string', minLength: 1 },
+      schema: { type: 'string' },
       examples: exampleOrNone('user:*:profile'),
     }),
     ApiResponse({
