@@ -55,6 +55,8 @@ export default {
     ),
     mayImport('tracking-imports-cache-and-redis', 'tracking/', [
       'tracking/',
+      'access/access\\.ts$',
+      'access/key-selection\\.ts$',
       'cache/',
       'instance/',
       'redis/',

@@ -183,6 +183,7 @@ function settingsFrom(values: Environment, redis: Settings['redis'], variables: 
       refreshAhead: values.CACHE_REFRESH_AHEAD,
       respectKeyTtl: values.CACHE_RESPECT_KEY_TTL,
       coherence: values.CACHE_COHERENCE,
+      purgeChannel: values.CACHE_PURGE_CHANNEL,
     },
     proxy: {
       mode: values.PROXY_MODE,

@@ -79,6 +79,8 @@ export interface Settings {
     readonly refreshAhead: number;
     readonly respectKeyTtl: boolean;
     readonly coherence: (typeof COHERENCE_MODES)[number];
+    /** The pub/sub channel on which messages purge keys; undefined: none. */
+    readonly purgeChannel: string | undefined;
   };
 
   readonly proxy: {

@@ -148,6 +148,18 @@ export class MetricsService {
       [],
       () => [[{}, counts.lastLoss]],
     );
+    metrics.counter('purge_messages', 'Messages received on CACHE_PURGE_CHANNEL, by result.', ['result'], () => [
+      [{ result: 'applied' }, counts.purges],
+      [{ result: 'ignored' }, counts.ignoredPurges],
+    ]);
+    counter(
+      'purge_channel_losses',
+      'Times the subscription to CACHE_PURGE_CHANNEL was lost.',
+      () => counts.subscriptionLosses,
+    );
+    metrics.gauge('purge_channel_subscribed', 'Subscription to CACHE_PURGE_CHANNEL (1 while subscribed).', [], () => [
+      [{}, counts.isSubscribed ? 1 : 0],
+    ]);
   }
 
   #describeClientTracking(metrics: MetricSet, instance: InstanceStats, counts: ClientTrackingCounts): void {

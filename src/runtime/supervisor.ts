@@ -13,6 +13,7 @@ import { InternalsReport } from '../internals/internals-report.ts';
 import type { SupervisorMessage, WorkerMessage } from './worker-messages.ts';
 import { ReplacementLog } from './replacement-log.ts';
 import type { InvalidationRelay } from '../tracking/invalidation-relay.ts';
+import type { PurgeChannel } from '../tracking/purge-channel.ts';
 import type { WriteTracking } from '../tracking/tracking-coordinator.ts';
 import type { Ports } from './listeners.ts';
 import type { WorkerStart } from './worker.ts';
@@ -57,6 +58,7 @@ export class Supervisor {
   readonly #restarts = new Set<NodeJS.Timeout>();
   readonly #redis = new Map<number, RedisState>();
   #tracking: WriteTracking | undefined;
+  #purgeChannel: PurgeChannel | undefined;
   #relay: InvalidationRelay | undefined;
   #redisReachable: boolean | undefined;
   /** The reasons for the loss of Redis that have been logged. */
@@ -103,6 +105,11 @@ export class Supervisor {
       this.#relay = new InvalidationRelay(this.#memory.instance);
       this.#tracking = trackWrites(this.#settings, this.#memory, new Logger('Coherence'), this.#relay);
     }
+    const { purgeChannel } = this.#settings.cache;
+    if (purgeChannel !== undefined) {
+      const { watchPurgeChannel } = await import('../tracking/purge-channel.ts');
+      this.#purgeChannel = watchPurgeChannel(purgeChannel, this.#settings, this.#memory, new Logger('Purges'));
+    }
     const rows = Array.from({ length: this.#settings.proxy.threads }, (_, row) => row);
     await Promise.all(rows.map((row) => this.#startFirst(row)));
   }
@@ -122,6 +129,7 @@ export class Supervisor {
     await ended;
     // Responses must stay coherent until the last one is sent.
     this.#tracking?.stop();
+    this.#purgeChannel?.stop();
   }
 
   /** Sends the tokens in these settings to all threads; restarted threads use them as well. */
@@ -211,7 +219,10 @@ export class Supervisor {
       case 'replaced':
         this.#replacements.report(message.node);
         // Tracking detects replacements in CLUSTER SLOTS by itself, and sooner.
-        if (message.node.cause === 'redirect') this.#tracking?.replace(message.node);
+        if (message.node.cause === 'redirect') {
+          this.#tracking?.replace(message.node);
+          this.#purgeChannel?.replace(message.node);
+        }
         break;
     }
   }

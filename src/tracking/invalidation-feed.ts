@@ -2,8 +2,9 @@ import { Buffer } from 'node:buffer';
 import type { RedisOptions } from 'ioredis';
 import { parseKeyPatterns } from '../config/environment/key-pattern-syntax.ts';
 import type { Settings } from '../config/settings.ts';
-import { type ConnectionListener, InvalidationConnection } from './invalidation-connection.ts';
+import { type ConnectionListener, openInvalidationConnection } from './invalidation-connection.ts';
 import { backOffMs } from '../redis/redis-options.ts';
+import { type SubscriberConnection, subscriberOptions } from './subscriber-connection.ts';
 
 /** Milliseconds before tracking is requested again after a refusal. */
 const REFUSED_RETRY_MS = 5000;
@@ -35,7 +36,7 @@ export class InvalidationFeed {
   readonly #startMs: number;
   readonly #refusedRetryMs: number;
   readonly #nodeId: string;
-  #connection: InvalidationConnection | undefined;
+  #connection: SubscriberConnection | undefined;
   #retry: NodeJS.Timeout | undefined;
   #attempts = 0;
   #reportedKind: FeedState['kind'] | undefined;
@@ -45,7 +46,7 @@ export class InvalidationFeed {
    * @param nodeId id of the cluster node that must be at the address; empty: any.
    */
   constructor(options: RedisOptions, { redis, access }: Settings, nodeId = '', refusedRetryMs = REFUSED_RETRY_MS) {
-    this.#options = feedOptions(options);
+    this.#options = subscriberOptions(options, 'redis-http-cache-proxy:invalidations');
     this.#nodeId = nodeId;
     this.#prefixes = literalPrefixes(access.keyPatterns);
     this.#startMs = redis.connectTimeoutMs + redis.commandTimeoutMs;
@@ -68,7 +69,7 @@ export class InvalidationFeed {
         if (end.kind === 'refused' || this.#reportedKind !== 'refused') this.#report(end, listener);
       },
     };
-    this.#connection = new InvalidationConnection(
+    this.#connection = openInvalidationConnection(
       this.#options,
       this.#prefixes,
       this.#startMs,
@@ -87,24 +88,6 @@ export class InvalidationFeed {
     this.#reportedKind = state.kind;
     listener.onState(state);
   }
-}
-
-function feedOptions(options: RedisOptions): RedisOptions {
-  return {
-    ...options,
-    // ioredis does not deliver invalidation messages in RESP3.
-    protocol: 2,
-    // Invalidation messages cover all databases.
-    db: 0,
-    connectionName: 'redis-http-cache-proxy:invalidations',
-    // A connection is never reused, and the heartbeat detects a silent one earlier than these time-outs.
-    retryStrategy: () => null,
-    autoResubscribe: false,
-    commandTimeout: undefined,
-    socketTimeout: undefined,
-    // With sentinels, verifies the role. Otherwise it is skipped, because INFO requires a permission of its own.
-    enableReadyCheck: options.sentinels !== undefined,
-  };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { COHERENCE_MODES } from '../settings.ts';
-import { BooleanSetting, EnumSetting, FractionSetting, IntegerSetting } from './setting.decorators.ts';
+import { BooleanSetting, EnumSetting, FractionSetting, IntegerSetting, TextSetting } from './setting.decorators.ts';
 
 const MiB = 2 ** 20;
 const GiB = 2 ** 30;
@@ -93,4 +93,10 @@ export class CacheEnvironment {
     meaning: 'ttl: entries expire with time alone; tracking: Redis also invalidates them on each write',
   })
   CACHE_COHERENCE!: (typeof COHERENCE_MODES)[number];
+
+  @TextSetting({
+    accepted: 'the name of a channel, without line breaks',
+    meaning: 'Redis pub/sub channel on which messages purge keys: a key, prefix:… or pattern:…; unset: none',
+  })
+  CACHE_PURGE_CHANNEL?: string;
 }

@@ -1,0 +1,169 @@
+import { CoherenceCounts } from '../instance/coherence-counts.ts';
+import type { ThreadContext } from '../instance/thread-context.ts';
+import type { Settings } from '../config/settings.ts';
+import type { ReplacedNode } from '../redis/cluster/replaced-node.ts';
+import { type Master, Masters } from '../redis/masters.ts';
+import { backOffMs } from '../redis/redis-options.ts';
+import { ChannelPurges } from './channel-purges.ts';
+import { InvalidationQueue, type QueueSchedule } from './invalidation-queue.ts';
+import {
+  type ConnectionEnd,
+  type Heartbeat,
+  SubscriberConnection,
+  subscriberOptions,
+} from './subscriber-connection.ts';
+
+/** Lenient: a Redis that does not respond for a while has not lost its messages. */
+const HEARTBEAT: Heartbeat = { intervalMs: 1000, maxOutstanding: 5 };
+/** Milliseconds before SUBSCRIBE is sent again after a refusal. */
+const REFUSED_RETRY_MS = 5000;
+/** Milliseconds between attempts to acquire the cache lock. */
+const LOCK_RETRY_MS = 1;
+/** Minimum milliseconds between two log lines about messages that were ignored. */
+const IGNORED_LOG_MS = 60_000;
+
+/** Receives the events of a {@link PurgeSubscription}. */
+export interface PurgeListener {
+  /** Called when all messages that are published from now on will be received. */
+  onSubscribed(): void;
+  onMessage(message: Buffer): void;
+  /** Called when a subscription was lost or could not be made; it is retried. */
+  onEnd(end: ConnectionEnd): void;
+}
+
+/**
+ * Subscribes to a channel at one of the masters, since a message reaches all nodes of a cluster. Subscribes again, at the next
+ * master, when a subscription is lost or refused, and when its master is not listed any more.
+ */
+export class PurgeSubscription {
+  readonly #channel: string;
+  readonly #startMs: number;
+  readonly #listener: PurgeListener;
+  readonly #refusedRetryMs: number;
+  #masters: readonly Master[] = [];
+  /** Index, modulo their number, of the master to subscribe at next. Proxies start with different ones. */
+  #next = Math.floor(Math.random() * 1000);
+  #connection: SubscriberConnection | undefined;
+  /** Identity of the master of the connection. */
+  #identity: string | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #attempts = 0;
+
+  constructor(channel: string, { redis }: Settings, listener: PurgeListener, refusedRetryMs = REFUSED_RETRY_MS) {
+    this.#channel = channel;
+    this.#startMs = redis.connectTimeoutMs + redis.commandTimeoutMs;
+    this.#listener = listener;
+    this.#refusedRetryMs = refusedRetryMs;
+  }
+
+  /** @param masters all current masters. */
+  follow(masters: readonly Master[]): void {
+    this.#masters = masters;
+    if (this.#connection === undefined) {
+      if (this.#retry === undefined) this.#connect();
+    } else if (!masters.some(({ identity }) => identity === this.#identity)) {
+      this.#connection.close();
+      this.#lose({ kind: 'lost', reason: 'the master was replaced' }, 0);
+    }
+  }
+
+  stop(): void {
+    clearTimeout(this.#retry);
+    this.#connection?.close();
+  }
+
+  #connect(): void {
+    this.#retry = undefined;
+    if (this.#masters.length === 0) return;
+    const master = this.#masters[this.#next++ % this.#masters.length];
+    this.#identity = master.identity;
+    const options = subscriberOptions(master.options, 'redis-http-cache-proxy:purges');
+    this.#connection = new SubscriberConnection(options, HEARTBEAT, this.#startMs, {
+      subscribe: async (redis) => {
+        await redis.subscribe(this.#channel);
+        return undefined;
+      },
+      onSubscribed: () => {
+        this.#attempts = 0;
+        this.#listener.onSubscribed();
+      },
+      onMessage: (message) => this.#listener.onMessage(message as Buffer),
+      onHeartbeat: () => undefined,
+      onEnd: (end) => this.#lose(end, end.kind === 'refused' ? this.#refusedRetryMs : backOffMs(++this.#attempts)),
+    });
+  }
+
+  #lose(end: ConnectionEnd, retryMs: number): void {
+    this.#connection = undefined;
+    this.#retry = setTimeout(() => this.#connect(), retryMs);
+    this.#listener.onEnd(end);
+  }
+}
+
+/** The subscription to CACHE_PURGE_CHANNEL. */
+export interface PurgeChannel {
+  /** Must be called when a node has redirected a thread's connection to the node's own address. */
+  replace(node: ReplacedNode): void;
+  stop(): void;
+}
+
+/** Receives the log lines of {@link watchPurgeChannel}. */
+export interface PurgeLogger {
+  log(message: string): void;
+  warn(message: string): void;
+}
+
+/** Starts to apply the messages on a channel of Redis to the cache, for CACHE_PURGE_CHANNEL. */
+export function watchPurgeChannel(
+  channel: string,
+  settings: Settings,
+  { lru, instance }: ThreadContext,
+  logger: PurgeLogger,
+): PurgeChannel {
+  const counts = new CoherenceCounts(instance);
+  const masters = new Masters(settings.redis);
+  const schedule: QueueSchedule = {
+    retry: (work) => void setTimeout(work, LOCK_RETRY_MS),
+    next: (work) => void setImmediate(work),
+  };
+  let loggedIgnoredAt = -Infinity;
+  const purges = new ChannelPurges({
+    lru,
+    queue: new InvalidationQueue(lru, schedule),
+    counts,
+    schedule,
+    onIgnored: (reason) => {
+      if (performance.now() - loggedIgnoredAt < IGNORED_LOG_MS) return;
+      loggedIgnoredAt = performance.now();
+      logger.warn(`ignored a message on CACHE_PURGE_CHANNEL: ${reason}`);
+    },
+  });
+  let wasSubscribed = false;
+  let isLossLogged = false;
+  const subscription = new PurgeSubscription(channel, settings, {
+    onSubscribed: () => {
+      // Purges may have been missed: of entries stored before the first subscription, or since the last one was lost.
+      purges.expireAll();
+      counts.isSubscribed = true;
+      isLossLogged = false;
+      logger.log(`subscribed to CACHE_PURGE_CHANNEL${wasSubscribed ? ' again; all entries expired' : ''}`);
+      wasSubscribed = true;
+    },
+    onMessage: (message) => purges.receive(message),
+    onEnd: ({ reason }) => {
+      if (counts.isSubscribed) counts.countSubscriptionLoss();
+      counts.isSubscribed = false;
+      if (!isLossLogged) logger.warn(`not subscribed to CACHE_PURGE_CHANNEL (${reason}); purges are missed`);
+      isLossLogged = true;
+      masters.refresh();
+    },
+  });
+  masters.watch((all) => subscription.follow(all));
+  return {
+    replace: (node) => masters.replace(node),
+    stop: () => {
+      masters.close();
+      subscription.stop();
+    },
+  };
+}

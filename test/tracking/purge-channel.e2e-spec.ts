@@ -1,0 +1,162 @@
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import calculateSlot from 'cluster-key-slot';
+import { TestCluster } from '../support/cluster.ts';
+import { metric } from '../support/coherence.ts';
+import { describeOwn } from '../support/only-own.ts';
+import { until } from '../support/processes.ts';
+import { type Settings, TestProxy } from '../support/proxy.ts';
+import { TestRedis } from '../support/redis.ts';
+import { TestSentinels } from '../support/sentinels.ts';
+
+const CHANNEL = 'cache purges';
+const SETTINGS: Settings = { PROXY_THREADS: 2, CACHE_TTL_MS: 3_600_000, CACHE_PURGE_CHANNEL: CHANNEL };
+const MAX_TEST_MS = 180_000;
+
+let proxies: TestProxy[] = [];
+let stop: () => Promise<void>;
+
+afterEach(async () => {
+  await Promise.all(proxies.map((proxy) => proxy.stop()));
+  await stop();
+});
+
+async function startProxies(...settings: Settings[]): Promise<void> {
+  proxies = [];
+  for (const own of settings) proxies.push(await TestProxy.start({ ...SETTINGS, ...own }, '/', true));
+  for (const proxy of proxies) await untilSubscribed(proxy);
+}
+
+async function untilSubscribed(proxy: TestProxy): Promise<void> {
+  await until('it is subscribed', async () => (await metric(proxy, 'purge_channel_subscribed')) === 1 || undefined);
+}
+
+/** Caches keys in a proxy. A load that began before the subscription is not stored. */
+async function cache(proxy: TestProxy, ...keys: string[]): Promise<void> {
+  for (const key of keys) await until(`${key} is cached`, async () => (await isCached(proxy, key)) || undefined);
+}
+
+/** Whether a key was cached; it is afterwards. */
+async function isCached(proxy: TestProxy, key: string): Promise<boolean> {
+  return String((await proxy.key(key)).headers['cache-status']).includes('; hit;');
+}
+
+const valuesOf = (keys: readonly string[]): Promise<string[][]> =>
+  Promise.all(proxies.map((proxy) => Promise.all(keys.map(async (key) => (await proxy.key(key)).text))));
+
+/** Waits until all proxies return these values. */
+async function untilValues(expected: Readonly<Record<string, string>>): Promise<void> {
+  const all = JSON.stringify(proxies.map(() => Object.values(expected)));
+  await until(`the values are ${all}`, async () =>
+    JSON.stringify(await valuesOf(Object.keys(expected))) === all ? true : undefined,
+  );
+}
+
+describeOwn('two proxies with CACHE_PURGE_CHANNEL', () => {
+  let redis: TestRedis;
+  beforeEach(async () => {
+    redis = await TestRedis.start();
+    stop = () => redis.stop();
+  });
+
+  async function startWith(...values: string[]): Promise<void> {
+    for (const key of values) await redis.client.set(key, 'old');
+    await startProxies({ REDIS_URL: redis.url }, { REDIS_URL: redis.url });
+    for (const proxy of proxies) await cache(proxy, ...values);
+    for (const key of values) await redis.client.set(key, 'new');
+    expect(await valuesOf(values)).toEqual(proxies.map(() => values.map(() => 'old')));
+  }
+
+  it('purge the keys, prefixes and patterns that are published, and no others', async () => {
+    await startWith('user:1', 'user:2', 'session:1', 'session:2', 'prefix:a', 'ab');
+    await redis.client.publish(CHANNEL, 'user:1');
+    await untilValues({ 'user:1': 'new', 'user:2': 'old', 'session:1': 'old' });
+    await redis.client.publish(CHANNEL, 'prefix:session:');
+    await untilValues({ 'session:1': 'new', 'session:2': 'new', 'user:2': 'old' });
+    await redis.client.publish(CHANNEL, 'key:prefix:a');
+    await untilValues({ 'prefix:a': 'new', ab: 'old' });
+    await redis.client.publish(CHANNEL, 'pattern:*[b2]');
+    await untilValues({ ab: 'new', 'user:2': 'new' });
+    for (const proxy of proxies) {
+      const { text } = await proxy.get('/metrics');
+      expect(text).toContain('redis_http_cache_proxy_purge_messages_total{result="applied"} 4');
+      expect(text).toContain('redis_http_cache_proxy_purge_messages_total{result="ignored"} 0');
+    }
+  });
+
+  it('have one subscription each, in their main threads', async () => {
+    await startWith('a');
+    expect(await redis.client.pubsub('NUMSUB', CHANNEL)).toEqual([CHANNEL, 2]);
+  });
+
+  it('subscribe again after the subscription was lost, and expire what they may have missed', async () => {
+    await startWith('a');
+    await redis.client.client('KILL', 'TYPE', 'PUBSUB');
+    // This one is missed, or arrives afterwards.
+    await redis.client.publish(CHANNEL, 'a');
+    await untilValues({ a: 'new' });
+    for (const proxy of proxies) {
+      await untilSubscribed(proxy);
+      expect(await metric(proxy, 'purge_channel_losses_total')).toBe(1);
+      const logged = proxy
+        .log()
+        .map(({ message }) => String(message))
+        .filter((line) => line.includes('CHANNEL'));
+      expect(logged).toEqual([
+        'subscribed to CACHE_PURGE_CHANNEL',
+        'not subscribed to CACHE_PURGE_CHANNEL (connection); purges are missed',
+        'subscribed to CACHE_PURGE_CHANNEL again; all entries expired',
+      ]);
+    }
+    await redis.client.set('a', 'newer');
+    await redis.client.publish(CHANNEL, 'prefix:a');
+    await untilValues({ a: 'newer' });
+  });
+
+  it('apply a flood of messages, of which the last one takes effect as well', async () => {
+    await startWith('a', 'b');
+    const pipeline = redis.client.pipeline();
+    for (let i = 0; i < 5000; i++) pipeline.publish(CHANNEL, `prefix:none:${i}:`);
+    pipeline.publish(CHANNEL, 'prefix:a');
+    await pipeline.exec();
+    await untilValues({ a: 'new' });
+  });
+});
+
+describeOwn('CACHE_PURGE_CHANNEL with several nodes', () => {
+  it(
+    'purges on all proxies, at whichever node of a cluster a message is published',
+    async () => {
+      const cluster = await TestCluster.start(3, 0);
+      stop = () => cluster.stop();
+      const owner = cluster.firstMasterOf(calculateSlot('key'));
+      await owner.client.set('key', '0');
+      const settings = { REDIS_MODE: 'cluster', REDIS_NODES: cluster.addresses } as const;
+      await startProxies(settings, settings);
+      for (const [i, { client }] of cluster.masters.entries()) {
+        await untilValues({ key: String(i) });
+        for (const proxy of proxies) await cache(proxy, 'key');
+        await owner.client.set('key', String(i + 1));
+        await client.publish(CHANNEL, i === 1 ? 'key' : 'prefix:k');
+        await untilValues({ key: String(i + 1) });
+      }
+    },
+    MAX_TEST_MS,
+  );
+
+  it(
+    'follows the sentinels to a new master',
+    async () => {
+      const redis = await TestSentinels.start();
+      stop = () => redis.stop();
+      await redis.master.client.set('key', 'old');
+      await startProxies({ REDIS_MODE: 'sentinel', REDIS_SENTINEL_NAME: redis.name, REDIS_NODES: redis.addresses });
+      const [proxy] = proxies;
+      await cache(proxy, 'key');
+      await redis.master.client.set('key', 'new');
+      await redis.master.client.wait(1, 5000);
+      await redis.master.client.publish(CHANNEL, 'key');
+      await untilValues({ key: 'new' });
+    },
+    MAX_TEST_MS,
+  );
+});
