@@ -55,6 +55,25 @@ describe('SharedLock', () => {
     await once(holder, 'exit');
   });
 
+  it('lets a waiting thread acquire it between the steps of a holder that gives way', async () => {
+    const waiter = start(2, 'count', 1);
+    await once(waiter, 'message');
+    const end = once(waiter, 'exit');
+    lock.acquire();
+    letGo();
+    let steps = 0;
+    while (words[Word.COUNTER] === 0) {
+      lock.release();
+      lock.giveWay();
+      lock.acquire();
+      steps++;
+    }
+    lock.release();
+    await end;
+    expect(steps).toBeGreaterThan(0);
+    expect(lock.holder).toBe(0);
+  });
+
   it('can be seized from a thread that crashed holding it, and from no other', async () => {
     await once(start(2, 'crash'), 'exit');
     expect(lock.seizeFrom(3)).toBe(false);
