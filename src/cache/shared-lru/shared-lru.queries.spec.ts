@@ -261,6 +261,35 @@ describe('SharedLru with queries', () => {
     });
   });
 
+  describe('limits what a client can occupy', () => {
+    it('with queries of one key: their leases end with a purge, and their entries evict each other', () => {
+      const leases = Array.from({ length: LIMITS.maxLeases }, (_, i) => leaseOf(hget('key', i)));
+      expect(lru.lookup(hget('key', 'one more')).kind).toBe('unleased');
+      expect(lru.purge(Buffer.from('key'))).toBe(0);
+      expect(lru.stats().leases).toBe(0);
+      for (const lease of leases) expect(lru.commit(lease, Buffer.from('old'), [1, 2, 3], MINUTE_MS)).toBe('void');
+      for (let i = 0; i < LIMITS.capacity + 100; i++) store(hget('key', i));
+      expect(lru.stats()).toMatchObject({ entries: LIMITS.capacity, evictionsByCapacity: 100 });
+      checkInvariants(lru.buffer);
+      expect(lru.purge(Buffer.from('key'))).toBe(LIMITS.capacity);
+      checkInvariants(lru.buffer);
+    });
+
+    it('with long selectors: other keys are still leased and stored', () => {
+      const long = (i: number): Query => hget('key', String(i).padEnd(16_000, 'x'));
+      let leased = 0;
+      while (lru.lookup(long(leased)).kind === 'miss') leased++;
+      expect(leased).toBe(16);
+      store(get('other'));
+      store(hget('other', 'field'));
+      checkInvariants(lru.buffer);
+      now += LIMITS.leaseMs;
+      for (let i = 0; i < 1000; i++) store(long(i));
+      expect(lru.stats().bytes).toBeLessThanOrEqual(LIMITS.maxBytes);
+      checkInvariants(lru.buffer);
+    });
+  });
+
   it('is flushed, with the query lists, after a thread crashed in the middle of a change of them', () => {
     for (let i = 0; i < 10; i++) store(hget('key', i));
     const { header, queryBuckets, queryNodes } = new LruMemory(lru.buffer);

@@ -114,6 +114,9 @@ class Torture {
       case 'unleased':
       case 'buffer-full':
         break;
+      case 'refresh':
+      case 'revalidating':
+        throw new Error(`${found.kind}, although the limits allow none`);
     }
   }
 
