@@ -37,38 +37,57 @@ export class RestCommands {
   }
 
   /**
-   * Plans the reads of commands, or rejects the request.
+   * Plans the reads of commands, or rejects the request. A command that is rejected is an error at its position.
    *
    * @param counter counts the reads.
    */
   prepare(commands: readonly RestCommand[], counter: ReadCounter, client: ReadClient): PreparedCommands | BadRequest {
-    const reads = new KeyReads('upstash', this.#access, counter);
-    const plan = new ReadPlan(this.#cache, reads, this.#maxBytes, client);
-    const replies = commands.map((command) =>
-      typeof command === 'string' ? errorReply(command) : this.#prepare(command, plan, reads),
-    );
+    const { plan, prepared } = this.#plan(commands, counter, client);
     if (plan.keyCount > MAX_KEYS) return TOO_MANY_KEYS;
-    return { plan, replies };
+    return { plan, replies: prepared.map((reply) => (typeof reply === 'string' ? errorReply(reply) : reply)) };
   }
 
-  /** Adds the keys of a command to the plan. The checks and their order are Redis'. */
-  #prepare([first, ...args]: readonly Buffer[], plan: ReadPlan, reads: KeyReads): WriteReply {
+  /** As {@link prepare}, for a transaction: a command that is rejected discards it, as EXEC does in Redis. */
+  prepareTransaction(
+    commands: readonly RestCommand[],
+    counter: ReadCounter,
+    client: ReadClient,
+  ): PreparedCommands | BadRequest {
+    const { plan, prepared } = this.#plan(commands, counter, client);
+    if (plan.keyCount > MAX_KEYS) return TOO_MANY_KEYS;
+    const rejected = prepared.find((reply) => typeof reply === 'string');
+    if (rejected !== undefined) return discarded(rejected);
+    return { plan, replies: prepared.filter((reply) => typeof reply !== 'string') };
+  }
+
+  /** Plans the reads of commands; a command that is rejected is an error in `prepared`. */
+  #plan(commands: readonly RestCommand[], counter: ReadCounter, client: ReadClient) {
+    const reads = new KeyReads('upstash', this.#access, counter);
+    const plan = new ReadPlan(this.#cache, reads, this.#maxBytes, client);
+    const prepared = commands.map((command) =>
+      typeof command === 'string' ? command : this.#prepare(command, plan, reads),
+    );
+    return { plan, prepared };
+  }
+
+  /** Adds the keys of a command to the plan, or returns an error. The checks and their order are Redis'. */
+  #prepare([first, ...args]: readonly Buffer[], plan: ReadPlan, reads: KeyReads): WriteReply | string {
     const name = first.toString('latin1', 0, MAX_ECHOED_BYTES);
     const lower = name.toLowerCase();
-    if (lower === 'ping') return args.length > 1 ? errorReply(wrongArguments(lower)) : bulkReply(args.at(0) ?? PONG);
-    if (lower === 'echo') return args.length === 1 ? bulkReply(args[0]) : errorReply(wrongArguments(lower));
+    if (lower === 'ping') return args.length > 1 ? wrongArguments(lower) : bulkReply(args.at(0) ?? PONG);
+    if (lower === 'echo') return args.length === 1 ? bulkReply(args[0]) : wrongArguments(lower);
     const command = COMMANDS.get(lower);
     if (command === undefined) {
       this.#refused.count('upstash', lower);
-      return errorReply(refusalOf(lower) ?? unknownCommand(name));
+      return refusalOf(lower) ?? unknownCommand(name);
     }
-    if (!matchesArity(command.arity, args.length + 1)) return errorReply(wrongArguments(lower));
+    if (!matchesArity(command.arity, args.length + 1)) return wrongArguments(lower);
     const denied = reads.checkKeys(keysOf(command.keys, args));
-    if (denied !== undefined) return errorReply(denied);
+    if (denied !== undefined) return denied;
     const refused = command.checkArguments?.(args);
     if (refused !== undefined) {
       this.#refused.count('upstash', lower);
-      return errorReply(refused);
+      return refused;
     }
     return plan.add(command, args);
   }
@@ -80,4 +99,10 @@ function errorReply(error: string): WriteReply {
 
 function bulkReply(text: Buffer): WriteReply {
   return (out) => out.bulk(text);
+}
+
+/** @param error an error reply: one character for each byte. */
+function discarded(error: string): BadRequest {
+  const text = Buffer.from(error, 'latin1').toString();
+  return { error: `EXECABORT Transaction discarded because of: ${text}`, tooMuch: false };
 }

@@ -14,7 +14,7 @@ import { Client } from '../http/response/response-client.ts';
 import { maxResultsBytes } from '../http/response/results-body.ts';
 import { COMMAND_ROUTE, commandFromTarget } from './command-path.ts';
 import { type RestRendering, commandResponse, errorResponse, pipelineResponse } from './rest-response.ts';
-import { RestCommands } from './rest-commands.ts';
+import { type PreparedCommands, RestCommands } from './rest-commands.ts';
 import type { RestEncoding } from './rest-reply.ts';
 import { type BadRequest, type RestCommand, isBadRequest, parseCommand, parsePipeline } from './rest-request.ts';
 import { AllowedMethods, UpstashGuard } from './upstash.guard.ts';
@@ -55,12 +55,21 @@ export class UpstashController {
     const body = await bodyOf(request);
     if (!Buffer.isBuffer(body)) return body;
     const commands = parsePipeline(body);
-    return isBadRequest(commands) ? reject(commands) : this.#run(commands, pipelineResponse, request, client);
+    if (isBadRequest(commands)) return reject(commands);
+    const reads = new CollectedReads();
+    return this.#run(this.#commands.prepare(commands, reads, client), reads, pipelineResponse, request, client);
   }
 
   @Post(TRANSACTION_PATH)
-  transaction(): ReadResponse {
-    return NO_TRANSACTIONS;
+  @HttpCode(200)
+  async transaction(@Req() request: Request, @Client() client: ReadClient): Promise<ReadResponse | undefined> {
+    const body = await bodyOf(request);
+    if (!Buffer.isBuffer(body)) return body;
+    const commands = parsePipeline(body);
+    if (isBadRequest(commands)) return reject(commands);
+    const reads = new CollectedReads();
+    const prepared = this.#commands.prepareTransaction(commands, reads, client);
+    return this.#run(prepared, reads, pipelineResponse, request, client);
   }
 
   @Get(COMMAND_ROUTE)
@@ -90,17 +99,19 @@ export class UpstashController {
 
   async #runOne(command: RestCommand | BadRequest, request: Request, client: ReadClient): Promise<ReadResponse> {
     if (isBadRequest(command)) return reject(command);
-    return this.#run([command], ([write], rendering) => commandResponse(write, rendering), request, client);
+    const reads = new CollectedReads();
+    const prepared = this.#commands.prepare([command], reads, client);
+    return this.#run(prepared, reads, ([write], rendering) => commandResponse(write, rendering), request, client);
   }
 
+  /** @param reads counts the reads of the commands. */
   async #run(
-    commands: readonly RestCommand[],
+    prepared: PreparedCommands | BadRequest,
+    reads: CollectedReads,
     render: (replies: readonly WriteReply[], rendering: RestRendering) => Promise<HttpResponse | number>,
     request: Request,
     client: ReadClient,
   ): Promise<ReadResponse> {
-    const reads = new CollectedReads();
-    const prepared = this.#commands.prepare(commands, reads, client);
     if ('error' in prepared) return reject(prepared, reads);
     const { plan, replies } = prepared;
     const encoding = encodingFor(request);
@@ -116,9 +127,6 @@ export class UpstashController {
   }
 }
 
-const NO_TRANSACTIONS = failure(
-  'ERR transactions are not supported because reads may come from the cache; use /pipeline',
-);
 const BAD_ENCODING = failure('ERR invalid percent-encoding in the path');
 const BODY_TOO_LARGE = errorResponse(`ERR the body exceeds ${MAX_BODY_BYTES} bytes`, 413);
 const BODY_ENCODED = errorResponse('ERR Content-Encoding is not supported');

@@ -51,7 +51,9 @@ const UPSTASH_SCHEMAS: Schemas = {
     required: ['result'],
     properties: {
       result: {
-        description: 'The reply as of Redis: a string, an integer, null, or an array of them.',
+        description:
+          'The reply as of Redis over RESP2: a string, an integer, null, or an array of them. Scores are strings, and a hash is an ' +
+          'array of fields and values.',
         example: 'hello from redis',
       },
     },
@@ -157,7 +159,7 @@ function describePipeline(): MethodDecorator {
       description:
         `Up to ${MAX_COMMANDS} commands with up to ${MAX_KEYS} keys; keys that are not cached are read from Redis in a few ` +
         'round trips. A failed command is an error at its position, and the response is 200 even if all commands fail. ' +
-        `Results are limited to ${MAX_RESULTS_BYTES} bytes. \`/multi-exec\`, a transaction, is not supported.`,
+        `Results are limited to ${MAX_RESULTS_BYTES} bytes.`,
     }),
     ApiBody({
       required: true,
@@ -179,6 +181,42 @@ function describePipeline(): MethodDecorator {
   );
 }
 
+/** Describes `POST /multi-exec` in the OpenAPI document. */
+function describeTransaction(): MethodDecorator {
+  return applyDecorators(
+    ApiSecurity(SECURITY.accessToken),
+    ApiSecurity(SECURITY.accessTokenInQuery),
+    DescribeEncoding(),
+    ApiOperation({
+      operationId: 'runTransaction',
+      summary: 'A transaction',
+      description:
+        'As a pipeline, but a command that is rejected, because it writes, is unknown, lacks arguments or may not read the key, ' +
+        'discards the transaction. An error of Redis is an error at its position. The keys are read together, but they are ' +
+        'not a snapshot: some may come from the cache.',
+    }),
+    ApiBody({
+      required: true,
+      schema: ref('RestPipeline'),
+      examples: {
+        some: {
+          summary: 'two commands',
+          value: [
+            ['GET', 'greeting'],
+            ['STRLEN', 'greeting'],
+          ],
+        },
+      },
+    }),
+    ok('RestResults', [{ result: 'hello from redis' }, { result: 16 }]),
+    failure(400, 'The body is not a pipeline, or the transaction is discarded.', [
+      `EXECABORT Transaction discarded because of: ${READ_ONLY}`,
+    ]),
+    UNAUTHORIZED,
+    TOO_MUCH,
+  );
+}
+
 /** Describes commands in paths in the OpenAPI document. */
 function describeCommandPath(): MethodDecorator {
   return applyDecorators(
@@ -189,7 +227,7 @@ function describeCommandPath(): MethodDecorator {
       operationId: 'runCommandInPath',
       summary: 'A command in a path',
       description:
-        'Any command, with percent-encoded arguments between slashes: `/mget/a/b`, `/getrange/a/0/5`. The body of a ' +
+        'Any command, with percent-encoded arguments between slashes: `/mget/a/b`, `/zrange/board/0/9/WITHSCORES`. The body of a ' +
         `POST is the last argument. ${TOKEN}`,
     }),
     ApiParam({
@@ -213,7 +251,7 @@ export const UPSTASH_API = describeController(UpstashController, {
     command: describeCommand(),
     commandOptions: 'undocumented',
     pipeline: describePipeline(),
-    transaction: 'undocumented',
+    transaction: describeTransaction(),
     otherMethods: 'undocumented',
     path: describeCommandPath(),
     pathWithBody: 'undocumented',

@@ -98,11 +98,102 @@ describeOwn('the client of Upstash, as it is', () => {
     expect(await Promise.all(keys.map((key) => upstash.get(key)))).toEqual(keys.map((key) => `v${key}`));
   });
 
-  it('supports explicit pipelines, and receives an error for transactions', async () => {
+  it('reads hashes, lists, sets, sorted sets, bitmaps, positions and streams, with the second read from the cache', async () => {
+    const { client: writer } = redis;
+    await writer.hset('user:hash', { name: 'é', age: '42', nested: '{"a":1}' });
+    await writer.rpush('user:list', 'a', 'b', '3');
+    await writer.sadd('user:set', 'only');
+    await writer.zadd('user:board', 1, 'a', 2.5, 'b', 'inf', 'c');
+    await writer.geoadd('user:geo', 13.361389, 38.115556, 'Palermo', 15.087269, 37.502669, 'Catania');
+    await writer.xadd('user:stream', '1-1', 'field', 'value');
+    const upstash = client();
+    const read = () =>
+      Promise.all([
+        upstash.hgetall('user:hash'),
+        upstash.hget('user:hash', 'name'),
+        upstash.hmget('user:hash', 'age', 'none'),
+        upstash.hexists('user:hash', 'none'),
+        upstash.hkeys('user:hash'),
+        upstash.hlen('user:hash'),
+        upstash.hgetall('user:none'),
+        upstash.lrange('user:list', 0, -1),
+        upstash.lindex('user:list', 1),
+        upstash.lpos('user:list', 'b'),
+        upstash.smembers('user:set'),
+        upstash.sismember('user:set', 'only'),
+        upstash.smismember('user:set', ['only', 'none']),
+        upstash.zrange('user:board', 0, -1, { withScores: true }),
+        upstash.zrange('user:board', '+inf', 2, { byScore: true, rev: true }),
+        upstash.zscore('user:board', 'b'),
+        upstash.zscore('user:board', 'none'),
+        upstash.zmscore('user:board', ['a', 'none']),
+        upstash.zrank('user:board', 'b'),
+        upstash.zcount('user:board', '-inf', '+inf'),
+        upstash.getbit('user:1', 1),
+        upstash.bitcount('user:1', 0, -1),
+        upstash.geopos('user:geo', 'none', 'Palermo'),
+        upstash.geodist('user:geo', 'Palermo', 'Catania', 'KM'),
+        upstash.xrange('user:stream', '-', '+'),
+        upstash.type('user:board'),
+        upstash.type('user:none'),
+      ]);
+    const expected = [
+      { name: 'é', age: 42, nested: { a: 1 } },
+      'é',
+      { age: 42, none: null },
+      0,
+      ['name', 'age', 'nested'],
+      3,
+      null,
+      ['a', 'b', 3],
+      'b',
+      1,
+      ['only'],
+      1,
+      [1, 0],
+      ['a', 1, 'b', 2.5, 'c', 'inf'],
+      ['c', 'b'],
+      2.5,
+      null,
+      [1, null],
+      1,
+      3,
+      1,
+      15,
+      // The client leaves out members that do not exist.
+      [{ lng: 13.361389338970184, lat: 38.1155563954963 }],
+      166.2742,
+      { '1-1': { field: 'value' } },
+      'zset',
+      'none',
+    ];
+    expect(await read()).toEqual(expected);
+    await redis.forgetCalls();
+    expect(await read()).toEqual(expected);
+    expect(await redis.calls('hget')).toBe(0);
+    expect(await redis.calls('zrange')).toBe(0);
+  });
+
+  it('receives the results of a transaction, or why it is discarded', async () => {
+    const { client: writer } = redis;
+    await writer.hset('user:hash', { name: 'é', age: '42', nested: '{"a":1}' });
+    const upstash = client();
+    expect(await upstash.multi().get('user:1').hget('user:hash', 'age').zscore('user:none', 'a').exec()).toEqual([
+      'one',
+      42,
+      null,
+    ]);
+    const failed = upstash.multi().get('user:1').llen('user:1').exec({ keepErrors: true });
+    expect(await failed).toEqual([{ result: 'one' }, { error: expect.stringMatching(/^WRONGTYPE /) }]);
+    expect(await failure(upstash.multi().get('user:1').set('user:1', 'x').exec())).toMatch(
+      /^EXECABORT Transaction discarded because of: READONLY /,
+    );
+  });
+
+  it('supports explicit pipelines', async () => {
     const upstash = client();
     expect(await upstash.pipeline().get('user:1').strlen('user:1').exec()).toEqual(['one', 3]);
     expect(await failure(upstash.pipeline().get('user:1').del('user:1').exec())).toMatch(/Command 2 .*READONLY/);
-    expect(await failure(upstash.multi().get('user:1').exec())).toMatch(/ERR transactions are not supported/);
   });
 
   it('receives errors of single commands without auto-pipelining', async () => {

@@ -304,9 +304,36 @@ describeOwn("Upstash's REST API", () => {
     });
   });
 
-  it('rejects transactions', async () => {
-    const response = expectJson(await post('/multi-exec', [['GET', 'key']]), 400);
-    expect(response).toEqual({ error: expect.stringMatching(/^ERR transactions are not supported/) });
+  describe('POST /multi-exec', () => {
+    it('returns the results of all commands; an error of Redis does not discard the others', async () => {
+      await redis.client.hset('transaction', { a: '1', b: '2' });
+      const commands = [
+        ['HGETALL', 'transaction'],
+        ['GET', 'transaction'],
+        ['PING'],
+        ['HMGET', 'transaction', 'b', 'none'],
+        ['TTL', 'transaction'],
+      ];
+      expect(expectJson(await post('/multi-exec', commands), 200)).toEqual([
+        { result: ['a', '1', 'b', '2'] },
+        { error: WRONGTYPE },
+        { result: 'PONG' },
+        { result: ['2', null] },
+        { result: -1 },
+      ]);
+    });
+
+    it('discards the transaction if a command is rejected', async () => {
+      const discarded = async (command: unknown) =>
+        expectJson(await post('/multi-exec', [['GET', 'key'], command]), 400);
+      const error = (reason: string) => ({ error: `EXECABORT Transaction discarded because of: ${reason}` });
+      expect(await discarded(['SET', 'key', 'x'])).toEqual(error(READONLY));
+      expect(await discarded(['GET', 'secret'])).toEqual(error('NOPERM No permissions to access a key'));
+      expect(await discarded(['HGET', 'key'])).toEqual(error("ERR wrong number of arguments for 'hget' command"));
+      expect(expectJson(await post('/multi-exec', []), 400)).toEqual({
+        error: 'ERR the body must be JSON of the form [["GET", "a key"], ["PING"]]',
+      });
+    });
   });
 
   it.each([
@@ -331,13 +358,12 @@ describeOwn("Upstash's REST API", () => {
     ];
 
     it.each(forms)('in the header or in the query: %s', async (path, options) => {
-      const status = path === '/multi-exec' ? 400 : 200;
       const token = encodeURIComponent(TOKEN);
       for (const headers of [READER, { authorization: 'Bearer other' }]) {
-        expect((await proxy.request(path, { ...options, headers })).status).toBe(status);
+        expect((await proxy.request(path, { ...options, headers })).status).toBe(200);
       }
       for (const query of [`_token=${token}`, `x=1&_token=${TOKEN}`]) {
-        expect((await proxy.request(`${path}?${query}`, options)).status).toBe(status);
+        expect((await proxy.request(`${path}?${query}`, options)).status).toBe(200);
       }
     });
 
