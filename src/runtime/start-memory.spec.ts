@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { getHeapStatistics } from 'node:v8';
 import { describe, expect, it } from '@jest/globals';
 import { freeStartMemory } from './start-memory.ts';
@@ -19,5 +20,12 @@ describe('the memory of a start', () => {
     const before = resident();
     await freeStartMemory();
     expect(before - resident()).toBeGreaterThan(48 * MIB);
+  });
+
+  it('stays where --permission denies the inspector', () => {
+    const module = new URL('./start-memory.ts', import.meta.url).href;
+    const code = `await (await import('${module}')).freeStartMemory(); console.log('started');`;
+    const flags = ['--permission', '--allow-fs-read=*', '--input-type=module', '--eval', code];
+    expect(execFileSync(process.execPath, flags, { encoding: 'utf8' })).toBe('started\n');
   });
 });
