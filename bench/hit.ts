@@ -42,6 +42,7 @@ const messages = new ResponseHeadTemplates(
     notFound: KEY_NOT_FOUND,
     private: false,
     revalidate: false,
+    honoursDirectives: true,
   },
   65_000,
   new HttpDate(),

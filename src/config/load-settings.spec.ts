@@ -52,6 +52,7 @@ describe('settings', () => {
         headersTimeoutMs: 10_000,
         requestTimeoutMs: 30_000,
         keepAliveTimeoutMs: 65_000,
+        requestCacheControl: 'honour',
         fastPath: 'on',
       },
       resp: { port: 6380, idleTimeoutMs: 3_600_000 },

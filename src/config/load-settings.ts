@@ -165,6 +165,7 @@ function settingsFrom(values: Environment, redis: Settings['redis'], variables: 
       headersTimeoutMs: values.HTTP_HEADERS_TIMEOUT_MS,
       requestTimeoutMs: values.HTTP_REQUEST_TIMEOUT_MS,
       keepAliveTimeoutMs: values.HTTP_KEEP_ALIVE_TIMEOUT_MS,
+      requestCacheControl: values.HTTP_REQUEST_CACHE_CONTROL,
       fastPath: values.HTTP_FAST_PATH,
     },
     resp: { port: values.RESP_PORT, idleTimeoutMs: values.RESP_IDLE_TIMEOUT_MS },

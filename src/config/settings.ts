@@ -3,6 +3,7 @@ import type { Secret } from './secret.ts';
 
 export const COHERENCE_MODES = ['ttl', 'tracking'] as const;
 export const FAST_PATH_STATES = ['on', 'off'] as const;
+export const REQUEST_CACHE_CONTROL_MODES = ['honour', 'ignore'] as const;
 export const LOG_FORMATS = ['json', 'pretty'] as const;
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 export const NODE_INTERNALS_MODES = ['auto', 'off'] as const;
@@ -21,6 +22,7 @@ export interface Settings {
     readonly headersTimeoutMs: number;
     readonly requestTimeoutMs: number;
     readonly keepAliveTimeoutMs: number;
+    readonly requestCacheControl: (typeof REQUEST_CACHE_CONTROL_MODES)[number];
     readonly fastPath: (typeof FAST_PATH_STATES)[number];
   };
 

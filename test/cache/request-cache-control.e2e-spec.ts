@@ -133,4 +133,25 @@ describeOwn('a request with Cache-Control', () => {
     expect(await failing).toEqual([504, expect.stringContaining('redis-timeout'), 'fwd=request']);
     expect(summaryOf(await proxy.key(key))).toEqual([200, 'old', HIT]);
   });
+
+  it.each(['on', 'off'])('changes nothing with HTTP_REQUEST_CACHE_CONTROL=ignore (fast path %s)', async (fastPath) => {
+    const settings = { HTTP_REQUEST_CACHE_CONTROL: 'ignore', HTTP_FAST_PATH: fastPath };
+    const own = await TestProxy.start({ REDIS_URL: redis.url, ...settings });
+    others.push(own);
+    await redis.client.hset(`hash of ${key}`, 'field', 'old');
+    const read = async (path: string, [name, value]: readonly [string, string]) =>
+      summaryOf(await own.request(path, { headers: { [name]: value } }));
+    const paths = [`/v1/keys/${key}`, `/v1/hashes/hash of ${key}/field`.replaceAll(' ', '%20')];
+    for (const path of paths) expect((await read(path, ['cache-control', 'only-if-cached']))[0]).toBe(200);
+    await redis.client.set(key, 'newer');
+    for (const path of paths) {
+      for (const header of [
+        ['cache-control', 'no-cache'],
+        ['cache-control', 'max-age=0'],
+        ['pragma', 'no-cache'],
+      ] as const) {
+        expect(await read(path, header)).toEqual([200, expect.not.stringContaining('newer'), HIT]);
+      }
+    }
+  });
 });

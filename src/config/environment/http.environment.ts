@@ -1,4 +1,4 @@
-import { FAST_PATH_STATES } from '../settings.ts';
+import { FAST_PATH_STATES, REQUEST_CACHE_CONTROL_MODES } from '../settings.ts';
 import { EnumSetting, IntegerSetting, TextSetting } from './setting.decorators.ts';
 
 const KiB = 2 ** 10;
@@ -62,6 +62,13 @@ export class HttpEnvironment {
     meaning: 'milliseconds after which an idle connection is closed; longer than the idle time-out of load balancers',
   })
   HTTP_KEEP_ALIVE_TIMEOUT_MS!: number;
+
+  @EnumSetting({
+    default: 'honour',
+    values: REQUEST_CACHE_CONTROL_MODES,
+    meaning: 'ignore: clients cannot bypass the cache with no-cache, max-age, only-if-cached or Pragma',
+  })
+  HTTP_REQUEST_CACHE_CONTROL!: (typeof REQUEST_CACHE_CONTROL_MODES)[number];
 
   @EnumSetting({
     default: 'on',

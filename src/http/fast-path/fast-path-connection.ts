@@ -259,7 +259,10 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
       representation,
       headOnly: head.headOnly,
       ifNoneMatch: head.ifNoneMatch(bytes),
-      directives: head.isConditional ? readDirectives(head.cacheControl(bytes), head.pragma(bytes)) : undefined,
+      directives:
+        head.isConditional && representation.policy.honoursDirectives
+          ? readDirectives(head.cacheControl(bytes), head.pragma(bytes))
+          : undefined,
       counted: false,
     };
     const read = cache.read(query, request.directives, { client: this });

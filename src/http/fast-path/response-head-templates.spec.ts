@@ -27,7 +27,14 @@ describe('ResponseHeadTemplates', () => {
         fc.array(hits, { minLength: 1, maxLength: 8 }),
         (isHit, isPrivate, contentType, keepAliveTimeoutMs, responses) => {
           const sandbox = contentType === 'text/plain';
-          const policy = { contentType, sandbox, notFound: KEY_NOT_FOUND, private: isPrivate, revalidate: false };
+          const policy = {
+            contentType,
+            sandbox,
+            notFound: KEY_NOT_FOUND,
+            private: isPrivate,
+            revalidate: false,
+            honoursDirectives: true,
+          };
           const date = new HttpDate();
           const templates = new ResponseHeadTemplates(
             isHit ? hitResponse : storedResponse,

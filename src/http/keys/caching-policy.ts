@@ -14,6 +14,7 @@ export class CachingPolicy implements KeyResponsePolicy {
   readonly sandbox: boolean;
   readonly notFound = KEY_NOT_FOUND;
   readonly private: boolean;
+  readonly honoursDirectives: boolean;
   /** The policy of each representation. */
   readonly representations: Readonly<Record<RepresentationName, KeyResponsePolicy>>;
   readonly #coherence: CoherenceState;
@@ -23,6 +24,7 @@ export class CachingPolicy implements KeyResponsePolicy {
     // Browsers save this type instead of rendering it.
     this.sandbox = http.contentType !== 'application/octet-stream';
     this.private = access.tokenRequired;
+    this.honoursDirectives = http.requestCacheControl === 'honour';
     this.#coherence = coherence;
     this.representations = {
       value: this,
@@ -48,6 +50,7 @@ class RepresentationPolicy implements KeyResponsePolicy {
   readonly sandbox: boolean;
   readonly notFound: Problem;
   readonly private: boolean;
+  readonly honoursDirectives: boolean;
   readonly #of: KeyResponsePolicy;
 
   constructor(
@@ -58,6 +61,7 @@ class RepresentationPolicy implements KeyResponsePolicy {
     this.sandbox = sandbox;
     this.notFound = notFound;
     this.private = of.private;
+    this.honoursDirectives = of.honoursDirectives;
     this.#of = of;
   }
 

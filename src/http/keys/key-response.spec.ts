@@ -9,7 +9,14 @@ import { KEY_NOT_FOUND, keyResponse } from './key-response.ts';
 
 const value = Buffer.from('hello from redis');
 const etag = etagOf(value);
-const policy = { contentType: 'text/plain', sandbox: true, notFound: KEY_NOT_FOUND, private: false, revalidate: false };
+const policy = {
+  contentType: 'text/plain',
+  sandbox: true,
+  notFound: KEY_NOT_FOUND,
+  private: false,
+  revalidate: false,
+  honoursDirectives: true,
+};
 
 const hit: ReadOutcome = { kind: 'hit', value, etag, freshness: { ageMs: 3999, lifetimeMs: 60_000 } };
 const stale = { kind: 'stale', value, etag, freshness: { ageMs: 62_001, lifetimeMs: 60_000 } } as const;

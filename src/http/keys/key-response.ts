@@ -48,6 +48,8 @@ export interface KeyResponsePolicy {
   readonly private: boolean;
   /** Whether other caches must revalidate a value before each use. May change at any time. */
   readonly revalidate: boolean;
+  /** Whether the Cache-Control directives of requests apply. */
+  readonly honoursDirectives: boolean;
 }
 
 /**

@@ -30,7 +30,7 @@ export function respondToRead(
       ? rejection.then((problem) => render(outcome, problem))
       : render(outcome, rejection);
   };
-  const directives = readDirectives(headers['cache-control'], headers.pragma);
+  const directives = policy.honoursDirectives ? readDirectives(headers['cache-control'], headers.pragma) : undefined;
   const read = cache.read(query, directives, { client });
   return read instanceof Promise ? read.then(respond) : respond(read);
 }
