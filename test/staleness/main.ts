@@ -1,16 +1,21 @@
 /**
  * Measures the staleness of reads under CACHE_COHERENCE=tracking while the proxy's connections are reset or stalled at
- * random times: `npm run staleness -- [writes] [seed]`. Prints a table, or with `--json` a {@link StalenessReport}.
+ * random times: `npm run staleness -- [writes] [seed]`. Keys of all types are read over HTTP and the Redis protocol, and by
+ * clients that cache values themselves. Prints a table, or with `--json` a {@link StalenessReport}.
  */
 import { Agent } from 'node:http';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
+import { createClient } from 'redis';
 import { untilCoherence, metric } from '../support/coherence.ts';
 import { sendRequest } from '../support/http-client.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { seeded } from '../support/random.ts';
 import { type Purpose, RedisRelay } from '../support/redis-relay.ts';
 import { TestRedis } from '../support/redis.ts';
+import { respPort } from '../support/resp.ts';
+import { KINDS, type Kind, kindOf } from './kinds.ts';
 import { type StalenessReport, asMarkdown } from './report.ts';
 import { Versions } from './versions.ts';
 
@@ -22,15 +27,19 @@ const FAULTS: readonly (readonly [what: 'reset' | 'hold', Purpose, times: number
   ['hold', 'feed', 2],
 ];
 const WRITERS = 4;
-const KEYS_PER_WRITER = 50;
+const KEYS_PER_WRITER = 10;
 const READERS = 2;
+/** Clients with a cache of their own. */
+const CACHING_READERS = 2;
 const MAX_WAIT_MS = 10_000;
 
 const { values, positionals } = parseArgs({ options: { json: { type: 'boolean' } }, allowPositionals: true });
 const [writes = 10_000, seed = Date.now() % 2 ** 31] = positionals.map(Number);
 const random = seeded(seed);
 const versions = new Versions();
-const agents: Agent[] = [];
+/** What clients with a cache of their own have read. */
+const cachedVersions = new Versions();
+const closers: (() => void)[] = [];
 const latenciesMs: number[] = [];
 let written = 0;
 
@@ -38,6 +47,7 @@ const redis = await TestRedis.start();
 const relay = await RedisRelay.to(redis.port);
 const proxy = await TestProxy.start({
   REDIS_URL: relay.url,
+  RESP_PORT: 0,
   PROXY_THREADS: 2,
   CACHE_COHERENCE: 'tracking',
   CACHE_TTL_MS: 3_600_000,
@@ -48,38 +58,63 @@ try {
   await untilCoherence(proxy, 'tracking');
   const startedAt = performance.now();
   const writers = Array.from({ length: WRITERS }, (_, writer) => write(writer));
-  await Promise.all([...writers, ...Array.from({ length: READERS }, readOn), disturb()]);
+  const readers = Array.from({ length: READERS }, readOn);
+  const caching = Array.from({ length: CACHING_READERS }, readCached);
+  await Promise.all([...writers, ...readers, ...caching, disturb()]);
   const report: StalenessReport = {
     seed,
     writes: written,
     reads: versions.reads,
     seconds: (performance.now() - startedAt) / 1000,
     losses: await metric(proxy, 'coherence_losses_total'),
-    wrong: versions.wrong,
+    cachedReads: cachedVersions.reads,
+    pushes: await metric(proxy, 'tracking_pushes_total'),
+    wrong: [...versions.wrong, ...cachedVersions.wrong],
     delaysMs: percentiles(versions.delaysMs),
+    cachedDelaysMs: percentiles(cachedVersions.delaysMs),
     latenciesMs: percentiles(latenciesMs.sort((a, b) => a - b)),
   };
   console.log(values.json === true ? JSON.stringify(report) : asMarkdown(report));
   if (report.wrong.length > 0) process.exitCode = 1;
 } finally {
-  for (const agent of agents) agent.destroy();
+  for (const close of closers) close();
   client.disconnect();
   await proxy.stop();
   await relay.stop();
   await redis.stop();
 }
 
-/** Returns a function that reads keys over one connection, as one client. */
+/** Returns a function that reads keys over connections of its own: strings over HTTP, too, all others over the Redis protocol. */
 function reader(): (key: string) => Promise<number | undefined> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  agents.push(agent);
-  return async (key) => {
-    const startedAt = performance.now();
+  // Over RESP2, in which all replies are flat.
+  const resp = new Redis({ host: '127.0.0.1', port: respPort(proxy), protocol: 2 });
+  resp.on('error', () => undefined);
+  closers.push(
+    () => agent.destroy(),
+    () => resp.disconnect(),
+  );
+  const overHttp = async (key: string): Promise<number | undefined> => {
     const { status, text } = await sendRequest(proxy.url, `/v1/keys/${key}`, { agent });
-    latenciesMs.push(performance.now() - startedAt);
     if (status !== 200 && status !== 404) return undefined;
-    const version = status === 200 ? Number(text) : 0;
-    versions.read(key, version, startedAt);
+    return status === 200 ? Number(text) : 0;
+  };
+  const overResp = async (kind: Kind, key: string): Promise<number | undefined> => {
+    const { command, versionOf } = kind.queries[random(kind.queries.length)];
+    const [name, ...args] = command(key);
+    try {
+      return versionOf(await resp.call(name, ...args));
+    } catch {
+      // Redis is unavailable.
+      return undefined;
+    }
+  };
+  return async (key) => {
+    const kind = kindOf(key);
+    const startedAt = performance.now();
+    const version = await (kind.name === 'string' && random(2) === 0 ? overHttp(key) : overResp(kind, key));
+    latenciesMs.push(performance.now() - startedAt);
+    if (version !== undefined) versions.read(key, version, startedAt);
     return version;
   };
 }
@@ -89,12 +124,12 @@ async function write(writer: number): Promise<void> {
   const read = reader();
   for (let version = 1; written < writes; version++) {
     written++;
-    const key = `key-${writer}-${random(KEYS_PER_WRITER)}`;
+    const key = randomKey(writer);
     const next = random(10) === 0 ? 0 : version;
-    versions.startWrite(key, next);
-    await (next === 0 ? client.del(key) : client.set(key, next));
+    for (const each of [versions, cachedVersions]) each.startWrite(key, next);
+    await (next === 0 ? client.del(key) : kindOf(key).write(client, key, next));
     const acknowledgedAt = performance.now();
-    versions.acknowledgeWrite(key, acknowledgedAt);
+    for (const each of [versions, cachedVersions]) each.acknowledgeWrite(key, acknowledgedAt);
     while ((await read(key)) !== next) {
       if (performance.now() > acknowledgedAt + MAX_WAIT_MS)
         throw new Error(`${key}: version ${next} never became visible`);
@@ -106,7 +141,30 @@ async function write(writer: number): Promise<void> {
 
 async function readOn(): Promise<void> {
   const read = reader();
-  while (written < writes) await read(`key-${random(WRITERS)}-${random(KEYS_PER_WRITER)}`);
+  while (written < writes) await read(randomKey(random(WRITERS)));
+}
+
+/** Reads with the cache of a client library, which the proxy notifies of writes (CLIENT TRACKING). */
+async function readCached(): Promise<void> {
+  const url = `redis://127.0.0.1:${respPort(proxy)}`;
+  const cached = createClient({ url, RESP: 3, clientSideCache: { ttl: 0, maxEntries: 0, evictPolicy: 'LRU' } });
+  cached.on('error', () => undefined);
+  await cached.connect();
+  closers.push(() => cached.destroy());
+  while (written < writes) {
+    const key = randomKey(random(WRITERS));
+    const startedAt = performance.now();
+    // Redis may be unavailable.
+    const version = await kindOf(key)
+      .readCached(cached, key)
+      .catch(() => undefined);
+    if (version !== undefined) cachedVersions.read(key, version, startedAt);
+    await nextTurn();
+  }
+}
+
+function randomKey(writer: number): string {
+  return `${KINDS[random(KINDS.length)].name}-${writer}-${random(KEYS_PER_WRITER)}`;
 }
 
 async function disturb(): Promise<void> {

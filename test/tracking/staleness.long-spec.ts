@@ -12,11 +12,16 @@ describeOwn(`${WRITES} writes by another client, while connections are lost at r
     // In a separate process, because Jest traces sockets, which makes them slow.
     const run = new Child(process.execPath, [MAIN, String(WRITES), String(SEED), '--json'], { env: process.env });
     expect([await run.exit, run.errors]).toEqual([0, '']);
-    const { writes, wrong, losses, delaysMs, latenciesMs } = JSON.parse(run.output) as StalenessReport;
+    const { writes, wrong, losses, delaysMs, cachedDelaysMs, latenciesMs, pushes } = JSON.parse(
+      run.output,
+    ) as StalenessReport;
     expect([writes, wrong]).toEqual([WRITES, []]);
     expect(losses).toBeGreaterThanOrEqual(5);
+    expect(pushes).toBeGreaterThan(WRITES / 4);
     expect(delaysMs.max).toBeLessThan(1000);
+    expect(cachedDelaysMs.max).toBeLessThan(1000);
     // On an idle machine the latter is a few milliseconds.
     expect(delaysMs.p99).toBeLessThan(20 + latenciesMs.p99);
+    expect(cachedDelaysMs.p99).toBeLessThan(20 + latenciesMs.p99);
   }, 180_000);
 });
