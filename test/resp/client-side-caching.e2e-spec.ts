@@ -49,6 +49,17 @@ describeOwn('client-side caching of client libraries', () => {
         return (await reads()) === before || undefined;
       });
       expect(await client.mGet(['key', 'other'])).toEqual(['value', 'second']);
+      await redis.client.hset('hash', 'field', 'old');
+      await redis.client.zadd('zset', 1, 'member');
+      for (const score of [1, 2, 3]) {
+        await until('the hash is read', async () => (await client.hGetAll('hash')).field === 'old' || undefined);
+        await until('the set is read', async () => (await client.zScore('zset', 'member')) === score || undefined);
+        await redis.client.hset('hash', 'field', 'new');
+        await until('the hash is new', async () => (await client.hGet('hash', 'field')) === 'new' || undefined);
+        await until('the hash is new', async () => (await client.hGetAll('hash')).field === 'new' || undefined);
+        await redis.client.zincrby('zset', 1, 'member');
+        await redis.client.hset('hash', 'field', 'old');
+      }
       for (const value of ['new', 'newer', 'newest']) {
         await redis.client.set('key', value);
         await until(`the key is ${value}`, async () => (await client.get('key')) === value || undefined);

@@ -91,6 +91,10 @@ describeOwn('CLIENT TRACKING', () => {
     ['STRLEN', ['STRLEN', 'k']],
     ['PTTL', ['PTTL', 'k']],
     ['an inline GET', ['GET', 'k']],
+    ['HGETALL of a missing key', ['HGETALL', 'k']],
+    ['ZRANGE of a key of another type', ['ZRANGE', 'k', '0', '-1', 'WITHSCORES']],
+    ['TYPE', ['TYPE', 'k']],
+    ['EXISTS', ['EXISTS', 'other', 'k']],
   ])('%s is tracked as well', async (_, command) => {
     const client = await open('ON');
     client.send(`${command.join(' ')}\r\n`);

@@ -40,6 +40,14 @@ with client.pipeline() as watching:
     found.append(watching.execute())
 found.append(client.pipeline(transaction=False).get('key').execute())
 found.append(client.get('key'))
+def queries(target):
+    target.hgetall('hash'); target.hmget('hash', 'a', 'none'); target.lrange('list', 0, -1); target.smembers('set')
+    target.zrange('zset', 0, -1, withscores=True); target.zscore('zset', 'b'); target.xrange('stream'); target.hgetall('none')
+    return target
+found.append([sorted(each) if isinstance(each, set) else each for each in queries(client.pipeline()).execute()])
+found.append([client.hgetall('hash'), client.lindex('list', 0), client.zrevrank('zset', 'a'), client.hget('none', 'a')])
+try: client.hgetall('list')
+except redis.exceptions.ResponseError as error: found.append(str(error)[:9])
 info = client.client_info() if hasattr(client, 'client_info') else {'multi': -1}
 found.append(info['multi'])
 print(json.dumps(found))`;
@@ -58,6 +66,9 @@ $client->multi()->get('key');
 $client->discard();
 $found[] = $client->multi(Redis::PIPELINE)->get('key')->get('none')->exec();
 $found[] = $client->get('key');
+$found[] = $client->multi()->hGetAll('hash')->hMGet('hash', ['a', 'none'])->lRange('list', 0, -1)->sMembers('set')
+  ->zRange('zset', 0, -1, true)->zScore('zset', 'b')->exec();
+$found[] = [$client->hGetAll('hash'), $client->lIndex('list', 0), $client->zRevRank('zset', 'a'), $client->hGet('none', 'a')];
 echo json_encode($found);`;
 
 const RUBY = `
@@ -73,7 +84,18 @@ end
 found << client.watch('key') { client.multi { |each| each.get('key') } }
 found << client.pipelined { |each| each.get('key'); each.get('none') }
 found << client.get('key')
+found << client.multi do |each|
+  each.hgetall('hash'); each.hmget('hash', 'a', 'none'); each.lrange('list', 0, -1); each.smembers('set')
+  each.zrange('zset', 0, -1, with_scores: true); each.zscore('zset', 'b')
+end
+found << [client.hgetall('hash'), client.lindex('list', 0), client.zrevrank('zset', 'a'), client.hget('none', 'a')]
 puts found.to_json`;
+
+const HASH = { a: '1', b: '2' };
+const SCORES = [
+  ['a', 1.5],
+  ['b', 2],
+];
 
 const LIBRARIES: readonly Library[] = [
   {
@@ -88,18 +110,38 @@ const LIBRARIES: readonly Library[] = [
       ['value', ['value', null], 1, -1, 'list'],
       'ReadOnlyError',
       ['value', 'WRONGTYPE'],
-      ...[['value'], ['value'], 'value', -1],
+      ...[['value'], ['value'], 'value'],
+      [HASH, ['1', null], ['a'], ['m'], SCORES, 2, [], {}],
+      [HASH, 'a', 1, null],
+      'WRONGTYPE',
+      -1,
     ],
   },
   {
     ...{ name: 'phpredis', debianPackage: 'php-redis', command: ['php', '-r'], probe: 'new Redis();' },
     program: PHP,
-    output: [['value', ['value', false], 1, -1], 'READONLY', ['value', false], ['value', false], 'value'],
+    output: [
+      ['value', ['value', false], 1, -1],
+      'READONLY',
+      ['value', false],
+      ['value', false],
+      'value',
+      [HASH, { a: '1', none: false }, ['a'], ['m'], { a: 1.5, b: 2 }, 2],
+      [HASH, 'a', 1, false],
+    ],
   },
   {
     ...{ name: 'redis-rb', debianPackage: 'ruby-redis', command: ['ruby', '-e'], probe: "require 'redis'" },
     program: RUBY,
-    output: [['value', ['value', null], 1, -1], 'READONLY', ['value'], ['value', null], 'value'],
+    output: [
+      ['value', ['value', null], 1, -1],
+      'READONLY',
+      ['value'],
+      ['value', null],
+      'value',
+      [HASH, ['1', null], ['a'], ['m'], SCORES, 2],
+      [HASH, 'a', 1, null],
+    ],
   },
 ];
 
@@ -112,6 +154,9 @@ describeOwn('transactions of client libraries', () => {
     redis = await TestRedis.start();
     await redis.client.mset('key', 'value', 'other', 'second');
     await redis.client.rpush('list', 'a');
+    await redis.client.hset('hash', HASH);
+    await redis.client.sadd('set', 'm');
+    await redis.client.zadd('zset', 1.5, 'a', 2, 'b');
     proxy = await TestProxy.start({ REDIS_URL: redis.url, RESP_PORT: 0, PROXY_THREADS: 1 });
     port = respPort(proxy);
   });
@@ -140,6 +185,10 @@ describeOwn('transactions of client libraries', () => {
         [null, -1],
       ];
       expect(await client.multi().get('key').mget('key', 'none').exists('key').ttl('key').exec()).toEqual(replies);
+      const queries = client.multi().hgetall('hash').hmget('hash', 'a', 'none').lrange('list', 0, -1).smembers('set');
+      queries.zrange('zset', '0', '-1', 'WITHSCORES').zscore('zset', 'b').hgetall('none');
+      const found = ((await queries.exec()) ?? []).map(([, reply]) => reply);
+      expect(found).toEqual([HASH, ['1', null], ['a'], ['m'], ['a', '1.5', 'b', '2'], '2', {}]);
       await client.multi({ pipeline: false });
       expect(await client.get('key')).toBe('QUEUED');
       expect(await client.exec()).toEqual([[null, 'value']]);
@@ -163,6 +212,10 @@ describeOwn('transactions of client libraries', () => {
         ['value', null],
         -1,
       ]);
+      const queries = client.multi().hGetAll('hash').hmGet('hash', ['a', 'none']).lRange('list', 0, -1).sMembers('set');
+      queries.zRangeWithScores('zset', 0, -1).zScore('zset', 'b').hGetAll('none');
+      const scores = SCORES.map(([value, score]) => ({ value, score }));
+      expect(await queries.exec()).toEqual([HASH, ['1', null], ['a'], ['m'], scores, 2, {}]);
       // hasMany of @keyv/redis 5, which @nestjs/cache-manager uses, treats any reply but 1 as a missing key.
       const multi = client.multi();
       for (const key of ['key', 'none', 'other', 'list']) multi.exists(key);

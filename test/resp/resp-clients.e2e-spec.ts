@@ -19,6 +19,7 @@ describeOwn('Redis client libraries and tools', () => {
     await redis.client.set(BINARY, BINARY);
     await redis.client.set('short', 'lived', 'EX', 1000);
     await redis.client.rpush('list', 'a');
+    await redis.client.hset('hash', 'a', '1');
     proxy = await TestProxy.start({ REDIS_URL: redis.url, RESP_PORT: 0, PROXY_THREADS: 2, ACCESS_TOKEN: 'token' });
     port = respPort(proxy);
   });
@@ -35,6 +36,11 @@ describeOwn('Redis client libraries and tools', () => {
     expect(await cli('set', 'key', 'x')).toMatch(/^READONLY /);
     expect(await cli('info', 'server')).toMatch(/^# Server\r\n[^]*redis_http_cache_proxy_version:\d/);
     expect(await redisProgram('redis-cli', port, 'get', 'key')).toMatch(/^NOAUTH /);
+    for (const protocol of ['-2', '-3']) {
+      expect(await cli(protocol, 'hgetall', 'hash')).toBe(protocol === '-2' ? 'a\n1\n' : 'a 1\n');
+      expect(await cli(protocol, 'lrange', 'list', '0', '-1')).toBe('a\n');
+      expect(await cli(protocol, 'hgetall', 'none')).toBe('\n');
+    }
   });
 
   it('redis-benchmark', async () => {
