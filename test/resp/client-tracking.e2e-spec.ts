@@ -201,7 +201,7 @@ describeOwn('CLIENT TRACKING', () => {
     const client = await open('ON');
     await client.send(request('GET', 'k')).expect(bulk('old'));
     await redis.client.flushall();
-    await client.expect(PUSH_ALL);
+    await client.expect(push('k') + PUSH_ALL);
     await client.send(request('GET', 'k')).expect('_\r\n');
   });
 
@@ -210,8 +210,8 @@ describeOwn('CLIENT TRACKING', () => {
     await client.send(request('GET', 'k')).expect(bulk('old'));
     relay.refusesFeeds = true;
     relay.reset('feed');
-    await client.expect(PUSH_ALL);
-    await client.send(request('GET', 'k'), request('PING')).expect(`${bulk('old')}${PUSH_ALL}+PONG\r\n`);
+    await client.expect(push('k') + PUSH_ALL);
+    await client.send(request('GET', 'k'), request('PING')).expect(`${bulk('old')}${push('k')}+PONG\r\n`);
     const other = await open();
     other.send(request('CLIENT', 'TRACKING', 'ON'));
     expect(await other.replies(1)).toMatch(/^-ERR CLIENT TRACKING is not available now: /);
@@ -278,7 +278,7 @@ describeOwn('the bound of CLIENT TRACKING', () => {
     relay.hold('feed');
     const startedAt = performance.now();
     await redis.client.set('k', 'new');
-    await client.expect(PUSH_ALL);
+    await client.expect(push('k') + PUSH_ALL);
     expect(performance.now() - startedAt).toBeLessThan(BOUND_MS + 500);
   });
 
@@ -328,7 +328,9 @@ describeOwn('clients that track keys', () => {
     client.received = '';
     await proxy.advance(100);
     relay.hold('data');
-    await client.send(request('GET', 'k'), request('PING')).expect(`${PUSH_ALL}${bulk('old')}+PONG\r\n${PUSH_ALL}`);
+    await client
+      .send(request('GET', 'k'), request('PING'))
+      .expect(`${push('k', 'k')}${PUSH_ALL}${bulk('old')}+PONG\r\n${PUSH_ALL}`);
   });
 
   it('are disconnected if they do not read 1 MiB of pushes, with a log line and a metric', async () => {

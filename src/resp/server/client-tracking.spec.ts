@@ -79,10 +79,23 @@ describe('with BCAST', () => {
 
 it('reads while the proxy does not receive invalidations are reported once', () => {
   const tracking = create({}, false);
-  expect(tracking.takeUntracked()).toBe(false);
-  tracking.note(GET, [Buffer.from('key')]);
-  expect([tracking.takeUntracked(), tracking.takeUntracked()]).toEqual([true, false]);
+  const key = Buffer.from('key');
+  expect(tracking.takeUntracked()).toBeUndefined();
+  tracking.note(GET, [key]);
+  expect([tracking.takeUntracked(), tracking.takeUntracked()]).toEqual([[key], undefined]);
   const current = create({});
-  current.note(GET, [Buffer.from('key')]);
-  expect(current.takeUntracked()).toBe(false);
+  current.note(GET, [key]);
+  expect(current.takeUntracked()).toBeUndefined();
+});
+
+it('the keys that were read last are kept, within limits, whether or not with BCAST', () => {
+  for (const broadcast of [true, false]) {
+    const tracking = create({ broadcast });
+    const keys = Array.from({ length: 200 }, (_, i) => Buffer.from(`key ${i}`));
+    tracking.note(MGET, keys);
+    expect([tracking.takeRecent(), tracking.takeRecent()]).toEqual([keys.slice(-128), []]);
+    const long = Array.from({ length: 3 }, (_, i) => Buffer.alloc(4000, String(i)));
+    tracking.note(MGET, [...long, Buffer.alloc(10_000)]);
+    expect(tracking.takeRecent()).toEqual(long.slice(-2));
+  }
 });

@@ -21,6 +21,9 @@ const FILTER_BITS = 65_536;
 /** Limits of the prefixes of one client. */
 const MAX_PREFIXES = 128;
 const MAX_PREFIX_BYTES = 8 * 1024;
+/** Limits of the keys that a client has read last. */
+const MAX_RECENT_KEYS = 128;
+const MAX_RECENT_BYTES = 8 * 1024;
 
 /**
  * What a client tracks. Without BCAST that is the keys that it has read, in a filter of hashed keys: the more it reads, the more
@@ -34,7 +37,10 @@ export class ClientTracking {
   prefixes: readonly Buffer[] = [];
   readonly #isCurrent: () => boolean;
   #filter: Uint8Array | undefined;
-  #hasReadUntracked = false;
+  /** Keys that were read last, oldest first. */
+  #recent: Buffer[] = [];
+  #recentBytes = 0;
+  #untracked: Buffer[] | undefined;
 
   /** @param isCurrent returns whether the proxy receives the invalidations of what is read now. */
   constructor(options: TrackingOptions, isCurrent: () => boolean) {
@@ -57,20 +63,39 @@ export class ClientTracking {
     const { broadcast, optIn, optOut } = this.options;
     if (keys[0] === 0 || !flags.includes('readonly')) return;
     if (!broadcast && ((optIn && !this.caching) || (optOut && this.caching))) return;
-    if (!this.#isCurrent()) this.#hasReadUntracked = true;
+    const read = keysOf(keys, args);
+    if (!this.#isCurrent()) (this.#untracked ??= []).push(...read.map((key) => Buffer.from(key)));
+    for (const key of read) this.#addRecent(key);
     if (broadcast) return;
     const filter = (this.#filter ??= new Uint8Array(FILTER_BITS / 8));
-    for (const key of keysOf(keys, args)) {
+    for (const key of read) {
       const hash = hashOf(key);
       filter[hash >>> 3] |= 1 << (hash & 7);
     }
   }
 
-  /** Whether keys were read since the last call whose invalidations the proxy may not receive. */
-  takeUntracked(): boolean {
-    const untracked = this.#hasReadUntracked;
-    this.#hasReadUntracked = false;
+  /** Returns the keys that were read since the last call whose invalidations the proxy may not receive; undefined if none. */
+  takeUntracked(): readonly Buffer[] | undefined {
+    const untracked = this.#untracked;
+    this.#untracked = undefined;
     return untracked;
+  }
+
+  /** Returns the keys that were read last, since the previous call, within limits. */
+  takeRecent(): readonly Buffer[] {
+    const recent = this.#recent;
+    this.#recent = [];
+    this.#recentBytes = 0;
+    return recent;
+  }
+
+  #addRecent(key: Buffer): void {
+    if (key.length > MAX_RECENT_BYTES) return;
+    this.#recent.push(Buffer.from(key));
+    this.#recentBytes += key.length;
+    while (this.#recent.length > MAX_RECENT_KEYS || this.#recentBytes > MAX_RECENT_BYTES) {
+      this.#recentBytes -= this.#recent.shift()?.length ?? 0;
+    }
   }
 
   /** Whether the client must be notified of a write to a key. @param hash of the key, as {@link hashOf} returns it. */

@@ -215,15 +215,29 @@ describe('a client that tracks keys', () => {
       send(READ);
       reads[0]?.('old');
       await settled();
-      expect(socket.received).toBe(`${reply}${PUSH_ALL}`);
+      expect(socket.received).toBe(`${reply}${push('k')}`);
       coherence.current = 'tracking';
       send(READ);
       reads[1]?.('old');
       await settled();
-      expect(socket.received).toBe(`${reply}${PUSH_ALL}${reply}`);
+      expect(socket.received).toBe(`${reply}${push('k')}${reply}`);
       socket.destroy();
     },
   );
+
+  it('is told of the keys that it has read last before everything is invalidated', async () => {
+    const { socket, send, invalidate, reads } = track();
+    send(`${READ}MGET other\r\n`);
+    reads[0]('old');
+    await settled();
+    invalidate();
+    reads[1]('old');
+    await settled();
+    invalidate();
+    await settled();
+    expect(socket.received).toBe(`+old\r\n${push('k', 'other')}${PUSH_ALL}+old\r\n${PUSH_ALL}${PUSH_ALL}`);
+    socket.destroy();
+  });
 
   it('receives nothing over RESP2', async () => {
     const { socket, send, invalidate, client } = track(true);

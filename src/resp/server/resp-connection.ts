@@ -268,7 +268,8 @@ export class RespConnection implements PipelineProtocol<QueuedReply> {
       this.#connection.flush();
     }
     // What the client has read may change without an invalidation: it must not cache the reply.
-    if (client.tracking?.takeUntracked() && client.protocol === 3) this.#invalidateBehindReplies(undefined);
+    const untracked = client.tracking?.takeUntracked();
+    if (untracked !== undefined && client.protocol === 3) this.#invalidateBehindReplies(untracked);
     if (client.quitting) this.#connection.end();
   }
 
@@ -278,11 +279,16 @@ export class RespConnection implements PipelineProtocol<QueuedReply> {
    */
   #invalidate(keys: readonly Buffer[] | undefined): void {
     const connection = this.#connection;
-    if (this.#client.protocol !== 3) return;
+    const { protocol, tracking } = this.#client;
+    if (protocol !== 3) return;
     connection.interject(() => {
       const isUnread = connection.isBackpressured;
       if (isUnread || connection.replies.length > 0) this.#invalidateBehindReplies(keys);
-      if (!isUnread) this.#invalidateNow(keys);
+      if (isUnread) return;
+      // node-redis ignores that everything is invalidated for reads whose replies it awaits: their keys must be named before.
+      const recent = keys === undefined ? tracking?.takeRecent() : undefined;
+      if (recent !== undefined && recent.length > 0) this.#invalidateNow(recent);
+      this.#invalidateNow(keys);
     });
   }
 
