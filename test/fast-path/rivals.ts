@@ -2,7 +2,7 @@ import { NUMBER } from './conversation.ts';
 import { nextNumber } from './play.ts';
 import { TestProxy, type Settings } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
-import { VALUES, percentEncoded } from './targets.ts';
+import { CACHED_PATHS, TYPED_KEYS, TYPED_PATHS, VALUES, percentEncoded } from './targets.ts';
 
 /** Two servers that must send the same responses to any bytes. */
 export interface Rivals {
@@ -97,7 +97,22 @@ export class Arena {
   }
 
   async #fill(): Promise<void> {
-    for (const [key, value] of VALUES) await this.#redis.client.set(Buffer.from(key, 'latin1'), value);
+    const { client } = this.#redis;
+    for (const [key, value] of VALUES) await client.set(Buffer.from(key, 'latin1'), value);
+    await client.hset(TYPED_KEYS.hash, {
+      field: 'a "value"',
+      '': 'of the empty name',
+      'a/b': '/',
+      ['p'.repeat(128)]: 'p',
+    });
+    await client.hset(TYPED_KEYS.binaryHash, Buffer.from([0xff]), Buffer.from([0xfe]), 'field', 'text');
+    await client.hset(
+      TYPED_KEYS.longHash,
+      Object.fromEntries(Array.from({ length: 900 }, (_, i) => [i, 'x'.repeat(20)])),
+    );
+    await client.rpush(TYPED_KEYS.list, 'first', Buffer.from([0xff]), 'last');
+    await client.sadd(TYPED_KEYS.set, 'member', '', 'a/b');
+    await client.zadd(TYPED_KEYS.sortedSet, 1, 'one', 2.5, 'two', 'inf', 'all');
     await this.prepare();
   }
 
@@ -116,6 +131,10 @@ export class Arena {
     for (const [key, value] of VALUES) {
       const { status, body } = await proxy.get(`/v1/keys/${percentEncoded(key)}`, READER);
       if (status !== 200 || !body.equals(value)) throw new Error(`the key ${key.slice(0, 20)}: ${status}`);
+    }
+    for (const path of CACHED_PATHS) {
+      const { status } = await proxy.get(path, READER);
+      if (status !== 200 && status !== 204 && TYPED_PATHS.includes(path)) throw new Error(`${path}: ${status}`);
     }
     return proxy;
   }

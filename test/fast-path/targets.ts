@@ -20,6 +20,31 @@ export const VALUES: ReadonlyMap<string, Buffer> = new Map([
   [`hit:${'l'.repeat(1000)}`, Buffer.from('a value with a long key')],
 ]);
 
+/** The keys of other types in Redis, which are cached from the start, too. */
+export const TYPED_KEYS = {
+  hash: 'hit:hash',
+  binaryHash: 'hit:binary hash',
+  longHash: 'hit:long/hash',
+  list: 'hit:list',
+  set: 'hit:set',
+  sortedSet: 'hit:sorted set',
+} as const;
+
+/** Paths that read them, each of which is a hit from the start. */
+export const TYPED_PATHS: readonly string[] = [
+  '/v1/hashes/hit:hash',
+  '/v1/hashes/hit:hash/field',
+  '/v1/hashes/hit:hash/',
+  '/v1/hashes/hit:binary%20hash',
+  '/v1/hashes/hit:long%2Fhash',
+  '/v1/lists/hit:list',
+  '/v1/lists/hit:list?start=1',
+  '/v1/sets/hit:set',
+  '/v1/sets/hit:set/member',
+  '/v1/sorted-sets/hit:sorted%20set?withScores=true',
+  '/v1/sorted-sets/hit:sorted%20set?by=score&start=(1&order=desc',
+];
+
 /** The longest key, and one that is too long. */
 const EDGE_KEYS = [65_536, 65_537].map((length) => 'k'.repeat(length));
 
@@ -64,6 +89,76 @@ const keyTarget = fc
   )
   .map((parts) => parts.join(''));
 
+const typedKey = fc
+  .tuple(
+    fc.oneof(
+      { weight: 6, arbitrary: fc.constantFrom<string>(...Object.values(TYPED_KEYS)) },
+      { weight: 2, arbitrary: key },
+    ),
+    fc.array(fc.boolean(), { maxLength: 'gone:'.length }),
+  )
+  .map(([text, also]) => percentEncoded(text, also));
+const PARTS = [
+  ...['/', '/field', '/%66ield', '/member', '/a/b', '/a%2Fb', '/%ff', '/\xff', '/%zz', '/%', '/nothing', '//', '/..'],
+  ...[126, 127, 128, 129, 300].map((length) => `/${'p'.repeat(length)}`),
+];
+const QUERIES = [
+  ...[
+    '?start=0',
+    '?start=0&stop=-1',
+    '?stop=0',
+    '?stop=%2D1',
+    '?s%74art=1',
+    '?start=x',
+    '?start=',
+    '?start',
+    '?start=1+1',
+  ],
+  ...['?start=1&start=2', '?', '??', '?&', '?start=0&', '?start=1#a', '?start=\xe9', '?start=%zz', '?start=%', '?a=b'],
+  ...['?order=desc', '?order=DESC', '?by=score', '?by=score&start=(1', '?by=score&stop=+inf', '?by=score&stop=%2Binf'],
+  ...['?withScores=true', '?withScores=false', '?withScores=1', '?withScores=true&order=desc&by=score&start=2&stop=1'],
+  ...['?path=$', '?path=$.a', '?path=.a', `?start=${'1'.repeat(300)}`],
+];
+const resourceTarget = fc
+  .tuple(
+    fc.oneof(
+      {
+        weight: 30,
+        arbitrary: fc.constantFrom('/v1/hashes/', '/v1/lists/', '/v1/sets/', '/v1/sorted-sets/', '/v1/json/'),
+      },
+      {
+        weight: 1,
+        arbitrary: fc.constantFrom(
+          'http://host/v1/lists/',
+          '/v1/hash/',
+          '/v1/hashes',
+          '/v1/list/',
+          '/v1/Sets/',
+          '/v1/',
+        ),
+      },
+    ),
+    fc.oneof({ weight: 20, arbitrary: typedKey }, { weight: 1, arbitrary: fc.constant('') }),
+    fc.oneof({ weight: 2, arbitrary: fc.constant('') }, { weight: 1, arbitrary: fc.constantFrom(...PARTS) }),
+    fc.oneof({ weight: 2, arbitrary: fc.constant('') }, { weight: 1, arbitrary: fc.constantFrom(...QUERIES) }),
+    fc.oneof({ weight: 20, arbitrary: fc.constant('') }, { weight: 1, arbitrary: fc.constantFrom(...ODD_ENDS) }),
+  )
+  .map((parts) => parts.join(''));
+const typedPath = fc.constantFrom(...TYPED_PATHS);
+
+/** Every path of the resources whose result is cached, so that no conversation depends on others for that. */
+export const CACHED_PATHS = [
+  ...TYPED_PATHS,
+  ...QUERIES.flatMap((query) => [`/v1/lists/hit:list${query}`, `/v1/sorted-sets/hit:sorted%20set${query}`]),
+  ...PARTS.flatMap((part) =>
+    [TYPED_KEYS.hash, TYPED_KEYS.binaryHash, TYPED_KEYS.longHash, TYPED_KEYS.set].map(
+      (key, i) => `/v1/${i < 3 ? 'hashes' : 'sets'}/${encodeURIComponent(key)}${part}`,
+    ),
+  ),
+  '/v1/lists/hit:list',
+  '/v1/sorted-sets/hit:sorted%20set',
+].filter((path) => /^[!-~]*$/.test(path) && !path.includes('#'));
+
 const otherTarget = fc.constantFrom(
   ...['/', '*', '', '/v1', '/v1/', '/v1/keys', '/v1/keys/', '/v1/keys/?', '/v1/keys/%', '/v1/keys//', '/v1/keys?a'],
   ...['/v1//keys/hit', '//v1/keys/hit', '/./v1/keys/hit', '/v1/x/../keys/hit', '/v1/Keys/hit', '/V1/keys/hit'],
@@ -86,6 +181,8 @@ const otherTarget = fc.constantFrom(
 
 export const target = fc.oneof(
   { weight: 40, arbitrary: keyTarget },
+  { weight: 10, arbitrary: typedPath },
+  { weight: 20, arbitrary: resourceTarget },
   { weight: 4, arbitrary: otherTarget },
   {
     weight: 1,
