@@ -18,7 +18,7 @@ import { LIFETIME_MS, type ReaderTask, VALUE, fieldOf, hget } from './purge/read
 import { spread } from './spread.ts';
 
 const FIELDS = 100_000;
-const ROUNDS = 5;
+const ROUNDS = 3;
 const READS = 300_000;
 const READERS = Math.max(1, availableParallelism() - 1);
 const PURGES_PER_SECOND = 1000;
