@@ -340,6 +340,23 @@ describeOwn('queries over the Redis protocol', () => {
     expect(await callsOfRedis()).toEqual(before);
   });
 
+  it('are loaded each time if the arguments or the reply are too long for an entry', async () => {
+    const [direct, socket] = [await open(redis.port, 2), await open(respPort(proxy), 2)];
+    await redis.client.rpush('huge list', 'x'.repeat(2 ** 20), 'last');
+    const fields = Array.from({ length: 300 }, (_, i) => `member ${i} ${'x'.repeat(100)}`);
+    const commands: Command[] = [
+      ['HMGET', 'large hash', 'member 7', ...fields],
+      ['HGET', 'large hash', 'x'.repeat(16_400)],
+      ['HGETALL', 'k'.repeat(65_536)],
+      ['LRANGE', 'huge list', '0', '-1'],
+    ];
+    const expected = await run(direct, commands);
+    await redis.forgetCalls();
+    for (let pass = 0; pass < 2; pass++) expect(await run(socket, commands)).toEqual(expected);
+    const { hmget, lrange, hget, hgetall } = await callsOfRedis();
+    expect([hmget, lrange, hget, hgetall]).toEqual([2, 2, 2, 2]);
+  });
+
   it.each([2, 3] as const)('are queued between MULTI and EXEC, and answered together, in RESP%i', async (protocol) => {
     const [direct, socket] = [await open(redis.port, protocol), await open(respPort(proxy), protocol)];
     const rejected = /^-ERR (?:unknown command|wrong number of arguments)/;
