@@ -24,8 +24,8 @@ afterAll(async () => {
 
 const path = (key: string | Buffer) => `/v1/keys/${percentEncode(key)}`;
 
-function expectProblem(response: TestResponse, status: number, code: string): void {
-  expect(response.json).toEqual({ status, code, title: expect.any(String), detail: expect.any(String) });
+function expectProblem(response: TestResponse, status: number, code: string, more: object = {}): void {
+  expect(response.json).toEqual({ status, code, title: expect.any(String), detail: expect.any(String), ...more });
   expect(response.status).toBe(status);
   expect(response.headers).toMatchObject({
     'content-type': 'application/problem+json',
@@ -116,13 +116,13 @@ describe('the HTTP service', () => {
     });
 
     it.each([
-      ['a list', (key: string) => redis.client.rpush(key, 'a', 'b')],
-      ['a set', (key: string) => redis.client.sadd(key, 'a')],
-      ['a hash', (key: string) => redis.client.hset(key, 'field', 'a')],
-    ])('a key with %s: 409 wrong-type, which is not cached', async (what, create) => {
-      const key = `${prefix}${what}`;
+      ['list', 'lists', (key: string) => redis.client.rpush(key, 'a', 'b')],
+      ['set', 'sets', (key: string) => redis.client.sadd(key, 'a')],
+      ['hash', 'hashes', (key: string) => redis.client.hset(key, 'field', 'a')],
+    ])('a key with a %s: 409 wrong-type, which is not cached', async (keyType, path, create) => {
+      const key = `${prefix}${keyType}`;
       await create(key);
-      expectProblem(await proxy.key(key), 409, 'wrong-type');
+      expectProblem(await proxy.key(key), 409, 'wrong-type', { keyType, urlTemplate: `/v1/${path}/{key}` });
       await redis.client.set(key, 'now a string');
       expect((await proxy.key(key)).text).toBe('now a string');
     });
