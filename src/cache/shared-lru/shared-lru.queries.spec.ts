@@ -51,6 +51,14 @@ describe('SharedLru with queries', () => {
 
   const isCached = (id: EntryId): boolean => lru.peek(id) !== undefined;
 
+  it('has the same limits for a thread that attaches later, whatever was stored', () => {
+    for (let field = 0; field < 10; field++) store(hget('hash', field));
+    const limits = SharedLru.attach(lru.buffer, 2, () => now).limits;
+    expect(limits).toEqual(lru.limits);
+    lru.flush();
+    expect(SharedLru.attach(lru.buffer, 3, () => now).limits).toEqual(lru.limits);
+  });
+
   it('distinguishes ids with the same bytes and another end of the key', () => {
     const ids = [0, 1, 2, 3].map((selectorLength) => ({ id: Buffer.from('abc'), selectorLength }));
     for (const id of ids) store(id, `selector of ${id.selectorLength}`);

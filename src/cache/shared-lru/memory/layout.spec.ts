@@ -2,7 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { loadSettings } from '../../../config/load-settings.ts';
 import { memoryNeeded } from '../../../config/memory-budget.ts';
 import { describeSettings } from '../../../config/environment/environment.ts';
-import { LayoutError, LruMemory } from './layout.ts';
+import { COUNTER_NAMES } from '../counters.ts';
+import { EXPIRE_ALL_HISTORY_LENGTH, Header, HeaderFloat, LayoutError, LruMemory } from './layout.ts';
 
 const MiB = 2 ** 20;
 const GiB = 2 ** 30;
@@ -42,6 +43,23 @@ describe('the layout of the cache', () => {
   it('reserves the computed memory', () => {
     const limits = { capacity: 7, maxBytes: 1000, maxValueBytes: 100, maxLeases: 3, leaseMs: 1, staleMs: 0 };
     expect(LruMemory.reserve(limits, [1, 2]).buffer.byteLength).toBe(LruMemory.bytesFor(limits));
+  });
+
+  it('gives each field of the header bytes of its own', () => {
+    const floats = new Map<string, number>([
+      ['COUNTERS', COUNTER_NAMES.length],
+      ['EXPIRE_ALL_HISTORY', EXPIRE_ALL_HISTORY_LENGTH],
+    ]);
+    const fields = [
+      ...Object.entries(Header).map(([name, word]) => ({ name, from: 4 * word, to: 4 * word + 4 })),
+      ...Object.entries(HeaderFloat).map(([name, at]) => ({
+        name,
+        from: 8 * at,
+        to: 8 * (at + (floats.get(name) ?? 1)),
+      })),
+    ].sort((a, b) => a.from - b.from);
+    const overlapping = fields.slice(1).filter(({ from }, index) => from < fields[index].to);
+    expect(overlapping).toEqual([]);
   });
 
   it('reserves no more than the documented memory formula counts for the cache, beside the query lists', () => {

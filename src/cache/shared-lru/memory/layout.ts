@@ -103,7 +103,7 @@ export const HeaderFloat = {
   /** Time at which the most recent entry was stored. */
   LATEST_STORED: 26,
   /** Number of slots put in the query lists since the last flush; with 0, their buckets are empty. */
-  QUERY_SERIAL: 27,
+  QUERY_SERIAL: 29,
   COUNTERS: 32,
   /** Entries stored at or before this time are expired, whatever their own TTL. */
   EXPIRE_ALL_AT: 58,
