@@ -138,6 +138,24 @@ describeOwn('an account without the permission', () => {
     await until('it is logged', () => logged('has the required permissions') === 1 || undefined);
   });
 
+  it('to a command other than GET is ready, only reads with it fail, and one log line names it', async () => {
+    const redis = await startRedis(...basic, '+hget');
+    await redis.client.hset('hash', 'field', 'value');
+    await redis.client.set('key', 'value');
+    await start({ REDIS_URL: `redis://proxy:secret@127.0.0.1:${redis.port}` });
+    for (let i = 0; i < 5; i++) {
+      const response = await proxy?.get('/v1/hashes/hash');
+      expect([response?.status, response?.json.code]).toEqual([503, 'redis-unavailable']);
+      expect((await proxy?.get('/v1/hashes/hash/field'))?.text).toBe('value');
+      expect((await proxy?.key('key'))?.text).toBe('value');
+    }
+    expect(await readiness()).toEqual([200, undefined]);
+    await until('it is logged', () => logged('lacks +hgetall (NOPERM): reads that need it fail') === 1 || undefined);
+    expect(logged('lacks')).toBe(1);
+    await redis.client.call('ACL', 'SETUSER', 'proxy', '+hgetall');
+    expect((await proxy?.get('/v1/hashes/hash'))?.json).toEqual({ field: 'value' });
+  });
+
   it('to PTTL is ready with CACHE_RESPECT_KEY_TTL=false', async () => {
     const redis = await startRedis(...basic, '-pttl');
     await redis.client.set('key', 'value');

@@ -38,6 +38,8 @@ export interface Fault {
   readonly log?: RegExp;
   /** Milliseconds that recovery may take on an idle machine; default: a second. */
   readonly recoveryMs?: number;
+  /** Whether the cold keys are hashes of many fields, which are read as a whole; default: strings. */
+  readonly hashes?: boolean;
   /** Whether Redis has its values again after the fault. Default: true. */
   readonly dataReturns?: boolean;
 }
@@ -51,18 +53,31 @@ export class FaultScenario {
   readonly #badHits: string[] = [];
   #hitCount = 0;
   #ended = false;
+  readonly #hashes: boolean;
 
-  private constructor(redis: TestRedis, relay: Relay, proxy: TestProxy) {
+  private constructor(redis: TestRedis, relay: Relay, proxy: TestProxy, hashes: boolean) {
+    this.#hashes = hashes;
     this.redis = redis;
     this.relay = relay;
     this.proxy = proxy;
     this.#hits = this.#requestCachedKey();
   }
 
-  static async start({ redis: args = [], prepare, settings = {}, url, misses }: Fault): Promise<FaultScenario> {
+  static async start({
+    redis: args = [],
+    prepare,
+    settings = {},
+    url,
+    misses,
+    hashes = false,
+  }: Fault): Promise<FaultScenario> {
     const redis = await TestRedis.start(...args);
     const relay = await Relay.to(redis.port);
-    for (const key of ['held', ...coldKeys()]) await redis.client.set(key, valueOf(key));
+    await redis.client.set('held', valueOf('held'));
+    for (const key of coldKeys()) {
+      if (hashes) await redis.client.hset(key, fieldsOf(key));
+      else await redis.client.set(key, valueOf(key));
+    }
     await prepare?.(redis);
     const proxy = await TestProxy.start({
       REDIS_URL: url?.({ redis, relay } as FaultScenario) ?? `redis://127.0.0.1:${relay.port}`,
@@ -75,7 +90,7 @@ export class FaultScenario {
     });
     // On a busy machine the first loads may time out.
     await until('the key is cached', async () => (await proxy.key('held')).status === 200 || undefined);
-    return new FaultScenario(redis, relay, proxy);
+    return new FaultScenario(redis, relay, proxy, hashes);
   }
 
   /** Requests cold keys, round after round; returns the distinct outcomes. */
@@ -85,7 +100,7 @@ export class FaultScenario {
     for (let round = 0; round < ROUNDS; round++) {
       const watch = new Stopwatch();
       const keys = coldKeys().slice(round * MISSES_PER_ROUND, (round + 1) * MISSES_PER_ROUND);
-      for (const answer of await Promise.all(keys.map((key) => this.proxy.key(key)))) outcomes.add(outcomeOf(answer));
+      for (const answer of await Promise.all(keys.map((key) => this.#read(key)))) outcomes.add(outcomeOf(answer));
       expect(watch.stop()).toBeLessThan(MAX_MISS_MS + BUSY_MS);
     }
     await until('there are hits meanwhile', () => this.#hitCount > hitsBefore || undefined);
@@ -95,10 +110,11 @@ export class FaultScenario {
   /** Waits until every cold key has its true response, within `recoveryMs`. */
   async expectRecovery(dataReturns: boolean, recoveryMs: number): Promise<void> {
     const watch = new Stopwatch();
-    const expected = (key: string): string => (dataReturns ? `200 ${valueOf(key)}` : '404');
+    const valueText = (key: string): string => (this.#hashes ? JSON.stringify(fieldsOf(key)) : valueOf(key));
+    const expected = (key: string): string => (dataReturns ? `200 ${valueText(key)}` : '404');
     for (const key of coldKeys()) {
       await until(`the truth about ${key}`, async () => {
-        const answer = await this.proxy.key(key);
+        const answer = await this.#read(key);
         const found = answer.status === 200 ? `200 ${answer.text}` : String(answer.status);
         // An error is allowed for a while, a wrong value never.
         if (answer.status < 500) expect(found).toBe(expected(key));
@@ -115,6 +131,10 @@ export class FaultScenario {
     await this.relay.stop();
     await this.redis.stop();
     expect(this.#badHits).toEqual([]);
+  }
+
+  #read(key: string): Promise<TestResponse> {
+    return this.#hashes ? this.proxy.get(`/v1/hashes/${key}`) : this.proxy.key(key);
   }
 
   async #requestCachedKey(): Promise<void> {
@@ -162,6 +182,11 @@ function outcomeOf(answer: TestResponse): string {
 
 function coldKeys(): string[] {
   return Array.from({ length: COLD_KEYS }, (_, i) => `cold-${i}`);
+}
+
+/** Fields of a hash, few and short enough for Redis to keep their order. */
+function fieldsOf(key: string): Record<string, string> {
+  return Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`field ${i}`, `value ${i} of ${key}`]));
 }
 
 function valueOf(key: string): string {

@@ -69,14 +69,14 @@ export class DirectBatch extends ReadBatch implements SentCommand {
 
   /** Accepts a reply that ioredis decoded, after it removed the command from its queue. */
   resolve(reply: unknown): void {
-    if (!this.acceptDecoded(reply)) this.#awaitMore();
+    if (this.#desynchronised || !this.acceptDecoded(reply)) this.#awaitMore();
   }
 
   /** Accepts an error reply to one command, or fails all reads because the connection was closed. */
   reject(error: Error): void {
     // Only error replies have a `command`.
     if (!('command' in error)) this.failAll(failureOf(error));
-    else if (!this.acceptReply(error)) this.#awaitMore();
+    else if (this.#desynchronised || !this.acceptReply(error)) this.#awaitMore();
   }
 
   protected abortConnection(): void {
@@ -84,10 +84,13 @@ export class DirectBatch extends ReadBatch implements SentCommand {
     if (this.#redis !== undefined) abortConnection(this.#redis);
   }
 
-  /** Puts the command back at the front of the queue, from which ioredis removes one command per reply. */
+  /**
+   * Puts the command back at the front of the queue, from which ioredis removes one command per reply; also after the connection
+   * was aborted: ioredis decodes the rest of the chunk and throws on null without a command.
+   */
   #awaitMore(): void {
     const redis = this.#redis;
-    if (redis === undefined || this.#desynchronised) return;
+    if (redis === undefined) return;
     const item = { command: this as unknown as Command, stream: undefined, select: redis.condition?.select };
     redis.commandQueue.unshift(item as unknown as NonNullable<ReturnType<typeof redis.commandQueue.shift>>);
   }

@@ -200,6 +200,8 @@ describe('replies that do not match the requests', () => {
     ['replies to other commands before them', lines(':5', '$1', 'A', ':-1', '$1', 'B', ':-1')],
     ['one too few', lines('$1', 'A', '$1', 'B', ':-1')],
     ['a list', lines('*1', '$1', 'A', ':-1')],
+    ['a list and nulls', lines('*1', '$1', 'A', '$-1', ':-1', '$-1', '$-1', '*-1')],
+    ['a simple string and nulls', lines('+OK', '$-1', '$-1', '$-1')],
     ['a value that is longer than its length', lines('$1', 'AB', ':-1')],
     ['an invalid length', lines('$x', 'A', ':-1')],
     ['another protocol', lines('HTTP/1.1 400 Bad Request', '')],
@@ -232,6 +234,28 @@ describe('replies that do not match the requests', () => {
     server.close();
     await once(server, 'close');
   });
+});
+
+it('replies that do not match the requests fail all reads also if ioredis decodes them', async () => {
+  const server = await startSilentServer();
+  const redis = new Redis({
+    port: (server.address() as AddressInfo).port,
+    retryStrategy: () => null,
+    enableReadyCheck: false,
+  });
+  redis.on('error', () => undefined);
+  await once(redis, 'ready');
+  ReplyReader.attach(redis, MAX_BYTES);
+  const info = redis.info();
+  const received: RedisReply[] = [];
+  send(redis, [{ bytes: CRLF, reply: TOO_LARGE }], (reply) => received.push(reply));
+  const closed = new Promise((resolve) => redis.once('close', resolve));
+  redis.stream.emit('data', Buffer.from('$4\r\ninfo\r\n*1\r\n$-1\r\n$-1\r\n$-1\r\n-ERR a\r\n$-1\r\n'));
+  await closed;
+  expect([await info, received]).toEqual(['info', [{ kind: 'unavailable', reason: 'PROTOCOL' }]]);
+  redis.disconnect();
+  server.close();
+  await once(server, 'close');
 });
 
 /** Starts a server that replies to the handshake only; the test sends the other replies. */

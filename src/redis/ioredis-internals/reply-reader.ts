@@ -190,9 +190,9 @@ export class ReplyReader {
       case ERROR:
         return this.#readError(chunk, at);
       case SIMPLE:
-        return batch === undefined ? this.#endOfLine(chunk, at) : OTHER_COMMAND;
+        return batch === undefined ? this.#endOfLine(chunk, at) : MALFORMED;
       default:
-        return OTHER_COMMAND;
+        return batch === undefined ? OTHER_COMMAND : MALFORMED;
     }
   }
 
