@@ -333,6 +333,26 @@ describeOwn('clients that track keys', () => {
       .expect(`${push('k', 'k')}${PUSH_ALL}${bulk('old')}+PONG\r\n${PUSH_ALL}`);
   });
 
+  it('receive the same messages with PROXY_MODE=sequential', async () => {
+    await start({ PROXY_MODE: 'sequential' });
+    await redis.client.set('k', 'old');
+    const client = await open('ON');
+    await client.send(request('GET', 'k')).expect(bulk('old'));
+    await redis.client.set('k', 'new');
+    await client.expect(push('k'));
+    relay.hold('data');
+    client.send(request('GET', 'k'), request('GET', 'k'));
+    await until('Redis has read it', () => relay.held('data').includes('new') || undefined);
+    await redis.client.set('k', 'newer');
+    await client.expect(push('k'));
+    relay.release('data');
+    await client.expect(`${bulk('new')}${push('k')}${bulk('newer')}`);
+    relay.refusesFeeds = true;
+    relay.reset('feed');
+    await client.expect(push('k', 'k', 'k') + PUSH_ALL);
+    await client.send(request('GET', 'k'), request('PING')).expect(`${bulk('newer')}${push('k')}+PONG\r\n`);
+  });
+
   it('are disconnected if they do not read 1 MiB of pushes, with a log line and a metric', async () => {
     await start();
     const client = await open('ON', 'BCAST');

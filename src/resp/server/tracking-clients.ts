@@ -90,8 +90,12 @@ export class TrackingClients {
       const keys = unpackKeys(invalidation).filter((key) => access.allowsKey(key));
       const hashes = keys.map((key) => hashOf(key));
       for (const client of this.#clients) {
-        const tracked = keys.filter((key, index) => client.tracking?.tracks(key, hashes[index]));
-        if (tracked.length > 0) client.invalidate(tracked);
+        // Most clients track none of the keys: these cost no allocation.
+        let tracked: Buffer[] | undefined;
+        for (let i = 0; i < keys.length; i++) {
+          if (client.tracking?.tracks(keys[i], hashes[i])) (tracked ??= []).push(keys[i]);
+        }
+        if (tracked !== undefined) client.invalidate(tracked);
       }
     }
     this.counts.noteProcessed(invalidation?.length ?? 1);
