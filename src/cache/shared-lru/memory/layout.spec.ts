@@ -74,7 +74,7 @@ describe('the layout of the cache', () => {
         '/nowhere',
       );
       const { maxConcurrentLoads, maxQueuedLoads, maxConnections, maxBufferedBytes, threads } = settings.proxy;
-      const beside = 100 * MiB * (1 + threads) + maxConnections * 32 * 1024 + maxBufferedBytes;
+      const beside = (200 + 150 * threads) * MiB + maxConnections * 32 * 1024 + maxBufferedBytes;
       const maxLeases = maxConcurrentLoads + maxQueuedLoads + 10_000;
       const limits = { capacity, maxBytes, maxValueBytes: MiB, maxLeases, leaseMs: 1, staleMs: 0 };
       const counted = memoryNeeded(settings) - beside;
