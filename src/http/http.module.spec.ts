@@ -108,6 +108,53 @@ describe('GET and HEAD /v1/keys/{key}', () => {
   });
 });
 
+describe('GET and HEAD of other resources', () => {
+  const bulks = (...texts: string[]): Buffer =>
+    Buffer.from(`*${texts.length}\r\n${texts.map((text) => `$${text.length}\r\n${text}\r\n`).join('')}`);
+
+  it('render the reply of Redis once, then serve the body from the cache', async () => {
+    const server = await start();
+    redis.reply = { kind: 'value', value: bulks('name', 'value'), ttlMs: undefined };
+    const { headers } = (await server
+      .get('/v1/hashes/a%2Fb')
+      .expect(200, '{"name":"value"}')
+      .expect('Content-Type', 'application/json')
+      .expect('Cache-Status', 'redis-http-cache-proxy; fwd=uri-miss; stored')) as { headers: Record<string, string> };
+    await server
+      .head('/v1/hashes/a%2Fb')
+      .expect(200)
+      .expect('Content-Length', '16')
+      .expect('ETag', headers.etag)
+      .expect('Cache-Status', /; hit; ttl=/);
+    expect(redis.keys).toEqual([Buffer.from('a/b')]);
+    expect(['miss', 'hit'].map((outcome) => counted(outcome as ReadOutcomeName))).toEqual([1, 1]);
+  });
+
+  it.each([
+    ['/v1/lists/key?start=x', 'ERR value is not an integer or out of range', 400, 'bad-request'],
+    ['/v1/lists/key', 'WRONGTYPE Operation against a key', 409, 'wrong-type'],
+    ['/v1/json/key', 'Existing key has wrong Redis type', 409, 'wrong-type'],
+    ['/v1/json/key', "ERR unknown command 'JSON.GET'", 501, 'unknown-command'],
+    ['/v1/hashes/key', 'ERR something else', 502, 'redis-error'],
+  ])('%s respond to the error %s: %i %s', async (path, message, status, code) => {
+    const server = await start();
+    redis.reply = { kind: 'error-reply', message };
+    const { body } = (await server.get(path).expect(status).expect('Content-Type', PROBLEM)) as { body: unknown };
+    const type = code === 'wrong-type' ? { keyType: 'list', urlTemplate: '/v1/lists/{key}' } : {};
+    const outcome = message.startsWith('WRONGTYPE') ? 'wrong-type' : 'error-reply';
+    expect([body, counted(outcome)]).toEqual([expect.objectContaining({ status, code, ...type }), 1]);
+  });
+
+  it('check the token and the key before the parameters', async () => {
+    const server = await start({ ACCESS_TOKEN: 'reader', KEY_ALLOWLIST: 'public' });
+    await server.get('/v1/lists/public?start').expect(401);
+    await server.get('/v1/lists/private?x').set(READER).expect(403);
+    await server.get('/v1/lists/public?x').set(READER).expect(400);
+    await server.get('/v1/sets/private/public').set(READER).expect(403);
+    expect(redis.keys).toEqual([]);
+  });
+});
+
 describe('POST /v1/mget', () => {
   it('returns a result for each key, in order, and counts each', async () => {
     const server = await start({ KEY_ALLOWLIST: 'some,other' });

@@ -2,7 +2,17 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { keyInTarget, percentDecoding } from './key-path.spec-support.ts';
 import { MAX_KEY_BYTES } from '../../access/access.ts';
-import { ENTRIES_PATH, KEYS_PATH, hideKey, keyFromTarget } from './key-path.ts';
+import {
+  ENTRIES_PATH,
+  HASHES_PATH,
+  KEYS_PATH,
+  LISTS_PATH,
+  SETS_PATH,
+  hideKey,
+  keyFromTarget,
+  keyPrefixOf,
+  partFromTarget,
+} from './key-path.ts';
 
 const key = (target: string) => keyFromTarget(KEYS_PATH + target, KEYS_PATH);
 
@@ -89,5 +99,27 @@ describe('hideKey', () => {
     ...['http://host?/v1/keys/a', 'http://host#/v1/cache/a', '//host/v1/keys/a'],
   ])('does not change other paths: %s', (url) => {
     expect(hideKey(url)).toBe(url);
+  });
+});
+
+describe('partFromTarget', () => {
+  it('returns the bytes after the first slash behind the key, and the key before it', () => {
+    fc.assert(
+      fc.property(spelling, spelling, ({ text: key, bytes }, { text: part, bytes: partBytes }) => {
+        fc.pre(!key.includes('/'));
+        const target = `${HASHES_PATH}${key}/${part}?query`;
+        expect(keyFromTarget(target, HASHES_PATH)).toEqual(bytes);
+        expect(partFromTarget(target, HASHES_PATH)).toEqual(partBytes);
+        expect(hideKey(target)).toBe(`${HASHES_PATH}key/part`);
+      }),
+    );
+  });
+
+  it('is undefined without a part, and empty for an empty one', () => {
+    expect(partFromTarget('/v1/hashes/key?a/b', HASHES_PATH)).toBeUndefined();
+    expect(partFromTarget('/v1/hashes/key/', HASHES_PATH)).toEqual(Buffer.alloc(0));
+    expect(partFromTarget('/v1/lists/a/b', LISTS_PATH)).toBeUndefined();
+    expect(partFromTarget('/v1/sets/key/%zz', SETS_PATH)).toBe('bad-encoding');
+    expect(keyPrefixOf('/v1/streams/key')).toBeUndefined();
   });
 });
