@@ -1,5 +1,5 @@
 import { type InstanceMemory, SHARED_COUNTS } from '../instance/instance-memory.ts';
-import { UNSUPPORTED_COMMANDS, WRITE_COMMANDS } from './command-names.ts';
+import { UNSUPPORTED_COMMANDS, WRITE_COMMANDS } from './refusals.ts';
 
 /** Transports over which clients send commands. */
 const COMMAND_TRANSPORTS = ['resp', 'upstash'] as const;

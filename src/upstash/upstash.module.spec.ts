@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import { Redis as UpstashRedis } from '@upstash/redis';
 import request from 'supertest';
 import { RedisStub, createModuleApp } from '../http/module-app.spec-support.ts';
 import { ReadMetrics, type ReadOutcomeName } from '../instance/read-metrics.ts';
@@ -9,6 +10,24 @@ import { UpstashModule } from './upstash.module.ts';
 const READER = { Authorization: 'Bearer reader' };
 const PAGE = 'https://page.example';
 const VALUE = { result: 'value' };
+
+/** Replies of a Redis with the JSON module, by key and command. */
+const DOCUMENTS: Readonly<Record<string, string>> = {
+  'doc JSON.GET': bulk('{"name":"Ada","scores":[1,2]}'),
+  'doc JSON.GET INDENT   $.name': bulk('["Ada"]'),
+  'doc JSON.TYPE $.name': `*1\r\n${bulk('string')}`,
+  'doc JSON.ARRLEN $.scores': '*1\r\n:2\r\n',
+  'doc JSON.OBJKEYS': `*2\r\n${bulk('name')}${bulk('scores')}`,
+  'doc JSON.GET $.name': bulk('["Ada"]'),
+  'list JSON.GET $.name': '-WRONGTYPE Operation against a key holding the wrong kind of value',
+  'none JSON.GET $.name': '$-1\r\n',
+  // A path, not the option SPACE.
+  'doc JSON.GET .space': "-ERR Path '$.space' does not exist",
+};
+
+function bulk(text: string): string {
+  return `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
+}
 
 let app: NestExpressApplication;
 let redis: RedisStub;
@@ -46,6 +65,40 @@ describe('UpstashModule', () => {
       .send([['GET', 'some'], ['SET', 'some', 'other'], ['PING']])
       .expect(200)) as { body: unknown };
     expect(body).toEqual([VALUE, { error: expect.stringMatching(/^READONLY /) }, { result: 'PONG' }]);
+  });
+
+  it('reads JSON documents for the client of Upstash', async () => {
+    await start();
+    const asked: string[] = [];
+    redis.fetch = ({ key, command }, onReply) => {
+      const words = [key, ...command].map(String);
+      asked.push(words.join(' '));
+      const reply = DOCUMENTS[words.join(' ')];
+      const isError = reply.startsWith('-');
+      setImmediate(() =>
+        onReply(
+          isError
+            ? { kind: 'error-reply', message: reply.slice(1) }
+            : { kind: 'value', value: Buffer.from(reply), ttlMs: undefined },
+        ),
+      );
+    };
+    await app.listen(0, '127.0.0.1');
+    const client = new UpstashRedis({ url: await app.getUrl(), token: 'reader', enableTelemetry: false });
+    for (let pass = 0; pass < 2; pass++) {
+      expect(await client.json.get('doc')).toEqual({ name: 'Ada', scores: [1, 2] });
+      expect(await client.json.get('doc', { indent: ' ' }, '$.name')).toEqual(['Ada']);
+      expect(await client.json.type('doc', '$.name')).toEqual(['string']);
+      expect(await client.json.arrlen('doc', '$.scores')).toEqual([2]);
+      expect(await client.json.objkeys('doc')).toEqual(['name', 'scores']);
+      expect(await client.json.mget(['doc', 'list', 'none'], '$.name')).toEqual([['Ada'], null, null]);
+      expect(await client.json.mget(['doc'], 'space')).toEqual([null]);
+    }
+    // Errors are not cached, so their keys are asked for again.
+    expect(asked.filter((each) => !DOCUMENTS[each].startsWith('-'))).toHaveLength(7);
+    redis.fetch = (_query, onReply) =>
+      setImmediate(() => onReply({ kind: 'error-reply', message: "ERR unknown command 'JSON.GET'" }));
+    await expect(client.json.mget(['other', 'another'], '$')).rejects.toThrow("ERR unknown command 'JSON.GET'");
   });
 
   it.each(['get', 'post', 'put'] as const)('executes the command in a path: %s', async (method) => {
