@@ -36,6 +36,7 @@ describeOwn('the master of sentinels', () => {
   beforeEach(async () => {
     redis = await TestSentinels.start();
     await redis.master.client.set('key', 'value');
+    await redis.master.client.hset('hash', 'field', 'value');
     await redis.master.client.wait(1, 5000);
   }, MAX_TEST_MS);
 
@@ -56,6 +57,8 @@ describeOwn('the master of sentinels', () => {
         await replica.client.set('key', 'new');
         await proxy?.recovered();
         await untilResponse('/v1/keys/key', 200, 'new');
+        await replica.client.hset('hash', 'field', 'new');
+        await untilResponse('/v1/hashes/hash', 200, '{"field":"new"}');
         load.outcomes.clear();
         const restarted = await redis.restart(master);
         await until('the former master is a replica', async () => {
