@@ -4,6 +4,7 @@ export const SECTIONS: ReadonlyMap<string, string> = new Map([
   ['misses', 'bench:misses'],
   ['cache', 'bench:cache'],
   ['purge', 'bench:purge'],
+  ['purge-matching', 'bench:purge-matching'],
   ['threads', 'bench:threads'],
   ['start', 'bench:start'],
   ['outage', 'bench:outage'],

@@ -174,6 +174,40 @@ describeInBrowser('dashboard in a browser', () => {
     await page.close();
   });
 
+  it('purges by prefix and by pattern, after a confirmation that shows them', async () => {
+    const watched = await WatchedPage.open(browser, `${proxy.url}/`);
+    const { page } = watched;
+    await redis.client.mset('batch:1', 'a', 'batch:2', 'b', 'batch+3', 'c');
+    for (const name of ['batch:1', 'batch:2', 'batch+3']) await proxy.key(name);
+    await page.locator('#admin-tools').waitFor();
+    await page.getByLabel('Admin token').fill('admin');
+    const [prefix, pattern] = ['prefix', 'pattern'].map((name) =>
+      page.getByRole('button', { name: `Purge as ${name}` }),
+    );
+    const dialog = page.getByRole('dialog');
+    await key(page).fill('');
+    await prefix.click();
+    await untilText(watched, 'admin-result', /^Enter a prefix in the field for the key\.$/);
+    await key(page).fill('batch:');
+    await prefix.click();
+    expect(await dialog.textContent()).toMatch(/all keys that begin with the prefix batch: are removed/);
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+    expect((await proxy.stats()).entries).toBeGreaterThanOrEqual(3);
+    await prefix.click();
+    await dialog.getByRole('button', { name: 'Purge' }).click();
+    await untilText(watched, 'admin-result', /^2 entries purged\.$/);
+    await key(page).fill('b*+[0-9]');
+    await pattern.click();
+    expect(await dialog.textContent()).toMatch(/all keys that match the pattern b\*\+\[0-9\] are removed/);
+    await dialog.getByRole('button', { name: 'Purge' }).click();
+    await untilText(watched, 'admin-result', /^1 entry purged\.$/);
+    await key(page).fill('[a');
+    await pattern.click();
+    await dialog.getByRole('button', { name: 'Purge' }).click();
+    await untilText(watched, 'admin-result', /^The pattern is invalid: /);
+    await page.close();
+  });
+
   it('purges no other path, whatever is typed', async () => {
     const watched = await WatchedPage.open(browser, `${proxy.url}/`);
     const { page } = watched;
@@ -226,12 +260,13 @@ describeInBrowser('dashboard in a browser', () => {
     const { page } = watched;
     await page.locator('#admin-tools').waitFor();
     const reached: string[] = [];
-    for (let i = 0; i < 9; i++) {
+    for (let i = 0; i < 11; i++) {
       await page.keyboard.press('Tab');
       reached.push(await page.evaluate<string>('document.activeElement.id || document.activeElement.textContent'));
     }
     expect(reached).toEqual([
-      ...['API', 'Metrics', 'key', 'key-encoded', 'bypass-cache', 'Look up', 'admin-token', 'purge', 'flush'],
+      ...['API', 'Metrics', 'key', 'key-encoded', 'bypass-cache', 'Look up', 'admin-token', 'purge'],
+      ...['purge-prefix', 'purge-pattern', 'flush'],
     ]);
     const unnamed = await page.evaluate<string[]>(
       `[...document.querySelectorAll('input')].filter((field) => field.labels.length === 0).map(({ id }) => id)`,

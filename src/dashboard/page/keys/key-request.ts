@@ -1,5 +1,5 @@
 import { element } from '../element.ts';
-import { keyInPath } from './key-in-path.ts';
+import { keyInPath, percentEncoded } from './key-in-path.ts';
 
 /** An invalid input, with a message for the user. */
 export class InputError extends Error {
@@ -23,6 +23,18 @@ export function typedKey(): string {
   const key = keyInPath(field.value, encoded);
   if (key === undefined) throw new InputError('Browsers cannot request this key; use curl.', field);
   return key;
+}
+
+/**
+ * Returns the text in the form for keys, as it was typed and percent-encoded, to be used as a prefix or pattern.
+ *
+ * @throws InputError if it is empty.
+ */
+export function typedSelection(name: string): { readonly typed: string; readonly encoded: string } {
+  const field = element('key', HTMLInputElement);
+  if (field.value === '') throw new InputError(`Enter a ${name} in the field for the key.`, field);
+  const isEncoded = element('key-encoded', HTMLInputElement).checked;
+  return { typed: field.value, encoded: percentEncoded(field.value, isEncoded) };
 }
 
 /**
