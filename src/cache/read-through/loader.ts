@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { Query, Rendered, StoredForm } from '../../redis/query.ts';
-import { BufferFull, type RedisReply } from '../../redis/redis-reply.ts';
+import { BufferFull, type RedisReply, TOO_LARGE } from '../../redis/redis-reply.ts';
+import { PAGE_BYTES, pagesFor } from '../../instance/buffer-budget.ts';
 import type { ValueMemory } from '../../redis/connection/value-memory.ts';
 import type { BufferedBytes } from './buffered-bytes.ts';
 import type { Clock } from '../shared-lru/clock.ts';
@@ -61,6 +62,7 @@ export class Loader {
   readonly #clock: Clock;
   readonly #lifetimes: Lifetimes;
   readonly #coherence: StorePolicy;
+  readonly #buffered: BufferedBytes;
   readonly #random: () => number;
 
   constructor(parts: LoaderParts) {
@@ -71,6 +73,7 @@ export class Loader {
     this.#clock = parts.clock;
     this.#lifetimes = parts.lifetimes;
     this.#coherence = parts.coherence;
+    this.#buffered = parts.buffered;
     this.#random = parts.random ?? Math.random;
   }
 
@@ -143,7 +146,7 @@ export class Loader {
     const { account } = load.request;
     const { buffer: memory } = reply.value;
     const finish = (rendered: Rendered): void => {
-      this.#finish(load, renderedReply(reply, rendered), requestedAt);
+      this.#finish(load, renderedReply(reply, rendered, this.#buffered.limit), requestedAt);
       if (Buffer.isBuffer(rendered) && rendered.buffer !== memory) account.releaseAfterTick(rendered.buffer);
     };
     let rendered: Rendered | Promise<Rendered>;
@@ -200,8 +203,9 @@ export class Loader {
       }
       case 'missing': {
         const { ttlMs = Infinity } = reply;
-        if (reply.reply === undefined || load.query.form !== undefined) return this.#storeNegative(load, ttlMs);
-        const lifetimeMs = Math.min(this.#shortened(this.#lifetimes.negativeTtlMs), ttlMs);
+        const hardTtlMs = requestedAt + ttlMs - now;
+        if (reply.reply === undefined || load.query.form !== undefined) return this.#storeNegative(load, hardTtlMs);
+        const lifetimeMs = Math.min(this.#shortened(this.#lifetimes.negativeTtlMs), hardTtlMs);
         return this.#storeValue(load, reply.reply, lifetimeMs, lifetimeMs);
       }
       case 'timeout':
@@ -268,12 +272,19 @@ export class Loader {
 
 type ValueReply = Extract<RedisReply, { kind: 'value' }>;
 
-/** Replaces the reply to a query by what was rendered from it. */
-function renderedReply(reply: ValueReply, rendered: Rendered): RedisReply {
-  if (rendered === undefined) return { kind: 'missing' };
+/**
+ * Replaces the reply to a query by what was rendered from it.
+ *
+ * @param maxBufferedBytes limit of all buffered bytes.
+ */
+function renderedReply(reply: ValueReply, rendered: Rendered, maxBufferedBytes: number): RedisReply {
+  const { ttlMs, value } = reply;
+  if (rendered === undefined) return ttlMs === undefined ? { kind: 'missing' } : { kind: 'missing', ttlMs };
   if (Buffer.isBuffer(rendered)) return { ...reply, value: rendered };
-  // The next attempt needs memory for the reply as well.
-  return rendered instanceof BufferFull ? new BufferFull(reply.value.length + rendered.bytes) : rendered;
+  if (!(rendered instanceof BufferFull)) return rendered;
+  // The next attempt needs memory for the reply as well, and each is charged in whole pages.
+  const pages = pagesFor(value.length) + pagesFor(rendered.bytes);
+  return pages > pagesFor(maxBufferedBytes) ? TOO_LARGE : new BufferFull(pages * PAGE_BYTES);
 }
 
 function isStored(lease: Lease | undefined, commit: (lease: Lease) => FillResult): boolean {

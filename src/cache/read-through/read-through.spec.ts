@@ -2,12 +2,13 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Query } from '../../redis/query.ts';
+import type { ValueMemory } from '../../redis/connection/value-memory.ts';
 import { BufferFull, type RedisReply } from '../../redis/redis-reply.ts';
 import { bufferedBytes } from './buffered-bytes.spec-support.ts';
 import { CoherenceState } from '../../instance/coherence-state.ts';
 import { InstanceMemory, InstanceWord } from '../../instance/instance-memory.ts';
 import { LoadLimiter } from './load-limiter.ts';
-import type { Lifetimes } from './loader.ts';
+import type { BackingStore, Lifetimes } from './loader.ts';
 import type { ReadOutcome } from './read-outcome.ts';
 import { ReadThrough } from './read-through.ts';
 import { ReadMetrics } from '../../instance/read-metrics.ts';
@@ -70,10 +71,11 @@ function threadReads(
   row: number,
   lifetimes: Lifetimes,
   buffered = bufferedBytes(instance, row),
+  backingStore: BackingStore = store,
 ): ReadThrough {
   return new ReadThrough({
     lru: threadLru,
-    store,
+    store: backingStore,
     limiter: new LoadLimiter(instance, row, row + 1, loadLimits),
     counts: new ReadMetrics(instance, row),
     coherence: new CoherenceState(instance),
@@ -924,6 +926,13 @@ describe('a query other than GET', () => {
       expect(reads.read(rendered)).toMatchObject({ kind: 'missing', freshness: { lifetimeMs: 100 } });
     });
 
+    it('is not absent beyond the TTL of the key: a reply whose writes are not tracked has a TTL of 0', async () => {
+      start({ ttlMs: 1000, negativeTtlMs: 100 });
+      expect(await query(valueReply('$-1\r\n', 0), rendered)).toMatchObject({ kind: 'absent', origin: 'not-stored' });
+      expect(await query(valueReply('$-1\r\n', 20), rendered)).toMatchObject({ kind: 'absent', origin: 'stored' });
+      expect(reads.read(rendered)).toMatchObject({ kind: 'missing', freshness: { lifetimeMs: 20 } });
+    });
+
     it('is absent if the key is missing', async () => {
       expect(await query(EMPTY, rendered)).toMatchObject({ kind: 'absent', origin: 'not-stored' });
     });
@@ -970,6 +979,53 @@ describe('a query other than GET', () => {
       while (store.pending === 0) await new Promise(setImmediate);
       store.reply(valueReply('$1\r\nv\r\n'));
       expect(await outcome).toMatchObject({ kind: 'value', value: Buffer.alloc(bytes) });
+    });
+
+    it('is too large if it never fits beside the reply', async () => {
+      const limit = 2 ** 20;
+      const buffered = bufferedBytes(instance, 2, limit);
+      const large = Query.of(key.key, [Buffer.from('HGET'), Buffer.from('h')], {
+        id: 3,
+        render: (reply) => new BufferFull(limit - reply.length),
+      });
+      const outcome = threadReads(lru, 2, LIFETIMES, buffered).read(large);
+      // Together as long as the limit, but one page longer, as each begins a page of its own.
+      store.reply(valueReply('$1\r\nv\r\n'));
+      expect(await outcome).toMatchObject({ kind: 'value-too-large' });
+      expect(store.requests).toBe(1);
+      expect(lru.stats().leases).toBe(0);
+    });
+
+    it('is read a second time only, although each of the reply and what it renders begins a page of its own', async () => {
+      const length = 2 ** 17 + 1;
+      const buffered = bufferedBytes(instance, 2, 2 ** 20);
+      const large = Query.of(key.key, [Buffer.from('HGET'), Buffer.from('h')], {
+        id: 3,
+        render: (_reply, memory) => memory.allocate(length)?.fill(0) ?? new BufferFull(length),
+      });
+      let isBlocked = true;
+      let requests = 0;
+      const fetch = (_query: Query, onReply: (reply: RedisReply) => void, memory: ValueMemory): void => {
+        requests++;
+        if (isBlocked) return onReply(valueReply('$1\r\nv\r\n'.padEnd(length)));
+        const value = memory.allocate(length);
+        // Others wait for memory and get what is left.
+        const others = buffered.reserve(2 ** 20, undefined);
+        onReply(value === undefined ? new BufferFull(length) : { kind: 'value', value, ttlMs: undefined });
+        if (value !== undefined) memory.releaseAfterTick(value.buffer);
+        void others.then((reservation) => reservation && buffered.releaseUnused(reservation));
+      };
+      const small = threadReads(lru, 2, LIFETIMES, buffered, { fetch });
+      const blocker = new ArrayBuffer(2 ** 20 - 1024);
+      expect(buffered.tryHold(blocker)).toBe(true);
+      const outcome = small.read(large);
+      isBlocked = false;
+      buffered.release(blocker);
+      expect(await outcome).toMatchObject({ kind: 'value', value: Buffer.alloc(length) });
+      expect(requests).toBe(2);
+      await new Promise(setImmediate);
+      await new Promise(setImmediate);
+      expect(buffered.total).toBe(0);
     });
   });
 });
