@@ -64,6 +64,8 @@ export class Loader {
   readonly #coherence: StorePolicy;
   readonly #buffered: BufferedBytes;
   readonly #random: () => number;
+  /** Whether a load that no request has joined yet is being started. */
+  #isStartingRefresh = false;
 
   constructor(parts: LoaderParts) {
     this.#lru = parts.lru;
@@ -91,8 +93,10 @@ export class Loader {
   refresh(load: AnyLoad & Pick<Load, 'end'>): void {
     this.#counts.countRefresh();
     load.end.catch(() => this.#counts.countLoadError());
+    this.#isStartingRefresh = true;
     if (this.#limiter.tryAcquireSpare()) this.#fetchAll([load]);
     else this.reject([load], 'overloaded');
+    this.#isStartingRefresh = false;
   }
 
   /** Ends loads with a failure, without sending them. */
@@ -266,6 +270,8 @@ export class Loader {
   /** Ends a failed load. */
   #failed({ query, lease, forward }: LoadRequest, failure: Failure): LoadOutcome {
     if (lease !== undefined) this.#lru.abandon(lease, failure);
+    // The expired value has been served: it is not copied again for nobody, with each read while Redis is unavailable.
+    if (this.#isStartingRefresh) return { kind: failure, origin: 'not-stored', forward };
     return failedLoad(this.#lru, query, failure, 'not-stored', forward);
   }
 }

@@ -607,6 +607,38 @@ describe('an entry that is refreshed in the background', () => {
     expect(await waiting).toMatchObject({ kind: 'timeout' });
   });
 
+  it('is copied once for each read while Redis is unavailable or the permits are in use', async () => {
+    startWith({ revalidateMs: 500, staleMs: 2000 });
+    await load(valueReply('old'));
+    now += 1200;
+    let copies = 0;
+    const getStale = lru.getStale.bind(lru);
+    lru.getStale = (id) => {
+      copies++;
+      return getStale(id);
+    };
+    const unavailable: RedisReply = { kind: 'unavailable', reason: 'circuit' };
+    const failing = threadReads(lru, 0, LIFETIMES, undefined, { fetch: (_query, onReply) => onReply(unavailable) });
+    expect(failing.read(key)).toMatchObject(stale(1200));
+    const waiting = Array.from({ length: 5 }, (_, i) => read(Query.get(Buffer.from(`other${i}`))));
+    expect(failing.read(key)).toMatchObject(stale(1200));
+    expect(copies).toBe(0);
+    while (store.pending > 0) store.reply(valueReply('v'));
+    await Promise.all(waiting);
+  });
+
+  it('is served stale to a request that joined the load and cannot be served meanwhile', async () => {
+    startWith({ revalidateMs: 500, staleMs: 2000 });
+    await load(valueReply('old'));
+    now += 1499;
+    expect(reads.read(key)).toMatchObject({ kind: 'revalidating' });
+    now += 1;
+    const joined = reads.read(key);
+    expect(store.requests).toBe(2);
+    store.reply({ kind: 'timeout' });
+    expect(await joined).toMatchObject({ kind: 'stale', value: Buffer.from('old') });
+  });
+
   it('is served stale on error after the window', async () => {
     startWith({ revalidateMs: 500, staleMs: 2000 });
     await load(valueReply('old'));
