@@ -111,12 +111,9 @@ class NameTable {
     let size = 128;
     const indexOf = ([name]: readonly [Buffer, QuerySyntax]): number => hashOf(name, 0, name.length) & (size - 1);
     while (new Set(all.map(indexOf)).size < all.length) size *= 2;
-    const [syntaxes, names]: [(QuerySyntax | undefined)[], (Buffer | undefined)[]] = [[], []];
-    for (let i = 0; i < size; i++) {
-      const found = all.find((each) => indexOf(each) === i);
-      names.push(found?.[0]);
-      syntaxes.push(found?.[1]);
-    }
+    const syntaxes = Array.from({ length: size }, (): QuerySyntax | undefined => undefined);
+    const names = Array.from({ length: size }, (): Buffer | undefined => undefined);
+    for (const each of all) [names[indexOf(each)], syntaxes[indexOf(each)]] = each;
     this.#syntaxes = syntaxes;
     this.#names = names;
   }

@@ -8,3 +8,12 @@ export interface Reply {
   /** Reads discarded values again; absent: the values cannot be discarded. */
   readonly again?: () => Promise<Reply>;
 }
+
+/** A reply, or a message between replies, in the order of a connection. */
+export interface QueuedReply {
+  readonly write: () => void;
+  /** Called if the reply is dropped instead. */
+  readonly drop?: (() => void) | undefined;
+  /** Whether it may contain the values of several keys. */
+  readonly isMultiKey: boolean;
+}

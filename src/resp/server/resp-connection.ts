@@ -3,7 +3,8 @@ import type { Client } from './client.ts';
 import type { Place } from '../../net/pipeline/ordered-replies.ts';
 import { PipelinedConnection, type PipelineProtocol } from '../../net/pipeline/pipelined-connection.ts';
 import type { ConnectionContext } from './connection-context.ts';
-import type { Reply } from '../protocol/reply.ts';
+import { InvalidationMessages } from './invalidation-messages.ts';
+import type { QueuedReply, Reply } from '../protocol/reply.ts';
 import { WRITE_BYTES } from '../protocol/reply-writer.ts';
 import { type RequestLimits, RequestParser } from '../protocol/request-parser.ts';
 import { RequestLock } from './request-lock.ts';
@@ -30,29 +31,6 @@ const MAX_MULTI_KEY_REQUESTS = 4;
 
 const NO_VALUES: readonly Buffer[] = [];
 
-/** A reply that is ready to be written. */
-interface QueuedReply {
-  readonly write: () => void;
-  /** Called if the reply is dropped instead. */
-  readonly drop?: (() => void) | undefined;
-  readonly isMultiKey: boolean;
-}
-
-/** Bytes of invalidation messages that wait behind replies; beyond it the client is notified that any key may have been written. */
-const MAX_WAITING_INVALIDATION_BYTES = 64 * 1024;
-/** Bytes of invalidation messages that wait for a client that does not read; beyond it the client is disconnected. */
-const MAX_UNREAD_INVALIDATION_BYTES = 1024 * 1024;
-/** Bytes of a key in an invalidation message beside the key itself, at most. */
-const KEY_FRAME_BYTES = 16;
-
-/** An invalidation message behind all replies that were pending when its keys were written. */
-interface WaitingInvalidation {
-  readonly place: Place<QueuedReply>;
-  /** Undefined: any key. */
-  keys: Buffer[] | undefined;
-  bytes: number;
-}
-
 /** First words of HTTP requests, which a web page can make a browser send to this port. Redis closes on them, too. */
 const HTTP_FIRST_WORDS = /^(?:post|host:)$/i;
 
@@ -62,12 +40,10 @@ export class RespConnection implements PipelineProtocol<QueuedReply> {
   readonly #client: Client;
   readonly #connection: PipelinedConnection<QueuedReply>;
   readonly #parser = new RequestParser();
+  readonly #invalidations: InvalidationMessages;
   /** Undefined unless requests are serialised. */
   readonly #lock: RequestLock | undefined;
   #multiKeyRequests = 0;
-  /** The last invalidation message that waits, and the bytes of all that wait. */
-  #waiting: WaitingInvalidation | undefined;
-  #waitingBytes = 0;
   /** Whether bytes were received since the last {@link closeIfIdle}. */
   #active = true;
   #activeAt = 0;
@@ -79,10 +55,11 @@ export class RespConnection implements PipelineProtocol<QueuedReply> {
     this.#context = context;
     this.#lock = context.mutex === undefined ? undefined : new RequestLock(context.mutex);
     this.#connection = new PipelinedConnection(socket, context, this);
-    client.invalidate = (keys) => this.#invalidate(keys);
+    this.#invalidations = new InvalidationMessages(this.#connection, client, context);
+    client.invalidate = (keys) => this.#invalidations.send(keys);
     // Its key may have been written before the proxy was notified of writes: the client must not cache the reply.
     client.noteStale = () => {
-      if (client.tracking !== undefined) this.#invalidate(undefined);
+      if (client.tracking !== undefined) this.#invalidations.send(undefined);
     };
     client.dropWaitingReplies = () => this.#connection.replies.dropWaiting(({ drop }) => drop?.());
   }
@@ -269,71 +246,8 @@ export class RespConnection implements PipelineProtocol<QueuedReply> {
     }
     // What the client has read may change without an invalidation: it must not cache the reply.
     const untracked = client.tracking?.takeUntracked();
-    if (untracked !== undefined && client.protocol === 3) this.#invalidateBehindReplies(untracked);
+    if (untracked !== undefined) this.#invalidations.sendBehindReplies(untracked);
     if (client.quitting) this.#connection.end();
-  }
-
-  /**
-   * Sends an invalidation message at once, and again behind all pending replies: these may carry values from before the write,
-   * which the client would otherwise cache after the only message.
-   */
-  #invalidate(keys: readonly Buffer[] | undefined): void {
-    const connection = this.#connection;
-    const { protocol, tracking } = this.#client;
-    if (protocol !== 3) return;
-    connection.interject(() => {
-      const isUnread = connection.isBackpressured;
-      if (isUnread || connection.replies.length > 0) this.#invalidateBehindReplies(keys);
-      if (isUnread) return;
-      // node-redis ignores that everything is invalidated for reads whose replies it awaits: their keys must be named before.
-      const recent = keys === undefined ? tracking?.takeRecent() : undefined;
-      if (recent !== undefined && recent.length > 0) this.#invalidateNow(recent);
-      this.#invalidateNow(keys);
-    });
-  }
-
-  #invalidateNow(keys: readonly Buffer[] | undefined): void {
-    const { output, trackingClients } = this.#context;
-    output.protocol = 3;
-    output.invalidation(keys);
-    trackingClients.counts.countPush();
-    // Bytes that the kernel does not accept at once must not keep the whole buffer of the output.
-    if (this.#connection.isSending) this.#connection.flush(output.take());
-  }
-
-  /** Sends an invalidation message once all pending replies were sent; if there are none, behind the bytes in the output. */
-  #invalidateBehindReplies(keys: readonly Buffer[] | undefined): void {
-    const { replies, isBackpressured } = this.#connection;
-    if (replies.length === 0 && !isBackpressured) return this.#invalidateNow(keys);
-    let waiting = this.#waiting;
-    if (waiting === undefined || !replies.isLast(waiting.place)) waiting = this.#waiting = this.#createWaiting();
-    if (waiting.keys === undefined) return;
-    const bytes = keys?.reduce((sum, { length }) => sum + length + KEY_FRAME_BYTES, 0) ?? 0;
-    if (isBackpressured && this.#waitingBytes + bytes > MAX_UNREAD_INVALIDATION_BYTES) return this.#disconnectUnread();
-    if (keys === undefined || (!isBackpressured && this.#waitingBytes + bytes > MAX_WAITING_INVALIDATION_BYTES)) {
-      this.#waitingBytes -= waiting.bytes;
-      waiting.bytes = 0;
-      waiting.keys = undefined;
-      return;
-    }
-    this.#waitingBytes += bytes;
-    waiting.bytes += bytes;
-    for (const key of keys) waiting.keys.push(key);
-  }
-
-  #createWaiting(): WaitingInvalidation {
-    const write = (): void => {
-      this.#waitingBytes -= waiting.bytes;
-      if (this.#client.protocol === 3) this.#invalidateNow(waiting.keys);
-    };
-    const place = this.#connection.replies.push({ write, isMultiKey: false });
-    const waiting: WaitingInvalidation = { place, keys: [], bytes: 0 };
-    return waiting;
-  }
-
-  #disconnectUnread(): void {
-    this.#context.trackingClients.noteUnread(this.#client);
-    this.#connection.destroy();
   }
 
   #awaitReply(replied: Promise<Reply>, requestBytes: number, isMultiKey: boolean): void {
