@@ -277,12 +277,14 @@ describeOwn('queries over the Redis protocol', () => {
     await writeData(redis);
   });
   afterAll(() => redis.stop());
-  beforeEach(async () => {
+  beforeEach(() => start());
+  const start = async (settings: Readonly<Record<string, string>> = {}): Promise<void> => {
     proxy = await TestProxy.start({
+      ...settings,
       ...{ REDIS_URL: redis.url, RESP_PORT: 0, PROXY_THREADS: 1 },
       ...{ CACHE_CAPACITY: 100_000, CACHE_TTL_MS: 3_600_000, CACHE_NEGATIVE_TTL_MS: 3_600_000 },
     });
-  });
+  };
   afterEach(async () => {
     for (const { socket } of sockets.splice(0)) socket.destroy();
     await proxy.stop();
@@ -312,7 +314,15 @@ describeOwn('queries over the Redis protocol', () => {
     ...MULTI_KEY,
   ];
 
-  it.each([2, 3] as const)('reply as Redis does in RESP%i, on the miss and on the hit', async (protocol) => {
+  it.each([2, 3] as const)('reply as Redis does in RESP%i, on the miss and on the hit', compareAll);
+
+  it('reply as Redis does without private parts of ioredis', async () => {
+    await proxy.stop();
+    await start({ NODE_INTERNALS: 'off' });
+    await compareAll(2);
+  });
+
+  async function compareAll(protocol: 2 | 3): Promise<void> {
     const direct = await open(redis.port, protocol);
     const socket = await open(respPort(proxy), protocol);
     const expected = await run(direct, all);
@@ -323,7 +333,7 @@ describeOwn('queries over the Redis protocol', () => {
       );
       expect(different).toEqual([]);
     }
-  });
+  }
 
   it('are not sent to Redis again, whatever the protocol and the case of the options', async () => {
     const direct = await open(redis.port, 2);

@@ -55,8 +55,10 @@ function formatOf({ command: [name, ...args] }: Query): ReplyFormat {
   switch (name.toString('latin1')) {
     case 'TYPE':
       return SIMPLE;
-    // An array of positions.
+    // An array of positions, or the entries of a stream: null with a count of 0.
     case 'GEOPOS':
+    case 'XRANGE':
+    case 'XREVRANGE':
       return NULL_ARRAY;
     // With a score the reply is an array.
     case 'ZRANK':
