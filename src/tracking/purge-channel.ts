@@ -139,13 +139,14 @@ export function watchPurgeChannel(
     },
   });
   let wasSubscribed = false;
-  let isLossLogged = false;
+  /** Reasons logged since the last subscription: the end of a connection comes first, why no other is made later. */
+  const loggedReasons = new Set<string>();
   const subscription = new PurgeSubscription(channel, settings, {
     onSubscribed: () => {
       // Purges may have been missed: of entries stored before the first subscription, or since the last one was lost.
       purges.expireAll();
       counts.isSubscribed = true;
-      isLossLogged = false;
+      loggedReasons.clear();
       logger.log(`subscribed to CACHE_PURGE_CHANNEL${wasSubscribed ? ' again; all entries expired' : ''}`);
       wasSubscribed = true;
     },
@@ -153,8 +154,10 @@ export function watchPurgeChannel(
     onEnd: ({ reason }) => {
       if (counts.isSubscribed) counts.countSubscriptionLoss();
       counts.isSubscribed = false;
-      if (!isLossLogged) logger.warn(`not subscribed to CACHE_PURGE_CHANNEL (${reason}); purges are missed`);
-      isLossLogged = true;
+      if (!loggedReasons.has(reason)) {
+        logger.warn(`not subscribed to CACHE_PURGE_CHANNEL (${reason}); purges are missed`);
+      }
+      loggedReasons.add(reason);
       masters.refresh();
     },
   });

@@ -67,6 +67,21 @@ describeOwn('an account with the permissions in docs/redis.md', () => {
     await expectNoRefusal(redis);
   });
 
+  it('suffices for the purge channel, which must be allowed', async () => {
+    const redis = await startRedis(...basic, ...permissionsFor('`CACHE_PURGE_CHANNEL=purges`'));
+    await redis.client.set('key', 'value');
+    await start({ REDIS_URL: `redis://proxy:secret@127.0.0.1:${redis.port}`, CACHE_PURGE_CHANNEL: 'purges' });
+    const isSubscribed = async () => (await redis.client.pubsub('NUMSUB', 'purges')).at(-1) === 1 || undefined;
+    await until('it is subscribed', isSubscribed);
+    await expectNoRefusal(redis);
+    // Redis closes the connections of an account that may not use their channel any more.
+    await redis.client.call('ACL', 'SETUSER', 'proxy', 'resetchannels');
+    const refused = 'not subscribed to CACHE_PURGE_CHANNEL (NOPERM); purges are missed';
+    await until('it is refused', () => proxy?.log().some(({ message }) => message === refused) || undefined);
+    await redis.client.call('ACL', 'SETUSER', 'proxy', '&purges');
+    await until('it is subscribed again', isSubscribed);
+  });
+
   it('suffices for a cluster, also during a migration, and for tracking it', async () => {
     const cluster = await TestCluster.start(2, 0);
     stop = () => cluster.stop();
