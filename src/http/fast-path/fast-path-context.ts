@@ -40,6 +40,8 @@ export interface FastPathContext extends PipelineContext {
   readonly pending: PendingReads;
   /** Responses with the value of a key. */
   readonly value: FastRepresentation;
+  /** Heads of responses to hits of these. */
+  readonly hitHeads: ResponseHeadTemplates;
   readonly representations: Readonly<Record<RepresentationName, FastRepresentation>>;
   /** Names and values of headers added to every response. */
   readonly headers: readonly string[];

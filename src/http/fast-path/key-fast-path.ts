@@ -53,6 +53,7 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
   readonly memory: BufferedBytes;
   readonly pending: PendingReads;
   readonly value: FastRepresentation;
+  readonly hitHeads: ResponseHeadTemplates;
   readonly representations: Readonly<Record<RepresentationName, FastRepresentation>>;
   readonly headers: readonly string[];
   readonly date = new HttpDate();
@@ -106,6 +107,7 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
     };
     const { value, json, field, member } = policy.representations;
     this.value = representation(value);
+    this.hitHeads = this.value.hitHeads;
     this.representations = {
       value: this.value,
       json: representation(json),
