@@ -12,7 +12,6 @@ import { type Build, loadBuild } from './threads/build.ts';
 import { measureHttp } from './threads/http.ts';
 import { modelledRate } from './threads/model.ts';
 import { KEY_BYTES, type ReaderReport, type ReaderTask, VALUE, keyInto } from './threads/reader.ts';
-import { Query } from '../src/redis/query.ts';
 
 const USAGE = `npm run bench:threads -- [options]
   --against <folder>   an older checkout, measured in the same run
@@ -171,7 +170,7 @@ function fill({ build, buffer }: Contestant, entries: number): void {
   const lru = build.SharedLru.attach(buffer, FILLING_THREAD, build.monotonicClock());
   const key = Buffer.alloc(KEY_BYTES);
   for (let i = 0; i < entries; i++) {
-    const found = lru.lookup(Query.get(keyInto(key, i)));
+    const found = lru.lookup(build.entryOf(keyInto(key, i)));
     if (found.kind === 'miss') lru.commit(found.lease, VALUE, [1, 2, 3], 3_600_000);
   }
 }

@@ -1,7 +1,6 @@
 /** A worker of the benchmark: reads keys for a given time, and loads the keys that are not cached. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type Build, loadBuild } from './build.ts';
-import { Query } from '../../src/redis/query.ts';
 
 export const KEY_BYTES = 12;
 export const VALUE = Buffer.alloc(100, 'v');
@@ -105,7 +104,7 @@ async function run(task: ReaderTask): Promise<ReaderReport> {
       const drawn = keys[i % OPERATIONS];
       keyInto(chunk, drawn < 0 ? next++ : drawn);
       if (lru.tryGetInto(chunk, 0, KEY_BYTES, hit)) continue;
-      const found = lru.lookup(Query.get(chunk));
+      const found = lru.lookup(build.entryOf(chunk));
       if (found.kind !== 'miss') continue;
       missed++;
       lru.commit(found.lease, VALUE, [1, 2, 3], 3_600_000);
