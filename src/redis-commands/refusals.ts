@@ -9,7 +9,8 @@ export const WRITE_COMMANDS: ReadonlySet<string> = new Set(
   pfmerge psetex rename renamenx restore restore-asking rpop rpoplpush rpush rpushx sadd sdiffstore set setbit setex setnx
   setrange sinterstore smove sort spop srem sunionstore swapdb unlink xack xackdel xadd xautoclaim xclaim xdel xdelex xgroup
   xreadgroup xsetid xtrim zadd zdiffstore zincrby zinterstore zmpop zpopmax zpopmin zrangestore zrem zremrangebylex
-  zremrangebyrank zremrangebyscore zunionstore vadd vrem vsetattr`.split(/\s+/),
+  zremrangebyrank zremrangebyscore zunionstore vadd vrem vsetattr bf.add ft.create json.arrappend json.del json.merge
+  json.mset json.numincrby json.set ts.add`.split(/\s+/),
 );
 
 /**
@@ -20,13 +21,12 @@ export const UNSUPPORTED_COMMANDS: ReadonlySet<string> = new Set(
   `acl|cat acl|deluser acl|dryrun acl|genpass acl|getuser acl|list acl|load acl|log acl|save acl|setuser acl|users asking
   bgrewriteaof bgsave bitfield_ro client|kill client|pause client|reply client|unblock client|unpause cluster
   config|resetstat config|rewrite config|set debug digest dump eval eval_ro evalsha evalsha_ro failover fcall fcall_ro
-  function georadius_ro georadiusbymember_ro hexpiretime hpexpiretime hpttl hrandfield hscan httl keys lastsave
-  latency lcs lolwut memory monitor object pfcount pfselftest psubscribe psync publish pubsub punsubscribe
-  randomkey replconf replicaof save scan script sdiff shutdown sinter sintercard slaveof slowlog sort_ro spublish
-  srandmember sscan ssubscribe subscribe sunion sunsubscribe sync unsubscribe vcard vdim vemb vgetattr vinfo vismember
-  vlinks vrandmember vrange vsim wait waitaof xinfo xpending xread zdiff zinter zintercard zrandmember zscan zunion
-  bf.exists bf.info bf.mexists cf.exists cf.info cms.query ft.aggregate ft.info ft.search json.arrindex json.arrappend
-  json.del json.merge json.mset json.numincrby json.set bf.add ft.create ts.add json.resp ts.get ts.info ts.mget
+  function georadius_ro georadiusbymember_ro hexpiretime hpexpiretime hpttl hrandfield hscan httl keys lastsave latency
+  lcs lolwut memory monitor object pfcount pfselftest psubscribe psync publish pubsub punsubscribe randomkey replconf
+  replicaof save scan script sdiff shutdown sinter sintercard slaveof slowlog sort_ro spublish srandmember sscan
+  ssubscribe subscribe sunion sunsubscribe sync unsubscribe vcard vdim vemb vgetattr vinfo vismember vlinks vrandmember
+  vrange vsim wait waitaof xinfo xpending xread zdiff zinter zintercard zrandmember zscan zunion bf.exists bf.info
+  bf.mexists cf.exists cf.info cms.query ft.aggregate ft.info ft.search json.arrindex json.resp ts.get ts.info ts.mget
   ts.mrange ts.range`.split(/\s+/),
 );
 
@@ -38,7 +38,7 @@ const SCRIPTS =
 const SERVER = 'this proxy serves reads of keys, and administers no Redis; send the command to Redis itself';
 const OTHER = 'its reply is not cached; send the command to Redis itself';
 
-/** Why commands of Redis are not supported, and what to use instead, by lower-case name. */
+/** Why commands of Redis are not supported, and what to use instead, by lower-case name; {@link OTHER} for all others. */
 const REASONS: ReadonlyMap<string, string> = new Map([
   ...of(LISTING, 'scan keys randomkey'),
   ...of(cursor('HGETALL, HKEYS or HMGET'), 'hscan'),
@@ -52,19 +52,18 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ...of(SCRIPTS, 'eval eval_ro evalsha evalsha_ro fcall fcall_ro function script'),
   ...of(SERVER, 'bgrewriteaof bgsave cluster debug failover lastsave latency memory monitor'),
   ...of(SERVER, 'replicaof save shutdown slaveof slowlog wait waitaof'),
-  ...of(OTHER, 'dump object sort_ro'),
 ]);
 
 /**
- * Returns the error reply to a command that writes, or that the proxy does not support for a reason that its users should know;
- * undefined for all other names.
+ * Returns the error reply to a command of Redis or its modules that the proxy does not support; undefined if the name is not that
+ * of such a command.
  *
  * @param name lower case.
  */
 export function refusalOf(name: string): string | undefined {
   if (WRITE_COMMANDS.has(name)) return READ_ONLY;
-  const reason = REASONS.get(name);
-  return reason === undefined ? undefined : `ERR ${name.toUpperCase()} is not supported: ${reason}`;
+  if (name.includes('|') || !UNSUPPORTED_COMMANDS.has(name)) return undefined;
+  return `ERR ${name.toUpperCase()} is not supported: ${REASONS.get(name) ?? OTHER}`;
 }
 
 function of(reason: string, names: string): readonly (readonly [string, string])[] {

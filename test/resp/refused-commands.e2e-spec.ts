@@ -86,6 +86,8 @@ describeOwn('metrics of commands', () => {
     [['SUNION', 'a', 'b'], /^-ERR SUNION is not supported: .*read each key by itself/],
     [['SUBSCRIBE', 'c'], /^-ERR SUBSCRIBE is not supported: .*subscribe in Redis itself\r\n$/],
     [['EVAL', 'return 1', '0'], /^-ERR EVAL is not supported: .*scripts/],
+    [['HTTL', 'h', 'FIELDS', '1', 'f'], /^-ERR HTTL is not supported: .*send the command to Redis itself\r\n$/],
+    [['JSON.SET', 'j', '$', '1'], /^-READONLY /],
     [['CLUSTER', 'SLOTS'], /^-ERR CLUSTER is not supported: .*send the command to Redis itself\r\n$/],
   ])('%j is refused with the reason, and what to use instead', async (command, reply) => {
     expect(await send(...command)).toMatch(reply);
