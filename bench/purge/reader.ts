@@ -1,4 +1,4 @@
-/** A worker of the benchmark: reads random fields of the hash until it is told to stop, and stores those that are not cached. */
+/** A worker of the benchmark: reads random fields of the hash until the main thread stops it, and stores those that are not cached. */
 import { Buffer } from 'node:buffer';
 import { workerData } from 'node:worker_threads';
 import { monotonicClock } from '../../src/cache/shared-lru/clock.ts';

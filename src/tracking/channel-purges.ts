@@ -15,8 +15,8 @@ interface PurgeOrder {
 }
 
 /**
- * Parses a message: a key, or `key:`, `prefix:` or `pattern:` and what follows. Any message is a key as well, so that those who
- * publish keys as they are also purge keys that begin with one of these words. Returns a text that says why a message cannot
+ * Parses a message: a key, or `key:`, `prefix:` or `pattern:` and what follows. Any message is also a key, so that a
+ * publisher of plain keys also purges keys that begin with one of these words. Returns a text that says why a message cannot
  * be understood.
  */
 export function parsePurgeMessage(message: Buffer): PurgeOrder | string {

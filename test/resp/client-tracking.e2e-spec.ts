@@ -308,7 +308,7 @@ describeOwn('the bound of CLIENT TRACKING', () => {
 describeOwn('clients that track keys', () => {
   afterEach(stop);
 
-  it('are never told of keys that they may not read', async () => {
+  it('are never notified of keys that they may not read', async () => {
     await start({ KEY_ALLOWLIST: 'public:*,*:shared' });
     const client = await open('ON', 'BCAST');
     await redis.client.mset('secret', 'a', 'public:a', 'a', 'b:shared', 'a', 'c:hidden', 'a');

@@ -190,7 +190,7 @@ describe('a client that tracks keys', () => {
     socket.destroy();
   });
 
-  it('is told that everything may have changed if too many keys wait behind a reply', async () => {
+  it('is notified that everything may have changed if too many keys wait behind a reply', async () => {
     const { socket, send, invalidate, reads } = track();
     send(READ);
     const key = 'k'.repeat(10_000);
@@ -225,7 +225,7 @@ describe('a client that tracks keys', () => {
     },
   );
 
-  it('is told of the keys that it has read last before everything is invalidated', async () => {
+  it('is notified of the keys that it has read last before everything is invalidated', async () => {
     const { socket, send, invalidate, reads } = track();
     send(`${READ}MGET other\r\n`);
     reads[0]('old');

@@ -23,7 +23,7 @@ export interface TrackingParts {
 /**
  * The clients of a thread that track keys (CLIENT TRACKING). The main thread sends the invalidations that it has applied to the
  * cache; each client receives those of the keys that it tracks and may read. If the proxy's own invalidations are late, every
- * client is told that any key may have been written.
+ * client is notified that any key may have been written.
  */
 export class TrackingClients {
   readonly counts: ClientTrackingCounts;
