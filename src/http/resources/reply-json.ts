@@ -55,10 +55,14 @@ export class ReplyJson {
     return new ReplyJson(reply, layout, isUtf8(reply));
   }
 
-  /** Returns JSON made of names and values: an object, or an array if some of the names are not text. */
-  static ofFields(reply: Buffer): ReplyJson {
+  /**
+   * Returns JSON made of names and values: an object, or an array if some of the names are not text; after steps of about
+   * `stepBytes` of the reply.
+   */
+  static *ofFields(reply: Buffer, stepBytes: number): Generator<undefined, ReplyJson> {
     const isText = isUtf8(reply);
-    return new ReplyJson(reply, isText || hasTextNames(reply) ? LAYOUTS.object : LAYOUTS.fields, isText);
+    const isObject = isText || (yield* hasTextNames(reply, stepBytes));
+    return new ReplyJson(reply, isObject ? LAYOUTS.object : LAYOUTS.fields, isText);
   }
 
   /**
@@ -135,12 +139,17 @@ function arrayIn(reply: Buffer): ReplyCursor {
 }
 
 /** Whether the names in an array of names and values are valid UTF-8. */
-function hasTextNames(reply: Buffer): boolean {
+function* hasTextNames(reply: Buffer, stepBytes: number): Generator<undefined, boolean> {
   const cursor = arrayIn(reply);
+  let nextYield = stepBytes;
   for (let left = cursor.length; left > 0; left -= 2) {
     cursor.next();
     if (!isUtf8(cursor.value())) return false;
     cursor.next();
+    if (cursor.at > nextYield) {
+      nextYield = cursor.at + stepBytes;
+      yield;
+    }
   }
   return true;
 }

@@ -115,6 +115,27 @@ describe('JSON_FIELDS', () => {
     );
   });
 
+  it('yields to the event loop also while it finds out whether the names are text', async () => {
+    const turns = async (last: Buffer): Promise<number> => {
+      const fields = Array.from({ length: 40_000 }, (_, i) => [`name ${i}`, 'value of the field']);
+      let count = 0;
+      let isDone = false;
+      const next = (): void => {
+        if (isDone) return;
+        count++;
+        setImmediate(next);
+      };
+      setImmediate(next);
+      await rendered(JSON_FIELDS, array([...fields.flat(), 'last', last]));
+      isDone = true;
+      return count;
+    };
+    // Measured and written; with a value that is not text, the names are looked at before.
+    const withText = await turns(Buffer.from('text'));
+    expect(withText).toBeGreaterThan(8);
+    expect(await turns(Buffer.from([0xff]))).toBeGreaterThan(1.3 * withText);
+  });
+
   it('makes an array of fields if the name of one is not text', async () => {
     const odd = Buffer.from([0xff]);
     await fc.assert(

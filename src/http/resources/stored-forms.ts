@@ -14,7 +14,7 @@ const STEP_BYTES = 256 * 1024;
 export const JSON_ARRAY = jsonForm(1, (reply) => ReplyJson.of(reply, LAYOUTS.array));
 
 /** Stores fields and values as a JSON object, or as an array of `{"field":…,"value":…}` if the name of a field is not UTF-8. */
-export const JSON_FIELDS = jsonForm(2, (reply) => ReplyJson.ofFields(reply));
+export const JSON_FIELDS = jsonForm(2, (reply) => ReplyJson.ofFields(reply, STEP_BYTES));
 
 /** Stores members and scores as an array of `{"member":…,"score":…}`. */
 export const JSON_SCORES = jsonForm(3, (reply) => ReplyJson.of(reply, LAYOUTS.scored));
@@ -34,7 +34,10 @@ export const NO_BYTES_IF_ONE: StoredForm = {
   render: (reply) => (elementOf(reply, INTEGER).value().toString('latin1') === '1' ? Buffer.alloc(0) : undefined),
 };
 
-function jsonForm(id: number, jsonOf: (reply: Buffer) => ReplyJson): StoredForm {
+/** Makes JSON of a reply, in steps if that takes long. */
+type JsonOf = (reply: Buffer) => ReplyJson | Generator<undefined, ReplyJson>;
+
+function jsonForm(id: number, jsonOf: JsonOf): StoredForm {
   return {
     id,
     render: (reply, memory) => {
@@ -45,7 +48,11 @@ function jsonForm(id: number, jsonOf: (reply: Buffer) => ReplyJson): StoredForm 
   };
 }
 
-function* renderingSteps(json: ReplyJson, memory: Parameters<StoredForm['render']>[1]): Generator<undefined, Rendered> {
+function* renderingSteps(
+  steps: ReturnType<JsonOf>,
+  memory: Parameters<StoredForm['render']>[1],
+): Generator<undefined, Rendered> {
+  const json = steps instanceof ReplyJson ? steps : yield* steps;
   const bytes = yield* json.measure(MAX_JSON_BYTES, STEP_BYTES);
   if (bytes > MAX_JSON_BYTES) return TOO_LARGE;
   const target = memory.allocate(bytes);
