@@ -11,7 +11,7 @@ import { ReadMetrics } from '../src/instance/read-metrics.ts';
 import { SharedLru } from '../src/cache/shared-lru/shared-lru.ts';
 import { ResponseHeadTemplates } from '../src/http/fast-path/response-head-templates.ts';
 import { RequestHead } from '../src/http/fast-path/request-head.ts';
-import { KEY_NOT_FOUND, hitResponse } from '../src/http/keys/key-response.ts';
+import { KEY_NOT_FOUND, VALUE_TOO_LARGE, hitResponse } from '../src/http/keys/key-response.ts';
 import { HttpDate } from '../src/http/response/response-head.ts';
 import { GetRequest } from '../src/resp/protocol/get-request.ts';
 import { ReplyWriter } from '../src/resp/protocol/reply-writer.ts';
@@ -40,6 +40,7 @@ const messages = new ResponseHeadTemplates(
     contentType: 'application/octet-stream',
     sandbox: false,
     notFound: KEY_NOT_FOUND,
+    tooLarge: VALUE_TOO_LARGE,
     private: false,
     revalidate: false,
     honoursDirectives: true,

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { HitBuffer } from '../../cache/shared-lru/hit-buffer.ts';
 import type { ReadOutcome } from '../../cache/read-through/read-outcome.ts';
-import { KEY_NOT_FOUND, hitResponse, keyResponse, storedResponse } from '../keys/key-response.ts';
+import { KEY_NOT_FOUND, VALUE_TOO_LARGE, hitResponse, keyResponse, storedResponse } from '../keys/key-response.ts';
 import { HttpDate, responseHead } from '../response/response-head.ts';
 import { ResponseHeadTemplates, MAX_RESPONSE_HEAD_BYTES } from './response-head-templates.ts';
 
@@ -31,6 +31,7 @@ describe('ResponseHeadTemplates', () => {
             contentType,
             sandbox,
             notFound: KEY_NOT_FOUND,
+            tooLarge: VALUE_TOO_LARGE,
             private: isPrivate,
             revalidate: false,
             honoursDirectives: true,

@@ -3,8 +3,12 @@ import type { CoherenceState } from '../../instance/coherence-state.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { RepresentationName } from '../resources/resource.ts';
 import { type Problem, problem } from '../response/problem.ts';
-import { KEY_NOT_FOUND, type KeyResponsePolicy } from './key-response.ts';
+import { KEY_NOT_FOUND, type KeyResponsePolicy, VALUE_TOO_LARGE } from './key-response.ts';
 
+const JSON_TOO_LARGE = problem(
+  'value-too-large',
+  'The value exceeds REDIS_MAX_VALUE_BYTES, or its JSON 16 MiB or PROXY_MAX_BUFFERED_BYTES.',
+);
 const NO_FIELD = problem('field-not-found', 'The hash has no such field, or Redis has no such key.');
 const NO_MEMBER = problem('member-not-found', 'The set has no such member, or Redis has no such key.');
 
@@ -13,6 +17,7 @@ export class CachingPolicy implements KeyResponsePolicy {
   readonly contentType: string;
   readonly sandbox: boolean;
   readonly notFound = KEY_NOT_FOUND;
+  readonly tooLarge = VALUE_TOO_LARGE;
   readonly private: boolean;
   readonly honoursDirectives: boolean;
   /** The policy of each representation. */
@@ -33,9 +38,10 @@ export class CachingPolicy implements KeyResponsePolicy {
         contentType: 'application/json',
         sandbox: false,
         notFound: KEY_NOT_FOUND,
+        tooLarge: JSON_TOO_LARGE,
       }),
       field: new RepresentationPolicy(this, { ...this, notFound: NO_FIELD }),
-      member: new RepresentationPolicy(this, { contentType: undefined, sandbox: false, notFound: NO_MEMBER }),
+      member: new RepresentationPolicy(this, { ...this, contentType: undefined, sandbox: false, notFound: NO_MEMBER }),
     };
   }
 
@@ -49,17 +55,19 @@ class RepresentationPolicy implements KeyResponsePolicy {
   readonly contentType: string | undefined;
   readonly sandbox: boolean;
   readonly notFound: Problem;
+  readonly tooLarge: Problem;
   readonly private: boolean;
   readonly honoursDirectives: boolean;
   readonly #of: KeyResponsePolicy;
 
   constructor(
     of: KeyResponsePolicy,
-    { contentType, sandbox, notFound }: Pick<KeyResponsePolicy, 'contentType' | 'sandbox' | 'notFound'>,
+    differences: Pick<KeyResponsePolicy, 'contentType' | 'sandbox' | 'notFound' | 'tooLarge'>,
   ) {
-    this.contentType = contentType;
-    this.sandbox = sandbox;
-    this.notFound = notFound;
+    this.contentType = differences.contentType;
+    this.sandbox = differences.sandbox;
+    this.notFound = differences.notFound;
+    this.tooLarge = differences.tooLarge;
     this.private = of.private;
     this.honoursDirectives = of.honoursDirectives;
     this.#of = of;

@@ -5,7 +5,7 @@ import { TICK_MS } from '../../cache/shared-lru/clock.ts';
 import type { Forward } from '../../cache/shared-lru/cache-types.ts';
 import type { DirectedOutcome, Origin, ReadOutcome } from '../../cache/read-through/read-outcome.ts';
 import { type HttpResponse } from '../response/http-response.ts';
-import { KEY_NOT_FOUND, keyResponse } from './key-response.ts';
+import { KEY_NOT_FOUND, VALUE_TOO_LARGE, keyResponse } from './key-response.ts';
 
 const value = Buffer.from('hello from redis');
 const etag = etagOf(value);
@@ -13,6 +13,7 @@ const policy = {
   contentType: 'text/plain',
   sandbox: true,
   notFound: KEY_NOT_FOUND,
+  tooLarge: VALUE_TOO_LARGE,
   private: false,
   revalidate: false,
   honoursDirectives: true,

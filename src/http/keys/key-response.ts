@@ -19,12 +19,15 @@ type FailedRead = Exclude<DirectedOutcome['kind'], 'hit' | 'value' | 'stale' | '
 /** The problem of a key that does not exist. */
 export const KEY_NOT_FOUND = problem('key-not-found', 'Redis has no such key.');
 
+/** The problem of a value that is not read because of its size. */
+export const VALUE_TOO_LARGE = problem('value-too-large', 'The value exceeds REDIS_MAX_VALUE_BYTES.');
+
 /** The problem of each outcome without a value. */
 export const OUTCOME_PROBLEMS: Readonly<Record<FailedRead, Problem>> = {
   missing: KEY_NOT_FOUND,
   absent: KEY_NOT_FOUND,
   'wrong-type': problem('wrong-type', 'The value stored at this key is not a string.'),
-  'value-too-large': problem('value-too-large', 'The value exceeds REDIS_MAX_VALUE_BYTES.'),
+  'value-too-large': VALUE_TOO_LARGE,
   timeout: problem('redis-timeout', 'Redis did not answer in time.'),
   unavailable: problem('redis-unavailable', 'Redis is unavailable.'),
   'not-cached': problem('not-cached', 'Not cached, and the request specified only-if-cached.'),
@@ -44,6 +47,8 @@ export interface KeyResponsePolicy {
   readonly sandbox: boolean;
   /** The problem if what was requested does not exist. */
   readonly notFound: Problem;
+  /** The problem if what was requested exceeds a limit. */
+  readonly tooLarge: Problem;
   /** Whether shared caches must not store responses, because reads require a token. */
   readonly private: boolean;
   /** Whether other caches must revalidate a value before each use. May change at any time. */
@@ -79,6 +84,7 @@ export function keyResponse(
     case 'wrong-type':
       return failureResponse(rejection ?? OUTCOME_PROBLEMS['wrong-type'], missStatus(outcome));
     case 'value-too-large':
+      return failureResponse(policy.tooLarge, missStatus(outcome));
     case 'timeout':
       return failureResponse(OUTCOME_PROBLEMS[outcome.kind], missStatus(outcome));
     case 'unavailable':

@@ -122,7 +122,9 @@ function describeJson(
       badRequest: BAD_KEY,
       notFound: NO_KEY,
       wrongType: WRONG_TYPE,
-      badGateway: TOO_LARGE,
+      badGateway: {
+        'value-too-large': 'The value exceeds REDIS_MAX_VALUE_BYTES, or its JSON 16 MiB or PROXY_MAX_BUFFERED_BYTES.',
+      },
       ...failures,
     }),
   );
