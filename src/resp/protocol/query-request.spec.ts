@@ -3,7 +3,9 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { KEY_COMMANDS } from '../../redis-commands/key-command-table.ts';
 import type { QuerySyntax } from '../../redis-commands/query-encoder.ts';
+import { GetRequest } from './get-request.ts';
 import { QueryRequest } from './query-request.ts';
+import { RequestParser } from './request-parser.ts';
 
 const request = new QueryRequest();
 const syntaxes = new Map(
@@ -26,6 +28,34 @@ function encode(args: readonly Buffer[]): Buffer {
   const bulks = args.map((arg) => Buffer.concat([Buffer.from(`$${arg.length}\r\n`), arg, Buffer.from('\r\n')]));
   return Buffer.concat([Buffer.from(`*${args.length}\r\n`), ...bulks]);
 }
+
+const LIMITS = { maxArguments: 1101, maxBulkBytes: 131_072, maxRequestBytes: 262_144, unauthenticated: false };
+/** Counts and lengths as few clients write them. */
+const anyCount = (count: number): fc.Arbitrary<string> =>
+  fc.oneof(
+    { weight: 20, arbitrary: fc.constant(String(count)) },
+    fc.constantFrom(`0${count}`, `+${count}`, `${count}.`, ` ${count}`, `-${count}`, '', ':', '1:', '1/', '-1', '0'),
+    fc.constantFrom(String(count + 1), String(count - 1), `00000${count}`, '99999', '131073', '9'.repeat(20)),
+  );
+const anyLineEnd = fc.oneof(
+  { weight: 30, arbitrary: fc.constant('\r\n') },
+  fc.constantFrom('\n', '\r', '\r\r', '\n\r', '', 'xy', '\r\n\r\n'),
+);
+const anyBulk = (data: Buffer): fc.Arbitrary<Buffer> =>
+  fc
+    .tuple(fc.constantFrom(...'$'.repeat(30), '*', ':'), anyCount(data.length), anyLineEnd, anyLineEnd)
+    .map(([type, length, end, dataEnd]) =>
+      Buffer.concat([Buffer.from(`${type}${length}${end}`), data, Buffer.from(dataEnd)]),
+    );
+/** A request that is a query, possibly encoded in a way that is wrong or uncommon. */
+const anyEncoding = fc
+  .tuple(fc.oneof(anyName, fc.constant(['get', (letter: string) => letter] as const)), fc.array(argument))
+  .chain(([[name, caseOf], args]) => {
+    const parts = [Buffer.from([...name].map(caseOf).join('')), ...args];
+    return fc
+      .tuple(anyCount(parts.length), anyLineEnd, fc.tuple(...parts.map((part) => anyBulk(part))))
+      .map(([count, end, bulks]) => Buffer.concat([Buffer.from(`*${count}${end}`), ...bulks]));
+  });
 
 describe('QueryRequest', () => {
   it('encodes the id and finds the shape that the query has', () => {
@@ -53,6 +83,40 @@ describe('QueryRequest', () => {
       ),
     );
   });
+
+  it('reads a request as the parser of all commands does, however it is encoded', () => {
+    const get = new GetRequest();
+    let matches = 0;
+    fc.assert(
+      fc.property(anyEncoding, fc.uint8Array({ maxLength: 4 }), (bytes, more) => {
+        const stream = Buffer.concat([bytes, more]);
+        const parser = new RequestParser();
+        const isComplete = parser.next(stream, 0, stream.length, LIMITS);
+        const args = isComplete ? parser.argumentsOf(stream, 0) : [];
+        if (get.match(stream, 0, stream.length)) {
+          expect([isComplete, parser.length, args.length]).toEqual([true, get.to + 2, 2]);
+          expect(args[1]).toEqual(stream.subarray(get.from, get.to));
+        }
+        if (!request.match(stream, 0, stream.length)) return;
+        matches++;
+        expect([isComplete, parser.length]).toEqual([true, request.end]);
+        const syntax = syntaxes.get(args[0].toString('latin1').toLowerCase()) as QuerySyntax;
+        const { args: canonical, shape } = syntax.parse(args.slice(1));
+        expect(request.id.bytes.subarray(0, request.id.length)).toEqual(syntax.query(canonical).id);
+        expect(request.shape).toBe(shape);
+      }),
+      { numRuns: 2000 },
+    );
+    expect(matches).toBeGreaterThan(100);
+  });
+
+  it.each(['*02\r\n$4\r\nHLEN\r\n$3\r\nkey\r\n', '*2\r\n$04\r\nHLEN\r\n$3\r\nkey\r\n'])(
+    'does not match a count that Redis rejects: %j',
+    (text) => {
+      const bytes = Buffer.from(text);
+      expect(request.match(bytes, 0, bytes.length)).toBe(false);
+    },
+  );
 
   it('does not match a request that is incomplete', () => {
     const bytes = encode([Buffer.from('ZRANGE'), ...['key', '0', '-1', 'WITHSCORES'].map((arg) => Buffer.from(arg))]);

@@ -3,8 +3,6 @@ import { QueryEncoder, type QuerySyntax } from '../../redis-commands/query-encod
 import type { ReplyShape } from '../../replies/reply-shape.ts';
 
 const MAX_NAME_BYTES = 20;
-/** Requests with more arguments are parsed in the usual way. */
-const MAX_ARGUMENTS = 99;
 const MAX_LENGTH_DIGITS = 5;
 const CR = 0x0d;
 const LF = 0x0a;
@@ -15,7 +13,7 @@ const DOLLAR = 0x24;
 const UPPER_CASE_MASK = 0xdf;
 
 /**
- * Recognises complete requests that are one query, and encodes the query's id, without allocating:
+ * Recognises complete requests that are one query, with up to 99 arguments, and encodes the query's id, without allocating:
  *
  * ```
  *   *3\r\n$4\r\nHGET\r\n$<length>\r\n<key>\r\n$<length>\r\n<field>\r\n
@@ -43,8 +41,14 @@ export class QueryRequest {
     if (bytes[at] !== ASTERISK) return false;
     let cursor = at + 1;
     let count = bytes[cursor++] - ZERO;
-    if (bytes[cursor] !== CR) count = count * 10 + bytes[cursor++] - ZERO;
-    if (!(count >= 2 && count <= MAX_ARGUMENTS) || bytes[cursor] !== CR || bytes[cursor + 1] !== LF) return false;
+    // Redis accepts no leading zeros.
+    if (!(count >= 1 && count <= 9)) return false;
+    if (bytes[cursor] !== CR) {
+      const digit = bytes[cursor++] - ZERO;
+      if (!(digit >= 0 && digit <= 9)) return false;
+      count = count * 10 + digit;
+    }
+    if (count < 2 || bytes[cursor] !== CR || bytes[cursor + 1] !== LF) return false;
     if (!this.#read(bytes, cursor + 2, end) || this.#to - this.#from > MAX_NAME_BYTES) return false;
     const syntax = this.#names.find(bytes, this.#from, this.#to);
     if (syntax === undefined || !this.#read(bytes, this.#to + 2, end)) return false;
@@ -86,6 +90,7 @@ export class QueryRequest {
       length = length * 10 + digit;
     }
     if (cursor === at + 1 || bytes[cursor] !== CR || bytes[cursor + 1] !== LF) return false;
+    if (bytes[at + 1] === ZERO && cursor > at + 2) return false;
     const from = cursor + 2;
     const to = from + length;
     if (to + 2 > end || bytes[to] !== CR || bytes[to + 1] !== LF) return false;
