@@ -179,6 +179,24 @@ describe('ChannelPurges', () => {
     expect([counts.purges, lru.stats().entries]).toEqual([messages.length, 0]);
   });
 
+  it.each([0, 1, 2, 3, 4])(
+    'flushes the cache in place of a walk that would have been next, after %i turns',
+    (turns) => {
+      store(...Array.from({ length: 600 }, (_, i) => `${i}:`));
+      receive('prefix:none');
+      receive('prefix:none');
+      for (let turn = 0; turn < turns; turn++) scheduled.shift()?.();
+      // With the second message, if it is pending, they are just too many.
+      for (let i = 0; i < MAX_PENDING_SELECTIONS; i++) receive(`prefix:none${i}`);
+      run();
+      expect(counts.purges).toBe(2 + MAX_PENDING_SELECTIONS);
+      store('a1');
+      receive('prefix:a');
+      run();
+      expect(isCached('a1')).toBe(false);
+    },
+  );
+
   it('voids the leases of matching keys', () => {
     const found = lru.lookup(Query.get(Buffer.from('user:1')));
     receive('prefix:user:');

@@ -101,6 +101,9 @@ export class ChannelPurges {
 
   #walk(): void {
     const { lru, schedule } = this.#parts;
+    // A flush since this walk was scheduled may have included everything.
+    this.#isWalking = this.#pending.length > 0;
+    if (!this.#isWalking) return;
     const selected = this.#takePending();
     const purge = lru.purgeMatching(unionOf(selected.map(({ selection }) => selection)));
     const advance = (): void => {
