@@ -159,6 +159,24 @@ describeOwn('resources of other types', () => {
     expect(await codeOf(path)).toEqual([status, code]);
   });
 
+  it('says whether the key or the part is too long', async () => {
+    const long = 'x'.repeat(65_537);
+    const { json } = await proxy.get(`/v1/hashes/${long}/field`);
+    expect(json).toMatchObject({ code: 'bad-key', detail: 'The key exceeds 65536 bytes.' });
+    for (const path of [`/v1/hashes/hash/${long}`, `/v1/sets/set/${long}`]) {
+      const detail = 'The field or member, after the first plain slash, exceeds 65536 bytes.';
+      expect((await proxy.get(path)).json).toMatchObject({ status: 400, code: 'bad-key', detail });
+    }
+  });
+
+  it('says what is too large if the JSON is, although the reply of Redis is not', async () => {
+    await redis.client.rpush('long-json', Buffer.alloc(3 * 1024 * 1024, 1), 'second');
+    const { status, json } = await proxy.get('/v1/lists/long-json');
+    expect([status, json.code]).toEqual([502, 'value-too-large']);
+    expect(json.detail).toContain('16 MiB');
+    expect((await proxy.get('/v1/lists/long-json?start=1')).text).toBe('["second"]');
+  });
+
   it('repeats the error with which Redis rejects a parameter', async () => {
     const { json } = await proxy.get('/v1/lists/list?start=x');
     expect(json.detail).toBe('Redis replied: ERR value is not an integer or out of range');

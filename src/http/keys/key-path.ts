@@ -16,7 +16,7 @@ const KEY_PREFIXES = [KEYS_PATH, HASHES_PATH, LISTS_PATH, SETS_PATH, SORTED_SETS
 /** Those whose paths may name a part of the value, a field or a member, after the key and a slash. */
 const PREFIXES_WITH_PARTS: readonly string[] = [HASHES_PATH, SETS_PATH];
 
-export type KeyProblem = 'empty' | 'bad-encoding' | 'too-long';
+export type KeyProblem = 'empty' | 'bad-encoding' | 'too-long' | 'part-too-long';
 
 const PERCENT = 0x25;
 
@@ -33,7 +33,7 @@ export function keyFromTarget(target: string, prefix: string): Buffer | KeyProbl
 /** Decodes the name of a part of the value, which may be empty, as {@link keyFromTarget} does; undefined if there is none. */
 export function partFromTarget(target: string, prefix: string): Buffer | KeyProblem | undefined {
   const [, part] = segmentsOf(target, prefix);
-  return part === undefined ? undefined : decode(part);
+  return part === undefined ? undefined : decode(part, 'part-too-long');
 }
 
 /** Returns the encoded key of a target, and the encoded name of a part of its value if there is one. */
@@ -45,11 +45,11 @@ function segmentsOf(target: string, prefix: string): readonly [key: string, part
   return slash === -1 ? [encoded] : [encoded.slice(0, slash), encoded.slice(slash + 1)];
 }
 
-function decode(encoded: string): Buffer | KeyProblem {
+function decode(encoded: string, tooLong: KeyProblem = 'too-long'): Buffer | KeyProblem {
   const bytes = Buffer.from(encoded, 'latin1');
   const length = percentDecode(bytes, 0, bytes.length, bytes);
   if (length === -1) return 'bad-encoding';
-  return length > MAX_KEY_BYTES ? 'too-long' : bytes.subarray(0, length);
+  return length > MAX_KEY_BYTES ? tooLong : bytes.subarray(0, length);
 }
 
 /** Returns the prefix of the key in a target; undefined if it names none. */

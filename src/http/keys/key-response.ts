@@ -131,6 +131,7 @@ const BAD_KEY: Readonly<Record<KeyProblem, string>> = {
   empty: 'The key is empty.',
   'bad-encoding': 'Invalid percent-encoding: % must be followed by two hexadecimal digits.',
   'too-long': `The key exceeds ${MAX_KEY_BYTES} bytes.`,
+  'part-too-long': `The field or member, after the first plain slash, exceeds ${MAX_KEY_BYTES} bytes.`,
 };
 
 function valueResponse(
