@@ -48,6 +48,11 @@ describeOwn('CACHE_STALE_IF_ERROR_MS, while Redis is unreachable,', () => {
     await redis.client.mset('deleted', 'once', 'retyped', 'once');
     for (const key of ['empty', 'large', 'purged', 'missing', 'deleted', 'retyped']) await proxy.key(key);
     ({ etag } = (await proxy.key('held')).headers);
+    const client = new Redis(respPort(proxy), { lazyConnect: true });
+    await client.connect();
+    expect(await client.strlen('large')).toBe(LARGE.length);
+    expect(await client.exists('held', 'empty')).toBe(2);
+    client.disconnect();
     await redis.client.del('deleted', 'retyped');
     await redis.client.rpush('retyped', 'an element');
     await proxy.advance(AFTER_STALE_MS);
