@@ -122,6 +122,13 @@ describeOwn('CLIENT TRACKING', () => {
     await client.expect(push('user:1') + push('item:1'));
   });
 
+  it('does not start to track keys if the prefixes are too many', async () => {
+    const client = await open();
+    const prefixes = Array.from({ length: 129 }, (_, i) => ['PREFIX', `${i}:`]).flat();
+    client.send(request('CLIENT', 'TRACKING', 'ON', 'BCAST', ...prefixes), request('CLIENT', 'GETREDIR'));
+    expect(await client.replies(2)).toMatch(/^-ERR a client can track up to 128 prefixes .*\r\n:-1\r\n$/);
+  });
+
   it('with OPTIN tracks the command or transaction after CLIENT CACHING YES only', async () => {
     const client = await open('ON', 'OPTIN');
     await client.send(request('GET', 'k')).expect(bulk('old'));

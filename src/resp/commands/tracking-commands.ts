@@ -69,12 +69,14 @@ export class TrackingCommands {
       return out.error(refusal);
     }
     const { broadcast, optIn, optOut, noLoop, prefixes } = options;
+    const wasTracking = client.tracking !== undefined;
     const tracking = this.#clients.start(client, { broadcast, optIn, optOut, noLoop });
     const known = (prefix: Buffer): boolean => tracking.prefixes.some((each) => each.equals(prefix));
     const added = (broadcast && prefixes.length === 0 ? NO_PREFIXES : prefixes).filter((prefix) => !known(prefix));
     const problem = broadcast ? tracking.addPrefixes(added) : undefined;
-    if (problem === undefined) out.simple('OK');
-    else out.error(problem);
+    if (problem === undefined) return out.simple('OK');
+    if (!wasTracking) this.#clients.stop(client);
+    out.error(problem);
   }
 }
 
