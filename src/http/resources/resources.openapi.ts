@@ -7,8 +7,8 @@ import { ResourcesController } from './resources.controller.ts';
 import { MAX_JSON_BYTES } from './stored-forms.ts';
 
 const JSON_NOTE =
-  'Strings that are valid UTF-8 are JSON strings, others `{"base64":"…"}`. The rendered body is what is cached; it has an ' +
-  `ETag of its own, and at most ${MAX_JSON_BYTES} bytes. \`HEAD\` returns the same status and headers.`;
+  'Strings that are valid UTF-8 are JSON strings, others `{"base64":"…"}`. The rendered body is what is cached, with an ETag of ' +
+  `its own. JSON that the proxy makes of a reply has at most ${MAX_JSON_BYTES} bytes. \`HEAD\` returns the same status and headers.`;
 
 const TEXT_OR_BINARY = { oneOf: [{ type: 'string' }, ref('BinaryString')] };
 
