@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { untilCoherence } from '../support/coherence.ts';
 import type { TestResponse } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
@@ -221,7 +221,7 @@ describeOwn('resources of other types', () => {
   });
 });
 
-describe('access to resources of other types', () => {
+describeOwn('access to resources of other types', () => {
   it('needs the token, and a key that KEY_ALLOWLIST matches', async () => {
     await fill();
     const guarded = await TestProxy.start({
