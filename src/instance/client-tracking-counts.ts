@@ -1,8 +1,6 @@
-import { InstanceMemory, ROW_COUNTS, RowWord } from './instance-memory.ts';
+import { InstanceMemory, RowCount, RowWord } from './instance-memory.ts';
 
-/** These counters follow the ones of `ReadMetrics`. */
-const AT = ROW_COUNTS - 16;
-const [PUSHES, DISCONNECTIONS] = [AT, AT + 1];
+const [PUSHES, DISCONNECTIONS] = [RowCount.CLIENT_TRACKING, RowCount.CLIENT_TRACKING + 1];
 
 /** Counts about the clients of one thread that track keys (CLIENT TRACKING). Any thread can read them. */
 export class ClientTrackingCounts {

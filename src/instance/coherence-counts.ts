@@ -1,8 +1,7 @@
-import { type InstanceMemory, ROW_COUNTS } from './instance-memory.ts';
+import { type InstanceMemory, RowCount } from './instance-memory.ts';
 import { SUPERVISOR_ROW } from './thread-context.ts';
 
-/** These counters follow the ones that other rows use: see `ReadMetrics`. */
-const AT = ROW_COUNTS - 8;
+const AT = RowCount.COHERENCE;
 const [INVALIDATIONS, FLUSHES, LOSSES, LAST_LOSS] = [AT, AT + 1, AT + 2, AT + 3];
 const [PURGES, IGNORED_PURGES, SUBSCRIPTION_LOSSES, SUBSCRIBED] = [AT + 4, AT + 5, AT + 6, AT + 7];
 

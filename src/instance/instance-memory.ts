@@ -65,7 +65,18 @@ export const ROWS = 256;
 const HEADER_WORDS = 64;
 const ROW_WORDS = 16;
 /** Number of counters per thread. */
-export const ROW_COUNTS = 128;
+const ROW_COUNTS = 128;
+/** Index of the first counter of each kind in the row of a thread, and in that of the supervisor. */
+export const RowCount = {
+  /** `ReadMetrics`. */
+  READS: 0,
+  /** `ClientTrackingCounts`, 2 counters. */
+  CLIENT_TRACKING: 112,
+  /** `CoherenceCounts`, 8 counters. */
+  COHERENCE: 114,
+  /** `BufferedBytes`, 1 counter. */
+  HELD_BYTES: 122,
+} as const;
 
 const COUNTS_AT = (HEADER_WORDS + ROWS * ROW_WORDS) * 4;
 /** Number of counters shared by all threads, for rare events. */

@@ -1,4 +1,4 @@
-import { type InstanceMemory, ROW_COUNTS } from './instance-memory.ts';
+import { type InstanceMemory, RowCount } from './instance-memory.ts';
 
 /** Protocols over which clients read keys. */
 export const TRANSPORTS = ['http', 'resp', 'upstash'] as const;
@@ -43,7 +43,7 @@ export interface Histogram {
 
 /** Number of counters of a histogram: its buckets, the overflow bucket, and the sum. */
 const HISTOGRAM_COUNTS = DURATION_BUCKETS.length + 2;
-const REQUESTS_AT = 0;
+const REQUESTS_AT = RowCount.READS;
 const LOADS_AT = REQUESTS_AT + TRANSPORTS.length * READ_OUTCOMES.length;
 const QUEUE_AT = LOADS_AT + HISTOGRAM_COUNTS;
 const LOAD_COUNT_AT = QUEUE_AT + HISTOGRAM_COUNTS;
@@ -51,7 +51,7 @@ const LOAD_ERRORS_AT = LOAD_COUNT_AT + 1;
 const REFRESHES_AT = LOAD_ERRORS_AT + 1;
 const FAILURES_AT = REFRESHES_AT + 1;
 const COMMANDS_AT = FAILURES_AT + LISTENERS.length;
-if (COMMANDS_AT >= ROW_COUNTS) throw new Error('the counters exceed a row');
+if (COMMANDS_AT >= RowCount.CLIENT_TRACKING) throw new Error('the counters exceed their part of a row');
 
 /** Counts key reads by transport and outcome. */
 export interface ReadCounter {

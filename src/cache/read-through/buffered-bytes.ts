@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import type { ValueMemory } from '../../redis/connection/value-memory.ts';
 import { BufferBudget, PAGE_BYTES, pagesFor } from '../../instance/buffer-budget.ts';
 import type { Clock } from '../shared-lru/clock.ts';
-import { type InstanceMemory, ROW_COUNTS } from '../../instance/instance-memory.ts';
+import { type InstanceMemory, RowCount } from '../../instance/instance-memory.ts';
 
 /**
  * Maximum size of a small allocation. A thread accounts for small allocations locally and reserves memory for them from the
@@ -11,8 +11,6 @@ import { type InstanceMemory, ROW_COUNTS } from '../../instance/instance-memory.
 const STEP_BYTES = 64 * 1024;
 /** Milliseconds between checks for memory released by other threads, while a read waits. */
 const POLL_MS = 10;
-/** Index of the count of bytes held, in a thread's row. */
-const HELD_BYTES_INDEX = ROW_COUNTS - 1;
 
 /** Accounting of one backing store. */
 interface Allocation {
@@ -94,12 +92,12 @@ export class BufferedBytes implements MemoryAccount {
   /** Releases everything that a crashed thread held. */
   static recoverFrom(memory: InstanceMemory, crashedRow: number): void {
     BufferBudget.recoverFrom(memory, crashedRow);
-    memory.countsOf(crashedRow)[HELD_BYTES_INDEX] = 0;
+    memory.countsOf(crashedRow)[RowCount.HELD_BYTES] = 0;
   }
 
   /** Bytes held by all threads. */
   get total(): number {
-    return this.#memory.total(HELD_BYTES_INDEX);
+    return this.#memory.total(RowCount.HELD_BYTES);
   }
 
   get limit(): number {
@@ -159,7 +157,7 @@ export class BufferedBytes implements MemoryAccount {
       // Frees its memory now, so that it exists twice for one part only.
       (part.buffer as ArrayBuffer).transfer(0);
       if (charged.pages === 0) this.#refund(charged);
-      else this.#counts[HELD_BYTES_INDEX] -= charged.bytes;
+      else this.#counts[RowCount.HELD_BYTES] -= charged.bytes;
       pages += charged.pages;
     }
     const needed = pagesFor(bytes);
@@ -167,7 +165,7 @@ export class BufferedBytes implements MemoryAccount {
       this.#budget.releaseLarge(pages - needed);
       this.#grantReservations();
     } else if (pages < needed) this.#budget.reserveLarge(needed - pages);
-    this.#counts[HELD_BYTES_INDEX] += bytes;
+    this.#counts[RowCount.HELD_BYTES] += bytes;
     this.#allocations.set(joined.buffer, { bytes, pages: needed, references: 1 });
     return joined;
   }
@@ -192,7 +190,7 @@ export class BufferedBytes implements MemoryAccount {
     const pages = bytes <= STEP_BYTES ? 0 : pagesFor(bytes);
     if (pages === 0) this.#chargeSmall(bytes, true);
     else this.#budget.reserveLarge(pages);
-    this.#counts[HELD_BYTES_INDEX] += bytes;
+    this.#counts[RowCount.HELD_BYTES] += bytes;
     this.#allocations.set(memory, { bytes, pages, references: 1 });
   }
 
@@ -253,13 +251,13 @@ export class BufferedBytes implements MemoryAccount {
       reservation.pages -= pages;
     } else if (bytes <= STEP_BYTES) {
       if (!this.#chargeSmall(bytes, false)) return undefined;
-      this.#counts[HELD_BYTES_INDEX] += bytes;
+      this.#counts[RowCount.HELD_BYTES] += bytes;
       return { bytes, pages: 0, references: 1 };
     } else if (this.#budget.waiting > 0 || !this.#budget.tryReserveLarge(pages)) {
       // Do not overtake waiting reads.
       return undefined;
     }
-    this.#counts[HELD_BYTES_INDEX] += bytes;
+    this.#counts[RowCount.HELD_BYTES] += bytes;
     return { bytes, pages, references: 1 };
   }
 
@@ -276,7 +274,7 @@ export class BufferedBytes implements MemoryAccount {
   }
 
   #refund({ bytes, pages }: Allocation): void {
-    this.#counts[HELD_BYTES_INDEX] -= bytes;
+    this.#counts[RowCount.HELD_BYTES] -= bytes;
     if (pages > 0) return this.#budget.releaseLarge(pages);
     this.#smallBytes -= bytes;
     // Keep one step; otherwise every small value would reserve and release one.
