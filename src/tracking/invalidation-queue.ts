@@ -15,6 +15,15 @@ export interface QueueSchedule {
   readonly next: (work: () => void) => void;
 }
 
+/** Milliseconds between attempts to acquire the cache lock. */
+const LOCK_RETRY_MS = 1;
+
+/** The schedule of the main thread. */
+export const SCHEDULE: QueueSchedule = {
+  retry: (work) => void setTimeout(work, LOCK_RETRY_MS),
+  next: (work) => void setImmediate(work),
+};
+
 interface Mutation {
   /** A purge may take several steps, and others may begin meanwhile. */
   readonly isPurge: boolean;

@@ -5,7 +5,7 @@ import type { ReplacedNode } from '../redis/cluster/replaced-node.ts';
 import { type Master, Masters } from '../redis/masters.ts';
 import { backOffMs } from '../redis/redis-options.ts';
 import { ChannelPurges } from './channel-purges.ts';
-import { InvalidationQueue, type QueueSchedule } from './invalidation-queue.ts';
+import { InvalidationQueue, SCHEDULE } from './invalidation-queue.ts';
 import {
   type ConnectionEnd,
   type Heartbeat,
@@ -17,8 +17,6 @@ import {
 const HEARTBEAT: Heartbeat = { intervalMs: 1000, maxOutstanding: 5 };
 /** Milliseconds before SUBSCRIBE is sent again after a refusal. */
 const REFUSED_RETRY_MS = 5000;
-/** Milliseconds between attempts to acquire the cache lock. */
-const LOCK_RETRY_MS = 1;
 /** Minimum milliseconds between two log lines about messages that were ignored. */
 const IGNORED_LOG_MS = 60_000;
 
@@ -122,16 +120,12 @@ export function watchPurgeChannel(
 ): PurgeChannel {
   const counts = new CoherenceCounts(instance);
   const masters = new Masters(settings.redis);
-  const schedule: QueueSchedule = {
-    retry: (work) => void setTimeout(work, LOCK_RETRY_MS),
-    next: (work) => void setImmediate(work),
-  };
   let loggedIgnoredAt = -Infinity;
   const purges = new ChannelPurges({
     lru,
-    queue: new InvalidationQueue(lru, schedule),
+    queue: new InvalidationQueue(lru, SCHEDULE),
     counts,
-    schedule,
+    schedule: SCHEDULE,
     onIgnored: (reason) => {
       if (performance.now() - loggedIgnoredAt < IGNORED_LOG_MS) return;
       loggedIgnoredAt = performance.now();

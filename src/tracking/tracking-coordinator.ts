@@ -7,10 +7,7 @@ import type { ReplacedNode } from '../redis/cluster/replaced-node.ts';
 import { type Master, Masters } from '../redis/masters.ts';
 import { STALENESS_BOUND_MS } from './invalidation-connection.ts';
 import { type FeedListener, type FeedState, InvalidationFeed } from './invalidation-feed.ts';
-import { InvalidationQueue } from './invalidation-queue.ts';
-
-/** Milliseconds between attempts to acquire the cache lock. */
-const RETRY_MS = 1;
+import { InvalidationQueue, SCHEDULE } from './invalidation-queue.ts';
 
 /** Receives invalidations that took effect on the cache. */
 export interface InvalidationSink {
@@ -238,10 +235,7 @@ export function trackWrites(
   const masters = new Masters(settings.redis);
   const coordinator = new TrackingCoordinator({
     createFeed: ({ options, nodeId }) => new InvalidationFeed(options, settings, nodeId),
-    queue: new InvalidationQueue(lru, {
-      retry: (work) => void setTimeout(work, RETRY_MS),
-      next: (work) => void setImmediate(work),
-    }),
+    queue: new InvalidationQueue(lru, SCHEDULE),
     state,
     counts: new CoherenceCounts(instance),
     relay,
