@@ -84,7 +84,7 @@ export abstract class ReadBatch {
 
   /** Whether the next reply is accepted as it is, encoded in RESP2, unless it is an error. */
   get expectsRawReply(): boolean {
-    return this.#queries > 0 && this.#queryReply === undefined && this.#reads.at(this.#current)?.query.isGet === false;
+    return this.#queryReply === undefined && this.#isQuery;
   }
 
   /** Sends the reads, once. */
@@ -107,15 +107,14 @@ export abstract class ReadBatch {
   acceptReply(reply: ReadReply): boolean {
     if (this.#queryReply === undefined) {
       // Null is encoded in replies to other queries.
-      if (!isGetReply(reply) || (reply === null && this.#queries > 0 && this.#isQuery))
-        return this.#failDesynchronised();
-      if (this.#repliesPerGet === 1 && (this.#queries === 0 || !this.#isQuery)) this.#settle(replyOf(reply, undefined));
+      if (!isGetReply(reply) || (reply === null && this.#isQuery)) return this.#failDesynchronised();
+      if (this.#repliesPerGet === 1 && !this.#isQuery) this.#settle(replyOf(reply, undefined));
       else this.#queryReply = reply;
     } else {
       if (typeof reply !== 'number' && !(reply instanceof Error)) return this.#failDesynchronised();
       const value = this.#queryReply;
       this.#queryReply = undefined;
-      if (this.#queries === 0 || value === null || !this.#isQuery) this.#settle(replyOf(value, reply));
+      if (value === null || !this.#isQuery) this.#settle(replyOf(value, reply));
       else this.#settleQuery(queryReplyOf(value, reply, this.#repliesPerGet > 1));
     }
     return --this.#repliesLeft === 0;
@@ -144,7 +143,7 @@ export abstract class ReadBatch {
 
   /** Whether the read with the next reply is one of a query other than GET. */
   get #isQuery(): boolean {
-    return !this.#reads[this.#current].query.isGet;
+    return this.#queries > 0 && this.#reads.at(this.#current)?.query.isGet === false;
   }
 
   /** Aborts: after one reply that does not match, a value could be returned for another key. */
