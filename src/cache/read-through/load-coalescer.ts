@@ -41,10 +41,8 @@ export class LoadCoalescer {
     const found = this.#lru.lookup(query, counted, maxAgeMs, admit);
     if (found.kind !== 'refresh') return found;
     const { lease } = found;
-    const request = {
-      ...{ query, lease, forward: 'stale' as const, maxAgeMs: Infinity },
-      ...{ client: undefined, account: this.#account },
-    };
+    const account = this.#account;
+    const request: LoadRequest = { query, lease, forward: 'stale', maxAgeMs: Infinity, client: undefined, account };
     this.#loader.refresh(new Load(request, this.#inFlight, reportBufferFull));
     return found.found;
   }
