@@ -2,7 +2,7 @@ import type { Access } from '../../access/access.ts';
 import type { CoherenceState } from '../../instance/coherence-state.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { RepresentationName } from '../resources/resource.ts';
-import { type Problem, problem } from '../response/problem.ts';
+import { problem } from '../response/problem.ts';
 import { KEY_NOT_FOUND, type KeyResponsePolicy, VALUE_TOO_LARGE } from './key-response.ts';
 
 const JSON_TOO_LARGE = problem(
@@ -31,49 +31,38 @@ export class CachingPolicy implements KeyResponsePolicy {
     this.private = access.tokenRequired;
     this.honoursDirectives = http.requestCacheControl === 'honour';
     this.#coherence = coherence;
+    const { contentType, sandbox, notFound, tooLarge } = this;
+    const value = { contentType, sandbox, notFound, tooLarge };
     this.representations = {
       value: this,
       // Browsers show JSON as text, or in a viewer that a sandbox could break.
-      json: new RepresentationPolicy(this, {
+      json: this.#with({
         contentType: 'application/json',
         sandbox: false,
         notFound: KEY_NOT_FOUND,
         tooLarge: JSON_TOO_LARGE,
       }),
-      field: new RepresentationPolicy(this, { ...this, notFound: NO_FIELD }),
-      member: new RepresentationPolicy(this, { ...this, contentType: undefined, sandbox: false, notFound: NO_MEMBER }),
+      field: this.#with({ ...value, notFound: NO_FIELD }),
+      member: this.#with({ ...value, contentType: undefined, sandbox: false, notFound: NO_MEMBER }),
     };
   }
 
   get revalidate(): boolean {
     return !this.#coherence.allowsDownstreamCaching;
   }
-}
 
-/** The policy of responses with another representation than the bytes of a key's value. */
-class RepresentationPolicy implements KeyResponsePolicy {
-  readonly contentType: string | undefined;
-  readonly sandbox: boolean;
-  readonly notFound: Problem;
-  readonly tooLarge: Problem;
-  readonly private: boolean;
-  readonly honoursDirectives: boolean;
-  readonly #of: KeyResponsePolicy;
-
-  constructor(
-    of: KeyResponsePolicy,
-    differences: Pick<KeyResponsePolicy, 'contentType' | 'sandbox' | 'notFound' | 'tooLarge'>,
-  ) {
-    this.contentType = differences.contentType;
-    this.sandbox = differences.sandbox;
-    this.notFound = differences.notFound;
-    this.tooLarge = differences.tooLarge;
-    this.private = of.private;
-    this.honoursDirectives = of.honoursDirectives;
-    this.#of = of;
-  }
-
-  get revalidate(): boolean {
-    return this.#of.revalidate;
+  /** Returns the policy of responses with another representation than the bytes of a key's value. */
+  #with(
+    representation: Pick<KeyResponsePolicy, 'contentType' | 'sandbox' | 'notFound' | 'tooLarge'>,
+  ): KeyResponsePolicy {
+    const isRevalidated = (): boolean => this.revalidate;
+    return {
+      ...representation,
+      private: this.private,
+      honoursDirectives: this.honoursDirectives,
+      get revalidate() {
+        return isRevalidated();
+      },
+    };
   }
 }
