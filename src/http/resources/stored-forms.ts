@@ -3,7 +3,7 @@ import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import type { Rendered, StoredForm } from '../../redis/query.ts';
 import { BufferFull, TOO_LARGE } from '../../redis/redis-reply.ts';
 import { BULK, INTEGER, ReplyCursor } from '../../replies/reply-cursor.ts';
-import { LAYOUTS, ReplyJson } from './reply-json.ts';
+import { LAYOUTS, ResourceJson } from './resource-json.ts';
 
 /** Upper bound for the JSON that is made of a reply: control characters are six times as long in it. */
 export const MAX_JSON_BYTES = 16 * 1024 * 1024;
@@ -11,13 +11,13 @@ export const MAX_JSON_BYTES = 16 * 1024 * 1024;
 const STEP_BYTES = 256 * 1024;
 
 /** Stores an array of strings as a JSON array. */
-export const JSON_ARRAY = jsonForm(1, (reply) => ReplyJson.of(reply, LAYOUTS.array));
+export const JSON_ARRAY = jsonForm(1, (reply) => ResourceJson.of(reply, LAYOUTS.array));
 
 /** Stores fields and values as a JSON object, or as an array of `{"field":…,"value":…}` if the name of a field is not UTF-8. */
-export const JSON_FIELDS = jsonForm(2, (reply) => ReplyJson.ofFields(reply, STEP_BYTES));
+export const JSON_FIELDS = jsonForm(2, (reply) => ResourceJson.ofFields(reply, STEP_BYTES));
 
 /** Stores members and scores as an array of `{"member":…,"score":…}`. */
-export const JSON_SCORES = jsonForm(3, (reply) => ReplyJson.of(reply, LAYOUTS.scored));
+export const JSON_SCORES = jsonForm(3, (reply) => ResourceJson.of(reply, LAYOUTS.scored));
 
 /** Stores the bytes of a string; a null is what does not exist. */
 export const STRING_BYTES: StoredForm = {
@@ -35,7 +35,7 @@ export const NO_BYTES_IF_ONE: StoredForm = {
 };
 
 /** Makes JSON of a reply, in steps if that takes long. */
-type JsonOf = (reply: Buffer) => ReplyJson | Generator<undefined, ReplyJson>;
+type JsonOf = (reply: Buffer) => ResourceJson | Generator<undefined, ResourceJson>;
 
 function jsonForm(id: number, jsonOf: JsonOf): StoredForm {
   return {
@@ -52,7 +52,7 @@ function* renderingSteps(
   steps: ReturnType<JsonOf>,
   memory: Parameters<StoredForm['render']>[1],
 ): Generator<undefined, Rendered> {
-  const json = steps instanceof ReplyJson ? steps : yield* steps;
+  const json = steps instanceof ResourceJson ? steps : yield* steps;
   const bytes = yield* json.measure(MAX_JSON_BYTES, STEP_BYTES);
   if (bytes > MAX_JSON_BYTES) return TOO_LARGE;
   const target = memory.allocate(bytes);

@@ -39,7 +39,7 @@ const MAX_LOOP_BYTES = 24;
  * JSON made of an array of bulk strings, which is measured before it is written. A string that is not valid UTF-8 becomes
  * `{"base64":"…"}`. A score stays the text that Redis sent, so that no digit is lost; `inf`, `-inf` and `nan` become strings.
  */
-export class ReplyJson {
+export class ResourceJson {
   readonly #reply: Buffer;
   readonly #layout: Layout;
   /** Whether all strings of the reply are valid UTF-8: their headers are ASCII, so the reply as a whole is, too. */
@@ -51,18 +51,18 @@ export class ReplyJson {
     this.#isText = isText;
   }
 
-  static of(reply: Buffer, layout: Layout): ReplyJson {
-    return new ReplyJson(reply, layout, isUtf8(reply));
+  static of(reply: Buffer, layout: Layout): ResourceJson {
+    return new ResourceJson(reply, layout, isUtf8(reply));
   }
 
   /**
    * Returns JSON made of names and values: an object, or an array if some of the names are not text; after steps of about
    * `stepBytes` of the reply.
    */
-  static *ofFields(reply: Buffer, stepBytes: number): Generator<undefined, ReplyJson> {
+  static *ofFields(reply: Buffer, stepBytes: number): Generator<undefined, ResourceJson> {
     const isText = isUtf8(reply);
     const isObject = isText || (yield* hasTextNames(reply, stepBytes));
-    return new ReplyJson(reply, isObject ? LAYOUTS.object : LAYOUTS.fields, isText);
+    return new ResourceJson(reply, isObject ? LAYOUTS.object : LAYOUTS.fields, isText);
   }
 
   /**
