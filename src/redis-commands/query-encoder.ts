@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { MAX_ID_BYTES, MAX_SELECTOR_BYTES } from '../cache/shared-lru/memory/layout.ts';
-import { Query, selectorOf } from '../redis/query.ts';
+import { Query, selectorOf, writeArgumentLength } from '../redis/query.ts';
 import type { ReplyShape } from '../replies/reply-shape.ts';
 
 /** An option among the arguments of a command. */
@@ -122,13 +122,10 @@ export class QueryEncoder {
 
   /** Adds an argument in canonical form: bytes `from` to `to`. */
   add(bytes: Uint8Array, from: number, to: number): boolean {
-    const target = this.bytes;
     const length = to - from;
     // The length has up to three bytes.
     if (this.length + 3 + length > this.#maxLength) return false;
-    let rest = length;
-    for (; rest > 127; rest >>>= 7) target[this.length++] = (rest & 127) | 128;
-    target[this.length++] = rest;
+    this.length = writeArgumentLength(length, this.bytes, this.length);
     this.#append(bytes, from, to);
     return true;
   }
