@@ -149,69 +149,56 @@ function describeCommand(): MethodDecorator {
 
 /** Describes `POST /pipeline` in the OpenAPI document. */
 function describePipeline(): MethodDecorator {
-  return applyDecorators(
-    ApiSecurity(SECURITY.accessToken),
-    ApiSecurity(SECURITY.accessTokenInQuery),
-    DescribeEncoding(),
-    ApiOperation({
+  return describeCommands(
+    {
       operationId: 'runPipeline',
       summary: 'Many commands',
       description:
         `Up to ${MAX_COMMANDS} commands with up to ${MAX_KEYS} keys; keys that are not cached are read from Redis in a few ` +
         'round trips. A failed command is an error at its position, and the response is 200 even if all commands fail. ' +
         `Results are limited to ${MAX_RESULTS_BYTES} bytes.`,
-    }),
-    ApiBody({
-      required: true,
-      schema: ref('RestPipeline'),
-      examples: {
-        some: {
-          summary: 'two commands',
-          value: [
-            ['GET', 'greeting'],
-            ['SET', 'greeting', 'hi'],
-          ],
-        },
-      },
-    }),
-    ok('RestResults', [{ result: 'hello from redis' }, { error: READ_ONLY }]),
+    },
+    { command: ['SET', 'greeting', 'hi'], result: { error: READ_ONLY } },
     failure(400, 'The body is not a pipeline.', ['ERR the body must be JSON of the form [["GET", "a key"], ["PING"]]']),
-    UNAUTHORIZED,
-    TOO_MUCH,
   );
 }
 
 /** Describes `POST /multi-exec` in the OpenAPI document. */
 function describeTransaction(): MethodDecorator {
-  return applyDecorators(
-    ApiSecurity(SECURITY.accessToken),
-    ApiSecurity(SECURITY.accessTokenInQuery),
-    DescribeEncoding(),
-    ApiOperation({
+  return describeCommands(
+    {
       operationId: 'runTransaction',
       summary: 'A transaction',
       description:
         'As a pipeline, but a command that is rejected, because it writes, is unknown, lacks arguments or may not read the key, ' +
         'discards the transaction. An error of Redis is an error at its position. The keys are read together, but they are ' +
         'not a snapshot: some may come from the cache.',
-    }),
-    ApiBody({
-      required: true,
-      schema: ref('RestPipeline'),
-      examples: {
-        some: {
-          summary: 'two commands',
-          value: [
-            ['GET', 'greeting'],
-            ['STRLEN', 'greeting'],
-          ],
-        },
-      },
-    }),
-    ok('RestResults', [{ result: 'hello from redis' }, { result: 16 }]),
+    },
+    { command: ['STRLEN', 'greeting'], result: { result: 16 } },
     failure(400, 'The body is not a pipeline, or the transaction is discarded.', [
       `EXECABORT Transaction discarded because of: ${READ_ONLY}`,
     ]),
+  );
+}
+
+/** Describes a request with a list of commands. @param second example of a command after GET, and of its result. */
+function describeCommands(
+  operation: Readonly<Record<'operationId' | 'summary' | 'description', string>>,
+  second: { readonly command: readonly string[]; readonly result: object },
+  badRequest: MethodDecorator,
+): MethodDecorator {
+  return applyDecorators(
+    ApiSecurity(SECURITY.accessToken),
+    ApiSecurity(SECURITY.accessTokenInQuery),
+    DescribeEncoding(),
+    ApiOperation(operation),
+    ApiBody({
+      required: true,
+      schema: ref('RestPipeline'),
+      examples: { some: { summary: 'two commands', value: [['GET', 'greeting'], second.command] } },
+    }),
+    ok('RestResults', [{ result: 'hello from redis' }, second.result]),
+    badRequest,
     UNAUTHORIZED,
     TOO_MUCH,
   );
