@@ -69,7 +69,7 @@ describe('The keys that a query selects', () => {
     ['?pattern=a%5C', 'The pattern is invalid'],
     [`?prefix=${'a'.repeat(65_537)}`, 'The prefix exceeds 65536 bytes.'],
     [`?pattern=${'a'.repeat(1025)}`, 'The pattern exceeds 1024 bytes.'],
-  ])('are none, with a reason, if the query is not understood: %s', (query, reason) => {
+  ])('are rejected with a reason if the query is not understood: %s', (query, reason) => {
     expect(selectedKeys(`${PATH}${query}`)).toContain(reason);
   });
 });

@@ -38,8 +38,8 @@ export const MAX_FREED_BLOCKS = 8192;
  * in use at the first step finds all entries and leases of that time, unless they have ended. What is stored meanwhile under a
  * later lease may stay or not.
  *
- * A step copies the keys of some slots under the lock and matches them without it; the next step ends those that matched and
- * are still in the same use.
+ * A step copies the keys of some slots under the lock and matches them without it; the next step ends the entries and leases
+ * whose keys matched, unless their slots are in another use by then.
  */
 export class MatchingPurge {
   /** Number of entries ended so far, stale ones included. */
@@ -51,7 +51,7 @@ export class MatchingPurge {
   readonly #words: BigInt64Array;
   readonly #bytes: Uint8Array;
   readonly #cursor: Cursor = { block: 0, word: 0 };
-  /** Slots whose keys are copied, in `#bytes` from the given offset; those that matched are moved to {@link #matched}. */
+  /** Slots whose keys are copied, in `#bytes` from the given offset; slots with a matching key move to {@link #matched}. */
   #copied: CopiedKey[] = [];
   #matched: CopiedKey[] = [];
   #nextSlot = 1;

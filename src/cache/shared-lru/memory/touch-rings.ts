@@ -159,7 +159,7 @@ export class TouchRings {
     }
   }
 
-  /** Makes touch `next` the next one of a ring; returns false if the ring has no touch left that is to be applied now. */
+  /** Makes touch `next` the next one of a ring; returns false if the ring has no touch left that must be applied now. */
   #advance(ring: number, next: number, until: number): boolean {
     if (next === this.#heads[ring]) return false;
     const time = this.#floats[(touchAt(ring, next) + Touch.TIME) >>> 1];
