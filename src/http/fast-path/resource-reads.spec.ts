@@ -1,8 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { Query } from '../../redis/query.ts';
-import { RESOURCES, type Resource } from '../resources/resource.ts';
-import { readFromQuery } from '../resources/resource-query.ts';
+import { RESOURCES, type Resource, readFromQuery } from '../resources/resource.ts';
 import { RequestHead } from './request-head.ts';
 import { ResourceReads } from './resource-reads.ts';
 

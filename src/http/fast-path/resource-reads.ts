@@ -1,6 +1,11 @@
 import { Buffer } from 'node:buffer';
-import { RESOURCES, type RepresentationName, type Resource, type ResourceRead } from '../resources/resource.ts';
-import { readFromQuery } from '../resources/resource-query.ts';
+import {
+  RESOURCES,
+  type RepresentationName,
+  type Resource,
+  type ResourceRead,
+  readFromQuery,
+} from '../resources/resource.ts';
 
 /** Queries that are remembered, each in the place that its hash gives. */
 const PLACES = 256;

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { type StoredForm, selectorOf } from '../../redis/query.ts';
 import { HASHES_PATH, JSON_PATH, LISTS_PATH, SETS_PATH, SORTED_SETS_PATH } from '../keys/key-path.ts';
+import { unknownParameter } from '../request/unknown-input.ts';
 import { JSON_ARRAY, JSON_FIELDS, JSON_SCORES, NO_BYTES_IF_ONE, STRING_BYTES } from './stored-forms.ts';
 
 /** How the result of a query is represented in a response. */
@@ -70,6 +71,15 @@ export const RESOURCES = {
     },
   },
 } as const satisfies Readonly<Record<string, Resource>>;
+
+/**
+ * Parses the query of a request for a resource, in UTF-8: `start=0&stop=9`; undefined if it has no query. Returns the read, or a
+ * sentence that says what is invalid.
+ */
+export function readFromQuery(resource: Resource, query: string | undefined): ResourceRead | string {
+  const unknown = query === undefined ? undefined : unknownParameter(query, resource.parameters);
+  return unknown ?? resource.read(new Map(new URLSearchParams(query)));
+}
 
 /** Reads a range of a sorted set. The range is always given from its lowest to its highest end. */
 function sortedSetRead(parameters: Parameters): ResourceRead | string {

@@ -13,8 +13,7 @@ import { problemResponse } from '../response/http-response.ts';
 import { problem } from '../response/problem.ts';
 import { ReadResponse } from '../response/read-response.ts';
 import { Client } from '../response/response-client.ts';
-import { RESOURCES, type Resource, type ResourceRead } from './resource.ts';
-import { readFromQuery } from './resource-query.ts';
+import { RESOURCES, type Resource, type ResourceRead, readFromQuery } from './resource.ts';
 
 type Reading = ReadResponse | Promise<ReadResponse>;
 
