@@ -85,7 +85,8 @@ export class Traffic {
   }
 
   #request(dueMs: number): void {
-    const connection = this.#idle.pop();
+    // In turn: the proxy closes a connection that sends no first request for ten seconds.
+    const connection = this.#idle.shift();
     if (connection === undefined) return;
     const isMiss = this.#random() * 100 < MISSES_PERCENT;
     const request = isMiss
