@@ -13,7 +13,7 @@ import { canSharePorts, withOneThread } from './runtime/port-sharing.ts';
 import { shutdownOnSignal } from './runtime/shutdown.ts';
 import { StartLockTimeout, lockStart } from './runtime/start-lock.ts';
 import { StartError, Supervisor } from './runtime/supervisor.ts';
-import { TokenFiles } from './runtime/token-files.ts';
+import { SettingFiles } from './runtime/setting-files/setting-files.ts';
 
 let supervisor: Supervisor | undefined;
 let flags: Flags = {};
@@ -56,7 +56,7 @@ async function start(wanted: Settings): Promise<void> {
   await supervisor.start();
   release();
   unlock();
-  new TokenFiles(settings, (changed) => supervisor?.useTokens(changed)).watch();
+  new SettingFiles(settings, (changed) => supervisor?.useSettings(changed)).watch();
   if (!supervisor.draining) {
     const name = reachableName(settings.http.host);
     if (ports.resp !== undefined) {

@@ -60,7 +60,7 @@ describe('RuntimeModule', () => {
   it('replaces the tokens that the supervisor sends, and closes connections with a revoked one', async () => {
     await client.send('AUTH reader\r\n').expect('+OK\r\n');
     const settings = packSettings(loadSettings({ ACCESS_TOKEN: 'successor' }, '/nowhere'));
-    app.get(SupervisorChannel).receive({ kind: 'tokens', settings });
+    app.get(SupervisorChannel).receive({ kind: 'settings', settings });
     await client.closed;
     await get('reader').expect(401);
     await get('successor').expect(200);

@@ -132,10 +132,10 @@ export class Supervisor {
     this.#purgeChannel?.stop();
   }
 
-  /** Sends the tokens in these settings to all threads; restarted threads use them as well. */
-  useTokens(settings: Settings): void {
+  /** Sends settings, of which the content of files has changed, to all threads; restarted threads use them as well. */
+  useSettings(settings: Settings): void {
     this.#settings = settings;
-    this.#broadcast({ kind: 'tokens', settings: packSettings(settings) });
+    this.#broadcast({ kind: 'settings', settings: packSettings(settings) });
   }
 
   #broadcast(message: SupervisorMessage): void {

@@ -25,11 +25,11 @@ export type WorkerMessage =
 /**
  * Messages from the supervisor to a worker thread. `stop`: accept no new connections. `drain`: complete the requests in
  * flight and exit; sent when all workers have stopped, so that a reconnecting client does not reach a worker that is about
- * to exit as well. `tokens`: use the tokens in these settings. `invalidation`: these keys were written, for clients that track
- * keys; undefined: any key may have been written.
+ * to exit as well. `settings`: use the content of files in these settings. `invalidation`: these keys were written, for clients
+ * that track keys; undefined: any key may have been written.
  */
 export type SupervisorMessage =
   | 'stop'
   | 'drain'
-  | { readonly kind: 'tokens'; readonly settings: PackedSettings }
+  | { readonly kind: 'settings'; readonly settings: PackedSettings }
   | { readonly kind: 'invalidation'; readonly keys: Invalidation };

@@ -2,9 +2,9 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { loadSettings } from '../config/load-settings.ts';
-import type { Settings } from '../config/settings.ts';
-import { TokenFiles } from './token-files.ts';
+import { loadSettings } from '../../config/load-settings.ts';
+import type { Settings } from '../../config/settings.ts';
+import { SettingFiles } from './setting-files.ts';
 
 let directory: string;
 let log: string[];
@@ -19,15 +19,19 @@ afterEach(() => rmSync(directory, { recursive: true }));
 
 const at = (name: string): string => join(directory, name);
 
-function watched(environment: Record<string, string>): TokenFiles {
-  const logger = { log: (text: string) => log.push(`log: ${text}`), warn: (text: string) => log.push(`warn: ${text}`) };
-  return new TokenFiles(loadSettings(environment, at('none')), (settings) => used.push(settings), logger);
+function watched(environment: Record<string, string>): SettingFiles {
+  const logger = {
+    log: (text: string) => log.push(`log: ${text}`),
+    warn: (text: string) => log.push(`warn: ${text}`),
+    error: (text: string) => log.push(`error: ${text}`),
+  };
+  return new SettingFiles(loadSettings(environment, at('none')), (settings) => used.push(settings), logger);
 }
 
 const tokensOf = ({ access, admin }: Settings): string[][] =>
   [access.tokens, admin.tokens].map((tokens) => tokens.map((token) => token.reveal()));
 
-async function lookTwice(files: TokenFiles): Promise<void> {
+async function lookTwice(files: SettingFiles): Promise<void> {
   await files.poll();
   await files.poll();
 }
