@@ -124,6 +124,7 @@ describe('invalid flags are reported, one line each:', () => {
       '--redis-url: secrets on the command line are visible to every local user; use --redis-url-file or REDIS_URL',
     ],
     [['--redis-url=redis:/:hunter2@host'], /^--redis-url: secrets on the command line/],
+    [['--redis-url=unix:///s?password=hunter2'], /^--redis-url: secrets on the command line/],
   ])('%j', (words: string[], ...expected: (string | RegExp)[]) => {
     expect(problemsOf(...words)).toEqual(
       expected.map((problem): unknown => (typeof problem === 'string' ? problem : expect.stringMatching(problem))),

@@ -65,6 +65,7 @@ describe('settings', () => {
         nodes: [],
         sentinel: {},
         database: 0,
+        tlsRejectUnauthorized: true,
         commandTimeoutMs: 1000,
         connectTimeoutMs: 2000,
         maxValueBytes: 67_108_864,
@@ -187,6 +188,17 @@ describe('settings', () => {
     'redis://host:99999',
     'redis://host?db=1',
     'redis://%zz@host',
+    'valkey+unix:///tmp/redis.sock',
+    'unix:/tmp/redis.sock',
+    'unix://tmp/redis.sock',
+    'unix:///',
+    'unix:///tmp/redis.sock?db=',
+    'unix:///tmp/redis.sock?db=1&password=hunter2',
+    'unix:///tmp/redis.sock?password=hunter2',
+    'unix:///tmp/redis.sock#1',
+    'unix:///tmp/%zz',
+    'unix:///tmp/%00',
+    `unix:///${'long/'.repeat(22)}`,
   ])('take no %j for an address', (text) => {
     expect(problemsOf({ REDIS_URL: text })).toHaveLength(1);
   });

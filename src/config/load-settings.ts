@@ -76,6 +76,9 @@ export function loadSettings(
   const settings = settingsFrom(Object.assign(values, fitted), redis, variables);
   const notice = fittedNotice(fitted, memory);
   if (notice !== undefined) notices.push({ level: 'log', text: notice });
+  if (!redis.tlsRejectUnauthorized) {
+    notices.push(warning('REDIS_TLS_REJECT_UNAUTHORIZED: false, the certificate of Redis is not verified'));
+  }
   const tooMuch = memoryWarning(settings, memory);
   if (tooMuch !== undefined) notices.push(warning(tooMuch));
   for (const each of notices) notify(each);

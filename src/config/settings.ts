@@ -41,9 +41,11 @@ export interface Settings {
   readonly redis: {
     readonly mode: (typeof REDIS_MODES)[number];
     readonly tls: boolean;
-    /** Host and port are used in standalone mode only. */
+    /** Host and port are used in standalone mode only; empty and 0 with a socket. */
     readonly host: string;
     readonly port: number;
+    /** The path of the Unix socket of a single Redis, in place of host and port. */
+    readonly socket: string | undefined;
     /** The sentinels, or some nodes of the cluster; empty in standalone mode. */
     readonly nodes: readonly RedisNode[];
     /** The name of the master, set in sentinel mode, and the account for the sentinels. */
@@ -60,6 +62,10 @@ export interface Settings {
     /** The client certificate; set if and only if its key is. */
     readonly tlsCert: string | undefined;
     readonly tlsKey: Secret | undefined;
+    /** The name for SNI, which the certificate must be valid for; undefined: the host of each server. */
+    readonly tlsServerName: string | undefined;
+    /** Whether certificates are verified. */
+    readonly tlsRejectUnauthorized: boolean;
     readonly commandTimeoutMs: number;
     readonly connectTimeoutMs: number;
     readonly maxValueBytes: number;

@@ -7,12 +7,14 @@ import { type Master, Masters } from './masters.ts';
 const mastersFor = (environment: Record<string, string>) => new Masters(loadSettings(environment, '/nowhere').redis);
 
 describe('Masters', () => {
-  it('reports the single Redis, or the master of the sentinels, immediately', () => {
+  it('reports the single Redis by its address or socket, or the master of the sentinels, immediately', () => {
     const seen: string[] = [];
     const note = (all: readonly Master[]): void => void seen.push(all.map(({ name }) => name).join());
     mastersFor({ REDIS_URL: 'redis://db:7000' }).watch(note);
+    mastersFor({ REDIS_URL: 'valkey://[::1]' }).watch(note);
+    mastersFor({ REDIS_URL: 'unix:///run/redis.sock' }).watch(note);
     mastersFor({ REDIS_MODE: 'sentinel', REDIS_NODES: 's:1', REDIS_SENTINEL_NAME: 'main' }).watch(note);
-    expect(seen).toEqual(['db:7000', 'main']);
+    expect(seen).toEqual(['db:7000', '[::1]:6379', '/run/redis.sock', 'main']);
   });
 
   it('reports the masters of a cluster once known, and again when slots move or another node has an address', async () => {

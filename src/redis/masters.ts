@@ -13,7 +13,7 @@ const UNLISTED_TTL_MS = 10_000;
 
 /** A master: the single Redis, the sentinels' current master, or a master of the cluster. */
 export interface Master {
-  /** `host:port`, or REDIS_SENTINEL_NAME. */
+  /** `host:port`, the path of a socket, or REDIS_SENTINEL_NAME. */
   readonly name: string;
   /** Distinguishes masters, also successive ones at the same address. */
   readonly identity: string;
@@ -52,7 +52,7 @@ export class Masters {
   constructor(redis: Settings['redis']) {
     this.#redis = redis;
     if (redis.mode !== 'cluster') {
-      const name = redis.mode === 'sentinel' ? (redis.sentinel.name ?? '') : addressOf(redis);
+      const name = redis.mode === 'sentinel' ? (redis.sentinel.name ?? '') : (redis.socket ?? addressOf(redis));
       this.#fixed = [{ name, identity: name, nodeId: '', options: redisOptions(redis) }];
       return;
     }

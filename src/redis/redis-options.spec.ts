@@ -39,6 +39,19 @@ describe('the connection', () => {
     expect(optionsFor({ REDIS_URL: 'rediss://[::1]' }).tls).not.toHaveProperty('servername');
   });
 
+  it('verifies REDIS_TLS_SERVER_NAME in place of the host, and nothing if verification is disabled', () => {
+    const named = { REDIS_URL: 'rediss://10.0.0.1', REDIS_TLS_SERVER_NAME: 'redis.example' };
+    expect(optionsFor(named).tls).toMatchObject({ servername: 'redis.example', rejectUnauthorized: true });
+    const unverified = { REDIS_URL: 'valkeys://h', REDIS_TLS_REJECT_UNAUTHORIZED: 'false' };
+    expect(optionsFor(unverified).tls).toMatchObject({ servername: 'h', rejectUnauthorized: false });
+  });
+
+  it('leads to a socket for unix://', () => {
+    const options = optionsFor({ REDIS_URL: 'unix://ann:a@/run/redis.sock?db=3' });
+    expect(options).toMatchObject({ path: '/run/redis.sock', db: 3, username: 'ann', password: 'a' });
+    expect(options).not.toHaveProperty('host');
+  });
+
   it('resolves the master with sentinels, which have a separate account, and uses TLS for both or neither', () => {
     const sentinel = {
       REDIS_MODE: 'sentinel',

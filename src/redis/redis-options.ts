@@ -19,7 +19,8 @@ export function backOffMs(attempt: number, random: () => number = Math.random): 
 
 /** Returns the ioredis options for a connection to a single Redis, or to the master reported by sentinels. */
 export function redisOptions(redis: Settings['redis']): RedisOptions {
-  return redis.mode === 'sentinel' ? masterOptions(redis) : nodeOptions(redis, redis);
+  if (redis.mode === 'sentinel') return masterOptions(redis);
+  return redis.socket === undefined ? nodeOptions(redis, redis) : { ...commonOptions(redis), path: redis.socket };
 }
 
 /** Returns the ioredis options for a connection to one server. */
@@ -76,9 +77,16 @@ function commonOptions(redis: Settings['redis']): RedisOptions {
   };
 }
 
-/** @param host name that the certificate must be valid for; if empty, Node.js verifies the host it connects to. */
-function tlsOptions({ tlsCa, tlsCert, tlsKey }: Settings['redis'], host = ''): NonNullable<RedisOptions['tls']> {
-  // SNI does not allow IP addresses.
-  const servername = host === '' || isIP(host) !== 0 ? undefined : host;
-  return { ca: tlsCa, cert: tlsCert, key: tlsKey?.reveal(), ...(servername === undefined ? {} : { servername }) };
+/** @param host of the server; if empty, Node.js verifies the host it connects to, unless REDIS_TLS_SERVER_NAME is set. */
+function tlsOptions(redis: Settings['redis'], host = ''): NonNullable<RedisOptions['tls']> {
+  const { tlsCa, tlsCert, tlsKey, tlsServerName, tlsRejectUnauthorized } = redis;
+  // Node.js verifies this name. SNI does not allow IP addresses.
+  const servername = tlsServerName ?? (host === '' || isIP(host) !== 0 ? undefined : host);
+  return {
+    ca: tlsCa,
+    cert: tlsCert,
+    key: tlsKey?.reveal(),
+    rejectUnauthorized: tlsRejectUnauthorized,
+    ...(servername === undefined ? {} : { servername }),
+  };
 }

@@ -99,6 +99,27 @@ describeOwn('TLS to Redis', () => {
     );
   });
 
+  it('is established with a certificate for REDIS_TLS_SERVER_NAME in place of the host', async () => {
+    await startRedis(await authority.issue(['redis.example']), '--tls-auth-clients', 'no');
+    const proxy = await startProxy({ REDIS_TLS_SERVER_NAME: 'redis.example', CACHE_COHERENCE: 'tracking' });
+    expect((await proxy.key('key')).text).toBe('value');
+    await until('it tracks', () => /tracking active/.test(proxy.child?.output ?? '') || undefined);
+    await proxy.stop();
+    await expectRefusal(/not reachable \(ERR_TLS_CERT_ALTNAME_INVALID/, { REDIS_TLS_SERVER_NAME: 'other.example' });
+  });
+
+  it('is established with any certificate if REDIS_TLS_REJECT_UNAUTHORIZED is false, with one warning', async () => {
+    const selfSigned = await TestAuthority.create();
+    await startRedis(await selfSigned.issue(['redis.example'], true), '--tls-auth-clients', 'no');
+    const settings = { REDIS_URL: `valkeys://127.0.0.1:${port}`, REDIS_TLS_CA_FILE: '' };
+    const proxy = await startProxy({ ...settings, REDIS_TLS_REJECT_UNAUTHORIZED: 'false' });
+    expect((await proxy.key('key')).text).toBe('value');
+    const warnings = proxy.log().filter(({ level }) => level === 'warn');
+    expect(warnings.map(({ message }) => message)).toEqual([
+      'REDIS_TLS_REJECT_UNAUTHORIZED: false, the certificate of Redis is not verified',
+    ]);
+  });
+
   it('is refused with an expired certificate', async () => {
     await startRedis(await authority.issue(['127.0.0.1'], true), '--tls-auth-clients', 'no');
     await expectRefusal(/not reachable \(CERT_HAS_EXPIRED: certificate has expired\)/);

@@ -1,7 +1,8 @@
+import { isIP } from 'node:net';
 import { parseRedisNodes } from '../redis/redis-nodes.ts';
-import { parseRedisUrl } from '../redis/redis-url.ts';
+import { REDIS_URL_SYNTAX, parseRedisUrl } from '../redis/redis-url.ts';
 import { REDIS_MODES } from '../settings.ts';
-import { EnumSetting, IntegerSetting, TextSetting } from './setting.decorators.ts';
+import { BooleanSetting, EnumSetting, IntegerSetting, TextSetting } from './setting.decorators.ts';
 
 const MiB = 2 ** 20;
 const MAX_TIMEOUT_MS = 600_000;
@@ -17,7 +18,7 @@ export class RedisEnvironment {
   @TextSetting({
     default: 'redis://127.0.0.1:6379/0',
     check: (value) => parseRedisUrl(value) !== undefined,
-    accepted: 'redis:// or rediss:// [user[:password]@]host[:port][/database]',
+    accepted: REDIS_URL_SYNTAX,
     meaning: 'address of Redis; with REDIS_NODES only its scheme, account and database are used',
     secret: true,
     isPublic: hasNoPassword,
@@ -47,13 +48,13 @@ export class RedisEnvironment {
   REDIS_PASSWORD?: string;
 
   @TextSetting({
-    accepted: 'the path of a readable PEM file, with a rediss:// address',
+    accepted: 'the path of a readable PEM file, with a rediss:// or valkeys:// address',
     meaning: 'certificate authority of the certificate of Redis; unset: the authorities that Node.js trusts',
   })
   REDIS_TLS_CA_FILE?: string;
 
   @TextSetting({
-    accepted: 'the path of a readable PEM file, with a rediss:// address and REDIS_TLS_KEY_FILE',
+    accepted: 'the path of a readable PEM file, with a rediss:// or valkeys:// address and REDIS_TLS_KEY_FILE',
     meaning: 'certificate of the proxy, for a Redis that requires client certificates (mutual TLS)',
   })
   REDIS_TLS_CERT_FILE?: string;
@@ -63,6 +64,21 @@ export class RedisEnvironment {
     meaning: 'private key of that certificate, not encrypted',
   })
   REDIS_TLS_KEY_FILE?: string;
+
+  @TextSetting({
+    pattern: /^[a-z\d_](?:[\w-]*[a-z\d_])?(?:\.[a-z\d_](?:[\w-]*[a-z\d_])?)*$/i,
+    check: (value) => isIP(value) === 0,
+    accepted: 'a host name, with a rediss:// or valkeys:// address',
+    meaning:
+      'name that is sent to Redis (SNI) and that its certificate must be valid for; unset: the host of each server',
+  })
+  REDIS_TLS_SERVER_NAME?: string;
+
+  @BooleanSetting({
+    default: true,
+    meaning: 'whether the certificate of Redis is verified; false: any certificate is accepted, also of an attacker',
+  })
+  REDIS_TLS_REJECT_UNAUTHORIZED!: boolean;
 
   @IntegerSetting({
     default: 1000,
@@ -89,8 +105,8 @@ export class RedisEnvironment {
   REDIS_MAX_VALUE_BYTES!: number;
 }
 
-/** Returns whether an address contains no password. Text before an @ may be one if the address cannot be parsed. */
+/** Returns whether an address contains no password. Text before an @ or after a ? may be one if it cannot be parsed. */
 function hasNoPassword(address: string): boolean {
   const url = parseRedisUrl(address);
-  return url === undefined ? !address.includes('@') : url.password === undefined;
+  return url === undefined ? !/[@?]/.test(address) : url.password === undefined;
 }

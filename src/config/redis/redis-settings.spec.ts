@@ -51,6 +51,22 @@ describe('the location of Redis', () => {
     expect(load({ REDIS_URL: url })).toMatchObject({ mode: 'standalone', database });
   });
 
+  it.each([
+    ['redis://h:1', { tls: false, host: 'h', port: 1 }],
+    ['valkey://h', { tls: false, host: 'h', port: 6379 }],
+    ['valkeys://u:p%40@h/2', { tls: true, host: 'h', username: 'u', database: 2 }],
+    ['rediss://[2001:db8::a]:7000/1', { tls: true, host: '2001:db8::a', port: 7000, database: 1 }],
+    ['redis://[::1]', { host: '::1', port: 6379, socket: undefined }],
+    ['unix:///run/redis/redis.sock', { tls: false, host: '', port: 0, socket: '/run/redis/redis.sock', database: 0 }],
+    ['unix://u:p%2F@/tmp/a%20b.sock?db=5', { socket: '/tmp/a b.sock', database: 5, username: 'u' }],
+    ['unix://:p%2F@/s', { socket: '/s', username: undefined }],
+    ['unix://u@/s@home', { socket: '/s@home', username: 'u', password: undefined }],
+  ])('includes the scheme, the host or the socket, and the account: %s', (url, expected) => {
+    const redis = load({ REDIS_URL: url });
+    expect(redis).toMatchObject(expected);
+    if (url.includes('%2F')) expect(redis.password?.reveal()).toBe('p/');
+  });
+
   it('for sentinels: their addresses, the name of the master and their own account', () => {
     const account = { REDIS_SENTINEL_USERNAME: 'watcher', REDIS_SENTINEL_PASSWORD: 'hunter2' };
     const redis = load({ ...sentinel, ...account, REDIS_URL: 'redis://u:p@any/3' });
@@ -80,6 +96,8 @@ describe('the location of Redis', () => {
     [{ ...sentinel, REDIS_SENTINEL_NAME: '' }, 'REDIS_SENTINEL_NAME: required with REDIS_MODE=sentinel; expected '],
     [{ ...sentinel, REDIS_SENTINEL_USERNAME: 'u' }, 'REDIS_SENTINEL_USERNAME: requires REDIS_SENTINEL_PASSWORD'],
     [{ ...cluster, REDIS_URL: 'redis://h/1' }, 'REDIS_URL: database 1 with REDIS_MODE=cluster; expected database 0'],
+    [{ ...cluster, REDIS_URL: 'unix:///s' }, 'REDIS_URL: unix:// with REDIS_MODE=cluster; expected another scheme'],
+    [{ ...sentinel, REDIS_URL: 'unix:///s' }, 'REDIS_URL: unix:// with REDIS_MODE=sentinel; expected another scheme'],
     [{ REDIS_MODE: 'replica' }, 'REDIS_MODE: invalid value "replica": expected one of standalone, sentinel, cluster'],
   ])('is refused when its parts do not go together: %j', (environment, problem) => {
     expect(problemsOf(environment)).toEqual([expect.stringContaining(problem)]);
@@ -87,6 +105,37 @@ describe('the location of Redis', () => {
 
   it('is refused with all that is wrong, a line each', () => {
     expect(problemsOf({ REDIS_MODE: 'sentinel', REDIS_TLS_CA_FILE: '/none' })).toHaveLength(4);
+  });
+});
+
+describe('the verification of the certificate of Redis', () => {
+  it('uses the host of the server, unless REDIS_TLS_SERVER_NAME is set', () => {
+    const secure = { REDIS_URL: 'valkeys://10.0.0.1' };
+    expect(load(secure)).toMatchObject({ tlsServerName: undefined, tlsRejectUnauthorized: true });
+    expect(load({ ...secure, REDIS_TLS_SERVER_NAME: 'redis.example' }).tlsServerName).toBe('redis.example');
+    for (const name of ['10.0.0.1', '::1', '[::1]', 'a b', '.example', 'redis.example:6379', '*.example']) {
+      expect(problemsOf({ ...secure, REDIS_TLS_SERVER_NAME: name })).toEqual([
+        `REDIS_TLS_SERVER_NAME: invalid value "${name}": expected a host name, with a rediss:// or valkeys:// address`,
+      ]);
+    }
+  });
+
+  it('can be disabled, with one warning', () => {
+    const warnings: string[] = [];
+    const environment = { REDIS_URL: 'rediss://h', REDIS_TLS_REJECT_UNAUTHORIZED: 'false' };
+    const { redis } = loadSettings(environment, '/nowhere', {}, ({ text }) => warnings.push(text));
+    expect(redis.tlsRejectUnauthorized).toBe(false);
+    expect(warnings).toEqual(['REDIS_TLS_REJECT_UNAUTHORIZED: false, the certificate of Redis is not verified']);
+  });
+
+  it.each(['redis://h', 'valkey://h', 'unix:///s'])('requires TLS: %s', (url) => {
+    const requirement = 'requires a REDIS_URL that starts with rediss:// or valkeys://';
+    const settings = { REDIS_TLS_SERVER_NAME: 'redis.example', REDIS_TLS_REJECT_UNAUTHORIZED: 'false' };
+    expect(problemsOf({ REDIS_URL: url, ...settings })).toEqual([
+      `REDIS_TLS_SERVER_NAME: ${requirement}`,
+      `REDIS_TLS_REJECT_UNAUTHORIZED: false ${requirement}`,
+    ]);
+    expect(problemsOf({ REDIS_URL: url, REDIS_TLS_REJECT_UNAUTHORIZED: 'true' })).toEqual([]);
   });
 });
 

@@ -2,7 +2,7 @@ import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Environment } from '../environment/environment.ts';
 import { parseRedisNodes } from './redis-nodes.ts';
-import { parseRedisUrl } from './redis-url.ts';
+import { type RedisUrl, parseRedisUrl } from './redis-url.ts';
 import { Secret } from '../secret.ts';
 import { REDIS_MODES, type Settings } from '../settings.ts';
 
@@ -17,13 +17,15 @@ export function redisSettings(values: Environment, problems: string[]): Settings
   const report = (name: string, problem: string): void => {
     problems.push(`${name}: ${problem}`);
   };
-  checkMode(values, url.database, report);
+  checkMode(values, url, report);
+  checkTls(values, url.tls, report);
   const password = values.REDIS_PASSWORD ?? url.password;
   return {
     mode: values.REDIS_MODE,
     tls: url.tls,
     host: url.host,
     port: url.port,
+    socket: url.socket,
     nodes: values.REDIS_NODES === undefined ? [] : (parseRedisNodes(values.REDIS_NODES) ?? []),
     sentinel: {
       name: values.REDIS_SENTINEL_NAME,
@@ -33,7 +35,9 @@ export function redisSettings(values: Environment, problems: string[]): Settings
     database: url.database,
     username: values.REDIS_USERNAME ?? url.username,
     password: password === undefined ? undefined : new Secret(password),
-    ...tlsFiles(values, url.tls, report),
+    ...tlsFiles(values, report),
+    tlsServerName: values.REDIS_TLS_SERVER_NAME,
+    tlsRejectUnauthorized: values.REDIS_TLS_REJECT_UNAUTHORIZED,
     commandTimeoutMs: values.REDIS_COMMAND_TIMEOUT_MS,
     connectTimeoutMs: values.REDIS_CONNECT_TIMEOUT_MS,
     maxValueBytes: values.REDIS_MAX_VALUE_BYTES,
@@ -42,7 +46,7 @@ export function redisSettings(values: Environment, problems: string[]): Settings
 
 type Report = (name: string, problem: string) => void;
 
-function checkMode(values: Environment, database: number, report: Report): void {
+function checkMode(values: Environment, { database, socket }: RedisUrl, report: Report): void {
   const { REDIS_MODE: mode } = values;
   if (!REDIS_MODES.includes(mode)) return;
   if (mode === 'standalone') {
@@ -52,6 +56,9 @@ function checkMode(values: Environment, database: number, report: Report): void 
   } else if (values.REDIS_NODES === undefined) {
     const whose = mode === 'sentinel' ? 'of the sentinels' : 'of some nodes of the cluster';
     report('REDIS_NODES', `required with REDIS_MODE=${mode}; expected host:port,… ${whose}`);
+  }
+  if (mode !== 'standalone' && socket !== undefined) {
+    report('REDIS_URL', `unix:// with REDIS_MODE=${mode}; expected another scheme, since nodes have network addresses`);
   }
   if (mode === 'cluster' && database !== 0) {
     report('REDIS_URL', `database ${database} with REDIS_MODE=cluster; expected database 0, the only one of a cluster`);
@@ -70,20 +77,22 @@ function checkMode(values: Environment, database: number, report: Report): void 
   }
 }
 
-function tlsFiles(
-  values: Environment,
-  tls: boolean,
-  report: Report,
-): Pick<Settings['redis'], 'tlsCa' | 'tlsCert' | 'tlsKey'> {
-  const names = ['REDIS_TLS_CA_FILE', 'REDIS_TLS_CERT_FILE', 'REDIS_TLS_KEY_FILE'] as const;
-  for (const name of names) {
-    if (values[name] === undefined || tls) continue;
-    report(name, 'requires a REDIS_URL that starts with rediss://');
+const TLS_FILES = ['REDIS_TLS_CA_FILE', 'REDIS_TLS_CERT_FILE', 'REDIS_TLS_KEY_FILE'] as const;
+
+function checkTls(values: Environment, tls: boolean, report: Report): void {
+  if (tls) return;
+  const requirement = 'requires a REDIS_URL that starts with rediss:// or valkeys://';
+  for (const name of [...TLS_FILES, 'REDIS_TLS_SERVER_NAME'] as const) {
+    if (values[name] !== undefined) report(name, requirement);
   }
-  const [, cert, key] = names;
+  if (!values.REDIS_TLS_REJECT_UNAUTHORIZED) report('REDIS_TLS_REJECT_UNAUTHORIZED', `false ${requirement}`);
+}
+
+function tlsFiles(values: Environment, report: Report): Pick<Settings['redis'], 'tlsCa' | 'tlsCert' | 'tlsKey'> {
+  const [, cert, key] = TLS_FILES;
   if (values[cert] !== undefined && values[key] === undefined) report(cert, `requires ${key}`);
   if (values[key] !== undefined && values[cert] === undefined) report(key, `requires ${cert}`);
-  const [tlsCa, tlsCert, tlsKey] = names.map((name) => readPem(name, values[name], report));
+  const [tlsCa, tlsCert, tlsKey] = TLS_FILES.map((name) => readPem(name, values[name], report));
   if (tlsCert !== undefined && tlsKey !== undefined) checkPair(tlsCert, tlsKey, report);
   return { tlsCa, tlsCert, tlsKey: tlsKey === undefined ? undefined : new Secret(tlsKey) };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { SlotMap } from './slot-map.ts';
+import { SlotMap, addressOf } from './slot-map.ts';
 import { redirectIn } from './redirect.ts';
 
 const queriedNode = { host: 'asked', port: 1 };
@@ -59,6 +59,13 @@ describe('SlotMap', () => {
     ['a node without a port', [[0, 1, ['10.0.0.1']]]],
   ])('rejects %s', (_, reply) => {
     expect(() => SlotMap.parse(reply, queriedNode)).toThrow();
+  });
+});
+
+describe('addressOf', () => {
+  it('returns an address as in REDIS_NODES, with an IPv6 address in brackets', () => {
+    const { masters } = SlotMap.parse([[0, 9, a], [10, 11, b]], queriedNode); // prettier-ignore
+    expect(masters.map(addressOf)).toEqual(['10.0.0.1:7000', '[2001:db8::1]:7001']);
   });
 });
 

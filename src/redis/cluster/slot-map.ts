@@ -68,9 +68,9 @@ export class SlotMap {
   }
 }
 
-/** Returns `host:port`, which identifies a node. */
+/** Returns `host:port`, which identifies a node; an IPv6 address in brackets. */
 export function addressOf({ host, port }: RedisNode): string {
-  return `${host}:${port}`;
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** Whether two node ids may belong to one process; an empty id is unknown. */
