@@ -47,6 +47,7 @@ describe('settings', () => {
         host: '0.0.0.0',
         port: 8080,
         contentType: 'application/octet-stream',
+        contentTypes: [],
         corsOrigins: [],
         maxHeaderBytes: 212_992,
         headersTimeoutMs: 10_000,
@@ -180,6 +181,15 @@ describe('settings', () => {
     expect(load({ CACHE_TTL_JITTER: '0.25' }).cache.ttlJitter).toBe(0.25);
   });
 
+  it('take media types by pattern, in order', () => {
+    expect(
+      load({ HTTP_CONTENT_TYPES: '*.html=text/html; charset=utf-8,a\\,b\\=c=image/png' }).http.contentTypes,
+    ).toEqual([
+      { pattern: '*.html', value: 'text/html; charset=utf-8' },
+      { pattern: 'a\\,b\\=c', value: 'image/png' },
+    ]);
+  });
+
   it.each([
     'http://host',
     'redis://',
@@ -207,6 +217,9 @@ describe('settings', () => {
     ...Object.entries({ LOG_LEVEL: 'loud', LOG_FORMAT: 'xml', HTTP_CONTENT_TYPE: 'text' }),
     ...['https://a/', 'a.com', 'https://A', '*,https://a', 'https://a,', 'null', 'ftp://a', 'https://a:443'].map(
       (origins) => ['HTTP_CORS_ORIGINS', origins] as const,
+    ),
+    ...['a', 'a=text', 'a=text/html,', '=text/html', 'a=text/html;x="y"', '[=text/html'].map(
+      (rules) => ['HTTP_CONTENT_TYPES', rules] as const,
     ),
     ...Object.entries({ ADMIN_TOKEN: 'a,,b', ACCESS_TOKEN: 'a b', KEY_ALLOWLIST: 'user:*,[' }),
   ])('take no %s=%s', (name, value) => {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type EnvFile, type EnvFileVariable, readEnvFile } from './environment/env-file.ts';
 import { type Environment, describeSettings, validateEnvironment } from './environment/environment.ts';
 import { formerNameWarnings, namesAsGiven, withPresentNames } from './environment/former-names.ts';
+import { type KeyRule, parseKeyRules } from './environment/key-pattern-syntax.ts';
 import { fitToMemory, fittedNotice, memoryLimit, memoryWarning } from './memory-budget.ts';
 import { redisSettings } from './redis/redis-settings.ts';
 import type { SettingDescription } from './environment/setting.decorators.ts';
@@ -163,6 +164,7 @@ function settingsFrom(values: Environment, redis: Settings['redis'], variables: 
       host: values.HTTP_HOST,
       port: values.HTTP_PORT,
       contentType: values.HTTP_CONTENT_TYPE,
+      contentTypes: keyRules(values.HTTP_CONTENT_TYPES),
       corsOrigins: values.HTTP_CORS_ORIGINS?.split(',') ?? [],
       maxHeaderBytes: values.HTTP_MAX_HEADER_BYTES,
       headersTimeoutMs: values.HTTP_HEADERS_TIMEOUT_MS,
@@ -209,6 +211,11 @@ function settingsFrom(values: Environment, redis: Settings['redis'], variables: 
     shutdownGraceMs: values.SHUTDOWN_GRACE_MS,
     log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT },
   });
+}
+
+/** Returns the rules of a setting that has been validated. */
+function keyRules(text = ''): readonly KeyRule[] {
+  return parseKeyRules(text, () => true) ?? [];
 }
 
 function warning(text: string): Notice {

@@ -1,3 +1,4 @@
+import type { KeyRule } from './environment/key-pattern-syntax.ts';
 import type { RedisNode } from './redis/redis-nodes.ts';
 import type { Secret } from './secret.ts';
 
@@ -16,6 +17,8 @@ export interface Settings {
     readonly host: string;
     readonly port: number;
     readonly contentType: string;
+    /** Media types by key, of which the first that matches applies; else `contentType`. */
+    readonly contentTypes: readonly KeyRule[];
     /** Empty: no CORS; `*` alone: all origins. */
     readonly corsOrigins: readonly string[];
     readonly maxHeaderBytes: number;

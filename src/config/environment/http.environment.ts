@@ -1,9 +1,12 @@
 import { FAST_PATH_STATES, REQUEST_CACHE_CONTROL_MODES } from '../settings.ts';
+import { parseKeyRules } from './key-pattern-syntax.ts';
 import { EnumSetting, IntegerSetting, TextSetting } from './setting.decorators.ts';
 
 const KiB = 2 ** 10;
 const MiB = 2 ** 20;
 const HOUR_MS = 3_600_000;
+/** A media type without quoted parameters, hence without commas. */
+const MEDIA_TYPE = /^(?=.{1,200}$)[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:; ?[\w-]+=[\w.-]+)*$/;
 
 export class HttpEnvironment {
   @TextSetting({
@@ -18,11 +21,20 @@ export class HttpEnvironment {
 
   @TextSetting({
     default: 'application/octet-stream',
-    pattern: /^(?=.{1,200}$)[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:; ?[\w-]+=[\w.-]+)*$/,
+    pattern: MEDIA_TYPE,
     accepted: 'a media type',
     meaning: 'Content-Type of values',
   })
   HTTP_CONTENT_TYPE!: string;
+
+  @TextSetting({
+    check: (text) => parseKeyRules(text, (value) => MEDIA_TYPE.test(value)) !== undefined,
+    accepted:
+      'pattern=media type, separated by commas, such as *.html=text/html; charset=utf-8,user:*=application/json; patterns as in ' +
+      'KEY_ALLOWLIST, with \\= for a literal =',
+    meaning: 'Content-Type of values by key, the first pattern that matches; else HTTP_CONTENT_TYPE',
+  })
+  HTTP_CONTENT_TYPES?: string;
 
   @TextSetting({
     check: areOrigins,

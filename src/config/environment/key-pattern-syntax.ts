@@ -1,7 +1,16 @@
 /** One element of a pattern: `*`, or the set of bytes that match at its position. */
 export type PatternElement = 'any-bytes' | ReadonlySet<number>;
 
+/** A value that applies to the keys which a pattern matches. */
+export interface KeyRule {
+  /** In the syntax of {@link parseKeyPatterns}, without an unescaped comma. */
+  readonly pattern: string;
+  readonly value: string;
+}
+
 const [STAR, QUESTION, OPEN, CLOSE, CARET, MINUS, BACKSLASH, COMMA, SPACE] = Buffer.from('*?[]^-\\, ');
+/** A pattern up to its first unescaped `=`, and a value without a comma. */
+const RULE = /((?:[^\\,=]|\\[^])*)=([^,]*)(?:,|$)/y;
 const ANY_BYTE: ReadonlySet<number> = new Set(Array.from({ length: 256 }, (_, byte) => byte));
 
 /**
@@ -26,6 +35,21 @@ export function parseKeyPatterns(text: string): PatternElement[][] | undefined {
     }
   }
   return patterns.every((pattern) => pattern.length > 0) ? patterns : undefined;
+}
+
+/**
+ * Parses `pattern=value,…`; a `\` precedes a literal comma or `=` in a pattern, also in a class. Returns undefined if a pattern is
+ * invalid, or `isValue` rejects a value.
+ */
+export function parseKeyRules(text: string, isValue: (value: string) => boolean): KeyRule[] | undefined {
+  const rules: KeyRule[] = [];
+  RULE.lastIndex = 0;
+  while (RULE.lastIndex < text.length) {
+    const [, pattern, value] = RULE.exec(text) ?? [];
+    if (pattern === undefined || parseKeyPatterns(pattern)?.length !== 1 || !isValue(value)) return undefined;
+    rules.push({ pattern, value });
+  }
+  return rules.length === 0 || text.endsWith(',') ? undefined : rules;
 }
 
 /**

@@ -8,7 +8,7 @@ import { type HttpResponse, INTERNAL_ERROR } from '../response/http-response.ts'
 import { keyResponse } from '../keys/key-response.ts';
 import { rejectionOf } from '../keys/wrong-type.ts';
 import type { Problem } from '../response/problem.ts';
-import type { Resource } from '../resources/resource.ts';
+import type { RepresentationName, Resource } from '../resources/resource.ts';
 import { percentDecode } from '../keys/key-path.ts';
 import { readDirectives } from '../keys/request-cache-control.ts';
 import { type AccessDenied, authenticate, authorizeKey } from '../keys/access-denied.ts';
@@ -172,15 +172,28 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
     const denied = unauthorized ?? authorizeKey(access, source, from, to);
     if (denied !== undefined) {
       this.#reject(denied);
+    } else if (this.#fastPath.differsByKey) {
+      this.#serveValue(bytes, source, from, to);
     } else if (head.isConditional || !this.#writeHit(source, from, to)) {
       this.#read(Query.get(Buffer.from(source.subarray(from, to))), this.#fastPath.value, bytes);
     }
     return true;
   }
 
+  /** Serves a request for the value of the key, bytes [from, to) of `source`, whose representation depends on it. */
+  #serveValue(bytes: Buffer, source: Buffer, from: number, to: number): void {
+    const { head, keyBytes } = this.#fastPath;
+    const representation = this.#fastPath.representationOf('value', source, from, to);
+    if (source !== keyBytes) source.copy(keyBytes, 0, from, to);
+    const end = to - from;
+    if (head.isConditional || !this.#writeHitOf(end, 0, representation.hitHeads)) {
+      this.#read(Query.get(Buffer.from(keyBytes.subarray(0, end))), representation, bytes);
+    }
+  }
+
   /** Serves a request for another resource than the value of a key, as {@link #serve} does. */
   #serveResource(bytes: Buffer, resource: Resource): boolean {
-    const { head, keyBytes, representations, resources } = this.#fastPath;
+    const { head, keyBytes, resources } = this.#fastPath;
     const keyEnd = percentDecode(bytes, head.keyFrom, head.keyTo, keyBytes);
     if (keyEnd === -1) return false;
     if (head.partFrom !== 0) return this.#servePart(bytes, resource, keyEnd);
@@ -192,9 +205,9 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
     const { selector } = read;
     if (!this.#admit(bytes, keyBytes, 0, keyEnd)) return true;
     keyBytes.set(selector, keyEnd);
-    const representation = representations[read.representation];
+    const representation = this.#representationOf(read.representation, keyEnd);
     const end = keyEnd + selector.length;
-    if (head.isConditional || !this.#writeResourceHit(end, selector.length, representation.hitHeads)) {
+    if (head.isConditional || !this.#writeHitOf(end, selector.length, representation.hitHeads)) {
       const key = Buffer.from(keyBytes.subarray(0, keyEnd));
       this.#read(Query.of(key, read.command, read.form, selector), representation, bytes);
     }
@@ -203,7 +216,7 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
 
   /** Serves a request for a part of a resource, whose key is decoded in `keyBytes`, as {@link #serve} does. */
   #servePart(bytes: Buffer, resource: Resource, keyEnd: number): boolean {
-    const { head, keyBytes, representations, resources } = this.#fastPath;
+    const { head, keyBytes, resources } = this.#fastPath;
     const part = resources.part(resource);
     if (part === undefined) return false;
     keyBytes.set(part.selectorHead, keyEnd);
@@ -218,13 +231,19 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
       keyBytes.copyWithin(++from, lengthAt + 1, end++);
     }
     writeArgumentLength(length, keyBytes, lengthAt);
-    const representation = representations[part.representation];
-    if (head.isConditional || !this.#writeResourceHit(end, end - keyEnd, representation.hitHeads)) {
+    const representation = this.#representationOf(part.representation, keyEnd);
+    if (head.isConditional || !this.#writeHitOf(end, end - keyEnd, representation.hitHeads)) {
       const [key, name] = [keyBytes.subarray(0, keyEnd), keyBytes.subarray(from, end)].map((each) => Buffer.from(each));
       const { command, form, selector } = part.read(name);
       this.#read(Query.of(key, command, form, selector), representation, bytes);
     }
     return true;
+  }
+
+  /** Returns a representation of the key that is decoded in `keyBytes`. */
+  #representationOf(name: RepresentationName, keyEnd: number): FastRepresentation {
+    const { differsByKey, keyBytes, representations } = this.#fastPath;
+    return differsByKey ? this.#fastPath.representationOf(name, keyBytes, 0, keyEnd) : representations[name];
   }
 
   /** Checks the token, and the key, bytes [from, to) of `source`; returns false if the request has been rejected. */
@@ -262,7 +281,7 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
    * As {@link #writeHit}, for the entry whose id is the first `end` bytes of `keyBytes`. One function for both would serve hits
    * of values 3 % more slowly.
    */
-  #writeResourceHit(end: number, selectorLength: number, heads: ResponseHeadTemplates): boolean {
+  #writeHitOf(end: number, selectorLength: number, heads: ResponseHeadTemplates): boolean {
     const { cache, closing, head, hit, keyBytes, output, pending } = this.#fastPath;
     if (this.#connection.replies.length > 0 || closing) return false;
     if (!cache.tryGetInto(keyBytes, 0, end, hit, selectorLength)) return false;

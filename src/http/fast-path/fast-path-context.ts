@@ -43,6 +43,10 @@ export interface FastPathContext extends PipelineContext {
   /** Heads of responses to hits of these. */
   readonly hitHeads: ResponseHeadTemplates;
   readonly representations: Readonly<Record<RepresentationName, FastRepresentation>>;
+  /** Whether representations differ between keys: {@link representationOf} must be asked for each. */
+  readonly differsByKey: boolean;
+  /** Returns a representation of the key, bytes [from, to) of source. */
+  representationOf(name: RepresentationName, source: Uint8Array, from: number, to: number): FastRepresentation;
   /** Names and values of headers added to every response. */
   readonly headers: readonly string[];
   readonly date: HttpDate;

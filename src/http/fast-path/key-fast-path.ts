@@ -55,6 +55,7 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
   readonly value: FastRepresentation;
   readonly hitHeads: ResponseHeadTemplates;
   readonly representations: Readonly<Record<RepresentationName, FastRepresentation>>;
+  readonly differsByKey: boolean;
   readonly headers: readonly string[];
   readonly date = new HttpDate();
   readonly head: RequestHead;
@@ -77,6 +78,8 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
   readonly #ticksToNext: number;
   /** Constructor arguments that {@link withCache} passes on. */
   readonly #passedOn: readonly [Cors, CachingPolicy, Pick<Settings, 'http' | 'redis' | 'proxy'>];
+  readonly #policy: CachingPolicy;
+  readonly #byPolicy = new Map<KeyResponsePolicy, FastRepresentation>();
   #exit: FastPathExit | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -97,24 +100,18 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
     this.memory = buffered;
     this.pending = new PendingReads('http', counts);
     this.headers = cors.headers;
-    const representation = (of: KeyResponsePolicy): FastRepresentation => {
-      const more = [of, http.keepAliveTimeoutMs, this.date, this.headers] as const;
-      return {
-        policy: of,
-        hitHeads: new ResponseHeadTemplates(hitResponse, ...more),
-        storedHeads: new ResponseHeadTemplates(storedResponse, ...more),
-      };
-    };
+    this.#policy = policy;
+    this.differsByKey = policy.differsByKey;
+    this.#keepAlive = { close: false, keepAliveTimeoutMs: http.keepAliveTimeoutMs };
     const { value, json, field, member } = policy.representations;
-    this.value = representation(value);
+    this.value = this.#represent(value);
     this.hitHeads = this.value.hitHeads;
     this.representations = {
       value: this.value,
-      json: representation(json),
-      field: representation(field),
-      member: representation(member),
+      json: this.#represent(json),
+      field: this.#represent(field),
+      member: this.#represent(member),
     };
-    this.#keepAlive = { close: false, keepAliveTimeoutMs: http.keepAliveTimeoutMs };
     this.#close = { close: true, keepAliveTimeoutMs: 0 };
     const longestHead = Math.min(MAX_HEAD_BYTES, http.maxHeaderBytes);
     // node:http serves the responses that depend on the origin.
@@ -145,6 +142,16 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
     new FastPathConnection(this, socket);
   }
 
+  representationOf(name: RepresentationName, source: Uint8Array, from: number, to: number): FastRepresentation {
+    const policy = this.#policy.of(name, source, from, to);
+    let representation = this.#byPolicy.get(policy);
+    if (representation === undefined) {
+      representation = this.#represent(policy);
+      this.#byPolicy.set(policy, representation);
+    }
+    return representation;
+  }
+
   persistence(close: boolean): Persistence {
     return close ? this.#close : this.#keepAlive;
   }
@@ -173,6 +180,15 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
 
   onApplicationShutdown(): void {
     clearInterval(this.#timer);
+  }
+
+  #represent(policy: KeyResponsePolicy): FastRepresentation {
+    const more = [policy, this.#keepAlive.keepAliveTimeoutMs, this.date, this.headers] as const;
+    return {
+      policy,
+      hitHeads: new ResponseHeadTemplates(hitResponse, ...more),
+      storedHeads: new ResponseHeadTemplates(storedResponse, ...more),
+    };
   }
 
   #tick(): void {

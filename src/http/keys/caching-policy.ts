@@ -1,4 +1,5 @@
 import type { Access } from '../../access/access.ts';
+import { KeyRules } from '../../access/key-rules.ts';
 import type { CoherenceState } from '../../instance/coherence-state.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { RepresentationName } from '../resources/resource.ts';
@@ -20,14 +21,18 @@ export class CachingPolicy implements KeyResponsePolicy {
   readonly tooLarge = VALUE_TOO_LARGE;
   readonly private: boolean;
   readonly honoursDirectives: boolean;
-  /** The policy of each representation. */
+  /** The policy of each representation, of keys for which there is no other. */
   readonly representations: Readonly<Record<RepresentationName, KeyResponsePolicy>>;
+  /** Whether representations differ between keys. */
+  readonly differsByKey: boolean;
+  readonly #types: KeyRules;
+  /** Policies of values, and of fields of hashes, in the order of the types. */
+  readonly #byType: Readonly<Partial<Record<RepresentationName, readonly KeyResponsePolicy[]>>>;
   readonly #coherence: CoherenceState;
 
   constructor(http: Settings['http'], access: Access, coherence: CoherenceState) {
     this.contentType = http.contentType;
-    // Browsers save this type instead of rendering it.
-    this.sandbox = http.contentType !== 'application/octet-stream';
+    this.sandbox = needsSandbox(http.contentType);
     this.private = access.tokenRequired;
     this.honoursDirectives = http.requestCacheControl === 'honour';
     this.#coherence = coherence;
@@ -45,6 +50,17 @@ export class CachingPolicy implements KeyResponsePolicy {
       field: this.#with({ ...value, notFound: NO_FIELD }),
       member: this.#with({ ...value, contentType: undefined, sandbox: false, notFound: NO_MEMBER }),
     };
+    this.#types = new KeyRules(http.contentTypes);
+    this.differsByKey = this.#types.values.length > 0;
+    const withTypes = (policy: KeyResponsePolicy): readonly KeyResponsePolicy[] =>
+      this.#types.values.map((type) => this.#with({ ...policy, contentType: type, sandbox: needsSandbox(type) }));
+    this.#byType = { value: withTypes(this), field: withTypes(this.representations.field) };
+  }
+
+  /** Returns the policy of a representation of the key, bytes [from, to) of source. */
+  of(name: RepresentationName, source: Uint8Array, from = 0, to = source.length): KeyResponsePolicy {
+    const byType = this.#byType[name];
+    return byType?.[this.#types.find(source, from, to)] ?? this.representations[name];
   }
 
   get revalidate(): boolean {
@@ -56,8 +72,9 @@ export class CachingPolicy implements KeyResponsePolicy {
     representation: Pick<KeyResponsePolicy, 'contentType' | 'sandbox' | 'notFound' | 'tooLarge'>,
   ): KeyResponsePolicy {
     const isRevalidated = (): boolean => this.revalidate;
+    const { contentType, sandbox, notFound, tooLarge } = representation;
     return {
-      ...representation,
+      ...{ contentType, sandbox, notFound, tooLarge },
       private: this.private,
       honoursDirectives: this.honoursDirectives,
       get revalidate() {
@@ -65,4 +82,9 @@ export class CachingPolicy implements KeyResponsePolicy {
       },
     };
   }
+}
+
+/** Whether browsers might render content of this type: they save the type excepted here. */
+function needsSandbox(contentType: string): boolean {
+  return contentType !== 'application/octet-stream';
 }

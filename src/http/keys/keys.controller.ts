@@ -43,6 +43,6 @@ export class KeysController {
   }
 
   #read(key: Buffer, request: Request, client: ReadClient): ReadResponse | Promise<ReadResponse> {
-    return respondToRead(this.#cache, Query.get(key), { policy: this.#policy, request, client });
+    return respondToRead(this.#cache, Query.get(key), { policy: this.#policy.of('value', key), request, client });
   }
 }

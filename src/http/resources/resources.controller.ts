@@ -99,7 +99,7 @@ export class ResourcesController {
     client: ReadClient,
   ): Reading {
     return respondToRead(this.#cache, Query.of(key, command, form, selector), {
-      policy: this.#policy.representations[representation],
+      policy: this.#policy.of(representation, key),
       request,
       client,
     });
