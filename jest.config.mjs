@@ -35,6 +35,7 @@ export const HTTP_CONTRACT = [
   'http/cors',
   'http/documented-responses',
   'http/http-service',
+  'http/ranges',
   'http/resources',
   'http/security-headers',
 ];

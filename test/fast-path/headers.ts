@@ -5,7 +5,9 @@ const known = fc
   .constantFrom(...Object.keys(KNOWN))
   .chain((name) => fc.tuple(fc.constant(name), fc.constantFrom(...KNOWN[name])));
 const frequent = fc
-  .constantFrom('If-None-Match', 'Authorization', 'Connection', 'X-Something', 'Cache-Control', 'Pragma')
+  .constantFrom(
+    ...['If-None-Match', 'Authorization', 'Connection', 'X-Something', 'Cache-Control', 'Pragma', 'Range', 'If-Range'],
+  )
   .chain((name) => fc.tuple(fc.constant(name), fc.constantFrom(...KNOWN[name])));
 
 const nameCase = fc.oneof(
@@ -123,6 +125,8 @@ export const plainHeaders = fc
       'Cache-Control: no-cache\r\nPragma: no-cache\r\n',
       `Cache-Control: max-age=0\r\nIf-None-Match: ${ETAG}\r\n`,
       'Cache-Control: only-if-cached\r\n',
+      'Range: bytes=1-2\r\n',
+      `Range: bytes=2-\r\nIf-Range: ${ETAG}\r\n`,
     ),
     fc.constantFrom('', 'Authorization: Bearer reader\r\n'),
   )

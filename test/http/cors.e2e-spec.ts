@@ -5,7 +5,7 @@ import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 
 const PAGE = 'https://page.example';
-const EXPOSED = 'ETag, Age, Cache-Status, Retry-After';
+const EXPOSED = 'ETag, Age, Cache-Status, Accept-Ranges, Content-Range, Retry-After';
 const MGET = { method: 'POST', body: '{"keys":["key"]}' };
 const JSON_BODY = { 'content-type': 'application/json' };
 
@@ -101,7 +101,7 @@ describeOwn('pages of other origins', () => {
         vary: 'Origin',
         'access-control-allow-origin': PAGE,
         'access-control-allow-methods': methods,
-        'access-control-allow-headers': 'Authorization, Cache-Control, Content-Type, If-None-Match',
+        'access-control-allow-headers': 'Authorization, Cache-Control, Content-Type, If-None-Match, If-Range, Range',
         'access-control-expose-headers': EXPOSED,
         'access-control-max-age': '7200',
       });

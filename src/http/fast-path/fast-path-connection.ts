@@ -5,6 +5,7 @@ import type { ReadDirectives } from '../../cache/read-through/read-through.ts';
 import { type DirectedOutcome, outcomeName } from '../../cache/read-through/read-outcome.ts';
 import { Query, writeArgumentLength } from '../../redis/query.ts';
 import { type HttpResponse, INTERNAL_ERROR } from '../response/http-response.ts';
+import type { Conditions } from '../response/conditional.ts';
 import { keyResponse } from '../keys/key-response.ts';
 import { rejectionOf } from '../keys/wrong-type.ts';
 import type { Problem } from '../response/problem.ts';
@@ -36,7 +37,7 @@ interface KeyRequest {
   readonly query: Query;
   readonly representation: FastRepresentation;
   readonly headOnly: boolean;
-  readonly ifNoneMatch: string | undefined;
+  readonly conditions: Conditions;
   readonly directives: ReadDirectives | undefined;
   /** Whether its outcome has been counted. */
   counted: boolean;
@@ -301,7 +302,7 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
       query,
       representation,
       headOnly: head.headOnly,
-      ifNoneMatch: head.ifNoneMatch(bytes),
+      conditions: head.conditions(bytes),
       directives:
         head.isConditional && representation.policy.honoursDirectives
           ? readDirectives(head.cacheControl(bytes), head.pragma(bytes))
@@ -312,7 +313,7 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
     const { replies } = this.#connection;
     if (!(read instanceof Promise) && replies.length === 0) {
       pending.countRead('http', outcomeName(read));
-      return this.#reply(keyResponse(read, request.ifNoneMatch, representation.policy), request.headOnly);
+      return this.#reply(keyResponse(read, request.conditions, representation.policy), request.headOnly);
     }
     this.#connection.flush();
     const place = replies.reserve(query.id.length);
@@ -388,7 +389,7 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
     outcome: DirectedOutcome,
     rejection: Problem | undefined,
   ): void {
-    const response = keyResponse(outcome, request.ifNoneMatch, request.representation.policy, rejection);
+    const response = keyResponse(outcome, request.conditions, request.representation.policy, rejection);
     const loadedBytes = 'value' in outcome ? outcome.value.length : 0;
     this.#settle(place, response, request.headOnly, loadedBytes, () => this.#readAgain(place, request));
   }
@@ -397,7 +398,8 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
   #writeStored(place: Place<RenderedResponse>, request: KeyRequest, outcome: DirectedOutcome): boolean {
     const { closing, hit, output } = this.#fastPath;
     const connection = this.#connection;
-    if (request.ifNoneMatch !== undefined) return false;
+    const { ifNoneMatch, range } = request.conditions;
+    if (ifNoneMatch !== undefined || range !== undefined) return false;
     if (outcome.kind !== 'value' || outcome.origin !== 'stored' || outcome.forward !== 'uri-miss') return false;
     if (outcome.value.length > hit.bytes.length || connection.isBackpressured) return false;
     if (closing || this.#closing || connection.isClosed || !connection.replies.isOnly(place)) return false;

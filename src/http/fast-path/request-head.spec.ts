@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { isHost } from '../server/host.ts';
+import { UNCONDITIONAL } from '../response/conditional.ts';
 import { RequestHead } from './request-head.ts';
 
 const MAX_BYTES = 8 * 1024;
@@ -11,6 +12,8 @@ interface Parsed {
   readonly encoded: boolean;
   readonly ifNoneMatch: string | undefined;
   readonly authorization: string | undefined;
+  readonly range: string | undefined;
+  readonly ifRange: string | undefined;
 }
 
 /** Parses the request that starts at `from`; undefined if it is not for the fast path. */
@@ -26,6 +29,8 @@ function parse(text: string, from = 0): Parsed | undefined {
     encoded: head.encoded,
     ifNoneMatch: field(head.ifNoneMatchFrom, head.ifNoneMatchTo),
     authorization: field(head.authorizationFrom, head.authorizationTo),
+    range: field(head.rangeFrom, head.rangeTo),
+    ifRange: field(head.ifRangeFrom, head.ifRangeTo),
   };
 }
 
@@ -47,11 +52,31 @@ describe('RequestHead', () => {
     const headers = [
       ...['Host: localhost:8080', 'User-Agent: curl/8.5.0', 'Accept: */*', 'connection: Keep-Alive'],
       ...['Authorization:Bearer t', 'IF-NONE-MATCH: \t"a", W/"b" \t', 'Sec-Fetch-Mode: cors', 'X-Empty:'],
+      ...['range: bytes=0-1', 'IF-RANGE:"a"', 'X-Rng: a', 'X-Range2: b'],
     ];
     expect(parse(`GET /v1/keys/key HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n`)).toMatchObject({
       ifNoneMatch: '"a", W/"b"',
       authorization: 'Bearer t',
+      range: 'bytes=0-1',
+      ifRange: '"a"',
     });
+  });
+
+  it('returns the conditions of a request, and no range of HEAD', () => {
+    const conditionsOf = (text: string) => {
+      const head = new RequestHead(MAX_BYTES);
+      const bytes = Buffer.from(text, 'latin1');
+      expect(head.scan(bytes, 0)).toBe(true);
+      return [head.isConditional, head.conditions(bytes)];
+    };
+    const request = withHeader('If-None-Match: "a"\r\nRange: bytes=0-1\r\nIf-Range: "b"');
+    expect(conditionsOf(request)).toEqual([true, { ifNoneMatch: '"a"', range: 'bytes=0-1', ifRange: '"b"' }]);
+    expect(conditionsOf(request.replace('GET', 'HEAD'))).toEqual([true, { ifNoneMatch: '"a"', ifRange: '"b"' }]);
+    expect(conditionsOf(withHeader('Range: bytes=0-1'))).toEqual([true, { range: 'bytes=0-1' }]);
+    expect(conditionsOf(withHeader('If-Range: "b"'))).toEqual([false, UNCONDITIONAL]);
+    const head = new RequestHead(MAX_BYTES);
+    for (const text of [request, plain]) expect(head.scan(Buffer.from(text), 0)).toBe(true);
+    expect(head.conditions(Buffer.from(plain))).toBe(UNCONDITIONAL);
   });
 
   it.each([
@@ -97,6 +122,8 @@ describe('RequestHead', () => {
     ['further connection options', withHeader('Connection: keep-alive, x')],
     ['several If-None-Match', withHeader('If-None-Match: "a"\r\nIf-None-Match: "b"')],
     ['several Cache-Control', withHeader('Cache-Control: a\r\nCache-Control: b')],
+    ['several Range', withHeader('Range: bytes=0-1\r\nrange: bytes=0-1')],
+    ['several If-Range', withHeader('If-Range: "a"\r\nIf-Range: "a"')],
     ['several Pragma', withHeader('Pragma: a\r\nPragma: b')],
     ['many headers', withHeader(Array.from({ length: 100 }, (_, i) => `X-${i}: a`).join('\r\n'))],
     ['a very long head', withHeader(`X-A: ${'a'.repeat(MAX_BYTES)}`)],

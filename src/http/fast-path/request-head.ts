@@ -1,4 +1,5 @@
 import { isHost } from '../server/host.ts';
+import { type Conditions, UNCONDITIONAL } from '../response/conditional.ts';
 import { KEYS_PATH } from '../keys/key-path.ts';
 import { RESOURCES, type Resource } from '../resources/resource.ts';
 
@@ -60,6 +61,8 @@ const IF_NONE_MATCH = ascii('if-none-match');
 const AUTHORIZATION = ascii('authorization');
 const CACHE_CONTROL = ascii('cache-control');
 const PRAGMA = ascii('pragma');
+const RANGE = ascii('range');
+const IF_RANGE = ascii('if-range');
 
 /**
  * Parser of request heads in the strict subset of HTTP/1.1 that the fast path serves: `GET` or `HEAD` of a key or of another
@@ -92,6 +95,10 @@ export class RequestHead {
   cacheControlTo = 0;
   pragmaFrom = 0;
   pragmaTo = 0;
+  rangeFrom = 0;
+  rangeTo = 0;
+  ifRangeFrom = 0;
+  ifRangeTo = 0;
   /** End of the request. */
   end = 0;
   #hosts = 0;
@@ -112,14 +119,20 @@ export class RequestHead {
 
   /** Whether a header may call for another response than the cached value. */
   get isConditional(): boolean {
-    return this.ifNoneMatchFrom !== 0 || this.cacheControlFrom !== 0 || this.pragmaFrom !== 0;
+    return this.ifNoneMatchFrom !== 0 || this.cacheControlFrom !== 0 || this.pragmaFrom !== 0 || this.rangeFrom !== 0;
+  }
+
+  /** Returns the conditions of the request, which starts in these bytes. */
+  conditions(bytes: Buffer): Conditions {
+    if (!this.isConditional) return UNCONDITIONAL;
+    return {
+      ifNoneMatch: textOf(bytes, this.ifNoneMatchFrom, this.ifNoneMatchTo),
+      range: this.headOnly ? undefined : textOf(bytes, this.rangeFrom, this.rangeTo),
+      ifRange: textOf(bytes, this.ifRangeFrom, this.ifRangeTo),
+    };
   }
 
   /** Returns the value of a header of the request, which starts in these bytes; undefined if absent. */
-  ifNoneMatch(bytes: Buffer): string | undefined {
-    return textOf(bytes, this.ifNoneMatchFrom, this.ifNoneMatchTo);
-  }
-
   authorization(bytes: Buffer): string | undefined {
     return textOf(bytes, this.authorizationFrom, this.authorizationTo);
   }
@@ -187,6 +200,8 @@ export class RequestHead {
     this.authorizationFrom = this.authorizationTo = 0;
     this.cacheControlFrom = this.cacheControlTo = 0;
     this.pragmaFrom = this.pragmaTo = 0;
+    this.rangeFrom = this.rangeTo = 0;
+    this.ifRangeFrom = this.ifRangeTo = 0;
     let at = from;
     for (let headers = 0; headers <= MAX_HEADERS; headers++) {
       if (at + 2 > limit) return false;
@@ -239,6 +254,20 @@ export class RequestHead {
           if (this.pragmaFrom !== 0) return false;
           this.pragmaFrom = from;
           this.pragmaTo = to;
+        }
+        return !this.#needsNodeHttp(bytes, name, nameEnd);
+      case RANGE.length:
+        if (isName(bytes, name, RANGE)) {
+          if (this.rangeFrom !== 0) return false;
+          this.rangeFrom = from;
+          this.rangeTo = to;
+        }
+        return !this.#needsNodeHttp(bytes, name, nameEnd);
+      case IF_RANGE.length:
+        if (isName(bytes, name, IF_RANGE)) {
+          if (this.ifRangeFrom !== 0) return false;
+          this.ifRangeFrom = from;
+          this.ifRangeTo = to;
         }
         return !this.#needsNodeHttp(bytes, name, nameEnd);
       default:

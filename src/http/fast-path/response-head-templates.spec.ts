@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { HitBuffer } from '../../cache/shared-lru/hit-buffer.ts';
 import type { ReadOutcome } from '../../cache/read-through/read-outcome.ts';
 import { KEY_NOT_FOUND, VALUE_TOO_LARGE, hitResponse, keyResponse, storedResponse } from '../keys/key-response.ts';
+import { UNCONDITIONAL } from '../response/conditional.ts';
 import { HttpDate, responseHead } from '../response/response-head.ts';
 import { ResponseHeadTemplates, MAX_RESPONSE_HEAD_BYTES } from './response-head-templates.ts';
 
@@ -58,7 +59,7 @@ describe('ResponseHeadTemplates', () => {
             const outcome: ReadOutcome = isHit
               ? { kind: 'hit', ...read }
               : { kind: 'value', origin: 'stored', forward: 'uri-miss', ...read };
-            const response = keyResponse(outcome, undefined, policy);
+            const response = keyResponse(outcome, UNCONDITIONAL, policy);
             expected += responseHead(response, date.now, { close: false, keepAliveTimeoutMs });
           }
           expect(target.toString('latin1', 0, end)).toBe(expected);

@@ -3,7 +3,8 @@ import { formatEtag } from '../../cache/shared-lru/etag.ts';
 import type { Forward, Freshness, CachedValue } from '../../cache/shared-lru/cache-types.ts';
 import type { DirectedOutcome, Origin } from '../../cache/read-through/read-outcome.ts';
 import { type HttpResponse, problemResponse } from '../response/http-response.ts';
-import { etagMatches } from '../response/conditional.ts';
+import { contentRange, slice } from '../response/byte-range.ts';
+import { type Conditions, etagMatches, requestedRange } from '../response/conditional.ts';
 import { ageSeconds, lifetimeSeconds } from './delta-seconds.ts';
 import type { KeyProblem } from './key-path.ts';
 import { type Problem, problem } from '../response/problem.ts';
@@ -21,6 +22,12 @@ export const KEY_NOT_FOUND = problem('key-not-found', 'Redis has no such key.');
 
 /** The problem of a value that is not read because of its size. */
 export const VALUE_TOO_LARGE = problem('value-too-large', 'The value exceeds REDIS_MAX_VALUE_BYTES.');
+
+/** The problem of a range that a value does not have. */
+export const RANGE_NOT_SATISFIABLE = problem(
+  'range-not-satisfiable',
+  'The range is empty, or starts behind the last byte of the value.',
+);
 
 /** The problem of each outcome without a value. */
 export const OUTCOME_PROBLEMS: Readonly<Record<FailedRead, Problem>> = {
@@ -64,19 +71,19 @@ export interface KeyResponsePolicy {
  */
 export function keyResponse(
   outcome: DirectedOutcome,
-  ifNoneMatch: string | undefined,
+  conditions: Conditions,
   policy: KeyResponsePolicy,
   rejection?: Problem,
 ): HttpResponse {
   switch (outcome.kind) {
     case 'hit':
-      return valueResponse(outcome, hitStatus(ttlOf(outcome.freshness)), ifNoneMatch, policy);
+      return valueResponse(outcome, hitStatus(ttlOf(outcome.freshness)), conditions, policy);
     case 'value':
-      return valueResponse(outcome, missStatus(outcome), ifNoneMatch, policy);
+      return valueResponse(outcome, missStatus(outcome), conditions, policy);
     case 'stale':
-      return valueResponse(outcome, staleStatus(outcome, 'stale-if-error'), ifNoneMatch, policy);
+      return valueResponse(outcome, staleStatus(outcome, 'stale-if-error'), conditions, policy);
     case 'revalidating':
-      return valueResponse(outcome, staleStatus(outcome, 'stale-while-revalidate'), ifNoneMatch, policy);
+      return valueResponse(outcome, staleStatus(outcome, 'stale-while-revalidate'), conditions, policy);
     case 'missing':
       return failureResponse(policy.notFound, hitStatus(ttlOf(outcome.freshness)));
     case 'absent':
@@ -137,7 +144,7 @@ const BAD_KEY: Readonly<Record<KeyProblem, string>> = {
 function valueResponse(
   found: CachedValue,
   cacheStatus: string,
-  ifNoneMatch: string | undefined,
+  conditions: Conditions,
   policy: KeyResponsePolicy,
 ): HttpResponse {
   const { value, freshness } = found;
@@ -145,9 +152,17 @@ function valueResponse(
   const age = String(ageSeconds(freshness.ageMs));
   const fields = { etag, age, lifetime: String(lifetimeSeconds(freshness.lifetimeMs)) };
   const headers = cachingHeaders(fields, cacheStatus, policy);
+  const { ifNoneMatch } = conditions;
   if (ifNoneMatch !== undefined && etagMatches(ifNoneMatch, etag)) return { status: 304, headers, body: undefined };
-  headers.push(...contentHeaders(String(value.length), policy));
-  return { status: statusOf(policy), headers, body: policy.contentType === undefined ? undefined : value };
+  if (policy.contentType === undefined) return { status: 204, headers, body: undefined };
+  const range = requestedRange(conditions, etag, value.length);
+  if (range === 'unsatisfiable') {
+    return failureResponse(RANGE_NOT_SATISFIABLE, cacheStatus, ['Content-Range', `bytes */${value.length}`]);
+  }
+  const body = range === undefined ? value : slice(value, range);
+  headers.push(...contentHeaders(String(body.length), policy));
+  if (range === undefined) return { status: 200, headers, body };
+  return { status: 206, headers: [...headers, 'Content-Range', contentRange(range, value.length)], body };
 }
 
 function cachingHeaders(
@@ -162,7 +177,7 @@ function cachingHeaders(
 
 function contentHeaders(length: string, { contentType, sandbox }: KeyResponsePolicy): string[] {
   if (contentType === undefined) return [];
-  const headers = ['Content-Type', contentType, 'Content-Length', length];
+  const headers = ['Content-Type', contentType, 'Content-Length', length, 'Accept-Ranges', 'bytes'];
   return sandbox ? [...headers, ...SANDBOX] : headers;
 }
 

@@ -15,6 +15,7 @@ import {
   ref,
 } from '../../openapi/operation-parts.ts';
 import type { ProblemCode } from '../response/problem.ts';
+import { RANGE_NOT_SATISFIABLE } from './key-response.ts';
 import { KeysController } from './keys.controller.ts';
 
 /** Headers of responses with a value, or with 304. */
@@ -35,6 +36,11 @@ export const FRESHNESS = {
   ),
 };
 
+/** The Cache-Status header of a response with a problem. */
+const CACHE_STATUS = {
+  'Cache-Status': header('How the cache handled the request (RFC 9211).', 'redis-http-cache-proxy; fwd=uri-miss'),
+};
+
 /** Schemas of the value of a key. */
 const KEY_SCHEMAS: Schemas = {
   Value: {
@@ -43,9 +49,20 @@ const KEY_SCHEMAS: Schemas = {
     description: 'The bytes of a string in Redis.',
     example: 'hello from redis',
   },
+  Part: {
+    type: 'string',
+    format: 'binary',
+    description: 'The bytes of a range.',
+    example: 'from',
+  },
 };
 
-const VALUE_HEADERS = { ...FRESHNESS, 'Content-Length': header('Bytes of the value.', '16') };
+/** Headers of responses with a value, or a part of it. */
+export const CONTENT = {
+  ...FRESHNESS,
+  'Content-Length': header('Bytes of the body.', '16'),
+  'Accept-Ranges': header('The unit of the ranges that can be requested.', 'bytes'),
+};
 
 /** Describes `GET /v1/keys/{key}` in the OpenAPI document. */
 function describeGet(): MethodDecorator {
@@ -60,12 +77,13 @@ function describeGet(): MethodDecorator {
     ApiResponse({
       status: 200,
       description: 'The value, byte for byte. An empty string is a value.',
-      headers: VALUE_HEADERS,
+      headers: CONTENT,
       content: {
         'application/octet-stream': { schema: ref('Value'), example: 'hello from redis' },
       },
     }),
     describeKeyRequest(KEY_EXAMPLES),
+    ...describeRanges('application/octet-stream', { example: 'from', contentRange: 'bytes 6-9/16' }),
     ...describeFailures(KEY_FAILURES),
   );
 }
@@ -78,7 +96,7 @@ function describeHead(): MethodDecorator {
       summary: 'Metadata of a value (HEAD)',
       description: 'Status and headers of the response to `GET`. A key that is not cached is loaded.',
     }),
-    ApiResponse({ status: 200, description: 'The key has a value.', headers: VALUE_HEADERS }),
+    ApiResponse({ status: 200, description: 'The key has a value.', headers: CONTENT }),
     describeKeyRequest(KEY_EXAMPLES),
     ...describeFailures(KEY_FAILURES, ({ status, description, headers }) => ({ status, description, headers })),
   );
@@ -119,6 +137,44 @@ export function describeKeyRequest(
   );
 }
 
+/** Describes a request for a part of a value, and its responses. */
+export function describeRanges(
+  mediaType: string,
+  { example, contentRange }: { readonly example: string; readonly contentRange: string },
+): MethodDecorator[] {
+  const length = contentRange.slice(contentRange.indexOf('/'));
+  return [
+    ApiHeader({
+      name: 'Range',
+      required: false,
+      description:
+        'One range of bytes: the response is 206 with this part. Several ranges, another unit and an invalid range are ' +
+        'ignored: the response is 200 with the whole.',
+      schema: { type: 'string' },
+      examples: exampleOrNone('bytes=6-9', 'bytes=6-', 'bytes=-5'),
+    }),
+    ApiHeader({
+      name: 'If-Range',
+      required: false,
+      description: 'The ETag of the value of which the client has a part: if it is another now, Range is ignored.',
+      schema: { type: 'string' },
+      examples: exampleOrNone('"7f16c2772a51b6138ccc3aff"'),
+    }),
+    ApiResponse({
+      status: 206,
+      description: 'The part that Range asks for.',
+      headers: { ...CONTENT, 'Content-Range': header('Position of the part, and length of the whole.', contentRange) },
+      content: { [mediaType]: { schema: ref('Part'), example } },
+    }),
+    ApiResponse(
+      problemResponse(
+        { 'range-not-satisfiable': RANGE_NOT_SATISFIABLE.detail },
+        { ...CACHE_STATUS, 'Content-Range': header('Length of the whole.', `bytes *${length}`) },
+      ),
+    ),
+  ];
+}
+
 /** The details of problems that differ between the resources that represent keys, by code. */
 interface Failures {
   readonly badRequest: Partial<Record<ProblemCode, string>>;
@@ -141,28 +197,25 @@ export function describeFailures(
   { badRequest, notFound, wrongType, notImplemented = {}, badGateway }: Failures,
   adapt: (failure: ProblemResponse) => ProblemResponse = (failure) => failure,
 ): MethodDecorator[] {
-  const cacheStatus = {
-    'Cache-Status': header('How the cache handled the request (RFC 9211).', 'redis-http-cache-proxy; fwd=uri-miss'),
-  };
   return [
     problemResponse(badRequest),
     problemResponse({ unauthorized: 'A bearer token is required.' }, CHALLENGE),
     problemResponse({ 'key-not-allowed': 'Access to this key is not allowed (KEY_ALLOWLIST).' }),
-    problemResponse(notFound, cacheStatus),
-    problemResponse({ 'wrong-type': wrongType }, cacheStatus),
+    problemResponse(notFound, CACHE_STATUS),
+    problemResponse({ 'wrong-type': wrongType }, CACHE_STATUS),
     ...[notImplemented, badGateway]
       .filter((details) => Object.keys(details).length > 0)
-      .map((details) => problemResponse(details, cacheStatus)),
+      .map((details) => problemResponse(details, CACHE_STATUS)),
     problemResponse(
       { 'redis-unavailable': 'Redis is unavailable.', overloaded: 'Too many Redis reads are queued.' },
-      { ...cacheStatus, ...RETRY_AFTER },
+      { ...CACHE_STATUS, ...RETRY_AFTER },
     ),
     problemResponse(
       {
         'redis-timeout': 'Redis did not answer in time.',
         'not-cached': 'Not cached, and the request specified only-if-cached.',
       },
-      cacheStatus,
+      CACHE_STATUS,
     ),
   ].map((failure) => ApiResponse(adapt(failure)));
 }

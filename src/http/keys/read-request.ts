@@ -3,6 +3,7 @@ import type { CacheService } from '../../cache/cache.service.ts';
 import type { ReadClient } from '../../cache/read-through/buffered-bytes.ts';
 import { type DirectedOutcome, outcomeName } from '../../cache/read-through/read-outcome.ts';
 import type { Query } from '../../redis/query.ts';
+import type { Conditions } from '../response/conditional.ts';
 import type { Problem } from '../response/problem.ts';
 import { ReadResponse } from '../response/read-response.ts';
 import { type KeyResponsePolicy, keyResponse } from './key-response.ts';
@@ -12,7 +13,7 @@ import { rejectionOf } from './wrong-type.ts';
 /** A request for the result of a query, as a controller receives it. */
 interface ReadRequest {
   readonly policy: KeyResponsePolicy;
-  readonly request: Pick<Request, 'headers'>;
+  readonly request: Pick<Request, 'headers' | 'method' | 'get'>;
   readonly client: ReadClient;
 }
 
@@ -20,10 +21,16 @@ interface ReadRequest {
 export function respondToRead(
   cache: CacheService,
   query: Query,
-  { policy, request: { headers }, client }: ReadRequest,
+  { policy, request, client }: ReadRequest,
 ): ReadResponse | Promise<ReadResponse> {
+  const { headers } = request;
+  const conditions: Conditions = {
+    ifNoneMatch: headers['if-none-match'],
+    range: request.method === 'GET' ? headers.range : undefined,
+    ifRange: request.get('If-Range'),
+  };
   const render = (outcome: DirectedOutcome, rejection?: Problem): ReadResponse =>
-    new ReadResponse(keyResponse(outcome, headers['if-none-match'], policy, rejection), 'http', [outcomeName(outcome)]);
+    new ReadResponse(keyResponse(outcome, conditions, policy, rejection), 'http', [outcomeName(outcome)]);
   const respond = (outcome: DirectedOutcome): ReadResponse | Promise<ReadResponse> => {
     const rejection = rejectionOf(cache, query, outcome);
     return rejection instanceof Promise

@@ -1,8 +1,8 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiOperation, ApiParam, ApiQuery, ApiResponse } from '@nestjs/swagger';
 import { describeController } from '../../openapi/describe-controller.ts';
-import { type Schemas, header, ref } from '../../openapi/operation-parts.ts';
-import { FRESHNESS, describeFailures, describeKeyRequest } from '../keys/keys.openapi.ts';
+import { type Schemas, ref } from '../../openapi/operation-parts.ts';
+import { CONTENT, FRESHNESS, describeFailures, describeKeyRequest, describeRanges } from '../keys/keys.openapi.ts';
 import { ResourcesController } from './resources.controller.ts';
 import { MAX_JSON_BYTES } from './stored-forms.ts';
 
@@ -113,11 +113,12 @@ function describeJson(
     ApiResponse({
       status: 200,
       description: 'The value as JSON.',
-      headers: { ...FRESHNESS, 'Content-Length': header('Bytes of the body.', '42') },
+      headers: CONTENT,
       content: { 'application/json': { schema: ref(schema), example } },
     }),
     describeKeyRequest({ ...EXAMPLES[key], ...OTHERS }),
     ...parameters,
+    ...describeRanges('application/json', { example: 'Analytical', contentRange: 'bytes 9-18/42' }),
     ...describeFailures({
       badRequest: BAD_KEY,
       notFound: NO_KEY,
@@ -167,11 +168,12 @@ export const RESOURCES_API = describeController(ResourcesController, {
       ApiResponse({
         status: 200,
         description: 'The value, byte for byte.',
-        headers: { ...FRESHNESS, 'Content-Length': header('Bytes of the value.', '17') },
+        headers: CONTENT,
         content: { 'application/octet-stream': { schema: ref('FieldValue'), example: 'Analytical Engine' } },
       }),
       describeKeyRequest({ ...EXAMPLES.hash, ...OTHERS }),
       describePart('field', 'The name of the field', 'name'),
+      ...describeRanges('application/octet-stream', { example: 'Engine', contentRange: 'bytes 11-16/17' }),
       ...describeFailures({
         badRequest: BAD_KEY,
         notFound: { 'field-not-found': 'The hash has no such field, or Redis has no such key.' },

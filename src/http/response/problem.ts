@@ -28,6 +28,7 @@ export const PROBLEMS = {
   'body-too-large': [413, 'Content Too Large'],
   'answer-too-large': [413, 'Content Too Large'],
   'unsupported-media-type': [415, 'Unsupported Media Type'],
+  'range-not-satisfiable': [416, 'Range Not Satisfiable'],
   'expectation-failed': [417, 'Expectation Failed'],
   'head-too-large': [431, 'Request Header Fields Too Large'],
   'internal-error': [500, 'Internal Server Error'],

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Cors } from './cors.ts';
 
-const EXPOSED = ['Access-Control-Expose-Headers', 'ETag, Age, Cache-Status, Retry-After'];
+const EXPOSED = ['Access-Control-Expose-Headers', 'ETag, Age, Cache-Status, Accept-Ranges, Content-Range, Retry-After'];
 
 describe('Cors', () => {
   it('adds no header if no origin is allowed', () => {

@@ -2,8 +2,11 @@ import { NotFoundException } from '@nestjs/common';
 import type { HttpResponse } from '../response/http-response.ts';
 
 /** Response headers that pages may read in addition to the safelisted ones. */
-const EXPOSED = ['Access-Control-Expose-Headers', 'ETag, Age, Cache-Status, Retry-After'] as const;
-const ALLOWED_REQUEST_HEADERS = 'Authorization, Cache-Control, Content-Type, If-None-Match';
+const EXPOSED = [
+  'Access-Control-Expose-Headers',
+  'ETag, Age, Cache-Status, Accept-Ranges, Content-Range, Retry-After',
+] as const;
+const ALLOWED_REQUEST_HEADERS = 'Authorization, Cache-Control, Content-Type, If-None-Match, If-Range, Range';
 /** The longest time for which browsers cache the response to a preflight request. */
 const PREFLIGHT_SECONDS = '7200';
 
