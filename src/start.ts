@@ -50,7 +50,7 @@ async function start(wanted: Settings): Promise<void> {
   const settings = sharePorts ? wanted : withOneThread(wanted, (warning) => logger.warn(warning, 'Settings'));
   const warning = openFilesWarning(settings);
   if (warning !== undefined) logger.warn(warning, 'Settings');
-  const unlock = await lockStart([settings.http.port, settings.resp.port ?? 0]);
+  const unlock = await lockStart([settings.http.port, settings.resp.port ?? 0, settings.ops.port ?? 0]);
   const { ports, release } = await findPorts(settings, sharePorts);
   supervisor = new Supervisor(settings, ports);
   await supervisor.start();
@@ -59,6 +59,9 @@ async function start(wanted: Settings): Promise<void> {
   new SettingFiles(settings, (changed) => supervisor?.useSettings(changed)).watch();
   if (!supervisor.draining) {
     const name = reachableName(settings.http.host);
+    if (ports.ops !== undefined) {
+      logger.log(`listening for operations on http://${reachableName(settings.ops.host)}:${ports.ops}`, 'Supervisor');
+    }
     if (ports.resp !== undefined) {
       logger.log(`listening for the Redis protocol on redis://${name}:${ports.resp}`, 'Supervisor');
     }
@@ -66,21 +69,34 @@ async function start(wanted: Settings): Promise<void> {
   }
 }
 
-async function findPorts({ http, resp }: Settings, shared: boolean): Promise<{ ports: Ports; release: () => void }> {
-  const forHttp = await freePort(http.host, http.port, shared);
-  if (resp.port === undefined) {
-    return { ports: { http: forHttp.port, resp: undefined, shared }, release: forHttp.release };
-  }
-  if (resp.port === forHttp.port) {
-    throw new StartError(`RESP_PORT: ${resp.port} is the HTTP port; expected another port`);
-  }
-  try {
-    const forResp = await freePort(http.host, resp.port, shared);
-    const release = (): void => [forHttp, forResp].forEach((found) => found.release());
-    return { ports: { http: forHttp.port, resp: forResp.port, shared }, release };
-  } catch (error) {
-    throw new StartError(`HTTP_HOST, RESP_PORT: ${(error as Error).message}`, { cause: error });
-  }
+async function findPorts(
+  { http, resp, ops }: Settings,
+  shared: boolean,
+): Promise<{ ports: Ports; release: () => void }> {
+  const found: { readonly what: string; readonly port: number; readonly release: () => void }[] = [];
+  const find = async (what: string, names: string, host: string, wanted: number) => {
+    const same = found.find(({ port }) => port === wanted);
+    if (same !== undefined) {
+      throw new StartError(`${names.split(' ').at(-1)}: ${wanted} is the ${same.what}; expected another port`);
+    }
+    try {
+      const { port, release } = await freePort(host, wanted, shared);
+      found.push({ what, port, release });
+      return port;
+    } catch (error) {
+      throw new StartError(`${names}: ${(error as Error).message}`, { cause: error });
+    }
+  };
+  const httpPort = await find('HTTP port', 'HTTP_HOST, HTTP_PORT', http.host, http.port);
+  const respPort =
+    resp.port === undefined
+      ? undefined
+      : await find('port of the Redis protocol', 'HTTP_HOST, RESP_PORT', http.host, resp.port);
+  const opsPort = ops.port === undefined ? undefined : await find('ops port', 'OPS_HOST, OPS_PORT', ops.host, ops.port);
+  return {
+    ports: { http: httpPort, resp: respPort, ops: opsPort, shared },
+    release: () => found.forEach(({ release }) => release()),
+  };
 }
 
 /** Returns the host name for clients on the same machine. */
@@ -93,7 +109,7 @@ function reachableName(host: string): string {
 function explain(error: unknown): string {
   const isProblem = [CommandLineError, SettingsError, StartError].some((kind) => error instanceof kind);
   if (isProblem) return (error as Error).message;
-  if (error instanceof StartLockTimeout) return `HTTP_PORT, RESP_PORT: ${error.message}`;
+  if (error instanceof StartLockTimeout) return `HTTP_PORT, RESP_PORT, OPS_PORT: ${error.message}`;
   if (error instanceof LayoutError) return `CACHE_CAPACITY, CACHE_MAX_BYTES: ${error.message}`;
   const { syscall, message, stack } = error as NodeJS.ErrnoException;
   return syscall === undefined ? (stack ?? message) : `HTTP_HOST, HTTP_PORT: ${message}`;

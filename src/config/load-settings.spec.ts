@@ -57,6 +57,7 @@ describe('settings', () => {
         fastPath: 'on',
       },
       resp: { port: 6380, idleTimeoutMs: 3_600_000 },
+      ops: { host: '0.0.0.0' },
       upstash: { on: false },
       redis: {
         mode: 'standalone',
@@ -107,6 +108,16 @@ describe('settings', () => {
     expect(load({ RESP_PORT: '0' }).resp.port).toBe(0);
     expect(load({}, 'RESP_PORT=').resp.port).toBeUndefined();
     expect(load({ RESP_PORT: '' }, 'RESP_PORT=7000').resp.port).toBeUndefined();
+  });
+
+  it('have an ops listener at the address of HTTP, or at one of its own, if they say its port', () => {
+    expect(load({ OPS_PORT: '0', HTTP_HOST: '127.0.0.1' }).ops).toEqual({ port: 0, host: '127.0.0.1' });
+    expect(load({ OPS_PORT: '9090', OPS_HOST: '127.0.0.2' }).ops).toEqual({ port: 9090, host: '127.0.0.2' });
+    expect(load({ OPS_PORT: '' }).ops.port).toBeUndefined();
+    expect(problemsOf({ OPS_HOST: '127.0.0.1' })).toEqual(['OPS_HOST: requires OPS_PORT']);
+    expect(problemsOf({ OPS_PORT: '70000' })).toEqual([
+      'OPS_PORT: invalid value "70000": expected an integer from 0 to 65535',
+    ]);
   });
 
   it("speak Upstash's REST API where there is an ACCESS_TOKEN, unless they say otherwise", () => {

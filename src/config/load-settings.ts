@@ -71,6 +71,9 @@ export function loadSettings(
   if (values.UPSTASH_REST_API === 'on' && values.ACCESS_TOKEN === undefined) {
     problems.push('UPSTASH_REST_API: "on" requires ACCESS_TOKEN');
   }
+  if (values.OPS_HOST !== undefined && values.OPS_PORT === undefined) {
+    problems.push('OPS_HOST: requires OPS_PORT');
+  }
   const redis = redisSettings(values, problems);
   if (problems.length > 0 || redis === undefined) throw new SettingsError(problems);
   const fitted = fitToMemory(values, (name) => variables[name] !== undefined, memory);
@@ -174,6 +177,7 @@ function settingsFrom(values: Environment, redis: Settings['redis'], variables: 
       fastPath: values.HTTP_FAST_PATH,
     },
     resp: { port: values.RESP_PORT, idleTimeoutMs: values.RESP_IDLE_TIMEOUT_MS },
+    ops: { port: values.OPS_PORT, host: values.OPS_HOST ?? values.HTTP_HOST },
     upstash: { on: (values.UPSTASH_REST_API ?? 'on') === 'on' && values.ACCESS_TOKEN !== undefined },
     // A value larger than the buffer budget could never be loaded.
     redis: { ...redis, maxValueBytes: Math.min(redis.maxValueBytes, values.PROXY_MAX_BUFFERED_BYTES) },

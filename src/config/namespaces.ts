@@ -6,6 +6,7 @@ type Namespace<Values extends object> = (() => Values) & ConfigFactoryKeyHost<Va
 // A class injects the groups that it needs: `@Inject(cacheConfig.KEY) cache: ConfigType<typeof cacheConfig>`.
 export const httpConfig = namespace('http');
 export const respConfig = namespace('resp');
+export const opsConfig = namespace('ops');
 export const upstashConfig = namespace('upstash');
 export const redisConfig = namespace('redis');
 export const cacheConfig = namespace('cache');
@@ -13,7 +14,7 @@ export const proxyConfig = namespace('proxy');
 export const accessConfig = namespace('access');
 export const adminConfig = namespace('admin');
 
-const NAMES = ['http', 'resp', 'upstash', 'redis', 'cache', 'proxy', 'access', 'admin'] as const;
+const NAMES = ['http', 'resp', 'ops', 'upstash', 'redis', 'cache', 'proxy', 'access', 'admin'] as const;
 
 type Name = (typeof NAMES)[number];
 

@@ -36,6 +36,13 @@ export interface Settings {
     readonly idleTimeoutMs: number;
   };
 
+  /** The listener of health, metrics, dashboard, API page and admin API. */
+  readonly ops: {
+    /** Undefined: they are at the HTTP port. */
+    readonly port: number | undefined;
+    readonly host: string;
+  };
+
   readonly upstash: {
     /** Whether Upstash's REST API is on; requires access tokens. */
     readonly on: boolean;

@@ -1,21 +1,29 @@
 import { InstanceMemory, InstanceWord, RowWord } from './instance-memory.ts';
 
-/** Counts and limits the open client connections of the instance. */
+/** The words that count connections of each kind: those of clients, and those of the ops listener. */
+const WORDS = {
+  clients: { all: InstanceWord.CONNECTIONS, own: RowWord.CONNECTIONS },
+  ops: { all: InstanceWord.OPS_CONNECTIONS, own: RowWord.OPS_CONNECTIONS },
+} as const;
+
+/** Counts and limits the open connections of one kind of the instance. */
 export class ConnectionLimiter {
   readonly #words: Int32Array;
+  readonly #all: number;
   readonly #own: number;
   readonly #max: number;
 
-  constructor(memory: InstanceMemory, thread: number, max: number) {
+  constructor(memory: InstanceMemory, thread: number, max: number, kind: keyof typeof WORDS = 'clients') {
     this.#words = memory.words;
-    this.#own = InstanceMemory.word(thread, RowWord.CONNECTIONS);
+    this.#all = WORDS[kind].all;
+    this.#own = InstanceMemory.word(thread, WORDS[kind].own);
     this.#max = max;
   }
 
   /** Counts a new connection; returns false, with nothing counted, if the limit is reached. */
   open(): boolean {
-    if (Atomics.add(this.#words, InstanceWord.CONNECTIONS, 1) >= this.#max) {
-      Atomics.sub(this.#words, InstanceWord.CONNECTIONS, 1);
+    if (Atomics.add(this.#words, this.#all, 1) >= this.#max) {
+      Atomics.sub(this.#words, this.#all, 1);
       return false;
     }
     Atomics.add(this.#words, this.#own, 1);
@@ -24,7 +32,7 @@ export class ConnectionLimiter {
 
   close(): void {
     Atomics.sub(this.#words, this.#own, 1);
-    Atomics.sub(this.#words, InstanceWord.CONNECTIONS, 1);
+    Atomics.sub(this.#words, this.#all, 1);
   }
 
   /** Returns a connection id that is unique in the instance: 1, 2, … */
@@ -33,12 +41,14 @@ export class ConnectionLimiter {
   }
 
   get total(): number {
-    return Atomics.load(this.#words, InstanceWord.CONNECTIONS);
+    return Atomics.load(this.#words, this.#all);
   }
 
   /** Subtracts the connections of a crashed thread, which ended with it. */
   static recoverFrom(memory: InstanceMemory, crashedThread: number): void {
-    const lost = Atomics.exchange(memory.words, InstanceMemory.word(crashedThread, RowWord.CONNECTIONS), 0);
-    Atomics.sub(memory.words, InstanceWord.CONNECTIONS, lost);
+    for (const { all, own } of Object.values(WORDS)) {
+      const lost = Atomics.exchange(memory.words, InstanceMemory.word(crashedThread, own), 0);
+      Atomics.sub(memory.words, all, lost);
+    }
   }
 }

@@ -20,6 +20,7 @@ export const InstanceWord = {
   CONNECTIONS: 32,
   RESTARTS: 33,
   CONNECTION_IDS: 34,
+  OPS_CONNECTIONS: 35,
   /** Index into {@link COHERENCE_STATES}; on a separate cache line, because all threads read it and it rarely changes. */
   COHERENCE: 48,
 } as const;
@@ -50,6 +51,7 @@ export const RowWord = {
   TRACKING_CLIENTS: 12,
   /** Bytes of the invalidations from the main thread that this thread has processed; wraps around. */
   INVALIDATIONS_PROCESSED: 13,
+  OPS_CONNECTIONS: 14,
 } as const;
 
 /** States of a thread's circuit breaker, in the order of their numbers in {@link RowWord.CIRCUIT}. */

@@ -32,6 +32,11 @@ export class InstanceStats {
     return this.#word(InstanceWord.CONNECTIONS);
   }
 
+  /** Connections of the ops listener (OPS_PORT). */
+  get opsConnections(): number {
+    return this.#word(InstanceWord.OPS_CONNECTIONS);
+  }
+
   /** Connections of the Redis protocol accepted since the start. */
   get respConnections(): number {
     return this.#word(InstanceWord.CONNECTION_IDS) >>> 0;

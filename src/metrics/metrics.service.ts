@@ -198,6 +198,7 @@ export class MetricsService {
       () => buffered.waiting,
     );
     gauge('connections', 'Open client connections.', () => instance.connections);
+    gauge('ops_connections', 'Open connections of OPS_PORT.', () => instance.opsConnections);
     gauge('redis_connections', 'Worker threads connected to Redis.', () => instance.redisConnections);
     metrics.gauge('circuit', 'Worker threads by circuit breaker state.', ['state'], () =>
       CIRCUIT_STATES.map((state) => [{ state }, instance.circuits(state)]),

@@ -33,7 +33,7 @@ for (const [variant, environment] of Object.entries(DOCUMENT_VARIANTS)) {
 /** Renders the files for some settings, by name. */
 async function render(environment: Readonly<Record<string, string>>): Promise<(readonly [string, string])[]> {
   const settings = loadSettings(environment, '/nowhere');
-  const ports = { http: 0, resp: undefined, shared: false };
+  const ports = { http: 0, resp: undefined, ops: undefined, shared: false };
   // In preview mode NestJS reads the controllers' metadata and creates no provider.
   const app = await NestFactory.create<NestExpressApplication>(
     AppModule.forRoot(settings, ports),

@@ -10,16 +10,13 @@ import { ProxyLogger } from './logger.ts';
 
 /** Creates the application of a worker thread; it listens when it is initialised. */
 export async function createApplication(settings: Settings, ports: Ports): Promise<NestExpressApplication> {
-  const app = await NestFactory.create<NestExpressApplication>(
-    AppModule.forRoot(settings, ports),
-    new ProxyHttpAdapter(settings),
-    {
-      logger: new ProxyLogger(settings.log),
-      bodyParser: false,
-      abortOnError: false,
-    },
-  );
-  mountDocs(app, settings);
+  const adapter = new ProxyHttpAdapter(settings);
+  const app = await NestFactory.create<NestExpressApplication>(AppModule.forRoot(settings, ports), adapter, {
+    logger: new ProxyLogger(settings.log),
+    bodyParser: false,
+    abortOnError: false,
+  });
+  mountDocs(adapter, settings);
   if (settings.upstash.on) mountCommandPaths(app);
   return app;
 }

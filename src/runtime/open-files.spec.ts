@@ -19,15 +19,16 @@ describe('the limit of open files', () => {
   });
 
   it('is warned of where connections and the files of the proxy itself exceed it, and only there', () => {
-    const warningFor = (connections: number, limit: number | undefined) =>
-      openFilesWarning(
-        loadSettings({ PROXY_MAX_CONNECTIONS: String(connections), PROXY_THREADS: '2' }, '/nowhere'),
-        limit,
-      );
+    const warningFor = (connections: number, limit: number | undefined, opsPort = '') => {
+      const environment = { PROXY_MAX_CONNECTIONS: String(connections), PROXY_THREADS: '2', OPS_PORT: opsPort };
+      return openFilesWarning(loadSettings(environment, '/nowhere'), limit);
+    };
     expect(warningFor(3997, 4096)).toBe(
       "PROXY_MAX_CONNECTIONS=3997 and 100 files of the proxy's own exceed the limit of 4096 open files (RLIMIT_NOFILE): connections beyond it are not accepted; raise it (ulimit -n), or set PROXY_MAX_CONNECTIONS to 3996",
     );
     expect(warningFor(3996, 4096)).toBeUndefined();
+    expect(warningFor(3996, 4096, '9090')).toContain("and 356 files of the proxy's own");
+    expect(warningFor(3740, 4096, '9090')).toBeUndefined();
     expect(warningFor(1_000_000, Infinity)).toBeUndefined();
   });
 });

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Settings } from '../config/settings.ts';
+import { MAX_OPS_CONNECTIONS } from '../http/server/ops-listener.ts';
 
 /** Files that the process and each thread keep open: listeners, event loops, connections to Redis. */
 const PROCESS_FILES = 50;
@@ -16,8 +17,12 @@ export function openFilesLimit(limits = readLimits()): number | undefined {
 }
 
 /** Returns a warning if the limit of open files is lower than the connections that the settings allow. */
-export function openFilesWarning({ proxy }: Pick<Settings, 'proxy'>, limit = openFilesLimit()): string | undefined {
-  const own = PROCESS_FILES + THREAD_FILES * proxy.threads;
+export function openFilesWarning(
+  { proxy, ops }: Pick<Settings, 'proxy' | 'ops'>,
+  limit = openFilesLimit(),
+): string | undefined {
+  const forOps = ops.port === undefined ? 0 : MAX_OPS_CONNECTIONS;
+  const own = PROCESS_FILES + THREAD_FILES * proxy.threads + forOps;
   if (limit === undefined || proxy.maxConnections + own <= limit) return undefined;
   const advice = `raise it (ulimit -n), or set PROXY_MAX_CONNECTIONS to ${Math.max(1, limit - own)}`;
   return `PROXY_MAX_CONNECTIONS=${proxy.maxConnections} and ${own} files of the proxy's own exceed the limit of ${limit} open files (RLIMIT_NOFILE): connections beyond it are not accepted; ${advice}`;

@@ -27,7 +27,7 @@ describe('RuntimeModule', () => {
     redis = new RedisStub();
     isRedisClosed = false;
     redis.close = () => void (isRedisClosed = true);
-    const module = RuntimeModule.forRoot(settings, { http, resp, shared: false });
+    const module = RuntimeModule.forRoot(settings, { http, resp, ops: undefined, shared: false });
     app = await createModuleApp(module, { ...WITH_TOKEN, HTTP_HOST: HOST }, redis);
     url = `http://${HOST}:${http}`;
     respPort = resp;

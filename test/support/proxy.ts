@@ -24,13 +24,16 @@ interface CommandReply {
 /** A proxy, seen as its clients see it. */
 export class TestProxy {
   readonly url: string;
+  /** URL of health, metrics and the admin API: that of OPS_PORT if it is set. */
+  readonly opsUrl: string;
   readonly child: Child | undefined;
   readonly settings: Settings;
   #commands = 0;
   #clockStopped = false;
 
-  private constructor(url: string, child: Child | undefined, settings: Settings) {
+  private constructor(url: string, child: Child | undefined, settings: Settings, opsUrl = url) {
     this.url = url;
+    this.opsUrl = opsUrl;
     this.child = child;
     this.settings = settings;
   }
@@ -48,7 +51,8 @@ export class TestProxy {
         if (!child.running) throw new Error(`the proxy ended: ${child.errors}${child.output}`);
         return /"message":"listening on (http:[^"]+)"/.exec(child.output)?.[1];
       });
-      const proxy = new TestProxy(url, child, settings);
+      const [, opsUrl] = /"message":"listening for operations on (http:[^"]+)"/.exec(child.output) ?? [];
+      const proxy = new TestProxy(url, child, settings, opsUrl);
       if (whenReady) await proxy.ready();
       return proxy;
     } catch (error) {
@@ -91,7 +95,7 @@ export class TestProxy {
 
   /** Whether the value of each of these metrics is the number of threads. */
   async #ofAllThreads(...names: string[]): Promise<boolean> {
-    const { text } = await this.get('/metrics');
+    const { text } = await this.ops('/metrics');
     const values = new Map(text.split('\n').map((line) => line.split(' ') as [string, string]));
     const valueOf = (name: string): number => Number(values.get(`redis_http_cache_proxy_${name}`));
     return valueOf('threads') > 0 && names.every((name) => valueOf(name) === valueOf('threads'));
@@ -105,6 +109,11 @@ export class TestProxy {
     return sendRequest(this.url, path, options);
   }
 
+  /** Sends a request to the listener of health, metrics and the admin API. */
+  ops(path: string, options: TestRequest = {}): Promise<TestResponse> {
+    return sendRequest(this.opsUrl, path, options);
+  }
+
   key(name: string | Buffer, headers: Readonly<Record<string, string>> = {}): Promise<TestResponse> {
     return this.get(`/v1/keys/${percentEncode(name)}`, headers);
   }
@@ -112,7 +121,7 @@ export class TestProxy {
   /** Sends a request to the admin API, with the first of the proxy's admin tokens. */
   admin(method: string, path: string): Promise<TestResponse> {
     const [token] = String(this.settings.ADMIN_TOKEN).split(',');
-    return this.request(path, { method, headers: { authorization: `Bearer ${token}` } });
+    return this.ops(path, { method, headers: { authorization: `Bearer ${token}` } });
   }
 
   async stats(): Promise<Readonly<Record<string, number>>> {

@@ -1,7 +1,21 @@
 import { LOG_FORMATS, LOG_LEVELS, NODE_INTERNALS_MODES } from '../settings.ts';
-import { EnumSetting, IntegerSetting } from './setting.decorators.ts';
+import { EnumSetting, IntegerSetting, TextSetting } from './setting.decorators.ts';
 
 export class OperationsEnvironment {
+  @IntegerSetting({
+    min: 0,
+    max: 65_535,
+    meaning:
+      'port of health, metrics, dashboard, API page and admin API, which are not at HTTP_PORT then; 0: any free port; unset: all at HTTP_PORT',
+  })
+  OPS_PORT?: number;
+
+  @TextSetting({
+    accepted: 'an IP address or a host name, with OPS_PORT',
+    meaning: 'address to listen on, for OPS_PORT; unset: HTTP_HOST',
+  })
+  OPS_HOST?: string;
+
   @EnumSetting({
     default: 'auto',
     values: NODE_INTERNALS_MODES,

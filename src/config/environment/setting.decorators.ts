@@ -38,12 +38,12 @@ export function settingsOf(environment: EnvironmentClass): readonly SettingDescr
 
 /** Declares an integer from `min` to `max`, both included. */
 export function IntegerSetting(
-  options: CommonOptions & { default: number; defaultText?: string; min: number; max: number },
+  options: CommonOptions & { default?: number; defaultText?: string; min: number; max: number },
 ): PropertyDecorator {
   const { min, max } = options;
   const accepted = `an integer from ${min} to ${max}${options.mayBeEmpty ? ', or an empty value' : ''}`;
   return compose(
-    describe({ ...options, default: String(options.default), accepted }, options.defaultText),
+    describe({ ...options, default: String(options.default ?? ''), accepted }, options.defaultText),
     Transform(({ value }: { value: unknown }) =>
       typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value,
     ),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { isHost } from '../server/host.ts';
+import { isHost } from '../server/request-rules.ts';
 import { UNCONDITIONAL } from '../response/conditional.ts';
 import { RequestHead } from './request-head.ts';
 

@@ -1,4 +1,4 @@
-import { isHost } from '../server/host.ts';
+import { isHost } from '../server/request-rules.ts';
 import { type Conditions, UNCONDITIONAL } from '../response/conditional.ts';
 import { KEYS_PATH } from '../keys/key-path.ts';
 import { RESOURCES, type Resource } from '../resources/resource.ts';

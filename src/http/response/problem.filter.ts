@@ -60,9 +60,12 @@ const BAD_REQUEST = problem('bad-request', 'Malformed request.');
 
 /** Responds 405 if the path has routes for other methods, 404 otherwise. */
 function notFound(request: Request): HttpResponse {
-  const allowed = methodsAt(request.app as Express, request.path);
+  const app = request.app as Express;
+  const allowed = methodsAt(app, request.path);
   if (allowed.length > 0 && !allowed.includes(request.method)) return methodNotAllowed(allowed);
-  return problemResponse(problem('route-not-found', 'Route not found; see /docs.'));
+  // With OPS_PORT the documentation is at the other port.
+  const hasDocs = methodsAt(app, '/docs').length > 0;
+  return problemResponse(problem('route-not-found', hasDocs ? 'Route not found; see /docs.' : 'Route not found.'));
 }
 
 /** Returns the status of an error of Nest or Express; 500 for any other. */

@@ -1,63 +1,45 @@
-import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
-import { Server as NetServer, type Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
-import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import type { Socket } from 'node:net';
+import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import type { ConfigType } from '@nestjs/config';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { Express } from 'express';
+import type { SelfCheckCache } from '../../cache/self-check-cache.ts';
+import { proxyConfig } from '../../config/namespaces.ts';
 import { ConnectionLimiter } from '../../instance/connection-limiter.ts';
 import { ReadMetrics } from '../../instance/read-metrics.ts';
-import type { SelfCheckCache } from '../../cache/self-check-cache.ts';
-import type { ConfigType } from '@nestjs/config';
-import { proxyConfig } from '../../config/namespaces.ts';
-import { isFault } from '../../net/socket-fault.ts';
-import { LINGER_MS } from '../../net/time-limits.ts';
-import { allMethods } from './allowed-methods.ts';
-import { ClosingConnections } from './closing-connections.ts';
+import { ThreadContext } from '../../instance/thread-context.ts';
 import { KeyFastPath } from '../fast-path/key-fast-path.ts';
-import { type ParserError, parserProblem } from './parser-problem.ts';
-import { BODY_TOO_LARGE } from '../request/read-body.ts';
-import { ProbeAdmission, type ProbeOutcome } from './probe-admission.ts';
-import { type Problem, problem } from '../response/problem.ts';
-import { expectationOf, headProblem, isFramingDoubtful } from './request-rules.ts';
-import { PipelineSerializer } from './pipeline-serializer.ts';
-import { withoutUpgrade } from './upgrade.ts';
+import type { ProxyHttpAdapter } from './proxy-http-adapter.ts';
+import { MAX_OPS_CONNECTIONS } from './ops-listener.ts';
+import { ServerConnections } from './server-connections.ts';
 
-const SWEEP_MS = 20;
-
-/**
- * The HTTP connections of this thread: counts them, rejects those beyond the limit, serves them on the fast path or with
- * node:http, and closes them on shutdown.
- */
+/** The HTTP connections of this thread: those of HTTP_PORT, and those of OPS_PORT if it is set. */
 @Injectable()
 export class HttpConnections implements OnApplicationBootstrap {
-  readonly #adapterHost: HttpAdapterHost;
+  readonly #adapterHost: HttpAdapterHost<ProxyHttpAdapter>;
+  readonly #thread: ThreadContext;
   readonly #limiter: ConnectionLimiter;
   readonly #fastPath: KeyFastPath;
   readonly #counts: ReadMetrics;
-  readonly #logger = new Logger(HttpConnections.name);
-  readonly #closingConnections = new ClosingConnections();
-  /** Connections served by node:http, with their requests in flight. */
-  readonly #serializers = new Map<Socket, PipelineSerializer>();
-  readonly #probes: ProbeAdmission;
-  /** Connections that close after the next response. */
-  readonly #last = new WeakSet<Socket>();
-  #server: Server | undefined;
+  readonly #threads: number;
+  #http: ServerConnections | undefined;
+  #ops: ServerConnections | undefined;
   #draining = false;
-  #closing = false;
-  #closed: Promise<void> = Promise.resolve();
 
   constructor(
-    adapterHost: HttpAdapterHost,
+    adapterHost: HttpAdapterHost<ProxyHttpAdapter>,
+    thread: ThreadContext,
     limiter: ConnectionLimiter,
     fastPath: KeyFastPath,
     counts: ReadMetrics,
-    @Inject(proxyConfig.KEY) proxy: ConfigType<typeof proxyConfig>,
+    @Inject(proxyConfig.KEY) { threads }: ConfigType<typeof proxyConfig>,
   ) {
     this.#adapterHost = adapterHost;
-    this.#probes = new ProbeAdmission(proxy.threads);
-    this.#counts = counts;
+    this.#thread = thread;
     this.#limiter = limiter;
     this.#fastPath = fastPath;
+    this.#counts = counts;
+    this.#threads = threads;
   }
 
   /** Whether the proxy is shutting down. */
@@ -72,155 +54,39 @@ export class HttpConnections implements OnApplicationBootstrap {
     return (socket) => fastPath.accept(socket);
   }
 
-  /** Intercepts the connections and requests of the application's server, before it listens. */
+  /** Intercepts the connections and requests of the application's servers, before they listen. */
   onApplicationBootstrap(): void {
     const { httpAdapter } = this.#adapterHost;
-    const server = httpAdapter.getHttpServer() as Server;
-    this.#server = server;
-    const accept = server.listeners('connection') as ((socket: Socket) => void)[];
-    server.removeAllListeners('connection');
-    server.on('connection', (socket: Socket) => {
-      if (!this.#limiter.open()) return this.#probes.consider(socket, beyondLimit);
-      socket.once('close', () => {
-        this.#serializers.delete(socket);
-        this.#limiter.close();
-      });
-      if (this.#fastPath.enabled) this.#fastPath.accept(socket);
-      else giveToHttp(socket);
+    const common = { counts: this.#counts, threads: this.#threads };
+    this.#http = new ServerConnections({
+      server: httpAdapter.getHttpServer(),
+      app: httpAdapter.getInstance<Express>(),
+      limit: this.#limiter,
+      fastPath: this.#fastPath.enabled ? this.#fastPath : undefined,
+      ...common,
     });
-    const giveToHttp = (socket: Socket, received?: Buffer): void => {
-      if (!this.#serializers.has(socket)) this.#serializers.set(socket, new PipelineSerializer(socket));
-      for (const listener of accept) listener.call(server, socket);
-      if (received === undefined) return;
-      socket.emit('data', received);
-      socket.resume();
-    };
-    const beyondLimit: ProbeOutcome = {
-      serve: (socket, head) => {
-        socket.once('close', () => this.#serializers.delete(socket));
-        giveToHttp(socket, head);
-      },
-      reject: (socket) => this.#closingConnections.rejectWith(socket, TOO_MANY),
-    };
-    this.#fastPath.open({
-      handOver: giveToHttp,
-      onHeadersTimeout: (socket) => this.#rejectRest(socket, parserProblem({ code: 'ERR_HTTP_REQUEST_TIMEOUT' })),
-    });
-    const handle = server.listeners('request') as RequestListener[];
-    const start: RequestListener = (request, response) => {
-      for (const listener of handle) listener.call(server, request, response);
-    };
-    server.removeAllListeners('request');
-    server.on('request', (request: IncomingMessage, response: ServerResponse) =>
-      this.#admit(request, response, () => start(request, response)),
-    );
-    // Only after the previous responses: node:http would write the 100 into the body of one that is being sent.
-    const startExpected: RequestListener = (request, response) =>
-      this.#admit(request, response, () => {
-        const expectation = expectationOf(request);
-        if (expectation === 'unknown') return this.#rejectRequest(request, UNKNOWN_EXPECTATION);
-        if (expectation === 'continue') response.writeContinue();
-        start(request, response);
-      });
-    server.on('checkContinue', startExpected);
-    server.on('checkExpectation', startExpected);
-    server.on('clientError', (error: Error & ParserError, socket: Socket) => this.#onClientError(socket, error));
-    server.on('connect', (request: IncomingMessage, socket: Socket) => {
-      endOnFailure(socket);
-      const methods = allMethods(httpAdapter.getInstance<Express>());
-      const why = headProblem(request) ?? problem('method-not-allowed', 'CONNECT is not supported.');
-      this.#rejectRest(socket, why, why.status === 405 ? ['Allow', methods.join(', ')] : []);
-    });
-    // Without a listener node:http ignores the upgrade, but drops the requests that have arrived with it.
-    server.on('upgrade', (request: IncomingMessage, stream: Duplex, rest: Buffer) => {
-      const { socket } = request;
-      const keepOpen = endOnFailure(socket);
-      withoutUpgrade(request, stream, rest, (bytes, isLast) => {
-        if (bytes === 'too-large') return this.#rejectRest(socket, BODY_TOO_LARGE);
-        if (isLast) this.#last.add(socket);
-        this.#serializers.get(socket)?.afterAll(() => {
-          keepOpen();
-          giveToHttp(socket, bytes);
-        });
-      });
-    });
+    const { ops } = httpAdapter;
+    if (ops === undefined) return;
+    const { instance, threadIndex } = this.#thread;
+    const limit = new ConnectionLimiter(instance, threadIndex, MAX_OPS_CONNECTIONS, 'ops');
+    this.#ops = new ServerConnections({ ...ops, limit, fastPath: undefined, ...common });
   }
 
-  /** Stops accepting connections; existing ones are still served. */
+  /** Stops accepting connections of HTTP_PORT; existing ones are still served, and OPS_PORT reports the drain. */
   stopListening(): void {
-    const server = this.#server;
     this.#draining = true;
-    // Not close() of node:http, which would close idle connections although a request may be on its way.
-    if (server?.listening) this.#closed = new Promise((done) => NetServer.prototype.close.call(server, () => done()));
+    this.#http?.stopListening();
   }
 
-  /** Completes the requests in flight, closes each connection after its last response, and resolves when all are closed. */
+  /** Completes the requests in flight on HTTP_PORT, and resolves when all of its connections are closed. */
   async drain(): Promise<void> {
-    this.#closing = true;
-    this.#fastPath.close();
-    for (const serializer of this.#serializers.values()) serializer.closeAfterNext();
-    const lingerUntil = performance.now() + LINGER_MS;
-    const sweep = setInterval(() => {
-      if (performance.now() >= lingerUntil) this.#destroyIdle();
-    }, SWEEP_MS);
-    await this.#closed.finally(() => clearInterval(sweep));
+    this.#ops?.closeAfterNext();
+    await this.#http?.drain();
   }
 
-  /** Destroys connections without a complete request in flight. */
-  #destroyIdle(): void {
-    this.#fastPath.destroyIdle();
-    for (const [socket, serializer] of this.#serializers) if (serializer.idle) socket.destroy();
+  /** Closes the ops listener, if there is one, at the end of the drain, and completes its requests in flight. */
+  async closeOps(): Promise<void> {
+    this.#ops?.stopListening();
+    await this.#ops?.drain(0);
   }
-
-  #admit(request: IncomingMessage, response: ServerResponse, start: () => void): void {
-    const { socket } = request;
-    const isLast = this.#closing || this.#last.has(socket) || this.#probes.has(socket) || isFramingDoubtful(request);
-    if (isLast) response.shouldKeepAlive = false;
-    const why = headProblem(request);
-    const serializer = this.#serializers.get(request.socket);
-    serializer?.admit(request, response, why === undefined ? start : () => this.#rejectRequest(request, why));
-  }
-
-  /** Responds with an error and closes the connection, as the bytes that follow may be part of the request. */
-  #rejectRequest({ socket, method }: IncomingMessage, why: Problem): void {
-    this.#closingConnections.rejectWith(socket, why, { headOnly: method === 'HEAD' });
-  }
-
-  /** Responds to bytes that node:http could not parse, or to a request that did not arrive in time. */
-  #onClientError(socket: Socket, error: Error & ParserError): void {
-    if (isFault(error)) {
-      this.#logger.error(error.stack);
-      this.#counts.countFailure('http');
-    }
-    // The previous request had Connection: close.
-    if (error.code === 'HPE_CLOSED_CONNECTION') return;
-    const isOfClient = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' || error.code?.startsWith('HPE_') === true;
-    if (isOfClient) this.#rejectRest(socket, parserProblem(error));
-    else socket.destroy();
-  }
-
-  /** Responds with an error to the bytes behind the last request, and closes the connection. */
-  #rejectRest(socket: Socket, why: Problem, headers: readonly string[] = []): void {
-    const reject = (): void => this.#closingConnections.rejectWith(socket, why, { headers });
-    const serializer = this.#serializers.get(socket);
-    if (serializer === undefined) reject();
-    else serializer.rejectRest(reject);
-  }
-}
-
-const TOO_MANY = problem('overloaded', 'Too many connections.');
-const UNKNOWN_EXPECTATION = problem('expectation-failed', 'Unsupported expectation (only 100-continue).');
-
-/**
- * Destroys a connection that node:http has detached if it fails, or if its client does not read for too long. Returns a
- * function that undoes this.
- */
-function endOnFailure(socket: Socket): () => void {
-  const end = (): void => {
-    socket.destroy();
-  };
-  socket.on('error', end).on('timeout', end);
-  return () => {
-    socket.off('error', end).off('timeout', end);
-  };
 }

@@ -1,10 +1,12 @@
 import type { IncomingMessage } from 'node:http';
-import { isHost } from './host.ts';
+import { isIPv6 } from 'node:net';
 import { type Problem, problem } from '../response/problem.ts';
 
 /** Most headers in one request. */
 export const MAX_HEADERS = 2000;
 
+/** RFC 3986, section 3.2.2, without the comma, with which proxies join two Host headers. */
+const HOST = /^(?:\[([0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+)(?::\d*)?$/;
 const ABSOLUTE_FORM = /^https?:\/\/([^/?]*)/i;
 
 const VERSION = problem('http-version-not-supported', 'HTTP/1.0 and HTTP/1.1 are supported.');
@@ -15,6 +17,12 @@ const BAD_HOST = problem('bad-request', 'The Host header is not a host with an o
 const NOT_CHUNKED = problem('bad-request', 'The last transfer coding of a request must be chunked.');
 const UNKNOWN_CODING = problem('not-implemented', 'The only transfer coding that is implemented is chunked.');
 const BAD_TARGET = problem('bad-request', 'The request target is not valid.');
+
+/** Whether a text is valid in a Host header: a host with an optional port (RFC 9110, section 7.2). */
+export function isHost(text: string): boolean {
+  const match = HOST.exec(text);
+  return match !== null && (match[1] === undefined || isIPv6(match[1]));
+}
 
 /**
  * Returns the problem of a request head that node:http accepts although RFC 9112 requires an error; undefined if it is
