@@ -27,6 +27,9 @@ const ROUNDS = 7;
 /** Requests prepared for a round, and how often they are repeated. */
 const REQUESTS = 8192;
 const PASSES = 20;
+const HOT_KEYS_ROUNDS = 21;
+/** Bytes of the keys that are read from one cache before the other has its turn. */
+const PART_BYTES = 8192 * KEY_BYTES;
 
 const clock = monotonicClock();
 const counts = new ReadMetrics(InstanceMemory.create(), 0);
@@ -86,13 +89,52 @@ for (const [i, { name }] of STEPS.entries()) {
   console.log(`| ${name} | ${columns.map((times) => spread(times[i], 0)).join(' | ')} |`);
 }
 
+// The two differ by less than a round does from the next: alternating, each round has a ratio of its own.
+console.log(`\nAll steps of a hit over HTTP with hot keys counted, relative to without:`);
+for (const entries of ENTRIES) {
+  const ratios = measureHotKeys(entries);
+  console.log(`- ${entries.toLocaleString('en')} entries: ${spread(ratios, 3)}`);
+}
+
+/** Returns by round how much more processor time a hit takes if hot keys are counted: 1 if as much. */
+function measureHotKeys(entries: number): number[] {
+  const caches = [filled(entries), filled(entries, true)] as const;
+  const keys = Buffer.from(Array.from({ length: REQUESTS * PASSES }, () => drawnOf(entries)).join(''));
+  const request = Buffer.from(`GET /v1/keys/${nameOf(0)} HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n`);
+  const ratios: number[] = [];
+  for (let round = -1; round < HOT_KEYS_ROUNDS; round++) {
+    process.stderr.write(`\r${entries} entries, hot keys, round ${Math.max(0, round)} of ${HOT_KEYS_ROUNDS}`);
+    const times = [0, 0];
+    // In small parts by turns, so that both meet the same disturbances.
+    for (let from = 0; from < keys.length; from += PART_BYTES) {
+      const first = (from / PART_BYTES + round) & 1;
+      for (const which of [first, 1 - first]) {
+        const lru = caches[which];
+        const start = process.cpuUsage();
+        const end = Math.min(keys.length, from + PART_BYTES);
+        for (let at = from; at < end; at += KEY_BYTES) {
+          head.scan(request, 0);
+          lru.tryGetInto(keys, at, at + KEY_BYTES, hit);
+          messages.write(hit, output, 0);
+          hit.bytes.copy(output, 400, 0, hit.length);
+          counts.countRead('http', 'hit');
+        }
+        times[which] += process.cpuUsage(start).user;
+      }
+    }
+    if (round >= 0) ratios.push(times[1] / times[0]);
+  }
+  process.stderr.write('\r\x1b[K');
+  return ratios;
+}
+
 /** Returns the nanoseconds of each step in each round. */
 function measure(entries: number): number[][] {
   const lru = filled(entries);
   const times = STEPS.map(() => [] as number[]);
   for (let round = -1; round < ROUNDS; round++) {
     process.stderr.write(`\r${entries} entries, round ${Math.max(0, round)} of ${ROUNDS}`);
-    const draw = (): string => nameOf(Math.floor(Math.random() * entries));
+    const draw = (): string => drawnOf(entries);
     const names = Array.from({ length: REQUESTS }, draw);
     const keys = Buffer.from(Array.from({ length: REQUESTS * PASSES }, draw).join(''));
     const http = names.map((key) => Buffer.from(`GET /v1/keys/${key} HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n`));
@@ -112,13 +154,17 @@ function measure(entries: number): number[][] {
   return times;
 }
 
-function filled(entries: number): SharedLru {
-  const lru = SharedLru.create(limitsFor(entries), 1, clock);
+function filled(entries: number, hotKeys = false): SharedLru {
+  const lru = SharedLru.create({ ...limitsFor(entries), hotKeys }, 1, clock);
   for (let i = 0; i < entries; i++) {
     const found = lru.lookup(Query.get(Buffer.from(nameOf(i))));
     if (found.kind === 'miss') lru.commit(found.lease, Buffer.alloc(VALUE_BYTES, 'v'), [i, i, i], 3_600_000);
   }
   return lru;
+}
+
+function drawnOf(entries: number): string {
+  return nameOf(Math.floor(Math.random() * entries));
 }
 
 function nameOf(i: number): string {

@@ -5,14 +5,16 @@ import { CoherenceCounts } from '../instance/coherence-counts.ts';
 import { type CoherenceMode, CoherenceState } from '../instance/coherence-state.ts';
 import { InstanceStats } from '../instance/instance-stats.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';
-import { type HttpResponse, jsonResponse } from '../http/response/http-response.ts';
-import { ENTRIES_PATH } from '../http/keys/key-path.ts';
+import { type HttpResponse, jsonResponse, problemResponse } from '../http/response/http-response.ts';
+import { problem } from '../http/response/problem.ts';
+import { ENTRIES_PATH, HOT_KEYS_PATH } from '../http/keys/key-path.ts';
 import { KeyToPurge } from '../http/keys/raw-key.ts';
 import { KnownInputGuard, QueryParameters } from '../http/request/known-input.guard.ts';
 import { AdminTokenGuard } from './admin-token.guard.ts';
+import { KeyLimit, LIMIT_PARAMETER, hotKeysBody } from './hot-keys.ts';
 import { SELECTION_PARAMETERS, SelectedByQuery } from './keys-to-purge.ts';
 
-/** The admin API: cache statistics, flush and purge. */
+/** The admin API: cache statistics, hot keys, flush and purge. */
 @Controller()
 @UseGuards(AdminTokenGuard, KnownInputGuard)
 export class AdminController {
@@ -40,6 +42,14 @@ export class AdminController {
       200,
       statsBody(stats, this.#coherence.current, this.#coherenceCounts, this.#instance, process.uptime()),
     );
+  }
+
+  @Get(HOT_KEYS_PATH)
+  @QueryParameters([LIMIT_PARAMETER])
+  hotKeys(@KeyLimit() limit: number): HttpResponse {
+    const report = this.#cache.hotKeys(limit);
+    if (report !== undefined) return jsonResponse(200, hotKeysBody(report));
+    return problemResponse(problem('hot-keys-disabled', 'Hot keys are not counted (CACHE_HOT_KEYS=off).'));
   }
 
   @Delete('v1/cache')

@@ -17,6 +17,8 @@ import {
 } from '../openapi/operation-parts.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 import { AdminController } from './admin.controller.ts';
+import { DEFAULT_LIMIT, LIMIT_PARAMETER, MAX_LIMIT } from './hot-keys.ts';
+import { SKETCH_KEY_BYTES } from '../cache/shared-lru/hot-keys/key-sketch.ts';
 
 const count = (description: string, example = 0) => ({ type: 'integer', minimum: 0, description, example });
 
@@ -82,6 +84,54 @@ const ADMIN_SCHEMAS: Schemas = {
     required: Object.keys(STATS),
     properties: STATS,
   },
+  HotKeys: {
+    type: 'object',
+    description: 'The keys that were read most in the last minute.',
+    required: ['windowSeconds', 'readsPerSecond', 'sampled', 'keys'],
+    properties: {
+      windowSeconds: {
+        type: 'number',
+        minimum: 0,
+        description: 'seconds that are reported: 50 to 60, or those since the start',
+        example: 57.3,
+      },
+      readsPerSecond: { type: 'number', minimum: 0, description: 'estimate of the reads of all keys', example: 1250.4 },
+      sampled: {
+        type: 'number',
+        minimum: 0,
+        maximum: 1,
+        description: 'share of the reads that were looked at; 1: all',
+        example: 1,
+      },
+      keys: {
+        type: 'array',
+        description: 'most read first',
+        items: {
+          type: 'object',
+          required: ['key', 'readsPerSecond', 'errorPerSecond'],
+          properties: {
+            key: {
+              description: `the key: a string or, if it is not UTF-8, its bytes in base64; of a key of more than ${SKETCH_KEY_BYTES} bytes, the first ${SKETCH_KEY_BYTES}`,
+              oneOf: [
+                { type: 'string' },
+                { type: 'object', required: ['base64'], properties: { base64: { type: 'string', format: 'byte' } } },
+              ],
+              example: 'user:42',
+            },
+            keyBytes: count('bytes of the whole key, if only its first bytes are shown', 300),
+            readsPerSecond: { type: 'number', minimum: 0, description: 'estimate of its reads', example: 410.2 },
+            errorPerSecond: {
+              type: 'number',
+              minimum: 0,
+              description:
+                'how much the true rate may differ: the error of counting, plus twice the standard deviation of sampling',
+              example: 12.6,
+            },
+          },
+        },
+      },
+    },
+  },
   FlushResult: {
     description: 'Result of a flush, or of a purge by prefix or pattern.',
     oneOf: [
@@ -131,6 +181,41 @@ function describeStats(): MethodDecorator {
     ApiResponse(jsonResponse(200, 'Statistics of the whole instance.', 'CacheStatistics', exampleOf(STATS))),
     ApiResponse(problemResponse({ 'bad-request': UNKNOWN_INPUT })),
     describeAuthentication(),
+  );
+}
+
+const HOT_KEYS_EXAMPLE = {
+  windowSeconds: 57.3,
+  readsPerSecond: 1250.4,
+  sampled: 1,
+  keys: [
+    { key: 'user:42', readsPerSecond: 410.2, errorPerSecond: 0 },
+    { key: { base64: 'AP8=' }, readsPerSecond: 61.5, errorPerSecond: 0 },
+  ],
+};
+
+/** OpenAPI description of `GET /v1/cache/hot-keys`. */
+function describeHotKeys(): MethodDecorator {
+  return applyDecorators(
+    ApiOperation({
+      operationId: 'getHotKeys',
+      summary: 'Keys read most in the last minute',
+      description:
+        'Estimates, over all threads and transports, of how often the most read keys were read, hits and misses, with all commands that read them. Counted unless `CACHE_HOT_KEYS=off`.',
+    }),
+    ApiQuery({
+      name: LIMIT_PARAMETER,
+      required: false,
+      description: 'Maximum number of keys.',
+      schema: { type: 'integer', minimum: 1, maximum: MAX_LIMIT, default: DEFAULT_LIMIT },
+    }),
+    ApiResponse(jsonResponse(200, 'The most read keys.', 'HotKeys', HOT_KEYS_EXAMPLE)),
+    ApiResponse(
+      problemResponse({
+        'bad-request': `The query parameter "${LIMIT_PARAMETER}" must be an integer from 1 to ${MAX_LIMIT}.`,
+      }),
+    ),
+    describeAuthentication({ 'hot-keys-disabled': 'Hot keys are not counted (CACHE_HOT_KEYS=off).' }),
   );
 }
 
@@ -200,7 +285,8 @@ function describePurge(): MethodDecorator {
 /** Unknown input is rejected, because ignoring a parameter could purge more than the client intended. */
 const UNKNOWN_INPUT = 'The query parameter "prefix" is unknown here; known: none. Nothing was done.';
 
-function describeAuthentication(): MethodDecorator {
+/** @param notFound further problems with status 404. */
+function describeAuthentication(notFound: Parameters<typeof problemResponse>[0] = {}): MethodDecorator {
   return applyDecorators(
     ApiSecurity(SECURITY.adminToken),
     ApiResponse(
@@ -209,7 +295,9 @@ function describeAuthentication(): MethodDecorator {
         { 'WWW-Authenticate': header('How to authenticate.', 'Bearer realm="admin"') },
       ),
     ),
-    ApiResponse(problemResponse({ 'admin-disabled': 'The admin API is disabled (ADMIN_TOKEN is not set).' })),
+    ApiResponse(
+      problemResponse({ 'admin-disabled': 'The admin API is disabled (ADMIN_TOKEN is not set).', ...notFound }),
+    ),
   );
 }
 
@@ -217,5 +305,5 @@ function describeAuthentication(): MethodDecorator {
 export const ADMIN_API = describeController(AdminController, {
   tag: 'admin',
   schemas: ADMIN_SCHEMAS,
-  operations: { stats: describeStats(), flush: describeFlush(), purge: describePurge() },
+  operations: { stats: describeStats(), hotKeys: describeHotKeys(), flush: describeFlush(), purge: describePurge() },
 });

@@ -11,6 +11,7 @@ import { LoadLimiter } from './read-through/load-limiter.ts';
 import type { BackingStore, Lifetimes, StorePolicy } from './read-through/loader.ts';
 import { ReadThrough } from './read-through/read-through.ts';
 import type { HitBuffer } from './shared-lru/hit-buffer.ts';
+import type { HotKeysReport } from './shared-lru/hot-keys/hot-keys-report.ts';
 import type { KeySelection } from './shared-lru/matching-purge.ts';
 import type { LruLimits } from './shared-lru/memory/layout.ts';
 import type { LruStats, SharedLru } from './shared-lru/shared-lru.ts';
@@ -80,6 +81,11 @@ export class CacheService extends ReadThrough {
   /** Purges every key; returns how many were cached. */
   flush(): number {
     return this.#lru.flush();
+  }
+
+  /** Returns at most `limit` keys that were read most in the last minute; undefined with CACHE_HOT_KEYS=off. */
+  hotKeys(limit: number): HotKeysReport | undefined {
+    return this.#lru.hotKeys(limit);
   }
 
   stats(): CacheStats {

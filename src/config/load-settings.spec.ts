@@ -84,6 +84,7 @@ describe('settings', () => {
         staleIfErrorMs: 0,
         respectKeyTtl: true,
         coherence: 'ttl',
+        hotKeys: 'on',
       },
       proxy: {
         mode: 'parallel',

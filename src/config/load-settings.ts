@@ -194,6 +194,7 @@ function settingsFrom(values: Environment, redis: Settings['redis'], variables: 
       respectKeyTtl: values.CACHE_RESPECT_KEY_TTL,
       coherence: values.CACHE_COHERENCE,
       purgeChannel: values.CACHE_PURGE_CHANNEL,
+      hotKeys: values.CACHE_HOT_KEYS,
     },
     proxy: {
       mode: values.PROXY_MODE,

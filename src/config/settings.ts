@@ -4,6 +4,7 @@ import type { Secret } from './secret.ts';
 
 export const COHERENCE_MODES = ['ttl', 'tracking'] as const;
 export const FAST_PATH_STATES = ['on', 'off'] as const;
+export const HOT_KEYS_STATES = ['on', 'off'] as const;
 export const REQUEST_CACHE_CONTROL_MODES = ['honour', 'ignore'] as const;
 export const LOG_FORMATS = ['json', 'pretty'] as const;
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
@@ -99,6 +100,8 @@ export interface Settings {
     readonly coherence: (typeof COHERENCE_MODES)[number];
     /** The pub/sub channel on which messages purge keys; undefined: none. */
     readonly purgeChannel: string | undefined;
+    /** Whether the most read keys are counted. */
+    readonly hotKeys: (typeof HOT_KEYS_STATES)[number];
   };
 
   readonly proxy: {

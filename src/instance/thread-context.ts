@@ -60,6 +60,7 @@ export function createInstance({ cache, redis, proxy }: Settings): ThreadContext
     revalidateMs: cache.staleWhileRevalidateMs,
     refreshAhead: cache.refreshAhead,
     maxThreads: proxy.threads,
+    hotKeys: cache.hotKeys === 'on',
     leaseMs: proxy.queueTimeoutMs + redis.commandTimeoutMs + LEASE_MARGIN_MS,
   };
   return {

@@ -174,6 +174,31 @@ describeInBrowser('dashboard in a browser', () => {
     await page.close();
   });
 
+  it('shows the most read keys while it has the admin token', async () => {
+    const watched = await WatchedPage.open(browser, `${proxy.url}/`);
+    const { page } = watched;
+    const binary = Buffer.from([0xff, 0xfe]);
+    for (let i = 0; i < HITS; i++) await proxy.key(i % 3 === 0 ? binary : 'greeting');
+    const rows = (): Promise<string[]> => page.locator('#hot-keys-rows tr').allTextContents();
+    await untilText(watched, 'hot-keys-note', /^Enter the admin token to see them\.$/);
+    const token = page.getByLabel('Admin token');
+    await token.fill('wrong');
+    await token.press('Tab');
+    await untilText(watched, 'hot-keys-note', /^A valid admin token is required\.$/);
+    expect(await rows()).toEqual([]);
+    await token.fill('admin');
+    await token.press('Tab');
+    await untilText(watched, 'hot-keys-note', /^Last \d+ s\.$/);
+    const [first, second] = await rows();
+    expect(first).toMatch(/^greeting[\d.]+\/s/);
+    expect(second).toMatch(/^base64: \/\/4=[\d.]+\/s/);
+    await token.fill('');
+    await token.press('Tab');
+    await untilText(watched, 'hot-keys-note', /^Enter the admin token/);
+    expect(await rows()).toEqual([]);
+    await page.close();
+  });
+
   it('purges by prefix and by pattern, after a confirmation that shows them', async () => {
     const watched = await WatchedPage.open(browser, `${proxy.url}/`);
     const { page } = watched;
@@ -235,6 +260,7 @@ describeInBrowser('dashboard in a browser', () => {
     const watched = await WatchedPage.open(browser, `${withAccessToken.url}/`);
     await watched.page.getByLabel('Access token').waitFor();
     expect(await watched.page.locator('#admin-tools').isHidden()).toBe(true);
+    expect(await watched.page.locator('#hot-keys').isHidden()).toBe(true);
     expect(await watched.text('admin-off')).toContain('ADMIN_TOKEN');
     expect(await lookUp(watched, 'greeting')).toBe('401 Unauthorized: A bearer token is required.');
     await watched.page.getByLabel('Access token').fill('reader');

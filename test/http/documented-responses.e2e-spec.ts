@@ -102,6 +102,9 @@ const WITH_REDIS: readonly Scenario[] = [
   ['GET /v1/cache 200', '/v1/cache', { headers: TOKEN }],
   ['GET /v1/cache 400 bad-request', '/v1/cache?x', { headers: TOKEN }],
   ['GET /v1/cache 401 unauthorized', '/v1/cache'],
+  ['GET /v1/cache/hot-keys 200', '/v1/cache/hot-keys', { headers: TOKEN }],
+  ['GET /v1/cache/hot-keys 400 bad-request', '/v1/cache/hot-keys?limit=0', { headers: TOKEN }],
+  ['GET /v1/cache/hot-keys 401 unauthorized', '/v1/cache/hot-keys'],
   ['DELETE /v1/cache 200', '/v1/cache', { headers: TOKEN }],
   ['DELETE /v1/cache 200', '/v1/cache?prefix=user:', { headers: TOKEN }],
   ['DELETE /v1/cache 400 bad-request', '/v1/cache?prefix=', { headers: TOKEN }],
@@ -120,6 +123,7 @@ const WITH_REDIS: readonly Scenario[] = [
 
 const WITHOUT_TOKEN: readonly Scenario[] = [
   ['GET /v1/cache 404 admin-disabled', '/v1/cache'],
+  ['GET /v1/cache/hot-keys 404 admin-disabled', '/v1/cache/hot-keys'],
   ['DELETE /v1/cache 404 admin-disabled', '/v1/cache'],
   ['DELETE /v1/cache/{key} 404 admin-disabled', '/v1/cache/text'],
 ];

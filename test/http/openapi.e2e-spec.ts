@@ -9,7 +9,7 @@ const KEY_ROUTES = [
   ...['/v1/sets/{key}', '/v1/sets/{key}/{member}', '/v1/sorted-sets/{key}', '/v1/json/{key}'],
 ];
 const UPSTASH_ROUTES = ['/', '/pipeline', '/get/{key}'];
-const ADMIN_ROUTES = ['/v1/cache', '/v1/cache/{key}'];
+const ADMIN_ROUTES = ['/v1/cache', '/v1/cache/hot-keys', '/v1/cache/{key}'];
 const OPEN_ROUTES = ['/health/live', '/health/ready', '/metrics'];
 
 const ADMIN = { adminToken: [] };

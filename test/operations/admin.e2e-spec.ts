@@ -8,6 +8,7 @@ import { TestRedis } from '../support/redis.ts';
 
 const ROUTES = [
   ['GET', '/v1/cache'],
+  ['GET', '/v1/cache/hot-keys'],
   ['DELETE', '/v1/cache'],
   ['DELETE', '/v1/cache/some-key'],
 ] as const;

@@ -1,5 +1,6 @@
 import { type SharedCounters, counter } from './counters.ts';
 import type { Etag } from './etag.ts';
+import type { HotKeys } from './hot-keys/hot-keys.ts';
 import type { KeyIndex } from './key-index.ts';
 import { Header, type LruLimits, type LruMemory, NONE, State } from './memory/layout.ts';
 import { SlotList } from './memory/slot-list.ts';
@@ -24,14 +25,24 @@ export class Entries implements OrderOfUse {
   /** Most recently used first. */
   readonly #recency: SlotList;
   readonly #touches: TouchRings;
+  readonly #hotKeys: HotKeys | undefined;
 
-  constructor(memory: LruMemory, slots: Slots, index: KeyIndex, counters: SharedCounters, touches: TouchRings) {
+  /** @param hotKeys counts the reads, if given. */
+  constructor(
+    memory: LruMemory,
+    slots: Slots,
+    index: KeyIndex,
+    counters: SharedCounters,
+    touches: TouchRings,
+    hotKeys: HotKeys | undefined,
+  ) {
     this.#header = memory.header;
     this.#limits = memory.limits;
     this.#slots = slots;
     this.#index = index;
     this.#counters = counters;
     this.#touches = touches;
+    this.#hotKeys = hotKeys;
     this.#recency = new SlotList(memory.header, memory.nodes, Header.RECENCY_HEAD, Header.RECENCY_TAIL);
   }
 
@@ -42,8 +53,18 @@ export class Entries implements OrderOfUse {
   /** Notes that an entry was read at this time. */
   touch(slot: number, now: number): void {
     if (!this.#touches.isAvailable || this.#touches.isFull()) this.drainTouches(now);
-    if (this.#touches.isAvailable) this.#touches.push(slot, this.#slots.version(slot), now);
-    else this.#recency.moveToFront(slot);
+    if (this.#touches.isAvailable) {
+      this.#touches.push(slot, this.#slots.version(slot), now);
+    } else {
+      this.#recency.moveToFront(slot);
+      this.#hotKeys?.countEntry(slot, now);
+    }
+  }
+
+  /** Makes an entry the most recently used one, without a further read to count. */
+  moveToFront(slot: number, now: number): void {
+    this.drainTouches(now);
+    this.#recency.moveToFront(slot);
   }
 
   /** Puts the entries that were read until `now`, a time read before, in the order of use. */
@@ -51,9 +72,11 @@ export class Entries implements OrderOfUse {
     this.#touches.drain(this, now);
   }
 
-  applyTouch(slot: number, version: number): void {
+  applyTouch(slot: number, version: number, time: number): void {
     // Beyond the highest slot are entries from before a flush, with their old versions.
-    if (this.#slots.has(slot) && this.#slots.version(slot) === version) this.#recency.moveToFront(slot);
+    if (!this.#slots.has(slot) || this.#slots.version(slot) !== version) return;
+    this.#recency.moveToFront(slot);
+    this.#hotKeys?.countEntry(slot, time);
   }
 
   /**
@@ -90,7 +113,13 @@ export class Entries implements OrderOfUse {
   }
 
   /** Drops an entry. The lease that would have replaced it stays valid and takes its place in the index. */
-  drop(slot: number): void {
+  drop(slot: number, now: number): void {
+    // Once the slot is free, its touches belong to no key.
+    if (this.#hotKeys !== undefined) this.drainTouches(now);
+    this.#remove(slot);
+  }
+
+  #remove(slot: number): void {
     const lease = this.#slots.leaseOf(slot);
     if (lease !== NONE) this.#slots.unlink(slot, lease);
     this.#slots.bytes -= this.#slots.idBytes(slot) + Math.max(0, this.#slots.valueBytes(slot));
@@ -102,17 +131,17 @@ export class Entries implements OrderOfUse {
   }
 
   /** Drops an expired entry. */
-  expire(slot: number): void {
+  expire(slot: number, now: number): void {
     this.#counters.increment(EXPIRATIONS);
-    this.drop(slot);
+    this.drop(slot, now);
   }
 
   /** Drops the entry that a lease replaces, if any: Redis has replied, so the entry is outdated. */
   replace(lease: number, now: number): void {
     const slot = this.#slots.entryOf(lease);
     if (slot === NONE) return;
-    if (this.#slots.isExpired(slot, now)) this.expire(slot);
-    else this.drop(slot);
+    if (this.#slots.isExpired(slot, now)) this.expire(slot, now);
+    else this.drop(slot, now);
   }
 
   /** Removes all entries without visiting them. */
@@ -125,7 +154,7 @@ export class Entries implements OrderOfUse {
     const slot = this.#recency.last;
     if (slot === NONE) return false;
     this.#counters.increment(cause);
-    this.drop(slot);
+    this.#remove(slot);
     return true;
   }
 }

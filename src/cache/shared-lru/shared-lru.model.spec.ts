@@ -195,6 +195,8 @@ const limits: fc.Arbitrary<LruLimits> = fc.record({
   staleMs: fc.constantFrom(0, 5, 20, 40, 1000),
   // Threads of the test take the spare rings, too.
   maxThreads: fc.constant(THREADS - 1 - SPARE_RINGS),
+  // They must not change what is cached.
+  hotKeys: fc.boolean(),
 });
 
 /** Model and cache, mapped by several threads, and the shared clock. */

@@ -6,9 +6,11 @@ import { Entries } from './entries.ts';
 import { EntryReader } from './reading/entry-reader.ts';
 import { type Etag, NO_ETAG } from './etag.ts';
 import { ItemBytes } from './memory/item-bytes.ts';
+import { HotKeys, periodOf } from './hot-keys/hot-keys.ts';
+import { type HotKeysReport, reportOf } from './hot-keys/hot-keys-report.ts';
 import { KeyIndex } from './key-index.ts';
 import { type LargeEntry, CHUNK_BYTES } from './reading/chunked-read.ts';
-import { BLOCK_BYTES, type LruLimits, LruMemory, NONE, State } from './memory/layout.ts';
+import { BLOCK_BYTES, HOT_KEY_SKETCHES, type LruLimits, LruMemory, NONE, State } from './memory/layout.ts';
 import { Leases } from './leases.ts';
 import type { HitBuffer } from './hit-buffer.ts';
 import { type KeySelection, MAX_FREED_BLOCKS, MatchingPurge } from './matching-purge.ts';
@@ -69,6 +71,8 @@ export class SharedLru {
   readonly #entries: Entries;
   readonly #leases: Leases;
   readonly #touches: TouchRings;
+  /** Undefined if they are not counted. */
+  readonly #hotKeys: HotKeys | undefined;
   readonly #reader: EntryReader;
   readonly #optimistic: OptimisticReader;
   readonly #counters: SharedCounters;
@@ -86,7 +90,10 @@ export class SharedLru {
     this.#index = new KeyIndex(memory, this.#items);
     this.#counters = new SharedCounters(memory.headerFloats);
     this.#touches = new TouchRings(memory, thread);
-    this.#entries = new Entries(memory, this.#slots, this.#index, this.#counters, this.#touches);
+    this.#hotKeys = memory.limits.hotKeys
+      ? new HotKeys(memory, { index: this.#index, slots: this.#slots, items: this.#items })
+      : undefined;
+    this.#entries = new Entries(memory, this.#slots, this.#index, this.#counters, this.#touches, this.#hotKeys);
     this.#leases = new Leases(memory, thread, this.#slots, this.#index, this.#counters);
     this.#reader = new EntryReader(this.#slots, this.#items);
     this.#optimistic = new OptimisticReader(memory, this.#slots, this.#index, this.#reader, this.#touches);
@@ -99,7 +106,9 @@ export class SharedLru {
    */
   static create(limits: LruLimits, thread: number, clock: Clock): SharedLru {
     const seeds = [randomInt(2 ** 32) | 0, randomInt(2 ** 32) | 0] as const;
-    return new SharedLru(LruMemory.reserve(limits, seeds), thread, clock);
+    const lru = new SharedLru(LruMemory.reserve(limits, seeds), thread, clock);
+    lru.#hotKeys?.restart(clock());
+    return lru;
   }
 
   /** Maps a cache that another thread created. */
@@ -145,8 +154,11 @@ export class SharedLru {
         this.#lock.acquire();
         try {
           const slot = this.#findUsable(id, hash, now);
-          if (slot === NONE) return this.#grant(id, hash, now, NONE, 'uri-miss', counted);
-          if (this.#slots.state(slot) === State.LEASE) return this.#joinLoad(slot, 'uri-miss', counted);
+          if (slot === NONE || this.#slots.state(slot) === State.LEASE) {
+            if (!counted) this.#hotKeys?.countMiss(id, now);
+            if (slot === NONE) return this.#grant(id, hash, now, NONE, 'uri-miss', counted);
+            return this.#joinLoad(slot, 'uri-miss', counted);
+          }
           this.#entries.touch(slot, now);
           isFresh = this.#slots.isFresh(slot, now, maxAgeMs);
           const mayServe = isFresh || (maxAgeMs === Infinity && this.#slots.mayRevalidate(slot, now));
@@ -179,9 +191,16 @@ export class SharedLru {
   /** Reads an entry if it is at most `maxAgeMs` old, as {@link lookup} does, but never grants a lease. */
   peek(id: EntryId, maxAgeMs = Infinity): CachedEntry | undefined {
     const found = this.#readIf(id, maxAgeMs, (slot, now) => this.#slots.isFresh(slot, now, maxAgeMs));
-    if (found === undefined) this.#locked(() => this.#counters.increment(MISSES));
-    else this.#countHit();
-    return found;
+    if (found !== undefined) {
+      this.#countHit();
+      return found;
+    }
+    const now = this.#clock();
+    this.#locked(() => {
+      this.#counters.increment(MISSES);
+      this.#hotKeys?.countMiss(id, now);
+    });
+    return undefined;
   }
 
   /** Reads a value that has been expired for less than `staleMs`, unless the key itself has expired. Counts nothing. */
@@ -358,6 +377,23 @@ export class SharedLru {
   }
 
   /**
+   * Returns the keys that were read most in the last minute, with all their queries, at most `limit`; undefined if they are not
+   * counted.
+   */
+  hotKeys(limit: number): HotKeysReport | undefined {
+    const hotKeys = this.#hotKeys;
+    if (hotKeys === undefined) return undefined;
+    const now = this.#clock();
+    const windowMs = this.#locked(() => {
+      this.#entries.drainTouches(now);
+      return hotKeys.windowMs(now);
+    });
+    // One at a time, so that the lock is not held long.
+    const sketches = Array.from({ length: HOT_KEY_SKETCHES }, (_, i) => this.#locked(() => hotKeys.copySketch(i)));
+    return reportOf(sketches, periodOf(now), windowMs, limit);
+  }
+
+  /**
    * Cleans up after a crashed thread: ends its leases and, if it crashed while it held the lock, releases the lock and
    * flushes the cache, because the change in progress may be incomplete. Call it once the thread has exited, and again later
    * while it returns `busy`: the lock's holder may be another crashed thread, for which the caller must not wait.
@@ -373,6 +409,7 @@ export class SharedLru {
     try {
       this.#clear();
       this.#touches.release(deadThread);
+      this.#hotKeys?.restart(this.#clock());
       this.#counters.increment(RECOVERIES);
     } finally {
       this.#lock.release();
@@ -387,7 +424,7 @@ export class SharedLru {
     if (this.#slots.state(slot) === State.ENTRY) {
       if (this.#isUsable(slot, now)) return slot;
       const lease = this.#slots.leaseOf(slot);
-      this.#entries.expire(slot);
+      this.#entries.expire(slot, now);
       slot = lease;
     }
     return slot === NONE || this.#leases.isUnexpired(slot, now) ? slot : NONE;
@@ -443,7 +480,9 @@ export class SharedLru {
         this.#locked(() => {
           const slot = this.#index.find(id, hash);
           if (slot === NONE || this.#slots.state(slot) !== State.ENTRY || !isMeant(slot, now)) return undefined;
-          this.#entries.touch(slot, now);
+          // A stale read has been counted by the look-up that started the load.
+          if (maxAgeMs === undefined) this.#entries.moveToFront(slot, now);
+          else this.#entries.touch(slot, now);
           return this.#reader.read(slot, now);
         });
       if (found?.kind !== 'large') return found;
@@ -545,11 +584,11 @@ export class SharedLru {
     const lease = this.#slots.leaseOf(slot);
     if (lease !== NONE) this.#leases.endWith(lease, 'void');
     if (!this.#isUsable(slot, now)) {
-      this.#entries.expire(slot);
+      this.#entries.expire(slot, now);
       return false;
     }
     this.#counters.increment(INVALIDATIONS);
-    this.#entries.drop(slot);
+    this.#entries.drop(slot, now);
     return true;
   }
 

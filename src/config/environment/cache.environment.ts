@@ -1,4 +1,4 @@
-import { COHERENCE_MODES } from '../settings.ts';
+import { COHERENCE_MODES, HOT_KEYS_STATES } from '../settings.ts';
 import { BooleanSetting, EnumSetting, FractionSetting, IntegerSetting, TextSetting } from './setting.decorators.ts';
 
 const MiB = 2 ** 20;
@@ -99,4 +99,11 @@ export class CacheEnvironment {
     meaning: 'Redis pub/sub channel on which messages purge keys: a key, prefix:… or pattern:…; unset: none',
   })
   CACHE_PURGE_CHANNEL?: string;
+
+  @EnumSetting({
+    default: 'on',
+    values: HOT_KEYS_STATES,
+    meaning: 'on: the keys read most in the last minute are counted, for GET /v1/cache/hot-keys and the dashboard',
+  })
+  CACHE_HOT_KEYS!: (typeof HOT_KEYS_STATES)[number];
 }

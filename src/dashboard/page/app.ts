@@ -4,6 +4,7 @@ import { History } from './live/history.ts';
 import { SnapshotStream } from './live/snapshot-stream.ts';
 import { bindKeyLookup } from './keys/lookup.ts';
 import { bindAdminActions } from './keys/admin-actions.ts';
+import { bindHotKeys } from './keys/hot-keys.ts';
 import { showConnection, showMetrics } from './live/view.ts';
 
 const history = new History();
@@ -12,6 +13,7 @@ const showCharts = drawCharts();
 
 bindKeyLookup();
 bindAdminActions();
+bindHotKeys();
 new SnapshotStream({
   onSnapshot: (snapshot) => {
     const sample = history.push(snapshot);

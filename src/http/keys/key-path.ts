@@ -10,6 +10,8 @@ export const SORTED_SETS_PATH = '/v1/sorted-sets/';
 export const JSON_PATH = '/v1/json/';
 /** Prefix of the paths at which cache entries are purged. */
 export const ENTRIES_PATH = '/v1/cache/';
+/** The path at which the most read keys are listed; a key of this name is purged there as well. */
+export const HOT_KEYS_PATH = `${ENTRIES_PATH}hot-keys`;
 
 /** All prefixes of keys. */
 const KEY_PREFIXES = [KEYS_PATH, HASHES_PATH, LISTS_PATH, SETS_PATH, SORTED_SETS_PATH, JSON_PATH, ENTRIES_PATH];
@@ -64,7 +66,7 @@ export function keyPrefixOf(target: string): string | undefined {
  */
 export function hideKey(url: string): string {
   const prefix = keyPrefixOf(url);
-  if (prefix === undefined) return url;
+  if (prefix === undefined || url.split('?', 1)[0] === HOT_KEYS_PATH) return url;
   const [, part] = segmentsOf(url, prefix);
   return `${prefix}key${part === undefined ? '' : '/part'}`;
 }

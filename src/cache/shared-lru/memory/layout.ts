@@ -22,6 +22,8 @@
  *   ├──────────────────────────────────────────────────────────────────────────────────┤
  *   │ query     first query of each key, by the hash of the key   4 B × power of two    │
  *   │ lists     hash │ chain │ previous │ next │ serial number    24 B × slots          │
+ *   ├──────────────────────────────────────────────────────────────────────────────────┤
+ *   │ hot keys  counts and keys of the most read keys             1 MiB, if they are on │
  *   └──────────────────────────────────────────────────────────────────────────────────┘
  * ```
  *
@@ -30,6 +32,8 @@
  * lie side by side. Items are copied as 64-bit words: a value starts at a multiple of 8. The query lists are written only for
  * queries other than GET: until then they are not resident.
  */
+
+import { SKETCH_BYTES } from '../hot-keys/key-sketch.ts';
 
 /** Limits of one cache. */
 export interface LruLimits {
@@ -51,6 +55,8 @@ export interface LruLimits {
   readonly refreshAhead?: number;
   /** Number of threads that may read without the lock at the same time; further ones read under it. */
   readonly maxThreads?: number;
+  /** Whether the most read keys are counted; false by default. */
+  readonly hotKeys?: boolean;
 }
 
 const DEFAULT_MAX_THREADS = 8;
@@ -104,6 +110,8 @@ export const HeaderFloat = {
   LATEST_STORED: 26,
   /** Number of slots put in the query lists since the last flush; with 0, their buckets are empty. */
   QUERY_SERIAL: 29,
+  /** 1 if hot keys are counted, else 0. */
+  HOT_KEYS: 30,
   COUNTERS: 32,
   /** Entries stored at or before this time are expired, whatever their own TTL. */
   EXPIRE_ALL_AT: 58,
@@ -227,6 +235,10 @@ export const LINK_SHIFT = 2;
 export const STALE_SHIFT = 28;
 export const STALE_SHARES = 15;
 
+/** Number of sketches of the hot keys, and bytes of the header in front of them. */
+export const HOT_KEY_SKETCHES = 6;
+export const HOT_KEYS_HEADER_BYTES = 64;
+
 const HEADER_BYTES = 1024;
 /** Blocks reserved per lease. Most keys fit in their slots; a lease whose key exceeds the remaining blocks is not granted. */
 const LEASE_KEY_BLOCKS = 4;
@@ -266,6 +278,8 @@ export class LruMemory {
   readonly queryNodeFloats: Float64Array;
   readonly limits: Required<LruLimits>;
   readonly leaseBlockBudget: number;
+  /** Offset of the memory of the hot keys in {@link buffer}, in bytes. */
+  readonly hotKeysAt: number;
 
   constructor(buffer: SharedArrayBuffer) {
     this.buffer = buffer;
@@ -281,6 +295,7 @@ export class LruMemory {
       revalidateMs: this.headerFloats[HeaderFloat.REVALIDATE_MS],
       refreshAhead: this.headerFloats[HeaderFloat.REFRESH_AHEAD],
       maxThreads: this.headerFloats[HeaderFloat.MAX_THREADS],
+      hotKeys: this.headerFloats[HeaderFloat.HOT_KEYS] === 1,
     });
     const sizes = sizesFor(this.limits);
     this.leaseBlockBudget = sizes.leaseBlocks;
@@ -305,6 +320,7 @@ export class LruMemory {
     const queryNodesAt = take(queryWords * 4);
     this.queryNodes = new Int32Array(buffer, queryNodesAt, queryWords);
     this.queryNodeFloats = new Float64Array(buffer, queryNodesAt, queryWords / 2);
+    this.hotKeysAt = take(sizes.hotKeysBytes);
   }
 
   /**
@@ -324,6 +340,7 @@ export class LruMemory {
     floats[HeaderFloat.REVALIDATE_MS] = limits.revalidateMs ?? 0;
     floats[HeaderFloat.REFRESH_AHEAD] = limits.refreshAhead ?? 0;
     floats[HeaderFloat.MAX_THREADS] = limits.maxThreads ?? DEFAULT_MAX_THREADS;
+    floats[HeaderFloat.HOT_KEYS] = limits.hotKeys === true ? 1 : 0;
     floats[HeaderFloat.EXPIRE_ALL_AT] = -Infinity;
     floats.fill(-Infinity, HeaderFloat.EXPIRE_ALL_HISTORY, HeaderFloat.EXPIRE_ALL_HISTORY + EXPIRE_ALL_HISTORY_LENGTH);
     floats[HeaderFloat.LATEST_STORED] = -Infinity;
@@ -382,14 +399,16 @@ function sizesFor(limits: LruLimits) {
   // An item never needs more blocks than its bytes, padding included, rounded up; and its first 128 bytes lie in the slot.
   // Therefore the byte budget is always met before the blocks run out.
   const blocks = Math.ceil(limits.maxBytes / BLOCK_BYTES) + leaseBlocks;
+  const hotKeysBytes = limits.hotKeys === true ? HOT_KEYS_HEADER_BYTES + HOT_KEY_SKETCHES * SKETCH_BYTES : 0;
   const total =
     HEADER_BYTES +
     rings * RING_WORDS * 4 +
     2 * buckets * 4 +
     (slots + 1) * (NODE_WORDS * 4 + SLOT_BYTES + QUERY_NODE_WORDS * 4) +
     roundUp((blocks + 1) * 4, BLOCK_BYTES) +
-    (blocks + 1) * BLOCK_BYTES;
-  return { slots, rings, buckets, leaseBlocks, blocks, total };
+    (blocks + 1) * BLOCK_BYTES +
+    hotKeysBytes;
+  return { slots, rings, buckets, leaseBlocks, blocks, hotKeysBytes, total };
 }
 
 function requireInteger(limit: number, min: number, name: string): void {

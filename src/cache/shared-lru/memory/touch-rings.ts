@@ -6,8 +6,8 @@ const NO_RING = -1;
 
 /** What touches are applied to. */
 export interface OrderOfUse {
-  /** Makes an entry the most recently used one, if the slot still has this version. */
-  applyTouch(slot: number, version: number): void;
+  /** Makes an entry, read at `time`, the most recently used one, if the slot still has this version. */
+  applyTouch(slot: number, version: number, time: number): void;
 }
 
 /**
@@ -131,7 +131,7 @@ export class TouchRings {
     let next = words[ring * RING_WORDS + Ring.TAIL];
     for (; this.#advance(ring, next, until); next = (next + 1) | 0) {
       const at = touchAt(ring, next);
-      order.applyTouch(words[at + Touch.SLOT], words[at + Touch.VERSION]);
+      order.applyTouch(words[at + Touch.SLOT], words[at + Touch.VERSION], this.#times[ring]);
     }
     this.#setTail(ring, next);
   }
@@ -149,7 +149,7 @@ export class TouchRings {
     while (count > 0) {
       const ring = this.#heap[0];
       const at = touchAt(ring, this.#next[ring]);
-      order.applyTouch(words[at + Touch.SLOT], words[at + Touch.VERSION]);
+      order.applyTouch(words[at + Touch.SLOT], words[at + Touch.VERSION], this.#times[ring]);
       const next = (this.#next[ring] + 1) | 0;
       if (!this.#advance(ring, next, until)) {
         this.#setTail(ring, next);

@@ -108,5 +108,6 @@ function fill(id: string, value: number, max: number): void {
 function showTokenFields({ tokenRequired, adminEnabled }: DashboardSnapshot['auth']): void {
   element('access-field', HTMLElement).hidden = !tokenRequired;
   element('admin-tools', HTMLElement).hidden = !adminEnabled;
+  element('hot-keys', HTMLElement).hidden = !adminEnabled;
   element('admin-off', HTMLElement).hidden = adminEnabled;
 }
