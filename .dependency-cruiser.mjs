@@ -62,6 +62,7 @@ export default {
       'redis/',
       'config/',
     ]),
+    mayImport('tls-imports-instance', 'tls/', ['tls/', 'cache/cache\\.module\\.ts$', 'instance/', 'config/']),
     mayImport('access-imports-config', 'access/', ['access/', 'config/']),
     mayImport('redis-commands-import-cache-and-access', 'redis-commands/', [
       'redis-commands/',
@@ -79,7 +80,7 @@ export default {
       to: {
         path: '^src/',
         pathNot:
-          '^src/(http/|openapi/(?:operation-parts|describe-controller)\\.ts$|net/|cache/|instance/|redis/(?:redis-reply|query)\\.ts$|replies/|access/|config/)',
+          '^src/(http/|openapi/(?:operation-parts|describe-controller)\\.ts$|net/|tls/|cache/|instance/|redis/(?:redis-reply|query)\\.ts$|replies/|access/|config/)',
       },
     },
     mayImport('resp-imports-no-other-transport', 'resp/', [
@@ -87,6 +88,7 @@ export default {
       'redis-commands/',
       'replies/',
       'net/',
+      'tls/',
       'cache/',
       'instance/',
       'redis/query\\.ts$',
@@ -115,7 +117,7 @@ export default {
       to: {
         path: '^src/',
         pathNot:
-          '^src/($1/|http/|openapi/(?:operation-parts|describe-controller)\\.ts$|redis-commands/|cache/|instance/|redis/|access/|internals/|config/)',
+          '^src/($1/|http/|openapi/(?:operation-parts|describe-controller)\\.ts$|redis-commands/|tls/|cache/|instance/|redis/|access/|internals/|config/)',
       },
     },
     {

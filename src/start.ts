@@ -63,9 +63,15 @@ async function start(wanted: Settings): Promise<void> {
       logger.log(`listening for operations on http://${reachableName(settings.ops.host)}:${ports.ops}`, 'Supervisor');
     }
     if (ports.resp !== undefined) {
-      logger.log(`listening for the Redis protocol on redis://${name}:${ports.resp}`, 'Supervisor');
+      logger.log(
+        `listening for the Redis protocol on ${settings.resp.tls === undefined ? 'redis' : 'rediss'}://${name}:${ports.resp}`,
+        'Supervisor',
+      );
     }
-    logger.log(`listening on http://${name}:${ports.http}`, 'Supervisor');
+    logger.log(
+      `listening on ${settings.http.tls === undefined ? 'http' : 'https'}://${name}:${ports.http}`,
+      'Supervisor',
+    );
   }
 }
 

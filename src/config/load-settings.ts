@@ -4,9 +4,10 @@ import { type Environment, describeSettings, validateEnvironment } from './envir
 import { formerNameWarnings, namesAsGiven, withPresentNames } from './environment/former-names.ts';
 import { type KeyRule, parseKeyRules } from './environment/key-pattern-syntax.ts';
 import { fitToMemory, fittedNotice, memoryLimit, memoryWarning } from './memory-budget.ts';
+import { listenerTls } from './pem-files.ts';
 import { redisSettings } from './redis/redis-settings.ts';
 import type { SettingDescription } from './environment/setting.decorators.ts';
-import type { Settings } from './settings.ts';
+import type { ListenerTls, Settings } from './settings.ts';
 import { secretIn, tokensIn } from './tokens.ts';
 import { isServiceLink, resemblesSetting, unknownNames, unknownNamesInFile } from './environment/unknown-names.ts';
 
@@ -75,9 +76,12 @@ export function loadSettings(
     problems.push('OPS_HOST: requires OPS_PORT');
   }
   const redis = redisSettings(values, problems);
+  const [httpTls, respTls] = (['HTTP', 'RESP'] as const).map((listener) =>
+    listenerTls(listener, values, (name, problem) => problems.push(`${name}: ${problem}`)),
+  );
   if (problems.length > 0 || redis === undefined) throw new SettingsError(problems);
   const fitted = fitToMemory(values, (name) => variables[name] !== undefined, memory);
-  const settings = settingsFrom(Object.assign(values, fitted), redis, variables);
+  const settings = settingsFrom(Object.assign(values, fitted), { redis, httpTls, respTls }, variables);
   const notice = fittedNotice(fitted, memory);
   if (notice !== undefined) notices.push({ level: 'log', text: notice });
   if (!redis.tlsRejectUnauthorized) {
@@ -161,7 +165,18 @@ function valueOf(setting: SettingDescription, variables: Variables, problems: st
   }
 }
 
-function settingsFrom(values: Environment, redis: Settings['redis'], variables: Variables): Settings {
+/** Settings that are composed of several variables, or read from files. */
+interface ComposedSettings {
+  readonly redis: Settings['redis'];
+  readonly httpTls: ListenerTls | undefined;
+  readonly respTls: ListenerTls | undefined;
+}
+
+function settingsFrom(
+  values: Environment,
+  { redis, httpTls, respTls }: ComposedSettings,
+  variables: Variables,
+): Settings {
   return deepFreeze({
     http: {
       host: values.HTTP_HOST,
@@ -175,8 +190,9 @@ function settingsFrom(values: Environment, redis: Settings['redis'], variables: 
       keepAliveTimeoutMs: values.HTTP_KEEP_ALIVE_TIMEOUT_MS,
       requestCacheControl: values.HTTP_REQUEST_CACHE_CONTROL,
       fastPath: values.HTTP_FAST_PATH,
+      tls: httpTls,
     },
-    resp: { port: values.RESP_PORT, idleTimeoutMs: values.RESP_IDLE_TIMEOUT_MS },
+    resp: { port: values.RESP_PORT, idleTimeoutMs: values.RESP_IDLE_TIMEOUT_MS, tls: respTls },
     ops: { port: values.OPS_PORT, host: values.OPS_HOST ?? values.HTTP_HOST },
     upstash: { on: (values.UPSTASH_REST_API ?? 'on') === 'on' && values.ACCESS_TOKEN !== undefined },
     // A value larger than the buffer budget could never be loaded.

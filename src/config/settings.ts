@@ -12,6 +12,17 @@ export const NODE_INTERNALS_MODES = ['auto', 'off'] as const;
 export const PROXY_MODES = ['parallel', 'sequential'] as const;
 export const REDIS_MODES = ['standalone', 'sentinel', 'cluster'] as const;
 
+/** TLS of a listener: the paths of its files, and their content, PEM text that changes when the files do. */
+export interface ListenerTls {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly clientCaFile: string | undefined;
+  readonly cert: string;
+  readonly key: Secret;
+  /** The authorities of client certificates; undefined: none are required. */
+  readonly clientCa: string | undefined;
+}
+
 /** The settings of one instance, validated once at start and frozen. */
 export interface Settings {
   readonly http: {
@@ -28,6 +39,8 @@ export interface Settings {
     readonly keepAliveTimeoutMs: number;
     readonly requestCacheControl: (typeof REQUEST_CACHE_CONTROL_MODES)[number];
     readonly fastPath: (typeof FAST_PATH_STATES)[number];
+    /** Undefined: the listener does not use TLS. */
+    readonly tls: ListenerTls | undefined;
   };
 
   readonly resp: {
@@ -35,6 +48,8 @@ export interface Settings {
     readonly port: number | undefined;
     /** 0: idle connections are never closed. */
     readonly idleTimeoutMs: number;
+    /** Undefined: the listener does not use TLS. */
+    readonly tls: ListenerTls | undefined;
   };
 
   /** The listener of health, metrics, dashboard, API page and admin API. */

@@ -14,12 +14,13 @@ import { MgetController } from './mget/mget.controller.ts';
 import { PreflightController } from './preflight.controller.ts';
 import { ProblemFilter } from './response/problem.filter.ts';
 import { ResponseSender } from './response/response-sender.ts';
+import { TlsModule } from '../tls/tls.module.ts';
 import type { ProxyHttpAdapter } from './server/proxy-http-adapter.ts';
 import { KeysController } from './keys/keys.controller.ts';
 import { ResourcesController } from './resources/resources.controller.ts';
 
 @Module({
-  imports: [AccessModule, CacheModule],
+  imports: [AccessModule, CacheModule, TlsModule],
   controllers: [KeysController, ResourcesController, MgetController, PreflightController],
   providers: [
     { provide: APP_FILTER, useClass: ProblemFilter },

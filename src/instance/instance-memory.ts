@@ -1,3 +1,4 @@
+import { randomFillSync } from 'node:crypto';
 import { INTERNAL_PARTS, type InternalPartName } from '../internals/internal-part.ts';
 import type { CircuitState } from '../redis/connection/circuit-breaker.ts';
 
@@ -9,6 +10,7 @@ import type { CircuitState } from '../redis/connection/circuit-breaker.ts';
  *   header  lock │ loads in flight, queued loads │ connections │ next row of the round robin │ restarts │ coherence
  *   row 0   permits, queued loads │ connections │ Redis, circuit │ self-check ║ counts of thread 0, 64-bit floats
  *   row 1   …
+ *   keys of the session tickets of each TLS listener
  * ```
  */
 
@@ -67,7 +69,7 @@ export const ROWS = 256;
 const HEADER_WORDS = 64;
 const ROW_WORDS = 16;
 /** Number of counters per thread. */
-const ROW_COUNTS = 128;
+const ROW_COUNTS = 144;
 /** Index of the first counter of each kind in the row of a thread, and in that of the supervisor. */
 export const RowCount = {
   /** `ReadMetrics`. */
@@ -78,12 +80,21 @@ export const RowCount = {
   COHERENCE: 114,
   /** `BufferedBytes`, 1 counter. */
   HELD_BYTES: 122,
+  /** `HandshakeCounts`, 8 counters. */
+  TLS_HANDSHAKES: 128,
 } as const;
 
 const COUNTS_AT = (HEADER_WORDS + ROWS * ROW_WORDS) * 4;
 /** Number of counters shared by all threads, for rare events. */
 export const SHARED_COUNTS = 1024;
 const SHARED_COUNTS_AT = COUNTS_AT + ROWS * ROW_COUNTS * 8;
+/** Length of the keys of a listener, as OpenSSL has them. */
+const TICKET_KEY_BYTES = 48;
+/** Listeners that may use TLS. */
+export const TLS_LISTENERS = ['http', 'resp'] as const;
+export type TlsListener = (typeof TLS_LISTENERS)[number];
+const TICKET_KEYS_AT = SHARED_COUNTS_AT + SHARED_COUNTS * 8;
+const TOTAL_BYTES = TICKET_KEYS_AT + TLS_LISTENERS.length * TICKET_KEY_BYTES;
 
 export class InstanceMemory {
   readonly buffer: SharedArrayBuffer;
@@ -96,16 +107,32 @@ export class InstanceMemory {
     this.buffer = buffer;
     this.words = new Int32Array(buffer, 0, COUNTS_AT / 4);
     this.#counts = new Float64Array(buffer, COUNTS_AT, ROWS * ROW_COUNTS);
-    this.sharedCounts = new BigUint64Array(buffer, SHARED_COUNTS_AT);
+    this.sharedCounts = new BigUint64Array(buffer, SHARED_COUNTS_AT, SHARED_COUNTS);
   }
 
   static create(): InstanceMemory {
-    return new InstanceMemory(new SharedArrayBuffer(SHARED_COUNTS_AT + SHARED_COUNTS * 8));
+    const memory = new InstanceMemory(new SharedArrayBuffer(TOTAL_BYTES));
+    memory.renewTicketKeys();
+    return memory;
   }
 
   /** Returns the index in {@link words} of a word of a thread's row. */
   static word(thread: number, word: number): number {
     return HEADER_WORDS + thread * ROW_WORDS + word;
+  }
+
+  /** Replaces the keys of session tickets: sessions that have begun before are not resumed. */
+  renewTicketKeys(): void {
+    for (const listener of TLS_LISTENERS) randomFillSync(this.ticketKeys(listener));
+  }
+
+  /** Returns the keys that encrypt the session tickets of a listener, 48 bytes. */
+  ticketKeys(listener: TlsListener): Uint8Array {
+    return new Uint8Array(
+      this.buffer,
+      TICKET_KEYS_AT + TLS_LISTENERS.indexOf(listener) * TICKET_KEY_BYTES,
+      TICKET_KEY_BYTES,
+    );
   }
 
   /** Publishes whether a thread is connected to Redis. */

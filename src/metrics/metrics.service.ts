@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { BufferedBytes } from '../cache/read-through/buffered-bytes.ts';
 import { CacheService } from '../cache/cache.service.ts';
-import { CIRCUIT_STATES, SELF_CHECK_PARTS } from '../instance/instance-memory.ts';
+import { CIRCUIT_STATES, SELF_CHECK_PARTS, TLS_LISTENERS } from '../instance/instance-memory.ts';
 import { ClientTrackingCounts } from '../instance/client-tracking-counts.ts';
 import { CoherenceCounts } from '../instance/coherence-counts.ts';
 import { COHERENCE_STATES, CoherenceState } from '../instance/coherence-state.ts';
@@ -16,6 +16,8 @@ import {
 } from '../instance/read-metrics.ts';
 import { RefusedCommands } from '../redis-commands/refused-commands.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';
+import { HANDSHAKE_FAILURES, HandshakeCounts } from '../tls/handshake-counts.ts';
+import { TlsListeners } from '../tls/tls-listeners.ts';
 import { packageVersion } from '../config/package-version.ts';
 import type { MetricSet, Observations } from './metric-set.ts';
 
@@ -34,6 +36,8 @@ export class MetricsService {
     buffered: BufferedBytes,
     refused: RefusedCommands,
     clientTracking: ClientTrackingCounts,
+    tls: TlsListeners,
+    handshakes: HandshakeCounts,
   ) {
     this.#describe = (metrics) => {
       this.#describeReads(metrics, reads);
@@ -41,6 +45,7 @@ export class MetricsService {
       this.#describeCache(metrics, cache);
       this.#describeCoherence(metrics, coherence, coherenceCounts);
       this.#describeClientTracking(metrics, instance, clientTracking);
+      this.#describeTls(metrics, tls, handshakes);
       this.#describeInstance(metrics, instance, buffered);
     };
   }
@@ -174,6 +179,24 @@ export class MetricsService {
       'Clients disconnected because they did not read their invalidation messages.',
       [],
       () => [[{}, counts.disconnections]],
+    );
+  }
+
+  #describeTls(metrics: MetricSet, tls: TlsListeners, handshakes: HandshakeCounts): void {
+    metrics.gauge(
+      'tls_certificate_expiry_timestamp_seconds',
+      'Unix time at which the certificate in use expires, for each listener that uses TLS.',
+      ['listener'],
+      () => tls.expiries().map(([listener, expiry]) => [{ listener }, expiry]),
+    );
+    metrics.counter(
+      'tls_handshake_failures',
+      'Failed TLS handshakes by listener and reason.',
+      ['listener', 'reason'],
+      () =>
+        TLS_LISTENERS.flatMap((listener) =>
+          HANDSHAKE_FAILURES.map((reason) => [{ listener, reason }, handshakes.failures(listener, reason)] as const),
+        ),
     );
   }
 

@@ -1,5 +1,6 @@
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { getSystemErrorName } from 'node:util';
 import type { BufferAccounting } from './buffer-accounting.ts';
 import {
@@ -14,16 +15,21 @@ import {
 } from './node-internals/direct-write.ts';
 
 const NO_MEMORY: readonly ArrayBufferLike[] = [];
+/** Bytes of one write over TLS that are not counted as buffered until they are sent: OpenSSL has them encrypted at once. */
+const MAX_UNCOUNTED_BYTES = 16 * 1024;
 
 /**
  * Writes responses directly to the socket handle, bypassing the stream's write queue, whose bookkeeping costs a twentieth
  * of a hit. At most one direct write is pending; writes during that time go to the stream's queue, behind it. If direct
- * writes are not in use, all writes go there: slower, with the same result.
+ * writes are not in use, all writes go there: slower, with the same result. So do all writes over TLS, which `node:tls`
+ * completes later in any case.
  */
 export class SocketWriter {
   readonly #socket: Socket;
   readonly #memory: BufferAccounting;
   readonly #onDrain: () => void;
+  /** Whether the connection uses TLS. */
+  readonly isEncrypted: boolean;
   /** Length of the pending direct write; 0 if there is none. */
   #pending = 0;
   /** Unsent bytes of the pending direct write at the last {@link hasProgressed}. */
@@ -42,10 +48,12 @@ export class SocketWriter {
     this.#socket = socket;
     this.#memory = memory;
     this.#onDrain = onDrain;
+    this.isEncrypted = socket instanceof TLSSocket;
   }
 
   /** Sends bytes; returns true if all were handed to the kernel, so that their memory may be reused. */
   write(bytes: Buffer): boolean {
+    if (this.isEncrypted) return this.#encrypt(bytes);
     const handle = this.length > 0 ? null : handleForWrite(this.#socket);
     if (handle === null) return this.#queue(bytes);
     let result: DirectWriteResult;
@@ -62,6 +70,14 @@ export class SocketWriter {
     }
     this.#await(result, bytes, handle);
     return false;
+  }
+
+  /** Writes a copy of the bytes, whose memory is shared and would have to be replaced for each write. */
+  #encrypt(bytes: Buffer): true {
+    const isCounted = this.length > 0 || bytes.length > MAX_UNCOUNTED_BYTES;
+    if (isCounted) this.writeAll([Buffer.from(bytes)]);
+    else this.#socket.write(Buffer.from(bytes));
+    return true;
   }
 
   #queue(bytes: Buffer): boolean {

@@ -8,11 +8,12 @@ import { ClientTrackingCounts } from '../instance/client-tracking-counts.ts';
 import { CoherenceState } from '../instance/coherence-state.ts';
 import { ThreadContext } from '../instance/thread-context.ts';
 import { RedisCommandsModule } from '../redis-commands/redis-commands.module.ts';
+import { TlsModule } from '../tls/tls.module.ts';
 import { RespServer } from './server/resp-server.ts';
 import { TrackingClients } from './server/tracking-clients.ts';
 
 @Module({
-  imports: [CacheModule, RedisCommandsModule, AccessModule],
+  imports: [CacheModule, RedisCommandsModule, AccessModule, TlsModule],
   providers: [
     {
       provide: TrackingClients,

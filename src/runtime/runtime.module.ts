@@ -8,6 +8,7 @@ import { SequentialGuard } from '../http/server/sequential.guard.ts';
 import { Mutex } from '../net/mutex.ts';
 import { RedisModule } from '../redis/redis.module.ts';
 import { RespModule } from '../resp/resp.module.ts';
+import { TlsModule } from '../tls/tls.module.ts';
 import { Listeners, PORTS, type Ports } from './listeners.ts';
 import { SupervisorChannel } from './supervisor-channel.ts';
 
@@ -17,7 +18,7 @@ export class RuntimeModule {
   static forRoot({ proxy }: Settings, ports: Ports): DynamicModule {
     return {
       module: RuntimeModule,
-      imports: [AccessModule, CacheModule, HttpModule, RedisModule, RespModule],
+      imports: [AccessModule, CacheModule, HttpModule, RedisModule, RespModule, TlsModule],
       providers: [
         { provide: PORTS, useValue: ports },
         ...(proxy.mode === 'sequential' ? sequentialProviders() : []),

@@ -9,6 +9,7 @@ import { watchInternals } from '../internals/internals.ts';
 import { RedisReader } from '../redis/redis-reader.ts';
 import { RespServer } from '../resp/server/resp-server.ts';
 import { TrackingClients } from '../resp/server/tracking-clients.ts';
+import { TlsListeners } from '../tls/tls-listeners.ts';
 import { Listeners } from './listeners.ts';
 import type { SupervisorMessage, WorkerMessage } from './worker-messages.ts';
 
@@ -28,6 +29,7 @@ export class SupervisorChannel {
   readonly #adminTokens: AdminTokens;
   readonly #resp: RespServer;
   readonly #trackingClients: TrackingClients;
+  readonly #tls: TlsListeners;
 
   constructor(
     listeners: Listeners,
@@ -35,6 +37,7 @@ export class SupervisorChannel {
     adminTokens: AdminTokens,
     resp: RespServer,
     trackingClients: TrackingClients,
+    tls: TlsListeners,
     thread: ThreadContext,
     redis: RedisReader,
   ) {
@@ -43,6 +46,7 @@ export class SupervisorChannel {
     this.#adminTokens = adminTokens;
     this.#resp = resp;
     this.#trackingClients = trackingClients;
+    this.#tls = tls;
     publishInternals(thread);
     publishRedisState(thread, redis);
   }
@@ -54,10 +58,11 @@ export class SupervisorChannel {
     } else if (message.kind === 'invalidation') {
       this.#trackingClients.invalidate(message.keys);
     } else {
-      const { access, admin } = unpackSettings(message.settings);
-      this.#access.replaceTokens(access.tokens);
-      this.#adminTokens.replace(admin.tokens);
+      const settings = unpackSettings(message.settings);
+      this.#access.replaceTokens(settings.access.tokens);
+      this.#adminTokens.replace(settings.admin.tokens);
       this.#resp.closeRevoked();
+      this.#tls.use(settings);
     }
   }
 }

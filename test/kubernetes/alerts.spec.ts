@@ -50,6 +50,7 @@ const HEALTHY: SeriesValues = {
   'circuit{state="half-open"}': constant(0),
   'circuit{state="open"}': constant(0),
   'self_check_failures{part="fast-path"}': constant(0),
+  'tls_certificate_expiry_timestamp_seconds{listener="http"}': constant(5_184_000),
   thread_restarts_total: constant(0),
   process_cpu_user_seconds_total: growing(30),
 };
@@ -74,6 +75,7 @@ const FAULTS: Readonly<Record<string, Readonly<Record<string, string | undefined
   WorkerCrashed: { thread_restarts_total: `0x${MINUTES - 5} 1x5` },
   Restarting: { process_cpu_user_seconds_total: `100+1x${MINUTES - 20} 1+1x10 1+1x10` },
   NearMaxConnections: { connections: constant(3900) },
+  CertificateExpiring: { 'tls_certificate_expiry_timestamp_seconds{listener="http"}': constant(518_400) },
   LowHitRatio: { cache_hits_total: growing(5000) },
   CacheTooSmall: { 'cache_evictions_total{cause="capacity"}': growing(4000) },
   CacheFlushed: { cache_recoveries_total: `0x${MINUTES - 5} 1x5` },

@@ -1,5 +1,7 @@
-import { Agent, type IncomingHttpHeaders, request } from 'node:http';
+import { Agent, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
+import { request as requestOverTls } from 'node:https';
 import { type Socket, connect } from 'node:net';
+import { type ConnectionOptions, connect as connectOverTls } from 'node:tls';
 
 /** A response. */
 export interface TestResponse {
@@ -16,6 +18,8 @@ export interface TestRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly agent?: Agent;
   readonly body?: string | Buffer;
+  /** Options of the connection to an https URL. */
+  readonly tls?: ConnectionOptions;
 }
 
 /** A connection for each request. */
@@ -25,11 +29,12 @@ const NO_KEEP_ALIVE = new Agent({ keepAlive: false });
 export function sendRequest(
   base: string,
   path: string,
-  { method = 'GET', headers = {}, agent = NO_KEEP_ALIVE, body }: TestRequest = {},
+  { method = 'GET', headers = {}, agent, body, tls = {} }: TestRequest = {},
 ): Promise<TestResponse> {
-  const { hostname, port } = new URL(base);
+  const { protocol, hostname, port } = new URL(base);
+  const common = { hostname, port, path, method, headers };
   return new Promise((resolve, reject) => {
-    const sent = request({ hostname, port, path, method, headers, agent }, (response) => {
+    const onResponse = (response: IncomingMessage): void => {
       const parts: Buffer[] = [];
       response.on('data', (part: Buffer) => parts.push(part));
       response.on('error', reject);
@@ -46,7 +51,11 @@ export function sendRequest(
           },
         });
       });
-    });
+    };
+    const sent =
+      protocol === 'https:'
+        ? requestOverTls({ ...common, ...tls, agent: agent ?? false }, onResponse)
+        : request({ ...common, agent: agent ?? NO_KEEP_ALIVE }, onResponse);
     sent.on('error', reject);
     sent.end(body);
   });
@@ -57,11 +66,16 @@ export function exchange(
   base: string,
   bytes: string | Buffer,
   enough: (received: string) => boolean = () => false,
+  tls: ConnectionOptions = {},
 ): Promise<string> {
-  const { hostname, port } = new URL(base);
+  const { protocol, hostname, port } = new URL(base);
   return new Promise((resolve, reject) => {
     let received = '';
-    const socket: Socket = connect(Number(port), hostname, () => socket.write(bytes));
+    const send = (): void => void socket.write(bytes);
+    const socket: Socket =
+      protocol === 'https:'
+        ? connectOverTls({ host: hostname, port: Number(port), ...tls }, send)
+        : connect(Number(port), hostname, send);
     socket.setEncoding('latin1').on('data', (part: string) => {
       received += part;
       if (enough(received)) socket.destroy();

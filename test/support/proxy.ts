@@ -1,3 +1,4 @@
+import type { ConnectionOptions } from 'node:tls';
 import { type Redis } from 'ioredis';
 import { Child, until } from './processes.ts';
 import { type TestResponse, type TestRequest, sendRequest } from './http-client.ts';
@@ -28,14 +29,23 @@ export class TestProxy {
   readonly opsUrl: string;
   readonly child: Child | undefined;
   readonly settings: Settings;
+  /** Options of the connections of this object, if the proxy uses TLS. */
+  readonly tls: ConnectionOptions;
   #commands = 0;
   #clockStopped = false;
 
-  private constructor(url: string, child: Child | undefined, settings: Settings, opsUrl = url) {
+  private constructor(
+    url: string,
+    child: Child | undefined,
+    settings: Settings,
+    opsUrl = url,
+    tls: ConnectionOptions = {},
+  ) {
     this.url = url;
     this.opsUrl = opsUrl;
     this.child = child;
     this.settings = settings;
+    this.tls = tls;
   }
 
   /** Starts the built proxy on a free port. */
@@ -44,15 +54,16 @@ export class TestProxy {
     cwd = '/',
     whenReady = settings.REDIS_URL !== undefined,
     flags: readonly string[] = [],
+    tls: ConnectionOptions = {},
   ): Promise<TestProxy> {
     const child = launch(settings, cwd, true, flags);
     try {
       const url = await until('the proxy listens', () => {
         if (!child.running) throw new Error(`the proxy ended: ${child.errors}${child.output}`);
-        return /"message":"listening on (http:[^"]+)"/.exec(child.output)?.[1];
+        return /"message":"listening on (https?:[^"]+)"/.exec(child.output)?.[1];
       });
       const [, opsUrl] = /"message":"listening for operations on (http:[^"]+)"/.exec(child.output) ?? [];
-      const proxy = new TestProxy(url, child, settings, opsUrl);
+      const proxy = new TestProxy(url, child, settings, opsUrl, tls);
       if (whenReady) await proxy.ready();
       return proxy;
     } catch (error) {
@@ -102,16 +113,16 @@ export class TestProxy {
   }
 
   get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<TestResponse> {
-    return sendRequest(this.url, path, { headers });
+    return sendRequest(this.url, path, { headers, tls: this.tls });
   }
 
   request(path: string, options: TestRequest): Promise<TestResponse> {
-    return sendRequest(this.url, path, options);
+    return sendRequest(this.url, path, { tls: this.tls, ...options });
   }
 
   /** Sends a request to the listener of health, metrics and the admin API. */
   ops(path: string, options: TestRequest = {}): Promise<TestResponse> {
-    return sendRequest(this.opsUrl, path, options);
+    return sendRequest(this.opsUrl, path, { tls: this.tls, ...options });
   }
 
   key(name: string | Buffer, headers: Readonly<Record<string, string>> = {}): Promise<TestResponse> {

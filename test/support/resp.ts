@@ -9,7 +9,7 @@ const run = promisify(execFile);
 
 /** Returns the port of the Redis protocol of a proxy that was started with RESP_PORT=0. */
 export function respPort(proxy: TestProxy): number {
-  const found = /listening for the Redis protocol on redis:\/\/[^"]*:(\d+)/.exec(proxy.child?.output ?? '')?.[1];
+  const found = /listening for the Redis protocol on rediss?:\/\/[^"]*:(\d+)/.exec(proxy.child?.output ?? '')?.[1];
   if (found === undefined) throw new Error('the proxy does not speak the Redis protocol');
   return Number(found);
 }

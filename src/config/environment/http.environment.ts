@@ -88,6 +88,24 @@ export class HttpEnvironment {
     meaning: 'fast path: plain key reads without node:http and Express, with the same responses',
   })
   HTTP_FAST_PATH!: (typeof FAST_PATH_STATES)[number];
+
+  @TextSetting({
+    accepted: 'the path of a readable PEM file, with HTTP_TLS_KEY_FILE',
+    meaning: 'certificate, followed by those of its issuers: HTTP_PORT uses TLS; read again when the file changes',
+  })
+  HTTP_TLS_CERT_FILE?: string;
+
+  @TextSetting({
+    accepted: 'the path of a readable PEM file, with HTTP_TLS_CERT_FILE',
+    meaning: 'private key of that certificate, not encrypted',
+  })
+  HTTP_TLS_KEY_FILE?: string;
+
+  @TextSetting({
+    accepted: 'the path of a readable PEM file, with HTTP_TLS_CERT_FILE',
+    meaning: 'certificate authorities of client certificates, which clients must present; unset: none',
+  })
+  HTTP_TLS_CLIENT_CA_FILE?: string;
 }
 
 /** Returns whether the text is `*`, or origins as browsers send them. */

@@ -1,4 +1,4 @@
-import { EnumSetting, IntegerSetting } from './setting.decorators.ts';
+import { EnumSetting, IntegerSetting, TextSetting } from './setting.decorators.ts';
 
 export const UPSTASH_STATES = ['on', 'off'] as const;
 
@@ -22,6 +22,24 @@ export class ProtocolsEnvironment {
     meaning: 'milliseconds after which an idle Redis-protocol connection is closed; 0: never',
   })
   RESP_IDLE_TIMEOUT_MS!: number;
+
+  @TextSetting({
+    accepted: 'the path of a readable PEM file, with RESP_TLS_KEY_FILE',
+    meaning: 'certificate, followed by those of its issuers: RESP_PORT uses TLS; read again when the file changes',
+  })
+  RESP_TLS_CERT_FILE?: string;
+
+  @TextSetting({
+    accepted: 'the path of a readable PEM file, with RESP_TLS_CERT_FILE',
+    meaning: 'private key of that certificate, not encrypted',
+  })
+  RESP_TLS_KEY_FILE?: string;
+
+  @TextSetting({
+    accepted: 'the path of a readable PEM file, with RESP_TLS_CERT_FILE',
+    meaning: 'certificate authorities of client certificates, which clients must present; unset: none',
+  })
+  RESP_TLS_CLIENT_CA_FILE?: string;
 
   @EnumSetting({
     default: '',

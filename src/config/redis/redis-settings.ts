@@ -1,6 +1,6 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { Environment } from '../environment/environment.ts';
+import { readPem, type ReportProblem } from '../pem-files.ts';
 import { parseRedisNodes } from './redis-nodes.ts';
 import { type RedisUrl, parseRedisUrl } from './redis-url.ts';
 import { Secret } from '../secret.ts';
@@ -14,7 +14,7 @@ export function redisSettings(values: Environment, problems: string[]): Settings
   const url = parseRedisUrl(values.REDIS_URL);
   // Invalid values of single settings have already been reported.
   if (url === undefined) return undefined;
-  const report = (name: string, problem: string): void => {
+  const report: ReportProblem = (name, problem) => {
     problems.push(`${name}: ${problem}`);
   };
   checkMode(values, url, report);
@@ -44,9 +44,7 @@ export function redisSettings(values: Environment, problems: string[]): Settings
   };
 }
 
-type Report = (name: string, problem: string) => void;
-
-function checkMode(values: Environment, { database, socket }: RedisUrl, report: Report): void {
+function checkMode(values: Environment, { database, socket }: RedisUrl, report: ReportProblem): void {
   const { REDIS_MODE: mode } = values;
   if (!REDIS_MODES.includes(mode)) return;
   if (mode === 'standalone') {
@@ -79,7 +77,7 @@ function checkMode(values: Environment, { database, socket }: RedisUrl, report: 
 
 const TLS_FILES = ['REDIS_TLS_CA_FILE', 'REDIS_TLS_CERT_FILE', 'REDIS_TLS_KEY_FILE'] as const;
 
-function checkTls(values: Environment, tls: boolean, report: Report): void {
+function checkTls(values: Environment, tls: boolean, report: ReportProblem): void {
   if (tls) return;
   const requirement = 'requires a REDIS_URL that starts with rediss:// or valkeys://';
   for (const name of [...TLS_FILES, 'REDIS_TLS_SERVER_NAME'] as const) {
@@ -88,31 +86,19 @@ function checkTls(values: Environment, tls: boolean, report: Report): void {
   if (!values.REDIS_TLS_REJECT_UNAUTHORIZED) report('REDIS_TLS_REJECT_UNAUTHORIZED', `false ${requirement}`);
 }
 
-function tlsFiles(values: Environment, report: Report): Pick<Settings['redis'], 'tlsCa' | 'tlsCert' | 'tlsKey'> {
+function tlsFiles(values: Environment, report: ReportProblem): Pick<Settings['redis'], 'tlsCa' | 'tlsCert' | 'tlsKey'> {
   const [, cert, key] = TLS_FILES;
   if (values[cert] !== undefined && values[key] === undefined) report(cert, `requires ${key}`);
   if (values[key] !== undefined && values[cert] === undefined) report(key, `requires ${cert}`);
-  const [tlsCa, tlsCert, tlsKey] = TLS_FILES.map((name) => readPem(name, values[name], report));
+  const [tlsCa, tlsCert, tlsKey] = TLS_FILES.map((name) =>
+    readPem(name, values[name], name === key ? 'private key' : 'certificate', report),
+  );
   if (tlsCert !== undefined && tlsKey !== undefined) checkPair(tlsCert, tlsKey, report);
   return { tlsCa, tlsCert, tlsKey: tlsKey === undefined ? undefined : new Secret(tlsKey) };
 }
 
-function readPem(name: string, file: string | undefined, report: Report): string | undefined {
-  if (file === undefined) return undefined;
-  const [what, label] = name === 'REDIS_TLS_KEY_FILE' ? ['private key', 'PRIVATE KEY'] : ['certificate', 'CERTIFICATE'];
-  try {
-    const text = readFileSync(file, 'utf8');
-    if (new RegExp(`^-----BEGIN (?:[A-Z]+ )*${label}-----`, 'm').test(text)) return text;
-    report(name, `file contains no ${what}; expected a PEM file`);
-  } catch (error) {
-    const { code = 'unknown reason' } = error as NodeJS.ErrnoException;
-    report(name, `cannot be read (${code}); expected the path of a readable PEM file`);
-  }
-  return undefined;
-}
-
 /** Checks at start that certificate and key match; otherwise OpenSSL would report it for every connection. */
-function checkPair(cert: string, key: string, report: Report): void {
+function checkPair(cert: string, key: string, report: ReportProblem): void {
   try {
     if (new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) return;
     report('REDIS_TLS_KEY_FILE', 'does not match REDIS_TLS_CERT_FILE');

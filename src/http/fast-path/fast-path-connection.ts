@@ -60,10 +60,10 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
   /** Value of `ticks` at the last activity. */
   #activeAt: number;
 
-  constructor(fastPath: FastPathContext, socket: Socket) {
+  constructor(fastPath: FastPathContext, socket: Socket, connectedAt: number) {
     this.#fastPath = fastPath;
     this.#socket = socket;
-    this.#activeAt = fastPath.ticks;
+    this.#activeAt = connectedAt;
     this.#connection = new PipelinedConnection(socket, fastPath, this);
     fastPath.connections.add(this);
   }

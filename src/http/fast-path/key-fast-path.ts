@@ -137,9 +137,9 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
     this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
   }
 
-  /** Serves a new connection. */
-  accept(socket: Socket): void {
-    new FastPathConnection(this, socket);
+  /** Serves a new connection. @param connectedAt value of {@link ticks} when the client connected. */
+  accept(socket: Socket, connectedAt = this.ticks): void {
+    new FastPathConnection(this, socket, connectedAt);
   }
 
   representationOf(name: RepresentationName, source: Uint8Array, from: number, to: number): FastRepresentation {

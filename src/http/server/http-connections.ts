@@ -8,6 +8,8 @@ import { proxyConfig } from '../../config/namespaces.ts';
 import { ConnectionLimiter } from '../../instance/connection-limiter.ts';
 import { ReadMetrics } from '../../instance/read-metrics.ts';
 import { ThreadContext } from '../../instance/thread-context.ts';
+import type { TlsAcceptor } from '../../tls/tls-acceptor.ts';
+import { TlsListeners } from '../../tls/tls-listeners.ts';
 import { KeyFastPath } from '../fast-path/key-fast-path.ts';
 import type { ProxyHttpAdapter } from './proxy-http-adapter.ts';
 import { MAX_OPS_CONNECTIONS } from './ops-listener.ts';
@@ -21,6 +23,7 @@ export class HttpConnections implements OnApplicationBootstrap {
   readonly #limiter: ConnectionLimiter;
   readonly #fastPath: KeyFastPath;
   readonly #counts: ReadMetrics;
+  readonly #tls: TlsAcceptor | undefined;
   readonly #threads: number;
   #http: ServerConnections | undefined;
   #ops: ServerConnections | undefined;
@@ -32,6 +35,7 @@ export class HttpConnections implements OnApplicationBootstrap {
     limiter: ConnectionLimiter,
     fastPath: KeyFastPath,
     counts: ReadMetrics,
+    tls: TlsListeners,
     @Inject(proxyConfig.KEY) { threads }: ConfigType<typeof proxyConfig>,
   ) {
     this.#adapterHost = adapterHost;
@@ -39,6 +43,7 @@ export class HttpConnections implements OnApplicationBootstrap {
     this.#limiter = limiter;
     this.#fastPath = fastPath;
     this.#counts = counts;
+    this.#tls = tls.acceptor('http');
     this.#threads = threads;
   }
 
@@ -62,6 +67,7 @@ export class HttpConnections implements OnApplicationBootstrap {
       server: httpAdapter.getHttpServer(),
       app: httpAdapter.getInstance<Express>(),
       limit: this.#limiter,
+      tls: this.#tls,
       fastPath: this.#fastPath.enabled ? this.#fastPath : undefined,
       ...common,
     });
@@ -69,7 +75,7 @@ export class HttpConnections implements OnApplicationBootstrap {
     if (ops === undefined) return;
     const { instance, threadIndex } = this.#thread;
     const limit = new ConnectionLimiter(instance, threadIndex, MAX_OPS_CONNECTIONS, 'ops');
-    this.#ops = new ServerConnections({ ...ops, limit, fastPath: undefined, ...common });
+    this.#ops = new ServerConnections({ ...ops, limit, tls: undefined, fastPath: undefined, ...common });
   }
 
   /** Stops accepting connections of HTTP_PORT; existing ones are still served, and OPS_PORT reports the drain. */

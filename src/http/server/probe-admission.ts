@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
+import type { TlsAcceptor } from '../../tls/tls-acceptor.ts';
 
 /** Connections beyond PROXY_MAX_CONNECTIONS that an instance accepts for health probes. */
 const MAX_PROBES = 16;
@@ -42,13 +43,36 @@ export class ProbeAdmission {
     return this.#sockets.has(socket);
   }
 
-  /** Decides on a connection beyond the limit. */
-  consider(socket: Socket, outcome: ProbeOutcome): void {
+  /** Decides on a connection beyond the limit. @param tls makes its handshake first; undefined: without TLS. */
+  consider(socket: Socket, outcome: ProbeOutcome, tls: TlsAcceptor | undefined): void {
     if (this.#sockets.size >= this.#max) {
       const [rejectOldest] = this.#silent.values();
-      if (rejectOldest === undefined) return outcome.reject(socket);
+      if (rejectOldest === undefined) return tls === undefined ? outcome.reject(socket) : void socket.destroy();
       rejectOldest();
     }
+    if (tls === undefined) return this.#admit(socket, outcome);
+    this.#shakeHands(socket, tls, (secure) => this.#admit(secure, outcome));
+  }
+
+  /** Makes the TLS handshake within the time of a probe. */
+  #shakeHands(socket: Socket, tls: TlsAcceptor, onSecure: (secure: Socket) => void): void {
+    const reject = (): void => void socket.destroy();
+    const stop = (): void => {
+      clearTimeout(timer);
+      this.#silent.delete(socket);
+      this.#sockets.delete(socket);
+    };
+    const timer = setTimeout(reject, REQUEST_TIMEOUT_MS);
+    this.#sockets.add(socket);
+    this.#silent.set(socket, reject);
+    socket.once('close', stop);
+    tls.accept(socket, (secure) => {
+      stop();
+      onSecure(secure);
+    });
+  }
+
+  #admit(socket: Socket, outcome: ProbeOutcome): void {
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
     this.#await(socket, outcome);

@@ -7,6 +7,7 @@ import type { ReadMetrics } from '../../instance/read-metrics.ts';
 import { isFault } from '../../net/socket-fault.ts';
 import { LINGER_MS } from '../../net/time-limits.ts';
 import { allMethods } from './allowed-methods.ts';
+import type { TlsAcceptor } from '../../tls/tls-acceptor.ts';
 import { ClosingConnections } from './closing-connections.ts';
 import type { KeyFastPath } from '../fast-path/key-fast-path.ts';
 import { type ParserError, parserProblem } from './parser-problem.ts';
@@ -33,6 +34,8 @@ export interface ServerParts {
   /** The application whose routes the server serves. */
   readonly app: Express;
   readonly limit: ConnectionLimit;
+  /** Makes the handshakes of connections; undefined: without TLS. */
+  readonly tls: TlsAcceptor | undefined;
   /** Where connections start; undefined: with node:http. */
   readonly fastPath: KeyFastPath | undefined;
   readonly counts: ReadMetrics;
@@ -47,6 +50,7 @@ export interface ServerParts {
 export class ServerConnections {
   readonly #server: Server;
   readonly #fastPath: KeyFastPath | undefined;
+  readonly #tls: TlsAcceptor | undefined;
   readonly #counts: ReadMetrics;
   readonly #logger = new Logger('HttpConnections');
   readonly #closingConnections = new ClosingConnections();
@@ -59,22 +63,26 @@ export class ServerConnections {
   #closed: Promise<void> = Promise.resolve();
 
   /** Intercepts the connections and requests of the server. */
-  constructor({ server, app, limit, fastPath, counts, threads }: ServerParts) {
+  constructor({ server, app, limit, tls, fastPath, counts, threads }: ServerParts) {
     this.#server = server;
     this.#fastPath = fastPath;
+    this.#tls = tls;
     this.#counts = counts;
     this.#probes = new ProbeAdmission(threads);
     const accept = server.listeners('connection') as ((socket: Socket) => void)[];
     server.removeAllListeners('connection');
     server.on('connection', (socket: Socket) => {
-      if (!limit.open()) return this.#probes.consider(socket, beyondLimit);
-      socket.once('close', () => {
-        this.#serializers.delete(socket);
-        limit.close();
-      });
-      if (fastPath === undefined) giveToHttp(socket);
-      else fastPath.accept(socket);
+      if (!limit.open()) return this.#probes.consider(socket, beyondLimit, tls);
+      socket.once('close', () => limit.close());
+      const connectedAt = fastPath?.ticks;
+      if (tls === undefined) serve(socket, connectedAt);
+      else tls.accept(socket, (secure) => serve(secure, connectedAt));
     });
+    const serve = (socket: Socket, connectedAt: number | undefined): void => {
+      socket.once('close', () => this.#serializers.delete(socket));
+      if (fastPath === undefined) giveToHttp(socket);
+      else fastPath.accept(socket, connectedAt);
+    };
     const giveToHttp = (socket: Socket, received?: Buffer): void => {
       if (!this.#serializers.has(socket)) this.#serializers.set(socket, new PipelineSerializer(socket));
       for (const listener of accept) listener.call(server, socket);
@@ -163,6 +171,7 @@ export class ServerConnections {
 
   /** Destroys connections without a complete request in flight. */
   #destroyIdle(): void {
+    this.#tls?.destroyHandshakes();
     this.#fastPath?.destroyIdle();
     for (const [socket, serializer] of this.#serializers) if (serializer.idle) socket.destroy();
   }

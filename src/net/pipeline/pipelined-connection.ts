@@ -312,6 +312,8 @@ export class PipelinedConnection<Reply> {
   /** Disconnects a client that reads none of its replies for some time. */
   #watchStall(): void {
     if (this.#writer.isFull) this.#backpressured = true;
+    // A write over TLS is never complete at once, and restarts a running time-out.
+    if (this.#writer.isEncrypted && this.#socket.timeout === this.#context.stallTimeoutMs) return;
     this.#socket.setTimeout(this.#context.stallTimeoutMs);
   }
 

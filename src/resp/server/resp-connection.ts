@@ -48,9 +48,11 @@ export class RespConnection implements PipelineProtocol<QueuedReply> {
   #active = true;
   #activeAt = 0;
   /** When the client was last seen authenticated; until then, when it connected. */
-  #authenticatedAt = performance.now();
+  #authenticatedAt: number;
 
-  constructor(socket: Socket, client: Client, context: ConnectionContext) {
+  /** @param connectedAt in milliseconds, as `performance.now()` returns it. */
+  constructor(socket: Socket, client: Client, context: ConnectionContext, connectedAt = performance.now()) {
+    this.#authenticatedAt = connectedAt;
     this.#client = client;
     this.#context = context;
     this.#lock = context.mutex === undefined ? undefined : new RequestLock(context.mutex);

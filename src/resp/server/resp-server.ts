@@ -18,6 +18,8 @@ import type { Settings } from '../../config/settings.ts';
 import type { Mutex } from '../../net/mutex.ts';
 import { SharedReadBuffer } from '../../net/shared-read-buffer.ts';
 import { CLOSE_GRACE_MS, LINGER_MS, idleTimeoutMs } from '../../net/time-limits.ts';
+import type { TlsAcceptor } from '../../tls/tls-acceptor.ts';
+import { TlsListeners } from '../../tls/tls-listeners.ts';
 import type { Client } from './client.ts';
 import { ClientCommands } from '../commands/client-commands.ts';
 import { CommandTable } from '../commands/command-table.ts';
@@ -72,8 +74,11 @@ export class RespServer {
   readonly #instance: InstanceStats;
   readonly #refused: RefusedCommands;
   readonly #trackingClients: TrackingClients;
+  readonly #tls: TlsAcceptor | undefined;
   readonly #settings: Pick<Settings, 'http' | 'resp' | 'redis' | 'cache' | 'proxy'>;
   readonly #connections = new Set<RespConnection>();
+  /** Number of open connections, with those whose TLS handshake has not ended. */
+  #open = 0;
   readonly #readBuffer = new SharedReadBuffer();
   /** Port that this thread listens on; 0 before {@link listen}. */
   #port = 0;
@@ -90,6 +95,7 @@ export class RespServer {
     buffered: BufferedBytes,
     refused: RefusedCommands,
     trackingClients: TrackingClients,
+    tls: TlsListeners,
     @Inject(httpConfig.KEY) http: ConfigType<typeof httpConfig>,
     @Inject(respConfig.KEY) resp: ConfigType<typeof respConfig>,
     @Inject(redisConfig.KEY) redis: ConfigType<typeof redisConfig>,
@@ -104,6 +110,7 @@ export class RespServer {
     this.#instance = instance;
     this.#refused = refused;
     this.#trackingClients = trackingClients;
+    this.#tls = tls.acceptor('resp');
     this.#settings = { http, resp, redis, cache: cacheSettings, proxy };
   }
 
@@ -140,9 +147,10 @@ export class RespServer {
     if (this.#server === undefined) return;
     const allClosed = new Promise<void>((resolve) => (this.#onAllClosed = resolve));
     const linger = setTimeout(() => {
+      this.#tls?.destroyHandshakes();
       for (const connection of this.#connections) connection.finish();
     }, LINGER_MS);
-    if (this.#connections.size > 0) await allClosed;
+    if (this.#open > 0) await allClosed;
     clearTimeout(linger);
     await this.#closed;
   }
@@ -209,18 +217,31 @@ export class RespServer {
   }
 
   #accept(socket: Socket, context: ConnectionContext): void {
-    if (!this.#connectionCount.open()) return rejectConnection(socket);
-    const connection = this.#connect(socket, context);
-    this.#connections.add(connection);
+    const tls = this.#tls;
+    if (!this.#connectionCount.open()) {
+      // Without a handshake there is no way to send a reply.
+      if (tls === undefined) rejectConnection(socket);
+      else socket.destroy();
+      return;
+    }
+    this.#open++;
     socket.once('close', () => {
-      this.#connections.delete(connection);
       this.#connectionCount.close();
-      if (this.#connections.size === 0) this.#onAllClosed();
+      if (--this.#open === 0) this.#onAllClosed();
     });
+    const connectedAt = performance.now();
+    if (tls === undefined) this.#serve(socket, context, connectedAt);
+    else tls.accept(socket, (secure) => this.#serve(secure, context, connectedAt));
   }
 
-  #connect(socket: Socket, context: ConnectionContext): RespConnection {
-    return new RespConnection(socket, this.#createClient(socket, context.access), context);
+  #serve(socket: Socket, context: ConnectionContext, connectedAt: number): void {
+    const connection = this.#connect(socket, context, connectedAt);
+    this.#connections.add(connection);
+    socket.once('close', () => this.#connections.delete(connection));
+  }
+
+  #connect(socket: Socket, context: ConnectionContext, connectedAt?: number): RespConnection {
+    return new RespConnection(socket, this.#createClient(socket, context.access), context, connectedAt);
   }
 
   #createClient(socket: Socket, access: Access): Client {

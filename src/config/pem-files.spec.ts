@@ -1,0 +1,100 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type Certificate, TestAuthority } from '../../test/support/certificates.ts';
+import { SettingsError, loadSettings } from './load-settings.ts';
+
+let directory: string;
+let ca: Certificate;
+let own: Certificate;
+let other: Certificate;
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'listener-tls-'));
+  const authority = await TestAuthority.create();
+  ca = authority.certificate;
+  [own, other] = await Promise.all([authority.issue(['proxy']), authority.issue(['proxy'])]);
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+function file(name: string, text: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+const load = (environment: Record<string, string>) => loadSettings(environment, '/nowhere');
+
+function problemsOf(environment: Record<string, string>): readonly string[] {
+  try {
+    load(environment);
+    return [];
+  } catch (error) {
+    if (error instanceof SettingsError) return error.problems;
+    throw error;
+  }
+}
+
+describe.each(['HTTP', 'RESP'] as const)('TLS of the listener %s', (listener) => {
+  const [CERT, KEY, CA] = ['CERT', 'KEY', 'CLIENT_CA'].map((name) => `${listener}_TLS_${name}_FILE`);
+  const pair = () => ({ [CERT]: file('cert.pem', own.cert), [KEY]: file('key.pem', own.key) });
+  const settingOf = (environment: Record<string, string>) => load(environment)[listener === 'HTTP' ? 'http' : 'resp'];
+
+  it('is off without files', () => {
+    expect(settingOf({}).tls).toBeUndefined();
+  });
+
+  it('has the content of the files, and the key is a secret', () => {
+    const { tls } = settingOf({ ...pair(), [CA]: file('ca.pem', ca.cert) });
+    expect([tls?.cert, tls?.key.reveal(), tls?.clientCa]).toEqual([own.cert, own.key, ca.cert]);
+    expect(JSON.stringify(tls)).not.toContain('PRIVATE KEY');
+  });
+
+  it('needs a certificate and its key', () => {
+    const { [CERT]: cert, [KEY]: key } = pair();
+    expect(problemsOf({ [CERT]: cert })).toEqual([`${CERT}: requires ${KEY}`]);
+    expect(problemsOf({ [KEY]: key, [CA]: cert })).toEqual([`${KEY}: requires ${CERT}`, `${CA}: requires ${CERT}`]);
+    expect(problemsOf({ ...pair(), [KEY]: file('other.pem', other.key) })).toEqual([
+      `${KEY}: does not match the certificate`,
+    ]);
+  });
+
+  it.each([
+    ['CERT', 'x', 'file contains no certificate; expected a PEM file'],
+    ['KEY', 'x', 'file contains no private key; expected a PEM file'],
+    ['CLIENT_CA', 'x', 'file contains no certificate; expected a PEM file'],
+    ['CERT', '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n', /^cannot be used \(.+\)$/],
+    ['KEY', '-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n', /^cannot be used \(.+\)$/],
+    ['CLIENT_CA', '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n', /^cannot be used \(.+\)$/],
+  ])('names the file that cannot be used: %s, %j', (name, text, problem) => {
+    const setting = `${listener}_TLS_${name}_FILE`;
+    const [found, ...more] = problemsOf({ ...pair(), [setting]: file('broken.pem', text) });
+    expect(more).toEqual([]);
+    expect(found).toMatch(new RegExp(`^${setting}: `));
+    expect(found.slice(setting.length + 2)).toMatch(problem);
+  });
+
+  it('names the file that cannot be read', () => {
+    expect(problemsOf({ ...pair(), [CERT]: join(directory, 'none') })).toEqual([
+      `${CERT}: cannot be read (ENOENT); expected the path of a readable PEM file`,
+    ]);
+  });
+
+  it.each(['pkcs1', 'pkcs8'] as const)('does not accept an encrypted key (%s)', (type) => {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const encryption = { cipher: 'aes-256-cbc', passphrase: 'secret' };
+    const key = privateKey.export({ type, format: 'pem', ...encryption }).toString();
+    expect(problemsOf({ ...pair(), [KEY]: file('encrypted.pem', key) })).toEqual([
+      `${KEY}: is encrypted; expected a private key without a passphrase`,
+    ]);
+  });
+});
+
+describe('TLS of the Redis protocol', () => {
+  it('needs the protocol', () => {
+    const pair = { RESP_TLS_CERT_FILE: file('cert.pem', own.cert), RESP_TLS_KEY_FILE: file('key.pem', own.key) };
+    expect(problemsOf({ ...pair, RESP_PORT: '' })).toEqual(['RESP_TLS_CERT_FILE: requires RESP_PORT']);
+  });
+});
