@@ -1,6 +1,9 @@
 import { Module } from '@nestjs/common';
+import type { ConfigType } from '@nestjs/config';
 import { AccessModule } from '../access/access.module.ts';
 import { CacheModule } from '../cache/cache.module.ts';
+import { opsConfig } from '../config/namespaces.ts';
+import { LOOKUP_PATH } from '../http/server/ops-listener.ts';
 import { DashboardController } from './dashboard.controller.ts';
 import { PageFiles, dashboardFiles } from './page-files.ts';
 import { SnapshotService } from './snapshot.service.ts';
@@ -8,6 +11,14 @@ import { SnapshotService } from './snapshot.service.ts';
 @Module({
   imports: [AccessModule, CacheModule],
   controllers: [DashboardController],
-  providers: [SnapshotService, { provide: PageFiles, useFactory: () => new PageFiles(dashboardFiles()) }],
+  providers: [
+    SnapshotService,
+    {
+      provide: PageFiles,
+      inject: [opsConfig.KEY],
+      useFactory: ({ port }: ConfigType<typeof opsConfig>) =>
+        new PageFiles(dashboardFiles(), port === undefined ? '.' : LOOKUP_PATH.slice(1)),
+    },
+  ],
 })
 export class DashboardModule {}

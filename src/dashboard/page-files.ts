@@ -33,13 +33,19 @@ interface PageFile {
   readonly body: Buffer;
 }
 
+/** What `index.html` names as the path of reads, relative to the page. */
+const READS_AT_PAGE = '<meta name="reads" content="." />';
+
 /** Serves a few small files, each with an ETag, and from memory once it has been requested. */
 export class PageFiles {
   readonly #list: ReadonlyMap<string, string>;
+  readonly #readsPath: string;
   readonly #files = new Map<string, PageFile>();
 
-  constructor(list: PageFileList) {
+  /** @param readsPath path of the reads relative to the page. */
+  constructor(list: PageFileList, readsPath = '.') {
     this.#list = new Map(Object.entries(list));
+    this.#readsPath = readsPath;
   }
 
   /**
@@ -60,15 +66,19 @@ export class PageFiles {
 
   #file(served: string): PageFile | undefined {
     const path = this.#list.get(served);
-    const file = this.#files.get(served) ?? (path === undefined ? undefined : readFile(path));
+    const file = this.#files.get(served) ?? (path === undefined ? undefined : readFile(path, this.#readsPath));
     if (file !== undefined) this.#files.set(served, file);
     return file;
   }
 }
 
-function readFile(path: string): PageFile {
+function readFile(path: string, readsPath: string): PageFile {
   const type = TYPES[extname(path)];
   if (type === undefined) throw new Error(`unknown media type: ${path}`);
-  const body = readFileSync(path);
+  const content = readFileSync(path);
+  const isPage = extname(path) === '.html';
+  const body = isPage
+    ? Buffer.from(String(content).replace(READS_AT_PAGE, READS_AT_PAGE.replace('"."', `"${readsPath}"`)))
+    : content;
   return { type, etag: `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`, body };
 }

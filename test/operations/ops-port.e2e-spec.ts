@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type Socket, connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import { exchange, sendRequest } from '../support/http-client.ts';
+import { lintOpenApi } from '../support/openapi-lint.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { freePort, until } from '../support/processes.ts';
 import { TestProxy, launch } from '../support/proxy.ts';
@@ -72,6 +73,23 @@ describeOwn('OPS_PORT', () => {
       const { status, text } = await proxy.ops(path, { method, headers: READER });
       expect([method, status, text]).toEqual([method, 404, unknown.text]);
     }
+  });
+
+  it('has an OpenAPI document whose reads have the server /lookup, relative to the document, and the others none', async () => {
+    const document = (await proxy.ops('/openapi.json')).json as {
+      paths: Record<string, { servers?: { url: string }[] }>;
+    };
+    expect(await lintOpenApi(document)).toEqual([]);
+    for (const [path, { servers }] of Object.entries(document.paths)) {
+      const isOps = /^\/(?:health|metrics|v1\/cache)/.test(path);
+      expect([path, servers?.map(({ url }) => new URL(url, 'http://x/cache/openapi.json').href)]).toEqual([
+        path,
+        isOps ? undefined : ['http://x/cache/lookup'],
+      ]);
+    }
+    const script = (await proxy.ops('/docs/swagger-ui-init.js')).text;
+    const withServers = Object.values(document.paths).filter(({ servers }) => servers !== undefined);
+    expect(script.split('"url":"./lookup"').length - 1).toBe(withServers.length);
   });
 
   it('lists each operation of the OpenAPI document at one of the two ports', async () => {

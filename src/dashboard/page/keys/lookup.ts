@@ -47,13 +47,12 @@ interface Found {
 
 /** Reads a key, and one of another type than string from the resource of its type. */
 async function read(key: string, signal: AbortSignal): Promise<Found> {
-  const response = await request(`v1/keys/${key}`, signal);
+  const response = await request(`/v1/keys/${key}`, signal);
   const value = await readStart(response);
   if (response.status !== 409) return { response, value };
   const { keyType: type = '', urlTemplate } = wrongTypeIn(value.bytes);
   if (urlTemplate === undefined) return { response, value };
-  // Relative, so that it works behind a path prefix.
-  const other = await request(urlTemplate.slice(1).replace('{key}', key), signal);
+  const other = await request(urlTemplate.replace('{key}', key), signal);
   return { response: other, value: await readStart(other), type };
 }
 
@@ -74,7 +73,9 @@ function wrongTypeIn(body: Uint8Array): { readonly keyType?: string; readonly ur
  */
 function request(path: string, signal: AbortSignal): Promise<Response> {
   const bypass = element('bypass-cache', HTMLInputElement).checked;
-  return fetch(path, {
+  // Relative, so that it works behind a path prefix; the proxy has named another path if reads are at another port.
+  const reads = document.querySelector<HTMLMetaElement>('meta[name=reads]')?.content ?? '.';
+  return fetch(`${reads}${path}`, {
     headers: { ...tokenHeader('access-token'), 'Cache-Control': bypass ? 'no-cache' : 'no-transform' },
     cache: 'no-store',
     signal,
