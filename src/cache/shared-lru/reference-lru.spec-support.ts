@@ -2,7 +2,7 @@ import { COUNTER_NAMES, type Counters } from './counters.ts';
 import type { Etag } from './etag.ts';
 import { EXPIRE_ALL_HISTORY_LENGTH, type LruLimits } from './memory/layout.ts';
 import { keyOf, nameOf } from './shared-memory.spec-support.ts';
-import type { CachedEntry, EntryId, Forward, LoadResult, Stale } from './cache-types.ts';
+import type { CachedEntry, EntryId, Forward, LoadResult, Served, Stale } from './cache-types.ts';
 
 /** A lease, identified by object identity; `ended` once it has been filled, abandoned, voided or has expired. */
 export interface ReferenceLease {
@@ -22,14 +22,17 @@ interface ReferenceEntry {
   readonly until: number;
   /** Index of the expire-all that expired it. */
   ending: number | undefined;
-  /** Milliseconds for which it may be served stale. */
-  readonly staleMs: number;
+  /** Milliseconds for which it is kept after it has expired. */
+  readonly retainMs: number;
   /** Time at which its key expires. */
   readonly gone: number;
 }
 
 export type ReferenceLookup =
-  | CachedEntry
+  | Served
+  | { readonly kind: 'refresh'; readonly found: Served; readonly lease: ReferenceLease }
+  /** `released`: a lease was granted and ended again. */
+  | { readonly kind: 'buffer-full'; readonly bytes: number; readonly released: boolean }
   | { readonly kind: 'miss' | 'loading'; readonly lease: ReferenceLease; readonly forward: Forward }
   | { readonly kind: 'unleased'; readonly forward: Forward };
 
@@ -59,6 +62,9 @@ export class ReferenceLru {
   readonly #leases = new Map<string, ReferenceLease>();
   readonly #counters = Object.fromEntries(COUNTER_NAMES.map((name) => [name, 0])) as Record<keyof Counters, number>;
 
+  /** Until when fresh entries may be served. */
+  trustedUntil = Infinity;
+
   readonly #endings: number[] = [];
   #latest = -Infinity;
 
@@ -74,10 +80,11 @@ export class ReferenceLru {
     return { entries: this.#entries.size, bytes: this.#bytes(), leases: this.#leases.size, ...this.#counters };
   }
 
-  /** Whether there is a fresh value of at most `longest` bytes. */
+  /** Whether there is a fresh value of at most `longest` bytes that is not due for a refresh. */
   holds(id: EntryId, now: number, longest: number): boolean {
     const entry = this.#entries.get(nameOf(id));
-    return entry?.value !== undefined && this.#isFresh(entry, now) && entry.value.length <= longest;
+    if (entry?.value === undefined || entry.value.length > longest) return false;
+    return this.#isFresh(entry, now) && !this.#isRefreshDue(entry, now);
   }
 
   peek(id: EntryId, now: number, maxAgeMs: number): CachedEntry | undefined {
@@ -89,19 +96,23 @@ export class ReferenceLru {
 
   stale(id: EntryId, now: number): Stale | undefined {
     const entry = this.#entries.get(nameOf(id));
-    if (entry === undefined || this.#isFresh(entry, now) || !this.#isUsable(entry, now)) return undefined;
+    if (entry === undefined || !this.#isExpired(entry, now)) return undefined;
+    if (!this.#isWithin(entry, now, this.#limits.staleMs)) return undefined;
     if (now >= entry.gone) throw new Error('served a value of an expired key');
     const found = this.#read(id, entry, now);
     return found.kind === 'hit' ? { ...found, kind: 'stale' } : undefined;
   }
 
-  lookup(id: EntryId, now: number, maxAgeMs: number): ReferenceLookup {
+  /** @param longest bytes of the longest value for whose copy there is memory. */
+  lookup(id: EntryId, now: number, maxAgeMs: number, longest = Infinity): ReferenceLookup {
     const entry = this.#usableEntry(id, now);
-    if (entry !== undefined && this.#isFresh(entry, now, maxAgeMs)) {
-      this.#counters.hits++;
-      return this.#read(id, entry, now);
+    if (entry !== undefined) {
+      const isFresh = this.#isFresh(entry, now, maxAgeMs);
+      if (isFresh || (maxAgeMs === Infinity && this.#mayRevalidate(entry, now))) {
+        return this.#serve(id, entry, now, isFresh, longest);
+      }
+      this.#touch(id, entry);
     }
-    if (entry !== undefined) this.#touch(id, entry);
     const forward = entry === undefined ? 'uri-miss' : this.#isFresh(entry, now) ? 'request' : 'stale';
     const lease = this.#leases.get(nameOf(id));
     if (lease !== undefined && lease.until > now) {
@@ -110,7 +121,8 @@ export class ReferenceLru {
     }
     if (lease !== undefined) this.#takeBack(lease);
     this.#counters.misses++;
-    return this.#grantLease(id, now, forward);
+    const granted = this.#grantLease(id, now);
+    return granted === undefined ? { kind: 'unleased', forward } : { kind: 'miss', lease: granted, forward };
   }
 
   /** Writes one chunk of a fill, bytes `start` to `end` of the value, and stores it with the last one. */
@@ -180,6 +192,27 @@ export class ReferenceLru {
     for (const lease of this.#leases.values()) this.#endLease(lease);
   }
 
+  /** Serves an entry, with a lease if it is due for a refresh that nobody has started. */
+  #serve(id: EntryId, entry: ReferenceEntry, now: number, isFresh: boolean, longest: number): ReferenceLookup {
+    let lease: ReferenceLease | undefined;
+    if (!isFresh || this.#isRefreshDue(entry, now)) {
+      const held = this.#leases.get(nameOf(id));
+      if (held === undefined || held.until <= now) {
+        if (held !== undefined) this.#takeBack(held);
+        lease = this.#grantLease(id, now);
+      }
+    }
+    const read = this.#read(id, entry, now);
+    if (read.kind === 'hit' && read.value.length > longest) {
+      if (lease !== undefined) this.#endLease(lease);
+      return { kind: 'buffer-full', bytes: read.value.length, released: lease !== undefined };
+    }
+    this.#counters.hits++;
+    const found: Served = isFresh || read.kind === 'missing' ? read : { ...read, kind: 'revalidating' };
+    if (found.kind === 'revalidating' && now >= entry.gone) throw new Error('revalidated a value of an expired key');
+    return lease === undefined ? found : { kind: 'refresh', found, lease };
+  }
+
   /** Returns the entry; drops it if it can no longer be used. */
   #usableEntry(id: EntryId, now: number): ReferenceEntry | undefined {
     const entry = this.#entries.get(nameOf(id));
@@ -201,23 +234,45 @@ export class ReferenceLru {
     this.#entries.set(nameOf(id), entry);
   }
 
-  #isFresh({ until, ending, stored }: ReferenceEntry, now: number, maxAgeMs = Infinity): boolean {
-    return until > now && ending === undefined && maxAgeMs > 0 && now - stored <= maxAgeMs;
+  #isExpired({ until, ending }: ReferenceEntry, now: number): boolean {
+    return until <= now || ending !== undefined;
   }
 
-  /** Whether an entry may be served: while fresh, and a value also while stale. */
+  #isFresh(entry: ReferenceEntry, now: number, maxAgeMs = Infinity): boolean {
+    if (this.#isExpired(entry, now) || now > this.trustedUntil) return false;
+    return maxAgeMs > 0 && now - entry.stored <= maxAgeMs;
+  }
+
+  /** Whether a value is in the last share of its TTL. */
+  #isRefreshDue({ value, stored, until }: ReferenceEntry, now: number): boolean {
+    const share = this.#limits.refreshAhead ?? 0;
+    return value !== undefined && share > 0 && now >= until - share * (until - stored);
+  }
+
+  /** Whether an expired value may be served while it is reloaded: not if anything but its TTL has expired it. */
+  #mayRevalidate(entry: ReferenceEntry, now: number): boolean {
+    if (entry.ending !== undefined || now > this.trustedUntil) return false;
+    return this.#isWithin(entry, now, this.#limits.revalidateMs ?? 0);
+  }
+
+  /** Whether a value has been expired for less than `ms`, and is kept for so long. */
+  #isWithin(entry: ReferenceEntry, now: number, ms: number): boolean {
+    return entry.value !== undefined && now < this.#endOf(entry) + Math.min(ms, entry.retainMs);
+  }
+
+  /** Whether an entry may be served, now or later: unless it has expired, and a value also while it is kept after that. */
   #isUsable(entry: ReferenceEntry, now: number): boolean {
-    if (this.#isFresh(entry, now)) return true;
-    return entry.value !== undefined && entry.staleMs > 0 && now < this.#endOf(entry) + entry.staleMs;
+    return !this.#isExpired(entry, now) || this.#isWithin(entry, now, Infinity);
   }
 
   /** In fifteenths of the maximum, the resolution of the cache. */
-  #staleFor(ms: number): number {
-    const { staleMs } = this.#limits;
-    if (ms >= staleMs) return staleMs;
+  #retainFor(ms: number): number {
+    const { staleMs, revalidateMs = 0 } = this.#limits;
+    const longest = Math.max(staleMs, revalidateMs);
+    if (ms >= longest) return longest;
     let shares = 0;
-    while (((shares + 1) * staleMs) / 15 <= ms) shares++;
-    return (shares * staleMs) / 15;
+    while (((shares + 1) * longest) / 15 <= ms) shares++;
+    return (shares * longest) / 15;
   }
 
   #endOf({ until, ending }: ReferenceEntry): number {
@@ -233,20 +288,20 @@ export class ReferenceLru {
     const entry = this.#entries.get(nameOf(id));
     if (entry === undefined) return;
     this.#entries.delete(nameOf(id));
-    if (!this.#isFresh(entry, now)) this.#counters.expirations++;
+    if (this.#isExpired(entry, now)) this.#counters.expirations++;
   }
 
-  #grantLease(id: EntryId, now: number, forward: Forward): ReferenceLookup {
+  /** Returns undefined if the leases are used up or the id is too long. */
+  #grantLease(id: EntryId, now: number): ReferenceLease | undefined {
     for (const lease of this.#leases.values()) if (lease.until <= now) this.#takeBack(lease);
     const { maxLeases, leaseMs } = this.#limits;
     let units = idUnits(id);
     for (const other of this.#leases.values()) units += idUnits(other.id);
     const fits = this.#leases.size < maxLeases && units <= maxLeases * ID_UNITS_PER_LEASE;
-    if (!fits || id.id.length > MAX_ID_BYTES || id.selectorLength > MAX_SELECTOR_BYTES)
-      return { kind: 'unleased', forward };
+    if (!fits || id.id.length > MAX_ID_BYTES || id.selectorLength > MAX_SELECTOR_BYTES) return undefined;
     const lease = { id, until: now + leaseMs, written: 0, ended: false };
     this.#leases.set(nameOf(id), lease);
-    return { kind: 'miss', lease, forward };
+    return lease;
   }
 
   /** Evicts until the bytes fit; returns false if evicting everything does not suffice. */
@@ -281,7 +336,7 @@ export class ReferenceLru {
       value,
       etag,
       ...times,
-      staleMs: this.#staleFor(hardTtlMs - lifetimeMs),
+      retainMs: this.#retainFor(hardTtlMs - lifetimeMs),
       ending: undefined,
     });
     return 'stored';

@@ -71,6 +71,13 @@ const HIT = new HitBuffer();
 
 type Plain =
   | { readonly act: 'read'; readonly key: number; readonly maxAgeMs: number }
+  /** Reads the key stored last, once a share of its TTL has elapsed. */
+  | {
+      readonly act: 'read again';
+      readonly percent: number;
+      readonly maxAgeMs: number;
+      readonly how: 'with memory' | 'without memory' | 'if stale';
+    }
   | { readonly act: 'read if cached'; readonly key: number; readonly maxAgeMs: number }
   | { readonly act: 'read if stale'; readonly key: number }
   | { readonly act: 'hit'; readonly key: number }
@@ -94,6 +101,7 @@ type Plain =
   | { readonly act: 'purge'; readonly key: number }
   | { readonly act: 'flush' }
   | { readonly act: 'expire all' }
+  | { readonly act: 'trust'; readonly ms: number }
   | { readonly act: 'wait'; readonly ms: number };
 /** A fill of several chunks, and the action of the other thread before the second chunk. */
 interface Interrupted {
@@ -145,6 +153,15 @@ const maxAgeMs = fc.oneof(
 const result = fc.constantFrom(...LOAD_RESULTS);
 const plain: fc.Arbitrary<Plain> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ act: fc.constant('read' as const), key, maxAgeMs }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      act: fc.constant('read again' as const),
+      percent: fc.integer({ min: 50, max: 200 }),
+      maxAgeMs,
+      how: fc.constantFrom('with memory', 'without memory', 'if stale'),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ act: fc.constant('read if cached' as const), key, maxAgeMs }) },
   { weight: 6, arbitrary: fc.record({ act: fc.constant('read if stale' as const), key }) },
   { weight: 6, arbitrary: fc.record({ act: fc.constant('hit' as const), key }) },
@@ -158,6 +175,10 @@ const plain: fc.Arbitrary<Plain> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ act: fc.constant('purge' as const), key }) },
   { weight: 1, arbitrary: fc.constant({ act: 'flush' as const }) },
   { weight: 1, arbitrary: fc.constant({ act: 'expire all' as const }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ act: fc.constant('trust' as const), ms: fc.constantFrom(0, 5, 20, Infinity, Infinity) }),
+  },
   { weight: 3, arbitrary: fc.record({ act: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 15 }) }) },
 );
 const interrupted: fc.Arbitrary<Interrupted> = fc.record({
@@ -193,11 +214,25 @@ const limits: fc.Arbitrary<LruLimits> = fc.record({
   maxLeases: fc.constantFrom(1, 2, 3, 260),
   leaseMs: fc.integer({ min: 1, max: 30 }),
   staleMs: fc.constantFrom(0, 5, 20, 40, 1000),
+  revalidateMs: fc.constantFrom(0, 5, 20, 40, 1000),
+  refreshAhead: fc.constantFrom(0, 0.2, 0.5, 0.9),
   // Threads of the test take the spare rings, too.
   maxThreads: fc.constant(THREADS - 1 - SPARE_RINGS),
   // They must not change what is cached.
   hotKeys: fc.boolean(),
 });
+
+/** A lease that was granted, in cache and model. */
+interface HeldLease {
+  readonly real: Lease;
+  readonly reference: ReferenceLease;
+  readonly holder: SharedLru;
+  /** Whether its entry is served meanwhile. */
+  readonly isRefresh: boolean;
+}
+
+/** Results of a look-up with a lease. */
+const GRANTING: ReadonlySet<Lookup['kind']> = new Set(['miss', 'refresh']);
 
 /** Model and cache, mapped by several threads, and the shared clock. */
 class Session {
@@ -205,10 +240,12 @@ class Session {
   readonly reached = new Set<string>();
   readonly #buffer: SharedArrayBuffer;
   readonly #threads: readonly SharedLru[];
-  readonly #leases: { readonly real: Lease; readonly reference: ReferenceLease; readonly holder: SharedLru }[] = [];
+  readonly #leases: HeldLease[] = [];
   #now = 0;
   #last = 0;
   #generation = 0;
+  /** The value stored last. */
+  #stored: { readonly id: EntryId; readonly at: number; readonly lifetimeMs: number } | undefined;
   /** The cache reads the clock before every critical section: the place for an action in between. */
   #beforeStep: (() => void) | undefined;
 
@@ -228,6 +265,14 @@ class Session {
       case 'read':
         this.#read(lru, idAt(command.key), command.maxAgeMs);
         break;
+      case 'read again': {
+        if (this.#stored === undefined) return;
+        const { id, at, lifetimeMs: lifetime } = this.#stored;
+        this.#now = Math.max(this.#now, at + Math.floor((lifetime * command.percent) / 100));
+        if (command.how === 'if stale') this.#readIfStale(lru, id);
+        else this.#read(lru, id, command.maxAgeMs, command.how === 'with memory');
+        break;
+      }
       case 'read if cached':
         this.#readIfHeld(lru, idAt(command.key), command.maxAgeMs);
         break;
@@ -238,7 +283,7 @@ class Session {
         this.#hit(lru, idAt(command.key));
         break;
       case 'read and fill':
-        if (this.#read(lru, idAt(command.key), command.maxAgeMs) === 'miss') this.#fill(lru, 0, command);
+        if (GRANTING.has(this.#read(lru, idAt(command.key), command.maxAgeMs))) this.#fill(lru, 0, command);
         break;
       case 'fill':
         this.#fill(lru, command.lease, command);
@@ -265,6 +310,7 @@ class Session {
       case 'release': {
         const pair = this.#leases.at(-1 - command.lease);
         if (pair === undefined) return;
+        if (pair.isRefresh && !pair.reference.ended) this.reached.add('refresh failed');
         lru.abandon(pair.real, command.result);
         this.reference.release(pair.reference, command.result, this.#now);
         break;
@@ -284,6 +330,10 @@ class Session {
       case 'expire all':
         lru.expireAll();
         this.reference.expireAll(this.#now);
+        break;
+      case 'trust':
+        lru.trustUntil(this.#now + command.ms);
+        this.reference.trustedUntil = this.#now + command.ms;
         break;
       case 'wait':
         this.#now += command.ms;
@@ -333,33 +383,44 @@ class Session {
     if (found.value.length > STEP) this.reached.add('large and stale');
   }
 
-  #read(lru: SharedLru, id: EntryId, maxAge: number): Lookup['kind'] {
-    const found = lru.lookup(id, false, maxAge);
-    const expected = this.reference.lookup(id, this.#now, maxAge);
+  /** @param hasMemory whether there is memory for a copy of a value of more than STEP bytes. */
+  #read(lru: SharedLru, id: EntryId, maxAge: number, hasMemory = true): Lookup['kind'] {
+    const found = lru.lookup(id, false, maxAge, () => hasMemory);
+    const expected = this.reference.lookup(id, this.#now, maxAge, hasMemory ? Infinity : STEP);
     this.reached.add(found.kind);
     deepStrictEqual(found.kind, expected.kind);
     switch (expected.kind) {
-      case 'hit':
-      case 'missing':
-        deepStrictEqual(found, expected);
-        break;
       case 'loading': {
         // It must be the lease of the loading thread.
         const held = this.#leases.find(({ reference }) => reference === expected.lease);
         const own = held?.holder === lru;
         deepStrictEqual(found, { kind: 'loading', lease: held?.real, own, forward: expected.forward });
         this.reached.add(`${expected.forward} in flight`);
+        if (held?.isRefresh) this.reached.add('request joins a refresh');
         break;
       }
       case 'miss':
         if (found.kind === 'miss') {
           deepStrictEqual(found.forward, expected.forward);
-          this.#leases.push({ real: found.lease, reference: expected.lease, holder: lru });
+          this.#leases.push({ real: found.lease, reference: expected.lease, holder: lru, isRefresh: false });
         }
         break;
+      case 'refresh':
+        if (found.kind === 'refresh') {
+          deepStrictEqual(found.found, expected.found);
+          this.reached.add(found.found.kind === 'hit' ? 'refresh ahead' : 'refresh of an expired value');
+          this.#leases.push({ real: found.lease, reference: expected.lease, holder: lru, isRefresh: true });
+        }
+        break;
+      case 'buffer-full':
+        deepStrictEqual({ ...found, released: expected.released }, expected);
+        if (expected.released) this.reached.add('refresh without memory');
+        break;
+      case 'hit':
+      case 'missing':
+      case 'revalidating':
       case 'unleased':
         deepStrictEqual(found, expected);
-        break;
     }
     return found.kind;
   }
@@ -397,7 +458,8 @@ class Session {
     };
     const result = lru.commit(pair.real, value, etag, lifetime, kept);
     this.#beforeStep = undefined;
-    this.reached.add(result);
+    if (result === 'stored') this.#stored = { id: pair.reference.id, at: this.#now, lifetimeMs: lifetime };
+    this.reached.add(pair.isRefresh ? `refresh ${result}` : result);
     deepStrictEqual(result, expected);
   }
 
@@ -423,6 +485,8 @@ const INTERESTING_STATES = [
   ...['hit', 'missing', 'miss', 'loading', 'unleased', 'stored', 'void', 'uncacheable', 'interrupted'],
   ...['hit without objects', 'cached', 'stale', 'large and stale', 'stale in flight', 'request in flight'],
   ...['evictionsByCapacity', 'evictionsByBytes', 'expirations', 'invalidations', 'expiredLeases'],
+  ...['refresh ahead', 'refresh of an expired value', 'revalidating', 'request joins a refresh', 'buffer-full'],
+  ...['refresh stored', 'refresh void', 'refresh uncacheable', 'refresh failed', 'refresh without memory'],
   ...['more touches than fit', 'several entries purged', 'several leases voided by a purge'],
 ];
 
