@@ -29,6 +29,9 @@ export function readSettings(folder) {
     logFormat: given.LOG_FORMAT,
     httpHost: reachable(given.HTTP_HOST ?? '0.0.0.0'),
     httpPort: Number(given.HTTP_PORT ?? 8080),
+    // Undefined: health, dashboard and the admin API are at the HTTP port.
+    opsPort: given.OPS_PORT === undefined ? undefined : Number(given.OPS_PORT),
+    opsHost: reachable(given.OPS_HOST ?? given.HTTP_HOST ?? '0.0.0.0'),
     respPort: Number((process.env.RESP_PORT ?? Object.fromEntries(inFile).RESP_PORT ?? 6380) || 0),
   });
 }
@@ -42,6 +45,7 @@ function withoutEmpty(variables) {
   return Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== ''));
 }
 
-function reachable(host) {
+function reachable(given) {
+  const host = given.replace(/^\[(.*)\]$/, '$1');
   return host === '0.0.0.0' || host === '::' ? 'localhost' : host;
 }

@@ -35,14 +35,22 @@ async function main() {
   }
   const stopRequest = nextStopRequest();
   const settings = readSettings(folder);
-  const port = settings.httpPort === 0 ? await anyFreePort() : settings.httpPort;
-  await checkPorts(settings.httpHost, { HTTP_PORT: port, RESP_PORT: settings.respPort });
+  const { httpHost, opsHost, respPort } = settings;
+  const httpPort = settings.httpPort === 0 ? await anyFreePort() : settings.httpPort;
+  const opsPort = settings.opsPort === 0 ? await anyFreePort() : settings.opsPort;
+  await checkPorts({
+    HTTP_PORT: [httpHost, httpPort],
+    RESP_PORT: [httpHost, respPort],
+    ...(opsPort !== undefined && { OPS_PORT: [opsHost, opsPort] }),
+  });
+  const base = baseUrl(httpHost, httpPort);
+  const ops = opsPort === undefined ? base : baseUrl(opsHost, opsPort);
 
   const ownRedis = await chooseRedis(settings, DEFAULT_REDIS_URL, redisServer, say);
   let proxy;
   try {
-    proxy = startProxy(settings, ownRedis, port);
-    void introduce(settings, ownRedis, baseUrl(settings.httpHost, port), proxy);
+    proxy = startProxy(settings, ownRedis, { HTTP_PORT: httpPort, OPS_PORT: opsPort });
+    void introduce(settings, ownRedis, { base, ops }, proxy);
     const outcome = await Promise.race([stopRequest, proxy.ended]);
     return exitStatus(outcome);
   } finally {
@@ -52,18 +60,19 @@ async function main() {
 }
 
 /** Reports all ports that are in use, with free ones as suggestions. */
-async function checkPorts(host, ports) {
+async function checkPorts(addresses) {
   const taken = [];
   const advice = [];
-  for (const [name, port] of Object.entries(ports)) {
+  const ports = Object.values(addresses).map(([, port]) => port);
+  for (const [name, [host, port]] of Object.entries(addresses)) {
     if (!(await isTaken(host, port))) continue;
     taken.push(port);
-    advice.push(`${name}=${await nextFreePort(host, port, Object.values(ports))}`);
+    advice.push(`${name}=${await nextFreePort(host, port, ports)}`);
   }
   if (taken.length === 0) return;
   const [are, others] =
     taken.length === 1 ? [`Port ${taken[0]} is`, 'Free port'] : [`Ports ${taken.join(' and ')} are`, 'Free ports'];
-  const off = ports.RESP_PORT === taken.at(-1) ? '\nOr without the Redis protocol: make start RESP_PORT=' : '';
+  const off = addresses.RESP_PORT[1] === taken.at(-1) ? '\nOr without the Redis protocol: make start RESP_PORT=' : '';
   throw new StartError(`${are} in use. ${others}: make start ${advice.join(' ')}${off}`);
 }
 
@@ -84,13 +93,14 @@ function redisServer() {
   }
 }
 
-function startProxy({ logFormat }, ownRedis, port) {
+function startProxy({ logFormat }, ownRedis, ports) {
+  const known = Object.entries(ports).filter(([, port]) => Number.isInteger(port));
   return new ChildProcess(process.execPath, ['dist/main.js'], {
     cwd: folder,
     stdio: ['ignore', 'inherit', 'inherit'],
     env: {
       ...process.env,
-      ...(Number.isInteger(port) && { HTTP_PORT: String(port) }),
+      ...Object.fromEntries(known.map(([name, port]) => [name, String(port)])),
       ...(ownRedis && { REDIS_URL: ownRedis.url }),
       ...(process.stdout.isTTY && !logFormat && { LOG_FORMAT: 'pretty' }),
     },
@@ -98,8 +108,8 @@ function startProxy({ logFormat }, ownRedis, port) {
 }
 
 /** Prints addresses and sample commands once the proxy serves. */
-async function introduce(settings, ownRedis, base, proxy) {
-  const ready = await waitUntilReady(base, proxy);
+async function introduce(settings, ownRedis, { base, ops }, proxy) {
+  const ready = await waitUntilReady(ops, proxy);
   if (ready === undefined) return;
   const cli = findRedisProgram('cli');
   const demo = ownRedis && {
@@ -109,8 +119,8 @@ async function introduce(settings, ownRedis, base, proxy) {
   say(`
 The proxy serves ${base}${ready ? '' : ', but its Redis is not available (yet)'}. In another terminal:
 
-${whatToTry({ base, demo, hasAdminToken: settings.hasAdminToken })}
-Dashboard: ${base}   Documentation: ${base}/docs
+${whatToTry({ base, ops, demo, hasAdminToken: settings.hasAdminToken })}
+Dashboard: ${ops}   Documentation: ${ops}/docs
 Ctrl-C stops ${ownRedis ? 'the proxy and its Redis' : 'the proxy; the Redis keeps running'}.
 `);
   const failure = await ownRedis?.ended;

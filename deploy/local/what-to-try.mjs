@@ -1,12 +1,13 @@
 /**
  * Returns sample commands for another terminal, each with a comment.
- * @param {{ base: string, demo?: { etag?: string, cli?: string }, hasAdminToken: boolean }} state `demo` if the demo
- *   keys exist: an ETag of `user:42`, and a redis-cli command line if redis-cli is installed
+ * @param {{ base: string, ops: string, demo?: { etag?: string, cli?: string }, hasAdminToken: boolean }} state `ops`: URL of
+ *   the admin API; `demo` if the demo keys exist: an ETag of `user:42`, and a redis-cli command line if redis-cli is
+ *   installed
  */
-export function whatToTry({ base, demo, hasAdminToken }) {
+export function whatToTry({ base, ops, demo, hasAdminToken }) {
   const steps = [...(demo ? demoSteps(`${base}/v1`, demo) : ownKeySteps(`${base}/v1/keys`))];
   if (hasAdminToken) {
-    steps.push(['the counters of the cache', `curl -s -H "Authorization: Bearer $ADMIN_TOKEN" ${base}/v1/cache`]);
+    steps.push(['the counters of the cache', `curl -s -H "Authorization: Bearer $ADMIN_TOKEN" ${ops}/v1/cache`]);
   }
   return steps.map(([about, command]) => `  # ${about}\n  ${command}\n`).join('');
 }

@@ -121,6 +121,20 @@ describe('settings', () => {
     ]);
   });
 
+  it('accept IPv6 addresses to listen on with and without brackets', () => {
+    for (const [given, host] of [
+      ...['::', '::1', 'fe80::1%eth0', '127.0.0.1', 'localhost', 'pod-0.proxy.default.svc'].map((same) => [same, same]),
+      ...['[::]', '[::1]', '[::ffff:10.0.0.1]'].map((bracketed) => [bracketed, bracketed.slice(1, -1)]),
+    ]) {
+      expect(load({ HTTP_HOST: given, OPS_PORT: '0' })).toMatchObject({ http: { host }, ops: { host } });
+    }
+    for (const given of ['[::1', '[localhost]', '::1]:80', 'a b', '10.0.0.1:80', 'http://localhost', '*']) {
+      expect(problemsOf({ HTTP_HOST: given })).toEqual([
+        `HTTP_HOST: invalid value ${JSON.stringify(given)}: expected an IP address or a host name`,
+      ]);
+    }
+  });
+
   it("speak Upstash's REST API where there is an ACCESS_TOKEN, unless they say otherwise", () => {
     const on = (environment: Record<string, string>) => load(environment).upstash.on;
     const token = { ACCESS_TOKEN: 'reader' };

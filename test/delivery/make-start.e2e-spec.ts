@@ -68,6 +68,14 @@ describeOwn('make start', () => {
     for (const other of [otherHttp, otherResp]) expect([http, resp]).not.toContain(other);
   });
 
+  it('offers another ops port where that is in use', async () => {
+    const occupied = await silentServer();
+    const settings = { HTTP_PORT: await freePort(), RESP_PORT: '', OPS_PORT: occupied, OPS_HOST: '127.0.0.1' };
+    expect(await refusal(settings)).toEqual([
+      expect.stringMatching(new RegExp(`^Port ${occupied} is in use\\. Free port: make start OPS_PORT=\\d+$`)),
+    ]);
+  });
+
   it('offers another HTTP port, and says nothing of the Redis protocol where that is off', async () => {
     const occupied = await silentServer();
     expect(await refusal({ HTTP_PORT: occupied, RESP_PORT: '' })).toEqual([

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { describeOwn } from '../support/only-own.ts';
+import { TestAuthority } from '../support/certificates.ts';
 import { freePort } from '../support/processes.ts';
 import { TestProxy, launch } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
@@ -84,6 +85,29 @@ describeOwn('flags', () => {
       expect(spawnSync(process.execPath, [CHECK, 'no-process'], { env: link }).stderr.toString()).toBe('');
     } finally {
       await proxy.stop();
+    }
+  });
+
+  itWithProc('that name the ops port, or TLS, are followed by the check of the container as well', async () => {
+    const { cert, key } = await (await TestAuthority.create()).issue(['localhost']);
+    const [certFile, keyFile] = [join(directory, 'cert.pem'), join(directory, 'key.pem')];
+    writeFileSync(certFile, cert);
+    writeFileSync(keyFile, key);
+    const tls = { HTTP_TLS_CERT_FILE: certFile, HTTP_TLS_KEY_FILE: keyFile };
+    const [http, ops] = [String(await freePort()), String(await freePort())];
+    for (const [settings, wrong] of [
+      [{ HTTP_PORT: http, ...tls }, { HTTP_PORT: http }],
+      [
+        { HTTP_PORT: http, OPS_PORT: ops, OPS_HOST: '127.0.0.2', ...tls },
+        { HTTP_PORT: http, ...tls },
+      ],
+    ]) {
+      const child = launch({ ...settings, PROXY_THREADS: 1 }, '/', false);
+      await child.printed('"message":"listening on');
+      const check = (env: Record<string, string>) =>
+        spawnSync(process.execPath, [CHECK, 'no-process'], { env: { HTTP_HOST: '127.0.0.1', ...env } }).status;
+      expect([check(settings), check(wrong)]).toEqual([0, 1]);
+      await child.stop();
     }
   });
 

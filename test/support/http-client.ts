@@ -32,7 +32,8 @@ export function sendRequest(
   { method = 'GET', headers = {}, agent, body, tls = {} }: TestRequest = {},
 ): Promise<TestResponse> {
   const { protocol, hostname, port } = new URL(base);
-  const common = { hostname, port, path, method, headers };
+  // IPv6 addresses have brackets in URLs only.
+  const common = { hostname: hostname.replace(/^\[(.*)\]$/, '$1'), port, path, method, headers };
   return new Promise((resolve, reject) => {
     const onResponse = (response: IncomingMessage): void => {
       const parts: Buffer[] = [];

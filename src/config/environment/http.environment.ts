@@ -1,6 +1,6 @@
 import { FAST_PATH_STATES, REQUEST_CACHE_CONTROL_MODES } from '../settings.ts';
 import { parseKeyRules } from './key-pattern-syntax.ts';
-import { EnumSetting, IntegerSetting, TextSetting } from './setting.decorators.ts';
+import { EnumSetting, IntegerSetting, ListenHostSetting, TextSetting } from './setting.decorators.ts';
 
 const KiB = 2 ** 10;
 const MiB = 2 ** 20;
@@ -9,10 +9,9 @@ const HOUR_MS = 3_600_000;
 const MEDIA_TYPE = /^(?=.{1,200}$)[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:; ?[\w-]+=[\w.-]+)*$/;
 
 export class HttpEnvironment {
-  @TextSetting({
+  @ListenHostSetting({
     default: '0.0.0.0',
-    accepted: 'an IP address or a host name',
-    meaning: 'address to listen on, for HTTP and the Redis protocol',
+    meaning: 'address to listen on, for HTTP and the Redis protocol; :: for IPv6 and IPv4',
   })
   HTTP_HOST!: string;
 

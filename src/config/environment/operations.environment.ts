@@ -1,5 +1,5 @@
 import { LOG_FORMATS, LOG_LEVELS, NODE_INTERNALS_MODES } from '../settings.ts';
-import { EnumSetting, IntegerSetting, TextSetting } from './setting.decorators.ts';
+import { EnumSetting, IntegerSetting, ListenHostSetting } from './setting.decorators.ts';
 
 export class OperationsEnvironment {
   @IntegerSetting({
@@ -10,7 +10,7 @@ export class OperationsEnvironment {
   })
   OPS_PORT?: number;
 
-  @TextSetting({
+  @ListenHostSetting({
     accepted: 'an IP address or a host name, with OPS_PORT',
     meaning: 'address to listen on, for OPS_PORT; unset: HTTP_HOST',
   })

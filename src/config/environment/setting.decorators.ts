@@ -1,3 +1,4 @@
+import { isIP, isIPv6 } from 'node:net';
 import { Transform } from 'class-transformer';
 import { Matches, ValidateBy } from 'class-validator';
 
@@ -118,6 +119,27 @@ export function TextSetting(
       { message: accepted },
     ),
   );
+}
+
+/** Declares an address to listen on: an IP address, IPv6 ones also in brackets as in URLs, or a host name. */
+export function ListenHostSetting(options: {
+  default?: string;
+  accepted?: string;
+  meaning: string;
+}): PropertyDecorator {
+  return compose(
+    Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? withoutBrackets(value) : value)),
+    TextSetting({
+      accepted: 'an IP address or a host name',
+      ...options,
+      check: (value) => isIP(value) !== 0 || /^[\w-]+(?:\.[\w-]+)*\.?$/.test(value),
+    }),
+  );
+}
+
+function withoutBrackets(host: string): string {
+  const inner = /^\[(.*)\]$/.exec(host)?.[1];
+  return inner !== undefined && isIPv6(inner) ? inner : host;
 }
 
 function describe(

@@ -247,8 +247,8 @@ export class RespServer {
   #createClient(socket: Socket, access: Access): Client {
     return {
       id: this.#connectionCount.nextId(),
-      address: `${socket.remoteAddress}:${socket.remotePort}`,
-      localAddress: `${socket.localAddress}:${socket.localPort}`,
+      address: endpoint(socket.remoteAddress, socket.remotePort),
+      localAddress: endpoint(socket.localAddress, socket.localPort),
       connectedAt: Date.now(),
       protocol: 2,
       authenticated: !access.tokenRequired,
@@ -272,4 +272,10 @@ function rejectConnection(socket: Socket): void {
   socket.once('close', () => clearTimeout(timer)).on('error', () => socket.destroy());
   socket.resume();
   socket.end('-ERR max number of clients reached\r\n', () => socket.destroySoon());
+}
+
+/** Formats an address as Redis does: IPv6 in brackets, but an IPv4 client of an IPv6 listener as IPv4. */
+function endpoint(address = '', port = 0): string {
+  const ip = address.replace(/^::ffff:(?=[\d.]+$)/, '');
+  return `${ip.includes(':') ? `[${ip}]` : ip}:${port}`;
 }
