@@ -66,6 +66,7 @@ describe('settings', () => {
         port: 6379,
         nodes: [],
         sentinel: {},
+        readFrom: 'master',
         database: 0,
         tlsRejectUnauthorized: true,
         commandTimeoutMs: 1000,

@@ -11,6 +11,7 @@ export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] a
 export const NODE_INTERNALS_MODES = ['auto', 'off'] as const;
 export const PROXY_MODES = ['parallel', 'sequential'] as const;
 export const REDIS_MODES = ['standalone', 'sentinel', 'cluster'] as const;
+export const READ_FROM_MODES = ['master', 'replica', 'prefer-replica'] as const;
 
 /** TLS of a listener: the paths of its files, and their content, PEM text that changes when the files do. */
 export interface ListenerTls {
@@ -80,6 +81,8 @@ export interface Settings {
       readonly username: string | undefined;
       readonly password: Secret | undefined;
     };
+    /** The servers that loads are read from: always `master` in standalone mode. */
+    readonly readFrom: (typeof READ_FROM_MODES)[number];
     readonly database: number;
     readonly username: string | undefined;
     readonly password: Secret | undefined;

@@ -44,9 +44,16 @@ export class HealthController {
     if (result === undefined || this.#connections.draining) return jsonResponse(503, { status: 'shutting-down' });
     const { redis, fastPath, redisProtocol, reasons } = result;
     const isReady = reasons.length === 0;
+    const { role } = this.#instance.readSources;
     const body = {
       status: isReady ? 'ok' : 'unavailable',
-      ...{ redis, coherence: this.#coherence.current, fastPath, redisProtocol },
+      ...{
+        redis,
+        ...(role === undefined ? {} : { redisRole: role }),
+        coherence: this.#coherence.current,
+        fastPath,
+        redisProtocol,
+      },
       ...(isReady ? {} : { reasons }),
     };
     return jsonResponse(isReady ? 200 : 503, body);

@@ -1,6 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiOperation, ApiResponse } from '@nestjs/swagger';
 import { COHERENCE_STATES } from '../instance/coherence-state.ts';
+import { SOURCE_ROLES } from '../instance/read-source-counts.ts';
 import { describeController } from '../openapi/describe-controller.ts';
 import { HEAD_TOO_LARGE, type Schemas, jsonResponse } from '../openapi/operation-parts.ts';
 import { HealthController } from './health.controller.ts';
@@ -35,6 +36,14 @@ const HEALTH_SCHEMAS: Schemas = {
         description: 'Result of the read from Redis.',
         enum: ['ok', 'timeout', 'unavailable'],
         example: 'ok',
+      },
+      redisRole: {
+        type: 'string',
+        description:
+          'With REDIS_READ_FROM other than `master`: the role of the server that is read, `mixed` if it is not the same for ' +
+          'all masters of a cluster, `none` if no server can be read.',
+        enum: [...SOURCE_ROLES, 'mixed'],
+        example: 'replica',
       },
       coherence: { type: 'string', enum: [...COHERENCE_STATES], example: 'tracking' },
       fastPath: PART,

@@ -22,6 +22,8 @@ export class RedisStub implements Omit<RedisReader, 'ttl'> {
     return Promise.resolve();
   }
 
+  useSources(): void {}
+
   close(): void {}
 
   watch(): void {}

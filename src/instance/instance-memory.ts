@@ -80,6 +80,8 @@ export const RowCount = {
   COHERENCE: 114,
   /** `BufferedBytes`, 1 counter. */
   HELD_BYTES: 122,
+  /** `ReadSourceCounts`, 5 counters. */
+  READ_SOURCES: 123,
   /** `HandshakeCounts`, 8 counters. */
   TLS_HANDSHAKES: 128,
 } as const;

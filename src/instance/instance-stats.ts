@@ -8,16 +8,20 @@ import {
   SELF_CHECK_PARTS,
   type SelfCheckPart,
 } from './instance-memory.ts';
+import { ReadSourceCounts } from './read-source-counts.ts';
 
 /** Statistics of the instance apart from its cache. */
 export class InstanceStats {
   readonly #memory: InstanceMemory;
   /** Configured number of worker threads. */
   readonly threads: number;
+  /** What keys are loaded from with REDIS_READ_FROM. */
+  readonly readSources: ReadSourceCounts;
 
   constructor(memory: InstanceMemory, threads: number) {
     this.#memory = memory;
     this.threads = threads;
+    this.readSources = new ReadSourceCounts(memory);
   }
 
   get loads(): number {

@@ -6,6 +6,7 @@ import { ClientTrackingCounts } from '../instance/client-tracking-counts.ts';
 import { CoherenceCounts } from '../instance/coherence-counts.ts';
 import { COHERENCE_STATES, CoherenceState } from '../instance/coherence-state.ts';
 import { InstanceStats } from '../instance/instance-stats.ts';
+import { type ReadSourceCounts, SOURCE_ROLES } from '../instance/read-source-counts.ts';
 import {
   DURATION_BUCKETS,
   type Histogram,
@@ -200,6 +201,27 @@ export class MetricsService {
     );
   }
 
+  #describeReadSources(metrics: MetricSet, sources: ReadSourceCounts): void {
+    metrics.gauge(
+      'redis_read_sources',
+      'Masters by the server that their keys are loaded from (REDIS_READ_FROM); 0 for all with REDIS_READ_FROM=master.',
+      ['role'],
+      () => SOURCE_ROLES.map((role) => [{ role }, sources.mastersReadFrom(role)]),
+    );
+    metrics.counter(
+      'redis_read_source_changes',
+      'Selections of servers to load keys from (REDIS_READ_FROM).',
+      [],
+      () => [[{}, sources.changes]],
+    );
+    metrics.gauge(
+      'redis_replication_lag_seconds',
+      'Maximum lag of the replicas that keys are loaded from, as far as is known.',
+      [],
+      () => [[{}, sources.lagSeconds]],
+    );
+  }
+
   #describeInstance(metrics: MetricSet, instance: InstanceStats, buffered: BufferedBytes): void {
     const gauge = (name: string, help: string, read: () => number): void =>
       metrics.gauge(name, help, [], () => [[{}, read()]]);
@@ -223,6 +245,7 @@ export class MetricsService {
     gauge('connections', 'Open client connections.', () => instance.connections);
     gauge('ops_connections', 'Open connections of OPS_PORT.', () => instance.opsConnections);
     gauge('redis_connections', 'Worker threads connected to Redis.', () => instance.redisConnections);
+    this.#describeReadSources(metrics, instance.readSources);
     metrics.gauge('circuit', 'Worker threads by circuit breaker state.', ['state'], () =>
       CIRCUIT_STATES.map((state) => [{ state }, instance.circuits(state)]),
     );

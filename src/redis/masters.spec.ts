@@ -2,14 +2,14 @@ import { describe, expect, it } from '@jest/globals';
 import { TestCluster, type TestNode } from '../../test/support/cluster.ts';
 import { until } from '../../test/support/processes.ts';
 import { loadSettings } from '../config/load-settings.ts';
-import { type Master, Masters } from './masters.ts';
+import { type ReadServer, Masters } from './masters.ts';
 
 const mastersFor = (environment: Record<string, string>) => new Masters(loadSettings(environment, '/nowhere').redis);
 
 describe('Masters', () => {
   it('reports the single Redis by its address or socket, or the master of the sentinels, immediately', () => {
     const seen: string[] = [];
-    const note = (all: readonly Master[]): void => void seen.push(all.map(({ name }) => name).join());
+    const note = (all: readonly ReadServer[]): void => void seen.push(all.map(({ name }) => name).join());
     mastersFor({ REDIS_URL: 'redis://db:7000' }).watch(note);
     mastersFor({ REDIS_URL: 'valkey://[::1]' }).watch(note);
     mastersFor({ REDIS_URL: 'unix:///run/redis.sock' }).watch(note);

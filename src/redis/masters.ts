@@ -11,19 +11,31 @@ const REFRESH_MS = 500;
 /** Milliseconds to keep a master that is missing from incomplete slot maps, while all nodes are queried in turn. */
 const UNLISTED_TTL_MS = 10_000;
 
-/** A master: the single Redis, the sentinels' current master, or a master of the cluster. */
-export interface Master {
+/** A server that keys are loaded from: the single Redis, the sentinels' current master, a master of the cluster, or a replica. */
+export interface ReadServer {
   /** `host:port`, the path of a socket, or REDIS_SENTINEL_NAME. */
   readonly name: string;
-  /** Distinguishes masters, also successive ones at the same address. */
+  /** Distinguishes servers, also successive ones at the same address. */
   readonly identity: string;
   /** Node id in the cluster; empty if unknown or without a cluster. */
   readonly nodeId: string;
   /**
    * ioredis options for a separate connection to it (`lazyConnect`, no offline queue), which may be extended. With sentinels
-   * each new connection resolves the current master and is closed on a failover.
+   * each new connection resolves the current master and is closed on a failover. Undefined: no server can be read in its place.
    */
-  readonly options: RedisOptions;
+  readonly options: RedisOptions | undefined;
+}
+
+/** Lists the servers that keys are loaded from, for code that needs a connection to each of them. */
+export interface ServerList {
+  /** @param onServers called with the servers once they are known, and again whenever they change. */
+  watch(onServers: (servers: readonly ReadServer[]) => void): void;
+  /** Checks soon whether the servers have changed; must be called when the connection to one was lost. */
+  refresh(): void;
+  /** Must be called when a reading connection was replaced because its node redirected to itself. */
+  replace(replaced: Pick<ReplacedNode, 'address' | 'id'>): void;
+  /** Stops all calls. */
+  close(): void;
 }
 
 /**
@@ -33,8 +45,8 @@ export interface Master {
  * changes are found within half a second after the nodes know them. An unreachable master stays in the list until the cluster
  * has replaced it, and so does a master that is missing from an incomplete slot map.
  */
-export class Masters {
-  readonly #fixed: readonly Master[];
+export class Masters implements ServerList {
+  readonly #fixed: readonly ReadServer[];
   readonly #redis: Settings['redis'];
   readonly #topology: ClusterTopology | undefined;
   readonly #limiter = new ReplacementLimiter();
@@ -47,7 +59,7 @@ export class Masters {
   #slotMap: SlotMap | undefined;
   #nodes: readonly ListedNode[] = [];
   #stale = false;
-  #onMasters: (masters: readonly Master[]) => void = () => undefined;
+  #onMasters: (masters: readonly ReadServer[]) => void = () => undefined;
 
   constructor(redis: Settings['redis']) {
     this.#redis = redis;
@@ -71,7 +83,7 @@ export class Masters {
    * @param onMasters called with the master of a standalone Redis or of sentinels before this returns; with the masters of a
    *   cluster once they are known, and again whenever they or their slots change.
    */
-  watch(onMasters: (masters: readonly Master[]) => void): void {
+  watch(onMasters: (masters: readonly ReadServer[]) => void): void {
     this.#onMasters = onMasters;
     if (this.#topology === undefined) onMasters(this.#fixed);
     else void this.#topology.start();

@@ -52,6 +52,21 @@ function masterOptions(redis: Settings['redis']): RedisOptions {
   };
 }
 
+/** Returns the ioredis options for a connection to a sentinel, which does not reconnect and waits to be connected. */
+export function sentinelOptions(redis: Settings['redis'], { host, port }: RedisNode): RedisOptions {
+  const { username, password } = redis.sentinel;
+  return {
+    ...nodeOptions(redis, { host, port }),
+    db: 0,
+    username,
+    password: password?.reveal(),
+    connectionName: 'redis-http-cache-proxy:topology',
+    enableReadyCheck: false,
+    enableOfflineQueue: true,
+    retryStrategy: () => null,
+  };
+}
+
 /** Returns options that make commands fail fast instead of queueing while there is no connection. */
 function commonOptions(redis: Settings['redis']): RedisOptions {
   return {

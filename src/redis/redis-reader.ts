@@ -1,6 +1,7 @@
 import type { WatchCircuit } from './connection/circuit-breaker.ts';
 import type { RedisCheck, RedisTtl, RedisReply, RedisType } from './redis-reply.ts';
 import type { Query } from './query.ts';
+import type { ReadSources } from './replicas/read-sources.ts';
 import type { ReplacedNode } from './cluster/replaced-node.ts';
 import type { ValueMemory } from './connection/value-memory.ts';
 
@@ -27,6 +28,12 @@ export function isSameState(a: RedisState | undefined, b: RedisState): boolean {
 export abstract class RedisReader {
   /** Starts to connect and waits for the first attempt, at most REDIS_CONNECT_TIMEOUT_MS. */
   abstract connect(): Promise<void>;
+
+  /**
+   * Reads these servers from now on. With REDIS_READ_FROM other than `master`, must be called before {@link connect} and whenever
+   * the main thread has selected others.
+   */
+  abstract useSources(sources: ReadSources): void;
 
   /** Closes all connections permanently; pending commands fail. */
   abstract close(): void;

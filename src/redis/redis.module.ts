@@ -4,15 +4,17 @@ import { cacheConfig, redisConfig } from '../config/namespaces.ts';
 import { ClusterReader } from './cluster/cluster-reader.ts';
 import { RedisConnection } from './connection/redis-connection.ts';
 import { redisOptions } from './redis-options.ts';
+import { ReplicaReader } from './replicas/replica-reader.ts';
 import { RedisReader } from './redis-reader.ts';
 
-/** Creates the reader for REDIS_MODE. It connects when {@link RedisReader.connect} is called. */
+/** Creates the reader for REDIS_MODE and REDIS_READ_FROM. It connects when {@link RedisReader.connect} is called. */
 export function createRedisReader(
   redis: ConfigType<typeof redisConfig>,
   cache: ConfigType<typeof cacheConfig>,
 ): RedisReader {
   const settings = { redis, cache };
-  return redis.mode === 'cluster' ? new ClusterReader(settings) : new RedisConnection(redisOptions(redis), settings);
+  if (redis.mode === 'cluster') return new ClusterReader(settings);
+  return redis.readFrom === 'master' ? new RedisConnection(redisOptions(redis), settings) : new ReplicaReader(settings);
 }
 
 /** Provides this thread's connections to Redis. An unreachable Redis delays the start, but does not prevent it. */

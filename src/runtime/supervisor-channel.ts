@@ -30,6 +30,7 @@ export class SupervisorChannel {
   readonly #resp: RespServer;
   readonly #trackingClients: TrackingClients;
   readonly #tls: TlsListeners;
+  readonly #redis: RedisReader;
 
   constructor(
     listeners: Listeners,
@@ -47,6 +48,7 @@ export class SupervisorChannel {
     this.#resp = resp;
     this.#trackingClients = trackingClients;
     this.#tls = tls;
+    this.#redis = redis;
     publishInternals(thread);
     publishRedisState(thread, redis);
   }
@@ -57,6 +59,8 @@ export class SupervisorChannel {
       sendToSupervisor({ kind: 'stopped' });
     } else if (message.kind === 'invalidation') {
       this.#trackingClients.invalidate(message.keys);
+    } else if (message.kind === 'sources') {
+      this.#redis.useSources(message.sources);
     } else {
       const settings = unpackSettings(message.settings);
       this.#access.replaceTokens(settings.access.tokens);

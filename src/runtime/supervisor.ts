@@ -4,6 +4,7 @@ import { Logger } from '@nestjs/common';
 import { BufferedBytes } from '../cache/read-through/buffered-bytes.ts';
 import { ConnectionLimiter } from '../instance/connection-limiter.ts';
 import { SELF_CHECK_PARTS } from '../instance/instance-memory.ts';
+import { ReadSourceCounts } from '../instance/read-source-counts.ts';
 import { LoadLimiter } from '../cache/read-through/load-limiter.ts';
 import { type ThreadContext, type ThreadData, createInstance, SUPERVISOR_ROW } from '../instance/thread-context.ts';
 import { packSettings } from '../config/settings-transfer.ts';
@@ -14,6 +15,7 @@ import type { SupervisorMessage, WorkerMessage } from './worker-messages.ts';
 import { ReplacementLog } from './replacement-log.ts';
 import type { InvalidationRelay } from '../tracking/invalidation-relay.ts';
 import type { PurgeChannel } from '../tracking/purge-channel.ts';
+import type { SourceSelection } from '../redis/replicas/source-selection.ts';
 import type { WriteTracking } from '../tracking/tracking-coordinator.ts';
 import type { Ports } from './listeners.ts';
 import type { WorkerStart } from './worker.ts';
@@ -57,6 +59,7 @@ export class Supervisor {
   readonly #consecutiveCrashes = new Map<number, number>();
   readonly #restarts = new Set<NodeJS.Timeout>();
   readonly #redis = new Map<number, RedisState>();
+  #sources: SourceSelection | undefined;
   #tracking: WriteTracking | undefined;
   #purgeChannel: PurgeChannel | undefined;
   #relay: InvalidationRelay | undefined;
@@ -96,6 +99,7 @@ export class Supervisor {
    * @throws StartError
    */
   async start(): Promise<void> {
+    if (this.#settings.redis.readFrom !== 'master') await this.#selectSources();
     if (this.#settings.cache.coherence === 'tracking') {
       // The main thread has no other use for a Redis client.
       const [{ trackWrites }, { InvalidationRelay }] = await Promise.all([
@@ -103,15 +107,41 @@ export class Supervisor {
         import('../tracking/invalidation-relay.ts'),
       ]);
       this.#relay = new InvalidationRelay(this.#memory.instance);
-      this.#tracking = trackWrites(this.#settings, this.#memory, new Logger('Coherence'), this.#relay);
+      this.#tracking = trackWrites(
+        this.#settings,
+        this.#memory,
+        new Logger('Coherence'),
+        this.#relay,
+        this.#sources?.servers(),
+      );
     }
     const { purgeChannel } = this.#settings.cache;
     if (purgeChannel !== undefined) {
       const { watchPurgeChannel } = await import('../tracking/purge-channel.ts');
-      this.#purgeChannel = watchPurgeChannel(purgeChannel, this.#settings, this.#memory, new Logger('Purges'));
+      this.#purgeChannel = watchPurgeChannel(
+        purgeChannel,
+        this.#settings,
+        this.#memory,
+        new Logger('Purges'),
+        this.#sources?.servers(),
+      );
     }
     const rows = Array.from({ length: this.#settings.proxy.threads }, (_, row) => row);
     await Promise.all(rows.map((row) => this.#startFirst(row)));
+  }
+
+  /** Selects the servers that keys are loaded from, before a worker thread connects to one. */
+  async #selectSources(): Promise<void> {
+    const { SourceSelection } = await import('../redis/replicas/source-selection.ts');
+    const counts = new ReadSourceCounts(this.#memory.instance);
+    this.#sources = new SourceSelection(this.#settings.redis, new Logger('Replicas'), {
+      onSources: (sources) => {
+        counts.record(sources);
+        this.#broadcast({ kind: 'sources', sources });
+      },
+      onLag: (lagS) => counts.recordLag(lagS),
+    });
+    await this.#sources.start();
   }
 
   /** Whether the instance is shutting down. */
@@ -130,6 +160,7 @@ export class Supervisor {
     // Responses must stay coherent until the last one is sent.
     this.#tracking?.stop();
     this.#purgeChannel?.stop();
+    this.#sources?.close();
   }
 
   /** Sends settings, of which the content of files has changed, to all threads; restarted threads use them as well. */
@@ -173,6 +204,7 @@ export class Supervisor {
       instance: instance.buffer,
       ports: this.#ports,
       settings: packSettings(this.#settings),
+      sources: this.#sources?.sources,
     };
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
       workerData: data,

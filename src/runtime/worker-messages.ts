@@ -3,6 +3,7 @@ import type { InternalPartName, InternalPartState } from '../internals/internal-
 import type { CircuitState } from '../redis/connection/circuit-breaker.ts';
 import type { RedisState } from '../redis/redis-reader.ts';
 import type { Invalidation } from '../instance/packed-keys.ts';
+import type { ReadSources } from '../redis/replicas/read-sources.ts';
 import type { ReplacedNode } from '../redis/cluster/replaced-node.ts';
 
 /** Messages from a worker thread to the supervisor. */
@@ -26,10 +27,11 @@ export type WorkerMessage =
  * Messages from the supervisor to a worker thread. `stop`: accept no new connections. `drain`: complete the requests in
  * flight and exit; sent when all workers have stopped, so that a reconnecting client does not reach a worker that is about
  * to exit as well. `settings`: use the content of files in these settings. `invalidation`: these keys were written, for clients
- * that track keys; undefined: any key may have been written.
+ * that track keys; undefined: any key may have been written. `sources`: load keys from these servers.
  */
 export type SupervisorMessage =
   | 'stop'
   | 'drain'
   | { readonly kind: 'settings'; readonly settings: PackedSettings }
+  | { readonly kind: 'sources'; readonly sources: ReadSources }
   | { readonly kind: 'invalidation'; readonly keys: Invalidation };

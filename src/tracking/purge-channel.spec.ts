@@ -7,7 +7,7 @@ import { CoherenceCounts } from '../instance/coherence-counts.ts';
 import { type ThreadContext, createInstance } from '../instance/thread-context.ts';
 import { Query } from '../redis/query.ts';
 import { redisOptions } from '../redis/redis-options.ts';
-import type { Master } from '../redis/masters.ts';
+import type { ReadServer } from '../redis/masters.ts';
 import { type PurgeChannel, PurgeSubscription, watchPurgeChannel } from './purge-channel.ts';
 import type { ConnectionEnd } from './subscriber-connection.ts';
 
@@ -175,7 +175,7 @@ describe('watchPurgeChannel', () => {
   });
 });
 
-function masterOf(url: string, identity: string): Master {
+function masterOf(url: string, identity: string): ReadServer {
   const { redis } = loadSettings({ REDIS_URL: url }, '/nowhere');
   return { name: identity, identity, nodeId: '', options: redisOptions(redis) };
 }

@@ -2,7 +2,7 @@ import { CoherenceCounts } from '../instance/coherence-counts.ts';
 import type { ThreadContext } from '../instance/thread-context.ts';
 import type { Settings } from '../config/settings.ts';
 import type { ReplacedNode } from '../redis/cluster/replaced-node.ts';
-import { type Master, Masters } from '../redis/masters.ts';
+import { type ReadServer, type ServerList, Masters } from '../redis/masters.ts';
 import { backOffMs } from '../redis/redis-options.ts';
 import { ChannelPurges } from './channel-purges.ts';
 import { InvalidationQueue, SCHEDULE } from './invalidation-queue.ts';
@@ -38,7 +38,7 @@ export class PurgeSubscription {
   readonly #startMs: number;
   readonly #listener: PurgeListener;
   readonly #refusedRetryMs: number;
-  #masters: readonly Master[] = [];
+  #masters: readonly ReadServer[] = [];
   /** Index, modulo their number, of the master to subscribe at next. Proxies start with different ones. */
   #next = Math.floor(Math.random() * 1000);
   #connection: SubscriberConnection | undefined;
@@ -55,11 +55,11 @@ export class PurgeSubscription {
   }
 
   /** @param masters all current masters. */
-  follow(masters: readonly Master[]): void {
-    this.#masters = masters;
+  follow(masters: readonly ReadServer[]): void {
+    this.#masters = masters.filter(({ options }) => options !== undefined);
     if (this.#connection === undefined) {
       if (this.#retry === undefined) this.#connect();
-    } else if (!masters.some(({ identity }) => identity === this.#identity)) {
+    } else if (!this.#masters.some(({ identity }) => identity === this.#identity)) {
       this.#connection.close();
       this.#lose({ kind: 'lost', reason: 'the master was replaced' }, 0);
     }
@@ -72,8 +72,8 @@ export class PurgeSubscription {
 
   #connect(): void {
     this.#retry = undefined;
-    if (this.#masters.length === 0) return;
-    const master = this.#masters[this.#next++ % this.#masters.length];
+    const master = this.#masters.at(this.#next++ % this.#masters.length);
+    if (master?.options === undefined) return;
     this.#identity = master.identity;
     const options = subscriberOptions(master.options, 'redis-http-cache-proxy:purges');
     this.#connection = new SubscriberConnection(options, HEARTBEAT, this.#startMs, {
@@ -117,9 +117,9 @@ export function watchPurgeChannel(
   settings: Settings,
   { lru, instance }: ThreadContext,
   logger: PurgeLogger,
+  servers: ServerList = new Masters(settings.redis),
 ): PurgeChannel {
   const counts = new CoherenceCounts(instance);
-  const masters = new Masters(settings.redis);
   let loggedIgnoredAt = -Infinity;
   const purges = new ChannelPurges({
     lru,
@@ -152,14 +152,14 @@ export function watchPurgeChannel(
         logger.warn(`not subscribed to CACHE_PURGE_CHANNEL (${reason}); purges are missed`);
       }
       loggedReasons.add(reason);
-      masters.refresh();
+      servers.refresh();
     },
   });
-  masters.watch((all) => subscription.follow(all));
+  servers.watch((all) => subscription.follow(all));
   return {
-    replace: (node) => masters.replace(node),
+    replace: (node) => servers.replace(node),
     stop: () => {
-      masters.close();
+      servers.close();
       subscription.stop();
     },
   };

@@ -4,7 +4,7 @@ import type { ThreadContext } from '../instance/thread-context.ts';
 import type { Clock } from '../cache/shared-lru/clock.ts';
 import type { Settings } from '../config/settings.ts';
 import type { ReplacedNode } from '../redis/cluster/replaced-node.ts';
-import { type Master, Masters } from '../redis/masters.ts';
+import { type ReadServer, type ServerList, Masters } from '../redis/masters.ts';
 import { STALENESS_BOUND_MS } from './invalidation-connection.ts';
 import { type FeedListener, type FeedState, InvalidationFeed } from './invalidation-feed.ts';
 import { InvalidationQueue, SCHEDULE } from './invalidation-queue.ts';
@@ -23,7 +23,7 @@ export type Feed = Pick<InvalidationFeed, 'start' | 'stop'>;
 /** Dependencies of {@link TrackingCoordinator}. */
 export interface CoordinatorParts {
   /** Creates the feed of a master. */
-  readonly createFeed: (master: Master) => Feed;
+  readonly createFeed: (master: ReadServer) => Feed;
   readonly queue: InvalidationQueue;
   /** Must be `resync` before anything is loaded. */
   readonly state: CoherenceState;
@@ -75,7 +75,7 @@ export class TrackingCoordinator {
    *
    * @param masters all current masters.
    */
-  follow(masters: readonly Master[]): void {
+  follow(masters: readonly ReadServer[]): void {
     // Add before removing: if a lost feed were removed before its successor is added, all remaining feeds might be tracking,
     // and writes to the new master would be missed.
     for (const master of masters) if (!this.#feeds.has(master.identity)) this.#add(master);
@@ -89,7 +89,7 @@ export class TrackingCoordinator {
     this.#feeds.clear();
   }
 
-  #add(master: Master): void {
+  #add(master: ReadServer): void {
     const tracked = { feed: this.#parts.createFeed(master), state: NOT_TRACKING_YET, confirmedAt: -Infinity };
     this.#feeds.set(master.identity, tracked);
     // Writes to its Redis are missed until it tracks. (Before the first feeds, the mode is `resync` already.)
@@ -189,6 +189,9 @@ interface TrackedFeed {
   confirmedAt: number;
 }
 
+/** The feed of a master in whose place no server can be read: it is never tracking. */
+const NO_FEED: Feed = { start: () => undefined, stop: () => undefined };
+
 const NOT_TRACKING_YET: FeedState = { kind: 'lost', reason: 'connection' };
 
 /** Combines the states of all feeds: `ttl` if any is refused, else `resync` if any is lost or no feed exists. */
@@ -229,36 +232,40 @@ export function trackWrites(
   { lru, instance, clock }: ThreadContext,
   logger: TrackingLogger,
   relay: InvalidationSink,
+  servers: ServerList = new Masters(settings.redis),
 ): WriteTracking {
   const state = new CoherenceState(instance);
   state.current = 'resync';
-  const masters = new Masters(settings.redis);
+  const isReplicated = settings.redis.readFrom !== 'master';
   const coordinator = new TrackingCoordinator({
-    createFeed: ({ options, nodeId }) => new InvalidationFeed(options, settings, nodeId),
+    createFeed: ({ options, nodeId }) =>
+      options === undefined ? NO_FEED : new InvalidationFeed(options, settings, nodeId),
     queue: new InvalidationQueue(lru, SCHEDULE),
     state,
     counts: new CoherenceCounts(instance),
     relay,
-    onMode: (mode, reason) => logMode(logger, mode, reason),
-    onFeedLost: () => masters.refresh(),
+    onMode: (mode, reason) => logMode(logger, mode, reason, isReplicated),
+    onFeedLost: () => servers.refresh(),
     now: () => Date.now(),
     clock,
     boundMs: STALENESS_BOUND_MS,
   });
-  masters.watch((all) => coordinator.follow(all));
+  servers.watch((all) => coordinator.follow(all));
   return {
-    replace: (node) => masters.replace(node),
+    replace: (node) => servers.replace(node),
     stop: () => {
-      masters.close();
+      servers.close();
       coordinator.stop();
     },
   };
 }
 
-function logMode(logger: TrackingLogger, mode: CoherenceMode, reason = ''): void {
+function logMode(logger: TrackingLogger, mode: CoherenceMode, reason = '', isReplicated: boolean): void {
   switch (mode) {
     case 'tracking':
-      logger.log(`tracking active; cached values are at most ${STALENESS_BOUND_MS} ms stale`);
+      logger.log(
+        `tracking active; cached values are at most ${STALENESS_BOUND_MS} ms${isReplicated ? ' plus replication lag' : ''} stale`,
+      );
       break;
     case 'resync':
       logger.warn(`invalidation stream lost (${reason}); caching suspended`);

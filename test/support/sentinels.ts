@@ -17,34 +17,51 @@ export interface TestServer {
   readonly args: readonly string[];
 }
 
-/** A real master, a replica of it, and three sentinels that watch them. */
+/** A real master, replicas of it, and three sentinels that watch them. */
 export class TestSentinels {
   /** Name of the master at the sentinels, as for REDIS_SENTINEL_NAME. */
   readonly name = 'main';
   /** Master at the start. */
   readonly master: TestServer;
-  readonly replica: TestServer;
+  readonly replicas: readonly TestServer[];
   readonly sentinels: readonly TestServer[];
   readonly #directory: string;
   readonly #restarted: TestServer[] = [];
   /** Time at which a sentinel first reported another master, by `performance.now()`. */
   #switchedAt: number | undefined;
 
-  private constructor(servers: readonly TestServer[], directory: string) {
-    [this.master, this.replica, ...this.sentinels] = servers;
+  private constructor(servers: readonly TestServer[], replicas: number, directory: string) {
+    const [master, ...others] = servers;
+    this.master = master;
+    this.replicas = others.slice(0, replicas);
+    this.sentinels = others.slice(replicas);
     this.#directory = directory;
   }
 
-  /** @param password password of the sentinels. */
-  static async start({ password, tls }: { password?: string; tls?: MutualTls } = {}): Promise<TestSentinels> {
+  /** The first replica. */
+  get replica(): TestServer {
+    return this.replicas[0];
+  }
+
+  /**
+   * @param password password of the sentinels.
+   * @param args further arguments of the replicas.
+   */
+  static async start({
+    password,
+    tls,
+    replicas = 1,
+    args = [],
+  }: { password?: string; tls?: MutualTls; replicas?: number; args?: readonly string[] } = {}): Promise<TestSentinels> {
     const directory = mkdtempSync(join(tmpdir(), 'test-sentinels-'));
     const servers: TestServer[] = [];
     try {
       servers.push(await startRedis(directory, [], tls));
       const { port } = servers[0];
-      servers.push(await startRedis(directory, ['--replicaof', `127.0.0.1 ${port}`], tls));
+      const replicaOf = ['--replicaof', `127.0.0.1 ${port}`, ...args];
+      for (let i = 0; i < replicas; i++) servers.push(await startRedis(directory, replicaOf, tls));
       for (let i = 0; i < 3; i++) servers.push(await startSentinel(directory, port, password, tls));
-      const test = new TestSentinels(servers, directory);
+      const test = new TestSentinels(servers, replicas, directory);
       await test.#settle();
       return test;
     } catch (error) {
@@ -79,19 +96,18 @@ export class TestSentinels {
   }
 
   async stop(): Promise<void> {
-    await stopAll([this.master, this.replica, ...this.sentinels, ...this.#restarted], this.#directory);
+    await stopAll([this.master, ...this.replicas, ...this.sentinels, ...this.#restarted], this.#directory);
   }
 
   async #settle(): Promise<void> {
-    await until('the replica follows', async () => {
-      const info = await this.replica.client.info('replication');
-      return /master_link_status:up/.test(info) || undefined;
-    });
+    for (const replica of this.replicas) await untilReplicating(replica);
     for (const { client } of this.sentinels) {
       await until('a sentinel lists all servers', async () => {
         const fields = (await client.call('SENTINEL', 'MASTER', this.name)) as string[];
         const value = (name: string): string => fields[fields.indexOf(name) + 1];
-        return (value('num-other-sentinels') === '2' && value('num-slaves') === '1') || undefined;
+        return (
+          (value('num-other-sentinels') === '2' && value('num-slaves') === String(this.replicas.length)) || undefined
+        );
       });
       const listener = client.duplicate();
       listener.on('error', () => undefined);
@@ -102,12 +118,20 @@ export class TestSentinels {
   }
 }
 
+/** Waits until a replica is connected to its master and has its data. */
+export async function untilReplicating({ client }: Pick<TestServer, 'client'>): Promise<void> {
+  await until('the replica follows', async () => {
+    const info = await client.info('replication').catch(() => '');
+    return /role:slave[^]*master_link_status:up/.test(info) || undefined;
+  });
+}
+
 async function startRedis(directory: string, args: readonly string[], tls?: MutualTls): Promise<TestServer> {
   const port = await freePort();
   const all = [
     ...portOf(port, tls),
     ...['--bind', '127.0.0.1', '--save', '', '--dir', directory],
-    ...['--dbfilename', `${port}.rdb`, '--repl-diskless-sync-delay', '0', ...args],
+    ...['--dbfilename', `${port}.rdb`, '--repl-diskless-sync-delay', '0', '--enable-debug-command', 'yes', ...args],
   ];
   return launch(port, all, undefined, tls);
 }

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { parseRedisNodes } from '../redis/redis-nodes.ts';
 import { REDIS_URL_SYNTAX, parseRedisUrl } from '../redis/redis-url.ts';
-import { REDIS_MODES } from '../settings.ts';
+import { READ_FROM_MODES, REDIS_MODES } from '../settings.ts';
 import { BooleanSetting, EnumSetting, IntegerSetting, TextSetting } from './setting.decorators.ts';
 
 const MiB = 2 ** 20;
@@ -31,6 +31,14 @@ export class RedisEnvironment {
     meaning: 'the sentinels, or some nodes of the cluster: host:port,…',
   })
   REDIS_NODES?: string;
+
+  @EnumSetting({
+    default: 'master',
+    values: READ_FROM_MODES,
+    meaning:
+      'servers that keys are loaded from, with sentinels or a cluster; prefer-replica: a master if it has no usable replica',
+  })
+  REDIS_READ_FROM!: (typeof READ_FROM_MODES)[number];
 
   @TextSetting({ accepted: 'the name of the master', meaning: 'name of the master at the sentinels' })
   REDIS_SENTINEL_NAME?: string;

@@ -75,7 +75,9 @@ describe('the location of Redis', () => {
       nodes: [{ host: 's1', port: 26_379 }],
       database: 3,
       username: 'u',
+      readFrom: 'master',
     });
+    expect(load({ ...sentinel, REDIS_READ_FROM: 'prefer-replica' }).readFrom).toBe('prefer-replica');
     expect(redis.sentinel).toMatchObject({ name: 'main', username: 'watcher' });
     expect(redis.sentinel.password?.reveal()).toBe('hunter2');
     expect(inspect(redis, { depth: 9 })).not.toContain('hunter2');
@@ -88,6 +90,15 @@ describe('the location of Redis', () => {
 
   it.each([
     [{ REDIS_NODES: 'a:1' }, 'REDIS_NODES: requires REDIS_MODE=sentinel or REDIS_MODE=cluster'],
+    [
+      { REDIS_READ_FROM: 'replica' },
+      'REDIS_READ_FROM: requires REDIS_MODE=sentinel or REDIS_MODE=cluster; to read a single replica, set REDIS_URL to its address',
+    ],
+    [{ REDIS_READ_FROM: 'prefer-replica' }, 'REDIS_READ_FROM: requires REDIS_MODE=sentinel or REDIS_MODE=cluster'],
+    [
+      { ...sentinel, REDIS_READ_FROM: 'slave' },
+      'REDIS_READ_FROM: invalid value "slave": expected one of master, replica, prefer-replica',
+    ],
     [{ REDIS_SENTINEL_NAME: 'm' }, 'REDIS_SENTINEL_NAME: requires REDIS_MODE=sentinel'],
     [{ ...cluster, REDIS_SENTINEL_NAME: 'm' }, 'REDIS_SENTINEL_NAME: requires REDIS_MODE=sentinel'],
     [{ ...cluster, REDIS_SENTINEL_PASSWORD: 'm' }, 'REDIS_SENTINEL_PASSWORD: requires REDIS_MODE=sentinel'],

@@ -32,6 +32,7 @@ export function redisSettings(values: Environment, problems: string[]): Settings
       username: values.REDIS_SENTINEL_USERNAME,
       password: values.REDIS_SENTINEL_PASSWORD === undefined ? undefined : new Secret(values.REDIS_SENTINEL_PASSWORD),
     },
+    readFrom: values.REDIS_READ_FROM,
     database: url.database,
     username: values.REDIS_USERNAME ?? url.username,
     password: password === undefined ? undefined : new Secret(password),
@@ -51,6 +52,12 @@ function checkMode(values: Environment, { database, socket }: RedisUrl, report: 
     if (values.REDIS_NODES !== undefined) {
       report('REDIS_NODES', 'requires REDIS_MODE=sentinel or REDIS_MODE=cluster');
     }
+    if (values.REDIS_READ_FROM !== 'master') {
+      report(
+        'REDIS_READ_FROM',
+        'requires REDIS_MODE=sentinel or REDIS_MODE=cluster; to read a single replica, set REDIS_URL to its address',
+      );
+    }
   } else if (values.REDIS_NODES === undefined) {
     const whose = mode === 'sentinel' ? 'of the sentinels' : 'of some nodes of the cluster';
     report('REDIS_NODES', `required with REDIS_MODE=${mode}; expected host:port,… ${whose}`);
@@ -58,6 +65,8 @@ function checkMode(values: Environment, { database, socket }: RedisUrl, report: 
   if (mode !== 'standalone' && socket !== undefined) {
     report('REDIS_URL', `unix:// with REDIS_MODE=${mode}; expected another scheme, since nodes have network addresses`);
   }
+  if (mode === 'cluster' && values.REDIS_READ_FROM !== 'master')
+    report('REDIS_READ_FROM', 'requires REDIS_MODE=sentinel');
   if (mode === 'cluster' && database !== 0) {
     report('REDIS_URL', `database ${database} with REDIS_MODE=cluster; expected database 0, the only one of a cluster`);
   }

@@ -83,6 +83,8 @@ export class ClusterReader implements RedisReader {
     await Promise.race([attempt, delay(this.#connectTimeoutMs, undefined, { ref: false })]);
   }
 
+  useSources(): void {}
+
   close(): void {
     this.#topology.close();
     this.#nodes.close();

@@ -134,6 +134,9 @@ export class RedisConnection implements RedisReader {
     for (const permission of this.#refused) watch(permission);
   }
 
+  /** Does nothing: its server is always the same. */
+  useSources(): void {}
+
   /** Never calls back: only a cluster replaces connections. */
   watchReplaced(): void {}
 

@@ -1,0 +1,236 @@
+import { performance } from 'node:perf_hooks';
+import type { RedisOptions } from 'ioredis';
+import type { Settings } from '../../config/settings.ts';
+import { type ListedNode, addressOf } from '../cluster/slot-map.ts';
+import type { CircuitState, WatchCircuit } from '../connection/circuit-breaker.ts';
+import { RedisConnection } from '../connection/redis-connection.ts';
+import type { ValueMemory } from '../connection/value-memory.ts';
+import type { Query } from '../query.ts';
+import { nodeOptions, redisOptions } from '../redis-options.ts';
+import { type RedisReader, type RedisState, isSameState } from '../redis-reader.ts';
+import type { RedisCheck, RedisFailure, RedisReply, RedisTtl, RedisType } from '../redis-reply.ts';
+import { type ReadSources, isLatest, isServerFailure, unstorable } from './read-sources.ts';
+
+/** The state while no server can be read. */
+const NO_SOURCE = { kind: 'unavailable', reason: 'no replica can be read' } as const;
+
+const TIMEOUT: RedisFailure = { kind: 'timeout' };
+
+/** A connection of this thread, and what it last reported. */
+interface Link {
+  readonly connection: RedisConnection;
+  readonly node: ListedNode | undefined;
+  state: RedisState | undefined;
+  circuit: CircuitState;
+  /** Resolves after the first attempt to connect; undefined afterwards. */
+  opening: Promise<void> | undefined;
+}
+
+/** Sends a command over a connection and calls back exactly once. */
+type Send<Reply> = (connection: RedisConnection, onReply: (reply: Reply | RedisFailure) => void) => void;
+
+/**
+ * Reads the server that the main thread has selected among a master and its replicas, with sentinels. With
+ * REDIS_READ_FROM=prefer-replica, a read that the replica cannot serve is sent to the master at once; its result is not stored
+ * if invalidations or purges are received from the replica.
+ */
+export class ReplicaReader implements RedisReader {
+  readonly #settings: Pick<Settings, 'redis' | 'cache'>;
+  /** Whether only values of the server whose messages the instance receives may be stored. */
+  readonly #isCoherent: boolean;
+  /** Undefined if the master is never read. */
+  readonly #master: Link | undefined;
+  #replica: Link | undefined;
+  #sources: ReadSources | undefined;
+  #state: RedisState | undefined;
+  #circuit: CircuitState = 'closed';
+  /** Connections that are closed once their pending commands have replies or time out. */
+  readonly #closing = new Map<RedisConnection, NodeJS.Timeout>();
+  #watch: (state: RedisState) => void = () => undefined;
+  #watchCircuit: WatchCircuit = () => undefined;
+  #watchRefused: (permission: string) => void = () => undefined;
+
+  constructor(settings: Pick<Settings, 'redis' | 'cache'>) {
+    const { redis, cache } = settings;
+    this.#settings = settings;
+    this.#isCoherent = cache.coherence === 'tracking' || cache.purgeChannel !== undefined;
+    if (redis.readFrom !== 'replica') this.#master = this.#link(redisOptions(redis), undefined);
+  }
+
+  async connect(): Promise<void> {
+    if (this.#master !== undefined) open(this.#master);
+    await Promise.all([this.#master?.opening, this.#replica?.opening]);
+    this.#report();
+  }
+
+  close(): void {
+    for (const connection of this.#closing.keys()) this.#close(connection);
+    this.#master?.connection.close();
+    this.#replica?.connection.close();
+  }
+
+  useSources(sources: ReadSources): void {
+    this.#sources = sources;
+    const node = sources.sources.at(0)?.replica;
+    const former = this.#replica;
+    if (node !== undefined && former?.node !== undefined && addressOf(node) === addressOf(former.node)) return;
+    this.#replica = node && this.#link(nodeOptions(this.#settings.redis, node), node);
+    if (this.#replica !== undefined) open(this.#replica);
+    if (former !== undefined) this.#closeAfterTimeout(former.connection);
+    this.#reportCircuit();
+    this.#report();
+  }
+
+  watch(watch: (state: RedisState) => void): void {
+    this.#watch = watch;
+    if (this.#state !== undefined) watch(this.#state);
+  }
+
+  watchCircuit(watch: WatchCircuit): void {
+    this.#watchCircuit = watch;
+    watch(this.#circuit, '');
+  }
+
+  watchRefused(watch: (permission: string) => void): void {
+    this.#watchRefused = watch;
+  }
+
+  /** Never calls back: only a cluster replaces connections. */
+  watchReplaced(): void {}
+
+  fetch(query: Query, onReply: (reply: RedisReply) => void, memory: ValueMemory): void {
+    const sources = this.#sources;
+    this.#read<RedisReply>(
+      (connection, onEach) => connection.fetch(query, onEach, memory),
+      (reply, isSelected) => {
+        // Checked after the reply: a later change of the source voids the lease.
+        const isCovered = !this.#isCoherent || (isSelected && sources !== undefined && isLatest(sources));
+        onReply(isCovered ? reply : unstorable(reply));
+      },
+    );
+  }
+
+  ttl(key: Buffer): Promise<RedisTtl> {
+    return this.#query<RedisTtl>((connection) => connection.ttl(key));
+  }
+
+  type(key: Buffer): Promise<RedisType> {
+    return this.#query<RedisType>((connection) => connection.type(key));
+  }
+
+  check(): Promise<RedisCheck> {
+    return this.#query<RedisCheck>((connection) => connection.check());
+  }
+
+  #query<Reply extends { readonly kind: string }>(
+    send: (connection: RedisConnection) => Promise<Reply | RedisFailure>,
+  ): Promise<Reply | RedisFailure> {
+    return new Promise((resolve) =>
+      this.#read<Reply>((connection, onReply) => void send(connection).then(onReply), resolve),
+    );
+  }
+
+  /**
+   * Sends a command to the replica, and to the master if there is no replica or it cannot serve reads.
+   *
+   * @param onReply called once, with whether the server is the one that the main thread has selected.
+   */
+  #read<Reply extends { readonly kind: string }>(
+    send: Send<Reply>,
+    onReply: (reply: Reply | RedisFailure, isSelected: boolean) => void,
+  ): void {
+    const replica = this.#replica;
+    const master = this.#master;
+    if (replica === undefined) {
+      const isSelected = this.#sources?.sources.at(0)?.role === 'master';
+      if (master === undefined) onReply(NO_SOURCE, false);
+      else whenOpen(master, () => send(master.connection, (reply) => onReply(reply, isSelected)));
+      return;
+    }
+    const sentAt = performance.now();
+    whenOpen(replica, () =>
+      send(replica.connection, (reply) => {
+        const remainingMs = sentAt + this.#settings.redis.commandTimeoutMs - performance.now();
+        if (master === undefined || remainingMs <= 0 || !isServerFailure(reply)) return onReply(reply, true);
+        sendWithin(remainingMs, send, master.connection, (masterReply) => onReply(masterReply, false));
+      }),
+    );
+  }
+
+  #link(options: RedisOptions, node: ListedNode | undefined): Link {
+    const connection = new RedisConnection(options, this.#settings);
+    const link: Link = { connection, node, state: undefined, circuit: 'closed', opening: undefined };
+    connection.watch((state) => {
+      link.state = state;
+      this.#report();
+    });
+    connection.watchCircuit((state, reason) => {
+      link.circuit = state;
+      this.#reportCircuit(reason);
+    });
+    connection.watchRefused((permission) => this.#watchRefused(permission));
+    return link;
+  }
+
+  #reportCircuit(reason = ''): void {
+    const circuit = (this.#replica ?? this.#master)?.circuit ?? 'closed';
+    if (circuit === this.#circuit) return;
+    this.#circuit = circuit;
+    this.#watchCircuit(circuit, reason);
+  }
+
+  #report(): void {
+    const state = this.#currentState();
+    if (state === undefined || isSameState(this.#state, state)) return;
+    this.#state = state;
+    this.#watch(state);
+  }
+
+  /** Returns the state of the first server that is reachable; the last one, if any, while the first attempt to connect is pending. */
+  #currentState(): RedisState | undefined {
+    const links = [this.#replica, this.#master].filter((link) => link !== undefined);
+    if (links.length === 0) return { reachable: false, reason: NO_SOURCE.reason };
+    const reachable = links.find(({ state }) => state?.reachable);
+    if (reachable !== undefined) return reachable.state;
+    return links.some(({ state }) => state === undefined) ? this.#state : links[0].state;
+  }
+
+  #closeAfterTimeout(connection: RedisConnection): void {
+    const timer = setTimeout(() => this.#close(connection), this.#settings.redis.commandTimeoutMs);
+    this.#closing.set(connection, timer);
+  }
+
+  #close(connection: RedisConnection): void {
+    clearTimeout(this.#closing.get(connection));
+    this.#closing.delete(connection);
+    connection.close();
+  }
+}
+
+function open(link: Link): void {
+  link.opening ??= link.connection.connect().then(() => {
+    link.opening = undefined;
+  });
+}
+
+/** Calls `run` at once, or after the first attempt to connect. */
+function whenOpen({ opening }: Link, run: () => void): void {
+  if (opening === undefined) run();
+  else void opening.then(run);
+}
+
+function sendWithin<Reply>(
+  ms: number,
+  send: Send<Reply>,
+  connection: RedisConnection,
+  onReply: (reply: Reply | RedisFailure) => void,
+): void {
+  let isPending = true;
+  const end = (reply: Reply | RedisFailure): void => {
+    if (isPending) onReply(reply);
+    isPending = false;
+    clearTimeout(timer);
+  };
+  const timer = setTimeout(() => end(TIMEOUT), ms);
+  send(connection, end);
+}

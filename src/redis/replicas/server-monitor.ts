@@ -1,0 +1,108 @@
+import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Redis, type RedisOptions } from 'ioredis';
+import { errorCode, failureOf, missingPermissionIn } from '../redis-failure.ts';
+import { isServerFailure } from './read-sources.ts';
+import { type Replication, parseReplication } from './replication-state.ts';
+
+/** The key that is read; it need not exist, be permitted, or belong to this node. */
+const PROBE = 'redis-http-cache-proxy:probe';
+
+/** Result of {@link ServerMonitor.check}. */
+export type MonitorReply =
+  | { readonly kind: 'failed'; readonly reason: string }
+  | {
+      readonly kind: 'ok';
+      readonly replication: Replication;
+      /** Times at which the query was sent and its reply received, by `performance.now()`. */
+      readonly sentAt: number;
+      readonly receivedAt: number;
+    };
+
+/** Checks over a connection of its own whether a server replies to reads, and queries its replication. */
+export class ServerMonitor {
+  readonly #options: RedisOptions;
+  readonly #isReadOnly: boolean;
+  readonly #timeoutMs: number;
+  readonly #onLost: () => void;
+  #redis: Redis | undefined;
+  /** Settles when the connection accepts reads. */
+  #readOnly: Promise<unknown> = Promise.resolve();
+  #error: unknown;
+
+  /**
+   * @param isReadOnly whether reads need READONLY, as at a replica in a cluster.
+   * @param timeoutMs milliseconds within which the server must reply to a check.
+   * @param onLost called when its connection was lost.
+   */
+  constructor(options: RedisOptions, isReadOnly: boolean, timeoutMs: number, onLost: () => void) {
+    this.#options = {
+      ...options,
+      connectionName: 'redis-http-cache-proxy:replication',
+      db: 0,
+      enableReadyCheck: false,
+      enableOfflineQueue: true,
+      retryStrategy: () => null,
+    };
+    this.#isReadOnly = isReadOnly;
+    this.#timeoutMs = timeoutMs;
+    this.#onLost = onLost;
+  }
+
+  /** Connects if necessary. Never rejects. */
+  async check(): Promise<MonitorReply> {
+    const redis = (this.#redis ??= this.#connect());
+    const sentAt = performance.now();
+    const end = new AbortController();
+    const timeout = delay(this.#timeoutMs, TIMEOUT, { ref: false, signal: end.signal }).catch(() => TIMEOUT);
+    const reply = await Promise.race([this.#query(redis), timeout]).finally(() => end.abort());
+    if (reply === TIMEOUT || (typeof reply === 'string' && redis.status !== 'ready')) this.#disconnect(redis);
+    if (typeof reply === 'string') return { kind: 'failed', reason: reply };
+    return { kind: 'ok', replication: reply, sentAt, receivedAt: performance.now() };
+  }
+
+  close(): void {
+    if (this.#redis !== undefined) this.#disconnect(this.#redis);
+  }
+
+  /** Returns the replication of the server, or why it cannot be read. */
+  async #query(redis: Redis): Promise<Replication | string> {
+    const read = redis.get(PROBE).catch((error: unknown) => {
+      // A refused or redirected key does not concern the others.
+      if (isServerFailure(failureOf(error))) throw error;
+    });
+    try {
+      const [info] = await Promise.all([redis.info('replication'), read, this.#readOnly]);
+      return parseReplication(info);
+    } catch (error) {
+      return this.#reasonOf(error);
+    }
+  }
+
+  #reasonOf(error: unknown): string {
+    const missing = missingPermissionIn(error);
+    // The cause of the close is more useful than the fact that the connection was closed.
+    return missing === undefined ? errorCode(this.#error ?? error) : `the account lacks ${missing}`;
+  }
+
+  #connect(): Redis {
+    const redis = new Redis(this.#options);
+    this.#error = undefined;
+    redis.on('error', (error: unknown) => (this.#error ??= error));
+    redis.on('close', () => {
+      if (this.#redis !== redis) return;
+      this.#redis = undefined;
+      this.#onLost();
+    });
+    this.#readOnly = this.#isReadOnly ? redis.readonly() : Promise.resolve();
+    this.#readOnly.catch(() => undefined);
+    return redis;
+  }
+
+  #disconnect(redis: Redis): void {
+    if (this.#redis === redis) this.#redis = undefined;
+    redis.disconnect();
+  }
+}
+
+const TIMEOUT = 'no reply in time';

@@ -1,0 +1,193 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Settings } from '../../config/settings.ts';
+import { addressOf } from '../cluster/slot-map.ts';
+import type { ReadServer, ServerList } from '../masters.ts';
+import { nodeOptions, redisOptions } from '../redis-options.ts';
+import type { ReadSource, ReadSources } from './read-sources.ts';
+import { SentinelTopology } from './sentinel-topology.ts';
+import { type Selection, type Servers, SourceSelector } from './source-selector.ts';
+
+/** Milliseconds within which a server must reply to a check. */
+const CHECK_TIMEOUT_MS = 1000;
+
+/** Receives the log lines of {@link SourceSelection}. */
+export interface SelectionLogger {
+  log(message: string): void;
+  warn(message: string): void;
+}
+
+/** Receives the results of {@link SourceSelection}. */
+export interface SelectionListener {
+  /** Called with each selection, after those who follow its servers. */
+  onSources(sources: ReadSources): void;
+  /** Called after each check with the maximum seconds by which a replica that is read lags behind its master, as far as is known. */
+  onLag(seconds: number): void;
+}
+
+/** A master and what was selected for its keys. */
+interface Shard {
+  /** `host:port` in a cluster; REDIS_SENTINEL_NAME. */
+  readonly name: string;
+  readonly selector: SourceSelector;
+}
+
+/**
+ * Selects, in the main thread, the server that the keys of each master are loaded from, for REDIS_READ_FROM `replica` and
+ * `prefer-replica`. All threads of the instance read the same server, so that one invalidation stream covers what they cache.
+ */
+export class SourceSelection {
+  readonly #redis: Settings['redis'];
+  readonly #logger: SelectionLogger;
+  readonly #listener: SelectionListener;
+  readonly #shards = new Map<string, Shard>();
+  readonly #latestEpoch = new Int32Array(new SharedArrayBuffer(4));
+  readonly #followers = new Set<(servers: readonly ReadServer[]) => void>();
+  readonly #topology: SentinelTopology;
+  #sources: ReadSources;
+  #published = '';
+  #unreachableReason = '';
+
+  constructor(redis: Settings['redis'], logger: SelectionLogger, listener: SelectionListener) {
+    this.#redis = redis;
+    this.#logger = logger;
+    this.#listener = listener;
+    this.#sources = { epoch: 0, latestEpoch: this.#latestEpoch, sources: [] };
+    this.#topology = new SentinelTopology(redis, {
+      onServers: (servers) => this.#updateSentinel(servers),
+      onUnreachable: (reason) => this.#reportUnreachable(reason),
+      isStable: () => this.#areReplicasRead,
+    });
+  }
+
+  /** Waits for the first selection, at most REDIS_CONNECT_TIMEOUT_MS. */
+  async start(): Promise<void> {
+    const selected = this.#topology
+      .refresh()
+      .then(() => Promise.all([...this.#shards.values()].map(({ selector }) => selector.refresh())));
+    await Promise.race([selected, delay(this.#redis.connectTimeoutMs, undefined, { ref: false })]);
+  }
+
+  get sources(): ReadSources {
+    return this.#sources;
+  }
+
+  /** Returns the servers that are read, for code that needs a connection to each of them. */
+  servers(): ServerList {
+    let follow: ((servers: readonly ReadServer[]) => void) | undefined;
+    return {
+      watch: (onServers) => {
+        follow = onServers;
+        this.#followers.add(onServers);
+        onServers(this.#readServers());
+      },
+      refresh: () => this.#refresh(),
+      replace: () => this.#refresh(),
+      close: () => {
+        if (follow !== undefined) this.#followers.delete(follow);
+      },
+    };
+  }
+
+  close(): void {
+    this.#topology.close();
+    for (const { selector } of this.#shards.values()) selector.close();
+  }
+
+  #refresh(): void {
+    void this.#topology.refresh();
+    for (const { selector } of this.#shards.values()) void selector.refresh();
+  }
+
+  /** Whether the keys of all masters are read from a current replica. */
+  get #areReplicasRead(): boolean {
+    const shards = [...this.#shards.values()];
+    return shards.length > 0 && shards.every(({ selector: { selection } }) => isCurrent(selection));
+  }
+
+  #updateSentinel(servers: Servers): void {
+    this.#unreachableReason = '';
+    const name = this.#redis.sentinel.name ?? '';
+    const shard = this.#shards.get(name) ?? this.#add(name);
+    void shard.selector.update(servers);
+  }
+
+  #add(name: string): Shard {
+    const selector = new SourceSelector({
+      mayReadMaster: this.#redis.readFrom === 'prefer-replica',
+      optionsOf: (node) => nodeOptions(this.#redis, node),
+      isReadOnly: this.#redis.mode === 'cluster',
+      timeoutMs: CHECK_TIMEOUT_MS,
+      onSelection: () => {
+        this.#log(shard);
+        this.#publish();
+      },
+      onChecked: () => this.#listener.onLag(Math.max(...[...this.#shards.values()].map((each) => each.selector.lagS))),
+    });
+    const shard: Shard = { name, selector };
+    this.#shards.set(name, shard);
+    return shard;
+  }
+
+  #reportUnreachable(reason: string): void {
+    if (this.#unreachableReason === reason) return;
+    this.#unreachableReason = reason;
+    this.#logger.warn(`no sentinel names the replicas (${reason}); the last known ones are used`);
+  }
+
+  #log({ name, selector: { selection } }: Shard): void {
+    if (selection.role === 'pending') return;
+    switch (selection.role) {
+      case 'replica': {
+        const { replica, reason } = selection;
+        const line = `keys of ${name} are loaded from replica ${addressOf(replica)}`;
+        if (reason === '') this.#logger.log(line);
+        else this.#logger.warn(`${line}, which is outdated (${reason}): no other server can be read`);
+        break;
+      }
+      case 'master':
+        this.#logger.warn(`keys of ${name} are loaded from the master, no replica can be read: ${selection.reason}`);
+        break;
+      case 'none':
+        this.#logger.warn(`keys of ${name} cannot be loaded, no server can be read: ${selection.reason}`);
+        break;
+    }
+  }
+
+  #publish(): void {
+    const sources = [...this.#shards.values()].flatMap(sourceOf);
+    const text = JSON.stringify(sources);
+    if (text === this.#published) return;
+    this.#published = text;
+    const epoch = this.#sources.epoch + 1;
+    this.#sources = { epoch, latestEpoch: this.#latestEpoch, sources };
+    // First of all: from now on, no thread stores what it reads from a former source. Then the invalidation stream changes, which
+    // expires all entries.
+    Atomics.store(this.#latestEpoch, 0, epoch);
+    const servers = this.#readServers();
+    for (const follow of this.#followers) follow(servers);
+    this.#listener.onSources(this.#sources);
+  }
+
+  #readServers(): ReadServer[] {
+    return this.#sources.sources.map(({ master, role, replica }) => {
+      if (role === 'none') return { name: master, identity: `none ${master}`, nodeId: '', options: undefined };
+      if (replica === undefined) {
+        return { name: master, identity: master, nodeId: '', options: redisOptions(this.#redis) };
+      }
+      const name = addressOf(replica);
+      const identity = ['replica', name, replica.id].join(' ');
+      return { name, identity, nodeId: replica.id, options: nodeOptions(this.#redis, replica) };
+    });
+  }
+}
+
+function isCurrent(selection: Selection): boolean {
+  return selection.role === 'replica' && selection.grade === 'current';
+}
+
+function sourceOf({ name, selector: { selection } }: Shard): ReadSource[] {
+  if (selection.role === 'pending') return [];
+  return selection.role === 'replica'
+    ? [{ master: name, role: 'replica', replica: selection.replica }]
+    : [{ master: name, role: selection.role }];
+}
