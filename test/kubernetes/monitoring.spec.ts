@@ -47,7 +47,16 @@ describe('ServiceMonitor', () => {
       ({ kind, metadata: { labels } }) =>
         kind === 'Service' && isObject(labels) && wanted.every(([name, value]) => labels[name] === value),
     );
-    expect(found.map(({ metadata }) => metadata.name)).toEqual(['redis-http-cache-proxy']);
+    expect(found.map(({ metadata }) => metadata.name)).toEqual(['redis-http-cache-proxy-ops']);
+    const ports = (spec: unknown) => (spec as { ports: { name: string }[] }).ports.map(({ name }) => name);
+    const { endpoints } = monitor?.spec as unknown as { endpoints: { port: string }[] };
+    expect(endpoints.map(({ port }) => port)).toEqual(ports(found[0].spec));
+  });
+
+  it('may connect to the port that it scrapes, and to no other', () => {
+    const policy = render(overlay('overlays/monitoring')).find(({ kind }) => kind === 'NetworkPolicy');
+    const { ingress } = policy?.spec as unknown as { ingress: { ports: { port: string }[] }[] };
+    expect(ingress.flatMap(({ ports }) => ports.map(({ port }) => port))).toEqual(['ops']);
   });
 });
 

@@ -12,6 +12,10 @@ const MiB = 2 ** 20;
 /** Reserve in terminationGracePeriodSeconds. */
 const RESERVE_S = 3;
 
+interface Probe {
+  readonly httpGet?: { readonly path: string; readonly port: string };
+}
+
 interface Container {
   readonly name: string;
   readonly image: string;
@@ -20,6 +24,9 @@ interface Container {
   readonly resources: { readonly limits: { readonly cpu: string; readonly memory: string } };
   readonly securityContext: object;
   readonly volumeMounts: readonly { readonly mountPath: string; readonly subPath?: string }[];
+  readonly startupProbe?: Probe;
+  readonly readinessProbe?: Probe;
+  readonly livenessProbe?: Probe;
   readonly lifecycle?: { readonly preStop: { readonly sleep: { readonly seconds: number } } };
 }
 
@@ -134,12 +141,32 @@ describe('proxy of base', () => {
   });
 
   it('listens on the ports of its container', () => {
-    const { http, resp } = settingsOf(manifests, proxy);
-    expect(http.host).toBe('::');
+    const { http, resp, ops } = settingsOf(manifests, proxy);
+    expect([http.host, ops.host]).toEqual(['::', '::']);
     expect(proxy.ports).toEqual([
       { name: 'http', containerPort: http.port },
       { name: 'redis', containerPort: resp.port },
+      { name: 'ops', containerPort: ops.port },
     ]);
+  });
+
+  it('is probed at its ops port', () => {
+    const probes = [proxy.startupProbe, proxy.readinessProbe, proxy.livenessProbe];
+    expect(probes.map((probe) => probe?.httpGet)).toEqual([
+      { path: '/health/ready', port: 'ops' },
+      { path: '/health/live', port: 'ops' },
+      { path: '/health/live', port: 'ops' },
+    ]);
+  });
+
+  it.each(['base', 'overlays/fleet'])('is reached by clients of %s at the ports for reads only', (folder) => {
+    const specs = (kind: string) =>
+      render(overlay(folder)).flatMap((each) =>
+        each.kind === kind && !each.metadata.name.endsWith('-ops') ? [JSON.stringify(each.spec)] : [],
+      );
+    const reached = [...specs('Service'), ...specs('NetworkPolicy'), ...specs('Ingress')];
+    expect(reached.length).toBeGreaterThanOrEqual(2);
+    for (const spec of reached) expect(spec).not.toMatch(/"ops"|9090/);
   });
 });
 

@@ -23,6 +23,7 @@ export const PROBLEMS = {
   'route-not-found': [404, 'Not Found'],
   'admin-disabled': [404, 'Not Found'],
   'hot-keys-disabled': [404, 'Not Found'],
+  'lookup-disabled': [404, 'Not Found'],
   'method-not-allowed': [405, 'Method Not Allowed'],
   'request-timeout': [408, 'Request Timeout'],
   'wrong-type': [409, 'Conflict'],

@@ -1,3 +1,7 @@
+import type { Settings } from '../../config/settings.ts';
+import { problemResponse } from '../response/http-response.ts';
+import { problem } from '../response/problem.ts';
+
 /**
  * Maximum connections of the ops listener of an instance: dashboards, scrapers, operators. They are counted apart from
  * PROXY_MAX_CONNECTIONS, so that neither kind can use up the other; health probes are accepted beyond it.
@@ -19,3 +23,15 @@ export function isOpsRoute(method: string, path: string): boolean {
 export function lookupTarget(path: string): string | undefined {
   return path.startsWith(`${LOOKUP_PATH}/`) ? path.slice(LOOKUP_PATH.length) : undefined;
 }
+
+/**
+ * Whether a client may read below {@link LOOKUP_PATH}. Without access tokens only clients on this machine may, such as
+ * `kubectl port-forward`: who may reach the ops listener need not be who may reach HTTP_PORT.
+ */
+export function mayLookUp({ tokens }: Pick<Settings['access'], 'tokens'>, address: string | undefined): boolean {
+  return tokens.length > 0 || (address !== undefined && /^(?:(?:::ffff:)?127\.|::1$)/.test(address));
+}
+
+export const LOOKUP_DISABLED = problemResponse(
+  problem('lookup-disabled', 'Look-ups from other machines require an access token (ACCESS_TOKEN is not set).'),
+);

@@ -8,11 +8,17 @@ import { type HttpResponse, send } from '../response/http-response.ts';
 import type { ReadResponse } from '../response/read-response.ts';
 import type { ResponseSender } from '../response/response-sender.ts';
 import { hideKey, pathOf } from '../keys/key-path.ts';
-import { isOpsRoute, lookupTarget } from './ops-listener.ts';
+import { LOOKUP_DISABLED, isOpsRoute, lookupTarget, mayLookUp } from './ops-listener.ts';
 import { MAX_HEADERS } from './request-rules.ts';
 
 /** Interval at which node:http checks for slow clients. */
 const MAX_CHECK_INTERVAL_MS = 1000;
+
+/** The application that serves a request, and the path and query as it has them. */
+interface RouteTarget {
+  readonly app: Express;
+  readonly url: string;
+}
 
 /** The ops listener's server, and the application with its routes. */
 interface OpsServer {
@@ -88,9 +94,11 @@ export class ProxyHttpAdapter extends ExpressAdapter {
     this.httpServer = this.#createServer((url) => ({ app: reads, url }));
     const ops = this.#opsApp;
     if (ops === undefined) return;
-    this.#opsServer = this.#createServer((url) => {
+    const { access } = this.#settings;
+    this.#opsServer = this.#createServer((url, { socket }) => {
       const lookup = lookupTarget(url);
-      return lookup === undefined ? { app: ops, url } : { app: reads, url: lookup };
+      if (lookup === undefined) return { app: ops, url };
+      return mayLookUp(access, socket.remoteAddress) ? { app: reads, url: lookup } : LOOKUP_DISABLED;
     });
   }
 
@@ -102,17 +110,18 @@ export class ProxyHttpAdapter extends ExpressAdapter {
     return (isOpsRoute(method, path) ? this.#opsApp : undefined) ?? this.getInstance<Express>();
   }
 
-  /** @param route returns the application that serves a path with its query, and the path as the application has it. */
-  #createServer(route: (url: string) => { readonly app: Express; readonly url: string }): Server {
+  /** @param route returns where to serve a path with its query, or the response to it. */
+  #createServer(route: (url: string, request: IncomingMessage) => RouteTarget | HttpResponse): Server {
     const { http } = this.#settings;
     // Before Express' router, which parses targets that are no paths with url.parse(), of which Node.js warns.
     const serve: RequestListener = (request: IncomingMessage, response: ServerResponse): void => {
       const { url = '' } = request;
+      const target = route(url === '*' ? url : pathOf(url), request);
+      if (!('app' in target)) return send(target, response);
       // OPTIONS of the server as a whole (RFC 9110, section 9.3.7).
-      if (url === '*') return send(options(route(url).app), response);
-      const { app, url: path } = route(pathOf(url));
-      Object.assign(request, { originalUrl: path, url: hideKey(path) });
-      app(request, response);
+      if (url === '*') return send(options(target.app), response);
+      Object.assign(request, { originalUrl: target.url, url: hideKey(target.url) });
+      target.app(request, response);
     };
     const server = createServer(
       {
