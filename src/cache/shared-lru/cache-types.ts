@@ -79,8 +79,20 @@ export type Lookup =
   /** The entry has a large value, and a copy of it does not fit in the buffered-bytes limit. */
   | BufferFull;
 
-/** `void`: the lease had ended. `uncacheable`: larger than the limits allow. */
-export type FillResult = 'stored' | 'void' | 'uncacheable';
+/**
+ * Where an entry is stored in the order of use: as the most recently used one, or as the least recently used one, which evicts
+ * nothing.
+ */
+export type Place = 'first' | 'last';
+
+/** `void`: the lease had ended. `uncacheable`: larger than the limits allow. `full`: it would have evicted other entries. */
+export type FillResult = 'stored' | 'void' | 'uncacheable' | 'full';
+
+/**
+ * `cached`: there is an entry, or a load is in flight. `full`: an entry more would evict others. `refused`: the maximum number
+ * of leases is reached, or the id is too long.
+ */
+export type UncachedLease = Lease | 'cached' | 'full' | 'refused';
 
 /** Results for the waiters of a load. `void`: look up the key again, because the value was stored or the lease was voided. */
 export const LOAD_RESULTS = [

@@ -1,3 +1,4 @@
+import type { Place } from './cache-types.ts';
 import { type SharedCounters, counter } from './counters.ts';
 import type { Etag } from './etag.ts';
 import type { HotKeys } from './hot-keys/hot-keys.ts';
@@ -56,7 +57,7 @@ export class Entries implements OrderOfUse {
     if (this.#touches.isAvailable) {
       this.#touches.push(slot, this.#slots.version(slot), now);
     } else {
-      this.#recency.moveToFront(slot);
+      this.#moveToFront(slot);
       this.#hotKeys?.countEntry(slot, now);
     }
   }
@@ -64,7 +65,7 @@ export class Entries implements OrderOfUse {
   /** Makes an entry the most recently used one, without a further read to count. */
   moveToFront(slot: number, now: number): void {
     this.drainTouches(now);
-    this.#recency.moveToFront(slot);
+    this.#moveToFront(slot);
   }
 
   /** Puts the entries that were read until `now`, a time read before, in the order of use. */
@@ -75,8 +76,23 @@ export class Entries implements OrderOfUse {
   applyTouch(slot: number, version: number, time: number): void {
     // Beyond the highest slot are entries from before a flush, with their old versions.
     if (!this.#slots.has(slot) || this.#slots.version(slot) !== version) return;
-    this.#recency.moveToFront(slot);
+    this.#moveToFront(slot);
     this.#hotKeys?.countEntry(slot, time);
+  }
+
+  /** The most recently used entry, as of the last {@link drainTouches}; NONE if there are no entries. */
+  get first(): number {
+    return this.#recency.first;
+  }
+
+  /** The entry that was used before this one; NONE after the least recently used. */
+  next(slot: number): number {
+    return this.#recency.next(slot);
+  }
+
+  /** The entry that was used after this one; NONE before the most recently used. */
+  previous(slot: number): number {
+    return this.#recency.previous(slot);
   }
 
   /**
@@ -102,14 +118,57 @@ export class Entries implements OrderOfUse {
     return true;
   }
 
-  /** Turns a complete leased item, for which {@link makeRoom} has just made room, into the most recently used entry. */
-  add(slot: number, etag: Etag, now: number, lifetimeMs: number, hardTtlMs: number): void {
+  /** Accounts for `more` bytes of a leased item as {@link makeRoom} does; returns false if that needs evictions. */
+  takeFreeRoom(slot: number, more: number, total: number): boolean {
+    const written = this.#slots.valueBytes(slot);
+    const added = written === 0 ? this.#slots.idBytes(slot) + more : more;
+    if (
+      this.count >= this.#limits.capacity ||
+      this.#slots.bytes + added + total - written - more > this.#limits.maxBytes
+    )
+      return false;
+    this.#slots.bytes += added;
+    return true;
+  }
+
+  /** Whether an entry more, of `bytes` bytes, would evict others. */
+  isFullFor(bytes: number): boolean {
+    return this.count >= this.#limits.capacity || this.#slots.bytes + bytes > this.#limits.maxBytes;
+  }
+
+  /** Turns a complete leased item, for which {@link makeRoom} or {@link takeFreeRoom} has made room, into an entry. */
+  add(slot: number, etag: Etag, now: number, lifetimeMs: number, hardTtlMs: number, place: Place): void {
     this.#slots.setState(slot, State.ENTRY);
     this.#slots.setEtag(slot, etag);
     this.#slots.setLifetime(slot, now, lifetimeMs, hardTtlMs);
     this.#slots.publish(slot);
     this.#header[Header.COUNT]++;
-    this.#recency.prepend(slot);
+    if (place === 'first') {
+      this.#recency.prepend(slot);
+      return;
+    }
+    this.#recency.append(slot);
+    if (this.#header[Header.UNREAD_HEAD] === NONE) this.#header[Header.UNREAD_HEAD] = slot;
+  }
+
+  /**
+   * Puts entries that were stored as the last ones, and not read since, in this order: most recently used first. They must be
+   * the most recently stored ones of that kind.
+   */
+  reorderLast(slots: readonly number[]): void {
+    const unordered = new Set(slots);
+    const found = new Set<number>();
+    for (let slot = this.#recency.last; this.#header[Header.UNREAD_HEAD] !== NONE && unordered.has(slot);) {
+      found.add(slot);
+      const previous = this.#recency.previous(slot);
+      this.#unlist(slot);
+      slot = previous;
+    }
+    for (const slot of slots) {
+      if (!found.has(slot)) continue;
+      this.#recency.append(slot);
+      if (this.#header[Header.UNREAD_HEAD] === NONE) this.#header[Header.UNREAD_HEAD] = slot;
+    }
   }
 
   /** Drops an entry. The lease that would have replaced it stays valid and takes its place in the index. */
@@ -124,7 +183,7 @@ export class Entries implements OrderOfUse {
     if (lease !== NONE) this.#slots.unlink(slot, lease);
     this.#slots.bytes -= this.#slots.idBytes(slot) + Math.max(0, this.#slots.valueBytes(slot));
     this.#header[Header.COUNT]--;
-    this.#recency.remove(slot);
+    this.#unlist(slot);
     if (lease === NONE) this.#index.remove(slot);
     else this.#index.replace(slot, lease);
     this.#slots.free(slot);
@@ -147,7 +206,22 @@ export class Entries implements OrderOfUse {
   /** Removes all entries without visiting them. */
   clear(): void {
     this.#header[Header.COUNT] = 0;
+    this.#header[Header.UNREAD_HEAD] = NONE;
     this.#recency.clear();
+  }
+
+  #moveToFront(slot: number): void {
+    this.#leaveUnread(slot);
+    this.#recency.moveToFront(slot);
+  }
+
+  #unlist(slot: number): void {
+    this.#leaveUnread(slot);
+    this.#recency.remove(slot);
+  }
+
+  #leaveUnread(slot: number): void {
+    if (this.#header[Header.UNREAD_HEAD] === slot) this.#header[Header.UNREAD_HEAD] = this.#recency.next(slot);
   }
 
   #evict(cause: number): boolean {

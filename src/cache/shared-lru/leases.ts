@@ -92,6 +92,11 @@ export class Leases {
     return this.isValid(lease) && this.#slots.valueBytes(lease.slot) === written;
   }
 
+  /** Whether threads wait for a lease. */
+  hasWaiters(slot: number): boolean {
+    return this.#words[slot * SLOT_WORDS + Slot.LEASE_WAITERS] > 0;
+  }
+
   /** Whether the lease in a slot belongs to this thread. */
   isOwn(slot: number): boolean {
     return this.#words[slot * SLOT_WORDS + Slot.LEASE_OWNER] === this.#thread;
@@ -103,7 +108,7 @@ export class Leases {
    */
   end(slot: number): boolean {
     this.#unlist(slot);
-    return this.#words[slot * SLOT_WORDS + Slot.LEASE_WAITERS] > 0;
+    return this.hasWaiters(slot);
   }
 
   /** Wakes the threads that wait for a lease; the version of its slot must have changed. */

@@ -1,7 +1,7 @@
 import { ItemBytes, type Cursor, wordCount } from './memory/item-bytes.ts';
 import type { PurgeStep } from './cache-types.ts';
 import { BLOCK_BYTES, MAX_ID_BYTES, State } from './memory/layout.ts';
-import type { Slots } from './slots.ts';
+import { type Slots, publishedVersion } from './slots.ts';
 
 /** A set of keys. */
 export interface KeySelection {
@@ -108,7 +108,7 @@ export class MatchingPurge {
       const found = this.#matched.pop();
       if (found === undefined) return;
       const { slot, use } = found;
-      if (!this.#isInUse(slot) || useOf(this.#slots.version(slot)) !== use) continue;
+      if (!this.#isInUse(slot) || publishedVersion(this.#slots.version(slot)) !== use) continue;
       blocks += Math.max(0, this.#slots.valueBytes(slot)) / BLOCK_BYTES;
       if (this.#target.end(slot, now)) this.purged++;
     }
@@ -122,7 +122,7 @@ export class MatchingPurge {
       if (!this.#isInUse(slot)) continue;
       const keyBytes = this.#slots.keyBytes(slot);
       this.#items.read(slot, 0, this.#words, at / 8, keyBytes, this.#cursor);
-      this.#copied.push({ slot, use: useOf(this.#slots.version(slot)), from: at, to: at + keyBytes });
+      this.#copied.push({ slot, use: publishedVersion(this.#slots.version(slot)), from: at, to: at + keyBytes });
       at += ItemBytes.valuePosition(keyBytes);
     }
   }
@@ -145,9 +145,4 @@ interface CopiedKey {
   readonly use: number;
   readonly from: number;
   readonly to: number;
-}
-
-/** Identifies the use of a slot with a version: the version of an entry is that of its lease, made odd. */
-function useOf(version: number): number {
-  return version | 1;
 }

@@ -2,7 +2,7 @@ import { COUNTER_NAMES, type Counters } from './counters.ts';
 import type { Etag } from './etag.ts';
 import { EXPIRE_ALL_HISTORY_LENGTH, type LruLimits } from './memory/layout.ts';
 import { keyOf, nameOf } from './shared-memory.spec-support.ts';
-import type { CachedEntry, EntryId, Forward, LoadResult, Served, Stale } from './cache-types.ts';
+import type { CachedEntry, EntryId, FillResult, Forward, LoadResult, Place, Served, Stale } from './cache-types.ts';
 
 /** A lease, identified by object identity; `ended` once it has been filled, abandoned, voided or has expired. */
 export interface ReferenceLease {
@@ -26,6 +26,8 @@ interface ReferenceEntry {
   readonly retainMs: number;
   /** Time at which its key expires. */
   readonly gone: number;
+  /** Whether it was stored as the least recently read one and has not been read since. */
+  isUnread: boolean;
 }
 
 export type ReferenceLookup =
@@ -37,7 +39,7 @@ export type ReferenceLookup =
   | { readonly kind: 'unleased'; readonly forward: Forward };
 
 /** `more`: a chunk of a fill that is not the last one. */
-export type ReferenceStep = 'stored' | 'void' | 'uncacheable' | 'more';
+export type ReferenceStep = FillResult | 'more';
 
 const MAX_ID_BYTES = 64 * 1024;
 const MAX_SELECTOR_BYTES = 16_383;
@@ -76,6 +78,14 @@ export class ReferenceLru {
     return [...this.#entries.keys()].reverse();
   }
 
+  /** The entries whose TTL, and the time for which they are served while they are reloaded, has not elapsed; as above. */
+  namesByRecency(now: number): string[] {
+    const { revalidateMs = 0 } = this.#limits;
+    const isWanted = (entry: ReferenceEntry): boolean =>
+      entry.until > now || (revalidateMs > 0 && this.#isWithin(entry, now, revalidateMs));
+    return [...this.#entries].flatMap(([name, entry]) => (isWanted(entry) ? [name] : [])).reverse();
+  }
+
   get stats() {
     return { entries: this.#entries.size, bytes: this.#bytes(), leases: this.#leases.size, ...this.#counters };
   }
@@ -85,6 +95,26 @@ export class ReferenceLru {
     const entry = this.#entries.get(nameOf(id));
     if (entry?.value === undefined || entry.value.length > longest) return false;
     return this.#isFresh(entry, now) && !this.#isRefreshDue(entry, now);
+  }
+
+  leaseUncached(id: EntryId, now: number): ReferenceLease | 'cached' | 'full' | 'refused' {
+    const lease = this.#leases.get(nameOf(id));
+    if (this.#usableEntry(id, now) !== undefined) return 'cached';
+    if (lease !== undefined && lease.until > now) return 'cached';
+    if (lease !== undefined) this.#takeBack(lease);
+    if (!this.#hasRoomFor(id.id.length)) return 'full';
+    return this.#grantLease(id, now) ?? 'refused';
+  }
+
+  /** Reorders those of the entries that nobody has read since they were stored as the last ones, and that are still the last. */
+  reorderLast(ids: readonly EntryId[]): void {
+    const wanted = ids.map(nameOf);
+    const last = new Map<string, ReferenceEntry>();
+    for (const [name, entry] of this.#entries) {
+      if (!entry.isUnread || !wanted.includes(name)) break;
+      last.set(name, entry);
+    }
+    this.#putLast([...last].sort(([a], [b]) => wanted.indexOf(b) - wanted.indexOf(a)));
   }
 
   peek(id: EntryId, now: number, maxAgeMs: number): CachedEntry | undefined {
@@ -135,6 +165,7 @@ export class ReferenceLru {
     now: number,
     lifetimeMs: number,
     hardTtlMs: number,
+    place: Place,
   ): ReferenceStep {
     if (lease.ended) return this.#voided();
     if (value.length > this.#limits.maxValueBytes) {
@@ -144,19 +175,23 @@ export class ReferenceLru {
     // Another fill is writing.
     if (lease.written !== start) return this.#voided();
     if (start === 0) this.#outdate(lease.id, now);
-    if (lease.id.id.length + value.length > this.#limits.maxBytes) return this.#giveUp(lease);
+    if (place === 'last') {
+      const left = (start === 0 ? lease.id.id.length : 0) + value.length - start;
+      if (!this.#hasRoomFor(left)) return this.#refuse(lease);
+    } else if (lease.id.id.length + value.length > this.#limits.maxBytes) return this.#giveUp(lease);
     if (!this.#makeRoomFor(start === 0 ? lease.id.id.length + end : end - start)) return this.#giveUp(lease);
-    if (end === value.length) return this.#store(lease, value, etag, now, lifetimeMs, hardTtlMs);
+    if (end === value.length) return this.#store(lease, value, etag, now, lifetimeMs, hardTtlMs, place);
     lease.written = end;
     return 'more';
   }
 
-  fillMissing(lease: ReferenceLease, now: number, lifetimeMs: number): ReferenceStep {
+  fillMissing(lease: ReferenceLease, now: number, lifetimeMs: number, place: Place): ReferenceStep {
     if (lease.ended || lease.written > 0) return this.#voided();
     this.#outdate(lease.id, now);
+    if (place === 'last' && !this.#hasRoomFor(lease.id.id.length)) return this.#refuse(lease);
     if (lease.id.id.length > this.#limits.maxBytes || !this.#makeRoomFor(lease.id.id.length))
       return this.#giveUp(lease);
-    return this.#store(lease, undefined, [0, 0, 0], now, lifetimeMs, lifetimeMs);
+    return this.#store(lease, undefined, [0, 0, 0], now, lifetimeMs, lifetimeMs, place);
   }
 
   release(lease: ReferenceLease, result: LoadResult, now: number): void {
@@ -230,8 +265,21 @@ export class ReferenceLru {
   }
 
   #touch(id: EntryId, entry: ReferenceEntry): void {
+    entry.isUnread = false;
     this.#entries.delete(nameOf(id));
     this.#entries.set(nameOf(id), entry);
+  }
+
+  /** Puts entries, least recently read first, before all others. */
+  #putLast(entries: readonly (readonly [string, ReferenceEntry])[]): void {
+    for (const [name] of entries) this.#entries.delete(name);
+    const others = [...this.#entries];
+    this.#entries.clear();
+    for (const [name, entry] of [...entries, ...others]) this.#entries.set(name, entry);
+  }
+
+  #hasRoomFor(bytes: number): boolean {
+    return this.#entries.size < this.#limits.capacity && this.#bytes() + bytes <= this.#limits.maxBytes;
   }
 
   #isExpired({ until, ending }: ReferenceEntry, now: number): boolean {
@@ -322,6 +370,7 @@ export class ReferenceLru {
     now: number,
     lifetimeMs: number,
     hardTtlMs: number,
+    place: Place,
   ): ReferenceStep {
     while (this.#entries.size >= this.#limits.capacity) {
       this.#entries.delete(this.#entries.keys().next().value ?? '');
@@ -331,14 +380,17 @@ export class ReferenceLru {
     const stored = Math.max(now, (this.#endings.at(-1) ?? -Infinity) + TICK_MS);
     this.#latest = Math.max(stored, this.#latest);
     const times = { stored, until: stored + lifetimeMs, gone: stored + hardTtlMs };
-    this.#entries.set(nameOf(lease.id), {
+    const entry: ReferenceEntry = {
       id: lease.id,
       value,
       etag,
       ...times,
       retainMs: this.#retainFor(hardTtlMs - lifetimeMs),
       ending: undefined,
-    });
+      isUnread: place === 'last',
+    };
+    if (place === 'last') this.#putLast([[nameOf(lease.id), entry]]);
+    else this.#entries.set(nameOf(lease.id), entry);
     return 'stored';
   }
 
@@ -356,6 +408,11 @@ export class ReferenceLru {
     this.#counters.uncacheable++;
     this.#endLease(lease);
     return 'uncacheable';
+  }
+
+  #refuse(lease: ReferenceLease): ReferenceStep {
+    this.#endLease(lease);
+    return 'full';
   }
 
   #voided(): ReferenceStep {

@@ -7,14 +7,23 @@ import type { Etag } from './etag.ts';
 import { TICK_MS } from './clock.ts';
 import { HitBuffer } from './hit-buffer.ts';
 import { type LruLimits, LruMemory, RING_TOUCHES, SPARE_RINGS } from './memory/layout.ts';
-import { type EntryId, LOAD_RESULTS, type Lease, type LoadResult, type Lookup } from './cache-types.ts';
+import {
+  type EntryId,
+  type FillResult,
+  LOAD_RESULTS,
+  type Lease,
+  type LoadResult,
+  type Lookup,
+  type Place,
+} from './cache-types.ts';
+import type { VisitId } from './recency-walk.ts';
 import {
   type ReferenceLease,
   type ReferenceLookup,
   ReferenceLru,
   type ReferenceStep,
 } from './reference-lru.spec-support.ts';
-import { checkInvariants, entriesByRecency, keyOf } from './shared-memory.spec-support.ts';
+import { checkInvariants, entriesByRecency, keyOf, nameOf } from './shared-memory.spec-support.ts';
 import { SharedLru } from './shared-lru.ts';
 
 /** FC_SEED and FC_PATH repeat a failure printed by fast-check; FC_RUNS is the number of runs. */
@@ -96,7 +105,18 @@ type Plain =
       readonly lifetimeMs: number;
       readonly hardTtlMs: number;
     }
-  | { readonly act: 'fill missing'; readonly lease: number; readonly lifetimeMs: number }
+  | { readonly act: 'fill missing'; readonly lease: number; readonly lifetimeMs: number; readonly place: Place }
+  /** Loads that nobody waits for, as the least recently used ones; they end in another order than they were started in. */
+  | {
+      readonly act: 'fill as last';
+      readonly keys: readonly number[];
+      readonly order: readonly number[];
+      readonly size: number;
+      readonly lifetimeMs: number;
+      readonly hardTtlMs: number;
+      readonly hit: number;
+    }
+  | { readonly act: 'walk' }
   | { readonly act: 'release'; readonly lease: number; readonly result: LoadResult }
   | { readonly act: 'purge'; readonly key: number }
   | { readonly act: 'flush' }
@@ -111,6 +131,12 @@ interface Interrupted {
   readonly lifetimeMs: number;
   readonly hardTtlMs: number;
   readonly by: readonly Plain[];
+}
+interface Filling {
+  readonly size: number;
+  readonly lifetimeMs: number;
+  readonly hardTtlMs: number;
+  readonly place?: Place;
 }
 interface Command {
   /** Index of the thread; the last one has no ring of touches. */
@@ -151,6 +177,7 @@ const maxAgeMs = fc.oneof(
   { weight: 2, arbitrary: fc.integer({ min: 1, max: 20 }) },
 );
 const result = fc.constantFrom(...LOAD_RESULTS);
+const place = fc.constantFrom<Place[]>('first', 'last');
 const plain: fc.Arbitrary<Plain> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ act: fc.constant('read' as const), key, maxAgeMs }) },
   {
@@ -170,7 +197,17 @@ const plain: fc.Arbitrary<Plain> = fc.oneof(
     arbitrary: fc.record({ act: fc.constant('read and fill' as const), key, maxAgeMs, size, lifetimeMs, hardTtlMs }),
   },
   { weight: 4, arbitrary: fc.record({ act: fc.constant('fill' as const), lease, size, lifetimeMs, hardTtlMs }) },
-  { weight: 2, arbitrary: fc.record({ act: fc.constant('fill missing' as const), lease, lifetimeMs }) },
+  { weight: 2, arbitrary: fc.record({ act: fc.constant('fill missing' as const), lease, lifetimeMs, place }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      act: fc.constant('fill as last' as const),
+      keys: fc.array(key, { minLength: 1, maxLength: 4 }),
+      order: fc.array(fc.nat({ max: 3 }), { minLength: 4, maxLength: 4 }),
+      ...{ size, lifetimeMs, hardTtlMs, hit: fc.nat({ max: 8 }) },
+    }),
+  },
+  { weight: 1, arbitrary: fc.constant({ act: 'walk' as const }) },
   { weight: 3, arbitrary: fc.record({ act: fc.constant('release' as const), lease, result }) },
   { weight: 2, arbitrary: fc.record({ act: fc.constant('purge' as const), key }) },
   { weight: 1, arbitrary: fc.constant({ act: 'flush' as const }) },
@@ -303,10 +340,17 @@ class Session {
       case 'fill missing': {
         const pair = this.#leases.at(-1 - command.lease);
         if (pair === undefined) return;
-        const result = lru.commitNegative(pair.real, command.lifetimeMs);
-        deepStrictEqual(result, this.reference.fillMissing(pair.reference, this.#now, command.lifetimeMs));
+        const { lifetimeMs: lifetime, place: where } = command;
+        const result = lru.commitNegative(pair.real, lifetime, where);
+        deepStrictEqual(result, this.reference.fillMissing(pair.reference, this.#now, lifetime, where));
         break;
       }
+      case 'fill as last':
+        this.#fillAsLast(lru, command);
+        break;
+      case 'walk':
+        this.#walk(lru);
+        break;
       case 'release': {
         const pair = this.#leases.at(-1 - command.lease);
         if (pair === undefined) return;
@@ -425,14 +469,49 @@ class Session {
     return found.kind;
   }
 
+  #fillAsLast(lru: SharedLru, command: Extract<Plain, { act: 'fill as last' }>): void {
+    const started: { readonly id: EntryId; readonly lease: Lease; readonly at: number }[] = [];
+    for (const id of command.keys.map(idAt)) {
+      const lease = lru.leaseUncached(id);
+      const expected = this.reference.leaseUncached(id, this.#now);
+      if (typeof expected === 'string' || typeof lease === 'string') {
+        deepStrictEqual(lease, expected);
+        this.reached.add(String(expected));
+      } else {
+        this.#leases.push({ real: lease, reference: expected, holder: lru, isRefresh: false });
+        started.push({ id, lease, at: this.#leases.length });
+      }
+    }
+    const ends = started.map((load, i) => ({ ...load, order: command.order[i] })).sort((a, b) => a.order - b.order);
+    const stored = new Set<Lease>();
+    for (const { at, lease: real } of ends) {
+      if (this.#fill(lru, this.#leases.length - at, { ...command, place: 'last' }) === 'stored') stored.add(real);
+      this.#hit(lru, idAt(command.hit));
+    }
+    const inOrder = started.filter(({ lease: real }) => stored.has(real));
+    lru.reorderLast(inOrder.map(({ lease: real }) => real));
+    this.reference.reorderLast(inOrder.map(({ id }) => id));
+    if (inOrder.length > 1) this.reached.add('stored as the last ones');
+  }
+
+  #walk(lru: SharedLru): void {
+    const names: string[] = [];
+    const walk = lru.walkByRecency();
+    const visit: VisitId = (bytes, from, to, selectorLength) =>
+      void names.push(nameOf({ id: Buffer.from(bytes.subarray(from, to)), selectorLength }));
+    while (walk.tryStep(visit) !== 'done');
+    deepStrictEqual(names, this.reference.namesByRecency(this.#now));
+    if (names.length > 1) this.reached.add('walked');
+  }
+
   #fill(
     lru: SharedLru,
     leaseBack: number,
-    { size: bytes, ...times }: { readonly size: number; readonly lifetimeMs: number; readonly hardTtlMs: number },
+    { size: bytes, place: where = 'first', ...times }: Filling,
     interrupt?: () => void,
-  ): void {
+  ): FillResult | undefined {
     const pair = this.#leases.at(-1 - leaseBack);
-    if (pair === undefined) return;
+    if (pair === undefined) return undefined;
     // A value that expires with its key must not be kept longer.
     const kept = times.hardTtlMs;
     const lifetime = Math.min(times.lifetimeMs, kept);
@@ -444,7 +523,7 @@ class Session {
     let expected: ReferenceStep = 'more';
     const step = (): void => {
       const end = Math.min(bytes, start + STEP);
-      expected = this.reference.fill(pair.reference, value, start, end, etag, this.#now, lifetime, kept);
+      expected = this.reference.fill(pair.reference, value, start, end, etag, this.#now, lifetime, kept, where);
       start = end;
     };
     this.#beforeStep = () => {
@@ -456,11 +535,12 @@ class Session {
       }
       step();
     };
-    const result = lru.commit(pair.real, value, etag, lifetime, kept);
+    const result = lru.commit(pair.real, value, etag, lifetime, kept, where);
     this.#beforeStep = undefined;
     if (result === 'stored') this.#stored = { id: pair.reference.id, at: this.#now, lifetimeMs: lifetime };
     this.reached.add(pair.isRefresh ? `refresh ${result}` : result);
     deepStrictEqual(result, expected);
+    return result;
   }
 
   #compare(lru: SharedLru): void {
@@ -487,6 +567,7 @@ const INTERESTING_STATES = [
   ...['evictionsByCapacity', 'evictionsByBytes', 'expirations', 'invalidations', 'expiredLeases'],
   ...['refresh ahead', 'refresh of an expired value', 'revalidating', 'request joins a refresh', 'buffer-full'],
   ...['refresh stored', 'refresh void', 'refresh uncacheable', 'refresh failed', 'refresh without memory'],
+  ...['full', 'refused', 'stored as the last ones', 'walked'],
   ...['more touches than fit', 'several entries purged', 'several leases voided by a purge'],
 ];
 

@@ -22,14 +22,17 @@ import {
   type Lease,
   type LoadResult,
   type Lookup,
+  type Place,
   PurgeProgress,
   type PurgeStep,
   type Stale,
+  type UncachedLease,
   isKeyStateKnown,
 } from './cache-types.ts';
 import { OptimisticReader } from './reading/optimistic-reader.ts';
+import { RecencyWalk } from './recency-walk.ts';
 import { SharedLock } from './memory/shared-lock.ts';
-import { Slots } from './slots.ts';
+import { Slots, publishedVersion } from './slots.ts';
 import { TouchRings } from './memory/touch-rings.ts';
 
 export interface LruStats extends Counters {
@@ -188,6 +191,20 @@ export class SharedLru {
     }
   }
 
+  /**
+   * Grants a lease to load an entry that nobody waits for, if there is no entry yet, no load in flight, and room for one more.
+   * Counts nothing.
+   */
+  leaseUncached(id: EntryId): UncachedLease {
+    const hash = this.#index.hashOf(id);
+    const now = this.#clock();
+    return this.#locked(() => {
+      if (this.#findUsable(id, hash, now) !== NONE) return 'cached';
+      if (this.#entries.isFullFor(id.id.length)) return 'full';
+      return this.#leases.grant(id, hash, now, NONE) ?? 'refused';
+    });
+  }
+
   /** Reads an entry if it is at most `maxAgeMs` old, as {@link lookup} does, but never grants a lease. */
   peek(id: EntryId, maxAgeMs = Infinity): CachedEntry | undefined {
     const found = this.#readIf(id, maxAgeMs, (slot, now) => this.#slots.isFresh(slot, now, maxAgeMs));
@@ -216,8 +233,16 @@ export class SharedLru {
    * Stores a loaded value for `lifetimeMs` milliseconds from now and ends the lease.
    *
    * @param hardTtlMs milliseconds from now after which the value must not be served at all, not even as stale.
+   * @param place `last` counts only while no other thread waits for the load: what they read is used most recently.
    */
-  commit(lease: Lease, value: Uint8Array, etag: Etag, lifetimeMs: number, hardTtlMs = Infinity): FillResult {
+  commit(
+    lease: Lease,
+    value: Uint8Array,
+    etag: Etag,
+    lifetimeMs: number,
+    hardTtlMs = Infinity,
+    place: Place = 'first',
+  ): FillResult {
     const total = value.length;
     if (total > this.limits.maxValueBytes) return this.#rejectTooLarge(lease);
     let written = 0;
@@ -229,13 +254,18 @@ export class SharedLru {
       try {
         if (!this.#leases.isFillable(lease, written)) return this.#voided();
         if (written === 0) this.#entries.replace(lease.slot, now);
-        if (!this.#entries.makeRoom(lease.slot, step - written, total, now)) return this.#markUncacheable(lease.slot);
+        const actual = this.#placeOf(lease.slot, place);
+        if (actual === 'last') {
+          if (!this.#entries.takeFreeRoom(lease.slot, step - written, total)) return this.#refuse(lease.slot);
+        } else if (!this.#entries.makeRoom(lease.slot, step - written, total, now)) {
+          return this.#markUncacheable(lease.slot);
+        }
         // A view costs more than it takes to copy a small value.
         const part = step - written === total ? value : value.subarray(written, step);
         tail = this.#slots.append(lease.slot, tail, part);
         written = step;
         if (written === total) {
-          this.#store(lease.slot, etag, now, lifetimeMs, hardTtlMs);
+          this.#store(lease.slot, etag, now, lifetimeMs, hardTtlMs, actual);
           return 'stored';
         }
       } finally {
@@ -244,16 +274,45 @@ export class SharedLru {
     }
   }
 
-  /** Stores a negative entry for `lifetimeMs` milliseconds and ends the lease. */
-  commitNegative(lease: Lease, lifetimeMs: number): FillResult {
+  /** Stores a negative entry for `lifetimeMs` milliseconds and ends the lease. @param place as for {@link commit}. */
+  commitNegative(lease: Lease, lifetimeMs: number, place: Place = 'first'): FillResult {
     const now = this.#clock();
     return this.#locked(() => {
       if (!this.#leases.isFillable(lease, 0)) return this.#voided();
       this.#entries.replace(lease.slot, now);
-      if (!this.#entries.makeRoom(lease.slot, 0, 0, now)) return this.#markUncacheable(lease.slot);
+      const actual = this.#placeOf(lease.slot, place);
+      if (actual === 'last') {
+        if (!this.#entries.takeFreeRoom(lease.slot, 0, 0)) return this.#refuse(lease.slot);
+      } else if (!this.#entries.makeRoom(lease.slot, 0, 0, now)) {
+        return this.#markUncacheable(lease.slot);
+      }
       this.#slots.setMissing(lease.slot);
-      this.#store(lease.slot, NO_ETAG, now, lifetimeMs, lifetimeMs);
+      this.#store(lease.slot, NO_ETAG, now, lifetimeMs, lifetimeMs, actual);
       return 'stored';
+    });
+  }
+
+  /**
+   * Puts the entries of leases whose fills were the latest ones with place `last` in this order of use, most recently used first.
+   * Entries that were read since stay where they are.
+   */
+  reorderLast(leases: readonly Lease[]): void {
+    if (leases.length === 0) return;
+    const now = this.#clock();
+    this.#locked(() => {
+      this.#entries.drainTouches(now);
+      const current = leases.filter(({ slot, version, epoch }) =>
+        this.#slots.isSame({ slot, version: publishedVersion(version), epoch }, State.ENTRY),
+      );
+      this.#entries.reorderLast(current.map(({ slot }) => slot));
+    });
+  }
+
+  /** Prepares a walk over the entries in the order of use; see {@link RecencyWalk}. */
+  walkByRecency(): RecencyWalk {
+    return new RecencyWalk(this.#slots, this.#items, this.#entries, (section) => {
+      const now = this.#clock();
+      return this.#tryLocked(() => section(now));
     });
   }
 
@@ -527,11 +586,15 @@ export class SharedLru {
     else this.#locked(() => this.#counters.increment(HITS));
   }
 
+  #placeOf(lease: number, place: Place): Place {
+    return place === 'last' && !this.#leases.hasWaiters(lease) ? 'last' : 'first';
+  }
+
   /** Turns a complete leased item into an entry. */
-  #store(slot: number, etag: Etag, now: number, lifetimeMs: number, hardTtlMs: number): void {
+  #store(slot: number, etag: Etag, now: number, lifetimeMs: number, hardTtlMs: number, place: Place): void {
     // In this order: the etag of an entry lies where a lease counts its waiters.
     const hasWaiters = this.#leases.end(slot);
-    this.#entries.add(slot, etag, now, lifetimeMs, hardTtlMs);
+    this.#entries.add(slot, etag, now, lifetimeMs, hardTtlMs, place);
     if (hasWaiters) this.#leases.notify(slot);
   }
 
@@ -548,6 +611,12 @@ export class SharedLru {
     this.#counters.increment(UNCACHEABLE);
     this.#leases.endWith(slot, 'unshared');
     return 'uncacheable';
+  }
+
+  /** Ends the lease of a fill for which other entries would have to be evicted. */
+  #refuse(slot: number): FillResult {
+    this.#leases.endWith(slot, 'void');
+    return 'full';
   }
 
   #voided(): FillResult {

@@ -89,6 +89,8 @@ export function checkInvariants(buffer: SharedArrayBuffer): void {
 
   const entries = walkList(memory, 'recency', Header.RECENCY_HEAD, Header.RECENCY_TAIL).map((s) => rawItem(memory, s));
   const leases = walkList(memory, 'leases', Header.LEASE_HEAD, Header.LEASE_TAIL).map((s) => rawItem(memory, s));
+  const unread = header[Header.UNREAD_HEAD];
+  ensure(unread === NONE || entries.some(({ slot }) => slot === unread), () => `slot ${unread} is no entry`);
   for (const { slot, state, version } of entries) {
     equal(state, State.ENTRY, () => `state of slot ${slot}, listed as an entry`);
     equal(version & 1, 1, () => `lowest bit of the version of slot ${slot}, an entry`);

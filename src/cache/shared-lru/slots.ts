@@ -24,6 +24,11 @@ import {
 } from './memory/layout.ts';
 import type { EntryId, Freshness, Handle } from './cache-types.ts';
 
+/** Returns the version of an entry, given that of the lease that it was stored under. */
+export function publishedVersion(version: number): number {
+  return version | 1;
+}
+
 const LINK_MASK = 2 ** STALE_SHIFT - 1 - STATE_MASK;
 
 /**
@@ -80,7 +85,7 @@ export class Slots {
 
   /** Makes a complete entry readable without the lock. */
   publish(slot: number): void {
-    Atomics.store(this.#words, slot * SLOT_WORDS + Slot.VERSION, this.version(slot) | 1);
+    Atomics.store(this.#words, slot * SLOT_WORDS + Slot.VERSION, publishedVersion(this.version(slot)));
   }
 
   free(slot: number): void {
@@ -248,6 +253,14 @@ export class Slots {
     if (this.#revalidateMs === 0 || this.isUnconfirmed(now)) return false;
     const stored = this.#floats[(slot * SLOT_WORDS + Slot.STORED) >>> 1];
     return stored > this.#headerFloats[HeaderFloat.EXPIRE_ALL_AT] && this.#isWithin(slot, now, this.#revalidateMs);
+  }
+
+  /**
+   * Whether the TTL of an entry and the time for which it is served while it is reloaded have not elapsed. It may be expired for
+   * another reason.
+   */
+  isWithinLifetime(slot: number, now: number): boolean {
+    return !this.hasElapsed(slot, now) || (this.#revalidateMs > 0 && this.#isWithin(slot, now, this.#revalidateMs));
   }
 
   /** Whether a fresh value is in the last share of its TTL, in which it is reloaded before it expires. */

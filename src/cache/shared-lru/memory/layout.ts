@@ -84,6 +84,11 @@ export const Header = {
   FREE_SLOT: 24,
   FREE_BLOCK: 25,
   BLOCK_HIGH_WATER: 26,
+  /**
+   * The first of the entries at the end of the order of use that were stored as the least recently used and not read since;
+   * NONE if there are none.
+   */
+  UNREAD_HEAD: 27,
   SEED_0: 112,
   SEED_1: 113,
   /** Number of flushes started and ended; odd while one is in progress. */

@@ -40,6 +40,16 @@ export class SlotList {
     this.#header[this.#head] = slot;
   }
 
+  append(slot: number): void {
+    const last = this.#header[this.#tail];
+    const at = slot * NODE_WORDS;
+    this.#nodes[at + Node.PREVIOUS] = last;
+    this.#nodes[at + Node.NEXT] = NONE;
+    if (last === NONE) this.#header[this.#head] = slot;
+    else this.#nodes[last * NODE_WORDS + Node.NEXT] = slot;
+    this.#header[this.#tail] = slot;
+  }
+
   remove(slot: number): void {
     const at = slot * NODE_WORDS;
     const previous = this.#nodes[at + Node.PREVIOUS];
