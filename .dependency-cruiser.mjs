@@ -130,6 +130,22 @@ export default {
           '^src/(health/|http/|openapi/(?:operation-parts|describe-controller)\\.ts$|resp/|net/|redis/|cache/|instance/|config/)',
       },
     },
+    mayImport(
+      'warmup-imports-what-makes-queries',
+      'warmup/',
+      [
+        'warmup/',
+        'cache/',
+        'instance/',
+        'net/load-window\\.ts$',
+        'redis/',
+        'redis-commands/',
+        'http/resources/resource\\.ts$',
+        'access/',
+        'config/',
+      ],
+      'It makes queries again of what identifies entries.',
+    ),
     {
       name: 'core-of-the-cache-imports-only-itself',
       comment:

@@ -10,6 +10,7 @@ import { RespModule } from './resp/resp.module.ts';
 import type { Ports } from './runtime/listeners.ts';
 import { RuntimeModule } from './runtime/runtime.module.ts';
 import { UpstashModule } from './upstash/upstash.module.ts';
+import { WarmupModule } from './warmup/warmup.module.ts';
 
 @Module({})
 export class AppModule {
@@ -26,6 +27,7 @@ export class AppModule {
         ...(settings.upstash.on ? [UpstashModule] : []),
         // After UpstashModule, whose POST / must match first.
         DashboardModule,
+        ...(settings.cache.warmupFile === undefined ? [] : [WarmupModule]),
         RuntimeModule.forRoot(settings, ports),
       ],
     };

@@ -41,7 +41,11 @@ try {
 async function start(wanted: Settings): Promise<void> {
   const logger = new ProxyLogger(wanted.log);
   Logger.overrideLogger(logger);
-  shutdownOnSignal(async () => supervisor?.drain(), wanted.shutdownGraceMs);
+  shutdownOnSignal(
+    async () => supervisor?.drain(),
+    wanted.shutdownGraceMs,
+    async () => supervisor?.saveKeys(),
+  );
   const { platform, arch, versions } = process;
   const system = { version: packageVersion(), node: versions.node, platform, arch };
   logger.log('starting', { ...system, settings: wanted }, 'Supervisor');

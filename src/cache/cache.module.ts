@@ -12,6 +12,7 @@ import { InstanceStats } from '../instance/instance-stats.ts';
 import { LoadLimiter } from './read-through/load-limiter.ts';
 import { ReadMetrics } from '../instance/read-metrics.ts';
 import { ThreadContext, attachThread } from '../instance/thread-context.ts';
+import { WarmupState } from '../instance/warmup-state.ts';
 
 @Module({
   imports: [RedisModule],
@@ -61,6 +62,11 @@ import { ThreadContext, attachThread } from '../instance/thread-context.ts';
       inject: [ThreadContext],
       useFactory: ({ instance, threadIndex }: ThreadContext) => new ClientTrackingCounts(instance, threadIndex),
     },
+    {
+      provide: WarmupState,
+      inject: [ThreadContext],
+      useFactory: ({ instance }: ThreadContext) => new WarmupState(instance),
+    },
     CacheService,
   ],
   exports: [
@@ -73,6 +79,7 @@ import { ThreadContext, attachThread } from '../instance/thread-context.ts';
     InstanceStats,
     ReadMetrics,
     ThreadContext,
+    WarmupState,
   ],
 })
 export class CacheModule {}

@@ -85,6 +85,8 @@ describe('settings', () => {
         staleIfErrorMs: 0,
         respectKeyTtl: true,
         coherence: 'ttl',
+        warmupFile: undefined,
+        warmupWaitMs: 0,
         hotKeys: 'on',
       },
       proxy: {

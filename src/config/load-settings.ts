@@ -210,6 +210,8 @@ function settingsFrom(
       respectKeyTtl: values.CACHE_RESPECT_KEY_TTL,
       coherence: values.CACHE_COHERENCE,
       purgeChannel: values.CACHE_PURGE_CHANNEL,
+      warmupFile: values.CACHE_WARMUP_FILE,
+      warmupWaitMs: values.CACHE_WARMUP_WAIT_MS,
       hotKeys: values.CACHE_HOT_KEYS,
     },
     proxy: {

@@ -118,6 +118,10 @@ export interface Settings {
     readonly coherence: (typeof COHERENCE_MODES)[number];
     /** The pub/sub channel on which messages purge keys; undefined: none. */
     readonly purgeChannel: string | undefined;
+    /** The file that keeps the keys over a restart; undefined: none. */
+    readonly warmupFile: string | undefined;
+    /** Maximum milliseconds that readiness waits for the keys of the file to be loaded. */
+    readonly warmupWaitMs: number;
     /** Whether the most read keys are counted. */
     readonly hotKeys: (typeof HOT_KEYS_STATES)[number];
   };

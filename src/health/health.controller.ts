@@ -42,7 +42,7 @@ export class HealthController {
     const result = this.#connections.draining ? undefined : await this.#readiness.result();
     // The drain may have started while the check ran.
     if (result === undefined || this.#connections.draining) return jsonResponse(503, { status: 'shutting-down' });
-    const { redis, fastPath, redisProtocol, reasons } = result;
+    const { redis, fastPath, redisProtocol, warmup, reasons } = result;
     const isReady = reasons.length === 0;
     const { role } = this.#instance.readSources;
     const body = {
@@ -54,6 +54,7 @@ export class HealthController {
         fastPath,
         redisProtocol,
       },
+      ...(warmup === undefined ? {} : { warmup }),
       ...(isReady ? {} : { reasons }),
     };
     return jsonResponse(isReady ? 200 : 503, body);

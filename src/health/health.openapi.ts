@@ -3,6 +3,7 @@ import { ApiOperation, ApiResponse } from '@nestjs/swagger';
 import { COHERENCE_STATES } from '../instance/coherence-state.ts';
 import { SOURCE_ROLES } from '../instance/read-source-counts.ts';
 import { describeController } from '../openapi/describe-controller.ts';
+import { WARMUP_STATES } from '../instance/warmup-state.ts';
 import { HEAD_TOO_LARGE, type Schemas, jsonResponse } from '../openapi/operation-parts.ts';
 import { HealthController } from './health.controller.ts';
 
@@ -48,6 +49,12 @@ const HEALTH_SCHEMAS: Schemas = {
       coherence: { type: 'string', enum: [...COHERENCE_STATES], example: 'tracking' },
       fastPath: PART,
       redisProtocol: PART,
+      warmup: {
+        type: 'string',
+        description: 'State of the warm-up; absent without CACHE_WARMUP_FILE.',
+        enum: WARMUP_STATES.filter((state) => state !== 'off'),
+        example: 'complete',
+      },
       reasons: {
         type: 'array',
         description: 'The failing checks, with their reasons.',
@@ -87,7 +94,8 @@ function describeReadiness(): MethodDecorator {
         'Reads a key and its TTL from Redis, and a key through the fast path and the Redis protocol of the thread. All ' +
         'requests within a second share one result. While Redis is unavailable, cached keys are still served. `coherence` ' +
         'is `ttl` (TTL expiry only), `tracking` (Redis invalidates entries on write) or `resync` (invalidation stream lost; ' +
-        'caching suspended until it is re-established).',
+        'caching suspended until it is re-established). With CACHE_WARMUP_WAIT_MS it also fails, for so long at most, until ' +
+        'the keys in CACHE_WARMUP_FILE are loaded.',
     }),
     ApiResponse(jsonResponse(200, 'The checks succeed.', 'Readiness', { status: 'ok', redis: 'ok', ...parts })),
     ApiResponse(

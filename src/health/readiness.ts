@@ -1,6 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { SelfCheckPart } from '../instance/instance-memory.ts';
+import type { Clock } from '../cache/shared-lru/clock.ts';
 import { InstanceStats } from '../instance/instance-stats.ts';
+import { ThreadContext } from '../instance/thread-context.ts';
+import { WarmupState, type WarmupStateName } from '../instance/warmup-state.ts';
 import { RedisReader } from '../redis/redis-reader.ts';
 import type { RedisCheck } from '../redis/redis-reply.ts';
 import { SelfCheck } from './self-check.ts';
@@ -14,6 +17,8 @@ export interface Readiness {
   readonly redis: RedisCheck['kind'];
   readonly fastPath: PartStatus;
   readonly redisProtocol: PartStatus;
+  /** State of the warm-up; undefined if there is no CACHE_WARMUP_FILE. */
+  readonly warmup: WarmupStateName | undefined;
   /** The failing checks, with their reasons; empty if ready. */
   readonly reasons: readonly string[];
 }
@@ -24,13 +29,23 @@ export class ReadinessCheck {
   readonly #redis: RedisReader;
   readonly #selfCheck: SelfCheck;
   readonly #instance: InstanceStats;
+  readonly #warmup: WarmupState;
+  readonly #clock: Clock;
   #shared: Promise<Readiness> | undefined;
   #sharedUntil = Infinity;
 
-  constructor(redis: RedisReader, selfCheck: SelfCheck, instance: InstanceStats) {
+  constructor(
+    redis: RedisReader,
+    selfCheck: SelfCheck,
+    instance: InstanceStats,
+    warmup: WarmupState,
+    { clock }: ThreadContext,
+  ) {
     this.#redis = redis;
     this.#selfCheck = selfCheck;
     this.#instance = instance;
+    this.#warmup = warmup;
+    this.#clock = clock;
   }
 
   /** Returns the running check, or the last result if it is less than a second old, or starts a check. */
@@ -56,7 +71,10 @@ export class ReadinessCheck {
     };
     const fastPath = statusOf('fast-path', 'fast path');
     const redisProtocol = statusOf('redis-protocol', 'Redis protocol');
-    return { redis: redis.kind, fastPath, redisProtocol, reasons };
+    const { current, done, total } = this.#warmup;
+    const warmup = current === 'off' ? undefined : current;
+    if (this.#warmup.isAwaited(this.#clock())) reasons.push(`warm-up: ${done} of ${total} entries`);
+    return { redis: redis.kind, fastPath, redisProtocol, warmup, reasons };
   }
 }
 

@@ -23,6 +23,11 @@ export const InstanceWord = {
   RESTARTS: 33,
   CONNECTION_IDS: 34,
   OPS_CONNECTIONS: 35,
+  /** Index into {@link WARMUP_STATES}, the row of the thread that carries the warm-up out, entries of the file, and results. */
+  WARMUP_STATE: 36,
+  WARMUP_ROW: 37,
+  WARMUP_TOTAL: 38,
+  WARMUP_RESULTS: 39,
   /** Index into {@link COHERENCE_STATES}; on a separate cache line, because all threads read it and it rarely changes. */
   COHERENCE: 48,
 } as const;
@@ -84,6 +89,8 @@ export const RowCount = {
   READ_SOURCES: 123,
   /** `HandshakeCounts`, 8 counters. */
   TLS_HANDSHAKES: 128,
+  /** `WarmupState`, 1 counter. */
+  WARMUP_AWAITED: 136,
 } as const;
 
 const COUNTS_AT = (HEADER_WORDS + ROWS * ROW_WORDS) * 4;

@@ -15,6 +15,7 @@ import {
   ReadMetrics,
   TRANSPORTS,
 } from '../instance/read-metrics.ts';
+import { WARMUP_RESULTS, WARMUP_STATES, WarmupState } from '../instance/warmup-state.ts';
 import { RefusedCommands } from '../redis-commands/refused-commands.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 import { HANDSHAKE_FAILURES, HandshakeCounts } from '../tls/handshake-counts.ts';
@@ -37,6 +38,7 @@ export class MetricsService {
     buffered: BufferedBytes,
     refused: RefusedCommands,
     clientTracking: ClientTrackingCounts,
+    warmup: WarmupState,
     tls: TlsListeners,
     handshakes: HandshakeCounts,
   ) {
@@ -44,6 +46,7 @@ export class MetricsService {
       this.#describeReads(metrics, reads);
       this.#describeRefusedCommands(metrics, refused);
       this.#describeCache(metrics, cache);
+      this.#describeWarmup(metrics, warmup);
       this.#describeCoherence(metrics, coherence, coherenceCounts);
       this.#describeClientTracking(metrics, instance, clientTracking);
       this.#describeTls(metrics, tls, handshakes);
@@ -137,6 +140,21 @@ export class MetricsService {
       'Maximum bytes of keys and values (CACHE_MAX_BYTES).',
       ({ limits }) => limits.maxBytes,
     );
+  }
+
+  #describeWarmup(metrics: MetricSet, warmup: WarmupState): void {
+    metrics.gauge('warmup', 'State of the warm-up from CACHE_WARMUP_FILE (1 for the active state).', ['state'], () =>
+      WARMUP_STATES.map((state) => [{ state }, state === warmup.current ? 1 : 0]),
+    );
+    metrics.counter(
+      'warmup_entries',
+      'Entries in CACHE_WARMUP_FILE by what became of them; those loaded, missing and failed are also counted as loads.',
+      ['result'],
+      () => WARMUP_RESULTS.map((result) => [{ result }, warmup.entries(result)]),
+    );
+    metrics.gauge('warmup_remaining_entries', 'Entries in CACHE_WARMUP_FILE that are still to be loaded.', [], () => [
+      [{}, warmup.remaining],
+    ]);
   }
 
   #describeCoherence(metrics: MetricSet, state: CoherenceState, counts: CoherenceCounts): void {

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { Query } from '../redis/query.ts';
-import { READ_ONLY } from './error-replies.ts';
+import { READ_ONLY, matchesArity } from './error-replies.ts';
 import type { KeyCommand, KeyCommandDescription, TtlCommand, WriteFromValue } from './key-command.ts';
 import { type ReplySink, writeCount, writeDocuments, writeTtl, writeValue, writeValues } from './key-replies.ts';
 import { QUERY_COMMANDS } from './query-commands.ts';
@@ -83,6 +83,24 @@ export const KEY_COMMANDS: readonly KeyCommand[] = [
     write: writeDocuments,
   },
 ];
+
+/** Queries whose replies are cached as Redis sends them, by the name of their command in upper case. */
+const REPLY_QUERIES: ReadonlyMap<string, { readonly syntax: QuerySyntax; readonly arity: number }> = new Map(
+  [...QUERY_COMMANDS, { syntax: EXISTS, arity: 2 }].map((query) => [query.syntax.name.toString('latin1'), query]),
+);
+
+/**
+ * Returns the query of a command whose reply is cached as Redis sends it; undefined if it is not one.
+ *
+ * @param command its name, in upper case, and its arguments after the key, in canonical form.
+ */
+export function replyQuery(key: Buffer, [name, ...rest]: readonly Buffer[]): Query | undefined {
+  const found = REPLY_QUERIES.get(name.toString('latin1'));
+  const args = [key, ...rest];
+  if (found === undefined || !matchesArity(found.arity, args.length + 1)) return undefined;
+  const canonical = found.syntax.parse(args).args;
+  return canonical.every((arg, i) => arg.equals(args[i])) ? found.syntax.query(args) : undefined;
+}
 
 /** Returns the keys among the arguments after the name. */
 export function keysOf(keys: readonly [first: number, last: number, step: number], args: readonly Buffer[]) {

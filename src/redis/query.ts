@@ -93,6 +93,27 @@ export function selectorOf(command: readonly Buffer[], form?: StoredForm): Buffe
   return selector;
 }
 
+/** Decodes a selector, as {@link selectorOf} encodes it; undefined if it is not one. */
+export function parseSelector(selector: Buffer): { readonly formId: number; readonly command: Buffer[] } | undefined {
+  const command: Buffer[] = [];
+  let at = 1;
+  while (at < selector.length) {
+    let length = 0;
+    let shift = 0;
+    let digit: number;
+    do {
+      if (at === selector.length || shift > 14) return undefined;
+      digit = selector[at++];
+      length += (digit & 127) << shift;
+      shift += 7;
+    } while (digit > 127);
+    if (at + length > selector.length) return undefined;
+    command.push(selector.subarray(at, at + length));
+    at += length;
+  }
+  return command.length === 0 ? undefined : { formId: selector[0], command };
+}
+
 /** Writes the length of an argument as {@link selectorOf} does, and returns its end. */
 export function writeArgumentLength(length: number, target: Uint8Array, at: number): number {
   let end = at;

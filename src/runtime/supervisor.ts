@@ -13,9 +13,11 @@ import type { RedisState } from '../redis/redis-reader.ts';
 import { InternalsReport } from '../internals/internals-report.ts';
 import type { SupervisorMessage, WorkerMessage } from './worker-messages.ts';
 import { ReplacementLog } from './replacement-log.ts';
+import { WarmupState } from '../instance/warmup-state.ts';
 import type { InvalidationRelay } from '../tracking/invalidation-relay.ts';
 import type { PurgeChannel } from '../tracking/purge-channel.ts';
 import type { SourceSelection } from '../redis/replicas/source-selection.ts';
+import type { saveKeys } from '../warmup/save-keys.ts';
 import type { WriteTracking } from '../tracking/tracking-coordinator.ts';
 import type { Ports } from './listeners.ts';
 import type { WorkerStart } from './worker.ts';
@@ -62,6 +64,9 @@ export class Supervisor {
   #sources: SourceSelection | undefined;
   #tracking: WriteTracking | undefined;
   #purgeChannel: PurgeChannel | undefined;
+  readonly #warmup: WarmupState;
+  /** Writes CACHE_WARMUP_FILE; undefined if there is none. */
+  #saveKeys: typeof saveKeys | undefined;
   #relay: InvalidationRelay | undefined;
   #redisReachable: boolean | undefined;
   /** The reasons for the loss of Redis that have been logged. */
@@ -85,6 +90,7 @@ export class Supervisor {
     this.#settings = settings;
     this.#ports = ports;
     this.#memory = createInstance(settings);
+    this.#warmup = new WarmupState(this.#memory.instance);
     this.#loadLimiter = new LoadLimiter(
       this.#memory.instance,
       SUPERVISOR_ROW,
@@ -100,6 +106,7 @@ export class Supervisor {
    */
   async start(): Promise<void> {
     if (this.#settings.redis.readFrom !== 'master') await this.#selectSources();
+    await this.#prepareWarmup();
     if (this.#settings.cache.coherence === 'tracking') {
       // The main thread has no other use for a Redis client.
       const [{ trackWrites }, { InvalidationRelay }] = await Promise.all([
@@ -161,6 +168,42 @@ export class Supervisor {
     this.#tracking?.stop();
     this.#purgeChannel?.stop();
     this.#sources?.close();
+  }
+
+  /** Writes the keys in the cache to CACHE_WARMUP_FILE, if there is one. Failures are logged. */
+  async saveKeys(): Promise<void> {
+    const { warmupFile: path } = this.#settings.cache;
+    if (path === undefined || this.#saveKeys === undefined) return;
+    const logger = new Logger('Warmup');
+    if (this.#warmup.isIncomplete) {
+      logger.log(`${path} is kept, because not all of its keys have been loaded`);
+      return;
+    }
+    try {
+      const { entries, bytes, isCut } = await this.#saveKeys(this.#memory.lru, path);
+      const rest = isCut ? '; the least recently used are left out' : '';
+      logger.log(`${path} written (entries: ${entries}, bytes: ${bytes})${rest}`);
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      logger.warn(`CACHE_WARMUP_FILE ${path} could not be written (${code ?? message})`);
+    }
+  }
+
+  async #prepareWarmup(): Promise<void> {
+    const { warmupFile: path, warmupWaitMs } = this.#settings.cache;
+    if (path === undefined) return;
+    this.#warmup.announce(warmupWaitMs);
+    // Now, because at shutdown the files of the program may be those of another version.
+    const [{ saveKeys }, { unwritableReason }] = await Promise.all([
+      import('../warmup/save-keys.ts'),
+      import('../warmup/warmup-file.ts'),
+    ]);
+    this.#saveKeys = saveKeys;
+    const reason = await unwritableReason(path);
+    if (reason === undefined) return;
+    new Logger('Warmup').warn(
+      `CACHE_WARMUP_FILE ${path} cannot be written (${reason}): the next start will not be warm`,
+    );
   }
 
   /** Sends settings, of which the content of files has changed, to all threads; restarted threads use them as well. */
@@ -342,6 +385,7 @@ export class Supervisor {
     instance.noteRedis(thread.row, false);
     // A dead thread must not count as one with an open circuit.
     instance.noteCircuit(thread.row, 'closed');
+    if (this.#warmup.recoverFrom(thread.row)) this.#logger.warn('warm-up stopped: its thread has exited');
     for (const part of SELF_CHECK_PARTS) instance.noteSelfCheck(thread.row, part, true);
     while (!this.#recoverCache(thread)) await delay(RECOVERY_RETRY_MS);
     while (!this.#loadLimiter.recoverFrom(thread.row, thread.id)) await delay(RECOVERY_RETRY_MS);

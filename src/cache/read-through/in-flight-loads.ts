@@ -6,6 +6,8 @@ import type { LoadEnd } from './read-outcome.ts';
 export interface InFlightLoad {
   readonly lease: Lease;
   readonly end: Promise<LoadEnd>;
+  /** Whether a read of this thread waits for it, beside the one that started it. */
+  isJoined: boolean;
   /** Callbacks of followers that must not wait when the load itself starts to wait for memory. */
   blockedCallbacks: ((bufferFull: BufferFull) => void)[] | undefined;
   /** The next load in the same bucket. */

@@ -12,6 +12,26 @@ import { type Failure, type LoadEnd, type LoadOutcome, asCollapsed, failedLoad }
 export type Uncached = Exclude<LookedUp, Served>;
 type Loading = Extract<Lookup, { kind: 'loading' }>;
 
+/** Loads that no request waits for. */
+export interface WarmUpBatch {
+  /** Number of queries, from the first one, that are being loaded or need not be. */
+  readonly taken: number;
+  /** Whether the cache has no room for the next query. */
+  readonly isFull: boolean;
+  /** Resolves when all loads have ended. */
+  readonly ends: Promise<readonly WarmUpEnd[]>;
+}
+
+/** How a load that no request waits for ended; without its value, which may be large. */
+export interface WarmUpEnd {
+  readonly query: Query;
+  /** `failed`: a bug. */
+  readonly kind: LoadEnd['kind'] | 'failed';
+  /** Length of the value in bytes; 0 if there is none. */
+  readonly bytes: number;
+  readonly isStored: boolean;
+}
+
 /** Result of {@link LoadCoalescer.lookUp}. */
 export type LookedUp = Exclude<Lookup, { kind: 'refresh' }>;
 
@@ -61,6 +81,44 @@ export class LoadCoalescer {
     return load.end;
   }
 
+  /**
+   * Loads queries that no request waits for, in one batch, and stores their results as the least recently used ones, in their
+   * order: the first query is the most recently used. Queries that are cached or being loaded are left out, and nothing is
+   * evicted.
+   *
+   * @param typicalBytes expected length of a value.
+   * @returns undefined, with nothing done, if loads are queued or half of the permits are in use.
+   */
+  warmUp(queries: readonly Query[], typicalBytes: number): WarmUpBatch | undefined {
+    if (!this.#loader.tryAcquireSpare()) return undefined;
+    const loads: Load[] = [];
+    const leases: Lease[] = [];
+    let taken = 0;
+    let expectedBytes = 0;
+    let isFull = false;
+    for (const query of queries) {
+      const lease = this.#lru.leaseUncached(query, loads.length, expectedBytes + typicalBytes);
+      if (lease === 'full') isFull = true;
+      if (lease === 'full' || lease === 'refused') break;
+      taken++;
+      if (lease === 'cached') continue;
+      const request = { query, lease, forward: 'uri-miss', maxAgeMs: Infinity, client: undefined } as const;
+      expectedBytes += query.id.length + typicalBytes;
+      leases.push(lease);
+      loads.push(new Load({ ...request, account: this.#account, place: 'last' }, this.#inFlight, reportBufferFull));
+    }
+    const ends = Promise.all(loads.map(({ request: { query }, end }) => warmUpEnd(query, end)));
+    this.#loader.startAdmitted(loads);
+    return {
+      taken,
+      isFull,
+      ends: ends.then((all) => {
+        this.#lru.reorderLast(leases);
+        return all;
+      }),
+    };
+  }
+
   /** Creates an empty batch, whose values are charged to `account`. */
   batch(account: MemoryAccount): LoadBatch {
     return new LoadBatch(this.#loader, this.#inFlight, account);
@@ -88,7 +146,10 @@ export class LoadCoalescer {
 
   #follow(batch: LoadBatch, query: Query, { lease, own, forward }: Loading): Promise<LoadEnd> {
     const load = this.#inFlight.find(lease);
-    if (load !== undefined) return collapsed(unlessBlocked(load), forward);
+    if (load !== undefined) {
+      load.isJoined = true;
+      return collapsed(unlessBlocked(load), forward);
+    }
     // A lease of this thread without a load in flight will never be filled.
     if (own) return batch.add(query, undefined, forward);
     return this.#share(query, lease, forward);
@@ -97,7 +158,7 @@ export class LoadCoalescer {
   /** Waits for another thread's load; concurrent reads of the key on this thread share the outcome. */
   #share(query: Query, lease: Lease, forward: Forward): Promise<LoadEnd> {
     const end = this.#awaitOtherThread(query, lease, forward).finally(() => this.#inFlight.remove(awaited));
-    const awaited: InFlightLoad = { lease, end, blockedCallbacks: undefined, next: undefined };
+    const awaited: InFlightLoad = { lease, end, isJoined: true, blockedCallbacks: undefined, next: undefined };
     this.#inFlight.add(awaited);
     return end;
   }
@@ -191,6 +252,17 @@ export class LoadBatch {
     this.#loads.push(load);
     return load;
   }
+}
+
+async function warmUpEnd(query: Query, end: Promise<LoadEnd>): Promise<WarmUpEnd> {
+  let ended: LoadEnd;
+  try {
+    ended = await end;
+  } catch {
+    return { query, kind: 'failed', bytes: 0, isStored: false };
+  }
+  const bytes = ended.kind === 'value' ? ended.value.length : ended.kind === 'buffer-full' ? ended.bytes : 0;
+  return { query, kind: ended.kind, bytes, isStored: 'origin' in ended && ended.origin === 'stored' };
 }
 
 function reportBufferFull(_request: LoadRequest, bufferFull: BufferFull): LoadEnd {

@@ -1,7 +1,7 @@
 import type { Query } from '../../redis/query.ts';
 import type { BufferFull } from '../../redis/redis-reply.ts';
 import type { ReadClient, MemoryAccount } from './buffered-bytes.ts';
-import type { Forward, Lease } from '../shared-lru/cache-types.ts';
+import type { Forward, Lease, Place } from '../shared-lru/cache-types.ts';
 import type { InFlightLoad, InFlightLoads } from './in-flight-loads.ts';
 import type { LoadEnd, LoadOutcome } from './read-outcome.ts';
 
@@ -16,6 +16,8 @@ export interface LoadRequest {
   readonly client: ReadClient | undefined;
   /** Memory account that the value is charged to. */
   readonly account: MemoryAccount;
+  /** Where the entry is stored in the order of use; `first` by default. */
+  readonly place?: Place;
 }
 
 /** One load of a key by this thread. */
@@ -44,8 +46,14 @@ export class Load<End extends LoadEnd = LoadEnd> {
     });
     const { lease } = request;
     if (lease === undefined) return;
-    this.#entry = { lease, end: this.end, blockedCallbacks: undefined, next: undefined };
+    this.#entry = { lease, end: this.end, isJoined: false, blockedCallbacks: undefined, next: undefined };
     inFlight.add(this.#entry);
+  }
+
+  /** Where the entry is stored in the order of use: what a request waits for is the most recently used. */
+  get place(): Place {
+    const { place = 'first' } = this.request;
+    return this.#entry?.isJoined === true ? 'first' : place;
   }
 
   settle(outcome: LoadOutcome & End): void {

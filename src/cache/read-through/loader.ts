@@ -51,7 +51,7 @@ export interface LoaderParts {
 }
 
 /** A load, whatever its result is if the value does not fit. */
-type AnyLoad = Pick<Load, 'request' | 'settleBufferFull' | 'fail'> & { settle(outcome: LoadOutcome): void };
+type AnyLoad = Pick<Load, 'request' | 'place' | 'settleBufferFull' | 'fail'> & { settle(outcome: LoadOutcome): void };
 
 /** Executes loads: acquires a permit, reads from the backing store and stores the result. Failures are never stored. */
 export class Loader {
@@ -97,6 +97,17 @@ export class Loader {
     if (this.#limiter.tryAcquireSpare()) this.#fetchAll([load]);
     else this.reject([load], 'overloaded');
     this.#isStartingRefresh = false;
+  }
+
+  /** Acquires a permit for loads that no request waits for; {@link startAdmitted} must follow. Returns false if Redis is busy. */
+  tryAcquireSpare(): boolean {
+    return this.#limiter.tryAcquireSpare();
+  }
+
+  /** Starts loads, which share a permit that has been acquired. */
+  startAdmitted(loads: readonly AnyLoad[]): void {
+    if (loads.length === 0) this.#limiter.release();
+    else this.#fetchAll(loads);
   }
 
   /** Ends loads with a failure, without sending them. */
@@ -172,7 +183,7 @@ export class Loader {
   #finish(load: AnyLoad, reply: RedisReply, requestedAt: number): void {
     let end: LoadEnd;
     try {
-      end = reply.kind === 'buffer-full' ? reply : this.#outcomeOf(load.request, reply, requestedAt, this.#clock());
+      end = reply.kind === 'buffer-full' ? reply : this.#outcomeOf(load, reply, requestedAt, this.#clock());
     } catch (bug) {
       this.#fail(load, bug);
       return;
@@ -192,7 +203,8 @@ export class Loader {
     if (lease !== undefined) this.#lru.abandon(lease, 'void');
   }
 
-  #outcomeOf(load: LoadRequest, reply: Exclude<RedisReply, BufferFull>, requestedAt: number, now: number): LoadOutcome {
+  #outcomeOf(load: AnyLoad, reply: Exclude<RedisReply, BufferFull>, requestedAt: number, now: number): LoadOutcome {
+    const { query } = load.request;
     switch (reply.kind) {
       case 'value': {
         const { ttlMs = Infinity } = reply;
@@ -208,18 +220,18 @@ export class Loader {
       case 'missing': {
         const { ttlMs = Infinity } = reply;
         const hardTtlMs = requestedAt + ttlMs - now;
-        if (reply.reply === undefined || load.query.form !== undefined) return this.#storeNegative(load, hardTtlMs);
+        if (reply.reply === undefined || query.form !== undefined) return this.#storeNegative(load, hardTtlMs);
         const lifetimeMs = Math.min(this.#shortened(this.#lifetimes.negativeTtlMs), hardTtlMs);
         return this.#storeValue(load, reply.reply, lifetimeMs, lifetimeMs);
       }
       case 'timeout':
       case 'unavailable':
         this.#counts.countLoadError();
-        return this.#failed(load, reply.kind);
+        return this.#failed(load.request, reply.kind);
       case 'value-too-large':
       case 'wrong-type':
       case 'error-reply':
-        return this.#release(load, reply);
+        return this.#release(load.request, reply);
     }
   }
 
@@ -228,23 +240,24 @@ export class Loader {
    *
    * @param hardTtlMs milliseconds after which it must not be served at all, not even as stale.
    */
-  #storeValue(load: LoadRequest, value: Buffer, lifetimeMs: number, hardTtlMs: number): LoadOutcome {
-    const { lease, forward, query } = load;
+  #storeValue(load: AnyLoad, value: Buffer, lifetimeMs: number, hardTtlMs: number): LoadOutcome {
+    const { lease, forward, query } = load.request;
     // Only HTTP has validators, and it reads values and rendered replies.
     const etag = query.selectorLength === 0 || query.form !== undefined ? etagOf(value) : NO_ETAG;
     const freshness = { ageMs: 0, lifetimeMs: Math.max(0, lifetimeMs) };
-    if (!this.#canStoreFor(lifetimeMs)) return this.#release(load, { kind: 'value', value, etag, freshness });
-    const stored = isStored(lease, (valid) => this.#lru.commit(valid, value, etag, lifetimeMs, hardTtlMs));
+    if (!this.#canStoreFor(lifetimeMs)) return this.#release(load.request, { kind: 'value', value, etag, freshness });
+    const stored = isStored(lease, (valid) => this.#lru.commit(valid, value, etag, lifetimeMs, hardTtlMs, load.place));
     return { kind: 'value', value, etag, freshness, origin: stored ? 'stored' : 'not-stored', forward };
   }
 
   /** Stores, for at most `maxLifetimeMs`, that what a query reads does not exist. */
-  #storeNegative(load: LoadRequest, maxLifetimeMs: number): LoadOutcome {
+  #storeNegative(load: AnyLoad, maxLifetimeMs: number): LoadOutcome {
+    const { lease, forward } = load.request;
     const lifetimeMs = Math.min(this.#shortened(this.#lifetimes.negativeTtlMs), maxLifetimeMs);
     const freshness = { ageMs: 0, lifetimeMs: Math.max(0, lifetimeMs) };
-    if (!this.#canStoreFor(lifetimeMs)) return this.#release(load, { kind: 'absent', freshness });
-    const stored = isStored(load.lease, (valid) => this.#lru.commitNegative(valid, lifetimeMs));
-    return { kind: 'absent', freshness, origin: stored ? 'stored' : 'not-stored', forward: load.forward };
+    if (!this.#canStoreFor(lifetimeMs)) return this.#release(load.request, { kind: 'absent', freshness });
+    const stored = isStored(lease, (valid) => this.#lru.commitNegative(valid, lifetimeMs, load.place));
+    return { kind: 'absent', freshness, origin: stored ? 'stored' : 'not-stored', forward };
   }
 
   /** Shortens a TTL by a random share, so that entries that were loaded together do not expire together. */

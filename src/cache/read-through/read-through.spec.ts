@@ -16,7 +16,7 @@ import { HitBuffer } from '../shared-lru/hit-buffer.ts';
 import type { LruLimits } from '../shared-lru/memory/layout.ts';
 import { etagOf } from '../shared-lru/etag.ts';
 import { SharedLru } from '../shared-lru/shared-lru.ts';
-import { checkInvariants } from '../shared-lru/shared-memory.spec-support.ts';
+import { checkInvariants, entriesByRecency } from '../shared-lru/shared-memory.spec-support.ts';
 
 const limits = { capacity: 3, maxBytes: 10_000, maxValueBytes: 100, maxLeases: 8, leaseMs: 2000, staleMs: 0 };
 const loadLimits = { maxConcurrentLoads: 9, maxQueuedLoads: 1, queueTimeoutMs: 60_000 };
@@ -1177,5 +1177,110 @@ describe('too many loads', () => {
     for (let i = 0; i < 9; i++) store.reply(valueReply('v'));
     expect(await waiting).toMatchObject({ kind: 'value' });
     await Promise.all(loads);
+  });
+});
+
+describe('loads that no request waits for', () => {
+  const query = (name: string): Query => Query.get(Buffer.from(name));
+  const names = ['a', 'b', 'c', 'd'];
+  const order = (): string[] => entriesByRecency(lru.buffer);
+  const warmUp = (...wanted: string[]) => reads.warmUp(wanted.map(query), 0);
+
+  it('are stored in the order of use, whatever the order of their replies, after what was read', async () => {
+    await load(valueReply('v'));
+    const pending: ((reply: RedisReply) => void)[] = [];
+    store.fetch = (_, onReply) => void pending.push(onReply);
+    const batch = warmUp('a', 'b');
+    for (const reply of pending.reverse()) reply(valueReply('v'));
+    await expect(batch?.ends).resolves.toMatchObject([
+      { kind: 'value', bytes: 1, isStored: true },
+      { kind: 'value', bytes: 1, isStored: true },
+    ]);
+    expect(order()).toEqual(['k', 'a', 'b']);
+    expect(lru.stats()).toMatchObject({ hits: 0, misses: 1, collapsed: 0 });
+    expect(new ReadMetrics(instance, 1)).toMatchObject({ loads: 3, refreshes: 0 });
+    checkInvariants(lru.buffer);
+  });
+
+  it('leave out what is cached or being loaded, and evict nothing', async () => {
+    await load(valueReply('v'));
+    const inFlight = read(query('a'));
+    const batch = warmUp('k', 'a', 'b', 'c', 'd');
+    expect(batch).toMatchObject({ taken: 4, isFull: true });
+    for (let i = 0; i < 3; i++) store.reply(valueReply('v'));
+    await inFlight;
+    expect((await batch?.ends)?.map(({ isStored }) => isStored)).toEqual([true, false]);
+    expect(order()).toEqual(['a', 'k', 'b']);
+    expect(lru.stats()).toMatchObject({ evictionsByCapacity: 0 });
+  });
+
+  it('take no more than fits in the byte budget, given the typical length of a value', () => {
+    lru = SharedLru.create({ ...limits, capacity: 100, maxBytes: 100, staleMs }, 1, () => now);
+    reads = threadReads(lru, 0, LIFETIMES);
+    expect(reads.warmUp(names.map(query), 32)).toMatchObject({ taken: 3, isFull: true });
+  });
+
+  it('are the most recently used once a request waits for them, and then evict', async () => {
+    for (const name of ['x', 'y']) {
+      const first = read(query(name));
+      store.reply(valueReply('v'));
+      await first;
+    }
+    const batch = warmUp('a');
+    const waiting = read(query('a'));
+    const other = read(query('z'));
+    store.reply(valueReply('A'));
+    store.reply(valueReply('Z'));
+    await expect(waiting).resolves.toMatchObject({ kind: 'value', value: Buffer.from('A'), origin: 'collapsed' });
+    await Promise.all([batch?.ends, other]);
+    expect(order()).toEqual(['z', 'a', 'y']);
+  });
+
+  it('are the most recently used if another thread waits for them', async () => {
+    const other = SharedLru.attach(lru.buffer, 2, () => now);
+    const otherReads = threadReads(other, 1, LIFETIMES);
+    await load(valueReply('v'));
+    const batch = warmUp('a');
+    const waiting = otherReads.read(query('a'));
+    store.reply(valueReply('A'));
+    await batch?.ends;
+    expect(order()).toEqual(['a', 'k']);
+    await expect(waiting).resolves.toMatchObject({ kind: 'value', value: Buffer.from('A'), origin: 'collapsed' });
+  });
+
+  it('do not start while half of the permits are in use', async () => {
+    const others = ['1', '2', '3', '4', '5'].map((name) => read(query(name)));
+    expect(warmUp('a')).toBeUndefined();
+    expect(store.requests).toBe(5);
+    while (store.pending > 0) store.reply(valueReply('v'));
+    await Promise.all(others);
+    lru.flush();
+    expect(warmUp('a')).toMatchObject({ taken: 1 });
+  });
+
+  it('give their permit back, also if none was started', async () => {
+    await load(valueReply('v'));
+    for (let i = 0; i < 20; i++) await warmUp('k')?.ends;
+    expect(instance.words[InstanceWord.LOADS]).toBe(0);
+  });
+
+  it('store nothing over what was read after a purge of the key', async () => {
+    const batch = warmUp('a');
+    lru.purge(Buffer.from('a'));
+    const fresh = read(query('a'));
+    store.reply(valueReply('old'));
+    await expect(batch?.ends).resolves.toMatchObject([{ kind: 'value', isStored: false }]);
+    store.reply(valueReply('new'));
+    await expect(fresh).resolves.toMatchObject({ value: Buffer.from('new'), origin: 'stored' });
+  });
+
+  it('end as their replies do, and as failed after a bug', async () => {
+    const batch = warmUp('a', 'b');
+    store.reply({ kind: 'missing' });
+    store.reply({ kind: 'timeout' });
+    await expect(batch?.ends).resolves.toMatchObject([{ kind: 'absent' }, { kind: 'timeout' }]);
+    store.bug = new Error('bug');
+    await expect(warmUp('c')?.ends).resolves.toMatchObject([{ kind: 'failed', isStored: false }]);
+    expect(instance.words[InstanceWord.LOADS]).toBe(0);
   });
 });

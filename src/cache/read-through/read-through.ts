@@ -5,7 +5,7 @@ import type { SharedLru } from '../shared-lru/shared-lru.ts';
 import { BoundedResults, type Omitted } from './bounded-results.ts';
 import type { BufferedBytes, MemoryAccount, ReadClient, Reservation } from './buffered-bytes.ts';
 import type { LoadRequest } from './load.ts';
-import { LoadCoalescer, type Uncached, isCached } from './load-coalescer.ts';
+import { LoadCoalescer, type Uncached, type WarmUpBatch, isCached } from './load-coalescer.ts';
 import { Loader, type LoaderParts } from './loader.ts';
 import { MultiKeyContext, MultiKeyPass } from './multi-key-pass.ts';
 import {
@@ -196,6 +196,11 @@ export class ReadThrough {
         this.#buffered.releaseUnused(account);
       }
     }
+  }
+
+  /** Loads queries that no request waits for, as {@link LoadCoalescer.warmUp} does. */
+  warmUp(queries: readonly Query[], typicalBytes: number): WarmUpBatch | undefined {
+    return this.#coalescer.warmUp(queries, typicalBytes);
   }
 
   #resultsFor(queries: readonly Query[], maxBytes: number, account: MemoryAccount): BoundedResults {

@@ -122,18 +122,14 @@ export class Entries implements OrderOfUse {
   takeFreeRoom(slot: number, more: number, total: number): boolean {
     const written = this.#slots.valueBytes(slot);
     const added = written === 0 ? this.#slots.idBytes(slot) + more : more;
-    if (
-      this.count >= this.#limits.capacity ||
-      this.#slots.bytes + added + total - written - more > this.#limits.maxBytes
-    )
-      return false;
+    if (!this.hasRoomFor(1, added + total - written - more)) return false;
     this.#slots.bytes += added;
     return true;
   }
 
-  /** Whether an entry more, of `bytes` bytes, would evict others. */
-  isFullFor(bytes: number): boolean {
-    return this.count >= this.#limits.capacity || this.#slots.bytes + bytes > this.#limits.maxBytes;
+  /** Whether so many entries more, of `bytes` bytes together, need no evictions. */
+  hasRoomFor(entries: number, bytes: number): boolean {
+    return this.count + entries <= this.#limits.capacity && this.#slots.bytes + bytes <= this.#limits.maxBytes;
   }
 
   /** Turns a complete leased item, for which {@link makeRoom} or {@link takeFreeRoom} has made room, into an entry. */

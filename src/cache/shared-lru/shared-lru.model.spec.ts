@@ -476,7 +476,7 @@ class Session {
       const expected = this.reference.leaseUncached(id, this.#now);
       if (typeof expected === 'string' || typeof lease === 'string') {
         deepStrictEqual(lease, expected);
-        this.reached.add(String(expected));
+        if (typeof expected === 'string') this.reached.add(expected);
       } else {
         this.#leases.push({ real: lease, reference: expected, holder: lru, isRefresh: false });
         started.push({ id, lease, at: this.#leases.length });

@@ -192,15 +192,18 @@ export class SharedLru {
   }
 
   /**
-   * Grants a lease to load an entry that nobody waits for, if there is no entry yet, no load in flight, and room for one more.
-   * Counts nothing.
+   * Grants a lease to load an entry that nobody waits for, if there is no entry yet, no load in flight, and room for it. Counts
+   * nothing.
+   *
+   * @param others number of entries that are about to be stored before.
+   * @param bytes expected bytes of their ids and values and of the value of this one.
    */
-  leaseUncached(id: EntryId): UncachedLease {
+  leaseUncached(id: EntryId, others = 0, bytes = 0): UncachedLease {
     const hash = this.#index.hashOf(id);
     const now = this.#clock();
     return this.#locked(() => {
       if (this.#findUsable(id, hash, now) !== NONE) return 'cached';
-      if (this.#entries.isFullFor(id.id.length)) return 'full';
+      if (!this.#entries.hasRoomFor(others + 1, bytes + id.id.length)) return 'full';
       return this.#leases.grant(id, hash, now, NONE) ?? 'refused';
     });
   }

@@ -100,6 +100,22 @@ export class CacheEnvironment {
   })
   CACHE_PURGE_CHANNEL?: string;
 
+  @TextSetting({
+    accepted: 'the path of a file',
+    meaning:
+      'file for the keys in use: written at shutdown, loaded again in the background after the start; unset: none',
+  })
+  CACHE_WARMUP_FILE?: string;
+
+  @IntegerSetting({
+    default: 0,
+    min: 0,
+    max: 3_600_000,
+    meaning:
+      'maximum milliseconds that readiness waits for the keys in CACHE_WARMUP_FILE; they are loaded evenly within it',
+  })
+  CACHE_WARMUP_WAIT_MS!: number;
+
   @EnumSetting({
     default: 'on',
     values: HOT_KEYS_STATES,

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { type StoredForm, selectorOf } from '../../redis/query.ts';
+import { Query, type StoredForm, selectorOf } from '../../redis/query.ts';
 import { HASHES_PATH, JSON_PATH, LISTS_PATH, SETS_PATH, SORTED_SETS_PATH } from '../keys/key-path.ts';
 import { unknownParameter } from '../request/unknown-input.ts';
 import { JSON_ARRAY, JSON_FIELDS, JSON_SCORES, NO_BYTES_IF_ONE, STRING_BYTES } from './stored-forms.ts';
@@ -71,6 +71,30 @@ export const RESOURCES = {
     },
   },
 } as const satisfies Readonly<Record<string, Resource>>;
+
+/** The commands that read resources, with their number of arguments after the key, and the forms of their replies. */
+const STORED: ReadonlyMap<string, { readonly args: readonly [number, number]; readonly forms: readonly StoredForm[] }> =
+  new Map([
+    ['HGETALL', { args: [0, 0], forms: [JSON_FIELDS] }],
+    ['HGET', { args: [1, 1], forms: [STRING_BYTES] }],
+    ['LRANGE', { args: [2, 2], forms: [JSON_ARRAY] }],
+    ['SMEMBERS', { args: [0, 0], forms: [JSON_ARRAY] }],
+    ['SISMEMBER', { args: [1, 1], forms: [NO_BYTES_IF_ONE] }],
+    ['ZRANGE', { args: [2, 5], forms: [JSON_ARRAY, JSON_SCORES] }],
+    ['JSON.GET', { args: [0, 1], forms: [STRING_BYTES] }],
+  ]);
+
+/**
+ * Returns the query of a resource; undefined if no resource is read with this command in this form.
+ *
+ * @param command its name, in upper case, and its arguments after the key.
+ */
+export function resourceQuery(key: Buffer, command: readonly Buffer[], formId: number): Query | undefined {
+  const { args: [min, max] = [0, -1], forms = [] } = STORED.get(command[0].toString('latin1')) ?? {};
+  const form = forms.find(({ id }) => id === formId);
+  const args = command.length - 1;
+  return form === undefined || args < min || args > max ? undefined : Query.of(key, command, form);
+}
 
 /**
  * Parses the query of a request for a resource, in UTF-8: `start=0&stop=9`; undefined if it has no query. Returns the read, or a
