@@ -32,6 +32,8 @@ const MAX_BACK_OFF_MS = 5000;
 /** Milliseconds after which an exit no longer counts as a consecutive crash. */
 const SETTLED_MS = 10_000;
 const RECOVERY_RETRY_MS = 5;
+/** Milliseconds between two keys of session tickets: far longer than a session can be resumed, five minutes. */
+const TICKET_KEYS_MS = 3_600_000;
 /**
  * The objects of a request are garbage when its response is sent. A larger young generation would let a thread grow by a
  * hundred megabytes before it is collected; a smaller one promotes values of requests for many keys that are in flight.
@@ -133,6 +135,10 @@ export class Supervisor {
         this.#sources?.servers(),
       );
     }
+    const { http, resp } = this.#settings;
+    if (http.tls !== undefined || resp.tls !== undefined) {
+      setInterval(() => this.#renewTicketKeys(), TICKET_KEYS_MS).unref();
+    }
     const rows = Array.from({ length: this.#settings.proxy.threads }, (_, row) => row);
     await Promise.all(rows.map((row) => this.#startFirst(row)));
   }
@@ -209,7 +215,16 @@ export class Supervisor {
   /** Sends settings, of which the content of files has changed, to all threads; restarted threads use them as well. */
   useSettings(settings: Settings): void {
     this.#settings = settings;
-    this.#broadcast({ kind: 'settings', settings: packSettings(settings) });
+    this.#renewTicketKeys();
+  }
+
+  /**
+   * Ends the resumption of earlier TLS sessions: a session whose client certificate is no longer accepted must not be resumed,
+   * and keys that are used for long would decrypt much recorded traffic. The threads read the keys with the settings.
+   */
+  #renewTicketKeys(): void {
+    this.#memory.instance.renewTicketKeys();
+    this.#broadcast({ kind: 'settings', settings: packSettings(this.#settings) });
   }
 
   #broadcast(message: SupervisorMessage): void {

@@ -4,7 +4,10 @@ import type { Settings } from '../../config/settings.ts';
 const MAX_FILE_BYTES = 64 * 1024;
 
 /** The content of files as one text, or the reason why it cannot be used. */
-export type FileContent = { readonly text: string } | { readonly problem: string };
+export type FileContent =
+  | { readonly text: string }
+  /** `setting`: the name of the setting whose file has the problem; undefined if there is only one. */
+  | { readonly problem: string; readonly setting?: string };
 
 /** Settings whose values are the content of one or several files. */
 export interface SettingFile {

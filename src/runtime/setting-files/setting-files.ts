@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { Settings } from '../../config/settings.ts';
 import type { FileContent, SettingFile } from './setting-file.ts';
+import { certificateFiles } from './certificate-files.ts';
 import { tokenFiles } from './token-files.ts';
 
 /** Milliseconds between two polls of the files. */
@@ -37,7 +38,7 @@ export class SettingFiles {
     this.#logger = logger;
     this.#settings = settings;
     this.#use = use;
-    this.#files = tokenFiles(settings).map((file) => ({
+    this.#files = [...tokenFiles(settings), ...certificateFiles(settings)].map((file) => ({
       file,
       text: file.initial,
       latest: { text: file.initial },
@@ -73,7 +74,8 @@ export class SettingFiles {
     if (!settled) return false;
     if ('problem' in found) {
       if (found.problem !== polled.problem) {
-        this.#logger[file.severity](`${file.name}: ${found.problem}; keeping the previously loaded ${file.what}`);
+        const setting = found.setting ?? file.name;
+        this.#logger[file.severity](`${setting}: ${found.problem}; keeping the previously loaded ${file.what}`);
       }
       polled.problem = found.problem;
       return false;
