@@ -10,8 +10,13 @@ type States = Readonly<Record<InternalPartName, InternalPartState>>;
 const PARTS = [directWrite, sharedRead, redisBatches];
 
 /** Probes the private parts of Node.js and ioredis and enables those that pass, unless NODE_INTERNALS is off. */
-export async function useInternals({ nodeInternals }: Pick<Settings, 'nodeInternals'>): Promise<void> {
-  if (nodeInternals === 'auto') await Promise.all([probeDirectWrite(), probeSharedRead(), probeRedisBatches()]);
+export async function useInternals({
+  nodeInternals,
+  http,
+  resp,
+}: Pick<Settings, 'nodeInternals' | 'http' | 'resp'>): Promise<void> {
+  const tls = http.tls ?? resp.tls;
+  if (nodeInternals === 'auto') await Promise.all([probeDirectWrite(tls), probeSharedRead(tls), probeRedisBatches()]);
   else for (const part of PARTS) part.disable('NODE_INTERNALS=off');
 }
 

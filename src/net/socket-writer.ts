@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { getSystemErrorName } from 'node:util';
 import type { BufferAccounting } from './buffer-accounting.ts';
+import { StreamGate } from './node-internals/stream-gate.ts';
 import {
   type DirectWriteResult,
   type PendingWrite,
@@ -15,27 +16,36 @@ import {
 } from './node-internals/direct-write.ts';
 
 const NO_MEMORY: readonly ArrayBufferLike[] = [];
-/** Bytes of one write over TLS that are not counted as buffered until they are sent: OpenSSL has them encrypted at once. */
-const MAX_UNCOUNTED_BYTES = 16 * 1024;
+/**
+ * Longest direct write over TLS, the length of a TLS record. Its bytes are not counted as buffered until they are sent: they
+ * are encrypted at once, in memory of OpenSSL.
+ */
+const MAX_DIRECT_TLS_BYTES = 16 * 1024;
 
 /**
  * Writes responses directly to the socket handle, bypassing the stream's write queue, whose bookkeeping costs a twentieth
  * of a hit. At most one direct write is pending; writes during that time go to the stream's queue, behind it. If direct
- * writes are not in use, all writes go there: slower, with the same result. So do all writes over TLS, which `node:tls`
- * completes later in any case.
+ * writes are not in use, all writes go there: slower, with the same result.
+ *
+ * Over TLS every direct write is pending until the next turn of the event loop, but its memory may be reused immediately.
  */
 export class SocketWriter {
   readonly #socket: Socket;
   readonly #memory: BufferAccounting;
   readonly #onDrain: () => void;
-  /** Whether the connection uses TLS. */
-  readonly isEncrypted: boolean;
+  /** Undefined unless the connection uses TLS. */
+  readonly #gate: StreamGate | undefined;
   /** Length of the pending direct write; 0 if there is none. */
   #pending = 0;
   /** Unsent bytes of the pending direct write at the last {@link hasProgressed}. */
   #unsent = 0;
   /** Memory of each write in the stream's queue, until the write has completed. */
   readonly #queued: (readonly ArrayBufferLike[])[] = [];
+  readonly #encrypted = (status: number): void => {
+    this.#pending = 0;
+    this.#gate?.open();
+    if (status < 0) this.#socket.destroy(failure(status));
+  };
   readonly #written = (): void => {
     for (const memory of this.#queued.shift() ?? NO_MEMORY) this.#memory.release(memory);
   };
@@ -48,12 +58,12 @@ export class SocketWriter {
     this.#socket = socket;
     this.#memory = memory;
     this.#onDrain = onDrain;
-    this.isEncrypted = socket instanceof TLSSocket;
+    this.#gate = socket instanceof TLSSocket ? new StreamGate(socket) : undefined;
   }
 
   /** Sends bytes; returns true if all were handed to the kernel, so that their memory may be reused. */
   write(bytes: Buffer): boolean {
-    if (this.isEncrypted) return this.#encrypt(bytes);
+    if (this.#gate !== undefined) return this.#encrypt(bytes, this.#gate);
     const handle = this.length > 0 ? null : handleForWrite(this.#socket);
     if (handle === null) return this.#queue(bytes);
     let result: DirectWriteResult;
@@ -72,11 +82,29 @@ export class SocketWriter {
     return false;
   }
 
-  /** Writes a copy of the bytes, whose memory is shared and would have to be replaced for each write. */
-  #encrypt(bytes: Buffer): true {
-    const isCounted = this.length > 0 || bytes.length > MAX_UNCOUNTED_BYTES;
-    if (isCounted) this.writeAll([Buffer.from(bytes)]);
-    else this.#socket.write(Buffer.from(bytes));
+  /** Sends bytes over TLS, and leaves their memory to the caller. */
+  #encrypt(bytes: Buffer, gate: StreamGate): true {
+    const isDirect = bytes.length <= MAX_DIRECT_TLS_BYTES && this.length === 0 && gate.acceptsDirectWrite;
+    const handle = isDirect ? handleForWrite(this.#socket) : null;
+    if (handle === null) {
+      this.writeAll([Buffer.from(bytes)]);
+      return true;
+    }
+    let result: DirectWriteResult;
+    try {
+      result = writeDirectly(handle, bytes);
+    } catch (error) {
+      disableDirectWrite(error);
+      this.writeAll([Buffer.from(bytes)]);
+      return true;
+    }
+    if (typeof result === 'object') {
+      this.#pending = bytes.length;
+      gate.close();
+      onWritten(result, bytes, this.#encrypted);
+    } else if (result !== 0) {
+      this.#socket.destroy(failure(result));
+    }
     return true;
   }
 
@@ -102,9 +130,14 @@ export class SocketWriter {
     return this.#pending + this.#socket.writableLength;
   }
 
+  /** Whether the connection uses TLS. */
+  get isEncrypted(): boolean {
+    return this.#gate !== undefined;
+  }
+
   /** Whether writing should pause until the next drain. */
   get isFull(): boolean {
-    return this.#pending > 0 || this.#socket.writableNeedDrain;
+    return (this.#pending > 0 && this.#gate === undefined) || this.#socket.writableNeedDrain;
   }
 
   /** Whether a pending direct write has progressed since the last call; the socket's own time-out does not see these writes. */

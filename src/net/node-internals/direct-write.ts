@@ -1,7 +1,9 @@
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import { InternalPart } from '../../internals/internal-part.ts';
-import { openSocketPair, type SocketPair } from './socket-pair.ts';
+import type { ListenerTls } from '../../config/settings.ts';
+import { openSocketPair, openTlsPair, type SocketPair } from './socket-pair.ts';
+import { StreamGate } from './stream-gate.ts';
 import { waitUntil } from './wait-until.ts';
 
 /** A write that the kernel has not completed immediately. */
@@ -89,13 +91,18 @@ export function disableDirectWrite(reason: unknown): void {
   directWrite.disable(reason);
 }
 
-/** Uses direct writes in this thread if they behave as needed on a connection of their own; never rejects. */
-export function probeDirectWrite(): Promise<void> {
+/**
+ * Uses direct writes in this thread if they behave as needed on connections of their own; never rejects.
+ *
+ * @param tls the certificate of a listener; undefined if none uses TLS.
+ */
+export function probeDirectWrite(tls?: ListenerTls): Promise<void> {
   return directWrite.probe(async () => {
     const pair = await openSocketPair();
     try {
       form = await observeForm(pair);
       await tryWrites(pair);
+      if (tls !== undefined) await tryTlsWrites(tls);
     } catch (error) {
       form = undefined;
       throw error;
@@ -151,6 +158,35 @@ async function tryWrites({ accepted, peer, received }: SocketPair): Promise<void
   if (statuses.length > 0) throw new Error('a pending write ends immediately');
   peer.resume();
   await waitUntil(() => statuses[0] === 0 && received() === sent, 'the end of a pending write');
+}
+
+/** @throws Error if a direct write over TLS needs its memory afterwards, does not complete, or is not followed by the stream's. */
+async function tryTlsWrites(tls: ListenerTls): Promise<void> {
+  let received = '';
+  const { accepted, destroy } = await openTlsPair(tls, (bytes) => (received += bytes.toString()));
+  try {
+    const handle = handleOf(accepted);
+    if (handle === null) throw new Error('the connection has ended');
+    const gate = new StreamGate(accepted);
+    let completed = 0;
+    for (const [first, second] of ['ab', 'cd']) {
+      const bytes = Buffer.from(first);
+      const result = writeDirectly(handle, bytes);
+      if (typeof result !== 'object') throw new Error('a write over TLS is not pending');
+      gate.close();
+      bytes.fill('-');
+      onWritten(result, bytes, (status) => {
+        if (status === 0) completed++;
+        gate.open();
+      });
+      accepted.write(second);
+      const expected = received + first + second;
+      await waitUntil(() => received === expected && gate.acceptsDirectWrite, 'bytes written directly over TLS');
+    }
+    if (completed !== 2) throw new Error('a write over TLS has failed');
+  } finally {
+    destroy();
+  }
 }
 
 function newRequest(): PendingWrite {

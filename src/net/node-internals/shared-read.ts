@@ -1,7 +1,8 @@
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import { InternalPart } from '../../internals/internal-part.ts';
-import { openSocketPair } from './socket-pair.ts';
+import type { ListenerTls } from '../../config/settings.ts';
+import { type SocketPair, openSocketPair, openTlsPair } from './socket-pair.ts';
 import { waitUntil } from './wait-until.ts';
 
 /** Receives the bytes that were read, at the start of `buffer`; returns false to stop reading. */
@@ -48,36 +49,47 @@ export function emitReads(socket: Socket): void {
   (socket as unknown as Reading)[fields.onRead] = onRead;
 }
 
-/** Uses shared reads in this thread if they behave as needed on a connection of their own; never rejects. */
-export function probeSharedRead(): Promise<void> {
+/**
+ * Uses shared reads in this thread if they behave as needed on connections of their own; never rejects.
+ *
+ * @param tls the certificate of a listener; undefined if none uses TLS.
+ */
+export function probeSharedRead(tls?: ListenerTls): Promise<void> {
   return sharedRead.probe(async () => {
-    const { accepted, peer, destroy } = await openSocketPair();
     try {
-      fields = fieldsOf(accepted);
-      const buffer = Buffer.alloc(PROBE_BYTES);
-      let read = '';
-      const onRead: OnRead = (length, from) => {
-        if (from === buffer) read += from.subarray(0, length).toString();
-        return true;
-      };
-      useBuffer(accepted, fields, buffer, onRead);
-      accepted.resume();
-      peer.write('into');
-      await waitUntil(() => read === 'into', 'bytes read into a buffer');
-      emitReads(accepted);
-      let emitted = '';
-      accepted.on('data', (bytes: Buffer) => (emitted += bytes.toString()));
-      peer.write('emitted');
-      await waitUntil(() => emitted === 'emitted', 'bytes emitted after that');
-      peer.end();
-      await waitUntil(() => accepted.readableEnded, 'the end of the bytes');
+      await tryReads(await openSocketPair());
+      if (tls !== undefined) await tryReads(await openTlsPair(tls));
     } catch (error) {
       fields = undefined;
       throw error;
-    } finally {
-      destroy();
     }
   });
+}
+
+/** @throws Error if a buffer does not receive the bytes. */
+async function tryReads({ accepted, peer, destroy }: SocketPair): Promise<void> {
+  try {
+    fields = fieldsOf(accepted);
+    const buffer = Buffer.alloc(PROBE_BYTES);
+    let read = '';
+    const onRead: OnRead = (length, from) => {
+      if (from === buffer) read += from.subarray(0, length).toString();
+      return true;
+    };
+    useBuffer(accepted, fields, buffer, onRead);
+    accepted.resume();
+    peer.write('into');
+    await waitUntil(() => read === 'into', 'bytes read into a buffer');
+    emitReads(accepted);
+    let emitted = '';
+    accepted.on('data', (bytes: Buffer) => (emitted += bytes.toString()));
+    peer.write('emitted');
+    await waitUntil(() => emitted === 'emitted', 'bytes emitted after that');
+    peer.end();
+    await waitUntil(() => accepted.readableEnded, 'the end of the bytes');
+  } finally {
+    destroy();
+  }
 }
 
 /** Returns whether the socket is open. */
