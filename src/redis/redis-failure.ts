@@ -66,7 +66,7 @@ export function errorCode(error: unknown): string {
   if (error instanceof ReplyError) {
     const { message, command } = error as Error & { readonly command?: { readonly name: string } };
     const code = /^[A-Z]+/.exec(message)?.[0] ?? 'ERR';
-    return command?.name === 'select' ? `SELECT: ${code}` : code;
+    return command?.name === 'select' || command?.name === 'readonly' ? `${command.name.toUpperCase()}: ${code}` : code;
   }
   const { code, message = '' } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
   if (code === undefined) return sentinelReason(message) ?? 'connection';

@@ -60,7 +60,8 @@ export function sentinelOptions(redis: Settings['redis'], { host, port }: RedisN
     db: 0,
     username,
     password: password?.reveal(),
-    connectionName: 'redis-http-cache-proxy:topology',
+    // Naming a connection requires a permission of its own.
+    connectionName: undefined,
     enableReadyCheck: false,
     enableOfflineQueue: true,
     retryStrategy: () => null,

@@ -82,8 +82,8 @@ describeOwn('an account with the permissions in docs/redis.md', () => {
     await until('it is subscribed again', isSubscribed);
   });
 
-  it('suffices for a cluster, also during a migration, and for tracking it', async () => {
-    const cluster = await TestCluster.start(2, 0);
+  it('suffices for a cluster, also during a migration, for tracking it, and for its replicas', async () => {
+    const cluster = await TestCluster.start(2, 2);
     stop = () => cluster.stop();
     const tracking = ['`CACHE_COHERENCE=tracking`', '`CACHE_COHERENCE=tracking` with a cluster'].flatMap(
       permissionsFor,
@@ -100,23 +100,35 @@ describeOwn('an account with the permissions in docs/redis.md', () => {
     await from.client.cluster('SETSLOT', 5061, 'MIGRATING', to.id);
     await from.client.migrate('127.0.0.1', to.port, 'bar', 0, 5000);
     expect((await proxy?.key('bar'))?.text).toBe('value');
+    await proxy?.stop();
+    const forReplicas = permissionsFor('REDIS_READ_FROM with a cluster');
+    for (const { client } of cluster.nodes) await client.call('ACL', 'SETUSER', 'proxy', ...forReplicas);
+    await start({ ...of, REDIS_READ_FROM: 'replica' });
+    expect((await proxy?.key('foo'))?.status).toBe(404);
     for (const node of cluster.nodes) await expectNoRefusal(node);
   });
 
-  it('suffices for sentinels and their master', async () => {
+  it.each([
+    ['sentinels and their master', []],
+    ['sentinels, their master and its replicas', ['REDIS_READ_FROM with sentinels']],
+  ])('suffices for %s', async (_, further) => {
     const sentinels = await TestSentinels.start();
     stop = () => sentinels.stop();
     const { master, sentinels: three } = sentinels;
-    await master.client.call('ACL', 'SETUSER', 'proxy', 'on', '>secret', '~*', ...basic);
-    const permissions = permissionsFor('an account at the sentinels');
+    for (const { client } of [master, sentinels.replica]) {
+      await client.call('ACL', 'SETUSER', 'proxy', 'on', '>secret', '~*', ...basic);
+    }
+    const permissions = ['an account at the sentinels', ...further].flatMap(permissionsFor);
     for (const { client } of three) await client.call('ACL', 'SETUSER', 'proxy', 'on', '>secret', ...permissions);
     await master.client.set('key', 'value');
+    await master.client.wait(1, 10_000);
     await start({
+      REDIS_READ_FROM: further.length > 0 ? 'replica' : 'master',
       ...{ REDIS_MODE: 'sentinel', REDIS_NODES: sentinels.addresses, REDIS_SENTINEL_NAME: sentinels.name },
       ...{ REDIS_URL: 'redis://proxy:secret@any', REDIS_SENTINEL_USERNAME: 'proxy', REDIS_SENTINEL_PASSWORD: 'secret' },
     });
     expect((await proxy?.key('key'))?.text).toBe('value');
-    await expectNoRefusal(master);
+    for (const redis of [master, sentinels.replica, ...three]) await expectNoRefusal(redis);
   });
 });
 

@@ -22,10 +22,10 @@ export interface TestNode {
   readonly server: Child;
 }
 
-/** A real Redis Cluster of masters with the same number of slots each, and of one replica for each. */
+/** A real Redis Cluster of masters with the same number of slots each, and of their replicas. */
 export class TestCluster {
   readonly masters: readonly TestNode[];
-  /** The `i`-th is that of the `i`-th master. */
+  /** The `i`-th is that of the `i`-th master, and further ones are those of the first masters again. */
   readonly replicas: readonly TestNode[];
   readonly #directory: string;
 
@@ -103,7 +103,7 @@ export class TestCluster {
     for (const [i, { client }] of nodes.entries()) await client.call('CLUSTER', 'SET-CONFIG-EPOCH', i + 1);
     for (const { port, bus } of nodes.slice(1)) await nodes[0].client.cluster('MEET', '127.0.0.1', port, bus);
     await until('all nodes know each other', () => knowEachOther(nodes, nodes.length));
-    for (const [i, { client }] of replicas.entries()) await client.cluster('REPLICATE', masters[i].id);
+    for (const [i, { client }] of replicas.entries()) await client.cluster('REPLICATE', masters[i % masters.length].id);
     await until('the cluster is in order', () => inOrder(nodes, replicas));
   }
 }

@@ -65,8 +65,6 @@ function checkMode(values: Environment, { database, socket }: RedisUrl, report: 
   if (mode !== 'standalone' && socket !== undefined) {
     report('REDIS_URL', `unix:// with REDIS_MODE=${mode}; expected another scheme, since nodes have network addresses`);
   }
-  if (mode === 'cluster' && values.REDIS_READ_FROM !== 'master')
-    report('REDIS_READ_FROM', 'requires REDIS_MODE=sentinel');
   if (mode === 'cluster' && database !== 0) {
     report('REDIS_URL', `database ${database} with REDIS_MODE=cluster; expected database 0, the only one of a cluster`);
   }

@@ -126,7 +126,9 @@ export class ClusterNodes {
   }
 
   #connectionTo(node: RedisNode): RedisConnection {
-    return new RedisConnection(nodeOptions(this.#settings.redis, node), this.#settings);
+    const { redis } = this.#settings;
+    // Also to masters, which may become replicas; it has no effect there.
+    return new RedisConnection(nodeOptions(redis, node), this.#settings, redis.readFrom !== 'master');
   }
 
   async #open(node: ClusterNode): Promise<void> {

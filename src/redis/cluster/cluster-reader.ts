@@ -4,7 +4,16 @@ import type { Settings } from '../../config/settings.ts';
 import type { WatchCircuit } from '../connection/circuit-breaker.ts';
 import { type ClusterNode, ClusterNodes } from './cluster-nodes.ts';
 import { ClusterTopology } from './cluster-topology.ts';
-import { type SlotMap, SLOTS } from './slot-map.ts';
+import { type SlotMap, SLOTS, addressOf } from './slot-map.ts';
+import {
+  type Attempt,
+  NO_SOURCE,
+  type ReadSource,
+  type ReadSources,
+  isCoherent,
+  limitStorage,
+  readFrom,
+} from '../replicas/read-sources.ts';
 import { type RedisReader, type RedisState, isSameState } from '../redis-reader.ts';
 import type { Redirect } from './redirect.ts';
 import { NO_CONNECTION, type RedisConnection } from '../connection/redis-connection.ts';
@@ -35,17 +44,23 @@ interface Sender {
 }
 
 /**
- * Reads a cluster over one connection per master: a key is read from the master that serves its slot, in one write with all
- * other reads of that master in the same tick. If a master is unreachable, only its slots are unavailable. Redirects are
+ * Reads a cluster over one connection per master, and with REDIS_READ_FROM per selected replica: a key is read from the master
+ * that serves its slot, or its replica, in one write with all other reads of that node in the same tick. If a master is unreachable, only its slots are unavailable. Redirects are
  * followed within the time-out of the read.
  */
 export class ClusterReader implements RedisReader {
+  readonly #readFrom: Settings['redis']['readFrom'];
+  readonly #isCoherent: boolean;
   readonly #timeoutMs: number;
   readonly #connectTimeoutMs: number;
   readonly #nodes: ClusterNodes;
   readonly #topology: ClusterTopology;
   /** Master of each slot; undefined if the slot has no master or it is unknown. */
   readonly #nodeOfSlot: (ClusterNode | undefined)[] = Array.from({ length: SLOTS });
+  /** The servers that were selected, by the address of their master; `node` is a replica. */
+  #sourceOf: ReadonlyMap<string, { readonly role: ReadSource['role']; readonly node: ClusterNode | undefined }> =
+    new Map();
+  #sources: ReadSources | undefined;
   #slotMap: SlotMap | undefined;
   #masters: readonly ClusterNode[] = [];
   /** Whether the topology may be outdated although all connections are established. */
@@ -58,6 +73,8 @@ export class ClusterReader implements RedisReader {
   #watchReplaced: (node: ReplacedNode) => void = () => undefined;
 
   constructor(settings: Pick<Settings, 'redis' | 'cache'>) {
+    this.#readFrom = settings.redis.readFrom;
+    this.#isCoherent = isCoherent(settings);
     this.#timeoutMs = settings.redis.commandTimeoutMs;
     this.#connectTimeoutMs = settings.redis.connectTimeoutMs;
     this.#nodes = new ClusterNodes(settings, {
@@ -78,12 +95,23 @@ export class ClusterReader implements RedisReader {
 
   async connect(): Promise<void> {
     const attempt = this.#topology.start().then(async () => {
-      await Promise.all(this.#masters.map(({ connection }) => connection.connect()));
+      await Promise.all(this.#readNodes.map(({ connection }) => connection.connect()));
     });
     await Promise.race([attempt, delay(this.#connectTimeoutMs, undefined, { ref: false })]);
   }
 
-  useSources(): void {}
+  useSources(sources: ReadSources): void {
+    this.#sources = sources;
+    this.#sourceOf = new Map(
+      sources.sources.map(({ master, role, replica }) => [
+        master,
+        { role, node: replica && this.#nodes.listed(replica) },
+      ]),
+    );
+    if (this.#slotMap === undefined) return;
+    this.#keepNodes(this.#slotMap);
+    this.#report();
+  }
 
   close(): void {
     this.#topology.close();
@@ -110,11 +138,24 @@ export class ClusterReader implements RedisReader {
   }
 
   fetch(query: Query, onReply: (reply: RedisReply) => void, memory: ValueMemory): void {
-    const node = this.#nodeOfSlot[calculateSlot(query.key)];
-    if (node === undefined) {
-      this.#invalidateTopology();
-      return onReply(NO_CONNECTION);
-    }
+    const master = this.#masterOf(query.key);
+    if (master === undefined) return onReply(NO_CONNECTION);
+    if (this.#readFrom === 'master') return this.#fetchFrom(master, query, onReply, memory);
+    const sources = this.#sources;
+    this.#readSource<RedisReply>(
+      master,
+      (node, onEach) => this.#fetchFrom(node, query, onEach, memory),
+      (reply, isSelected) => onReply(limitStorage(reply, { isCoherent: this.#isCoherent, sources, isSelected })),
+    );
+  }
+
+  /** @param onReply called once; `isRedirected`: the reply is not that of `node`. */
+  #fetchFrom(
+    node: ClusterNode,
+    query: Query,
+    onReply: (reply: RedisReply, isRedirected?: boolean) => void,
+    memory: ValueMemory,
+  ): void {
     const sentAt = performance.now();
     const { connection: first, opening } = node;
     const replyOrFollow = (reply: RedisReply): void => {
@@ -123,7 +164,7 @@ export class ClusterReader implements RedisReader {
       if (redirect === undefined) return onReply(reply);
       void this.#follow<RedisReply>({ node, connection: first }, redirect, sentAt, (connection, asking) =>
         asking ? connection.fetchAsking(query) : new Promise((onReply) => connection.fetch(query, onReply, memory)),
-      ).then(onReply);
+      ).then((followed) => onReply(followed, true));
     };
     if (opening === undefined) first.fetch(query, replyOrFollow, memory);
     else void opening.then(() => first.fetch(query, replyOrFollow, memory));
@@ -138,15 +179,22 @@ export class ClusterReader implements RedisReader {
   }
 
   /** Sends a query about a key to the node that serves it and follows redirects. */
-  async #query<Reply extends { readonly kind: string }>(
+  #query<Reply extends { readonly kind: string }>(
     key: Buffer,
     send: (connection: RedisConnection) => Promise<Reply | RedisFailure>,
   ): Promise<Reply | RedisFailure> {
-    const node = this.#nodeOfSlot[calculateSlot(key)];
-    if (node === undefined) {
-      this.#invalidateTopology();
-      return NO_CONNECTION;
-    }
+    const master = this.#masterOf(key);
+    if (master === undefined) return Promise.resolve(NO_CONNECTION);
+    if (this.#readFrom === 'master') return this.#queryFrom(master, send);
+    return new Promise((resolve) =>
+      this.#readSource<Reply>(master, (node, onReply) => void this.#queryFrom(node, send).then(onReply), resolve),
+    );
+  }
+
+  async #queryFrom<Reply extends { readonly kind: string }>(
+    node: ClusterNode,
+    send: (connection: RedisConnection) => Promise<Reply | RedisFailure>,
+  ): Promise<Reply | RedisFailure> {
     const sentAt = performance.now();
     const { connection: first, opening } = node;
     if (opening !== undefined) await opening;
@@ -158,11 +206,39 @@ export class ClusterReader implements RedisReader {
     );
   }
 
-  /** Succeeds if at least one master replies: the keys of the others are unavailable through any proxy. */
+  /** Returns the master that serves a key; refreshes the topology if it is unknown. */
+  #masterOf(key: Buffer): ClusterNode | undefined {
+    const master = this.#nodeOfSlot[calculateSlot(key)];
+    if (master === undefined) this.#invalidateTopology();
+    return master;
+  }
+
+  /**
+   * Sends a read to the server that was selected for the keys of a master; if that cannot serve it, or none was selected, to
+   * the master, unless only replicas may be read.
+   */
+  #readSource<Reply extends { readonly kind: string }>(
+    master: ClusterNode,
+    send: (node: ClusterNode, onReply: (reply: Reply | RedisFailure, isRedirected?: boolean) => void) => void,
+    onReply: (reply: Reply | RedisFailure, isSelected: boolean) => void,
+  ): void {
+    const source = this.#sourceOf.get(addressOf(master.node));
+    const toMaster: Attempt<Reply> = (onEach) => whenOpen(master, () => send(master, onEach));
+    if (source?.node !== undefined) {
+      const replica = source.node;
+      const second = this.#readFrom === 'prefer-replica' ? toMaster : undefined;
+      readFrom<Reply>((onEach) => whenOpen(replica, () => send(replica, onEach)), second, this.#timeoutMs, onReply);
+    } else if (this.#readFrom === 'replica') onReply(NO_SOURCE, false);
+    else toMaster((reply, isRedirected = false) => onReply(reply, source?.role === 'master' && !isRedirected));
+  }
+
+  /** Succeeds if at least one server that is read replies: the keys of the others are unavailable through any proxy. */
   async check(): Promise<RedisCheck> {
+    const nodes = this.#readNodes;
+    const noNode = nodes.length === 0 && this.#readFrom === 'replica' ? NO_SOURCE : NO_CONNECTION;
     let failure: RedisFailure =
-      this.#slotMap === undefined ? { kind: 'unavailable', reason: this.#unreachableReason } : NO_CONNECTION;
-    const checks = this.#masters.map(async ({ connection }) => {
+      this.#slotMap === undefined ? { kind: 'unavailable', reason: this.#unreachableReason } : noNode;
+    const checks = nodes.map(async ({ connection }) => {
       const check = await connection.check();
       if (check.kind === 'ok') return check;
       failure = check;
@@ -238,8 +314,28 @@ export class ClusterReader implements RedisReader {
     this.#masters = slotMap.masters.map((master) => this.#nodes.listed(master));
     // Also if the map is unchanged: a redirect may have come from a node with an outdated one.
     for (let slot = 0; slot < SLOTS; slot++) this.#nodeOfSlot[slot] = this.#masters[slotMap.masterOf(slot)];
-    this.#nodes.keep(slotMap.masters);
+    this.#keepNodes(slotMap);
     this.#report();
+  }
+
+  #keepNodes({ masters }: SlotMap): void {
+    this.#nodes.keep([...masters, ...[...this.#sourceOf.values()].flatMap(({ node }) => node?.node ?? [])]);
+  }
+
+  /** The nodes that are read, and masters that may be. */
+  get #readNodes(): readonly ClusterNode[] {
+    if (this.#readFrom === 'master') return this.#masters;
+    const replicas = [...this.#sourceOf.values()].flatMap(({ node }) => node ?? []);
+    return this.#readFrom === 'replica' ? replicas : [...replicas, ...this.#masters];
+  }
+
+  /** Returns the state of the server that the keys of a master are read from. */
+  #stateOf(master: ClusterNode): RedisState | undefined {
+    if (this.#readFrom === 'master') return master.state;
+    const source = this.#sourceOf.get(addressOf(master.node));
+    const isReplicaDown = source?.node?.state?.reachable === false;
+    if (source?.node !== undefined && (!isReplicaDown || this.#readFrom === 'replica')) return source.node.state;
+    return this.#readFrom === 'replica' ? { reachable: false, reason: NO_SOURCE.reason } : master.state;
   }
 
   #report(): void {
@@ -255,7 +351,7 @@ export class ClusterReader implements RedisReader {
   /** Returns the combined state of the masters; the last one, if any, while the first attempt to connect to one is pending. */
   #currentState(): RedisState | undefined {
     if (this.#slotMap === undefined) return { reachable: false, reason: this.#unreachableReason };
-    const states = this.#masters.map(({ state }) => state);
+    const states = this.#masters.map((master) => this.#stateOf(master));
     const reasons = states.flatMap((state) => (state?.reachable === false ? [state.reason] : []));
     if (reasons.length > 0) {
       return { reachable: false, reason: `${reasons.length} of ${states.length} masters: ${reasons[0]}` };
@@ -265,4 +361,10 @@ export class ClusterReader implements RedisReader {
     const missingPermission = states.map((state) => (state?.reachable ? state.missingPermission : undefined));
     return { reachable: true, missingPermission: missingPermission.find((permission) => permission !== undefined) };
   }
+}
+
+/** Calls `run` at once, or after the first attempt to connect to a node. */
+function whenOpen({ state, connection }: ClusterNode, run: () => void): void {
+  if (state === undefined) void connection.connect().then(run);
+  else run();
 }

@@ -36,11 +36,23 @@ describe('SlotMap', () => {
   });
 
   it('equals a map in which the same masters serve the same slots, in ranges of any size', () => {
-    const complete = SlotMap.parse([[0, 9, a]], queriedNode);
+    const complete = SlotMap.parse([[0, 9, a, replica]], queriedNode);
     const parts = SlotMap.parse([[0, 4, a, replica], [5, 9, a]], queriedNode); // prettier-ignore
     expect(complete.equals(parts)).toBe(true);
-    expect(complete.equals(SlotMap.parse([[0, 8, a]], queriedNode))).toBe(false);
-    expect(complete.equals(SlotMap.parse([[0, 9, b]], queriedNode))).toBe(false);
+    expect(complete.equals(SlotMap.parse([[0, 8, a, replica]], queriedNode))).toBe(false);
+    expect(complete.equals(SlotMap.parse([[0, 9, b, replica]], queriedNode))).toBe(false);
+  });
+
+  it('has the replicas of each master once, whatever their order, and differs if they do', () => {
+    const other = ['10.0.0.2', 7003, 'id of the other', []];
+    const one = SlotMap.parse([[0, 4, a, replica, other], [5, 9, a, other, replica], [10, 19, b]], queriedNode); // prettier-ignore
+    expect(one.replicas.map((replicas) => replicas.map(({ id }) => id))).toEqual([
+      ['id of the other', 'id of the replica'],
+      [],
+    ]);
+    expect(one.equals(SlotMap.parse([[0, 9, a, other, replica], [10, 19, b]], queriedNode))).toBe(true); // prettier-ignore
+    expect(one.equals(SlotMap.parse([[0, 9, a, other], [10, 19, b]], queriedNode))).toBe(false); // prettier-ignore
+    expect(one.equals(SlotMap.parse([[0, 9, a, other], [10, 19, b, replica]], queriedNode))).toBe(false); // prettier-ignore
   });
 
   it('differs if another node id is at the address of a master; a missing id matches any', () => {

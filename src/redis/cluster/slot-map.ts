@@ -11,13 +11,21 @@ export interface ListedNode extends RedisNode {
 /** Slot map of a cluster, as seen by one of its nodes. */
 export class SlotMap {
   readonly masters: readonly ListedNode[];
+  /** The replicas of each master, in the order of the masters. */
+  readonly replicas: readonly (readonly ListedNode[])[];
   /** All listed nodes, replicas included. */
   readonly nodes: readonly RedisNode[];
   /** For each slot, the number of its master, from 1; 0 if the slot has no master. */
   readonly #masterOf: Uint16Array;
 
-  private constructor(masters: readonly ListedNode[], nodes: readonly RedisNode[], masterOf: Uint16Array) {
+  private constructor(
+    masters: readonly ListedNode[],
+    replicas: readonly (readonly ListedNode[])[],
+    nodes: readonly RedisNode[],
+    masterOf: Uint16Array,
+  ) {
     this.masters = masters;
+    this.replicas = replicas;
     this.nodes = nodes;
     this.#masterOf = masterOf;
   }
@@ -33,6 +41,7 @@ export class SlotMap {
   static parse(reply: unknown, queriedNode: RedisNode): SlotMap {
     const numbers = new Map<string, number>();
     const masters: ListedNode[] = [];
+    const replicasOf: Map<string, ListedNode>[] = [];
     const nodes = new Map<string, RedisNode>();
     const masterOf = new Uint16Array(SLOTS);
     for (const range of listIn(reply)) {
@@ -42,11 +51,14 @@ export class SlotMap {
       for (const node of [master, ...replicas]) nodes.set(addressOf(node), node);
       const number = numbers.get(addressOf(master)) ?? masters.push(master);
       numbers.set(addressOf(master), number);
+      const known = (replicasOf[number - 1] ??= new Map<string, ListedNode>());
+      for (const replica of replicas) known.set(addressOf(replica), replica);
       masterOf.fill(number, first, last + 1);
     }
     // The node has left the cluster or has not joined it yet.
     if (masters.length === 0) throw new Error('no slots');
-    return new SlotMap(masters, [...nodes.values()], masterOf);
+    const replicas = replicasOf.map((known) => [...known.values()].sort(byAddress));
+    return new SlotMap(masters, replicas, [...nodes.values()], masterOf);
   }
 
   /** Returns the index of the master that serves a slot; -1 if the slot has no master. */
@@ -63,6 +75,7 @@ export class SlotMap {
     return (
       this.masters.length === other.masters.length &&
       this.masters.every((master, i) => isSameNode(master, other.masters[i])) &&
+      this.replicas.every((replicas, i) => areSameNodes(replicas, other.replicas[i])) &&
       this.#masterOf.every((number, slot) => number === other.#masterOf[slot])
     );
   }
@@ -84,6 +97,14 @@ export function isSlot(value: unknown): value is number {
 
 function isSameNode(one: ListedNode, other: ListedNode): boolean {
   return addressOf(one) === addressOf(other) && isSameId(one.id, other.id);
+}
+
+function areSameNodes(some: readonly ListedNode[], others: readonly ListedNode[]): boolean {
+  return some.length === others.length && some.every((node, i) => isSameNode(node, others[i]));
+}
+
+function byAddress(one: RedisNode, other: RedisNode): number {
+  return addressOf(one) < addressOf(other) ? -1 : 1;
 }
 
 function nodeIn(member: unknown, queriedNode: RedisNode): ListedNode {

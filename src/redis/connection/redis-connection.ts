@@ -47,6 +47,7 @@ export class RedisConnection implements RedisReader {
   readonly #circuit = new CircuitBreaker(() => this.fetch(PROBE, () => undefined, NO_MEMORY));
   readonly #receivedBytes = (): number => this.#redis.stream.bytesRead;
   readonly #database: number;
+  readonly #isReadOnly: boolean;
   /** Whether the configured database is selected on the connection. */
   #databaseSelected = false;
   #connecting: Promise<void> | undefined;
@@ -69,12 +70,14 @@ export class RedisConnection implements RedisReader {
   readonly #maxValueBytes: number;
   #watch: (state: RedisState) => void = () => undefined;
 
-  constructor(options: RedisOptions, { redis, cache }: Pick<Settings, 'redis' | 'cache'>) {
+  /** @param isReadOnly whether to send READONLY, without which a replica in a cluster redirects all reads. */
+  constructor(options: RedisOptions, { redis, cache }: Pick<Settings, 'redis' | 'cache'>, isReadOnly = false) {
     this.#redis = new Redis(options);
     this.#timeoutMs = redis.commandTimeoutMs;
     this.#connectTimeoutMs = redis.connectTimeoutMs;
     this.#commands = new ReadCommands(cache.respectKeyTtl);
     this.#database = redis.database;
+    this.#isReadOnly = isReadOnly;
     this.#maxValueBytes = redis.maxValueBytes;
     this.#redis.on('ready', () => {
       const isDirect = redisBatches.state.inUse && ReplyReader.attach(this.#redis, redis.maxValueBytes);
@@ -286,6 +289,7 @@ export class RedisConnection implements RedisReader {
     clearTimeout(this.#selectTimer);
     try {
       if (this.#database !== 0) await this.#redis.select(this.#database);
+      if (this.#isReadOnly) await this.#redis.readonly();
       this.#databaseSelected = true;
       this.#change({ reachable: true, missingPermission: this.#missingPermission });
     } catch (error) {

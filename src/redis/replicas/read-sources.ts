@@ -1,5 +1,7 @@
+import { performance } from 'node:perf_hooks';
+import type { Settings } from '../../config/settings.ts';
 import type { ListedNode } from '../cluster/slot-map.ts';
-import type { RedisReply } from '../redis-reply.ts';
+import type { RedisFailure, RedisReply } from '../redis-reply.ts';
 
 /** The server that the keys of one master are loaded from, with REDIS_READ_FROM. */
 export interface ReadSource {
@@ -21,21 +23,71 @@ export interface ReadSources {
   readonly sources: readonly ReadSource[];
 }
 
-/** Whether no other selection has been made since. */
-export function isLatest({ epoch, latestEpoch }: ReadSources): boolean {
-  return Atomics.load(latestEpoch, 0) === epoch;
+/** Whether what a reader loads may be stored. */
+export interface StoreCondition {
+  /** Whether only values of the servers whose invalidations and purges the instance receives may be stored. */
+  readonly isCoherent: boolean;
+  /** The selection by which the read was sent; undefined if there was none. */
+  readonly sources: ReadSources | undefined;
+  /** Whether the reply came from the selected server. */
+  readonly isSelected: boolean;
 }
 
 /**
- * Returns a reply that is never stored: it was read from a server whose invalidation messages the instance does not receive, or
- * may not have received when the reply was sent.
+ * Returns the reply, or one that is never stored if its server is not, or not any more, the one whose messages the instance
+ * receives. Must be called when the reply has arrived: a later change of the server voids the lease of the load.
  */
-export function unstorable(reply: RedisReply): RedisReply {
+export function limitStorage(reply: RedisReply, { isCoherent, sources, isSelected }: StoreCondition): RedisReply {
+  if (!isCoherent || (isSelected && sources !== undefined && isLatest(sources))) return reply;
   return reply.kind === 'value' || reply.kind === 'missing' ? { ...reply, ttlMs: 0 } : reply;
+}
+
+function isLatest({ epoch, latestEpoch }: ReadSources): boolean {
+  return Atomics.load(latestEpoch, 0) === epoch;
+}
+
+/** Whether coherence depends on which server values are read from. */
+export function isCoherent({ cache }: Pick<Settings, 'cache'>): boolean {
+  return cache.coherence === 'tracking' || cache.purgeChannel !== undefined;
 }
 
 /** Whether a reply shows that its server cannot serve reads now, so that another one may. A time-out leaves no time for that. */
 export function isServerFailure(reply: { readonly kind: string }): boolean {
   const { kind, scope, redirect } = reply as Extract<RedisReply, { kind: 'unavailable' }>;
   return kind === 'unavailable' && scope !== 'command' && redirect === undefined;
+}
+
+/** The result while no server can be read. */
+export const NO_SOURCE = { kind: 'unavailable', reason: 'no replica can be read' } as const;
+const TIMEOUT: RedisFailure = { kind: 'timeout' };
+
+/** Sends a read and calls back exactly once; `isRedirected`: the reply is that of a server that it was redirected to. */
+export type Attempt<Reply> = (onReply: (reply: Reply | RedisFailure, isRedirected?: boolean) => void) => void;
+
+/**
+ * Sends a read to a server, and to another one if the first cannot serve reads now.
+ *
+ * @param timeoutMs milliseconds for both.
+ * @param onReply called once; `isSelected`: the first server has replied itself.
+ */
+export function readFrom<Reply extends { readonly kind: string }>(
+  first: Attempt<Reply>,
+  second: Attempt<Reply> | undefined,
+  timeoutMs: number,
+  onReply: (reply: Reply | RedisFailure, isSelected: boolean) => void,
+): void {
+  const sentAt = performance.now();
+  first((reply, isRedirected = false) => {
+    const remainingMs = sentAt + timeoutMs - performance.now();
+    if (second === undefined || remainingMs <= 0 || !isServerFailure(reply)) return onReply(reply, !isRedirected);
+    let isPending = true;
+    const end = (outcome: Reply | RedisFailure): void => {
+      if (!isPending) return;
+      isPending = false;
+      clearTimeout(timer);
+      onReply(outcome, false);
+    };
+    const timer = setTimeout(() => end(TIMEOUT), remainingMs);
+    second(end);
+  });
 }

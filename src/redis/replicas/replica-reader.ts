@@ -1,4 +1,3 @@
-import { performance } from 'node:perf_hooks';
 import type { RedisOptions } from 'ioredis';
 import type { Settings } from '../../config/settings.ts';
 import { type ListedNode, addressOf } from '../cluster/slot-map.ts';
@@ -9,12 +8,7 @@ import type { Query } from '../query.ts';
 import { nodeOptions, redisOptions } from '../redis-options.ts';
 import { type RedisReader, type RedisState, isSameState } from '../redis-reader.ts';
 import type { RedisCheck, RedisFailure, RedisReply, RedisTtl, RedisType } from '../redis-reply.ts';
-import { type ReadSources, isLatest, isServerFailure, unstorable } from './read-sources.ts';
-
-/** The state while no server can be read. */
-const NO_SOURCE = { kind: 'unavailable', reason: 'no replica can be read' } as const;
-
-const TIMEOUT: RedisFailure = { kind: 'timeout' };
+import { NO_SOURCE, type ReadSources, isCoherent, limitStorage, readFrom } from './read-sources.ts';
 
 /** A connection of this thread, and what it last reported. */
 interface Link {
@@ -36,7 +30,6 @@ type Send<Reply> = (connection: RedisConnection, onReply: (reply: Reply | RedisF
  */
 export class ReplicaReader implements RedisReader {
   readonly #settings: Pick<Settings, 'redis' | 'cache'>;
-  /** Whether only values of the server whose messages the instance receives may be stored. */
   readonly #isCoherent: boolean;
   /** Undefined if the master is never read. */
   readonly #master: Link | undefined;
@@ -51,9 +44,9 @@ export class ReplicaReader implements RedisReader {
   #watchRefused: (permission: string) => void = () => undefined;
 
   constructor(settings: Pick<Settings, 'redis' | 'cache'>) {
-    const { redis, cache } = settings;
+    const { redis } = settings;
     this.#settings = settings;
-    this.#isCoherent = cache.coherence === 'tracking' || cache.purgeChannel !== undefined;
+    this.#isCoherent = isCoherent(settings);
     if (redis.readFrom !== 'replica') this.#master = this.#link(redisOptions(redis), undefined);
   }
 
@@ -103,9 +96,7 @@ export class ReplicaReader implements RedisReader {
     this.#read<RedisReply>(
       (connection, onEach) => connection.fetch(query, onEach, memory),
       (reply, isSelected) => {
-        // Checked after the reply: a later change of the source voids the lease.
-        const isCovered = !this.#isCoherent || (isSelected && sources !== undefined && isLatest(sources));
-        onReply(isCovered ? reply : unstorable(reply));
+        onReply(limitStorage(reply, { isCoherent: this.#isCoherent, sources, isSelected }));
       },
     );
   }
@@ -147,13 +138,11 @@ export class ReplicaReader implements RedisReader {
       else whenOpen(master, () => send(master.connection, (reply) => onReply(reply, isSelected)));
       return;
     }
-    const sentAt = performance.now();
-    whenOpen(replica, () =>
-      send(replica.connection, (reply) => {
-        const remainingMs = sentAt + this.#settings.redis.commandTimeoutMs - performance.now();
-        if (master === undefined || remainingMs <= 0 || !isServerFailure(reply)) return onReply(reply, true);
-        sendWithin(remainingMs, send, master.connection, (masterReply) => onReply(masterReply, false));
-      }),
+    readFrom<Reply>(
+      (onEach) => whenOpen(replica, () => send(replica.connection, onEach)),
+      master && ((onEach) => send(master.connection, onEach)),
+      this.#settings.redis.commandTimeoutMs,
+      onReply,
     );
   }
 
@@ -217,20 +206,4 @@ function open(link: Link): void {
 function whenOpen({ opening }: Link, run: () => void): void {
   if (opening === undefined) run();
   else void opening.then(run);
-}
-
-function sendWithin<Reply>(
-  ms: number,
-  send: Send<Reply>,
-  connection: RedisConnection,
-  onReply: (reply: Reply | RedisFailure) => void,
-): void {
-  let isPending = true;
-  const end = (reply: Reply | RedisFailure): void => {
-    if (isPending) onReply(reply);
-    isPending = false;
-    clearTimeout(timer);
-  };
-  const timer = setTimeout(() => end(TIMEOUT), ms);
-  send(connection, end);
 }

@@ -40,14 +40,19 @@ export class SentinelTopology {
     this.#sentinels = [...redis.nodes];
   }
 
-  /** Queries the sentinels now; resolves once one has replied, or none does. */
-  refresh(): Promise<void> {
+  /** Resolves once a sentinel has replied, or none does. */
+  start(): Promise<void> {
     clearTimeout(this.#timer);
     this.#refreshing ??= this.#query().finally(() => {
       this.#refreshing = undefined;
-      if (!this.#closed) this.#timer = setTimeout(() => void this.refresh(), REFRESH_MS).unref();
+      if (!this.#closed) this.#timer = setTimeout(() => this.refresh(), REFRESH_MS).unref();
     });
     return this.#refreshing;
+  }
+
+  /** Queries the sentinels now. */
+  refresh(): void {
+    void this.start();
   }
 
   close(): void {

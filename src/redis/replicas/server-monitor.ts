@@ -56,8 +56,10 @@ export class ServerMonitor {
     const end = new AbortController();
     const timeout = delay(this.#timeoutMs, TIMEOUT, { ref: false, signal: end.signal }).catch(() => TIMEOUT);
     const reply = await Promise.race([this.#query(redis), timeout]).finally(() => end.abort());
-    if (reply === TIMEOUT || (typeof reply === 'string' && redis.status !== 'ready')) this.#disconnect(redis);
-    if (typeof reply === 'string') return { kind: 'failed', reason: reply };
+    if (typeof reply === 'string') {
+      this.#disconnect(redis);
+      return { kind: 'failed', reason: reply };
+    }
     return { kind: 'ok', replication: reply, sentAt, receivedAt: performance.now() };
   }
 

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Settings } from '../../config/settings.ts';
-import { addressOf } from '../cluster/slot-map.ts';
+import { ClusterTopology } from '../cluster/cluster-topology.ts';
+import { ReplacementLimiter } from '../cluster/replacement-limiter.ts';
+import { type ListedNode, type SlotMap, addressOf } from '../cluster/slot-map.ts';
 import type { ReadServer, ServerList } from '../masters.ts';
 import { nodeOptions, redisOptions } from '../redis-options.ts';
 import type { ReadSource, ReadSources } from './read-sources.ts';
@@ -9,6 +11,8 @@ import { type Selection, type Servers, SourceSelector } from './source-selector.
 
 /** Milliseconds within which a server must reply to a check. */
 const CHECK_TIMEOUT_MS = 1000;
+/** Milliseconds between two queries for the nodes of a stable cluster. */
+const CLUSTER_REFRESH_MS = 500;
 
 /** Receives the log lines of {@link SourceSelection}. */
 export interface SelectionLogger {
@@ -29,6 +33,8 @@ interface Shard {
   /** `host:port` in a cluster; REDIS_SENTINEL_NAME. */
   readonly name: string;
   readonly selector: SourceSelector;
+  /** Set in a cluster. */
+  readonly master: ListedNode | undefined;
 }
 
 /**
@@ -39,10 +45,14 @@ export class SourceSelection {
   readonly #redis: Settings['redis'];
   readonly #logger: SelectionLogger;
   readonly #listener: SelectionListener;
+  /** By name, and in a cluster the id of the master. */
   readonly #shards = new Map<string, Shard>();
   readonly #latestEpoch = new Int32Array(new SharedArrayBuffer(4));
   readonly #followers = new Set<(servers: readonly ReadServer[]) => void>();
-  readonly #topology: SentinelTopology;
+  readonly #topology: Pick<SentinelTopology, 'start' | 'refresh' | 'close'>;
+  readonly #limiter = new ReplacementLimiter();
+  /** Number of replacements of each address without a change of its node id. */
+  readonly #replacements = new Map<string, number>();
   #sources: ReadSources;
   #published = '';
   #unreachableReason = '';
@@ -52,17 +62,23 @@ export class SourceSelection {
     this.#logger = logger;
     this.#listener = listener;
     this.#sources = { epoch: 0, latestEpoch: this.#latestEpoch, sources: [] };
-    this.#topology = new SentinelTopology(redis, {
-      onServers: (servers) => this.#updateSentinel(servers),
-      onUnreachable: (reason) => this.#reportUnreachable(reason),
+    const common = {
+      onUnreachable: (reason: string) => this.#reportUnreachable(reason),
       isStable: () => this.#areReplicasRead,
-    });
+    };
+    this.#topology =
+      redis.mode === 'cluster'
+        ? new ClusterTopology(redis, CLUSTER_REFRESH_MS, {
+            ...common,
+            onSlotMap: (slotMap) => this.#updateCluster(slotMap),
+          })
+        : new SentinelTopology(redis, { ...common, onServers: (servers) => this.#updateSentinel(servers) });
   }
 
   /** Waits for the first selection, at most REDIS_CONNECT_TIMEOUT_MS. */
   async start(): Promise<void> {
     const selected = this.#topology
-      .refresh()
+      .start()
       .then(() => Promise.all([...this.#shards.values()].map(({ selector }) => selector.refresh())));
     await Promise.race([selected, delay(this.#redis.connectTimeoutMs, undefined, { ref: false })]);
   }
@@ -81,7 +97,7 @@ export class SourceSelection {
         onServers(this.#readServers());
       },
       refresh: () => this.#refresh(),
-      replace: () => this.#refresh(),
+      replace: (replaced) => this.#replace(replaced.address),
       close: () => {
         if (follow !== undefined) this.#followers.delete(follow);
       },
@@ -94,7 +110,7 @@ export class SourceSelection {
   }
 
   #refresh(): void {
-    void this.#topology.refresh();
+    this.#topology.refresh();
     for (const { selector } of this.#shards.values()) void selector.refresh();
   }
 
@@ -107,11 +123,39 @@ export class SourceSelection {
   #updateSentinel(servers: Servers): void {
     this.#unreachableReason = '';
     const name = this.#redis.sentinel.name ?? '';
-    const shard = this.#shards.get(name) ?? this.#add(name);
+    const shard = this.#shards.get(name) ?? this.#add(name, name, undefined);
     void shard.selector.update(servers);
   }
 
-  #add(name: string): Shard {
+  #updateCluster({ masters, replicas, isComplete }: SlotMap): void {
+    this.#unreachableReason = '';
+    const listed = new Set<string>();
+    for (const [i, master] of masters.entries()) {
+      const name = addressOf(master);
+      const key = `${name} ${master.id}`;
+      listed.add(key);
+      const shard = this.#shards.get(key) ?? this.#add(key, name, master);
+      void shard.selector.update({ master, replicas: replicas[i] });
+    }
+    // A partitioned node does not list the other masters.
+    if (!isComplete) return;
+    for (const [key, { selector }] of this.#shards) {
+      if (listed.has(key)) continue;
+      selector.close();
+      this.#shards.delete(key);
+    }
+    this.#publish();
+  }
+
+  /** Follows the server at an address over a new connection, because existing ones may lead to a previous process there. */
+  #replace(address: string): void {
+    if (this.#limiter.tryReplace(address) > 0) return;
+    this.#replacements.set(address, (this.#replacements.get(address) ?? 0) + 1);
+    this.#refresh();
+    this.#follow();
+  }
+
+  #add(key: string, name: string, master: ListedNode | undefined): Shard {
     const selector = new SourceSelector({
       mayReadMaster: this.#redis.readFrom === 'prefer-replica',
       optionsOf: (node) => nodeOptions(this.#redis, node),
@@ -123,15 +167,16 @@ export class SourceSelection {
       },
       onChecked: () => this.#listener.onLag(Math.max(...[...this.#shards.values()].map((each) => each.selector.lagS))),
     });
-    const shard: Shard = { name, selector };
-    this.#shards.set(name, shard);
+    const shard: Shard = { name, selector, master };
+    this.#shards.set(key, shard);
     return shard;
   }
 
   #reportUnreachable(reason: string): void {
     if (this.#unreachableReason === reason) return;
     this.#unreachableReason = reason;
-    this.#logger.warn(`no sentinel names the replicas (${reason}); the last known ones are used`);
+    const who = this.#redis.mode === 'cluster' ? 'node' : 'sentinel';
+    this.#logger.warn(`no ${who} names the replicas (${reason}); the last known ones are used`);
   }
 
   #log({ name, selector: { selection } }: Shard): void {
@@ -163,21 +208,35 @@ export class SourceSelection {
     // First of all: from now on, no thread stores what it reads from a former source. Then the invalidation stream changes, which
     // expires all entries.
     Atomics.store(this.#latestEpoch, 0, epoch);
-    const servers = this.#readServers();
-    for (const follow of this.#followers) follow(servers);
+    this.#follow();
     this.#listener.onSources(this.#sources);
   }
 
+  #follow(): void {
+    const servers = this.#readServers();
+    for (const follow of this.#followers) follow(servers);
+  }
+
   #readServers(): ReadServer[] {
-    return this.#sources.sources.map(({ master, role, replica }) => {
-      if (role === 'none') return { name: master, identity: `none ${master}`, nodeId: '', options: undefined };
-      if (replica === undefined) {
-        return { name: master, identity: master, nodeId: '', options: redisOptions(this.#redis) };
+    return [...this.#shards.values()].flatMap(({ name, master, selector: { selection } }) => {
+      switch (selection.role) {
+        case 'pending':
+          return [];
+        case 'none':
+          return [{ name, identity: `none ${name}`, nodeId: '', options: undefined }];
+        case 'replica':
+          return [this.#nodeServer(selection.replica)];
+        case 'master':
+          if (master !== undefined) return [this.#nodeServer(master)];
+          return [{ name, identity: name, nodeId: '', options: redisOptions(this.#redis) }];
       }
-      const name = addressOf(replica);
-      const identity = ['replica', name, replica.id].join(' ');
-      return { name, identity, nodeId: replica.id, options: nodeOptions(this.#redis, replica) };
     });
+  }
+
+  #nodeServer(node: ListedNode): ReadServer {
+    const name = addressOf(node);
+    const identity = ['node', name, node.id, this.#replacements.get(name) ?? 0].join(' ');
+    return { name, identity, nodeId: node.id, options: nodeOptions(this.#redis, node) };
   }
 }
 
