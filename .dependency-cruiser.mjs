@@ -38,7 +38,7 @@ export default {
       ['replies/'],
       'Every transport, the cache and redis/ may read replies of Redis.',
     ),
-    mayImport('net-imports-internals', 'net/', ['net/', 'internals/', 'config/settings\\.ts$']),
+    mayImport('net-imports-internals', 'net/', ['net/', 'internals/', 'config/(?:settings|secret)\\.ts$']),
     mayImport('redis-imports-config-and-internals', 'redis/', ['redis/', 'replies/', 'internals/', 'config/']),
     mayImport('instance-imports-the-cache-core', 'instance/', [
       'instance/',

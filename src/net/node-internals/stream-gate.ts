@@ -4,9 +4,9 @@ type Callback = (error?: Error | null) => void;
 
 /** The methods that a stream calls, one at a time, to write to its socket and to end it. */
 interface StreamMethods {
-  _write(chunk: unknown, encoding: BufferEncoding, callback: Callback): void;
-  _writev(chunks: unknown, callback: Callback): void;
-  _final(callback: Callback): void;
+  _write: (this: StreamMethods, chunk: unknown, encoding: BufferEncoding, callback: Callback) => void;
+  _writev: (this: StreamMethods, chunks: unknown, callback: Callback) => void;
+  _final: (this: StreamMethods, callback: Callback) => void;
 }
 
 /**
@@ -23,7 +23,7 @@ export class StreamGate {
 
   constructor(socket: Socket) {
     const stream = socket as unknown as StreamMethods;
-    const [write, writev, final] = [stream._write, stream._writev, stream._final];
+    const { _write: write, _writev: writev, _final: final } = stream;
     const whenDone = (callback: Callback): Callback => {
       this.#isBusy = true;
       return (error) => {
