@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Browser } from 'playwright-core';
 import { launchChromium } from '../support/chromium.ts';
 import { seedDemoKeys } from '../support/documentation.ts';
-import { FrontEnd, isInstalled } from '../support/front-ends.ts';
+import { FrontEnd, documentedConfiguration, isInstalled } from '../support/front-ends.ts';
 import { PrefixProxy } from '../support/prefix-proxy.ts';
 import { until } from '../support/processes.ts';
 import { TestProxy } from '../support/proxy.ts';
@@ -13,20 +13,6 @@ interface Served {
   /** Where the pages are; ends without a slash. */
   readonly url: string;
   stop?(): Promise<void>;
-}
-
-/** As docs/operations.md shows it: the path below the prefix is passed on as the client has sent it. */
-function nginxBelow(prefix: string, url: string): string {
-  return `
-map $request_uri $path_below { ~^${prefix}(?<rest>/.*)$ $rest; default /; }
-upstream proxy { server ${new URL(url).host}; }
-server {
-  listen 127.0.0.1:PORT;
-  location ${prefix}/ {
-    proxy_http_version 1.1;
-    proxy_pass http://proxy$path_below;
-  }
-}`;
 }
 
 describeInBrowser('pages of the ops listener in a browser', () => {
@@ -126,8 +112,8 @@ describeInBrowser('pages of the ops listener in a browser', () => {
   describe(`behind ${isInstalled('nginx') ? 'nginx' : 'a front end that strips a path prefix'}`, () => {
     itReads(async () => {
       if (!isInstalled('nginx')) return PrefixProxy.start('/some/cache', proxy.opsUrl);
-      const nginx = await FrontEnd.start('nginx', nginxBelow('/some/cache', proxy.opsUrl));
-      return { url: `${nginx.url}/some/cache`, stop: () => nginx.stop() };
+      const nginx = await FrontEnd.start('nginx', documentedConfiguration('nginx', proxy.opsUrl));
+      return { url: `${nginx.url}/cache`, stop: () => nginx.stop() };
     });
   });
 });

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,20 @@ export type FrontEndName = 'nginx' | 'haproxy';
 /** Whether a front end is installed on this machine. */
 export function isInstalled(name: FrontEndName): boolean {
   return spawnSync(name, ['-v'], { stdio: 'ignore' }).status === 0;
+}
+
+/**
+ * Returns the configuration in docs/operations.md, for a proxy at a URL: with PORT for the port to listen on. It serves the proxy at
+ * `/` and below `/cache/`.
+ */
+export function documentedConfiguration(name: FrontEndName, proxyUrl: string): string {
+  const text = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+  const block = new RegExp(`^\\x60{3}${name}\\n([^\\x60]+)`, 'm').exec(text)?.[1];
+  if (block === undefined) throw new Error(`docs/operations.md has no configuration of ${name}`);
+  return block
+    .replace('127.0.0.1:8080', new URL(proxyUrl).host)
+    .replace('127.0.0.1:80\n', '127.0.0.1:PORT\n')
+    .replace('127.0.0.1:80;', '127.0.0.1:PORT;');
 }
 
 /** A front end in front of a proxy: nginx or HAProxy, with a configuration as its documentation has it. */
