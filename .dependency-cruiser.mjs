@@ -16,6 +16,26 @@ export default {
       from: { path: '^src/', pathNot: '^src/(redis|tracking)/' },
       to: { path: 'node_modules/ioredis' },
     },
+    {
+      name: 'only-telemetry-imports-opentelemetry',
+      comment: 'It is loaded only when traces are exported.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/telemetry/' },
+      to: { path: 'node_modules/@opentelemetry' },
+    },
+    {
+      name: 'workers-load-opentelemetry-on-demand',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^src/telemetry/otlp-tracer\\.ts$', dynamic: false },
+    },
+    mayImport('telemetry-imports-the-cache', 'telemetry/', [
+      'telemetry/',
+      'cache/',
+      'instance/',
+      'redis/query\\.ts$',
+      'config/',
+    ]),
     mayImport('config-imports-only-itself', 'config/', ['config/']),
     {
       name: 'workers-do-not-validate-settings',

@@ -9,6 +9,7 @@ import { MetricsModule } from './metrics/metrics.module.ts';
 import { RespModule } from './resp/resp.module.ts';
 import type { Ports } from './runtime/listeners.ts';
 import { RuntimeModule } from './runtime/runtime.module.ts';
+import { TelemetryModule } from './telemetry/telemetry.module.ts';
 import { UpstashModule } from './upstash/upstash.module.ts';
 import { WarmupModule } from './warmup/warmup.module.ts';
 
@@ -19,6 +20,7 @@ export class AppModule {
       module: AppModule,
       imports: [
         configModule(settings),
+        TelemetryModule,
         HttpModule,
         RespModule,
         AdminModule,

@@ -140,8 +140,10 @@ async function bundle([entry, ...others]: readonly string[]): Promise<Metafile> 
     // First: decorators use it, and the package of NestJS that imports it is shaken.
     inject: [join(ROOT, 'node_modules/reflect-metadata/Reflect.js')],
     plugins: [packages, nodeHttp, mediaTypes, ownPlaces(join(DIST, entry))],
-    // CommonJS packages call it for modules of Node.js.
-    banner: { js: "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);" },
+    // CommonJS packages call it for modules of Node.js. A package may import a module as `process`.
+    banner: {
+      js: "const require = globalThis.process.getBuiltinModule('node:module').createRequire(import.meta.url);",
+    },
     // esbuild renames classes whose names occur twice; NestJS and the log show them.
     keepNames: true,
     // Every thread keeps its text in memory, so it has no comments and indentation. Names and lines remain, for stack traces.

@@ -1,10 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Optional } from '@nestjs/common';
 import { cacheConfig } from '../config/namespaces.ts';
 import { CoherenceState } from '../instance/coherence-state.ts';
 import { ReadMetrics, TRANSPORTS } from '../instance/read-metrics.ts';
 import { ThreadContext } from '../instance/thread-context.ts';
 import { RedisReader } from '../redis/redis-reader.ts';
+import { READ_TRACER, type ReadTracer } from './read-tracer.ts';
 import { BufferedBytes } from './read-through/buffered-bytes.ts';
 import { KeyQueries, type KeyStore } from './read-through/key-queries.ts';
 import { LoadLimiter } from './read-through/load-limiter.ts';
@@ -46,8 +47,9 @@ export class CacheService extends ReadThrough {
     @Inject(CoherenceState) coherence: StorePolicy,
     buffered: BufferedBytes,
     @Inject(cacheConfig.KEY) lifetimes: Lifetimes,
+    @Optional() @Inject(READ_TRACER) tracer?: ReadTracer,
   ) {
-    super({ lru, store, limiter, counts: metrics, clock, coherence, buffered, lifetimes });
+    super({ lru, store, limiter, counts: metrics, clock, coherence, buffered, lifetimes, tracer });
     this.queries = new KeyQueries(store, limiter, metrics, clock);
     this.#lru = lru;
     this.#metrics = metrics;

@@ -1,3 +1,4 @@
+import type { RequestDescription } from '../read-tracer.ts';
 import { Buffer } from 'node:buffer';
 import type { ValueMemory } from '../../redis/connection/value-memory.ts';
 import { BufferBudget, PAGE_BYTES, pagesFor } from '../../instance/buffer-budget.ts';
@@ -32,6 +33,8 @@ export interface ReadClient {
   readonly dropWaitingReplies?: () => void;
   /** Called when an expired value is served to the client because Redis is unavailable. Absent if the client need not know. */
   readonly noteStale?: () => void;
+  /** Describes the request that reads, for its span. Absent if its reads have no spans, or are described one by one. */
+  readonly describeRequest?: () => RequestDescription;
 }
 
 /** Memory account that values are charged to: the buffered-bytes limit, or a {@link Reservation} of it. */

@@ -1,5 +1,6 @@
 import type { BufferFull } from '../../redis/redis-reply.ts';
 import type { Lease } from '../shared-lru/cache-types.ts';
+import type { LoadSpan } from '../read-tracer.ts';
 import type { LoadEnd } from './read-outcome.ts';
 
 /** A load for which a lease was granted, to this thread or another. */
@@ -8,6 +9,8 @@ export interface InFlightLoad {
   readonly end: Promise<LoadEnd>;
   /** Whether a read of this thread waits for it, beside the one that started it. */
   isJoined: boolean;
+  /** Undefined if it is not sampled, or the load is that of another thread. */
+  readonly span: LoadSpan | undefined;
   /** Callbacks of followers that must not wait when the load itself starts to wait for memory. */
   blockedCallbacks: ((bufferFull: BufferFull) => void)[] | undefined;
   /** The next load in the same bucket. */

@@ -2,6 +2,7 @@ import type { Query } from '../../redis/query.ts';
 import type { BufferFull } from '../../redis/redis-reply.ts';
 import type { Forward, Lease, Lookup, Served } from '../shared-lru/cache-types.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
+import type { LoadSpan, ReadTracer, RequestSpan } from '../read-tracer.ts';
 import type { MemoryAccount } from './buffered-bytes.ts';
 import { type InFlightLoad, InFlightLoads } from './in-flight-loads.ts';
 import { Load, type LoadRequest } from './load.ts';
@@ -46,8 +47,10 @@ export class LoadCoalescer {
   /** Account of values that another thread has loaded, which are read from the cache. */
   readonly #account: MemoryAccount;
   readonly #inFlight = new InFlightLoads();
+  readonly #tracer: ReadTracer | undefined;
 
-  constructor(lru: SharedLru, loader: Loader, account: MemoryAccount) {
+  constructor(lru: SharedLru, loader: Loader, account: MemoryAccount, tracer: ReadTracer | undefined) {
+    this.#tracer = tracer;
     this.#lru = lru;
     this.#loader = loader;
     this.#account = account;
@@ -62,8 +65,9 @@ export class LoadCoalescer {
     if (found.kind !== 'refresh') return found;
     const { lease } = found;
     const account = this.#account;
-    const request: LoadRequest = { query, lease, forward: 'stale', maxAgeMs: Infinity, client: undefined, account };
-    this.#loader.refresh(new Load(request, this.#inFlight, reportBufferFull));
+    const more = { forward: 'stale', maxAgeMs: Infinity, client: undefined, account, span: undefined } as const;
+    const span = this.#tracer?.startLoad(query, 'refresh');
+    this.#loader.refresh(new Load({ query, lease, ...more }, this.#inFlight, reportBufferFull, span));
     return found.found;
   }
 
@@ -76,7 +80,8 @@ export class LoadCoalescer {
     request: LoadRequest,
     onBufferFull: (request: LoadRequest, bufferFull: BufferFull) => Promise<LoadOutcome>,
   ): Promise<LoadOutcome> {
-    const load = new Load<LoadOutcome>(request, this.#inFlight, onBufferFull);
+    const span = startSpan(this.#tracer, request);
+    const load = new Load<LoadOutcome>(request, this.#inFlight, onBufferFull, span);
     this.#loader.start([load]);
     return load.end;
   }
@@ -102,10 +107,18 @@ export class LoadCoalescer {
       if (lease === 'full' || lease === 'refused') break;
       taken++;
       if (lease === 'cached') continue;
-      const request = { query, lease, forward: 'uri-miss', maxAgeMs: Infinity, client: undefined } as const;
+      const request = {
+        query,
+        lease,
+        forward: 'uri-miss',
+        maxAgeMs: Infinity,
+        client: undefined,
+        span: undefined,
+      } as const;
       expectedBytes += query.id.length + typicalBytes;
       leases.push(lease);
-      loads.push(new Load({ ...request, account: this.#account, place: 'last' }, this.#inFlight, reportBufferFull));
+      const more = { account: this.#account, place: 'last' } as const;
+      loads.push(new Load({ ...request, ...more }, this.#inFlight, reportBufferFull, undefined));
     }
     const ends = Promise.all(loads.map(({ request: { query }, end }) => warmUpEnd(query, end)));
     this.#loader.startAdmitted(loads);
@@ -119,14 +132,23 @@ export class LoadCoalescer {
     };
   }
 
-  /** Creates an empty batch, whose values are charged to `account`. */
-  batch(account: MemoryAccount): LoadBatch {
-    return new LoadBatch(this.#loader, this.#inFlight, account);
+  /**
+   * Creates an empty batch, whose values are charged to `account`.
+   *
+   * @param span of the request that reads.
+   */
+  batch(account: MemoryAccount, span: RequestSpan | undefined): LoadBatch {
+    return new LoadBatch(this.#loader, this.#inFlight, account, { tracer: this.#tracer, span });
   }
 
   /** Joins the load in flight, or starts one in a batch of its own. */
-  load(query: Query, found: Exclude<Uncached, BufferFull>, account: MemoryAccount): Promise<LoadEnd> {
-    const batch = this.batch(account);
+  load(
+    query: Query,
+    found: Exclude<Uncached, BufferFull>,
+    account: MemoryAccount,
+    span: RequestSpan | undefined,
+  ): Promise<LoadEnd> {
+    const batch = this.batch(account, span);
     const end = this.loadIn(batch, query, found);
     batch.start();
     return end;
@@ -148,22 +170,35 @@ export class LoadCoalescer {
     const load = this.#inFlight.find(lease);
     if (load !== undefined) {
       load.isJoined = true;
+      if (load.span !== undefined) batch.span?.onJoined(load.span);
       return collapsed(unlessBlocked(load), forward);
     }
     // A lease of this thread without a load in flight will never be filled.
     if (own) return batch.add(query, undefined, forward);
-    return this.#share(query, lease, forward);
+    return this.#share(query, lease, forward, batch.span);
   }
 
   /** Waits for another thread's load; concurrent reads of the key on this thread share the outcome. */
-  #share(query: Query, lease: Lease, forward: Forward): Promise<LoadEnd> {
-    const end = this.#awaitOtherThread(query, lease, forward).finally(() => this.#inFlight.remove(awaited));
-    const awaited: InFlightLoad = { lease, end, isJoined: true, blockedCallbacks: undefined, next: undefined };
+  #share(query: Query, lease: Lease, forward: Forward, span: RequestSpan | undefined): Promise<LoadEnd> {
+    const end = this.#awaitOtherThread(query, lease, forward, span).finally(() => this.#inFlight.remove(awaited));
+    const awaited: InFlightLoad = {
+      lease,
+      end,
+      span: undefined,
+      isJoined: true,
+      blockedCallbacks: undefined,
+      next: undefined,
+    };
     this.#inFlight.add(awaited);
     return end;
   }
 
-  async #awaitOtherThread(query: Query, lease: Lease, forward: Forward): Promise<LoadEnd> {
+  async #awaitOtherThread(
+    query: Query,
+    lease: Lease,
+    forward: Forward,
+    span: RequestSpan | undefined,
+  ): Promise<LoadEnd> {
     const result = await this.#lru.result(lease);
     switch (result) {
       case 'missing':
@@ -176,21 +211,21 @@ export class LoadCoalescer {
       case 'overloaded':
         return failedLoad(this.#lru, query, result, 'collapsed', forward);
       case 'unshared':
-        return this.load(query, { kind: 'unleased', forward }, this.#account);
+        return this.load(query, { kind: 'unleased', forward }, this.#account, span);
       case 'void': {
         // Reads on this thread must not wait for this one from now on, because it looks up the key again itself.
         const awaited = this.#inFlight.find(lease);
         if (awaited !== undefined) this.#inFlight.remove(awaited);
-        return this.#lookUpAgain(query, forward);
+        return this.#lookUpAgain(query, forward, span);
       }
     }
   }
 
   /** Looks up the key after another thread's load: the entry is cached unless it was purged or evicted, or the load failed. */
-  #lookUpAgain(query: Query, forward: Forward): LoadEnd | Promise<LoadEnd> {
+  #lookUpAgain(query: Query, forward: Forward, span: RequestSpan | undefined): LoadEnd | Promise<LoadEnd> {
     const found = this.lookUp(query, true, Infinity, (memory) => this.#account.tryHoldForTick(memory));
     if (isCached(found)) return asCollapsed(found, forward);
-    return found.kind === 'buffer-full' ? found : this.load(query, found, this.#account);
+    return found.kind === 'buffer-full' ? found : this.load(query, found, this.#account, span);
   }
 }
 
@@ -203,7 +238,18 @@ export class LoadBatch {
   /** Loads without a lease by query, to coalesce repeated queries of this batch. */
   #unleased: Map<string, Load> | undefined;
 
-  constructor(loader: Loader, inFlight: InFlightLoads, account: MemoryAccount) {
+  readonly #tracer: ReadTracer | undefined;
+  /** Of the request that reads; undefined if it is not sampled. */
+  readonly span: RequestSpan | undefined;
+
+  constructor(
+    loader: Loader,
+    inFlight: InFlightLoads,
+    account: MemoryAccount,
+    { tracer, span }: { readonly tracer: ReadTracer | undefined; readonly span: RequestSpan | undefined },
+  ) {
+    this.#tracer = tracer;
+    this.span = span;
     this.#loader = loader;
     this.#inFlight = inFlight;
     this.#account = account;
@@ -247,8 +293,9 @@ export class LoadBatch {
   }
 
   #add(query: Query, lease: Lease | undefined, forward: Forward): Load {
-    const request = { query, lease, forward, maxAgeMs: Infinity, client: undefined, account: this.#account };
-    const load = new Load(request, this.#inFlight, reportBufferFull);
+    const { span } = this;
+    const request = { query, lease, forward, maxAgeMs: Infinity, client: undefined, account: this.#account, span };
+    const load = new Load(request, this.#inFlight, reportBufferFull, startSpan(this.#tracer, request));
     this.#loads.push(load);
     return load;
   }
@@ -263,6 +310,11 @@ async function warmUpEnd(query: Query, end: Promise<LoadEnd>): Promise<WarmUpEnd
   }
   const bytes = ended.kind === 'value' ? ended.value.length : ended.kind === 'buffer-full' ? ended.bytes : 0;
   return { query, kind: ended.kind, bytes, isStored: 'origin' in ended && ended.origin === 'stored' };
+}
+
+/** Starts the span of a load, if its request is sampled. */
+function startSpan(tracer: ReadTracer | undefined, { query, span }: LoadRequest): LoadSpan | undefined {
+  return span === undefined ? undefined : tracer?.startLoad(query, span);
 }
 
 function reportBufferFull(_request: LoadRequest, bufferFull: BufferFull): LoadEnd {

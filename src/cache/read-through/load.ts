@@ -3,6 +3,7 @@ import type { BufferFull } from '../../redis/redis-reply.ts';
 import type { ReadClient, MemoryAccount } from './buffered-bytes.ts';
 import type { Forward, Lease, Place } from '../shared-lru/cache-types.ts';
 import type { InFlightLoad, InFlightLoads } from './in-flight-loads.ts';
+import type { LoadSpan, RequestSpan } from '../read-tracer.ts';
 import type { LoadEnd, LoadOutcome } from './read-outcome.ts';
 
 /** A query to load, and for which request. */
@@ -18,12 +19,16 @@ export interface LoadRequest {
   readonly account: MemoryAccount;
   /** Where the entry is stored in the order of use; `first` by default. */
   readonly place?: Place;
+  /** The span of the request; undefined if it is not sampled. */
+  readonly span: RequestSpan | undefined;
 }
 
 /** One load of a key by this thread. */
 export class Load<End extends LoadEnd = LoadEnd> {
   readonly request: LoadRequest;
   readonly end: Promise<End>;
+  /** Undefined if it is not sampled. */
+  readonly span: LoadSpan | undefined;
   readonly #onBufferFull: (request: LoadRequest, bufferFull: BufferFull) => End | Promise<End>;
   readonly #inFlight: InFlightLoads;
   /** Registers the load for concurrent reads of the leased key on this thread. */
@@ -36,8 +41,10 @@ export class Load<End extends LoadEnd = LoadEnd> {
     request: LoadRequest,
     inFlight: InFlightLoads,
     onBufferFull: (request: LoadRequest, bufferFull: BufferFull) => End | Promise<End>,
+    span: LoadSpan | undefined,
   ) {
     this.request = request;
+    this.span = span;
     this.#inFlight = inFlight;
     this.#onBufferFull = onBufferFull;
     this.end = new Promise((resolve, reject) => {
@@ -46,7 +53,7 @@ export class Load<End extends LoadEnd = LoadEnd> {
     });
     const { lease } = request;
     if (lease === undefined) return;
-    this.#entry = { lease, end: this.end, isJoined: false, blockedCallbacks: undefined, next: undefined };
+    this.#entry = { lease, end: this.end, span, isJoined: false, blockedCallbacks: undefined, next: undefined };
     inFlight.add(this.#entry);
   }
 
@@ -58,17 +65,20 @@ export class Load<End extends LoadEnd = LoadEnd> {
 
   settle(outcome: LoadOutcome & End): void {
     this.#unregister();
+    this.span?.end(outcome);
     this.#resolve(outcome);
   }
 
   settleBufferFull(bufferFull: BufferFull): void {
     this.#unregister();
+    this.span?.end(bufferFull);
     this.#entry?.blockedCallbacks?.forEach((notify) => notify(bufferFull));
     this.#resolve(this.#onBufferFull(this.request, bufferFull));
   }
 
   fail(bug: unknown): void {
     this.#unregister();
+    this.span?.fail(bug);
     this.#reject(bug);
   }
 

@@ -4,6 +4,7 @@ import { BufferFull, type RedisReply, TOO_LARGE } from '../../redis/redis-reply.
 import { PAGE_BYTES, pagesFor } from '../../instance/buffer-budget.ts';
 import type { ValueMemory } from '../../redis/connection/value-memory.ts';
 import type { BufferedBytes } from './buffered-bytes.ts';
+import type { ReadTracer } from '../read-tracer.ts';
 import type { Clock } from '../shared-lru/clock.ts';
 import { NO_ETAG, etagOf } from '../shared-lru/etag.ts';
 import type { Load, LoadRequest } from './load.ts';
@@ -46,12 +47,16 @@ export interface LoaderParts {
   readonly lifetimes: Lifetimes;
   readonly coherence: StorePolicy;
   readonly buffered: BufferedBytes;
+  /** Undefined unless traces are exported. */
+  readonly tracer?: ReadTracer | undefined;
   /** Returns a number from 0 to 1, 1 excluded. */
   readonly random?: () => number;
 }
 
 /** A load, whatever its result is if the value does not fit. */
-type AnyLoad = Pick<Load, 'request' | 'place' | 'settleBufferFull' | 'fail'> & { settle(outcome: LoadOutcome): void };
+type AnyLoad = Pick<Load, 'request' | 'place' | 'span' | 'settleBufferFull' | 'fail'> & {
+  settle(outcome: LoadOutcome): void;
+};
 
 /** Executes loads: acquires a permit, reads from the backing store and stores the result. Failures are never stored. */
 export class Loader {
@@ -119,6 +124,7 @@ export class Loader {
     const since = this.#clock();
     const admission = await queued;
     this.#counts.observeQueue(this.#clock() - since);
+    if (admission === 'admitted') for (const { span } of loads) span?.onDequeued();
     this.#proceed(admission, loads);
   }
 

@@ -1,6 +1,7 @@
 import type { Query } from '../../redis/query.ts';
 import { setImmediate as nextTick } from 'node:timers/promises';
 import { LoadWindow } from '../../net/load-window.ts';
+import type { RequestSpan } from '../read-tracer.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
 import type { BoundedResults } from './bounded-results.ts';
 import type { MemoryAccount, ReadClient } from './buffered-bytes.ts';
@@ -42,6 +43,8 @@ export interface MultiKeyRequest {
   readonly account: MemoryAccount;
   readonly alreadyCounted: boolean;
   readonly client: ReadClient | undefined;
+  /** Of the request; undefined if it is not sampled. */
+  readonly span: RequestSpan | undefined;
 }
 
 /** One pass over the keys of a multi-key read, batch by batch. */
@@ -90,9 +93,9 @@ export class MultiKeyPass {
 
   /** Looks up the next keys and starts as many loads as the window allows; returns a promise for each key that is loading. */
   #readBatch(): Promise<void>[] {
-    const { queries, results, account, alreadyCounted } = this.#request;
+    const { queries, results, account, alreadyCounted, span } = this.#request;
     const { coalescer } = this.#context;
-    const batch = coalescer.batch(account);
+    const batch = coalescer.batch(account, span);
     const loads: Promise<void>[] = [];
     const tryHold = (memory: ArrayBufferLike): boolean => account.tryHoldForTick(memory);
     const end = Math.min(this.#next + READ_BATCH_SIZE, queries.length);

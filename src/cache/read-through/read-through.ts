@@ -1,4 +1,5 @@
 import type { Query } from '../../redis/query.ts';
+import type { ReadTracer, RequestDescription, RequestSpan } from '../read-tracer.ts';
 import type { BufferFull } from '../../redis/redis-reply.ts';
 import type { Forward } from '../shared-lru/cache-types.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
@@ -15,6 +16,7 @@ import {
   type ReadOutcome,
   asCollapsed,
   failedLoad,
+  outcomeName,
   withoutStale,
 } from './read-outcome.ts';
 
@@ -32,6 +34,8 @@ export interface ReadOptions {
   readonly client?: ReadClient | undefined;
   /** Memory account of a multi-key read; values that do not fit are omitted instead of waited for. */
   readonly reservation?: Reservation | undefined;
+  /** Describes the request for its span; called at once, or never. By default, the client is asked. */
+  readonly describeRequest?: (() => RequestDescription) | undefined;
 }
 
 /** Results of a multi-key read, in the order of its keys. */
@@ -45,6 +49,8 @@ export type ManyOutcomes = readonly (ReadOutcome | Omitted)[];
  * repeated. Returned values are charged until the end of the tick.
  */
 export class ReadThrough {
+  /** Undefined unless traces are exported. */
+  readonly tracer: ReadTracer | undefined;
   readonly #lru: SharedLru;
   readonly #coalescer: LoadCoalescer;
   readonly #buffered: BufferedBytes;
@@ -54,10 +60,11 @@ export class ReadThrough {
     this.#readOnceItFits(request, bufferFull);
 
   constructor(parts: LoaderParts) {
-    const { lru, buffered } = parts;
+    const { lru, buffered, tracer } = parts;
+    this.tracer = tracer;
     this.#lru = lru;
     this.#buffered = buffered;
-    this.#coalescer = new LoadCoalescer(lru, new Loader(parts), buffered);
+    this.#coalescer = new LoadCoalescer(lru, new Loader(parts), buffered, tracer);
     this.#multiKey = new MultiKeyContext(lru, this.#coalescer);
     this.#tryHold = (memory) => buffered.tryHoldForTick(memory);
   }
@@ -72,25 +79,32 @@ export class ReadThrough {
   read(
     query: Query,
     directives?: ReadDirectives,
-    { alreadyCounted = false, client }: ReadOptions = NO_OPTIONS,
+    options: ReadOptions = NO_OPTIONS,
   ): DirectedOutcome | Promise<DirectedOutcome> {
-    if (directives !== undefined) return this.#readDirected(query, directives, alreadyCounted, client);
+    if (directives !== undefined) return this.#readDirected(query, directives, options);
+    const { alreadyCounted = false, client } = options;
     const found = this.#coalescer.lookUp(query, alreadyCounted, Infinity, this.#tryHold);
-    return isCached(found) ? found : this.#load(query, found, Infinity, client);
+    if (isCached(found)) return found;
+    const span = this.tracer === undefined ? undefined : this.#startSpan([query], options);
+    return ended(span, this.#load(query, found, Infinity, client, span));
   }
 
   #readDirected(
     query: Query,
     { maxAgeMs = Infinity, onlyIfCached = false }: ReadDirectives,
-    alreadyCounted: boolean,
-    client: ReadClient | undefined,
+    options: ReadOptions,
   ): DirectedOutcome | Promise<DirectedOutcome> {
     if (onlyIfCached) return this.#lru.peek(query, maxAgeMs) ?? NOT_CACHED;
+    const { alreadyCounted = false, client } = options;
     const found = this.#coalescer.lookUp(query, alreadyCounted, maxAgeMs, this.#tryHold);
     if (isCached(found)) return found;
-    return maxAgeMs === Infinity
-      ? this.#load(query, found, Infinity, client)
-      : this.#loadWithMaxAge(query, found, maxAgeMs, client);
+    const span = this.tracer === undefined ? undefined : this.#startSpan([query], options);
+    return ended(
+      span,
+      maxAgeMs === Infinity
+        ? this.#load(query, found, Infinity, client, span)
+        : this.#loadWithMaxAge(query, found, maxAgeMs, client, span),
+    );
   }
 
   /** Loads for a request with a maximum age; if the load fails, its failure is returned instead of a stale value. */
@@ -99,18 +113,25 @@ export class ReadThrough {
     found: Uncached,
     maxAgeMs: number,
     client: ReadClient | undefined,
+    span: RequestSpan | undefined,
   ): Promise<LoadOutcome> {
-    const outcome = withoutStale(await this.#load(query, found, maxAgeMs, client));
+    const outcome = withoutStale(await this.#load(query, found, maxAgeMs, client, span));
     // A load in flight may have read a value from before this request, or from before the client's own write. The next load
     // has not, whichever request starts it: so any number of concurrent requests costs one more load.
     if (maxAgeMs > 0 || found.kind !== 'loading' || !LOADED_KINDS.has(outcome.kind)) return outcome;
     const foundNow = this.#coalescer.lookUp(query, true, maxAgeMs, this.#tryHold);
-    return isCached(foundNow) ? outcome : withoutStale(await this.#load(query, foundNow, maxAgeMs, client));
+    return isCached(foundNow) ? outcome : withoutStale(await this.#load(query, foundNow, maxAgeMs, client, span));
   }
 
-  #load(query: Query, found: Uncached, maxAgeMs: number, client: ReadClient | undefined): Promise<LoadOutcome> {
+  #load(
+    query: Query,
+    found: Uncached,
+    maxAgeMs: number,
+    client: ReadClient | undefined,
+    span: RequestSpan | undefined,
+  ): Promise<LoadOutcome> {
     const forward = forwardOf(found);
-    const request = { query, lease: undefined, forward, maxAgeMs, client, account: this.#buffered };
+    const request = { query, lease: undefined, forward, maxAgeMs, client, account: this.#buffered, span };
     switch (found.kind) {
       case 'miss':
         return this.#coalescer.start({ ...request, lease: found.lease }, this.#onBufferFull);
@@ -120,7 +141,7 @@ export class ReadThrough {
         return this.#readOnceItFits(request, found);
       case 'loading':
         return this.#coalescer
-          .load(query, found, this.#buffered)
+          .load(query, found, this.#buffered, span)
           .then((end) => (end.kind === 'buffer-full' ? this.#readOnceItFits(request, end) : end));
     }
   }
@@ -143,12 +164,12 @@ export class ReadThrough {
 
   /** @param canJoin whether a load in flight may be joined, although its value may not fit for that load itself. */
   async #readInto(account: MemoryAccount, request: LoadRequest, canJoin: boolean): Promise<LoadEnd> {
-    const { query, forward, maxAgeMs } = request;
+    const { query, forward, maxAgeMs, span } = request;
     const found = this.#coalescer.lookUp(query, true, maxAgeMs, (memory) => account.tryHoldForTick(memory));
     if (isCached(found)) return asCollapsed(found, forward);
     if (found.kind === 'buffer-full') return found;
     const loadsItself = found.kind === 'loading' && !canJoin;
-    return this.#coalescer.load(query, loadsItself ? { kind: 'unleased', forward } : found, account);
+    return this.#coalescer.load(query, loadsItself ? { kind: 'unleased', forward } : found, account, span);
   }
 
   /**
@@ -163,16 +184,20 @@ export class ReadThrough {
   readMany(
     queries: readonly Query[],
     maxBytes = Infinity,
-    { alreadyCounted = false, client, reservation }: ReadOptions = NO_OPTIONS,
+    options: ReadOptions = NO_OPTIONS,
   ): ManyOutcomes | Promise<ManyOutcomes> {
+    const { alreadyCounted = false, client, reservation } = options;
     const account = reservation ?? this.#buffered;
     const results = this.#resultsFor(queries, maxBytes, account);
     const complete = (): ManyOutcomes | Promise<ManyOutcomes> =>
       results.hasOverflow && reservation === undefined
-        ? this.#readManyOnceTheyFit(queries, results, maxBytes, client)
+        ? this.#readManyOnceTheyFit(queries, results, maxBytes, client, span)
         : delivered(results);
-    const pass = new MultiKeyPass(this.#multiKey, { queries, results, account, alreadyCounted, client }).run();
-    return pass === undefined ? complete() : pass.then(complete);
+    // Before it is known whether all are cached: the loads of the first batch need it.
+    const span = this.#startSpan(queries, options);
+    const request = { queries, results, account, alreadyCounted, client, span };
+    const pass = new MultiKeyPass(this.#multiKey, request).run();
+    return pass === undefined ? complete() : endedMany(span, pass.then(complete));
   }
 
   /** Releases all values, waits until all of them fit, and reads again. */
@@ -181,6 +206,7 @@ export class ReadThrough {
     before: BoundedResults,
     maxBytes: number,
     client: ReadClient | undefined,
+    span: RequestSpan | undefined,
   ): Promise<ManyOutcomes> {
     for (let results = before; ;) {
       const needed = results.neededBytes;
@@ -189,7 +215,8 @@ export class ReadThrough {
       if (account === undefined) return queries.map(() => OVERLOADED);
       try {
         results = this.#resultsFor(queries, maxBytes, account);
-        await new MultiKeyPass(this.#multiKey, { queries, results, account, alreadyCounted: true, client }).run();
+        const request = { queries, results, account, alreadyCounted: true, client, span };
+        await new MultiKeyPass(this.#multiKey, request).run();
         // More than can ever fit: values that do not fit are omitted, as values beyond the response limit are.
         if (!results.hasOverflow || needed >= this.#buffered.limit) return delivered(results);
       } finally {
@@ -201,6 +228,14 @@ export class ReadThrough {
   /** Loads queries that no request waits for, as {@link LoadCoalescer.warmUp} does. */
   warmUp(queries: readonly Query[], typicalBytes: number): WarmUpBatch | undefined {
     return this.#coalescer.warmUp(queries, typicalBytes);
+  }
+
+  /** Starts the span of a request that is not served from the cache; undefined if it is not sampled. */
+  #startSpan(queries: readonly Query[], options: ReadOptions): RequestSpan | undefined {
+    const { tracer } = this;
+    if (tracer === undefined || options.alreadyCounted === true) return undefined;
+    const request = options.describeRequest?.() ?? options.client?.describeRequest?.();
+    return request === undefined ? undefined : tracer.startRequest(request, queries);
   }
 
   #resultsFor(queries: readonly Query[], maxBytes: number, account: MemoryAccount): BoundedResults {
@@ -222,6 +257,36 @@ const LOADED_KINDS: ReadonlySet<LoadOutcome['kind']> = new Set([
 ]);
 
 const OVERLOADED: LoadOutcome = { kind: 'overloaded', origin: 'not-stored', forward: 'uri-miss' };
+
+/** Ends the span of a request with its outcome. */
+function ended(span: RequestSpan | undefined, outcome: Promise<LoadOutcome>): Promise<LoadOutcome> {
+  if (span === undefined) return outcome;
+  return outcome.then(
+    (known) => {
+      span.end([outcomeName(known)]);
+      return known;
+    },
+    (bug: unknown) => {
+      span.fail(bug);
+      throw bug;
+    },
+  );
+}
+
+/** Ends the span of a request for many keys with their outcomes. */
+function endedMany(span: RequestSpan | undefined, outcomes: Promise<ManyOutcomes>): Promise<ManyOutcomes> {
+  if (span === undefined) return outcomes;
+  return outcomes.then(
+    (known) => {
+      span.end(known.flatMap((outcome) => (outcome.kind === 'omitted' ? [] : [outcomeName(outcome)])));
+      return known;
+    },
+    (bug: unknown) => {
+      span.fail(bug);
+      throw bug;
+    },
+  );
+}
 
 function forwardOf(found: Uncached): Forward {
   return found.kind === 'buffer-full' ? 'uri-miss' : found.forward;

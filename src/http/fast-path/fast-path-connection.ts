@@ -17,6 +17,7 @@ import { responseHead } from '../response/response-head.ts';
 import { MAX_RESPONSE_HEAD_BYTES, type ResponseHeadTemplates } from './response-head-templates.ts';
 import type { Place } from '../../net/pipeline/ordered-replies.ts';
 import { PipelinedConnection, type PipelineProtocol } from '../../net/pipeline/pipelined-connection.ts';
+import { describeRequest } from './request-description.ts';
 import type { FastPathContext, FastRepresentation, IdleConnection } from './fast-path-context.ts';
 
 /** A response of up to this many bytes is copied to the output buffer; a longer one is written from its own memory. */
@@ -309,7 +310,8 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
           : undefined,
       counted: false,
     };
-    const read = cache.read(query, request.directives, { client: this });
+    const describe = cache.tracer === undefined ? undefined : () => describeRequest(head, bytes);
+    const read = cache.read(query, request.directives, { client: this, describeRequest: describe });
     const { replies } = this.#connection;
     if (!(read instanceof Promise) && replies.length === 0) {
       pending.countRead('http', outcomeName(read));

@@ -1,3 +1,4 @@
+import type { RequestDescription } from '../../cache/read-tracer.ts';
 import type { Credential } from '../../access/bearer-tokens.ts';
 import type { Protocol } from '../protocol/reply-writer.ts';
 import type { ClientTracking } from './client-tracking.ts';
@@ -37,4 +38,18 @@ export interface Client {
   noteStale: () => void;
   /** Drops buffered replies while a read for the client waits for memory; set by its connection. */
   dropWaitingReplies: () => void;
+  /** Describes each request: the protocol has no headers. */
+  readonly describeRequest: () => RequestDescription;
+}
+
+const DESCRIPTION: RequestDescription = {
+  transport: 'resp',
+  http: undefined,
+  traceparent: undefined,
+  tracestate: undefined,
+};
+
+/** Describes a request over the Redis protocol. */
+export function describeRespRequest(): RequestDescription {
+  return DESCRIPTION;
 }

@@ -18,7 +18,7 @@ import { ReadPlan } from '../../redis-commands/read-plan.ts';
 import { FakeSocket, settled } from '../../net/pipeline/pipelined-connection.spec-support.ts';
 import { Mutex } from '../../net/mutex.ts';
 import { SharedReadBuffer } from '../../net/shared-read-buffer.ts';
-import type { Client } from './client.ts';
+import { type Client, describeRespRequest } from './client.ts';
 import type { RespCommand, Handler } from '../commands/resp-command.ts';
 import { CommandTable } from '../commands/command-table.ts';
 import { Dispatcher } from '../commands/dispatcher.ts';
@@ -43,6 +43,7 @@ const CLIENT: Client = {
   invalidate: () => undefined,
   noteStale: () => undefined,
   dropWaitingReplies: () => undefined,
+  describeRequest: describeRespRequest,
 };
 const ONE: RespCommand['keys'] = [1, 1, 1];
 const MANY: RespCommand['keys'] = [1, -1, 1];

@@ -20,7 +20,7 @@ import { SharedReadBuffer } from '../../net/shared-read-buffer.ts';
 import { CLOSE_GRACE_MS, LINGER_MS, idleTimeoutMs } from '../../net/time-limits.ts';
 import type { TlsAcceptor } from '../../tls/tls-acceptor.ts';
 import { TlsListeners } from '../../tls/tls-listeners.ts';
-import type { Client } from './client.ts';
+import { type Client, describeRespRequest } from './client.ts';
 import { ClientCommands } from '../commands/client-commands.ts';
 import { CommandTable } from '../commands/command-table.ts';
 import { Dispatcher } from '../commands/dispatcher.ts';
@@ -263,6 +263,7 @@ export class RespServer {
       quitting: false,
       disconnected: false,
       dropWaitingReplies: () => undefined,
+      describeRequest: describeRespRequest,
     };
   }
 }

@@ -1,0 +1,155 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { CoherenceState } from '../../instance/coherence-state.ts';
+import { InstanceMemory } from '../../instance/instance-memory.ts';
+import { ReadMetrics } from '../../instance/read-metrics.ts';
+import { Query } from '../../redis/query.ts';
+import type { RedisReply } from '../../redis/redis-reply.ts';
+import type { LoadSpan, ReadTracer, RequestDescription, RequestSpan } from '../read-tracer.ts';
+import { SharedLru } from '../shared-lru/shared-lru.ts';
+import { bufferedBytes } from './buffered-bytes.spec-support.ts';
+import { LoadLimiter } from './load-limiter.ts';
+import { type ReadDirectives, type ReadOptions, ReadThrough } from './read-through.ts';
+
+const REQUEST: RequestDescription = { transport: 'http', http: undefined, traceparent: 'p', tracestate: undefined };
+const describeRequest = (): RequestDescription => REQUEST;
+const TRACED = { describeRequest };
+const key = (name: string): Query => Query.get(Buffer.from(name));
+
+/** Records what happens to spans, each line with the name of the span. */
+class RecordingTracer implements ReadTracer {
+  readonly log: string[] = [];
+  samples = true;
+  #requests = 0;
+  #loads = 0;
+
+  startRequest(request: RequestDescription, queries: readonly Query[]): RequestSpan | undefined {
+    if (!this.samples) return undefined;
+    const name = `request ${++this.#requests}`;
+    this.log.push(`${name} of ${queries.map((query) => query.key.toString()).join('+')}: ${request.traceparent}`);
+    return {
+      ...{ name },
+      onJoined: (load) => void this.log.push(`${name} joins ${(load as LoadSpan & { name: string }).name}`),
+      end: (outcomes) => void this.log.push(`${name}: ${outcomes.join('+')}`),
+      fail: (bug) => void this.log.push(`${name} failed: ${String(bug)}`),
+    };
+  }
+
+  startLoad(query: Query, cause: RequestSpan | 'refresh'): LoadSpan | undefined {
+    if (!this.samples) return undefined;
+    const name = `load ${++this.#loads}`;
+    const by = cause === 'refresh' ? cause : (cause as RequestSpan & { name: string }).name;
+    this.log.push(`${name} of ${query.key.toString()} for ${by}`);
+    return {
+      ...{ name },
+      onDequeued: () => void this.log.push(`${name} dequeued`),
+      end: (end) => void this.log.push(`${name}: ${end.kind}`),
+      fail: (bug) => void this.log.push(`${name} failed: ${String(bug)}`),
+    };
+  }
+
+  take(): string[] {
+    return this.log.splice(0);
+  }
+}
+
+describe('The spans of reads', () => {
+  let now: number;
+  let tracer: RecordingTracer;
+  let replies: ((reply: RedisReply) => void)[];
+  let reads: ReadThrough;
+
+  const value = (text: string): RedisReply => ({ kind: 'value', value: Buffer.from(text), ttlMs: undefined });
+  const read = async (name: string, options: ReadOptions, directives?: ReadDirectives): Promise<unknown> =>
+    reads.read(key(name), directives, options);
+  const reply = (with_: RedisReply): void => replies.shift()?.(with_);
+
+  beforeEach(() => {
+    now = 5000;
+    tracer = new RecordingTracer();
+    replies = [];
+    const instance = InstanceMemory.create();
+    const limits = { capacity: 10, maxBytes: 10_000, maxValueBytes: 1000, maxLeases: 10, leaseMs: 5000, staleMs: 0 };
+    reads = new ReadThrough({
+      lru: SharedLru.create({ ...limits, revalidateMs: 1000 }, 1, () => now),
+      store: { fetch: (_query, onReply) => void replies.push(onReply) },
+      limiter: new LoadLimiter(instance, 0, 1, { maxConcurrentLoads: 2, maxQueuedLoads: 5, queueTimeoutMs: 60_000 }),
+      counts: new ReadMetrics(instance, 0),
+      coherence: new CoherenceState(instance),
+      clock: () => now,
+      buffered: bufferedBytes(instance, 0),
+      lifetimes: { ttlMs: 1000, ttlJitter: 0, negativeTtlMs: 0 },
+      tracer,
+    });
+  });
+
+  it('are those of a miss and its load; a hit has none', async () => {
+    const first = read('a', TRACED);
+    reply(value('v'));
+    await first;
+    expect(tracer.take()).toEqual([
+      'request 1 of a: p',
+      'load 1 of a for request 1',
+      'load 1: value',
+      'request 1: miss',
+    ]);
+    expect(reads.read(key('a'), undefined, TRACED)).toMatchObject({ kind: 'hit' });
+    expect(tracer.take()).toEqual([]);
+  });
+
+  it('link a request to the load of another that it waits for', async () => {
+    const both = [read('a', TRACED), read('a', TRACED, { maxAgeMs: 500 })];
+    reply(value('v'));
+    await Promise.all(both);
+    expect(tracer.take()).toEqual([
+      ...['request 1 of a: p', 'load 1 of a for request 1', 'request 2 of a: p', 'request 2 joins load 1'],
+      ...['load 1: value', 'request 1: miss', 'request 2: collapsed'],
+    ]);
+  });
+
+  it('say when a queued load has acquired a permit', async () => {
+    const all = ['a', 'b', 'c'].map((name) => read(name, TRACED));
+    tracer.take();
+    reply(value('v'));
+    await all[0];
+    expect(tracer.take()).toEqual(['load 1: value', 'load 3 dequeued', 'request 1: miss']);
+    reply(value('v'));
+    reply({ kind: 'timeout' });
+    await Promise.all(all);
+    expect(tracer.take()).toEqual(['load 2: value', 'load 3: timeout', 'request 2: miss', 'request 3: timeout']);
+  });
+
+  it('are one for a request for many keys, and one for each of its loads', async () => {
+    const first = read('a', {});
+    reply(value('v'));
+    await first;
+    const many = reads.readMany(['a', 'b', 'c'].map(key), Infinity, TRACED);
+    reply(value('v'));
+    reply({ kind: 'missing' });
+    await many;
+    expect(tracer.take()).toEqual([
+      ...['request 1 of a+b+c: p', 'load 1 of b for request 1', 'load 2 of c for request 1'],
+      ...['load 1: value', 'load 2: absent', 'request 1: hit+miss+not-found'],
+    ]);
+  });
+
+  it('are those of a refresh in the background, without a request', async () => {
+    const first = read('a', {});
+    reply(value('v'));
+    await first;
+    now += 1500;
+    expect(reads.read(key('a'), undefined, TRACED)).toMatchObject({ kind: 'revalidating' });
+    reply({ kind: 'unavailable', reason: 'connection' });
+    expect(tracer.take()).toEqual(['load 1 of a for refresh', 'load 1: unavailable']);
+  });
+
+  it('are none if the request is not described, not sampled, or repeats another', async () => {
+    const all = [read('a', {}), read('b', { ...TRACED, alreadyCounted: true })];
+    reply(value('v'));
+    reply(value('v'));
+    tracer.samples = false;
+    all.push(read('c', TRACED));
+    reply(value('v'));
+    await Promise.all(all);
+    expect(tracer.take()).toEqual([]);
+  });
+});

@@ -1,0 +1,41 @@
+import type { ReadOutcomeName, Transport } from '../instance/read-metrics.ts';
+import type { Query } from '../redis/query.ts';
+import type { LoadEnd } from './read-through/read-outcome.ts';
+
+/** Injection token of the {@link ReadTracer}; there is none unless traces are exported. */
+export const READ_TRACER = Symbol('read tracer');
+
+/** What a span says about a request. */
+export interface RequestDescription {
+  readonly transport: Transport;
+  /** Undefined over the Redis protocol. */
+  readonly http: { readonly method: string; readonly route: string } | undefined;
+  /** Headers of W3C Trace Context; undefined if absent. */
+  readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
+}
+
+/** The span of a load. */
+export interface LoadSpan {
+  /** Notes that the load, which was queued, has acquired a permit. */
+  onDequeued(): void;
+  end(end: LoadEnd): void;
+  fail(bug: unknown): void;
+}
+
+/** The span of a request that waits for loads. */
+export interface RequestSpan {
+  /** Links the request to the load of another request that it waits for. */
+  onJoined(load: LoadSpan): void;
+  /** @param outcomes of its reads. */
+  end(outcomes: readonly ReadOutcomeName[]): void;
+  fail(bug: unknown): void;
+}
+
+/** Starts spans. Each method returns undefined if the span is not sampled. */
+export interface ReadTracer {
+  /** @param queries what the request reads, cached or not. */
+  startRequest(request: RequestDescription, queries: readonly Query[]): RequestSpan | undefined;
+  /** @param cause the request that the load is started for; `refresh`: it is started in the background. */
+  startLoad(query: Query, cause: RequestSpan | 'refresh'): LoadSpan | undefined;
+}
