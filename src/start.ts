@@ -58,11 +58,12 @@ async function start(wanted: Settings): Promise<void> {
   if (warning !== undefined) warn(warning);
   const unlock = await lockStart([settings.http.port, settings.resp.port ?? 0, settings.ops.port ?? 0]);
   const { ports, release } = await findPorts(settings, sharePorts);
-  supervisor = new Supervisor(settings, ports);
+  const files = new SettingFiles(settings, (changed) => supervisor?.useSettings(changed));
+  supervisor = new Supervisor(settings, ports, () => files.request());
   await supervisor.start();
   release();
   unlock();
-  new SettingFiles(settings, (changed) => supervisor?.useSettings(changed)).watch();
+  files.watch();
   if (!supervisor.draining) {
     const name = reachableName(settings.http.host);
     if (ports.ops !== undefined) {

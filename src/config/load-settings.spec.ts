@@ -65,9 +65,10 @@ describe('settings', () => {
         host: '127.0.0.1',
         port: 6379,
         nodes: [],
-        sentinel: {},
+        sentinel: { accountFiles: {} },
         readFrom: 'master',
         database: 0,
+        accountFiles: {},
         tlsRejectUnauthorized: true,
         commandTimeoutMs: 1000,
         connectTimeoutMs: 2000,
@@ -431,7 +432,9 @@ describe('secrets', () => {
     const secret = describeSettings().filter((setting) => setting.secret);
     expect(secret.map(({ name }) => name)).toEqual([
       'REDIS_URL',
+      'REDIS_SENTINEL_USERNAME',
       'REDIS_SENTINEL_PASSWORD',
+      'REDIS_USERNAME',
       'REDIS_PASSWORD',
       'ACCESS_TOKEN',
       'ADMIN_TOKEN',

@@ -75,7 +75,7 @@ export function loadSettings(
   if (values.OPS_HOST !== undefined && values.OPS_PORT === undefined) {
     problems.push('OPS_HOST: requires OPS_PORT');
   }
-  const redis = redisSettings(values, problems);
+  const redis = redisSettings(values, variables, problems);
   const [httpTls, respTls] = (['HTTP', 'RESP'] as const).map((listener) =>
     listenerTls(listener, values, (name, problem) => problems.push(`${name}: ${problem}`)),
   );

@@ -24,6 +24,26 @@ export interface ListenerTls {
   readonly clientCa: string | undefined;
 }
 
+/** The accounts for Redis and for its sentinels. */
+export interface RedisLogin {
+  readonly username: string | undefined;
+  readonly password: Secret | undefined;
+  readonly sentinelUsername: string | undefined;
+  readonly sentinelPassword: Secret | undefined;
+}
+
+/** A file that a setting names. */
+export interface NamedFile {
+  readonly setting: string;
+  readonly path: string;
+}
+
+/** The files that an account is read from, which are polled while the proxy runs; undefined: it is not from a file. */
+export interface AccountFiles {
+  readonly username: NamedFile | undefined;
+  readonly password: NamedFile | undefined;
+}
+
 /** The settings of one instance, validated once at start and frozen. */
 export interface Settings {
   readonly http: {
@@ -80,12 +100,16 @@ export interface Settings {
       readonly name: string | undefined;
       readonly username: string | undefined;
       readonly password: Secret | undefined;
+      readonly accountFiles: AccountFiles;
     };
     /** The servers that loads are read from: always `master` in standalone mode. */
     readonly readFrom: (typeof READ_FROM_MODES)[number];
     readonly database: number;
     readonly username: string | undefined;
     readonly password: Secret | undefined;
+    readonly accountFiles: AccountFiles;
+    /** The accounts before their files changed last, which are tried while the present ones are rejected. */
+    readonly previousLogin: RedisLogin | undefined;
     /** PEM text, as are the certificate and the key. */
     readonly tlsCa: string | undefined;
     /** The client certificate; set if and only if its key is. */

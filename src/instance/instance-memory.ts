@@ -28,6 +28,7 @@ export const InstanceWord = {
   WARMUP_ROW: 37,
   WARMUP_TOTAL: 38,
   WARMUP_RESULTS: 39,
+  LOGIN_FAILURES: 44,
   /** Index into {@link COHERENCE_STATES}; on a separate cache line, because all threads read it and it rarely changes. */
   COHERENCE: 48,
 } as const;
@@ -171,6 +172,11 @@ export class InstanceMemory {
   /** Counts the restart of a crashed thread. */
   countRestart(): void {
     Atomics.add(this.words, InstanceWord.RESTARTS, 1);
+  }
+
+  /** Counts credentials that Redis or a sentinel rejected. */
+  countLoginFailure(): void {
+    Atomics.add(this.words, InstanceWord.LOGIN_FAILURES, 1);
   }
 
   /** Returns the counters of one thread, which only that thread writes. */

@@ -56,6 +56,11 @@ export class InstanceStats {
     return this.#word(InstanceWord.RESTARTS);
   }
 
+  /** Times that Redis or a sentinel rejected credentials. */
+  get loginFailures(): number {
+    return this.#word(InstanceWord.LOGIN_FAILURES);
+  }
+
   /** Number of threads that are connected to Redis. */
   get redisConnections(): number {
     return this.#memory.sum(RowWord.REDIS_READY);

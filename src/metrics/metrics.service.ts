@@ -264,6 +264,12 @@ export class MetricsService {
     gauge('ops_connections', 'Open connections of OPS_PORT.', () => instance.opsConnections);
     gauge('redis_connections', 'Worker threads connected to Redis.', () => instance.redisConnections);
     this.#describeReadSources(metrics, instance.readSources);
+    metrics.counter(
+      'redis_login_failures',
+      'Times Redis or a sentinel rejected the credentials (NOAUTH, WRONGPASS).',
+      [],
+      () => [[{}, instance.loginFailures]],
+    );
     metrics.gauge('circuit', 'Worker threads by circuit breaker state.', ['state'], () =>
       CIRCUIT_STATES.map((state) => [{ state }, instance.circuits(state)]),
     );

@@ -3,6 +3,7 @@ import type { Settings } from '../config/settings.ts';
 import { ClusterTopology } from './cluster/cluster-topology.ts';
 import { type SlotMap, type ListedNode, addressOf, isSameId } from './cluster/slot-map.ts';
 import { nodeOptions, redisOptions } from './redis-options.ts';
+import { RedisLogins } from './redis-logins.ts';
 import type { ReplacedNode } from './cluster/replaced-node.ts';
 import { ReplacementLimiter } from './cluster/replacement-limiter.ts';
 
@@ -20,8 +21,9 @@ export interface ReadServer {
   /** Node id in the cluster; empty if unknown or without a cluster. */
   readonly nodeId: string;
   /**
-   * ioredis options for a separate connection to it (`lazyConnect`, no offline queue), which may be extended. With sentinels
-   * each new connection resolves the current master and is closed on a failover. Undefined: no server can be read in its place.
+   * ioredis options for a separate connection to it (`lazyConnect`, no offline queue), which may be extended; their credentials
+   * are those at the start. With sentinels each new connection resolves the current master and is closed on a failover.
+   * Undefined: no server can be read in its place.
    */
   readonly options: RedisOptions | undefined;
 }
@@ -61,7 +63,7 @@ export class Masters implements ServerList {
   #stale = false;
   #onMasters: (masters: readonly ReadServer[]) => void = () => undefined;
 
-  constructor(redis: Settings['redis']) {
+  constructor(redis: Settings['redis'], logins = new RedisLogins(redis)) {
     this.#redis = redis;
     if (redis.mode !== 'cluster') {
       const name = redis.mode === 'sentinel' ? (redis.sentinel.name ?? '') : (redis.socket ?? addressOf(redis));
@@ -69,7 +71,7 @@ export class Masters implements ServerList {
       return;
     }
     this.#fixed = [];
-    this.#topology = new ClusterTopology(redis, REFRESH_MS, {
+    this.#topology = new ClusterTopology(redis, logins, REFRESH_MS, {
       onSlotMap: (slotMap) => this.#applySlotMap(slotMap),
       // The connections to the masters detect failures themselves.
       onUnreachable: () => undefined,

@@ -66,7 +66,9 @@ export function errorCode(error: unknown): string {
   if (error instanceof ReplyError) {
     const { message, command } = error as Error & { readonly command?: { readonly name: string } };
     const code = /^[A-Z]+/.exec(message)?.[0] ?? 'ERR';
-    return command?.name === 'select' || command?.name === 'readonly' ? `${command.name.toUpperCase()}: ${code}` : code;
+    if (command?.name === 'select' || command?.name === 'readonly') return `${command.name.toUpperCase()}: ${code}`;
+    // The reply of Redis 5 to a wrong password has no code of its own.
+    return command?.name === 'auth' && code === 'ERR' ? 'AUTH: ERR' : code;
   }
   const { code, message = '' } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
   if (code === undefined) return sentinelReason(message) ?? 'connection';

@@ -4,6 +4,7 @@ import { cacheConfig, redisConfig } from '../config/namespaces.ts';
 import { ClusterReader } from './cluster/cluster-reader.ts';
 import { RedisConnection } from './connection/redis-connection.ts';
 import { redisOptions } from './redis-options.ts';
+import { RedisLogins } from './redis-logins.ts';
 import { ReplicaReader } from './replicas/replica-reader.ts';
 import { RedisReader } from './redis-reader.ts';
 
@@ -11,16 +12,29 @@ import { RedisReader } from './redis-reader.ts';
 export function createRedisReader(
   redis: ConfigType<typeof redisConfig>,
   cache: ConfigType<typeof cacheConfig>,
+  logins = new RedisLogins(redis),
 ): RedisReader {
   const settings = { redis, cache };
-  if (redis.mode === 'cluster') return new ClusterReader(settings);
-  return redis.readFrom === 'master' ? new RedisConnection(redisOptions(redis), settings) : new ReplicaReader(settings);
+  if (redis.mode === 'cluster') return new ClusterReader(settings, logins);
+  if (redis.readFrom !== 'master') return new ReplicaReader(settings, logins);
+  return new RedisConnection(redisOptions(redis), settings, logins);
 }
 
 /** Provides this thread's connections to Redis. An unreachable Redis delays the start, but does not prevent it. */
 @Module({
-  providers: [{ provide: RedisReader, inject: [redisConfig.KEY, cacheConfig.KEY], useFactory: createRedisReader }],
-  exports: [RedisReader],
+  providers: [
+    {
+      provide: RedisLogins,
+      inject: [redisConfig.KEY],
+      useFactory: (redis: ConfigType<typeof redisConfig>) => new RedisLogins(redis),
+    },
+    {
+      provide: RedisReader,
+      inject: [redisConfig.KEY, cacheConfig.KEY, RedisLogins],
+      useFactory: createRedisReader,
+    },
+  ],
+  exports: [RedisLogins, RedisReader],
 })
 export class RedisModule implements OnModuleInit, OnApplicationShutdown {
   readonly #reader: RedisReader;

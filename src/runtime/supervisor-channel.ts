@@ -6,6 +6,7 @@ import { unpackSettings } from '../config/settings-transfer.ts';
 import { ThreadContext } from '../instance/thread-context.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 import { watchInternals } from '../internals/internals.ts';
+import { RedisLogins } from '../redis/redis-logins.ts';
 import { RedisReader } from '../redis/redis-reader.ts';
 import { RespServer } from '../resp/server/resp-server.ts';
 import { TrackingClients } from '../resp/server/tracking-clients.ts';
@@ -31,6 +32,7 @@ export class SupervisorChannel {
   readonly #trackingClients: TrackingClients;
   readonly #tls: TlsListeners;
   readonly #redis: RedisReader;
+  readonly #logins: RedisLogins;
 
   constructor(
     listeners: Listeners,
@@ -41,6 +43,7 @@ export class SupervisorChannel {
     tls: TlsListeners,
     thread: ThreadContext,
     redis: RedisReader,
+    logins: RedisLogins,
   ) {
     this.#listeners = listeners;
     this.#access = access;
@@ -49,8 +52,10 @@ export class SupervisorChannel {
     this.#trackingClients = trackingClients;
     this.#tls = tls;
     this.#redis = redis;
+    this.#logins = logins;
     publishInternals(thread);
     publishRedisState(thread, redis);
+    logins.watch((outcome) => sendToSupervisor({ kind: 'login', outcome }));
   }
 
   receive(message: Exclude<SupervisorMessage, 'drain'>): void {
@@ -65,6 +70,7 @@ export class SupervisorChannel {
       const settings = unpackSettings(message.settings);
       this.#access.replaceTokens(settings.access.tokens);
       this.#adminTokens.replace(settings.admin.tokens);
+      this.#logins.use(settings.redis);
       this.#resp.closeRevoked();
       this.#tls.use(settings);
     }

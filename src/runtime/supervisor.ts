@@ -9,6 +9,7 @@ import { LoadLimiter } from '../cache/read-through/load-limiter.ts';
 import { type ThreadContext, type ThreadData, createInstance, SUPERVISOR_ROW } from '../instance/thread-context.ts';
 import { packSettings } from '../config/settings-transfer.ts';
 import type { Settings } from '../config/settings.ts';
+import { type LoginOutcome, RedisLogins } from '../redis/redis-logins.ts';
 import type { RedisState } from '../redis/redis-reader.ts';
 import { InternalsReport } from '../internals/internals-report.ts';
 import type { SupervisorMessage, WorkerMessage } from './worker-messages.ts';
@@ -64,6 +65,11 @@ export class Supervisor {
   readonly #restarts = new Set<NodeJS.Timeout>();
   readonly #redis = new Map<number, RedisState>();
   #sources: SourceSelection | undefined;
+  /** The credentials of the connections of this thread. */
+  readonly #logins: RedisLogins;
+  readonly #onLoginRefused: () => void;
+  /** The outcomes that have been logged for changed credentials. */
+  readonly #loggedLogins = new Set<LoginOutcome['kind']>();
   #tracking: WriteTracking | undefined;
   #purgeChannel: PurgeChannel | undefined;
   readonly #warmup: WarmupState;
@@ -86,10 +92,14 @@ export class Supervisor {
   #ended: () => void = () => undefined;
 
   /**
+   * @param onLoginRefused called when Redis or a sentinel has rejected the credentials.
    * @throws LayoutError when the cache is too large for this machine.
    */
-  constructor(settings: Settings, ports: Ports) {
+  constructor(settings: Settings, ports: Ports, onLoginRefused: () => void = () => undefined) {
     this.#settings = settings;
+    this.#logins = new RedisLogins(settings.redis);
+    this.#logins.watch((outcome) => this.#reportLogin(outcome));
+    this.#onLoginRefused = onLoginRefused;
     this.#ports = ports;
     this.#memory = createInstance(settings);
     this.#warmup = new WarmupState(this.#memory.instance);
@@ -121,6 +131,7 @@ export class Supervisor {
         this.#memory,
         new Logger('Coherence'),
         this.#relay,
+        this.#logins,
         this.#sources?.servers(),
       );
     }
@@ -132,6 +143,7 @@ export class Supervisor {
         this.#settings,
         this.#memory,
         new Logger('Purges'),
+        this.#logins,
         this.#sources?.servers(),
       );
     }
@@ -147,7 +159,7 @@ export class Supervisor {
   async #selectSources(): Promise<void> {
     const { SourceSelection } = await import('../redis/replicas/source-selection.ts');
     const counts = new ReadSourceCounts(this.#memory.instance);
-    this.#sources = new SourceSelection(this.#settings.redis, new Logger('Replicas'), {
+    this.#sources = new SourceSelection(this.#settings.redis, this.#logins, new Logger('Replicas'), {
       onSources: (sources) => {
         counts.record(sources);
         this.#broadcast({ kind: 'sources', sources });
@@ -215,6 +227,8 @@ export class Supervisor {
   /** Sends settings, of which the content of files has changed, to all threads; restarted threads use them as well. */
   useSettings(settings: Settings): void {
     this.#settings = settings;
+    this.#loggedLogins.clear();
+    this.#logins.use(settings.redis);
     this.#renewTicketKeys();
   }
 
@@ -303,6 +317,9 @@ export class Supervisor {
         else this.#openCircuits.add(thread.row);
         this.#reportCircuit(message.reason);
         break;
+      case 'login':
+        this.#reportLogin(message.outcome);
+        break;
       case 'refused':
         this.#reportRefused(message.permission);
         break;
@@ -333,6 +350,21 @@ export class Supervisor {
     if (reachable) this.#loggedReasons.clear();
     this.#redisReachable = reachable;
     this.#reportPermission();
+  }
+
+  /** Counts rejected credentials; logs once after each change whether connections use the new ones or keep the previous ones. */
+  #reportLogin(outcome: LoginOutcome): void {
+    const { kind } = outcome;
+    if (kind === 'refused') {
+      this.#memory.instance.countLoginFailure();
+      this.#onLoginRefused();
+      if (!outcome.isConnected) return;
+    }
+    if (this.#loggedLogins.has(kind)) return;
+    this.#loggedLogins.add(kind);
+    if (kind === 'accepted') return this.#logger.log('Redis accepts the changed credentials');
+    const { reason } = outcome;
+    this.#logger.warn(`Redis rejects the changed credentials (${reason}); connections keep the previous ones`);
   }
 
   /** Logs a missing permission once, and once that it has been granted. */

@@ -1,6 +1,7 @@
 import type { PackedSettings } from '../config/settings-transfer.ts';
 import type { InternalPartName, InternalPartState } from '../internals/internal-part.ts';
 import type { CircuitState } from '../redis/connection/circuit-breaker.ts';
+import type { LoginOutcome } from '../redis/redis-logins.ts';
 import type { RedisState } from '../redis/redis-reader.ts';
 import type { Invalidation } from '../instance/packed-keys.ts';
 import type { ReadSources } from '../redis/replicas/read-sources.ts';
@@ -20,6 +21,8 @@ export type WorkerMessage =
   | { readonly kind: 'circuit'; readonly state: CircuitState; readonly reason: string }
   /** The Redis account lacks this permission, which a query other than GET needs. */
   | { readonly kind: 'refused'; readonly permission: string }
+  /** What Redis replied to the worker's credentials. */
+  | { readonly kind: 'login'; readonly outcome: LoginOutcome }
   /** The worker has replaced its connection to this node of a cluster. */
   | { readonly kind: 'replaced'; readonly node: ReplacedNode };
 

@@ -1,4 +1,6 @@
 import type { Redis, RedisOptions } from 'ioredis';
+import { loginOptions } from '../redis/redis-logins.ts';
+import { type RenewedListener, RenewedSubscriber, type SubscriberLogins } from './renewed-subscriber.ts';
 import { type ConnectionEnd, type Heartbeat, SubscriberConnection, isRefusal } from './subscriber-connection.ts';
 
 /** Channel on which Redis sends invalidation messages to RESP2 connections. */
@@ -25,7 +27,8 @@ export interface ConnectionListener {
 
 /**
  * Opens a connection in CLIENT TRACKING BCAST mode that redirects invalidation messages to itself. So there is no second
- * connection whose loss would go unnoticed, and a PONG proves that all earlier messages have arrived.
+ * connection whose loss would go unnoticed, and a PONG proves that all earlier messages have arrived. It is renewed when the
+ * credentials change.
  *
  * @param options ioredis options for a RESP2 connection that does not reconnect.
  * @param prefixes prefixes of the tracked keys; empty: all keys.
@@ -34,17 +37,18 @@ export interface ConnectionListener {
  */
 export function openInvalidationConnection(
   options: RedisOptions,
+  logins: SubscriberLogins,
   prefixes: readonly Buffer[],
   startMs: number,
   listener: ConnectionListener,
   nodeId = '',
-): SubscriberConnection {
-  return new SubscriberConnection(options, HEARTBEAT, startMs, {
-    subscribe: async (redis) => {
-      if (!(await isExpectedNode(redis, nodeId))) return { kind: 'lost', reason: 'another node' };
-      await track(redis, prefixes);
-      return undefined;
-    },
+): RenewedSubscriber {
+  const subscribe = async (redis: Redis): Promise<ConnectionEnd | undefined> => {
+    if (!(await isExpectedNode(redis, nodeId))) return { kind: 'lost', reason: 'another node' };
+    await track(redis, prefixes);
+    return undefined;
+  };
+  const renewedListener: RenewedListener = {
     onSubscribed: () => listener.onTracking(),
     onMessage: (message) => {
       // Null after a flush; anything but null and keys was published by another client.
@@ -53,7 +57,13 @@ export function openInvalidationConnection(
     },
     onHeartbeat: (ageMs) => listener.onHeartbeat(ageMs),
     onEnd: (end) => listener.onEnd(end),
-  });
+  };
+  return new RenewedSubscriber(
+    logins,
+    renewedListener,
+    (login, received) =>
+      new SubscriberConnection({ ...options, ...loginOptions(login) }, HEARTBEAT, startMs, { subscribe, ...received }),
+  );
 }
 
 /**

@@ -4,7 +4,9 @@ import { parseKeyPatterns } from '../config/environment/key-pattern-syntax.ts';
 import type { Settings } from '../config/settings.ts';
 import { type ConnectionListener, openInvalidationConnection } from './invalidation-connection.ts';
 import { backOffMs } from '../redis/redis-options.ts';
-import { type SubscriberConnection, subscriberOptions } from './subscriber-connection.ts';
+import { LoginChoice, RedisLogins } from '../redis/redis-logins.ts';
+import type { RenewedSubscriber, SubscriberLogins } from './renewed-subscriber.ts';
+import { subscriberOptions } from './subscriber-connection.ts';
 
 /** Milliseconds before tracking is requested again after a refusal. */
 const REFUSED_RETRY_MS = 5000;
@@ -36,7 +38,8 @@ export class InvalidationFeed {
   readonly #startMs: number;
   readonly #refusedRetryMs: number;
   readonly #nodeId: string;
-  #connection: SubscriberConnection | undefined;
+  readonly #logins: SubscriberLogins;
+  #connection: RenewedSubscriber | undefined;
   #retry: NodeJS.Timeout | undefined;
   #attempts = 0;
   #reportedKind: FeedState['kind'] | undefined;
@@ -44,8 +47,16 @@ export class InvalidationFeed {
   /**
    * @param options ioredis options for its Redis.
    * @param nodeId id of the cluster node that must be at the address; empty: any.
+   * @param logins the credentials, in place of those in the options.
    */
-  constructor(options: RedisOptions, { redis, access }: Settings, nodeId = '', refusedRetryMs = REFUSED_RETRY_MS) {
+  constructor(
+    options: RedisOptions,
+    { redis, access }: Settings,
+    nodeId = '',
+    refusedRetryMs = REFUSED_RETRY_MS,
+    logins = new RedisLogins(redis),
+  ) {
+    this.#logins = { logins, choice: new LoginChoice(logins) };
     this.#options = subscriberOptions(options, 'redis-http-cache-proxy:invalidations');
     this.#nodeId = nodeId;
     this.#prefixes = literalPrefixes(access.keyPatterns);
@@ -71,6 +82,7 @@ export class InvalidationFeed {
     };
     this.#connection = openInvalidationConnection(
       this.#options,
+      this.#logins,
       this.#prefixes,
       this.#startMs,
       connectionListener,

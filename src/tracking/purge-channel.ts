@@ -1,11 +1,14 @@
+import type { Redis } from 'ioredis';
 import { CoherenceCounts } from '../instance/coherence-counts.ts';
 import type { ThreadContext } from '../instance/thread-context.ts';
 import type { Settings } from '../config/settings.ts';
 import type { ReplacedNode } from '../redis/cluster/replaced-node.ts';
 import { type ReadServer, type ServerList, Masters } from '../redis/masters.ts';
 import { backOffMs } from '../redis/redis-options.ts';
+import { LoginChoice, RedisLogins, loginOptions } from '../redis/redis-logins.ts';
 import { ChannelPurges } from './channel-purges.ts';
 import { InvalidationQueue, SCHEDULE } from './invalidation-queue.ts';
+import { type RenewedListener, RenewedSubscriber, type SubscriberLogins } from './renewed-subscriber.ts';
 import {
   type ConnectionEnd,
   type Heartbeat,
@@ -41,13 +44,21 @@ export class PurgeSubscription {
   #masters: readonly ReadServer[] = [];
   /** Index, modulo their number, of the master to subscribe at next. Proxies start with different ones. */
   #next = Math.floor(Math.random() * 1000);
-  #connection: SubscriberConnection | undefined;
+  readonly #logins: SubscriberLogins;
+  #connection: RenewedSubscriber | undefined;
   /** Identity of the master of the connection. */
   #identity: string | undefined;
   #retry: NodeJS.Timeout | undefined;
   #attempts = 0;
 
-  constructor(channel: string, { redis }: Settings, listener: PurgeListener, refusedRetryMs = REFUSED_RETRY_MS) {
+  constructor(
+    channel: string,
+    { redis }: Settings,
+    listener: PurgeListener,
+    refusedRetryMs = REFUSED_RETRY_MS,
+    logins = new RedisLogins(redis),
+  ) {
+    this.#logins = { logins, choice: new LoginChoice(logins) };
     this.#channel = channel;
     this.#startMs = redis.connectTimeoutMs + redis.commandTimeoutMs;
     this.#listener = listener;
@@ -76,11 +87,10 @@ export class PurgeSubscription {
     if (master?.options === undefined) return;
     this.#identity = master.identity;
     const options = subscriberOptions(master.options, 'redis-http-cache-proxy:purges');
-    this.#connection = new SubscriberConnection(options, HEARTBEAT, this.#startMs, {
-      subscribe: async (redis) => {
-        await redis.subscribe(this.#channel);
-        return undefined;
-      },
+    const subscribe = async (redis: Redis): Promise<undefined> => {
+      await redis.subscribe(this.#channel);
+    };
+    const listener: RenewedListener = {
       onSubscribed: () => {
         this.#attempts = 0;
         this.#listener.onSubscribed();
@@ -88,7 +98,16 @@ export class PurgeSubscription {
       onMessage: (message) => this.#listener.onMessage(message as Buffer),
       onHeartbeat: () => undefined,
       onEnd: (end) => this.#lose(end, end.kind === 'refused' ? this.#refusedRetryMs : backOffMs(++this.#attempts)),
-    });
+    };
+    this.#connection = new RenewedSubscriber(
+      this.#logins,
+      listener,
+      (login, received) =>
+        new SubscriberConnection({ ...options, ...loginOptions(login) }, HEARTBEAT, this.#startMs, {
+          subscribe,
+          ...received,
+        }),
+    );
   }
 
   #lose(end: ConnectionEnd, retryMs: number): void {
@@ -117,7 +136,8 @@ export function watchPurgeChannel(
   settings: Settings,
   { lru, instance }: ThreadContext,
   logger: PurgeLogger,
-  servers: ServerList = new Masters(settings.redis),
+  logins = new RedisLogins(settings.redis),
+  servers: ServerList = new Masters(settings.redis, logins),
 ): PurgeChannel {
   const counts = new CoherenceCounts(instance);
   let loggedIgnoredAt = -Infinity;
@@ -135,7 +155,7 @@ export function watchPurgeChannel(
   let wasSubscribed = false;
   /** Reasons logged since the last subscription: the end of a connection comes first, why no other is made later. */
   const loggedReasons = new Set<string>();
-  const subscription = new PurgeSubscription(channel, settings, {
+  const listener: PurgeListener = {
     onSubscribed: () => {
       // Purges may have been missed: of entries stored before the first subscription, or since the last one was lost.
       purges.expireAll();
@@ -154,7 +174,8 @@ export function watchPurgeChannel(
       loggedReasons.add(reason);
       servers.refresh();
     },
-  });
+  };
+  const subscription = new PurgeSubscription(channel, settings, listener, REFUSED_RETRY_MS, logins);
   servers.watch((all) => subscription.follow(all));
   return {
     replace: (node) => servers.replace(node),

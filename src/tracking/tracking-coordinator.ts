@@ -5,6 +5,7 @@ import type { Clock } from '../cache/shared-lru/clock.ts';
 import type { Settings } from '../config/settings.ts';
 import type { ReplacedNode } from '../redis/cluster/replaced-node.ts';
 import { type ReadServer, type ServerList, Masters } from '../redis/masters.ts';
+import { RedisLogins } from '../redis/redis-logins.ts';
 import { STALENESS_BOUND_MS } from './invalidation-connection.ts';
 import { type FeedListener, type FeedState, InvalidationFeed } from './invalidation-feed.ts';
 import { InvalidationQueue, SCHEDULE } from './invalidation-queue.ts';
@@ -232,14 +233,15 @@ export function trackWrites(
   { lru, instance, clock }: ThreadContext,
   logger: TrackingLogger,
   relay: InvalidationSink,
-  servers: ServerList = new Masters(settings.redis),
+  logins = new RedisLogins(settings.redis),
+  servers: ServerList = new Masters(settings.redis, logins),
 ): WriteTracking {
   const state = new CoherenceState(instance);
   state.current = 'resync';
   const isReplicated = settings.redis.readFrom !== 'master';
   const coordinator = new TrackingCoordinator({
     createFeed: ({ options, nodeId }) =>
-      options === undefined ? NO_FEED : new InvalidationFeed(options, settings, nodeId),
+      options === undefined ? NO_FEED : new InvalidationFeed(options, settings, nodeId, undefined, logins),
     queue: new InvalidationQueue(lru, SCHEDULE),
     state,
     counts: new CoherenceCounts(instance),

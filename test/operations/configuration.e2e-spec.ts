@@ -77,7 +77,7 @@ describeOwn('invalid setting: exit status 1 and an error line', () => {
       'CACHE_RESPECT_KEY_TTL: invalid value "yes": expected true or false',
       'PROXY_MODE: invalid value "fast": expected one of parallel, sequential',
       'KEY_ALLOWLIST: invalid value "user:*,[": expected patterns separated by commas, of *, ?, [abc], [^abc], [a-z], and \\ before a literal character',
-      'REDIS_TLS_CA_FILE: requires a REDIS_URL that starts with rediss://',
+      'REDIS_TLS_CA_FILE: requires a REDIS_URL that starts with rediss:// or valkeys://',
       'REDIS_TLS_CA_FILE: cannot be read (ENOENT); expected the path of a readable PEM file',
     ]);
   });

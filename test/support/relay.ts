@@ -47,6 +47,15 @@ export class Relay {
     for (const connection of this.#connections) connection.silent = true;
   }
 
+  /** Sends a command of its own on existing connections that read keys, and drops its reply, wherever it arrives. */
+  inject(command: string, reply: string): void {
+    for (const connection of this.#connections) {
+      if (!connection.reads) continue;
+      connection.dropped = Buffer.from(reply);
+      connection.server.write(command);
+    }
+  }
+
   async stop(): Promise<void> {
     this.#server.close();
     for (const { client, server } of this.#connections) {
@@ -69,7 +78,14 @@ export class Relay {
       delayed.shift();
       client.write(part);
     };
-    const connection: RelayedConnection = { client, server, silent: false, reads: false, forwardDelayed };
+    const connection: RelayedConnection = {
+      client,
+      server,
+      silent: false,
+      reads: false,
+      dropped: undefined,
+      forwardDelayed,
+    };
     this.#connections.add(connection);
     for (const [from, to] of [
       [client, server],
@@ -84,8 +100,9 @@ export class Relay {
       if (part.includes('\r\nGET\r\n') || part.includes('\r\nHGETALL\r\n')) connection.reads = true;
       if (!connection.silent) server.write(part);
     });
-    server.on('data', (part) => {
+    server.on('data', (received) => {
       if (connection.silent) return;
+      const part = withoutDropped(received, connection);
       if (this.tamper !== undefined && connection.reads) this.tamper(part, client);
       else if (this.#delayMs > 0 && connection.reads)
         delayed.push({ part, timer: setTimeout(forwardNext, this.#delayMs, part) });
@@ -99,8 +116,18 @@ interface RelayedConnection {
   readonly server: Socket;
   silent: boolean;
   reads: boolean;
+  /** A reply that is not forwarded. */
+  dropped: Buffer | undefined;
   /** Forwards delayed replies. */
   forwardDelayed(): void;
+}
+
+function withoutDropped(part: Buffer, connection: RelayedConnection): Buffer {
+  const { dropped } = connection;
+  const at = dropped === undefined ? -1 : part.indexOf(dropped);
+  if (dropped === undefined || at < 0) return part;
+  connection.dropped = undefined;
+  return Buffer.concat([part.subarray(0, at), part.subarray(at + dropped.length)]);
 }
 
 /** Starts a server that replies to a connecting client as a Redis does while it loads its data. */

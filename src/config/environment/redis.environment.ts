@@ -7,6 +7,9 @@ import { BooleanSetting, EnumSetting, IntegerSetting, TextSetting } from './sett
 const MiB = 2 ** 20;
 const MAX_TIMEOUT_MS = 600_000;
 
+/** A user name is not secret, but comes from a file where users are rotated together with their passwords. */
+const USER_NAME = { secret: true, isPublic: () => true };
+
 export class RedisEnvironment {
   @EnumSetting({
     default: 'standalone',
@@ -43,13 +46,21 @@ export class RedisEnvironment {
   @TextSetting({ accepted: 'the name of the master', meaning: 'name of the master at the sentinels' })
   REDIS_SENTINEL_NAME?: string;
 
-  @TextSetting({ accepted: 'a user name', meaning: 'user name for the sentinels, if they require one' })
+  @TextSetting({
+    accepted: 'a user name',
+    meaning: 'user name for the sentinels, if they require one',
+    ...USER_NAME,
+  })
   REDIS_SENTINEL_USERNAME?: string;
 
   @TextSetting({ accepted: 'a password', meaning: 'password for the sentinels, if they require one', secret: true })
   REDIS_SENTINEL_PASSWORD?: string;
 
-  @TextSetting({ accepted: 'a user name', meaning: 'user name for Redis; overrides the one in REDIS_URL' })
+  @TextSetting({
+    accepted: 'a user name',
+    meaning: 'user name for Redis; overrides the one in REDIS_URL',
+    ...USER_NAME,
+  })
   REDIS_USERNAME?: string;
 
   @TextSetting({ accepted: 'a password', meaning: 'password for Redis; overrides the one in REDIS_URL', secret: true })

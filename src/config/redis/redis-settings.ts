@@ -4,13 +4,19 @@ import { readPem, type ReportProblem } from '../pem-files.ts';
 import { parseRedisNodes } from './redis-nodes.ts';
 import { type RedisUrl, parseRedisUrl } from './redis-url.ts';
 import { Secret } from '../secret.ts';
-import { REDIS_MODES, type Settings } from '../settings.ts';
+import { type NamedFile, REDIS_MODES, type Settings } from '../settings.ts';
 
 /**
  * Returns the settings of Redis, with the content of the certificate files. Adds a line to `problems` for each contradiction
  * between settings and for each unusable file.
+ *
+ * @param variables the settings as given, with the `_FILE` forms of secrets.
  */
-export function redisSettings(values: Environment, problems: string[]): Settings['redis'] | undefined {
+export function redisSettings(
+  values: Environment,
+  variables: Readonly<Record<string, string | undefined>>,
+  problems: string[],
+): Settings['redis'] | undefined {
   const url = parseRedisUrl(values.REDIS_URL);
   // Invalid values of single settings have already been reported.
   if (url === undefined) return undefined;
@@ -20,6 +26,11 @@ export function redisSettings(values: Environment, problems: string[]): Settings
   checkMode(values, url, report);
   checkTls(values, url.tls, report);
   const password = values.REDIS_PASSWORD ?? url.password;
+  const fileOf = (...names: (keyof Environment)[]): NamedFile | undefined => {
+    const [name] = names.filter((each) => values[each] !== undefined);
+    const [setting, path] = [`${name}_FILE`, variables[`${name}_FILE`]];
+    return path === undefined ? undefined : { setting, path };
+  };
   return {
     mode: values.REDIS_MODE,
     tls: url.tls,
@@ -31,11 +42,17 @@ export function redisSettings(values: Environment, problems: string[]): Settings
       name: values.REDIS_SENTINEL_NAME,
       username: values.REDIS_SENTINEL_USERNAME,
       password: values.REDIS_SENTINEL_PASSWORD === undefined ? undefined : new Secret(values.REDIS_SENTINEL_PASSWORD),
+      accountFiles: { username: fileOf('REDIS_SENTINEL_USERNAME'), password: fileOf('REDIS_SENTINEL_PASSWORD') },
     },
     readFrom: values.REDIS_READ_FROM,
     database: url.database,
     username: values.REDIS_USERNAME ?? url.username,
     password: password === undefined ? undefined : new Secret(password),
+    accountFiles: {
+      username: fileOf('REDIS_USERNAME', 'REDIS_URL'),
+      password: fileOf('REDIS_PASSWORD', 'REDIS_URL'),
+    },
+    previousLogin: undefined,
     ...tlsFiles(values, report),
     tlsServerName: values.REDIS_TLS_SERVER_NAME,
     tlsRejectUnauthorized: values.REDIS_TLS_REJECT_UNAUTHORIZED,

@@ -5,6 +5,7 @@ import { type ListedNode, addressOf, isSameId } from './slot-map.ts';
 import type { RedisState } from '../redis-reader.ts';
 import { RedisConnection } from '../connection/redis-connection.ts';
 import { nodeOptions } from '../redis-options.ts';
+import type { RedisLogins } from '../redis-logins.ts';
 import type { ReplacedNode } from './replaced-node.ts';
 import { ReplacementLimiter } from './replacement-limiter.ts';
 
@@ -46,14 +47,16 @@ export interface ClusterNodesListener {
 /** This thread's connections to the nodes of a cluster: to each master, and to targets of redirects. */
 export class ClusterNodes {
   readonly #settings: Pick<Settings, 'redis' | 'cache'>;
+  readonly #logins: RedisLogins;
   readonly #listener: ClusterNodesListener;
   readonly #nodes = new Map<string, ClusterNode>();
   readonly #limiter = new ReplacementLimiter();
   /** Connections that are closed once their pending commands have replies or time out. */
   readonly #closing = new Map<RedisConnection, NodeJS.Timeout>();
 
-  constructor(settings: Pick<Settings, 'redis' | 'cache'>, listener: ClusterNodesListener) {
+  constructor(settings: Pick<Settings, 'redis' | 'cache'>, logins: RedisLogins, listener: ClusterNodesListener) {
     this.#settings = settings;
+    this.#logins = logins;
     this.#listener = listener;
   }
 
@@ -128,7 +131,8 @@ export class ClusterNodes {
   #connectionTo(node: RedisNode): RedisConnection {
     const { redis } = this.#settings;
     // Also to masters, which may become replicas; it has no effect there.
-    return new RedisConnection(nodeOptions(redis, node), this.#settings, redis.readFrom !== 'master');
+    const isReadOnly = redis.readFrom !== 'master';
+    return new RedisConnection(nodeOptions(redis, node), this.#settings, this.#logins, isReadOnly);
   }
 
   async #open(node: ClusterNode): Promise<void> {

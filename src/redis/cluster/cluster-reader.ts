@@ -26,6 +26,7 @@ import {
   isFailure,
 } from '../redis-reply.ts';
 import type { Query } from '../query.ts';
+import { RedisLogins } from '../redis-logins.ts';
 import type { ReplacedNode } from './replaced-node.ts';
 import type { ValueMemory } from '../connection/value-memory.ts';
 
@@ -72,18 +73,18 @@ export class ClusterReader implements RedisReader {
   #watchRefused: (permission: string) => void = () => undefined;
   #watchReplaced: (node: ReplacedNode) => void = () => undefined;
 
-  constructor(settings: Pick<Settings, 'redis' | 'cache'>) {
+  constructor(settings: Pick<Settings, 'redis' | 'cache'>, logins = new RedisLogins(settings.redis)) {
     this.#readFrom = settings.redis.readFrom;
     this.#isCoherent = isCoherent(settings);
     this.#timeoutMs = settings.redis.commandTimeoutMs;
     this.#connectTimeoutMs = settings.redis.connectTimeoutMs;
-    this.#nodes = new ClusterNodes(settings, {
+    this.#nodes = new ClusterNodes(settings, logins, {
       onStateChange: () => this.#report(),
       onCircuitChange: (reason) => this.#watchCircuit(this.#nodes.circuit, reason),
       onRefused: (permission) => this.#watchRefused(permission),
       onReplaced: (node) => this.#watchReplaced(node),
     });
-    this.#topology = new ClusterTopology(settings.redis, REFRESH_MS, {
+    this.#topology = new ClusterTopology(settings.redis, logins, REFRESH_MS, {
       onSlotMap: (slotMap) => this.#applySlotMap(slotMap),
       onUnreachable: (reason) => {
         this.#unreachableReason = reason;

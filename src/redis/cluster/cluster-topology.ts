@@ -1,9 +1,10 @@
 import { Redis } from 'ioredis';
 import type { RedisNode } from '../../config/redis/redis-nodes.ts';
-import type { Settings } from '../../config/settings.ts';
+import type { RedisLogin, Settings } from '../../config/settings.ts';
 import { SlotMap, addressOf } from './slot-map.ts';
 import { errorCode } from '../redis-failure.ts';
 import { nodeOptions } from '../redis-options.ts';
+import { LoginChoice, type RedisLogins, loginOptions } from '../redis-logins.ts';
 
 /** Refresh interval while the topology is unstable, in milliseconds. */
 const UNSTABLE_REFRESH_MS = 250;
@@ -26,6 +27,7 @@ export interface TopologyListener {
 interface Probe {
   readonly node: RedisNode;
   readonly redis: Redis;
+  readonly login: RedisLogin;
   readonly openedAt: number;
 }
 
@@ -35,6 +37,7 @@ interface Probe {
  */
 export class ClusterTopology {
   readonly #redis: Settings['redis'];
+  readonly #loginChoice: LoginChoice;
   readonly #intervalMs: number;
   readonly #listener: TopologyListener;
   readonly #probeLifetimeMs: number;
@@ -50,11 +53,13 @@ export class ClusterTopology {
   /** @param intervalMs refresh interval of a stable topology. */
   constructor(
     redis: Settings['redis'],
+    logins: RedisLogins,
     intervalMs: number,
     listener: TopologyListener,
     probeLifetimeMs = PROBE_LIFETIME_MS,
   ) {
     this.#redis = redis;
+    this.#loginChoice = new LoginChoice(logins);
     this.#probeLifetimeMs = probeLifetimeMs;
     this.#intervalMs = intervalMs;
     this.#listener = listener;
@@ -98,13 +103,14 @@ export class ClusterTopology {
     let reason = 'connection';
     for (let remaining = this.#candidates.length; remaining > 0 && !this.#closed; remaining--) {
       this.#probe ??= this.#connect();
-      const { node, redis } = this.#probe;
+      const { node, redis, login } = this.#probe;
       try {
         const slotMap = SlotMap.parse(await querySlots(redis), node);
         if (!this.#closed) this.#applySlotMap(slotMap);
         return;
       } catch (error) {
         reason = errorCode(error);
+        this.#loginChoice.fail(login, reason);
         this.#closeProbe();
       }
     }
@@ -126,8 +132,10 @@ export class ClusterTopology {
     const [node] = this.#candidates;
     // Rotate: the next refresh queries the next node.
     this.#candidates.push(...this.#candidates.splice(0, 1));
+    const { login } = this.#loginChoice;
     const redis = new Redis({
       ...nodeOptions(this.#redis, node),
+      ...loginOptions(login),
       connectionName: 'redis-http-cache-proxy:topology',
       enableReadyCheck: false,
       enableOfflineQueue: true,
@@ -135,7 +143,7 @@ export class ClusterTopology {
     });
     // Errors are reported by the query.
     redis.on('error', () => undefined);
-    return { node, redis, openedAt: performance.now() };
+    return { node, redis, login, openedAt: performance.now() };
   }
 
   #closeProbe(): void {

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
-import type { Settings } from '../../config/settings.ts';
+import type { RedisLogin, Settings } from '../../config/settings.ts';
 import { CircuitAttempt } from './circuit-attempt.ts';
 import { CircuitBreaker, REFUSED, type WatchCircuit } from './circuit-breaker.ts';
 import { DirectBatch } from '../ioredis-internals/direct-batch.ts';
@@ -14,7 +14,16 @@ import { Query } from '../query.ts';
 import { type RedisReader, type RedisState, isSameState } from '../redis-reader.ts';
 import { failureOf, errorCode } from '../redis-failure.ts';
 import { backOffMs } from '../redis-options.ts';
+import {
+  LoginChoice,
+  RedisLogins,
+  isLoginRefusal,
+  isSameAccount,
+  loginOptions,
+  loginRetryMs,
+} from '../redis-logins.ts';
 import { encodeReply } from './encoded-reply.ts';
+import { HeldReads } from './held-reads.ts';
 import {
   type RedisCheck,
   type RedisTtl,
@@ -29,13 +38,16 @@ import { NO_MEMORY, type ValueMemory } from './value-memory.ts';
 /** Milliseconds between attempts to select the database. */
 const SELECT_RETRY_MS = 500;
 
+/** Minimum milliseconds between two times at which a connection is re-established because Redis replied NOAUTH. */
+const MIN_NOAUTH_MS = 1000;
+
 /**
  * The synthetic read that probes an idle Redis. Its key need not exist, be permitted, or belong to this node: any reply
  * shows that Redis is responsive.
  */
 const PROBE = Query.get(Buffer.from('redis-http-cache-proxy:probe'));
 
-export const NO_CONNECTION: RedisFailure = { kind: 'unavailable', reason: 'connection' };
+export const NO_CONNECTION = { kind: 'unavailable', reason: 'connection' } as const satisfies RedisFailure;
 const CIRCUIT_OPEN: RedisFailure = { kind: 'unavailable', reason: 'circuit' };
 
 /** One connection: to a single Redis, to the master reported by sentinels, or to a node of a cluster. */
@@ -69,23 +81,55 @@ export class RedisConnection implements RedisReader {
   #plain: PlainReads | undefined;
   readonly #maxValueBytes: number;
   #watch: (state: RedisState) => void = () => undefined;
+  readonly #logins: RedisLogins;
+  readonly #loginChoice: LoginChoice;
+  /** The credentials for the next attempt to connect, and those of the present one or of the connection. */
+  #login: RedisLogin;
+  #session: RedisLogin;
+  readonly #stopLoginChanges: () => void;
+  #loginAttempts = 0;
+  #loginTimer: NodeJS.Timeout | undefined;
+  /** Whether the connection was ready since it was lost last. */
+  #wasReady = false;
+  /** Time by `performance.now()` at which it was re-established because Redis replied NOAUTH. */
+  #noAuthAt = -Infinity;
+  /** Whether the credentials were refused in the present attempt to connect. */
+  #isRefused = false;
+  /** Used only if the credentials may change. */
+  readonly #held = new HeldReads();
 
-  /** @param isReadOnly whether to send READONLY, without which a replica in a cluster redirects all reads. */
-  constructor(options: RedisOptions, { redis, cache }: Pick<Settings, 'redis' | 'cache'>, isReadOnly = false) {
-    this.#redis = new Redis(options);
+  /**
+   * @param logins the credentials, in place of those in the options.
+   * @param isReadOnly whether to send READONLY, without which a replica in a cluster redirects all reads.
+   */
+  constructor(
+    options: RedisOptions,
+    { redis, cache }: Pick<Settings, 'redis' | 'cache'>,
+    logins = new RedisLogins(redis),
+    isReadOnly = false,
+  ) {
+    this.#logins = logins;
+    this.#loginChoice = new LoginChoice(logins);
+    this.#login = this.#session = this.#loginChoice.login;
+    this.#redis = new Redis({ ...options, ...loginOptions(this.#login) });
     this.#timeoutMs = redis.commandTimeoutMs;
     this.#connectTimeoutMs = redis.connectTimeoutMs;
     this.#commands = new ReadCommands(cache.respectKeyTtl);
     this.#database = redis.database;
     this.#isReadOnly = isReadOnly;
     this.#maxValueBytes = redis.maxValueBytes;
+    this.#redis.on('connecting', () => {
+      this.#session = this.#login;
+    });
     this.#redis.on('ready', () => {
       const isDirect = redisBatches.state.inUse && ReplyReader.attach(this.#redis, redis.maxValueBytes);
       this.#plain = isDirect ? undefined : new PlainReads(this.#redis, redis.maxValueBytes);
       this.#selecting = this.#selectDatabase();
     });
     this.#redis.on('error', (error: Error) => {
-      this.#change({ reachable: false, reason: errorCode(error) });
+      const reason = errorCode(error);
+      this.#change({ reachable: false, reason });
+      if (!this.#wasReady) this.#noteFailedAttempt(reason);
       // ioredis continues after an unsolicited reply.
       if (this.#plain === undefined || this.#redis.status !== 'ready') return;
       this.#databaseSelected = false;
@@ -95,8 +139,10 @@ export class RedisConnection implements RedisReader {
       this.#databaseSelected = false;
       this.#circuit.close();
       this.#change({ reachable: false, reason: 'connection' });
+      this.#noteClose();
     });
     this.#redis.on('end', () => this.#reconnect());
+    this.#stopLoginChanges = logins.onChange(() => this.#useChangedLogin());
   }
 
   /**
@@ -118,6 +164,9 @@ export class RedisConnection implements RedisReader {
 
   close(): void {
     this.#closed = true;
+    this.#stopLoginChanges();
+    this.#held.release(false);
+    clearTimeout(this.#loginTimer);
     clearTimeout(this.#selectTimer);
     clearTimeout(this.#reconnectTimer);
     this.#redis.disconnect();
@@ -144,6 +193,22 @@ export class RedisConnection implements RedisReader {
   watchReplaced(): void {}
 
   fetch(query: Query, onReply: (reply: RedisReply) => void, memory: ValueMemory): void {
+    if (!this.#logins.mayChange) return this.#fetch(query, onReply, memory);
+    const deadline = performance.now() + this.#timeoutMs;
+    const retry = (failure: RedisReply): void =>
+      this.#held.hold(deadline, (ready) => {
+        if (ready) this.#fetch(query, untilDeadline<RedisReply>(deadline, onReply), memory);
+        else onReply(failure);
+      });
+    if (!this.#databaseSelected && this.#held.isHolding) return retry(NO_CONNECTION);
+    const retryOrReply = (reply: RedisReply): void => {
+      if (this.#mayRetry(reply)) retry(reply);
+      else onReply(reply);
+    };
+    this.#fetch(query, retryOrReply, memory);
+  }
+
+  #fetch(query: Query, onReply: (reply: RedisReply) => void, memory: ValueMemory): void {
     if (!this.#databaseSelected) return onReply(NO_CONNECTION);
     const attempt = this.#joinAttempt();
     if (attempt === undefined) return onReply(CIRCUIT_OPEN);
@@ -183,8 +248,23 @@ export class RedisConnection implements RedisReader {
     return this.#query(() => this.#redis.type(key).then(typeOf, failureOf));
   }
 
-  /** Sends a single command, whose reply counts for the circuit breaker. */
+  /** Sends a single command, and once more if the credentials have changed meanwhile. */
   async #query<Reply extends { readonly kind: string }>(
+    send: () => Promise<Reply | ReturnType<typeof failureOf>>,
+  ): Promise<Reply | RedisFailure> {
+    const deadline = performance.now() + this.#timeoutMs;
+    const isHeld = !this.#databaseSelected && this.#held.isHolding;
+    const reply = isHeld ? NO_CONNECTION : await this.#queryOnce(send);
+    if (!isHeld && !(isFailure(reply) && this.#mayRetry(reply))) return reply;
+    const isReady = await new Promise<boolean>((resolve) => this.#held.hold(deadline, resolve));
+    if (!isReady) return reply;
+    return new Promise((resolve) => {
+      void this.#queryOnce(send).then(untilDeadline<Reply | RedisFailure>(deadline, resolve));
+    });
+  }
+
+  /** Sends a single command, whose reply counts for the circuit breaker. */
+  async #queryOnce<Reply extends { readonly kind: string }>(
     send: () => Promise<Reply | ReturnType<typeof failureOf>>,
   ): Promise<Reply | RedisFailure> {
     if (!this.#databaseSelected) return NO_CONNECTION;
@@ -291,7 +371,13 @@ export class RedisConnection implements RedisReader {
       if (this.#database !== 0) await this.#redis.select(this.#database);
       if (this.#isReadOnly) await this.#redis.readonly();
       this.#databaseSelected = true;
+      this.#wasReady = true;
+      this.#isRefused = false;
       this.#change({ reachable: true, missingPermission: this.#missingPermission });
+      this.#held.release(true);
+      this.#loginAttempts = 0;
+      if (isSameAccount(this.#loginChoice.login, this.#logins.current)) void this.#authenticate();
+      else this.#authenticateLater();
     } catch (error) {
       this.#change({ reachable: false, reason: errorCode(error) });
       if (this.#redis.status !== 'ready') return;
@@ -305,6 +391,89 @@ export class RedisConnection implements RedisReader {
     this.#reconnectTimer = setTimeout(() => void this.#redis.connect().catch(() => undefined), backOffMs(1));
   }
 
+  /** Whether a read with this reply is sent again once the connection is ready; re-establishes one that is not authenticated. */
+  #mayRetry(reply: RedisReply): boolean {
+    if (reply.kind !== 'unavailable' || !this.#logins.mayChange || this.#closed) return false;
+    if (isLoginRefusal(reply.reason)) return this.#authenticateAgain(reply.reason);
+    if (reply.reason !== NO_CONNECTION.reason) return false;
+    if (this.#databaseSelected) this.#held.begin(this.#timeoutMs);
+    return this.#held.isHolding;
+  }
+
+  /** Re-establishes the connection, because Redis requires authentication on it; returns whether reads wait for that. */
+  #authenticateAgain(reason: string): boolean {
+    if (this.#held.isHolding) return true;
+    // Redis would reply the same on each new connection.
+    if (performance.now() - this.#noAuthAt < MIN_NOAUTH_MS) return false;
+    this.#noAuthAt = performance.now();
+    this.#logins.report({ kind: 'refused', reason, isConnected: false });
+    this.#held.begin(this.#timeoutMs);
+    this.#databaseSelected = false;
+    this.#redis.disconnect(true);
+    return true;
+  }
+
+  #noteFailedAttempt(reason: string): void {
+    this.#isRefused = isLoginRefusal(reason);
+    // The sentinels are asked with the credentials of the next attempt, which may have been set since this one began.
+    const { username, password } = this.#session;
+    this.#loginChoice.fail({ ...this.#login, username, password }, reason);
+    if (this.#isRefused) this.#setLogin(this.#loginChoice.login);
+    else this.#held.release(false);
+  }
+
+  #noteClose(): void {
+    clearTimeout(this.#loginTimer);
+    if (this.#wasReady && this.#logins.mayChange && !this.#closed) this.#held.begin(this.#timeoutMs);
+    else if (!this.#isRefused) this.#held.release(false);
+    this.#wasReady = false;
+    this.#isRefused = false;
+    this.#setLogin(this.#loginChoice.login);
+  }
+
+  /** Uses changed credentials: at once on the connection, or for the next attempt to connect, which is made at once. */
+  #useChangedLogin(): void {
+    this.#loginAttempts = 0;
+    const { status } = this.#redis;
+    if (status === 'ready') return void this.#authenticate();
+    // The outcome of a pending attempt with the former credentials decides.
+    if (status === 'connecting' || status === 'connect') return;
+    this.#setLogin(this.#loginChoice.login);
+    if (status === 'reconnecting') void this.#redis.connect().catch(() => undefined);
+  }
+
+  /** Authenticates the connection with the present credentials; it stays as it is if they are refused. */
+  async #authenticate(): Promise<void> {
+    clearTimeout(this.#loginTimer);
+    const { current } = this.#logins;
+    const { username, password } = current;
+    this.#setLogin(current);
+    if (password === undefined || isSameAccount(current, this.#session)) return;
+    try {
+      await (username === undefined
+        ? this.#redis.auth(password.reveal())
+        : this.#redis.auth(username, password.reveal()));
+      this.#session = current;
+      this.#logins.report({ kind: 'accepted' });
+    } catch (error) {
+      const reason = errorCode(error);
+      if (isLoginRefusal(reason)) this.#logins.report({ kind: 'refused', reason, isConnected: true });
+      if (this.#redis.status === 'ready') this.#authenticateLater();
+    }
+  }
+
+  #authenticateLater(): void {
+    clearTimeout(this.#loginTimer);
+    const delayMs = loginRetryMs(++this.#loginAttempts);
+    this.#loginTimer = setTimeout(() => void this.#authenticate(), delayMs).unref();
+  }
+
+  /** Sets the credentials that ioredis uses when it connects next. */
+  #setLogin(login: RedisLogin): void {
+    this.#login = login;
+    Object.assign(this.#redis.options, loginOptions(login));
+  }
+
   #change(state: RedisState): void {
     const before = this.#state;
     if (isSameState(before, state)) return;
@@ -313,6 +482,22 @@ export class RedisConnection implements RedisReader {
     this.#state = state;
     this.#watch(state);
   }
+}
+
+/** Returns a function that passes the first reply on, or a time-out at the deadline, by `performance.now()`. */
+function untilDeadline<Reply>(
+  deadline: number,
+  onReply: (reply: Reply | Extract<RedisFailure, { kind: 'timeout' }>) => void,
+): (reply: Reply) => void {
+  let isEnded = false;
+  const end: typeof onReply = (reply) => {
+    clearTimeout(timer);
+    if (isEnded) return;
+    isEnded = true;
+    onReply(reply);
+  };
+  const timer = setTimeout(() => end({ kind: 'timeout' }), Math.max(0, deadline - performance.now()));
+  return end;
 }
 
 function asError(error: unknown): Error {

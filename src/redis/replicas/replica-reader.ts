@@ -6,6 +6,7 @@ import { RedisConnection } from '../connection/redis-connection.ts';
 import type { ValueMemory } from '../connection/value-memory.ts';
 import type { Query } from '../query.ts';
 import { nodeOptions, redisOptions } from '../redis-options.ts';
+import { RedisLogins } from '../redis-logins.ts';
 import { type RedisReader, type RedisState, isSameState } from '../redis-reader.ts';
 import type { RedisCheck, RedisFailure, RedisReply, RedisTtl, RedisType } from '../redis-reply.ts';
 import { NO_SOURCE, type ReadSources, isCoherent, limitStorage, readFrom } from './read-sources.ts';
@@ -30,6 +31,7 @@ type Send<Reply> = (connection: RedisConnection, onReply: (reply: Reply | RedisF
  */
 export class ReplicaReader implements RedisReader {
   readonly #settings: Pick<Settings, 'redis' | 'cache'>;
+  readonly #logins: RedisLogins;
   readonly #isCoherent: boolean;
   /** Undefined if the master is never read. */
   readonly #master: Link | undefined;
@@ -43,9 +45,10 @@ export class ReplicaReader implements RedisReader {
   #watchCircuit: WatchCircuit = () => undefined;
   #watchRefused: (permission: string) => void = () => undefined;
 
-  constructor(settings: Pick<Settings, 'redis' | 'cache'>) {
+  constructor(settings: Pick<Settings, 'redis' | 'cache'>, logins = new RedisLogins(settings.redis)) {
     const { redis } = settings;
     this.#settings = settings;
+    this.#logins = logins;
     this.#isCoherent = isCoherent(settings);
     if (redis.readFrom !== 'replica') this.#master = this.#link(redisOptions(redis), undefined);
   }
@@ -147,7 +150,7 @@ export class ReplicaReader implements RedisReader {
   }
 
   #link(options: RedisOptions, node: ListedNode | undefined): Link {
-    const connection = new RedisConnection(options, this.#settings);
+    const connection = new RedisConnection(options, this.#settings, this.#logins);
     const link: Link = { connection, node, state: undefined, circuit: 'closed', opening: undefined };
     connection.watch((state) => {
       link.state = state;

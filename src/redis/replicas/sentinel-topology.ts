@@ -1,8 +1,9 @@
 import { Redis } from 'ioredis';
 import type { RedisNode } from '../../config/redis/redis-nodes.ts';
-import type { Settings } from '../../config/settings.ts';
+import type { RedisLogin, Settings } from '../../config/settings.ts';
 import type { ListedNode } from '../cluster/slot-map.ts';
 import { errorCode } from '../redis-failure.ts';
+import { LoginChoice, type RedisLogins } from '../redis-logins.ts';
 import { sentinelOptions } from '../redis-options.ts';
 import type { Servers } from './source-selector.ts';
 
@@ -26,16 +27,21 @@ export interface SentinelListener {
 /** Queries one sentinel after the other for the master and its replicas, once a second. */
 export class SentinelTopology {
   readonly #redis: Settings['redis'];
+  readonly #loginChoice: LoginChoice;
   readonly #listener: SentinelListener;
   /** The next one to query first. */
   readonly #sentinels: RedisNode[];
   #connection: Redis | undefined;
+  /** The credentials of the connection. */
+  #login: RedisLogin;
   #timer: NodeJS.Timeout | undefined;
   #refreshing: Promise<void> | undefined;
   #closed = false;
 
-  constructor(redis: Settings['redis'], listener: SentinelListener) {
+  constructor(redis: Settings['redis'], logins: RedisLogins, listener: SentinelListener) {
     this.#redis = redis;
+    this.#loginChoice = new LoginChoice(logins);
+    this.#login = this.#loginChoice.login;
     this.#listener = listener;
     this.#sentinels = [...redis.nodes];
   }
@@ -72,6 +78,7 @@ export class SentinelTopology {
         return;
       } catch (error) {
         reason = errorCode(error);
+        this.#loginChoice.fail(this.#login, `sentinels: ${reason}`);
         this.#disconnect();
       }
     }
@@ -81,7 +88,13 @@ export class SentinelTopology {
   #connect(): Redis {
     const [sentinel] = this.#sentinels;
     this.#sentinels.push(...this.#sentinels.splice(0, 1));
-    const redis = new Redis(sentinelOptions(this.#redis, sentinel));
+    this.#login = this.#loginChoice.login;
+    const { sentinelUsername: username, sentinelPassword } = this.#login;
+    const redis = new Redis({
+      ...sentinelOptions(this.#redis, sentinel),
+      username,
+      password: sentinelPassword?.reveal(),
+    });
     // Errors are reported by the query.
     redis.on('error', () => undefined);
     return redis;

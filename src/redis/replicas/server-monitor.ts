@@ -1,7 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
+import type { RedisLogin } from '../../config/settings.ts';
 import { errorCode, failureOf, missingPermissionIn } from '../redis-failure.ts';
+import { LoginChoice, type RedisLogins, loginOptions } from '../redis-logins.ts';
 import { isServerFailure } from './read-sources.ts';
 import { type Replication, parseReplication } from './replication-state.ts';
 
@@ -22,6 +24,10 @@ export type MonitorReply =
 /** Checks over a connection of its own whether a server replies to reads, and queries its replication. */
 export class ServerMonitor {
   readonly #options: RedisOptions;
+  readonly #loginChoice: LoginChoice;
+  readonly #stopLoginChanges: () => void;
+  /** The credentials of the connection. */
+  #login: RedisLogin;
   readonly #isReadOnly: boolean;
   readonly #timeoutMs: number;
   readonly #onLost: () => void;
@@ -31,11 +37,15 @@ export class ServerMonitor {
   #error: unknown;
 
   /**
+   * @param logins the credentials, in place of those in the options.
    * @param isReadOnly whether reads need READONLY, as at a replica in a cluster.
    * @param timeoutMs milliseconds within which the server must reply to a check.
    * @param onLost called when its connection was lost.
    */
-  constructor(options: RedisOptions, isReadOnly: boolean, timeoutMs: number, onLost: () => void) {
+  constructor(options: RedisOptions, logins: RedisLogins, isReadOnly: boolean, timeoutMs: number, onLost: () => void) {
+    this.#loginChoice = new LoginChoice(logins);
+    this.#login = this.#loginChoice.login;
+    this.#stopLoginChanges = logins.onChange(() => this.#authenticate(logins.current));
     this.#options = {
       ...options,
       connectionName: 'redis-http-cache-proxy:replication',
@@ -57,6 +67,7 @@ export class ServerMonitor {
     const timeout = delay(this.#timeoutMs, TIMEOUT, { ref: false, signal: end.signal }).catch(() => TIMEOUT);
     const reply = await Promise.race([this.#query(redis), timeout]).finally(() => end.abort());
     if (typeof reply === 'string') {
+      this.#loginChoice.fail(this.#login, reply);
       this.#disconnect(redis);
       return { kind: 'failed', reason: reply };
     }
@@ -64,6 +75,7 @@ export class ServerMonitor {
   }
 
   close(): void {
+    this.#stopLoginChanges();
     if (this.#redis !== undefined) this.#disconnect(this.#redis);
   }
 
@@ -88,7 +100,8 @@ export class ServerMonitor {
   }
 
   #connect(): Redis {
-    const redis = new Redis(this.#options);
+    this.#login = this.#loginChoice.login;
+    const redis = new Redis({ ...this.#options, ...loginOptions(this.#login) });
     this.#error = undefined;
     redis.on('error', (error: unknown) => (this.#error ??= error));
     redis.on('close', () => {
@@ -99,6 +112,14 @@ export class ServerMonitor {
     this.#readOnly = this.#isReadOnly ? redis.readonly() : Promise.resolve();
     this.#readOnly.catch(() => undefined);
     return redis;
+  }
+
+  /** Authenticates the connection with changed credentials; it stays as it is if they are refused. */
+  #authenticate({ username, password }: RedisLogin): void {
+    if (this.#redis === undefined || password === undefined) return;
+    const reply =
+      username === undefined ? this.#redis.auth(password.reveal()) : this.#redis.auth(username, password.reveal());
+    reply.catch(() => undefined);
   }
 
   #disconnect(redis: Redis): void {

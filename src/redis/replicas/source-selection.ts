@@ -4,6 +4,7 @@ import { ClusterTopology } from '../cluster/cluster-topology.ts';
 import { ReplacementLimiter } from '../cluster/replacement-limiter.ts';
 import { type ListedNode, type SlotMap, addressOf } from '../cluster/slot-map.ts';
 import type { ReadServer, ServerList } from '../masters.ts';
+import type { RedisLogins } from '../redis-logins.ts';
 import { nodeOptions, redisOptions } from '../redis-options.ts';
 import type { ReadSource, ReadSources } from './read-sources.ts';
 import { SentinelTopology } from './sentinel-topology.ts';
@@ -43,6 +44,7 @@ interface Shard {
  */
 export class SourceSelection {
   readonly #redis: Settings['redis'];
+  readonly #logins: RedisLogins;
   readonly #logger: SelectionLogger;
   readonly #listener: SelectionListener;
   /** By name, and in a cluster the id of the master. */
@@ -57,8 +59,9 @@ export class SourceSelection {
   #published = '';
   #unreachableReason = '';
 
-  constructor(redis: Settings['redis'], logger: SelectionLogger, listener: SelectionListener) {
+  constructor(redis: Settings['redis'], logins: RedisLogins, logger: SelectionLogger, listener: SelectionListener) {
     this.#redis = redis;
+    this.#logins = logins;
     this.#logger = logger;
     this.#listener = listener;
     this.#sources = { epoch: 0, latestEpoch: this.#latestEpoch, sources: [] };
@@ -68,11 +71,11 @@ export class SourceSelection {
     };
     this.#topology =
       redis.mode === 'cluster'
-        ? new ClusterTopology(redis, CLUSTER_REFRESH_MS, {
+        ? new ClusterTopology(redis, logins, CLUSTER_REFRESH_MS, {
             ...common,
             onSlotMap: (slotMap) => this.#updateCluster(slotMap),
           })
-        : new SentinelTopology(redis, { ...common, onServers: (servers) => this.#updateSentinel(servers) });
+        : new SentinelTopology(redis, logins, { ...common, onServers: (servers) => this.#updateSentinel(servers) });
   }
 
   /** Waits for the first selection, at most REDIS_CONNECT_TIMEOUT_MS. */
@@ -159,6 +162,7 @@ export class SourceSelection {
     const selector = new SourceSelector({
       mayReadMaster: this.#redis.readFrom === 'prefer-replica',
       optionsOf: (node) => nodeOptions(this.#redis, node),
+      logins: this.#logins,
       isReadOnly: this.#redis.mode === 'cluster',
       timeoutMs: CHECK_TIMEOUT_MS,
       onSelection: () => {

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { RedisOptions } from 'ioredis';
 import { type ListedNode, addressOf } from '../cluster/slot-map.ts';
 import { MasterOffsets, type ReplicaGrade, type ServerStatus, gradeReplica } from './replication-state.ts';
+import type { RedisLogins } from '../redis-logins.ts';
 import { ServerMonitor } from './server-monitor.ts';
 
 /** Milliseconds between two checks of the selected server. */
@@ -29,6 +30,8 @@ export interface SelectorParts {
   readonly mayReadMaster: boolean;
   /** Returns the options of a connection to a server. */
   readonly optionsOf: (node: ListedNode) => RedisOptions;
+  /** The credentials, in place of those in the options. */
+  readonly logins: RedisLogins;
   /** Whether reads of replicas need READONLY. */
   readonly isReadOnly: boolean;
   readonly timeoutMs: number;
@@ -130,8 +133,8 @@ export class SourceSelector {
   }
 
   #monitor(node: ListedNode): ServerMonitor {
-    const { optionsOf, isReadOnly, timeoutMs } = this.#parts;
-    return new ServerMonitor(optionsOf(node), isReadOnly, timeoutMs, () => void this.refresh());
+    const { optionsOf, logins, isReadOnly, timeoutMs } = this.#parts;
+    return new ServerMonitor(optionsOf(node), logins, isReadOnly, timeoutMs, () => void this.refresh());
   }
 
   async #run(): Promise<void> {

@@ -1,11 +1,18 @@
+import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import type { Settings } from '../../config/settings.ts';
 import type { FileContent, SettingFile } from './setting-file.ts';
+import { accountFiles } from './account-files.ts';
 import { certificateFiles } from './certificate-files.ts';
 import { tokenFiles } from './token-files.ts';
 
 /** Milliseconds between two polls of the files. */
 const POLL_MS = 1000;
+/** Minimum milliseconds between two requested polls. */
+const MIN_REQUESTED_MS = 250;
+/** Milliseconds between the two polls that must find the same content, if they were requested. */
+const SETTLE_MS = 50;
 
 interface PolledFile {
   readonly file: SettingFile;
@@ -28,6 +35,9 @@ export class SettingFiles {
   readonly #files: readonly PolledFile[];
   #settings: Settings;
   #polling = false;
+  /** Time of the last requested poll by `performance.now()`, and whether one is pending. */
+  #requestedAt = -Infinity;
+  #isRequested = false;
 
   /** @param use called with the settings whenever a content has changed. */
   constructor(
@@ -38,7 +48,7 @@ export class SettingFiles {
     this.#logger = logger;
     this.#settings = settings;
     this.#use = use;
-    this.#files = [...tokenFiles(settings), ...certificateFiles(settings)].map((file) => ({
+    this.#files = [...tokenFiles(settings), ...certificateFiles(settings), ...accountFiles(settings)].map((file) => ({
       file,
       text: file.initial,
       latest: { text: file.initial },
@@ -49,6 +59,24 @@ export class SettingFiles {
   /** Starts polling. The timer does not keep the process alive. */
   watch(): void {
     if (this.#files.length > 0) setInterval(() => void this.poll(), POLL_MS).unref();
+  }
+
+  /** Polls the files soon, because Redis has rejected the credentials; any number of requests lead to one poll. */
+  request(): void {
+    if (this.#isRequested || this.#files.length === 0) return;
+    this.#isRequested = true;
+    void this.#pollRequested(Math.max(0, this.#requestedAt + MIN_REQUESTED_MS - performance.now()));
+  }
+
+  async #pollRequested(afterMs: number): Promise<void> {
+    await delay(afterMs, undefined, { ref: false });
+    this.#isRequested = false;
+    this.#requestedAt = performance.now();
+    await this.poll();
+    const isSettled = this.#files.every(({ latest, text }) => isSame(latest, { text }));
+    if (isSettled) return;
+    await delay(SETTLE_MS, undefined, { ref: false });
+    await this.poll();
   }
 
   /** Polls the files once, unless a poll is in progress. */
