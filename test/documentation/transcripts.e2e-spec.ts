@@ -48,15 +48,17 @@ class Terminal {
       RESP_PORT: this.#respPort,
       PROXY_THREADS: 1,
       ...(Object.fromEntries(own) as Record<string, string>),
+      ...(settings.OPS_PORT === undefined ? {} : { OPS_PORT: 0 }),
     });
     // `make start` does the same, to print the ETag.
     await this.#proxy.request('/v1/keys/user:42', { method: 'HEAD' });
   }
 
   async run(command: string): Promise<string> {
-    const { url = '' } = this.#proxy ?? {};
+    const { url = '', opsUrl = '' } = this.#proxy ?? {};
     const localCommand = this.#inOwnFolder(command)
       .replace('localhost:8080', new URL(url || 'http://none').host)
+      .replace('localhost:9090', new URL(opsUrl || 'http://none').host)
       // In a terminal redis-cli shows replies with their types.
       .replace(/^redis-cli -p (\d+)/, (_all, port) => `redis-cli --no-raw -p ${this.#portFor(String(port))}`)
       .replace(/node dist\/main\.js$/, '$& 2>&1');
