@@ -8,6 +8,7 @@ export const SECTIONS: ReadonlyMap<string, string> = new Map([
   ['threads', 'bench:threads'],
   ['start', 'bench:start'],
   ['outage', 'bench:outage'],
+  ['rolling-restart', 'bench:rolling-restart'],
   ['staleness', 'staleness'],
   ['soak', 'soak'],
   ['fast-path', 'fuzz:fast-path'],
