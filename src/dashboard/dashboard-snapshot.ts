@@ -38,6 +38,8 @@ export interface DashboardSnapshot {
     readonly invalidations: number;
     readonly losses: number;
   };
+  /** The subscription to CACHE_PURGE_CHANNEL, and the number of purges applied since the start; null if it is unset. */
+  readonly purgeChannel: { readonly subscribed: boolean; readonly purges: number } | null;
   readonly threads: { readonly count: number; readonly restarts: number };
   readonly connections: { readonly open: number; readonly max: number };
   /** Whether reads require a token, and whether the admin API is enabled. */

@@ -6,10 +6,12 @@ import {
   asUnknown,
   circuitCondition,
   coherenceCondition,
+  purgeChannelCondition,
   redisCondition,
   threadsCondition,
 } from './page/live/conditions.ts';
 import { bytes, count, duration, longTime, percent, rate } from './page/format.ts';
+import type { DashboardSnapshot } from './dashboard-snapshot.ts';
 import { snapshotWith } from './snapshot-with.spec-support.ts';
 
 it('asUnknown marks a condition as unknown and names its last state', () => {
@@ -48,6 +50,11 @@ describe('explainCacheStatus', () => {
       'hit; ttl=-3; detail=stale-if-error',
       200,
       'Served from the cache, stale: it expired 3 seconds ago, and Redis is unavailable.',
+    ],
+    [
+      'hit; ttl=-1; detail=stale-while-revalidate',
+      200,
+      'Served from the cache, stale: it expired 1 second ago, and is being reloaded.',
     ],
     ['fwd=uri-miss; stored', 200, 'Not cached. Loaded from Redis and cached.'],
     ['fwd=uri-miss; collapsed', 200, 'Not cached. Coalesced into a load that was already in flight.'],
@@ -105,6 +112,18 @@ describe('conditions', () => {
       ['good', 'ttl'],
       ['good', '2'],
     ]);
+  });
+
+  it('include the subscription to the purge channel, if there is one', () => {
+    const conditionOf = (purgeChannel: DashboardSnapshot['purgeChannel']) =>
+      purgeChannelCondition(snapshotWith({ purgeChannel }));
+    expect(conditionOf(null)).toBeUndefined();
+    expect(conditionOf({ subscribed: true, purges: 1 })).toEqual({
+      level: 'good',
+      state: 'subscribed',
+      meaning: '1 purge applied',
+    });
+    expect(conditionOf({ subscribed: false, purges: 1 })?.level).toBe('bad');
   });
 
   it('are warnings or bad when something fails', () => {

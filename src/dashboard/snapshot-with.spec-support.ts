@@ -20,6 +20,7 @@ export function snapshotWith(replaced: Partial<DashboardSnapshot> = {}): Dashboa
     loads: { count: 0, errors: 0, inFlight: 0, queued: 0, durations: { bounds: [0.001, 0.01], buckets: [0, 0, 0] } },
     redis: { connected: 2, circuits: { closed: 2, 'half-open': 0, open: 0 } },
     coherence: { state: 'ttl', invalidations: 0, losses: 0 },
+    purgeChannel: null,
     threads: { count: 2, restarts: 0 },
     connections: { open: 1, max: 100 },
     auth: { tokenRequired: false, adminEnabled: true },

@@ -8,7 +8,7 @@ import { InstanceStats } from '../instance/instance-stats.ts';
 import { DURATION_BUCKETS, READ_OUTCOMES, ReadMetrics, TRANSPORTS } from '../instance/read-metrics.ts';
 import { packageVersion } from '../config/package-version.ts';
 import type { ConfigType } from '@nestjs/config';
-import { proxyConfig } from '../config/namespaces.ts';
+import { cacheConfig, proxyConfig } from '../config/namespaces.ts';
 import type { DashboardSnapshot } from './dashboard-snapshot.ts';
 
 /** Reads the figures of the dashboard from the memory shared by all threads. */
@@ -21,6 +21,7 @@ export class SnapshotService {
   readonly #coherenceCounts: CoherenceCounts;
   readonly #auth: DashboardSnapshot['auth'];
   readonly #maxConnections: number;
+  readonly #hasPurgeChannel: boolean;
 
   constructor(
     cache: CacheService,
@@ -31,6 +32,7 @@ export class SnapshotService {
     access: Access,
     adminTokens: AdminTokens,
     @Inject(proxyConfig.KEY) proxy: ConfigType<typeof proxyConfig>,
+    @Inject(cacheConfig.KEY) { purgeChannel }: ConfigType<typeof cacheConfig>,
   ) {
     this.#cache = cache;
     this.#readMetrics = readMetrics;
@@ -39,6 +41,7 @@ export class SnapshotService {
     this.#coherenceCounts = coherenceCounts;
     this.#auth = { tokenRequired: access.tokenRequired, adminEnabled: adminTokens.exist };
     this.#maxConnections = proxy.maxConnections;
+    this.#hasPurgeChannel = purgeChannel !== undefined;
   }
 
   /** Returns the current snapshot. */
@@ -70,6 +73,9 @@ export class SnapshotService {
         invalidations: this.#coherenceCounts.invalidations,
         losses: this.#coherenceCounts.losses,
       },
+      purgeChannel: this.#hasPurgeChannel
+        ? { subscribed: this.#coherenceCounts.isSubscribed, purges: this.#coherenceCounts.purges }
+        : null,
       threads: { count: instance.threads, restarts: instance.restarts },
       connections: { open: instance.connections, max: this.#maxConnections },
       auth: this.#auth,

@@ -15,6 +15,7 @@ describe('readsByKind', () => {
     const total = Object.values(kinds).reduce((sum, count) => sum + count, 0);
     expect(total).toBe((2 ** READ_OUTCOMES.length - 1) * TRANSPORTS.length);
     expect(kinds.hit).toBe(outcomes.hit * TRANSPORTS.length);
+    expect(kinds.revalidating).toBe(outcomes['stale-while-revalidate'] * TRANSPORTS.length);
     expect(kinds.failed).toBe((outcomes.timeout + outcomes.unavailable + outcomes.overloaded) * TRANSPORTS.length);
   });
 });

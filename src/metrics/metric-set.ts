@@ -64,7 +64,7 @@ export class MetricSet {
     });
   }
 
-  /** Adds a gauge. */
+  /** Adds a gauge; without labels and without a value it is absent. */
   gauge(name: string, help: string, labelNames: readonly string[], read: () => Labelled): void {
     new Gauge({
       name: PREFIX + name,
@@ -73,7 +73,10 @@ export class MetricSet {
       registers: [this.registry],
       collect() {
         this.reset();
-        for (const [labels, value] of read()) this.set(labels, value);
+        const values = read();
+        // Otherwise a gauge without labels is 0.
+        if (values.length === 0) this.remove({});
+        for (const [labels, value] of values) this.set(labels, value);
       },
     });
   }

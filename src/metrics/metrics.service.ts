@@ -1,4 +1,5 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
+import type { ConfigType } from '@nestjs/config';
 import { BufferedBytes } from '../cache/read-through/buffered-bytes.ts';
 import { CacheService } from '../cache/cache.service.ts';
 import { CIRCUIT_STATES, SELF_CHECK_PARTS, TLS_LISTENERS } from '../instance/instance-memory.ts';
@@ -17,6 +18,7 @@ import {
 } from '../instance/read-metrics.ts';
 import { WARMUP_RESULTS, WARMUP_STATES, WarmupState } from '../instance/warmup-state.ts';
 import { RefusedCommands } from '../redis-commands/refused-commands.ts';
+import { cacheConfig } from '../config/namespaces.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 import { HANDSHAKE_FAILURES, HandshakeCounts } from '../tls/handshake-counts.ts';
 import { TlsListeners } from '../tls/tls-listeners.ts';
@@ -41,6 +43,7 @@ export class MetricsService {
     warmup: WarmupState,
     tls: TlsListeners,
     handshakes: HandshakeCounts,
+    @Inject(cacheConfig.KEY) { purgeChannel }: ConfigType<typeof cacheConfig>,
   ) {
     this.#describe = (metrics) => {
       this.#describeReads(metrics, reads);
@@ -48,6 +51,7 @@ export class MetricsService {
       this.#describeCache(metrics, cache);
       this.#describeWarmup(metrics, warmup);
       this.#describeCoherence(metrics, coherence, coherenceCounts);
+      this.#describePurges(metrics, coherenceCounts, purgeChannel !== undefined);
       this.#describeClientTracking(metrics, instance, clientTracking);
       this.#describeTls(metrics, tls, handshakes);
       this.#describeInstance(metrics, instance, buffered);
@@ -172,18 +176,22 @@ export class MetricsService {
       [],
       () => [[{}, counts.lastLoss]],
     );
+  }
+
+  #describePurges(metrics: MetricSet, counts: CoherenceCounts, hasChannel: boolean): void {
     metrics.counter('purge_messages', 'Messages received on CACHE_PURGE_CHANNEL, by result.', ['result'], () => [
       [{ result: 'applied' }, counts.purges],
       [{ result: 'ignored' }, counts.ignoredPurges],
     ]);
-    counter(
-      'purge_channel_losses',
-      'Times the subscription to CACHE_PURGE_CHANNEL was lost.',
-      () => counts.subscriptionLosses,
-    );
-    metrics.gauge('purge_channel_subscribed', 'Subscription to CACHE_PURGE_CHANNEL (1 while subscribed).', [], () => [
-      [{}, counts.isSubscribed ? 1 : 0],
+    metrics.counter('purge_channel_losses', 'Times the subscription to CACHE_PURGE_CHANNEL was lost.', [], () => [
+      [{}, counts.subscriptionLosses],
     ]);
+    metrics.gauge(
+      'purge_channel_subscribed',
+      'Subscription to CACHE_PURGE_CHANNEL (1 while subscribed; absent if the setting is unset).',
+      [],
+      () => (hasChannel ? [[{}, counts.isSubscribed ? 1 : 0]] : []),
+    );
   }
 
   #describeClientTracking(metrics: MetricSet, instance: InstanceStats, counts: ClientTrackingCounts): void {

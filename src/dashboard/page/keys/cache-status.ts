@@ -4,7 +4,10 @@ export function explainCacheStatus(field: string | null, status: number): string
   const forwardReason = parameters.get('fwd');
   const ttl = Number(parameters.get('ttl'));
   if (parameters.has('hit')) {
-    if (ttl < 0) return `Served from the cache, stale: it expired ${seconds(-ttl)} ago, and Redis is unavailable.`;
+    if (ttl < 0) {
+      const why = parameters.get('detail') === 'stale-while-revalidate' ? 'is being reloaded' : 'Redis is unavailable';
+      return `Served from the cache, stale: it expired ${seconds(-ttl)} ago, and ${why}.`;
+    }
     if (status === 404) return `Served from the cache: the key does not exist. Expires in ${seconds(ttl)}.`;
     return `Served from the cache. Expires in ${seconds(ttl)}.`;
   }

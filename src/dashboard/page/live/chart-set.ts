@@ -7,6 +7,7 @@ const READS: Readonly<Record<ReadKind, string>> = {
   hit: 'hits',
   miss: 'misses (loaded from Redis)',
   'not-found': 'not found',
+  revalidating: 'stale (being reloaded)',
   stale: 'stale (Redis unavailable)',
   refused: 'refused',
   failed: 'failed',

@@ -45,6 +45,14 @@ export function coherenceCondition({ coherence }: DashboardSnapshot): Condition 
   }
 }
 
+/** @returns undefined if there is no purge channel. */
+export function purgeChannelCondition({ purgeChannel }: DashboardSnapshot): Condition | undefined {
+  if (purgeChannel === null) return undefined;
+  const { subscribed, purges } = purgeChannel;
+  if (!subscribed) return { level: 'bad', state: 'not subscribed', meaning: 'purges are missed' };
+  return { level: 'good', state: 'subscribed', meaning: `${purges} ${purges === 1 ? 'purge' : 'purges'} applied` };
+}
+
 export function threadsCondition({ threads }: DashboardSnapshot): Condition {
   const { count, restarts } = threads;
   const meaning = restarts === 0 ? 'no restarts' : `${restarts} ${restarts === 1 ? 'restart' : 'restarts'}`;

@@ -1,7 +1,7 @@
 import type { Durations, DashboardSnapshot } from '../../dashboard-snapshot.ts';
 
 /** Groups of read outcomes that the dashboard distinguishes; each outcome belongs to one group. */
-export const READ_KINDS = ['hit', 'miss', 'not-found', 'stale', 'refused', 'failed'] as const;
+export const READ_KINDS = ['hit', 'miss', 'not-found', 'revalidating', 'stale', 'refused', 'failed'] as const;
 export type ReadKind = (typeof READ_KINDS)[number];
 
 const KIND_OF: Readonly<Record<string, ReadKind>> = {
@@ -9,6 +9,7 @@ const KIND_OF: Readonly<Record<string, ReadKind>> = {
   miss: 'miss',
   collapsed: 'miss',
   'not-found': 'not-found',
+  'stale-while-revalidate': 'revalidating',
   stale: 'stale',
   timeout: 'failed',
   unavailable: 'failed',
@@ -17,7 +18,7 @@ const KIND_OF: Readonly<Record<string, ReadKind>> = {
 
 /** Sums the reads of all transports by kind. Outcomes that are not listed above count as refused. */
 export function readsByKind(reads: DashboardSnapshot['reads']): Record<ReadKind, number> {
-  const sums = { hit: 0, miss: 0, 'not-found': 0, stale: 0, refused: 0, failed: 0 };
+  const sums = { hit: 0, miss: 0, 'not-found': 0, revalidating: 0, stale: 0, refused: 0, failed: 0 };
   for (const outcomes of Object.values(reads)) {
     for (const [outcome, count] of Object.entries(outcomes)) sums[KIND_OF[outcome] ?? 'refused'] += count;
   }

@@ -5,6 +5,7 @@ import {
   asUnknown,
   circuitCondition,
   coherenceCondition,
+  purgeChannelCondition,
   redisCondition,
   threadsCondition,
 } from './conditions.ts';
@@ -42,6 +43,10 @@ function showConditions(snapshot: DashboardSnapshot): void {
   shown.set('redis', redisCondition(snapshot));
   shown.set('circuit', circuitCondition(snapshot));
   shown.set('coherence', coherenceCondition(snapshot));
+  const purges = purgeChannelCondition(snapshot);
+  element('purge-channel', HTMLElement).hidden = purges === undefined;
+  if (purges === undefined) shown.delete('purge-channel');
+  else shown.set('purge-channel', purges);
   shown.set('threads', threadsCondition(snapshot));
   shown.set('connections', { level, state: count(open), meaning: `of ${count(max)}` });
   shown.set('uptime', { level: 'good', state: longTime(snapshot.uptimeSeconds), meaning: 'since the start' });
