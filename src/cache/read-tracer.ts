@@ -1,5 +1,6 @@
 import type { ReadOutcomeName, Transport } from '../instance/read-metrics.ts';
 import type { Query } from '../redis/query.ts';
+import type { Lease } from './shared-lru/cache-types.ts';
 import type { LoadEnd } from './read-through/read-outcome.ts';
 
 /** Injection token of the {@link ReadTracer}; there is none unless traces are exported. */
@@ -27,6 +28,8 @@ export interface LoadSpan {
 export interface RequestSpan {
   /** Links the request to the load of another request that it waits for. */
   onJoined(load: LoadSpan): void;
+  /** Links the request to the load of another thread that it waits for, by its lease. */
+  onJoinedElsewhere(lease: Lease): void;
   /** @param outcomes of its reads. */
   end(outcomes: readonly ReadOutcomeName[]): void;
   fail(bug: unknown): void;
@@ -36,6 +39,9 @@ export interface RequestSpan {
 export interface ReadTracer {
   /** @param queries what the request reads, cached or not. */
   startRequest(request: RequestDescription, queries: readonly Query[]): RequestSpan | undefined;
-  /** @param cause the request that the load is started for; `refresh`: it is started in the background. */
-  startLoad(query: Query, cause: RequestSpan | 'refresh'): LoadSpan | undefined;
+  /**
+   * @param cause the request that the load is started for; `refresh`: it is started in the background.
+   * @param lease of the load, by which requests of other threads wait for it.
+   */
+  startLoad(query: Query, cause: RequestSpan | 'refresh', lease: Lease | undefined): LoadSpan | undefined;
 }

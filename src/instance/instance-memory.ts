@@ -104,13 +104,18 @@ const TICKET_KEY_BYTES = 48;
 export const TLS_LISTENERS = ['http', 'resp'] as const;
 export type TlsListener = (typeof TLS_LISTENERS)[number];
 const TICKET_KEYS_AT = SHARED_COUNTS_AT + SHARED_COUNTS * 8;
-const TOTAL_BYTES = TICKET_KEYS_AT + TLS_LISTENERS.length * TICKET_KEY_BYTES;
+/** Words for the contexts of loads that are traced: 1,024 of them. */
+const LOAD_CONTEXT_WORDS = 8192;
+const LOAD_CONTEXTS_AT = TICKET_KEYS_AT + TLS_LISTENERS.length * TICKET_KEY_BYTES;
+const TOTAL_BYTES = LOAD_CONTEXTS_AT + LOAD_CONTEXT_WORDS * 4;
 
 export class InstanceMemory {
   readonly buffer: SharedArrayBuffer;
   readonly words: Int32Array;
   /** Counters that any thread updates, with `Atomics`. */
   readonly sharedCounts: BigUint64Array;
+  /** Memory of the tracer, not resident unless traces are exported. */
+  readonly loadContexts: Int32Array;
   readonly #counts: Float64Array;
 
   constructor(buffer: SharedArrayBuffer) {
@@ -118,6 +123,7 @@ export class InstanceMemory {
     this.words = new Int32Array(buffer, 0, COUNTS_AT / 4);
     this.#counts = new Float64Array(buffer, COUNTS_AT, ROWS * ROW_COUNTS);
     this.sharedCounts = new BigUint64Array(buffer, SHARED_COUNTS_AT, SHARED_COUNTS);
+    this.loadContexts = new Int32Array(buffer, LOAD_CONTEXTS_AT, LOAD_CONTEXT_WORDS);
   }
 
   static create(): InstanceMemory {

@@ -37,6 +37,9 @@ import { packageVersion } from '../config/package-version.ts';
 import type { Settings } from '../config/settings.ts';
 import type { ReadOutcomeName } from '../instance/read-metrics.ts';
 import type { Query } from '../redis/query.ts';
+import type { Lease } from '../cache/shared-lru/cache-types.ts';
+import type { ThreadContext } from '../instance/thread-context.ts';
+import { LoadContexts } from './load-contexts.ts';
 import { ReportingExporter } from './reporting-exporter.ts';
 import { type SamplerSettings, checkProtocol, queueFrom, samplerFrom } from './otel-environment.ts';
 
@@ -57,19 +60,26 @@ export class OtlpTracer implements ReadTracer, OnApplicationShutdown {
   readonly #tracer: Tracer;
   /** Attributes of every load. */
   readonly #redis: Attributes;
+  readonly #contexts: LoadContexts;
 
   /** @param redis attributes of every load. */
-  constructor(provider: TracerProvider, redis: Attributes) {
+  constructor(provider: TracerProvider, redis: Attributes, contexts: LoadContexts) {
+    this.#contexts = contexts;
     this.#provider = provider;
     this.#tracer = provider.getTracer(NAME, packageVersion());
     this.#redis = redis;
   }
 
   /** Creates the tracer of a thread from the environment variables of OpenTelemetry. */
-  static start(environment: NodeJS.ProcessEnv, redis: Settings['redis']): OtlpTracer {
+  static start(
+    environment: NodeJS.ProcessEnv,
+    redis: Settings['redis'],
+    { threadIndex, instance }: Pick<ThreadContext, 'threadIndex' | 'instance'>,
+  ): OtlpTracer {
     const logger = new Logger(OtlpTracer.name);
-    const warn = (text: string): void => logger.warn(text);
     const silent = (): void => undefined;
+    // All threads have the same environment.
+    const warn = threadIndex === 0 ? (text: string): void => logger.warn(text) : silent;
     // The SDK says what is wrong with its variables. Failed exports are reported by ReportingExporter.
     diag.setLogger(
       { error: warn, warn, info: silent, debug: silent, verbose: silent },
@@ -87,7 +97,8 @@ export class OtlpTracer implements ReadTracer, OnApplicationShutdown {
     });
     diag.disable();
     setGlobalErrorHandler(silent);
-    return new OtlpTracer(provider, redisAttributes(redis));
+    if (threadIndex === 0) logger.log('traces are exported');
+    return new OtlpTracer(provider, redisAttributes(redis), new LoadContexts(instance.loadContexts));
   }
 
   startRequest(request: RequestDescription, queries: readonly Query[]): RequestSpan | undefined {
@@ -106,17 +117,19 @@ export class OtlpTracer implements ReadTracer, OnApplicationShutdown {
       name = `${method} ${route}`;
     }
     const span = this.#tracer.startSpan(name, { kind: SpanKind.SERVER, attributes }, parentOf(request));
-    return span.isRecording() ? new SampledRequest(span) : undefined;
+    return span.isRecording() ? new SampledRequest(span, this.#contexts) : undefined;
   }
 
-  startLoad(query: Query, cause: RequestSpan | 'refresh'): LoadSpan | undefined {
+  startLoad(query: Query, cause: RequestSpan | 'refresh', lease: Lease | undefined): LoadSpan | undefined {
     const operation = operationOf([query]);
     const attributes = { ...this.#redis, 'db.operation.name': operation, 'thread.id': threadId };
     const isRefresh = cause === 'refresh';
     if (isRefresh) Object.assign(attributes, { [`${OWN}.refresh`]: true });
     const context = cause instanceof SampledRequest ? trace.setSpan(ROOT_CONTEXT, cause.span) : ROOT_CONTEXT;
     const span = this.#tracer.startSpan(operation, { kind: SpanKind.CLIENT, attributes }, context);
-    return span.isRecording() ? new SampledLoad(span, isRefresh ? 0 : 1) : undefined;
+    if (!span.isRecording()) return undefined;
+    if (lease !== undefined) this.#contexts.publish(lease, span.spanContext());
+    return new SampledLoad(span, isRefresh ? 0 : 1);
   }
 
   /** Exports the spans of the requests that the drain has completed; waits {@link FLUSH_MS} at most. */
@@ -130,13 +143,20 @@ export class OtlpTracer implements ReadTracer, OnApplicationShutdown {
 
 class SampledRequest implements RequestSpan {
   readonly span: Span;
+  readonly #contexts: LoadContexts;
 
-  constructor(span: Span) {
+  constructor(span: Span, contexts: LoadContexts) {
     this.span = span;
+    this.#contexts = contexts;
   }
 
   onJoined(load: LoadSpan): void {
     if (load instanceof SampledLoad) this.span.addLink({ context: load.join() });
+  }
+
+  onJoinedElsewhere(lease: Lease): void {
+    const context = this.#contexts.find(lease);
+    if (context !== undefined) this.span.addLink({ context });
   }
 
   end(outcomes: readonly ReadOutcomeName[]): void {

@@ -1,7 +1,9 @@
 import { Global, Module } from '@nestjs/common';
 import type { ConfigType } from '@nestjs/config';
 import { READ_TRACER, type ReadTracer } from '../cache/read-tracer.ts';
+import { CacheModule } from '../cache/cache.module.ts';
 import { redisConfig } from '../config/namespaces.ts';
+import { ThreadContext } from '../instance/thread-context.ts';
 import { exportsTraces } from './otel-environment.ts';
 
 /**
@@ -10,10 +12,11 @@ import { exportsTraces } from './otel-environment.ts';
  */
 @Global()
 @Module({
+  imports: [CacheModule],
   providers: [
     {
       provide: READ_TRACER,
-      inject: [redisConfig.KEY],
+      inject: [redisConfig.KEY, ThreadContext],
       useFactory: startTracer,
     },
   ],
@@ -21,8 +24,11 @@ import { exportsTraces } from './otel-environment.ts';
 })
 export class TelemetryModule {}
 
-async function startTracer(redis: ConfigType<typeof redisConfig>): Promise<ReadTracer | undefined> {
+async function startTracer(
+  redis: ConfigType<typeof redisConfig>,
+  thread: ThreadContext,
+): Promise<ReadTracer | undefined> {
   if (!exportsTraces(process.env)) return undefined;
   const { OtlpTracer } = await import('./otlp-tracer.ts');
-  return OtlpTracer.start(process.env, redis);
+  return OtlpTracer.start(process.env, redis, thread);
 }

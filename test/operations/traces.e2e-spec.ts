@@ -27,13 +27,15 @@ describeOwn('traces', () => {
   let relay: RedisRelay;
   let receiver: OtlpReceiver;
   let proxy: TestProxy;
+  /** The same, with two threads. */
+  let threads: TestProxy;
   let keys = 0;
 
   beforeAll(async () => {
     redis = await TestRedis.start();
     relay = await RedisRelay.to(Number(new URL(redis.url).port));
     receiver = await OtlpReceiver.start();
-    proxy = await TestProxy.start({
+    const settings = {
       REDIS_URL: relay.url,
       ACCESS_TOKEN: 'reader',
       RESP_PORT: 0,
@@ -44,10 +46,14 @@ describeOwn('traces', () => {
       OTEL_SERVICE_NAME: 'cache-of-shop',
       OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test',
       OTEL_BSP_SCHEDULE_DELAY: 20,
-    });
+    };
+    [proxy, threads] = await Promise.all([
+      TestProxy.start({ ...settings, PROXY_THREADS: 1 }),
+      TestProxy.start({ ...settings, PROXY_THREADS: 2 }),
+    ]);
   });
   afterAll(async () => {
-    await proxy?.stop();
+    await Promise.all([proxy?.stop(), threads?.stop()]);
     await receiver?.stop();
     await relay?.stop();
     await redis?.stop();
@@ -154,30 +160,32 @@ describeOwn('traces', () => {
     },
   );
 
-  it('links requests that wait for the load of another one to it', async () => {
+  it('links requests of all threads that wait for the load of another one to it', async () => {
     const key = await freshKey();
     /** Reads that wait for the load of another one. */
     const collapsed = async (): Promise<number> =>
-      Number(/cache_collapsed_total (\d+)/.exec((await proxy.get('/metrics')).text)?.[1]);
-    const before = await collapsed();
+      Number(/cache_collapsed_total (\d+)/.exec((await threads.get('/metrics')).text)?.[1]);
     relay.hold('data');
-    const first = get(key, SAMPLED);
+    const first = threads.key(key, SAMPLED);
     await until('the load is sent', () => (relay.held('data').includes('value') ? true : undefined));
-    const traces = ['1', '2'].map((digit) => digit.repeat(32));
-    const others = traces.map((trace) => get(key, { ...READER, traceparent: `00-${trace}-${PARENT}-01` }));
-    await until('they wait', async () => (await collapsed()) === before + 2 || undefined);
+    // The chance that all of them are accepted by the thread of the load is 1 in 4,096.
+    const traces = [...'123456789abc'].map((digit) => digit.repeat(32));
+    const others = traces.map((trace) => threads.key(key, { ...READER, traceparent: `00-${trace}-${PARENT}-01` }));
+    await until('they wait', async () => (await collapsed()) === traces.length || undefined);
     relay.release('data');
     await Promise.all([first, ...others]);
-    const spans = await received(4);
+    const spans = await received(2 + traces.length);
     const load = spans.find(({ kind }) => kind === CLIENT);
-    expect(load?.attributes['redis_http_cache_proxy.requests']).toBe(3);
-    for (const trace of traces) {
-      expect(spans.find(({ traceId }) => traceId === trace)).toMatchObject({
+    const waiting = traces.map((trace) => spans.find(({ traceId }) => traceId === trace));
+    for (const span of waiting) {
+      expect(span).toMatchObject({
         parentSpanId: PARENT,
         links: [load?.spanId],
         attributes: { [OUTCOME]: 'collapsed' },
       });
     }
+    const sameThread = waiting.filter((span) => span?.attributes['thread.id'] === load?.attributes['thread.id']);
+    expect(load?.attributes['redis_http_cache_proxy.requests']).toBe(1 + sameThread.length);
   });
 
   it('has one span for a request for many keys, and one for each load', async () => {
@@ -230,9 +238,10 @@ describeOwn('traces', () => {
     await received(2);
     const lines = await until('the log', () => {
       const found = proxy.log().filter(({ message }) => /traces/.test(String(message)));
-      return found.length >= 2 ? found.map(({ message, level }) => [level, message]) : undefined;
+      return found.length >= 3 ? found.map(({ message, level }) => [level, message]) : undefined;
     });
     expect(lines).toEqual([
+      ['info', 'traces are exported'],
       ['warn', expect.stringMatching(/^traces cannot be exported: /)],
       ['info', 'traces are exported again'],
     ]);

@@ -66,7 +66,7 @@ export class LoadCoalescer {
     const { lease } = found;
     const account = this.#account;
     const more = { forward: 'stale', maxAgeMs: Infinity, client: undefined, account, span: undefined } as const;
-    const span = this.#tracer?.startLoad(query, 'refresh');
+    const span = this.#tracer?.startLoad(query, 'refresh', lease);
     this.#loader.refresh(new Load({ query, lease, ...more }, this.#inFlight, reportBufferFull, span));
     return found.found;
   }
@@ -168,9 +168,11 @@ export class LoadCoalescer {
 
   #follow(batch: LoadBatch, query: Query, { lease, own, forward }: Loading): Promise<LoadEnd> {
     const load = this.#inFlight.find(lease);
+    const loadSpan = load?.span;
+    if (loadSpan !== undefined) batch.span?.onJoined(loadSpan);
+    else if (!own) batch.span?.onJoinedElsewhere(lease);
     if (load !== undefined) {
       load.isJoined = true;
-      if (load.span !== undefined) batch.span?.onJoined(load.span);
       return collapsed(unlessBlocked(load), forward);
     }
     // A lease of this thread without a load in flight will never be filled.
@@ -313,8 +315,8 @@ async function warmUpEnd(query: Query, end: Promise<LoadEnd>): Promise<WarmUpEnd
 }
 
 /** Starts the span of a load, if its request is sampled. */
-function startSpan(tracer: ReadTracer | undefined, { query, span }: LoadRequest): LoadSpan | undefined {
-  return span === undefined ? undefined : tracer?.startLoad(query, span);
+function startSpan(tracer: ReadTracer | undefined, { query, span, lease }: LoadRequest): LoadSpan | undefined {
+  return span === undefined ? undefined : tracer?.startLoad(query, span, lease);
 }
 
 function reportBufferFull(_request: LoadRequest, bufferFull: BufferFull): LoadEnd {

@@ -13,6 +13,7 @@ import { type ReadDirectives, type ReadOptions, ReadThrough } from './read-throu
 const REQUEST: RequestDescription = { transport: 'http', http: undefined, traceparent: 'p', tracestate: undefined };
 const describeRequest = (): RequestDescription => REQUEST;
 const TRACED = { describeRequest };
+const LOAD_LIMITS = { maxConcurrentLoads: 2, maxQueuedLoads: 5, queueTimeoutMs: 60_000 };
 const key = (name: string): Query => Query.get(Buffer.from(name));
 
 /** Records what happens to spans, each line with the name of the span. */
@@ -29,6 +30,7 @@ class RecordingTracer implements ReadTracer {
     return {
       ...{ name },
       onJoined: (load) => void this.log.push(`${name} joins ${(load as LoadSpan & { name: string }).name}`),
+      onJoinedElsewhere: ({ slot }) => void this.log.push(`${name} joins the load in slot ${slot} of another thread`),
       end: (outcomes) => void this.log.push(`${name}: ${outcomes.join('+')}`),
       fail: (bug) => void this.log.push(`${name} failed: ${String(bug)}`),
     };
@@ -57,6 +59,8 @@ describe('The spans of reads', () => {
   let tracer: RecordingTracer;
   let replies: ((reply: RedisReply) => void)[];
   let reads: ReadThrough;
+  /** Of another thread. */
+  let other: ReadThrough;
 
   const value = (text: string): RedisReply => ({ kind: 'value', value: Buffer.from(text), ttlMs: undefined });
   const read = async (name: string, options: ReadOptions, directives?: ReadDirectives): Promise<unknown> =>
@@ -69,17 +73,24 @@ describe('The spans of reads', () => {
     replies = [];
     const instance = InstanceMemory.create();
     const limits = { capacity: 10, maxBytes: 10_000, maxValueBytes: 1000, maxLeases: 10, leaseMs: 5000, staleMs: 0 };
-    reads = new ReadThrough({
-      lru: SharedLru.create({ ...limits, revalidateMs: 1000 }, 1, () => now),
-      store: { fetch: (_query, onReply) => void replies.push(onReply) },
-      limiter: new LoadLimiter(instance, 0, 1, { maxConcurrentLoads: 2, maxQueuedLoads: 5, queueTimeoutMs: 60_000 }),
-      counts: new ReadMetrics(instance, 0),
-      coherence: new CoherenceState(instance),
-      clock: () => now,
-      buffered: bufferedBytes(instance, 0),
-      lifetimes: { ttlMs: 1000, ttlJitter: 0, negativeTtlMs: 0 },
-      tracer,
-    });
+    const lru = SharedLru.create({ ...limits, revalidateMs: 1000 }, 1, () => now);
+    const readsOf = (threadLru: SharedLru, row: number): ReadThrough =>
+      new ReadThrough({
+        lru: threadLru,
+        store: { fetch: (_query, onReply) => void replies.push(onReply) },
+        limiter: new LoadLimiter(instance, row, row + 1, LOAD_LIMITS),
+        counts: new ReadMetrics(instance, row),
+        coherence: new CoherenceState(instance),
+        clock: () => now,
+        buffered: bufferedBytes(instance, row),
+        lifetimes: { ttlMs: 1000, ttlJitter: 0, negativeTtlMs: 0 },
+        tracer,
+      });
+    reads = readsOf(lru, 0);
+    other = readsOf(
+      SharedLru.attach(lru.buffer, 2, () => now),
+      1,
+    );
   });
 
   it('are those of a miss and its load; a hit has none', async () => {
@@ -104,6 +115,18 @@ describe('The spans of reads', () => {
       ...['request 1 of a: p', 'load 1 of a for request 1', 'request 2 of a: p', 'request 2 joins load 1'],
       ...['load 1: value', 'request 1: miss', 'request 2: collapsed'],
     ]);
+  });
+
+  it('link a request to the load of another thread that it waits for', async () => {
+    const first = read('a', TRACED);
+    const others = [0, 1].map(async () => other.read(key('a'), undefined, TRACED));
+    expect(tracer.take().slice(2)).toEqual([
+      ...['request 2 of a: p', 'request 2 joins the load in slot 1 of another thread'],
+      ...['request 3 of a: p', 'request 3 joins the load in slot 1 of another thread'],
+    ]);
+    reply(value('v'));
+    await Promise.all([first, ...others]);
+    expect(tracer.take()).toEqual(expect.arrayContaining(['request 2: collapsed', 'request 3: collapsed']));
   });
 
   it('say when a queued load has acquired a permit', async () => {
