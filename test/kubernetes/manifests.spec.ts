@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { parseAllDocuments } from 'yaml';
 import { render } from './kustomization.ts';
@@ -49,9 +49,9 @@ describe.each(folders)('deploy/kubernetes/%s', (folder) => {
 
 describe('overlay of the README of deploy/kubernetes', () => {
   const readme = readFileSync(join(overlay('.'), 'README.md'), 'utf8');
-  const text = /^```yaml\n(apiVersion: kustomize[^`]+)```/m.exec(readme)?.[1] ?? '';
+  const [own, warm] = [...readme.matchAll(/^```yaml\n(apiVersion: kustomize[^`]+)```/gm)].map(([, text]) => text);
 
-  function withOverlay<T>(use: (folder: string) => T): T {
+  function withOverlay<T>(use: (folder: string) => T, text = own): T {
     const parent = mkdtempSync(join(tmpdir(), 'kustomize-'));
     try {
       symlinkSync(top, join(parent, 'redis-http-cache-proxy'));
@@ -80,11 +80,42 @@ describe('overlay of the README of deploy/kubernetes', () => {
     expect(settings).toMatchObject({ CACHE_TTL_MS: '30000', CACHE_COHERENCE: 'tracking', HTTP_PORT: '8080' });
   });
 
-  it('is equal to the output of `kubectl kustomize`, if it is installed', () => {
-    const [rendered, expected] = withOverlay((folder) => [render(folder), renderedByKubectl(folder)]);
+  it('has a volume for the file of warm starts, which its startup probe allows for', () => {
+    const manifests = withOverlay(render, warm);
+    expect(manifests.flatMap(problemsOf)).toEqual([]);
+    const settings = manifests.find(({ kind }) => kind === 'ConfigMap')?.data as Readonly<Record<string, string>>;
+    const { spec } = manifests.find(({ kind }) => kind === 'Deployment') as unknown as { spec: { template: Template } };
+    const { containers, volumes, securityContext } = spec.template.spec;
+    const [{ volumeMounts, startupProbe }] = containers;
+    const mount = volumeMounts.find(({ mountPath }) => mountPath === dirname(settings.CACHE_WARMUP_FILE));
+    const claim = volumes.find(({ name }) => name === mount?.name)?.persistentVolumeClaim?.claimName;
+    expect(manifests.map(named)).toContain(`PersistentVolumeClaim ${claim}`);
+    expect(securityContext).toMatchObject({ runAsUser: 1000, fsGroup: 1000 });
+    const probedMs = startupProbe.periodSeconds * startupProbe.failureThreshold * 1000;
+    expect(probedMs).toBeGreaterThan(2 * Number(settings.CACHE_WARMUP_WAIT_MS));
+    expect(settings).toMatchObject({ HTTP_PORT: '8080' });
+  });
+
+  it.each([own, warm])('is equal to the output of `kubectl kustomize`, if it is installed (%#)', (text) => {
+    const [rendered, expected] = withOverlay((folder) => [render(folder), renderedByKubectl(folder)], text);
     if (expected !== undefined) expect(sorted(rendered ?? [])).toEqual(sorted(expected));
   });
 });
+
+/** The parts of a Pod template that a warm start needs. */
+interface Template {
+  readonly spec: {
+    readonly securityContext: object;
+    readonly containers: readonly {
+      readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
+      readonly startupProbe: { readonly periodSeconds: number; readonly failureThreshold: number };
+    }[];
+    readonly volumes: readonly {
+      readonly name: string;
+      readonly persistentVolumeClaim?: { readonly claimName: string };
+    }[];
+  };
+}
 
 describe('schema validation', () => {
   const [deployment] = render(overlay('base')).filter(({ kind }) => kind === 'Deployment');

@@ -6,6 +6,7 @@ import { Ingress } from 'kubernetes-models/networking.k8s.io/v1/Ingress';
 import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1/NetworkPolicy';
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisruptionBudget';
 import { ConfigMap } from 'kubernetes-models/v1/ConfigMap';
+import { PersistentVolumeClaim } from 'kubernetes-models/v1/PersistentVolumeClaim';
 import { Service } from 'kubernetes-models/v1/Service';
 import type { Json, Manifest } from './manifest.ts';
 
@@ -21,6 +22,7 @@ const MODELS: ReadonlyMap<string, Model> = new Map<string, Model>([
   ['networking.k8s.io/v1 NetworkPolicy', NetworkPolicy],
   ['policy/v1 PodDisruptionBudget', PodDisruptionBudget],
   ['v1 ConfigMap', ConfigMap],
+  ['v1 PersistentVolumeClaim', PersistentVolumeClaim],
   ['v1 Service', Service],
 ]);
 
