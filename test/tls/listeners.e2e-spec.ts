@@ -1,76 +1,183 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { once } from 'node:events';
+import { Agent } from 'node:https';
+import { connect } from 'node:tls';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { TestAuthority } from '../support/certificates.ts';
-import { exchange } from '../support/http-client.ts';
+import { createClient } from 'redis';
+import { exchange, sendRequest } from '../support/http-client.ts';
+import { ListenerCertificates } from '../support/listener-certificates.ts';
 import { describeOwn } from '../support/only-own.ts';
+import { until } from '../support/processes.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { redisClient } from '../support/redis-client.ts';
 import { TestRedis } from '../support/redis.ts';
-import { redisProgram, respPort } from '../support/resp.ts';
+import { redisProgram, request, respPort } from '../support/resp.ts';
 
 const HOST = '127.0.0.1';
-/** Longer than a TLS record. */
+/** Longer than a TLS record, and than what is written directly. */
 const LARGE = 'x'.repeat(100_000);
 
+const get = (path: string, more = ''): string => `GET ${path} HTTP/1.1\r\nHost: h\r\n${more}\r\n`;
+const last = (path: string, method = 'GET'): string =>
+  `${method} ${path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n`;
+
 describeOwn('TLS on the ports of HTTP and the Redis protocol', () => {
-  let directory: string;
+  let certificates: ListenerCertificates;
   let redis: TestRedis;
   let proxy: TestProxy;
-  let ca: string;
+  let withoutFastPath: TestProxy;
 
   beforeAll(async () => {
-    directory = mkdtempSync(join(tmpdir(), 'tls-'));
-    const authority = await TestAuthority.create();
-    const { cert, key } = await authority.issue([HOST]);
-    ca = authority.certificate.cert;
-    const file = (name: string, text: string): string => {
-      writeFileSync(join(directory, name), text);
-      return join(directory, name);
-    };
-    const [certFile, keyFile] = [file('cert.pem', cert), file('key.pem', key)];
-    file('ca.pem', ca);
-    redis = await TestRedis.start();
+    [certificates, redis] = await Promise.all([ListenerCertificates.create(), TestRedis.start()]);
     await redis.client.mset({ key: 'value', large: LARGE });
-    proxy = await TestProxy.start(
-      {
-        ...{ REDIS_URL: redis.url, RESP_PORT: 0, PROXY_THREADS: 2 },
-        ...{ HTTP_TLS_CERT_FILE: certFile, HTTP_TLS_KEY_FILE: keyFile },
-        ...{ RESP_TLS_CERT_FILE: certFile, RESP_TLS_KEY_FILE: keyFile },
-      },
-      '/',
-      true,
-      [],
-      { ca },
-    );
+    await redis.client.hset('hash', { field: 'value' });
+    const settings = { REDIS_URL: redis.url, ...certificates.settings };
+    const start = (more: object): Promise<TestProxy> =>
+      TestProxy.start({ ...settings, ...more }, '/', true, [], certificates.client);
+    [proxy, withoutFastPath] = await Promise.all([
+      start({ PROXY_THREADS: 2 }),
+      start({ HTTP_FAST_PATH: 'off', NODE_INTERNALS: 'off' }),
+    ]);
   });
   afterAll(async () => {
-    expect(await proxy.stop()).toBe(0);
+    const codes = await Promise.all([proxy.stop(), withoutFastPath.stop()]);
     await redis.stop();
-    rmSync(directory, { recursive: true });
+    certificates.remove();
+    expect(codes).toEqual([0, 0]);
   });
 
-  it('serves values, and hands connections over to node:http', async () => {
-    const requests = ['/v1/keys/key', '/v1/keys/key', '/v1/keys/large', '/v1/keys/none', '/health/ready'];
-    const bytes = requests.map((path) => `GET ${path} HTTP/1.1\r\nHost: h\r\n\r\n`).join('');
-    const last = 'HEAD /v1/keys/large HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n';
-    const received = await exchange(proxy.url, bytes + last, undefined, { ca });
-    expect(received.match(/HTTP\/1\.1 \d+/g)).toEqual([200, 200, 200, 404, 200, 200].map((s) => `HTTP/1.1 ${s}`));
-    expect(received).toContain(LARGE);
+  const exchangeWith = (target: TestProxy, bytes: string): Promise<string> =>
+    exchange(target.url, bytes, undefined, certificates.client);
+
+  it.each([
+    ['hits', get('/v1/keys/key').repeat(20) + last('/v1/keys/key')],
+    ['large values', get('/v1/keys/large').repeat(5) + last('/v1/keys/large')],
+    ['hits, then a request for node:http', get('/v1/keys/key').repeat(3) + last('/v1/cache')],
+    ['a request for node:http, then reads', get('/v1/none') + get('/v1/keys/key') + last('/v1/keys/large')],
+    ['HEAD', get('/v1/keys/key') + last('/v1/keys/large', 'HEAD')],
+    ['other resources', get('/v1/hashes/hash') + get('/v1/hashes/hash/field') + last('/v1/hashes/none')],
+    ['an upgrade', get('/v1/keys/key', 'Connection: upgrade\r\nUpgrade: h2c\r\n') + last('/v1/keys/key')],
+    ['CONNECT', 'CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\n'],
+    ['a malformed request behind a hit', `${get('/v1/keys/key')}nonsense\r\n\r\n`],
+    [
+      'a body',
+      `POST /v1/mget HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 24\r\n\r\n{"keys":["key","large"]}${last('/v1/keys/key')}`,
+    ],
+  ])('serves %s as without the fast path', async (_, bytes) => {
+    const plain = (text: string): string =>
+      text.replace(/^(?:Date|Age|Cache-Control|Cache-Status|Keep-Alive): .*\r\n/gim, '');
+    // The second time both have the values cached.
+    for (let round = 0; round < 2; round++) {
+      const [fast, other] = await Promise.all([proxy, withoutFastPath].map((each) => exchangeWith(each, bytes)));
+      expect(plain(fast)).toBe(plain(other));
+      expect(fast).toMatch(/^HTTP\/1\.1 \d{3} /);
+    }
   });
 
-  it('serves clients of the Redis protocol', async () => {
-    const client = redisClient({ port: respPort(proxy), host: HOST, tls: { ca } });
-    expect(await client.mget('key', 'large', 'none')).toEqual(['value', LARGE, null]);
-    client.disconnect();
-    const cli = ['--tls', '--cacert', join(directory, 'ca.pem'), '-h', HOST];
-    expect(await redisProgram('redis-cli', respPort(proxy), ...cli, 'get', 'key')).toBe('value\n');
+  it('keeps connections open, and serves a client that has closed its sending side', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1, ...certificates.client });
+    for (const path of ['/v1/keys/key', '/health/ready', '/v1/keys/large', '/v1/keys/key']) {
+      expect((await sendRequest(proxy.url, path, { agent, tls: certificates.client })).status).toBe(200);
+    }
+    agent.destroy();
+    const { port } = new URL(proxy.url);
+    for (const path of ['/v1/keys/key', '/health/ready']) {
+      const halfOpen = { allowHalfOpen: true };
+      const socket = connect({ host: HOST, port: Number(port), ...certificates.client, ...halfOpen });
+      let received = '';
+      socket.setEncoding('latin1').on('data', (text: string) => (received += text));
+      socket.end(get(path));
+      await once(socket, 'end');
+      expect(received).toMatch(/^HTTP\/1\.1 200 /);
+      socket.destroy();
+    }
   });
 
-  it('closes connections that do not use TLS, and goes on', async () => {
+  it('serves the Redis protocol to ioredis, node-redis and redis-cli', async () => {
+    const port = respPort(proxy);
+    const ioredis = redisClient({ port, host: HOST, tls: certificates.client });
+    expect(await ioredis.mget('key', 'large', 'none')).toEqual(['value', LARGE, null]);
+    const pipeline = ioredis.pipeline();
+    for (let i = 0; i < 100; i++) pipeline.get(i % 10 === 0 ? 'large' : 'key').hget('hash', 'field');
+    const replies = ((await pipeline.exec()) ?? []).map(([, reply]) => String(reply).length);
+    expect([replies.length, new Set(replies)]).toEqual([200, new Set([LARGE.length, 5])]);
+    ioredis.disconnect();
+    const nodeRedis = createClient({
+      socket: { host: HOST, port, tls: true, ca: certificates.authority.certificate.cert },
+    });
+    await nodeRedis.connect();
+    expect(await nodeRedis.get('key')).toBe('value');
+    nodeRedis.destroy();
+    const cli = ['--tls', '--cacert', certificates.path('ca.pem'), '-h', HOST];
+    expect(await redisProgram('redis-cli', port, ...cli, 'get', 'key')).toBe('value\n');
+  });
+
+  it.each([
+    ['TLSv1.3', 'TLSv1.3'],
+    ['TLSv1.2', 'TLSv1.2'],
+    ['TLSv1.1', undefined],
+  ] as const)('negotiates a version: with %s %s', async (version, expected) => {
+    const { port } = new URL(proxy.url);
+    const socket = connect({
+      ...{ host: HOST, port: Number(port), ...certificates.client, minVersion: version, maxVersion: version },
+      ...{ ciphers: 'DEFAULT@SECLEVEL=0', ALPNProtocols: ['h2', 'http/1.1'] },
+    });
+    const negotiated = await once(socket, 'secureConnect').then(
+      () => [socket.getProtocol(), socket.alpnProtocol],
+      () => [undefined, undefined],
+    );
+    socket.destroy();
+    expect(negotiated).toEqual(expected === undefined ? [undefined, undefined] : [expected, 'http/1.1']);
+  });
+
+  it('resumes sessions in all threads', async () => {
+    const { port } = new URL(proxy.url);
+    const options = { host: HOST, port: Number(port), ...certificates.client };
+    const first = connect({ ...options, maxVersion: 'TLSv1.2' });
+    await once(first, 'secureConnect');
+    const session = first.getSession();
+    first.destroy();
+    // The kernel distributes the connections.
+    for (let i = 0; i < 16; i++) {
+      const again = connect({ ...options, maxVersion: 'TLSv1.2', session });
+      await once(again, 'secureConnect');
+      expect(again.isSessionReused()).toBe(true);
+      again.destroy();
+    }
+    const third = connect(options);
+    const [ticket] = (await once(third, 'session')) as [Buffer];
+    third.destroy();
+    for (let i = 0; i < 16; i++) {
+      const again = connect({ ...options, session: ticket });
+      await once(again, 'secureConnect');
+      expect(again.isSessionReused()).toBe(true);
+      again.destroy();
+    }
+    // Those of another listener are not.
+    const resp = connect({ ...options, port: respPort(proxy), session: ticket });
+    await once(resp, 'secureConnect');
+    expect(resp.isSessionReused()).toBe(false);
+    resp.destroy();
+  });
+
+  it('closes connections that do not use TLS, counts them, and logs no error', async () => {
     const plain = proxy.url.replace('https:', 'http:');
-    expect(await exchange(plain, 'GET /v1/keys/key HTTP/1.1\r\nHost: h\r\n\r\n').catch(() => '')).toBe('');
-    expect((await proxy.key('key')).text).toBe('value');
+    const handshakes = async (): Promise<number[]> => {
+      const { text } = await proxy.get('/metrics');
+      return ['http', 'resp'].map((listener) =>
+        Number(
+          new RegExp(`tls_handshake_failures_total{listener="${listener}",reason="protocol"} (\\d+)`).exec(text)?.[1],
+        ),
+      );
+    };
+    const [http, resp] = await handshakes();
+    for (const bytes of [get('/v1/keys/key'), 'x'.repeat(1000), Buffer.alloc(5000, 0x16)]) {
+      await exchange(plain, bytes).catch(() => undefined);
+    }
+    await exchange(`http://${HOST}:${respPort(proxy)}`, request('PING')).catch(() => undefined);
+    await until('they are counted', async () => {
+      const [nowHttp, nowResp] = await handshakes();
+      return (nowHttp === http + 3 && nowResp === resp + 1) || undefined;
+    });
+    expect(proxy.log().filter(({ level }) => !['info', 'debug'].includes(String(level)))).toEqual([]);
   });
 });
