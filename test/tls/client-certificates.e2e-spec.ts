@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
@@ -70,6 +71,15 @@ describeOwn('client certificates', () => {
   it('of the given authority are accepted', async () => {
     expect((await proxy.key('key')).text).toBe('value');
     expect(await ping(clients.accepted)).toBe('value');
+  });
+
+  it('are not needed by the health check of the container', () => {
+    const script = new URL('../../deploy/container/healthcheck.mjs', import.meta.url).pathname;
+    const run = (port: string): number | null => {
+      const env = { ...process.env, HTTP_HOST: HOST, HTTP_PORT: port, HTTP_TLS_CERT_FILE: 'any' };
+      return spawnSync(process.execPath, [script, '0'], { env }).status;
+    };
+    expect([run(new URL(proxy.url).port), run('1')]).toEqual([0, 1]);
   });
 
   it.each(['none', 'other authority', 'expired'] as const)(
