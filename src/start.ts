@@ -65,21 +65,28 @@ async function start(wanted: Settings): Promise<void> {
   unlock();
   files.watch();
   if (!supervisor.draining) {
-    const name = reachableName(settings.http.host);
-    if (ports.ops !== undefined) {
-      logger.log(`listening for operations on http://${reachableName(settings.ops.host)}:${ports.ops}`, 'Supervisor');
-    }
-    if (ports.resp !== undefined) {
-      logger.log(
-        `listening for the Redis protocol on ${settings.resp.tls === undefined ? 'redis' : 'rediss'}://${name}:${ports.resp}`,
-        'Supervisor',
-      );
-    }
-    logger.log(
-      `listening on ${settings.http.tls === undefined ? 'http' : 'https'}://${name}:${ports.http}`,
-      'Supervisor',
+    for (const line of listeningLines(settings, ports)) logger.log(line, 'Supervisor');
+  }
+}
+
+/** Returns the log lines that name the URLs of the listeners, HTTP last. */
+function listeningLines({ http, resp, ops }: Settings, ports: Ports): string[] {
+  const at = `${reachableName(http.host)}:`;
+  const lines: string[] = [];
+  if (ports.ops !== undefined) {
+    lines.push(`listening for operations on http://${reachableName(ops.host)}:${ports.ops}`);
+  }
+  if (ports.resp !== undefined) {
+    const url = `${at}${ports.resp}`;
+    lines.push(
+      resp.tls === undefined
+        ? `listening for the Redis protocol on redis://${url}`
+        : `listening for the Redis protocol on rediss://${url}`,
     );
   }
+  const url = `${at}${ports.http}`;
+  lines.push(http.tls === undefined ? `listening on http://${url}` : `listening on https://${url}`);
+  return lines;
 }
 
 async function findPorts(

@@ -65,7 +65,7 @@ describeOwn('flags', () => {
       status: 1,
       output: '',
       errors: [
-        '--redis-url: invalid value (not shown): expected redis:// or rediss:// [user[:password]@]host[:port][/database]',
+        '--redis-url: invalid value (not shown): expected redis://, rediss://, valkey:// or valkeys:// [user[:password]@]host[:port][/database], or unix://[user[:password]@]/path[?db=database]',
         '--cache-capacity: invalid value "many": expected an integer from 0 to 50000000',
       ],
     });
