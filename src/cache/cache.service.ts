@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { Inject, Injectable, Optional } from '@nestjs/common';
-import { cacheConfig } from '../config/namespaces.ts';
+import { cacheConfig, httpConfig, redisConfig } from '../config/namespaces.ts';
+import type { Settings } from '../config/settings.ts';
 import { CoherenceState } from '../instance/coherence-state.ts';
 import { ReadMetrics, TRANSPORTS } from '../instance/read-metrics.ts';
 import { ThreadContext } from '../instance/thread-context.ts';
@@ -16,6 +17,11 @@ import type { HotKeysReport } from './shared-lru/hot-keys/hot-keys-report.ts';
 import type { KeySelection } from './shared-lru/matching-purge.ts';
 import type { LruLimits } from './shared-lru/memory/layout.ts';
 import type { LruStats, SharedLru } from './shared-lru/shared-lru.ts';
+import { COMPRESSED, DECOMPRESSED, type VariantNumber } from './variants/variant-id.ts';
+import { VariantReads } from './variants/variant-reads.ts';
+
+/** The settings that values have variants for. */
+export type VariantSettings = Pick<Settings['http'], 'compression' | 'contentEncodings'>;
 
 export interface CacheStats extends LruStats {
   readonly limits: LruLimits;
@@ -36,6 +42,8 @@ export interface CacheStats extends LruStats {
 export class CacheService extends ReadThrough {
   /** Queries about keys that the cache cannot answer. */
   readonly queries: KeyQueries;
+  /** Reads of compressed and decompressed values. */
+  readonly variants: VariantReads;
   readonly #lru: SharedLru;
   readonly #metrics: ReadMetrics;
 
@@ -47,9 +55,13 @@ export class CacheService extends ReadThrough {
     @Inject(CoherenceState) coherence: StorePolicy,
     buffered: BufferedBytes,
     @Inject(cacheConfig.KEY) lifetimes: Lifetimes,
+    @Inject(httpConfig.KEY) http: VariantSettings,
+    @Inject(redisConfig.KEY) { maxValueBytes }: Pick<Settings['redis'], 'maxValueBytes'>,
     @Optional() @Inject(READ_TRACER) tracer?: ReadTracer,
   ) {
-    super({ lru, store, limiter, counts: metrics, clock, coherence, buffered, lifetimes, tracer });
+    const variants = variantsIn(http);
+    super({ lru, store, limiter, counts: metrics, clock, coherence, buffered, lifetimes, tracer, variants });
+    this.variants = new VariantReads({ lru, reads: this, buffered, maxBytes: maxValueBytes });
     this.queries = new KeyQueries(store, limiter, metrics, clock);
     this.#lru = lru;
     this.#metrics = metrics;
@@ -104,4 +116,10 @@ export class CacheService extends ReadThrough {
       hitRatio: reads === 0 ? undefined : stats.hits / reads,
     };
   }
+}
+
+/** Returns the numbers of the variants that values may have. */
+function variantsIn({ compression, contentEncodings }: VariantSettings): readonly VariantNumber[] {
+  const compressed = compression.map((coding) => COMPRESSED[coding]);
+  return contentEncodings.length > 0 ? [...compressed, DECOMPRESSED] : compressed;
 }

@@ -47,6 +47,8 @@ export function createSelfCheckCache({ proxy }: Pick<Settings, 'proxy'>, clock: 
   const limiter = new LoadLimiter(instance, 0, OWNER, proxy);
   const buffered = new BufferedBytes(instance, 0, proxy, clock);
   const thread = { threadIndex: 0, lockOwnerId: OWNER, clock, lru, instance };
-  const cache = new CacheService(thread, STORE, limiter, counts, { canStore: true }, buffered, LIFETIMES);
+  const policy = { canStore: true };
+  const [http, redis] = [{ compression: [], contentEncodings: [] }, { maxValueBytes: LIMITS.maxValueBytes }];
+  const cache = new CacheService(thread, STORE, limiter, counts, policy, buffered, LIFETIMES, http, redis);
   return { cache, counts, buffered };
 }

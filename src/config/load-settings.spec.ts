@@ -48,6 +48,9 @@ describe('settings', () => {
         port: 8080,
         contentType: 'application/octet-stream',
         contentTypes: [],
+        contentEncodings: [],
+        compression: [],
+        compressionMinBytes: 1024,
         corsOrigins: [],
         maxHeaderBytes: 212_992,
         headersTimeoutMs: 10_000,
@@ -220,6 +223,17 @@ describe('settings', () => {
     ]);
   });
 
+  it('take codings of stored values by pattern, and codings to compress with in order of preference', () => {
+    const { http } = load({ HTTP_CONTENT_ENCODINGS: 'page:*=gzip,*=zstd', HTTP_COMPRESSION: 'br,gzip' });
+    expect(http).toMatchObject({
+      contentEncodings: [
+        { pattern: 'page:*', value: 'gzip' },
+        { pattern: '*', value: 'zstd' },
+      ],
+      compression: ['br', 'gzip'],
+    });
+  });
+
   it.each([
     'http://host',
     'redis://',
@@ -245,6 +259,13 @@ describe('settings', () => {
 
   it.each([
     ...Object.entries({ LOG_LEVEL: 'loud', LOG_FORMAT: 'xml', HTTP_CONTENT_TYPE: 'text' }),
+    ...['a', 'a=deflate', 'a=gzip,', '*=identity', 'a=gzip,b=GZIP'].map(
+      (rules) => ['HTTP_CONTENT_ENCODINGS', rules] as const,
+    ),
+    ...['on', 'gzip,gzip', 'gzip, br', 'deflate', 'off,gzip', ','].map(
+      (codings) => ['HTTP_COMPRESSION', codings] as const,
+    ),
+    ['HTTP_COMPRESSION_MIN_BYTES', '0'] as const,
     ...['https://a/', 'a.com', 'https://A', '*,https://a', 'https://a,', 'null', 'ftp://a', 'https://a:443'].map(
       (origins) => ['HTTP_CORS_ORIGINS', origins] as const,
     ),

@@ -7,7 +7,7 @@ import { fitToMemory, fittedNotice, memoryLimit, memoryWarning } from './memory-
 import { listenerTls } from './pem-files.ts';
 import { redisSettings } from './redis/redis-settings.ts';
 import type { SettingDescription } from './environment/setting.decorators.ts';
-import type { ListenerTls, Settings } from './settings.ts';
+import type { ContentCoding, ListenerTls, Settings } from './settings.ts';
 import { secretIn, tokensIn } from './tokens.ts';
 import { isServiceLink, resemblesSetting, unknownNames, unknownNamesInFile } from './environment/unknown-names.ts';
 
@@ -183,6 +183,9 @@ function settingsFrom(
       port: values.HTTP_PORT,
       contentType: values.HTTP_CONTENT_TYPE,
       contentTypes: keyRules(values.HTTP_CONTENT_TYPES),
+      contentEncodings: keyRules(values.HTTP_CONTENT_ENCODINGS),
+      compression: values.HTTP_COMPRESSION === 'off' ? [] : (values.HTTP_COMPRESSION.split(',') as ContentCoding[]),
+      compressionMinBytes: values.HTTP_COMPRESSION_MIN_BYTES,
       corsOrigins: values.HTTP_CORS_ORIGINS?.split(',') ?? [],
       maxHeaderBytes: values.HTTP_MAX_HEADER_BYTES,
       headersTimeoutMs: values.HTTP_HEADERS_TIMEOUT_MS,

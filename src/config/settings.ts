@@ -2,6 +2,9 @@ import type { KeyRule } from './environment/key-pattern-syntax.ts';
 import type { RedisNode } from './redis/redis-nodes.ts';
 import type { Secret } from './secret.ts';
 
+/** Content codings (RFC 9110, section 8.4.1) that values may be stored in, and compressed with. */
+export const CONTENT_CODINGS = ['gzip', 'br', 'zstd'] as const;
+export type ContentCoding = (typeof CONTENT_CODINGS)[number];
 export const COHERENCE_MODES = ['ttl', 'tracking'] as const;
 export const FAST_PATH_STATES = ['on', 'off'] as const;
 export const HOT_KEYS_STATES = ['on', 'off'] as const;
@@ -52,6 +55,11 @@ export interface Settings {
     readonly contentType: string;
     /** Media types by key, of which the first that matches applies; else `contentType`. */
     readonly contentTypes: readonly KeyRule[];
+    /** Codings of stored values by key, as `contentTypes`; values of other keys have none. */
+    readonly contentEncodings: readonly KeyRule[];
+    /** Codings that values are compressed with, the preferred one first; empty: off. */
+    readonly compression: readonly ContentCoding[];
+    readonly compressionMinBytes: number;
     /** Empty: no CORS; `*` alone: all origins. */
     readonly corsOrigins: readonly string[];
     readonly maxHeaderBytes: number;

@@ -8,6 +8,7 @@ import { CoherenceState } from '../instance/coherence-state.ts';
 import { httpConfig } from '../config/namespaces.ts';
 import { Cors } from './server/cors.ts';
 import { HttpConnections } from './server/http-connections.ts';
+import { Representations } from './content/representations.ts';
 import { CachingPolicy } from './keys/caching-policy.ts';
 import { KeyFastPath } from './fast-path/key-fast-path.ts';
 import { MgetController } from './mget/mget.controller.ts';
@@ -34,6 +35,11 @@ import { ResourcesController } from './resources/resources.controller.ts';
       inject: [httpConfig.KEY, Access, CoherenceState],
       useFactory: (http: ConfigType<typeof httpConfig>, access: Access, coherence: CoherenceState) =>
         new CachingPolicy(http, access, coherence),
+    },
+    {
+      provide: Representations,
+      inject: [httpConfig.KEY, CachingPolicy],
+      useFactory: (http: ConfigType<typeof httpConfig>, policy: CachingPolicy) => new Representations(http, policy),
     },
     ResponseSender,
     HttpConnections,

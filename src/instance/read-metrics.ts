@@ -19,6 +19,7 @@ export const READ_OUTCOMES = [
   'wrong-type',
   'error-reply',
   'value-too-large',
+  'invalid-encoding',
   'timeout',
   'unavailable',
   'overloaded',

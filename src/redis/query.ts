@@ -10,7 +10,7 @@ export type Rendered = Buffer | undefined | TooLarge | BufferFull;
 
 /** How the reply to a query is stored, if not as it is. */
 export interface StoredForm {
-  /** Distinguishes the forms in which the reply to one command is stored: 1 to 255. */
+  /** Distinguishes the forms in which the reply to one command is stored: 1 to 15. */
   readonly id: number;
   /**
    * Converts a reply, encoded in RESP2, to the bytes that are stored: a view of the reply, or memory from `memory`, which must

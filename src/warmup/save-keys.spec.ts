@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { variantOf } from '../cache/variants/variant-id.ts';
 import { Query } from '../redis/query.ts';
 import { Header } from '../cache/shared-lru/memory/layout.ts';
 import { ENTRIES_PER_STEP } from '../cache/shared-lru/recency-walk.ts';
@@ -59,6 +60,17 @@ describe('saving the keys of a cache', () => {
     now += 200;
     await saveKeys(lru, path);
     expect(await saved()).toEqual(['fresh', 'served', 'expired'].slice(0, 2));
+  });
+
+  it('writes what a variant was made of, in its place', async () => {
+    const hash = Query.of(Buffer.from('hash'), [Buffer.from('HGETALL')], { id: 2, render: () => undefined });
+    for (const query of [get('a'), hash]) {
+      const found = lru.lookup(variantOf(query, 1));
+      if (found.kind !== 'miss') throw new Error(found.kind);
+      lru.commit(found.lease, Buffer.from('value'), [0, 0, 0], 1000);
+    }
+    await saveKeys(lru, path);
+    expect(await saved()).toEqual(['hash\x02\x07HGETALL', 'a']);
   });
 
   it('includes entries that were expired because invalidations may have been lost', async () => {

@@ -1,5 +1,6 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { SharedLru } from '../cache/shared-lru/shared-lru.ts';
+import { withoutVariant } from '../cache/variants/variant-id.ts';
 import { WarmupFileWriter } from './warmup-file.ts';
 
 /** Milliseconds after which no more keys are added: an orchestrator waits for the end of the process. */
@@ -33,7 +34,10 @@ export async function saveKeys(
     let isCut = false;
     const add: Parameters<typeof walk.tryStep>[0] = (bytes, from, to, selectorLength) => {
       isCut ||= writer.isFull;
-      if (!isCut) writer.add(bytes, from, to, selectorLength);
+      if (isCut) return;
+      // A variant is not loaded, but what it is made of, which may have been evicted because it is read less.
+      const shorter = withoutVariant(bytes, to, selectorLength);
+      writer.add(bytes, from, to - shorter, selectorLength - shorter);
     };
     for (let step = walk.tryStep(add); step !== 'done' && !isCut; step = walk.tryStep(add)) {
       if (step === 'locked') await setTimeout(RETRY_MS);

@@ -118,7 +118,10 @@ export const KNOWN: Readonly<Record<string, readonly string[]>> = {
     ],
   ],
   Accept: ['*/*', 'application/json', 'text/html;q=0', ''],
-  'Accept-Encoding': ['gzip', 'identity;q=0', 'br, gzip, deflate'],
+  'Accept-Encoding': [
+    ...['gzip', 'identity;q=0', 'br, gzip, deflate', '', '*', 'gzip;q=0.5, identity', 'GZIP', 'x-gzip', 'br;q=0, *'],
+    ...['gzip\t,br', ',', 'gzip;q=', 'gzip;q=2', 'g\xe9zip', `${'a, '.repeat(100)}gzip`],
+  ],
   'Cache-Control': [
     ...['no-cache', 'No-Cache', 'no-store', 'max-age=0', 'max-age=99999999', 'max-age="0"', 'only-if-cached', ''],
     ...['max-age=0, only-if-cached', 'only-if-cached,,max-age=9999999', 'max-age=', 'max-age=x', 'x="no-cache"'],

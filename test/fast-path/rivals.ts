@@ -29,7 +29,12 @@ const VARIANTS: Readonly<Record<string, Settings>> = {
     HTTP_MAX_HEADER_BYTES: 2048,
     HTTP_CORS_ORIGINS: 'https://a.example',
   },
-  'with content by key': { HTTP_CONTENT_TYPES: 'hit*=text/html,cold:*=application/json' },
+  'with content by key': {
+    HTTP_CONTENT_TYPES: 'hit*=text/html,cold:*=application/json',
+    HTTP_CONTENT_ENCODINGS: 'cold:*0=gzip',
+    HTTP_COMPRESSION: 'br,gzip',
+    HTTP_COMPRESSION_MIN_BYTES: 10,
+  },
   'for pages of all origins': { HTTP_CORS_ORIGINS: '*', HTTP_CONTENT_TYPE: 'text/html' },
   'one request at a time': { PROXY_MODE: 'sequential', HTTP_CONTENT_TYPE: 'text/plain; charset=utf-8' },
 };

@@ -63,12 +63,21 @@ export class LoadCoalescer {
   lookUp(query: Query, counted: boolean, maxAgeMs: number, admit: (memory: ArrayBufferLike) => boolean): LookedUp {
     const found = this.#lru.lookup(query, counted, maxAgeMs, admit);
     if (found.kind !== 'refresh') return found;
-    const { lease } = found;
+    this.#refresh(query, found.lease);
+    return found.found;
+  }
+
+  /** Starts to load what is not cached, without a request that waits for it, unless it is being loaded. */
+  refresh(query: Query): void {
+    const found = this.#lru.lookup(query, true, Infinity, () => false);
+    if (found.kind === 'miss' || found.kind === 'refresh') this.#refresh(query, found.lease);
+  }
+
+  #refresh(query: Query, lease: Lease): void {
     const account = this.#account;
     const more = { forward: 'stale', maxAgeMs: Infinity, client: undefined, account, span: undefined } as const;
     const span = this.#tracer?.startLoad(query, 'refresh', lease);
     this.#loader.refresh(new Load({ query, lease, ...more }, this.#inFlight, reportBufferFull, span));
-    return found.found;
   }
 
   /**

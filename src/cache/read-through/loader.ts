@@ -9,7 +9,8 @@ import type { Clock } from '../shared-lru/clock.ts';
 import { NO_ETAG, etagOf } from '../shared-lru/etag.ts';
 import type { Load, LoadRequest } from './load.ts';
 import type { Admission, LoadLimiter } from './load-limiter.ts';
-import type { FillResult, Lease, LoadResult } from '../shared-lru/cache-types.ts';
+import type { EntryId, FillResult, Lease, LoadResult } from '../shared-lru/cache-types.ts';
+import { type VariantNumber, hasVariants, variantOf } from '../variants/variant-id.ts';
 import { type Failure, type LoadEnd, type LoadOutcome, type Loaded, failedLoad } from './read-outcome.ts';
 import type { ReadMetrics } from '../../instance/read-metrics.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
@@ -49,6 +50,8 @@ export interface LoaderParts {
   readonly buffered: BufferedBytes;
   /** Undefined unless traces are exported. */
   readonly tracer?: ReadTracer | undefined;
+  /** The variants that may be cached of each value which HTTP serves; absent: none. */
+  readonly variants?: readonly VariantNumber[];
   /** Returns a number from 0 to 1, 1 excluded. */
   readonly random?: () => number;
 }
@@ -68,6 +71,7 @@ export class Loader {
   readonly #lifetimes: Lifetimes;
   readonly #coherence: StorePolicy;
   readonly #buffered: BufferedBytes;
+  readonly #variants: readonly VariantNumber[];
   readonly #random: () => number;
   /** Whether a load that no request has joined yet is being started. */
   #isStartingRefresh = false;
@@ -81,6 +85,7 @@ export class Loader {
     this.#lifetimes = parts.lifetimes;
     this.#coherence = parts.coherence;
     this.#buffered = parts.buffered;
+    this.#variants = parts.variants ?? [];
     this.#random = parts.random ?? Math.random;
   }
 
@@ -252,17 +257,21 @@ export class Loader {
     const etag = query.selectorLength === 0 || query.form !== undefined ? etagOf(value) : NO_ETAG;
     const freshness = { ageMs: 0, lifetimeMs: Math.max(0, lifetimeMs) };
     if (!this.#canStoreFor(lifetimeMs)) return this.#release(load.request, { kind: 'value', value, etag, freshness });
-    const stored = isStored(lease, (valid) => this.#lru.commit(valid, value, etag, lifetimeMs, hardTtlMs, load.place));
+    const stored = isStored(lease, (valid) =>
+      this.#lru.commit(valid, value, etag, lifetimeMs, hardTtlMs, load.place, this.#variantsOf(query)),
+    );
     return { kind: 'value', value, etag, freshness, origin: stored ? 'stored' : 'not-stored', forward };
   }
 
   /** Stores, for at most `maxLifetimeMs`, that what a query reads does not exist. */
   #storeNegative(load: AnyLoad, maxLifetimeMs: number): LoadOutcome {
-    const { lease, forward } = load.request;
+    const { query, lease, forward } = load.request;
     const lifetimeMs = Math.min(this.#shortened(this.#lifetimes.negativeTtlMs), maxLifetimeMs);
     const freshness = { ageMs: 0, lifetimeMs: Math.max(0, lifetimeMs) };
     if (!this.#canStoreFor(lifetimeMs)) return this.#release(load.request, { kind: 'absent', freshness });
-    const stored = isStored(lease, (valid) => this.#lru.commitNegative(valid, lifetimeMs, load.place));
+    const stored = isStored(lease, (valid) =>
+      this.#lru.commitNegative(valid, lifetimeMs, load.place, this.#variantsOf(query)),
+    );
     return { kind: 'absent', freshness, origin: stored ? 'stored' : 'not-stored', forward };
   }
 
@@ -281,9 +290,15 @@ export class Loader {
   }
 
   /** Ends a successful load without storing its result. */
-  #release({ lease, forward }: LoadRequest, loaded: KeyState): LoadOutcome {
-    if (lease !== undefined) this.#lru.abandon(lease, RESULTS[loaded.kind]);
+  #release({ query, lease, forward }: LoadRequest, loaded: KeyState): LoadOutcome {
+    if (lease !== undefined) this.#lru.abandon(lease, RESULTS[loaded.kind], this.#variantsOf(query));
     return { ...loaded, origin: 'not-stored', forward };
+  }
+
+  /** Returns the variants of what a query reads, which end when it is loaded: they were made of an earlier value. */
+  #variantsOf(query: Query): readonly EntryId[] {
+    if (this.#variants.length === 0 || !hasVariants(query)) return NO_VARIANTS;
+    return this.#variants.map((number) => variantOf(query, number));
   }
 
   /** Ends a failed load. */
@@ -294,6 +309,8 @@ export class Loader {
     return failedLoad(this.#lru, query, failure, 'not-stored', forward);
   }
 }
+
+const NO_VARIANTS: readonly EntryId[] = [];
 
 type ValueReply = Extract<RedisReply, { kind: 'value' }>;
 

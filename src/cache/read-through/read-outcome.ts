@@ -31,8 +31,29 @@ export type LoadEnd = LoadOutcome | BufferFull;
 /** The outcome of a read: from the cache, or loaded. */
 export type ReadOutcome = Served | LoadOutcome;
 
-/** The outcome of a read with directives. `not-cached`: no acceptable entry, and the request specified only-if-cached. */
-export type DirectedOutcome = ReadOutcome | { readonly kind: 'not-cached' };
+/** An outcome with a value. */
+export type ValueOutcome = Extract<ReadOutcome, CachedValue>;
+
+/**
+ * The value that was read cannot be decompressed, because it is not in the coding that HTTP_CONTENT_ENCODINGS states, or because it
+ * would get too large.
+ */
+export interface Unconvertible {
+  readonly kind: 'unconvertible';
+  readonly why: 'invalid' | 'too-large';
+  /** The read of the value. */
+  readonly of: ValueOutcome;
+}
+
+/**
+ * The outcome of a read with directives, or of a variant. `not-cached`: no acceptable entry, and the request specified
+ * only-if-cached.
+ */
+export type DirectedOutcome = ReadOutcome | Unconvertible | { readonly kind: 'not-cached' };
+
+export function hasValue(outcome: DirectedOutcome): outcome is ValueOutcome {
+  return 'value' in outcome;
+}
 
 /** Returns the outcome of a failed load: an expired value if one may still be served, the failure otherwise. */
 export function failedLoad(
@@ -78,6 +99,8 @@ export function outcomeName(outcome: DirectedOutcome): ReadOutcomeName {
       return outcome.kind;
     case 'revalidating':
       return 'stale-while-revalidate';
+    case 'unconvertible':
+      return outcome.why === 'invalid' ? 'invalid-encoding' : 'value-too-large';
     case 'error-reply':
       return outcome.message.startsWith('WRONGTYPE ') ? 'wrong-type' : outcome.kind;
   }

@@ -89,6 +89,18 @@ export class ReadThrough {
     return ended(span, this.#load(query, found, Infinity, client, span));
   }
 
+  /** Starts to load what is not cached, as for an entry that is due to be reloaded: no request waits for it. */
+  refresh(query: Query): void {
+    this.#coalescer.refresh(query);
+  }
+
+  /** Reads within memory that has been reserved, without counting it; returns the size of a value that does not fit. */
+  readWithin(query: Query, account: Reservation, client: ReadClient | undefined): Promise<LoadEnd> {
+    const more = { maxAgeMs: Infinity, client, account, span: undefined } as const;
+    const request: LoadRequest = { query, lease: undefined, forward: 'uri-miss', ...more };
+    return this.#readInto(account, request, true);
+  }
+
   #readDirected(
     query: Query,
     { maxAgeMs = Infinity, onlyIfCached = false }: ReadDirectives,

@@ -38,11 +38,29 @@ export interface Freshness {
   readonly lifetimeMs: number;
 }
 
+/** The TTL of an entry, in times of the cache's clock. */
+export interface Lifetime {
+  readonly stored: number;
+  readonly expires: number;
+  /** How long it may be served after that, as a slot encodes it. */
+  readonly staleShare: number;
+}
+
 /** A cached value. */
 export interface CachedValue {
   readonly value: Buffer;
   readonly etag: Etag;
   readonly freshness: Freshness;
+  /** Whether it is a variant of what was read: compressed, or decompressed. Absent: it is not. */
+  readonly isVariant?: boolean;
+}
+
+/**
+ * What a variant is served as: `due` and `expired` if it must be loaded anew meanwhile, before or after it has expired.
+ */
+export interface Servable {
+  readonly kind: 'fresh' | 'due' | 'expired';
+  readonly found: CachedValue;
 }
 
 /** The entry of a key: a value, or a negative entry. */

@@ -132,11 +132,15 @@ export class Entries implements OrderOfUse {
     return this.count + entries <= this.#limits.capacity && this.#slots.bytes + bytes <= this.#limits.maxBytes;
   }
 
-  /** Turns a complete leased item, for which {@link makeRoom} or {@link takeFreeRoom} has made room, into an entry. */
-  add(slot: number, etag: Etag, now: number, lifetimeMs: number, hardTtlMs: number, place: Place): void {
+  /**
+   * Turns a complete leased item, for which {@link makeRoom} or {@link takeFreeRoom} has made room, into an entry.
+   *
+   * @param setLifetime sets the TTL of the slot.
+   */
+  add(slot: number, etag: Etag, setLifetime: (slot: number) => void, place: Place): void {
     this.#slots.setState(slot, State.ENTRY);
     this.#slots.setEtag(slot, etag);
-    this.#slots.setLifetime(slot, now, lifetimeMs, hardTtlMs);
+    setLifetime(slot);
     this.#slots.publish(slot);
     this.#header[Header.COUNT]++;
     if (place === 'first') {
@@ -194,7 +198,11 @@ export class Entries implements OrderOfUse {
   /** Drops the entry that a lease replaces, if any: Redis has replied, so the entry is outdated. */
   replace(lease: number, now: number): void {
     const slot = this.#slots.entryOf(lease);
-    if (slot === NONE) return;
+    if (slot !== NONE) this.dropOutdated(slot, now);
+  }
+
+  /** Drops an entry, expired or not, whose key has been loaded anew. */
+  dropOutdated(slot: number, now: number): void {
     if (this.#slots.isExpired(slot, now)) this.expire(slot, now);
     else this.drop(slot, now);
   }

@@ -18,13 +18,16 @@ import {
   type FillResult,
   type Forward,
   type CachedEntry,
+  type CachedValue,
   type EntryId,
   type Lease,
+  type Lifetime,
   type LoadResult,
   type Lookup,
   type Place,
   PurgeProgress,
   type PurgeStep,
+  type Servable,
   type Stale,
   type UncachedLease,
   isKeyStateKnown,
@@ -43,6 +46,8 @@ export interface LruStats extends Counters {
 
 /** Maximum number of queries that a purge ends while it holds the lock once. */
 export const PURGED_AT_ONCE = 128;
+
+const NO_VARIANTS: readonly EntryId[] = [];
 
 const HITS = counter('hits');
 const MISSES = counter('misses');
@@ -185,7 +190,7 @@ export class SharedLru {
       } else {
         entry = found;
       }
-      if (!counted) this.#countHit();
+      if (!counted) this.countHit();
       const served = isFresh || entry.kind === 'missing' ? entry : ({ ...entry, kind: 'revalidating' } as const);
       return refresh === undefined ? served : { kind: 'refresh', found: served, lease: refresh };
     }
@@ -212,7 +217,7 @@ export class SharedLru {
   peek(id: EntryId, maxAgeMs = Infinity): CachedEntry | undefined {
     const found = this.#readIf(id, maxAgeMs, (slot, now) => this.#slots.isFresh(slot, now, maxAgeMs));
     if (found !== undefined) {
-      this.#countHit();
+      this.countHit();
       return found;
     }
     const now = this.#clock();
@@ -221,6 +226,44 @@ export class SharedLru {
       this.#hotKeys?.countMiss(id, now);
     });
     return undefined;
+  }
+
+  /**
+   * Reads a value that may be served: a fresh one, or an expired one while it is loaded anew. Counts nothing, and grants no lease.
+   *
+   * @param admit returns whether a copy of a large value fits, given the memory of the copy.
+   */
+  readServable(
+    id: EntryId,
+    maxAgeMs: number,
+    admit: (memory: ArrayBufferLike) => boolean,
+  ): Servable | BufferFull | undefined {
+    let kind: Servable['kind'] = 'fresh';
+    const isServable = (slot: number, now: number): boolean => {
+      const isFresh = this.#slots.isFresh(slot, now, maxAgeMs);
+      kind = !isFresh ? 'expired' : this.#slots.isRefreshDue(slot, now) ? 'due' : 'fresh';
+      return isFresh || (maxAgeMs === Infinity && this.#slots.mayRevalidate(slot, now));
+    };
+    const found = this.#readIf(id, maxAgeMs, isServable, admit);
+    if (found === undefined || found.kind === 'buffer-full') return found;
+    return found.kind === 'hit' ? { kind, found } : undefined;
+  }
+
+  /** Reads a value, expired or not, as {@link readServable} does. */
+  readAny(id: EntryId, admit: (memory: ArrayBufferLike) => boolean): CachedValue | BufferFull | undefined {
+    const found = this.#readIf(id, undefined, () => true, admit);
+    return found?.kind === 'missing' ? undefined : found;
+  }
+
+  /** Returns etag and TTL of an entry, expired or not. */
+  describe(id: EntryId): { readonly etag: Etag; readonly lifetime: Lifetime } | undefined {
+    const hash = this.#index.hashOf(id);
+    const now = this.#clock();
+    return this.#locked(() => {
+      const slot = this.#index.find(id, hash);
+      if (slot === NONE || this.#slots.state(slot) !== State.ENTRY || !this.#isUsable(slot, now)) return undefined;
+      return { etag: this.#slots.etag(slot), lifetime: this.#slots.lifetime(slot) };
+    });
   }
 
   /** Reads a value that has been expired for less than `staleMs`, unless the key itself has expired. Counts nothing. */
@@ -237,6 +280,7 @@ export class SharedLru {
    *
    * @param hardTtlMs milliseconds from now after which the value must not be served at all, not even as stale.
    * @param place `last` counts only while no other thread waits for the load: what they read is used most recently.
+   * @param variants entries that were made of the value before, which end, with their leases.
    */
   commit(
     lease: Lease,
@@ -245,9 +289,31 @@ export class SharedLru {
     lifetimeMs: number,
     hardTtlMs = Infinity,
     place: Place = 'first',
+    variants = NO_VARIANTS,
+  ): FillResult {
+    return this.#fill(lease, value, { place, variants }, (slot, now, actual) =>
+      this.#store(slot, etag, (each) => this.#slots.setLifetime(each, now, lifetimeMs, hardTtlMs), actual),
+    );
+  }
+
+  /**
+   * Stores what was made of the value of another entry, with the age and the TTL of that one, and ends the lease. The lease must
+   * have been granted before that entry was read.
+   */
+  commitVariant(lease: Lease, value: Uint8Array, etag: Etag, lifetime: Lifetime): FillResult {
+    return this.#fill(lease, value, { place: 'first', variants: NO_VARIANTS }, (slot, _, place) =>
+      this.#store(slot, etag, (each) => this.#slots.copyLifetime(each, lifetime), place),
+    );
+  }
+
+  #fill(
+    lease: Lease,
+    value: Uint8Array,
+    { place, variants }: { readonly place: Place; readonly variants: readonly EntryId[] },
+    store: (slot: number, now: number, place: Place) => void,
   ): FillResult {
     const total = value.length;
-    if (total > this.limits.maxValueBytes) return this.#rejectTooLarge(lease);
+    if (total > this.limits.maxValueBytes) return this.#rejectTooLarge(lease, variants);
     let written = 0;
     let tail = NONE;
     for (;;) {
@@ -256,7 +322,10 @@ export class SharedLru {
       this.#lock.acquire();
       try {
         if (!this.#leases.isFillable(lease, written)) return this.#voided();
-        if (written === 0) this.#entries.replace(lease.slot, now);
+        if (written === 0) {
+          this.#entries.replace(lease.slot, now);
+          this.#endVariants(variants, now);
+        }
         const actual = this.#placeOf(lease.slot, place);
         if (actual === 'last') {
           if (!this.#entries.takeFreeRoom(lease.slot, step - written, total)) return this.#refuse(lease.slot);
@@ -268,7 +337,7 @@ export class SharedLru {
         tail = this.#slots.append(lease.slot, tail, part);
         written = step;
         if (written === total) {
-          this.#store(lease.slot, etag, now, lifetimeMs, hardTtlMs, actual);
+          store(lease.slot, now, actual);
           return 'stored';
         }
       } finally {
@@ -277,12 +346,17 @@ export class SharedLru {
     }
   }
 
-  /** Stores a negative entry for `lifetimeMs` milliseconds and ends the lease. @param place as for {@link commit}. */
-  commitNegative(lease: Lease, lifetimeMs: number, place: Place = 'first'): FillResult {
+  /**
+   * Stores a negative entry for `lifetimeMs` milliseconds and ends the lease.
+   *
+   * @param place as for {@link commit}, like `variants`.
+   */
+  commitNegative(lease: Lease, lifetimeMs: number, place: Place = 'first', variants = NO_VARIANTS): FillResult {
     const now = this.#clock();
     return this.#locked(() => {
       if (!this.#leases.isFillable(lease, 0)) return this.#voided();
       this.#entries.replace(lease.slot, now);
+      this.#endVariants(variants, now);
       const actual = this.#placeOf(lease.slot, place);
       if (actual === 'last') {
         if (!this.#entries.takeFreeRoom(lease.slot, 0, 0)) return this.#refuse(lease.slot);
@@ -290,7 +364,7 @@ export class SharedLru {
         return this.#markUncacheable(lease.slot);
       }
       this.#slots.setMissing(lease.slot);
-      this.#store(lease.slot, NO_ETAG, now, lifetimeMs, lifetimeMs, actual);
+      this.#store(lease.slot, NO_ETAG, (slot) => this.#slots.setLifetime(slot, now, lifetimeMs, lifetimeMs), actual);
       return 'stored';
     });
   }
@@ -320,14 +394,17 @@ export class SharedLru {
   }
 
   /**
-   * Ends a lease without storing anything and passes `result` to the waiting threads. An existing entry is dropped if Redis
-   * has replied, and stays otherwise.
+   * Ends a lease without storing anything and passes `result` to the waiting threads. An existing entry, with its variants,
+   * is dropped if Redis has replied, and stays otherwise.
    */
-  abandon(lease: Lease, result: LoadResult = 'void'): void {
+  abandon(lease: Lease, result: LoadResult = 'void', variants = NO_VARIANTS): void {
     const now = this.#clock();
     this.#locked(() => {
       if (!this.#leases.isValid(lease)) return;
-      if (isKeyStateKnown(result)) this.#entries.replace(lease.slot, now);
+      if (isKeyStateKnown(result)) {
+        this.#entries.replace(lease.slot, now);
+        this.#endVariants(variants, now);
+      }
       this.#leases.endWith(lease.slot, result);
     });
   }
@@ -532,7 +609,19 @@ export class SharedLru {
     id: EntryId,
     maxAgeMs: number | undefined,
     isMeant: (slot: number, now: number) => boolean,
-  ): CachedEntry | undefined {
+  ): CachedEntry | undefined;
+  #readIf(
+    id: EntryId,
+    maxAgeMs: number | undefined,
+    isMeant: (slot: number, now: number) => boolean,
+    admit: (memory: ArrayBufferLike) => boolean,
+  ): CachedEntry | BufferFull | undefined;
+  #readIf(
+    id: EntryId,
+    maxAgeMs: number | undefined,
+    isMeant: (slot: number, now: number) => boolean,
+    admit: (memory: ArrayBufferLike) => boolean = () => true,
+  ): CachedEntry | BufferFull | undefined {
     const hash = this.#index.hashOf(id);
     for (;;) {
       const fresh = maxAgeMs === undefined ? undefined : this.#tryRead(id, hash, maxAgeMs);
@@ -549,6 +638,7 @@ export class SharedLru {
         });
       if (found?.kind !== 'large') return found;
       const read = this.#reader.readInChunks(found);
+      if (!admit(read.memory)) return new BufferFull(found.length);
       if (!this.#optimistic.copy(found, read)) continue;
       return { kind: 'hit', value: read.take(), etag: found.etag, freshness: found.freshness };
     }
@@ -584,7 +674,8 @@ export class SharedLru {
     }
   }
 
-  #countHit(): void {
+  /** Counts a hit that was read with {@link readServable}. */
+  countHit(): void {
     if (this.#touches.isAvailable) this.#touches.countHit();
     else this.#locked(() => this.#counters.increment(HITS));
   }
@@ -594,18 +685,31 @@ export class SharedLru {
   }
 
   /** Turns a complete leased item into an entry. */
-  #store(slot: number, etag: Etag, now: number, lifetimeMs: number, hardTtlMs: number, place: Place): void {
+  #store(slot: number, etag: Etag, setLifetime: (slot: number) => void, place: Place): void {
     // In this order: the etag of an entry lies where a lease counts its waiters.
     const hasWaiters = this.#leases.end(slot);
-    this.#entries.add(slot, etag, now, lifetimeMs, hardTtlMs, place);
+    this.#entries.add(slot, etag, setLifetime, place);
     if (hasWaiters) this.#leases.notify(slot);
   }
 
-  #rejectTooLarge(lease: Lease): FillResult {
+  /** Ends entries, and the leases, of variants. */
+  #endVariants(variants: readonly EntryId[], now: number): void {
+    for (const variant of variants) {
+      const slot = this.#index.find(variant, this.#index.hashOf(variant));
+      if (slot === NONE) continue;
+      const isEntry = this.#slots.state(slot) === State.ENTRY;
+      const lease = isEntry ? this.#slots.leaseOf(slot) : slot;
+      if (lease !== NONE) this.#leases.endWith(lease, 'void');
+      if (isEntry) this.#entries.dropOutdated(slot, now);
+    }
+  }
+
+  #rejectTooLarge(lease: Lease, variants: readonly EntryId[]): FillResult {
     const now = this.#clock();
     return this.#locked(() => {
       if (!this.#leases.isValid(lease)) return this.#voided();
       this.#entries.replace(lease.slot, now);
+      this.#endVariants(variants, now);
       return this.#markUncacheable(lease.slot);
     });
   }

@@ -22,7 +22,7 @@ import {
   idLengths,
   selectorBytesOf,
 } from './memory/layout.ts';
-import type { EntryId, Freshness, Handle } from './cache-types.ts';
+import type { EntryId, Freshness, Handle, Lifetime } from './cache-types.ts';
 
 /** Returns the version of an entry, given that of the lease that it was stored under. */
 export function publishedVersion(version: number): number {
@@ -327,6 +327,24 @@ export class Slots {
     if (stored > this.#headerFloats[HeaderFloat.LATEST_STORED]) this.#headerFloats[HeaderFloat.LATEST_STORED] = stored;
     this.#floats[at + (Slot.STORED >> 1)] = stored;
     this.#floats[at + (Slot.EXPIRES >> 1)] = stored + lifetimeMs;
+  }
+
+  /** Returns the TTL of an entry, for {@link copyLifetime}. */
+  lifetime(slot: number): Lifetime {
+    const at = (slot * SLOT_WORDS) >>> 1;
+    return {
+      stored: this.#floats[at + (Slot.STORED >> 1)],
+      expires: this.#floats[at + (Slot.EXPIRES >> 1)],
+      staleShare: this.#words[slot * SLOT_WORDS + Slot.STATE] >>> STALE_SHIFT,
+    };
+  }
+
+  /** Gives an entry the TTL of another one, so that both have the same age and expire at the same time. */
+  copyLifetime(slot: number, { stored, expires, staleShare }: Lifetime): void {
+    this.#words[slot * SLOT_WORDS + Slot.STATE] |= staleShare << STALE_SHIFT;
+    const at = (slot * SLOT_WORDS) >>> 1;
+    this.#floats[at + (Slot.STORED >> 1)] = stored;
+    this.#floats[at + (Slot.EXPIRES >> 1)] = expires;
   }
 
   freshness(slot: number, now: number): Freshness {

@@ -1,4 +1,4 @@
-import { FAST_PATH_STATES, REQUEST_CACHE_CONTROL_MODES } from '../settings.ts';
+import { CONTENT_CODINGS, type ContentCoding, FAST_PATH_STATES, REQUEST_CACHE_CONTROL_MODES } from '../settings.ts';
 import { parseKeyRules } from './key-pattern-syntax.ts';
 import { EnumSetting, IntegerSetting, ListenHostSetting, TextSetting } from './setting.decorators.ts';
 
@@ -34,6 +34,31 @@ export class HttpEnvironment {
     meaning: 'Content-Type of values by key, the first pattern that matches; else HTTP_CONTENT_TYPE',
   })
   HTTP_CONTENT_TYPES?: string;
+
+  @TextSetting({
+    check: (text) => parseKeyRules(text, isCoding) !== undefined,
+    accepted: 'pattern=gzip, pattern=br or pattern=zstd, separated by commas; patterns as in HTTP_CONTENT_TYPES',
+    meaning:
+      'Content-Encoding in which values are stored, by key; clients that do not accept it get the decompressed value, of at most ' +
+      'REDIS_MAX_VALUE_BYTES',
+  })
+  HTTP_CONTENT_ENCODINGS?: string;
+
+  @TextSetting({
+    default: 'off',
+    check: areCodings,
+    accepted: 'off, or some of gzip, br and zstd, separated by commas, the preferred one first',
+    meaning: 'codings in which values and JSON of a type that can be compressed are sent to clients that accept them',
+  })
+  HTTP_COMPRESSION!: string;
+
+  @IntegerSetting({
+    default: KiB,
+    min: 1,
+    max: 2 ** 30,
+    meaning: 'minimum bytes of a value or of JSON that is compressed',
+  })
+  HTTP_COMPRESSION_MIN_BYTES!: number;
 
   @TextSetting({
     check: areOrigins,
@@ -105,6 +130,16 @@ export class HttpEnvironment {
     meaning: 'certificate authorities of client certificates, which clients must present; unset: none',
   })
   HTTP_TLS_CLIENT_CA_FILE?: string;
+}
+
+function isCoding(text: string): text is ContentCoding {
+  return CONTENT_CODINGS.some((coding) => coding === text);
+}
+
+/** Returns whether the text is `off`, or different content codings. */
+function areCodings(text: string): boolean {
+  const codings = text.split(',');
+  return text === 'off' || (codings.every(isCoding) && new Set(codings).size === codings.length);
 }
 
 /** Returns whether the text is `*`, or origins as browsers send them. */

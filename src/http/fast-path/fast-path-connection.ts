@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import type { ReadClient } from '../../cache/read-through/buffered-bytes.ts';
-import type { ReadDirectives } from '../../cache/read-through/read-through.ts';
+import type { ReadDirectives, ReadOptions } from '../../cache/read-through/read-through.ts';
 import { type DirectedOutcome, outcomeName } from '../../cache/read-through/read-outcome.ts';
 import { Query, writeArgumentLength } from '../../redis/query.ts';
 import { type HttpResponse, INTERNAL_ERROR } from '../response/http-response.ts';
@@ -11,6 +11,8 @@ import { rejectionOf } from '../keys/wrong-type.ts';
 import type { Problem } from '../response/problem.ts';
 import type { RepresentationName, Resource } from '../resources/resource.ts';
 import { percentDecode } from '../keys/key-path.ts';
+import { policyFor } from '../content/representations.ts';
+import { selectorByte } from '../../cache/variants/variant-id.ts';
 import { readDirectives } from '../keys/request-cache-control.ts';
 import { type AccessDenied, authenticate, authorizeKey } from '../keys/access-denied.ts';
 import { responseHead } from '../response/response-head.ts';
@@ -174,7 +176,7 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
     const denied = unauthorized ?? authorizeKey(access, source, from, to);
     if (denied !== undefined) {
       this.#reject(denied);
-    } else if (this.#fastPath.differsByKey) {
+    } else if (this.#fastPath.representationsDiffer) {
       this.#serveValue(bytes, source, from, to);
     } else if (head.isConditional || !this.#writeHit(source, from, to)) {
       this.#read(Query.get(Buffer.from(source.subarray(from, to))), this.#fastPath.value, bytes);
@@ -182,15 +184,15 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
     return true;
   }
 
-  /** Serves a request for the value of the key, bytes [from, to) of `source`, whose representation depends on it. */
+  /** Serves a request for the value of the key, bytes [from, to) of `source`, whose representation depends on the request. */
   #serveValue(bytes: Buffer, source: Buffer, from: number, to: number): void {
-    const { head, keyBytes } = this.#fastPath;
-    const representation = this.#fastPath.representationOf('value', source, from, to);
+    const { keyBytes } = this.#fastPath;
     if (source !== keyBytes) source.copy(keyBytes, 0, from, to);
     const end = to - from;
-    if (head.isConditional || !this.#writeHitOf(end, 0, representation.hitHeads)) {
-      this.#read(Query.get(Buffer.from(keyBytes.subarray(0, end))), representation, bytes);
-    }
+    const representation = this.#fastPath.representationFor('value', end, bytes);
+    const written = this.#tryWrite(end, end, representation);
+    if (written === 'written') return;
+    this.#read(Query.get(Buffer.from(keyBytes.subarray(0, end))), representation, bytes, written === 'counted');
   }
 
   /** Serves a request for another resource than the value of a key, as {@link #serve} does. */
@@ -207,12 +209,11 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
     const { selector } = read;
     if (!this.#admit(bytes, keyBytes, 0, keyEnd)) return true;
     keyBytes.set(selector, keyEnd);
-    const representation = this.#representationOf(read.representation, keyEnd);
-    const end = keyEnd + selector.length;
-    if (head.isConditional || !this.#writeHitOf(end, selector.length, representation.hitHeads)) {
-      const key = Buffer.from(keyBytes.subarray(0, keyEnd));
-      this.#read(Query.of(key, read.command, read.form, selector), representation, bytes);
-    }
+    const representation = this.#representationOf(read.representation, keyEnd, bytes);
+    const written = this.#tryWrite(keyEnd, keyEnd + selector.length, representation);
+    if (written === 'written') return true;
+    const key = Buffer.from(keyBytes.subarray(0, keyEnd));
+    this.#read(Query.of(key, read.command, read.form, selector), representation, bytes, written === 'counted');
     return true;
   }
 
@@ -233,19 +234,19 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
       keyBytes.copyWithin(++from, lengthAt + 1, end++);
     }
     writeArgumentLength(length, keyBytes, lengthAt);
-    const representation = this.#representationOf(part.representation, keyEnd);
-    if (head.isConditional || !this.#writeHitOf(end, end - keyEnd, representation.hitHeads)) {
-      const [key, name] = [keyBytes.subarray(0, keyEnd), keyBytes.subarray(from, end)].map((each) => Buffer.from(each));
-      const { command, form, selector } = part.read(name);
-      this.#read(Query.of(key, command, form, selector), representation, bytes);
-    }
+    const representation = this.#representationOf(part.representation, keyEnd, bytes);
+    const written = this.#tryWrite(keyEnd, end, representation);
+    if (written === 'written') return true;
+    const [key, name] = [keyBytes.subarray(0, keyEnd), keyBytes.subarray(from, end)].map((each) => Buffer.from(each));
+    const { command, form, selector } = part.read(name);
+    this.#read(Query.of(key, command, form, selector), representation, bytes, written === 'counted');
     return true;
   }
 
   /** Returns a representation of the key that is decoded in `keyBytes`. */
-  #representationOf(name: RepresentationName, keyEnd: number): FastRepresentation {
-    const { differsByKey, keyBytes, representations } = this.#fastPath;
-    return differsByKey ? this.#fastPath.representationOf(name, keyBytes, 0, keyEnd) : representations[name];
+  #representationOf(name: RepresentationName, keyEnd: number, bytes: Buffer): FastRepresentation {
+    const { representationsDiffer, representations } = this.#fastPath;
+    return representationsDiffer ? this.#fastPath.representationFor(name, keyEnd, bytes) : representations[name];
   }
 
   /** Checks the token, and the key, bytes [from, to) of `source`; returns false if the request has been rejected. */
@@ -280,13 +281,52 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
   }
 
   /**
+   * Writes the response to a hit, of the variant or of the value itself: of the entry whose id is the first `end` bytes of
+   * `keyBytes`. `counted`: the value was found, and counted as a hit, but a variant of it has to be made.
+   *
+   * @param keyEnd end of the key, where the selector begins.
+   */
+  #tryWrite(
+    keyEnd: number,
+    end: number,
+    { hitHeads, variant }: FastRepresentation,
+  ): 'written' | 'not-found' | 'counted' {
+    if (this.#fastPath.head.isConditional) return 'not-found';
+    const selectorLength = end - keyEnd;
+    if (variant === undefined) return this.#writeHitOf(end, selectorLength, hitHeads) ? 'written' : 'not-found';
+    const { cache, hit, keyBytes } = this.#fastPath;
+    const { conversion } = variant;
+    const first = selectorLength === 0 ? 0 : keyBytes[keyEnd];
+    keyBytes[keyEnd] = selectorByte(first, conversion.variant);
+    const isWritten = this.#writeHitOf(Math.max(end, keyEnd + 1), Math.max(selectorLength, 1), variant.hitHeads);
+    keyBytes[keyEnd] = first;
+    if (isWritten) return 'written';
+    if (conversion.kind === 'decompress' || !this.#findHit(end, selectorLength)) return 'not-found';
+    if (hit.length >= conversion.minBytes && !cache.variants.hasNoGain(hit.etag, conversion)) return 'counted';
+    this.#writeFound(hitHeads);
+    return 'written';
+  }
+
+  /**
    * As {@link #writeHit}, for the entry whose id is the first `end` bytes of `keyBytes`. One function for both would serve hits
    * of values 3 % more slowly.
    */
   #writeHitOf(end: number, selectorLength: number, heads: ResponseHeadTemplates): boolean {
-    const { cache, closing, head, hit, keyBytes, output, pending } = this.#fastPath;
+    if (!this.#findHit(end, selectorLength)) return false;
+    this.#writeFound(heads);
+    return true;
+  }
+
+  /** Copies the entry whose id is the first `end` bytes of `keyBytes` into `hit`; returns false if that is not possible. */
+  #findHit(end: number, selectorLength: number): boolean {
+    const { cache, closing, hit, keyBytes } = this.#fastPath;
     if (this.#connection.replies.length > 0 || closing) return false;
-    if (!cache.tryGetInto(keyBytes, 0, end, hit, selectorLength)) return false;
+    return cache.tryGetInto(keyBytes, 0, end, hit, selectorLength);
+  }
+
+  /** Writes the response with the entry in `hit`. */
+  #writeFound(heads: ResponseHeadTemplates): void {
+    const { head, hit, output, pending } = this.#fastPath;
     pending.hits++;
     if (!output.hasRoom(MAX_RESPONSE_HEAD_BYTES + hit.length)) this.#connection.flush();
     output.end = heads.write(hit, output.bytes, output.end);
@@ -294,10 +334,9 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
       hit.bytes.copy(output.bytes, output.end, 0, hit.length);
       output.end += hit.length;
     }
-    return true;
   }
 
-  #read(query: Query, representation: FastRepresentation, bytes: Buffer): void {
+  #read(query: Query, representation: FastRepresentation, bytes: Buffer, alreadyCounted = false): void {
     const { cache, head, pending } = this.#fastPath;
     const request: KeyRequest = {
       query,
@@ -311,16 +350,25 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
       counted: false,
     };
     const describe = cache.tracer === undefined ? undefined : () => describeRequest(head, bytes);
-    const read = cache.read(query, request.directives, { client: this, describeRequest: describe });
+    const read = this.#readFor(request, { alreadyCounted, client: this, describeRequest: describe });
     const { replies } = this.#connection;
     if (!(read instanceof Promise) && replies.length === 0) {
       pending.countRead('http', outcomeName(read));
-      return this.#reply(keyResponse(read, request.conditions, representation.policy), request.headOnly);
+      return this.#reply(keyResponse(read, request.conditions, policyFor(representation, read)), request.headOnly);
     }
     this.#connection.flush();
     const place = replies.reserve(query.id.length);
     if (this.#fastPath.closing) this.#end();
     this.#await(place, request, read);
+  }
+
+  #readFor(
+    { query, representation: { variant }, directives }: KeyRequest,
+    options: ReadOptions,
+  ): DirectedOutcome | Promise<DirectedOutcome> {
+    const { cache } = this.#fastPath;
+    if (variant === undefined) return cache.read(query, directives, options);
+    return cache.variants.read(query, variant.conversion, directives, options);
   }
 
   /** Settles a request with the outcome of its read, now or once it is known. */
@@ -336,11 +384,7 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
   }
 
   #readAgain(place: Place<RenderedResponse>, request: KeyRequest): void {
-    this.#await(
-      place,
-      request,
-      this.#fastPath.cache.read(request.query, request.directives, { alreadyCounted: true, client: this }),
-    );
+    this.#await(place, request, this.#readFor(request, { alreadyCounted: true, client: this }));
   }
 
   /** Sends a response, or queues it behind those in flight. */
@@ -391,7 +435,7 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
     outcome: DirectedOutcome,
     rejection: Problem | undefined,
   ): void {
-    const response = keyResponse(outcome, request.conditions, request.representation.policy, rejection);
+    const response = keyResponse(outcome, request.conditions, policyFor(request.representation, outcome), rejection);
     const loadedBytes = 'value' in outcome ? outcome.value.length : 0;
     this.#settle(place, response, request.headOnly, loadedBytes, () => this.#readAgain(place, request));
   }
@@ -412,7 +456,9 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
     hit.ageMs = freshness.ageMs;
     hit.lifetimeMs = freshness.lifetimeMs;
     hit.length = value.length;
-    output.end = request.representation.storedHeads.write(hit, output.bytes, output.end);
+    const { representation } = request;
+    const { storedHeads } = outcome.isVariant === true ? (representation.variant ?? representation) : representation;
+    output.end = storedHeads.write(hit, output.bytes, output.end);
     if (!request.headOnly) {
       output.bytes.set(value, output.end);
       output.end += value.length;

@@ -5,6 +5,8 @@ import type { PendingReads } from '../../instance/pending-reads.ts';
 import type { HitBuffer } from '../../cache/shared-lru/hit-buffer.ts';
 import type { OutputBuffer } from '../../net/output-buffer.ts';
 import type { PipelineContext } from '../../net/pipeline/pipelined-connection.ts';
+import type { Conversion } from '../../cache/variants/variant-reads.ts';
+import type { Representation } from '../content/representations.ts';
 import type { KeyResponsePolicy } from '../keys/key-response.ts';
 import type { HttpDate, Persistence } from '../response/response-head.ts';
 import type { RequestHead } from './request-head.ts';
@@ -12,13 +14,18 @@ import type { RepresentationName } from '../resources/resource.ts';
 import type { ResourceReads } from './resource-reads.ts';
 import type { ResponseHeadTemplates } from './response-head-templates.ts';
 
-/** The responses with one representation of values. */
-export interface FastRepresentation {
+/** The heads of responses with a value. */
+export interface FastHeads {
   readonly policy: KeyResponsePolicy;
   /** Heads of responses to hits. */
   readonly hitHeads: ResponseHeadTemplates;
   /** Heads of responses to misses that were loaded and stored. */
   readonly storedHeads: ResponseHeadTemplates;
+}
+
+/** A {@link Representation} with the heads of its responses. */
+export interface FastRepresentation extends FastHeads, Representation {
+  readonly variant: (FastHeads & { readonly conversion: Conversion }) | undefined;
 }
 
 /** A connection whose idle time is limited. */
@@ -43,10 +50,10 @@ export interface FastPathContext extends PipelineContext {
   /** Heads of responses to hits of these. */
   readonly hitHeads: ResponseHeadTemplates;
   readonly representations: Readonly<Record<RepresentationName, FastRepresentation>>;
-  /** Whether representations differ between keys: {@link representationOf} must be asked for each. */
-  readonly differsByKey: boolean;
-  /** Returns a representation of the key, bytes [from, to) of source. */
-  representationOf(name: RepresentationName, source: Uint8Array, from: number, to: number): FastRepresentation;
+  /** Whether representations depend on the request: {@link representationFor} selects one. */
+  readonly representationsDiffer: boolean;
+  /** Returns a representation of the key in `keyBytes`, up to `keyEnd`, for the request in `head`, which starts in `bytes`. */
+  representationFor(name: RepresentationName, keyEnd: number, bytes: Buffer): FastRepresentation;
   /** Names and values of headers added to every response. */
   readonly headers: readonly string[];
   readonly date: HttpDate;

@@ -16,11 +16,14 @@ import { idleTimeoutMs } from '../../net/time-limits.ts';
 import { Cors } from '../server/cors.ts';
 import { type KeyResponsePolicy, hitResponse, storedResponse } from '../keys/key-response.ts';
 import { CachingPolicy } from '../keys/caching-policy.ts';
+import { type AcceptedCodings, NO_CODINGS } from '../content/accepted-codings.ts';
+import { type Representation, Representations } from '../content/representations.ts';
+import { ByteMemo } from './byte-memo.ts';
 import { HttpDate, type Persistence } from '../response/response-head.ts';
 import { ResponseHeadTemplates } from './response-head-templates.ts';
 import { FastPathConnection } from './fast-path-connection.ts';
 import type { RepresentationName } from '../resources/resource.ts';
-import type { FastPathContext, FastRepresentation, IdleConnection } from './fast-path-context.ts';
+import type { FastHeads, FastPathContext, FastRepresentation, IdleConnection } from './fast-path-context.ts';
 import { ResourceReads } from './resource-reads.ts';
 import { MAX_HEAD_BYTES, RequestHead } from './request-head.ts';
 
@@ -29,6 +32,8 @@ const TICK_MS = 100;
 /** Milliseconds by which a connection outlives its announced keep-alive, as in node:http: a request may be on its way. */
 const KEEP_ALIVE_MARGIN_MS = 1000;
 
+/** Maximum number of Accept-Encoding headers that are remembered. */
+const MAX_CODINGS = 64;
 /** Bytes by which a selector may be longer than the query of its request: the names and the defaults of its arguments. */
 const MAX_SELECTOR_EXCESS = 128;
 
@@ -55,7 +60,7 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
   readonly value: FastRepresentation;
   readonly hitHeads: ResponseHeadTemplates;
   readonly representations: Readonly<Record<RepresentationName, FastRepresentation>>;
-  readonly differsByKey: boolean;
+  readonly representationsDiffer: boolean;
   readonly headers: readonly string[];
   readonly date = new HttpDate();
   readonly head: RequestHead;
@@ -77,9 +82,10 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
   readonly #ticksToFirst: number;
   readonly #ticksToNext: number;
   /** Constructor arguments that {@link withCache} passes on. */
-  readonly #passedOn: readonly [Cors, CachingPolicy, Pick<Settings, 'http' | 'redis' | 'proxy'>];
-  readonly #policy: CachingPolicy;
-  readonly #byPolicy = new Map<KeyResponsePolicy, FastRepresentation>();
+  readonly #passedOn: readonly [Cors, CachingPolicy, Representations, Pick<Settings, 'http' | 'redis' | 'proxy'>];
+  readonly #representations: Representations;
+  readonly #fastRepresentations = new Map<Representation, FastRepresentation>();
+  readonly #codings = new ByteMemo<AcceptedCodings>(MAX_CODINGS);
   #exit: FastPathExit | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -89,33 +95,35 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
     counts: ReadMetrics,
     cors: Cors,
     policy: CachingPolicy,
+    representations: Representations,
     buffered: BufferedBytes,
     @Inject(httpConfig.KEY) http: ConfigType<typeof httpConfig>,
     @Inject(redisConfig.KEY) redis: ConfigType<typeof redisConfig>,
     @Inject(proxyConfig.KEY) proxy: ConfigType<typeof proxyConfig>,
   ) {
-    this.#passedOn = [cors, policy, { http, redis, proxy }];
+    this.#passedOn = [cors, policy, representations, { http, redis, proxy }];
     this.access = access;
     this.cache = cache;
     this.memory = buffered;
     this.pending = new PendingReads('http', counts);
     this.headers = cors.headers;
-    this.#policy = policy;
-    this.differsByKey = policy.differsByKey;
+    this.#representations = representations;
+    this.representationsDiffer = representations.differ;
     this.#keepAlive = { close: false, keepAliveTimeoutMs: http.keepAliveTimeoutMs };
     const { value, json, field, member } = policy.representations;
-    this.value = this.#represent(value);
+    const represent = (of: KeyResponsePolicy) => this.#represent({ policy: of, variant: undefined });
+    this.value = represent(value);
     this.hitHeads = this.value.hitHeads;
     this.representations = {
       value: this.value,
-      json: this.#represent(json),
-      field: this.#represent(field),
-      member: this.#represent(member),
+      json: represent(json),
+      field: represent(field),
+      member: represent(member),
     };
     this.#close = { close: true, keepAliveTimeoutMs: 0 };
     const longestHead = Math.min(MAX_HEAD_BYTES, http.maxHeaderBytes);
     // node:http serves the responses that depend on the origin.
-    this.head = new RequestHead(longestHead, cors.byOrigin ? ['origin'] : []);
+    this.head = new RequestHead(longestHead, cors.byOrigin ? ['origin'] : [], representations.dependOnCodings);
     this.keyBytes = Buffer.alloc(longestHead + MAX_SELECTOR_EXCESS);
     this.requestTimeoutMs = http.requestTimeoutMs;
     this.stallTimeoutMs = idleTimeoutMs({ http, redis });
@@ -127,8 +135,8 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
 
   /** Returns a fast path with the same settings for the self-check: it reads every key, from the given cache. */
   withCache({ cache, counts, buffered }: SelfCheckCache): KeyFastPath {
-    const [cors, policy, { http, redis, proxy }] = this.#passedOn;
-    return new KeyFastPath(OPEN_ACCESS, cache, counts, cors, policy, buffered, http, redis, proxy);
+    const [cors, policy, representations, { http, redis, proxy }] = this.#passedOn;
+    return new KeyFastPath(OPEN_ACCESS, cache, counts, cors, policy, representations, buffered, http, redis, proxy);
   }
 
   /** Starts the time-outs; connections that leave the fast path go to `exit`. */
@@ -142,14 +150,15 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
     new FastPathConnection(this, socket, connectedAt);
   }
 
-  representationOf(name: RepresentationName, source: Uint8Array, from: number, to: number): FastRepresentation {
-    const policy = this.#policy.of(name, source, from, to);
-    let representation = this.#byPolicy.get(policy);
-    if (representation === undefined) {
-      representation = this.#represent(policy);
-      this.#byPolicy.set(policy, representation);
+  representationFor(name: RepresentationName, keyEnd: number, bytes: Buffer): FastRepresentation {
+    const codings = this.#representations.dependOnCodings ? this.#codingsIn(bytes) : NO_CODINGS;
+    const representation = this.#representations.of(name, codings, this.keyBytes, 0, keyEnd);
+    let fast = this.#fastRepresentations.get(representation);
+    if (fast === undefined) {
+      fast = this.#represent(representation);
+      this.#fastRepresentations.set(representation, fast);
     }
-    return representation;
+    return fast;
   }
 
   persistence(close: boolean): Persistence {
@@ -182,13 +191,28 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
     clearInterval(this.#timer);
   }
 
-  #represent(policy: KeyResponsePolicy): FastRepresentation {
-    const more = [policy, this.#keepAlive.keepAliveTimeoutMs, this.date, this.headers] as const;
-    return {
-      policy,
-      hitHeads: new ResponseHeadTemplates(hitResponse, ...more),
-      storedHeads: new ResponseHeadTemplates(storedResponse, ...more),
+  /** Returns the codings that the client of the request in `head` accepts. */
+  #codingsIn(bytes: Buffer): AcceptedCodings {
+    const { acceptEncodingFrom: from, acceptEncodingTo: to } = this.head;
+    if (from === 0) return NO_CODINGS;
+    let codings = this.#codings.get(bytes, from, to);
+    if (codings === undefined) {
+      codings = this.#representations.accepted(bytes.toString('latin1', from, to));
+      this.#codings.set(bytes, from, to, codings);
+    }
+    return codings;
+  }
+
+  #represent({ policy, variant }: Representation): FastRepresentation {
+    const heads = (of: KeyResponsePolicy): FastHeads => {
+      const more = [of, this.#keepAlive.keepAliveTimeoutMs, this.date, this.headers] as const;
+      return {
+        policy: of,
+        hitHeads: new ResponseHeadTemplates(hitResponse, ...more),
+        storedHeads: new ResponseHeadTemplates(storedResponse, ...more),
+      };
     };
+    return { ...heads(policy), variant: variant && { ...heads(variant.policy), conversion: variant.conversion } };
   }
 
   #tick(): void {

@@ -63,6 +63,7 @@ const CACHE_CONTROL = ascii('cache-control');
 const PRAGMA = ascii('pragma');
 const RANGE = ascii('range');
 const IF_RANGE = ascii('if-range');
+const ACCEPT_ENCODING = ascii('accept-encoding');
 
 /**
  * Parser of request heads in the strict subset of HTTP/1.1 that the fast path serves: `GET` or `HEAD` of a key or of another
@@ -99,6 +100,8 @@ export class RequestHead {
   rangeTo = 0;
   ifRangeFrom = 0;
   ifRangeTo = 0;
+  acceptEncodingFrom = 0;
+  acceptEncodingTo = 0;
   /** End of the request. */
   end = 0;
   #hosts = 0;
@@ -107,12 +110,15 @@ export class RequestHead {
   readonly #maxBytes: number;
   /** Names of headers that need node:http, indexed by length. */
   readonly #notSupported: readonly (readonly Uint8Array[])[];
+  readonly #readsAcceptEncoding: boolean;
 
   /**
    * @param maxBytes longest head to parse.
    * @param notSupported lower-case names of further headers that need node:http.
+   * @param readsAcceptEncoding whether the position of Accept-Encoding is recorded.
    */
-  constructor(maxBytes: number, notSupported: readonly string[] = []) {
+  constructor(maxBytes: number, notSupported: readonly string[] = [], readsAcceptEncoding = false) {
+    this.#readsAcceptEncoding = readsAcceptEncoding;
     this.#maxBytes = maxBytes;
     this.#notSupported = byLength(...NOT_SUPPORTED, ...notSupported);
   }
@@ -202,6 +208,7 @@ export class RequestHead {
     this.pragmaFrom = this.pragmaTo = 0;
     this.rangeFrom = this.rangeTo = 0;
     this.ifRangeFrom = this.ifRangeTo = 0;
+    this.acceptEncodingFrom = this.acceptEncodingTo = 0;
     let at = from;
     for (let headers = 0; headers <= MAX_HEADERS; headers++) {
       if (at + 2 > limit) return false;
@@ -268,6 +275,13 @@ export class RequestHead {
           if (this.ifRangeFrom !== 0) return false;
           this.ifRangeFrom = from;
           this.ifRangeTo = to;
+        }
+        return !this.#needsNodeHttp(bytes, name, nameEnd);
+      case ACCEPT_ENCODING.length:
+        if (this.#readsAcceptEncoding && isName(bytes, name, ACCEPT_ENCODING)) {
+          if (this.acceptEncodingFrom !== 0) return false;
+          this.acceptEncodingFrom = from;
+          this.acceptEncodingTo = to;
         }
         return !this.#needsNodeHttp(bytes, name, nameEnd);
       default:

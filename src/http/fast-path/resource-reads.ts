@@ -6,17 +6,10 @@ import {
   type ResourceRead,
   readFromQuery,
 } from '../resources/resource.ts';
+import { ByteMemo } from './byte-memo.ts';
 
-/** Queries that are remembered, each in the place that its hash gives. */
-const PLACES = 256;
-/** Longest query that is remembered, in bytes. */
-const MAX_QUERY_BYTES = 256;
-
-interface Remembered {
-  readonly resource: Resource;
-  readonly query: Buffer;
-  readonly read: ResourceRead;
-}
+/** Maximum number of queries that are remembered. */
+const MAX_QUERIES = 256;
 
 /** How parts of a resource are read. */
 interface PartReads {
@@ -33,7 +26,7 @@ interface PartReads {
 export class ResourceReads {
   readonly #whole = new Map<Resource, ResourceRead>();
   readonly #parts = new Map<Resource, PartReads>();
-  readonly #remembered = Array.from({ length: PLACES }, (): Remembered | undefined => undefined);
+  readonly #remembered = new ByteMemo<{ readonly resource: Resource; readonly read: ResourceRead }>(MAX_QUERIES);
 
   constructor() {
     for (const resource of Object.values<Resource>(RESOURCES)) {
@@ -59,27 +52,11 @@ export class ResourceReads {
 
   /** Returns the read of a request with a query, bytes [from, to) of `bytes`; undefined if node:http must reject it. */
   withQuery(resource: Resource, bytes: Buffer, from: number, to: number): ResourceRead | undefined {
-    const place = hash(bytes, from, to) % PLACES;
-    const found = this.#remembered[place];
-    if (found?.resource === resource && isEqual(found.query, bytes, from, to)) return found.read;
+    const found = this.#remembered.get(bytes, from, to);
+    if (found?.resource === resource) return found.read;
     const read = readFromQuery(resource, bytes.toString('latin1', from, to));
     if (typeof read === 'string') return undefined;
-    if (to - from <= MAX_QUERY_BYTES) {
-      this.#remembered[place] = { resource, query: Buffer.from(bytes.subarray(from, to)), read };
-    }
+    this.#remembered.set(bytes, from, to, { resource, read });
     return read;
   }
-}
-
-/** FNV-1a. */
-function hash(bytes: Uint8Array, from: number, to: number): number {
-  let hash = 0x811c9dc5;
-  for (let i = from; i < to; i++) hash = Math.imul(hash ^ bytes[i], 0x01000193);
-  return hash >>> 0;
-}
-
-function isEqual(query: Uint8Array, bytes: Uint8Array, from: number, to: number): boolean {
-  if (query.length !== to - from) return false;
-  for (let i = 0; i < query.length; i++) if (query[i] !== bytes[from + i]) return false;
-  return true;
 }

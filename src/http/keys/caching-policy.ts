@@ -1,5 +1,4 @@
 import type { Access } from '../../access/access.ts';
-import { KeyRules } from '../../access/key-rules.ts';
 import type { CoherenceState } from '../../instance/coherence-state.ts';
 import type { Settings } from '../../config/settings.ts';
 import type { RepresentationName } from '../resources/resource.ts';
@@ -21,13 +20,8 @@ export class CachingPolicy implements KeyResponsePolicy {
   readonly tooLarge = VALUE_TOO_LARGE;
   readonly private: boolean;
   readonly honoursDirectives: boolean;
-  /** The policy of each representation, of keys for which there is no other. */
+  /** The policy of each representation. */
   readonly representations: Readonly<Record<RepresentationName, KeyResponsePolicy>>;
-  /** Whether representations differ between keys. */
-  readonly differsByKey: boolean;
-  readonly #types: KeyRules;
-  /** Policies of values, and of fields of hashes, in the order of the types. */
-  readonly #byType: Readonly<Partial<Record<RepresentationName, readonly KeyResponsePolicy[]>>>;
   readonly #coherence: CoherenceState;
 
   constructor(http: Settings['http'], access: Access, coherence: CoherenceState) {
@@ -50,31 +44,27 @@ export class CachingPolicy implements KeyResponsePolicy {
       field: this.#with({ ...value, notFound: NO_FIELD }),
       member: this.#with({ ...value, contentType: undefined, sandbox: false, notFound: NO_MEMBER }),
     };
-    this.#types = new KeyRules(http.contentTypes);
-    this.differsByKey = this.#types.values.length > 0;
-    const withTypes = (policy: KeyResponsePolicy): readonly KeyResponsePolicy[] =>
-      this.#types.values.map((type) => this.#with({ ...policy, contentType: type, sandbox: needsSandbox(type) }));
-    this.#byType = { value: withTypes(this), field: withTypes(this.representations.field) };
-  }
-
-  /** Returns the policy of a representation of the key, bytes [from, to) of source. */
-  of(name: RepresentationName, source: Uint8Array, from = 0, to = source.length): KeyResponsePolicy {
-    const byType = this.#byType[name];
-    return byType?.[this.#types.find(source, from, to)] ?? this.representations[name];
   }
 
   get revalidate(): boolean {
     return !this.#coherence.allowsDownstreamCaching;
   }
 
-  /** Returns the policy of responses with another representation than the bytes of a key's value. */
-  #with(
-    representation: Pick<KeyResponsePolicy, 'contentType' | 'sandbox' | 'notFound' | 'tooLarge'>,
+  /** Returns the policy of responses with other content than that of `base`. */
+  withContent(
+    base: KeyResponsePolicy,
+    content: Pick<KeyResponsePolicy, 'contentEncoding' | 'variesByCoding'> & { readonly contentType: string },
   ): KeyResponsePolicy {
+    const { notFound, tooLarge } = base;
+    const sandbox = base.contentType === content.contentType ? base.sandbox : needsSandbox(content.contentType);
+    return this.#with({ notFound, tooLarge, sandbox, ...content });
+  }
+
+  /** Returns the policy of responses with another representation than the bytes of a key's value. */
+  #with(representation: Omit<KeyResponsePolicy, 'private' | 'revalidate' | 'honoursDirectives'>): KeyResponsePolicy {
     const isRevalidated = (): boolean => this.revalidate;
-    const { contentType, sandbox, notFound, tooLarge } = representation;
     return {
-      ...{ contentType, sandbox, notFound, tooLarge },
+      ...representation,
       private: this.private,
       honoursDirectives: this.honoursDirectives,
       get revalidate() {

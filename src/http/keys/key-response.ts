@@ -1,7 +1,8 @@
 import { MAX_KEY_BYTES } from '../../access/access.ts';
+import type { ContentCoding } from '../../config/settings.ts';
 import { formatEtag } from '../../cache/shared-lru/etag.ts';
 import type { Forward, Freshness, CachedValue } from '../../cache/shared-lru/cache-types.ts';
-import type { DirectedOutcome, Origin } from '../../cache/read-through/read-outcome.ts';
+import type { DirectedOutcome, Origin, ValueOutcome } from '../../cache/read-through/read-outcome.ts';
 import { type HttpResponse, problemResponse } from '../response/http-response.ts';
 import { contentRange, slice } from '../response/byte-range.ts';
 import { type Conditions, etagMatches, requestedRange } from '../response/conditional.ts';
@@ -15,7 +16,10 @@ export const CACHE_NAME = 'redis-http-cache-proxy';
 /** Seconds after which a client may retry. */
 const RETRY_AFTER = ['Retry-After', '1'] as const;
 
-type FailedRead = Exclude<DirectedOutcome['kind'], 'hit' | 'value' | 'stale' | 'revalidating' | 'error-reply'>;
+type FailedRead = Exclude<
+  DirectedOutcome['kind'],
+  'hit' | 'value' | 'stale' | 'revalidating' | 'error-reply' | 'unconvertible'
+>;
 
 /** The problem of a key that does not exist. */
 export const KEY_NOT_FOUND = problem('key-not-found', 'Redis has no such key.');
@@ -41,6 +45,18 @@ export const OUTCOME_PROBLEMS: Readonly<Record<FailedRead, Problem>> = {
   overloaded: problem('overloaded', 'Too many Redis reads are queued.'),
 };
 
+/** The problems of a value that cannot be decompressed for a client that does not accept its coding. */
+export const UNCONVERTIBLE = {
+  invalid: problem(
+    'invalid-encoding',
+    'The value is not in the content coding that HTTP_CONTENT_ENCODINGS states for its key.',
+  ),
+  'too-large': problem(
+    'value-too-large',
+    'The value, decompressed, exceeds REDIS_MAX_VALUE_BYTES or PROXY_MAX_BUFFERED_BYTES.',
+  ),
+} as const;
+
 /** Returns the problem of a query that Redis rejected. */
 export function rejectedQuery(message: string): Problem {
   return problem('redis-error', `Redis replied: ${message}`);
@@ -50,6 +66,10 @@ export function rejectedQuery(message: string): Problem {
 export interface KeyResponsePolicy {
   /** Undefined: the response has no content, and status 204. */
   readonly contentType: string | undefined;
+  /** The coding of the content; absent: none. */
+  readonly contentEncoding?: ContentCoding | undefined;
+  /** Whether clients that accept other codings may get another representation; absent: they do not. */
+  readonly variesByCoding?: boolean;
   /** Whether browsers might render the content, and must do so in a sandbox. */
   readonly sandbox: boolean;
   /** The problem if what was requested does not exist. */
@@ -77,13 +97,12 @@ export function keyResponse(
 ): HttpResponse {
   switch (outcome.kind) {
     case 'hit':
-      return valueResponse(outcome, hitStatus(ttlOf(outcome.freshness)), conditions, policy);
     case 'value':
-      return valueResponse(outcome, missStatus(outcome), conditions, policy);
     case 'stale':
-      return valueResponse(outcome, staleStatus(outcome, 'stale-if-error'), conditions, policy);
     case 'revalidating':
-      return valueResponse(outcome, staleStatus(outcome, 'stale-while-revalidate'), conditions, policy);
+      return valueResponse(outcome, valueStatus(outcome), conditions, policy);
+    case 'unconvertible':
+      return failureResponse(UNCONVERTIBLE[outcome.why], valueStatus(outcome.of));
     case 'missing':
       return failureResponse(policy.notFound, hitStatus(ttlOf(outcome.freshness)));
     case 'absent':
@@ -172,12 +191,16 @@ function cachingHeaders(
 ): string[] {
   // Not max-age=0: with that, a cache may still serve a stale response if it is disconnected or the client accepts one.
   const cacheControl = `${policy.private ? 'private, ' : ''}${policy.revalidate ? 'no-cache' : `max-age=${lifetime}`}`;
-  return ['ETag', etag, 'Age', age, 'Cache-Control', cacheControl, 'Cache-Status', cacheStatus];
+  const headers = ['ETag', etag, 'Age', age, 'Cache-Control', cacheControl, 'Cache-Status', cacheStatus];
+  if (policy.variesByCoding) headers.push('Vary', 'Accept-Encoding');
+  return headers;
 }
 
-function contentHeaders(length: string, { contentType, sandbox }: KeyResponsePolicy): string[] {
+function contentHeaders(length: string, { contentType, contentEncoding, sandbox }: KeyResponsePolicy): string[] {
   if (contentType === undefined) return [];
-  const headers = ['Content-Type', contentType, 'Content-Length', length, 'Accept-Ranges', 'bytes'];
+  const headers = ['Content-Type', contentType];
+  if (contentEncoding !== undefined) headers.push('Content-Encoding', contentEncoding);
+  headers.push('Content-Length', length, 'Accept-Ranges', 'bytes');
   return sandbox ? [...headers, ...SANDBOX] : headers;
 }
 
@@ -191,6 +214,20 @@ const SANDBOX = ['Content-Security-Policy', "default-src 'none'; sandbox"] as co
 
 function failureResponse(why: Problem, cacheStatus: string, headers: readonly string[] = []): HttpResponse {
   return problemResponse(why, ['Cache-Status', cacheStatus, ...headers]);
+}
+
+/** Returns the Cache-Status of a read with a value. */
+function valueStatus(outcome: ValueOutcome): string {
+  switch (outcome.kind) {
+    case 'hit':
+      return hitStatus(ttlOf(outcome.freshness));
+    case 'value':
+      return missStatus(outcome);
+    case 'stale':
+      return staleStatus(outcome, 'stale-if-error');
+    case 'revalidating':
+      return staleStatus(outcome, 'stale-while-revalidate');
+  }
 }
 
 function hitStatus(ttl: string): string {

@@ -3,10 +3,10 @@ import type { Request } from 'express';
 import type { ReadClient } from '../../cache/read-through/buffered-bytes.ts';
 import { CacheService } from '../../cache/cache.service.ts';
 import { Query } from '../../redis/query.ts';
+import { Representations } from '../content/representations.ts';
 import type { ReadResponse } from '../response/read-response.ts';
 import { Client } from '../response/response-client.ts';
 import { AccessTokenGuard, KeyAllowlistGuard } from './access.guards.ts';
-import { CachingPolicy } from './caching-policy.ts';
 import { KEYS_PATH } from './key-path.ts';
 import { KeyToRead } from './raw-key.ts';
 import { respondToRead } from './read-request.ts';
@@ -16,11 +16,11 @@ import { respondToRead } from './read-request.ts';
 @UseGuards(AccessTokenGuard, KeyAllowlistGuard)
 export class KeysController {
   readonly #cache: CacheService;
-  readonly #policy: CachingPolicy;
+  readonly #representations: Representations;
 
-  constructor(cache: CacheService, policy: CachingPolicy) {
+  constructor(cache: CacheService, representations: Representations) {
     this.#cache = cache;
-    this.#policy = policy;
+    this.#representations = representations;
   }
 
   // Before GET, whose route Express would otherwise use for HEAD requests.
@@ -43,6 +43,6 @@ export class KeysController {
   }
 
   #read(key: Buffer, request: Request, client: ReadClient): ReadResponse | Promise<ReadResponse> {
-    return respondToRead(this.#cache, Query.get(key), { policy: this.#policy.of('value', key), request, client });
+    return respondToRead(this.#cache, this.#representations, Query.get(key), { name: 'value', request, client });
   }
 }

@@ -3,16 +3,19 @@ import type { CacheService } from '../../cache/cache.service.ts';
 import type { ReadClient } from '../../cache/read-through/buffered-bytes.ts';
 import { type DirectedOutcome, outcomeName } from '../../cache/read-through/read-outcome.ts';
 import type { Query } from '../../redis/query.ts';
+import { NO_CODINGS } from '../content/accepted-codings.ts';
+import { type Representations, policyFor } from '../content/representations.ts';
+import type { RepresentationName } from '../resources/resource.ts';
 import type { Conditions } from '../response/conditional.ts';
 import type { Problem } from '../response/problem.ts';
 import { ReadResponse } from '../response/read-response.ts';
-import { type KeyResponsePolicy, keyResponse } from './key-response.ts';
+import { keyResponse } from './key-response.ts';
 import { readDirectives } from './request-cache-control.ts';
 import { rejectionOf } from './wrong-type.ts';
 
 /** A request for the result of a query, as a controller receives it. */
 interface ReadRequest {
-  readonly policy: KeyResponsePolicy;
+  readonly name: RepresentationName;
   readonly request: Pick<Request, 'headers' | 'method' | 'get'>;
   readonly client: ReadClient;
 }
@@ -20,24 +23,36 @@ interface ReadRequest {
 /** Reads the result of a query, and renders the response; without a promise if it is a hit. */
 export function respondToRead(
   cache: CacheService,
+  representations: Representations,
   query: Query,
-  { policy, request, client }: ReadRequest,
+  { name, request, client }: ReadRequest,
 ): ReadResponse | Promise<ReadResponse> {
   const { headers } = request;
+  const representation = representations.of(
+    name,
+    representations.dependOnCodings ? representations.accepted(headers['accept-encoding']) : NO_CODINGS,
+    query.key,
+  );
   const conditions: Conditions = {
     ifNoneMatch: headers['if-none-match'],
     range: request.method === 'GET' ? headers.range : undefined,
     ifRange: request.get('If-Range'),
   };
   const render = (outcome: DirectedOutcome, rejection?: Problem): ReadResponse =>
-    new ReadResponse(keyResponse(outcome, conditions, policy, rejection), 'http', [outcomeName(outcome)]);
+    new ReadResponse(keyResponse(outcome, conditions, policyFor(representation, outcome), rejection), 'http', [
+      outcomeName(outcome),
+    ]);
   const respond = (outcome: DirectedOutcome): ReadResponse | Promise<ReadResponse> => {
     const rejection = rejectionOf(cache, query, outcome);
     return rejection instanceof Promise
       ? rejection.then((problem) => render(outcome, problem))
       : render(outcome, rejection);
   };
+  const { policy, variant } = representation;
   const directives = policy.honoursDirectives ? readDirectives(headers['cache-control'], headers.pragma) : undefined;
-  const read = cache.read(query, directives, { client });
+  const read =
+    variant === undefined
+      ? cache.read(query, directives, { client })
+      : cache.variants.read(query, variant.conversion, directives, { client });
   return read instanceof Promise ? read.then(respond) : respond(read);
 }

@@ -4,7 +4,7 @@ import { CacheService } from '../../cache/cache.service.ts';
 import type { ReadClient } from '../../cache/read-through/buffered-bytes.ts';
 import { Query } from '../../redis/query.ts';
 import { AccessTokenGuard, KeyAllowlistGuard } from '../keys/access.guards.ts';
-import { CachingPolicy } from '../keys/caching-policy.ts';
+import { Representations } from '../content/representations.ts';
 import { HASHES_PATH, JSON_PATH, LISTS_PATH, SETS_PATH, SORTED_SETS_PATH, pathOf } from '../keys/key-path.ts';
 import { KeyToRead, PartToRead } from '../keys/raw-key.ts';
 import { respondToRead } from '../keys/read-request.ts';
@@ -22,11 +22,11 @@ type Reading = ReadResponse | Promise<ReadResponse>;
 @UseGuards(AccessTokenGuard, KeyAllowlistGuard)
 export class ResourcesController {
   readonly #cache: CacheService;
-  readonly #policy: CachingPolicy;
+  readonly #representations: Representations;
 
-  constructor(cache: CacheService, policy: CachingPolicy) {
+  constructor(cache: CacheService, representations: Representations) {
     this.#cache = cache;
-    this.#policy = policy;
+    this.#representations = representations;
   }
 
   @Get(`${HASHES_PATH}:key`)
@@ -98,8 +98,8 @@ export class ResourcesController {
     request: Request,
     client: ReadClient,
   ): Reading {
-    return respondToRead(this.#cache, Query.of(key, command, form, selector), {
-      policy: this.#policy.of(representation, key),
+    return respondToRead(this.#cache, this.#representations, Query.of(key, command, form, selector), {
+      name: representation,
       request,
       client,
     });

@@ -37,6 +37,7 @@ export const PROBLEMS = {
   'not-implemented': [501, 'Not Implemented'],
   'unknown-command': [501, 'Not Implemented'],
   'value-too-large': [502, 'Bad Gateway'],
+  'invalid-encoding': [502, 'Bad Gateway'],
   'redis-error': [502, 'Bad Gateway'],
   'redis-unavailable': [503, 'Service Unavailable'],
   overloaded: [503, 'Service Unavailable'],

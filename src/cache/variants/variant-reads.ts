@@ -1,0 +1,280 @@
+import type { Buffer } from 'node:buffer';
+import type { ContentCoding } from '../../config/settings.ts';
+import type { Query } from '../../redis/query.ts';
+import { BufferFull, TOO_LARGE } from '../../redis/redis-reply.ts';
+import type { BufferedBytes, MemoryAccount, ReadClient } from '../read-through/buffered-bytes.ts';
+import { type DirectedOutcome, type ValueOutcome, hasValue } from '../read-through/read-outcome.ts';
+import type { ReadDirectives, ReadOptions, ReadThrough } from '../read-through/read-through.ts';
+import type { CachedValue, EntryId, Lease } from '../shared-lru/cache-types.ts';
+import { type Etag, etagOf, formatEtag } from '../shared-lru/etag.ts';
+import type { SharedLru } from '../shared-lru/shared-lru.ts';
+import { ContentCoder } from './content-coder.ts';
+import { COMPRESSED, DECOMPRESSED, type VariantNumber, variantOf } from './variant-id.ts';
+
+/** How a variant is made of a value. */
+export interface Conversion {
+  readonly kind: 'compress' | 'decompress';
+  readonly coding: ContentCoding;
+  readonly variant: VariantNumber;
+  /** A shorter value is served as it is. */
+  readonly minBytes: number;
+}
+
+export function compression(coding: ContentCoding, minBytes: number): Conversion {
+  return { kind: 'compress', coding, variant: COMPRESSED[coding], minBytes };
+}
+
+export function decompression(coding: ContentCoding): Conversion {
+  return { kind: 'decompress', coding, variant: DECOMPRESSED, minBytes: 0 };
+}
+
+/** Why a value has no variant; depends on its bytes alone. */
+type NoVariant = 'no-gain' | 'invalid' | 'too-large';
+
+/** The result of a conversion. `busy`: it was not attempted. */
+type Converted = Pick<CachedValue, 'value' | 'etag'> | NoVariant | 'busy' | BufferFull;
+
+/** Values that are known to have no variant, for each thread. */
+const MAX_UNCONVERTIBLE = 4096;
+
+export interface VariantParts {
+  readonly lru: SharedLru;
+  readonly reads: ReadThrough;
+  readonly buffered: BufferedBytes;
+  /** Longest value after decompression. */
+  readonly maxBytes: number;
+}
+
+/**
+ * Reads variants: values that are compressed, or decompressed, for some clients. A variant is made of the cached value, never
+ * loaded from Redis, and cached beside it with its age and its TTL. Whatever loads the value anew, or ends it, ends its variants
+ * in the same step; so a variant that is found can be served by itself, and otherwise everything that concerns freshness is
+ * decided by the read of the value.
+ */
+export class VariantReads {
+  readonly #lru: SharedLru;
+  readonly #reads: ReadThrough;
+  readonly #buffered: BufferedBytes;
+  readonly #limits: { readonly maxBytes: number; readonly maxBufferedBytes: number };
+  readonly #coder = new ContentCoder();
+  /** Conversions in progress, by value and variant. */
+  readonly #inProgress = new Map<string, Promise<Converted>>();
+  readonly #unconvertible = new Map<string, NoVariant>();
+  readonly #tryHold: (memory: ArrayBufferLike) => boolean;
+
+  constructor({ lru, reads, buffered, maxBytes }: VariantParts) {
+    this.#lru = lru;
+    this.#reads = reads;
+    this.#buffered = buffered;
+    this.#limits = { maxBytes, maxBufferedBytes: buffered.limit };
+    this.#tryHold = (memory) => buffered.tryHoldForTick(memory);
+  }
+
+  /** Whether a value is known not to get smaller. */
+  hasNoGain(etag: Etag, conversion: Conversion): boolean {
+    return this.#unconvertible.size > 0 && this.#unconvertible.get(nameOf(etag, conversion)) === 'no-gain';
+  }
+
+  /**
+   * Reads a variant of what a query reads, or the value itself if a variant would not be smaller, cannot be cached, or cannot be
+   * made now.
+   */
+  read(
+    query: Query,
+    conversion: Conversion,
+    directives: ReadDirectives | undefined,
+    options: ReadOptions,
+  ): DirectedOutcome | Promise<DirectedOutcome> {
+    const id = variantOf(query, conversion.variant);
+    const own = this.#lru.readServable(id, directives?.maxAgeMs ?? Infinity, this.#tryHold);
+    const { client } = options;
+    if (own?.kind === 'buffer-full') return this.#readOnceItFits(query, id, conversion, own.bytes, client);
+    const mayServe = own !== undefined && (own.kind !== 'expired' || directives?.onlyIfCached !== true);
+    if (mayServe && (own.kind === 'fresh' || this.#lru.describe(query) === undefined)) {
+      // What it was made of has been evicted: it is served while that is loaded.
+      if (own.kind !== 'fresh' && directives?.onlyIfCached !== true) this.#reads.refresh(query);
+      if (options.alreadyCounted !== true) this.#lru.countHit();
+      return { ...own.found, kind: own.kind === 'expired' ? 'revalidating' : 'hit', isVariant: true };
+    }
+    const outcome = this.#reads.read(query, directives, options);
+    const convert = (read: DirectedOutcome): DirectedOutcome | Promise<DirectedOutcome> =>
+      this.#variantFor(read, query, id, conversion, directives, client);
+    return outcome instanceof Promise ? outcome.then(convert) : convert(outcome);
+  }
+
+  /** Returns the variant of a value that has just been read, whose memory is held until the end of this tick. */
+  #variantFor(
+    outcome: DirectedOutcome,
+    query: Query,
+    id: EntryId,
+    conversion: Conversion,
+    directives: ReadDirectives | undefined,
+    client: ReadClient | undefined,
+  ): DirectedOutcome | Promise<DirectedOutcome> {
+    if (!hasValue(outcome)) return directives?.maxAgeMs === undefined ? this.#orStale(outcome, id) : outcome;
+    const made = this.#variantOf(outcome, query, id, conversion, this.#buffered);
+    const finish = (converted: Converted): DirectedOutcome | Promise<DirectedOutcome> => {
+      if (!(converted instanceof BufferFull)) return outcomeOf(outcome, converted);
+      if (conversion.kind === 'compress') return outcome;
+      return this.#readOnceItFits(query, id, conversion, outcome.value.length + converted.bytes, client);
+    };
+    return made instanceof Promise ? made.then(finish) : finish(made);
+  }
+
+  /** Replaces a failed load of the value by an expired variant, if one may still be served. */
+  #orStale(outcome: DirectedOutcome, id: EntryId): DirectedOutcome {
+    if (outcome.kind !== 'timeout' && outcome.kind !== 'unavailable' && outcome.kind !== 'overloaded') return outcome;
+    const stale = this.#lru.getStale(id);
+    const { kind: failure, origin, forward } = outcome;
+    return stale === undefined ? outcome : { ...stale, failure, origin, forward, isVariant: true };
+  }
+
+  #variantOf(
+    { kind, value, etag }: ValueOutcome,
+    query: Query,
+    id: EntryId,
+    conversion: Conversion,
+    account: MemoryAccount,
+  ): Converted | Promise<Converted> {
+    const compresses = conversion.kind === 'compress';
+    if (compresses && value.length < conversion.minBytes) return 'no-gain';
+    const name = nameOf(etag, conversion);
+    const unconvertible = this.#unconvertible.get(name);
+    if (unconvertible !== undefined) return unconvertible;
+    const isCached = this.#isCurrent(query, etag);
+    const cached = isCached ? this.#lru.readAny(id, (memory) => account.tryHoldForTick(memory)) : undefined;
+    if (cached !== undefined) return cached;
+    // While Redis is unavailable, and for values that are not cached, compressing would take place for each read.
+    if (compresses && (!isCached || kind === 'stale')) return 'busy';
+    let made = this.#inProgress.get(name);
+    if (made === undefined) {
+      made = this.#convert(value, etag, query, id, conversion, account).finally(() => this.#inProgress.delete(name));
+      this.#inProgress.set(name, made);
+    }
+    const isHeld = account.tryHold(value.buffer);
+    return made.finally(() => {
+      if (isHeld) account.releaseAfterTick(value.buffer);
+    });
+  }
+
+  /** Whether this is the value that is cached now. */
+  #isCurrent(query: Query, etag: Etag): boolean {
+    const cached = this.#lru.describe(query);
+    return cached !== undefined && isSame(cached.etag, etag);
+  }
+
+  /** Converts a value, and stores the variant under a lease that another thread does not have. */
+  async #convert(
+    value: Buffer,
+    etag: Etag,
+    query: Query,
+    id: EntryId,
+    conversion: Conversion,
+    account: MemoryAccount,
+  ): Promise<Converted> {
+    let lease: Lease | undefined;
+    try {
+      for (let waits = 0; ; waits++) {
+        // An entry of any age is too old: if it could be served, it would not be converted anew.
+        const found = this.#lru.lookup(id, true, 0);
+        if (found.kind === 'miss') lease = found.lease;
+        if (found.kind !== 'loading' || found.own || waits > 0) break;
+        await this.#lru.result(found.lease);
+        const stored = this.#isCurrent(query, etag)
+          ? this.#lru.readAny(id, (memory) => account.tryHoldForTick(memory))
+          : undefined;
+        if (stored !== undefined) return stored;
+      }
+      // Described under the lease: if the value is loaded anew or purged after this, the lease ends.
+      const source = lease === undefined ? undefined : this.#lru.describe(query);
+      const converted = await this.#code(value, conversion, account);
+      if (typeof converted === 'string') {
+        if (converted !== 'busy') this.#noteUnconvertible(nameOf(etag, conversion), converted);
+        return converted;
+      }
+      if (converted instanceof BufferFull) return converted;
+      account.releaseAfterTick(converted.buffer);
+      const made = { value: converted, etag: etagOf(converted) };
+      if (lease !== undefined && source !== undefined && isSame(source.etag, etag)) {
+        this.#lru.commitVariant(lease, made.value, made.etag, source.lifetime);
+        lease = undefined;
+      }
+      return made;
+    } finally {
+      if (lease !== undefined) this.#lru.abandon(lease);
+    }
+  }
+
+  async #code(
+    value: Buffer,
+    { kind, coding }: Conversion,
+    account: MemoryAccount,
+  ): Promise<Buffer | NoVariant | 'busy' | BufferFull> {
+    if (kind === 'compress') return this.#coder.compress(coding, value, account);
+    const decompressed = await this.#coder.decompress(coding, value, this.#limits, account);
+    return decompressed === TOO_LARGE ? 'too-large' : (decompressed as Buffer | 'invalid' | BufferFull);
+  }
+
+  #noteUnconvertible(name: string, why: NoVariant): void {
+    if (this.#unconvertible.size >= MAX_UNCONVERTIBLE) {
+      for (const oldest of this.#unconvertible.keys()) {
+        this.#unconvertible.delete(oldest);
+        break;
+      }
+    }
+    this.#unconvertible.set(name, why);
+  }
+
+  /** Waits until value and variant fit in the buffered-bytes limit together, without holding either, and reads them again. */
+  async #readOnceItFits(
+    query: Query,
+    id: EntryId,
+    conversion: Conversion,
+    neededBytes: number,
+    client: ReadClient | undefined,
+  ): Promise<DirectedOutcome> {
+    for (let bytes = neededBytes; ;) {
+      // Each of the two is charged in whole pages.
+      const account = await this.#buffered.reserve(bytes + 2 * this.#buffered.roundingBytes, client);
+      if (account === undefined)
+        return this.#orStale({ kind: 'overloaded', origin: 'not-stored', forward: 'uri-miss' }, id);
+      try {
+        const own = this.#lru.readServable(id, Infinity, (memory) => account.tryHoldForTick(memory));
+        if (own?.kind === 'fresh') return { ...own.found, kind: 'hit', isVariant: true };
+        const outcome = await this.#reads.readWithin(query, account, client);
+        if (outcome.kind === 'buffer-full') {
+          bytes = Math.max(bytes, outcome.bytes);
+          continue;
+        }
+        if (!hasValue(outcome)) return this.#orStale(outcome, id);
+        const converted = await this.#variantOf(outcome, query, id, conversion, account);
+        if (!(converted instanceof BufferFull)) return outcomeOf(outcome, converted);
+        bytes = outcome.value.length + converted.bytes;
+      } finally {
+        this.#buffered.releaseUnused(account);
+      }
+    }
+  }
+}
+
+/** Puts a variant in the place of the value that it was made of. */
+function outcomeOf(outcome: ValueOutcome, converted: Exclude<Converted, BufferFull>): DirectedOutcome {
+  switch (converted) {
+    case 'busy':
+    case 'no-gain':
+      return outcome;
+    case 'invalid':
+    case 'too-large':
+      return { kind: 'unconvertible', why: converted, of: outcome };
+    default:
+      return { ...outcome, value: converted.value, etag: converted.etag, isVariant: true };
+  }
+}
+
+function nameOf(etag: Etag, { variant, coding }: Conversion): string {
+  return `${variant} ${coding} ${formatEtag(etag)}`;
+}
+
+function isSame(a: Etag, b: Etag): boolean {
+  return a[0] === b[0] && a[1] === b[1] && a[2] === b[2];
+}
