@@ -40,6 +40,12 @@ export interface DashboardSnapshot {
   };
   /** The subscription to CACHE_PURGE_CHANNEL, and the number of purges applied since the start; null if it is unset. */
   readonly purgeChannel: { readonly subscribed: boolean; readonly purges: number } | null;
+  /** Entries of CACHE_WARMUP_FILE that have been dealt with, and in all; null if it is unset. */
+  readonly warmup: {
+    readonly state: 'pending' | 'loading' | 'paused' | 'complete' | 'stopped';
+    readonly done: number;
+    readonly total: number;
+  } | null;
   readonly threads: { readonly count: number; readonly restarts: number };
   readonly connections: { readonly open: number; readonly max: number };
   /** Whether reads require a token, and whether the admin API is enabled. */

@@ -9,6 +9,7 @@ import {
   purgeChannelCondition,
   redisCondition,
   threadsCondition,
+  warmupCondition,
 } from './page/live/conditions.ts';
 import { bytes, count, duration, longTime, percent, rate } from './page/format.ts';
 import type { DashboardSnapshot } from './dashboard-snapshot.ts';
@@ -124,6 +125,18 @@ describe('conditions', () => {
       meaning: '1 purge applied',
     });
     expect(conditionOf({ subscribed: false, purges: 1 })?.level).toBe('bad');
+  });
+
+  it('include the warm start, if there is a file for it', () => {
+    const conditionOf = (warmup: DashboardSnapshot['warmup']) => warmupCondition(snapshotWith({ warmup }));
+    expect(conditionOf(null)).toBeUndefined();
+    expect(conditionOf({ state: 'loading', done: 10, total: 200 })).toEqual({
+      level: 'good',
+      state: 'loading',
+      meaning: '10 of 200 keys',
+    });
+    expect(conditionOf({ state: 'complete', done: 0, total: 0 })?.meaning).toBe('no keys to load');
+    expect(conditionOf({ state: 'paused', done: 10, total: 200 })?.level).toBe('warning');
   });
 
   it('are warnings or bad when something fails', () => {

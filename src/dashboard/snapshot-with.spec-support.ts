@@ -21,6 +21,7 @@ export function snapshotWith(replaced: Partial<DashboardSnapshot> = {}): Dashboa
     redis: { connected: 2, circuits: { closed: 2, 'half-open': 0, open: 0 } },
     coherence: { state: 'ttl', invalidations: 0, losses: 0 },
     purgeChannel: null,
+    warmup: null,
     threads: { count: 2, restarts: 0 },
     connections: { open: 1, max: 100 },
     auth: { tokenRequired: false, adminEnabled: true },

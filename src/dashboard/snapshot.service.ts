@@ -6,6 +6,7 @@ import { CoherenceCounts } from '../instance/coherence-counts.ts';
 import { CoherenceState } from '../instance/coherence-state.ts';
 import { InstanceStats } from '../instance/instance-stats.ts';
 import { DURATION_BUCKETS, READ_OUTCOMES, ReadMetrics, TRANSPORTS } from '../instance/read-metrics.ts';
+import { WarmupState } from '../instance/warmup-state.ts';
 import { packageVersion } from '../config/package-version.ts';
 import type { ConfigType } from '@nestjs/config';
 import { cacheConfig, proxyConfig } from '../config/namespaces.ts';
@@ -19,6 +20,7 @@ export class SnapshotService {
   readonly #instance: InstanceStats;
   readonly #coherence: CoherenceState;
   readonly #coherenceCounts: CoherenceCounts;
+  readonly #warmup: WarmupState;
   readonly #auth: DashboardSnapshot['auth'];
   readonly #maxConnections: number;
   readonly #hasPurgeChannel: boolean;
@@ -29,6 +31,7 @@ export class SnapshotService {
     instance: InstanceStats,
     coherence: CoherenceState,
     coherenceCounts: CoherenceCounts,
+    warmup: WarmupState,
     access: Access,
     adminTokens: AdminTokens,
     @Inject(proxyConfig.KEY) proxy: ConfigType<typeof proxyConfig>,
@@ -39,6 +42,7 @@ export class SnapshotService {
     this.#instance = instance;
     this.#coherence = coherence;
     this.#coherenceCounts = coherenceCounts;
+    this.#warmup = warmup;
     this.#auth = { tokenRequired: access.tokenRequired, adminEnabled: adminTokens.exist };
     this.#maxConnections = proxy.maxConnections;
     this.#hasPurgeChannel = purgeChannel !== undefined;
@@ -76,6 +80,7 @@ export class SnapshotService {
       purgeChannel: this.#hasPurgeChannel
         ? { subscribed: this.#coherenceCounts.isSubscribed, purges: this.#coherenceCounts.purges }
         : null,
+      warmup: this.#warmupState(),
       threads: { count: instance.threads, restarts: instance.restarts },
       connections: { open: instance.connections, max: this.#maxConnections },
       auth: this.#auth,
@@ -89,6 +94,11 @@ export class SnapshotService {
         Object.fromEntries(READ_OUTCOMES.map((outcome) => [outcome, this.#readMetrics.reads(transport, outcome)])),
       ]),
     );
+  }
+
+  #warmupState(): DashboardSnapshot['warmup'] {
+    const { current: state, done, total } = this.#warmup;
+    return state === 'off' ? null : { state, done, total };
   }
 
   #cacheState(): DashboardSnapshot['cache'] {

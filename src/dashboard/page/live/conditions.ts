@@ -53,6 +53,14 @@ export function purgeChannelCondition({ purgeChannel }: DashboardSnapshot): Cond
   return { level: 'good', state: 'subscribed', meaning: `${purges} ${purges === 1 ? 'purge' : 'purges'} applied` };
 }
 
+/** @returns undefined if there is no file for warm starts. */
+export function warmupCondition({ warmup }: DashboardSnapshot): Condition | undefined {
+  if (warmup === null) return undefined;
+  const { state, done, total } = warmup;
+  const meaning = total === 0 ? 'no keys to load' : `${done} of ${total} keys`;
+  return { level: state === 'paused' || state === 'stopped' ? 'warning' : 'good', state, meaning };
+}
+
 export function threadsCondition({ threads }: DashboardSnapshot): Condition {
   const { count, restarts } = threads;
   const meaning = restarts === 0 ? 'no restarts' : `${restarts} ${restarts === 1 ? 'restart' : 'restarts'}`;

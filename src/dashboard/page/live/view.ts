@@ -8,6 +8,7 @@ import {
   purgeChannelCondition,
   redisCondition,
   threadsCondition,
+  warmupCondition,
 } from './conditions.ts';
 import { element, setText } from '../element.ts';
 import { bytes, count, duration, longTime, percent, rate } from '../format.ts';
@@ -43,14 +44,19 @@ function showConditions(snapshot: DashboardSnapshot): void {
   shown.set('redis', redisCondition(snapshot));
   shown.set('circuit', circuitCondition(snapshot));
   shown.set('coherence', coherenceCondition(snapshot));
-  const purges = purgeChannelCondition(snapshot);
-  element('purge-channel', HTMLElement).hidden = purges === undefined;
-  if (purges === undefined) shown.delete('purge-channel');
-  else shown.set('purge-channel', purges);
+  showIfPresent('purge-channel', purgeChannelCondition(snapshot));
+  showIfPresent('warmup', warmupCondition(snapshot));
   shown.set('threads', threadsCondition(snapshot));
   shown.set('connections', { level, state: count(open), meaning: `of ${count(max)}` });
   shown.set('uptime', { level: 'good', state: longTime(snapshot.uptimeSeconds), meaning: 'since the start' });
   for (const [id, condition] of shown) showCondition(id, condition);
+}
+
+/** Shows the condition of a part that not every proxy has. */
+function showIfPresent(id: string, condition: Condition | undefined): void {
+  element(id, HTMLElement).hidden = condition === undefined;
+  if (condition === undefined) shown.delete(id);
+  else shown.set(id, condition);
 }
 
 function showCondition(id: string, { level, state, meaning }: Condition): void {
