@@ -1,7 +1,8 @@
 /**
  * Measures the staleness of reads under CACHE_COHERENCE=tracking while the proxy's connections are reset or stalled at
- * random times: `npm run staleness -- [writes] [seed]`. Keys of all types are read over HTTP and the Redis protocol, and by
- * clients that cache values themselves. Prints a table, or with `--json` a {@link StalenessReport}.
+ * random times: `npm run staleness -- [writes] [seed]`. With `--replicas` keys are loaded from replicas, which are killed and
+ * promoted, and staleness counts from when all replicas have a write. Keys of all types are read over HTTP and the Redis
+ * protocol, and by clients that cache values themselves. Prints a table, or with `--json` a {@link StalenessReport}.
  */
 import { Agent } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -12,20 +13,12 @@ import { untilCoherence, metric } from '../support/coherence.ts';
 import { sendRequest } from '../support/http-client.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { seeded } from '../support/random.ts';
-import { type Purpose, RedisRelay } from '../support/redis-relay.ts';
-import { TestRedis } from '../support/redis.ts';
 import { respPort } from '../support/resp.ts';
+import { replicas, singleRedis } from './backends.ts';
 import { KINDS, type Kind, kindOf } from './kinds.ts';
 import { type StalenessReport, asMarkdown } from './report.ts';
 import { Versions } from './versions.ts';
 
-/** Faults of the proxy's connections, each injected at a random write. */
-const FAULTS: readonly (readonly [what: 'reset' | 'hold', Purpose, times: number])[] = [
-  ['reset', 'feed', 6],
-  ['reset', 'data', 4],
-  // Stalled without being closed: only unanswered PINGs reveal it.
-  ['hold', 'feed', 2],
-];
 const WRITERS = 4;
 const KEYS_PER_WRITER = 10;
 const READERS = 2;
@@ -33,7 +26,10 @@ const READERS = 2;
 const CACHING_READERS = 2;
 const MAX_WAIT_MS = 10_000;
 
-const { values, positionals } = parseArgs({ options: { json: { type: 'boolean' } }, allowPositionals: true });
+const { values, positionals } = parseArgs({
+  options: { json: { type: 'boolean' }, replicas: { type: 'boolean' } },
+  allowPositionals: true,
+});
 const [writes = 10_000, seed = Date.now() % 2 ** 31] = positionals.map(Number);
 const random = seeded(seed);
 const versions = new Versions();
@@ -43,17 +39,19 @@ const closers: (() => void)[] = [];
 const latenciesMs: number[] = [];
 let written = 0;
 
-const redis = await TestRedis.start();
-const relay = await RedisRelay.to(redis.port);
-const proxy = await TestProxy.start({
-  REDIS_URL: relay.url,
-  RESP_PORT: 0,
-  PROXY_THREADS: 2,
-  CACHE_COHERENCE: 'tracking',
-  CACHE_TTL_MS: 3_600_000,
-  CACHE_NEGATIVE_TTL_MS: 3_600_000,
-});
-const client = new Redis(redis.url);
+const backend = await (values.replicas === true ? replicas() : singleRedis());
+const proxy = await TestProxy.start(
+  {
+    ...backend.settings,
+    RESP_PORT: 0,
+    PROXY_THREADS: 2,
+    CACHE_COHERENCE: 'tracking',
+    CACHE_TTL_MS: 3_600_000,
+    CACHE_NEGATIVE_TTL_MS: 3_600_000,
+  },
+  '/',
+  true,
+);
 try {
   await untilCoherence(proxy, 'tracking');
   const startedAt = performance.now();
@@ -78,10 +76,8 @@ try {
   if (report.wrong.length > 0) process.exitCode = 1;
 } finally {
   for (const close of closers) close();
-  client.disconnect();
   await proxy.stop();
-  await relay.stop();
-  await redis.stop();
+  await backend.stop();
 }
 
 /** Returns a function that reads keys over connections of its own: strings over HTTP, too, all others over the Redis protocol. */
@@ -127,7 +123,7 @@ async function write(writer: number): Promise<void> {
     const key = randomKey(writer);
     const next = random(10) === 0 ? 0 : version;
     for (const each of [versions, cachedVersions]) each.startWrite(key, next);
-    await (next === 0 ? client.del(key) : kindOf(key).write(client, key, next));
+    await backend.write((client) => (next === 0 ? client.del(key) : kindOf(key).write(client, key, next)));
     const acknowledgedAt = performance.now();
     for (const each of [versions, cachedVersions]) each.acknowledgeWrite(key, acknowledgedAt);
     while ((await read(key)) !== next) {
@@ -167,13 +163,12 @@ function randomKey(writer: number): string {
   return `${KINDS[random(KINDS.length)].name}-${writer}-${random(KEYS_PER_WRITER)}`;
 }
 
+/** Injects each fault at a random write. */
 async function disturb(): Promise<void> {
-  const faults = FAULTS.flatMap(([what, purpose, times]) =>
-    Array.from({ length: times }, () => ({ what, purpose, at: random(writes) })),
-  ).sort((a, b) => a.at - b.at);
-  for (const { what, purpose, at } of faults) {
+  const faults = backend.faults.map((inject) => ({ inject, at: random(writes) })).sort((a, b) => a.at - b.at);
+  for (const { inject, at } of faults) {
     while (written < at) await new Promise((resolve) => setTimeout(resolve, 1));
-    relay[what](purpose);
+    await inject(proxy);
   }
 }
 

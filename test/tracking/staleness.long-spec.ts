@@ -25,3 +25,16 @@ describeOwn(`${WRITES} writes by another client, while connections are lost at r
     expect(cachedDelaysMs.p99).toBeLessThan(20 + latenciesMs.p99);
   }, 180_000);
 });
+
+describeOwn('writes while the replicas that are read are killed, promoted and disconnected,', () => {
+  it('are visible within a second after all replicas have them', async () => {
+    const args = [MAIN, '1000', String(SEED), '--json', '--replicas'];
+    const run = new Child(process.execPath, args, { env: process.env });
+    expect([await run.exit, run.errors]).toEqual([0, '']);
+    const { writes, wrong, losses, delaysMs, cachedDelaysMs } = JSON.parse(run.output) as StalenessReport;
+    expect([writes >= 1000, wrong]).toEqual([true, []]);
+    expect(losses).toBeGreaterThanOrEqual(5);
+    expect(delaysMs.max).toBeLessThan(1000);
+    expect(cachedDelaysMs.max).toBeLessThan(1000);
+  }, 180_000);
+});

@@ -1,11 +1,12 @@
 import { once } from 'node:events';
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { until } from '../../../test/support/processes.ts';
 import { loadSettings } from '../../config/load-settings.ts';
 import { ClusterReader } from './cluster-reader.ts';
 import type { RedisState } from '../redis-reader.ts';
 import type { RedisReply } from '../redis-reply.ts';
+import type { ReadSource } from '../replicas/read-sources.ts';
 import type { ReplacedNode } from './replaced-node.ts';
 import { UNLIMITED_MEMORY } from '../connection/value-memory.ts';
 import { Query } from '../query.ts';
@@ -171,4 +172,86 @@ it('a responsive node is replaced without a failed read once another node has it
     return replies.every((reply) => reply.kind === 'value' && reply.value.toString() === 'new') || undefined;
   });
   expect(replaced).toEqual([{ address: `127.0.0.1:${address.port}`, id: 'first', cause: 'id' }]);
+});
+
+describe('a cluster whose replicas are read', () => {
+  let replica: Address;
+  const latestEpoch = new Int32Array(new SharedArrayBuffer(4));
+  const value = (text: string, ttlMs: number | undefined): RedisReply => ({
+    kind: 'value',
+    value: Buffer.from(text),
+    ttlMs,
+  });
+
+  /** Replaces the reader by one that loads keys from the replica. */
+  async function start(readFrom: 'replica' | 'prefer-replica', role: ReadSource['role'] = 'replica'): Promise<void> {
+    reader.close();
+    const nodes = { REDIS_MODE: 'cluster', REDIS_NODES: `127.0.0.1:${address.port}`, REDIS_READ_FROM: readFrom };
+    reader = new ClusterReader(loadSettings({ ...nodes, CACHE_COHERENCE: 'tracking' }, '/nowhere'));
+    const master = `127.0.0.1:${address.port}`;
+    const node = { host: '127.0.0.1', port: replica.port, id: 'replica' };
+    const source = role === 'replica' ? { master, role, replica: node } : { master, role };
+    latestEpoch[0] = 1;
+    reader.useSources({ epoch: 1, latestEpoch, sources: [source] });
+    await reader.connect();
+  }
+
+  beforeEach(async () => {
+    replica = await Address.listen();
+    let isReadOnly = false;
+    replica.process = (name) => {
+      if (name === 'readonly') isReadOnly = true;
+      return isReadOnly ? handler('of the replica')(name) : `-MOVED 12539 127.0.0.1:${address.port}\r\n`;
+    };
+    address.process = handler('of the master');
+  });
+  afterEach(() => replica.close());
+
+  it('is read from a replica, after READONLY, and its replies may be stored', async () => {
+    await start('replica');
+    expect(await read()).toEqual(value('of the replica', undefined));
+    expect(await reader.check()).toEqual({ kind: 'ok' });
+  });
+
+  it('is read from the master while that is selected', async () => {
+    await start('prefer-replica', 'master');
+    expect(await read()).toEqual(value('of the master', undefined));
+  });
+
+  it('replies of a replica are not stored once another server was selected', async () => {
+    await start('replica');
+    latestEpoch[0] = 2;
+    expect(await read()).toEqual(value('of the replica', 0));
+  });
+
+  it.each([
+    ['MASTERDOWN', '-MASTERDOWN Link with MASTER is down\r\n'],
+    ['LOADING', '-LOADING Redis is loading the dataset in memory\r\n'],
+    ['CLUSTERDOWN', '-CLUSTERDOWN The cluster is down\r\n'],
+  ])('with prefer-replica, %s of a replica leads to the master, whose reply is not stored', async (code, reply) => {
+    replica.process = (name) => (name === 'readonly' ? '+OK\r\n' : reply);
+    await start('prefer-replica');
+    expect(await read()).toEqual(value('of the master', 0));
+    expect(await read(HGETALL)).toMatchObject({ kind: 'value', ttlMs: 0 });
+    expect(await reader.ttl(Buffer.from('key'))).toEqual({ kind: 'persistent' });
+    await start('replica');
+    expect(await read()).toMatchObject({ kind: 'unavailable', reason: code });
+  });
+
+  it('a reply to which a replica has redirected is not stored', async () => {
+    replica.process = (name) => (name === 'readonly' ? '+OK\r\n' : `-MOVED 12539 127.0.0.1:${address.port}\r\n`);
+    await start('replica');
+    expect(await read()).toEqual(value('of the master', 0));
+  });
+
+  it('without a server that can be read fails, or is read from the master and not stored', async () => {
+    const states: RedisState[] = [];
+    await start('replica', 'none');
+    reader.watch((state) => states.push(state));
+    expect(await read()).toEqual({ kind: 'unavailable', reason: 'no replica can be read' });
+    expect(await reader.check()).toEqual({ kind: 'unavailable', reason: 'no replica can be read' });
+    expect(states).toEqual([{ reachable: false, reason: '1 of 1 masters: no replica can be read' }]);
+    await start('prefer-replica', 'none');
+    expect(await read()).toEqual(value('of the master', 0));
+  });
 });

@@ -25,7 +25,8 @@ export type MonitorReply =
 export class ServerMonitor {
   readonly #options: RedisOptions;
   readonly #loginChoice: LoginChoice;
-  readonly #stopLoginChanges: () => void;
+  readonly #logins: RedisLogins;
+  #stopLoginChanges: () => void = () => undefined;
   /** The credentials of the connection. */
   #login: RedisLogin;
   readonly #isReadOnly: boolean;
@@ -45,7 +46,7 @@ export class ServerMonitor {
   constructor(options: RedisOptions, logins: RedisLogins, isReadOnly: boolean, timeoutMs: number, onLost: () => void) {
     this.#loginChoice = new LoginChoice(logins);
     this.#login = this.#loginChoice.login;
-    this.#stopLoginChanges = logins.onChange(() => this.#authenticate(logins.current));
+    this.#logins = logins;
     this.#options = {
       ...options,
       connectionName: 'redis-http-cache-proxy:replication',
@@ -74,8 +75,8 @@ export class ServerMonitor {
     return { kind: 'ok', replication: reply, sentAt, receivedAt: performance.now() };
   }
 
+  /** Closes the connection; a later check opens another one. */
   close(): void {
-    this.#stopLoginChanges();
     if (this.#redis !== undefined) this.#disconnect(this.#redis);
   }
 
@@ -106,11 +107,12 @@ export class ServerMonitor {
     redis.on('error', (error: unknown) => (this.#error ??= error));
     redis.on('close', () => {
       if (this.#redis !== redis) return;
-      this.#redis = undefined;
+      this.#disconnect(redis);
       this.#onLost();
     });
     this.#readOnly = this.#isReadOnly ? redis.readonly() : Promise.resolve();
     this.#readOnly.catch(() => undefined);
+    this.#stopLoginChanges = this.#logins.onChange(() => this.#authenticate(this.#logins.current));
     return redis;
   }
 
@@ -123,7 +125,10 @@ export class ServerMonitor {
   }
 
   #disconnect(redis: Redis): void {
-    if (this.#redis === redis) this.#redis = undefined;
+    if (this.#redis === redis) {
+      this.#redis = undefined;
+      this.#stopLoginChanges();
+    }
     redis.disconnect();
   }
 }

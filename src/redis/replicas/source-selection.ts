@@ -8,6 +8,7 @@ import type { RedisLogins } from '../redis-logins.ts';
 import { nodeOptions, redisOptions } from '../redis-options.ts';
 import type { ReadSource, ReadSources } from './read-sources.ts';
 import { SentinelTopology } from './sentinel-topology.ts';
+import { ServerMonitor } from './server-monitor.ts';
 import { type Selection, type Servers, SourceSelector } from './source-selector.ts';
 
 /** Milliseconds within which a server must reply to a check. */
@@ -161,10 +162,10 @@ export class SourceSelection {
   #add(key: string, name: string, master: ListedNode | undefined): Shard {
     const selector = new SourceSelector({
       mayReadMaster: this.#redis.readFrom === 'prefer-replica',
-      optionsOf: (node) => nodeOptions(this.#redis, node),
-      logins: this.#logins,
-      isReadOnly: this.#redis.mode === 'cluster',
-      timeoutMs: CHECK_TIMEOUT_MS,
+      createMonitor: (node, onLost) => {
+        const options = nodeOptions(this.#redis, node);
+        return new ServerMonitor(options, this.#logins, this.#redis.mode === 'cluster', CHECK_TIMEOUT_MS, onLost);
+      },
       onSelection: () => {
         this.#log(shard);
         this.#publish();

@@ -1,9 +1,7 @@
 import { performance } from 'node:perf_hooks';
-import type { RedisOptions } from 'ioredis';
 import { type ListedNode, addressOf } from '../cluster/slot-map.ts';
 import { MasterOffsets, type ReplicaGrade, type ServerStatus, gradeReplica } from './replication-state.ts';
-import type { RedisLogins } from '../redis-logins.ts';
-import { ServerMonitor } from './server-monitor.ts';
+import type { ServerMonitor } from './server-monitor.ts';
 
 /** Milliseconds between two checks of the selected server. */
 const CHECK_MS = 1000;
@@ -28,26 +26,24 @@ export type Selection =
 export interface SelectorParts {
   /** Whether the master may be read while no replica is current. */
   readonly mayReadMaster: boolean;
-  /** Returns the options of a connection to a server. */
-  readonly optionsOf: (node: ListedNode) => RedisOptions;
-  /** The credentials, in place of those in the options. */
-  readonly logins: RedisLogins;
-  /** Whether reads of replicas need READONLY. */
-  readonly isReadOnly: boolean;
-  readonly timeoutMs: number;
+  /** Creates the monitor of a server, which must call `onLost` when its connection was lost. */
+  readonly createMonitor: (node: ListedNode, onLost: () => void) => Pick<ServerMonitor, 'check' | 'close'>;
   /** Called when another server was selected, or when the grade of the selected replica has changed. */
   readonly onSelection: () => void;
   /** Called after each check. */
   readonly onChecked: () => void;
+  /** Returns a number from 0 to 1, 1 excluded. */
   readonly random?: () => number;
+  /** Returns monotonic milliseconds. */
+  readonly now?: () => number;
 }
 
 /** What is known of a replica. */
 interface Candidate {
   readonly node: ListedNode;
-  readonly monitor: ServerMonitor;
+  readonly monitor: ReturnType<SelectorParts['createMonitor']>;
   status: ServerStatus;
-  /** Time since when it has been current, by `performance.now()`; undefined if it is not. */
+  /** Time since when it has been current; undefined if it is not. */
   currentSince: number | undefined;
 }
 
@@ -61,10 +57,11 @@ const NOT_CHECKED: ServerStatus = { kind: 'failed', reason: 'not checked' };
 export class SourceSelector {
   readonly #parts: SelectorParts;
   readonly #random: () => number;
+  readonly #now: () => number;
   readonly #offsets = new MasterOffsets();
   #servers: Servers = { master: undefined, replicas: [] };
   #candidates = new Map<string, Candidate>();
-  #master: { readonly node: ListedNode; readonly monitor: ServerMonitor } | undefined;
+  #master: Pick<Candidate, 'node' | 'monitor'> | undefined;
   #masterStatus: ServerStatus = NOT_CHECKED;
   #selection: Selection = { role: 'pending' };
   #timer: NodeJS.Timeout | undefined;
@@ -75,6 +72,7 @@ export class SourceSelector {
   constructor(parts: SelectorParts) {
     this.#parts = parts;
     this.#random = parts.random ?? Math.random;
+    this.#now = parts.now ?? (() => performance.now());
   }
 
   get selection(): Selection {
@@ -132,9 +130,8 @@ export class SourceSelector {
     this.#master?.monitor.close();
   }
 
-  #monitor(node: ListedNode): ServerMonitor {
-    const { optionsOf, logins, isReadOnly, timeoutMs } = this.#parts;
-    return new ServerMonitor(optionsOf(node), logins, isReadOnly, timeoutMs, () => void this.refresh());
+  #monitor(node: ListedNode): Candidate['monitor'] {
+    return this.#parts.createMonitor(node, () => void this.refresh());
   }
 
   async #run(): Promise<void> {
@@ -183,7 +180,7 @@ export class SourceSelector {
             lagS: this.#offsets.lagS(reply.replication, reply.receivedAt),
           };
     const { grade } = gradeReplica(candidate.status);
-    candidate.currentSince = grade === 'current' ? (candidate.currentSince ?? performance.now()) : undefined;
+    candidate.currentSince = grade === 'current' ? (candidate.currentSince ?? this.#now()) : undefined;
   }
 
   get #selected(): Candidate | undefined {
@@ -208,8 +205,7 @@ export class SourceSelector {
     const isMasterReadable = this.#parts.mayReadMaster && this.#masterStatus.kind === 'ok';
     const mustSettle = isMasterReadable && this.#selection.role === 'master';
     const current = candidates.filter(
-      ({ currentSince }) =>
-        currentSince !== undefined && (!mustSettle || performance.now() - currentSince >= SETTLED_MS),
+      ({ currentSince }) => currentSince !== undefined && (!mustSettle || this.#now() - currentSince >= SETTLED_MS),
     );
     if (current.length > 0) return this.#replica(current[Math.floor(this.#random() * current.length)]);
     const reason = this.#reason(candidates);
