@@ -5,9 +5,11 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import request from 'supertest';
+import { loadSettings } from '../../config/load-settings.ts';
+import { Secret } from '../../config/secret.ts';
 import { HttpModule } from '../http.module.ts';
 import { createModuleApp } from '../module-app.spec-support.ts';
-import { isOpsRoute, lookupTarget } from './ops-listener.ts';
+import { isOpsRoute, lookupRejection, lookupTarget } from './ops-listener.ts';
 import type { ProxyHttpAdapter } from './proxy-http-adapter.ts';
 
 describe('the ops listener', () => {
@@ -55,6 +57,17 @@ describe('the ops listener', () => {
       await closed.get('/lookup/v1/keys/some').set('Authorization', 'Bearer reader').expect(200);
     },
   );
+
+  it('serves no look-ups of other machines where reads require a client certificate', () => {
+    const settings = loadSettings({ ACCESS_TOKEN: 'reader' }, '/nowhere');
+    const tls = { certFile: '', keyFile: '', clientCaFile: '', cert: '', key: new Secret(''), clientCa: 'PEM' };
+    const withCertificates = { ...settings, http: { ...settings.http, tls } };
+    const withoutCa = { ...settings, http: { ...settings.http, tls: { ...tls, clientCa: undefined } } };
+    expect(lookupRejection(withoutCa, '10.0.0.1')).toBeUndefined();
+    expect(lookupRejection(withCertificates, '127.0.0.1')).toBeUndefined();
+    const rejection = lookupRejection(withCertificates, '10.0.0.1');
+    expect([rejection?.status, String(rejection?.body)]).toEqual([404, expect.stringContaining('client certificate')]);
+  });
 
   it('has the routes of operators, and reads below /lookup only', () => {
     const paths = [

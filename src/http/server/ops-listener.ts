@@ -1,5 +1,5 @@
 import type { Settings } from '../../config/settings.ts';
-import { problemResponse } from '../response/http-response.ts';
+import { type HttpResponse, problemResponse } from '../response/http-response.ts';
 import { problem } from '../response/problem.ts';
 
 /**
@@ -25,13 +25,24 @@ export function lookupTarget(path: string): string | undefined {
 }
 
 /**
- * Whether a client may read below {@link LOOKUP_PATH}. Without access tokens only clients on this machine may, such as
- * `kubectl port-forward`: who may reach the ops listener need not be who may reach HTTP_PORT.
+ * Returns the response to a client that may not read below {@link LOOKUP_PATH}; undefined if it may. Without access tokens, or if
+ * HTTP_PORT requires client certificates, only clients on this machine may, such as `kubectl port-forward`: who may reach
+ * the ops listener need not be who may read at HTTP_PORT.
  */
-export function mayLookUp({ tokens }: Pick<Settings['access'], 'tokens'>, address: string | undefined): boolean {
-  return tokens.length > 0 || (address !== undefined && /^(?:(?:::ffff:)?127\.|::1$)/.test(address));
+export function lookupRejection(
+  { access, http }: Pick<Settings, 'access' | 'http'>,
+  address: string | undefined,
+): HttpResponse | undefined {
+  if (address !== undefined && LOOPBACK.test(address)) return undefined;
+  if (access.tokens.length === 0) return NO_TOKEN;
+  return http.tls?.clientCa === undefined ? undefined : NO_CERTIFICATE;
 }
 
-export const LOOKUP_DISABLED = problemResponse(
+const LOOPBACK = /^(?:(?:::ffff:)?127\.|::1$)/;
+
+const NO_TOKEN = problemResponse(
   problem('lookup-disabled', 'Look-ups from other machines require an access token (ACCESS_TOKEN is not set).'),
+);
+const NO_CERTIFICATE = problemResponse(
+  problem('lookup-disabled', 'Look-ups from other machines are disabled, since reads require a client certificate.'),
 );

@@ -8,7 +8,7 @@ import { type HttpResponse, send } from '../response/http-response.ts';
 import type { ReadResponse } from '../response/read-response.ts';
 import type { ResponseSender } from '../response/response-sender.ts';
 import { hideKey, pathOf } from '../keys/key-path.ts';
-import { LOOKUP_DISABLED, isOpsRoute, lookupTarget, mayLookUp } from './ops-listener.ts';
+import { isOpsRoute, lookupRejection, lookupTarget } from './ops-listener.ts';
 import { MAX_HEADERS } from './request-rules.ts';
 
 /** Interval at which node:http checks for slow clients. */
@@ -94,11 +94,10 @@ export class ProxyHttpAdapter extends ExpressAdapter {
     this.httpServer = this.#createServer((url) => ({ app: reads, url }));
     const ops = this.#opsApp;
     if (ops === undefined) return;
-    const { access } = this.#settings;
     this.#opsServer = this.#createServer((url, { socket }) => {
       const lookup = lookupTarget(url);
       if (lookup === undefined) return { app: ops, url };
-      return mayLookUp(access, socket.remoteAddress) ? { app: reads, url: lookup } : LOOKUP_DISABLED;
+      return lookupRejection(this.#settings, socket.remoteAddress) ?? { app: reads, url: lookup };
     });
   }
 
