@@ -229,8 +229,9 @@ function samplerOf({ kind, ratio, parentBased }: SamplerSettings): Sampler {
   return parentBased ? new ParentBasedSampler({ root }) : root;
 }
 
-function redisAttributes({ mode, host, port, database }: Settings['redis']): Attributes {
+function redisAttributes({ mode, host, port, socket, database }: Settings['redis']): Attributes {
   const common = { 'db.system.name': 'redis', 'db.namespace': String(database) };
+  if (socket !== undefined) return { ...common, 'server.address': socket };
   // With sentinels or a cluster, the address is known only when the load is sent.
   return mode === 'standalone' ? { ...common, 'server.address': host, 'server.port': port } : common;
 }
