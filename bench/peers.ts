@@ -1,6 +1,7 @@
 /**
  * Compares the proxy with its alternatives, each on one core: webdis, Varnish in front of webdis, nginx returning a
- * constant, a plain Nest application, bare node:http; over the Redis protocol, redis-server itself. `npm run bench`, or a
+ * constant, a plain Nest application, bare node:http; over TLS, the caches of nginx and HAProxy; over the Redis protocol,
+ * redis-server itself. `npm run bench`, or a
  * part of it: `npm run bench -- --only http-hits --rounds 1 --seconds 2`
  */
 import { mkdirSync, writeFileSync } from 'node:fs';

@@ -1,7 +1,9 @@
 import type { Contestant, Needs } from './contestant.ts';
 import { nest, nodeHttp } from './contestants/node.ts';
+import { haproxyCache } from './contestants/haproxy-cache.ts';
+import { nginxCache } from './contestants/nginx-cache.ts';
 import { nginx } from './contestants/nginx.ts';
-import { ours, oursOverRedisProtocol } from './contestants/ours.ts';
+import { ours, oursOverRedisProtocol, oursOverTls } from './contestants/ours.ts';
 import { redisServer } from './contestants/redis.ts';
 import { varnish } from './contestants/varnish.ts';
 import { webdis } from './contestants/webdis.ts';
@@ -34,6 +36,7 @@ export interface Case {
 }
 
 const ALL = [ours, webdis, varnish, nginx, nest, nodeHttp];
+const OVER_TLS = [oursOverTls, nginxCache, haproxyCache];
 const IN_FRONT_OF_REDIS = [ours, webdis, varnish];
 const REDIS_PROTOCOL = [oursOverRedisProtocol, redisServer];
 const CAPACITY = 10_000;
@@ -62,6 +65,22 @@ export function allCases(rate: number): readonly Case[] {
       about: 'One key of 10 KiB repeatedly, 64 keep-alive connections.',
       needs: { ...fewest, constant: valueOf('large', 0) },
       entries: all(ALL, oneKey('large')),
+      expect: 'hits',
+    },
+    {
+      id: 'https-hits',
+      title: 'HTTPS, hits of 100 B',
+      about: 'One key of 100 B repeatedly, 64 keep-alive connections over TLS 1.3 with AES-128-GCM.',
+      needs: fewest,
+      entries: all(OVER_TLS, oneKey('small')),
+      expect: 'hits',
+    },
+    {
+      id: 'https-hits-10k',
+      title: 'HTTPS, hits of 10 KiB',
+      about: 'One key of 10 KiB repeatedly, 64 keep-alive connections over TLS 1.3 with AES-128-GCM.',
+      needs: fewest,
+      entries: all(OVER_TLS, oneKey('large')),
       expect: 'hits',
     },
     {

@@ -27,6 +27,8 @@ export interface Contestant {
 export interface Running {
   /** Speaks HTTP, or the Redis protocol. */
   readonly port: number;
+  /** Whether it uses TLS; default: false. */
+  readonly isSecure?: boolean;
   /** Path of a request, before and after the key. */
   readonly prefix: string;
   readonly suffix: string;

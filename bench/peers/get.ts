@@ -2,10 +2,10 @@ import { HttpConnection, requestFor } from './http-connection.ts';
 
 const CONNECTIONS = 32;
 
-/** Requests a path and returns the body of the 200 response. */
-export async function get(port: number, path: string): Promise<Buffer> {
+/** Requests a path and returns the body of the 200 response. @param isSecure whether to use TLS. */
+export async function get(port: number, path: string, isSecure = false): Promise<Buffer> {
   let body = Buffer.alloc(0);
-  await getAll(port, [path], (_, response) => (body = Buffer.from(response)));
+  await getAll(port, [path], (_, response) => (body = Buffer.from(response)), isSecure);
   return body;
 }
 
@@ -14,10 +14,11 @@ export async function getAll(
   port: number,
   paths: readonly string[],
   onBody: (index: number, body: Buffer) => void,
+  isSecure = false,
 ): Promise<void> {
   let next = 0;
   const run = async (): Promise<void> => {
-    const connection = new HttpConnection(port);
+    const connection = new HttpConnection(port, isSecure);
     try {
       while (next < paths.length) {
         const index = next++;

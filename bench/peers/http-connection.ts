@@ -1,4 +1,5 @@
 import { type Socket, connect } from 'node:net';
+import { connect as connectOverTls } from 'node:tls';
 
 /** A complete response. */
 export interface RawResponse {
@@ -17,8 +18,12 @@ export class HttpConnection {
   #received: Buffer = Buffer.alloc(0);
   #waiting: OnResponse | undefined;
 
-  constructor(port: number) {
-    this.#socket = connect({ port, host: '127.0.0.1', noDelay: true });
+  /** @param isSecure whether to use TLS; the certificate is not verified. */
+  constructor(port: number, isSecure = false) {
+    const address = { port, host: '127.0.0.1' };
+    this.#socket = isSecure
+      ? connectOverTls({ ...address, rejectUnauthorized: false })
+      : connect({ ...address, noDelay: true });
     this.#socket.on('data', (chunk) => this.#receive(chunk));
     this.#socket.on('error', () => undefined);
     this.#socket.on('close', () => this.#respond(undefined));

@@ -20,11 +20,12 @@ export interface Latency {
   readonly lateUs: number;
 }
 
-/** Runs a program on the load core; returns its output and its CPU time in seconds. */
+/** Runs a program on the load core; returns its output and its CPU time in seconds. @param env further variables. */
 export async function runGenerator(
   bench: Workbench,
   command: string,
   args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
 ): Promise<{ output: string; cpuSeconds: number }> {
   // `times` of the shell prints the CPU time of its children.
   const [taskset, ...pinned] = pinnedTo(bench.cores.load);
@@ -32,6 +33,7 @@ export async function runGenerator(
     taskset,
     [...pinned, 'sh', '-c', '"$@" 2>&1; status=$?; times; exit $status', 'sh', command, ...args],
     {
+      env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
     },
   );

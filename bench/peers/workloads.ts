@@ -23,7 +23,7 @@ export type Workload = (running: Running, bench: Workbench) => Promise<Run>;
 export function oneKey(size: Size): Workload {
   return async (running, bench) => {
     const path = await checkedPath(running, size);
-    const run: Run = (seconds) => wrk(bench, running.port, path, seconds);
+    const run: Run = (seconds) => wrk(bench, running, path, seconds);
     await run(WARM_UP_S);
     return run;
   };
@@ -61,7 +61,7 @@ export function manyKeys({ keys, draws, fill }: ManyKeys): Workload {
 export function fixedRate(rate: number): Workload {
   return async (running, bench) => {
     const path = await checkedPath(running, 'small');
-    await wrk(bench, running.port, path, WARM_UP_S);
+    await wrk(bench, running, path, WARM_UP_S);
     const bodyBytes = valueOf('small', 0).length;
     return (seconds) => openLoop(running.port, { rate, seconds, request: requestFor(path), bodyBytes });
   };
@@ -76,7 +76,7 @@ export function oneHash(): Workload {
     // webdis returns the reply under the name of the command.
     if (!isDeepStrictEqual(body.HGETALL ?? body, fieldsOf(0)))
       throw new Error(`GET ${path}: not the fields of the hash`);
-    const run: Run = (seconds) => wrk(bench, port, path, seconds);
+    const run: Run = (seconds) => wrk(bench, { port }, path, seconds);
     await run(WARM_UP_S);
     return run;
   };
@@ -99,9 +99,9 @@ export function reads(plan: Reads): Workload {
   };
 }
 
-async function checkedPath({ port, prefix, suffix }: Running, size: Size): Promise<string> {
+async function checkedPath({ port, isSecure, prefix, suffix }: Running, size: Size): Promise<string> {
   const path = `${prefix}${keyName(size, 0)}${suffix}`;
-  check(path, await get(port, path), valueOf(size, 0));
+  check(path, await get(port, path, isSecure), valueOf(size, 0));
   return path;
 }
 
