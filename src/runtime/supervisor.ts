@@ -194,7 +194,8 @@ export class Supervisor {
     if (path === undefined || this.#saveKeys === undefined) return;
     const logger = new Logger('Warmup');
     if (this.#warmup.isIncomplete) {
-      logger.log(`${path} is kept, because not all of its keys have been loaded`);
+      const isRead = this.#warmup.total > 0;
+      if (isRead) logger.log(`${path} is kept, because not all of its keys have been loaded`);
       return;
     }
     try {
