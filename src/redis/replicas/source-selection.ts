@@ -180,8 +180,8 @@ export class SourceSelection {
   #reportUnreachable(reason: string): void {
     if (this.#unreachableReason === reason) return;
     this.#unreachableReason = reason;
-    const who = this.#redis.mode === 'cluster' ? 'node' : 'sentinel';
-    this.#logger.warn(`no ${who} names the replicas (${reason}); the last known ones are used`);
+    const problem = this.#redis.mode === 'cluster' ? 'no node lists the replicas' : 'no sentinel lists the replicas';
+    this.#logger.warn(`${problem} (${reason}); the last known ones are used`);
   }
 
   #log({ name, selector: { selection } }: Shard): void {
