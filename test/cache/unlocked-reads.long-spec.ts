@@ -33,6 +33,7 @@ const LIMITS: LruLimits = {
   maxLeases: 8,
   leaseMs: 5,
   staleMs: 0,
+  hotKeys: true,
 };
 /** In the slot; in few blocks; in many; the longest that is copied at once. */
 const SMALL = [0, 4, 100, 100, 120, 128, 300, 1000, 4000, 16 * 1024];

@@ -26,6 +26,7 @@ const LIMITS: LruLimits = {
   maxLeases: 12,
   leaseMs: 2,
   staleMs: 3,
+  hotKeys: true,
 };
 /** Some values are too large to be stored. */
 const LARGEST_VALUE = 40_000;

@@ -5,7 +5,7 @@ import { seeded } from '../../../../test/support/random.ts';
 import { hashKey } from '../memory/hash.ts';
 import { KeySketch, SKETCH_BYTES, SKETCH_KEYS, SKETCH_KEY_BYTES } from './key-sketch.ts';
 
-const RUNS = Number(process.env['FC_RUNS'] ?? 60);
+const RUNS = Number(process.env['FC_RUNS'] ?? 30);
 
 function emptySketch(): KeySketch {
   const sketch = new KeySketch(new SharedArrayBuffer(64 + SKETCH_BYTES), 64);
