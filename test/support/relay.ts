@@ -97,7 +97,7 @@ export class Relay {
     client.on('close', () => this.#connections.delete(connection));
     client.on('data', (part) => {
       // The handshake works: the connection is one that reads keys.
-      if (part.includes('\r\nGET\r\n') || part.includes('\r\nHGETALL\r\n')) connection.reads = true;
+      if (/\r\n(?:GET|HGETALL)\r\n/i.test(part.toString('latin1'))) connection.reads = true;
       if (!connection.silent) server.write(part);
     });
     server.on('data', (received) => {

@@ -448,7 +448,12 @@ export class RedisConnection implements RedisReader {
     const { current } = this.#logins;
     const { username, password } = current;
     this.#setLogin(current);
-    if (password === undefined || isSameAccount(current, this.#session)) return;
+    if (isSameAccount(current, this.#session)) {
+      const { previous } = this.#logins;
+      if (previous !== undefined && !isSameAccount(current, previous)) this.#logins.report({ kind: 'accepted' });
+      return;
+    }
+    if (password === undefined) return;
     try {
       await (username === undefined
         ? this.#redis.auth(password.reveal())
