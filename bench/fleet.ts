@@ -5,7 +5,8 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { chart } from './fleet/chart.ts';
+import { chart, coldStartChart } from './fleet/chart.ts';
+import { coldStarts } from './fleet/cold-start.ts';
 import { type Fleet, wholeRun } from './fleet/fleet.ts';
 import { readOptions } from './fleet/options.ts';
 import { count, percent, report, table } from './fleet/report.ts';
@@ -21,6 +22,9 @@ switch (options.kind) {
   case 'fleet':
     if (options.onlyTheory) showTheory(options.fleet);
     else showOne(options.fleet, options.seed);
+    break;
+  case 'cold-start':
+    showColdStart(options.seed, options.out);
     break;
   case 'scenarios': {
     const results = simulateAll(options.scenarios, options.seed, progress());
@@ -40,6 +44,23 @@ function showOne(fleet: Fleet, seed: number): void {
 function showTheory(fleet: Fleet): void {
   const { hitRatio, loadsPerSecond, staleShare } = predict(fleet);
   console.log(`hits ${percent(hitRatio)}, loads/s ${count(loadsPerSecond)}, stale ${percent(staleShare)}`);
+}
+
+/** Prints the highest share of misses in a second of each wave of expiries, and draws all of them. */
+function showColdStart(seed: number, out: string | undefined): void {
+  const runs = coldStarts(seed);
+  console.log('| | 50 to 69 s | 110 to 129 s | 170 to 189 s | mean from 30 s |');
+  console.log(`|${' --- |'.repeat(5)}`);
+  for (const { name, missRatios } of runs) {
+    const peaks = [50, 110, 170].map((from) => percent(Math.max(...missRatios.slice(from, from + 20))));
+    const settled = missRatios.slice(30);
+    console.log(
+      `| ${[name, ...peaks, percent(settled.reduce((sum, each) => sum + each) / settled.length)].join(' | ')} |`,
+    );
+  }
+  if (out === undefined) return;
+  writeFileSync(join(out, 'cold-start.svg'), coldStartChart(runs));
+  console.error(`Written: cold-start.svg in ${out}`);
 }
 
 function write(folder: string, results: Results): void {

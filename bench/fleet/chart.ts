@@ -1,3 +1,4 @@
+import type { ColdStart } from './cold-start.ts';
 import { count } from './report.ts';
 import { type Axis, type Line, type Panel, type Point, draw } from './panel.ts';
 import { SLICE_MS } from './resize.ts';
@@ -41,8 +42,31 @@ export function chart({ grow, resize }: Results): string {
       Math.floor(i / 2) * (PANEL_HEIGHT + MARGIN) + MARGIN,
     ),
   );
+  const title = 'A fleet of 1 to 1,000 proxies: hit ratio, loads on Redis, invalidations, the busiest replica';
+  return image(title, height, drawn);
+}
+
+/** Draws the share of misses in each second after a cold start, without and with jitter. Returns an SVG. */
+export function coldStartChart(runs: readonly ColdStart[]): string {
+  const styles = ['a', 'b'];
+  const panel: Panel = {
+    title: 'Misses, of the reads in each second, after a start with an empty cache',
+    x: { ticks: [0, 60, 120, 180, 240], text: (value) => `${value} s`, logarithmic: false },
+    // The first seconds are beyond it: nothing is cached.
+    y: { ticks: [0, 0.1, 0.2, 0.3], text: points, logarithmic: false },
+    lines: runs.map(({ name, missRatios }, i) => ({
+      name,
+      style: styles[i],
+      points: missRatios.map((ratio, second): Point => [second + 0.5, Math.min(ratio, 0.3)]),
+    })),
+  };
+  return image(panel.title, PANEL_HEIGHT + 2 * MARGIN, [draw(panel, WIDTH - 2 * MARGIN, PANEL_HEIGHT, MARGIN, MARGIN)]);
+}
+
+/** Returns an SVG for light and dark mode. */
+function image(title: string, height: number, drawn: readonly string[]): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img">
-<title>A fleet of 1 to 1,000 proxies: hit ratio, loads on Redis, invalidations, the busiest replica</title>
+<title>${title}</title>
 <style>${STYLE}
 </style>
 <rect class="ground" width="${WIDTH}" height="${height}" rx="8"/>

@@ -13,6 +13,8 @@ const USAGE = `npm run bench:fleet -- [options]
 
 Results of all scenarios with seed ${DEFAULT_SEED} are written to bench/fleet; other results are only printed.
 
+  --cold-start   the misses after a start with an empty cache, without and with CACHE_TTL_JITTER; writes bench/fleet/cold-start.svg
+
 A custom fleet instead of the scenarios:
   --replicas 20          limited by memory only
   --balancing ${BALANCINGS.join('|')}
@@ -28,6 +30,12 @@ export type Options =
   | { readonly kind: 'help'; readonly text: string }
   | { readonly kind: 'fleet'; readonly fleet: Fleet; readonly seed: number; readonly onlyTheory: boolean }
   | {
+      readonly kind: 'cold-start';
+      readonly seed: number;
+      /** Folder of the picture; undefined: none is drawn. */
+      readonly out: string | undefined;
+    }
+  | {
       readonly kind: 'scenarios';
       readonly scenarios: readonly Scenario[];
       readonly seed: number;
@@ -41,6 +49,7 @@ export function readOptions(args: readonly string[]): Options {
     args: [...args],
     options: {
       help: { type: 'boolean', default: false },
+      'cold-start': { type: 'boolean', default: false },
       only: { type: 'string' },
       seed: { type: 'string', default: String(DEFAULT_SEED) },
       out: { type: 'string' },
@@ -59,6 +68,9 @@ export function readOptions(args: readonly string[]): Options {
   });
   if (values.help) return { kind: 'help', text: USAGE };
   const seed = whole('seed', values.seed);
+  if (values['cold-start']) {
+    return { kind: 'cold-start', seed, out: values.out ?? (seed === DEFAULT_SEED ? OUT : undefined) };
+  }
   if (values.replicas !== undefined) {
     const fleet: Fleet = {
       replicas: whole('replicas', values.replicas),
