@@ -7,6 +7,7 @@ export const SECTIONS: ReadonlyMap<string, string> = new Map([
   ['purge-matching', 'bench:purge-matching'],
   ['threads', 'bench:threads'],
   ['start', 'bench:start'],
+  ['expiry', 'bench:expiry'],
   ['outage', 'bench:outage'],
   ['rolling-restart', 'bench:rolling-restart'],
   ['staleness', 'staleness'],

@@ -16,6 +16,7 @@ export interface Load {
 export interface Latency {
   readonly p50Us: number;
   readonly p99Us: number;
+  readonly maxUs: number;
   /** The generator's own delay in sending, at the 99th percentile; it is part of the latencies. */
   readonly lateUs: number;
 }

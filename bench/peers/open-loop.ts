@@ -105,6 +105,8 @@ class Arrivals {
     return {
       p50Us: quantile(this.#latenciesMs, 0.5),
       p99Us: quantile(this.#latenciesMs, 0.99),
+      // Sorted by now.
+      maxUs: (this.#latenciesMs.at(-1) ?? NaN) * 1000,
       lateUs: quantile(this.#lateMs, 0.99),
     };
   }

@@ -20,7 +20,9 @@ const SETTINGS = {
   HTTP_CONTENT_TYPE: 'text/plain',
   CACHE_CAPACITY: 1000,
   CACHE_MAX_BYTES: 1_048_576,
-  CACHE_TTL_MS: 45_000,
+  CACHE_TTL_MS: 15_000,
+  CACHE_STALE_WHILE_REVALIDATE_MS: 30_000,
+  CACHE_PURGE_CHANNEL: 'purges',
   PROXY_THREADS: 2,
 };
 const DESKTOP = { width: 1280, height: 1000 };
@@ -58,6 +60,7 @@ async function takeScreenshots(into: string, wanted: readonly View[]): Promise<v
     await traffic(proxy, TRAFFIC_MS);
     for (const [i, view] of wanted.entries()) {
       await lookUp(pages[i], 'greeting');
+      await showHotKeys(pages[i]);
       await pages[i].screenshot({ path: join(into, `dashboard${view.name}.png`), fullPage: true });
     }
     for (const view of wanted) await takeApi(browser, view, proxy, into);
@@ -81,12 +84,20 @@ async function lookUp(page: Page, key: string): Promise<void> {
   await page.evaluate('document.activeElement.blur(); scrollTo(0, 0)');
 }
 
+async function showHotKeys(page: Page): Promise<void> {
+  const token = page.getByLabel('Admin token');
+  await token.fill('admin');
+  await token.blur();
+  await page.locator('#hot-keys-rows tr').first().waitFor();
+  await page.evaluate('document.activeElement.blur(); scrollTo(0, 0)');
+}
+
 async function takeApi(browser: Browser, view: View, proxy: TestProxy, into: string): Promise<void> {
   const page = await open(browser, view, `${proxy.url}/docs`);
   await page.locator('#operations-keys-getValue .opblock-summary-control').click();
   await page.getByRole('button', { name: 'Execute' }).first().click();
   await page.locator('.live-responses-table').waitFor();
-  await page.setViewportSize({ width: view.size.width, height: 1300 });
+  await page.setViewportSize({ width: view.size.width, height: 1800 });
   await page.evaluate(`document.getElementById('operations-keys-getValue').scrollIntoView()`);
   await page.screenshot({ path: join(into, `api${view.name}.png`) });
 }
