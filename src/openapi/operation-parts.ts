@@ -28,6 +28,11 @@ export function header(description: string, example: string): Headers[string] {
   return { description, required: true, schema: { type: 'string' }, example };
 }
 
+/** Describes a header that depends on the settings. */
+export function optionalHeader(description: string, example: string): Headers[string] {
+  return { ...header(description, example), required: false };
+}
+
 /** The Cache-Control header of a response that must not be stored. */
 export const NO_STORE = { 'Cache-Control': header('Not cacheable.', 'no-store') };
 

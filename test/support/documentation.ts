@@ -27,7 +27,7 @@ export interface Operation {
 
 export interface ApiResponse {
   readonly description: string;
-  readonly headers?: Readonly<Record<string, { readonly example?: string }>>;
+  readonly headers?: Readonly<Record<string, { readonly example?: string; readonly required?: boolean }>>;
   readonly content?: Readonly<Record<string, ApiContent>>;
 }
 

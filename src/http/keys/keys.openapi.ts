@@ -11,11 +11,12 @@ import {
   type Schemas,
   exampleOrNone,
   header,
+  optionalHeader,
   problemResponse,
   ref,
 } from '../../openapi/operation-parts.ts';
 import type { ProblemCode } from '../response/problem.ts';
-import { RANGE_NOT_SATISFIABLE } from './key-response.ts';
+import { RANGE_NOT_SATISFIABLE, UNCONVERTIBLE } from './key-response.ts';
 import { KeysController } from './keys.controller.ts';
 
 /** Headers of responses with a value, or with 304. */
@@ -34,6 +35,7 @@ export const FRESHNESS = {
       '`uri-miss`, not cached; `stale`, expired; `request`, older than the request allows.',
     'redis-http-cache-proxy; hit; ttl=57',
   ),
+  Vary: optionalHeader('Sent if the content may have another coding for another Accept-Encoding.', 'Accept-Encoding'),
 };
 
 /** The Cache-Status header of a response with a problem. */
@@ -60,6 +62,10 @@ const KEY_SCHEMAS: Schemas = {
 /** Headers of responses with a value, or a part of it. */
 export const CONTENT = {
   ...FRESHNESS,
+  'Content-Encoding': optionalHeader(
+    'Coding of the content: of stored values with HTTP_CONTENT_ENCODINGS, of compressed content with HTTP_COMPRESSION.',
+    'gzip',
+  ),
   'Content-Length': header('Bytes of the body.', '16'),
   'Accept-Ranges': header('The unit of the ranges that can be requested.', 'bytes'),
 };
@@ -133,6 +139,15 @@ export function describeKeyRequest(
       schema: { type: 'string' },
       examples: exampleOrNone('no-cache', 'max-age=10', 'only-if-cached'),
     }),
+    ApiHeader({
+      name: 'Accept-Encoding',
+      required: false,
+      description:
+        'Codings in which the client accepts the content (RFC 9110); without the header it is sent without any. It has a ' +
+        'meaning with HTTP_CONTENT_ENCODINGS and HTTP_COMPRESSION.',
+      schema: { type: 'string' },
+      examples: exampleOrNone('gzip, br'),
+    }),
     ApiResponse({ status: 304, description: 'If-None-Match contains the ETag of the value.', headers: FRESHNESS }),
   );
 }
@@ -189,7 +204,10 @@ const KEY_FAILURES: Failures = {
   badRequest: { 'bad-key': 'The key is empty.' },
   notFound: { 'key-not-found': 'Redis has no such key.' },
   wrongType: 'The value stored at this key is a list; read it at /v1/lists/{key}.',
-  badGateway: { 'value-too-large': 'The value exceeds REDIS_MAX_VALUE_BYTES.' },
+  badGateway: {
+    'value-too-large': 'The value exceeds REDIS_MAX_VALUE_BYTES.',
+    'invalid-encoding': UNCONVERTIBLE.invalid.detail,
+  },
 };
 
 /** Describes the problems of a read. */

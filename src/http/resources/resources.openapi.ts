@@ -2,6 +2,7 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiOperation, ApiParam, ApiQuery, ApiResponse } from '@nestjs/swagger';
 import { describeController } from '../../openapi/describe-controller.ts';
 import { type Schemas, ref } from '../../openapi/operation-parts.ts';
+import { UNCONVERTIBLE } from '../keys/key-response.ts';
 import { CONTENT, FRESHNESS, describeFailures, describeKeyRequest, describeRanges } from '../keys/keys.openapi.ts';
 import { ResourcesController } from './resources.controller.ts';
 import { MAX_JSON_BYTES } from './stored-forms.ts';
@@ -178,7 +179,7 @@ export const RESOURCES_API = describeController(ResourcesController, {
         badRequest: BAD_KEY,
         notFound: { 'field-not-found': 'The hash has no such field, or Redis has no such key.' },
         wrongType: WRONG_TYPE,
-        badGateway: TOO_LARGE,
+        badGateway: { ...TOO_LARGE, 'invalid-encoding': UNCONVERTIBLE.invalid.detail },
       }),
     ),
     list: describeJson(
