@@ -28,6 +28,7 @@ export function readSettings(folder) {
     choosesRedis: namesOfARedis.some((name) => name in given),
     hasAdminToken: 'ADMIN_TOKEN' in given || 'ADMIN_TOKEN_FILE' in given,
     logFormat: given.LOG_FORMAT,
+    httpTls: given.HTTP_TLS_CERT_FILE !== undefined,
     httpHost: reachable(given.HTTP_HOST ?? '0.0.0.0'),
     httpPort: Number(given.HTTP_PORT ?? 8080),
     // Undefined: health, dashboard and the admin API are at the HTTP port.
@@ -38,8 +39,8 @@ export function readSettings(folder) {
 }
 
 /** Returns the base URL of the proxy for clients on this machine. */
-export function baseUrl(host, port) {
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+export function baseUrl(host, port, tls = false) {
+  return `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 function withoutEmpty(variables) {

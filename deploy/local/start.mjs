@@ -35,7 +35,7 @@ async function main() {
   }
   const stopRequest = nextStopRequest();
   const settings = readSettings(folder);
-  const { httpHost, opsHost, respPort } = settings;
+  const { httpHost, httpTls, opsHost, respPort } = settings;
   const httpPort = settings.httpPort === 0 ? await anyFreePort() : settings.httpPort;
   const opsPort = settings.opsPort === 0 ? await anyFreePort() : settings.opsPort;
   await checkPorts({
@@ -43,7 +43,7 @@ async function main() {
     RESP_PORT: [httpHost, respPort],
     ...(opsPort !== undefined && { OPS_PORT: [opsHost, opsPort] }),
   });
-  const base = baseUrl(httpHost, httpPort);
+  const base = baseUrl(httpHost, httpPort, httpTls);
   const ops = opsPort === undefined ? base : baseUrl(opsHost, opsPort);
 
   const ownRedis = await chooseRedis(settings, DEFAULT_REDIS_URL, redisServer, say);

@@ -9,7 +9,9 @@ export function whatToTry({ base, ops, demo, hasAdminToken }) {
   if (hasAdminToken) {
     steps.push(['the counters of the cache', `curl -s -H "Authorization: Bearer $ADMIN_TOKEN" ${ops}/v1/cache`]);
   }
-  return steps.map(([about, command]) => `  # ${about}\n  ${command}\n`).join('');
+  // The certificate may be from an authority of the user's own.
+  const curl = base.startsWith('https:') ? 'curl -k ' : 'curl ';
+  return steps.map(([about, command]) => `  # ${about}\n  ${command.replaceAll('curl ', curl)}\n`).join('');
 }
 
 function demoSteps(types, { etag, cli }) {

@@ -5,7 +5,7 @@ export interface Step {
 }
 
 /** Commands that a test may run: they affect only its own processes and folder. */
-const MAY_RUN = /^(?:curl|redis-cli|sleep|echo|make start)\b|\bnode dist\/main\.js$/;
+const MAY_RUN = /^(?:curl|redis-cli|sleep|echo|openssl|make start)\b|\bnode dist\/main\.js$/;
 const PROMPT = /^(?:\$|127\.0\.0\.1:6380>) /;
 const REDIS_CLI = '127.0.0.1:6380> ';
 

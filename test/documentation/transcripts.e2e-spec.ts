@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { globSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
@@ -18,7 +18,9 @@ const COHERENT_MS = 800;
 /** Time-out of a page in milliseconds; a page starts several proxies in sequence. */
 const PAGE_MS = 180_000;
 
-const canRun = ['bash', 'curl', 'redis-cli'].every((program) => spawnSync(program, ['--version']).error === undefined);
+const canRun = ['bash', 'curl', 'redis-cli', 'openssl'].every(
+  (program) => spawnSync(program, ['--version']).error === undefined,
+);
 const pages = ['README.md', ...globSync('docs/*.md', { cwd: ROOT }).sort()].map((path) => {
   const blocks = new Page(path).blocks('console');
   return {
@@ -43,12 +45,16 @@ class Terminal {
     this.#redis = await TestRedis.start();
     await seedDemoKeys(this.#redis.client);
     this.#respPort = await freePort();
-    this.#proxy = await TestProxy.start({
+    const all = {
       REDIS_URL: this.#redis.url,
       RESP_PORT: this.#respPort,
       PROXY_THREADS: 1,
       ...(Object.fromEntries(own) as Record<string, string>),
       ...(settings.OPS_PORT === undefined ? {} : { OPS_PORT: 0 }),
+    };
+    this.#proxy = await TestProxy.start(all, '/', true, [], {
+      ...this.#clientCertificate(),
+      rejectUnauthorized: false,
     });
     // `make start` does the same, to print the ETag.
     await this.#proxy.request('/v1/keys/user:42', { method: 'HEAD' });
@@ -82,6 +88,12 @@ class Terminal {
   async close(): Promise<void> {
     await this.stop();
     rmSync(this.#folder, { recursive: true });
+  }
+
+  /** Returns the client certificate that the page has made, if it has. */
+  #clientCertificate(): { cert: Buffer; key: Buffer } | undefined {
+    const [cert, key] = ['client.crt', 'client.key'].map((name) => join(this.#folder, name));
+    return existsSync(cert) ? { cert: readFileSync(cert), key: readFileSync(key) } : undefined;
   }
 
   #inOwnFolder(text: string): string {
