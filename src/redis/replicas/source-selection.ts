@@ -9,7 +9,7 @@ import { nodeOptions, redisOptions } from '../redis-options.ts';
 import type { ReadSource, ReadSources } from './read-sources.ts';
 import { SentinelTopology } from './sentinel-topology.ts';
 import { ServerMonitor } from './server-monitor.ts';
-import { type Selection, type Servers, SourceSelector } from './source-selector.ts';
+import { type Servers, SourceSelector } from './source-selector.ts';
 
 /** Milliseconds within which a server must reply to a check. */
 const CHECK_TIMEOUT_MS = 1000;
@@ -68,7 +68,7 @@ export class SourceSelection {
     this.#sources = { epoch: 0, latestEpoch: this.#latestEpoch, sources: [] };
     const common = {
       onUnreachable: (reason: string) => this.#reportUnreachable(reason),
-      isStable: () => this.#areReplicasRead,
+      isStable: () => this.#isStable,
     };
     this.#topology =
       redis.mode === 'cluster'
@@ -118,10 +118,10 @@ export class SourceSelection {
     for (const { selector } of this.#shards.values()) void selector.refresh();
   }
 
-  /** Whether the keys of all masters are read from a current replica. */
-  get #areReplicasRead(): boolean {
-    const shards = [...this.#shards.values()];
-    return shards.length > 0 && shards.every(({ selector: { selection } }) => isCurrent(selection));
+  /** Whether a server was selected for each master; otherwise another sentinel or node may list other servers. */
+  get #isStable(): boolean {
+    const selections = [...this.#shards.values()].map(({ selector: { selection } }) => selection.role);
+    return selections.length > 0 && !selections.includes('pending') && !selections.includes('none');
   }
 
   #updateSentinel(servers: Servers): void {
@@ -243,10 +243,6 @@ export class SourceSelection {
     const identity = ['node', name, node.id, this.#replacements.get(name) ?? 0].join(' ');
     return { name, identity, nodeId: node.id, options: nodeOptions(this.#redis, node) };
   }
-}
-
-function isCurrent(selection: Selection): boolean {
-  return selection.role === 'replica' && selection.grade === 'current';
 }
 
 function sourceOf({ name, selector: { selection } }: Shard): ReadSource[] {

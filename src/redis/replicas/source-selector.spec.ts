@@ -163,4 +163,12 @@ describe('SourceSelector', () => {
     await selector.update({ master: undefined, replicas: [B] });
     expect(selected()).toBe('b current');
   });
+
+  it('does not check servers again because they are listed again', async () => {
+    create(true);
+    await selector.update({ master: MASTER, replicas: [A, B] });
+    const before = { ...checks };
+    await selector.update({ master: node('master'), replicas: [node('a'), node('b')] });
+    expect(checks).toEqual(before);
+  });
 });

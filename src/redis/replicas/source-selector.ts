@@ -60,6 +60,8 @@ export class SourceSelector {
   readonly #now: () => number;
   readonly #offsets = new MasterOffsets();
   #servers: Servers = { master: undefined, replicas: [] };
+  /** Identifies the servers. */
+  #keys: string | undefined;
   #candidates = new Map<string, Candidate>();
   #master: Pick<Candidate, 'node' | 'monitor'> | undefined;
   #masterStatus: ServerStatus = NOT_CHECKED;
@@ -87,8 +89,11 @@ export class SourceSelector {
     return Math.max(status.lagS, isLinkUp ? 0 : silentS);
   }
 
-  /** Uses these servers from now on; resolves once they have been checked. */
-  update(servers: Servers): Promise<void> {
+  /** Uses these servers from now on; resolves once they have been checked, at once if they are the same as before. */
+  async update(servers: Servers): Promise<void> {
+    const keys = [servers.master, ...servers.replicas].map((node) => node && keyOf(node)).join();
+    if (keys === this.#keys) return;
+    this.#keys = keys;
     this.#servers = servers;
     const listed = new Map(servers.replicas.map((node) => [keyOf(node), node]));
     for (const [key, { monitor }] of this.#candidates) {
@@ -106,7 +111,7 @@ export class SourceSelector {
       });
     }
     this.#updateMaster(servers.master);
-    return this.refresh();
+    await this.refresh();
   }
 
   #updateMaster(node: ListedNode | undefined): void {
