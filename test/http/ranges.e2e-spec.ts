@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { exchange } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
@@ -10,6 +11,7 @@ import { TestRedis } from '../support/redis.ts';
 
 /** Distinct at every position, and longer than what is cached in one piece, or copied to the output buffer. */
 const LONG = Buffer.from(Array.from({ length: 100_000 }, (_, i) => i.toString(36).padStart(4, '0')).join(''));
+const GZIPPED = gzipSync(LONG);
 /** Exit status of curl if the server does not send the rest of a file. */
 const CANNOT_RESUME = 33;
 
@@ -21,12 +23,14 @@ describeOwn('ranges', () => {
   beforeAll(async () => {
     redis = await TestRedis.start();
     await redis.client.mset({ short: 'hello from redis', long: LONG, empty: '', changing: LONG, uncached: LONG });
+    await redis.client.set('gzip:long', GZIPPED);
     await redis.client.hset('hash', { name: 'Analytical Engine' });
     proxy = await TestProxy.start({
       REDIS_URL: redis.url,
       PROXY_THREADS: 1,
       ADMIN_TOKEN: 'operator',
       HTTP_CONTENT_TYPE: 'text/plain',
+      HTTP_CONTENT_ENCODINGS: 'gzip:*=gzip',
     });
     directory = await mkdtemp(join(tmpdir(), 'ranges-'));
   });
@@ -117,6 +121,22 @@ describeOwn('ranges', () => {
     const headers = { range: 'bytes=-6' };
     expect((await proxy.get('/v1/hashes/hash/name', headers)).text).toBe('Engine');
     expect((await proxy.get('/v1/hashes/hash', headers)).text).toBe('gine"}');
+  });
+
+  it('are those of the representation that was selected, which has its own ETag', async () => {
+    const range = 'bytes=100-199';
+    const gzip = { range, 'accept-encoding': 'gzip' };
+    const encoded = await proxy.key('gzip:long', gzip);
+    expect([encoded.status, encoded.headers['content-encoding']]).toEqual([206, 'gzip']);
+    expect(encoded.headers['content-range']).toBe(`bytes 100-199/${GZIPPED.length}`);
+    expect(encoded.body.equals(GZIPPED.subarray(100, 200))).toBe(true);
+    const plain = await proxy.key('gzip:long', { range, 'accept-encoding': 'identity' });
+    expect([plain.status, plain.headers['content-encoding']]).toEqual([206, undefined]);
+    expect(plain.headers['content-range']).toBe(`bytes 100-199/${LONG.length}`);
+    expect(plain.body.equals(LONG.subarray(100, 200))).toBe(true);
+    const { etag = '' } = plain.headers;
+    expect((await proxy.key('gzip:long', { ...gzip, 'if-range': etag })).status).toBe(200);
+    expect((await proxy.key('gzip:long', { ...gzip, 'if-range': encoded.headers.etag ?? '' })).status).toBe(206);
   });
 
   describe('with curl', () => {
