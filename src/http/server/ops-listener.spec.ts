@@ -35,7 +35,7 @@ describe('the ops listener', () => {
     return `http://127.0.0.1:${(ops.address() as AddressInfo).port}`;
   }
 
-  it.each(['127.0.0.1', '127.1.2.3', '::1', '::ffff:127.0.0.1'])(
+  it.each(['127.0.0.1', '::1', '::ffff:127.0.0.1'])(
     'serves look-ups of clients at %s without an ACCESS_TOKEN',
     async (address) => {
       await request(await opsListener({}, address))
@@ -44,7 +44,7 @@ describe('the ops listener', () => {
     },
   );
 
-  it.each(['10.0.0.1', '::ffff:10.127.0.1', 'fd00::1', '::ffff:7f00:1', '1270::1'])(
+  it.each(['10.0.0.1', '127.0.0.6', '::ffff:127.0.0.6', '::ffff:10.127.0.1', 'fd00::1', '1270::1'])(
     'serves look-ups of clients at %s with an ACCESS_TOKEN only',
     async (address) => {
       const open = request(await opsListener({}, address));
@@ -58,14 +58,47 @@ describe('the ops listener', () => {
     },
   );
 
+  it.each([
+    ['Host', 'rebound.example.org'],
+    ['Host', 'localhost.example.org:9090'],
+    ['Host', '127.0.0.1.example.org'],
+    ['X-Forwarded-For', '127.0.0.1'],
+    ['X-Forwarded-Proto', 'http'],
+    ['Forwarded', 'for=127.0.0.1'],
+    ['X-Real-IP', '10.0.0.1'],
+    ['Via', '1.1 front'],
+  ])('serves look-ups of clients on this machine with %s: %s with an ACCESS_TOKEN only', async (name, value) => {
+    await request(await opsListener({}, '127.0.0.1'))
+      .get('/lookup/v1/keys/some')
+      .set(name, value)
+      .expect(404);
+    await app?.close();
+    server?.close();
+    await request(await opsListener({ ACCESS_TOKEN: 'reader' }, '127.0.0.1'))
+      .get('/lookup/v1/keys/some')
+      .set({ [name]: value, Authorization: 'Bearer reader' })
+      .expect(200);
+  });
+
+  it.each(['localhost', 'LOCALHOST:9090', '127.0.0.1:9090', '192.168.0.1', '[::1]:9090'])(
+    'serves look-ups of clients on this machine at %s without an ACCESS_TOKEN',
+    async (host) => {
+      await request(await opsListener({}, '127.0.0.1'))
+        .get('/lookup/v1/keys/some')
+        .set('Host', host)
+        .expect(200);
+    },
+  );
+
   it('serves no look-ups of other machines where reads require a client certificate', () => {
     const settings = loadSettings({ ACCESS_TOKEN: 'reader' }, '/nowhere');
     const tls = { certFile: '', keyFile: '', clientCaFile: '', cert: '', key: new Secret(''), clientCa: 'PEM' };
     const withCertificates = { ...settings, http: { ...settings.http, tls } };
     const withoutCa = { ...settings, http: { ...settings.http, tls: { ...tls, clientCa: undefined } } };
-    expect(lookupRejection(withoutCa, '10.0.0.1')).toBeUndefined();
-    expect(lookupRejection(withCertificates, '127.0.0.1')).toBeUndefined();
-    const rejection = lookupRejection(withCertificates, '10.0.0.1');
+    const from = (remoteAddress: string) => ({ headers: { host: 'localhost' }, socket: { remoteAddress } });
+    expect(lookupRejection(withoutCa, from('10.0.0.1'))).toBeUndefined();
+    expect(lookupRejection(withCertificates, from('127.0.0.1'))).toBeUndefined();
+    const rejection = lookupRejection(withCertificates, from('10.0.0.1'));
     expect([rejection?.status, String(rejection?.body)]).toEqual([404, expect.stringContaining('client certificate')]);
   });
 

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { Settings } from '../../config/settings.ts';
 import { type HttpResponse, problemResponse } from '../response/http-response.ts';
 import { problem } from '../response/problem.ts';
@@ -31,18 +32,43 @@ export function lookupTarget(path: string): string | undefined {
  */
 export function lookupRejection(
   { access, http }: Pick<Settings, 'access' | 'http'>,
-  address: string | undefined,
+  request: LookupRequest,
 ): HttpResponse | undefined {
-  if (address !== undefined && LOOPBACK.test(address)) return undefined;
-  if (access.tokens.length === 0) return NO_TOKEN;
-  return http.tls?.clientCa === undefined ? undefined : NO_CERTIFICATE;
+  const hasToken = access.tokens.length > 0;
+  if ((hasToken && http.tls?.clientCa === undefined) || isLocal(request)) return undefined;
+  return hasToken ? NO_CERTIFICATE : NO_TOKEN;
 }
 
-const LOOPBACK = /^(?:(?:::ffff:)?127\.|::1$)/;
+type LookupRequest = Pick<IncomingMessage, 'headers'> & { readonly socket: { readonly remoteAddress?: string } };
+
+/**
+ * Whether a request comes from a client on this machine. Not from 127.0.0.6, the address of all clients behind a sidecar of Istio,
+ * nor from another client through a front end on this machine that says so. `Host` must not be a name that somebody else can
+ * let resolve to this machine, or pages of other sites could read (DNS rebinding).
+ */
+function isLocal({ headers, socket: { remoteAddress = '' } }: LookupRequest): boolean {
+  return (
+    LOOPBACK.test(remoteAddress) && LOCAL_HOST.test(headers.host ?? '') && !Object.keys(headers).some(isOfFrontEnd)
+  );
+}
+
+function isOfFrontEnd(header: string): boolean {
+  return header.startsWith('x-forwarded-') || FRONT_END_HEADERS.has(header);
+}
+
+const LOOPBACK = /^(?:(?:::ffff:)?127\.0\.0\.1|::1)$/;
+const LOCAL_HOST = /^(?:localhost|\d+\.\d+\.\d+\.\d+|\[[^\]]*\])(?::\d*)?$/i;
+const FRONT_END_HEADERS: ReadonlySet<string> = new Set(['forwarded', 'via', 'x-real-ip']);
 
 const NO_TOKEN = problemResponse(
-  problem('lookup-disabled', 'Look-ups from other machines require an access token (ACCESS_TOKEN is not set).'),
+  problem(
+    'lookup-disabled',
+    'Without ACCESS_TOKEN, look-ups are for clients on this machine, at localhost or an IP address.',
+  ),
 );
 const NO_CERTIFICATE = problemResponse(
-  problem('lookup-disabled', 'Look-ups from other machines are disabled, since reads require a client certificate.'),
+  problem(
+    'lookup-disabled',
+    'Reads require a client certificate, so look-ups are for clients on this machine, at localhost or an IP address.',
+  ),
 );

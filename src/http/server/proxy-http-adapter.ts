@@ -94,10 +94,10 @@ export class ProxyHttpAdapter extends ExpressAdapter {
     this.httpServer = this.#createServer((url) => ({ app: reads, url }));
     const ops = this.#opsApp;
     if (ops === undefined) return;
-    this.#opsServer = this.#createServer((url, { socket }) => {
+    this.#opsServer = this.#createServer((url, request) => {
       const lookup = lookupTarget(url);
       if (lookup === undefined) return { app: ops, url };
-      return lookupRejection(this.#settings, socket.remoteAddress) ?? { app: reads, url: lookup };
+      return lookupRejection(this.#settings, request) ?? { app: reads, url: lookup };
     });
   }
 
