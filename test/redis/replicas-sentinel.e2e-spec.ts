@@ -62,6 +62,11 @@ describeOwn('replicas that sentinels name', () => {
     if (!isUp) await replica.client.call('CLIENT', 'KILL', 'TYPE', 'master');
   }
 
+  /** Whether the proxy's connection for a purpose leads to a server. */
+  async function isConnected(purpose: 'invalidations' | 'purges', { client }: TestServer): Promise<true | undefined> {
+    return String(await client.client('LIST')).includes(`name=redis-http-cache-proxy:${purpose}`) || undefined;
+  }
+
   async function kill(server: TestServer): Promise<void> {
     server.server.signal('SIGKILL');
     await server.server.exit;
@@ -85,9 +90,12 @@ describeOwn('replicas that sentinels name', () => {
   it(
     'with REDIS_READ_FROM=replica: one of them is read, never the master; without one reads fail, and recover',
     async () => {
-      await start({ REDIS_READ_FROM: 'replica', CACHE_TTL_MS: 1 });
+      await start({ REDIS_READ_FROM: 'replica', CACHE_TTL_MS: 1, CACHE_PURGE_CHANNEL: 'purges' });
       const read = (await selected(0)) as TestServer;
       const [other] = others(read);
+      // A message on the channel arrives there after the writes before it.
+      await until('it is subscribed to', () => isConnected('purges', read));
+      expect(await isConnected('purges', redis.master)).toBe(undefined);
       const [before, otherBefore, masterBefore] = await reads(read, other, redis.master);
       for (let i = 0; i < 50; i++) expect((await proxy.key(`nobody ${i}`)).status).toBe(404);
       const [after, otherAfter, masterAfter] = await reads(read, other, redis.master);
@@ -107,6 +115,7 @@ describeOwn('replicas that sentinels name', () => {
       await setLink(read, false);
       expect(await selected(1)).toBe(other);
       await until('the other one is read', async () => (await proxy.key('key')).status === 200 || undefined);
+      await until('it is subscribed to', () => isConnected('purges', other));
       await kill(other);
       expect(await selected(2)).toBe(read);
       await until('it is read again', async () => (await proxy.key('key')).status === 200 || undefined);
@@ -150,15 +159,21 @@ describeOwn('replicas that sentinels name', () => {
       const load = new SteadyLoad(proxy, ['nobody', 'none'], 8, undefined, 5);
       try {
         await expectInvalidation();
+        expect([await isConnected('invalidations', read), await isConnected('invalidations', redis.master)]).toEqual([
+          true,
+          undefined,
+        ]);
         await kill(read);
         expect(await selected(1)).toBe(other);
         await expectInvalidation();
+        expect(await isConnected('invalidations', other)).toBe(true);
         await kill(other);
         expect(await selected(2)).toBe(undefined);
         const during = load.total;
         await until('the master is read', () => load.total > during + 100 || undefined);
         // What was cached of the replica has expired, and loads of the master are cached once its messages are received.
         await expectInvalidation();
+        expect(await isConnected('invalidations', redis.master)).toBe(true);
         expect((await proxy.get('/health/ready')).json).toMatchObject({ status: 'ok', redisRole: 'master' });
         const back = await restart(other);
         expect(await selected(3)).toBe(back);

@@ -158,13 +158,17 @@ describeOwn('TLS to Redis', () => {
 });
 
 describeOwn('mutual TLS', () => {
-  it('is established with the sentinels and their master', async () => {
+  it('is established with the sentinels, their master and its replica', async () => {
     const tls = await mutualTls(directory, ['127.0.0.1']);
     const sentinels = await TestSentinels.start({ tls });
     try {
       await sentinels.master.client.set('key', 'value');
       const names = { REDIS_MODE: 'sentinel', REDIS_NODES: sentinels.addresses, REDIS_SENTINEL_NAME: sentinels.name };
       expect((await (await startProxy({ ...names, ...tls.settings })).key('key')).text).toBe('value');
+      await child?.stop();
+      await sentinels.master.client.wait(1, 10_000);
+      const proxy = await startProxy({ ...names, ...tls.settings, REDIS_READ_FROM: 'replica' });
+      expect((await proxy.key('key')).text).toBe('value');
     } finally {
       await child?.stop();
       await sentinels.stop();
