@@ -35,6 +35,8 @@ export interface TlsAcceptorOptions {
 
 interface Handshake {
   readonly socket: Socket;
+  /** Whether a client may close its sending side after the handshake. */
+  readonly allowHalfOpen: boolean;
   readonly onSecure: (secure: TLSSocket) => void;
 }
 
@@ -72,7 +74,10 @@ export class TlsAcceptor {
     const client = clientOf(socket);
     // The client has disconnected.
     if (client === undefined) return void socket.destroy();
-    const handshake = { socket, onSecure };
+    // A client that closes its sending side in the handshake has given up.
+    const { allowHalfOpen } = socket;
+    socket.allowHalfOpen = false;
+    const handshake = { socket, allowHalfOpen, onSecure };
     this.#handshakes.set(client, handshake);
     socket.once('close', () => {
       if (this.#handshakes.get(client) === handshake) this.#handshakes.delete(client);
@@ -105,6 +110,7 @@ export class TlsAcceptor {
     const handshake = client === undefined ? undefined : this.#handshakes.get(client);
     if (client === undefined || handshake === undefined) return void secure.destroy();
     this.#handshakes.delete(client);
+    secure.allowHalfOpen = handshake.allowHalfOpen;
     handshake.onSecure(secure);
   }
 
