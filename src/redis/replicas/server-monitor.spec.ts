@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { until } from '../../../test/support/processes.ts';
 import { TestRedis } from '../../../test/support/redis.ts';
@@ -39,6 +40,10 @@ describe('ServerMonitor', () => {
     await redis.stop();
     await until('it is reported', () => lost === 2 || undefined);
     expect(await monitor.check()).toEqual({ kind: 'failed', reason: 'ECONNREFUSED' });
+    // A report would lead to the next check at once.
+    for (let i = 0; i < 3; i++) expect(await monitor.check()).toEqual({ kind: 'failed', reason: 'ECONNREFUSED' });
+    await setImmediate();
+    expect(lost).toBe(2);
   });
 
   it('fails with MASTERDOWN, or without its master replies that the link is down', async () => {

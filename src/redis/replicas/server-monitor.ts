@@ -33,6 +33,8 @@ export class ServerMonitor {
   readonly #timeoutMs: number;
   readonly #onLost: () => void;
   #redis: Redis | undefined;
+  /** Number of checks that wait for replies. */
+  #pending = 0;
   /** Settles when the connection accepts reads. */
   #readOnly: Promise<unknown> = Promise.resolve();
   #error: unknown;
@@ -41,7 +43,7 @@ export class ServerMonitor {
    * @param logins the credentials, in place of those in the options.
    * @param isReadOnly whether reads need READONLY, as at a replica in a cluster.
    * @param timeoutMs milliseconds within which the server must reply to a check.
-   * @param onLost called when its connection was lost.
+   * @param onLost called when its connection was lost between two checks; a check that fails says so itself.
    */
   constructor(options: RedisOptions, logins: RedisLogins, isReadOnly: boolean, timeoutMs: number, onLost: () => void) {
     this.#loginChoice = new LoginChoice(logins);
@@ -66,7 +68,11 @@ export class ServerMonitor {
     const sentAt = performance.now();
     const end = new AbortController();
     const timeout = delay(this.#timeoutMs, TIMEOUT, { ref: false, signal: end.signal }).catch(() => TIMEOUT);
-    const reply = await Promise.race([this.#query(redis), timeout]).finally(() => end.abort());
+    this.#pending++;
+    const reply = await Promise.race([this.#query(redis), timeout]).finally(() => {
+      end.abort();
+      this.#pending--;
+    });
     if (typeof reply === 'string') {
       this.#loginChoice.fail(this.#login, reply);
       this.#disconnect(redis);
@@ -108,7 +114,8 @@ export class ServerMonitor {
     redis.on('close', () => {
       if (this.#redis !== redis) return;
       this.#disconnect(redis);
-      this.#onLost();
+      // Otherwise a server that refuses connections would be checked again at once, for ever.
+      if (this.#pending === 0) this.#onLost();
     });
     this.#readOnly = this.#isReadOnly ? redis.readonly() : Promise.resolve();
     this.#readOnly.catch(() => undefined);
