@@ -5,6 +5,7 @@ import { HttpConnections } from '../http/server/http-connections.ts';
 import { ThreadContext } from '../instance/thread-context.ts';
 import { RedisStub, createModuleApp } from '../http/module-app.spec-support.ts';
 import { HealthModule } from './health.module.ts';
+import { SelfCheck } from './self-check.ts';
 
 describe('HealthModule', () => {
   let app: NestExpressApplication;
@@ -41,6 +42,12 @@ describe('HealthModule', () => {
     const { instance, threadIndex } = app.get(ThreadContext);
     instance.noteSelfCheck(threadIndex, 'fast-path', false);
     await get('/health/live').expect(503, { status: 'unavailable', fastPath: 'failed' });
+  });
+
+  it('checks the fast path with a value in no content coding, whatever coding the settings say of all keys', async () => {
+    await app.close();
+    app = await createModuleApp(HealthModule, { RESP_PORT: '', HTTP_CONTENT_ENCODINGS: '*=gzip' }, redis);
+    expect(await app.get(SelfCheck).run()).toEqual({ 'fast-path': 'ok', 'redis-protocol': 'off' });
   });
 
   it('is live but not ready during a drain', async () => {

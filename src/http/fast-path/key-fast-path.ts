@@ -82,7 +82,7 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
   readonly #ticksToFirst: number;
   readonly #ticksToNext: number;
   /** Constructor arguments that {@link withCache} passes on. */
-  readonly #passedOn: readonly [Cors, CachingPolicy, Representations, Pick<Settings, 'http' | 'redis' | 'proxy'>];
+  readonly #passedOn: readonly [Cors, CachingPolicy, Pick<Settings, 'http' | 'redis' | 'proxy'>];
   readonly #representations: Representations;
   readonly #fastRepresentations = new Map<Representation, FastRepresentation>();
   readonly #codings = new ByteMemo<AcceptedCodings>(MAX_CODINGS);
@@ -101,7 +101,7 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
     @Inject(redisConfig.KEY) redis: ConfigType<typeof redisConfig>,
     @Inject(proxyConfig.KEY) proxy: ConfigType<typeof proxyConfig>,
   ) {
-    this.#passedOn = [cors, policy, representations, { http, redis, proxy }];
+    this.#passedOn = [cors, policy, { http, redis, proxy }];
     this.access = access;
     this.cache = cache;
     this.memory = buffered;
@@ -135,7 +135,9 @@ export class KeyFastPath implements FastPathContext, OnApplicationShutdown {
 
   /** Returns a fast path with the same settings for the self-check: it reads every key, from the given cache. */
   withCache({ cache, counts, buffered }: SelfCheckCache): KeyFastPath {
-    const [cors, policy, representations, { http, redis, proxy }] = this.#passedOn;
+    const [cors, policy, { http, redis, proxy }] = this.#passedOn;
+    // The value of the self-check is in no coding, whatever the settings say of its key.
+    const representations = new Representations({ ...http, contentEncodings: [] }, policy);
     return new KeyFastPath(OPEN_ACCESS, cache, counts, cors, policy, representations, buffered, http, redis, proxy);
   }
 
