@@ -2,7 +2,10 @@ import { request } from 'node:http';
 import { request as requestOverTls } from 'node:https';
 import { URL } from 'node:url';
 
-/** Returns the status and headers of a URL; undefined if there is no response within a second or the URL is invalid. */
+/**
+ * Returns the status and headers of a URL; undefined if there is no response within a second or the URL is invalid. Of a proxy that
+ * requires a certificate of its clients, the status is undefined.
+ */
 export function headOf(url) {
   return new Promise((resolve) => {
     if (!URL.canParse(url)) return resolve(undefined);
@@ -14,7 +17,9 @@ export function headOf(url) {
       resolve({ status: response.statusCode, headers: response.headers });
     });
     query.on('timeout', () => query.destroy());
-    query.on('error', () => resolve(undefined));
+    query.on('error', ({ code }) =>
+      resolve(code === 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED' ? { status: undefined, headers: {} } : undefined),
+    );
     query.on('close', () => resolve(undefined));
     query.end();
   });

@@ -29,6 +29,7 @@ export function readSettings(folder) {
     hasAdminToken: 'ADMIN_TOKEN' in given || 'ADMIN_TOKEN_FILE' in given,
     logFormat: given.LOG_FORMAT,
     httpTls: given.HTTP_TLS_CERT_FILE !== undefined,
+    httpClientCertificates: given.HTTP_TLS_CLIENT_CA_FILE !== undefined,
     httpHost: reachable(given.HTTP_HOST ?? '0.0.0.0'),
     httpPort: Number(given.HTTP_PORT ?? 8080),
     // Undefined: health, dashboard and the admin API are at the HTTP port.

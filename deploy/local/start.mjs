@@ -119,7 +119,7 @@ async function introduce(settings, ownRedis, { base, ops }, proxy) {
   say(`
 The proxy serves ${base}${ready ? '' : ', but its Redis is not available (yet)'}. In another terminal:
 
-${whatToTry({ base, ops, demo, hasAdminToken: settings.hasAdminToken })}
+${whatToTry({ base, ops, demo, ...settings })}
 Dashboard: ${ops}   Documentation: ${ops}/docs
 Ctrl-C stops ${ownRedis ? 'the proxy and its Redis' : 'the proxy; the Redis keeps running'}.
 `);
@@ -127,14 +127,14 @@ Ctrl-C stops ${ownRedis ? 'the proxy and its Redis' : 'the proxy; the Redis keep
   if (failure) say(`The temporary redis-server has exited; cached values are still served. Its log:\n${failure}`);
 }
 
-/** Returns true if the proxy is ready, false if it serves without Redis, undefined if it has exited. */
+/** Returns true if the proxy is ready or serves only clients with a certificate, false if it has no Redis, undefined if it has exited. */
 async function waitUntilReady(base, proxy) {
   let hasEnded = false;
   const ended = proxy.ended.then(() => (hasEnded = true));
   for (const deadline = Date.now() + READY_MS; Date.now() < deadline;) {
     const response = await headOf(`${base}/health/ready`);
     if (hasEnded) return undefined;
-    if (response?.status === 200) return true;
+    if (response !== undefined && (response.status ?? 200) === 200) return true;
     await Promise.race([delay(100), ended]);
   }
   return (await headOf(`${base}/health/live`)) && !hasEnded ? false : undefined;

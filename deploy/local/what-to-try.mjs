@@ -1,17 +1,19 @@
 /**
  * Returns sample commands for another terminal, each with a comment.
- * @param {{ base: string, ops: string, demo?: { etag?: string, cli?: string }, hasAdminToken: boolean }} state `ops`: URL of
- *   the admin API; `demo` if the demo keys exist: an ETag of `user:42`, and a redis-cli command line if redis-cli is
- *   installed
+ * @param {{ base: string, ops: string, demo?: { etag?: string, cli?: string }, hasAdminToken: boolean,
+ *   httpClientCertificates: boolean }} state `ops`: URL of the admin API; `demo` if the demo keys exist: an ETag of `user:42`, and a
+ *   redis-cli command line if redis-cli is installed
  */
-export function whatToTry({ base, ops, demo, hasAdminToken }) {
+export function whatToTry({ base, ops, demo, hasAdminToken, httpClientCertificates }) {
   const steps = [...(demo ? demoSteps(`${base}/v1`, demo) : ownKeySteps(`${base}/v1/keys`))];
   if (hasAdminToken) {
     steps.push(['the counters of the cache', `curl -s -H "Authorization: Bearer $ADMIN_TOKEN" ${ops}/v1/cache`]);
   }
   // The certificate may be from an authority of the user's own.
-  const curl = base.startsWith('https:') ? 'curl -k ' : 'curl ';
-  return steps.map(([about, command]) => `  # ${about}\n  ${command.replaceAll('curl ', curl)}\n`).join('');
+  const options = httpClientCertificates ? '-k --cert client.crt --key client.key' : '-k';
+  const withOptions = (command) =>
+    command.includes('https:') ? command.replace('curl ', `curl ${options} `) : command;
+  return steps.map(([about, command]) => `  # ${about}\n  ${withOptions(command)}\n`).join('');
 }
 
 function demoSteps(types, { etag, cli }) {

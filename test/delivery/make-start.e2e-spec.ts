@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, expect, it } from '@jest/globals';
+import { ListenerCertificates } from '../support/listener-certificates.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { Child, freePort } from '../support/processes.ts';
 import { TestRedis } from '../support/redis.ts';
@@ -81,6 +82,34 @@ describeOwn('make start', () => {
     expect(await refusal({ HTTP_PORT: occupied, RESP_PORT: '' })).toEqual([
       expect.stringMatching(new RegExp(`^Port ${occupied} is in use\\. Free port: make start HTTP_PORT=\\d+$`)),
     ]);
+  });
+
+  it.each([
+    ['HTTP_TLS_CERT_FILE', [], 'curl -k -i https:'],
+    ['HTTP_TLS_CLIENT_CA_FILE', ['HTTP_TLS_CLIENT_CA_FILE'], 'curl -k --cert client.crt --key client.key -i https:'],
+  ])('shows addresses and commands of a proxy with %s and no OPS_PORT', async (_name, names, command) => {
+    const [redis, certificates] = await Promise.all([TestRedis.start(), ListenerCertificates.create()]);
+    started.push(
+      () => redis.stop(),
+      () => certificates.remove(),
+    );
+    const port = String(await freePort());
+    const clientCa = Object.fromEntries(names.map((name) => [name, certificates.path('ca.pem')]));
+    const settings = {
+      REDIS_URL: redis.url,
+      HTTP_HOST: '127.0.0.1',
+      HTTP_PORT: port,
+      ...certificates.settings,
+      ...clientCa,
+    };
+    const env = Object.entries(settings).map(([name, value]) => [name, String(value)]);
+    const child = new Child(process.execPath, [START], {
+      env: { PATH: process.env.PATH, ...(Object.fromEntries(env) as Record<string, string>) },
+    });
+    started.push(() => child.stop());
+    await child.printed('Ctrl-C');
+    expect(child.output).toContain(`The proxy serves https://127.0.0.1:${port}. In another terminal:`);
+    expect(child.output).toContain(`${command}//127.0.0.1:${port}/v1/keys/my-key\n`);
   });
 
   /** What it says of the Redis that it chooses where this one is at the default address. */
