@@ -143,9 +143,12 @@ describeOwn(
         await takeOver();
         await start(TRACKING);
         const before = relay.accepted;
+        const startedAt = performance.now();
         for (let reads = 0; reads < 500; reads++) expect((await proxy.key(KEY)).status).toBe(503);
-        // Connections of two threads and the feed, each after 0, 250, 750 ms and so on, and the topology probes.
-        expect(relay.accepted - before).toBeLessThan(100);
+        // Connections of two threads and the feed, each after 0, 250, 750 ms and so on, and the topology probes: more if the
+        // reads take long.
+        const seconds = (performance.now() - startedAt) / 1000;
+        expect(relay.accepted - before).toBeLessThan(100 + 20 * seconds);
         relayTo(master);
         await untilValue(KEY, 'after');
         await untilCached(KEY, 'after');
