@@ -72,4 +72,16 @@ describeInBrowser('Values in a browser', () => {
     const { status, type, coding, text } = await show('user:42');
     expect([status, type, coding, JSON.parse(text)]).toEqual([200, 'application/json', 'gzip', DOCUMENT]);
   });
+
+  it('is looked up on the dashboard: its size as it was sent, and the decompressed text', async () => {
+    const page = await browser.newPage();
+    await page.goto(`${proxy.url}/`);
+    await page.getByLabel('Key', { exact: true }).fill('page:gzip');
+    await page.getByLabel('Key', { exact: true }).press('Enter');
+    const bytes = zlib.gzipSync(HTML).length;
+    await page.getByText(`200 OK, ${bytes} B as gzip`).waitFor();
+    expect(await page.locator('#value').textContent()).toBe(HTML);
+    expect(await page.locator('#value-note').textContent()).toBe('');
+    await page.close();
+  });
 });

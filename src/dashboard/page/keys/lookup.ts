@@ -7,8 +7,12 @@ import { failureText, problemText, tokenHeader, typedKey } from './key-request.t
 /** A value, or the start of it. */
 interface Value {
   readonly bytes: Uint8Array;
-  /** Length of the whole value, in bytes. */
+  /** Whether it is the start only. */
+  readonly isCut: boolean;
+  /** Length of the whole value in bytes, as it was sent. */
   readonly length: number;
+  /** The coding in which it was sent, and which the browser has decoded; undefined: none. */
+  readonly coding: string | undefined;
 }
 
 let lookup = new AbortController();
@@ -85,28 +89,32 @@ function request(path: string, signal: AbortSignal): Promise<Response> {
 async function readStart(response: Response): Promise<Value> {
   const bytes = new Uint8Array(MAX_PREVIEW_BYTES);
   let read = 0;
+  let isCut = false;
   const reader = response.body?.getReader();
-  while (reader !== undefined && read < MAX_PREVIEW_BYTES) {
+  while (reader !== undefined && !isCut) {
     const { done, value } = await reader.read();
     if (done) break;
+    isCut = read + value.length > MAX_PREVIEW_BYTES;
     bytes.set(value.subarray(0, MAX_PREVIEW_BYTES - read), read);
     read = Math.min(read + value.length, MAX_PREVIEW_BYTES);
   }
   void reader?.cancel();
-  return { bytes: bytes.subarray(0, read), length: Number(response.headers.get('content-length') ?? read) };
+  const length = Number(response.headers.get('content-length') ?? read);
+  const coding = response.headers.get('content-encoding') ?? undefined;
+  return { bytes: bytes.subarray(0, read), isCut, length, coding };
 }
 
 function show({ response, value, type }: Found): void {
   const { status, statusText, headers, ok } = response;
   const explanation = explainCacheStatus(headers.get('cache-status'), status) ?? '';
-  const size = type === undefined ? inBytes(value.length) : `${inBytes(value.length)} (${type})`;
+  const sent = value.coding === undefined ? inBytes(value.length) : `${inBytes(value.length)} as ${value.coding}`;
+  const size = type === undefined ? sent : `${sent} (${type})`;
   const detail = ok ? `, ${size}` : `: ${problemText(status, new TextDecoder().decode(value.bytes))}`;
   showSummary(ok ? 'good' : 'bad', `${status} ${statusText}${detail}`, explanation);
   showHeaders(headers);
   shown = ok ? value : undefined;
   if (shown !== undefined) {
-    const cut = shown.length > shown.bytes.length;
-    element(`format-${bestFormat(shown.bytes, cut)}`, HTMLInputElement).checked = true;
+    element(`format-${bestFormat(shown.bytes, shown.isCut)}`, HTMLInputElement).checked = true;
   }
   showValue();
 }
@@ -139,10 +147,11 @@ function showValue(): void {
   holder.hidden = shown === undefined;
   if (shown === undefined) return;
   const format = PREVIEW_FORMATS.find((each) => element(`format-${each}`, HTMLInputElement).checked) ?? 'text';
-  const cut = shown.length > shown.bytes.length;
-  const { text, shown: bytes } = preview(shown.bytes, cut, format);
+  const { isCut, length, coding } = shown;
+  const { text, shown: bytes } = preview(shown.bytes, isCut, format);
   element('value', HTMLElement).classList.toggle('columns', format === 'hex');
   setText('value', text);
-  const note = shown.length === 0 ? 'Empty value (0 bytes).' : '';
-  setText('value-note', bytes < shown.length ? `First ${inBytes(bytes)} of ${inBytes(shown.length)}.` : note);
+  const note = shown.bytes.length === 0 ? 'Empty value (0 bytes).' : '';
+  const whole = coding === undefined ? inBytes(length) : 'the decompressed value';
+  setText('value-note', isCut || bytes < shown.bytes.length ? `First ${inBytes(bytes)} of ${whole}.` : note);
 }
