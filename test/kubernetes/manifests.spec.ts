@@ -49,7 +49,7 @@ describe.each(folders)('deploy/kubernetes/%s', (folder) => {
 
 describe('overlay of the README of deploy/kubernetes', () => {
   const readme = readFileSync(join(overlay('.'), 'README.md'), 'utf8');
-  const [own, warm] = [...readme.matchAll(/^```yaml\n(apiVersion: kustomize[^`]+)```/gm)].map(([, text]) => text);
+  const [own, warm, tls] = [...readme.matchAll(/^```yaml\n(apiVersion: kustomize[^`]+)```/gm)].map(([, text]) => text);
 
   function withOverlay<T>(use: (folder: string) => T, text = own): T {
     const parent = mkdtempSync(join(tmpdir(), 'kustomize-'));
@@ -96,7 +96,25 @@ describe('overlay of the README of deploy/kubernetes', () => {
     expect(settings).toMatchObject({ HTTP_PORT: '8080' });
   });
 
-  it.each([own, warm])('is equal to the output of `kubectl kustomize`, if it is installed (%#)', (text) => {
+  it('mounts the certificate that the settings name', () => {
+    const manifests = withOverlay(render, tls);
+    expect(manifests.flatMap(problemsOf)).toEqual([]);
+    const settings = manifests.find(({ kind }) => kind === 'ConfigMap')?.data as Readonly<Record<string, string>>;
+    const { spec } = manifests.find(({ kind }) => kind === 'Deployment') as unknown as { spec: { template: Template } };
+    const { containers, volumes } = spec.template.spec;
+    const { name } = containers[0].volumeMounts.find(({ mountPath }) => mountPath.endsWith('-tls')) ?? {};
+    expect(volumes.find((volume) => volume.name === name)).toMatchObject({
+      secret: { secretName: 'redis-http-cache-proxy-tls' },
+    });
+    const { mountPath } = containers[0].volumeMounts.find((mount) => mount.name === name) ?? {};
+    const files = ['HTTP', 'RESP'].flatMap((listener) => [
+      settings[`${listener}_TLS_CERT_FILE`],
+      settings[`${listener}_TLS_KEY_FILE`],
+    ]);
+    expect(files).toEqual(['tls.crt', 'tls.key', 'tls.crt', 'tls.key'].map((file) => `${mountPath}/${file}`));
+  });
+
+  it.each([own, warm, tls])('is equal to the output of `kubectl kustomize`, if it is installed (%#)', (text) => {
     const [rendered, expected] = withOverlay((folder) => [render(folder), renderedByKubectl(folder)], text);
     if (expected !== undefined) expect(sorted(rendered ?? [])).toEqual(sorted(expected));
   });

@@ -43,7 +43,7 @@ export async function openTlsPair(
   { cert, key }: ListenerTls,
   onReceive: (bytes: Buffer) => void = () => undefined,
 ): Promise<SocketPair> {
-  // The peer of this pair reads its bytes before TLS would.
+  // TLS reads the peer itself.
   const { accepted: raw, peer: rawPeer, destroy } = await openSocketPair(undefined, false);
   try {
     const server = createTlsServer({ cert, key: key.reveal() });
