@@ -211,6 +211,23 @@ describe('Hot keys', () => {
     expect(regular).toBeLessThan((200_000 / 64) * 2);
   });
 
+  it('include each read as soon as there are few, although there were many before', () => {
+    const key = Buffer.from('often');
+    read(Query.get(key));
+    for (let i = 0; i < 500_000; i++) {
+      now += 0.001;
+      lru.tryGetInto(key, 0, key.length, hit);
+    }
+    const { samples } = lru.hotKeys(1) ?? {};
+    expect(samples).toBeLessThan(20_000);
+    now += 200;
+    for (let i = 0; i < 50; i++) {
+      now += 100;
+      read(get(`rare ${i % 2}`));
+    }
+    expect(counts()).toMatchObject({ 'rare 0': 25, 'rare 1': 25 });
+  });
+
   it('need the same memory for any number of keys', () => {
     const { byteLength } = lru.buffer;
     for (let i = 0; i < 3 * SKETCH_KEYS; i++) read(get(`key ${i}`.repeat(100)));

@@ -74,7 +74,7 @@ export class HotKeys {
 
   /** Counts a read at `time` of the entry in a slot. */
   countEntry(slot: number, time: number): void {
-    if (--this.#words[Word.SKIP] > 0) return;
+    if (--this.#words[Word.SKIP] > 0 && !this.#isLate(time)) return;
     const length = this.#slots.keyBytes(slot);
     this.#items.read(slot, 0, this.#keyWords, 0, length, this.#cursor);
     this.#sample(this.#key, length, time);
@@ -82,7 +82,7 @@ export class HotKeys {
 
   /** Counts a read at `time` that found no entry. */
   countMiss({ id, selectorLength }: EntryId, time: number): void {
-    if (--this.#words[Word.SKIP] > 0) return;
+    if (--this.#words[Word.SKIP] > 0 && !this.#isLate(time)) return;
     this.#sample(id, id.length - selectorLength, time);
   }
 
@@ -99,7 +99,7 @@ export class HotKeys {
   }
 
   #sample(key: Uint8Array, length: number, time: number): void {
-    const weight = Math.max(1, this.#words[Word.WEIGHT]);
+    const weight = this.#isLate(time) ? 1 : Math.max(1, this.#words[Word.WEIGHT]);
     const period = periodOf(time);
     const sketch = this.#sketches[period % HOT_KEY_SKETCHES];
     if (sketch.period < period) sketch.restart(period);
@@ -110,12 +110,18 @@ export class HotKeys {
     this.#words[Word.SKIP] = next === 1 ? 1 : 1 + Math.floor(this.#random() * (2 * next - 1));
   }
 
+  /**
+   * Whether there was no sample for so long that there are few reads now: then each is looked at and counts for itself. The
+   * reads skipped since the last sample are few beside those before, and of other keys.
+   */
+  #isLate(time: number): boolean {
+    return time >= this.#floats[Float.INTERVAL_END] + INTERVAL_MS;
+  }
+
   #nextWeight(weight: number, time: number): number {
     const words = this.#words;
     if (time >= this.#floats[Float.INTERVAL_END]) {
-      const idle = (time - this.#floats[Float.INTERVAL_END]) / INTERVAL_MS;
-      if (idle >= 1) weight = 1;
-      else if (words[Word.SAMPLES] < MAX_SAMPLES / 4) weight = Math.max(1, weight / 2);
+      if (words[Word.SAMPLES] < MAX_SAMPLES / 4) weight = Math.max(1, weight / 2);
       words[Word.SAMPLES] = 0;
       this.#floats[Float.INTERVAL_END] = time + INTERVAL_MS;
     }
