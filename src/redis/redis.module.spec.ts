@@ -6,6 +6,7 @@ import { ClusterReader } from './cluster/cluster-reader.ts';
 import { RedisConnection } from './connection/redis-connection.ts';
 import { RedisModule } from './redis.module.ts';
 import { RedisReader } from './redis-reader.ts';
+import { ReplicaReader } from './replicas/replica-reader.ts';
 
 /** Port 1 of the loopback interface refuses connections. */
 const UNREACHABLE = '127.0.0.1:1';
@@ -19,6 +20,16 @@ describe('RedisModule', () => {
 
   it.each([
     ['one connection without a cluster', { REDIS_URL: `redis://${UNREACHABLE}` }, RedisConnection],
+    [
+      'a reader of the selected replica with sentinels',
+      {
+        REDIS_MODE: 'sentinel',
+        REDIS_NODES: UNREACHABLE,
+        REDIS_SENTINEL_NAME: 'main',
+        REDIS_READ_FROM: 'prefer-replica',
+      },
+      ReplicaReader,
+    ],
     ['a reader of all masters of a cluster', { REDIS_MODE: 'cluster', REDIS_NODES: UNREACHABLE }, ClusterReader],
   ])('exports %s', async (_, environment, type) => {
     module = await builderOf(environment).compile();

@@ -51,7 +51,10 @@ describeOwn('replicas of a cluster', () => {
   /** Waits for the next selection for a master after the first `known` ones; returns the replica that is read, if any. */
   async function selected(of: TestNode, known: number): Promise<TestNode | undefined> {
     const lines = await until('a server is selected', () => {
-      const all = messages().filter((message) => message.startsWith(`keys of ${of.address} `));
+      const lines = messages().filter((message) => message.startsWith(`keys of ${of.address} `));
+      // At first a replica may not be in order yet.
+      const all = lines.slice(lines.findIndex((line) => line.includes('from replica')));
+      if (all.length === 0 || !all[0].includes('from replica')) return undefined;
       return all.length > known ? all : undefined;
     });
     const [, address] = /from replica (\S+)/.exec(lines[known]) ?? [];

@@ -38,7 +38,10 @@ describeOwn('replicas that sentinels name', () => {
   /** Waits for the next selection after the first `known` ones; returns the server that is read, if any. */
   async function selected(known: number): Promise<TestServer | undefined> {
     const lines = await until('a server is selected', () => {
-      const all = messages().filter((message) => message.startsWith('keys of main '));
+      const lines = messages().filter((message) => message.startsWith('keys of main '));
+      // At first a replica may not be in order yet.
+      const all = lines.slice(lines.findIndex((line) => line.includes('from replica')));
+      if (all.length === 0 || !all[0].includes('from replica')) return undefined;
       return all.length > known ? all : undefined;
     });
     const [, port] = /from replica 127\.0\.0\.1:(\d+)/.exec(lines[known]) ?? [];

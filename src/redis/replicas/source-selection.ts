@@ -11,8 +11,6 @@ import { SentinelTopology } from './sentinel-topology.ts';
 import { ServerMonitor } from './server-monitor.ts';
 import { type Servers, SourceSelector } from './source-selector.ts';
 
-/** Milliseconds within which a server must reply to a check. */
-const CHECK_TIMEOUT_MS = 1000;
 /** Milliseconds between two queries for the nodes of a stable cluster. */
 const CLUSTER_REFRESH_MS = 500;
 
@@ -163,8 +161,9 @@ export class SourceSelection {
     const selector = new SourceSelector({
       mayReadMaster: this.#redis.readFrom === 'prefer-replica',
       createMonitor: (node, onLost) => {
+        const { commandTimeoutMs, mode } = this.#redis;
         const options = nodeOptions(this.#redis, node);
-        return new ServerMonitor(options, this.#logins, this.#redis.mode === 'cluster', CHECK_TIMEOUT_MS, onLost);
+        return new ServerMonitor(options, this.#logins, mode === 'cluster', commandTimeoutMs, onLost);
       },
       onSelection: () => {
         this.#log(shard);
