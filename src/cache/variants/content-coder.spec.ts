@@ -111,3 +111,11 @@ it.each(['gzip', 'zstd'] as const)('ContentCoder decompresses concatenated strea
   const whole = await new ContentCoder().decompress(coding, Buffer.concat(parts), LIMITS, new Memory());
   expect(whole).toEqual(Buffer.from('firstsecondthird'));
 });
+
+it('ContentCoder rejects a value of very many frames of zstd, which would take long', async () => {
+  const frame = encode.zstd(Buffer.alloc(0));
+  const frames = (count: number) => Buffer.alloc(count * frame.length, frame);
+  const coder = new ContentCoder();
+  expect(await coder.decompress('zstd', frames(500), LIMITS, new Memory())).toEqual(Buffer.alloc(0));
+  expect(await coder.decompress('zstd', frames(10_001), LIMITS, new Memory())).toBe('invalid');
+});

@@ -14,6 +14,8 @@ const MAX_WAITING = 32;
 const MAX_KEPT_BYTES = 256 * 1024;
 const MAX_CHUNK_BYTES = 64 * 1024;
 const MIN_CHUNK_BYTES = 1024;
+/** Most frames of zstd in a value. Each costs as much time as 100 KiB of content, even an empty one of 9 bytes. */
+const MAX_FRAMES = 10_000;
 /** Largest window of the coding zstd, 8 MiB (RFC 9659). */
 const ZSTD_WINDOW_LOG = 23;
 
@@ -81,7 +83,7 @@ export class ContentCoder {
    *
    * @param maxBytes longest output.
    * @param maxBufferedBytes limit of value and output together.
-   * @returns `invalid`: the value is not in this coding.
+   * @returns `invalid`: the value is not in this coding, or in more than 10 000 frames of zstd.
    */
   async decompress(
     coding: ContentCoding,
@@ -135,9 +137,13 @@ export class ContentCoder {
   }
 }
 
-/** Decompresses a value, which may be several streams of its coding, one after the other; bytes after them make it invalid. */
+/**
+ * Decompresses a value, which may be several streams of its coding, one after the other; bytes after them, or too many frames of
+ * zstd, make it invalid.
+ */
 async function decompressAll(coding: ContentCoding, value: Buffer, onChunk: OnChunk): Promise<End> {
-  for (let rest = value; ;) {
+  let rest = value;
+  for (let frames = 0; frames < MAX_FRAMES; frames++) {
     const stream = DECOMPRESSORS[coding]();
     const end = await run(stream, rest, onChunk);
     const { bytesWritten } = stream;
@@ -146,6 +152,7 @@ async function decompressAll(coding: ContentCoding, value: Buffer, onChunk: OnCh
     if (coding !== 'zstd' || bytesWritten === 0) return 'invalid';
     rest = rest.subarray(bytesWritten);
   }
+  return 'invalid';
 }
 
 /**

@@ -56,6 +56,13 @@ describe('acceptedCodings', () => {
     expect(acceptedCodings(header, ['br', 'gzip']).compression).toBe(coding);
   });
 
+  it('ignores a header of more than 1 KiB, which would take long to parse', () => {
+    const header = `gzip${' '.repeat(1020)}`;
+    expect(acceptedCodings(header, ['gzip']).compression).toBe('gzip');
+    const { accepted, compression } = acceptedCodings(`${header} `, ['gzip']);
+    expect([...accepted, compression]).toEqual([undefined]);
+  });
+
   it('accepts any text', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
