@@ -4,7 +4,7 @@ import { type Environment, describeSettings, validateEnvironment } from './envir
 import { formerNameWarnings, namesAsGiven, withPresentNames } from './environment/former-names.ts';
 import { type KeyRule, parseKeyRules } from './environment/key-pattern-syntax.ts';
 import { fitToMemory, fittedNotice, memoryLimit, memoryWarning } from './memory-budget.ts';
-import { listenerTls } from './pem-files.ts';
+import { expiryWarning, listenerTls } from './pem-files.ts';
 import { redisSettings } from './redis/redis-settings.ts';
 import type { SettingDescription } from './environment/setting.decorators.ts';
 import type { ContentCoding, ListenerTls, Settings } from './settings.ts';
@@ -89,6 +89,9 @@ export function loadSettings(
   }
   const tooMuch = memoryWarning(settings, memory);
   if (tooMuch !== undefined) notices.push(warning(tooMuch));
+  for (const expiry of [expiryWarning('HTTP', httpTls), expiryWarning('RESP', respTls)]) {
+    if (expiry !== undefined) notices.push(warning(expiry));
+  }
   for (const each of notices) notify(each);
   return settings;
 }

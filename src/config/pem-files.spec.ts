@@ -10,12 +10,17 @@ let directory: string;
 let ca: Certificate;
 let own: Certificate;
 let other: Certificate;
+let expired: Certificate;
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'listener-tls-'));
   const authority = await TestAuthority.create();
   ca = authority.certificate;
-  [own, other] = await Promise.all([authority.issue(['proxy']), authority.issue(['proxy'])]);
+  [own, other, expired] = await Promise.all([
+    authority.issue(['proxy']),
+    authority.issue(['proxy']),
+    authority.issue(['proxy'], true),
+  ]);
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
@@ -74,6 +79,17 @@ describe.each(['HTTP', 'RESP'] as const)('TLS of the listener %s', (listener) =>
     expect(more).toEqual([]);
     expect(found).toMatch(new RegExp(`^${setting}: `));
     expect(found.slice(setting.length + 2)).toMatch(problem);
+  });
+
+  it('warns of a certificate that has expired', () => {
+    const warnings = (environment: Record<string, string>): string[] => {
+      const texts: string[] = [];
+      loadSettings(environment, '/nowhere', {}, ({ level, text }) => void (level === 'warn' && texts.push(text)));
+      return texts;
+    };
+    const old = { [CERT]: file('old.pem', expired.cert), [KEY]: file('old-key.pem', expired.key) };
+    expect(warnings(old)).toEqual([expect.stringContaining(`${CERT}: the certificate is valid from `)]);
+    expect(warnings(pair())).toEqual([]);
   });
 
   it('names the file that cannot be read', () => {

@@ -92,6 +92,15 @@ function problemOf(file: keyof ListenerPem, use: () => unknown): ListenerPemProb
   }
 }
 
+/** Returns a warning about a certificate that clients will reject because of its dates. */
+export function expiryWarning(listener: 'HTTP' | 'RESP', tls: ListenerTls | undefined): string | undefined {
+  if (tls === undefined) return undefined;
+  const { validFromDate: from, validToDate: to } = new X509Certificate(tls.cert);
+  const now = Date.now();
+  if (from.getTime() <= now && now < to.getTime()) return undefined;
+  return `${listener}_TLS_CERT_FILE: the certificate is valid from ${from.toISOString()} to ${to.toISOString()} only`;
+}
+
 /** Returns the settings of TLS for a listener; undefined if it is off, or for invalid settings, which are reported. */
 export function listenerTls(
   listener: 'HTTP' | 'RESP',

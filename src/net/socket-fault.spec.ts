@@ -15,6 +15,10 @@ describe('isFault', () => {
     },
   );
 
+  it.each(['ERR_SSL_SSLV3_ALERT_BAD_RECORD_MAC', 'EPROTO'])('is false for a malformed TLS record: %s', (code) => {
+    expect(isFault(withCode(code))).toBe(false);
+  });
+
   it.each([undefined, 'EINVAL', 'ERR_STREAM_WRITE_AFTER_END', 'ERR_INVALID_ARG_TYPE'])(
     'is true for any other error: %s',
     (code) => {
