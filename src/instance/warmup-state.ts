@@ -18,6 +18,8 @@ export const WARMUP_RESULTS = ['loaded', 'cached', 'missing', 'failed', 'skipped
 export type WarmupResult = (typeof WARMUP_RESULTS)[number];
 
 const [PENDING, LOADING] = [WARMUP_STATES.indexOf('pending'), WARMUP_STATES.indexOf('loading')];
+/** In place of the number of entries in the file, until it is known. */
+const UNKNOWN = -1;
 const ACTIVE: ReadonlySet<WarmupStateName> = new Set(['pending', 'loading', 'paused']);
 
 /** State and counters of the warm-up, which one thread of the instance carries out and every thread can read. */
@@ -41,6 +43,7 @@ export class WarmupState {
   /** Announces a warm-up before any thread has started. @param waitMs maximum milliseconds that readiness waits for it. */
   announce(waitMs: number): void {
     this.#counts[RowCount.WARMUP_AWAITED] = waitMs === 0 ? 0 : Infinity;
+    this.total = UNKNOWN;
     this.current = 'pending';
   }
 
@@ -62,9 +65,9 @@ export class WarmupState {
     return ACTIVE.has(this.current) && now < this.#counts[RowCount.WARMUP_AWAITED];
   }
 
-  /** Number of entries in the file. */
+  /** Number of entries in the file; 0 until it is known, or if the file cannot be used. */
   get total(): number {
-    return Atomics.load(this.#words, InstanceWord.WARMUP_TOTAL);
+    return Math.max(0, this.#total);
   }
 
   set total(entries: number) {
@@ -89,10 +92,11 @@ export class WarmupState {
     return ACTIVE.has(this.current) ? this.total - this.done : 0;
   }
 
-  /** Whether the warm-up has not ended, or ended before it had dealt with the whole file. */
+  /** Whether the warm-up has not ended, or ended before it had dealt with the whole of a file that can be used. */
   get isIncomplete(): boolean {
     const { current } = this;
-    return ACTIVE.has(current) || (current === 'stopped' && this.done < this.total);
+    const isUnfinished = this.#total === UNKNOWN || this.done < this.#total;
+    return ACTIVE.has(current) || (current === 'stopped' && isUnfinished);
   }
 
   /** Ends the warm-up if a crashed thread was carrying it out; returns whether it was. */
@@ -102,6 +106,10 @@ export class WarmupState {
     if (!isOwner || (current !== 'loading' && current !== 'paused')) return false;
     this.current = 'stopped';
     return true;
+  }
+
+  get #total(): number {
+    return Atomics.load(this.#words, InstanceWord.WARMUP_TOTAL);
   }
 }
 

@@ -109,7 +109,7 @@ describe('saving the keys of a cache', () => {
   });
 
   it('rejects if the file cannot be written, and leaves none behind', async () => {
-    await expect(saveKeys(lru, join(path, 'keys'))).rejects.toMatchObject({ code: 'ENOENT' });
+    await expect(saveKeys(lru, join(path, 'keys'))).rejects.toMatchObject({ message: 'ENOENT' });
     expect(readdirSync(directory)).toEqual([]);
   });
 });

@@ -20,7 +20,7 @@ export interface SavedKeys {
  * TTL has elapsed.
  *
  * @param now returns milliseconds.
- * @throws NodeJS.ErrnoException if the file cannot be written; the one from before stays.
+ * @throws NodeJS.ErrnoException, WarmupFileError if the file cannot be written; the one from before stays.
  */
 export async function saveKeys(
   lru: SharedLru,

@@ -2,6 +2,7 @@ import { deepStrictEqual } from 'node:assert';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { type WarmupEntry, WarmupFile, WarmupFileError, WarmupFileWriter, unwritableReason } from './warmup-file.ts';
@@ -158,6 +159,37 @@ describe('the file of the warm-up', () => {
       { numRuns: 100 },
     );
   });
+
+  it('throws nothing else for hostile entries with a correct checksum, and has no more entries than bytes', async () => {
+    await fc.assert(
+      fc.asyncProperty(bytes(200), fc.nat(2 ** 32 - 1), async (garbage, entries) => {
+        const end = Buffer.alloc(8);
+        end.writeUInt32LE(entries, 0);
+        const body = Buffer.concat([Buffer.from('redis-http-cache-proxy warm-up 1\n'), garbage, end.subarray(0, 4)]);
+        end.writeUInt32LE(crc32(body), 4);
+        writeFileSync(path, Buffer.concat([body, end.subarray(4)]));
+        const isPossible = entries <= garbage.length / 2;
+        let file: WarmupFile | undefined;
+        try {
+          file = await WarmupFile.open(path);
+          while ((await file?.read(3))?.length !== 0);
+          expect(isPossible).toBe(true);
+        } catch (error) {
+          if (!(error instanceof WarmupFileError)) throw error;
+        } finally {
+          await file?.close();
+        }
+      }),
+      {
+        numRuns: 200,
+        examples: [
+          [Buffer.alloc(0), 0],
+          [Buffer.from([0, 0]), 1],
+          [Buffer.from([0, 0]), 2 ** 32 - 1],
+        ],
+      },
+    );
+  });
 });
 
 describe('the reason why a file cannot be written', () => {
@@ -173,5 +205,20 @@ describe('the reason why a file cannot be written', () => {
     await write(SOME);
     expect(await unwritableReason(join(path, 'keys'))).toBe('EACCES');
     expect(await unwritableReason('/proc/1/keys')).toMatch(/^E/);
+  });
+
+  it('is that it was not written by this proxy, whatever its setting says, and it stays as it is', async () => {
+    for (const content of ['# all of the keys', 'r\n', 'redis-http-cache-proxy\n']) {
+      writeFileSync(path, content);
+      expect(await unwritableReason(path)).toBe('it was not written by this proxy');
+      await expect(WarmupFileWriter.create(path)).rejects.toThrow('it was not written by this proxy');
+      expect(readFileSync(path, 'latin1')).toBe(content);
+    }
+    for (const content of ['', 'redis-', 'redis-http-cache-proxy warm-up 9\nin another format']) {
+      writeFileSync(path, content);
+      expect(await unwritableReason(path)).toBeUndefined();
+      await write(SOME);
+    }
+    expect(readdirSync(directory)).toEqual(['keys']);
   });
 });

@@ -20,7 +20,8 @@ const TITLE = 'redis-http-cache-proxy warm-up ';
 const VERSION = '1';
 const HEADER = Buffer.from(`${TITLE}${VERSION}\n`);
 const END_BYTES = 8;
-/** The two lengths have up to three bytes each. */
+/** The two lengths have one to three bytes each. */
+const MIN_ENTRY_BYTES = 2;
 const MAX_ENTRY_BYTES = 6 + MAX_ID_BYTES;
 const BUFFER_BYTES = 256 * 1024;
 
@@ -40,14 +41,32 @@ export interface WarmupEntry {
   readonly selector: Buffer;
 }
 
-/** Returns why a file cannot be written, or undefined if it can. */
+/** Returns why a file cannot be written, or must not be replaced; undefined if it can. */
 export async function unwritableReason(path: string): Promise<string | undefined> {
   try {
     await access(dirname(path), constants.W_OK | constants.X_OK);
-    return (await stat(path)).isFile() ? undefined : 'not a file';
+    if (!(await stat(path)).isFile()) return 'not a file';
+    return (await isForeign(path)) ? 'it was not written by this proxy' : undefined;
   } catch (error) {
     const { code = 'unknown error', path: where } = error as NodeJS.ErrnoException;
     return code === 'ENOENT' && where === path ? undefined : code;
+  }
+}
+
+/** Whether a file has the content of another program, to which the setting points by mistake. */
+async function isForeign(path: string): Promise<boolean> {
+  let file: FileHandle;
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch {
+    // The file of an account that the proxy had before, which it can replace.
+    return false;
+  }
+  try {
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(TITLE.length), 0, TITLE.length, 0);
+    return !TITLE.startsWith(buffer.toString('latin1', 0, bytesRead));
+  } finally {
+    await file.close();
   }
 }
 
@@ -75,8 +94,10 @@ export class WarmupFileWriter {
     this.#used = HEADER.copy(this.#buffer);
   }
 
-  /** @throws NodeJS.ErrnoException if the file cannot be created. */
+  /** @throws NodeJS.ErrnoException if the file cannot be created. @throws WarmupFileError if it must not be replaced. */
   static async create(path: string): Promise<WarmupFileWriter> {
+    const reason = await unwritableReason(path);
+    if (reason !== undefined) throw new WarmupFileError(reason);
     // The same name at each attempt of a container, so that incomplete files do not add up, and another one for another instance.
     const temporary = join(dirname(path), `.${basename(path)}.${hostname()}-${process.pid}.tmp`);
     await rm(temporary, { force: true });
@@ -207,8 +228,10 @@ export class WarmupFile {
       at += bytes.length;
     }
     const end = await readAt(file, size - END_BYTES, END_BYTES);
-    if (end.readUInt32LE(4) !== crc) throw new WarmupFileError('is incomplete or damaged');
-    return new WarmupFile(file, end.readUInt32LE(0), size - END_BYTES, mtimeMs);
+    const entries = end.readUInt32LE(0);
+    const mayContain = entries <= (size - HEADER.length - END_BYTES) / MIN_ENTRY_BYTES;
+    if (end.readUInt32LE(4) !== crc || !mayContain) throw new WarmupFileError('is incomplete or damaged');
+    return new WarmupFile(file, entries, size - END_BYTES, mtimeMs);
   }
 
   /**

@@ -53,9 +53,10 @@ export class WarmupService implements OnApplicationBootstrap, OnModuleDestroy {
     this.#state.awaitedUntil = this.#thread.clock() + warmupWaitMs;
     this.#run(warmupFile).catch((error: unknown) => {
       this.#state.current = 'stopped';
-      if (error instanceof WarmupFileError)
-        this.#logger.warn(`CACHE_WARMUP_FILE ${warmupFile} ${error.message}; ignored`);
-      else this.#logger.error(error);
+      if (!(error instanceof WarmupFileError)) return this.#logger.error(error);
+      // There is nothing in it to keep over the next shutdown.
+      this.#state.total = 0;
+      this.#logger.warn(`CACHE_WARMUP_FILE ${warmupFile} ${error.message}; ignored`);
     });
   }
 

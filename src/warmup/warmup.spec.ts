@@ -215,6 +215,15 @@ describe('the warm-up', () => {
     expect(log.at(-1)).toMatch(/^warning: warm-up given up, because nothing could be loaded for 10 minutes: 0 of 3/);
   });
 
+  it('is incomplete if its thread exits before it has read the file, and not if the file cannot be used', () => {
+    expect(state).toMatchObject({ current: 'loading', total: 0, remaining: 0, isIncomplete: true });
+    expect(state.recoverFrom(1)).toBe(false);
+    expect(state.recoverFrom(0)).toBe(true);
+    expect(state).toMatchObject({ current: 'stopped', total: 0, remaining: 0, isIncomplete: true });
+    state.total = 0;
+    expect(state).toMatchObject({ current: 'stopped', isIncomplete: false });
+  });
+
   it('stops between two batches, and is incomplete', async () => {
     const stopped = warmup(many(1000));
     endOf = () => {

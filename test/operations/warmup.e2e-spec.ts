@@ -138,6 +138,16 @@ describeOwn('CACHE_WARMUP_FILE', () => {
     await logged(/^warm-up complete: 0 of 0 entries loaded in /);
   }, 60_000);
 
+  it('is left as it is, with a warning at start and at shutdown, if it was not written by the proxy', async () => {
+    writeFileSync(file, 'the file of another program');
+    await start();
+    await logged(/ cannot be written \(it was not written by this proxy\): the next start will not be warm$/);
+    await logged(/^CACHE_WARMUP_FILE \/.* was not written by this proxy; ignored$/);
+    await end();
+    await logged(/ could not be written \(it was not written by this proxy\)$/);
+    expect(readFileSync(file, 'utf8')).toBe('the file of another program');
+  }, 60_000);
+
   it('is reported at start and at shutdown if it cannot be written, and nothing else fails', async () => {
     file = join(directory, 'absent', 'keys');
     await start();
