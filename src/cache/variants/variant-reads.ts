@@ -196,13 +196,23 @@ export class VariantReads {
       account.releaseAfterTick(converted.buffer);
       const made = { value: converted, etag: etagOf(converted) };
       if (lease !== undefined && source !== undefined && isSame(source.etag, etag)) {
-        this.#lru.commitVariant(lease, made.value, made.etag, source.lifetime);
+        const result = this.#lru.commitVariant(lease, made.value, made.etag, source.lifetime);
         lease = undefined;
+        if (result === 'void') this.#storeUnderNewLease(made, etag, query, id);
       }
       return made;
     } finally {
       if (lease !== undefined) this.#lru.abandon(lease);
     }
+  }
+
+  /** Stores a variant of a value that is still cached: its lease has expired, because conversions were queued for long. */
+  #storeUnderNewLease(made: Pick<CachedValue, 'value' | 'etag'>, etag: Etag, query: Query, id: EntryId): void {
+    const found = this.#lru.lookup(id, true, 0);
+    if (found.kind !== 'miss') return;
+    const source = this.#lru.describe(query);
+    if (source === undefined || !isSame(source.etag, etag)) this.#lru.abandon(found.lease);
+    else this.#lru.commitVariant(found.lease, made.value, made.etag, source.lifetime);
   }
 
   async #code(
