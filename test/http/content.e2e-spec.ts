@@ -3,7 +3,9 @@ import zlib from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { TestResponse } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
+import { freePort } from '../support/processes.ts';
 import { TestProxy } from '../support/proxy.ts';
+import { redisClient } from '../support/redis-client.ts';
 import { TestRedis } from '../support/redis.ts';
 
 const SETTINGS = {
@@ -33,12 +35,16 @@ function headersOf({ headers }: TestResponse): object {
 describeOwn('HTTP content', () => {
   let redis: TestRedis;
   let proxies: Record<'on' | 'off', TestProxy>;
+  let respPort: number;
 
   beforeAll(async () => {
     redis = await TestRedis.start();
-    const start = (fastPath: string) =>
-      TestProxy.start({ ...SETTINGS, REDIS_URL: redis.url, HTTP_FAST_PATH: fastPath });
-    const [on, off] = await Promise.all([start('on'), start('off')]);
+    respPort = await freePort();
+    const settings = { ...SETTINGS, REDIS_URL: redis.url };
+    const [on, off] = await Promise.all([
+      TestProxy.start({ ...settings, HTTP_FAST_PATH: 'on', RESP_PORT: respPort }),
+      TestProxy.start({ ...settings, HTTP_FAST_PATH: 'off' }),
+    ]);
     proxies = { on, off };
   });
   afterAll(async () => {
@@ -182,6 +188,12 @@ describeOwn('HTTP content', () => {
     expect(mget.json.results).toMatchObject([{ value: stored.toString('base64'), encoding: 'base64' }]);
     const headers = { ...READER, 'upstash-encoding': 'base64' };
     expect((await proxies.on.request('/get/gzip:other.html', { headers })).json.result).toBe(stored.toString('base64'));
+    const client = redisClient(`redis://:reader@127.0.0.1:${respPort}`);
+    try {
+      expect((await client.getBuffer('gzip:other.html'))?.equals(stored)).toBe(true);
+    } finally {
+      client.disconnect();
+    }
   });
 
   describe('with HTTP_COMPRESSION', () => {
