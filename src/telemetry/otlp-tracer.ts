@@ -2,7 +2,6 @@ import { threadId } from 'node:worker_threads';
 import { Logger, type OnApplicationShutdown } from '@nestjs/common';
 import {
   type Attributes,
-  type Context,
   DiagLogLevel,
   ROOT_CONTEXT,
   type Span,
@@ -13,7 +12,7 @@ import {
   diag,
   trace,
 } from '@opentelemetry/api';
-import { TraceState, parseTraceParent, setGlobalErrorHandler } from '@opentelemetry/core';
+import { setGlobalErrorHandler } from '@opentelemetry/core';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import {
   defaultResource,
@@ -39,6 +38,7 @@ import type { ReadOutcomeName } from '../instance/read-metrics.ts';
 import type { Query } from '../redis/query.ts';
 import type { Lease } from '../cache/shared-lru/cache-types.ts';
 import type { ThreadContext } from '../instance/thread-context.ts';
+import { parentOf } from './caller-context.ts';
 import { LoadContexts } from './load-contexts.ts';
 import { ReportingExporter } from './reporting-exporter.ts';
 import { type SamplerSettings, checkProtocol, queueFrom, samplerFrom } from './otel-environment.ts';
@@ -206,17 +206,6 @@ class SampledLoad implements LoadSpan {
   fail(bug: unknown): void {
     endWithBug(this.#span, bug);
   }
-}
-
-/** Returns the context of the caller's span; with an invalid traceparent, that of a new trace (W3C Trace Context, 3.2). */
-function parentOf({ traceparent, tracestate }: RequestDescription): Context {
-  const parent = traceparent === undefined ? null : parseTraceParent(traceparent);
-  if (parent === null) return ROOT_CONTEXT;
-  return trace.setSpanContext(ROOT_CONTEXT, {
-    ...parent,
-    isRemote: true,
-    ...(tracestate === undefined ? {} : { traceState: new TraceState(tracestate) }),
-  });
 }
 
 function samplerOf({ kind, ratio, parentBased }: SamplerSettings): Sampler {
