@@ -4,6 +4,7 @@ import { CommandLineError, type Flags, withFlagNames, readCommandLine } from './
 import { helpText } from './config/help.ts';
 import { type Notice, SettingsError, loadSettings } from './config/load-settings.ts';
 import { packageVersion } from './config/package-version.ts';
+import { withoutPemText } from './config/pem-files.ts';
 import type { Settings } from './config/settings.ts';
 import { freePort } from './runtime/free-port.ts';
 import type { Ports } from './runtime/listeners.ts';
@@ -48,7 +49,7 @@ async function start(wanted: Settings): Promise<void> {
   );
   const { platform, arch, versions } = process;
   const system = { version: packageVersion(), node: versions.node, platform, arch };
-  logger.log('starting', { ...system, settings: wanted }, 'Supervisor');
+  logger.log('starting', { ...system, settings: withoutPemText(wanted) }, 'Supervisor');
   for (const { level, text } of notices) logger[level](text, 'Settings');
   const warn = (text: string): void => logger.warn(text, 'Settings');
   const available = await withAvailableHosts(wanted, warn);

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Certificate, TestAuthority } from '../../test/support/certificates.ts';
 import { SettingsError, loadSettings } from './load-settings.ts';
+import { withoutPemText } from './pem-files.ts';
+import type { Settings } from './settings.ts';
 
 let directory: string;
 let ca: Certificate;
@@ -55,6 +57,19 @@ describe.each(['HTTP', 'RESP'] as const)('TLS of the listener %s', (listener) =>
     const { tls } = settingOf({ ...pair(), [CA]: file('ca.pem', ca.cert) });
     expect([tls?.cert, tls?.key.reveal(), tls?.clientCa]).toEqual([own.cert, own.key, ca.cert]);
     expect(JSON.stringify(tls)).not.toContain('PRIVATE KEY');
+  });
+
+  it('is logged with the names of its files, without their content', () => {
+    const settings = withoutPemText(load({ ...pair(), [CA]: file('ca.pem', ca.cert) }));
+    const { tls } = (settings as Settings)[listener === 'HTTP' ? 'http' : 'resp'];
+    expect(tls).toEqual({
+      certFile: join(directory, 'cert.pem'),
+      keyFile: join(directory, 'key.pem'),
+      clientCaFile: join(directory, 'ca.pem'),
+      cert: '[certificate]',
+      key: '[secret]',
+      clientCa: '[certificate]',
+    });
   });
 
   it('needs a certificate and its key', () => {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import type { Environment } from './environment/environment.ts';
 import { Secret } from './secret.ts';
-import type { ListenerTls } from './settings.ts';
+import type { ListenerTls, Settings } from './settings.ts';
 
 /** Adds a line to the problems of the settings. */
 export type ReportProblem = (name: string, problem: string) => void;
@@ -39,6 +39,14 @@ export function readPem(
 export function pemProblem(text: string, content: PemContent): string | undefined {
   const label = new RegExp(`^-----BEGIN (?:[A-Z]+ )*${LABELS[content]}-----`, 'm');
   return label.test(text) ? undefined : `file contains no ${content}`;
+}
+
+/** Returns the settings for the log: with a placeholder for the text of each certificate. */
+export function withoutPemText(settings: Settings): unknown {
+  const shown = JSON.stringify(settings, (_, value: unknown) =>
+    typeof value === 'string' && value.includes('-----BEGIN ') ? '[certificate]' : value,
+  );
+  return JSON.parse(shown) as unknown;
 }
 
 /** The PEM text of a listener's certificate, with those of its issuers, and of what belongs to it. */

@@ -152,7 +152,7 @@ export class MetricsService {
     );
     metrics.counter(
       'warmup_entries',
-      'Entries in CACHE_WARMUP_FILE by what became of them; those loaded, missing and failed are also counted as loads.',
+      'Entries in CACHE_WARMUP_FILE by result; those loaded, missing and failed are also counted as loads.',
       ['result'],
       () => WARMUP_RESULTS.map((result) => [{ result }, warmup.entries(result)]),
     );

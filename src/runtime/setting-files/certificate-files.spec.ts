@@ -105,10 +105,10 @@ describe('certificates of listeners', () => {
   });
 
   it.each([
-    ['tls.crt', 'x', 'HTTP_TLS_CERT_FILE: file contains no certificate'],
-    ['tls.key', '', 'HTTP_TLS_KEY_FILE: file contains no private key'],
-    ['tls.key', undefined, 'HTTP_TLS_KEY_FILE: cannot be read (ENOENT)'],
-  ])('are kept while a file is unusable: %s with content %j', async (name, content, problem) => {
+    ['tls.crt', 'x', 'TLS_CERT_FILE', 'file contains no certificate'],
+    ['tls.key', '', 'TLS_KEY_FILE', 'file contains no private key'],
+    ['tls.key', undefined, 'TLS_KEY_FILE', 'cannot be read (ENOENT)'],
+  ])('are kept while a file is unusable: %s with content %j', async (name, content, setting, problem) => {
     write('http', first);
     const files = watched(pair('HTTP', 'http'));
     const path = join(at('http'), name);
@@ -119,7 +119,10 @@ describe('certificates of listeners', () => {
     await pollTwice(files);
     expect([used, log]).toEqual([
       [],
-      [`error: ${problem}; keeping the previously loaded certificate`, 'log: HTTP_TLS_CERT_FILE: readable again'],
+      [
+        `error: HTTP_${setting}: ${problem}; keeping the previously loaded certificate`,
+        `log: HTTP_${setting}: usable again`,
+      ],
     ]);
   });
 });

@@ -20,8 +20,8 @@ interface PolledFile {
   text: string;
   /** The content at the previous poll. */
   latest: FileContent;
-  /** The problem that was logged last, if it persists. */
-  problem: string | undefined;
+  /** The problem that was logged last, if it persists, and the setting whose file has it. */
+  problem: { readonly setting: string; readonly text: string } | undefined;
 }
 
 /**
@@ -101,14 +101,14 @@ export class SettingFiles {
     polled.latest = found;
     if (!settled) return false;
     if ('problem' in found) {
-      if (found.problem !== polled.problem) {
-        const setting = found.setting ?? file.name;
-        this.#logger[file.severity](`${setting}: ${found.problem}; keeping the previously loaded ${file.what}`);
+      const { setting = file.name, problem: text } = found;
+      if (text !== polled.problem?.text || setting !== polled.problem.setting) {
+        this.#logger[file.severity](`${setting}: ${text}; keeping the previously loaded ${file.what}`);
       }
-      polled.problem = found.problem;
+      polled.problem = { setting, text };
       return false;
     }
-    if (polled.problem !== undefined) this.#logger.log(`${file.name}: readable again`);
+    if (polled.problem !== undefined) this.#logger.log(`${polled.problem.setting}: usable again`);
     polled.problem = undefined;
     if (found.text === polled.text) return false;
     this.#logger.log(`${file.name} reloaded: ${file.describe(polled.text, found.text)}`);
@@ -118,6 +118,6 @@ export class SettingFiles {
 }
 
 function isSame(one: FileContent, other: FileContent): boolean {
-  if ('problem' in one) return 'problem' in other && one.problem === other.problem;
+  if ('problem' in one) return 'problem' in other && one.problem === other.problem && one.setting === other.setting;
   return 'text' in other && one.text === other.text;
 }

@@ -99,7 +99,7 @@ describe('the files of the tokens', () => {
     expect(log).toEqual([`warn: ACCESS_TOKEN_FILE: ${problem}; keeping the previously loaded tokens`]);
     writeFileSync(at('access'), 'token');
     await lookTwice(files);
-    expect(log.slice(1)).toEqual(['log: ACCESS_TOKEN_FILE: readable again']);
+    expect(log.slice(1)).toEqual(['log: ACCESS_TOKEN_FILE: usable again']);
     expect(used).toEqual([]);
   });
 
