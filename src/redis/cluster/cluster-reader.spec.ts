@@ -183,17 +183,23 @@ describe('a cluster whose replicas are read', () => {
     ttlMs,
   });
 
-  /** Replaces the reader by one that loads keys from the replica. */
-  async function start(readFrom: 'replica' | 'prefer-replica', role: ReadSource['role'] = 'replica'): Promise<void> {
+  /** Replaces the reader by one that loads keys from the replica; returns the states that it reports. */
+  async function start(
+    readFrom: 'replica' | 'prefer-replica',
+    role: ReadSource['role'] = 'replica',
+  ): Promise<readonly RedisState[]> {
     reader.close();
+    const states: RedisState[] = [];
     const nodes = { REDIS_MODE: 'cluster', REDIS_NODES: `127.0.0.1:${address.port}`, REDIS_READ_FROM: readFrom };
     reader = new ClusterReader(loadSettings({ ...nodes, CACHE_COHERENCE: 'tracking' }, '/nowhere'));
     const master = `127.0.0.1:${address.port}`;
     const node = { host: '127.0.0.1', port: replica.port, id: 'replica' };
     const source = role === 'replica' ? { master, role, replica: node } : { master, role };
     latestEpoch[0] = 1;
+    reader.watch((state) => states.push(state));
     reader.useSources({ epoch: 1, latestEpoch, sources: [source] });
     await reader.connect();
+    return states;
   }
 
   beforeEach(async () => {
@@ -211,6 +217,12 @@ describe('a cluster whose replicas are read', () => {
     await start('replica');
     expect(await read()).toEqual(value('of the replica', undefined));
     expect(await reader.check()).toEqual({ kind: 'ok' });
+  });
+
+  it('is not reported to be unreachable while the first attempts to connect are made', async () => {
+    const reachable = [{ reachable: true, missingPermission: undefined }];
+    expect(await start('replica')).toEqual(reachable);
+    expect(await start('prefer-replica')).toEqual(reachable);
   });
 
   it('is read from the master while that is selected', async () => {
@@ -245,9 +257,7 @@ describe('a cluster whose replicas are read', () => {
   });
 
   it('without a server that can be read fails, or is read from the master and not stored', async () => {
-    const states: RedisState[] = [];
-    await start('replica', 'none');
-    reader.watch((state) => states.push(state));
+    const states = await start('replica', 'none');
     expect(await read()).toEqual({ kind: 'unavailable', reason: 'no replica can be read' });
     expect(await reader.check()).toEqual({ kind: 'unavailable', reason: 'no replica can be read' });
     expect(states).toEqual([{ reachable: false, reason: '1 of 1 masters: no replica can be read' }]);

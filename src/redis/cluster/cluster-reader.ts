@@ -46,8 +46,8 @@ interface Sender {
 
 /**
  * Reads a cluster over one connection per master, and with REDIS_READ_FROM per selected replica: a key is read from the master
- * that serves its slot, or its replica, in one write with all other reads of that node in the same tick. If a master is unreachable, only its slots are unavailable. Redirects are
- * followed within the time-out of the read.
+ * that serves its slot, or its replica, in one write with all other reads of that node in the same tick. If a master is
+ * unreachable, only its slots are unavailable. Redirects are followed within the time-out of the read.
  */
 export class ClusterReader implements RedisReader {
   readonly #readFrom: Settings['redis']['readFrom'];
@@ -66,7 +66,8 @@ export class ClusterReader implements RedisReader {
   #masters: readonly ClusterNode[] = [];
   /** Whether the topology may be outdated although all connections are established. */
   #stale = false;
-  #unreachableReason = 'connection';
+  /** Why no node has replied; undefined until the first attempt has ended. */
+  #unreachableReason: string | undefined;
   #state: RedisState | undefined;
   #watch: (state: RedisState) => void = () => undefined;
   #watchCircuit: WatchCircuit = () => undefined;
@@ -238,7 +239,9 @@ export class ClusterReader implements RedisReader {
     const nodes = this.#readNodes;
     const noNode = nodes.length === 0 && this.#readFrom === 'replica' ? NO_SOURCE : NO_CONNECTION;
     let failure: RedisFailure =
-      this.#slotMap === undefined ? { kind: 'unavailable', reason: this.#unreachableReason } : noNode;
+      this.#slotMap === undefined
+        ? { kind: 'unavailable', reason: this.#unreachableReason ?? NO_CONNECTION.reason }
+        : noNode;
     const checks = nodes.map(async ({ connection }) => {
       const check = await connection.check();
       if (check.kind === 'ok') return check;
@@ -351,7 +354,10 @@ export class ClusterReader implements RedisReader {
 
   /** Returns the combined state of the masters; the last one, if any, while the first attempt to connect to one is pending. */
   #currentState(): RedisState | undefined {
-    if (this.#slotMap === undefined) return { reachable: false, reason: this.#unreachableReason };
+    if (this.#slotMap === undefined) {
+      const reason = this.#unreachableReason;
+      return reason === undefined ? undefined : { reachable: false, reason };
+    }
     const states = this.#masters.map((master) => this.#stateOf(master));
     const reasons = states.flatMap((state) => (state?.reachable === false ? [state.reason] : []));
     if (reasons.length > 0) {
