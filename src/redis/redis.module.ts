@@ -48,6 +48,8 @@ export class RedisModule implements OnModuleInit, OnApplicationShutdown {
   }
 
   onApplicationShutdown(): void {
+    // The supervisor would log their end as a loss of Redis, if the thread still exports traces.
+    this.#reader.watch(() => undefined);
     this.#reader.close();
   }
 }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { describeOwn } from '../support/only-own.ts';
 import { OtlpReceiver, type ReceivedSpan } from '../support/otlp-receiver.ts';
-import { until } from '../support/processes.ts';
+import { freePort, until } from '../support/processes.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { RedisRelay } from '../support/redis-relay.ts';
 import { TestRedis } from '../support/redis.ts';
@@ -262,6 +262,24 @@ describeOwn('traces', () => {
       status: { message: 'unavailable' },
       attributes: { 'error.type': 'unavailable', [OUTCOME]: 'unavailable' },
     });
+  });
+});
+
+describeOwn('a drain while the receiver is down', () => {
+  it('ends although the last spans are lost, and reports no loss of Redis', async () => {
+    const redis = await TestRedis.start();
+    const endpoint = `http://127.0.0.1:${await freePort()}`;
+    const proxy = await TestProxy.start({ REDIS_URL: redis.url, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint });
+    try {
+      expect((await proxy.key('missing')).status).toBe(404);
+      expect(await proxy.stop()).toBe(0);
+      const messages = proxy.log().map(({ message }) => message);
+      expect(messages).toContain('shutdown complete');
+      expect(messages.filter((message) => /Redis is (?:still )?not reachable/.test(String(message)))).toEqual([]);
+    } finally {
+      await proxy.stop();
+      await redis.stop();
+    }
   });
 });
 
