@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { until } from '../../../test/support/processes.ts';
 import { loadSettings } from '../../config/load-settings.ts';
@@ -187,6 +188,7 @@ describe('a cluster whose replicas are read', () => {
   async function start(
     readFrom: 'replica' | 'prefer-replica',
     role: ReadSource['role'] = 'replica',
+    isReplicaFirst = false,
   ): Promise<readonly RedisState[]> {
     reader.close();
     const states: RedisState[] = [];
@@ -198,6 +200,11 @@ describe('a cluster whose replicas are read', () => {
     latestEpoch[0] = 1;
     reader.watch((state) => states.push(state));
     reader.useSources({ epoch: 1, latestEpoch, sources: [source] });
+    if (isReplicaFirst) {
+      const { accepted } = replica;
+      await until('the replica is connected to', () => replica.accepted > accepted || undefined);
+      for (let i = 0; i < 20; i++) await setImmediate();
+    }
     await reader.connect();
     return states;
   }
@@ -221,8 +228,8 @@ describe('a cluster whose replicas are read', () => {
 
   it('is not reported to be unreachable while the first attempts to connect are made', async () => {
     const reachable = [{ reachable: true, missingPermission: undefined }];
-    expect(await start('replica')).toEqual(reachable);
-    expect(await start('prefer-replica')).toEqual(reachable);
+    expect(await start('replica', 'replica', true)).toEqual(reachable);
+    expect(await start('prefer-replica', 'replica', true)).toEqual(reachable);
   });
 
   it('is read from the master while that is selected', async () => {
