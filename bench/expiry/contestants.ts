@@ -1,6 +1,7 @@
 import { freePort } from '../../test/support/processes.ts';
 import { debianVersion } from '../peers/contestants/debian-version.ts';
 import { get } from '../peers/get.ts';
+import { nginxConfiguration } from '../peers/nginx-configuration.ts';
 import { type Server, type Workbench, installed } from '../peers/workbench.ts';
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname;
@@ -59,7 +60,7 @@ sub vcl_backend_response { set beresp.ttl = ${TTL_MS / 1000}s; set beresp.grace 
     path: '/',
     absent: () => (installed('nginx') ? undefined : 'nginx is not installed'),
     start: (bench, { httpPort }, port) => {
-      const path = bench.file(`nginx-${port}.conf`, nginxConfiguration(port, httpPort, bench.folder(`nginx-${port}`)));
+      const path = bench.file(`nginx-${port}.conf`, nginxCaching(port, httpPort, bench.folder(`nginx-${port}`)));
       return bench.launch('nginx', ['-e', 'stderr', '-c', path]);
     },
   },
@@ -86,23 +87,10 @@ function ours(name: string, revalidateMs: number): Contestant {
   };
 }
 
-function nginxConfiguration(port: number, httpPort: number, folder: string): string {
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-    (name) => `${name}_temp_path ${folder}/${name};`,
-  );
-  // Otherwise the worker of a root process could not read the folder.
-  const user = process.getuid?.() === 0 ? 'user root;' : '';
-  return `daemon off;
-${user}
-worker_processes 1;
-pid ${folder}/pid;
-error_log stderr error;
-events { worker_connections 1024; }
-http {
-  access_log off;
-  keepalive_requests 1000000000;
-  keepalive_timeout 1h;
-  ${temporary.join('\n  ')}
+function nginxCaching(port: number, httpPort: number, folder: string): string {
+  return nginxConfiguration(
+    folder,
+    `
   proxy_cache_path ${folder}/cache keys_zone=values:1m use_temp_path=off;
   server {
     listen 127.0.0.1:${port};
@@ -114,9 +102,8 @@ http {
       proxy_cache_background_update on;
       proxy_cache_lock on;
     }
-  }
-}
-`;
+  }`,
+  );
 }
 
 /** Starts a contestant; returns its port once it serves the value. */

@@ -74,7 +74,7 @@ export class TlsAcceptor {
     const client = clientOf(socket);
     // The client has disconnected.
     if (client === undefined) return void socket.destroy();
-    // A client that closes its sending side in the handshake has given up.
+    // A client that closes its sending side in the handshake has abandoned the connection.
     const { allowHalfOpen } = socket;
     socket.allowHalfOpen = false;
     const handshake = { socket, allowHalfOpen, onSecure };

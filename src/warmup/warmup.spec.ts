@@ -207,12 +207,12 @@ describe('the warm-up', () => {
     expect(state.entries('loaded')).toBe(1);
   });
 
-  it('is given up after ten minutes without success, and is incomplete', async () => {
+  it('is stopped after ten minutes without success, and is incomplete', async () => {
     isRedisUp = false;
     await warmup(many(3)).run();
     expect(now).toBeGreaterThan(600_000);
     expect(state).toMatchObject({ current: 'stopped', remaining: 0, isIncomplete: true });
-    expect(log.at(-1)).toMatch(/^warning: warm-up given up, because nothing could be loaded for 10 minutes: 0 of 3/);
+    expect(log.at(-1)).toMatch(/^warning: warm-up stopped, because nothing could be loaded for 10 minutes: 0 of 3/);
   });
 
   it('is incomplete if its thread exits before it has read the file, and not if the file cannot be used', () => {

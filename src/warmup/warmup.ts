@@ -13,7 +13,7 @@ import { MAX_BATCH_LOADS, WarmupPace } from './warmup-pace.ts';
 const RETRY_MS = 1000;
 /** Milliseconds between attempts while Redis is busy with loads for requests, at first and at most. */
 const [FIRST_BUSY_MS, MAX_BUSY_MS] = [5, 100];
-/** Milliseconds without any success after which the warm-up is given up. */
+/** Milliseconds without any success after which the warm-up is stopped. */
 const GIVE_UP_MS = 600_000;
 /** Milliseconds between two log lines about the progress. */
 const PROGRESS_MS = 5000;
@@ -73,7 +73,7 @@ export class Warmup {
     this.#isStopped = true;
   }
 
-  /** Resolves when all entries have been dealt with, the cache is full, or the warm-up has been stopped or given up. */
+  /** Resolves when all entries have been dealt with, the cache is full, or the warm-up has been stopped. */
   async run(): Promise<void> {
     const { source, state, clock, log, waitMs, capacity } = this.#parts;
     const startedAt = clock();
@@ -87,7 +87,7 @@ export class Warmup {
     if (end === 'complete') log.log(`warm-up complete: ${summary}`);
     else if (end === 'full') log.log(`warm-up complete, the cache is full: ${summary}`);
     else if (end === 'stopped') log.log(`warm-up stopped: ${summary}`);
-    else log.warn(`warm-up given up, because nothing could be loaded for ${GIVE_UP_MS / 60_000} minutes: ${summary}`);
+    else log.warn(`warm-up stopped, because nothing could be loaded for ${GIVE_UP_MS / 60_000} minutes: ${summary}`);
   }
 
   async #loadAll(pace: WarmupPace): Promise<End> {

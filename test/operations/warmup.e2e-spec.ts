@@ -157,7 +157,7 @@ describeOwn('CACHE_WARMUP_FILE', () => {
     await logged(/^CACHE_WARMUP_FILE \/.* could not be written \(ENOENT\)$/);
   }, 60_000);
 
-  it('is written when the grace time is over as well', async () => {
+  it('is written after SHUTDOWN_GRACE_MS has passed, too', async () => {
     await redis.client.set('a', '1');
     await start({ REDIS_COMMAND_TIMEOUT_MS: 60_000, SHUTDOWN_GRACE_MS: 200 });
     await proxy.key('a');

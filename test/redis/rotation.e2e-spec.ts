@@ -100,7 +100,7 @@ describeOwn('the credentials of Redis change while the proxy is under load', () 
       await redis.client.config('SET', 'requirepass', password);
       await killConnections(redis.client);
       await until('Redis rejects the former password', async () => (await loginFailures()) > failures || undefined);
-      // Commands that read no value wait as well.
+      // Commands that read no value wait, too.
       socket.send(request('TTL', 'key'), request('TYPE', 'key'), request('STRLEN', 'key'));
       write(password);
       await socket.expect(':-1\r\n+string\r\n:5\r\n');

@@ -2,6 +2,7 @@ import { freePort } from '../../../test/support/processes.ts';
 import { certificateFiles, type CertificateFiles } from '../certificate.ts';
 import type { Contestant, Running } from '../contestant.ts';
 import { get } from '../get.ts';
+import { nginxConfiguration } from '../nginx-configuration.ts';
 import { installed } from '../workbench.ts';
 import { debianVersion } from './debian-version.ts';
 import { launch } from './ours.ts';
@@ -33,22 +34,10 @@ export const nginxCache: Contestant = {
 };
 
 function configuration(port: number, folder: string, { cert, key }: CertificateFiles, backendPort: number): string {
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-    (name) => `${name}_temp_path ${folder}/${name};`,
-  );
-  // The folder of the run is of this user, while workers of a master that runs as root have another user.
-  const user = process.getuid?.() === 0 ? 'user root;\n' : '';
-  return `${user}daemon off;
-worker_processes 1;
-pid ${folder}/pid;
-error_log stderr error;
-events { worker_connections 1024; }
-http {
-  access_log off;
-  keepalive_requests 1000000000;
-  keepalive_timeout 1h;
+  return nginxConfiguration(
+    folder,
+    `
   sendfile on;
-  ${temporary.join('\n  ')}
   proxy_cache_path ${folder}/cache levels=1:2 keys_zone=keys:10m inactive=2h;
   open_file_cache max=10000 inactive=1h;
   open_file_cache_valid 1h;
@@ -62,7 +51,6 @@ http {
       proxy_cache keys;
       proxy_cache_valid 200 1h;
     }
-  }
-}
-`;
+  }`,
+  );
 }

@@ -1,6 +1,7 @@
 import { freePort } from '../../../test/support/processes.ts';
 import type { Contestant, Running } from '../contestant.ts';
 import { get } from '../get.ts';
+import { nginxConfiguration } from '../nginx-configuration.ts';
 import { installed } from '../workbench.ts';
 import { debianVersion } from './debian-version.ts';
 
@@ -32,26 +33,15 @@ function configuration(port: number, folder: string, constant: string): string {
     parts.length > 1
       ? `${variables}\n      return 200 "${parts.map((_, i) => `$part${i}`).join('')}";`
       : `return 200 "${constant}";`;
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-    (name) => `${name}_temp_path ${folder}/${name};`,
-  );
-  return `daemon off;
-worker_processes 1;
-pid ${folder}/pid;
-error_log stderr error;
-events { worker_connections 1024; }
-http {
-  access_log off;
-  keepalive_requests 1000000000;
-  keepalive_timeout 1h;
+  return nginxConfiguration(
+    folder,
+    `
   default_type application/octet-stream;
-  ${temporary.join('\n  ')}
   server {
     listen 127.0.0.1:${port};
     location / {
       ${response}
     }
-  }
-}
-`;
+  }`,
+  );
 }

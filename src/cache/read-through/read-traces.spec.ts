@@ -165,7 +165,7 @@ describe('The spans of reads', () => {
     expect(tracer.take()).toEqual(['load 1 of a for refresh', 'load 1: unavailable']);
   });
 
-  it('are none if the request is not described, not sampled, or repeats another', async () => {
+  it('are absent if the request is not described, not sampled, or repeats another', async () => {
     const all = [read('a', {}), read('b', { ...TRACED, alreadyCounted: true })];
     reply(value('v'));
     reply(value('v'));

@@ -92,7 +92,7 @@ export class RecencyWalk {
     if (slot === NONE) this.#left = 0;
   }
 
-  /** Returns the entry after the last visited one that is where it was; NONE if there is none. */
+  /** Returns the entry after the last visited one that has not moved; NONE if all have. */
   #next(): number {
     if (this.#slots.epoch !== this.#epoch) return NONE;
     for (let i = this.#visited.length - 1; i >= 0; i--) {

@@ -14,7 +14,7 @@ export interface RedisUrl {
   readonly password: string | undefined;
 }
 
-/** The addresses that {@link parseRedisUrl} accepts, in words. */
+/** Describes, for help and errors, the addresses that {@link parseRedisUrl} accepts. */
 export const REDIS_URL_SYNTAX =
   'redis://, rediss://, valkey:// or valkeys:// [user[:password]@]host[:port][/database], or unix://[user[:password]@]/path[?db=database]';
 

@@ -18,7 +18,7 @@ describe('HeldReads', () => {
     expect([held.isHolding, resumed]).toEqual([false, [true, true, true]]);
   });
 
-  it('fail a read at its own deadline, or when the time for all is over', async () => {
+  it('fail a read at its own deadline, or when the time limit of all has passed', async () => {
     const held = new HeldReads();
     held.begin(LATER_MS);
     const ended: string[] = [];
@@ -38,6 +38,6 @@ describe('HeldReads', () => {
     const held = new HeldReads();
     held.begin(50);
     held.begin(LATER_MS);
-    await until('the time is over', () => !held.isHolding || undefined);
+    await until('the end of the time limit', () => !held.isHolding || undefined);
   });
 });

@@ -5,7 +5,7 @@
 export const MAX_CURRENT_LAG_S = 15;
 /** Seconds after which a replica that has lost its master, or lags behind it, is not read at all: repl-timeout of Redis. */
 export const MAX_LAG_S = 60;
-/** Milliseconds after which the offset of a master is of no use any more. */
+/** Milliseconds after which the offset of a master is discarded. */
 const MAX_SAMPLE_AGE_MS = 2 * MAX_LAG_S * 1000;
 
 /** What a server reports about its replication. */

@@ -22,7 +22,7 @@ export interface SelectionLogger {
 
 /** Receives the results of {@link SourceSelection}. */
 export interface SelectionListener {
-  /** Called with each selection, after those who follow its servers. */
+  /** Called with each selection, after the watchers of {@link SourceSelection.servers}. */
   onSources(sources: ReadSources): void;
   /** Called after each check with the maximum seconds by which a replica that is read lags behind its master, as far as is known. */
   onLag(seconds: number): void;

@@ -13,7 +13,7 @@ export type FileContent =
 export interface SettingFile {
   /** The names of the settings, for the log. */
   readonly name: string;
-  /** The content in words, such as `tokens`. */
+  /** What the content is, for the log, such as `tokens`. */
   readonly what: string;
   /** Level of the log line when the content becomes unusable. */
   readonly severity: 'warn' | 'error';
