@@ -4,9 +4,12 @@ import { isFault } from './socket-fault.ts';
 const withCode = (code?: string) => Object.assign(new Error('an error'), { code });
 
 describe('isFault', () => {
-  it.each(['EPIPE', 'ECONNRESET', 'ETIMEDOUT', 'ECANCELED'])('is false if the client has disconnected: %s', (code) => {
-    expect(isFault(withCode(code))).toBe(false);
-  });
+  it.each(['EPIPE', 'ECONNRESET', 'ETIMEDOUT', 'ECANCELED', 'EOF'])(
+    'is false if the client has disconnected: %s',
+    (code) => {
+      expect(isFault(withCode(code))).toBe(false);
+    },
+  );
 
   it.each(['HPE_INVALID_METHOD', 'ERR_HTTP_REQUEST_TIMEOUT'])(
     'is false for a malformed or slow request: %s',

@@ -8,6 +8,8 @@ const LOST_CONNECTION_CODES: ReadonlySet<string> = new Set([
   'ENETDOWN',
   'ENETUNREACH',
   'ENOTCONN',
+  // A direct write that could not be started, as over TLS to a client that has reset the connection.
+  'EOF',
   'EPIPE',
   'ETIMEDOUT',
 ]);
