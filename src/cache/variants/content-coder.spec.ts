@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import type { Transform } from 'node:stream';
 import zlib from 'node:zlib';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { CONTENT_CODINGS, type ContentCoding } from '../../config/settings.ts';
 import { BufferFull, TOO_LARGE } from '../../redis/redis-reply.ts';
 import { ContentCoder } from './content-coder.ts';
@@ -118,4 +119,15 @@ it('ContentCoder rejects a value of very many frames of zstd, which would take l
   const coder = new ContentCoder();
   expect(await coder.decompress('zstd', frames(500), LIMITS, new Memory())).toEqual(Buffer.alloc(0));
   expect(await coder.decompress('zstd', frames(10_001), LIMITS, new Memory())).toBe('invalid');
+});
+
+it('ContentCoder compresses a long value in parts, so that no task of the thread pool takes long', async () => {
+  // Of all streams of node:zlib: each part is one task, or several if its output is long.
+  const prototype = Object.getPrototypeOf(zlib.Gzip.prototype) as Transform;
+  const transform = jest.spyOn(Object.getPrototypeOf(prototype) as Transform, '_transform');
+  await new ContentCoder().compress('gzip', Buffer.alloc(3 * MiB + 1, 'text '), new Memory());
+  const parts = transform.mock.calls.map(([part]) => (part as Buffer).length);
+  transform.mockRestore();
+  expect(parts.reduce((sum, bytes) => sum + bytes)).toBe(3 * MiB + 1);
+  expect(Math.max(...parts)).toBeLessThanOrEqual(128 * 1024);
 });

@@ -14,6 +14,8 @@ const MAX_WAITING = 32;
 const MAX_KEPT_BYTES = 256 * 1024;
 const MAX_CHUNK_BYTES = 64 * 1024;
 const MIN_CHUNK_BYTES = 1024;
+/** Bytes that one task of the thread pool compresses at most, so that other tasks, such as reading a file, need not wait long. */
+const MAX_TASK_BYTES = 128 * 1024;
 /** Most frames of zstd in a value. Each costs as much time as 100 KiB of content, even an empty one of 9 bytes. */
 const MAX_FRAMES = 10_000;
 /** Largest window of the coding zstd, 8 MiB (RFC 9659). */
@@ -64,7 +66,11 @@ export class ContentCoder {
       if (target === undefined) return 'busy';
       let end = 0;
       const stream = COMPRESSORS[coding](value.length, chunkBytes(value.length));
-      const ended = await run(stream, value, (chunk) => {
+      let at = 0;
+      for (; value.length - at > MAX_TASK_BYTES; at += MAX_TASK_BYTES) {
+        stream.write(value.subarray(at, at + MAX_TASK_BYTES));
+      }
+      const ended = await run(stream, value.subarray(at), (chunk) => {
         if (end + chunk.length >= value.length) return false;
         end += chunk.copy(target, end);
         return true;
