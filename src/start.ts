@@ -6,13 +6,13 @@ import { type Notice, SettingsError, loadSettings } from './config/load-settings
 import { packageVersion } from './config/package-version.ts';
 import { withoutPemText } from './config/pem-files.ts';
 import type { Settings } from './config/settings.ts';
-import { freePort } from './runtime/free-port.ts';
+import { freePort } from './runtime/ports/free-port.ts';
 import type { Ports } from './runtime/listeners.ts';
 import { ProxyLogger } from './runtime/logger.ts';
 import { openFilesWarning } from './runtime/open-files.ts';
-import { canSharePorts, withAvailableHosts, withOneThread } from './runtime/port-sharing.ts';
+import { canSharePorts, withAvailableHosts, withOneThread } from './runtime/ports/port-sharing.ts';
 import { shutdownOnSignal } from './runtime/shutdown.ts';
-import { StartLockTimeout, lockStart } from './runtime/start-lock.ts';
+import { StartLockTimeout, lockStart } from './runtime/ports/start-lock.ts';
 import { StartError, Supervisor } from './runtime/supervisor.ts';
 import { SettingFiles } from './runtime/setting-files/setting-files.ts';
 

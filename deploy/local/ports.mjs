@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 // Built before this script runs.
-import { freePort } from '../../build/runtime/free-port.js';
+import { freePort } from '../../build/runtime/ports/free-port.js';
 
 /** Returns a free port on 127.0.0.1. */
 export async function anyFreePort() {

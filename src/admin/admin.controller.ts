@@ -1,7 +1,7 @@
 import { Controller, Delete, Get, UseGuards } from '@nestjs/common';
 import type { SelectedKeys } from '../access/key-selection.ts';
 import { type CacheStats, CacheService } from '../cache/cache.service.ts';
-import { CoherenceCounts } from '../instance/coherence-counts.ts';
+import { CoherenceCounts } from '../instance/counts/coherence-counts.ts';
 import { type CoherenceMode, CoherenceState } from '../instance/coherence-state.ts';
 import { InstanceStats } from '../instance/instance-stats.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';

@@ -14,7 +14,7 @@ import type { BackingStore, Lifetimes, StorePolicy } from './read-through/loader
 import { ReadThrough } from './read-through/read-through.ts';
 import type { HitBuffer } from './shared-lru/hit-buffer.ts';
 import type { HotKeysReport } from './shared-lru/hot-keys/hot-keys-report.ts';
-import type { KeySelection } from './shared-lru/matching-purge.ts';
+import type { KeySelection } from './shared-lru/walks/matching-purge.ts';
 import type { LruLimits } from './shared-lru/memory/layout.ts';
 import type { LruStats, SharedLru } from './shared-lru/shared-lru.ts';
 import { COMPRESSED, DECOMPRESSED, type VariantNumber } from './variants/variant-id.ts';

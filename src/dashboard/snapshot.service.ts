@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Access } from '../access/access.ts';
 import { AdminTokens } from '../access/bearer-tokens.ts';
 import { CacheService } from '../cache/cache.service.ts';
-import { CoherenceCounts } from '../instance/coherence-counts.ts';
+import { CoherenceCounts } from '../instance/counts/coherence-counts.ts';
 import { CoherenceState } from '../instance/coherence-state.ts';
 import { InstanceStats } from '../instance/instance-stats.ts';
 import { DURATION_BUCKETS, READ_OUTCOMES, ReadMetrics, TRANSPORTS } from '../instance/read-metrics.ts';

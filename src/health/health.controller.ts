@@ -3,7 +3,7 @@ import { CoherenceState } from '../instance/coherence-state.ts';
 import { SELF_CHECK_PARTS } from '../instance/instance-memory.ts';
 import { InstanceStats } from '../instance/instance-stats.ts';
 import { type HttpResponse, jsonResponse } from '../http/response/http-response.ts';
-import { HttpConnections } from '../http/server/http-connections.ts';
+import { HttpConnections } from '../http/server/connections/http-connections.ts';
 import { SkipSequential } from '../http/server/sequential.guard.ts';
 import { ReadinessCheck } from './readiness.ts';
 

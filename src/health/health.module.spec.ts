@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import request from 'supertest';
-import { HttpConnections } from '../http/server/http-connections.ts';
+import { HttpConnections } from '../http/server/connections/http-connections.ts';
 import { ThreadContext } from '../instance/thread-context.ts';
 import { RedisStub, createModuleApp } from '../http/module-app.spec-support.ts';
 import { HealthModule } from './health.module.ts';

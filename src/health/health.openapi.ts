@@ -1,7 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiOperation, ApiResponse } from '@nestjs/swagger';
 import { COHERENCE_STATES } from '../instance/coherence-state.ts';
-import { SOURCE_ROLES } from '../instance/read-source-counts.ts';
+import { SOURCE_ROLES } from '../instance/counts/read-source-counts.ts';
 import { describeController } from '../openapi/describe-controller.ts';
 import { WARMUP_STATES } from '../instance/warmup-state.ts';
 import { HEAD_TOO_LARGE, type Schemas, jsonResponse } from '../openapi/operation-parts.ts';

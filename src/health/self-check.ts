@@ -4,7 +4,7 @@ import { SELF_CHECK_KEY, SELF_CHECK_VALUE, createSelfCheckCache } from '../cache
 import { ThreadContext } from '../instance/thread-context.ts';
 import type { ConfigType } from '@nestjs/config';
 import { proxyConfig } from '../config/namespaces.ts';
-import { HttpConnections } from '../http/server/http-connections.ts';
+import { HttpConnections } from '../http/server/connections/http-connections.ts';
 import { RespServer } from '../resp/server/resp-server.ts';
 import { type ExchangeResult, exchangeTwice } from './exchange.ts';
 

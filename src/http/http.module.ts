@@ -7,7 +7,7 @@ import { CacheModule } from '../cache/cache.module.ts';
 import { CoherenceState } from '../instance/coherence-state.ts';
 import { httpConfig } from '../config/namespaces.ts';
 import { Cors } from './server/cors.ts';
-import { HttpConnections } from './server/http-connections.ts';
+import { HttpConnections } from './server/connections/http-connections.ts';
 import { Representations } from './content/representations.ts';
 import { CachingPolicy } from './keys/caching-policy.ts';
 import { KeyFastPath } from './fast-path/key-fast-path.ts';

@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
-import { ClientTrackingCounts } from './client-tracking-counts.ts';
-import { CoherenceCounts } from './coherence-counts.ts';
+import { ClientTrackingCounts } from './counts/client-tracking-counts.ts';
+import { CoherenceCounts } from './counts/coherence-counts.ts';
 import { InstanceMemory, RowCount } from './instance-memory.ts';
 import { ReadMetrics } from './read-metrics.ts';
 import { SUPERVISOR_ROW } from './thread-context.ts';

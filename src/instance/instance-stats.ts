@@ -8,7 +8,7 @@ import {
   SELF_CHECK_PARTS,
   type SelfCheckPart,
 } from './instance-memory.ts';
-import { ReadSourceCounts } from './read-source-counts.ts';
+import { ReadSourceCounts } from './counts/read-source-counts.ts';
 
 /** Statistics of the instance apart from its cache. */
 export class InstanceStats {

@@ -3,11 +3,11 @@ import type { ConfigType } from '@nestjs/config';
 import { BufferedBytes } from '../cache/read-through/buffered-bytes.ts';
 import { CacheService } from '../cache/cache.service.ts';
 import { CIRCUIT_STATES, SELF_CHECK_PARTS, TLS_LISTENERS } from '../instance/instance-memory.ts';
-import { ClientTrackingCounts } from '../instance/client-tracking-counts.ts';
-import { CoherenceCounts } from '../instance/coherence-counts.ts';
+import { ClientTrackingCounts } from '../instance/counts/client-tracking-counts.ts';
+import { CoherenceCounts } from '../instance/counts/coherence-counts.ts';
 import { COHERENCE_STATES, CoherenceState } from '../instance/coherence-state.ts';
 import { InstanceStats } from '../instance/instance-stats.ts';
-import { type ReadSourceCounts, SOURCE_ROLES } from '../instance/read-source-counts.ts';
+import { type ReadSourceCounts, SOURCE_ROLES } from '../instance/counts/read-source-counts.ts';
 import {
   DURATION_BUCKETS,
   type Histogram,

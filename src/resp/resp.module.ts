@@ -4,7 +4,7 @@ import { Access } from '../access/access.ts';
 import { AccessModule } from '../access/access.module.ts';
 import { CacheModule } from '../cache/cache.module.ts';
 import { cacheConfig } from '../config/namespaces.ts';
-import { ClientTrackingCounts } from '../instance/client-tracking-counts.ts';
+import { ClientTrackingCounts } from '../instance/counts/client-tracking-counts.ts';
 import { CoherenceState } from '../instance/coherence-state.ts';
 import { ThreadContext } from '../instance/thread-context.ts';
 import { RedisCommandsModule } from '../redis-commands/redis-commands.module.ts';

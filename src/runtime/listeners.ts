@@ -11,7 +11,7 @@ import {
 import type { ConfigType } from '@nestjs/config';
 import { HttpAdapterHost } from '@nestjs/core';
 import { httpConfig, opsConfig, proxyConfig } from '../config/namespaces.ts';
-import { HttpConnections } from '../http/server/http-connections.ts';
+import { HttpConnections } from '../http/server/connections/http-connections.ts';
 import type { ProxyHttpAdapter } from '../http/server/proxy-http-adapter.ts';
 import { Mutex } from '../net/mutex.ts';
 import { RespServer } from '../resp/server/resp-server.ts';

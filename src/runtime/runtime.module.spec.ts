@@ -7,7 +7,7 @@ import { packSettings } from '../config/settings-transfer.ts';
 import { RedisStub, createModuleApp } from '../http/module-app.spec-support.ts';
 import { ReadMetrics } from '../instance/read-metrics.ts';
 import { RefusedCommands } from '../redis-commands/refused-commands.ts';
-import { freePort } from './free-port.ts';
+import { freePort } from './ports/free-port.ts';
 import { RuntimeModule } from './runtime.module.ts';
 import { SupervisorChannel } from './supervisor-channel.ts';
 

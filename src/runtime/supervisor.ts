@@ -4,7 +4,7 @@ import { Logger } from '@nestjs/common';
 import { BufferedBytes } from '../cache/read-through/buffered-bytes.ts';
 import { ConnectionLimiter } from '../instance/connection-limiter.ts';
 import { SELF_CHECK_PARTS } from '../instance/instance-memory.ts';
-import { ReadSourceCounts } from '../instance/read-source-counts.ts';
+import { ReadSourceCounts } from '../instance/counts/read-source-counts.ts';
 import { LoadLimiter } from '../cache/read-through/load-limiter.ts';
 import { type ThreadContext, type ThreadData, createInstance, SUPERVISOR_ROW } from '../instance/thread-context.ts';
 import { packSettings } from '../config/settings-transfer.ts';

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { MAX_KEY_BYTES } from '../access/access.ts';
 import { Header } from '../cache/shared-lru/memory/layout.ts';
 import { SharedLru } from '../cache/shared-lru/shared-lru.ts';
-import { CoherenceCounts } from '../instance/coherence-counts.ts';
+import { CoherenceCounts } from '../instance/counts/coherence-counts.ts';
 import { InstanceMemory } from '../instance/instance-memory.ts';
 import { Query } from '../redis/query.ts';
 import { ChannelPurges, MAX_PENDING_BYTES, MAX_PENDING_SELECTIONS, parsePurgeMessage } from './channel-purges.ts';

@@ -1,7 +1,7 @@
 import { MAX_KEY_BYTES } from '../access/access.ts';
 import { type SelectedKeys, keysMatching, keysWithPrefix } from '../access/key-selection.ts';
 import type { SharedLru } from '../cache/shared-lru/shared-lru.ts';
-import type { CoherenceCounts } from '../instance/coherence-counts.ts';
+import type { CoherenceCounts } from '../instance/counts/coherence-counts.ts';
 import type { InvalidationQueue, QueueSchedule } from './invalidation-queue.ts';
 
 /** Maximum number and bytes of pending prefixes and patterns; beyond it the whole cache is flushed instead. */

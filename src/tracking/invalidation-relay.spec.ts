@@ -1,5 +1,5 @@
 import { beforeEach, expect, it } from '@jest/globals';
-import { ClientTrackingCounts } from '../instance/client-tracking-counts.ts';
+import { ClientTrackingCounts } from '../instance/counts/client-tracking-counts.ts';
 import { InstanceMemory } from '../instance/instance-memory.ts';
 import { unpackKeys } from '../instance/packed-keys.ts';
 import { InvalidationRelay, MAX_WAITING_BYTES } from './invalidation-relay.ts';

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { ClientTrackingCounts } from '../instance/client-tracking-counts.ts';
+import { ClientTrackingCounts } from '../instance/counts/client-tracking-counts.ts';
 import type { InstanceMemory } from '../instance/instance-memory.ts';
 import { type Invalidation, packKeys, packedBytes } from '../instance/packed-keys.ts';
 import type { InvalidationSink } from './tracking-coordinator.ts';

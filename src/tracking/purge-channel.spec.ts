@@ -3,7 +3,7 @@ import { until } from '../../test/support/processes.ts';
 import { RedisRelay } from '../../test/support/redis-relay.ts';
 import { TestRedis } from '../../test/support/redis.ts';
 import { loadSettings } from '../config/load-settings.ts';
-import { CoherenceCounts } from '../instance/coherence-counts.ts';
+import { CoherenceCounts } from '../instance/counts/coherence-counts.ts';
 import { type ThreadContext, createInstance } from '../instance/thread-context.ts';
 import { Query } from '../redis/query.ts';
 import { redisOptions } from '../redis/redis-options.ts';

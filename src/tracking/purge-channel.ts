@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { CoherenceCounts } from '../instance/coherence-counts.ts';
+import { CoherenceCounts } from '../instance/counts/coherence-counts.ts';
 import type { ThreadContext } from '../instance/thread-context.ts';
 import type { Settings } from '../config/settings.ts';
 import type { ReplacedNode } from '../redis/cluster/replaced-node.ts';

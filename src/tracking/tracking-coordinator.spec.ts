@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { until } from '../../test/support/processes.ts';
 import { loadSettings } from '../config/load-settings.ts';
-import { CoherenceCounts } from '../instance/coherence-counts.ts';
+import { CoherenceCounts } from '../instance/counts/coherence-counts.ts';
 import { type CoherenceMode, CoherenceState } from '../instance/coherence-state.ts';
 import { InstanceMemory } from '../instance/instance-memory.ts';
 import { createInstance } from '../instance/thread-context.ts';

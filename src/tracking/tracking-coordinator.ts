@@ -1,4 +1,4 @@
-import { CoherenceCounts } from '../instance/coherence-counts.ts';
+import { CoherenceCounts } from '../instance/counts/coherence-counts.ts';
 import { type CoherenceMode, CoherenceState } from '../instance/coherence-state.ts';
 import type { ThreadContext } from '../instance/thread-context.ts';
 import type { Clock } from '../cache/shared-lru/clock.ts';

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { variantOf } from '../cache/variants/variant-id.ts';
 import { Query } from '../redis/query.ts';
 import { Header } from '../cache/shared-lru/memory/layout.ts';
-import { ENTRIES_PER_STEP } from '../cache/shared-lru/recency-walk.ts';
+import { ENTRIES_PER_STEP } from '../cache/shared-lru/walks/recency-walk.ts';
 import { SharedLru } from '../cache/shared-lru/shared-lru.ts';
 import { saveKeys } from './save-keys.ts';
 import { WarmupFile } from './warmup-file.ts';

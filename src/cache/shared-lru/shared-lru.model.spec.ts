@@ -16,7 +16,7 @@ import {
   type Lookup,
   type Place,
 } from './cache-types.ts';
-import type { VisitId } from './recency-walk.ts';
+import type { VisitId } from './walks/recency-walk.ts';
 import {
   type ReferenceLease,
   type ReferenceLookup,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { type EntryId, type Lease, PurgeProgress } from './cache-types.ts';
-import type { MatchingPurge } from './matching-purge.ts';
+import type { MatchingPurge } from './walks/matching-purge.ts';
 import { SharedLru } from './shared-lru.ts';
 import { checkInvariants } from './shared-memory.spec-support.ts';
 

@@ -13,7 +13,7 @@ import { type LargeEntry, CHUNK_BYTES } from './reading/chunked-read.ts';
 import { BLOCK_BYTES, HOT_KEY_SKETCHES, type LruLimits, LruMemory, NONE, State } from './memory/layout.ts';
 import { Leases } from './leases.ts';
 import type { HitBuffer } from './hit-buffer.ts';
-import { type KeySelection, MAX_FREED_BLOCKS, MatchingPurge } from './matching-purge.ts';
+import { type KeySelection, MAX_FREED_BLOCKS, MatchingPurge } from './walks/matching-purge.ts';
 import {
   type FillResult,
   type Forward,
@@ -33,7 +33,7 @@ import {
   isKeyStateKnown,
 } from './cache-types.ts';
 import { OptimisticReader } from './reading/optimistic-reader.ts';
-import { RecencyWalk } from './recency-walk.ts';
+import { RecencyWalk } from './walks/recency-walk.ts';
 import { SharedLock } from './memory/shared-lock.ts';
 import { Slots, publishedVersion } from './slots.ts';
 import { TouchRings } from './memory/touch-rings.ts';

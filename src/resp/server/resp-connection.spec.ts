@@ -6,7 +6,7 @@ import { type Access, OPEN_ACCESS } from '../../access/access.ts';
 import type { CacheService } from '../../cache/cache.service.ts';
 import { bufferedBytes } from '../../cache/read-through/buffered-bytes.spec-support.ts';
 import { HitBuffer } from '../../cache/shared-lru/hit-buffer.ts';
-import { ClientTrackingCounts } from '../../instance/client-tracking-counts.ts';
+import { ClientTrackingCounts } from '../../instance/counts/client-tracking-counts.ts';
 import type { CoherenceMode } from '../../instance/coherence-state.ts';
 import { InstanceMemory } from '../../instance/instance-memory.ts';
 import { PendingReads } from '../../instance/pending-reads.ts';

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Access } from '../../access/access.ts';
-import { ClientTrackingCounts } from '../../instance/client-tracking-counts.ts';
+import { ClientTrackingCounts } from '../../instance/counts/client-tracking-counts.ts';
 import type { CoherenceMode } from '../../instance/coherence-state.ts';
 import { InstanceMemory } from '../../instance/instance-memory.ts';
 import { packKeys } from '../../instance/packed-keys.ts';

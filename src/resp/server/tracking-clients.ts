@@ -2,7 +2,7 @@ import type { Access } from '../../access/access.ts';
 import type { SharedLru } from '../../cache/shared-lru/shared-lru.ts';
 import type { Clock } from '../../cache/shared-lru/clock.ts';
 import type { Settings } from '../../config/settings.ts';
-import type { ClientTrackingCounts } from '../../instance/client-tracking-counts.ts';
+import type { ClientTrackingCounts } from '../../instance/counts/client-tracking-counts.ts';
 import type { CoherenceState } from '../../instance/coherence-state.ts';
 import { type Invalidation, unpackKeys } from '../../instance/packed-keys.ts';
 import type { Client } from './client.ts';

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import type { Settings } from '../config/settings.ts';
+import type { Settings } from '../../config/settings.ts';
 
 /** Error codes of `SO_REUSEPORT` on platforms where threads cannot share a port: macOS, Windows and old kernels. */
 const UNSUPPORTED: ReadonlySet<string | undefined> = new Set([

@@ -1,5 +1,5 @@
-import { type InstanceMemory, RowCount } from './instance-memory.ts';
-import { SUPERVISOR_ROW } from './thread-context.ts';
+import { type InstanceMemory, RowCount } from '../instance-memory.ts';
+import { SUPERVISOR_ROW } from '../thread-context.ts';
 
 const AT = RowCount.COHERENCE;
 const [INVALIDATIONS, FLUSHES, LOSSES, LAST_LOSS] = [AT, AT + 1, AT + 2, AT + 3];

@@ -3,16 +3,16 @@ import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common'
 import type { ConfigType } from '@nestjs/config';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { Express } from 'express';
-import type { SelfCheckCache } from '../../cache/self-check-cache.ts';
-import { proxyConfig } from '../../config/namespaces.ts';
-import { ConnectionLimiter } from '../../instance/connection-limiter.ts';
-import { ReadMetrics } from '../../instance/read-metrics.ts';
-import { ThreadContext } from '../../instance/thread-context.ts';
-import type { TlsAcceptor } from '../../tls/tls-acceptor.ts';
-import { TlsListeners } from '../../tls/tls-listeners.ts';
-import { KeyFastPath } from '../fast-path/key-fast-path.ts';
-import type { ProxyHttpAdapter } from './proxy-http-adapter.ts';
-import { MAX_OPS_CONNECTIONS } from './ops-listener.ts';
+import type { SelfCheckCache } from '../../../cache/self-check-cache.ts';
+import { proxyConfig } from '../../../config/namespaces.ts';
+import { ConnectionLimiter } from '../../../instance/connection-limiter.ts';
+import { ReadMetrics } from '../../../instance/read-metrics.ts';
+import { ThreadContext } from '../../../instance/thread-context.ts';
+import type { TlsAcceptor } from '../../../tls/tls-acceptor.ts';
+import { TlsListeners } from '../../../tls/tls-listeners.ts';
+import { KeyFastPath } from '../../fast-path/key-fast-path.ts';
+import type { ProxyHttpAdapter } from '../proxy-http-adapter.ts';
+import { MAX_OPS_CONNECTIONS } from '../ops-listener.ts';
 import { ServerConnections } from './server-connections.ts';
 
 /** The HTTP connections of this thread: those of HTTP_PORT, and those of OPS_PORT if it is set. */

@@ -1,12 +1,12 @@
 import { deepStrictEqual, ok } from 'node:assert';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { Query } from '../../redis/query.ts';
-import type { EntryId, Lease } from './cache-types.ts';
+import { Query } from '../../../redis/query.ts';
+import type { EntryId, Lease } from '../cache-types.ts';
 import type { KeySelection } from './matching-purge.ts';
-import { Header, type LruLimits } from './memory/layout.ts';
-import { SharedLru } from './shared-lru.ts';
-import { checkInvariants, keyOf, nameOf } from './shared-memory.spec-support.ts';
+import { Header, type LruLimits } from '../memory/layout.ts';
+import { SharedLru } from '../shared-lru.ts';
+import { checkInvariants, keyOf, nameOf } from '../shared-memory.spec-support.ts';
 
 /** FC_RUNS is the number of runs. */
 const RUNS = Number(process.env['FC_RUNS'] ?? 300);

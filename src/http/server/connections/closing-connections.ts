@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
-import { CLOSE_GRACE_MS } from '../../net/time-limits.ts';
-import { problemResponse } from '../response/http-response.ts';
-import { HttpDate, responseHead } from '../response/response-head.ts';
-import type { Problem } from '../response/problem.ts';
+import { CLOSE_GRACE_MS } from '../../../net/time-limits.ts';
+import { problemResponse } from '../../response/http-response.ts';
+import { HttpDate, responseHead } from '../../response/response-head.ts';
+import type { Problem } from '../../response/problem.ts';
 
 /** Connections of a thread that linger at the same time; beyond that, connections are closed without a response. */
 const MAX_CLOSING_CONNECTIONS = 256;

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
-import type { TlsAcceptor } from '../../tls/tls-acceptor.ts';
+import type { TlsAcceptor } from '../../../tls/tls-acceptor.ts';
 
 /** Connections beyond PROXY_MAX_CONNECTIONS that an instance accepts for health probes. */
 const MAX_PROBES = 16;

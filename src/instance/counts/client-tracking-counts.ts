@@ -1,4 +1,4 @@
-import { InstanceMemory, RowCount, RowWord } from './instance-memory.ts';
+import { InstanceMemory, RowCount, RowWord } from '../instance-memory.ts';
 
 const [PUSHES, DISCONNECTIONS] = [RowCount.CLIENT_TRACKING, RowCount.CLIENT_TRACKING + 1];
 

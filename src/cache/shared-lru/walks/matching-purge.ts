@@ -1,7 +1,7 @@
-import { ItemBytes, type Cursor, wordCount } from './memory/item-bytes.ts';
-import type { PurgeStep } from './cache-types.ts';
-import { BLOCK_BYTES, MAX_ID_BYTES, State } from './memory/layout.ts';
-import { type Slots, publishedVersion } from './slots.ts';
+import { ItemBytes, type Cursor, wordCount } from '../memory/item-bytes.ts';
+import type { PurgeStep } from '../cache-types.ts';
+import { BLOCK_BYTES, MAX_ID_BYTES, State } from '../memory/layout.ts';
+import { type Slots, publishedVersion } from '../slots.ts';
 
 /** A set of keys. */
 export interface KeySelection {

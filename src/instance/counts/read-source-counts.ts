@@ -1,6 +1,6 @@
-import type { ReadSource, ReadSources } from '../redis/replicas/read-sources.ts';
-import { type InstanceMemory, RowCount } from './instance-memory.ts';
-import { SUPERVISOR_ROW } from './thread-context.ts';
+import type { ReadSource, ReadSources } from '../../redis/replicas/read-sources.ts';
+import { type InstanceMemory, RowCount } from '../instance-memory.ts';
+import { SUPERVISOR_ROW } from '../thread-context.ts';
 
 export const SOURCE_ROLES = ['replica', 'master', 'none'] as const satisfies readonly ReadSource['role'][];
 

@@ -1,8 +1,8 @@
-import { type Cursor, ItemBytes, wordCount } from './memory/item-bytes.ts';
-import type { Entries } from './entries.ts';
-import type { PurgeStep } from './cache-types.ts';
-import { MAX_ID_BYTES, NONE, State } from './memory/layout.ts';
-import type { Slots } from './slots.ts';
+import { type Cursor, ItemBytes, wordCount } from '../memory/item-bytes.ts';
+import type { Entries } from '../entries.ts';
+import type { PurgeStep } from '../cache-types.ts';
+import { MAX_ID_BYTES, NONE, State } from '../memory/layout.ts';
+import type { Slots } from '../slots.ts';
 
 /** Entries that are visited in a step, and bytes of ids after which a step visits no more. */
 export const ENTRIES_PER_STEP = 256;
