@@ -9,13 +9,14 @@ import { ServerMonitor } from './server-monitor.ts';
 
 let redis: TestRedis;
 let monitor: ServerMonitor;
+let logins: RedisLogins;
 /** Number of lost connections. */
 let lost: number;
 
 function create({ account = '', timeoutMs = 60_000, isReadOnly = false } = {}): void {
   const url = `redis://${account}127.0.0.1:${redis.port}/5`;
   const settings = loadSettings({ REDIS_URL: url, REDIS_COMMAND_TIMEOUT_MS: '60000' }, '/nowhere');
-  const logins = new RedisLogins(settings.redis);
+  logins = new RedisLogins(settings.redis);
   monitor = new ServerMonitor(redisOptions(settings.redis), logins, isReadOnly, timeoutMs, () => lost++);
 }
 
@@ -44,6 +45,20 @@ describe('ServerMonitor', () => {
     for (let i = 0; i < 3; i++) expect(await monitor.check()).toEqual({ kind: 'failed', reason: 'ECONNREFUSED' });
     await setImmediate();
     expect(lost).toBe(2);
+  });
+
+  it('uses the previous credentials at once while Redis refuses the present ones, and the present ones later', async () => {
+    await redis.client.call('ACL', 'SETUSER', 'proxy', 'on', '>old', '~*', '+@all');
+    create({ account: 'proxy:old@' });
+    const settings = loadSettings({ REDIS_URL: `redis://proxy:new@127.0.0.1:${redis.port}` }, '/nowhere');
+    logins.use(settings.redis);
+    expect(await monitor.check()).toMatchObject({ kind: 'ok' });
+    await redis.client.call('ACL', 'SETUSER', 'proxy', 'resetpass', '>new');
+    monitor.close();
+    expect(await monitor.check()).toMatchObject({ kind: 'ok' });
+    await redis.client.call('ACL', 'SETUSER', 'proxy', 'resetpass', '>neither');
+    monitor.close();
+    expect(await monitor.check()).toEqual({ kind: 'failed', reason: 'WRONGPASS' });
   });
 
   it('fails with MASTERDOWN, or without its master replies that the link is down', async () => {

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { RedisLogin } from '../../config/settings.ts';
 import { errorCode, failureOf, missingPermissionIn } from '../redis-failure.ts';
-import { LoginChoice, type RedisLogins, loginOptions } from '../redis-logins.ts';
+import { LoginChoice, type RedisLogins, isLoginRefusal, isSameAccount, loginOptions } from '../redis-logins.ts';
 import { isServerFailure } from './read-sources.ts';
 import { type Replication, parseReplication } from './replication-state.ts';
 
@@ -33,8 +33,8 @@ export class ServerMonitor {
   readonly #timeoutMs: number;
   readonly #onLost: () => void;
   #redis: Redis | undefined;
-  /** Number of checks that wait for replies. */
-  #pending = 0;
+  /** Whether a check over the connection has succeeded. */
+  #isProven = false;
   /** Settles when the connection accepts reads. */
   #readOnly: Promise<unknown> = Promise.resolve();
   #error: unknown;
@@ -43,7 +43,7 @@ export class ServerMonitor {
    * @param logins the credentials, in place of those in the options.
    * @param isReadOnly whether reads need READONLY, as at a replica in a cluster.
    * @param timeoutMs milliseconds within which the server must reply to a check.
-   * @param onLost called when its connection was lost between two checks; a check that fails says so itself.
+   * @param onLost called when a connection was lost over which a check has succeeded.
    */
   constructor(options: RedisOptions, logins: RedisLogins, isReadOnly: boolean, timeoutMs: number, onLost: () => void) {
     this.#loginChoice = new LoginChoice(logins);
@@ -62,22 +62,25 @@ export class ServerMonitor {
     this.#onLost = onLost;
   }
 
-  /** Connects if necessary. Never rejects. */
+  /** Connects if necessary, with other credentials at once if they are refused and there are others. Never rejects. */
   async check(): Promise<MonitorReply> {
+    const reply = await this.#checkOnce();
+    const isRefused = reply.kind === 'failed' && isLoginRefusal(reply.reason);
+    return isRefused && !isSameAccount(this.#loginChoice.login, this.#login) ? this.#checkOnce() : reply;
+  }
+
+  async #checkOnce(): Promise<MonitorReply> {
     const redis = (this.#redis ??= this.#connect());
     const sentAt = performance.now();
     const end = new AbortController();
     const timeout = delay(this.#timeoutMs, TIMEOUT, { ref: false, signal: end.signal }).catch(() => TIMEOUT);
-    this.#pending++;
-    const reply = await Promise.race([this.#query(redis), timeout]).finally(() => {
-      end.abort();
-      this.#pending--;
-    });
+    const reply = await Promise.race([this.#query(redis), timeout]).finally(() => end.abort());
     if (typeof reply === 'string') {
       this.#loginChoice.fail(this.#login, reply);
       this.#disconnect(redis);
       return { kind: 'failed', reason: reply };
     }
+    if (this.#redis === redis) this.#isProven = true;
     return { kind: 'ok', replication: reply, sentAt, receivedAt: performance.now() };
   }
 
@@ -110,12 +113,13 @@ export class ServerMonitor {
     this.#login = this.#loginChoice.login;
     const redis = new Redis({ ...this.#options, ...loginOptions(this.#login) });
     this.#error = undefined;
+    this.#isProven = false;
     redis.on('error', (error: unknown) => (this.#error ??= error));
     redis.on('close', () => {
       if (this.#redis !== redis) return;
       this.#disconnect(redis);
       // Otherwise a server that refuses connections would be checked again at once, for ever.
-      if (this.#pending === 0) this.#onLost();
+      if (this.#isProven) this.#onLost();
     });
     this.#readOnly = this.#isReadOnly ? redis.readonly() : Promise.resolve();
     this.#readOnly.catch(() => undefined);

@@ -52,6 +52,7 @@ export class SourceSelection {
   readonly #followers = new Set<(servers: readonly ReadServer[]) => void>();
   readonly #topology: Pick<SentinelTopology, 'start' | 'refresh' | 'close'>;
   readonly #limiter = new ReplacementLimiter();
+  readonly #stopLoginChanges: () => void;
   /** Number of replacements of each address without a change of its node id. */
   readonly #replacements = new Map<string, number>();
   #sources: ReadSources;
@@ -75,6 +76,8 @@ export class SourceSelection {
             onSlotMap: (slotMap) => this.#updateCluster(slotMap),
           })
         : new SentinelTopology(redis, logins, { ...common, onServers: (servers) => this.#updateSentinel(servers) });
+    // Servers that refused the former credentials may accept the new ones.
+    this.#stopLoginChanges = logins.onChange(() => this.#refresh());
   }
 
   /** Waits for the first selection, at most REDIS_CONNECT_TIMEOUT_MS. */
@@ -107,6 +110,7 @@ export class SourceSelection {
   }
 
   close(): void {
+    this.#stopLoginChanges();
     this.#topology.close();
     for (const { selector } of this.#shards.values()) selector.close();
   }
