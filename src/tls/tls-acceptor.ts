@@ -111,6 +111,10 @@ export class TlsAcceptor {
     if (client === undefined || handshake === undefined) return void secure.destroy();
     this.#handshakes.delete(client);
     secure.allowHalfOpen = handshake.allowHalfOpen;
+    // An error of TLS is the end, which Node.js leaves to the owner of the socket; a write in flight would never end.
+    const end = (): void => void secure.destroy();
+    // A second handshake is a rejected renegotiation: it would stop a write in flight, and the time-outs of the socket.
+    secure.on('error', end).on('secure', end);
     handshake.onSecure(secure);
   }
 
