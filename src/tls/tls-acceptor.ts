@@ -20,6 +20,9 @@ const CIPHERS = [
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':');
 
+/** Seconds for which a session can be resumed; OpenSSL's default is two hours. */
+const SESSION_TIMEOUT_S = 300;
+
 export interface TlsAcceptorOptions {
   readonly tls: ListenerTls;
   /** Keys of session tickets, 48 bytes: the same in all threads, so that each can resume the sessions of the others. */
@@ -100,6 +103,7 @@ export class TlsAcceptor {
       minVersion: 'TLSv1.2',
       secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
       sessionIdContext: this.#options.sessionContext,
+      sessionTimeout: SESSION_TIMEOUT_S,
       // A copy: the keys are in memory that the threads share.
       ticketKeys: Buffer.from(ticketKeys),
     };
