@@ -1,7 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import type { Settings } from '../../config/settings.ts';
 
-const MAX_FILE_BYTES = 64 * 1024;
+/** A bundle of all public authorities is some 220 KiB. */
+const MAX_FILE_BYTES = 1024 * 1024;
 
 /** The content of files as one text, or the reason why it cannot be used. */
 export type FileContent =

@@ -88,7 +88,7 @@ describe('the files of the tokens', () => {
     ['a newline', '\n', 'is empty'],
     ['no token', 'a b', 'does not contain tokens of visible ASCII characters, separated by commas'],
     ['an empty token', 'a,,b', 'does not contain tokens of visible ASCII characters, separated by commas'],
-    ['too large', 'x'.repeat(70_000), 'is larger than 65536 bytes'],
+    ['too large', 'x'.repeat(1_100_000), 'is larger than 1048576 bytes'],
   ])('with invalid content leave the tokens unchanged, which is logged once: %s', async (_, content, problem) => {
     writeFileSync(at('access'), 'token');
     const files = watched({ ACCESS_TOKEN_FILE: at('access') });
