@@ -20,6 +20,10 @@ class FakeReader {
     return Promise.resolve();
   }
 
+  watch(): void {
+    // Its state never changes.
+  }
+
   close(): void {
     this.events.push('close');
   }

@@ -52,6 +52,7 @@ describe('RedisModule', () => {
         await Promise.resolve();
         events.push('connected');
       },
+      watch: () => undefined,
       close: () => events.push('close'),
     };
     module = await builderOf({}).overrideProvider(RedisReader).useValue(fake).compile();
