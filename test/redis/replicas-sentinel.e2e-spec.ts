@@ -80,6 +80,8 @@ describeOwn('replicas that sentinels name', () => {
     const restarted = await redis.restart(server);
     servers[servers.indexOf(server)] = restarted;
     await untilReplicating(restarted);
+    // The proxy reads no replica that the sentinels take for down.
+    await redis.untilListed(restarted);
     return restarted;
   }
 

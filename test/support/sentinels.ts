@@ -95,6 +95,20 @@ export class TestSentinels {
     return restarted;
   }
 
+  /** Waits until each sentinel lists a replica that was restarted as one that replies. */
+  async untilListed({ port }: TestServer): Promise<void> {
+    for (const { client } of this.sentinels) {
+      await until('a sentinel lists the replica', async () => {
+        const replicas = (await client.call('SENTINEL', 'REPLICAS', this.name)) as string[][];
+        const isListed = (fields: string[]): boolean => {
+          const value = (name: string): string => fields[fields.indexOf(name) + 1];
+          return value('port') === String(port) && value('flags') === 'slave';
+        };
+        return replicas.some(isListed) || undefined;
+      });
+    }
+  }
+
   async stop(): Promise<void> {
     await stopAll([this.master, ...this.replicas, ...this.sentinels, ...this.#restarted], this.#directory);
   }
