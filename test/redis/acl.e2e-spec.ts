@@ -110,7 +110,7 @@ describeOwn('an account with the permissions in docs/redis.md', () => {
 
   it.each([
     ['sentinels and their master', []],
-    ['sentinels, their master and its replicas', ['REDIS_READ_FROM with sentinels']],
+    ['sentinels, their master and its replicas', ['an account at the sentinels with REDIS_READ_FROM']],
   ])('suffices for %s', async (_, further) => {
     const sentinels = await TestSentinels.start();
     stop = () => sentinels.stop();
