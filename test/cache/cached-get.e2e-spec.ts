@@ -41,6 +41,7 @@ describe('a cached GET', () => {
       'cache-control': `max-age=${Math.floor(proxy.ttlMs / 1000)}`,
       'content-type': 'application/octet-stream',
       'content-length': '16',
+      'accept-ranges': 'bytes',
     };
     expect(valueHeaders(miss)).toEqual({
       ...common,

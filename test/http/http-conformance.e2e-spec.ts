@@ -425,6 +425,8 @@ describeOwn('HTTP/1.1', () => {
         for (const [path, operations] of Object.entries(paths)) {
           const documented = new Set(Object.keys(operations).map((method) => method.toUpperCase()));
           if (documented.has('GET')) documented.add('HEAD');
+          // It is also the path of the key of this name, which can be purged.
+          if (path === '/v1/cache/hot-keys') documented.add('DELETE');
           const { status, headers } = await proxy.request(path.replace('{key}', 'key'), { method: 'PATCH' });
           expect([path, status, new Set(headers.allow?.split(', '))]).toEqual([path, 405, documented]);
         }
