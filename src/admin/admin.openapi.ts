@@ -207,7 +207,7 @@ function describeHotKeys(): MethodDecorator {
       name: LIMIT_PARAMETER,
       required: false,
       description: 'Maximum number of keys.',
-      schema: { type: 'integer', minimum: 1, maximum: MAX_LIMIT, default: DEFAULT_LIMIT },
+      schema: { type: 'integer', minimum: 1, maximum: MAX_LIMIT, default: DEFAULT_LIMIT, example: DEFAULT_LIMIT },
     }),
     ApiResponse(jsonResponse(200, 'The most read keys.', 'HotKeys', HOT_KEYS_EXAMPLE)),
     ApiResponse(

@@ -108,6 +108,7 @@ describe('/openapi.json', () => {
       'GET /health/ready',
       'GET /metrics',
       'GET /v1/cache',
+      'GET /v1/cache/hot-keys',
       'GET /v1/hashes/{key}',
       'GET /v1/hashes/{key}/{field}',
       'GET /v1/json/{key}',
