@@ -2,30 +2,19 @@ import { NODE_LINES, newestNode } from './deploy/local/newest-node.mjs';
 import { common, withoutFastPath } from './jest.config.mjs';
 
 /**
- * Further specs that read keys over HTTP. Their promises hardly depend on the fast path, so they run without it only here;
- * those of the HTTP contract run without it in `make test`.
+ * Further specs that read keys over HTTP, and whose promises node:http must keep as well: limits, order, the end of connections.
+ * Those of the HTTP contract run without the fast path in `make test`.
  */
 const WITHOUT_FAST_PATH = [
-  'access/token-rotation',
   'cache/concurrent-clients',
   'cache/fixed-key-size',
   'cache/global-expiry',
   'cache/limits',
   'cache/lru-eviction',
-  'cache/many-cold-keys',
   'cache/single-backing-instance',
   'faults/outage',
-  'http/mget',
-  'http/openapi',
-  'operations/admin',
   'operations/drain',
-  'operations/metrics',
-  'operations/no-reuse-port',
   'operations/threads',
-  'redis/cluster',
-  'redis/replaced-node',
-  'resp/refused-commands',
-  'tracking/tracking',
 ];
 
 /** The contract of the protocols on the newest Node.js of each line, whose private parts may differ from those of ours. */
