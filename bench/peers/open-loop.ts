@@ -75,7 +75,8 @@ class Arrivals {
   #send(): void {
     let sent = 0;
     for (; sent < this.#due.length; sent++) {
-      const connection = this.#idle.pop();
+      // In turn: servers close a connection that is idle for some seconds.
+      const connection = this.#idle.shift();
       if (connection === undefined) break;
       this.#request(connection, this.#due[sent]);
     }
