@@ -1,34 +1,16 @@
-import { freePort } from '../../../test/support/processes.ts';
-import { certificateFiles } from '../certificate.ts';
-import type { Contestant, Running } from '../contestant.ts';
-import { get } from '../get.ts';
-import { installed } from '../workbench.ts';
-import { debianVersion } from './debian-version.ts';
-import { launch } from './ours.ts';
+import { tlsCache } from './tls-cache.ts';
 
 /** Serves hits over TLS from HAProxy's cache, which is in memory. */
-export const haproxyCache: Contestant = {
+export const haproxyCache = tlsCache({
   name: 'HAProxy, its cache',
-  caches: true,
-  settings: 'in front of this proxy without TLS; `cache` of 64 MiB, `nbthread 1`, no log',
-  absent: () => (installed('haproxy') ? undefined : 'haproxy is not installed'),
-  version: () => debianVersion('haproxy'),
-  async start(bench, store, needs): Promise<Running> {
-    const [backend, files, port] = [await launch(bench, store, needs), await certificateFiles(bench), await freePort()];
-    const path = bench.file(`haproxy-${port}.cfg`, configuration(port, files.both, backend.httpPort));
-    const server = bench.launch('haproxy', ['-db', '-f', path]);
-    await server.ready(async () => void (await get(port, '/health/live', true)));
-    return {
-      ...{ port, isSecure: true, prefix: '/v1/keys/', suffix: '' },
-      pids: [server.pid, backend.server.pid, store.server.pid],
-      cachePid: server.pid,
-      stop: async () => {
-        await server.stop();
-        await backend.server.stop();
-      },
-    };
-  },
-};
+  command: 'haproxy',
+  settings: '`cache` of 64 MiB, `nbthread 1`, no log',
+  configure: (bench, port, { both }, backendPort) => [
+    '-db',
+    '-f',
+    bench.file(`haproxy-${port}.cfg`, configuration(port, both, backendPort)),
+  ],
+});
 
 function configuration(port: number, certificate: string, backendPort: number): string {
   return `global

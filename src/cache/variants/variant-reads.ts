@@ -78,13 +78,16 @@ export class VariantReads {
   /**
    * Reads a variant of what a query reads, or the value itself if a variant would not be smaller, cannot be cached, or cannot be
    * made now.
+   *
+   * @param conversion undefined: the value itself is read.
    */
   read(
     query: Query,
-    conversion: Conversion,
+    conversion: Conversion | undefined,
     directives: ReadDirectives | undefined,
     options: ReadOptions,
   ): DirectedOutcome | Promise<DirectedOutcome> {
+    if (conversion === undefined) return this.#reads.read(query, directives, options);
     const id = variantOf(query, conversion.variant);
     const own = this.#lru.readServable(id, directives?.maxAgeMs ?? Infinity, this.#tryHold);
     const { client } = options;

@@ -366,9 +366,7 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
     { query, representation: { variant }, directives }: KeyRequest,
     options: ReadOptions,
   ): DirectedOutcome | Promise<DirectedOutcome> {
-    const { cache } = this.#fastPath;
-    if (variant === undefined) return cache.read(query, directives, options);
-    return cache.variants.read(query, variant.conversion, directives, options);
+    return this.#fastPath.cache.variants.read(query, variant?.conversion, directives, options);
   }
 
   /** Settles a request with the outcome of its read, now or once it is known. */

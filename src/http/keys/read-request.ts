@@ -50,9 +50,6 @@ export function respondToRead(
   };
   const { policy, variant } = representation;
   const directives = policy.honoursDirectives ? readDirectives(headers['cache-control'], headers.pragma) : undefined;
-  const read =
-    variant === undefined
-      ? cache.read(query, directives, { client })
-      : cache.variants.read(query, variant.conversion, directives, { client });
+  const read = cache.variants.read(query, variant?.conversion, directives, { client });
   return read instanceof Promise ? read.then(respond) : respond(read);
 }

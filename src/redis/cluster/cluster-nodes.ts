@@ -4,6 +4,7 @@ import type { CircuitState } from '../connection/circuit-breaker.ts';
 import { type ListedNode, addressOf, isSameId } from './slot-map.ts';
 import type { RedisState } from '../redis-reader.ts';
 import { RedisConnection } from '../connection/redis-connection.ts';
+import { RetiredConnections } from '../connection/retired-connections.ts';
 import { nodeOptions } from '../redis-options.ts';
 import type { RedisLogins } from '../redis-logins.ts';
 import type { ReplacedNode } from './replaced-node.ts';
@@ -51,12 +52,12 @@ export class ClusterNodes {
   readonly #listener: ClusterNodesListener;
   readonly #nodes = new Map<string, ClusterNode>();
   readonly #limiter = new ReplacementLimiter();
-  /** Connections that are closed once their pending commands have replies or time out. */
-  readonly #closing = new Map<RedisConnection, NodeJS.Timeout>();
+  readonly #retired: RetiredConnections;
 
   constructor(settings: Pick<Settings, 'redis' | 'cache'>, logins: RedisLogins, listener: ClusterNodesListener) {
     this.#settings = settings;
     this.#logins = logins;
+    this.#retired = new RetiredConnections(settings.redis.commandTimeoutMs);
     this.#listener = listener;
   }
 
@@ -118,13 +119,13 @@ export class ClusterNodes {
     for (const [address, { connection, redirectedAt }] of this.#nodes) {
       if (kept.has(address) || now - redirectedAt < REDIRECT_TTL_MS) continue;
       this.#nodes.delete(address);
-      this.#closeAfterTimeout(connection);
+      this.#retired.add(connection);
       this.#listener.onCircuitChange('');
     }
   }
 
   close(): void {
-    for (const connection of this.#closing.keys()) this.#close(connection);
+    this.#retired.close();
     for (const { connection } of this.#nodes.values()) connection.close();
   }
 
@@ -157,7 +158,7 @@ export class ClusterNodes {
 
   /** Opens a new connection. The node keeps the old state until the new connection has one, so no outage is reported. */
   #replace(clusterNode: ClusterNode, cause: ReplacedNode['cause']): void {
-    this.#closeAfterTimeout(clusterNode.connection);
+    this.#retired.add(clusterNode.connection);
     clusterNode.connection = this.#connectionTo(clusterNode.node);
     clusterNode.replaced = { address: addressOf(clusterNode.node), id: clusterNode.id, cause };
     clusterNode.id = '';
@@ -171,16 +172,5 @@ export class ClusterNodes {
     const { replaced } = node;
     node.replaced = undefined;
     if (replaced !== undefined) this.#listener.onReplaced(replaced);
-  }
-
-  #closeAfterTimeout(connection: RedisConnection): void {
-    const timer = setTimeout(() => this.#close(connection), this.#settings.redis.commandTimeoutMs);
-    this.#closing.set(connection, timer);
-  }
-
-  #close(connection: RedisConnection): void {
-    clearTimeout(this.#closing.get(connection));
-    this.#closing.delete(connection);
-    connection.close();
   }
 }

@@ -3,6 +3,7 @@ import type { Settings } from '../../config/settings.ts';
 import { type ListedNode, addressOf } from '../cluster/slot-map.ts';
 import type { CircuitState, WatchCircuit } from '../connection/circuit-breaker.ts';
 import { RedisConnection } from '../connection/redis-connection.ts';
+import { RetiredConnections } from '../connection/retired-connections.ts';
 import type { ValueMemory } from '../connection/value-memory.ts';
 import type { Query } from '../query.ts';
 import { nodeOptions, redisOptions } from '../redis-options.ts';
@@ -39,8 +40,7 @@ export class ReplicaReader implements RedisReader {
   #sources: ReadSources | undefined;
   #state: RedisState | undefined;
   #circuit: CircuitState = 'closed';
-  /** Connections that are closed once their pending commands have replies or time out. */
-  readonly #closing = new Map<RedisConnection, NodeJS.Timeout>();
+  readonly #retired: RetiredConnections;
   #watch: (state: RedisState) => void = () => undefined;
   #watchCircuit: WatchCircuit = () => undefined;
   #watchRefused: (permission: string) => void = () => undefined;
@@ -49,6 +49,7 @@ export class ReplicaReader implements RedisReader {
     const { redis } = settings;
     this.#settings = settings;
     this.#logins = logins;
+    this.#retired = new RetiredConnections(settings.redis.commandTimeoutMs);
     this.#isCoherent = isCoherent(settings);
     if (redis.readFrom !== 'replica') this.#master = this.#link(redisOptions(redis), undefined);
   }
@@ -60,7 +61,7 @@ export class ReplicaReader implements RedisReader {
   }
 
   close(): void {
-    for (const connection of this.#closing.keys()) this.#close(connection);
+    this.#retired.close();
     this.#master?.connection.close();
     this.#replica?.connection.close();
   }
@@ -72,7 +73,7 @@ export class ReplicaReader implements RedisReader {
     if (node !== undefined && former?.node !== undefined && addressOf(node) === addressOf(former.node)) return;
     this.#replica = node && this.#link(nodeOptions(this.#settings.redis, node), node);
     if (this.#replica !== undefined) open(this.#replica);
-    if (former !== undefined) this.#closeAfterTimeout(former.connection);
+    if (former !== undefined) this.#retired.add(former.connection);
     this.#reportCircuit();
     this.#report();
   }
@@ -185,17 +186,6 @@ export class ReplicaReader implements RedisReader {
     const reachable = links.find(({ state }) => state?.reachable);
     if (reachable !== undefined) return reachable.state;
     return links.some(({ state }) => state === undefined) ? this.#state : links[0].state;
-  }
-
-  #closeAfterTimeout(connection: RedisConnection): void {
-    const timer = setTimeout(() => this.#close(connection), this.#settings.redis.commandTimeoutMs);
-    this.#closing.set(connection, timer);
-  }
-
-  #close(connection: RedisConnection): void {
-    clearTimeout(this.#closing.get(connection));
-    this.#closing.delete(connection);
-    connection.close();
   }
 }
 
