@@ -109,17 +109,28 @@ export function expiryWarning(listener: 'HTTP' | 'RESP', tls: ListenerTls | unde
   return `${listener}_TLS_CERT_FILE: the certificate is valid from ${from.toISOString()} to ${to.toISOString()} only`;
 }
 
+/** Returns the names of the settings with the files of a listener. */
+export function listenerPemSettings<Listener extends 'HTTP' | 'RESP'>(
+  listener: Listener,
+): {
+  readonly cert: `${Listener}_TLS_CERT_FILE`;
+  readonly key: `${Listener}_TLS_KEY_FILE`;
+  readonly clientCa: `${Listener}_TLS_CLIENT_CA_FILE`;
+} {
+  return {
+    cert: `${listener}_TLS_CERT_FILE`,
+    key: `${listener}_TLS_KEY_FILE`,
+    clientCa: `${listener}_TLS_CLIENT_CA_FILE`,
+  };
+}
+
 /** Returns the settings of TLS for a listener; undefined if it is off, or for invalid settings, which are reported. */
 export function listenerTls(
   listener: 'HTTP' | 'RESP',
   values: Environment,
   report: ReportProblem,
 ): ListenerTls | undefined {
-  const names = {
-    cert: `${listener}_TLS_CERT_FILE`,
-    key: `${listener}_TLS_KEY_FILE`,
-    clientCa: `${listener}_TLS_CLIENT_CA_FILE`,
-  } as const;
+  const names = listenerPemSettings(listener);
   const { [names.cert]: certFile, [names.key]: keyFile, [names.clientCa]: clientCaFile } = values;
   if (certFile !== undefined && keyFile === undefined) report(names.cert, `requires ${names.key}`);
   for (const name of [names.key, names.clientCa]) {

@@ -1,4 +1,5 @@
-import type { RedisOptions } from 'ioredis';
+import type { Redis, RedisOptions } from 'ioredis';
+import type { Secret } from '../config/secret.ts';
 import type { RedisLogin, Settings } from '../config/settings.ts';
 
 /** Milliseconds before a live connection is authenticated again after a refusal; doubled with each one. */
@@ -29,6 +30,11 @@ export function loginOptions(login: RedisLogin): RedisOptions {
     sentinelUsername: login.sentinelUsername,
     sentinelPassword: login.sentinelPassword?.reveal(),
   };
+}
+
+/** Sends AUTH with these credentials. */
+export function sendAuth(redis: Redis, username: string | undefined, password: Secret): Promise<unknown> {
+  return username === undefined ? redis.auth(password.reveal()) : redis.auth(username, password.reveal());
 }
 
 /** Returns the credentials in these settings. */

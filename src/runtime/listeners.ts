@@ -16,7 +16,7 @@ import type { ProxyHttpAdapter } from '../http/server/proxy-http-adapter.ts';
 import { Mutex } from '../net/mutex.ts';
 import { RespServer } from '../resp/server/resp-server.ts';
 
-/** The ports on which the threads listen; neither is 0. */
+/** The ports on which the threads listen; none is 0. */
 export interface Ports {
   readonly http: number;
   /** Undefined: the Redis protocol is off. */

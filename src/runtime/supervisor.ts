@@ -149,7 +149,7 @@ export class Supervisor {
     }
     const { http, resp } = this.#settings;
     if (http.tls !== undefined || resp.tls !== undefined) {
-      setInterval(() => this.#renewTicketKeys(), TICKET_KEYS_MS).unref();
+      setInterval(() => this.#sendSettings(), TICKET_KEYS_MS).unref();
     }
     const rows = Array.from({ length: this.#settings.proxy.threads }, (_, row) => row);
     await Promise.all(rows.map((row) => this.#startFirst(row)));
@@ -230,14 +230,15 @@ export class Supervisor {
     this.#settings = settings;
     this.#loggedLogins.clear();
     this.#logins.use(settings.redis);
-    this.#renewTicketKeys();
+    this.#sendSettings();
   }
 
   /**
-   * Ends the resumption of earlier TLS sessions: a session whose client certificate is no longer accepted must not be resumed,
-   * and keys that are used for long would decrypt much recorded traffic. The threads read the keys with the settings.
+   * Sends the settings to all threads, which read new keys of session tickets with them. That ends the resumption of earlier TLS
+   * sessions: one whose client certificate is no longer accepted must not be resumed, and keys that are used for long would decrypt
+   * much recorded traffic.
    */
-  #renewTicketKeys(): void {
+  #sendSettings(): void {
     this.#memory.instance.renewTicketKeys();
     this.#broadcast({ kind: 'settings', settings: packSettings(this.#settings) });
   }

@@ -1,3 +1,4 @@
+import type { LoggerService } from '@nestjs/common';
 import type { Redis } from 'ioredis';
 import { CoherenceCounts } from '../instance/counts/coherence-counts.ts';
 import type { ThreadContext } from '../instance/thread-context.ts';
@@ -124,18 +125,12 @@ export interface PurgeChannel {
   stop(): void;
 }
 
-/** Receives the log lines of {@link watchPurgeChannel}. */
-export interface PurgeLogger {
-  log(message: string): void;
-  warn(message: string): void;
-}
-
 /** Starts to apply the messages on a channel of Redis to the cache, for CACHE_PURGE_CHANNEL. */
 export function watchPurgeChannel(
   channel: string,
   settings: Settings,
   { lru, instance }: ThreadContext,
-  logger: PurgeLogger,
+  logger: Pick<LoggerService, 'log' | 'warn'>,
   logins = new RedisLogins(settings.redis),
   servers: ServerList = new Masters(settings.redis, logins),
 ): PurgeChannel {

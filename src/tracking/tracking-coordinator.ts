@@ -1,3 +1,4 @@
+import type { LoggerService } from '@nestjs/common';
 import { CoherenceCounts } from '../instance/counts/coherence-counts.ts';
 import { type CoherenceMode, CoherenceState } from '../instance/coherence-state.ts';
 import type { ThreadContext } from '../instance/thread-context.ts';
@@ -218,12 +219,6 @@ export interface WriteTracking {
   stop(): void;
 }
 
-/** Receives the log lines of {@link trackWrites}. */
-export interface TrackingLogger {
-  log(message: string): void;
-  warn(message: string): void;
-}
-
 /**
  * Starts to track the writes to Redis, for CACHE_COHERENCE=tracking. Must be called before a worker thread serves requests:
  * values loaded before tracking is active must not be stored.
@@ -231,7 +226,7 @@ export interface TrackingLogger {
 export function trackWrites(
   settings: Settings,
   { lru, instance, clock }: ThreadContext,
-  logger: TrackingLogger,
+  logger: Pick<LoggerService, 'log' | 'warn'>,
   relay: InvalidationSink,
   logins = new RedisLogins(settings.redis),
   servers: ServerList = new Masters(settings.redis, logins),
@@ -262,7 +257,12 @@ export function trackWrites(
   };
 }
 
-function logMode(logger: TrackingLogger, mode: CoherenceMode, reason = '', isReplicated: boolean): void {
+function logMode(
+  logger: Pick<LoggerService, 'log' | 'warn'>,
+  mode: CoherenceMode,
+  reason = '',
+  isReplicated: boolean,
+): void {
   switch (mode) {
     case 'tracking':
       logger.log(

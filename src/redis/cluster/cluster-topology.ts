@@ -4,6 +4,7 @@ import type { RedisLogin, Settings } from '../../config/settings.ts';
 import { SlotMap, addressOf } from './slot-map.ts';
 import { errorCode } from '../redis-failure.ts';
 import { nodeOptions } from '../redis-options.ts';
+import { queryWithin } from '../query-within.ts';
 import { LoginChoice, type RedisLogins, loginOptions } from '../redis-logins.ts';
 
 /** Refresh interval while the topology is unstable, in milliseconds. */
@@ -105,7 +106,7 @@ export class ClusterTopology {
       this.#probe ??= this.#connect();
       const { node, redis, login } = this.#probe;
       try {
-        const slotMap = SlotMap.parse(await querySlots(redis), node);
+        const slotMap = SlotMap.parse(await queryWithin(redis, MAX_REPLY_MS, () => redis.cluster('SLOTS')), node);
         if (!this.#closed) this.#applySlotMap(slotMap);
         return;
       } catch (error) {
@@ -149,21 +150,5 @@ export class ClusterTopology {
   #closeProbe(): void {
     this.#probe?.redis.disconnect();
     this.#probe = undefined;
-  }
-}
-
-async function querySlots(redis: Redis): Promise<unknown> {
-  let firstError: unknown;
-  const keepFirst = (error: unknown): void => void (firstError ??= error);
-  redis.on('error', keepFirst);
-  const timer = setTimeout(() => redis.disconnect(), MAX_REPLY_MS);
-  try {
-    return await redis.cluster('SLOTS');
-  } catch (error) {
-    // The cause of the close is more useful than the fact that the connection was closed.
-    throw firstError ?? error;
-  } finally {
-    clearTimeout(timer);
-    redis.off('error', keepFirst);
   }
 }

@@ -21,7 +21,9 @@ import {
   isSameAccount,
   loginOptions,
   loginRetryMs,
+  sendAuth,
 } from '../redis-logins.ts';
+import { untilDeadline } from '../until-deadline.ts';
 import { encodeReply } from './encoded-reply.ts';
 import { HeldReads } from './held-reads.ts';
 import {
@@ -455,9 +457,7 @@ export class RedisConnection implements RedisReader {
     }
     if (password === undefined) return;
     try {
-      await (username === undefined
-        ? this.#redis.auth(password.reveal())
-        : this.#redis.auth(username, password.reveal()));
+      await sendAuth(this.#redis, username, password);
       this.#session = current;
       this.#logins.report({ kind: 'accepted' });
     } catch (error) {
@@ -487,22 +487,6 @@ export class RedisConnection implements RedisReader {
     this.#state = state;
     this.#watch(state);
   }
-}
-
-/** Returns a function that passes the first reply on, or a time-out at the deadline, by `performance.now()`. */
-function untilDeadline<Reply>(
-  deadline: number,
-  onReply: (reply: Reply | Extract<RedisFailure, { kind: 'timeout' }>) => void,
-): (reply: Reply) => void {
-  let isEnded = false;
-  const end: typeof onReply = (reply) => {
-    clearTimeout(timer);
-    if (isEnded) return;
-    isEnded = true;
-    onReply(reply);
-  };
-  const timer = setTimeout(() => end({ kind: 'timeout' }), Math.max(0, deadline - performance.now()));
-  return end;
 }
 
 function asError(error: unknown): Error {

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { Settings } from '../../config/settings.ts';
 import type { ListedNode } from '../cluster/slot-map.ts';
 import type { RedisFailure, RedisReply } from '../redis-reply.ts';
+import { untilDeadline } from '../until-deadline.ts';
 
 /** The server that the keys of one master are loaded from, with REDIS_READ_FROM. */
 export interface ReadSource {
@@ -59,7 +60,6 @@ export function isServerFailure(reply: { readonly kind: string }): boolean {
 
 /** The result while no server can be read. */
 export const NO_SOURCE = { kind: 'unavailable', reason: 'no replica can be read' } as const;
-const TIMEOUT: RedisFailure = { kind: 'timeout' };
 
 /** Sends a read and calls back exactly once; `isRedirected`: the reply is that of a server that it was redirected to. */
 export type Attempt<Reply> = (onReply: (reply: Reply | RedisFailure, isRedirected?: boolean) => void) => void;
@@ -80,14 +80,6 @@ export function readFrom<Reply extends { readonly kind: string }>(
   first((reply, isRedirected = false) => {
     const remainingMs = sentAt + timeoutMs - performance.now();
     if (second === undefined || remainingMs <= 0 || !isServerFailure(reply)) return onReply(reply, !isRedirected);
-    let isPending = true;
-    const end = (outcome: Reply | RedisFailure): void => {
-      if (!isPending) return;
-      isPending = false;
-      clearTimeout(timer);
-      onReply(outcome, false);
-    };
-    const timer = setTimeout(() => end(TIMEOUT), remainingMs);
-    second(end);
+    second(untilDeadline<Reply | RedisFailure>(sentAt + timeoutMs, (outcome) => onReply(outcome, false)));
   });
 }

@@ -3,6 +3,7 @@ import type { RedisNode } from '../../config/redis/redis-nodes.ts';
 import type { RedisLogin, Settings } from '../../config/settings.ts';
 import type { ListedNode } from '../cluster/slot-map.ts';
 import { errorCode } from '../redis-failure.ts';
+import { queryWithin } from '../query-within.ts';
 import { LoginChoice, type RedisLogins } from '../redis-logins.ts';
 import { sentinelOptions } from '../redis-options.ts';
 import type { Servers } from './source-selector.ts';
@@ -107,22 +108,10 @@ export class SentinelTopology {
 }
 
 async function queryServers(redis: Redis, name: string): Promise<Servers> {
-  let firstError: unknown;
-  const keepFirst = (error: unknown): void => void (firstError ??= error);
-  redis.on('error', keepFirst);
-  const timer = setTimeout(() => redis.disconnect(), MAX_REPLY_MS);
-  try {
-    const [master, replicas] = await Promise.all([
-      redis.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name),
-      redis.call('SENTINEL', 'REPLICAS', name),
-    ]);
-    return { master: nodeOf(master), replicas: (replicas as string[][]).flatMap(replicaIn) };
-  } catch (error) {
-    throw firstError ?? error;
-  } finally {
-    clearTimeout(timer);
-    redis.off('error', keepFirst);
-  }
+  const [master, replicas] = await queryWithin(redis, MAX_REPLY_MS, () =>
+    Promise.all([redis.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name), redis.call('SENTINEL', 'REPLICAS', name)]),
+  );
+  return { master: nodeOf(master), replicas: (replicas as string[][]).flatMap(replicaIn) };
 }
 
 function nodeOf(address: unknown): ListedNode | undefined {

@@ -3,7 +3,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { RedisLogin } from '../../config/settings.ts';
 import { errorCode, failureOf, missingPermissionIn } from '../redis-failure.ts';
-import { LoginChoice, type RedisLogins, isLoginRefusal, isSameAccount, loginOptions } from '../redis-logins.ts';
+import {
+  LoginChoice,
+  type RedisLogins,
+  isLoginRefusal,
+  isSameAccount,
+  loginOptions,
+  sendAuth,
+} from '../redis-logins.ts';
 import { isServerFailure } from './read-sources.ts';
 import { type Replication, parseReplication } from './replication-state.ts';
 
@@ -130,9 +137,7 @@ export class ServerMonitor {
   /** Authenticates the connection with changed credentials; it stays as it is if they are refused. */
   #authenticate({ username, password }: RedisLogin): void {
     if (this.#redis === undefined || password === undefined) return;
-    const reply =
-      username === undefined ? this.#redis.auth(password.reveal()) : this.#redis.auth(username, password.reveal());
-    reply.catch(() => undefined);
+    sendAuth(this.#redis, username, password).catch(() => undefined);
   }
 
   #disconnect(redis: Redis): void {

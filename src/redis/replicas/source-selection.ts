@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { LoggerService } from '@nestjs/common';
 import type { Settings } from '../../config/settings.ts';
 import { ClusterTopology } from '../cluster/cluster-topology.ts';
 import { ReplacementLimiter } from '../cluster/replacement-limiter.ts';
@@ -9,16 +10,10 @@ import { nodeOptions, redisOptions } from '../redis-options.ts';
 import type { ReadSource, ReadSources } from './read-sources.ts';
 import { SentinelTopology } from './sentinel-topology.ts';
 import { ServerMonitor } from './server-monitor.ts';
-import { type Servers, SourceSelector } from './source-selector.ts';
+import { type Servers, SourceSelector, keyOf } from './source-selector.ts';
 
 /** Milliseconds between two queries for the nodes of a stable cluster. */
 const CLUSTER_REFRESH_MS = 500;
-
-/** Receives the log lines of {@link SourceSelection}. */
-export interface SelectionLogger {
-  log(message: string): void;
-  warn(message: string): void;
-}
 
 /** Receives the results of {@link SourceSelection}. */
 export interface SelectionListener {
@@ -44,7 +39,7 @@ interface Shard {
 export class SourceSelection {
   readonly #redis: Settings['redis'];
   readonly #logins: RedisLogins;
-  readonly #logger: SelectionLogger;
+  readonly #logger: Pick<LoggerService, 'log' | 'warn'>;
   readonly #listener: SelectionListener;
   /** By name, and in a cluster the id of the master. */
   readonly #shards = new Map<string, Shard>();
@@ -59,7 +54,12 @@ export class SourceSelection {
   #published = '';
   #unreachableReason = '';
 
-  constructor(redis: Settings['redis'], logins: RedisLogins, logger: SelectionLogger, listener: SelectionListener) {
+  constructor(
+    redis: Settings['redis'],
+    logins: RedisLogins,
+    logger: Pick<LoggerService, 'log' | 'warn'>,
+    listener: SelectionListener,
+  ) {
     this.#redis = redis;
     this.#logins = logins;
     this.#logger = logger;
@@ -138,7 +138,7 @@ export class SourceSelection {
     const listed = new Set<string>();
     for (const [i, master] of masters.entries()) {
       const name = addressOf(master);
-      const key = `${name} ${master.id}`;
+      const key = keyOf(master);
       listed.add(key);
       const shard = this.#shards.get(key) ?? this.#add(key, name, master);
       void shard.selector.update({ master, replicas: replicas[i] });

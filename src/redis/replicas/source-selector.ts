@@ -59,12 +59,10 @@ export class SourceSelector {
   readonly #random: () => number;
   readonly #now: () => number;
   readonly #offsets = new MasterOffsets();
-  #servers: Servers = { master: undefined, replicas: [] };
   /** Identifies the servers. */
   #keys: string | undefined;
   #candidates = new Map<string, Candidate>();
-  #master: Pick<Candidate, 'node' | 'monitor'> | undefined;
-  #masterStatus: ServerStatus = NOT_CHECKED;
+  #master: Pick<Candidate, 'node' | 'monitor' | 'status'> | undefined;
   #selection: Selection = { role: 'pending' };
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
@@ -94,7 +92,6 @@ export class SourceSelector {
     const keys = [servers.master, ...servers.replicas].map((node) => node && keyOf(node)).join();
     if (keys === this.#keys) return;
     this.#keys = keys;
-    this.#servers = servers;
     const listed = new Map(servers.replicas.map((node) => [keyOf(node), node]));
     for (const [key, { monitor }] of this.#candidates) {
       if (listed.has(key)) continue;
@@ -117,8 +114,7 @@ export class SourceSelector {
   #updateMaster(node: ListedNode | undefined): void {
     if (this.#master !== undefined && node !== undefined && keyOf(node) === keyOf(this.#master.node)) return;
     this.#master?.monitor.close();
-    this.#master = node && { node, monitor: this.#monitor(node) };
-    this.#masterStatus = NOT_CHECKED;
+    this.#master = node && { node, monitor: this.#monitor(node), status: NOT_CHECKED };
   }
 
   /** Checks the servers now; resolves once that is done. */
@@ -163,14 +159,14 @@ export class SourceSelector {
   }
 
   async #checkMaster(): Promise<void> {
-    const { monitor } = this.#master ?? {};
-    const reply = await monitor?.check();
-    if (reply === undefined || monitor !== this.#master?.monitor) return;
-    if (reply.kind === 'failed') this.#masterStatus = reply;
-    else if (reply.replication.role === 'replica') this.#masterStatus = { kind: 'failed', reason: 'it is a replica' };
+    const master = this.#master;
+    const reply = await master?.monitor.check();
+    if (master === undefined || reply === undefined || master !== this.#master) return;
+    if (reply.kind === 'failed') master.status = reply;
+    else if (reply.replication.role === 'replica') master.status = { kind: 'failed', reason: 'it is a replica' };
     else {
       this.#offsets.add(reply.replication, reply.sentAt);
-      this.#masterStatus = { kind: 'ok', replication: reply.replication, lagS: 0 };
+      master.status = { kind: 'ok', replication: reply.replication, lagS: 0 };
     }
   }
 
@@ -207,7 +203,7 @@ export class SourceSelector {
     const candidates = [...this.#candidates.values()];
     const selected = this.#selected;
     if (selected?.currentSince !== undefined) return this.#replica(selected);
-    const isMasterReadable = this.#parts.mayReadMaster && this.#masterStatus.kind === 'ok';
+    const isMasterReadable = this.#parts.mayReadMaster && this.#master?.status.kind === 'ok';
     const mustSettle = isMasterReadable && this.#selection.role === 'master';
     const current = candidates.filter(
       ({ currentSince }) => currentSince !== undefined && (!mustSettle || this.#now() - currentSince >= SETTLED_MS),
@@ -228,7 +224,7 @@ export class SourceSelector {
 
   /** Returns why no replica is current. */
   #reason(candidates: readonly Candidate[]): string {
-    if (this.#servers.replicas.length === 0) return 'no replica is known';
+    if (candidates.length === 0) return 'no replica is known';
     return candidates.map(({ node, status }) => `${addressOf(node)}: ${gradeReplica(status).reason}`).join('; ');
   }
 }
@@ -237,6 +233,7 @@ function behindS({ status }: Candidate): number {
   return status.kind === 'failed' ? Infinity : Math.max(status.replication.silentS, status.lagS);
 }
 
-function keyOf(node: ListedNode): string {
+/** Identifies a server, also among successive ones at one address. */
+export function keyOf(node: ListedNode): string {
   return `${addressOf(node)} ${node.id}`;
 }

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { type ListenerPem, listenerPemProblem } from '../../config/pem-files.ts';
+import { type ListenerPem, listenerPemProblem, listenerPemSettings } from '../../config/pem-files.ts';
 import { Secret } from '../../config/secret.ts';
 import type { ListenerTls, Settings } from '../../config/settings.ts';
 import { type FileContent, type SettingFile, readSettingFile } from './setting-file.ts';
@@ -29,7 +29,7 @@ function certificateFile(
   if (tls === undefined) return [];
   const { certFile, keyFile, clientCaFile } = tls;
   const file: SettingFile = {
-    name: `${listener}_TLS_CERT_FILE`,
+    name: listenerPemSettings(listener).cert,
     what: 'certificate',
     severity: 'error',
     initial: textOf({ cert: tls.cert, key: tls.key.reveal(), clientCa: tls.clientCa }),
@@ -44,12 +44,8 @@ function certificateFile(
   return [file];
 }
 
-async function readCertificate(listener: string, paths: ListenerPem): Promise<FileContent> {
-  const settings = {
-    cert: `${listener}_TLS_CERT_FILE`,
-    key: `${listener}_TLS_KEY_FILE`,
-    clientCa: `${listener}_TLS_CLIENT_CA_FILE`,
-  } as const;
+async function readCertificate(listener: 'HTTP' | 'RESP', paths: ListenerPem): Promise<FileContent> {
+  const settings = listenerPemSettings(listener);
   const texts: { cert: string; key: string; clientCa: string | undefined } = { cert: '', key: '', clientCa: undefined };
   for (const name of ['cert', 'key', 'clientCa'] as const) {
     const path = paths[name];
