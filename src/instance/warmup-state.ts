@@ -18,7 +18,7 @@ export const WARMUP_RESULTS = ['loaded', 'cached', 'missing', 'failed', 'skipped
 export type WarmupResult = (typeof WARMUP_RESULTS)[number];
 
 const [PENDING, LOADING] = [WARMUP_STATES.indexOf('pending'), WARMUP_STATES.indexOf('loading')];
-/** In place of the number of entries in the file, until it is known. */
+/** Stored as the number of entries until the file has been read. */
 const UNKNOWN = -1;
 const ACTIVE: ReadonlySet<WarmupStateName> = new Set(['pending', 'loading', 'paused']);
 

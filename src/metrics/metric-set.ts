@@ -74,7 +74,7 @@ export class MetricSet {
       collect() {
         this.reset();
         const values = read();
-        // Otherwise a gauge without labels is 0.
+        // prom-client exports 0 for a gauge without labels that was never set.
         if (values.length === 0) this.remove({});
         for (const [labels, value] of values) this.set(labels, value);
       },

@@ -26,7 +26,7 @@ const MAX_ENTRY_BYTES = 6 + MAX_ID_BYTES;
 const BUFFER_BYTES = 256 * 1024;
 
 /** Maximum bytes of the file. */
-export const MAX_FILE_BYTES = 256 * 1024 * 1024;
+const MAX_FILE_BYTES = 256 * 1024 * 1024;
 /** Only the account of the proxy may read it: keys may be confidential. */
 const MODE = 0o600;
 
@@ -194,26 +194,21 @@ export class WarmupFile {
       // Without waiting for the writer of a named pipe.
       file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     } catch (error) {
-      const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-      if (code === 'ENOENT') return undefined;
-      throw new WarmupFileError(`cannot be read (${code})`, { cause: error });
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw unreadable(error);
     }
     try {
       return await WarmupFile.#check(file);
     } catch (error) {
       await file.close();
-      if (error instanceof WarmupFileError) throw error;
-      const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-      throw new WarmupFileError(`cannot be read (${code})`, { cause: error });
+      throw unreadable(error);
     }
   }
 
   static async #check(file: FileHandle): Promise<WarmupFile> {
-    const { size, mtimeMs, isFile } = await file.stat().then((found) => ({
-      ...{ size: found.size, mtimeMs: found.mtimeMs },
-      isFile: found.isFile(),
-    }));
-    if (!isFile) throw new WarmupFileError('is not a file');
+    const stats = await file.stat();
+    if (!stats.isFile()) throw new WarmupFileError('is not a file');
+    const { size, mtimeMs } = stats;
     const header = await readAt(file, 0, Math.min(size, HEADER.length));
     if (!header.equals(HEADER)) {
       const isOther = header.toString('latin1').startsWith(TITLE);
@@ -260,9 +255,7 @@ export class WarmupFile {
     try {
       bytes = await readAt(this.#file, this.#position, wanted);
     } catch (error) {
-      if (error instanceof WarmupFileError) throw error;
-      const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-      throw new WarmupFileError(`cannot be read (${code})`, { cause: error });
+      throw unreadable(error);
     }
     this.#position += bytes.length;
     this.#bytes = left === 0 ? bytes : Buffer.concat([this.#bytes.subarray(this.#at), bytes]);
@@ -293,6 +286,12 @@ export class WarmupFile {
     }
     return Infinity;
   }
+}
+
+function unreadable(error: unknown): WarmupFileError {
+  if (error instanceof WarmupFileError) return error;
+  const { code = 'unknown error' } = error as NodeJS.ErrnoException;
+  return new WarmupFileError(`cannot be read (${code})`, { cause: error });
 }
 
 /** Reads exactly `length` bytes. @throws WarmupFileError if the file ends before. */

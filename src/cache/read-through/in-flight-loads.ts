@@ -7,7 +7,7 @@ import type { LoadEnd } from './read-outcome.ts';
 export interface InFlightLoad {
   readonly lease: Lease;
   readonly end: Promise<LoadEnd>;
-  /** Whether a read of this thread waits for it, beside the one that started it. */
+  /** Whether a further read of this thread waits for it, not only the one that started it. */
   isJoined: boolean;
   /** Undefined if it is not sampled, or the load is that of another thread. */
   readonly span: LoadSpan | undefined;

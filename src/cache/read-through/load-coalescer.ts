@@ -116,18 +116,19 @@ export class LoadCoalescer {
       if (lease === 'full' || lease === 'refused') break;
       taken++;
       if (lease === 'cached') continue;
-      const request = {
+      const request: LoadRequest = {
         query,
         lease,
         forward: 'uri-miss',
         maxAgeMs: Infinity,
         client: undefined,
+        account: this.#account,
+        place: 'last',
         span: undefined,
-      } as const;
+      };
       expectedBytes += query.id.length + typicalBytes;
       leases.push(lease);
-      const more = { account: this.#account, place: 'last' } as const;
-      loads.push(new Load({ ...request, ...more }, this.#inFlight, reportBufferFull, undefined));
+      loads.push(new Load(request, this.#inFlight, reportBufferFull, undefined));
     }
     const ends = Promise.all(loads.map(({ request: { query }, end }) => warmUpEnd(query, end)));
     this.#loader.startAdmitted(loads);

@@ -109,7 +109,7 @@ export class Loader {
     this.#isStartingRefresh = false;
   }
 
-  /** Acquires a permit for loads that no request waits for; {@link startAdmitted} must follow. Returns false if Redis is busy. */
+  /** Acquires a permit for loads that no request waits for, and that {@link startAdmitted} must start; returns false if none is spare. */
   tryAcquireSpare(): boolean {
     return this.#limiter.tryAcquireSpare();
   }

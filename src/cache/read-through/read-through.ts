@@ -5,6 +5,7 @@ import type { Forward } from '../shared-lru/cache-types.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
 import { BoundedResults, type Omitted } from './bounded-results.ts';
 import type { BufferedBytes, MemoryAccount, ReadClient, Reservation } from './buffered-bytes.ts';
+import type { ReadOutcomeName } from '../../instance/read-metrics.ts';
 import type { LoadRequest } from './load.ts';
 import { LoadCoalescer, type Uncached, type WarmUpBatch, isCached } from './load-coalescer.ts';
 import { Loader, type LoaderParts } from './loader.ts';
@@ -86,7 +87,7 @@ export class ReadThrough {
     const found = this.#coalescer.lookUp(query, alreadyCounted, Infinity, this.#tryHold);
     if (isCached(found)) return found;
     const span = this.tracer === undefined ? undefined : this.#startSpan([query], options);
-    return ended(span, this.#load(query, found, Infinity, client, span));
+    return ended(span, this.#load(query, found, Infinity, client, span), nameOf);
   }
 
   /** Starts to load what is not cached, as for an entry that is due to be reloaded: no request waits for it. */
@@ -116,6 +117,7 @@ export class ReadThrough {
       maxAgeMs === Infinity
         ? this.#load(query, found, Infinity, client, span)
         : this.#loadWithMaxAge(query, found, maxAgeMs, client, span),
+      nameOf,
     );
   }
 
@@ -209,7 +211,7 @@ export class ReadThrough {
     const span = this.#startSpan(queries, options);
     const request = { queries, results, account, alreadyCounted, client, span };
     const pass = new MultiKeyPass(this.#multiKey, request).run();
-    return pass === undefined ? complete() : endedMany(span, pass.then(complete));
+    return pass === undefined ? complete() : ended(span, pass.then(complete), namesOf);
   }
 
   /** Releases all values, waits until all of them fit, and reads again. */
@@ -270,12 +272,16 @@ const LOADED_KINDS: ReadonlySet<LoadOutcome['kind']> = new Set([
 
 const OVERLOADED: LoadOutcome = { kind: 'overloaded', origin: 'not-stored', forward: 'uri-miss' };
 
-/** Ends the span of a request with its outcome. */
-function ended(span: RequestSpan | undefined, outcome: Promise<LoadOutcome>): Promise<LoadOutcome> {
+/** Ends the span of a request, if it has one, with the outcomes of its reads. */
+function ended<Known>(
+  span: RequestSpan | undefined,
+  outcome: Promise<Known>,
+  namesOf: (known: Known) => readonly ReadOutcomeName[],
+): Promise<Known> {
   if (span === undefined) return outcome;
   return outcome.then(
     (known) => {
-      span.end([outcomeName(known)]);
+      span.end(namesOf(known));
       return known;
     },
     (bug: unknown) => {
@@ -285,19 +291,12 @@ function ended(span: RequestSpan | undefined, outcome: Promise<LoadOutcome>): Pr
   );
 }
 
-/** Ends the span of a request for many keys with their outcomes. */
-function endedMany(span: RequestSpan | undefined, outcomes: Promise<ManyOutcomes>): Promise<ManyOutcomes> {
-  if (span === undefined) return outcomes;
-  return outcomes.then(
-    (known) => {
-      span.end(known.flatMap((outcome) => (outcome.kind === 'omitted' ? [] : [outcomeName(outcome)])));
-      return known;
-    },
-    (bug: unknown) => {
-      span.fail(bug);
-      throw bug;
-    },
-  );
+function nameOf(outcome: LoadOutcome): ReadOutcomeName[] {
+  return [outcomeName(outcome)];
+}
+
+function namesOf(outcomes: ManyOutcomes): ReadOutcomeName[] {
+  return outcomes.flatMap((outcome) => (outcome.kind === 'omitted' ? [] : [outcomeName(outcome)]));
 }
 
 function forwardOf(found: Uncached): Forward {

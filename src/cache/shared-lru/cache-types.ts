@@ -55,9 +55,7 @@ export interface CachedValue {
   readonly isVariant?: boolean;
 }
 
-/**
- * What a variant is served as: `due` and `expired` if it must be loaded anew meanwhile, before or after it has expired.
- */
+/** A variant that may be served: as it is, or, if it expires soon (`due`) or has expired, while its value is loaded anew. */
 export interface Servable {
   readonly kind: 'fresh' | 'due' | 'expired';
   readonly found: CachedValue;

@@ -143,12 +143,8 @@ export class Entries implements OrderOfUse {
     setLifetime(slot);
     this.#slots.publish(slot);
     this.#header[Header.COUNT]++;
-    if (place === 'first') {
-      this.#recency.prepend(slot);
-      return;
-    }
-    this.#recency.append(slot);
-    if (this.#header[Header.UNREAD_HEAD] === NONE) this.#header[Header.UNREAD_HEAD] = slot;
+    if (place === 'first') this.#recency.prepend(slot);
+    else this.#appendUnread(slot);
   }
 
   /**
@@ -165,9 +161,7 @@ export class Entries implements OrderOfUse {
       slot = previous;
     }
     for (const slot of slots) {
-      if (!found.has(slot)) continue;
-      this.#recency.append(slot);
-      if (this.#header[Header.UNREAD_HEAD] === NONE) this.#header[Header.UNREAD_HEAD] = slot;
+      if (found.has(slot)) this.#appendUnread(slot);
     }
   }
 
@@ -222,6 +216,11 @@ export class Entries implements OrderOfUse {
   #unlist(slot: number): void {
     this.#leaveUnread(slot);
     this.#recency.remove(slot);
+  }
+
+  #appendUnread(slot: number): void {
+    this.#recency.append(slot);
+    if (this.#header[Header.UNREAD_HEAD] === NONE) this.#header[Header.UNREAD_HEAD] = slot;
   }
 
   #leaveUnread(slot: number): void {

@@ -279,7 +279,7 @@ export class SharedLru {
    * Stores a loaded value for `lifetimeMs` milliseconds from now and ends the lease.
    *
    * @param hardTtlMs milliseconds from now after which the value must not be served at all, not even as stale.
-   * @param place `last` counts only while no other thread waits for the load: what they read is used most recently.
+   * @param place `last` is ignored if another thread waits for the load, whose read makes the entry the most recently used one.
    * @param variants entries that were made of the value before, which end, with their leases.
    */
   commit(
@@ -291,8 +291,8 @@ export class SharedLru {
     place: Place = 'first',
     variants = NO_VARIANTS,
   ): FillResult {
-    return this.#fill(lease, value, { place, variants }, (slot, now, actual) =>
-      this.#store(slot, etag, (each) => this.#slots.setLifetime(each, now, lifetimeMs, hardTtlMs), actual),
+    return this.#fill(lease, value, etag, { place, variants }, (slot, now) =>
+      this.#slots.setLifetime(slot, now, lifetimeMs, hardTtlMs),
     );
   }
 
@@ -301,16 +301,17 @@ export class SharedLru {
    * have been granted before that entry was read.
    */
   commitVariant(lease: Lease, value: Uint8Array, etag: Etag, lifetime: Lifetime): FillResult {
-    return this.#fill(lease, value, { place: 'first', variants: NO_VARIANTS }, (slot, _, place) =>
-      this.#store(slot, etag, (each) => this.#slots.copyLifetime(each, lifetime), place),
+    return this.#fill(lease, value, etag, { place: 'first', variants: NO_VARIANTS }, (slot) =>
+      this.#slots.copyLifetime(slot, lifetime),
     );
   }
 
   #fill(
     lease: Lease,
     value: Uint8Array,
+    etag: Etag,
     { place, variants }: { readonly place: Place; readonly variants: readonly EntryId[] },
-    store: (slot: number, now: number, place: Place) => void,
+    setLifetime: (slot: number, now: number) => void,
   ): FillResult {
     const total = value.length;
     if (total > this.limits.maxValueBytes) return this.#rejectTooLarge(lease, variants);
@@ -322,22 +323,16 @@ export class SharedLru {
       this.#lock.acquire();
       try {
         if (!this.#leases.isFillable(lease, written)) return this.#voided();
-        if (written === 0) {
-          this.#entries.replace(lease.slot, now);
-          this.#endVariants(variants, now);
-        }
+        if (written === 0) this.#replace(lease.slot, variants, now);
         const actual = this.#placeOf(lease.slot, place);
-        if (actual === 'last') {
-          if (!this.#entries.takeFreeRoom(lease.slot, step - written, total)) return this.#refuse(lease.slot);
-        } else if (!this.#entries.makeRoom(lease.slot, step - written, total, now)) {
-          return this.#markUncacheable(lease.slot);
-        }
+        const failure = this.#makeRoom(lease.slot, step - written, total, now, actual);
+        if (failure !== undefined) return failure;
         // A view costs more than it takes to copy a small value.
         const part = step - written === total ? value : value.subarray(written, step);
         tail = this.#slots.append(lease.slot, tail, part);
         written = step;
         if (written === total) {
-          store(lease.slot, now, actual);
+          this.#store(lease.slot, etag, (slot) => setLifetime(slot, now), actual);
           return 'stored';
         }
       } finally {
@@ -355,14 +350,10 @@ export class SharedLru {
     const now = this.#clock();
     return this.#locked(() => {
       if (!this.#leases.isFillable(lease, 0)) return this.#voided();
-      this.#entries.replace(lease.slot, now);
-      this.#endVariants(variants, now);
+      this.#replace(lease.slot, variants, now);
       const actual = this.#placeOf(lease.slot, place);
-      if (actual === 'last') {
-        if (!this.#entries.takeFreeRoom(lease.slot, 0, 0)) return this.#refuse(lease.slot);
-      } else if (!this.#entries.makeRoom(lease.slot, 0, 0, now)) {
-        return this.#markUncacheable(lease.slot);
-      }
+      const failure = this.#makeRoom(lease.slot, 0, 0, now, actual);
+      if (failure !== undefined) return failure;
       this.#slots.setMissing(lease.slot);
       this.#store(lease.slot, NO_ETAG, (slot) => this.#slots.setLifetime(slot, now, lifetimeMs, lifetimeMs), actual);
       return 'stored';
@@ -401,10 +392,7 @@ export class SharedLru {
     const now = this.#clock();
     this.#locked(() => {
       if (!this.#leases.isValid(lease)) return;
-      if (isKeyStateKnown(result)) {
-        this.#entries.replace(lease.slot, now);
-        this.#endVariants(variants, now);
-      }
+      if (isKeyStateKnown(result)) this.#replace(lease.slot, variants, now);
       this.#leases.endWith(lease.slot, result);
     });
   }
@@ -692,24 +680,34 @@ export class SharedLru {
     if (hasWaiters) this.#leases.notify(slot);
   }
 
-  /** Ends entries, and the leases, of variants. */
-  #endVariants(variants: readonly EntryId[], now: number): void {
+  /** Drops the entry that a lease replaces, if any, and ends the entries and the leases of its variants. */
+  #replace(lease: number, variants: readonly EntryId[], now: number): void {
+    this.#entries.replace(lease, now);
     for (const variant of variants) {
       const slot = this.#index.find(variant, this.#index.hashOf(variant));
-      if (slot === NONE) continue;
-      const isEntry = this.#slots.state(slot) === State.ENTRY;
-      const lease = isEntry ? this.#slots.leaseOf(slot) : slot;
-      if (lease !== NONE) this.#leases.endWith(lease, 'void');
-      if (isEntry) this.#entries.dropOutdated(slot, now);
+      if (slot !== NONE && this.#endLeaseOf(slot)) this.#entries.dropOutdated(slot, now);
     }
+  }
+
+  /** Ends the lease in a slot, or that of the entry in it; returns whether it is an entry. */
+  #endLeaseOf(slot: number): boolean {
+    const isEntry = this.#slots.state(slot) === State.ENTRY;
+    const lease = isEntry ? this.#slots.leaseOf(slot) : slot;
+    if (lease !== NONE) this.#leases.endWith(lease, 'void');
+    return isEntry;
+  }
+
+  /** Makes room for `more` of the `total` bytes of a leased item; if there is none, ends its lease and returns why. */
+  #makeRoom(slot: number, more: number, total: number, now: number, place: Place): FillResult | undefined {
+    if (place === 'last') return this.#entries.takeFreeRoom(slot, more, total) ? undefined : this.#refuse(slot);
+    return this.#entries.makeRoom(slot, more, total, now) ? undefined : this.#markUncacheable(slot);
   }
 
   #rejectTooLarge(lease: Lease, variants: readonly EntryId[]): FillResult {
     const now = this.#clock();
     return this.#locked(() => {
       if (!this.#leases.isValid(lease)) return this.#voided();
-      this.#entries.replace(lease.slot, now);
-      this.#endVariants(variants, now);
+      this.#replace(lease.slot, variants, now);
       return this.#markUncacheable(lease.slot);
     });
   }
@@ -753,12 +751,7 @@ export class SharedLru {
 
   /** Ends an entry and its lease, or a lease; returns whether it was an entry, stale or not. */
   #purgeSlot(slot: number, now: number): boolean {
-    if (this.#slots.state(slot) === State.LEASE) {
-      this.#leases.endWith(slot, 'void');
-      return false;
-    }
-    const lease = this.#slots.leaseOf(slot);
-    if (lease !== NONE) this.#leases.endWith(lease, 'void');
+    if (!this.#endLeaseOf(slot)) return false;
     if (!this.#isUsable(slot, now)) {
       this.#entries.expire(slot, now);
       return false;

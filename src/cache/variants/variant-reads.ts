@@ -5,7 +5,7 @@ import { BufferFull, TOO_LARGE } from '../../redis/redis-reply.ts';
 import type { BufferedBytes, MemoryAccount, ReadClient } from '../read-through/buffered-bytes.ts';
 import { type DirectedOutcome, type ValueOutcome, hasValue } from '../read-through/read-outcome.ts';
 import type { ReadDirectives, ReadOptions, ReadThrough } from '../read-through/read-through.ts';
-import type { CachedValue, EntryId, Lease } from '../shared-lru/cache-types.ts';
+import type { CachedValue, EntryId, Lease, Lifetime } from '../shared-lru/cache-types.ts';
 import { type Etag, etagOf, formatEtag } from '../shared-lru/etag.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
 import { ContentCoder } from './content-coder.ts';
@@ -144,7 +144,7 @@ export class VariantReads {
     const name = nameOf(etag, conversion);
     const unconvertible = this.#unconvertible.get(name);
     if (unconvertible !== undefined) return unconvertible;
-    const isCached = this.#isCurrent(query, etag);
+    const isCached = this.#lifetimeOf(query, etag) !== undefined;
     const cached = isCached ? this.#lru.readAny(id, (memory) => account.tryHoldForTick(memory)) : undefined;
     if (cached !== undefined) return cached;
     // While Redis is unavailable, and for values that are not cached, compressing would take place for each read.
@@ -160,10 +160,10 @@ export class VariantReads {
     });
   }
 
-  /** Whether this is the value that is cached now. */
-  #isCurrent(query: Query, etag: Etag): boolean {
+  /** Returns the TTL of a value; undefined if it is not the one that is cached now. */
+  #lifetimeOf(query: Query, etag: Etag): Lifetime | undefined {
     const cached = this.#lru.describe(query);
-    return cached !== undefined && isSame(cached.etag, etag);
+    return cached !== undefined && isSame(cached.etag, etag) ? cached.lifetime : undefined;
   }
 
   /** Converts a value, and stores the variant under a lease that another thread does not have. */
@@ -183,13 +183,14 @@ export class VariantReads {
         if (found.kind === 'miss') lease = found.lease;
         if (found.kind !== 'loading' || found.own || waits > 0) break;
         await this.#lru.result(found.lease);
-        const stored = this.#isCurrent(query, etag)
-          ? this.#lru.readAny(id, (memory) => account.tryHoldForTick(memory))
-          : undefined;
+        const stored =
+          this.#lifetimeOf(query, etag) !== undefined
+            ? this.#lru.readAny(id, (memory) => account.tryHoldForTick(memory))
+            : undefined;
         if (stored !== undefined) return stored;
       }
       // Described under the lease: if the value is loaded anew or purged after this, the lease ends.
-      const source = lease === undefined ? undefined : this.#lru.describe(query);
+      const lifetime = lease === undefined ? undefined : this.#lifetimeOf(query, etag);
       const converted = await this.#code(value, conversion, account);
       if (typeof converted === 'string') {
         if (converted !== 'busy') this.#noteUnconvertible(nameOf(etag, conversion), converted);
@@ -198,8 +199,8 @@ export class VariantReads {
       if (converted instanceof BufferFull) return converted;
       account.releaseAfterTick(converted.buffer);
       const made = { value: converted, etag: etagOf(converted) };
-      if (lease !== undefined && source !== undefined && isSame(source.etag, etag)) {
-        const result = this.#lru.commitVariant(lease, made.value, made.etag, source.lifetime);
+      if (lease !== undefined && lifetime !== undefined) {
+        const result = this.#lru.commitVariant(lease, made.value, made.etag, lifetime);
         lease = undefined;
         if (result === 'void') this.#storeUnderNewLease(made, etag, query, id);
       }
@@ -213,9 +214,9 @@ export class VariantReads {
   #storeUnderNewLease(made: Pick<CachedValue, 'value' | 'etag'>, etag: Etag, query: Query, id: EntryId): void {
     const found = this.#lru.lookup(id, true, 0);
     if (found.kind !== 'miss') return;
-    const source = this.#lru.describe(query);
-    if (source === undefined || !isSame(source.etag, etag)) this.#lru.abandon(found.lease);
-    else this.#lru.commitVariant(found.lease, made.value, made.etag, source.lifetime);
+    const lifetime = this.#lifetimeOf(query, etag);
+    if (lifetime === undefined) this.#lru.abandon(found.lease);
+    else this.#lru.commitVariant(found.lease, made.value, made.etag, lifetime);
   }
 
   async #code(
@@ -230,10 +231,8 @@ export class VariantReads {
 
   #noteUnconvertible(name: string, why: NoVariant): void {
     if (this.#unconvertible.size >= MAX_UNCONVERTIBLE) {
-      for (const oldest of this.#unconvertible.keys()) {
-        this.#unconvertible.delete(oldest);
-        break;
-      }
+      const [oldest] = this.#unconvertible.keys();
+      this.#unconvertible.delete(oldest);
     }
     this.#unconvertible.set(name, why);
   }

@@ -5,13 +5,13 @@ import { CONTENT_CODINGS, type ContentCoding, type Settings } from '../../config
 import type { CachingPolicy } from '../keys/caching-policy.ts';
 import type { KeyResponsePolicy } from '../keys/key-response.ts';
 import type { RepresentationName } from '../resources/resource.ts';
-import { type AcceptedCodings, acceptedCodings } from './accepted-codings.ts';
+import { type AcceptedCodings, NO_CODINGS, acceptedCodings } from './accepted-codings.ts';
 
 /** How what a request reads is represented in the response. */
 export interface Representation {
-  /** The policy of responses with the value as it is cached. */
+  /** The policy of responses with the value itself. */
   readonly policy: KeyResponsePolicy;
-  /** What is served in its place, and the policy of these responses; undefined: nothing. */
+  /** The compressed or decompressed form to serve instead, and its policy; undefined: the value itself is served. */
   readonly variant: { readonly conversion: Conversion; readonly policy: KeyResponsePolicy } | undefined;
 }
 
@@ -24,7 +24,7 @@ export function policyFor({ policy, variant }: Representation, outcome: Directed
 const COMPRESSIBLE =
   /^(?:text\/.+|.+\+(?:json|xml|text|yaml)|application\/(?:json|ndjson|xml|yaml|toml|javascript|ecmascript|graphql|sql|wasm))$/;
 
-/** The names of representations, and the codings, 0 for none, in the numbers under which representations are kept. */
+/** Digits of the number under which a representation is kept: its name, the coding of the value and the one of its variant. */
 const NAMES: readonly RepresentationName[] = ['value', 'json', 'field', 'member'];
 const CODINGS: readonly (ContentCoding | undefined)[] = [undefined, ...CONTENT_CODINGS];
 
@@ -55,9 +55,9 @@ export class Representations {
     this.differ = this.dependOnCodings || this.#types.values.length > 0;
   }
 
-  /** Parses an Accept-Encoding header. */
+  /** Parses an Accept-Encoding header, if representations depend on it. */
   accepted(acceptEncoding: string | undefined): AcceptedCodings {
-    return acceptedCodings(acceptEncoding, this.#compression);
+    return this.dependOnCodings ? acceptedCodings(acceptEncoding, this.#compression) : NO_CODINGS;
   }
 
   /** Returns a representation of the key, bytes [from, to) of source, for a client that accepts these codings. */

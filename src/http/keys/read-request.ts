@@ -3,7 +3,6 @@ import type { CacheService } from '../../cache/cache.service.ts';
 import type { ReadClient } from '../../cache/read-through/buffered-bytes.ts';
 import { type DirectedOutcome, outcomeName } from '../../cache/read-through/read-outcome.ts';
 import type { Query } from '../../redis/query.ts';
-import { NO_CODINGS } from '../content/accepted-codings.ts';
 import { type Representations, policyFor } from '../content/representations.ts';
 import type { RepresentationName } from '../resources/resource.ts';
 import type { Conditions } from '../response/conditional.ts';
@@ -28,11 +27,7 @@ export function respondToRead(
   { name, request, client }: ReadRequest,
 ): ReadResponse | Promise<ReadResponse> {
   const { headers } = request;
-  const representation = representations.of(
-    name,
-    representations.dependOnCodings ? representations.accepted(headers['accept-encoding']) : NO_CODINGS,
-    query.key,
-  );
+  const representation = representations.of(name, representations.accepted(headers['accept-encoding']), query.key);
   const conditions: Conditions = {
     ifNoneMatch: headers['if-none-match'],
     range: request.method === 'GET' ? headers.range : undefined,

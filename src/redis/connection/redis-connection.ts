@@ -188,7 +188,7 @@ export class RedisConnection implements RedisReader {
     for (const permission of this.#refused) watch(permission);
   }
 
-  /** Does nothing: its server is always the same. */
+  /** Does nothing: this connection has one server. */
   useSources(): void {}
 
   /** Never calls back: only a cluster replaces connections. */

@@ -1,6 +1,6 @@
 import { type Cursor, ItemBytes, wordCount } from '../memory/item-bytes.ts';
 import type { Entries } from '../entries.ts';
-import type { PurgeStep } from '../cache-types.ts';
+import type { Handle, PurgeStep } from '../cache-types.ts';
 import { MAX_ID_BYTES, NONE, State } from '../memory/layout.ts';
 import type { Slots } from '../slots.ts';
 
@@ -10,11 +10,6 @@ const ID_BYTES_PER_STEP = 64 * 1024;
 
 /** Called with the id of an entry, bytes `from` to `to` of `bytes`, which are valid until it returns. */
 export type VisitId = (bytes: Uint8Array, from: number, to: number, selectorLength: number) => void;
-
-interface Visited {
-  readonly slot: number;
-  readonly version: number;
-}
 
 interface CopiedId {
   readonly from: number;
@@ -38,11 +33,10 @@ export class RecencyWalk {
   readonly #bytes = new Uint8Array(this.#words.buffer);
   readonly #cursor: Cursor = { block: 0, word: 0 };
   /** The entries of the last step, in their order then. */
-  #visited: Visited[] = [];
+  #visited: Handle[] = [];
   #copied: CopiedId[] = [];
   /** Number of entries that are left to visit at most; undefined before the first step. */
   #left: number | undefined;
-  #epoch = 0;
 
   /** @param tryLocked calls its argument with the time, under the lock; returns false if the lock is held. */
   constructor(
@@ -70,16 +64,15 @@ export class RecencyWalk {
     if (this.#left === undefined) {
       this.#entries.drainTouches(now);
       this.#left = this.#entries.count;
-      this.#epoch = this.#slots.epoch;
       slot = this.#entries.first;
     } else {
       slot = this.#next();
     }
-    const visited: Visited[] = [];
+    const visited: Handle[] = [];
     let at = 0;
     while (slot !== NONE && this.#left > 0 && visited.length < ENTRIES_PER_STEP && at <= ID_BYTES_PER_STEP) {
       this.#left--;
-      visited.push({ slot, version: this.#slots.version(slot) });
+      visited.push(this.#slots.handle(slot));
       if (this.#slots.isWithinLifetime(slot, now)) {
         const idBytes = this.#slots.idBytes(slot);
         this.#items.read(slot, 0, this.#words, at / 8, idBytes, this.#cursor);
@@ -94,20 +87,20 @@ export class RecencyWalk {
 
   /** Returns the entry after the last visited one that has not moved; NONE if all have. */
   #next(): number {
-    if (this.#slots.epoch !== this.#epoch) return NONE;
     for (let i = this.#visited.length - 1; i >= 0; i--) {
       const { slot } = this.#visited[i];
-      if (!this.#isSame(this.#visited[i])) continue;
+      if (!this.#slots.isSame(this.#visited[i], State.ENTRY)) continue;
       // An entry that was read has another neighbour now.
       const before = this.#visited.at(i - 1);
-      if (i === 0 || (before !== undefined && this.#isSame(before) && this.#entries.previous(slot) === before.slot)) {
+      if (
+        i === 0 ||
+        (before !== undefined &&
+          this.#slots.isSame(before, State.ENTRY) &&
+          this.#entries.previous(slot) === before.slot)
+      ) {
         return this.#entries.next(slot);
       }
     }
     return NONE;
-  }
-
-  #isSame({ slot, version }: Visited): boolean {
-    return this.#slots.state(slot) === State.ENTRY && this.#slots.version(slot) === version;
   }
 }

@@ -43,7 +43,7 @@ export class ProbeAdmission {
     return this.#sockets.has(socket);
   }
 
-  /** Decides on a connection beyond the limit. @param tls makes its handshake first; undefined: without TLS. */
+  /** Decides whether a connection beyond the limit may send one probe. @param tls makes its handshake before that; undefined: without TLS. */
   consider(socket: Socket, outcome: ProbeOutcome, tls: TlsAcceptor | undefined): void {
     if (this.#sockets.size >= this.#max) {
       const [rejectOldest] = this.#silent.values();

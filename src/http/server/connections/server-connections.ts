@@ -12,6 +12,7 @@ import { ClosingConnections } from './closing-connections.ts';
 import type { KeyFastPath } from '../../fast-path/key-fast-path.ts';
 import { type ParserError, parserProblem } from '../parser-problem.ts';
 import { BODY_TOO_LARGE } from '../../request/read-body.ts';
+import type { ConnectionLimiter } from '../../../instance/connection-limiter.ts';
 import { ProbeAdmission, type ProbeOutcome } from './probe-admission.ts';
 import { type Problem, problem } from '../../response/problem.ts';
 import { expectationOf, headProblem, isFramingDoubtful } from '../request-rules.ts';
@@ -20,20 +21,14 @@ import { withoutUpgrade } from '../upgrade.ts';
 
 const SWEEP_MS = 20;
 
-/** Counts the open connections of a server. */
-interface ConnectionLimit {
-  /** Counts a new connection; returns false, with nothing counted, if the limit is reached. */
-  open(): boolean;
-  close(): void;
-}
-
 /** A server of this thread and what its connections need. */
 export interface ServerParts {
   /** A server of node:http that does not listen yet. */
   readonly server: Server;
   /** The application whose routes the server serves. */
   readonly app: Express;
-  readonly limit: ConnectionLimit;
+  /** Counts the open connections of the server. */
+  readonly limit: ConnectionLimiter;
   /** Makes the handshakes of connections; undefined: without TLS. */
   readonly tls: TlsAcceptor | undefined;
   /** Where connections start; undefined: with node:http. */
