@@ -99,7 +99,22 @@ const typedKey = fc
   )
   .map(([text, also]) => percentEncoded(text, also));
 const PARTS = [
-  ...['/', '/field', '/%66ield', '/member', '/a/b', '/a%2Fb', '/%ff', '/\xff', '/%zz', '/%', '/nothing', '//', '/..'],
+  ...[
+    '/',
+    '/field',
+    '/%66ield',
+    '/zipped',
+    '/member',
+    '/a/b',
+    '/a%2Fb',
+    '/%ff',
+    '/\xff',
+    '/%zz',
+    '/%',
+    '/nothing',
+    '//',
+    '/..',
+  ],
   ...[126, 127, 128, 129, 300].map((length) => `/${'p'.repeat(length)}`),
 ];
 const QUERIES = [
