@@ -190,13 +190,13 @@ export default {
     },
     {
       name: 'logic-without-nest',
-      comment: 'Files with logic need no container: only modules and services import Nest.',
+      comment: 'Files with logic need no container: only modules and services import more of Nest than types.',
       severity: 'error',
       from: {
         path: '^src/(access|cache|instance|tracking|redis-commands)/',
         pathNot: '\\.(module|service)(\\.spec)?\\.ts$',
       },
-      to: { path: 'node_modules/@nestjs' },
+      to: { path: 'node_modules/@nestjs', dependencyTypesNot: ['type-only'] },
     },
   ],
   options: {
