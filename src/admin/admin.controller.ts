@@ -7,7 +7,7 @@ import { InstanceStats } from '../instance/instance-stats.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 import { type HttpResponse, jsonResponse, problemResponse } from '../http/response/http-response.ts';
 import { problem } from '../http/response/problem.ts';
-import { ENTRIES_PATH, HOT_KEYS_PATH } from '../http/keys/key-path.ts';
+import { ENTRIES_PATH, HOT_KEYS_PATH } from '../http/request/key-path.ts';
 import { KeyToPurge } from '../http/keys/raw-key.ts';
 import { KnownInputGuard, QueryParameters } from '../http/request/known-input.guard.ts';
 import { AdminTokenGuard } from './admin-token.guard.ts';

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { type ExecutionContext, createParamDecorator } from '@nestjs/common';
 import type { HotKey, HotKeysReport } from '../cache/shared-lru/hot-keys/hot-keys-report.ts';
-import { pathOf } from '../http/keys/key-path.ts';
+import { pathOf } from '../http/request/key-path.ts';
 import { requestOf } from '../http/request/http-context.ts';
 import { problemResponse } from '../http/response/http-response.ts';
 import { ResponseException } from '../http/response/problem.filter.ts';

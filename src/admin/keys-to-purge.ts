@@ -7,7 +7,7 @@ import {
   keysMatching,
   keysWithPrefix,
 } from '../access/key-selection.ts';
-import { pathOf, percentDecode } from '../http/keys/key-path.ts';
+import { pathOf, percentDecode } from '../http/request/key-path.ts';
 import { requestOf } from '../http/request/http-context.ts';
 import { problemResponse } from '../http/response/http-response.ts';
 import { ResponseException } from '../http/response/problem.filter.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { KEYS_PATH, keyFromTarget } from '../http/keys/key-path.ts';
+import { KEYS_PATH, keyFromTarget } from '../http/request/key-path.ts';
 import { keyInPath } from './page/keys/key-in-path.ts';
 
 /** Returns the key that the proxy receives for an input of the page; undefined if the page rejects it. */

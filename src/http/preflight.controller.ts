@@ -1,5 +1,5 @@
 import { Controller, Options } from '@nestjs/common';
-import { HASHES_PATH, JSON_PATH, KEYS_PATH, LISTS_PATH, SETS_PATH, SORTED_SETS_PATH } from './keys/key-path.ts';
+import { HASHES_PATH, JSON_PATH, KEYS_PATH, LISTS_PATH, SETS_PATH, SORTED_SETS_PATH } from './request/key-path.ts';
 import { MGET_PATH } from './mget/mget.controller.ts';
 import { ReadResponse } from './response/read-response.ts';
 import { Cors } from './server/cors.ts';

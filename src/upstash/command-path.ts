@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { KEY_COMMANDS } from '../redis-commands/key-command-table.ts';
 import { WRITE_COMMANDS } from '../redis-commands/refusals.ts';
-import { pathOf, percentDecode } from '../http/keys/key-path.ts';
+import { pathOf, percentDecode } from '../http/request/key-path.ts';
 
 /** The route that all command paths are mapped to. */
 export const COMMAND_ROUTE = 'get/:key';

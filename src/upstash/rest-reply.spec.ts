@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { type JsonPart, MAX_RESULTS_BYTES, ResultsBody } from '../http/response/results-body.ts';
+import { type JsonPart, MAX_RESULTS_BYTES, ResultsBody } from '../http/response/json/results-body.ts';
 import { type RestEncoding, type RestValue, RestReply, partsOf } from './rest-reply.ts';
 
 const bytes = fc.uint8Array().map((each) => Buffer.from(each));

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { ReplySink } from '../redis-commands/key-replies.ts';
-import type { JsonPart } from '../http/response/results-body.ts';
+import type { JsonPart } from '../http/response/json/results-body.ts';
 
 /** A reply of Redis, encoded in RESP2. */
 interface RedisReply {

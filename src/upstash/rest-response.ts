@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { FAILURES } from '../redis-commands/key-replies.ts';
 import type { WriteReply } from '../redis-commands/read-plan.ts';
 import { type HttpResponse, jsonBodyResponse } from '../http/response/http-response.ts';
-import { type Allocate, type Result, ResultsBody } from '../http/response/results-body.ts';
+import { type Allocate, type Result, ResultsBody } from '../http/response/json/results-body.ts';
 import { type RestEncoding, RestReply } from './rest-reply.ts';
 
 /** Status by the first word of an error, for errors caused by Redis; 400 for any other. */

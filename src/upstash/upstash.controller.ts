@@ -11,7 +11,7 @@ import { renderBuffered } from '../http/response/buffered-response.ts';
 import type { HttpResponse } from '../http/response/http-response.ts';
 import { CollectedReads, ReadResponse } from '../http/response/read-response.ts';
 import { Client } from '../http/response/response-client.ts';
-import { maxResultsBytes } from '../http/response/results-body.ts';
+import { maxResultsBytes } from '../http/response/json/results-body.ts';
 import { COMMAND_ROUTE, commandFromTarget } from './command-path.ts';
 import { type RestRendering, commandResponse, errorResponse, pipelineResponse } from './rest-response.ts';
 import { type PreparedCommands, RestCommands } from './rest-commands.ts';

@@ -22,7 +22,7 @@ import {
   jsonResponse,
   ref,
 } from '../openapi/operation-parts.ts';
-import { MAX_RESULTS_BYTES } from '../http/response/results-body.ts';
+import { MAX_RESULTS_BYTES } from '../http/response/json/results-body.ts';
 import { MAX_BODY_BYTES } from '../http/request/read-body.ts';
 import { MAX_COMMANDS, MAX_KEYS } from './rest-request.ts';
 import { UpstashController } from './upstash.controller.ts';

@@ -5,9 +5,9 @@
  */
 import fc from 'fast-check';
 import { anyPatterns, patternMatching, patternTime } from '../../src/access/key-pattern.spec-support.ts';
-import { keyInTarget, percentDecoding } from '../../src/http/keys/key-path.spec-support.ts';
+import { keyInTarget, percentDecoding } from '../../src/http/request/key-path.spec-support.ts';
 import { mgetBody } from '../../src/http/mget/mget-request.spec-support.ts';
-import { anyDirectives, directiveList } from '../../src/http/keys/request-cache-control.spec-support.ts';
+import { anyDirectives, directiveList } from '../../src/http/request/request-cache-control.spec-support.ts';
 import { replyReading } from '../../src/redis/ioredis-internals/raw-reply-reader.spec-support.ts';
 import { anyRequests } from '../../src/resp/protocol/request-streams.spec-support.ts';
 

@@ -1,5 +1,5 @@
 import type { RequestDescription } from '../../cache/read-tracer.ts';
-import { KEYS_PATH } from '../keys/key-path.ts';
+import { KEYS_PATH } from '../request/key-path.ts';
 import type { RequestHead } from './request-head.ts';
 
 const CRLF = Buffer.from('\r\n');

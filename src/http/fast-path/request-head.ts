@@ -1,6 +1,6 @@
 import { isHost } from '../server/request-rules.ts';
 import { type Conditions, UNCONDITIONAL } from '../response/conditional.ts';
-import { KEYS_PATH } from '../keys/key-path.ts';
+import { KEYS_PATH } from '../request/key-path.ts';
 import { RESOURCES, type Resource } from '../resources/resource.ts';
 
 /** Longest request line and headers, in bytes, that the fast path parses. */

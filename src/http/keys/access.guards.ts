@@ -3,7 +3,7 @@ import { Access } from '../../access/access.ts';
 import { ResponseException } from '../response/problem.filter.ts';
 import { ReadResponse } from '../response/read-response.ts';
 import { type AccessDenied, authenticate, authorizeKey } from './access-denied.ts';
-import { KEYS_PATH, keyFromTarget, keyPrefixOf } from './key-path.ts';
+import { KEYS_PATH, keyFromTarget, keyPrefixOf } from '../request/key-path.ts';
 import { requestOf } from '../request/http-context.ts';
 
 /** Requires a valid token in the Authorization header, if ACCESS_TOKEN is set. */

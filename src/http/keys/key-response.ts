@@ -7,7 +7,7 @@ import { type HttpResponse, problemResponse } from '../response/http-response.ts
 import { contentRange, slice } from '../response/byte-range.ts';
 import { type Conditions, etagMatches, requestedRange } from '../response/conditional.ts';
 import { ageSeconds, lifetimeSeconds } from './delta-seconds.ts';
-import type { KeyProblem } from './key-path.ts';
+import type { KeyProblem } from '../request/key-path.ts';
 import { type Problem, problem } from '../response/problem.ts';
 
 /** This cache's name in `Cache-Status` (RFC 9211). */

@@ -7,7 +7,7 @@ import { Representations } from '../content/representations.ts';
 import type { ReadResponse } from '../response/read-response.ts';
 import { Client } from '../response/response-client.ts';
 import { AccessTokenGuard, KeyAllowlistGuard } from './access.guards.ts';
-import { KEYS_PATH } from './key-path.ts';
+import { KEYS_PATH } from '../request/key-path.ts';
 import { KeyToRead } from './raw-key.ts';
 import { respondToRead } from './read-request.ts';
 

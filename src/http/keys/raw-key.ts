@@ -3,7 +3,14 @@ import type { HttpResponse } from '../response/http-response.ts';
 import { ResponseException } from '../response/problem.filter.ts';
 import { ReadResponse } from '../response/read-response.ts';
 import { badKeyResponse } from './key-response.ts';
-import { ENTRIES_PATH, KEYS_PATH, type KeyProblem, keyFromTarget, keyPrefixOf, partFromTarget } from './key-path.ts';
+import {
+  ENTRIES_PATH,
+  KEYS_PATH,
+  type KeyProblem,
+  keyFromTarget,
+  keyPrefixOf,
+  partFromTarget,
+} from '../request/key-path.ts';
 import { requestOf } from '../request/http-context.ts';
 
 /** Yields the key to read, from the path, byte for byte. A bad key is a read that is rejected. */

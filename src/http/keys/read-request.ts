@@ -9,7 +9,7 @@ import type { Conditions } from '../response/conditional.ts';
 import type { Problem } from '../response/problem.ts';
 import { ReadResponse } from '../response/read-response.ts';
 import { keyResponse } from './key-response.ts';
-import { readDirectives } from './request-cache-control.ts';
+import { readDirectives } from '../request/request-cache-control.ts';
 import { rejectionOf } from './wrong-type.ts';
 
 /** A request for the result of a query, as a controller receives it. */

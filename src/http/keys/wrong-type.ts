@@ -4,7 +4,7 @@ import type { DirectedOutcome } from '../../cache/read-through/read-outcome.ts';
 import type { Query } from '../../redis/query.ts';
 import { RESOURCES } from '../resources/resource.ts';
 import { type Problem, problem } from '../response/problem.ts';
-import { KEYS_PATH } from './key-path.ts';
+import { KEYS_PATH } from '../request/key-path.ts';
 import { OUTCOME_PROBLEMS } from './key-response.ts';
 
 /** Paths that read keys, by type. */

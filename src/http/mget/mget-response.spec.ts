@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { etagOf, formatEtag } from '../../cache/shared-lru/etag.ts';
-import { MAX_RESULTS_BYTES } from '../response/results-body.ts';
+import { MAX_RESULTS_BYTES } from '../response/json/results-body.ts';
 import type { HttpResponse } from '../response/http-response.ts';
 import { mgetResponse } from './mget-response.ts';
 

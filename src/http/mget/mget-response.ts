@@ -8,7 +8,7 @@ import { ageSeconds, lifetimeSeconds } from '../keys/delta-seconds.ts';
 import { type KeyResponsePolicy, OUTCOME_PROBLEMS, rejectedQuery } from '../keys/key-response.ts';
 import { KEY_NOT_ALLOWED } from '../keys/access-denied.ts';
 import { type Problem, problem } from '../response/problem.ts';
-import { type Allocate, type JsonPart, MAX_RESULTS_BYTES, ResultsBody } from '../response/results-body.ts';
+import { type Allocate, type JsonPart, MAX_RESULTS_BYTES, ResultsBody } from '../response/json/results-body.ts';
 
 /** The outcome for one key; `problem` if the key has another type, and Redis was asked for it. */
 export type MgetOutcome =

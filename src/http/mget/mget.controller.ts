@@ -15,7 +15,7 @@ import { problemResponse } from '../response/http-response.ts';
 import { problem } from '../response/problem.ts';
 import { CollectedReads, ReadResponse } from '../response/read-response.ts';
 import { Client } from '../response/response-client.ts';
-import { maxResultsBytes } from '../response/results-body.ts';
+import { maxResultsBytes } from '../response/json/results-body.ts';
 import { parseMget } from './mget-request.ts';
 import { type MgetOutcome, mgetResponse } from './mget-response.ts';
 import { Query } from '../../redis/query.ts';

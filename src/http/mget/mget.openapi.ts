@@ -9,7 +9,7 @@ import {
   problemResponse,
   ref,
 } from '../../openapi/operation-parts.ts';
-import { MAX_RESULTS_BYTES } from '../response/results-body.ts';
+import { MAX_RESULTS_BYTES } from '../response/json/results-body.ts';
 import { CACHE_STATUSES } from './mget-response.ts';
 import { MAX_BODY_BYTES } from '../request/read-body.ts';
 import { MAX_KEYS, MAX_KEYS_BYTES } from './mget-request.ts';

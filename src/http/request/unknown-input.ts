@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { pathOf } from '../keys/key-path.ts';
+import { pathOf } from './key-path.ts';
 
 /** The parts of a request that are checked. */
 export interface RequestInput {

@@ -1,6 +1,6 @@
 import { type Buffer, isUtf8 } from 'node:buffer';
 import { ReplyCursor } from '../../replies/reply-cursor.ts';
-import { escapedLength, writeEscaped } from '../response/json-text.ts';
+import { escapedLength, writeEscaped } from '../response/json/json-text.ts';
 
 /** How the elements of an array are written as JSON: in groups of one or two. */
 interface Layout {

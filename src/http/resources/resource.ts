@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { Query, type StoredForm, selectorOf } from '../../redis/query.ts';
-import { HASHES_PATH, JSON_PATH, LISTS_PATH, SETS_PATH, SORTED_SETS_PATH } from '../keys/key-path.ts';
+import { HASHES_PATH, JSON_PATH, LISTS_PATH, SETS_PATH, SORTED_SETS_PATH } from '../request/key-path.ts';
 import { unknownParameter } from '../request/unknown-input.ts';
 import { JSON_ARRAY, JSON_FIELDS, JSON_SCORES, NO_BYTES_IF_ONE, STRING_BYTES } from './stored-forms.ts';
 

@@ -5,7 +5,7 @@ import type { ReadClient } from '../../cache/read-through/buffered-bytes.ts';
 import { Query } from '../../redis/query.ts';
 import { AccessTokenGuard, KeyAllowlistGuard } from '../keys/access.guards.ts';
 import { Representations } from '../content/representations.ts';
-import { HASHES_PATH, JSON_PATH, LISTS_PATH, SETS_PATH, SORTED_SETS_PATH, pathOf } from '../keys/key-path.ts';
+import { HASHES_PATH, JSON_PATH, LISTS_PATH, SETS_PATH, SORTED_SETS_PATH, pathOf } from '../request/key-path.ts';
 import { KeyToRead, PartToRead } from '../keys/raw-key.ts';
 import { respondToRead } from '../keys/read-request.ts';
 import { unknownParameter } from '../request/unknown-input.ts';

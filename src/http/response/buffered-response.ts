@@ -1,6 +1,6 @@
 import type { BufferedBytes, ReadClient, Reservation } from '../../cache/read-through/buffered-bytes.ts';
 import type { HttpResponse } from './http-response.ts';
-import type { Allocate } from './results-body.ts';
+import type { Allocate } from './json/results-body.ts';
 
 /** The values that were read for a response, and how it is rendered. */
 export interface Rendering {

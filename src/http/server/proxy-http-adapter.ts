@@ -7,7 +7,7 @@ import { allMethods } from './allowed-methods.ts';
 import { type HttpResponse, send } from '../response/http-response.ts';
 import type { ReadResponse } from '../response/read-response.ts';
 import type { ResponseSender } from '../response/response-sender.ts';
-import { hideKey, pathOf } from '../keys/key-path.ts';
+import { hideKey, pathOf } from '../request/key-path.ts';
 import { isOpsRoute, lookupRejection, lookupTarget } from './ops-listener.ts';
 import { MAX_HEADERS } from './request-rules.ts';
 

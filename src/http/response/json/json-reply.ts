@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { ARRAY, INTEGER, ReplyCursor } from '../../replies/reply-cursor.ts';
+import { ARRAY, INTEGER, ReplyCursor } from '../../../replies/reply-cursor.ts';
 import { type AfterStep, type EncodedBytes, JsonText } from './json-text.ts';
 
 /** Longer strings are converted in steps of their own. */
