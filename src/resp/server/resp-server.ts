@@ -21,21 +21,21 @@ import { CLOSE_GRACE_MS, LINGER_MS, idleTimeoutMs } from '../../net/time-limits.
 import type { TlsAcceptor } from '../../tls/tls-acceptor.ts';
 import { TlsListeners } from '../../tls/tls-listeners.ts';
 import { type Client, describeRespRequest } from './client.ts';
-import { ClientCommands } from '../commands/client-commands.ts';
+import { ClientCommands } from '../commands/connection/client-commands.ts';
 import { CommandTable } from '../commands/command-table.ts';
 import { Dispatcher } from '../commands/dispatcher.ts';
 import { TrackingClients } from './tracking-clients.ts';
 import { RespConnection } from './resp-connection.ts';
-import { ConnectionCommands } from '../commands/connection-commands.ts';
+import { ConnectionCommands } from '../commands/connection/connection-commands.ts';
 import type { ConnectionContext } from './connection-context.ts';
 import { GetRequest } from '../protocol/get-request.ts';
 import { QueryRequest } from '../protocol/query-request.ts';
-import { IntrospectionCommands } from '../commands/introspection-commands.ts';
+import { IntrospectionCommands } from '../commands/server/introspection-commands.ts';
 import { KeyCommandHandlers } from '../commands/key-command-handlers.ts';
 import { ReplyWriter } from '../protocol/reply-writer.ts';
-import { ServerCommands } from '../commands/server-commands.ts';
-import { ServerInfo } from '../commands/server-info.ts';
-import { TrackingCommands } from '../commands/tracking-commands.ts';
+import { ServerCommands } from '../commands/server/server-commands.ts';
+import { ServerInfo } from '../commands/server/server-info.ts';
+import { TrackingCommands } from '../commands/connection/tracking-commands.ts';
 import { TransactionCommands } from '../commands/transaction-commands.ts';
 
 /** Milliseconds between two checks for idle connections, at most. */

@@ -1,4 +1,4 @@
-import { type RespCommand, type Handler, subcommandsOf } from './resp-command.ts';
+import { type RespCommand, type Handler, subcommandsOf } from '../resp-command.ts';
 import type { ServerInfo } from './server-info.ts';
 
 const CONFIG_HELP = ['GET <pattern>', '    Return parameters matching the glob-like <pattern> and their values.'];

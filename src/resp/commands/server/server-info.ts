@@ -1,10 +1,10 @@
 import { totalmem } from 'node:os';
 import { memoryUsage } from 'node:process';
-import type { CacheService } from '../../cache/cache.service.ts';
-import type { InstanceStats } from '../../instance/instance-stats.ts';
-import { READ_OUTCOMES, type ReadMetrics } from '../../instance/read-metrics.ts';
-import { packageVersion } from '../../config/package-version.ts';
-import type { Settings } from '../../config/settings.ts';
+import type { CacheService } from '../../../cache/cache.service.ts';
+import type { InstanceStats } from '../../../instance/instance-stats.ts';
+import { READ_OUTCOMES, type ReadMetrics } from '../../../instance/read-metrics.ts';
+import { packageVersion } from '../../../config/package-version.ts';
+import type { Settings } from '../../../config/settings.ts';
 import { NamePattern } from './name-pattern.ts';
 
 /**

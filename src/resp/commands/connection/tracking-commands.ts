@@ -1,10 +1,10 @@
-import type { RefusedCommands } from '../../redis-commands/refused-commands.ts';
-import type { ReplyWriter } from '../protocol/reply-writer.ts';
-import type { Client } from '../server/client.ts';
-import { type TrackingOptions, startsWith } from '../server/client-tracking.ts';
-import type { TrackingClients } from '../server/tracking-clients.ts';
-import { SYNTAX_ERROR, parseSmallInteger } from './arguments.ts';
-import type { Subcommand } from './resp-command.ts';
+import type { RefusedCommands } from '../../../redis-commands/refused-commands.ts';
+import type { ReplyWriter } from '../../protocol/reply-writer.ts';
+import type { Client } from '../../server/client.ts';
+import { type TrackingOptions, startsWith } from '../../server/client-tracking.ts';
+import type { TrackingClients } from '../../server/tracking-clients.ts';
+import { SYNTAX_ERROR, parseSmallInteger } from '../arguments.ts';
+import type { Subcommand } from '../resp-command.ts';
 
 const REQUIRES_RESP3 =
   'ERR CLIENT TRACKING requires RESP3 here, whose push messages are the only way to be notified: send HELLO 3 first';

@@ -1,12 +1,12 @@
-import type { Access } from '../../access/access.ts';
-import type { RefusedCommands } from '../../redis-commands/refused-commands.ts';
-import type { Client } from '../server/client.ts';
-import type { TrackingClients } from '../server/tracking-clients.ts';
-import { INVALID_NAME, SYNTAX_ERROR, isName, parseSmallInteger } from './arguments.ts';
-import type { RespCommand, Handler } from './resp-command.ts';
-import type { ReplyWriter } from '../protocol/reply-writer.ts';
-import type { TransactionCommands } from './transaction-commands.ts';
-import { COMPATIBLE_VERSION } from './server-info.ts';
+import type { Access } from '../../../access/access.ts';
+import type { RefusedCommands } from '../../../redis-commands/refused-commands.ts';
+import type { Client } from '../../server/client.ts';
+import type { TrackingClients } from '../../server/tracking-clients.ts';
+import { INVALID_NAME, SYNTAX_ERROR, isName, parseSmallInteger } from '../arguments.ts';
+import type { RespCommand, Handler } from '../resp-command.ts';
+import type { ReplyWriter } from '../../protocol/reply-writer.ts';
+import type { TransactionCommands } from '../transaction-commands.ts';
+import { COMPATIBLE_VERSION } from '../server/server-info.ts';
 
 const WRONG_PASSWORD = 'WRONGPASS invalid username-password pair or user is disabled.';
 const DEFAULT_USER = 'default';

@@ -1,10 +1,10 @@
-import { matchesArity } from '../../redis-commands/error-replies.ts';
-import { keysOf } from '../../redis-commands/key-command-table.ts';
-import { type RespCommand, type Executable, type Handler, categoriesOf, subcommandsOf } from './resp-command.ts';
-import { SYNTAX_ERROR } from './arguments.ts';
-import type { CommandTable } from './command-table.ts';
+import { matchesArity } from '../../../redis-commands/error-replies.ts';
+import { keysOf } from '../../../redis-commands/key-command-table.ts';
+import { type RespCommand, type Executable, type Handler, categoriesOf, subcommandsOf } from '../resp-command.ts';
+import { SYNTAX_ERROR } from '../arguments.ts';
+import type { CommandTable } from '../command-table.ts';
 import { NamePattern } from './name-pattern.ts';
-import type { ReplyWriter } from '../protocol/reply-writer.ts';
+import type { ReplyWriter } from '../../protocol/reply-writer.ts';
 
 const HELP = [
   '(no subcommand)',

@@ -1,7 +1,7 @@
-import type { Client } from '../server/client.ts';
-import { type RespCommand, type Handler, subcommandsOf } from './resp-command.ts';
+import type { Client } from '../../server/client.ts';
+import { type RespCommand, type Handler, subcommandsOf } from '../resp-command.ts';
 import type { TrackingCommands } from './tracking-commands.ts';
-import { INVALID_NAME, SYNTAX_ERROR, isName, parseSmallInteger } from './arguments.ts';
+import { INVALID_NAME, SYNTAX_ERROR, isName, parseSmallInteger } from '../arguments.ts';
 
 const TYPES: ReadonlySet<string> = new Set(['normal', 'master', 'replica', 'slave', 'pubsub']);
 const HELP = [

@@ -1,8 +1,8 @@
 import { expect, it } from '@jest/globals';
-import type { CacheService } from '../../cache/cache.service.ts';
-import type { InstanceStats } from '../../instance/instance-stats.ts';
-import type { ReadMetrics } from '../../instance/read-metrics.ts';
-import { loadSettings } from '../../config/load-settings.ts';
+import type { CacheService } from '../../../cache/cache.service.ts';
+import type { InstanceStats } from '../../../instance/instance-stats.ts';
+import type { ReadMetrics } from '../../../instance/read-metrics.ts';
+import { loadSettings } from '../../../config/load-settings.ts';
 import { ServerInfo } from './server-info.ts';
 
 it.each([
