@@ -1,4 +1,4 @@
-import type { Omitted } from '../cache/read-through/bounded-results.ts';
+import type { Omitted } from '../cache/read-through/many-keys/bounded-results.ts';
 import type { ReadClient, Reservation } from '../cache/read-through/buffered-bytes.ts';
 import type { TtlOutcome } from '../cache/read-through/key-queries.ts';
 import type { ReadOutcome } from '../cache/read-through/read-outcome.ts';

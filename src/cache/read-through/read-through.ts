@@ -3,13 +3,13 @@ import type { ReadTracer, RequestDescription, RequestSpan } from '../read-tracer
 import type { BufferFull } from '../../redis/redis-reply.ts';
 import type { Forward } from '../shared-lru/cache-types.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
-import { BoundedResults, type Omitted } from './bounded-results.ts';
+import { BoundedResults, type Omitted } from './many-keys/bounded-results.ts';
 import type { BufferedBytes, MemoryAccount, ReadClient, Reservation } from './buffered-bytes.ts';
 import type { ReadOutcomeName } from '../../instance/read-metrics.ts';
 import type { LoadRequest } from './load.ts';
 import { LoadCoalescer, type Uncached, type WarmUpBatch, isCached } from './load-coalescer.ts';
 import { Loader, type LoaderParts } from './loader.ts';
-import { MultiKeyContext, MultiKeyPass } from './multi-key-pass.ts';
+import { MultiKeyContext, MultiKeyPass } from './many-keys/multi-key-pass.ts';
 import {
   type DirectedOutcome,
   type LoadEnd,

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { formatEtag } from '../../cache/shared-lru/etag.ts';
 import type { CachedValue } from '../../cache/shared-lru/cache-types.ts';
 import type { Origin, ReadOutcome } from '../../cache/read-through/read-outcome.ts';
-import type { Omitted } from '../../cache/read-through/bounded-results.ts';
+import type { Omitted } from '../../cache/read-through/many-keys/bounded-results.ts';
 import { type HttpResponse, jsonBodyResponse } from '../response/http-response.ts';
 import { ageSeconds, lifetimeSeconds } from '../keys/delta-seconds.ts';
 import { type KeyResponsePolicy, OUTCOME_PROBLEMS, rejectedQuery } from '../keys/key-response.ts';

@@ -1,13 +1,13 @@
-import type { Query } from '../../redis/query.ts';
+import type { Query } from '../../../redis/query.ts';
 import { setImmediate as nextTick } from 'node:timers/promises';
-import { LoadWindow } from '../../net/load-window.ts';
-import type { RequestSpan } from '../read-tracer.ts';
-import type { SharedLru } from '../shared-lru/shared-lru.ts';
+import { LoadWindow } from '../../../net/load-window.ts';
+import type { RequestSpan } from '../../read-tracer.ts';
+import type { SharedLru } from '../../shared-lru/shared-lru.ts';
 import type { BoundedResults } from './bounded-results.ts';
-import type { MemoryAccount, ReadClient } from './buffered-bytes.ts';
+import type { MemoryAccount, ReadClient } from '../buffered-bytes.ts';
 import { LargeLoadLimiter } from './large-load-limiter.ts';
-import { type LoadCoalescer, isCached } from './load-coalescer.ts';
-import type { LoadEnd } from './read-outcome.ts';
+import { type LoadCoalescer, isCached } from '../load-coalescer.ts';
+import type { LoadEnd } from '../read-outcome.ts';
 
 /** Number of keys looked up and requested from Redis in one tick, during which the thread does nothing else. */
 const READ_BATCH_SIZE = 1000;

@@ -1,8 +1,8 @@
 import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { bufferedBytes } from './buffered-bytes.spec-support.ts';
+import { bufferedBytes } from '../buffered-bytes.spec-support.ts';
 import { BoundedResults } from './bounded-results.ts';
-import type { ReadOutcome } from './read-outcome.ts';
+import type { ReadOutcome } from '../read-outcome.ts';
 
 const MAX_BYTES = 10;
 

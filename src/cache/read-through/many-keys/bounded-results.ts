@@ -1,6 +1,6 @@
-import { PAGE_BYTES, pagesFor } from '../../instance/buffer-budget.ts';
-import type { MemoryAccount } from './buffered-bytes.ts';
-import type { ReadOutcome } from './read-outcome.ts';
+import { PAGE_BYTES, pagesFor } from '../../../instance/buffer-budget.ts';
+import type { MemoryAccount } from '../buffered-bytes.ts';
+import type { ReadOutcome } from '../read-outcome.ts';
 
 /** A result omitted because the response size limit was reached. */
 export interface Omitted {
