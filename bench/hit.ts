@@ -4,7 +4,7 @@
  */
 import { Buffer } from 'node:buffer';
 import { monotonicClock } from '../src/cache/shared-lru/clock.ts';
-import { hashKey } from '../src/cache/shared-lru/memory/hash.ts';
+import { hashKey } from '../src/cache/shared-lru/index/hash.ts';
 import { HitBuffer } from '../src/cache/shared-lru/hit-buffer.ts';
 import { InstanceMemory } from '../src/instance/instance-memory.ts';
 import { ReadMetrics } from '../src/instance/read-metrics.ts';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { randomInt } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
 import { expect, it } from '@jest/globals';
-import { keysOfOneBucket, keysOfOneHash } from '../../src/cache/shared-lru/memory/colliding-keys.spec-support.ts';
+import { keysOfOneBucket, keysOfOneHash } from '../../src/cache/shared-lru/index/colliding-keys.spec-support.ts';
 import { type LruLimits, LruMemory } from '../../src/cache/shared-lru/memory/layout.ts';
 import { checkInvariants } from '../../src/cache/shared-lru/shared-memory.spec-support.ts';
 import { describeOwn } from '../support/only-own.ts';

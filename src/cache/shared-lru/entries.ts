@@ -2,7 +2,7 @@ import type { Place } from './cache-types.ts';
 import { type SharedCounters, counter } from './counters.ts';
 import type { Etag } from './etag.ts';
 import type { HotKeys } from './hot-keys/hot-keys.ts';
-import type { KeyIndex } from './key-index.ts';
+import type { KeyIndex } from './index/key-index.ts';
 import { Header, type LruLimits, type LruMemory, NONE, State } from './memory/layout.ts';
 import { SlotList } from './memory/slot-list.ts';
 import type { OrderOfUse, TouchRings } from './memory/touch-rings.ts';

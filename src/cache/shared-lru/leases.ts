@@ -1,6 +1,6 @@
 import { type SharedCounters, counter } from './counters.ts';
 import { ItemBytes } from './memory/item-bytes.ts';
-import type { KeyIndex } from './key-index.ts';
+import type { KeyIndex } from './index/key-index.ts';
 import { Header, type LruLimits, type LruMemory, NONE, SLOT_WORDS, Slot, State, idLengths } from './memory/layout.ts';
 import { type EntryId, LOAD_RESULTS, type Lease, type LoadResult } from './cache-types.ts';
 import { SlotList } from './memory/slot-list.ts';

@@ -2,7 +2,7 @@ import { deepStrictEqual } from 'node:assert';
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { keysOfOneBucket, keysOfOneHash } from './memory/colliding-keys.spec-support.ts';
+import { keysOfOneBucket, keysOfOneHash } from './index/colliding-keys.spec-support.ts';
 import type { Etag } from './etag.ts';
 import { TICK_MS } from './clock.ts';
 import { HitBuffer } from './hit-buffer.ts';

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Query } from '../../redis/query.ts';
 import { type EntryId, type Lease, PurgeProgress } from './cache-types.ts';
 import { HitBuffer } from './hit-buffer.ts';
-import { keysOfOneHash } from './memory/colliding-keys.spec-support.ts';
+import { keysOfOneHash } from './index/colliding-keys.spec-support.ts';
 import { Header, type LruLimits, LruMemory, NODE_WORDS, NONE, Node } from './memory/layout.ts';
 import { PURGED_AT_ONCE, SharedLru } from './shared-lru.ts';
 import { checkInvariants } from './shared-memory.spec-support.ts';

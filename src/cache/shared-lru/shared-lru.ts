@@ -8,7 +8,7 @@ import { type Etag, NO_ETAG } from './etag.ts';
 import { ItemBytes } from './memory/item-bytes.ts';
 import { HotKeys, periodOf } from './hot-keys/hot-keys.ts';
 import { type HotKeysReport, reportOf } from './hot-keys/hot-keys-report.ts';
-import { KeyIndex } from './key-index.ts';
+import { KeyIndex } from './index/key-index.ts';
 import { type LargeEntry, CHUNK_BYTES } from './reading/chunked-read.ts';
 import { BLOCK_BYTES, HOT_KEY_SKETCHES, type LruLimits, LruMemory, NONE, State } from './memory/layout.ts';
 import { Leases } from './leases.ts';

@@ -1,5 +1,5 @@
 import type { EntryId } from './cache-types.ts';
-import { hashKey } from './memory/hash.ts';
+import { hashKey } from './index/hash.ts';
 import {
   BLOCK_BYTES,
   Header,

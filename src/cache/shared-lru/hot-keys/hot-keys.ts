@@ -1,5 +1,5 @@
 import type { EntryId } from '../cache-types.ts';
-import type { KeyIndex } from '../key-index.ts';
+import type { KeyIndex } from '../index/key-index.ts';
 import type { Cursor, ItemBytes } from '../memory/item-bytes.ts';
 import { HOT_KEYS_HEADER_BYTES, HOT_KEY_SKETCHES, type LruMemory, MAX_ID_BYTES, NONE } from '../memory/layout.ts';
 import type { Slots } from '../slots.ts';

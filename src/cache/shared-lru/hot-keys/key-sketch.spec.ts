@@ -2,7 +2,7 @@ import { strictEqual, ok } from 'node:assert';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { seeded } from '../../../../test/support/random.ts';
-import { hashKey } from '../memory/hash.ts';
+import { hashKey } from '../index/hash.ts';
 import { KeySketch, SKETCH_BYTES, SKETCH_KEYS, SKETCH_KEY_BYTES } from './key-sketch.ts';
 
 const RUNS = Number(process.env['FC_RUNS'] ?? 30);

@@ -1,6 +1,6 @@
 import type { CachedEntry, EntryId, Handle } from '../cache-types.ts';
 import type { HitBuffer } from '../hit-buffer.ts';
-import type { KeyIndex } from '../key-index.ts';
+import type { KeyIndex } from '../index/key-index.ts';
 import { Header, type LruMemory, NONE, SLOT_WORDS, Slot } from '../memory/layout.ts';
 import type { TouchRings } from '../memory/touch-rings.ts';
 import type { Slots } from '../slots.ts';

@@ -1,8 +1,8 @@
 /** A thread that stops in the middle of a critical section, reports it, and waits to be terminated. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { monotonicClock } from './clock.ts';
-import { Header } from './memory/layout.ts';
-import { SharedLru } from './shared-lru.ts';
+import { monotonicClock } from '../clock.ts';
+import { Header } from '../memory/layout.ts';
+import { SharedLru } from '../shared-lru.ts';
 
 export interface StallOrders {
   readonly buffer: SharedArrayBuffer;

@@ -1,9 +1,9 @@
 /** One thread of the torture test; runs with stripped types until its time has elapsed. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { monotonicClock } from './clock.ts';
-import type { Etag } from './etag.ts';
-import { type CachedValue, type EntryId, type FillResult, LOAD_RESULTS, type Lease } from './cache-types.ts';
-import { SharedLru } from './shared-lru.ts';
+import { monotonicClock } from '../clock.ts';
+import type { Etag } from '../etag.ts';
+import { type CachedValue, type EntryId, type FillResult, LOAD_RESULTS, type Lease } from '../cache-types.ts';
+import { SharedLru } from '../shared-lru.ts';
 
 export interface TortureOrders {
   readonly buffer: SharedArrayBuffer;

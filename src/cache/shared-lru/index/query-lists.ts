@@ -1,4 +1,4 @@
-import type { ItemBytes } from './memory/item-bytes.ts';
+import type { ItemBytes } from '../memory/item-bytes.ts';
 import {
   HeaderFloat,
   type LruMemory,
@@ -10,7 +10,7 @@ import {
   Slot,
   idBytesOf,
   selectorBytesOf,
-} from './memory/layout.ts';
+} from '../memory/layout.ts';
 
 /**
  * Lists of the queries of each key: the slots, entries and leases, of ids with a selector, so that a purge of the key finds

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { ItemBytes } from './memory/item-bytes.ts';
-import { LruMemory, NONE } from './memory/layout.ts';
+import { ItemBytes } from '../memory/item-bytes.ts';
+import { LruMemory, NONE } from '../memory/layout.ts';
 import { QueryLists } from './query-lists.ts';
-import { Slots } from './slots.ts';
+import { Slots } from '../slots.ts';
 
 const LIMITS = { capacity: 50, maxBytes: 10_000, maxValueBytes: 0, maxLeases: 50, leaseMs: 1, staleMs: 0 };
 /** Some are the beginning of others; all hash alike, or to the same bucket. */

@@ -1,6 +1,6 @@
-import { hashKey } from './memory/hash.ts';
-import type { ItemBytes } from './memory/item-bytes.ts';
-import type { EntryId } from './cache-types.ts';
+import { hashKey } from './hash.ts';
+import type { ItemBytes } from '../memory/item-bytes.ts';
+import type { EntryId } from '../cache-types.ts';
 import {
   Header,
   type LruMemory,
@@ -11,7 +11,7 @@ import {
   Slot,
   idLengths,
   selectorBytesOf,
-} from './memory/layout.ts';
+} from '../memory/layout.ts';
 import { QueryLists } from './query-lists.ts';
 
 /** Slots of a chain that are visited without the lock: another thread may change the chain meanwhile, even into a circle. */

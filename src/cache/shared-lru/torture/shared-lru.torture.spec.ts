@@ -2,17 +2,17 @@ import { randomFillSync, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { seeded } from '../../../test/support/random.ts';
-import { monotonicClock } from './clock.ts';
-import { keysOfOneBucket, keysOfOneHash } from './memory/colliding-keys.spec-support.ts';
-import { Header, type LruLimits, LruMemory } from './memory/layout.ts';
-import type { Lease } from './cache-types.ts';
-import { PURGED_AT_ONCE, SharedLru } from './shared-lru.ts';
-import { checkInvariants, entriesByRecency } from './shared-memory.spec-support.ts';
+import { seeded } from '../../../../test/support/random.ts';
+import { monotonicClock } from '../clock.ts';
+import { keysOfOneBucket, keysOfOneHash } from '../index/colliding-keys.spec-support.ts';
+import { Header, type LruLimits, LruMemory } from '../memory/layout.ts';
+import type { Lease } from '../cache-types.ts';
+import { PURGED_AT_ONCE, SharedLru } from '../shared-lru.ts';
+import { checkInvariants, entriesByRecency } from '../shared-memory.spec-support.ts';
 import type { StallOrders } from './stalling-worker.spec-support.ts';
 import type { TortureOrders, TortureReport } from './torture-worker.spec-support.ts';
 import type { TurnsOrders } from './turns-worker.spec-support.ts';
-import { Query } from '../../redis/query.ts';
+import { Query } from '../../../redis/query.ts';
 
 /** TORTURE_SECONDS sets the duration. */
 const SECONDS = Number(process.env['TORTURE_SECONDS'] ?? 3);

@@ -1,8 +1,8 @@
 /** A thread that reads keys in turn with other threads: each read starts when the one before has returned. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { monotonicClock } from './clock.ts';
-import { HitBuffer } from './hit-buffer.ts';
-import { SharedLru } from './shared-lru.ts';
+import { monotonicClock } from '../clock.ts';
+import { HitBuffer } from '../hit-buffer.ts';
+import { SharedLru } from '../shared-lru.ts';
 
 export interface TurnsOrders {
   readonly buffer: SharedArrayBuffer;
