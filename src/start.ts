@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { LayoutError } from './cache/shared-lru/memory/layout.ts';
-import { CommandLineError, type Flags, withFlagNames, readCommandLine } from './config/command-line.ts';
-import { helpText } from './config/help.ts';
+import { CommandLineError, type Flags, withFlagNames, readCommandLine } from './config/command-line/command-line.ts';
+import { helpText } from './config/command-line/help.ts';
 import { type Notice, SettingsError, loadSettings } from './config/load-settings.ts';
 import { packageVersion } from './config/package-version.ts';
 import { withoutPemText } from './config/pem-files.ts';

@@ -1,4 +1,4 @@
-import { parseKeyPatterns } from '../config/environment/key-pattern-syntax.ts';
+import { parseKeyPatterns } from '../config/key-pattern-syntax.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Secret } from '../config/secret.ts';
 import { BearerTokens, type Credential } from './bearer-tokens.ts';

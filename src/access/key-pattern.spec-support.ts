@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { type PatternElement, parseKeyPatterns } from '../config/environment/key-pattern-syntax.ts';
+import { type PatternElement, parseKeyPatterns } from '../config/key-pattern-syntax.ts';
 import { KeyPattern } from './key-pattern.ts';
 
 /** A small alphabet, so that keys often match. */

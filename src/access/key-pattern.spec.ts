@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { TestRedis } from '../../test/support/redis.ts';
-import { parseKeyPattern, parseKeyPatterns } from '../config/environment/key-pattern-syntax.ts';
+import { parseKeyPattern, parseKeyPatterns } from '../config/key-pattern-syntax.ts';
 import { KeyPattern } from './key-pattern.ts';
 import { anyPatterns, key, parsed, pattern, patternMatching, patternTime } from './key-pattern.spec-support.ts';
 

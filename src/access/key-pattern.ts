@@ -1,4 +1,4 @@
-import type { PatternElement } from '../config/environment/key-pattern-syntax.ts';
+import type { PatternElement } from '../config/key-pattern-syntax.ts';
 
 /** A glob pattern for keys, matched byte by byte. */
 export class KeyPattern {

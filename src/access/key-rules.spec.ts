@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { parseKeyRules } from '../config/environment/key-pattern-syntax.ts';
+import { parseKeyRules } from '../config/key-pattern-syntax.ts';
 import { KeyRules } from './key-rules.ts';
 
 const parse = (text: string) => parseKeyRules(text, (value) => value !== 'refused');

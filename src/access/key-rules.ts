@@ -1,4 +1,4 @@
-import { type KeyRule, parseKeyPatterns } from '../config/environment/key-pattern-syntax.ts';
+import { type KeyRule, parseKeyPatterns } from '../config/key-pattern-syntax.ts';
 import { KeyPattern } from './key-pattern.ts';
 
 /** Values by key pattern; the first pattern that matches a key applies. */

@@ -1,4 +1,4 @@
-import { parseKeyPattern } from '../config/environment/key-pattern-syntax.ts';
+import { parseKeyPattern } from '../config/key-pattern-syntax.ts';
 import { MAX_KEY_BYTES } from './access.ts';
 import { KeyPattern } from './key-pattern.ts';
 

@@ -2,13 +2,13 @@ import { readFileSync } from 'node:fs';
 import { type EnvFile, type EnvFileVariable, readEnvFile } from './environment/env-file.ts';
 import { type Environment, describeSettings, validateEnvironment } from './environment/environment.ts';
 import { formerNameWarnings, namesAsGiven, withPresentNames } from './environment/former-names.ts';
-import { type KeyRule, parseKeyRules } from './environment/key-pattern-syntax.ts';
+import { type KeyRule, parseKeyRules } from './key-pattern-syntax.ts';
 import { fitToMemory, fittedNotice, memoryLimit, memoryWarning } from './memory-budget.ts';
 import { expiryWarning, listenerTls } from './pem-files.ts';
 import { redisSettings } from './redis/redis-settings.ts';
 import type { SettingDescription } from './environment/setting.decorators.ts';
 import type { ContentCoding, ListenerTls, Settings } from './settings.ts';
-import { secretIn, tokensIn } from './tokens.ts';
+import { secretIn, tokensIn } from './secret.ts';
 import { isServiceLink, resemblesSetting, unknownNames, unknownNamesInFile } from './environment/unknown-names.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;

@@ -1,4 +1,4 @@
-import type { KeyRule } from './environment/key-pattern-syntax.ts';
+import type { KeyRule } from './key-pattern-syntax.ts';
 import type { RedisNode } from './redis/redis-nodes.ts';
 import type { Secret } from './secret.ts';
 

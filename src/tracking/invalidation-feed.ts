@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { RedisOptions } from 'ioredis';
-import { parseKeyPatterns } from '../config/environment/key-pattern-syntax.ts';
+import { parseKeyPatterns } from '../config/key-pattern-syntax.ts';
 import type { Settings } from '../config/settings.ts';
 import { type ConnectionListener, openInvalidationConnection } from './invalidation-connection.ts';
 import { backOffMs } from '../redis/redis-options.ts';

@@ -1,5 +1,5 @@
-import { areTokens } from '../tokens.ts';
-import { parseKeyPatterns } from './key-pattern-syntax.ts';
+import { areTokens } from '../secret.ts';
+import { parseKeyPatterns } from '../key-pattern-syntax.ts';
 import { TextSetting } from './setting.decorators.ts';
 
 export class AccessEnvironment {

@@ -1,5 +1,5 @@
 import { CONTENT_CODINGS, type ContentCoding, FAST_PATH_STATES, REQUEST_CACHE_CONTROL_MODES } from '../settings.ts';
-import { parseKeyRules } from './key-pattern-syntax.ts';
+import { parseKeyRules } from '../key-pattern-syntax.ts';
 import { EnumSetting, IntegerSetting, ListenHostSetting, TextSetting } from './setting.decorators.ts';
 
 const KiB = 2 ** 10;

@@ -1,7 +1,6 @@
 import { parseRedisUrl } from '../../config/redis/redis-url.ts';
-import { Secret } from '../../config/secret.ts';
+import { Secret, secretIn } from '../../config/secret.ts';
 import type { AccountFiles, NamedFile, Settings } from '../../config/settings.ts';
-import { secretIn } from '../../config/tokens.ts';
 import { isSameLogin, loginIn } from '../../redis/redis-logins.ts';
 import { type FileContent, type SettingFile, readSettingFile } from './setting-file.ts';
 

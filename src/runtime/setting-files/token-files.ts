@@ -1,6 +1,5 @@
-import type { Secret } from '../../config/secret.ts';
+import { type Secret, areTokens, secretIn, tokensIn } from '../../config/secret.ts';
 import type { Settings } from '../../config/settings.ts';
-import { areTokens, secretIn, tokensIn } from '../../config/tokens.ts';
 import { type FileContent, type SettingFile, readSettingFile } from './setting-file.ts';
 
 /** Returns the token files of these settings. Their content is the tokens, separated by commas. */

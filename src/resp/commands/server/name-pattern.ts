@@ -1,5 +1,5 @@
 import { KeyPattern } from '../../../access/key-pattern.ts';
-import { parseKeyPatterns } from '../../../config/environment/key-pattern-syntax.ts';
+import { parseKeyPatterns } from '../../../config/key-pattern-syntax.ts';
 
 /** Exceeds the length of every name; limits the cost of matching. */
 const MAX_PATTERN_LENGTH = 64;

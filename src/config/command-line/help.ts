@@ -1,6 +1,6 @@
 import { flagOf } from './command-line.ts';
-import { settingGroups } from './environment/environment.ts';
-import type { SettingDescription } from './environment/setting.decorators.ts';
+import { settingGroups } from '../environment/environment.ts';
+import type { SettingDescription } from '../environment/setting.decorators.ts';
 
 const COLUMNS = 100;
 /** The column in which the descriptions start. */

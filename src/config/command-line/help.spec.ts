@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { flagOf } from './command-line.ts';
 import { helpText } from './help.ts';
-import { describeSettings } from './environment/environment.ts';
+import { describeSettings } from '../environment/environment.ts';
 
 const help = helpText('1.2.3');
 /** Line breaks are where they fit. */

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
-import { describeSettings } from './environment/environment.ts';
-import type { SettingDescription } from './environment/setting.decorators.ts';
-import { FORMER_NAMES } from './environment/former-names.ts';
-import { nearestName } from './environment/unknown-names.ts';
+import { describeSettings } from '../environment/environment.ts';
+import type { SettingDescription } from '../environment/setting.decorators.ts';
+import { FORMER_NAMES } from '../environment/former-names.ts';
+import { nearestName } from '../environment/unknown-names.ts';
 
 /** Settings on the command line, under their names in the environment. */
 export type Flags = Readonly<Record<string, string>>;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { CommandLineError, flagOf, withFlagNames, readCommandLine } from './command-line.ts';
-import { describeSettings } from './environment/environment.ts';
+import { describeSettings } from '../environment/environment.ts';
 
 function flagsOf(...words: string[]): Readonly<Record<string, string>> {
   const commandLine = readCommandLine(words);
