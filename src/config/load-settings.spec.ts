@@ -289,6 +289,12 @@ describe('settings', () => {
     ]);
   });
 
+  it('are refused where the environment has the name of any of them with one letter more', () => {
+    for (const { name } of describeSettings()) {
+      expect(problemsOf({ [`${name}X`]: '1' })).toEqual([`${name}X: unknown setting; did you mean ${name}?`]);
+    }
+  });
+
   it.each([
     ['REDIS_TLS_URL', 'rediss://h', ''],
     ['REDIS_HOST', '10.0.0.1', ''],

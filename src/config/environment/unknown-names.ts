@@ -5,7 +5,7 @@ import { describeSettings } from './environment.ts';
 type Variables = Readonly<Record<string, string | undefined>>;
 
 /** Prefixes of settings. An unknown name with one of them may be a typo, which must not silently leave a default in force. */
-const PREFIXES = /^(?:HTTP|RESP|REDIS|CACHE|PROXY|ACCESS|ADMIN|KEY|SHUTDOWN|LOG|UPSTASH)_/;
+const PREFIXES = /^(?:HTTP|RESP|REDIS|CACHE|PROXY|ACCESS|ADMIN|KEY|OPS|SHUTDOWN|LOG|UPSTASH)_/;
 
 /** Prefix of variables that mostly belong to Node.js: only names close to NODE_INTERNALS are checked. */
 const NODE_PREFIX = /^NODE_/;
