@@ -105,7 +105,7 @@ const BAD_COMMAND = failure(
 );
 const REDIS_FAILURES = [
   failure(503, 'Redis is unavailable.', [FAILURES.unavailable, FAILURES.overloaded], RETRY_AFTER),
-  failure(504, 'Redis did not answer in time.', [FAILURES.timeout]),
+  failure(504, 'Redis did not reply in time.', [FAILURES.timeout]),
 ];
 
 const DescribeEncoding = (): MethodDecorator =>

@@ -39,7 +39,7 @@ export const OUTCOME_PROBLEMS: Readonly<Record<FailedRead, Problem>> = {
   absent: KEY_NOT_FOUND,
   'wrong-type': problem('wrong-type', 'The value stored at this key is not a string.'),
   'value-too-large': VALUE_TOO_LARGE,
-  timeout: problem('redis-timeout', 'Redis did not answer in time.'),
+  timeout: problem('redis-timeout', 'Redis did not reply in time.'),
   unavailable: problem('redis-unavailable', 'Redis is unavailable.'),
   'not-cached': problem('not-cached', 'Not cached, and the request specified only-if-cached.'),
   overloaded: problem('overloaded', 'Too many Redis reads are queued.'),

@@ -230,7 +230,7 @@ export function describeFailures(
     ),
     problemResponse(
       {
-        'redis-timeout': 'Redis did not answer in time.',
+        'redis-timeout': 'Redis did not reply in time.',
         'not-cached': 'Not cached, and the request specified only-if-cached.',
       },
       CACHE_STATUS,
