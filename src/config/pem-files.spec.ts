@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Certificate, TestAuthority } from '../../test/support/certificates.ts';
 import { SettingsError, loadSettings } from './load-settings.ts';
-import { withoutPemText } from './pem-files.ts';
+import { listenerPemProblem, withoutPemText } from './pem-files.ts';
 import type { Settings } from './settings.ts';
 
 let directory: string;
@@ -43,6 +43,22 @@ function problemsOf(environment: Record<string, string>): readonly string[] {
     throw error;
   }
 }
+
+it.each(['cert', 'key', 'clientCa'] as const)(
+  'a %s file that is cut short anywhere is a problem, not an exception',
+  (file) => {
+    const chain = `${own.cert.trim()}\n# its issuer\n${ca.cert.trim()}\n`;
+    const whole = { cert: chain, key: own.key, clientCa: chain };
+    expect(listenerPemProblem(whole)).toBeUndefined();
+    for (let length = 0; length < whole[file].length; length++) {
+      const text = whole[file].slice(0, length);
+      const [begun, ended] = ['BEGIN', 'END'].map((label) => text.split(new RegExp(`-----${label} .+-----`)).length);
+      // Behind the last line of an object, up to the first line of the next one, nothing is missing.
+      if (begun === ended && begun > 1) continue;
+      expect([length, listenerPemProblem({ ...whole, [file]: text })?.file]).toEqual([length, file]);
+    }
+  },
+);
 
 describe.each(['HTTP', 'RESP'] as const)('TLS of the listener %s', (listener) => {
   const [CERT, KEY, CA] = ['CERT', 'KEY', 'CLIENT_CA'].map((name) => `${listener}_TLS_${name}_FILE`);

@@ -11,7 +11,8 @@ export type ReportProblem = (name: string, problem: string) => void;
 type PemContent = 'certificate' | 'private key';
 
 const LABELS = { certificate: 'CERTIFICATE', 'private key': 'PRIVATE KEY' } as const;
-const CERTIFICATE = /-----BEGIN (?:[A-Z]+ )*CERTIFICATE-----[^-]*-----END (?:[A-Z]+ )*CERTIFICATE-----/g;
+/** A certificate and what follows it, up to the next object. */
+const CERTIFICATE = /^-----BEGIN (?:[A-Z]+ )*CERTIFICATE-----(?:(?!^-----BEGIN )[^])*/gm;
 /** In PKCS #8, or in the older form of OpenSSL. */
 const ENCRYPTED = /^(?:-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED)/m;
 
@@ -85,7 +86,7 @@ export function listenerPemProblem({ cert, key, clientCa }: ListenerPem): Listen
   );
 }
 
-/** @throws Error if one of the certificates is invalid; OpenSSL ignores what follows it. */
+/** @throws Error if one of the certificates is invalid or cut short; OpenSSL ignores what follows it. */
 function checkCertificates(text: string): void {
   for (const [certificate] of text.matchAll(CERTIFICATE)) new X509Certificate(certificate);
 }

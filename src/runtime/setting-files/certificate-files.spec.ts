@@ -106,6 +106,7 @@ describe('certificates of listeners', () => {
 
   it.each([
     ['tls.crt', 'x', 'TLS_CERT_FILE', 'file contains no certificate'],
+    ['tls.crt', '-----BEGIN CERTIFICATE-----\nAA', 'TLS_CERT_FILE', 'cannot be used (bad end line)'],
     ['tls.key', '', 'TLS_KEY_FILE', 'file contains no private key'],
     ['tls.key', undefined, 'TLS_KEY_FILE', 'cannot be read (ENOENT)'],
   ])('are kept while a file is unusable: %s with content %j', async (name, content, setting, problem) => {
