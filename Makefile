@@ -64,7 +64,7 @@ image: ## Build the image of this version, with labels that tell what is in it
 sbom: ## List what the proxy is made of, as CycloneDX, in sbom.cdx.json
 	npm run --silent sbom
 
-bench: install ## Compare with webdis, Varnish, nginx, redis-server: README's figures; ten minutes
+bench: install ## Compare with webdis, Varnish, nginx, HAProxy, redis-server: README's figures; ten minutes
 	npm run bench
 
 bench-cache: install ## Compare the cache with lru-cache; takes minutes
