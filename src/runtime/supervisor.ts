@@ -10,15 +10,14 @@ import { type ThreadContext, type ThreadData, createInstance, SUPERVISOR_ROW } f
 import { packSettings } from '../config/settings-transfer.ts';
 import type { Settings } from '../config/settings.ts';
 import { type LoginOutcome, RedisLogins } from '../redis/redis-logins.ts';
-import type { RedisState } from '../redis/redis-reader.ts';
 import { InternalsReport } from '../internals/internals-report.ts';
 import type { SupervisorMessage, WorkerMessage } from './worker-messages.ts';
-import { ReplacementLog } from './replacement-log.ts';
+import { RedisLog } from './redis-log.ts';
 import { WarmupState } from '../instance/warmup-state.ts';
 import type { InvalidationRelay } from '../tracking/invalidation-relay.ts';
 import type { PurgeChannel } from '../tracking/purge-channel.ts';
 import type { SourceSelection } from '../redis/replicas/source-selection.ts';
-import type { saveKeys } from '../warmup/save-keys.ts';
+import type { KeySaver } from '../warmup/save-keys.ts';
 import type { WriteTracking } from '../tracking/tracking-coordinator.ts';
 import type { Ports } from './listeners.ts';
 import type { WorkerStart } from './worker.ts';
@@ -63,30 +62,18 @@ export class Supervisor {
   /** Consecutive crashes per worker, for the restart back-off. */
   readonly #consecutiveCrashes = new Map<number, number>();
   readonly #restarts = new Set<NodeJS.Timeout>();
-  readonly #redis = new Map<number, RedisState>();
   #sources: SourceSelection | undefined;
   /** The credentials of the connections of this thread. */
   readonly #logins: RedisLogins;
   readonly #onLoginRefused: () => void;
-  /** The outcomes that have been logged for changed credentials. */
-  readonly #loggedLogins = new Set<LoginOutcome['kind']>();
   #tracking: WriteTracking | undefined;
   #purgeChannel: PurgeChannel | undefined;
   readonly #warmup: WarmupState;
   /** Writes CACHE_WARMUP_FILE; undefined if there is none. */
-  #saveKeys: typeof saveKeys | undefined;
+  #keySaver: KeySaver | undefined;
   #relay: InvalidationRelay | undefined;
-  #redisReachable: boolean | undefined;
-  /** The reasons for the loss of Redis that have been logged. */
-  readonly #loggedReasons = new Set<string>();
   readonly #internals = new InternalsReport();
-  /** The missing permission of the Redis account that has been logged. */
-  #missingPermission: string | undefined;
-  /** Permissions that were logged because a query other than GET lacked them. */
-  readonly #refusedPermissions = new Set<string>();
-  readonly #openCircuits = new Set<number>();
-  readonly #replacements = new ReplacementLog((line) => this.#logger.warn(line));
-  #circuitOpen = false;
+  readonly #redisLog = new RedisLog(this.#logger);
   #draining = false;
   #drainSent = false;
   #ended: () => void = () => undefined;
@@ -98,7 +85,7 @@ export class Supervisor {
   constructor(settings: Settings, ports: Ports, onLoginRefused: () => void = () => undefined) {
     this.#settings = settings;
     this.#logins = new RedisLogins(settings.redis);
-    this.#logins.watch((outcome) => this.#reportLogin(outcome));
+    this.#logins.watch((outcome) => this.#noteLogin(outcome));
     this.#onLoginRefused = onLoginRefused;
     this.#ports = ports;
     this.#memory = createInstance(settings);
@@ -190,45 +177,23 @@ export class Supervisor {
 
   /** Writes the keys in the cache to CACHE_WARMUP_FILE, if there is one. Failures are logged. */
   async saveKeys(): Promise<void> {
-    const { warmupFile: path } = this.#settings.cache;
-    if (path === undefined || this.#saveKeys === undefined) return;
-    const logger = new Logger('Warmup');
-    if (this.#warmup.isIncomplete) {
-      const isRead = this.#warmup.total > 0;
-      if (isRead) logger.log(`${path} is kept, because not all of its keys have been loaded`);
-      return;
-    }
-    try {
-      const { entries, bytes, isCut } = await this.#saveKeys(this.#memory.lru, path);
-      const rest = isCut ? '; the least recently used are left out' : '';
-      logger.log(`${path} written (entries: ${entries}, bytes: ${bytes})${rest}`);
-    } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      logger.warn(`CACHE_WARMUP_FILE ${path} could not be written (${code ?? message})`);
-    }
+    await this.#keySaver?.save();
   }
 
   async #prepareWarmup(): Promise<void> {
-    const { warmupFile: path, warmupWaitMs } = this.#settings.cache;
-    if (path === undefined) return;
+    const { warmupFile, warmupWaitMs } = this.#settings.cache;
+    if (warmupFile === undefined) return;
     this.#warmup.announce(warmupWaitMs);
     // Now, because at shutdown the files of the program may be those of another version.
-    const [{ saveKeys }, { unwritableReason }] = await Promise.all([
-      import('../warmup/save-keys.ts'),
-      import('../warmup/warmup-file.ts'),
-    ]);
-    this.#saveKeys = saveKeys;
-    const reason = await unwritableReason(path);
-    if (reason === undefined) return;
-    new Logger('Warmup').warn(
-      `CACHE_WARMUP_FILE ${path} cannot be written (${reason}): the next start will not be warm`,
-    );
+    const { KeySaver } = await import('../warmup/save-keys.ts');
+    this.#keySaver = new KeySaver(this.#memory.lru, warmupFile, this.#warmup);
+    await this.#keySaver.warnIfUnwritable();
   }
 
   /** Sends settings, of which the content of files has changed, to all threads; restarted threads use them as well. */
   useSettings(settings: Settings): void {
     this.#settings = settings;
-    this.#loggedLogins.clear();
+    this.#redisLog.noteChangedCredentials();
     this.#logins.use(settings.redis);
     this.#sendSettings();
   }
@@ -308,25 +273,22 @@ export class Supervisor {
         void thread.worker.terminate();
         break;
       case 'redis':
-        this.#redis.set(thread.row, message.state);
-        this.#reportRedis();
+        this.#redisLog.noteState(thread.row, message.state);
         break;
       case 'internals':
         this.#internals.report(message.states);
         break;
       case 'circuit':
-        if (message.state === 'closed') this.#openCircuits.delete(thread.row);
-        else this.#openCircuits.add(thread.row);
-        this.#reportCircuit(message.reason);
+        this.#redisLog.noteCircuit(thread.row, message.state, message.reason);
         break;
       case 'login':
-        this.#reportLogin(message.outcome);
+        this.#noteLogin(message.outcome);
         break;
       case 'refused':
-        this.#reportRefused(message.permission);
+        this.#redisLog.noteRefused(message.permission);
         break;
       case 'replaced':
-        this.#replacements.report(message.node);
+        this.#redisLog.noteReplaced(message.node);
         // Tracking detects replacements in CLUSTER SLOTS by itself, and sooner.
         if (message.node.cause === 'redirect') {
           this.#tracking?.replace(message.node);
@@ -336,71 +298,19 @@ export class Supervisor {
     }
   }
 
-  /**
-   * Logs the loss of Redis once, when the first thread reports it, and each further reason once: the end of the connection
-   * comes first, the reason why reconnecting fails later. Logs its return when all threads are connected.
-   */
-  #reportRedis(): void {
-    const lost = [...this.#redis.values()].filter((state) => !state.reachable);
-    for (const { reason } of lost) {
-      if (this.#loggedReasons.has(reason)) continue;
-      this.#logger.warn(`Redis is ${this.#loggedReasons.size === 0 ? '' : 'still '}not reachable (${reason})`);
-      this.#loggedReasons.add(reason);
-    }
-    const reachable = lost.length === 0;
-    if (reachable && this.#redisReachable !== true) this.#logger.log('Redis is reachable');
-    if (reachable) this.#loggedReasons.clear();
-    this.#redisReachable = reachable;
-    this.#reportPermission();
-  }
-
-  /** Counts rejected credentials; logs once after each change whether connections use the new ones or keep the previous ones. */
-  #reportLogin(outcome: LoginOutcome): void {
-    const { kind } = outcome;
-    if (kind === 'refused') {
+  /** Counts rejected credentials, reads the files that they are from once more, and logs the outcome. */
+  #noteLogin(outcome: LoginOutcome): void {
+    if (outcome.kind === 'refused') {
       this.#memory.instance.countLoginFailure();
       this.#onLoginRefused();
-      if (!outcome.isConnected) return;
     }
-    if (this.#loggedLogins.has(kind)) return;
-    this.#loggedLogins.add(kind);
-    if (kind === 'accepted') return this.#logger.log('Redis accepts the changed credentials');
-    const { reason } = outcome;
-    this.#logger.warn(`Redis rejects the changed credentials (${reason}); connections keep the previous ones`);
-  }
-
-  /** Logs a missing permission once, and once that it has been granted. */
-  #reportPermission(): void {
-    const [missing] = [...this.#redis.values()].flatMap((state) =>
-      state.reachable ? (state.missingPermission ?? []) : [],
-    );
-    if (missing === this.#missingPermission || (missing === undefined && !this.#redisReachable)) return;
-    if (missing === undefined) this.#logger.log('the Redis account has the required permissions');
-    else this.#logger.warn(`the Redis account lacks ${missing} (NOPERM): every read of Redis fails`);
-    this.#missingPermission = missing;
-  }
-
-  /** Logs once that the account lacks a permission that not every read needs. */
-  #reportRefused(permission: string): void {
-    if (this.#refusedPermissions.has(permission)) return;
-    this.#refusedPermissions.add(permission);
-    this.#logger.warn(`the Redis account lacks ${permission} (NOPERM): reads that need it fail`);
-  }
-
-  /** Logs the circuit as open from the first open one until the circuits of all threads are closed; omits failed probes. */
-  #reportCircuit(reason: string): void {
-    const open = this.#openCircuits.size > 0;
-    if (this.#circuitOpen === open) return;
-    this.#circuitOpen = open;
-    if (open) this.#logger.warn(`Redis circuit breaker opened (${reason}); failing fast`);
-    else this.#logger.log('Redis circuit breaker closed');
+    this.#redisLog.noteLogin(outcome);
   }
 
   #onExit(thread: Thread, code: number): void {
     const { row } = thread;
     this.#threads.delete(row);
-    this.#redis.delete(row);
-    this.#openCircuits.delete(row);
+    this.#redisLog.forget(row);
     this.#relay?.remove(row);
     void this.#recoverFrom(thread).then(() => this.#restart(thread, code));
   }

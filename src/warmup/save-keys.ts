@@ -1,7 +1,9 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
+import { Logger } from '@nestjs/common';
 import type { SharedLru } from '../cache/shared-lru/shared-lru.ts';
 import { withoutVariant } from '../cache/variants/variant-id.ts';
-import { WarmupFileWriter } from './warmup-file.ts';
+import type { WarmupState } from '../instance/warmup-state.ts';
+import { WarmupFileWriter, unwritableReason } from './warmup-file.ts';
 
 /** Milliseconds after which no more keys are added: an orchestrator waits for the end of the process. */
 const MAX_COLLECTING_MS = 3000;
@@ -50,5 +52,44 @@ export async function saveKeys(
   } catch (error) {
     await writer.abandon();
     throw error;
+  }
+}
+
+/** Writes the keys of the instance's cache to CACHE_WARMUP_FILE when it shuts down, and logs how that ended. */
+export class KeySaver {
+  readonly #logger = new Logger('Warmup');
+  readonly #lru: SharedLru;
+  readonly #path: string;
+  readonly #state: WarmupState;
+
+  /** @param state of the warm-up from the same file. */
+  constructor(lru: SharedLru, path: string, state: WarmupState) {
+    this.#lru = lru;
+    this.#path = path;
+    this.#state = state;
+  }
+
+  /** Logs at the start if the file could not be written at shutdown. */
+  async warnIfUnwritable(): Promise<void> {
+    const reason = await unwritableReason(this.#path);
+    if (reason === undefined) return;
+    this.#logger.warn(`CACHE_WARMUP_FILE ${this.#path} cannot be written (${reason}): the next start will not be warm`);
+  }
+
+  /** Writes the file; keeps it if not all of its keys have been loaded. Failures are logged. */
+  async save(): Promise<void> {
+    if (this.#state.isIncomplete) {
+      const isRead = this.#state.total > 0;
+      if (isRead) this.#logger.log(`${this.#path} is kept, because not all of its keys have been loaded`);
+      return;
+    }
+    try {
+      const { entries, bytes, isCut } = await saveKeys(this.#lru, this.#path);
+      const rest = isCut ? '; the least recently used are left out' : '';
+      this.#logger.log(`${this.#path} written (entries: ${entries}, bytes: ${bytes})${rest}`);
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      this.#logger.warn(`CACHE_WARMUP_FILE ${this.#path} could not be written (${code ?? message})`);
+    }
   }
 }
