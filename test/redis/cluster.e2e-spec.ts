@@ -115,15 +115,16 @@ describeOwn('a cluster', () => {
   it('is read from both nodes of a migrating slot; keys that have been migrated are not cached', async () => {
     const slot = 200;
     const [from, to] = cluster.masters;
-    const [moved, staying, absent] = ['moved', 'staying', 'nobody'].map((name) => key(slot, name));
-    await from.client.mset(moved, 'has moved', staying, 'stays');
-    proxy = await startProxy(cluster);
-    await migrate(slot, from, to, [moved]);
+    const [moved, long, staying, absent] = ['moved', 'long', 'staying', 'nobody'].map((name) => key(slot, name));
+    await from.client.mset(moved, 'has moved', long, 'x'.repeat(1001), staying, 'stays');
+    proxy = await startProxy(cluster, { REDIS_MAX_VALUE_BYTES: 1000 });
+    await migrate(slot, from, to, [moved, long]);
     for (let i = 0; i < 2; i++) {
       const [one, other, none] = await Promise.all(read([moved, staying, absent]));
       expect([one.text, other.text, none.status]).toEqual(['has moved', 'stays', 404]);
       expect(one.headers['cache-status']).toBe('redis-http-cache-proxy; fwd=uri-miss');
     }
+    expect((await proxy.key(long)).json.code).toBe('value-too-large');
     expect(await mget(proxy, [moved, staying, absent])).toMatchObject([
       { value: 'has moved' },
       { value: 'stays', cacheStatus: 'hit' },

@@ -165,7 +165,9 @@ export class ClusterReader implements RedisReader {
       const redirect = this.#handleFailure(reply);
       if (redirect === undefined) return onReply(reply);
       void this.#follow<RedisReply>({ node, connection: first }, redirect, sentAt, (connection, asking) =>
-        asking ? connection.fetchAsking(query) : new Promise((onReply) => connection.fetch(query, onReply, memory)),
+        asking
+          ? connection.fetchAsking(query, memory)
+          : new Promise((onReply) => connection.fetch(query, onReply, memory)),
       ).then((followed) => onReply(followed, true));
     };
     if (opening === undefined) first.fetch(query, replyOrFollow, memory);

@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import type { Redis } from 'ioredis';
 import { type BatchObserver, ReadBatch, type ReadReply } from './read-batch.ts';
 import { encodeReply } from './encoded-reply.ts';
+import type { TtlReads } from './read-commands.ts';
 import { BufferFull, TOO_LARGE } from '../redis-reply.ts';
 
 /** Larger values arrive in several parts and are charged to the buffered-bytes limit. */
@@ -19,9 +20,9 @@ export class PlainReads {
   }
 
   /** Creates a batch; the arguments are those of {@link ReadBatch}. */
-  batch(repliesPerGet: number, timeoutMs: number, observer: BatchObserver): PlainBatch {
+  batch(ttlReads: TtlReads, timeoutMs: number, observer: BatchObserver): PlainBatch {
     const options = {
-      repliesPerGet,
+      ttlReads,
       maxValueBytes: this.#maxValueBytes,
       abortConnection: () => this.abortConnection(),
     };
@@ -47,13 +48,14 @@ class PlainBatch extends ReadBatch {
   readonly #done: () => void;
 
   constructor(options: PlainOptions, timeoutMs: number, observer: BatchObserver, done: () => void) {
-    super(options.repliesPerGet, timeoutMs, observer);
+    super(options.ttlReads, timeoutMs, observer);
     this.#options = options;
     this.#done = done;
   }
 
   send(redis: Redis): void {
     this.expectReplies();
+    const { ttlReads } = this.#options;
     const pipeline = redis.pipeline();
     const onReply = (error: Error | null | undefined, reply?: Buffer | number | null): void => {
       if (Buffer.isBuffer(reply) && reply.length > CHUNK_BYTES) this.#acceptLarge(reply);
@@ -63,13 +65,13 @@ class PlainBatch extends ReadBatch {
       const { key } = query;
       if (query.isGet) {
         pipeline.getBuffer(key, onReply);
-        if (this.#options.repliesPerGet > 1) pipeline.pttl(key, onReply);
+        if (ttlReads === 'all') pipeline.pttl(key, onReply);
       } else {
         const [name, ...args] = query.command;
         pipeline.callBuffer(name.toString('latin1'), [key, ...args], (error, reply) => {
           onReply(error, error == null ? encodeReply(reply, query) : undefined);
         });
-        pipeline.pttl(key, onReply);
+        if (ttlReads !== 'none') pipeline.pttl(key, onReply);
       }
     }
     // Each command's callback has received its own error.
@@ -96,7 +98,7 @@ class PlainBatch extends ReadBatch {
 }
 
 interface PlainOptions {
-  readonly repliesPerGet: number;
+  readonly ttlReads: TtlReads;
   readonly maxValueBytes: number;
   abortConnection(): void;
 }

@@ -5,6 +5,7 @@ import { failureOf, missingPermissionIn, queryErrorOf } from '../redis-failure.t
 import { Query } from '../query.ts';
 import { BufferFull, type RedisReply, TOO_LARGE, type TooLarge } from '../redis-reply.ts';
 import { encodeReply, isEmptyReply } from './encoded-reply.ts';
+import type { TtlReads } from './read-commands.ts';
 import type { ValueMemory } from './value-memory.ts';
 
 /** A reply to a query or PTTL: decoded, but the reply to a query other than GET as it is, encoded in RESP2. */
@@ -43,7 +44,9 @@ export interface BatchObserver {
 
 /** Reads that are sent together: queries, followed by PTTL of their keys. They share one time-out, from the first read. */
 export abstract class ReadBatch {
+  /** 2 if PTTL is sent after it, else 1. */
   readonly #repliesPerGet: number;
+  readonly #repliesPerQuery: number;
   readonly #reads: Read[] = [];
   readonly #timer: NodeJS.Timeout;
   readonly #observer: BatchObserver;
@@ -61,9 +64,9 @@ export abstract class ReadBatch {
   /** The reply to its query, while the reply to its PTTL is pending. */
   #queryReply: GetReply | undefined;
 
-  /** @param repliesPerGet 2 if PTTL is sent after GET, else 1; it is always sent after other queries. */
-  constructor(repliesPerGet: number, timeoutMs: number, observer: BatchObserver) {
-    this.#repliesPerGet = repliesPerGet;
+  constructor(ttlReads: TtlReads, timeoutMs: number, observer: BatchObserver) {
+    this.#repliesPerGet = ttlReads === 'all' ? 2 : 1;
+    this.#repliesPerQuery = ttlReads === 'none' ? 1 : 2;
     this.#observer = observer;
     this.#timer = setTimeout(() => this.failAll({ kind: 'timeout' }), timeoutMs);
   }
@@ -95,7 +98,8 @@ export abstract class ReadBatch {
 
   /** Must be called before the first reply is accepted. */
   protected expectReplies(): void {
-    this.#repliesLeft = this.#reads.length * this.#repliesPerGet + this.#queries * (2 - this.#repliesPerGet);
+    const gets = this.#reads.length - this.#queries;
+    this.#repliesLeft = gets * this.#repliesPerGet + this.#queries * this.#repliesPerQuery;
   }
 
   /** The reads, while none of them has ended. */
@@ -109,13 +113,14 @@ export abstract class ReadBatch {
       // Null is encoded in replies to other queries.
       if (!isGetReply(reply) || (reply === null && this.#isQuery)) return this.#failDesynchronised();
       if (this.#repliesPerGet === 1 && !this.#isQuery) this.#settle(replyOf(reply, undefined));
+      else if (reply !== null && this.#repliesPerQuery === 1) this.#settleQuery(queryReplyOf(reply));
       else this.#queryReply = reply;
     } else {
       if (typeof reply !== 'number' && !(reply instanceof Error)) return this.#failDesynchronised();
       const value = this.#queryReply;
       this.#queryReply = undefined;
       if (value === null || !this.#isQuery) this.#settle(replyOf(value, reply));
-      else this.#settleQuery(queryReplyOf(value, reply, this.#repliesPerGet > 1));
+      else this.#settleQuery(withPttl(queryReplyOf(value), reply, this.#repliesPerGet > 1));
     }
     return --this.#repliesLeft === 0;
   }
@@ -205,18 +210,25 @@ function replyOf(value: GetReply, pttl: number | Error | undefined): RedisReply 
   return { kind: 'value', value: value as Buffer, ttlMs };
 }
 
+/** Converts the reply to a query other than GET, without that to PTTL. */
+function queryReplyOf(reply: QueryReply): RedisReply {
+  if (reply instanceof Error) return queryErrorOf(reply);
+  return Buffer.isBuffer(reply) ? { kind: 'value', value: reply, ttlMs: undefined } : reply;
+}
+
 /**
- * Converts the replies to a query other than GET and to PTTL, which tells whether the key exists.
+ * Completes the reply to a query other than GET by that to PTTL, which tells whether the key exists.
  *
  * @param respectTtl whether the TTL of the key limits that of the reply.
  */
-export function queryReplyOf(reply: QueryReply, pttl: number | Error, respectTtl: boolean): RedisReply {
-  if (reply instanceof Error) return permissionFailure(queryErrorOf(reply), pttl);
+export function withPttl(reply: RedisReply, pttl: number | Error, respectTtl: boolean): RedisReply {
+  if (reply.kind === 'unavailable' || reply.kind === 'error-reply') return permissionFailure(reply, pttl);
   if (pttl instanceof Error) return failureOf(pttl);
-  if (!Buffer.isBuffer(reply)) return reply;
+  if (reply.kind !== 'value') return reply;
+  const { value } = reply;
   // The key does not exist, or was deleted between the two commands, so that the reply is outdated.
-  if (pttl === -2) return isEmptyReply(reply) ? { kind: 'missing', reply } : { kind: 'value', value: reply, ttlMs: 0 };
-  return { kind: 'value', value: reply, ttlMs: respectTtl && pttl !== -1 ? Math.max(0, pttl) : undefined };
+  if (pttl === -2) return isEmptyReply(value) ? { kind: 'missing', reply: value } : { kind: 'value', value, ttlMs: 0 };
+  return { kind: 'value', value, ttlMs: respectTtl && pttl !== -1 ? Math.max(0, pttl) : undefined };
 }
 
 /** Returns the failure of a query, or that of PTTL: a refused command concerns every key, a refused key only itself. */

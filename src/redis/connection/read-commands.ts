@@ -5,20 +5,19 @@ const CRLF = Buffer.from('\r\n');
 /** Maximum key length for which command heads are cached. */
 const MAX_CACHED_LENGTH = 255;
 
+/** The queries that PTTL is sent after. */
+export type TtlReads = 'all' | 'other-than-get' | 'none';
+
 /** Encodes queries, and PTTL of their keys, for many reads (RESP2 arrays of bulk strings). */
 export class ReadCommands {
+  readonly ttlReads: TtlReads;
   readonly #getHeads: readonly CommandHeads[];
   readonly #ttlHeads = new CommandHeads('PTTL');
 
-  /** @param readTtl whether to send PTTL after GET; it is always sent after other queries. */
-  constructor(readTtl: boolean) {
+  constructor(ttlReads: TtlReads) {
     const get = new CommandHeads('GET');
-    this.#getHeads = readTtl ? [get, this.#ttlHeads] : [get];
-  }
-
-  /** Number of commands, and replies, per GET. */
-  get perGet(): number {
-    return this.#getHeads.length;
+    this.ttlReads = ttlReads;
+    this.#getHeads = ttlReads === 'all' ? [get, this.#ttlHeads] : [get];
   }
 
   encode(reads: readonly { readonly query: Query }[]): Buffer {
@@ -41,6 +40,7 @@ export class ReadCommands {
     const [name, ...args] = query.command;
     bytes += `*${query.command.length + 1}`.length + CRLF.length + bulkBytes(name) + bulkBytes(key);
     for (const argument of args) bytes += bulkBytes(argument);
+    if (this.ttlReads === 'none') return bytes;
     return bytes + this.#ttlHeads.headFor(key.length).length + key.length + CRLF.length;
   }
 
@@ -56,7 +56,7 @@ export class ReadCommands {
     at = writeBulk(target, at, name);
     at = writeBulk(target, at, key);
     for (const argument of args) at = writeBulk(target, at, argument);
-    return writeKeyCommand(target, at, this.#ttlHeads, key);
+    return this.ttlReads === 'none' ? at : writeKeyCommand(target, at, this.#ttlHeads, key);
   }
 }
 

@@ -8,7 +8,7 @@ import { DirectBatch } from '../ioredis-internals/direct-batch.ts';
 import { redisBatches } from '../ioredis-internals/redis-batches.ts';
 import { ReplyReader } from '../ioredis-internals/reply-reader.ts';
 import { PlainReads } from './plain-batch.ts';
-import { type BatchObserver, type ReadBatch, queryReplyOf } from './read-batch.ts';
+import { type BatchObserver, type ReadBatch, withPttl } from './read-batch.ts';
 import { ReadCommands } from './read-commands.ts';
 import { Query } from '../query.ts';
 import { type RedisReader, type RedisState, isSameState } from '../redis-reader.ts';
@@ -24,7 +24,6 @@ import {
   sendAuth,
 } from '../redis-logins.ts';
 import { untilDeadline } from '../until-deadline.ts';
-import { encodeReply } from './encoded-reply.ts';
 import { HeldReads } from './held-reads.ts';
 import {
   type RedisCheck,
@@ -32,7 +31,6 @@ import {
   type RedisFailure,
   type RedisReply,
   type RedisType,
-  TOO_LARGE,
   isFailure,
 } from '../redis-reply.ts';
 import { NO_MEMORY, type ValueMemory } from './value-memory.ts';
@@ -50,6 +48,14 @@ const MIN_NOAUTH_MS = 1000;
 const PROBE = Query.get(Buffer.from('redis-http-cache-proxy:probe'));
 
 export const NO_CONNECTION = { kind: 'unavailable', reason: 'connection' } as const satisfies RedisFailure;
+/** Commands of reads after an ASK redirect, each of which follows a command of its own. */
+const WITHOUT_TTL = new ReadCommands('none');
+/** The circuit counts what is sent in one tick, and an ASK redirect was a reply. */
+const UNOBSERVED: BatchObserver = {
+  onCircuitOutcome: () => undefined,
+  onGetReply: () => undefined,
+  onRefusedQuery: () => undefined,
+};
 const CIRCUIT_OPEN: RedisFailure = { kind: 'unavailable', reason: 'circuit' };
 
 /** One connection: to a single Redis, to the master reported by sentinels, or to a node of a cluster. */
@@ -116,7 +122,7 @@ export class RedisConnection implements RedisReader {
     this.#redis = new Redis({ ...options, ...loginOptions(this.#login) });
     this.#timeoutMs = redis.commandTimeoutMs;
     this.#connectTimeoutMs = redis.connectTimeoutMs;
-    this.#commands = new ReadCommands(cache.respectKeyTtl);
+    this.#commands = new ReadCommands(cache.respectKeyTtl ? 'all' : 'other-than-get');
     this.#database = redis.database;
     this.#isReadOnly = isReadOnly;
     this.#maxValueBytes = redis.maxValueBytes;
@@ -283,27 +289,18 @@ export class RedisConnection implements RedisReader {
    * Reads the result of a query about a key of a slot that is being imported by this cluster node (ASK redirect). The reply has
    * a TTL of 0, because this node may not serve any slot yet, so that its writes are not tracked.
    */
-  async fetchAsking(query: Query): Promise<RedisReply> {
+  async fetchAsking(query: Query, memory: ValueMemory): Promise<RedisReply> {
     if (!this.#databaseSelected) return NO_CONNECTION;
-    if (!query.isGet) return this.#queryAsking(query);
-    this.#sendAsking();
-    const value = await this.#redis.getBuffer(query.key).catch(failureOf);
-    if (value === null) return { kind: 'missing', ttlMs: 0 };
-    return Buffer.isBuffer(value) ? { kind: 'value', value, ttlMs: 0 } : value;
-  }
-
-  /** Implements {@link fetchAsking} for queries other than GET; PTTL tells whether the key exists. */
-  async #queryAsking(query: Query): Promise<RedisReply> {
-    const { key } = query;
-    const [name, ...args] = query.command;
-    this.#sendAsking();
-    const replied = this.#redis.callBuffer(name.toString('latin1'), [key, ...args]).catch(asError);
-    this.#sendAsking();
-    const [received, pttl] = await Promise.all([replied, this.#redis.pttl(key).catch(asError)]);
-    const reply = received instanceof Error ? received : encodeReply(received, query);
-    if (reply === undefined) return { kind: 'unavailable', reason: 'PROTOCOL' };
-    if (Buffer.isBuffer(reply) && reply.length > this.#maxValueBytes) return TOO_LARGE;
-    const outcome = queryReplyOf(reply, pttl, false);
+    // Before the query, whose reply is in memory until the end of the tick in which it arrives.
+    const pttl = query.isGet ? undefined : this.asking().#redis.pttl(query.key).catch(asError);
+    const reply = new Promise<RedisReply>((onReply) => {
+      const batch = this.#newBatch(UNOBSERVED, WITHOUT_TTL);
+      batch.add(query, onReply, memory);
+      this.#sendAsking();
+      this.#sendBatch(batch);
+    });
+    const [received, ttl] = await Promise.all([reply, pttl]);
+    const outcome = ttl === undefined ? received : withPttl(received, ttl, false);
     return outcome.kind === 'value' || outcome.kind === 'missing' ? { ...outcome, ttlMs: 0 } : outcome;
   }
 
@@ -342,6 +339,10 @@ export class RedisConnection implements RedisReader {
     this.#batch = undefined;
     if (batch === undefined) return;
     if (!this.#databaseSelected) return batch.failAll(NO_CONNECTION);
+    this.#sendBatch(batch);
+  }
+
+  #sendBatch(batch: ReadBatch): void {
     try {
       batch.send(this.#redis);
     } catch (error) {
@@ -354,16 +355,16 @@ export class RedisConnection implements RedisReader {
     redisBatches.disable(error);
     this.#plain ??= new PlainReads(this.#redis, this.#maxValueBytes);
     if (batch instanceof DirectBatch && !batch.isWritten) {
-      batch.moveTo((observer) => this.#newBatch(observer)).send(this.#redis);
+      batch.moveTo((observer) => this.#newBatch(observer, batch.commands)).send(this.#redis);
     } else {
       this.#plain.abortConnection();
       batch.failAll({ kind: 'unavailable', reason: 'PROTOCOL' });
     }
   }
 
-  #newBatch(observer: BatchObserver): ReadBatch {
-    if (this.#plain === undefined) return new DirectBatch(this.#commands, this.#timeoutMs, observer);
-    return this.#plain.batch(this.#commands.perGet, this.#timeoutMs, observer);
+  #newBatch(observer: BatchObserver, commands = this.#commands): ReadBatch {
+    if (this.#plain === undefined) return new DirectBatch(commands, this.#timeoutMs, observer);
+    return this.#plain.batch(commands.ttlReads, this.#timeoutMs, observer);
   }
 
   /** Selects the database again: if ioredis fails to, it continues with database 0, whose values must never be served. */

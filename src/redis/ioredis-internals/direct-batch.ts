@@ -30,15 +30,15 @@ export class DirectBatch extends ReadBatch implements SentCommand {
   readonly args = [];
   /** Prevents tracing, which needs a promise. */
   isTraced = true;
-  readonly #commands: ReadCommands;
+  readonly commands: ReadCommands;
   #redis: Redis | undefined;
   #bytes: Buffer = NO_BYTES;
   #desynchronised = false;
   #isWritten = false;
 
   constructor(commands: ReadCommands, timeoutMs: number, observer: BatchObserver) {
-    super(commands.perGet, timeoutMs, observer);
-    this.#commands = commands;
+    super(commands.ttlReads, timeoutMs, observer);
+    this.commands = commands;
   }
 
   /** Whether its bytes were passed to the socket, so that it must not be sent again. */
@@ -49,7 +49,7 @@ export class DirectBatch extends ReadBatch implements SentCommand {
   /** @throws unknown if ioredis does not handle it as it did during the probe. */
   send(redis: Redis): void {
     this.#redis = redis;
-    this.#bytes = this.#commands.encode(this.reads);
+    this.#bytes = this.commands.encode(this.reads);
     this.expectReplies();
     redis.sendCommand(this as unknown as Command);
   }

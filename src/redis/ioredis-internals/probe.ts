@@ -93,7 +93,7 @@ async function tryReads(redis: Redis): Promise<void> {
 
 /** Reads keys, and the results of queries, in one batch. */
 function read(redis: Redis, ...reads: (string | Query)[]): Promise<RedisReply[]> {
-  const batch = new DirectBatch(new ReadCommands(true), TIMEOUT_MS, NO_OBSERVER);
+  const batch = new DirectBatch(new ReadCommands('all'), TIMEOUT_MS, NO_OBSERVER);
   const queries = reads.map((each) => (typeof each === 'string' ? Query.get(Buffer.from(each)) : each));
   const replies = queries.map(
     (query) => new Promise<RedisReply>((onReply) => batch.add(query, onReply, UNLIMITED_MEMORY)),

@@ -18,7 +18,7 @@ interface ScriptedReply {
   readonly reply: RedisReply;
 }
 
-const COMMANDS = new ReadCommands(true);
+const COMMANDS = new ReadCommands('all');
 const CRLF = Buffer.from('\r\n');
 /** Maximum size of a value. */
 const MAX_BYTES = 25;
