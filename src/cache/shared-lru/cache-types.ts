@@ -20,6 +20,8 @@ export interface Handle {
 export class PurgeProgress {
   /** Serial number of the last query that it ends; undefined before the first step. */
   upTo: number | undefined = undefined;
+  /** Whether it must end once more what there is then, because it took several steps; false while it does. */
+  mustRepeat: boolean | undefined = undefined;
   /** Number of entries ended. */
   purged = 0;
 }

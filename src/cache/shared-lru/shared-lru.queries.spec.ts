@@ -219,13 +219,15 @@ describe('SharedLru with queries', () => {
       expect(left).toEqual([1, 2, 3, 4].map((steps) => MANY - steps * PURGED_AT_ONCE));
     });
 
-    it('and ends, however many are loaded meanwhile, without those', () => {
+    it('and ends, however many are loaded meanwhile, without all of those', () => {
       let loaded = MANY;
       atStep = () => {
-        for (let i = 0; i < 2 * PURGED_AT_ONCE; i++) store(key(loaded++));
+        for (let i = 0; i < PURGED_AT_ONCE; i++) store(key(loaded++));
       };
-      expect(purge()).toBe(MANY);
-      expect(lru.stats().entries).toBe(loaded - MANY);
+      const purged = purge();
+      expect(purged).toBeGreaterThanOrEqual(MANY);
+      expect(purged).toBeLessThan(loaded);
+      expect(lru.stats().entries).toBe(loaded - purged);
     });
 
     it('also if the loads began before and ended meanwhile', () => {

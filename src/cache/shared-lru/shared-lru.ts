@@ -434,6 +434,7 @@ export class SharedLru {
         return this.#tryLocked(() => section(now));
       },
       end: (slot, now) => this.#purgeSlot(slot, now),
+      hasSelectors: () => this.#index.queries.serial > 0,
     });
   }
 
@@ -740,13 +741,20 @@ export class SharedLru {
     let query = queries.first(key, key.length, hash);
     let blocks = 0;
     for (let ended = 0; query !== NONE && queries.serialOf(query) <= progress.upTo; ended++) {
-      if (ended === PURGED_AT_ONCE || blocks >= MAX_FREED_BLOCKS) return false;
+      if (ended === PURGED_AT_ONCE || blocks >= MAX_FREED_BLOCKS) {
+        progress.mustRepeat ??= true;
+        return false;
+      }
       const next = queries.next(query);
       blocks += this.#slots.valueBytes(query) / BLOCK_BYTES;
       if (this.#purgeSlot(query, now)) progress.purged++;
       query = next;
     }
-    return true;
+    if (progress.mustRepeat !== true) return true;
+    // Between the steps, variants may have been made of what a later step has ended. None can be any more.
+    progress.mustRepeat = false;
+    progress.upTo = queries.serial;
+    return query === NONE;
   }
 
   /** Ends an entry and its lease, or a lease; returns whether it was an entry, stale or not. */

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Query } from '../../redis/query.ts';
 import { variantOf } from '../variants/variant-id.ts';
-import type { Lease, LoadResult } from './cache-types.ts';
-import { SharedLru } from './shared-lru.ts';
+import { type Lease, type LoadResult, PurgeProgress } from './cache-types.ts';
+import { PURGED_AT_ONCE, SharedLru } from './shared-lru.ts';
 import { checkInvariants } from './shared-memory.spec-support.ts';
 
 const MINUTE_MS = 60_000;
@@ -18,7 +18,7 @@ describe('Variants in SharedLru', () => {
   beforeEach(() => {
     now = 1000;
     const limits = {
-      capacity: 10,
+      capacity: 200,
       maxBytes: 500_000,
       maxValueBytes: 100_000,
       maxLeases: 8,
@@ -93,6 +93,39 @@ describe('Variants in SharedLru', () => {
       ).toBe('void');
     }
     expect(read()).toBeUndefined();
+    checkInvariants(lru.buffer);
+  });
+
+  it.each(['before', 'after'])('end by a purge in whose steps they are made, and are stored %s its end', (when) => {
+    lru.commit(leaseOf(Query.get(Buffer.from('a'))), Buffer.from('a'), [1, 2, 3], MINUTE_MS);
+    store('old');
+    const purge = lru.purgeMatching({ keyBytesPerStep: 0, matches: (bytes, from) => bytes[from] === 0x6b });
+    purge.step();
+    // The variant takes its slot, where the walk has been.
+    lru.purge(Buffer.from('a'));
+    const [lease, source] = [leaseOf(VARIANT), lru.describe(VALUE)];
+    const commit = () => source && lru.commitVariant(lease, Buffer.from('variant'), [4, 5, 6], source.lifetime);
+    if (when === 'before') expect(commit()).toBe('stored');
+    while (!purge.step());
+    if (when === 'after') expect(commit()).toBe('void');
+    expect(lru.readAny(VARIANT, admit)).toBeUndefined();
+    checkInvariants(lru.buffer);
+  });
+
+  it.each(['before', 'after'])('end by a purge of many queries, also if they are stored %s its end', (when) => {
+    const fieldOf = (i: number): Query => Query.of(VALUE.key, [Buffer.from('HGET'), Buffer.from(String(i))]);
+    const fields = Array.from({ length: PURGED_AT_ONCE + 1 }, (_, i) => fieldOf(i));
+    for (const field of fields) lru.commit(leaseOf(field), Buffer.from('old'), [1, 2, 3], MINUTE_MS);
+    const [last] = fields.slice(-1);
+    const id = variantOf(last, 1);
+    const progress = new PurgeProgress();
+    expect(lru.tryPurge(VALUE.key, progress)).toBe('more');
+    const [lease, source] = [leaseOf(id), lru.describe(last)];
+    const commit = () => source && lru.commitVariant(lease, Buffer.from('variant'), [4, 5, 6], source.lifetime);
+    if (when === 'before') expect(commit()).toBe('stored');
+    while (lru.tryPurge(VALUE.key, progress) !== 'done');
+    if (when === 'after') expect(commit()).toBe('void');
+    expect(lru.readAny(id, admit)).toBeUndefined();
     checkInvariants(lru.buffer);
   });
 

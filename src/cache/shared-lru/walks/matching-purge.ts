@@ -22,10 +22,14 @@ export interface PurgeTarget {
   readonly tryLocked: (section: (now: number) => void) => boolean;
   /** Ends an entry and its lease, or a lease; returns whether it was an entry. */
   readonly end: (slot: number, now: number) => boolean;
+  /** Whether ids with a selector have been in use: those of queries and of variants. */
+  readonly hasSelectors: () => boolean;
 }
 
 /** Slots that are visited in a step. */
 export const SLOTS_PER_STEP = 256;
+/** Slots that a step of the second walk visits, of which it copies the keys of {@link SLOTS_PER_STEP}. */
+const VISITED_AGAIN_PER_STEP = 2048;
 /** Blocks of memory, of 64 bytes each, after which a step ends no more entries: each is visited when it is freed. */
 export const MAX_FREED_BLOCKS = 8192;
 
@@ -36,7 +40,8 @@ export const MAX_FREED_BLOCKS = 8192;
  *
  * An entry or a lease never changes its slot, and a lease becomes an entry in its own slot. So a walk over the slots that were
  * in use at the first step finds all entries and leases of that time, unless they have ended. What is stored meanwhile under a
- * later lease may stay or not.
+ * later lease may stay or not. A later lease can be that of a variant, though, which is made of a value that the walk ends
+ * afterwards. So a second walk, over what has a selector, begins when no such value is left.
  *
  * A step copies the keys of some slots under the lock and matches them without it; the next step ends the entries and leases
  * whose keys matched, unless their slots are in another use by then.
@@ -57,6 +62,9 @@ export class MatchingPurge {
   #nextSlot = 1;
   /** Undefined before the first step. */
   #lastSlot: number | undefined;
+  #isSecondWalk = false;
+  /** Whether this is the last walk, as of the last step. */
+  #isLastWalk = false;
   #epoch = 0;
 
   constructor(selection: KeySelection, slots: Slots, items: ItemBytes, target: PurgeTarget) {
@@ -84,7 +92,7 @@ export class MatchingPurge {
   }
 
   get #isDone(): boolean {
-    return this.#matched.length === 0 && this.#nextSlot > (this.#lastSlot ?? Infinity);
+    return this.#isLastWalk && this.#matched.length === 0 && this.#nextSlot > (this.#lastSlot ?? Infinity);
   }
 
   #advance(now: number): void {
@@ -96,10 +104,18 @@ export class MatchingPurge {
       // A flush has ended everything that was there.
       this.#matched = [];
       this.#nextSlot = this.#lastSlot + 1;
+      this.#isLastWalk = true;
       return;
     }
     this.#endMatched(now);
-    if (this.#matched.length === 0) this.#copyKeys(this.#lastSlot);
+    if (this.#matched.length > 0) return;
+    if (this.#nextSlot > this.#lastSlot && !this.#isSecondWalk) {
+      this.#isSecondWalk = true;
+      this.#nextSlot = 1;
+      this.#lastSlot = this.#slots.highest;
+    }
+    this.#copyKeys(this.#lastSlot);
+    this.#isLastWalk = this.#isSecondWalk || !this.#target.hasSelectors();
   }
 
   #endMatched(now: number): void {
@@ -115,12 +131,16 @@ export class MatchingPurge {
   }
 
   #copyKeys(lastSlot: number): void {
-    const end = Math.min(lastSlot, this.#nextSlot + SLOTS_PER_STEP - 1);
+    const end = Math.min(lastSlot, this.#nextSlot + (this.#isSecondWalk ? VISITED_AGAIN_PER_STEP : SLOTS_PER_STEP) - 1);
     let at = 0;
     for (; this.#nextSlot <= end && at <= this.#selection.keyBytesPerStep; this.#nextSlot++) {
       const slot = this.#nextSlot;
       if (!this.#isInUse(slot)) continue;
       const keyBytes = this.#slots.keyBytes(slot);
+      if (this.#isSecondWalk) {
+        if (keyBytes === this.#slots.idBytes(slot)) continue;
+        if (this.#copied.length === SLOTS_PER_STEP) break;
+      }
       this.#items.read(slot, 0, this.#words, at / 8, keyBytes, this.#cursor);
       this.#copied.push({ slot, use: publishedVersion(this.#slots.version(slot)), from: at, to: at + keyBytes });
       at += ItemBytes.valuePosition(keyBytes);
