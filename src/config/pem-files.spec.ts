@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -136,6 +136,48 @@ describe.each(['HTTP', 'RESP'] as const)('TLS of the listener %s', (listener) =>
     expect(problemsOf({ ...pair(), [KEY]: file('encrypted.pem', key) })).toEqual([
       `${KEY}: is encrypted; expected a private key without a passphrase`,
     ]);
+  });
+});
+
+describe('listenerPemProblem', () => {
+  const problemOf = (files: object) =>
+    listenerPemProblem({ cert: own.cert, key: own.key, clientCa: undefined, ...files });
+  const chain = () => `${own.cert.trimEnd()}\n${ca.cert.trimEnd()}\n`;
+
+  it.each([
+    ['as they are', (text: string) => text],
+    ['with the line ends of Windows', (text: string) => text.replaceAll('\n', '\r\n')],
+    ['with a byte order mark', (text: string) => `\uFEFF${text}`],
+    ['behind other text', (text: string) => `Bag Attributes: none\n${text}`],
+    ['without the last line end', (text: string) => text.trimEnd()],
+  ])('accepts certificates and keys: %s', (_, change) => {
+    expect(problemOf({ cert: change(chain()), key: change(own.key), clientCa: change(ca.cert) })).toBeUndefined();
+  });
+
+  it('accepts a key in the older form of OpenSSL', () => {
+    const key = createPrivateKey(own.key).export({ type: 'sec1', format: 'pem' });
+    expect(problemOf({ key })).toBeUndefined();
+  });
+
+  it('finds the problem of a file that was written in part, wherever it ends', () => {
+    const whole = { cert: chain(), key: own.key, clientCa: chain() };
+    /** Characters of the next certificate's first line, without which nothing indicates that it follows. */
+    const undetected = '-----BEGIN CERTIFICATE-----'.length;
+    const first = own.cert.trimEnd().length;
+    for (const file of ['cert', 'key', 'clientCa'] as const) {
+      const text = whole[file].trimEnd();
+      for (let end = 0; end < text.length; end += 3) {
+        if (file !== 'key' && end >= first && end <= first + 1 + undetected) continue;
+        expect([end, problemOf({ [file]: text.slice(0, end) })?.file]).toEqual([end, file]);
+      }
+    }
+  });
+
+  it('finds the problem of certificates without a line end between them', () => {
+    expect(problemOf({ cert: own.cert.trimEnd() + ca.cert })).toEqual({
+      file: 'cert',
+      problem: 'cannot be used (bad end line)',
+    });
   });
 });
 

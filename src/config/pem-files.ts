@@ -12,9 +12,9 @@ type PemContent = 'certificate' | 'private key';
 
 const LABELS = { certificate: 'CERTIFICATE', 'private key': 'PRIVATE KEY' } as const;
 /** A certificate and what follows it, up to the next object. */
-const CERTIFICATE = /^-----BEGIN (?:[A-Z]+ )*CERTIFICATE-----(?:(?!^-----BEGIN )[^])*/gm;
+const CERTIFICATE = /^\uFEFF?-----BEGIN (?:[A-Z]+ )*CERTIFICATE-----(?:(?!^-----BEGIN )[^])*/gm;
 /** In PKCS #8, or in the older form of OpenSSL. */
-const ENCRYPTED = /^(?:-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED)/m;
+const ENCRYPTED = /^(?:\uFEFF?-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED)/m;
 
 /** Reads a PEM file; reports a problem if it cannot be read or contains something else. */
 export function readPem(
@@ -36,9 +36,9 @@ export function readPem(
   return undefined;
 }
 
-/** Returns why a text is not PEM text with a certificate, or a private key. */
+/** Returns why a text is not PEM text with a certificate, or a private key; it may start with a byte order mark. */
 export function pemProblem(text: string, content: PemContent): string | undefined {
-  const label = new RegExp(`^-----BEGIN (?:[A-Z]+ )*${LABELS[content]}-----`, 'm');
+  const label = new RegExp(`^\\uFEFF?-----BEGIN (?:[A-Z]+ )*${LABELS[content]}-----`, 'm');
   return label.test(text) ? undefined : `file contains no ${content}`;
 }
 
