@@ -88,10 +88,10 @@ export const RowCount = {
   HELD_BYTES: 122,
   /** `ReadSourceCounts`, 5 counters. */
   READ_SOURCES: 123,
-  /** `HandshakeCounts`, 8 counters. */
+  /** `HandshakeCounts`, 10 counters. */
   TLS_HANDSHAKES: 128,
   /** `WarmupState`, 1 counter. */
-  WARMUP_AWAITED: 136,
+  WARMUP_AWAITED: 138,
 } as const;
 
 const COUNTS_AT = (HEADER_WORDS + ROWS * ROW_WORDS) * 4;

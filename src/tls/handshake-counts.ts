@@ -1,9 +1,9 @@
 import { type InstanceMemory, RowCount, TLS_LISTENERS, type TlsListener } from '../instance/instance-memory.ts';
 
-export const HANDSHAKE_FAILURES = ['client-certificate', 'timeout', 'closed', 'protocol'] as const;
+export const HANDSHAKE_FAILURES = ['client-certificate', 'timeout', 'closed', 'plain-text', 'protocol'] as const;
 /**
  * Why a handshake has failed. `client-certificate`: the client has presented none, or an invalid one; `closed`: the client has
- * closed the connection, as TCP health checks do; `protocol`: anything else, such as a request in plain text.
+ * closed the connection, as TCP health checks do; `plain-text`: the client does not use TLS; `protocol`: anything else.
  */
 export type HandshakeFailure = (typeof HANDSHAKE_FAILURES)[number];
 

@@ -23,6 +23,13 @@ const CIPHERS = [
 /** Seconds for which a session can be resumed; OpenSSL's default is two hours. */
 const SESSION_TIMEOUT_S = 300;
 
+/** Errors of OpenSSL for first bytes that are not TLS: a request of HTTP, and anything else. It sends no alert after them. */
+const PLAIN_TEXT_CODES: ReadonlySet<string> = new Set([
+  'ERR_SSL_HTTP_REQUEST',
+  'ERR_SSL_HTTPS_PROXY_REQUEST',
+  'ERR_SSL_WRONG_VERSION_NUMBER',
+]);
+
 export interface TlsAcceptorOptions {
   readonly tls: ListenerTls;
   /** Keys of session tickets, 48 bytes: the same in all threads, so that each can resume the sessions of the others. */
@@ -52,6 +59,7 @@ export class TlsAcceptor {
   readonly #server: Server;
   /** Handshakes in progress by the address and port of the client: `node:tls` makes another socket for the connection. */
   readonly #handshakes = new Map<string, Handshake>();
+  #plainTextReply: (() => string) | undefined;
 
   constructor(options: TlsAcceptorOptions) {
     this.#options = options;
@@ -70,6 +78,11 @@ export class TlsAcceptor {
   /** Uses other certificates, or other keys of session tickets, for the handshakes that begin from now on. */
   replace(tls: ListenerTls, ticketKeys: Uint8Array): void {
     this.#server.setSecureContext(this.#secureContext(tls, ticketKeys));
+  }
+
+  /** Sends what `reply` returns to clients that do not use TLS, before their connection is closed. */
+  replyToPlainText(reply: () => string): void {
+    this.#plainTextReply = reply;
   }
 
   /** Makes the handshake on a connection, which has not been read from; calls `onSecure` if it succeeds. */
@@ -128,7 +141,15 @@ export class TlsAcceptor {
     const code = authorizationError ?? error.code ?? error.message;
     const failure = authorizationError == null ? failureOf(code) : 'client-certificate';
     this.#options.onFailure(failure, `${code}, client ${secure.remoteAddress ?? 'disconnected'}`);
+    if (failure === 'plain-text') this.#sendPlainText(secure);
     secure.destroy();
+  }
+
+  /** Sends the reply beneath TLS: Node.js closes the connection after the listeners of its error. */
+  #sendPlainText(secure: TLSSocket): void {
+    const reply = this.#plainTextReply;
+    const handshake = this.#handshakes.get(clientOf(secure) ?? '');
+    if (reply !== undefined && handshake?.socket.writable === true) handshake.socket.write(reply());
   }
 }
 
@@ -139,5 +160,6 @@ function clientOf({ remoteAddress, remotePort, localAddress }: Socket): string |
 function failureOf(code: string): HandshakeFailure {
   if (code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE') return 'client-certificate';
   if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT') return 'timeout';
+  if (PLAIN_TEXT_CODES.has(code)) return 'plain-text';
   return code === 'ECONNRESET' || code === 'EPIPE' ? 'closed' : 'protocol';
 }

@@ -346,6 +346,7 @@ describeOwn('a connection of the Redis protocol', () => {
     ['an invalid length', '*1\r\n$-5\r\n', '-ERR Protocol error: invalid bulk length\r\n'],
     ['an unbalanced quote', 'GET "x\r\n', '-ERR Protocol error: unbalanced quotes in request\r\n'],
     ['an overlong line', 'x'.repeat(70_000), '-ERR Protocol error: too big inline request\r\n'],
+    ['a TLS handshake', '\x16\x03\x01\x02\x00', '-ERR Protocol error: this port does not use TLS\r\n'],
     ['POST', 'POST / HTTP/1.1\r\nHost: x\r\n\r\n', ''],
     ['Host:', 'Host: x\r\nPING\r\n', ''],
   ])('closes after %s, once earlier requests have been replied to', async (_what, bytes, last) => {

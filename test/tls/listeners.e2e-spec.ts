@@ -159,25 +159,40 @@ describeOwn('TLS on the ports of HTTP and the Redis protocol', () => {
     resp.destroy();
   });
 
-  it('closes connections that do not use TLS, counts them, and logs no error', async () => {
-    const plain = proxy.url.replace('https:', 'http:');
-    const handshakes = async (): Promise<number[]> => {
-      const { text } = await proxy.get('/metrics');
-      return ['http', 'resp'].map((listener) =>
-        Number(
-          new RegExp(`tls_handshake_failures_total{listener="${listener}",reason="protocol"} (\\d+)`).exec(text)?.[1],
-        ),
-      );
-    };
-    const [http, resp] = await handshakes();
-    for (const bytes of [get('/v1/keys/key'), 'x'.repeat(1000), Buffer.alloc(5000, 0x16)]) {
-      await exchange(plain, bytes).catch(() => undefined);
-    }
-    await exchange(`http://${HOST}:${respPort(proxy)}`, request('PING')).catch(() => undefined);
-    await until('they are counted', async () => {
-      const [nowHttp, nowResp] = await handshakes();
-      return (nowHttp === http + 3 && nowResp === resp + 1) || undefined;
-    });
-    expect(proxy.log().filter(({ level }) => !['info', 'debug'].includes(String(level)))).toEqual([]);
-  });
+  it.each(['as usual', 'without private parts of Node.js'])(
+    'tells clients that do not use TLS so, counts them, and logs no error: %s',
+    async (name) => {
+      const target = name === 'as usual' ? proxy : withoutFastPath;
+      const failures = async (): Promise<number[]> => {
+        const { text } = await target.get('/metrics');
+        const count = (listener: string, reason: string): number =>
+          Number(
+            new RegExp(`tls_handshake_failures_total{listener="${listener}",reason="${reason}"} (\\d+)`).exec(
+              text,
+            )?.[1],
+          );
+        return [count('http', 'plain-text'), count('resp', 'plain-text'), count('http', 'protocol')];
+      };
+      const [http, resp, protocol] = await failures();
+      const plain = target.url.replace('https:', 'http:');
+      const large = 'POST /v1/mget HTTP/1.1\r\nHost: h\r\nContent-Length: 500000\r\n\r\n';
+      const requests = [get('/v1/keys/key'), last('/v1/cache', 'DELETE'), large, 'CONNECT h:1 HTTP/1.1\r\n\r\n'];
+      for (const bytes of [...requests, 'x'.repeat(1000), Buffer.alloc(5000, 0x16)]) {
+        const received = await exchange(plain, bytes);
+        expect(received).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n.*\r\nConnection: close\r\n\r\n{.*}$/s);
+        expect(received).toContain('"detail":"This port requires TLS; use https."');
+      }
+      for (const bytes of [request('PING'), 'PING\r\n', get('/')]) {
+        expect(await exchange(`http://${HOST}:${respPort(target)}`, bytes)).toBe('-ERR This port requires TLS\r\n');
+      }
+      // A handshake that is invalid is no plain text: OpenSSL sends an alert.
+      const alert = await exchange(plain, Buffer.from([0x16, 0x03, 0x01, 0, 4, 0xff, 0, 0, 0]));
+      expect(Buffer.from(alert, 'latin1').subarray(0, 2)).toEqual(Buffer.from([0x15, 0x03]));
+      await until('they are counted', async () => {
+        const now = await failures();
+        return (now[0] === http + 6 && now[1] === resp + 3 && now[2] === protocol + 1) || undefined;
+      });
+      expect(target.log().filter(({ level }) => !['info', 'debug'].includes(String(level)))).toEqual([]);
+    },
+  );
 });

@@ -73,6 +73,7 @@ function count(text: string, mark: number, max: number, problem: string): { valu
 }
 
 function inline(text: string, limits: RequestLimits): { found: string[]; length: number } {
+  if (text.startsWith('\x16')) throw new Problem('this port does not use TLS');
   const end = text.indexOf('\n');
   if (end >= MAX_INLINE_BYTES || (end === -1 && text.length >= MAX_INLINE_BYTES)) {
     throw new Problem('too big inline request');

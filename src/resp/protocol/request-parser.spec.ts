@@ -48,6 +48,7 @@ describe('RequestParser', () => {
     ['*1\r\n$536870913\r\n', 'Protocol error: invalid bulk length'],
     ['get "x\r\n', 'Protocol error: unbalanced quotes in request'],
     ['x'.repeat(MAX_INLINE_BYTES), 'Protocol error: too big inline request'],
+    ['\x16', 'Protocol error: this port does not use TLS'],
   ])('reports a protocol error for %j', (stream, problem) => {
     expect(read([bytesOf(stream)])).toEqual({ requests: [], problem });
   });

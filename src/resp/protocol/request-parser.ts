@@ -31,6 +31,8 @@ const ASTERISK = 0x2a;
 const DOLLAR = 0x24;
 const CR = 0x0d;
 const LF = 0x0a;
+/** First byte of a TLS handshake; no command starts with it. */
+const TLS_HANDSHAKE = 0x16;
 
 /** Parsing position: before a request, in an inline request, before an argument's length, in an argument. */
 type State = 'start' | 'inline' | 'mark' | 'bulk';
@@ -86,6 +88,9 @@ export class RequestParser {
       if (bytes[base] === ASTERISK) {
         if (!this.#readArgumentCount(bytes, base, end, limits)) return this.#restart();
         this.#state = 'mark';
+      } else if (bytes[base] === TLS_HANDSHAKE) {
+        // It may have no line end, so that the client would wait for a long time.
+        return this.#fail('this port does not use TLS');
       }
     }
     if (this.#state === 'inline') return this.#readInline(bytes, base, end, limits);

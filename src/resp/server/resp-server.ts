@@ -111,6 +111,7 @@ export class RespServer {
     this.#refused = refused;
     this.#trackingClients = trackingClients;
     this.#tls = tls.acceptor('resp');
+    this.#tls?.replyToPlainText(() => '-ERR This port requires TLS\r\n');
     this.#settings = { http, resp, redis, cache: cacheSettings, proxy };
   }
 

@@ -20,7 +20,7 @@ export class ClosingConnections {
   readonly #date = new HttpDate();
 
   /** Responds with a problem, and closes the connection. */
-  rejectWith(socket: Socket, why: Problem, { headers = [], headOnly = false }: RejectOptions = {}): void {
+  rejectWith(socket: Socket, why: Problem, options: RejectOptions = {}): void {
     socket.on('error', () => socket.destroy());
     if (!socket.writable || this.#sockets.size >= MAX_CLOSING_CONNECTIONS) return void socket.destroy();
     this.#sockets.add(socket);
@@ -32,9 +32,14 @@ export class ClosingConnections {
     });
     // Closing with unread input would reset the connection, and the client could lose this response and earlier ones.
     socket.removeAllListeners('data').on('data', discard).resume();
+    socket.end(this.finalResponse(why, options));
+  }
+
+  /** Renders a problem as the last response on a connection. */
+  finalResponse(why: Problem, { headers = [], headOnly = false }: RejectOptions = {}): string {
     const response = problemResponse(why, why.status === 503 ? ['Retry-After', '1'] : headers);
     const head = responseHead(response, this.#date.now, { close: true, keepAliveTimeoutMs: 0 });
-    socket.end(headOnly ? head : head + String(response.body));
+    return headOnly ? head : head + String(response.body);
   }
 }
 

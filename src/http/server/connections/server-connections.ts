@@ -64,6 +64,7 @@ export class ServerConnections {
     this.#tls = tls;
     this.#counts = counts;
     this.#probes = new ProbeAdmission(threads);
+    tls?.replyToPlainText(() => this.#closingConnections.finalResponse(TLS_REQUIRED));
     const accept = server.listeners('connection') as ((socket: Socket) => void)[];
     server.removeAllListeners('connection');
     server.on('connection', (socket: Socket) => {
@@ -208,6 +209,7 @@ export class ServerConnections {
 }
 
 const TOO_MANY = problem('overloaded', 'Too many connections.');
+const TLS_REQUIRED = problem('bad-request', 'This port requires TLS; use https.');
 const UNKNOWN_EXPECTATION = problem('expectation-failed', 'Unsupported expectation (only 100-continue).');
 
 /**
