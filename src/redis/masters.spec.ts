@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { TestCluster, type TestNode } from '../../test/support/cluster.ts';
 import { until } from '../../test/support/processes.ts';
+import { TestRedis } from '../../test/support/redis.ts';
 import { loadSettings } from '../config/load-settings.ts';
 import { type ReadServer, Masters } from './masters.ts';
 
@@ -13,8 +14,34 @@ describe('Masters', () => {
     mastersFor({ REDIS_URL: 'redis://db:7000' }).watch(note);
     mastersFor({ REDIS_URL: 'valkey://[::1]' }).watch(note);
     mastersFor({ REDIS_URL: 'unix:///run/redis.sock' }).watch(note);
-    mastersFor({ REDIS_MODE: 'sentinel', REDIS_NODES: 's:1', REDIS_SENTINEL_NAME: 'main' }).watch(note);
+    const ofSentinels = mastersFor({ REDIS_MODE: 'sentinel', REDIS_NODES: '127.0.0.1:1', REDIS_SENTINEL_NAME: 'main' });
+    ofSentinels.watch(note);
+    ofSentinels.close();
     expect(seen).toEqual(['db:7000', '[::1]:6379', '/run/redis.sock', 'main']);
+  });
+
+  it('reports the master of the sentinels anew after a failover, to be resolved by the sentinel that knows of it', async () => {
+    const sentinel = await TestRedis.start();
+    const nodes = `127.0.0.1:1,127.0.0.1:${sentinel.port}`;
+    const masters = mastersFor({ REDIS_MODE: 'sentinel', REDIS_NODES: nodes, REDIS_SENTINEL_NAME: 'main' });
+    const reported: ReadServer[] = [];
+    try {
+      masters.watch(([master]) => reported.push(master));
+      await until('the failover is reported', async () => {
+        // A stand-in for a sentinel, which would send it once.
+        await sentinel.client.publish('+switch-master', 'main 10.0.0.1 6379 10.0.0.2 6379');
+        return reported.length > 1 || undefined;
+      });
+      expect(reported.map(({ identity }) => identity).slice(0, 2)).toEqual(['main', 'main 10.0.0.2:6379']);
+      const ports = reported.map(({ options }) => options?.sentinels?.map(({ port }) => port));
+      expect(ports.slice(0, 2)).toEqual([
+        [1, sentinel.port],
+        [sentinel.port, 1],
+      ]);
+    } finally {
+      masters.close();
+      await sentinel.stop();
+    }
   });
 
   it('reports the masters of a cluster once known, and again when slots move or another node has an address', async () => {

@@ -2,6 +2,7 @@ import type { RedisOptions } from 'ioredis';
 import type { Settings } from '../config/settings.ts';
 import { ClusterTopology } from './cluster/cluster-topology.ts';
 import { type SlotMap, type ListedNode, addressOf, isSameId } from './cluster/slot-map.ts';
+import { FailoverWatch } from './failover-watch.ts';
 import { nodeOptions, redisOptions } from './redis-options.ts';
 import { RedisLogins } from './redis-logins.ts';
 import type { ReplacedNode } from './cluster/replaced-node.ts';
@@ -22,7 +23,7 @@ export interface ReadServer {
   readonly nodeId: string;
   /**
    * ioredis options for a separate connection to it (`lazyConnect`, no offline queue), which may be extended; their credentials
-   * are those at the start. With sentinels each new connection resolves the current master and is closed on a failover.
+   * are those at the start. With sentinels each new connection resolves the current master.
    * Undefined: no server can be read in its place.
    */
   readonly options: RedisOptions | undefined;
@@ -43,12 +44,15 @@ export interface ServerList {
 /**
  * Lists the masters for code that needs a connection to each of them.
  *
- * Standalone and sentinel: one master, never changed; a failover closes its connection. Cluster: the masters that serve slots;
- * changes are found within half a second after the nodes know them. An unreachable master stays in the list until the cluster
- * has replaced it, and so does a master that is missing from an incomplete slot map.
+ * Standalone: one master, never changed. Sentinel: one master, with another identity after each failover that a sentinel
+ * reports. Cluster: the masters that serve slots; changes are found within half a second after the nodes know them. An
+ * unreachable master stays in the list until the cluster has replaced it, and so does a master that is missing from an
+ * incomplete slot map.
  */
 export class Masters implements ServerList {
-  readonly #fixed: readonly ReadServer[];
+  /** The single Redis, or the master of the sentinels. */
+  readonly #single: ReadServer | undefined;
+  readonly #failovers: FailoverWatch | undefined;
   readonly #redis: Settings['redis'];
   readonly #topology: ClusterTopology | undefined;
   readonly #limiter = new ReplacementLimiter();
@@ -67,10 +71,11 @@ export class Masters implements ServerList {
     this.#redis = redis;
     if (redis.mode !== 'cluster') {
       const name = redis.mode === 'sentinel' ? (redis.sentinel.name ?? '') : (redis.socket ?? addressOf(redis));
-      this.#fixed = [{ name, identity: name, nodeId: '', options: redisOptions(redis) }];
+      const single = { name, identity: name, nodeId: '', options: redisOptions(redis) };
+      this.#single = single;
+      if (redis.mode === 'sentinel') this.#failovers = this.#watchFailovers(single, logins);
       return;
     }
-    this.#fixed = [];
     this.#topology = new ClusterTopology(redis, logins, REFRESH_MS, {
       onSlotMap: (slotMap) => this.#applySlotMap(slotMap),
       // The connections to the masters detect failures themselves.
@@ -79,16 +84,27 @@ export class Masters implements ServerList {
     });
   }
 
+  /** Gives the master of the sentinels another identity after each failover. */
+  #watchFailovers(single: ReadServer, logins: RedisLogins): FailoverWatch {
+    return new FailoverWatch(this.#redis, logins, (master, { host, port }) => {
+      const others = this.#redis.nodes.filter((node) => node.host !== host || node.port !== port);
+      // The sentinel that reports it is queried first: the others may still name the former master.
+      const options = { ...single.options, sentinels: [{ host, port }, ...others] };
+      this.#onMasters([{ ...single, identity: `${single.name} ${addressOf(master)}`, options }]);
+    });
+  }
+
   /**
    * Starts to report the masters.
    *
-   * @param onMasters called with the master of a standalone Redis or of sentinels before this returns; with the masters of a
-   *   cluster once they are known, and again whenever they or their slots change.
+   * @param onMasters called with the single Redis, or the master of the sentinels, before this returns, and after a failover; with
+   *   the masters of a cluster once they are known, and again whenever they or their slots change.
    */
   watch(onMasters: (masters: readonly ReadServer[]) => void): void {
     this.#onMasters = onMasters;
-    if (this.#topology === undefined) onMasters(this.#fixed);
-    else void this.#topology.start();
+    if (this.#single !== undefined) onMasters([this.#single]);
+    this.#failovers?.start();
+    void this.#topology?.start();
   }
 
   /** Refreshes the topology soon; must be called when the connection to a master was lost. */
@@ -123,6 +139,7 @@ export class Masters implements ServerList {
   /** Stops all calls of `onMasters`. */
   close(): void {
     this.#topology?.close();
+    this.#failovers?.close();
     for (const timer of this.#waiting.values()) clearTimeout(timer);
     this.#waiting.clear();
   }

@@ -30,7 +30,7 @@ export function nodeOptions(redis: Settings['redis'], { host, port }: RedisNode)
 
 /**
  * Returns options with which ioredis queries the sentinels for the master on every connect and verifies its role: a former
- * master may have become a replica. When a sentinel reports a failover, the connection is closed in any state.
+ * master may have become a replica. `FailoverWatch` tells when the connection must be closed, because there is another master.
  */
 function masterOptions(redis: Settings['redis']): RedisOptions {
   const { name, username, password } = redis.sentinel;
@@ -43,9 +43,7 @@ function masterOptions(redis: Settings['redis']): RedisOptions {
     sentinelUsername: username,
     sentinelPassword: password?.reveal(),
     sentinelRetryStrategy: (attempt) => backOffMs(attempt),
-    sentinelReconnectStrategy: (attempt) => backOffMs(attempt),
     sentinelCommandTimeout: redis.commandTimeoutMs,
-    failoverDetector: true,
     enableTLSForSentinelMode: redis.tls,
     tls,
     sentinelTLS: tls,

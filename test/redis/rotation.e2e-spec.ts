@@ -282,8 +282,15 @@ describeOwn('the password of Redis is rotated', () => {
     write(`redis://:${NEW}@any`, 'url');
     await untilLogged('REDIS_URL_FILE reloaded: another password');
     await untilLogged('REDIS_SENTINEL_PASSWORD_FILE reloaded: another password');
+    for (const { client } of sentinels.sentinels) {
+      await until('each thread waits for failovers again', async () => {
+        const subscribers = String(await client.client('LIST')).match(/ sub=1 /g) ?? [];
+        return subscribers.length === SETTINGS.PROXY_THREADS || undefined;
+      });
+    }
     await underLoad();
     expectNoFailedRead();
+    expect(proxy?.child?.errors).toBe('');
   });
 });
 

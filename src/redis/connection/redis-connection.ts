@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
+import type { RedisNode } from '../../config/redis/redis-nodes.ts';
 import type { RedisLogin, Settings } from '../../config/settings.ts';
 import { CircuitAttempt } from './circuit-attempt.ts';
 import { CircuitBreaker, REFUSED, type WatchCircuit } from './circuit-breaker.ts';
@@ -10,6 +11,7 @@ import { ReplyReader } from '../ioredis-internals/reply-reader.ts';
 import { PlainReads } from './plain-batch.ts';
 import { type BatchObserver, type ReadBatch, withPttl } from './read-batch.ts';
 import { ReadCommands } from './read-commands.ts';
+import { FailoverWatch } from '../failover-watch.ts';
 import { Query } from '../query.ts';
 import { type RedisReader, type RedisState, isSameState } from '../redis-reader.ts';
 import { failureOf, errorCode } from '../redis-failure.ts';
@@ -105,6 +107,8 @@ export class RedisConnection implements RedisReader {
   #isRefused = false;
   /** Used only if the credentials may change. */
   readonly #held = new HeldReads();
+  /** Undefined unless sentinels name the master. */
+  readonly #failovers: FailoverWatch | undefined;
 
   /**
    * @param logins the credentials, in place of those in the options.
@@ -151,6 +155,9 @@ export class RedisConnection implements RedisReader {
     });
     this.#redis.on('end', () => this.#reconnect());
     this.#stopLoginChanges = logins.onChange(() => this.#useChangedLogin());
+    if (options.sentinels !== undefined) {
+      this.#failovers = new FailoverWatch(redis, logins, (master) => this.#leaveFormerMaster(master));
+    }
   }
 
   /**
@@ -163,6 +170,7 @@ export class RedisConnection implements RedisReader {
   }
 
   async #connectOnce(): Promise<void> {
+    this.#failovers?.start();
     const attempt = this.#redis.connect().then(
       () => this.#selecting,
       () => undefined,
@@ -172,6 +180,7 @@ export class RedisConnection implements RedisReader {
 
   close(): void {
     this.#closed = true;
+    this.#failovers?.close();
     this.#stopLoginChanges();
     this.#held.release(false);
     clearTimeout(this.#loginTimer);
@@ -392,6 +401,12 @@ export class RedisConnection implements RedisReader {
   #reconnect(): void {
     if (this.#closed) return;
     this.#reconnectTimer = setTimeout(() => void this.#redis.connect().catch(() => undefined), backOffMs(1));
+  }
+
+  /** Closes the connection, in any state, unless it leads to the new master already. */
+  #leaveFormerMaster({ host, port }: RedisNode): void {
+    const { remoteAddress, remotePort } = this.#redis.stream ?? {};
+    if (remoteAddress !== host || remotePort !== port) this.#redis.disconnect(true);
   }
 
   /** Whether a read with this reply is sent again once the connection is ready; re-establishes one that is not authenticated. */

@@ -10,6 +10,8 @@ export interface ReadSource {
   readonly master: string;
   /** `none`: no server can be read. */
   readonly role: 'replica' | 'master' | 'none';
+  /** `host:port` of the server; undefined if there is none. */
+  readonly address?: string;
   /** Set if and only if the role is `replica`. */
   readonly replica?: ListedNode;
 }

@@ -4,9 +4,10 @@ import type { Settings } from '../../config/settings.ts';
 import { ClusterTopology } from '../cluster/cluster-topology.ts';
 import { ReplacementLimiter } from '../cluster/replacement-limiter.ts';
 import { type ListedNode, type SlotMap, addressOf } from '../cluster/slot-map.ts';
+import { FailoverWatch } from '../failover-watch.ts';
 import type { ReadServer, ServerList } from '../masters.ts';
 import type { RedisLogins } from '../redis-logins.ts';
-import { nodeOptions, redisOptions } from '../redis-options.ts';
+import { nodeOptions } from '../redis-options.ts';
 import type { ReadSource, ReadSources } from './read-sources.ts';
 import { SentinelTopology } from './sentinel-topology.ts';
 import { ServerMonitor } from './server-monitor.ts';
@@ -28,8 +29,6 @@ interface Shard {
   /** `host:port` in a cluster; REDIS_SENTINEL_NAME. */
   readonly name: string;
   readonly selector: SourceSelector;
-  /** Set in a cluster. */
-  readonly master: ListedNode | undefined;
 }
 
 /**
@@ -46,6 +45,8 @@ export class SourceSelection {
   readonly #latestEpoch = new Int32Array(new SharedArrayBuffer(4));
   readonly #followers = new Set<(servers: readonly ReadServer[]) => void>();
   readonly #topology: Pick<SentinelTopology, 'start' | 'refresh' | 'close'>;
+  /** Undefined in a cluster. */
+  readonly #failovers: FailoverWatch | undefined;
   readonly #limiter = new ReplacementLimiter();
   readonly #stopLoginChanges: () => void;
   /** Number of replacements of each address without a change of its node id. */
@@ -69,19 +70,22 @@ export class SourceSelection {
       onUnreachable: (reason: string) => this.#reportUnreachable(reason),
       isStable: () => this.#isStable,
     };
-    this.#topology =
-      redis.mode === 'cluster'
-        ? new ClusterTopology(redis, logins, CLUSTER_REFRESH_MS, {
-            ...common,
-            onSlotMap: (slotMap) => this.#updateCluster(slotMap),
-          })
-        : new SentinelTopology(redis, logins, { ...common, onServers: (servers) => this.#updateSentinel(servers) });
+    if (redis.mode === 'cluster') {
+      const onSlotMap = (slotMap: SlotMap): void => this.#updateCluster(slotMap);
+      this.#topology = new ClusterTopology(redis, logins, CLUSTER_REFRESH_MS, { ...common, onSlotMap });
+    } else {
+      const onServers = (servers: Servers): void => this.#updateSentinel(servers);
+      this.#topology = new SentinelTopology(redis, logins, { ...common, onServers });
+      // Before the next query: the worker threads leave a former master at once.
+      this.#failovers = new FailoverWatch(redis, logins, () => this.#refresh());
+    }
     // Servers that refused the former credentials may accept the new ones.
     this.#stopLoginChanges = logins.onChange(() => this.#refresh());
   }
 
   /** Waits for the first selection, at most REDIS_CONNECT_TIMEOUT_MS. */
   async start(): Promise<void> {
+    this.#failovers?.start();
     const selected = this.#topology
       .start()
       .then(() => Promise.all([...this.#shards.values()].map(({ selector }) => selector.refresh())));
@@ -111,6 +115,7 @@ export class SourceSelection {
 
   close(): void {
     this.#stopLoginChanges();
+    this.#failovers?.close();
     this.#topology.close();
     for (const { selector } of this.#shards.values()) selector.close();
   }
@@ -129,7 +134,7 @@ export class SourceSelection {
   #updateSentinel(servers: Servers): void {
     this.#unreachableReason = '';
     const name = this.#redis.sentinel.name ?? '';
-    const shard = this.#shards.get(name) ?? this.#add(name, name, undefined);
+    const shard = this.#shards.get(name) ?? this.#add(name, name);
     void shard.selector.update(servers);
   }
 
@@ -140,7 +145,7 @@ export class SourceSelection {
       const name = addressOf(master);
       const key = keyOf(master);
       listed.add(key);
-      const shard = this.#shards.get(key) ?? this.#add(key, name, master);
+      const shard = this.#shards.get(key) ?? this.#add(key, name);
       void shard.selector.update({ master, replicas: replicas[i] });
     }
     // A partitioned node does not list the other masters.
@@ -161,7 +166,7 @@ export class SourceSelection {
     this.#follow();
   }
 
-  #add(key: string, name: string, master: ListedNode | undefined): Shard {
+  #add(key: string, name: string): Shard {
     const selector = new SourceSelector({
       mayReadMaster: this.#redis.readFrom === 'prefer-replica',
       createMonitor: (node, onLost) => {
@@ -175,7 +180,7 @@ export class SourceSelection {
       },
       onChecked: () => this.#listener.onLag(Math.max(...[...this.#shards.values()].map((each) => each.selector.lagS))),
     });
-    const shard: Shard = { name, selector, master };
+    const shard: Shard = { name, selector };
     this.#shards.set(key, shard);
     return shard;
   }
@@ -226,7 +231,7 @@ export class SourceSelection {
   }
 
   #readServers(): ReadServer[] {
-    return [...this.#shards.values()].flatMap(({ name, master, selector: { selection } }) => {
+    return [...this.#shards.values()].flatMap(({ name, selector: { selection } }) => {
       switch (selection.role) {
         case 'pending':
           return [];
@@ -235,8 +240,7 @@ export class SourceSelection {
         case 'replica':
           return [this.#nodeServer(selection.replica)];
         case 'master':
-          if (master !== undefined) return [this.#nodeServer(master)];
-          return [{ name, identity: name, nodeId: '', options: redisOptions(this.#redis) }];
+          return [this.#nodeServer(selection.master)];
       }
     });
   }
@@ -249,8 +253,16 @@ export class SourceSelection {
 }
 
 function sourceOf({ name, selector: { selection } }: Shard): ReadSource[] {
-  if (selection.role === 'pending') return [];
-  return selection.role === 'replica'
-    ? [{ master: name, role: 'replica', replica: selection.replica }]
-    : [{ master: name, role: selection.role }];
+  switch (selection.role) {
+    case 'pending':
+      return [];
+    case 'none':
+      return [{ master: name, role: 'none' }];
+    case 'master':
+      return [{ master: name, role: 'master', address: addressOf(selection.master) }];
+    case 'replica': {
+      const { replica } = selection;
+      return [{ master: name, role: 'replica', address: addressOf(replica), replica }];
+    }
+  }
 }

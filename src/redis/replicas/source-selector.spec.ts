@@ -103,11 +103,21 @@ describe('SourceSelector', () => {
     expect([selected(), selector.lagS]).toEqual(['b current', 0]);
   });
 
+  it('reports a failover while the master is read', async () => {
+    create(true);
+    await selector.update({ master: MASTER, replicas: [] });
+    // The former master may still reply.
+    await selector.update({ master: { ...MASTER, port: 2 }, replicas: [] });
+    expect(selector.selection).toMatchObject({ role: 'master', master: { port: 2 } });
+    expect(reported).toBe(2);
+  });
+
   it('selects the master while no replica is current, and a replica once it has been current for three seconds', async () => {
     create(true);
     reports.a = { isLinkUp: false };
     await selector.update({ master: MASTER, replicas: [A] });
-    expect(selector.selection).toEqual({ role: 'master', reason: 'a:1: its link to the master is down' });
+    const reason = 'a:1: its link to the master is down';
+    expect(selector.selection).toEqual({ role: 'master', master: MASTER, reason });
     reports.a = {};
     await selector.refresh();
     now += 2999;

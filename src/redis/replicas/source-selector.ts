@@ -18,7 +18,8 @@ export interface Servers {
 /** The server that was selected, if any, and why it is not a current replica. */
 export type Selection =
   | { readonly role: 'replica'; readonly replica: ListedNode; readonly grade: ReplicaGrade; readonly reason: string }
-  | { readonly role: 'master' | 'none'; readonly reason: string }
+  | { readonly role: 'master'; readonly master: ListedNode; readonly reason: string }
+  | { readonly role: 'none'; readonly reason: string }
   /** Nothing has been selected yet. */
   | { readonly role: 'pending' };
 
@@ -192,25 +193,21 @@ export class SourceSelector {
     const before = this.#selection;
     const selection = this.#choose();
     this.#selection = selection;
-    const isSame =
-      before.role === 'replica' && selection.role === 'replica'
-        ? keyOf(before.replica) === keyOf(selection.replica) && before.grade === selection.grade
-        : before.role === selection.role && before.role !== 'replica';
-    if (!isSame) this.#parts.onSelection();
+    if (!isSameSelection(before, selection)) this.#parts.onSelection();
   }
 
   #choose(): Selection {
     const candidates = [...this.#candidates.values()];
     const selected = this.#selected;
     if (selected?.currentSince !== undefined) return this.#replica(selected);
-    const isMasterReadable = this.#parts.mayReadMaster && this.#master?.status.kind === 'ok';
-    const mustSettle = isMasterReadable && this.#selection.role === 'master';
+    const master = this.#parts.mayReadMaster && this.#master?.status.kind === 'ok' ? this.#master : undefined;
+    const mustSettle = master !== undefined && this.#selection.role === 'master';
     const current = candidates.filter(
       ({ currentSince }) => currentSince !== undefined && (!mustSettle || this.#now() - currentSince >= SETTLED_MS),
     );
     if (current.length > 0) return this.#replica(current[Math.floor(this.#random() * current.length)]);
     const reason = this.#reason(candidates);
-    if (isMasterReadable) return { role: 'master', reason };
+    if (master !== undefined) return { role: 'master', master: master.node, reason };
     const outdated = candidates
       .filter(({ status }) => gradeReplica(status).grade === 'outdated')
       .sort((a, b) => behindS(a) - behindS(b));
@@ -227,6 +224,14 @@ export class SourceSelector {
     if (candidates.length === 0) return 'no replica is known';
     return candidates.map(({ node, status }) => `${addressOf(node)}: ${gradeReplica(status).reason}`).join('; ');
   }
+}
+
+function isSameSelection(one: Selection, other: Selection): boolean {
+  if (one.role === 'replica' && other.role === 'replica') {
+    return keyOf(one.replica) === keyOf(other.replica) && one.grade === other.grade;
+  }
+  if (one.role === 'master' && other.role === 'master') return keyOf(one.master) === keyOf(other.master);
+  return one.role === other.role;
 }
 
 function behindS({ status }: Candidate): number {
