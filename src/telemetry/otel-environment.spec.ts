@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { checkProtocol, exportsTraces, queueFrom, samplerFrom } from './otel-environment.ts';
+import { checkEndpoints, checkProtocol, exportsTraces, queueFrom, samplerFrom } from './otel-environment.ts';
 
 const ENDPOINT = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
 
@@ -67,6 +67,23 @@ describe('queueFrom', () => {
     expect(warnings).toEqual([
       'OTEL_BSP_MAX_EXPORT_BATCH_SIZE: invalid value "-1", ignored: expected an integer of at least 1',
     ]);
+  });
+});
+
+describe('checkEndpoints', () => {
+  const warn = (environment: Record<string, string>) => warningsOf((each) => checkEndpoints(environment, each));
+
+  it('accepts HTTP and HTTPS', () => {
+    expect(warn({ ...ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://u:p@[::1]/v1/traces' })).toEqual([]);
+    expect(warn({ OTEL_EXPORTER_OTLP_ENDPOINT: '' })).toEqual([]);
+  });
+
+  it.each(['localhost:4318', '//collector', 'grpc://collector:4317', 'http://'])('warns of %s', (endpoint) => {
+    for (const name of ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT']) {
+      expect(warn({ [name]: endpoint })).toEqual([
+        `${name}: invalid value (not shown): expected a URL with http:// or https://, such as http://collector:4318`,
+      ]);
+    }
   });
 });
 

@@ -63,6 +63,15 @@ export function queueFrom(environment: Variables, warn: (text: string) => void):
   return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
 }
 
+/** Warns of endpoints that the exporter cannot use. Their values are not repeated, since a URL may have a password in it. */
+export function checkEndpoints(environment: Variables, warn: (text: string) => void): void {
+  for (const name of ENDPOINTS) {
+    const text = firstOf(environment, [name]);
+    if (text === undefined || /^https?:$/.test(URL.parse(text)?.protocol ?? '')) continue;
+    warn(`${name}: invalid value (not shown): expected a URL with http:// or https://, such as http://collector:4318`);
+  }
+}
+
 /** Warns of a protocol that is not supported. */
 export function checkProtocol(environment: Variables, warn: (text: string) => void): void {
   const protocol = firstOf(environment, PROTOCOLS) ?? PROTOCOL;

@@ -41,7 +41,7 @@ import type { ThreadContext } from '../instance/thread-context.ts';
 import { parentOf } from './caller-context.ts';
 import { LoadContexts } from './load-contexts.ts';
 import { ReportingExporter } from './reporting-exporter.ts';
-import { type SamplerSettings, checkProtocol, queueFrom, samplerFrom } from './otel-environment.ts';
+import { type SamplerSettings, checkEndpoints, checkProtocol, queueFrom, samplerFrom } from './otel-environment.ts';
 
 const NAME = 'redis-http-cache-proxy';
 /** Milliseconds for which the shutdown of a thread waits until its last spans are exported. */
@@ -85,6 +85,7 @@ export class OtlpTracer implements ReadTracer, OnApplicationShutdown {
       { error: warn, warn, info: silent, debug: silent, verbose: silent },
       { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
     );
+    checkEndpoints(environment, warn);
     checkProtocol(environment, warn);
     const exporter = new ReportingExporter(new OTLPTraceExporter(), logger);
     const given = detectResources({ detectors: [resourceAttributesEnvDetector, serviceNameEnvDetector] });
