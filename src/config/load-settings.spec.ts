@@ -204,9 +204,15 @@ describe('settings', () => {
     },
   );
 
+  it('include a wait of readiness for the keys in a file only with that file', () => {
+    expect(load({ CACHE_WARMUP_WAIT_MS: '5000', CACHE_WARMUP_FILE: '/keys' }).cache.warmupWaitMs).toBe(5000);
+    expect(problemsOf({ CACHE_WARMUP_WAIT_MS: '5000' })).toEqual(['CACHE_WARMUP_WAIT_MS: requires CACHE_WARMUP_FILE']);
+    expect(problemsOf({ CACHE_WARMUP_WAIT_MS: '0' })).toEqual([]);
+  });
+
   it.each(['-0.1', '0.51', '1', '0.12345', '.5', '5%', '1e-1'])('take no %j for a jitter of TTLs', (text) => {
     expect(problemsOf({ CACHE_TTL_JITTER: text })).toEqual([
-      `CACHE_TTL_JITTER: invalid value "${text}": expected a number from 0 to 0.5`,
+      `CACHE_TTL_JITTER: invalid value "${text}": expected a number from 0 to 0.5, such as 0.1`,
     ]);
   });
 

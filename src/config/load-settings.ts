@@ -75,6 +75,9 @@ export function loadSettings(
   if (values.OPS_HOST !== undefined && values.OPS_PORT === undefined) {
     problems.push('OPS_HOST: requires OPS_PORT');
   }
+  if (values.CACHE_WARMUP_WAIT_MS > 0 && values.CACHE_WARMUP_FILE === undefined) {
+    problems.push('CACHE_WARMUP_WAIT_MS: requires CACHE_WARMUP_FILE');
+  }
   const redis = redisSettings(values, variables, problems);
   const [httpTls, respTls] = (['HTTP', 'RESP'] as const).map((listener) =>
     listenerTls(listener, values, (name, problem) => problems.push(`${name}: ${problem}`)),

@@ -91,6 +91,11 @@ function checkCertificates(text: string): void {
   for (const [certificate] of text.matchAll(CERTIFICATE)) new X509Certificate(certificate);
 }
 
+/** Returns why the certificates of a PEM text cannot be used. */
+export function certificatesProblem(text: string): string | undefined {
+  return problemOf('cert', () => checkCertificates(text))?.problem;
+}
+
 function problemOf(file: keyof ListenerPem, use: () => unknown): ListenerPemProblem | undefined {
   try {
     use();

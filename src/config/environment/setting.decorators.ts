@@ -63,7 +63,7 @@ export function FractionSetting(
   options: CommonOptions & { default: number; min: number; max: number },
 ): PropertyDecorator {
   const { min, max } = options;
-  const accepted = `a number from ${min} to ${max}`;
+  const accepted = `a number from ${min} to ${max}, such as 0.1`;
   return compose(
     describe({ ...options, default: String(options.default), accepted }),
     Transform(({ value }: { value: unknown }) =>

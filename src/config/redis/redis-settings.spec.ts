@@ -185,6 +185,9 @@ describe('the certificates', () => {
     const REDIS_TLS_CA_FILE = file('ca.pem', ca.cert);
     expect(problemsOf({ ...tls, REDIS_TLS_CA_FILE: '/none' })).toHaveLength(1);
     expect(problemsOf({ ...tls, REDIS_TLS_CA_FILE: file('no.pem', 'x') })).toHaveLength(1);
+    expect(problemsOf({ ...tls, REDIS_TLS_CA_FILE: file('cut.pem', ca.cert.slice(0, 300)) })).toEqual([
+      'REDIS_TLS_CA_FILE: cannot be used (bad end line)',
+    ]);
     expect(problemsOf({ REDIS_URL: 'redis://h', REDIS_TLS_CA_FILE })).toHaveLength(1);
     expect(problemsOf({ ...cluster, REDIS_TLS_CA_FILE })).toHaveLength(1);
   });

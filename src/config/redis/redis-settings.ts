@@ -1,6 +1,6 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import type { Environment } from '../environment/environment.ts';
-import { readPem, type ReportProblem } from '../pem-files.ts';
+import { certificatesProblem, readPem, type ReportProblem } from '../pem-files.ts';
 import { parseRedisNodes } from './redis-nodes.ts';
 import { type RedisUrl, parseRedisUrl } from './redis-url.ts';
 import { Secret } from '../secret.ts';
@@ -111,12 +111,14 @@ function checkTls(values: Environment, tls: boolean, report: ReportProblem): voi
 }
 
 function tlsFiles(values: Environment, report: ReportProblem): Pick<Settings['redis'], 'tlsCa' | 'tlsCert' | 'tlsKey'> {
-  const [, cert, key] = TLS_FILES;
+  const [ca, cert, key] = TLS_FILES;
   if (values[cert] !== undefined && values[key] === undefined) report(cert, `requires ${key}`);
   if (values[key] !== undefined && values[cert] === undefined) report(key, `requires ${cert}`);
   const [tlsCa, tlsCert, tlsKey] = TLS_FILES.map((name) =>
     readPem(name, values[name], name === key ? 'private key' : 'certificate', report),
   );
+  const problem = tlsCa === undefined ? undefined : certificatesProblem(tlsCa);
+  if (problem !== undefined) report(ca, problem);
   if (tlsCert !== undefined && tlsKey !== undefined) checkPair(tlsCert, tlsKey, report);
   return { tlsCa, tlsCert, tlsKey: tlsKey === undefined ? undefined : new Secret(tlsKey) };
 }
