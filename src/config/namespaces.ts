@@ -7,14 +7,13 @@ type Namespace<Values extends object> = (() => Values) & ConfigFactoryKeyHost<Va
 export const httpConfig = namespace('http');
 export const respConfig = namespace('resp');
 export const opsConfig = namespace('ops');
-export const upstashConfig = namespace('upstash');
 export const redisConfig = namespace('redis');
 export const cacheConfig = namespace('cache');
 export const proxyConfig = namespace('proxy');
 export const accessConfig = namespace('access');
 export const adminConfig = namespace('admin');
 
-const NAMES = ['http', 'resp', 'ops', 'upstash', 'redis', 'cache', 'proxy', 'access', 'admin'] as const;
+const NAMES = ['http', 'resp', 'ops', 'redis', 'cache', 'proxy', 'access', 'admin'] as const;
 
 type Name = (typeof NAMES)[number];
 

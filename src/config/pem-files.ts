@@ -37,7 +37,7 @@ export function readPem(
 }
 
 /** Returns why a text is not PEM text with a certificate, or a private key; it may start with a byte order mark. */
-export function pemProblem(text: string, content: PemContent): string | undefined {
+function pemProblem(text: string, content: PemContent): string | undefined {
   const label = new RegExp(`^\\uFEFF?-----BEGIN (?:[A-Z]+ )*${LABELS[content]}-----`, 'm');
   return label.test(text) ? undefined : `file contains no ${content}`;
 }
@@ -58,7 +58,7 @@ export interface ListenerPem {
 }
 
 /** A problem of certificates, and the file that has it. */
-export interface ListenerPemProblem {
+interface ListenerPemProblem {
   readonly file: keyof ListenerPem;
   readonly problem: string;
 }

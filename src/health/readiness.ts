@@ -11,7 +11,7 @@ import { SelfCheck } from './self-check.ts';
 /** Milliseconds for which a result is reused. */
 const SHARED_MS = 1000;
 
-export type PartStatus = 'ok' | 'failed' | 'off' | 'unchecked';
+type PartStatus = 'ok' | 'failed' | 'off' | 'unchecked';
 
 export interface Readiness {
   readonly redis: RedisCheck['kind'];

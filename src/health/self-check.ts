@@ -20,7 +20,7 @@ const RESP_ENDING = `$${SELF_CHECK_VALUE.length}\r\n${SELF_CHECK_VALUE}\r\n`;
 const NAMES = { 'fast-path': 'the fast path', 'redis-protocol': 'the Redis protocol' } as const;
 
 /** `off`: the part is disabled by the settings. */
-export type PartState = ExchangeResult | 'off';
+type PartState = ExchangeResult | 'off';
 export type SelfCheckResult = Readonly<Record<SelfCheckPart, PartState>>;
 
 /**

@@ -1,7 +1,7 @@
 import { Counter, Gauge, type Metric, Registry, collectDefaultMetrics } from 'prom-client';
 
 /** Prefix of the names of the proxy's own metrics. */
-export const PREFIX = 'redis_http_cache_proxy_';
+const PREFIX = 'redis_http_cache_proxy_';
 
 /** Default counters that are per thread, so that consecutive scrapes may read different ones. */
 const COUNTED_PER_THREAD = [

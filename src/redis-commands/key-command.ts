@@ -42,7 +42,7 @@ export interface ReplyCommand {
 }
 
 /** A command whose reply is made of the results of queries, which are cached each. */
-export interface ResultsCommand {
+interface ResultsCommand {
   readonly returns: 'results';
   /**
    * Returns the queries, which have copies of the arguments.

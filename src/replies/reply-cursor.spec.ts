@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { ARRAY, BULK, ERROR, INTEGER, ReplyCursor, type ReplyValue, SIMPLE, readReply } from './reply-cursor.ts';
+import { ARRAY, BULK, ERROR, INTEGER, ReplyCursor, SIMPLE } from './reply-cursor.ts';
 
 /** A reply as the cursor reports it: simple strings, errors and integers keep their text. */
 type Model =
@@ -97,24 +97,3 @@ describe('ReplyCursor', () => {
     );
   });
 });
-
-describe('readReply', () => {
-  it('returns strings, integers, nulls and nested arrays', () => {
-    fc.assert(fc.property(anyReply, (model) => expect(readReply(encode(model))).toEqual(valueOf(model))));
-  });
-
-  it('returns an empty array for an empty array', () => {
-    expect(readReply(Buffer.from('*0\r\n'))).toEqual([]);
-  });
-});
-
-function valueOf(model: Model): ReplyValue {
-  switch (model.type) {
-    case 'line':
-      return model.first === ':' ? Number(model.text) : Buffer.from(model.text);
-    case 'bulk':
-      return model.text;
-    case 'array':
-      return model.elements === null ? null : model.elements.map(valueOf);
-  }
-}

@@ -94,25 +94,4 @@ export class ReplyCursor {
   }
 }
 
-/** An element of a reply. A bulk or simple string is a view of the reply; an integer beyond 2^53 is rounded. */
-export type ReplyValue = Buffer | number | null | readonly ReplyValue[];
-
-/** Reads a complete reply of Redis, encoded in RESP2, that is not an error. */
-export function readReply(reply: Buffer): ReplyValue {
-  const cursor = new ReplyCursor();
-  cursor.start(reply);
-  return readElement(cursor);
-}
-
-/** Reads the next element, with its elements if it is an array. */
-function readElement(cursor: ReplyCursor): ReplyValue {
-  cursor.next();
-  if (cursor.isNull) return null;
-  if (cursor.type === INTEGER) return Number(cursor.value().toString('latin1'));
-  if (cursor.type !== ARRAY) return cursor.value();
-  const elements: ReplyValue[] = [];
-  for (let left = cursor.length; left > 0; left--) elements.push(readElement(cursor));
-  return elements;
-}
-
 const NO_BYTES = Buffer.alloc(0);

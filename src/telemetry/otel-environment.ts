@@ -3,7 +3,7 @@ type Variables = Readonly<Record<string, string | undefined>>;
 
 const ENDPOINTS = ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT'];
 const PROTOCOLS = ['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'OTEL_EXPORTER_OTLP_PROTOCOL'];
-export const PROTOCOL = 'http/protobuf';
+const PROTOCOL = 'http/protobuf';
 
 /** How root spans are sampled, and whether spans with a parent follow it. */
 export interface SamplerSettings {

@@ -21,7 +21,7 @@ const PROGRESS_MS = 5000;
 const SPREAD_SHARE = 0.8;
 
 /** The entries to load, most recently used first. */
-export interface EntrySource {
+interface EntrySource {
   /** Number of entries. */
   readonly entries: number;
   /** Returns the next entries, at most `count`; none at the end. */

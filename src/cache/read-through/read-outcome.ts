@@ -38,7 +38,7 @@ export type ValueOutcome = Extract<ReadOutcome, CachedValue>;
  * The value that was read cannot be decompressed, because it is not in the coding that HTTP_CONTENT_ENCODINGS states, or because it
  * would get too large.
  */
-export interface Unconvertible {
+interface Unconvertible {
   readonly kind: 'unconvertible';
   readonly why: 'invalid' | 'too-large';
   /** The read of the value. */

@@ -70,7 +70,7 @@ export type CachedEntry =
   | { readonly kind: 'missing'; readonly freshness: Freshness };
 
 /** An expired value that is being reloaded: its age exceeds its lifetime. */
-export type Revalidating = { readonly kind: 'revalidating' } & CachedValue;
+type Revalidating = { readonly kind: 'revalidating' } & CachedValue;
 
 /** A look-up that is served from the cache. */
 export type Served = CachedEntry | Revalidating;

@@ -27,7 +27,7 @@ import {
 } from './memory/layout.ts';
 
 /** Contents of one slot, read from the raw memory. */
-export interface RawItem {
+interface RawItem {
   readonly slot: number;
   readonly state: number;
   readonly version: number;

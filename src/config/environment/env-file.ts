@@ -10,7 +10,7 @@ export interface EnvFileVariable {
 }
 
 /** An error in a `.env` file, with all names in its statement; no names if they are unknown. */
-export interface EnvFileProblem {
+interface EnvFileProblem {
   readonly names: readonly string[];
   readonly text: string;
 }

@@ -11,7 +11,7 @@ import type { KeyProblem } from '../request/key-path.ts';
 import { type Problem, problem } from '../response/problem.ts';
 
 /** This cache's name in `Cache-Status` (RFC 9211). */
-export const CACHE_NAME = 'redis-http-cache-proxy';
+const CACHE_NAME = 'redis-http-cache-proxy';
 
 /** Seconds after which a client may retry. */
 const RETRY_AFTER = ['Retry-After', '1'] as const;

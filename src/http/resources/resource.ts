@@ -17,7 +17,7 @@ export interface ResourceRead {
 }
 
 /** Values of query parameters by name. */
-export type Parameters = ReadonlyMap<string, string>;
+type Parameters = ReadonlyMap<string, string>;
 
 /** A resource that represents keys of one type. */
 export interface Resource {

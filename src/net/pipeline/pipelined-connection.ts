@@ -9,7 +9,7 @@ import { InputBuffer } from './input-buffer.ts';
 import { OrderedReplies, type Place, type ReadReply } from './ordered-replies.ts';
 
 /** Collects replies until they are sent with one write; shared by all connections of a thread, and empty between two steps. */
-export interface PipelineOutput {
+interface PipelineOutput {
   /** Sends the collected replies. */
   flush(writer: SocketWriter): void;
   /** Discards the collected replies. */
@@ -17,7 +17,7 @@ export interface PipelineOutput {
 }
 
 /** Counts the requests whose replies a step of a connection writes. */
-export interface ReplyCounter {
+interface ReplyCounter {
   /** Counts the requests so far: their replies are about to be written. */
   publish(): void;
   /** Ends a step: the replies were written. */

@@ -2,9 +2,9 @@
  * Seconds for which a replica may lag behind its master, or have heard nothing from it, without another server being read. A
  * master that has nothing to replicate sends PING every ten seconds (repl-ping-replica-period).
  */
-export const MAX_CURRENT_LAG_S = 15;
+const MAX_CURRENT_LAG_S = 15;
 /** Seconds after which a replica that has lost its master, or lags behind it, is not read at all: repl-timeout of Redis. */
-export const MAX_LAG_S = 60;
+const MAX_LAG_S = 60;
 /** Milliseconds after which the offset of a master is discarded. */
 const MAX_SAMPLE_AGE_MS = 2 * MAX_LAG_S * 1000;
 

@@ -6,7 +6,7 @@ import type { Slots } from '../slots.ts';
 import { KeySketch, SKETCH_BYTES } from './key-sketch.ts';
 
 /** Milliseconds that one sketch counts: {@link HOT_KEY_SKETCHES} of them are the last minute. */
-export const PERIOD_MS = 10_000;
+const PERIOD_MS = 10_000;
 
 /** Milliseconds, and samples in them above which fewer reads are sampled; below a quarter of that, more are. */
 const INTERVAL_MS = 100;

@@ -27,7 +27,7 @@ export interface PurgeTarget {
 }
 
 /** Slots that are visited in a step. */
-export const SLOTS_PER_STEP = 256;
+const SLOTS_PER_STEP = 256;
 /** Slots that a step of the second walk visits, of which it copies the keys of {@link SLOTS_PER_STEP}. */
 const VISITED_AGAIN_PER_STEP = 2048;
 /** Blocks of memory, of 64 bytes each, after which a step ends no more entries: each is visited when it is freed. */

@@ -2,7 +2,7 @@ import { element } from '../element.ts';
 import { timeOfDay } from '../format.ts';
 import type { Sample } from './history.ts';
 
-export interface Line {
+interface Line {
   readonly label: string;
   /** The CSS variable with the colour. */
   readonly colour: string;
