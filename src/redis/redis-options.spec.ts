@@ -1,8 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import { loadSettings } from '../config/load-settings.ts';
+import { loginIn, loginOptions } from './redis-logins.ts';
 import { backOffMs, redisOptions } from './redis-options.ts';
 
-const optionsFor = (environment: Record<string, string>) => redisOptions(loadSettings(environment, '/nowhere').redis);
+/** Returns the options of a connection, with its credentials. */
+function optionsFor(environment: Record<string, string>) {
+  const { redis } = loadSettings(environment, '/nowhere');
+  return { ...redisOptions(redis), ...loginOptions(loginIn(redis)) };
+}
 
 describe('reconnecting', () => {
   it('starts immediately, backs off and stays within 600 ms, so that the proxy recovers within a second', () => {

@@ -17,7 +17,10 @@ export function backOffMs(attempt: number, random: () => number = Math.random): 
   return Math.min(25 * 2 ** (attempt - 1), MAX_BACK_OFF_MS) + Math.floor(random() * JITTER_MS);
 }
 
-/** Returns the ioredis options for a connection to a single Redis, or to the master reported by sentinels. */
+/**
+ * Returns the ioredis options for a connection to a single Redis, or to the master reported by sentinels. Like all options
+ * here, they have no credentials, which may change: `loginOptions` of redis-logins.ts returns these.
+ */
 export function redisOptions(redis: Settings['redis']): RedisOptions {
   if (redis.mode === 'sentinel') return masterOptions(redis);
   return redis.socket === undefined ? nodeOptions(redis, redis) : { ...commonOptions(redis), path: redis.socket };
@@ -33,15 +36,12 @@ export function nodeOptions(redis: Settings['redis'], { host, port }: RedisNode)
  * master may have become a replica. `FailoverWatch` tells when the connection must be closed, because there is another master.
  */
 function masterOptions(redis: Settings['redis']): RedisOptions {
-  const { name, username, password } = redis.sentinel;
   const tls = redis.tls ? tlsOptions(redis) : undefined;
   return {
     ...commonOptions(redis),
     sentinels: [...redis.nodes],
-    name,
+    name: redis.sentinel.name,
     role: 'master',
-    sentinelUsername: username,
-    sentinelPassword: password?.reveal(),
     sentinelRetryStrategy: (attempt) => backOffMs(attempt),
     sentinelCommandTimeout: redis.commandTimeoutMs,
     enableTLSForSentinelMode: redis.tls,
@@ -52,12 +52,9 @@ function masterOptions(redis: Settings['redis']): RedisOptions {
 
 /** Returns the ioredis options for a connection to a sentinel, which does not reconnect and waits to be connected. */
 export function sentinelOptions(redis: Settings['redis'], { host, port }: RedisNode): RedisOptions {
-  const { username, password } = redis.sentinel;
   return {
     ...nodeOptions(redis, { host, port }),
     db: 0,
-    username,
-    password: password?.reveal(),
     // Naming a connection requires a permission of its own.
     connectionName: undefined,
     enableReadyCheck: false,
@@ -70,8 +67,6 @@ export function sentinelOptions(redis: Settings['redis'], { host, port }: RedisN
 function commonOptions(redis: Settings['redis']): RedisOptions {
   return {
     db: redis.database,
-    username: redis.username,
-    password: redis.password?.reveal(),
     connectTimeout: redis.connectTimeoutMs,
     commandTimeout: redis.commandTimeoutMs,
     // A peer that disappeared without closing the connection is only detected by a time-out; a new connection may work.
