@@ -162,7 +162,7 @@ function print(rows: readonly (readonly [string, Period])[]): void {
     return `${rate.toFixed(0)} (${(rate / rateOf(steady, withWarmUp)).toFixed(2)}×)`;
   };
   console.log(
-    '| | requests | failed | p99 | loads/s caused by requests | all loads/s | of these in the highest second |',
+    '| | requests | failed | p99 | loads/s caused by requests | all loads/s | all loads in the highest second |',
   );
   console.log(`|${' --- |'.repeat(7)}`);
   for (const [name, period] of rows) {

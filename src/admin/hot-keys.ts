@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { type ExecutionContext, createParamDecorator } from '@nestjs/common';
 import type { HotKey, HotKeysReport } from '../cache/shared-lru/hot-keys/hot-keys-report.ts';
-import { pathOf } from '../http/request/key-path.ts';
+import { splitTarget } from '../http/request/key-path.ts';
 import { requestOf } from '../http/request/http-context.ts';
 import { problemResponse } from '../http/response/http-response.ts';
 import { ResponseException } from '../http/response/problem.filter.ts';
@@ -14,8 +14,8 @@ export const MAX_LIMIT = 100;
 
 /** Yields the number of keys that a request asks for; rejects any limit but 1 to {@link MAX_LIMIT} with 400. */
 export const KeyLimit = createParamDecorator((_data: unknown, context: ExecutionContext): number => {
-  const [, ...query] = pathOf(requestOf(context).originalUrl).split('?');
-  const limit = new URLSearchParams(query.join('?')).get(LIMIT_PARAMETER) ?? String(DEFAULT_LIMIT);
+  const [, query] = splitTarget(requestOf(context).originalUrl);
+  const limit = new URLSearchParams(query).get(LIMIT_PARAMETER) ?? String(DEFAULT_LIMIT);
   if (/^[1-9]\d{0,2}$/.test(limit) && Number(limit) <= MAX_LIMIT) return Number(limit);
   const detail = `The query parameter "${LIMIT_PARAMETER}" must be an integer from 1 to ${MAX_LIMIT}.`;
   throw new ResponseException(problemResponse(problem('bad-request', detail)));

@@ -7,7 +7,7 @@ import {
   keysMatching,
   keysWithPrefix,
 } from '../access/key-selection.ts';
-import { pathOf, percentDecode } from '../http/request/key-path.ts';
+import { percentDecode, splitTarget } from '../http/request/key-path.ts';
 import { requestOf } from '../http/request/http-context.ts';
 import { problemResponse } from '../http/response/http-response.ts';
 import { ResponseException } from '../http/response/problem.filter.ts';
@@ -29,10 +29,8 @@ export const SelectedByQuery = createParamDecorator((_data: unknown, context: Ex
  * that says what is wrong with any other query: purging other keys than the client meant would be worse than an error.
  */
 export function selectedKeys(target: string): SelectedKeys | string | undefined {
-  const path = pathOf(target);
-  const start = path.indexOf('?');
-  if (start === -1) return undefined;
-  const query = path.slice(start + 1);
+  const [, query] = splitTarget(target);
+  if (query === undefined) return undefined;
   const parameter = SELECTION_PARAMETERS.find((name) => query.startsWith(`${name}=`));
   if (parameter === undefined || query.includes('&')) return 'Expected one query parameter: prefix or pattern.';
   const encoded = query.slice(parameter.length + 1);

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { KEY_COMMANDS } from '../redis-commands/key-command-table.ts';
 import { WRITE_COMMANDS } from '../redis-commands/refusals.ts';
-import { pathOf, percentDecode } from '../http/request/key-path.ts';
+import { pathOf, percentDecode, splitTarget } from '../http/request/key-path.ts';
 
 /** The route that all command paths are mapped to. */
 export const COMMAND_ROUTE = 'get/:key';
@@ -32,7 +32,7 @@ export function hideCommand(url: string): string {
  * parsed only for commands with options. Returns undefined if the percent-encoding is invalid.
  */
 export function commandFromTarget(target: string): Buffer[] | undefined {
-  const [path, ...query] = pathOf(target).split('?');
+  const [path, query] = splitTarget(target);
   const parts: Buffer[] = [];
   for (const part of path.slice(1).split('/')) {
     const bytes = Buffer.from(part, 'latin1');
@@ -40,11 +40,11 @@ export function commandFromTarget(target: string): Buffer[] | undefined {
     if (length === -1) return undefined;
     parts.push(bytes.subarray(0, length));
   }
-  if (WITH_OPTIONS.has(parts[0].toString('latin1').toLowerCase())) parts.push(...optionsIn(query.join('?')));
+  if (WITH_OPTIONS.has(parts[0].toString('latin1').toLowerCase())) parts.push(...optionsIn(query));
   return parts;
 }
 
-function optionsIn(query: string): Buffer[] {
+function optionsIn(query: string | undefined): Buffer[] {
   const options = [...new URLSearchParams(query)].filter(([name]) => name !== '_token');
   return options.flat().map((word) => Buffer.from(word));
 }

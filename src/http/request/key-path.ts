@@ -40,9 +40,8 @@ export function partFromTarget(target: string, prefix: string): Buffer | KeyProb
 
 /** Returns the encoded key of a target, and the encoded name of a part of its value if there is one. */
 function segmentsOf(target: string, prefix: string): readonly [key: string, part?: string] {
-  const path = pathOf(target);
-  const query = path.indexOf('?');
-  const encoded = path.slice(prefix.length, query === -1 ? undefined : query);
+  const [path] = splitTarget(target);
+  const encoded = path.slice(prefix.length);
   const slash = PREFIXES_WITH_PARTS.includes(prefix) ? encoded.indexOf('/') : -1;
   return slash === -1 ? [encoded] : [encoded.slice(0, slash), encoded.slice(slash + 1)];
 }
@@ -66,7 +65,7 @@ export function keyPrefixOf(target: string): string | undefined {
  */
 export function hideKey(url: string): string {
   const prefix = keyPrefixOf(url);
-  if (prefix === undefined || url.split('?', 1)[0] === HOT_KEYS_PATH) return url;
+  if (prefix === undefined || splitTarget(url)[0] === HOT_KEYS_PATH) return url;
   const [, part] = segmentsOf(url, prefix);
   return `${prefix}key${part === undefined ? '' : '/part'}`;
 }
@@ -76,6 +75,13 @@ export function pathOf(target: string): string {
   if (target.startsWith('/')) return target;
   const authority = /^[^/?#]*:\/\/[^/?#]*/.exec(target)?.[0].length ?? target.length;
   return target.startsWith('/', authority) ? target.slice(authority) : `/${target.slice(authority)}`;
+}
+
+/** Returns the path of a target, in either form, and its query, without the question mark; undefined if it has none. */
+export function splitTarget(target: string): readonly [path: string, query: string | undefined] {
+  const text = pathOf(target);
+  const at = text.indexOf('?');
+  return at === -1 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { pathOf } from './key-path.ts';
+import { splitTarget } from './key-path.ts';
 
 /** The parts of a request that are checked. */
 export interface RequestInput {
@@ -30,7 +30,7 @@ const MAX_NAME_CHARACTERS = 64;
  * @returns a sentence that names it; undefined if there is none.
  */
 export function unknownInput({ method, target, headers }: RequestInput, known: KnownInputs): string | undefined {
-  const [path, query] = splitTarget(pathOf(target));
+  const [path, query] = splitTarget(target);
   // Express matches some paths that do not belong to the route, such as /v1/cache#a.
   if (path.includes('#') || !isOfRoute(path, known.path)) return 'The path is not percent-encoded.';
   return (
@@ -38,11 +38,6 @@ export function unknownInput({ method, target, headers }: RequestInput, known: K
     unknownBody(headers) ??
     unknownHeader(headers, method)
   );
-}
-
-function splitTarget(target: string): [path: string, query: string | undefined] {
-  const query = target.indexOf('?');
-  return query === -1 ? [target, undefined] : [target.slice(0, query), target.slice(query + 1)];
 }
 
 function isOfRoute(path: string, route: string): boolean {

@@ -5,7 +5,7 @@ import type { ReadClient } from '../../cache/read-through/buffered-bytes.ts';
 import { Query } from '../../redis/query.ts';
 import { AccessTokenGuard, KeyAllowlistGuard } from '../keys/access.guards.ts';
 import { Representations } from '../content/representations.ts';
-import { HASHES_PATH, JSON_PATH, LISTS_PATH, SETS_PATH, SORTED_SETS_PATH, pathOf } from '../request/key-path.ts';
+import { HASHES_PATH, JSON_PATH, LISTS_PATH, SETS_PATH, SORTED_SETS_PATH, splitTarget } from '../request/key-path.ts';
 import { KeyToRead, PartToRead } from '../keys/raw-key.ts';
 import { respondToRead } from '../keys/read-request.ts';
 import { unknownParameter } from '../request/unknown-input.ts';
@@ -112,7 +112,6 @@ function badRequest(detail: string): ReadResponse {
 
 /** Returns the query of a target, decoded from UTF-8. node:http decodes the target as Latin-1, one character for each byte. */
 function queryOf(target: string): string | undefined {
-  const path = pathOf(target);
-  const at = path.indexOf('?');
-  return at === -1 ? undefined : Buffer.from(path.slice(at + 1), 'latin1').toString();
+  const [, query] = splitTarget(target);
+  return query === undefined ? undefined : Buffer.from(query, 'latin1').toString();
 }
