@@ -26,17 +26,19 @@ build: dist/main.js ## Compile src to dist, if src has changed
 start: build ## Serve: on your Redis, or on an own one with demo keys; Ctrl-C stops everything
 	@$(WITH_NODE) deploy/local/start.mjs
 
-# Unit specs run one after the other, as Jest looks for open handles: one core does that, another one the checks.
+# Lint and types are checked beside the build and the tests. The output of one that fails comes last, where readers look first.
 test: install ## Lint, check types, build, run the tests: some minutes
 	@($(WITH_NODE) deploy/local/ensure-redis-server.mjs)
 	@($(WITH_NODE) deploy/local/ensure-chromium.mjs)
 	@($(WITH_NODE) deploy/local/ensure-client-libraries.mjs)
-	@echo 'npm run test:unit, beside npm run lint and npm run types …'
-	@npm run --silent test:unit & unit=$$!; \
-	npm run --silent lint && npm run --silent types && $(MAKE) --no-print-directory build; checks=$$?; \
-	wait $$unit && exit $$checks
-	@echo 'npm test, with the built proxy …'
-	@npm test --silent -- --selectProjects e2e e2e-fast-path-off
+	@echo 'npm run lint and npm run types, beside the build and npm test …'
+	@log=$$(mktemp); \
+	for check in lint types; do \
+	  npm run --silent $$check >$$log 2>&1 || { echo "npm run $$check has failed" | tee -a $$log && exit 1; }; \
+	done & checks=$$!; \
+	$(MAKE) --no-print-directory build && npm test --silent; tests=$$?; \
+	wait $$checks || { tests=1 && cat $$log; }; \
+	rm $$log; exit $$tests
 
 test-long: build ## Run the tests that take long; CI runs them after `make test`
 	@($(WITH_NODE) deploy/local/ensure-redis-server.mjs)

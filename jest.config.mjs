@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import process from 'node:process';
 
 /** Specs run as native ES modules, compiled by swc. @type {import('jest').Config} */
@@ -40,6 +41,12 @@ export const HTTP_CONTRACT = [
   'http/security-headers',
 ];
 
+/**
+ * Specs wait for time-outs, failovers and processes in half of their time: three on two cores leave little of them unused. At
+ * most as many as `freePort` shares its ports among.
+ */
+export const WORKERS = Math.min(8, Math.ceil(1.5 * availableParallelism()));
+
 /** Proxies that already run are shared by all specs, and so are their caches. */
 const sharedProxies = process.env.PROXY_URL !== undefined && process.env.PROXY_URL !== '';
 
@@ -47,12 +54,12 @@ export default {
   testSequencer: '<rootDir>/test/support/slowest-first.mjs',
   // Much more than any test takes, because the machine may be busy.
   testTimeout: 180_000,
-  // Specs mostly wait for proxies to start and for Redis. Jest's default leaves one core unused.
-  maxWorkers: sharedProxies ? 1 : '100%',
+  maxWorkers: sharedProxies ? 1 : WORKERS,
   projects: [
     {
       ...common,
       displayName: 'unit',
+      testEnvironment: '<rootDir>/test/support/no-open-handles.mjs',
       testMatch: ['src', 'test', 'bench'].map((folder) => `<rootDir>/${folder}/**/*.spec.ts`),
     },
     { ...common, displayName: 'e2e', testMatch: ['<rootDir>/test/**/*.e2e-spec.ts'] },
