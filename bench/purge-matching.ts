@@ -1,7 +1,8 @@
 /**
  * Measures purges by prefix and by pattern of a million entries, while another thread reads them: the CPU time, and the longest
- * step, for which other work of the purging thread waits. All rounds make the same steps, and the shortest time of each step
- * counts, so that other processes hardly matter. `npm run bench:purge-matching`
+ * step, for which other work of the purging thread waits, and the longest read of the other thread. All rounds make the same
+ * steps, and the shortest time of each step counts, and of the longest reads, so that other processes hardly matter.
+ * `npm run bench:purge-matching`
  */
 import { Buffer } from 'node:buffer';
 import { once } from 'node:events';
@@ -26,6 +27,8 @@ interface Result {
   /** Milliseconds of CPU time of all steps, and of wall time of each. */
   readonly cpuMs: number;
   readonly steps: readonly number[];
+  /** Milliseconds of the longest read of the other thread in the meantime. */
+  readonly longestReadMs: number;
 }
 
 const lru = SharedLru.create({ ...limitsFor(ENTRIES), maxThreads: 1 }, 100, monotonicClock());
@@ -38,8 +41,10 @@ const CASES: readonly (readonly [name: string, selection: string | SelectedKeys]
 ];
 
 console.log(`${cpus().length} cores, Node.js ${process.version}; medians of ${ROUNDS} rounds (minimum–maximum).\n`);
-console.log('| purge of 1,000,000 entries | entries ended | CPU time, ms | steps | longest step, ms |');
-console.log('| --- | --- | --- | --- | --- |');
+console.log(
+  '| purge of 1,000,000 entries | entries ended | CPU time, ms | steps | longest step, ms | longest read, ms |',
+);
+console.log(`|${' --- |'.repeat(6)}`);
 for (const [name, selection] of CASES) {
   if (typeof selection === 'string') throw new Error(`${name}: ${selection}`);
   const rounds: Result[] = [];
@@ -53,8 +58,9 @@ for (const [name, selection] of CASES) {
     0,
   );
   const longest = longestStep(rounds.map((round) => round.steps));
+  const longestRead = Math.min(...rounds.map(({ longestReadMs }) => longestReadMs));
   console.log(
-    `| ${name} | ${purged.toLocaleString('en')} | ${cpu} | ${steps.length.toLocaleString('en')} | ${longest.toFixed(2)} |`,
+    `| ${name} | ${purged.toLocaleString('en')} | ${cpu} | ${steps.length.toLocaleString('en')} | ${longest.toFixed(2)} | ${longestRead.toFixed(2)} |`,
   );
 }
 
@@ -70,20 +76,22 @@ function fill(): void {
   }
 }
 
-async function whileRead(run: () => Promise<Result>): Promise<Result> {
+async function whileRead(run: () => Promise<Omit<Result, 'longestReadMs'>>): Promise<Result> {
   const over = new SharedArrayBuffer(4);
   const workerData: HitsTask = { buffer: lru.buffer, thread: 1, entries: ENTRIES, over };
   const worker = new Worker(new URL('./purge/hits.ts', import.meta.url), { workerData });
   const exited = once(worker, 'exit');
   await once(worker, 'message');
   const result = await run();
+  const reported = once(worker, 'message');
   Atomics.store(new Int32Array(over), 0, 1);
+  const [longestReadMs] = (await reported) as [number];
   await exited;
   lru.recoverFrom(1);
-  return result;
+  return { ...result, longestReadMs };
 }
 
-async function purge(selection: SelectedKeys): Promise<Result> {
+async function purge(selection: SelectedKeys): Promise<Omit<Result, 'longestReadMs'>> {
   const steps: number[] = [];
   const purging = lru.purgeMatching(selection);
   // The system counts CPU time in ticks of milliseconds, too coarse for a step.
