@@ -268,7 +268,7 @@ function describePurge(): MethodDecorator {
       operationId: 'purge',
       summary: 'Purge a key',
       description:
-        'Removes the entry of the key. The result of a load in flight is returned to its clients, but not cached. Redis is not changed.',
+        'Removes all entries of the key: its value, and the replies to other commands about it. The results of loads in flight are returned to their clients, but not cached. Redis is not changed.',
     }),
     ApiParam({
       name: 'key',
