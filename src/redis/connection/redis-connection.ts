@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { RedisNode } from '../../config/redis/redis-nodes.ts';
-import type { RedisLogin, Settings } from '../../config/settings.ts';
+import type { Settings } from '../../config/settings.ts';
 import { CircuitAttempt } from './circuit-attempt.ts';
 import { CircuitBreaker, REFUSED, type WatchCircuit } from './circuit-breaker.ts';
 import { DirectBatch } from '../ioredis-internals/direct-batch.ts';
@@ -16,16 +16,9 @@ import { Query } from '../query.ts';
 import { type RedisReader, type RedisState, isSameState } from '../redis-reader.ts';
 import { failureOf, errorCode } from '../redis-failure.ts';
 import { backOffMs } from '../redis-options.ts';
-import {
-  LoginChoice,
-  RedisLogins,
-  isLoginRefusal,
-  isSameAccount,
-  loginOptions,
-  loginRetryMs,
-  sendAuth,
-} from '../redis-logins.ts';
+import { RedisLogins, isLoginRefusal } from '../redis-logins.ts';
 import { untilDeadline } from '../until-deadline.ts';
+import { ConnectionLogin } from './connection-login.ts';
 import { HeldReads } from './held-reads.ts';
 import {
   type RedisCheck,
@@ -39,9 +32,6 @@ import { NO_MEMORY, type ValueMemory } from './value-memory.ts';
 
 /** Milliseconds between attempts to select the database. */
 const SELECT_RETRY_MS = 500;
-
-/** Minimum milliseconds between two times at which a connection is re-established because Redis replied NOAUTH. */
-const MIN_NOAUTH_MS = 1000;
 
 /**
  * The synthetic read that probes an idle Redis. Its key need not exist, be permitted, or belong to this node: any reply
@@ -91,18 +81,9 @@ export class RedisConnection implements RedisReader {
   #plain: PlainReads | undefined;
   readonly #maxValueBytes: number;
   #watch: (state: RedisState) => void = () => undefined;
-  readonly #logins: RedisLogins;
-  readonly #loginChoice: LoginChoice;
-  /** The credentials for the next attempt to connect, and those of the present one or of the connection. */
-  #login: RedisLogin;
-  #session: RedisLogin;
-  readonly #stopLoginChanges: () => void;
-  #loginAttempts = 0;
-  #loginTimer: NodeJS.Timeout | undefined;
+  readonly #login: ConnectionLogin;
   /** Whether the connection was ready since it was lost last. */
   #wasReady = false;
-  /** Time by `performance.now()` at which it was re-established because Redis replied NOAUTH. */
-  #noAuthAt = -Infinity;
   /** Whether the credentials were refused in the present attempt to connect. */
   #isRefused = false;
   /** Used only if the credentials may change. */
@@ -111,7 +92,7 @@ export class RedisConnection implements RedisReader {
   readonly #failovers: FailoverWatch | undefined;
 
   /**
-   * @param logins the credentials, in place of those in the options.
+   * @param options without credentials, which are those of `logins`.
    * @param isReadOnly whether to send READONLY, without which a replica in a cluster redirects all reads.
    */
   constructor(
@@ -120,19 +101,14 @@ export class RedisConnection implements RedisReader {
     logins = new RedisLogins(redis),
     isReadOnly = false,
   ) {
-    this.#logins = logins;
-    this.#loginChoice = new LoginChoice(logins);
-    this.#login = this.#session = this.#loginChoice.login;
-    this.#redis = new Redis({ ...options, ...loginOptions(this.#login) });
+    this.#redis = new Redis(options);
+    this.#login = new ConnectionLogin(this.#redis, logins);
     this.#timeoutMs = redis.commandTimeoutMs;
     this.#connectTimeoutMs = redis.connectTimeoutMs;
     this.#commands = new ReadCommands(cache.respectKeyTtl ? 'all' : 'other-than-get');
     this.#database = redis.database;
     this.#isReadOnly = isReadOnly;
     this.#maxValueBytes = redis.maxValueBytes;
-    this.#redis.on('connecting', () => {
-      this.#session = this.#login;
-    });
     this.#redis.on('ready', () => {
       const isDirect = redisBatches.state.inUse && ReplyReader.attach(this.#redis, redis.maxValueBytes);
       this.#plain = isDirect ? undefined : new PlainReads(this.#redis, redis.maxValueBytes);
@@ -154,7 +130,6 @@ export class RedisConnection implements RedisReader {
       this.#noteClose();
     });
     this.#redis.on('end', () => this.#reconnect());
-    this.#stopLoginChanges = logins.onChange(() => this.#useChangedLogin());
     if (options.sentinels !== undefined) {
       this.#failovers = new FailoverWatch(redis, logins, (master) => this.#leaveFormerMaster(master));
     }
@@ -181,9 +156,8 @@ export class RedisConnection implements RedisReader {
   close(): void {
     this.#closed = true;
     this.#failovers?.close();
-    this.#stopLoginChanges();
+    this.#login.close();
     this.#held.release(false);
-    clearTimeout(this.#loginTimer);
     clearTimeout(this.#selectTimer);
     clearTimeout(this.#reconnectTimer);
     this.#redis.disconnect();
@@ -210,7 +184,7 @@ export class RedisConnection implements RedisReader {
   watchReplaced(): void {}
 
   fetch(query: Query, onReply: (reply: RedisReply) => void, memory: ValueMemory): void {
-    if (!this.#logins.mayChange) return this.#fetch(query, onReply, memory);
+    if (!this.#login.mayChange) return this.#fetch(query, onReply, memory);
     const deadline = performance.now() + this.#timeoutMs;
     const retry = (failure: RedisReply): void =>
       this.#held.hold(deadline, (ready) => {
@@ -387,9 +361,7 @@ export class RedisConnection implements RedisReader {
       this.#isRefused = false;
       this.#change({ reachable: true, missingPermission: this.#missingPermission });
       this.#held.release(true);
-      this.#loginAttempts = 0;
-      if (isSameAccount(this.#loginChoice.login, this.#logins.current)) void this.#authenticate();
-      else this.#authenticateLater();
+      this.#login.noteReady();
     } catch (error) {
       this.#change({ reachable: false, reason: errorCode(error) });
       if (this.#redis.status !== 'ready') return;
@@ -411,7 +383,7 @@ export class RedisConnection implements RedisReader {
 
   /** Whether a read with this reply is sent again once the connection is ready; re-establishes one that is not authenticated. */
   #mayRetry(reply: RedisReply): boolean {
-    if (reply.kind !== 'unavailable' || !this.#logins.mayChange || this.#closed) return false;
+    if (reply.kind !== 'unavailable' || !this.#login.mayChange || this.#closed) return false;
     if (isLoginRefusal(reply.reason)) return this.#authenticateAgain(reply.reason);
     if (reply.reason !== NO_CONNECTION.reason) return false;
     if (this.#databaseSelected) this.#held.begin(this.#timeoutMs);
@@ -421,10 +393,7 @@ export class RedisConnection implements RedisReader {
   /** Re-establishes the connection, because Redis requires authentication on it; returns whether reads wait for that. */
   #authenticateAgain(reason: string): boolean {
     if (this.#held.isHolding) return true;
-    // Redis would reply the same on each new connection.
-    if (performance.now() - this.#noAuthAt < MIN_NOAUTH_MS) return false;
-    this.#noAuthAt = performance.now();
-    this.#logins.report({ kind: 'refused', reason, isConnected: false });
+    if (!this.#login.mustReconnect(reason)) return false;
     this.#held.begin(this.#timeoutMs);
     this.#databaseSelected = false;
     this.#redis.disconnect(true);
@@ -432,67 +401,16 @@ export class RedisConnection implements RedisReader {
   }
 
   #noteFailedAttempt(reason: string): void {
-    this.#isRefused = isLoginRefusal(reason);
-    // The sentinels are asked with the credentials of the next attempt, which may have been set since this one began.
-    const { username, password } = this.#session;
-    this.#loginChoice.fail({ ...this.#login, username, password }, reason);
-    if (this.#isRefused) this.#setLogin(this.#loginChoice.login);
-    else this.#held.release(false);
+    this.#isRefused = this.#login.noteFailedAttempt(reason);
+    if (!this.#isRefused) this.#held.release(false);
   }
 
   #noteClose(): void {
-    clearTimeout(this.#loginTimer);
-    if (this.#wasReady && this.#logins.mayChange && !this.#closed) this.#held.begin(this.#timeoutMs);
+    if (this.#wasReady && this.#login.mayChange && !this.#closed) this.#held.begin(this.#timeoutMs);
     else if (!this.#isRefused) this.#held.release(false);
     this.#wasReady = false;
     this.#isRefused = false;
-    this.#setLogin(this.#loginChoice.login);
-  }
-
-  /** Uses changed credentials: at once on the connection, or for the next attempt to connect, which is made at once. */
-  #useChangedLogin(): void {
-    this.#loginAttempts = 0;
-    const { status } = this.#redis;
-    if (status === 'ready') return void this.#authenticate();
-    // The outcome of a pending attempt with the former credentials decides.
-    if (status === 'connecting' || status === 'connect') return;
-    this.#setLogin(this.#loginChoice.login);
-    if (status === 'reconnecting') void this.#redis.connect().catch(() => undefined);
-  }
-
-  /** Authenticates the connection with the present credentials; it stays as it is if they are refused. */
-  async #authenticate(): Promise<void> {
-    clearTimeout(this.#loginTimer);
-    const { current } = this.#logins;
-    const { username, password } = current;
-    this.#setLogin(current);
-    if (isSameAccount(current, this.#session)) {
-      const { previous } = this.#logins;
-      if (previous !== undefined && !isSameAccount(current, previous)) this.#logins.report({ kind: 'accepted' });
-      return;
-    }
-    if (password === undefined) return;
-    try {
-      await sendAuth(this.#redis, username, password);
-      this.#session = current;
-      this.#logins.report({ kind: 'accepted' });
-    } catch (error) {
-      const reason = errorCode(error);
-      if (isLoginRefusal(reason)) this.#logins.report({ kind: 'refused', reason, isConnected: true });
-      if (this.#redis.status === 'ready') this.#authenticateLater();
-    }
-  }
-
-  #authenticateLater(): void {
-    clearTimeout(this.#loginTimer);
-    const delayMs = loginRetryMs(++this.#loginAttempts);
-    this.#loginTimer = setTimeout(() => void this.#authenticate(), delayMs).unref();
-  }
-
-  /** Sets the credentials that ioredis uses when it connects next. */
-  #setLogin(login: RedisLogin): void {
-    this.#login = login;
-    Object.assign(this.#redis.options, loginOptions(login));
+    this.#login.noteClose();
   }
 
   #change(state: RedisState): void {
