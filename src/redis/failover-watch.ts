@@ -76,9 +76,7 @@ class SentinelSubscription {
     this.#retry = undefined;
     const { login } = this.#loginChoice;
     const redis = new Redis({
-      ...sentinelOptions(this.#redis, this.#node),
-      username: login.sentinelUsername,
-      password: login.sentinelPassword?.reveal(),
+      ...sentinelOptions(this.#redis, this.#node, login),
       // It may receive nothing for months, also if the sentinel's machine is gone.
       keepAlive: KEEP_ALIVE_MS,
     });

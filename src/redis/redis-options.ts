@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import type { RedisOptions } from 'ioredis';
 import type { RedisNode } from '../config/redis/redis-nodes.ts';
-import type { Settings } from '../config/settings.ts';
+import type { RedisLogin, Settings } from '../config/settings.ts';
 
 /** Maximum back-off of reconnections, so that the proxy recovers within a second of Redis. */
 const MAX_BACK_OFF_MS = 500;
@@ -18,15 +18,15 @@ export function backOffMs(attempt: number, random: () => number = Math.random): 
 }
 
 /**
- * Returns the ioredis options for a connection to a single Redis, or to the master reported by sentinels. Like all options
- * here, they have no credentials, which may change: `loginOptions` of redis-logins.ts returns these.
+ * Returns the ioredis options for a connection to a single Redis, or to the master reported by sentinels; without
+ * credentials, which may change: `loginOptions` of redis-logins.ts returns these.
  */
 export function redisOptions(redis: Settings['redis']): RedisOptions {
   if (redis.mode === 'sentinel') return masterOptions(redis);
   return redis.socket === undefined ? nodeOptions(redis, redis) : { ...commonOptions(redis), path: redis.socket };
 }
 
-/** Returns the ioredis options for a connection to one server. */
+/** Returns the ioredis options for a connection to one server, without credentials. */
 export function nodeOptions(redis: Settings['redis'], { host, port }: RedisNode): RedisOptions {
   return { ...commonOptions(redis), host, port, tls: redis.tls ? tlsOptions(redis, host) : undefined };
 }
@@ -51,10 +51,12 @@ function masterOptions(redis: Settings['redis']): RedisOptions {
 }
 
 /** Returns the ioredis options for a connection to a sentinel, which does not reconnect and waits to be connected. */
-export function sentinelOptions(redis: Settings['redis'], { host, port }: RedisNode): RedisOptions {
+export function sentinelOptions(redis: Settings['redis'], sentinel: RedisNode, login: RedisLogin): RedisOptions {
   return {
-    ...nodeOptions(redis, { host, port }),
+    ...nodeOptions(redis, sentinel),
     db: 0,
+    username: login.sentinelUsername,
+    password: login.sentinelPassword?.reveal(),
     // Naming a connection requires a permission of its own.
     connectionName: undefined,
     enableReadyCheck: false,

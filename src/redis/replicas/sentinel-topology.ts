@@ -90,12 +90,7 @@ export class SentinelTopology {
     const [sentinel] = this.#sentinels;
     this.#sentinels.push(...this.#sentinels.splice(0, 1));
     this.#login = this.#loginChoice.login;
-    const { sentinelUsername: username, sentinelPassword } = this.#login;
-    const redis = new Redis({
-      ...sentinelOptions(this.#redis, sentinel),
-      username,
-      password: sentinelPassword?.reveal(),
-    });
+    const redis = new Redis(sentinelOptions(this.#redis, sentinel, this.#login));
     // Errors are reported by the query.
     redis.on('error', () => undefined);
     return redis;
