@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { variantOf } from '../cache/variants/variant-id.ts';
+import { variantIdOf } from '../cache/variants/variant-id.ts';
 import { Query } from '../redis/query.ts';
 import { Header } from '../cache/shared-lru/memory/layout.ts';
 import { ENTRIES_PER_STEP } from '../cache/shared-lru/walks/recency-walk.ts';
@@ -65,7 +65,7 @@ describe('saving the keys of a cache', () => {
   it('writes what a variant was made of, in its place', async () => {
     const hash = Query.of(Buffer.from('hash'), [Buffer.from('HGETALL')], { id: 2, render: () => undefined });
     for (const query of [get('a'), hash]) {
-      const found = lru.lookup(variantOf(query, 1));
+      const found = lru.lookup(variantIdOf(query, 1));
       if (found.kind !== 'miss') throw new Error(found.kind);
       lru.commit(found.lease, Buffer.from('value'), [0, 0, 0], 1000);
     }

@@ -10,7 +10,7 @@ import { NO_ETAG, etagOf } from '../shared-lru/etag.ts';
 import type { Load, LoadRequest } from './load.ts';
 import type { Admission, LoadLimiter } from './load-limiter.ts';
 import type { EntryId, FillResult, Lease, LoadResult } from '../shared-lru/cache-types.ts';
-import { type VariantNumber, hasVariants, variantOf } from '../variants/variant-id.ts';
+import { type VariantNumber, hasVariants, variantIdOf } from '../variants/variant-id.ts';
 import { type Failure, type LoadEnd, type LoadOutcome, type Loaded, failedLoad } from './read-outcome.ts';
 import type { ReadMetrics } from '../../instance/read-metrics.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
@@ -298,7 +298,7 @@ export class Loader {
   /** Returns the variants of what a query reads, which end when it is loaded: they were made of an earlier value. */
   #variantsOf(query: Query): readonly EntryId[] {
     if (this.#variants.length === 0 || !hasVariants(query)) return NO_VARIANTS;
-    return this.#variants.map((number) => variantOf(query, number));
+    return this.#variants.map((number) => variantIdOf(query, number));
   }
 
   /** Ends a failed load. */

@@ -1,14 +1,14 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Query } from '../../redis/query.ts';
-import { variantOf } from '../variants/variant-id.ts';
+import { variantIdOf } from '../variants/variant-id.ts';
 import { type Lease, type LoadResult, PurgeProgress } from './cache-types.ts';
 import { PURGED_AT_ONCE, SharedLru } from './shared-lru.ts';
 import { checkInvariants } from './shared-memory.spec-support.ts';
 
 const MINUTE_MS = 60_000;
 const VALUE = Query.get(Buffer.from('key'));
-const VARIANT = variantOf(VALUE, 1);
-const OTHER = variantOf(VALUE, 2);
+const VARIANT = variantIdOf(VALUE, 1);
+const OTHER = variantIdOf(VALUE, 2);
 const admit = (): boolean => true;
 
 describe('Variants in SharedLru', () => {
@@ -117,7 +117,7 @@ describe('Variants in SharedLru', () => {
     const fields = Array.from({ length: PURGED_AT_ONCE + 1 }, (_, i) => fieldOf(i));
     for (const field of fields) lru.commit(leaseOf(field), Buffer.from('old'), [1, 2, 3], MINUTE_MS);
     const [last] = fields.slice(-1);
-    const id = variantOf(last, 1);
+    const id = variantIdOf(last, 1);
     const progress = new PurgeProgress();
     expect(lru.tryPurge(VALUE.key, progress)).toBe('more');
     const [lease, source] = [leaseOf(id), lru.describe(last)];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Query } from '../../redis/query.ts';
-import { variantOf, withoutVariant } from './variant-id.ts';
+import { variantIdOf, withoutVariant } from './variant-id.ts';
 
 const KEY = Buffer.from('key');
 const FORM = { id: 2, render: () => undefined };
@@ -12,9 +12,9 @@ const QUERIES = [
   Query.of(KEY, [Buffer.from('HGET'), Buffer.alloc(0)], FORM),
 ];
 
-describe('variantOf', () => {
+describe('variantIdOf', () => {
   it('returns an id of the same key for each query and variant, different from all others', () => {
-    const ids = QUERIES.flatMap((query) => [query, ...[1, 2, 3, 4].map((variant) => variantOf(query, variant))]);
+    const ids = QUERIES.flatMap((query) => [query, ...[1, 2, 3, 4].map((variant) => variantIdOf(query, variant))]);
     const names = ids.map(({ id, selectorLength }) => {
       expect(Buffer.from(id).subarray(0, id.length - selectorLength)).toEqual(KEY);
       return `${selectorLength} ${Buffer.from(id).toString('hex')}`;
@@ -24,7 +24,7 @@ describe('variantOf', () => {
 
   it('is undone by withoutVariant, which keeps the id of a query', () => {
     for (const query of QUERIES) {
-      for (const { id, selectorLength } of [query, variantOf(query, 1), variantOf(query, 4)]) {
+      for (const { id, selectorLength } of [query, variantIdOf(query, 1), variantIdOf(query, 4)]) {
         const bytes = Buffer.from(id);
         const shorter = withoutVariant(bytes, bytes.length, selectorLength);
         expect(bytes.subarray(0, bytes.length - shorter)).toEqual(query.id);

@@ -27,7 +27,7 @@ export function hasVariants(query: Query): boolean {
  * Returns the id of the entry of a variant. It belongs to the same key, so that it is purged and invalidated with what it was made
  * of. The selector of a variant of `GET key` is one byte, which no other selector is.
  */
-export function variantOf({ id, selectorLength }: EntryId, variant: VariantNumber): EntryId {
+export function variantIdOf({ id, selectorLength }: EntryId, variant: VariantNumber): EntryId {
   if (selectorLength === 0) return { id: Buffer.concat([id, Buffer.of(selectorByte(0, variant))]), selectorLength: 1 };
   const own = Buffer.from(id);
   const at = own.length - selectorLength;

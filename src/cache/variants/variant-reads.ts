@@ -9,7 +9,7 @@ import type { CachedValue, EntryId, Lease, Lifetime } from '../shared-lru/cache-
 import { type Etag, etagOf, formatEtag } from '../shared-lru/etag.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
 import { ContentCoder } from './content-coder.ts';
-import { COMPRESSED, DECOMPRESSED, type VariantNumber, variantOf } from './variant-id.ts';
+import { COMPRESSED, DECOMPRESSED, type VariantNumber, variantIdOf } from './variant-id.ts';
 
 /** How a variant is made of a value. */
 export interface Conversion {
@@ -36,6 +36,14 @@ type Converted = Pick<CachedValue, 'value' | 'etag'> | NoVariant | 'busy' | Buff
 
 /** Values that are known to have no variant, for each thread. */
 const MAX_UNCONVERTIBLE = 4096;
+
+/** A variant that a client reads: its own id, and the query for the value that it is made of. */
+interface WantedVariant {
+  readonly query: Query;
+  readonly id: EntryId;
+  readonly conversion: Conversion;
+  readonly client: ReadClient | undefined;
+}
 
 export interface VariantParts {
   readonly lru: SharedLru;
@@ -88,10 +96,10 @@ export class VariantReads {
     options: ReadOptions,
   ): DirectedOutcome | Promise<DirectedOutcome> {
     if (conversion === undefined) return this.#reads.read(query, directives, options);
-    const id = variantOf(query, conversion.variant);
+    const id = variantIdOf(query, conversion.variant);
     const own = this.#lru.readServable(id, directives?.maxAgeMs ?? Infinity, this.#tryHold);
     const { client } = options;
-    if (own?.kind === 'buffer-full') return this.#readOnceItFits(query, id, conversion, own.bytes, client);
+    if (own?.kind === 'buffer-full') return this.#readOnceItFits({ query, id, conversion, client }, own.bytes);
     const mayServe = own !== undefined && (own.kind !== 'expired' || directives?.onlyIfCached !== true);
     if (mayServe && (own.kind === 'fresh' || this.#lru.describe(query) === undefined)) {
       // What it was made of has been evicted: it is served while that is loaded.
@@ -100,26 +108,21 @@ export class VariantReads {
       return { ...own.found, kind: own.kind === 'expired' ? 'revalidating' : 'hit', isVariant: true };
     }
     const outcome = this.#reads.read(query, directives, options);
-    const convert = (read: DirectedOutcome): DirectedOutcome | Promise<DirectedOutcome> =>
-      this.#variantFor(read, query, id, conversion, directives, client);
-    return outcome instanceof Promise ? outcome.then(convert) : convert(outcome);
+    const wanted: WantedVariant = { query, id, conversion, client };
+    const replace = (read: DirectedOutcome): DirectedOutcome | Promise<DirectedOutcome> => {
+      if (hasValue(read)) return this.#variantFor(read, wanted);
+      return directives?.maxAgeMs === undefined ? this.#orStale(read, id) : read;
+    };
+    return outcome instanceof Promise ? outcome.then(replace) : replace(outcome);
   }
 
   /** Returns the variant of a value that has just been read, whose memory is held until the end of this tick. */
-  #variantFor(
-    outcome: DirectedOutcome,
-    query: Query,
-    id: EntryId,
-    conversion: Conversion,
-    directives: ReadDirectives | undefined,
-    client: ReadClient | undefined,
-  ): DirectedOutcome | Promise<DirectedOutcome> {
-    if (!hasValue(outcome)) return directives?.maxAgeMs === undefined ? this.#orStale(outcome, id) : outcome;
-    const made = this.#variantOf(outcome, query, id, conversion, this.#buffered);
+  #variantFor(outcome: ValueOutcome, wanted: WantedVariant): DirectedOutcome | Promise<DirectedOutcome> {
+    const made = this.#findOrConvert(outcome, wanted, this.#buffered);
     const finish = (converted: Converted): DirectedOutcome | Promise<DirectedOutcome> => {
       if (!(converted instanceof BufferFull)) return outcomeOf(outcome, converted);
-      if (conversion.kind === 'compress') return outcome;
-      return this.#readOnceItFits(query, id, conversion, outcome.value.length + converted.bytes, client);
+      if (wanted.conversion.kind === 'compress') return outcome;
+      return this.#readOnceItFits(wanted, outcome.value.length + converted.bytes);
     };
     return made instanceof Promise ? made.then(finish) : finish(made);
   }
@@ -132,13 +135,13 @@ export class VariantReads {
     return stale === undefined ? outcome : { ...stale, failure, origin, forward, isVariant: true };
   }
 
-  #variantOf(
+  /** Returns the variant of a value: a cached one, one that is being made, or a new one. */
+  #findOrConvert(
     { kind, value, etag }: ValueOutcome,
-    query: Query,
-    id: EntryId,
-    conversion: Conversion,
+    wanted: WantedVariant,
     account: MemoryAccount,
   ): Converted | Promise<Converted> {
+    const { query, id, conversion } = wanted;
     const compresses = conversion.kind === 'compress';
     if (compresses && value.length < conversion.minBytes) return 'no-gain';
     const name = nameOf(etag, conversion);
@@ -151,7 +154,7 @@ export class VariantReads {
     if (compresses && (!isCached || kind === 'stale')) return 'busy';
     let made = this.#inProgress.get(name);
     if (made === undefined) {
-      made = this.#convert(value, etag, query, id, conversion, account).finally(() => this.#inProgress.delete(name));
+      made = this.#convert(value, etag, wanted, account).finally(() => this.#inProgress.delete(name));
       this.#inProgress.set(name, made);
     }
     const isHeld = account.tryHold(value.buffer);
@@ -167,14 +170,8 @@ export class VariantReads {
   }
 
   /** Converts a value, and stores the variant under a lease that another thread does not have. */
-  async #convert(
-    value: Buffer,
-    etag: Etag,
-    query: Query,
-    id: EntryId,
-    conversion: Conversion,
-    account: MemoryAccount,
-  ): Promise<Converted> {
+  async #convert(value: Buffer, etag: Etag, wanted: WantedVariant, account: MemoryAccount): Promise<Converted> {
+    const { query, id, conversion } = wanted;
     let lease: Lease | undefined;
     try {
       for (let waits = 0; ; waits++) {
@@ -202,7 +199,7 @@ export class VariantReads {
       if (lease !== undefined && lifetime !== undefined) {
         const result = this.#lru.commitVariant(lease, made.value, made.etag, lifetime);
         lease = undefined;
-        if (result === 'void') this.#storeUnderNewLease(made, etag, query, id);
+        if (result === 'void') this.#storeUnderNewLease(made, etag, wanted);
       }
       return made;
     } finally {
@@ -211,7 +208,7 @@ export class VariantReads {
   }
 
   /** Stores a variant of a value that is still cached: its lease has expired, because conversions were queued for long. */
-  #storeUnderNewLease(made: Pick<CachedValue, 'value' | 'etag'>, etag: Etag, query: Query, id: EntryId): void {
+  #storeUnderNewLease(made: Pick<CachedValue, 'value' | 'etag'>, etag: Etag, { query, id }: WantedVariant): void {
     const found = this.#lru.lookup(id, true, 0);
     if (found.kind !== 'miss') return;
     const lifetime = this.#lifetimeOf(query, etag);
@@ -219,6 +216,7 @@ export class VariantReads {
     else this.#lru.commitVariant(found.lease, made.value, made.etag, lifetime);
   }
 
+  /** Compresses or decompresses a value, without storing the result. */
   async #code(
     value: Buffer,
     { kind, coding }: Conversion,
@@ -238,13 +236,8 @@ export class VariantReads {
   }
 
   /** Waits until value and variant fit in the buffered-bytes limit together, without holding either, and reads them again. */
-  async #readOnceItFits(
-    query: Query,
-    id: EntryId,
-    conversion: Conversion,
-    neededBytes: number,
-    client: ReadClient | undefined,
-  ): Promise<DirectedOutcome> {
+  async #readOnceItFits(wanted: WantedVariant, neededBytes: number): Promise<DirectedOutcome> {
+    const { query, id, client } = wanted;
     for (let bytes = neededBytes; ;) {
       // Each of the two is charged in whole pages.
       const account = await this.#buffered.reserve(bytes + 2 * this.#buffered.roundingBytes, client);
@@ -259,7 +252,7 @@ export class VariantReads {
           continue;
         }
         if (!hasValue(outcome)) return this.#orStale(outcome, id);
-        const converted = await this.#variantOf(outcome, query, id, conversion, account);
+        const converted = await this.#findOrConvert(outcome, wanted, account);
         if (!(converted instanceof BufferFull)) return outcomeOf(outcome, converted);
         bytes = outcome.value.length + converted.bytes;
       } finally {
