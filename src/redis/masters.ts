@@ -22,8 +22,8 @@ export interface ReadServer {
   /** Node id in the cluster; empty if unknown or without a cluster. */
   readonly nodeId: string;
   /**
-   * ioredis options for a separate connection to it (`lazyConnect`, no offline queue), which may be extended; their credentials
-   * are those at the start. With sentinels each new connection resolves the current master.
+   * ioredis options for a separate connection to it (`lazyConnect`, no offline queue, no credentials), which may be extended. With
+   * sentinels each new connection resolves the current master.
    * Undefined: no server can be read in its place.
    */
   readonly options: RedisOptions | undefined;

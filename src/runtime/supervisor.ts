@@ -15,10 +15,9 @@ import type { SupervisorMessage, WorkerMessage } from './worker-messages.ts';
 import { RedisLog } from './redis-log.ts';
 import { WarmupState } from '../instance/warmup-state.ts';
 import type { InvalidationRelay } from '../tracking/invalidation-relay.ts';
-import type { PurgeChannel } from '../tracking/purge-channel.ts';
+import type { FollowerParts, ServerFollower } from '../tracking/server-follower.ts';
 import type { SourceSelection } from '../redis/replicas/source-selection.ts';
 import type { KeySaver } from '../warmup/save-keys.ts';
-import type { WriteTracking } from '../tracking/tracking-coordinator.ts';
 import type { Ports } from './listeners.ts';
 import type { WorkerStart } from './worker.ts';
 
@@ -66,8 +65,8 @@ export class Supervisor {
   /** The credentials of the connections of this thread. */
   readonly #logins: RedisLogins;
   readonly #onLoginRefused: () => void;
-  #tracking: WriteTracking | undefined;
-  #purgeChannel: PurgeChannel | undefined;
+  /** They apply invalidations and purges to the cache. */
+  readonly #followers: ServerFollower[] = [];
   readonly #warmup: WarmupState;
   /** Writes CACHE_WARMUP_FILE; undefined if there is none. */
   #keySaver: KeySaver | undefined;
@@ -106,40 +105,37 @@ export class Supervisor {
   async start(): Promise<void> {
     if (this.#settings.redis.readFrom !== 'master') await this.#selectSources();
     await this.#prepareWarmup();
-    if (this.#settings.cache.coherence === 'tracking') {
-      // The main thread has no other use for a Redis client.
-      const [{ trackWrites }, { InvalidationRelay }] = await Promise.all([
-        import('../tracking/tracking-coordinator.ts'),
-        import('../tracking/invalidation-relay.ts'),
-      ]);
-      this.#relay = new InvalidationRelay(this.#memory.instance);
-      this.#tracking = trackWrites(
-        this.#settings,
-        this.#memory,
-        new Logger('Coherence'),
-        this.#relay,
-        this.#logins,
-        this.#sources?.servers(),
-      );
-    }
-    const { purgeChannel } = this.#settings.cache;
-    if (purgeChannel !== undefined) {
-      const { watchPurgeChannel } = await import('../tracking/purge-channel.ts');
-      this.#purgeChannel = watchPurgeChannel(
-        purgeChannel,
-        this.#settings,
-        this.#memory,
-        new Logger('Purges'),
-        this.#logins,
-        this.#sources?.servers(),
-      );
-    }
+    await this.#followServers();
     const { http, resp } = this.#settings;
     if (http.tls !== undefined || resp.tls !== undefined) {
       setInterval(() => this.#sendSettings(), TICKET_KEYS_MS).unref();
     }
     const rows = Array.from({ length: this.#settings.proxy.threads }, (_, row) => row);
     await Promise.all(rows.map((row) => this.#startFirst(row)));
+  }
+
+  /** Starts to receive invalidations and purges; loads a Redis client only for these, as the main thread has no other use for it. */
+  async #followServers(): Promise<void> {
+    const { coherence, purgeChannel } = this.#settings.cache;
+    const partsFor = (context: string): FollowerParts => ({
+      settings: this.#settings,
+      memory: this.#memory,
+      logger: new Logger(context),
+      logins: this.#logins,
+      servers: this.#sources?.servers(),
+    });
+    if (coherence === 'tracking') {
+      const [{ trackWrites }, { InvalidationRelay }] = await Promise.all([
+        import('../tracking/tracking-coordinator.ts'),
+        import('../tracking/invalidation-relay.ts'),
+      ]);
+      this.#relay = new InvalidationRelay(this.#memory.instance);
+      this.#followers.push(trackWrites(partsFor('Coherence'), this.#relay));
+    }
+    if (purgeChannel !== undefined) {
+      const { watchPurgeChannel } = await import('../tracking/purge-channel.ts');
+      this.#followers.push(watchPurgeChannel(partsFor('Purges'), purgeChannel));
+    }
   }
 
   /** Selects the servers that keys are loaded from, before a worker thread connects to one. */
@@ -170,8 +166,7 @@ export class Supervisor {
     this.#broadcast('stop');
     await ended;
     // Responses must stay coherent until the last one is sent.
-    this.#tracking?.stop();
-    this.#purgeChannel?.stop();
+    for (const follower of this.#followers) follower.stop();
     this.#sources?.close();
   }
 
@@ -291,8 +286,7 @@ export class Supervisor {
         this.#redisLog.noteReplaced(message.node);
         // Tracking detects replacements in CLUSTER SLOTS by itself, and sooner.
         if (message.node.cause === 'redirect') {
-          this.#tracking?.replace(message.node);
-          this.#purgeChannel?.replace(message.node);
+          for (const follower of this.#followers) follower.replace(message.node);
         }
         break;
     }

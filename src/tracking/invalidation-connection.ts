@@ -14,6 +14,19 @@ const HEARTBEAT: Heartbeat = { intervalMs: 250, maxOutstanding: 2 };
  */
 export const STALENESS_BOUND_MS = (1 + HEARTBEAT.maxOutstanding) * HEARTBEAT.intervalMs;
 
+/** Where a connection leads, and what it tracks. */
+export interface TrackedServer {
+  /** ioredis options for a RESP2 connection that does not reconnect, without credentials. */
+  readonly options: RedisOptions;
+  readonly logins: SubscriberLogins;
+  /** Prefixes of the tracked keys; empty: all keys. */
+  readonly prefixes: readonly Buffer[];
+  /** Milliseconds within which tracking must be active. */
+  readonly startMs: number;
+  /** Id of the cluster node that must be at the address; empty: any. */
+  readonly nodeId: string;
+}
+
 export interface ConnectionListener {
   /** Called once all later writes send an invalidation message. */
   onTracking(): void;
@@ -29,19 +42,10 @@ export interface ConnectionListener {
  * Opens a connection in CLIENT TRACKING BCAST mode that redirects invalidation messages to itself. So there is no second
  * connection whose loss would go unnoticed, and a PONG proves that all earlier messages have arrived. It is renewed when the
  * credentials change.
- *
- * @param options ioredis options for a RESP2 connection that does not reconnect.
- * @param prefixes prefixes of the tracked keys; empty: all keys.
- * @param startMs milliseconds within which tracking must be active.
- * @param nodeId id of the cluster node that must be at the address; empty: any.
  */
 export function openInvalidationConnection(
-  options: RedisOptions,
-  logins: SubscriberLogins,
-  prefixes: readonly Buffer[],
-  startMs: number,
+  { options, logins, prefixes, startMs, nodeId }: TrackedServer,
   listener: ConnectionListener,
-  nodeId = '',
 ): RenewedSubscriber {
   const subscribe = async (redis: Redis): Promise<ConnectionEnd | undefined> => {
     if (!(await isExpectedNode(redis, nodeId))) return { kind: 'lost', reason: 'another node' };

@@ -2,10 +2,10 @@ import { Buffer } from 'node:buffer';
 import type { RedisOptions } from 'ioredis';
 import { parseKeyPatterns } from '../config/key-pattern-syntax.ts';
 import type { Settings } from '../config/settings.ts';
-import { type ConnectionListener, openInvalidationConnection } from './invalidation-connection.ts';
+import { type ConnectionListener, type TrackedServer, openInvalidationConnection } from './invalidation-connection.ts';
 import { backOffMs } from '../redis/redis-options.ts';
 import { LoginChoice, RedisLogins } from '../redis/redis-logins.ts';
-import type { RenewedSubscriber, SubscriberLogins } from './renewed-subscriber.ts';
+import type { RenewedSubscriber } from './renewed-subscriber.ts';
 import { subscriberOptions } from './subscriber-connection.ts';
 
 /** Milliseconds before tracking is requested again after a refusal. */
@@ -33,21 +33,16 @@ export interface FeedListener {
 
 /** Receives the invalidation messages of one Redis while started; reconnects and requests tracking again automatically. */
 export class InvalidationFeed {
-  readonly #options: RedisOptions;
-  readonly #prefixes: readonly Buffer[];
-  readonly #startMs: number;
+  readonly #server: TrackedServer;
   readonly #refusedRetryMs: number;
-  readonly #nodeId: string;
-  readonly #logins: SubscriberLogins;
   #connection: RenewedSubscriber | undefined;
   #retry: NodeJS.Timeout | undefined;
   #attempts = 0;
   #reportedKind: FeedState['kind'] | undefined;
 
   /**
-   * @param options ioredis options for its Redis.
+   * @param options ioredis options for its Redis, without credentials.
    * @param nodeId id of the cluster node that must be at the address; empty: any.
-   * @param logins the credentials, in place of those in the options.
    */
   constructor(
     options: RedisOptions,
@@ -56,11 +51,13 @@ export class InvalidationFeed {
     refusedRetryMs = REFUSED_RETRY_MS,
     logins = new RedisLogins(redis),
   ) {
-    this.#logins = { logins, choice: new LoginChoice(logins) };
-    this.#options = subscriberOptions(options, 'redis-http-cache-proxy:invalidations');
-    this.#nodeId = nodeId;
-    this.#prefixes = literalPrefixes(access.keyPatterns);
-    this.#startMs = redis.connectTimeoutMs + redis.commandTimeoutMs;
+    this.#server = {
+      options: subscriberOptions(options, 'redis-http-cache-proxy:invalidations'),
+      logins: { logins, choice: new LoginChoice(logins) },
+      prefixes: literalPrefixes(access.keyPatterns),
+      startMs: redis.connectTimeoutMs + redis.commandTimeoutMs,
+      nodeId,
+    };
     this.#refusedRetryMs = refusedRetryMs;
   }
 
@@ -80,14 +77,7 @@ export class InvalidationFeed {
         if (end.kind === 'refused' || this.#reportedKind !== 'refused') this.#report(end, listener);
       },
     };
-    this.#connection = openInvalidationConnection(
-      this.#options,
-      this.#logins,
-      this.#prefixes,
-      this.#startMs,
-      connectionListener,
-      this.#nodeId,
-    );
+    this.#connection = openInvalidationConnection(this.#server, connectionListener);
   }
 
   stop(): void {

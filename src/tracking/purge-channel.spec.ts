@@ -8,7 +8,8 @@ import { type ThreadContext, createInstance } from '../instance/thread-context.t
 import { Query } from '../redis/query.ts';
 import { redisOptions } from '../redis/redis-options.ts';
 import type { ReadServer } from '../redis/masters.ts';
-import { type PurgeChannel, PurgeSubscription, watchPurgeChannel } from './purge-channel.ts';
+import { PurgeSubscription, watchPurgeChannel } from './purge-channel.ts';
+import type { ServerFollower } from './server-follower.ts';
 import type { ConnectionEnd } from './subscriber-connection.ts';
 
 const CHANNEL = 'purges';
@@ -17,7 +18,7 @@ describe('watchPurgeChannel', () => {
   let redis: TestRedis;
   let context: ThreadContext;
   let counts: CoherenceCounts;
-  let channel: PurgeChannel | undefined;
+  let channel: ServerFollower | undefined;
   let lines: string[];
 
   beforeEach(async () => {
@@ -35,7 +36,7 @@ describe('watchPurgeChannel', () => {
     context = createInstance(settings);
     counts = new CoherenceCounts(context.instance);
     const note = (line: string): void => void lines.push(line);
-    channel = watchPurgeChannel(CHANNEL, settings, context, { log: note, warn: note });
+    channel = watchPurgeChannel({ settings, memory: context, logger: { log: note, warn: note } }, CHANNEL);
   }
 
   const untilSubscribed = (): Promise<true> =>

@@ -1,15 +1,13 @@
-import type { LoggerService } from '@nestjs/common';
 import type { Redis } from 'ioredis';
 import { CoherenceCounts } from '../instance/counts/coherence-counts.ts';
-import type { ThreadContext } from '../instance/thread-context.ts';
 import type { Settings } from '../config/settings.ts';
-import type { ReplacedNode } from '../redis/cluster/replaced-node.ts';
-import { type ReadServer, type ServerList, Masters } from '../redis/masters.ts';
+import { type ReadServer, Masters } from '../redis/masters.ts';
 import { backOffMs } from '../redis/redis-options.ts';
 import { LoginChoice, RedisLogins, loginOptions } from '../redis/redis-logins.ts';
 import { ChannelPurges } from './channel-purges.ts';
 import { InvalidationQueue, SCHEDULE } from './invalidation-queue.ts';
 import { type RenewedListener, RenewedSubscriber, type SubscriberLogins } from './renewed-subscriber.ts';
+import { type FollowerParts, type ServerFollower, followServers } from './server-follower.ts';
 import {
   type ConnectionEnd,
   type Heartbeat,
@@ -118,22 +116,11 @@ export class PurgeSubscription {
   }
 }
 
-/** The subscription to CACHE_PURGE_CHANNEL. */
-export interface PurgeChannel {
-  /** Must be called when a node has redirected a thread's connection to the node's own address. */
-  replace(node: ReplacedNode): void;
-  stop(): void;
-}
-
 /** Starts to apply the messages on a channel of Redis to the cache, for CACHE_PURGE_CHANNEL. */
-export function watchPurgeChannel(
-  channel: string,
-  settings: Settings,
-  { lru, instance }: ThreadContext,
-  logger: Pick<LoggerService, 'log' | 'warn'>,
-  logins = new RedisLogins(settings.redis),
-  servers: ServerList = new Masters(settings.redis, logins),
-): PurgeChannel {
+export function watchPurgeChannel(parts: FollowerParts, channel: string): ServerFollower {
+  const { settings, memory, logger, logins = new RedisLogins(settings.redis) } = parts;
+  const { servers = new Masters(settings.redis, logins) } = parts;
+  const { lru, instance } = memory;
   const counts = new CoherenceCounts(instance);
   let loggedIgnoredAt = -Infinity;
   const purges = new ChannelPurges({
@@ -171,12 +158,5 @@ export function watchPurgeChannel(
     },
   };
   const subscription = new PurgeSubscription(channel, settings, listener, REFUSED_RETRY_MS, logins);
-  servers.watch((all) => subscription.follow(all));
-  return {
-    replace: (node) => servers.replace(node),
-    stop: () => {
-      servers.close();
-      subscription.stop();
-    },
-  };
+  return followServers(servers, subscription);
 }

@@ -305,7 +305,7 @@ describe('trackWrites', () => {
     const settings = loadSettings({ ...environment, REDIS_URL: redisUrl }, '/nowhere');
     const thread = createInstance(settings);
     return {
-      tracking: trackWrites(settings, thread, { log: note, warn: note }, NO_CLIENTS),
+      tracking: trackWrites({ settings, memory: thread, logger: { log: note, warn: note } }, NO_CLIENTS),
       state: new CoherenceState(thread.instance),
     };
   };

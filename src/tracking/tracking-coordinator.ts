@@ -1,15 +1,13 @@
 import type { LoggerService } from '@nestjs/common';
 import { CoherenceCounts } from '../instance/counts/coherence-counts.ts';
 import { type CoherenceMode, CoherenceState } from '../instance/coherence-state.ts';
-import type { ThreadContext } from '../instance/thread-context.ts';
 import type { Clock } from '../cache/shared-lru/clock.ts';
-import type { Settings } from '../config/settings.ts';
-import type { ReplacedNode } from '../redis/cluster/replaced-node.ts';
-import { type ReadServer, type ServerList, Masters } from '../redis/masters.ts';
+import { type ReadServer, Masters } from '../redis/masters.ts';
 import { RedisLogins } from '../redis/redis-logins.ts';
 import { STALENESS_BOUND_MS } from './invalidation-connection.ts';
 import { type FeedListener, type FeedState, InvalidationFeed } from './invalidation-feed.ts';
 import { InvalidationQueue, SCHEDULE } from './invalidation-queue.ts';
+import { type FollowerParts, type ServerFollower, followServers } from './server-follower.ts';
 
 /** Receives invalidations that took effect on the cache. */
 export interface InvalidationSink {
@@ -212,25 +210,14 @@ function reasonOf(state: FeedState): string | undefined {
   return state.kind === 'tracking' ? undefined : state.reason;
 }
 
-/** Tracking of the writes to Redis. */
-export interface WriteTracking {
-  /** Must be called when a node has redirected a thread's connection to the node's own address. */
-  replace(node: ReplacedNode): void;
-  stop(): void;
-}
-
 /**
  * Starts to track the writes to Redis, for CACHE_COHERENCE=tracking. Must be called before a worker thread serves requests:
  * values loaded before tracking is active must not be stored.
  */
-export function trackWrites(
-  settings: Settings,
-  { lru, instance, clock }: ThreadContext,
-  logger: Pick<LoggerService, 'log' | 'warn'>,
-  relay: InvalidationSink,
-  logins = new RedisLogins(settings.redis),
-  servers: ServerList = new Masters(settings.redis, logins),
-): WriteTracking {
+export function trackWrites(parts: FollowerParts, relay: InvalidationSink): ServerFollower {
+  const { settings, memory, logger, logins = new RedisLogins(settings.redis) } = parts;
+  const { servers = new Masters(settings.redis, logins) } = parts;
+  const { lru, instance, clock } = memory;
   const state = new CoherenceState(instance);
   state.current = 'resync';
   const isReplicated = settings.redis.readFrom !== 'master';
@@ -247,14 +234,7 @@ export function trackWrites(
     clock,
     boundMs: STALENESS_BOUND_MS,
   });
-  servers.watch((all) => coordinator.follow(all));
-  return {
-    replace: (node) => servers.replace(node),
-    stop: () => {
-      servers.close();
-      coordinator.stop();
-    },
-  };
+  return followServers(servers, coordinator);
 }
 
 function logMode(
