@@ -82,7 +82,13 @@ export default {
       'redis/',
       'config/',
     ]),
-    mayImport('tls-imports-instance', 'tls/', ['tls/', 'cache/cache\\.module\\.ts$', 'instance/', 'config/']),
+    mayImport('tls-imports-instance-and-sockets', 'tls/', [
+      'tls/',
+      'cache/cache\\.module\\.ts$',
+      'instance/',
+      'net/',
+      'config/',
+    ]),
     mayImport('access-imports-config', 'access/', ['access/', 'config/']),
     mayImport('redis-commands-import-cache-and-access', 'redis-commands/', [
       'redis-commands/',

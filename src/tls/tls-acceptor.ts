@@ -2,6 +2,7 @@ import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { type Server, type TLSSocket, type TlsOptions, createServer } from 'node:tls';
 import type { ListenerTls } from '../config/settings.ts';
+import { unwrittenBytes } from '../net/node-internals/direct-write.ts';
 import type { HandshakeFailure } from './handshake-counts.ts';
 
 /**
@@ -22,6 +23,11 @@ const CIPHERS = [
 
 /** Seconds for which a session can be resumed; OpenSSL's default is two hours. */
 const SESSION_TIMEOUT_S = 300;
+
+/** Milliseconds between two checks for clients that do not read what TLS itself sends. */
+const SWEEP_MS = 2000;
+/** Bytes that TLS itself may have to send to a client. */
+const MAX_UNREAD_BYTES = 1024 * 1024;
 
 /** Errors of OpenSSL for first bytes that are not TLS: a request of HTTP, and anything else. It sends no alert after them. */
 const PLAIN_TEXT_CODES: ReadonlySet<string> = new Set([
@@ -59,6 +65,8 @@ export class TlsAcceptor {
   readonly #server: Server;
   /** Handshakes in progress by the address and port of the client: `node:tls` makes another socket for the connection. */
   readonly #handshakes = new Map<string, Handshake>();
+  /** Connections whose handshake has succeeded. */
+  readonly #open = new Set<TLSSocket>();
   #plainTextReply: (() => string) | undefined;
 
   constructor(options: TlsAcceptorOptions) {
@@ -73,6 +81,7 @@ export class TlsAcceptor {
     });
     this.#server.on('secureConnection', (secure) => this.#onSecure(secure));
     this.#server.on('tlsClientError', (error, secure) => this.#onFailure(error, secure));
+    setInterval(() => this.destroyFlooding(), SWEEP_MS).unref();
   }
 
   /** Uses other certificates, or other keys of session tickets, for the handshakes that begin from now on. */
@@ -106,6 +115,17 @@ export class TlsAcceptor {
     for (const { socket } of this.#handshakes.values()) socket.destroy();
   }
 
+  /**
+   * Destroys connections whose clients request updates of keys (RFC 8446, section 4.6.3) and do not read the replies: OpenSSL
+   * writes them to memory without a limit, and they restart the time-outs of whoever waits for the client to read.
+   */
+  destroyFlooding(): void {
+    for (const secure of this.#open) {
+      // What the owner has written, at twice its length: encryption makes short writes longer.
+      if (unwrittenBytes(secure) > MAX_UNREAD_BYTES + 2 * secure.writableLength) secure.destroy();
+    }
+  }
+
   #secureContext({ cert, key, clientCa }: ListenerTls, ticketKeys: Uint8Array): TlsOptions {
     return {
       cert,
@@ -132,6 +152,8 @@ export class TlsAcceptor {
     const end = (): void => void secure.destroy();
     // A second handshake is a rejected renegotiation: it would stop a write in flight, and the time-outs of the socket.
     secure.on('error', end).on('secure', end);
+    this.#open.add(secure);
+    secure.once('close', () => this.#open.delete(secure));
     handshake.onSecure(secure);
   }
 

@@ -57,9 +57,12 @@ export function handleForWrite(socket: Socket): SocketHandle | null {
   return form === undefined ? null : handleOf(socket);
 }
 
-/** Returns the number of unsent bytes of pending direct writes. */
+/**
+ * Returns the number of unsent bytes of pending direct writes; over TLS, all encrypted bytes that the kernel has not accepted. 0 if
+ * direct writes are not in use.
+ */
 export function unwrittenBytes(socket: Socket): number {
-  return handleOf(socket)?.writeQueueSize ?? 0;
+  return handleForWrite(socket)?.writeQueueSize ?? 0;
 }
 
 /**
