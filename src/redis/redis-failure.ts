@@ -66,9 +66,10 @@ export function errorCode(error: unknown): string {
   if (error instanceof ReplyError) {
     const { message, command } = error as Error & { readonly command?: { readonly name: string } };
     const code = /^[A-Z]+/.exec(message)?.[0] ?? 'ERR';
-    if (command?.name === 'select' || command?.name === 'readonly') return `${command.name.toUpperCase()}: ${code}`;
-    // The reply of Redis 5 to a wrong password has no code of its own.
-    return command?.name === 'auth' && code === 'ERR' ? 'AUTH: ERR' : code;
+    const name = command?.name.toUpperCase() ?? '';
+    if (name === 'SELECT' || name === 'READONLY') return `${name}: ${code}`;
+    // Neither the reply of Redis 5 to a wrong password nor that of a Redis that is not a cluster has a code of its own.
+    return (name === 'AUTH' || name === 'CLUSTER') && code === 'ERR' ? `${name}: ERR` : code;
   }
   const { code, message = '' } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
   if (code === undefined) return sentinelReason(message) ?? 'connection';

@@ -23,12 +23,12 @@ afterEach(async () => {
 });
 
 /** Starts a proxy that Redis rejects; returns its address once it has logged the reason. */
-async function refused(credentials: string, path: string, reason: RegExp): Promise<string> {
-  const settings: Settings = { PROXY_THREADS: 1, REDIS_URL: `redis://${credentials}127.0.0.1:${redis.port}${path}` };
-  const proxy = (child = launch(settings));
-  const url = await until('the proxy listens', () => /listening on (http:[^"]+)"/.exec(proxy.output)?.[1]);
+async function refused(credentials: string, path: string, reason: RegExp, settings: Settings = {}): Promise<string> {
+  const url = `redis://${credentials}127.0.0.1:${redis.port}${path}`;
+  const proxy = (child = launch({ PROXY_THREADS: 1, REDIS_URL: url, ...settings }));
+  const address = await until('the proxy listens', () => /listening on (http:[^"]+)"/.exec(proxy.output)?.[1]);
   await until('it says why', () => reason.test(proxy.output) || undefined);
-  return url;
+  return address;
 }
 
 async function expectNothing(url: string): Promise<void> {
@@ -45,6 +45,12 @@ describeOwn('a Redis that rejects the proxy', () => {
     ['as an unknown user', 'nobody:wrong@', /not reachable \(WRONGPASS/],
   ])('%s: the proxy starts, logs the reason, and responds with 503', async (_, credentials, reason) => {
     await expectNothing(await refused(credentials, '', reason));
+  });
+
+  it('because it is not a cluster, as REDIS_MODE says: the log names the command that it refused', async () => {
+    const cluster = { REDIS_MODE: 'cluster', REDIS_NODES: `127.0.0.1:${redis.port}` };
+    const credentials = `:${encodeURIComponent(PASSWORD)}@`;
+    await expectNothing(await refused(credentials, '', /not reachable \(CLUSTER: ERR\)/, cluster));
   });
 
   it('accepts a password with any characters, percent-encoded in REDIS_URL', async () => {
