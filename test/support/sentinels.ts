@@ -7,6 +7,9 @@ import { Child, freePort, until } from './processes.ts';
 import { redisClient } from './redis-client.ts';
 
 const DOWN_AFTER_MS = 500;
+/** Milliseconds between the questions of sentinels to servers, and between what they tell each other, until they know all. */
+const FIRST_PERIODS = ['info-period', '100', 'publish-period', '100'];
+const DEFAULT_PERIODS = ['info-period', '10000', 'publish-period', '2000'];
 
 /** A redis-server that the test has started, with a client. */
 export interface TestServer {
@@ -115,6 +118,7 @@ export class TestSentinels {
 
   async #settle(): Promise<void> {
     for (const replica of this.replicas) await untilReplicating(replica);
+    for (const { client } of this.sentinels) await client.call('SENTINEL', 'DEBUG', ...FIRST_PERIODS);
     for (const { client } of this.sentinels) {
       await until('a sentinel lists all servers', async () => {
         const fields = (await client.call('SENTINEL', 'MASTER', this.name)) as string[];
@@ -129,6 +133,7 @@ export class TestSentinels {
       await listener.subscribe('+switch-master');
       client.once('end', () => listener.disconnect());
     }
+    for (const { client } of this.sentinels) await client.call('SENTINEL', 'DEBUG', ...DEFAULT_PERIODS);
   }
 }
 

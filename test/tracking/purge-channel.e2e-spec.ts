@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import calculateSlot from 'cluster-key-slot';
 import { TestCluster } from '../support/cluster.ts';
 import { metric } from '../support/coherence.ts';
@@ -13,12 +13,12 @@ const SETTINGS: Settings = { PROXY_THREADS: 2, CACHE_TTL_MS: 3_600_000, CACHE_PU
 const MAX_TEST_MS = 180_000;
 
 let proxies: TestProxy[] = [];
-let stop: () => Promise<void>;
+let stop: (() => Promise<void>) | undefined;
 
-afterEach(async () => {
+async function stopAll(): Promise<void> {
   await Promise.all(proxies.map((proxy) => proxy.stop()));
-  await stop();
-});
+  await stop?.();
+}
 
 async function startProxies(...settings: Settings[]): Promise<void> {
   proxies = [];
@@ -53,21 +53,23 @@ async function untilValues(expected: Readonly<Record<string, string>>): Promise<
 
 describeOwn('two proxies with CACHE_PURGE_CHANNEL', () => {
   let redis: TestRedis;
-  beforeEach(async () => {
+  beforeAll(async () => {
     redis = await TestRedis.start();
     stop = () => redis.stop();
-  });
-
-  async function startWith(...values: string[]): Promise<void> {
-    for (const key of values) await redis.client.set(key, 'old');
     await startProxies({ REDIS_URL: redis.url }, { REDIS_URL: redis.url });
-    for (const proxy of proxies) await cache(proxy, ...values);
-    for (const key of values) await redis.client.set(key, 'new');
-    expect(await valuesOf(values)).toEqual(proxies.map(() => values.map(() => 'old')));
+  });
+  afterAll(stopAll);
+
+  /** Has the proxies cache a former value of keys, which no other test reads. */
+  async function cacheOld(...keys: string[]): Promise<void> {
+    for (const key of keys) await redis.client.set(key, 'old');
+    for (const proxy of proxies) await cache(proxy, ...keys);
+    for (const key of keys) await redis.client.set(key, 'new');
+    expect(await valuesOf(keys)).toEqual(proxies.map(() => keys.map(() => 'old')));
   }
 
   it('purge the keys, prefixes and patterns that are published, and no others', async () => {
-    await startWith('user:1', 'user:2', 'session:1', 'session:2', 'prefix:a', 'ab');
+    await cacheOld('user:1', 'user:2', 'session:1', 'session:2', 'prefix:a', 'ab');
     await redis.client.publish(CHANNEL, 'user:1');
     await untilValues({ 'user:1': 'new', 'user:2': 'old', 'session:1': 'old' });
     await redis.client.publish(CHANNEL, 'prefix:session:');
@@ -84,12 +86,11 @@ describeOwn('two proxies with CACHE_PURGE_CHANNEL', () => {
   });
 
   it('have one subscription each, in their main threads', async () => {
-    await startWith('a');
     expect(await redis.client.pubsub('NUMSUB', CHANNEL)).toEqual([CHANNEL, 2]);
   });
 
   it('subscribe again after the subscription was lost, and expire what they may have missed', async () => {
-    await startWith('a');
+    await cacheOld('a');
     await redis.client.client('KILL', 'TYPE', 'PUBSUB');
     // This one is missed, or arrives afterwards.
     await redis.client.publish(CHANNEL, 'a');
@@ -113,16 +114,18 @@ describeOwn('two proxies with CACHE_PURGE_CHANNEL', () => {
   });
 
   it('apply a flood of messages, of which the last one takes effect as well', async () => {
-    await startWith('a', 'b');
+    await cacheOld('c', 'd');
     const pipeline = redis.client.pipeline();
     for (let i = 0; i < 5000; i++) pipeline.publish(CHANNEL, `prefix:none:${i}:`);
-    pipeline.publish(CHANNEL, 'prefix:a');
+    pipeline.publish(CHANNEL, 'prefix:c');
     await pipeline.exec();
-    await untilValues({ a: 'new' });
+    await untilValues({ c: 'new', d: 'old' });
   });
 });
 
 describeOwn('CACHE_PURGE_CHANNEL with several nodes', () => {
+  afterEach(stopAll);
+
   it(
     'purges on all proxies, at whichever node of a cluster a message is published',
     async () => {
