@@ -56,9 +56,8 @@ export function reportOf(
   const sums = new Map<string, Sums>();
   let floors = 0;
   for (const sketch of inWindow) {
-    const { floor } = sketch;
+    const { floor, weight } = sketch;
     floors += floor;
-    const weight = sketch.samples === 0 ? 1 : sketch.reads / sketch.samples;
     for (const counted of sketch.counted()) {
       const sum = sumOf(sums, counted);
       sum.reads += counted.count - counted.error;

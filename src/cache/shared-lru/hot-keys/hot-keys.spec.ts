@@ -200,6 +200,30 @@ describe('Hot keys', () => {
     ).toEqual(['key 0', 'key 1', 'key 2', 'key 3', 'key 4']);
   });
 
+  it('have the error of reads that few samples stand for, also if there are many samples of others', () => {
+    const [often, rare] = ['often', 'rare'].map((key) => Buffer.from(key));
+    for (const key of [often, rare]) read(Query.get(key));
+    now = 1_000_000;
+    // In five seconds some 80 samples of 200,000 reads a second each 0.1 s, half of which are of one key, then 200 reads a second.
+    for (let i = 0; i < 1_000_000; i++) {
+      now += 0.005;
+      const key = Math.random() < 0.5 ? often : rare;
+      lru.tryGetInto(key, 0, key.length, hit);
+    }
+    const { reads = 0, samples = 1, keys = [] } = lru.hotKeys(2) ?? {};
+    const weight = reads / samples;
+    const before = keys[0].error;
+    for (let i = 0; i < 4000; i++) {
+      now += 1;
+      lru.tryGetInto(rare, 0, rare.length, hit);
+    }
+    const after = lru.hotKeys(2);
+    expect(after?.samples).toBeGreaterThan(samples + 3000);
+    const [hot] = after?.keys.filter(({ key }) => key.equals(often)) ?? [];
+    expect(hot.error).toBeGreaterThan(0.95 * before);
+    expect(hot.error).toBeGreaterThan(1.8 * Math.sqrt(hot.reads * weight));
+  });
+
   it('find keys that are read regularly, whatever the distance of the samples', () => {
     // Every 64th read is of the same key: samples at a fixed distance would see all of them or none.
     for (let i = 0; i < 200_000; i++) {

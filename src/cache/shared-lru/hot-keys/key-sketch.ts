@@ -6,7 +6,7 @@ export const SKETCH_KEY_BYTES = 128;
 /** Indices of 32-bit words in the header, which has 64 bytes. */
 const Word = { USED: 0, NEXT_CANDIDATE: 1 } as const;
 /** Indices of 64-bit floats in the header. */
-const Float = { PERIOD: 1, READS: 2, SAMPLES: 3, LEAST: 4 } as const;
+const Float = { PERIOD: 1, READS: 2, SAMPLES: 3, LEAST: 4, SQUARES: 5 } as const;
 
 const HEADER_BYTES = 64;
 const COUNTS_AT = HEADER_BYTES;
@@ -79,6 +79,14 @@ export class KeySketch {
     return this.#floats[Float.SAMPLES];
   }
 
+  /**
+   * Number of reads that a sample stands for, on average over the reads, not over the samples: when there are many reads at times
+   * and few at others, most reads are those that few samples stand for.
+   */
+  get weight(): number {
+    return this.reads === 0 ? 1 : this.#floats[Float.SQUARES] / this.reads;
+  }
+
   /** Maximum number of reads of a key that is not counted. */
   get floor(): number {
     return this.#words[Word.USED] < SKETCH_KEYS ? 0 : Math.min(...this.#counts);
@@ -96,6 +104,7 @@ export class KeySketch {
   add(bytes: Uint8Array, length: number, hash: number, reads: number): void {
     this.#floats[Float.READS] += reads;
     this.#floats[Float.SAMPLES]++;
+    this.#floats[Float.SQUARES] += reads * reads;
     const place = this.#find(bytes, length, hash);
     if (place !== -1) {
       this.#counts[place] += reads;
