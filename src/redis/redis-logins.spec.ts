@@ -37,6 +37,15 @@ describe('RedisLogins', () => {
     expect(changes).toBe(1);
   });
 
+  it('have those before the last change of each account as the previous ones', () => {
+    const logins = new RedisLogins(withPasswords('one', 'a'));
+    logins.use(withPasswords('two', 'a'));
+    logins.use(withPasswords('two', 'b'));
+    expect(passwordsOf(logins.previous ?? logins.current)).toEqual(['one', 'a']);
+    logins.use(withPasswords('three', 'b'));
+    expect(passwordsOf(logins.previous ?? logins.current)).toEqual(['two', 'a']);
+  });
+
   it('may change only if they come from files', () => {
     expect(new RedisLogins(redis).mayChange).toBe(false);
     const passwordFile = { setting: 'REDIS_PASSWORD_FILE', path: '/p' };

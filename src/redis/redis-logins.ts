@@ -42,6 +42,17 @@ export function loginIn({ username, password, sentinel }: Settings['redis']): Re
   return { username, password, sentinelUsername: sentinel.username, sentinelPassword: sentinel.password };
 }
 
+/**
+ * Returns the credentials to fall back to after a change: for each of the two accounts those before its own last change.
+ *
+ * @param earlier the ones to fall back to before this change.
+ */
+export function previousOf(before: RedisLogin, now: RedisLogin, earlier: RedisLogin = before): RedisLogin {
+  const { username, password } = isSameAccount(before, now) ? earlier : before;
+  const { sentinelUsername, sentinelPassword } = isSameSentinelAccount(before, now) ? earlier : before;
+  return { username, password, sentinelUsername, sentinelPassword };
+}
+
 /** Whether both have the same accounts. */
 export function isSameLogin(one: RedisLogin, other: RedisLogin): boolean {
   return isSameAccount(one, other) && isSameSentinelAccount(one, other);
@@ -79,7 +90,7 @@ export class RedisLogins {
     return this.#current;
   }
 
-  /** The credentials before the last change. */
+  /** The credentials before the last change of each account. */
   get previous(): RedisLogin | undefined {
     return this.#previous;
   }
@@ -88,7 +99,7 @@ export class RedisLogins {
   use(redis: Settings['redis']): void {
     const login = loginIn(redis);
     if (isSameLogin(login, this.#current)) return;
-    this.#previous = this.#current;
+    this.#previous = previousOf(this.#current, login, this.#previous);
     this.#current = login;
     for (const listener of [...this.#listeners]) listener();
   }

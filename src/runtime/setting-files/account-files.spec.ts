@@ -106,6 +106,12 @@ describe('the files of an account', () => {
     expect([redis.password, redis.sentinel.password].map((each) => each?.reveal())).toEqual(['one', 'four']);
     expect(redis.previousLogin?.sentinelPassword?.reveal()).toBe('three');
     expect(log).toEqual(['log: REDIS_SENTINEL_PASSWORD_FILE reloaded: another password']);
+    write('password', 'two');
+    write('sentinel', 'five');
+    await pollTwice(files);
+    // A thread that is restarted falls back to both.
+    const { previousLogin } = used[1].redis;
+    expect([previousLogin?.password, previousLogin?.sentinelPassword].map((each) => each?.reveal())).toEqual(['one', 'four']); // prettier-ignore
   });
 
   it.each([

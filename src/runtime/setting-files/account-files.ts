@@ -1,7 +1,7 @@
 import { parseRedisUrl } from '../../config/redis/redis-url.ts';
 import { Secret, secretIn } from '../../config/secret.ts';
 import type { AccountFiles, NamedFile, Settings } from '../../config/settings.ts';
-import { isSameLogin, loginIn } from '../../redis/redis-logins.ts';
+import { isSameLogin, loginIn, previousOf } from '../../redis/redis-logins.ts';
 import { type FileContent, type SettingFile, readSettingFile } from './setting-file.ts';
 
 /** What files have of an account; null: nothing. */
@@ -58,8 +58,9 @@ function accountFile(
           ? {}
           : { password: found.password === null ? undefined : new Secret(found.password) }),
       });
-      const previousLogin = loginIn(settings.redis);
-      if (isSameLogin(previousLogin, loginIn(changed))) return settings;
+      const [before, now] = [loginIn(settings.redis), loginIn(changed)];
+      if (isSameLogin(before, now)) return settings;
+      const previousLogin = previousOf(before, now, settings.redis.previousLogin);
       return Object.freeze({ ...settings, redis: Object.freeze({ ...changed, previousLogin }) });
     },
   };
