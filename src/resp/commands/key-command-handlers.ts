@@ -8,7 +8,7 @@ import { ReadPlan } from '../../redis-commands/read-plan.ts';
 import type { Client } from '../server/client.ts';
 import type { RespCommand, Replied } from './resp-command.ts';
 import type { ReplyWriter } from '../protocol/reply-writer.ts';
-import { whenRead } from './reply-when-read.ts';
+import { replyWith } from './reply-when-read.ts';
 
 /** Maximum total size of the values in the reply to one command or one transaction. */
 const MAX_REPLY_BYTES = 64 * 1024 * 1024;
@@ -48,18 +48,21 @@ export class KeyCommandHandlers {
   }
 
   #run(command: KeyCommand, args: readonly Buffer[], client: Client, out: ReplyWriter): Replied {
-    const syntax = syntaxOf(command, args);
-    if (syntax !== undefined && this.#tryReply(syntax, args, out)) return;
-    if (command.fromValue !== undefined && this.#tryFromValue(command.fromValue, args, out)) return;
+    if (!client.hasQueuedReplies && this.#tryHit(command, args, out)) return;
     const plan = this.plan(client);
     const write = plan.add(command, args);
-    const read = plan.read();
-    if (read === undefined) return write(out);
     const { protocol } = client;
-    return whenRead(plan, read, () => {
+    return replyWith(plan, client, () => {
       out.protocol = protocol;
       write(out);
     });
+  }
+
+  /** Replies from the cache without an object for it, if that is possible. */
+  #tryHit(command: KeyCommand, args: readonly Buffer[], out: ReplyWriter): boolean {
+    const syntax = syntaxOf(command, args);
+    if (syntax !== undefined && this.#tryReply(syntax, args, out)) return true;
+    return command.fromValue !== undefined && this.#tryFromValue(command.fromValue, args, out);
   }
 
   /** Replies with the cached reply of Redis, if there is one. */

@@ -3,8 +3,8 @@ import type { Client } from '../server/client.ts';
 import type { Reply } from '../protocol/reply.ts';
 import type { ReplyWriter } from '../protocol/reply-writer.ts';
 
-/** Undefined if the reply has been written; otherwise the reply, once it is known. */
-export type Replied = void | Promise<Reply>;
+/** Undefined if the reply has been written; otherwise the reply, now or once it is known. */
+export type Replied = void | Reply | Promise<Reply>;
 
 /**
  * Executes a command.

@@ -4,7 +4,7 @@ import type { RespCommand, Executable, Replied } from './resp-command.ts';
 import type { CommandTable, Resolved } from './command-table.ts';
 import { ReplyWriter } from '../protocol/reply-writer.ts';
 import { Transaction } from '../server/transaction.ts';
-import { whenRead } from './reply-when-read.ts';
+import { replyWith } from './reply-when-read.ts';
 
 /** Maximum number of commands in one transaction. */
 const MAX_COMMANDS = 10_000;
@@ -146,8 +146,7 @@ export class TransactionCommands {
       out.array(elements.length);
       for (const element of elements) element(out);
     };
-    const read = plan.read();
-    return read === undefined ? write() : whenRead(plan, read, write);
+    return replyWith(plan, client, write);
   }
 
   /** Executes the commands without keys, in order, and adds the keys of the others to the plan. */

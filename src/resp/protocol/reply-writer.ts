@@ -149,15 +149,11 @@ export class ReplyWriter {
 
   /**
    * Removes and returns all replies, to be written later with {@link put}. Short ones have memory of their own: each would
-   * otherwise occupy the pool of Node.js that it is allocated from.
+   * otherwise occupy this buffer, or the pool of Node.js that it is allocated from.
    */
   take(): Buffer[] {
-    const parts = this.#parts;
-    if (this.#at > 0) {
-      const copy = Buffer.allocUnsafeSlow(this.#at);
-      this.#bytes.copy(copy, 0, 0, this.#at);
-      parts.push(copy);
-    }
+    const parts = this.#parts.map((part) => (part.length < LARGE_BYTES ? ownCopy(part) : part));
+    if (this.#at > 0) parts.push(ownCopy(this.#bytes.subarray(0, this.#at)));
     this.clear();
     return parts;
   }
@@ -209,4 +205,10 @@ export class ReplyWriter {
     this.#bytes.copy(larger, 0, 0, this.#at);
     this.#bytes = larger;
   }
+}
+
+function ownCopy(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
 }

@@ -32,6 +32,11 @@ export interface Client {
   invalidate: (keys: readonly Buffer[] | undefined) => void;
   /** Whether the client has sent QUIT: the connection closes after the reply. */
   quitting: boolean;
+  /**
+   * Whether replies to earlier requests have not been sent, so that values in the next reply may have to be dropped and read again;
+   * set by its connection.
+   */
+  hasQueuedReplies: boolean;
   /** Whether the connection is closed, so that pending reads for it can be skipped. */
   disconnected: boolean;
   /** Called when an expired value is served to the client because Redis is unavailable; set by its connection. */

@@ -38,6 +38,7 @@ const CLIENT: Client = {
     transaction: undefined,
     tracking: undefined,
     quitting: false,
+    hasQueuedReplies: false,
     disconnected: false,
   },
   invalidate: () => undefined,

@@ -230,6 +230,7 @@ export class RespConnection implements PipelineProtocol<QueuedReply> {
     if (HTTP_FIRST_WORDS.test(request[0].toString('latin1', 0, 5))) return this.#connection.destroy();
     output.protocol = client.protocol;
     const isQueued = replies.length > 0;
+    client.hasQueuedReplies = isQueued;
     const replied = commands.execute(request, client, output, excess);
     if (replied !== undefined) {
       const requestBytes = request.reduce((sum, { length }) => sum + length, 0);
@@ -252,11 +253,13 @@ export class RespConnection implements PipelineProtocol<QueuedReply> {
     if (client.quitting) this.#connection.end();
   }
 
-  #awaitReply(replied: Promise<Reply>, requestBytes: number, isMultiKey: boolean): void {
+  #awaitReply(replied: Reply | Promise<Reply>, requestBytes: number, isMultiKey: boolean): void {
     // Replies before this one can be sent now.
     this.#connection.flush();
     if (isMultiKey) this.#multiKeyRequests++;
-    this.#settleWhenKnown(this.#connection.replies.reserve(requestBytes), replied, isMultiKey);
+    const place = this.#connection.replies.reserve(requestBytes);
+    if (replied instanceof Promise) this.#settleWhenKnown(place, replied, isMultiKey);
+    else this.#settle(place, replied, isMultiKey);
   }
 
   /** Puts a reply into its place in the order once it is known. */

@@ -262,6 +262,7 @@ export class RespServer {
       invalidate: () => undefined,
       noteStale: () => undefined,
       quitting: false,
+      hasQueuedReplies: false,
       disconnected: false,
       dropWaitingReplies: () => undefined,
       describeRequest: describeRespRequest,
