@@ -133,6 +133,14 @@ export class Leases {
     }
   }
 
+  /** Ends the lease in a slot, or that of the entry in it, without storing anything; returns whether it is an entry. */
+  endOf(slot: number): boolean {
+    const isEntry = this.#slots.state(slot) === State.ENTRY;
+    const lease = isEntry ? this.#slots.leaseOf(slot) : slot;
+    if (lease !== NONE) this.endWith(lease, 'void');
+    return isEntry;
+  }
+
   /** Ends an expired lease, or frees a settled one. */
   expire(slot: number): void {
     if (this.#slots.state(slot) === State.SETTLED) {

@@ -4,12 +4,13 @@ import type { Clock } from './clock.ts';
 import { type Counters, SharedCounters, counter } from './counters.ts';
 import { Entries } from './entries.ts';
 import { EntryReader } from './reading/entry-reader.ts';
-import { type Etag, NO_ETAG } from './etag.ts';
+import type { Etag } from './etag.ts';
+import { Fills, NO_VARIANTS } from './fills.ts';
 import { ItemBytes } from './memory/item-bytes.ts';
 import { HotKeys, periodOf } from './hot-keys/hot-keys.ts';
 import { type HotKeysReport, reportOf } from './hot-keys/hot-keys-report.ts';
 import { KeyIndex } from './index/key-index.ts';
-import { type LargeEntry, CHUNK_BYTES } from './reading/chunked-read.ts';
+import type { LargeEntry } from './reading/chunked-read.ts';
 import { BLOCK_BYTES, HOT_KEY_SKETCHES, type LruLimits, LruMemory, NONE, State } from './memory/layout.ts';
 import { Leases } from './leases.ts';
 import type { HitBuffer } from './hit-buffer.ts';
@@ -30,7 +31,6 @@ import {
   type Servable,
   type Stale,
   type UncachedLease,
-  isKeyStateKnown,
 } from './cache-types.ts';
 import { OptimisticReader } from './reading/optimistic-reader.ts';
 import { RecencyWalk } from './walks/recency-walk.ts';
@@ -47,14 +47,10 @@ export interface LruStats extends Counters {
 /** Maximum number of queries that a purge ends while it holds the lock once. */
 export const PURGED_AT_ONCE = 128;
 
-const NO_VARIANTS: readonly EntryId[] = [];
-
 const HITS = counter('hits');
 const MISSES = counter('misses');
 const COLLAPSED = counter('collapsed');
 const INVALIDATIONS = counter('invalidations');
-const UNCACHEABLE = counter('uncacheable');
-const VOIDED_FILLS = counter('voidedFills');
 const RECOVERIES = counter('recoveries');
 
 /**
@@ -78,6 +74,7 @@ export class SharedLru {
   readonly #index: KeyIndex;
   readonly #entries: Entries;
   readonly #leases: Leases;
+  readonly #fills: Fills;
   readonly #touches: TouchRings;
   /** Undefined if they are not counted. */
   readonly #hotKeys: HotKeys | undefined;
@@ -103,6 +100,10 @@ export class SharedLru {
       : undefined;
     this.#entries = new Entries(memory, this.#slots, this.#index, this.#counters, this.#touches, this.#hotKeys);
     this.#leases = new Leases(memory, thread, this.#slots, this.#index, this.#counters);
+    this.#fills = new Fills(memory.limits.maxValueBytes, clock, this.#lock, {
+      ...{ slots: this.#slots, index: this.#index, entries: this.#entries, leases: this.#leases },
+      counters: this.#counters,
+    });
     this.#reader = new EntryReader(this.#slots, this.#items);
     this.#optimistic = new OptimisticReader(memory, this.#slots, this.#index, this.#reader, this.#touches);
   }
@@ -179,14 +180,13 @@ export class SharedLru {
       }
       let entry: CachedEntry;
       if (found.kind === 'large') {
-        const read = this.#reader.readInChunks(found);
-        const isAdmitted = admit(read.memory);
-        if (!isAdmitted || !this.#optimistic.copy(found, read)) {
+        const copied = this.#copyLarge(found, admit);
+        if (copied === 'changed' || copied.kind === 'buffer-full') {
           if (refresh !== undefined) this.abandon(refresh);
-          if (!isAdmitted) return new BufferFull(found.length);
-          continue;
+          if (copied === 'changed') continue;
+          return copied;
         }
-        entry = { kind: 'hit', value: read.take(), etag: found.etag, freshness: found.freshness };
+        entry = copied;
       } else {
         entry = found;
       }
@@ -206,7 +206,7 @@ export class SharedLru {
   leaseUncached(id: EntryId, others = 0, bytes = 0): UncachedLease {
     const hash = this.#index.hashOf(id);
     const now = this.#clock();
-    return this.#locked(() => {
+    return this.#lock.hold(() => {
       if (this.#findUsable(id, hash, now) !== NONE) return 'cached';
       if (!this.#entries.hasRoomFor(others + 1, bytes + id.id.length)) return 'full';
       return this.#leases.grant(id, hash, now, NONE) ?? 'refused';
@@ -221,7 +221,7 @@ export class SharedLru {
       return found;
     }
     const now = this.#clock();
-    this.#locked(() => {
+    this.#lock.hold(() => {
       this.#counters.increment(MISSES);
       this.#hotKeys?.countMiss(id, now);
     });
@@ -259,7 +259,7 @@ export class SharedLru {
   describe(id: EntryId): { readonly etag: Etag; readonly lifetime: Lifetime } | undefined {
     const hash = this.#index.hashOf(id);
     const now = this.#clock();
-    return this.#locked(() => {
+    return this.#lock.hold(() => {
       const slot = this.#index.find(id, hash);
       if (slot === NONE || this.#slots.state(slot) !== State.ENTRY || !this.#isUsable(slot, now)) return undefined;
       return { etag: this.#slots.etag(slot), lifetime: this.#slots.lifetime(slot) };
@@ -291,7 +291,7 @@ export class SharedLru {
     place: Place = 'first',
     variants = NO_VARIANTS,
   ): FillResult {
-    return this.#fill(lease, value, etag, { place, variants }, (slot, now) =>
+    return this.#fills.store(lease, value, etag, { place, variants }, (slot, now) =>
       this.#slots.setLifetime(slot, now, lifetimeMs, hardTtlMs),
     );
   }
@@ -301,44 +301,9 @@ export class SharedLru {
    * have been granted before that entry was read.
    */
   commitVariant(lease: Lease, value: Uint8Array, etag: Etag, lifetime: Lifetime): FillResult {
-    return this.#fill(lease, value, etag, { place: 'first', variants: NO_VARIANTS }, (slot) =>
+    return this.#fills.store(lease, value, etag, { place: 'first', variants: NO_VARIANTS }, (slot) =>
       this.#slots.copyLifetime(slot, lifetime),
     );
-  }
-
-  #fill(
-    lease: Lease,
-    value: Uint8Array,
-    etag: Etag,
-    { place, variants }: { readonly place: Place; readonly variants: readonly EntryId[] },
-    setLifetime: (slot: number, now: number) => void,
-  ): FillResult {
-    const total = value.length;
-    if (total > this.limits.maxValueBytes) return this.#rejectTooLarge(lease, variants);
-    let written = 0;
-    let tail = NONE;
-    for (;;) {
-      const step = Math.min(total, written + CHUNK_BYTES);
-      const now = this.#clock();
-      this.#lock.acquire();
-      try {
-        if (!this.#leases.isFillable(lease, written)) return this.#voided();
-        if (written === 0) this.#replace(lease.slot, variants, now);
-        const actual = this.#placeOf(lease.slot, place);
-        const failure = this.#makeRoom(lease.slot, step - written, total, now, actual);
-        if (failure !== undefined) return failure;
-        // A view costs more than it takes to copy a small value.
-        const part = step - written === total ? value : value.subarray(written, step);
-        tail = this.#slots.append(lease.slot, tail, part);
-        written = step;
-        if (written === total) {
-          this.#store(lease.slot, etag, (slot) => setLifetime(slot, now), actual);
-          return 'stored';
-        }
-      } finally {
-        this.#lock.release();
-      }
-    }
   }
 
   /**
@@ -347,17 +312,7 @@ export class SharedLru {
    * @param place as for {@link commit}, like `variants`.
    */
   commitNegative(lease: Lease, lifetimeMs: number, place: Place = 'first', variants = NO_VARIANTS): FillResult {
-    const now = this.#clock();
-    return this.#locked(() => {
-      if (!this.#leases.isFillable(lease, 0)) return this.#voided();
-      this.#replace(lease.slot, variants, now);
-      const actual = this.#placeOf(lease.slot, place);
-      const failure = this.#makeRoom(lease.slot, 0, 0, now, actual);
-      if (failure !== undefined) return failure;
-      this.#slots.setMissing(lease.slot);
-      this.#store(lease.slot, NO_ETAG, (slot) => this.#slots.setLifetime(slot, now, lifetimeMs, lifetimeMs), actual);
-      return 'stored';
-    });
+    return this.#fills.storeNegative(lease, lifetimeMs, { place, variants });
   }
 
   /**
@@ -367,7 +322,7 @@ export class SharedLru {
   reorderLast(leases: readonly Lease[]): void {
     if (leases.length === 0) return;
     const now = this.#clock();
-    this.#locked(() => {
+    this.#lock.hold(() => {
       this.#entries.drainTouches(now);
       const current = leases.filter(({ slot, version, epoch }) =>
         this.#slots.isSame({ slot, version: publishedVersion(version), epoch }, State.ENTRY),
@@ -380,7 +335,7 @@ export class SharedLru {
   walkByRecency(): RecencyWalk {
     return new RecencyWalk(this.#slots, this.#items, this.#entries, (section) => {
       const now = this.#clock();
-      return this.#tryLocked(() => section(now));
+      return this.#lock.tryHold(() => section(now));
     });
   }
 
@@ -389,12 +344,7 @@ export class SharedLru {
    * is dropped if Redis has replied, and stays otherwise.
    */
   abandon(lease: Lease, result: LoadResult = 'void', variants = NO_VARIANTS): void {
-    const now = this.#clock();
-    this.#locked(() => {
-      if (!this.#leases.isValid(lease)) return;
-      if (isKeyStateKnown(result)) this.#replace(lease.slot, variants, now);
-      this.#leases.endWith(lease.slot, result);
-    });
+    this.#fills.abandon(lease, result, variants);
   }
 
   /**
@@ -402,10 +352,10 @@ export class SharedLru {
    * in time.
    */
   async result(lease: Lease): Promise<LoadResult> {
-    const joined = this.#locked(() => this.#leases.join(lease));
+    const joined = this.#lock.hold(() => this.#leases.join(lease));
     if (!joined) return 'void';
     await this.#leases.waitForEnd(lease);
-    return this.#locked(() => this.#leases.takeResult(lease));
+    return this.#lock.hold(() => this.#leases.takeResult(lease));
   }
 
   /**
@@ -417,7 +367,7 @@ export class SharedLru {
     const progress = new PurgeProgress();
     for (;;) {
       const now = this.#clock();
-      if (this.#locked(() => this.#purgeSome(key, hash, now, progress))) return progress.purged;
+      if (this.#lock.hold(() => this.#purgeSome(key, hash, now, progress))) return progress.purged;
       this.#lock.giveWay();
     }
   }
@@ -427,11 +377,11 @@ export class SharedLru {
     return new MatchingPurge(selection, this.#slots, this.#items, {
       locked: (section) => {
         const now = this.#clock();
-        this.#locked(() => section(now));
+        this.#lock.hold(() => section(now));
       },
       tryLocked: (section) => {
         const now = this.#clock();
-        return this.#tryLocked(() => section(now));
+        return this.#lock.tryHold(() => section(now));
       },
       end: (slot, now) => this.#purgeSlot(slot, now),
       hasSelectors: () => this.#index.queries.serial > 0,
@@ -440,7 +390,7 @@ export class SharedLru {
 
   /** Purges every key and voids every lease. Returns the number of entries. */
   flush(): number {
-    return this.#locked(() => this.#clear());
+    return this.#lock.hold(() => this.#clear());
   }
 
   /**
@@ -449,7 +399,7 @@ export class SharedLru {
    */
   expireAll(): void {
     const now = this.#clock();
-    this.#locked(() => this.#expireEverything(now));
+    this.#lock.hold(() => this.#expireEverything(now));
   }
 
   /**
@@ -473,7 +423,7 @@ export class SharedLru {
     const hash = this.#index.hash(key);
     const now = this.#clock();
     let isDone = false;
-    const isMade = this.#tryLocked(() => (isDone = this.#purgeSome(key, hash, now, progress)));
+    const isMade = this.#lock.tryHold(() => (isDone = this.#purgeSome(key, hash, now, progress)));
     return isDone ? 'done' : isMade ? 'more' : 'locked';
   }
 
@@ -482,17 +432,17 @@ export class SharedLru {
    * the lock is held.
    */
   tryFlush(): boolean {
-    return this.#tryLocked(() => this.#clear());
+    return this.#lock.tryHold(() => this.#clear());
   }
 
   /** Expires all entries as {@link expireAll} does, without waiting, as {@link tryFlush}. */
   tryExpireAll(): boolean {
     const now = this.#clock();
-    return this.#tryLocked(() => this.#expireEverything(now));
+    return this.#lock.tryHold(() => this.#expireEverything(now));
   }
 
   stats(): LruStats {
-    return this.#locked(() => {
+    return this.#lock.hold(() => {
       const counters = this.#counters.read();
       return {
         entries: this.#entries.count,
@@ -512,12 +462,12 @@ export class SharedLru {
     const hotKeys = this.#hotKeys;
     if (hotKeys === undefined) return undefined;
     const now = this.#clock();
-    const windowMs = this.#locked(() => {
+    const windowMs = this.#lock.hold(() => {
       this.#entries.drainTouches(now);
       return hotKeys.windowMs(now);
     });
     // One at a time, so that the lock is not held long.
-    const sketches = Array.from({ length: HOT_KEY_SKETCHES }, (_, i) => this.#locked(() => hotKeys.copySketch(i)));
+    const sketches = Array.from({ length: HOT_KEY_SKETCHES }, (_, i) => this.#lock.hold(() => hotKeys.copySketch(i)));
     return reportOf(sketches, periodOf(now), windowMs, limit);
   }
 
@@ -528,7 +478,7 @@ export class SharedLru {
    */
   recoverFrom(deadThread: number): 'intact' | 'emptied' | 'busy' {
     if (!this.#lock.seizeFrom(deadThread)) {
-      const cleanedUp = this.#tryLocked(() => {
+      const cleanedUp = this.#lock.tryHold(() => {
         this.#leases.endAllOf(deadThread);
         this.#touches.release(deadThread);
       });
@@ -617,7 +567,7 @@ export class SharedLru {
       const now = this.#clock();
       const found =
         fresh ??
-        this.#locked(() => {
+        this.#lock.hold(() => {
           const slot = this.#index.find(id, hash);
           if (slot === NONE || this.#slots.state(slot) !== State.ENTRY || !isMeant(slot, now)) return undefined;
           // A stale read has been counted by the look-up that started the load.
@@ -626,11 +576,17 @@ export class SharedLru {
           return this.#reader.read(slot, now);
         });
       if (found?.kind !== 'large') return found;
-      const read = this.#reader.readInChunks(found);
-      if (!admit(read.memory)) return new BufferFull(found.length);
-      if (!this.#optimistic.copy(found, read)) continue;
-      return { kind: 'hit', value: read.take(), etag: found.etag, freshness: found.freshness };
+      const copied = this.#copyLarge(found, admit);
+      if (copied !== 'changed') return copied;
     }
+  }
+
+  /** Copies a large value, of which other threads may change the entry meanwhile. */
+  #copyLarge(found: LargeEntry, admit: (memory: ArrayBufferLike) => boolean): CachedEntry | BufferFull | 'changed' {
+    const read = this.#reader.readInChunks(found);
+    if (!admit(read.memory)) return new BufferFull(found.length);
+    if (!this.#optimistic.copy(found, read)) return 'changed';
+    return { kind: 'hit', value: read.take(), etag: found.etag, freshness: found.freshness };
   }
 
   /** Reads a fresh entry of at most `maxAgeMs` without the lock. */
@@ -666,68 +622,7 @@ export class SharedLru {
   /** Counts a hit that was read with {@link readServable}. */
   countHit(): void {
     if (this.#touches.isAvailable) this.#touches.countHit();
-    else this.#locked(() => this.#counters.increment(HITS));
-  }
-
-  #placeOf(lease: number, place: Place): Place {
-    return place === 'last' && !this.#leases.hasWaiters(lease) ? 'last' : 'first';
-  }
-
-  /** Turns a complete leased item into an entry. */
-  #store(slot: number, etag: Etag, setLifetime: (slot: number) => void, place: Place): void {
-    // In this order: the etag of an entry lies where a lease counts its waiters.
-    const hasWaiters = this.#leases.end(slot);
-    this.#entries.add(slot, etag, setLifetime, place);
-    if (hasWaiters) this.#leases.notify(slot);
-  }
-
-  /** Drops the entry that a lease replaces, if any, and ends the entries and the leases of its variants. */
-  #replace(lease: number, variants: readonly EntryId[], now: number): void {
-    this.#entries.replace(lease, now);
-    for (const variant of variants) {
-      const slot = this.#index.find(variant, this.#index.hashOf(variant));
-      if (slot !== NONE && this.#endLeaseOf(slot)) this.#entries.dropOutdated(slot, now);
-    }
-  }
-
-  /** Ends the lease in a slot, or that of the entry in it; returns whether it is an entry. */
-  #endLeaseOf(slot: number): boolean {
-    const isEntry = this.#slots.state(slot) === State.ENTRY;
-    const lease = isEntry ? this.#slots.leaseOf(slot) : slot;
-    if (lease !== NONE) this.#leases.endWith(lease, 'void');
-    return isEntry;
-  }
-
-  /** Makes room for `more` of the `total` bytes of a leased item; if there is none, ends its lease and returns why. */
-  #makeRoom(slot: number, more: number, total: number, now: number, place: Place): FillResult | undefined {
-    if (place === 'last') return this.#entries.takeFreeRoom(slot, more, total) ? undefined : this.#refuse(slot);
-    return this.#entries.makeRoom(slot, more, total, now) ? undefined : this.#markUncacheable(slot);
-  }
-
-  #rejectTooLarge(lease: Lease, variants: readonly EntryId[]): FillResult {
-    const now = this.#clock();
-    return this.#locked(() => {
-      if (!this.#leases.isValid(lease)) return this.#voided();
-      this.#replace(lease.slot, variants, now);
-      return this.#markUncacheable(lease.slot);
-    });
-  }
-
-  #markUncacheable(slot: number): FillResult {
-    this.#counters.increment(UNCACHEABLE);
-    this.#leases.endWith(slot, 'unshared');
-    return 'uncacheable';
-  }
-
-  /** Ends the lease of a fill for which other entries would have to be evicted. */
-  #refuse(slot: number): FillResult {
-    this.#leases.endWith(slot, 'void');
-    return 'full';
-  }
-
-  #voided(): FillResult {
-    this.#counters.increment(VOIDED_FILLS);
-    return 'void';
+    else this.#lock.hold(() => this.#counters.increment(HITS));
   }
 
   /** Makes one step of a purge; returns whether it was the last one. */
@@ -759,7 +654,7 @@ export class SharedLru {
 
   /** Ends an entry and its lease, or a lease; returns whether it was an entry, stale or not. */
   #purgeSlot(slot: number, now: number): boolean {
-    if (!this.#endLeaseOf(slot)) return false;
+    if (!this.#leases.endOf(slot)) return false;
     if (!this.#isUsable(slot, now)) {
       this.#entries.expire(slot, now);
       return false;
@@ -785,24 +680,5 @@ export class SharedLru {
     this.#index.clear();
     this.#slots.endFlush();
     return entries;
-  }
-
-  #tryLocked(section: () => void): boolean {
-    if (!this.#lock.tryAcquire()) return false;
-    try {
-      section();
-    } finally {
-      this.#lock.release();
-    }
-    return true;
-  }
-
-  #locked<Result>(section: () => Result): Result {
-    this.#lock.acquire();
-    try {
-      return section();
-    } finally {
-      this.#lock.release();
-    }
   }
 }

@@ -46,6 +46,27 @@ export class SharedLock {
     if (Atomics.load(this.#header, Header.LOCK_WAITERS) > 0) Atomics.notify(this.#header, Header.LOCK, 1);
   }
 
+  /** Runs a section under the lock, and returns its result. */
+  hold<Result>(section: () => Result): Result {
+    this.acquire();
+    try {
+      return section();
+    } finally {
+      this.release();
+    }
+  }
+
+  /** Runs a section if the lock is released within a few microseconds; returns whether it did. */
+  tryHold(section: () => void): boolean {
+    if (!this.tryAcquire()) return false;
+    try {
+      section();
+    } finally {
+      this.release();
+    }
+    return true;
+  }
+
   /** Lets waiting threads acquire the lock, which this thread has just released and is about to acquire again. */
   giveWay(): void {
     const waiters = Atomics.load(this.#header, Header.LOCK_WAITERS);
