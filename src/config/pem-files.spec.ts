@@ -166,7 +166,7 @@ describe('listenerPemProblem', () => {
     const first = own.cert.trimEnd().length;
     for (const file of ['cert', 'key', 'clientCa'] as const) {
       const text = whole[file].trimEnd();
-      for (let end = 0; end < text.length; end += 3) {
+      for (let end = 0; end < text.length; end += 7) {
         if (file !== 'key' && end >= first && end <= first + 1 + undetected) continue;
         expect([end, problemOf({ [file]: text.slice(0, end) })?.file]).toEqual([end, file]);
       }

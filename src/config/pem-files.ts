@@ -107,7 +107,10 @@ function problemOf(file: keyof ListenerPem, use: () => unknown): ListenerPemProb
 }
 
 /** Returns a warning about a certificate that clients will reject because of its dates. */
-export function expiryWarning(listener: 'HTTP' | 'RESP', tls: ListenerTls | undefined): string | undefined {
+export function expiryWarning(
+  listener: 'HTTP' | 'RESP',
+  tls: Pick<ListenerTls, 'cert'> | undefined,
+): string | undefined {
   if (tls === undefined) return undefined;
   const { validFromDate: from, validToDate: to } = new X509Certificate(tls.cert);
   const now = Date.now();

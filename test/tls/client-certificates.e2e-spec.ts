@@ -1,8 +1,10 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import type { ConnectionOptions } from 'node:tls';
+import { type ConnectionOptions, connect } from 'node:tls';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { TestAuthority } from '../support/certificates.ts';
+import { exchange } from '../support/http-client.ts';
 import { ListenerCertificates } from '../support/listener-certificates.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
@@ -96,4 +98,25 @@ describeOwn('client certificates', () => {
       expect((await proxy.key('key')).text).toBe('value');
     },
   );
+
+  it('of an authority that is removed are refused, also to clients that resume a session of before', async () => {
+    const port = Number(new URL(proxy.url).port);
+    const before = { host: HOST, port, ...clients.accepted, maxVersion: 'TLSv1.2' } as const;
+    const socket = connect(before);
+    await once(socket, 'secureConnect');
+    const session = socket.getSession();
+    socket.destroy();
+    const get = 'GET /v1/keys/key HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n';
+    const resumed = (tls: ConnectionOptions): Promise<string> =>
+      exchange(proxy.url, get, undefined, { ...tls, session, maxVersion: 'TLSv1.2' }).catch(() => '');
+    expect(await resumed(clients.none)).toMatch(/^HTTP\/1\.1 200 /);
+    writeFileSync(certificates.path('clients.pem'), certificates.authority.certificate.cert);
+    await until('another authority is accepted', async () =>
+      proxy.request('/v1/keys/key', { tls: clients['other authority'] }).then(
+        ({ status }) => status === 200 || undefined,
+        () => undefined,
+      ),
+    );
+    expect([await resumed(clients.accepted), await resumed(clients.none)]).toEqual(['', '']);
+  });
 });

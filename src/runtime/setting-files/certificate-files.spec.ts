@@ -79,6 +79,19 @@ describe('certificates of listeners', () => {
     expect(used.map(({ http }) => isOf(http.tls, second))).toEqual([true]);
   });
 
+  it('are replaced by one that has expired, with a warning', async () => {
+    write('http', first);
+    const files = watched(pair('HTTP', 'http'));
+    const expired = await authority.issue(['c'], true);
+    write('http', expired);
+    await pollTwice(files);
+    expect(used.map(({ http }) => isOf(http.tls, expired))).toEqual([true]);
+    expect(log).toEqual([
+      `log: HTTP_TLS_CERT_FILE reloaded: valid until ${endOf(expired)}`,
+      expect.stringMatching(/^warn: HTTP_TLS_CERT_FILE: the certificate is valid from .* only$/),
+    ]);
+  });
+
   it('are replaced together with the authorities of client certificates', async () => {
     write('http', first);
     writeFileSync(at('ca'), authority.certificate.cert);

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { type ListenerPem, listenerPemProblem, listenerPemSettings } from '../../config/pem-files.ts';
+import { type ListenerPem, expiryWarning, listenerPemProblem, listenerPemSettings } from '../../config/pem-files.ts';
 import { Secret } from '../../config/secret.ts';
 import type { ListenerTls, Settings } from '../../config/settings.ts';
 import { type FileContent, type SettingFile, readSettingFile } from './setting-file.ts';
@@ -35,6 +35,7 @@ function certificateFile(
     initial: textOf({ cert: tls.cert, key: tls.key.reveal(), clientCa: tls.clientCa }),
     read: () => readCertificate(listener, { cert: certFile, key: keyFile, clientCa: clientCaFile }),
     describe: (_, after) => `valid until ${new X509Certificate(pemOf(after).cert).validToDate.toISOString()}`,
+    warningOf: (content) => expiryWarning(listener, pemOf(content)),
     apply: (settings, content) => {
       const { cert, key, clientCa } = pemOf(content);
       const files = { certFile, keyFile, clientCaFile };

@@ -24,6 +24,8 @@ export interface SettingFile {
   read(): Promise<FileContent>;
   /** Describes a change of the content for the log, without a part of a secret. */
   describe(before: string, after: string): string;
+  /** Returns a warning about a content that is used all the same. */
+  warningOf?(content: string): string | undefined;
   /** Returns the settings with this content. */
   apply(settings: Settings, content: string): Settings;
 }

@@ -112,6 +112,8 @@ export class SettingFiles {
     polled.problem = undefined;
     if (found.text === polled.text) return false;
     this.#logger.log(`${file.name} reloaded: ${file.describe(polled.text, found.text)}`);
+    const warning = file.warningOf?.(found.text);
+    if (warning !== undefined) this.#logger.warn(warning);
     polled.text = found.text;
     return true;
   }
