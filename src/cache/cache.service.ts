@@ -29,8 +29,6 @@ export interface CacheStats extends LruStats {
   readonly loads: number;
   /** Redis reads that failed. */
   readonly loadErrors: number;
-  /** Entries found due for a load in the background. */
-  readonly refreshes: number;
   /** Reads served with an expired value because Redis was unavailable. */
   readonly stale: number;
   /** Share of reads that were hits, 0 to 1; undefined before the first read. */
@@ -105,12 +103,11 @@ export class CacheService extends ReadThrough {
   stats(): CacheStats {
     const stats = this.#lru.stats();
     const reads = stats.hits + stats.misses + stats.collapsed;
-    const { loads, loadErrors, refreshes } = this.#metrics;
+    const { loads, loadErrors } = this.#metrics;
     return {
       ...stats,
       loads,
       loadErrors,
-      refreshes,
       stale: TRANSPORTS.reduce((sum, transport) => sum + this.#metrics.reads(transport, 'stale'), 0),
       limits: this.#lru.limits,
       hitRatio: reads === 0 ? undefined : stats.hits / reads,

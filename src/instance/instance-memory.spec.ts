@@ -19,7 +19,7 @@ it('counters of different kinds have places of their own, also in the row of the
   const tracking = new ClientTrackingCounts(memory, SUPERVISOR_ROW);
   expect([tracking.pushes, tracking.disconnections]).toEqual([0, 0]);
   const reads = new ReadMetrics(memory, SUPERVISOR_ROW);
-  expect([reads.loads, reads.loadErrors, reads.refreshes, reads.commands]).toEqual([0, 0, 0, 0]);
+  expect([reads.loads, reads.loadErrors, reads.refreshes('started'), reads.commands]).toEqual([0, 0, 0, 0]);
 
   tracking.countPush();
   tracking.countDisconnection();

@@ -30,6 +30,10 @@ export const READ_OUTCOMES = [
 ] as const;
 export type ReadOutcomeName = (typeof READ_OUTCOMES)[number];
 
+/** What became of a load in the background that was due; `dropped`: loads that requests wait for came first. */
+export const REFRESH_RESULTS = ['started', 'dropped'] as const;
+export type RefreshResult = (typeof REFRESH_RESULTS)[number];
+
 /** Upper bounds of the buckets of durations, in seconds. */
 export const DURATION_BUCKETS = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
@@ -50,7 +54,7 @@ const QUEUE_AT = LOADS_AT + HISTOGRAM_COUNTS;
 const LOAD_COUNT_AT = QUEUE_AT + HISTOGRAM_COUNTS;
 const LOAD_ERRORS_AT = LOAD_COUNT_AT + 1;
 const REFRESHES_AT = LOAD_ERRORS_AT + 1;
-const FAILURES_AT = REFRESHES_AT + 1;
+const FAILURES_AT = REFRESHES_AT + REFRESH_RESULTS.length;
 const COMMANDS_AT = FAILURES_AT + LISTENERS.length;
 if (COMMANDS_AT >= RowCount.CLIENT_TRACKING) throw new Error('the counters exceed their part of a row');
 
@@ -88,12 +92,12 @@ export class ReadMetrics implements ReadCounter {
     this.#own[LOAD_COUNT_AT]++;
   }
 
-  /** Counts a failed Redis read. */
-  /** Counts an entry that was due to be reloaded without a request that waits for it. */
-  countRefresh(): void {
-    this.#own[REFRESHES_AT]++;
+  /** Counts an entry that was due for a load in the background. */
+  countRefresh(result: RefreshResult): void {
+    this.#own[REFRESHES_AT + REFRESH_RESULTS.indexOf(result)]++;
   }
 
+  /** Counts a failed Redis read. */
   countLoadError(): void {
     this.#own[LOAD_ERRORS_AT]++;
   }
@@ -128,11 +132,12 @@ export class ReadMetrics implements ReadCounter {
     return this.#memory.total(LOAD_COUNT_AT);
   }
 
-  /** Failed Redis reads of all threads. */
-  get refreshes(): number {
-    return this.#memory.total(REFRESHES_AT);
+  /** Returns the number of entries, of all threads, that were due for a load in the background. */
+  refreshes(result: RefreshResult): number {
+    return this.#memory.total(REFRESHES_AT + REFRESH_RESULTS.indexOf(result));
   }
 
+  /** Failed Redis reads of all threads. */
   get loadErrors(): number {
     return this.#memory.total(LOAD_ERRORS_AT);
   }

@@ -13,6 +13,7 @@ import {
   type Histogram,
   LISTENERS,
   READ_OUTCOMES,
+  REFRESH_RESULTS,
   ReadMetrics,
   TRANSPORTS,
 } from '../instance/read-metrics.ts';
@@ -82,6 +83,12 @@ export class MetricsService {
       ['listener'],
       () => LISTENERS.map((listener) => [{ listener }, reads.failures(listener)]),
     );
+    metrics.counter(
+      'refreshes',
+      'Entries due for a load in the background (expired, or about to expire) by result: the load was started, or dropped.',
+      ['result'],
+      () => REFRESH_RESULTS.map((result) => [{ result }, reads.refreshes(result)]),
+    );
     metrics.histogram(
       'load_duration_seconds',
       'Duration of Redis reads (TTL and TYPE queries included) until the reply or the timeout; reads that fail fast are excluded.',
@@ -110,11 +117,6 @@ export class MetricsService {
     counter('cache_misses', 'Reads that started a load because the key was not cached.', ({ misses }) => misses);
     counter('cache_collapsed', 'Reads coalesced into a load that was already in flight.', ({ collapsed }) => collapsed);
     counter('cache_stale', 'Reads served stale because Redis was unavailable.', ({ stale }) => stale);
-    counter(
-      'refreshes',
-      'Entries found due for a load in the background: expired, or about to expire.',
-      ({ refreshes }) => refreshes,
-    );
     counter('loads', 'Redis reads (cache loads) started, TTL and TYPE queries included.', ({ loads }) => loads);
     counter('load_errors', 'Redis reads that failed.', ({ loadErrors }) => loadErrors);
     counter(

@@ -46,7 +46,7 @@ describeOwn('CACHE_STALE_WHILE_REVALIDATE_MS', () => {
       await eventually(async () => (await proxy.key('hot')).text, 'new');
       expect(await redis.calls('get')).toBe(before + 1);
       const { text } = await proxy.request('/metrics', {});
-      expect(text).toMatch(/^redis_http_cache_proxy_refreshes_total 1$/m);
+      expect(text).toMatch(/^redis_http_cache_proxy_refreshes_total\{result="started"\} 1$/m);
       expect(text).toMatch(/transport="http",outcome="stale-while-revalidate"\} (?:[5-9]\d|\d{3,})$/m);
     },
   );

@@ -101,10 +101,11 @@ export class Loader {
    * at once, and a later read starts another one.
    */
   refresh(load: AnyLoad & Pick<Load, 'end'>): void {
-    this.#counts.countRefresh();
+    const isAdmitted = this.#limiter.tryAcquireSpare();
+    this.#counts.countRefresh(isAdmitted ? 'started' : 'dropped');
     load.end.catch(() => this.#counts.countLoadError());
     this.#isStartingRefresh = true;
-    if (this.#limiter.tryAcquireSpare()) this.#fetchAll([load]);
+    if (isAdmitted) this.#fetchAll([load]);
     else this.reject([load], 'overloaded');
     this.#isStartingRefresh = false;
   }
