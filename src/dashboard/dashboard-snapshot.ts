@@ -33,6 +33,13 @@ export interface DashboardSnapshot {
     /** Number of threads by the state of their circuit breaker. */
     readonly circuits: Readonly<Record<'closed' | 'half-open' | 'open', number>>;
   };
+  /** What keys are loaded from with REDIS_READ_FROM; null if it is `master`, and before a server was selected. */
+  readonly readSources: {
+    /** One for each master of the keys; `address` is null if no server can be read. */
+    readonly servers: readonly { readonly role: 'replica' | 'master' | 'none'; readonly address: string | null }[];
+    /** Maximum lag of the replicas among them, as far as is known. */
+    readonly lagSeconds: number;
+  } | null;
   readonly coherence: {
     readonly state: 'ttl' | 'tracking' | 'resync';
     readonly invalidations: number;

@@ -1,15 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import request from 'supertest';
-import { createModuleApp } from '../http/module-app.spec-support.ts';
+import { RedisStub, createModuleApp } from '../http/module-app.spec-support.ts';
 import { DashboardController } from './dashboard.controller.ts';
 import { DashboardModule } from './dashboard.module.ts';
 import type { DashboardSnapshot } from './dashboard-snapshot.ts';
 
 describe('DashboardModule', () => {
   let app: NestExpressApplication;
+  let redis: RedisStub;
   beforeEach(async () => {
-    app = await createModuleApp(DashboardModule, { ACCESS_TOKEN: 'reader' });
+    redis = new RedisStub();
+    app = await createModuleApp(DashboardModule, { ACCESS_TOKEN: 'reader' }, redis);
   });
   afterEach(() => app?.close());
 
@@ -40,9 +42,9 @@ describe('DashboardModule', () => {
     expect(body).toMatchObject({ code: 'route-not-found' });
   });
 
-  it('sends a single snapshot, without keys or tokens, after the stream was closed for shutdown', async () => {
+  /** Returns the one snapshot that is sent after the stream was closed for shutdown. */
+  async function lastSnapshot(): Promise<{ readonly text: string; readonly snapshot: DashboardSnapshot }> {
     app.get(DashboardController).onModuleDestroy();
-    await request(app.getHttpServer()).get('/v1/keys/some').set('Authorization', 'Bearer reader').expect(200);
     const { text } = await request(app.getHttpServer())
       .get('/dashboard/events')
       .buffer(true)
@@ -54,9 +56,34 @@ describe('DashboardModule', () => {
       .expect(200)
       .expect('Content-Type', 'text/event-stream')
       .then(({ body }: { body: string }) => ({ text: body }));
-    const snapshot = JSON.parse(/^data: (.*)\n\n$/m.exec(text)?.[1] ?? '') as DashboardSnapshot;
+    return { text, snapshot: JSON.parse(/^data: (.*)\n\n$/m.exec(text)?.[1] ?? '') as DashboardSnapshot };
+  }
+
+  it('sends a single snapshot, without keys or tokens, after the stream was closed for shutdown', async () => {
+    await request(app.getHttpServer()).get('/v1/keys/some').set('Authorization', 'Bearer reader').expect(200);
+    const { text, snapshot } = await lastSnapshot();
     expect(snapshot.reads.http).toMatchObject({ miss: 1, hit: 0 });
     expect(snapshot.auth).toEqual({ tokenRequired: true, adminEnabled: false });
     expect(text).not.toMatch(/some|reader/);
+    expect(snapshot.readSources).toBeNull();
+  });
+
+  it('sends the servers that keys are loaded from, with REDIS_READ_FROM', async () => {
+    const replica = { host: '10.0.0.1', port: 6379, id: '' };
+    redis.sources = {
+      epoch: 1,
+      latestEpoch: new Int32Array(1),
+      sources: [
+        { master: 'a', role: 'replica', address: '10.0.0.1:6379', replica },
+        { master: 'b', role: 'none' },
+      ],
+    };
+    expect((await lastSnapshot()).snapshot.readSources).toEqual({
+      servers: [
+        { role: 'replica', address: '10.0.0.1:6379' },
+        { role: 'none', address: null },
+      ],
+      lagSeconds: 0,
+    });
   });
 });

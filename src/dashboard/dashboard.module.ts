@@ -4,12 +4,13 @@ import { AccessModule } from '../access/access.module.ts';
 import { CacheModule } from '../cache/cache.module.ts';
 import { opsConfig } from '../config/namespaces.ts';
 import { LOOKUP_PATH } from '../http/server/ops-listener.ts';
+import { RedisModule } from '../redis/redis.module.ts';
 import { DashboardController } from './dashboard.controller.ts';
 import { PageFiles, dashboardFiles } from './page-files.ts';
 import { SnapshotService } from './snapshot.service.ts';
 
 @Module({
-  imports: [AccessModule, CacheModule],
+  imports: [AccessModule, CacheModule, RedisModule],
   controllers: [DashboardController],
   providers: [
     SnapshotService,

@@ -7,6 +7,7 @@ import {
   circuitCondition,
   coherenceCondition,
   purgeChannelCondition,
+  readSourceCondition,
   redisCondition,
   threadsCondition,
   warmupCondition,
@@ -125,6 +126,32 @@ describe('conditions', () => {
       meaning: '1 purge applied',
     });
     expect(conditionOf({ subscribed: false, purges: 1 })?.level).toBe('bad');
+  });
+
+  it('include the servers that keys are loaded from, with REDIS_READ_FROM', () => {
+    type Servers = NonNullable<DashboardSnapshot['readSources']>['servers'];
+    const conditionOf = (servers: Servers, lagSeconds = 0) =>
+      readSourceCondition(snapshotWith({ readSources: { servers, lagSeconds } }));
+    const [replica, master] = [
+      { role: 'replica', address: 'a:1' },
+      { role: 'master', address: 'b:1' },
+    ] as const;
+    const none = { role: 'none', address: null } as const;
+    expect(readSourceCondition(snapshotWith())).toBeUndefined();
+    expect(conditionOf([replica], 0.4)).toEqual({ level: 'good', state: 'replica', meaning: 'a:1; lag 0 s' });
+    expect(conditionOf([replica], 6)?.level).toBe('warning');
+    expect(conditionOf([master])).toEqual({ level: 'warning', state: 'master', meaning: 'b:1; no replica is current' });
+    expect(conditionOf([none])).toEqual({
+      level: 'bad',
+      state: 'none',
+      meaning: 'keys cannot be loaded: no server can be read',
+    });
+    expect(conditionOf([replica, none, master], 2)).toEqual({
+      level: 'bad',
+      state: 'mixed',
+      meaning: 'a:1, b:1; keys cannot be loaded: no server can be read; no replica is current; lag 2 s',
+    });
+    expect(conditionOf([replica, replica, replica, replica])?.meaning).toBe('4 servers; lag 0 s');
   });
 
   it('include the warm start, if there is a file for it', () => {

@@ -19,6 +19,7 @@ export function snapshotWith(replaced: Partial<DashboardSnapshot> = {}): Dashboa
     },
     loads: { count: 0, errors: 0, inFlight: 0, queued: 0, durations: { bounds: [0.001, 0.01], buckets: [0, 0, 0] } },
     redis: { connected: 2, circuits: { closed: 2, 'half-open': 0, open: 0 } },
+    readSources: null,
     coherence: { state: 'ttl', invalidations: 0, losses: 0 },
     purgeChannel: null,
     warmup: null,

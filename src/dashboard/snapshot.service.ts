@@ -7,6 +7,7 @@ import { CoherenceState } from '../instance/coherence-state.ts';
 import { InstanceStats } from '../instance/instance-stats.ts';
 import { DURATION_BUCKETS, READ_OUTCOMES, ReadMetrics, TRANSPORTS } from '../instance/read-metrics.ts';
 import { WarmupState } from '../instance/warmup-state.ts';
+import { RedisReader } from '../redis/redis-reader.ts';
 import { packageVersion } from '../config/package-version.ts';
 import type { ConfigType } from '@nestjs/config';
 import { cacheConfig, proxyConfig } from '../config/namespaces.ts';
@@ -21,6 +22,7 @@ export class SnapshotService {
   readonly #coherence: CoherenceState;
   readonly #coherenceCounts: CoherenceCounts;
   readonly #warmup: WarmupState;
+  readonly #redis: RedisReader;
   readonly #auth: DashboardSnapshot['auth'];
   readonly #maxConnections: number;
   readonly #hasPurgeChannel: boolean;
@@ -32,6 +34,7 @@ export class SnapshotService {
     coherence: CoherenceState,
     coherenceCounts: CoherenceCounts,
     warmup: WarmupState,
+    redis: RedisReader,
     access: Access,
     adminTokens: AdminTokens,
     @Inject(proxyConfig.KEY) proxy: ConfigType<typeof proxyConfig>,
@@ -43,6 +46,7 @@ export class SnapshotService {
     this.#coherence = coherence;
     this.#coherenceCounts = coherenceCounts;
     this.#warmup = warmup;
+    this.#redis = redis;
     this.#auth = { tokenRequired: access.tokenRequired, adminEnabled: adminTokens.exist };
     this.#maxConnections = proxy.maxConnections;
     this.#hasPurgeChannel = purgeChannel !== undefined;
@@ -72,6 +76,7 @@ export class SnapshotService {
           open: instance.circuits('open'),
         },
       },
+      readSources: this.#readSources(),
       coherence: {
         state: this.#coherence.current,
         invalidations: this.#coherenceCounts.invalidations,
@@ -94,6 +99,15 @@ export class SnapshotService {
         Object.fromEntries(READ_OUTCOMES.map((outcome) => [outcome, this.#readMetrics.reads(transport, outcome)])),
       ]),
     );
+  }
+
+  #readSources(): DashboardSnapshot['readSources'] {
+    const { sources = [] } = this.#redis.sources ?? {};
+    if (sources.length === 0) return null;
+    return {
+      servers: sources.map(({ role, address = null }) => ({ role, address })),
+      lagSeconds: this.#instance.readSources.lagSeconds,
+    };
   }
 
   #warmupState(): DashboardSnapshot['warmup'] {

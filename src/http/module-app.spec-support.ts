@@ -8,6 +8,7 @@ import { HttpModule } from './http.module.ts';
 import { ThreadContext, createInstance } from '../instance/thread-context.ts';
 import type { Query } from '../redis/query.ts';
 import type { RedisCheck, RedisReply, RedisType } from '../redis/redis-reply.ts';
+import type { ReadSources } from '../redis/replicas/read-sources.ts';
 import { RedisReader } from '../redis/redis-reader.ts';
 
 /** Small, so that a spec reserves little memory. */
@@ -22,6 +23,8 @@ export class RedisStub implements Omit<RedisReader, 'ttl'> {
     return Promise.resolve();
   }
 
+  sources: ReadSources | undefined;
+
   useSources(): void {}
 
   close(): void {}
@@ -33,6 +36,8 @@ export class RedisStub implements Omit<RedisReader, 'ttl'> {
   watchRefused(): void {}
 
   watchReplaced(): void {}
+
+  watchServed(): void {}
 
   fetch(_query: Query, onReply: (reply: RedisReply) => void): void {
     setImmediate(() => onReply(this.reply));

@@ -92,6 +92,8 @@ export const RowCount = {
   TLS_HANDSHAKES: 128,
   /** `WarmupState`, 1 counter. */
   WARMUP_AWAITED: 138,
+  /** `ReadSourceCounts`, 2 counters. */
+  READ_SOURCE_LOADS: 139,
 } as const;
 
 const COUNTS_AT = (HEADER_WORDS + ROWS * ROW_WORDS) * 4;

@@ -7,7 +7,7 @@ import { ClientTrackingCounts } from '../instance/counts/client-tracking-counts.
 import { CoherenceCounts } from '../instance/counts/coherence-counts.ts';
 import { COHERENCE_STATES, CoherenceState } from '../instance/coherence-state.ts';
 import { InstanceStats } from '../instance/instance-stats.ts';
-import { type ReadSourceCounts, SOURCE_ROLES } from '../instance/counts/read-source-counts.ts';
+import { LOAD_ROLES, type ReadSourceCounts, SOURCE_ROLES } from '../instance/counts/read-source-counts.ts';
 import {
   DURATION_BUCKETS,
   type Histogram,
@@ -241,6 +241,12 @@ export class MetricsService {
       'Selections of servers to load keys from (REDIS_READ_FROM).',
       [],
       () => [[{}, sources.changes]],
+    );
+    metrics.counter(
+      'redis_read_source_loads',
+      'Redis reads served, by role of the server (REDIS_READ_FROM); a key missing at a replica of a cluster may count for both roles.',
+      ['role'],
+      () => LOAD_ROLES.map((role) => [{ role }, sources.loads(role)]),
     );
     metrics.gauge(
       'redis_replication_lag_seconds',

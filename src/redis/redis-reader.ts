@@ -1,7 +1,7 @@
 import type { WatchCircuit } from './connection/circuit-breaker.ts';
 import type { RedisCheck, RedisTtl, RedisReply, RedisType } from './redis-reply.ts';
 import type { Query } from './query.ts';
-import type { ReadSources } from './replicas/read-sources.ts';
+import type { LoadRole, ReadSources } from './replicas/read-sources.ts';
 import type { ReplacedNode } from './cluster/replaced-node.ts';
 import type { ValueMemory } from './connection/value-memory.ts';
 
@@ -35,6 +35,9 @@ export abstract class RedisReader {
    */
   abstract useSources(sources: ReadSources): void;
 
+  /** The servers that were passed to {@link useSources} last. */
+  abstract readonly sources: ReadSources | undefined;
+
   /** Closes all connections permanently; pending commands fail. */
   abstract close(): void;
 
@@ -49,6 +52,9 @@ export abstract class RedisReader {
 
   /** Calls `watch` whenever a connection is replaced because another node took over its address. Clusters only. */
   abstract watchReplaced(watch: (node: ReplacedNode) => void): void;
+
+  /** Calls `watch` with the role of each server that has served a read, if REDIS_READ_FROM is not `master`. */
+  abstract watchServed(watch: (role: LoadRole) => void): void;
 
   /**
    * Reads the result of a query and the TTL of its key. The query is sent first, so that if the key is written between the two commands the TTL of the new

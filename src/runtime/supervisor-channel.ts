@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { Access } from '../access/access.ts';
 import { AdminTokens } from '../access/bearer-tokens.ts';
 import { unpackSettings } from '../config/settings-transfer.ts';
+import { ReadSourceCounts } from '../instance/counts/read-source-counts.ts';
 import { ThreadContext } from '../instance/thread-context.ts';
 import { INTERNAL_PARTS } from '../internals/internal-part.ts';
 import { watchInternals } from '../internals/internals.ts';
@@ -100,4 +101,6 @@ function publishRedisState({ instance, threadIndex: row }: ThreadContext, redis:
   });
   redis.watchRefused((permission) => sendToSupervisor({ kind: 'refused', permission }));
   redis.watchReplaced((node) => sendToSupervisor({ kind: 'replaced', node }));
+  const counts = new ReadSourceCounts(instance, row);
+  redis.watchServed((role) => counts.countLoad(role));
 }

@@ -96,7 +96,10 @@ describeOwn('replicas of a cluster', () => {
         if (read.includes(node)) expect(made).toBeGreaterThan(40);
         else expect(made).toBeLessThan(20);
       }
-      expect((await proxy.get('/metrics')).text).toMatch(/redis_read_sources\{role="replica"\} 3\n/);
+      const { text } = await proxy.get('/metrics');
+      expect(text).toMatch(/redis_read_sources\{role="replica"\} 3\n/);
+      expect(text).toMatch(/redis_read_source_loads_total\{role="replica"\} 203\n/);
+      expect(text).toMatch(/redis_read_source_loads_total\{role="master"\} 0\n/);
       expect((await proxy.get('/health/ready')).json).toMatchObject({ status: 'ok', redisRole: 'replica' });
     },
     MAX_TEST_MS,
@@ -135,6 +138,42 @@ describeOwn('replicas of a cluster', () => {
       }
       expect([[...load.outcomes.keys()], load.failures.size]).toEqual([['404'], 0]);
       await setLink(other, true);
+    },
+    MAX_TEST_MS,
+  );
+
+  it(
+    'with REDIS_READ_FROM=prefer-replica: keys are found while their slot is being moved, of which replicas know nothing',
+    async () => {
+      const [, source, target] = cluster.masters;
+      const [, key] = KEYS;
+      const slot = calculateSlot(key);
+      const [moved, hash, kept] = ['moved', 'hash', 'kept'].map((name) => `{${key}} ${name}`);
+      await source.client.mset(moved, 'value', kept, 'value');
+      await source.client.hset(hash, 'field', 'value');
+      const [replica] = cluster.replicas.slice(1);
+      await until('the replica has them', async () => (await replica.client.dbsize()) === 4 || undefined);
+      await start({ REDIS_READ_FROM: 'prefer-replica', CACHE_TTL_MS: 1 });
+      await selected(source, 0);
+      const expectKeys = async (): Promise<void> => {
+        expect((await proxy.key(moved)).text).toBe('value');
+        expect((await proxy.get(`/v1/hashes/${encodeURIComponent(hash)}`)).text).toBe('{"field":"value"}');
+        expect((await proxy.key(kept)).text).toBe('value');
+        expect((await proxy.key(`{${key}} nobody`)).status).toBe(404);
+      };
+      await expectKeys();
+      const before = await reads(replica);
+      await target.client.cluster('SETSLOT', slot, 'IMPORTING', source.id);
+      await source.client.cluster('SETSLOT', slot, 'MIGRATING', target.id);
+      for (const name of [moved, hash]) await source.client.migrate('127.0.0.1', target.port, name, 0, 5000);
+      await until('its replica has them no more', async () => (await replica.client.dbsize()) === 2 || undefined);
+      await expectKeys();
+      expect(await reads(replica)).toBeGreaterThanOrEqual(before + 3);
+      for (const name of [kept, key]) await source.client.migrate('127.0.0.1', target.port, name, 0, 5000);
+      await target.client.cluster('SETSLOT', slot, 'NODE', target.id);
+      await expectKeys();
+      await source.client.cluster('SETSLOT', slot, 'NODE', target.id);
+      await expectKeys();
     },
     MAX_TEST_MS,
   );

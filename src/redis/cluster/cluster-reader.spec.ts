@@ -257,6 +257,23 @@ describe('a cluster whose replicas are read', () => {
     expect(await read()).toMatchObject({ kind: 'unavailable', reason: code });
   });
 
+  it('with prefer-replica, the master confirms that a key does not exist; it may be moving to another one', async () => {
+    const missing = (name: string): string => (name === 'pttl' ? ':-2\r\n' : name === 'type' ? '+none\r\n' : '$-1\r\n');
+    replica.process = (name) => (name === 'readonly' ? '+OK\r\n' : missing(name));
+    const served: string[] = [];
+    await start('prefer-replica');
+    reader.watchServed((role) => served.push(role));
+    expect(await read()).toEqual(value('of the master', 0));
+    expect(await reader.ttl(Buffer.from('key'))).toEqual({ kind: 'persistent' });
+    expect(await reader.type(Buffer.from('key'))).toEqual({ kind: 'type', type: 'OK' });
+    address.process = missing;
+    await start('prefer-replica');
+    expect(await read()).toEqual({ kind: 'missing' });
+    await start('replica');
+    expect(await read()).toEqual({ kind: 'missing' });
+    expect(served).toEqual(['replica', 'master', 'replica', 'master', 'replica', 'master']);
+  });
+
   it('a reply to which a replica has redirected is not stored', async () => {
     replica.process = (name) => (name === 'readonly' ? '+OK\r\n' : `-MOVED 12539 127.0.0.1:${address.port}\r\n`);
     await start('replica');

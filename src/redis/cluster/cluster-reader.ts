@@ -7,9 +7,11 @@ import { ClusterTopology } from './cluster-topology.ts';
 import { type SlotMap, SLOTS, addressOf } from './slot-map.ts';
 import {
   type Attempt,
+  type LoadRole,
   NO_SOURCE,
   type ReadSource,
   type ReadSources,
+  counted,
   isCoherent,
   limitStorage,
   readFrom,
@@ -73,6 +75,7 @@ export class ClusterReader implements RedisReader {
   #watchCircuit: WatchCircuit = () => undefined;
   #watchRefused: (permission: string) => void = () => undefined;
   #watchReplaced: (node: ReplacedNode) => void = () => undefined;
+  #watchServed: (role: LoadRole) => void = () => undefined;
 
   constructor(settings: Pick<Settings, 'redis' | 'cache'>, logins = new RedisLogins(settings.redis)) {
     this.#readFrom = settings.redis.readFrom;
@@ -100,6 +103,10 @@ export class ClusterReader implements RedisReader {
       await Promise.all(this.#readNodes.map(({ connection }) => connection.connect()));
     });
     await Promise.race([attempt, delay(this.#connectTimeoutMs, undefined, { ref: false })]);
+  }
+
+  get sources(): ReadSources | undefined {
+    return this.#sources;
   }
 
   useSources(sources: ReadSources): void {
@@ -137,6 +144,10 @@ export class ClusterReader implements RedisReader {
 
   watchReplaced(watch: (node: ReplacedNode) => void): void {
     this.#watchReplaced = watch;
+  }
+
+  watchServed(watch: (role: LoadRole) => void): void {
+    this.#watchServed = watch;
   }
 
   fetch(query: Query, onReply: (reply: RedisReply) => void, memory: ValueMemory): void {
@@ -189,25 +200,28 @@ export class ClusterReader implements RedisReader {
   ): Promise<Reply | RedisFailure> {
     const master = this.#masterOf(key);
     if (master === undefined) return Promise.resolve(NO_CONNECTION);
-    if (this.#readFrom === 'master') return this.#queryFrom(master, send);
-    return new Promise((resolve) =>
-      this.#readSource<Reply>(master, (node, onReply) => void this.#queryFrom(node, send).then(onReply), resolve),
-    );
+    return new Promise((resolve) => {
+      if (this.#readFrom === 'master') void this.#queryFrom(master, send, resolve);
+      else this.#readSource<Reply>(master, (node, onReply) => void this.#queryFrom(node, send, onReply), resolve);
+    });
   }
 
+  /** @param onReply called once; `isRedirected`: the reply is not that of `node`. */
   async #queryFrom<Reply extends { readonly kind: string }>(
     node: ClusterNode,
     send: (connection: RedisConnection) => Promise<Reply | RedisFailure>,
-  ): Promise<Reply | RedisFailure> {
+    onReply: (reply: Reply | RedisFailure, isRedirected?: boolean) => void,
+  ): Promise<void> {
     const sentAt = performance.now();
     const { connection: first, opening } = node;
     if (opening !== undefined) await opening;
     const reply = await send(first);
     const redirect = this.#handleFailure(reply);
-    if (redirect === undefined) return reply;
-    return this.#follow<Reply>({ node, connection: first }, redirect, sentAt, (connection, asking) =>
+    if (redirect === undefined) return onReply(reply);
+    const followed = await this.#follow<Reply>({ node, connection: first }, redirect, sentAt, (connection, asking) =>
       send(asking ? connection.asking() : connection),
     );
+    onReply(followed, true);
   }
 
   /** Returns the master that serves a key; refreshes the topology if it is unknown. */
@@ -219,7 +233,8 @@ export class ClusterReader implements RedisReader {
 
   /**
    * Sends a read to the server that was selected for the keys of a master; if that cannot serve it, or none was selected, to
-   * the master, unless only replicas may be read.
+   * the master, unless only replicas may be read. The master also confirms that a key does not exist: a replica does not know
+   * that a slot is being moved to another master, with keys that it has had.
    */
   #readSource<Reply extends { readonly kind: string }>(
     master: ClusterNode,
@@ -227,11 +242,17 @@ export class ClusterReader implements RedisReader {
     onReply: (reply: Reply | RedisFailure, isSelected: boolean) => void,
   ): void {
     const source = this.#sourceOf.get(addressOf(master.node));
-    const toMaster: Attempt<Reply> = (onEach) => whenOpen(master, () => send(master, onEach));
+    const to = (node: ClusterNode, role: LoadRole): Attempt<Reply> =>
+      counted<Reply>(
+        (onEach) => whenOpen(node, () => send(node, onEach)),
+        // Redirects lead to masters.
+        (isRedirected) => this.#watchServed(isRedirected ? 'master' : role),
+      );
+    const toMaster = to(master, 'master');
     if (source?.node !== undefined) {
-      const replica = source.node;
       const second = this.#readFrom === 'prefer-replica' ? toMaster : undefined;
-      readFrom<Reply>((onEach) => whenOpen(replica, () => send(replica, onEach)), second, this.#timeoutMs, onReply);
+      const first = to(source.node, 'replica');
+      readFrom<Reply>({ first, second, confirmsMissing: true, timeoutMs: this.#timeoutMs }, onReply);
     } else if (this.#readFrom === 'replica') onReply(NO_SOURCE, false);
     else toMaster((reply, isRedirected = false) => onReply(reply, source?.role === 'master' && !isRedirected));
   }

@@ -177,11 +177,16 @@ export class RedisConnection implements RedisReader {
     for (const permission of this.#refused) watch(permission);
   }
 
+  readonly sources = undefined;
+
   /** Does nothing: this connection has one server. */
   useSources(): void {}
 
   /** Never calls back: only a cluster replaces connections. */
   watchReplaced(): void {}
+
+  /** Never calls back: readers that select among servers know their roles. */
+  watchServed(): void {}
 
   fetch(query: Query, onReply: (reply: RedisReply) => void, memory: ValueMemory): void {
     if (!this.#login.mayChange) return this.#fetch(query, onReply, memory);

@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { until } from '../../../test/support/processes.ts';
 import type { RedisReply } from '../redis-reply.ts';
-import { type Attempt, type ReadSources, limitStorage, readFrom } from './read-sources.ts';
+import { type Attempt, type ReadSources, counted, limitStorage, readFrom } from './read-sources.ts';
 
 const VALUE: RedisReply = { kind: 'value', value: Buffer.from('value'), ttlMs: 5000 };
 const NOT_STORED = { ...VALUE, ttlMs: 0 };
+const MISSING: RedisReply = { kind: 'missing', reply: Buffer.from(':0\r\n') };
 const LOST: RedisReply = { kind: 'unavailable', reason: 'connection' };
 
 describe('a reply', () => {
@@ -35,9 +36,11 @@ describe('readFrom', () => {
     (reply: RedisReply, isRedirected?: boolean): Attempt<RedisReply> =>
     (onReply) =>
       onReply(reply, isRedirected);
-  const read = (first: Attempt<RedisReply>, second?: Attempt<RedisReply>, timeoutMs = 60_000) =>
+  const read = (first: Attempt<RedisReply>, second?: Attempt<RedisReply>, confirmsMissing = false) =>
     new Promise<[RedisReply, boolean]>((resolve) =>
-      readFrom<RedisReply>(first, second, timeoutMs, (reply, isSelected) => resolve([reply, isSelected])),
+      readFrom<RedisReply>({ first, second, confirmsMissing, timeoutMs: 60_000 }, (reply, isSelected) =>
+        resolve([reply, isSelected]),
+      ),
     );
 
   it('reads the first server, and notes whether it has replied itself', async () => {
@@ -58,10 +61,41 @@ describe('readFrom', () => {
     expect(await read(replying(reply))).toEqual([reply, true]);
   });
 
+  it.each<[string, RedisReply, boolean, [RedisReply, boolean]]>([
+    ['has it', VALUE, false, [VALUE, false]],
+    ['does not have it either', { kind: 'missing' }, false, [MISSING, true]],
+    [
+      'has redirected, and it is missing there',
+      { kind: 'missing', ttlMs: 0 },
+      true,
+      [{ kind: 'missing', ttlMs: 0 }, false],
+    ],
+    ['is lost', LOST, false, [MISSING, true]],
+    ['does not reply in time', { kind: 'timeout' }, false, [MISSING, true]],
+  ])('lets the second server confirm that a key is missing: it %s', async (_, reply, isRedirected, expected) => {
+    expect(await read(replying(MISSING), replying(reply, isRedirected), true)).toEqual(expected);
+  });
+
+  it('needs no confirmation of a value, or if the first server has redirected to another one', async () => {
+    const never = replying(VALUE);
+    expect(await read(replying(MISSING, true), never, true)).toEqual([MISSING, false]);
+    expect(await read(replying(NOT_STORED), never, true)).toEqual([NOT_STORED, true]);
+  });
+
+  it('counts replies, and no failures', () => {
+    const counts: boolean[] = [];
+    const count = (isRedirected: boolean): void => void counts.push(isRedirected);
+    const replies = [replying(VALUE), replying(LOST), replying({ kind: 'timeout' }), replying(MISSING, true)];
+    for (const attempt of replies) counted(attempt, count)(() => undefined);
+    expect(counts).toEqual([false, true]);
+  });
+
   it('times out within the limit for both, and ignores a later reply', async () => {
     let replyLate: ((reply: RedisReply) => void) | undefined;
     const outcomes: RedisReply[] = [];
-    readFrom<RedisReply>(replying(LOST), (onReply) => (replyLate = onReply), 5, (reply) => void outcomes.push(reply)); // prettier-ignore
+    const second: Attempt<RedisReply> = (onReply) => (replyLate = onReply);
+    const attempts = { first: replying(LOST), second, confirmsMissing: false, timeoutMs: 5 };
+    readFrom<RedisReply>(attempts, (reply) => void outcomes.push(reply));
     await until('it has timed out', () => outcomes.length > 0 || undefined);
     replyLate?.(VALUE);
     expect(outcomes).toEqual([{ kind: 'timeout' }]);

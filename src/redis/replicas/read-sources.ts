@@ -1,8 +1,11 @@
 import { performance } from 'node:perf_hooks';
 import type { Settings } from '../../config/settings.ts';
 import type { ListedNode } from '../cluster/slot-map.ts';
-import type { RedisFailure, RedisReply } from '../redis-reply.ts';
+import { type RedisFailure, type RedisReply, isFailure } from '../redis-reply.ts';
 import { untilDeadline } from '../until-deadline.ts';
+
+/** Role of a server that serves a Redis read. */
+export type LoadRole = 'replica' | 'master';
 
 /** The server that the keys of one master are loaded from, with REDIS_READ_FROM. */
 export interface ReadSource {
@@ -66,22 +69,53 @@ export const NO_SOURCE = { kind: 'unavailable', reason: 'no replica can be read'
 /** Sends a read and calls back exactly once; `isRedirected`: the reply is that of a server that it was redirected to. */
 export type Attempt<Reply> = (onReply: (reply: Reply | RedisFailure, isRedirected?: boolean) => void) => void;
 
+/** Calls `count` with each reply of a read that is not a failure. */
+export function counted<Reply extends { readonly kind: string }>(
+  attempt: Attempt<Reply>,
+  count: (isRedirected: boolean) => void,
+): Attempt<Reply> {
+  return (onReply) =>
+    attempt((reply, isRedirected = false) => {
+      if (!isFailure(reply)) count(isRedirected);
+      onReply(reply, isRedirected);
+    });
+}
+
+/** The servers that a read is sent to. */
+export interface Attempts<Reply> {
+  readonly first: Attempt<Reply>;
+  /** Undefined: no other server may be read. */
+  readonly second: Attempt<Reply> | undefined;
+  /** Whether the second server is read as well if the key does not exist at the first one. */
+  readonly confirmsMissing: boolean;
+  /** Milliseconds for both. */
+  readonly timeoutMs: number;
+}
+
 /**
- * Sends a read to a server, and to another one if the first cannot serve reads now.
+ * Sends a read to a server, and to another one if the first cannot serve reads now, or must not be believed.
  *
- * @param timeoutMs milliseconds for both.
  * @param onReply called once; `isSelected`: the first server has replied itself.
  */
 export function readFrom<Reply extends { readonly kind: string }>(
-  first: Attempt<Reply>,
-  second: Attempt<Reply> | undefined,
-  timeoutMs: number,
+  { first, second, confirmsMissing, timeoutMs }: Attempts<Reply>,
   onReply: (reply: Reply | RedisFailure, isSelected: boolean) => void,
 ): void {
-  const sentAt = performance.now();
+  const deadline = performance.now() + timeoutMs;
   first((reply, isRedirected = false) => {
-    const remainingMs = sentAt + timeoutMs - performance.now();
-    if (second === undefined || remainingMs <= 0 || !isServerFailure(reply)) return onReply(reply, !isRedirected);
-    second(untilDeadline<Reply | RedisFailure>(sentAt + timeoutMs, (outcome) => onReply(outcome, false)));
+    const isUnconfirmed = confirmsMissing && reply.kind === 'missing' && !isRedirected;
+    if (second === undefined || performance.now() >= deadline || !(isUnconfirmed || isServerFailure(reply))) {
+      return onReply(reply, !isRedirected);
+    }
+    let isOtherRedirected = false;
+    const end = untilDeadline<Reply | RedisFailure>(deadline, (other) => {
+      const isConfirmed = isUnconfirmed && (isFailure(other) || (other.kind === 'missing' && !isOtherRedirected));
+      if (isConfirmed) onReply(reply, true);
+      else onReply(other, false);
+    });
+    second((other, isElsewhere = false) => {
+      isOtherRedirected = isElsewhere;
+      end(other);
+    });
   });
 }

@@ -10,7 +10,16 @@ import { nodeOptions, redisOptions } from '../redis-options.ts';
 import { RedisLogins } from '../redis-logins.ts';
 import { type RedisReader, type RedisState, isSameState } from '../redis-reader.ts';
 import type { RedisCheck, RedisFailure, RedisReply, RedisTtl, RedisType } from '../redis-reply.ts';
-import { NO_SOURCE, type ReadSources, isCoherent, limitStorage, readFrom } from './read-sources.ts';
+import {
+  type Attempt,
+  type LoadRole,
+  NO_SOURCE,
+  type ReadSources,
+  counted,
+  isCoherent,
+  limitStorage,
+  readFrom,
+} from './read-sources.ts';
 
 /** A connection of this thread, and what it last reported. */
 interface Link {
@@ -44,6 +53,7 @@ export class ReplicaReader implements RedisReader {
   #watch: (state: RedisState) => void = () => undefined;
   #watchCircuit: WatchCircuit = () => undefined;
   #watchRefused: (permission: string) => void = () => undefined;
+  #watchServed: (role: LoadRole) => void = () => undefined;
 
   constructor(settings: Pick<Settings, 'redis' | 'cache'>, logins = new RedisLogins(settings.redis)) {
     const { redis } = settings;
@@ -64,6 +74,10 @@ export class ReplicaReader implements RedisReader {
     this.#retired.close();
     this.#master?.connection.close();
     this.#replica?.connection.close();
+  }
+
+  get sources(): ReadSources | undefined {
+    return this.#sources;
   }
 
   useSources(sources: ReadSources): void {
@@ -95,6 +109,10 @@ export class ReplicaReader implements RedisReader {
   /** Never calls back: only a cluster replaces connections. */
   watchReplaced(): void {}
 
+  watchServed(watch: (role: LoadRole) => void): void {
+    this.#watchServed = watch;
+  }
+
   fetch(query: Query, onReply: (reply: RedisReply) => void, memory: ValueMemory): void {
     const sources = this.#sources;
     this.#read<RedisReply>(
@@ -114,14 +132,15 @@ export class ReplicaReader implements RedisReader {
   }
 
   check(): Promise<RedisCheck> {
-    return this.#query<RedisCheck>((connection) => connection.check());
+    return this.#query<RedisCheck>((connection) => connection.check(), NOT_COUNTED);
   }
 
   #query<Reply extends { readonly kind: string }>(
     send: (connection: RedisConnection) => Promise<Reply | RedisFailure>,
+    count?: (role: LoadRole) => void,
   ): Promise<Reply | RedisFailure> {
     return new Promise((resolve) =>
-      this.#read<Reply>((connection, onReply) => void send(connection).then(onReply), resolve),
+      this.#read<Reply>((connection, onReply) => void send(connection).then(onReply), resolve, count),
     );
   }
 
@@ -129,25 +148,33 @@ export class ReplicaReader implements RedisReader {
    * Sends a command to the replica, and to the master if there is no replica or it cannot serve reads.
    *
    * @param onReply called once, with whether the server is the one that the main thread has selected.
+   * @param count called with the role of each server that has served it.
    */
   #read<Reply extends { readonly kind: string }>(
     send: Send<Reply>,
     onReply: (reply: Reply | RedisFailure, isSelected: boolean) => void,
+    count = this.#watchServed,
   ): void {
     const replica = this.#replica;
     const master = this.#master;
+    const to = (link: Link, role: LoadRole): Attempt<Reply> =>
+      counted<Reply>(
+        (onEach) => whenOpen(link, () => send(link.connection, onEach)),
+        () => count(role),
+      );
     if (replica === undefined) {
       const isSelected = this.#sources?.sources.at(0)?.role === 'master';
       if (master === undefined) onReply(NO_SOURCE, false);
-      else whenOpen(master, () => send(master.connection, (reply) => onReply(reply, isSelected)));
+      else to(master, 'master')((reply) => onReply(reply, isSelected));
       return;
     }
-    readFrom<Reply>(
-      (onEach) => whenOpen(replica, () => send(replica.connection, onEach)),
-      master && ((onEach) => send(master.connection, onEach)),
-      this.#settings.redis.commandTimeoutMs,
-      onReply,
-    );
+    const attempts = {
+      first: to(replica, 'replica'),
+      second: master && to(master, 'master'),
+      confirmsMissing: false,
+      timeoutMs: this.#settings.redis.commandTimeoutMs,
+    };
+    readFrom<Reply>(attempts, onReply);
   }
 
   #link(options: RedisOptions, node: ListedNode | undefined): Link {
@@ -188,6 +215,9 @@ export class ReplicaReader implements RedisReader {
     return links.some(({ state }) => state === undefined) ? this.#state : links[0].state;
   }
 }
+
+/** For checks, which are no reads of clients. */
+const NOT_COUNTED = (): void => undefined;
 
 function open(link: Link): void {
   link.opening ??= link.connection.connect().then(() => {

@@ -34,6 +34,32 @@ export function circuitCondition({ redis: { circuits } }: DashboardSnapshot): Co
   return { level: 'good', state: 'closed', meaning: 'Redis responds' };
 }
 
+/** Seconds of lag from which replicas are slow: as in the alert `ReplicationLag`. */
+const MAX_LAG_S = 5;
+/** Number of servers that are named. */
+const MAX_NAMED = 3;
+
+/** @returns undefined with REDIS_READ_FROM=master. */
+export function readSourceCondition({ readSources }: DashboardSnapshot): Condition | undefined {
+  if (readSources === null) return undefined;
+  const { servers, lagSeconds } = readSources;
+  const roles = [...new Set(servers.map(({ role }) => role))];
+  const state = roles.length === 1 ? roles[0] : 'mixed';
+  const addresses = servers.flatMap(({ address }) => address ?? []);
+  const parts = [
+    addresses.length > MAX_NAMED ? `${addresses.length} servers` : addresses.join(', '),
+    roles.includes('none') ? 'keys cannot be loaded: no server can be read' : '',
+    roles.includes('master') ? 'no replica is current' : '',
+    roles.includes('replica') ? `lag ${Math.round(lagSeconds)} s` : '',
+  ];
+  const isSlow = roles.includes('master') || lagSeconds > MAX_LAG_S;
+  return {
+    level: roles.includes('none') ? 'bad' : isSlow ? 'warning' : 'good',
+    state,
+    meaning: parts.filter((part) => part !== '').join('; '),
+  };
+}
+
 export function coherenceCondition({ coherence }: DashboardSnapshot): Condition {
   switch (coherence.state) {
     case 'ttl':

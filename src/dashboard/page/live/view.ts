@@ -6,6 +6,7 @@ import {
   circuitCondition,
   coherenceCondition,
   purgeChannelCondition,
+  readSourceCondition,
   redisCondition,
   threadsCondition,
   warmupCondition,
@@ -43,6 +44,7 @@ function showConditions(snapshot: DashboardSnapshot): void {
   const level = open >= max ? 'bad' : open > max * 0.9 ? 'warning' : 'good';
   shown.set('redis', redisCondition(snapshot));
   shown.set('circuit', circuitCondition(snapshot));
+  showIfPresent('read-source', readSourceCondition(snapshot));
   shown.set('coherence', coherenceCondition(snapshot));
   showIfPresent('purge-channel', purgeChannelCondition(snapshot));
   showIfPresent('warmup', warmupCondition(snapshot));
