@@ -60,7 +60,7 @@ export class CacheService extends ReadThrough {
     const variants = variantsIn(http);
     super({ lru, store, limiter, counts: metrics, clock, coherence, buffered, lifetimes, tracer, variants });
     this.variants = new VariantReads({ lru, reads: this, buffered, maxBytes: maxValueBytes });
-    this.queries = new KeyQueries(store, limiter, metrics, clock);
+    this.queries = new KeyQueries(store, limiter, metrics, clock, tracer);
     this.#lru = lru;
     this.#metrics = metrics;
   }

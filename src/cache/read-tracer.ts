@@ -1,7 +1,7 @@
 import type { ReadOutcomeName, Transport } from '../instance/read-metrics.ts';
 import type { Query } from '../redis/query.ts';
 import type { Lease } from './shared-lru/cache-types.ts';
-import type { LoadEnd } from './read-through/read-outcome.ts';
+import type { Failure, LoadEnd } from './read-through/read-outcome.ts';
 
 /** Injection token of the {@link ReadTracer}; there is none unless traces are exported. */
 export const READ_TRACER = Symbol('read tracer');
@@ -16,11 +16,16 @@ export interface RequestDescription {
   readonly tracestate: string | undefined;
 }
 
-/** The span of a load. */
+/** How a query about a key ended, such as for its TTL: `value` stands for any result. */
+export interface KeyQueryEnd {
+  readonly kind: 'value' | 'absent' | Failure;
+}
+
+/** The span of a load, or of a query about a key. */
 export interface LoadSpan {
   /** Notes that the load, which was queued, has acquired a permit. */
   onDequeued(): void;
-  end(end: LoadEnd): void;
+  end(end: LoadEnd | KeyQueryEnd): void;
   fail(bug: unknown): void;
 }
 
@@ -33,6 +38,25 @@ export interface RequestSpan {
   /** @param outcomes of its reads. */
   end(outcomes: readonly ReadOutcomeName[]): void;
   fail(bug: unknown): void;
+}
+
+/** Ends the span of a request, if it has one, with the outcomes of its reads. */
+export function ended<Known>(
+  span: RequestSpan | undefined,
+  outcome: Promise<Known>,
+  namesOf: (known: Known) => readonly ReadOutcomeName[],
+): Promise<Known> {
+  if (span === undefined) return outcome;
+  return outcome.then(
+    (known) => {
+      span.end(namesOf(known));
+      return known;
+    },
+    (bug: unknown) => {
+      span.fail(bug);
+      throw bug;
+    },
+  );
 }
 
 /** Starts spans. Each method returns undefined if the span is not sampled. */

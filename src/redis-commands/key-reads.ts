@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
 import { type Access, MAX_KEY_BYTES } from '../access/access.ts';
-import type { TtlOutcome } from '../cache/read-through/key-queries.ts';
+import { type TtlOutcome, ttlOutcomeName } from '../cache/read-through/key-queries.ts';
 import { type ReadOutcome, outcomeName } from '../cache/read-through/read-outcome.ts';
-import type { ReadCounter, ReadOutcomeName, Transport } from '../instance/read-metrics.ts';
+import type { ReadCounter, Transport } from '../instance/read-metrics.ts';
 import type { ReadResult } from './key-replies.ts';
 
 const KEY_TOO_LONG = `ERR key exceeds ${MAX_KEY_BYTES} bytes`;
@@ -67,20 +67,6 @@ export class KeyReads {
 
   /** Counts the read of a TTL. These are never cached, so a successful one counts as a miss. */
   countTtl(outcome: TtlOutcome): void {
-    this.#counts.countRead(this.#transport, ttlName(outcome));
-  }
-}
-
-function ttlName({ kind }: TtlOutcome): ReadOutcomeName {
-  switch (kind) {
-    case 'expires':
-    case 'persistent':
-      return 'miss';
-    case 'missing':
-      return 'not-found';
-    case 'timeout':
-    case 'unavailable':
-    case 'overloaded':
-      return kind;
+    this.#counts.countRead(this.#transport, ttlOutcomeName(outcome));
   }
 }

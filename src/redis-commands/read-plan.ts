@@ -128,7 +128,7 @@ export class ReadPlan {
 
   #readTtls(): Promise<void> | undefined {
     if (this.#ttlKeys.length === 0) return undefined;
-    return this.#cache.queries.ttls(this.#ttlKeys).then((outcomes) => {
+    return this.#cache.queries.ttls(this.#ttlKeys, this.#client).then((outcomes) => {
       this.#ttlsReadAt = Date.now();
       this.#ttls = outcomes;
       for (const outcome of outcomes) this.#reads.countTtl(outcome);

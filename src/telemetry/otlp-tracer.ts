@@ -30,7 +30,7 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
-import type { LoadSpan, ReadTracer, RequestDescription, RequestSpan } from '../cache/read-tracer.ts';
+import type { KeyQueryEnd, LoadSpan, ReadTracer, RequestDescription, RequestSpan } from '../cache/read-tracer.ts';
 import type { LoadEnd } from '../cache/read-through/read-outcome.ts';
 import { packageVersion } from '../config/package-version.ts';
 import type { Settings } from '../config/settings.ts';
@@ -193,12 +193,12 @@ class SampledLoad implements LoadSpan {
     this.#span.addEvent('permit acquired');
   }
 
-  end(end: LoadEnd): void {
+  end(end: LoadEnd | KeyQueryEnd): void {
     const span = this.#span;
     span.setAttribute(`${OWN}.requests`, this.#requests);
     span.setAttribute(`${OWN}.outcome`, end.kind);
     if ('origin' in end) span.setAttribute(`${OWN}.stored`, end.origin === 'stored');
-    if (end.kind === 'value') span.setAttribute(`${OWN}.value_bytes`, end.value.length);
+    if (end.kind === 'value' && 'value' in end) span.setAttribute(`${OWN}.value_bytes`, end.value.length);
     const failure = end.kind === 'stale' ? end.failure : end.kind;
     if (FAILURES.has(failure)) setFailed(span, failure);
     span.end();

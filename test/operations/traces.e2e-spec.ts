@@ -226,6 +226,34 @@ describeOwn('traces', () => {
     ]);
   });
 
+  it('has spans of queries for TTLs, and for the type of a key in the trace of the request that read it', async () => {
+    const type = expect.objectContaining({ name: 'TYPE', kind: CLIENT }) as unknown;
+    for (const headers of [SAMPLED, { ...SAMPLED, ...NODE_HTTP }]) {
+      receiver.spans.length = 0;
+      expect((await get('hash', headers)).status).toBe(409);
+      const spans = await received(3);
+      const server = spans.find(({ kind }) => kind === SERVER);
+      expect(server?.attributes[OUTCOME]).toBe('wrong-type');
+      expect(spans).toEqual(expect.arrayContaining([type]));
+      for (const { traceId, kind, parentSpanId } of spans) {
+        expect([traceId, parentSpanId]).toEqual([TRACE, kind === SERVER ? PARENT : server?.spanId]);
+      }
+    }
+    receiver.spans.length = 0;
+    const body = JSON.stringify({ keys: ['hash', await freshKey()] });
+    const json = { ...SAMPLED, 'content-type': 'application/json' };
+    await proxy.request('/v1/mget', { method: 'POST', headers: json, body });
+    expect(await received(4)).toEqual(expect.arrayContaining([type]));
+
+    receiver.spans.length = 0;
+    await proxy.get(`/ttl/${await freshKey()}`, SAMPLED);
+    const [load, server] = await received(2);
+    expect(server).toMatchObject({ name: 'GET /ttl/{key}', traceId: TRACE, attributes: { [OUTCOME]: 'miss' } });
+    expect(load).toMatchObject({ name: 'PTTL', kind: CLIENT, parentSpanId: server.spanId });
+    expect(load.attributes).toMatchObject({ 'db.operation.name': 'PTTL', [OUTCOME]: 'value' });
+    expect(load.attributes).not.toHaveProperty(['redis_http_cache_proxy.stored']);
+  });
+
   it('serves while the receiver fails, logs it once, and exports again', async () => {
     receiver.status = 400;
     for (let i = 0; i < 3; i++) {

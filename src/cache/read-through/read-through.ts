@@ -1,5 +1,5 @@
 import type { Query } from '../../redis/query.ts';
-import type { ReadTracer, RequestDescription, RequestSpan } from '../read-tracer.ts';
+import { type ReadTracer, type RequestDescription, type RequestSpan, ended } from '../read-tracer.ts';
 import type { BufferFull } from '../../redis/redis-reply.ts';
 import type { Forward } from '../shared-lru/cache-types.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
@@ -37,6 +37,8 @@ export interface ReadOptions {
   readonly reservation?: Reservation | undefined;
   /** Describes the request for its span; called at once, or never. By default, the client is asked. */
   readonly describeRequest?: (() => RequestDescription) | undefined;
+  /** Called at once with the span of the request, if it has one. */
+  readonly noteSpan?: ((span: RequestSpan) => void) | undefined;
 }
 
 /** Results of a multi-key read, in the order of its keys. */
@@ -249,7 +251,9 @@ export class ReadThrough {
     const { tracer } = this;
     if (tracer === undefined || options.alreadyCounted === true) return undefined;
     const request = options.describeRequest?.() ?? options.client?.describeRequest?.();
-    return request === undefined ? undefined : tracer.startRequest(request, queries);
+    const span = request === undefined ? undefined : tracer.startRequest(request, queries);
+    if (span !== undefined) options.noteSpan?.(span);
+    return span;
   }
 
   #resultsFor(queries: readonly Query[], maxBytes: number, account: MemoryAccount): BoundedResults {
@@ -271,25 +275,6 @@ const LOADED_KINDS: ReadonlySet<LoadOutcome['kind']> = new Set([
 ]);
 
 const OVERLOADED: LoadOutcome = { kind: 'overloaded', origin: 'not-stored', forward: 'uri-miss' };
-
-/** Ends the span of a request, if it has one, with the outcomes of its reads. */
-function ended<Known>(
-  span: RequestSpan | undefined,
-  outcome: Promise<Known>,
-  namesOf: (known: Known) => readonly ReadOutcomeName[],
-): Promise<Known> {
-  if (span === undefined) return outcome;
-  return outcome.then(
-    (known) => {
-      span.end(namesOf(known));
-      return known;
-    },
-    (bug: unknown) => {
-      span.fail(bug);
-      throw bug;
-    },
-  );
-}
 
 function nameOf(outcome: LoadOutcome): ReadOutcomeName[] {
   return [outcomeName(outcome)];

@@ -3,10 +3,11 @@ import { CoherenceState } from '../../instance/coherence-state.ts';
 import { InstanceMemory } from '../../instance/instance-memory.ts';
 import { ReadMetrics } from '../../instance/read-metrics.ts';
 import { Query } from '../../redis/query.ts';
-import type { RedisReply } from '../../redis/redis-reply.ts';
+import type { RedisReply, RedisTtl } from '../../redis/redis-reply.ts';
 import type { LoadSpan, ReadTracer, RequestDescription, RequestSpan } from '../read-tracer.ts';
 import { SharedLru } from '../shared-lru/shared-lru.ts';
 import { bufferedBytes } from './buffered-bytes.spec-support.ts';
+import { KeyQueries, type KeyStore } from './key-queries.ts';
 import { LoadLimiter } from './load-limiter.ts';
 import { type ReadDirectives, type ReadOptions, ReadThrough } from './read-through.ts';
 
@@ -153,6 +154,41 @@ describe('The spans of reads', () => {
       ...['request 1 of a+b+c: p', 'load 1 of b for request 1', 'load 2 of c for request 1'],
       ...['load 1: value', 'load 2: absent', 'request 1: hit+miss+not-found'],
     ]);
+  });
+
+  it('are those of a request for TTLs, and one for each of its queries; types are part of the request that read the keys', async () => {
+    const replies: RedisTtl[] = [{ kind: 'persistent' }, { kind: 'missing' }, { kind: 'timeout' }];
+    const limiter = new LoadLimiter(InstanceMemory.create(), 0, 1, {
+      ...LOAD_LIMITS,
+      maxConcurrentLoads: 1,
+      maxQueuedLoads: 1,
+    });
+    const store: KeyStore = {
+      ttl: () => Promise.resolve(replies.shift() as RedisTtl),
+      type: () => Promise.resolve({ kind: 'type', type: 'hash' }),
+    };
+    const counts = new ReadMetrics(InstanceMemory.create(), 0);
+    const queries = new KeyQueries(store, limiter, counts, () => now, tracer);
+    const keys = [Buffer.from('a'), Buffer.from('b')];
+    const [, queued, rejected] = [keys, keys.slice(1), keys.slice(1)].map((some) => queries.ttls(some, TRACED));
+    await queued;
+    await rejected;
+    const log = tracer.take();
+    expect(log.slice(0, 8)).toEqual([
+      ...['request 1 of a+b: p', 'load 1 of a for request 1', 'load 2 of b for request 1'],
+      ...['request 2 of b: p', 'load 3 of b for request 2'],
+      ...['request 3 of b: p', 'load 4 of b for request 3', 'load 4: overloaded'],
+    ]);
+    expect(log.slice(8).sort()).toEqual([
+      ...['load 1: value', 'load 2: absent', 'load 3 dequeued', 'load 3: timeout'],
+      ...['request 1: miss+not-found', 'request 2: timeout', 'request 3: overloaded'],
+    ]);
+    await queries.types(keys.slice(1), tracer.startRequest(REQUEST, [key('b')]));
+    expect(tracer.take()).toEqual(['request 4 of b: p', 'load 5 of b for request 4', 'load 5: value']);
+    replies.push({ kind: 'persistent' });
+    await queries.types(keys);
+    await queries.ttls(keys.slice(1));
+    expect(tracer.take()).toEqual([]);
   });
 
   it('are those of a refresh in the background, without a request', async () => {

@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import type { ReadClient } from '../../cache/read-through/buffered-bytes.ts';
 import type { ReadDirectives, ReadOptions } from '../../cache/read-through/read-through.ts';
+import type { RequestSpan } from '../../cache/read-tracer.ts';
 import { type DirectedOutcome, outcomeName } from '../../cache/read-through/read-outcome.ts';
 import { Query, writeArgumentLength } from '../../redis/query.ts';
 import { type HttpResponse, INTERNAL_ERROR } from '../response/http-response.ts';
@@ -44,6 +45,8 @@ interface KeyRequest {
   readonly directives: ReadDirectives | undefined;
   /** Whether its outcome has been counted. */
   counted: boolean;
+  /** Undefined if it is not sampled. */
+  span: RequestSpan | undefined;
 }
 
 /**
@@ -348,9 +351,16 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
           ? readDirectives(head.cacheControl(bytes), head.pragma(bytes))
           : undefined,
       counted: false,
+      span: undefined,
     };
-    const describe = cache.tracer === undefined ? undefined : () => describeRequest(head, bytes);
-    const read = this.#readFor(request, { alreadyCounted, client: this, describeRequest: describe });
+    const traced =
+      cache.tracer === undefined
+        ? undefined
+        : {
+            describeRequest: () => describeRequest(head, bytes),
+            noteSpan: (span: RequestSpan) => void (request.span = span),
+          };
+    const read = this.#readFor(request, { alreadyCounted, client: this, ...traced });
     const { replies } = this.#connection;
     if (!(read instanceof Promise) && replies.length === 0) {
       pending.countRead('http', outcomeName(read));
@@ -418,7 +428,7 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
   /** Renders the response to a request whose read has ended, after asking Redis for the type of the key if it is another. */
   #settleRead(place: Place<RenderedResponse>, request: KeyRequest, outcome: DirectedOutcome): void {
     this.#count(request, outcome);
-    const rejection = rejectionOf(this.#fastPath.cache, request.query, outcome);
+    const rejection = rejectionOf(this.#fastPath.cache, request.query, outcome, request.span);
     if (!(rejection instanceof Promise)) return this.#settleOutcome(place, request, outcome, rejection);
     this.#connection.whenRead(
       rejection,

@@ -1,6 +1,7 @@
 import type { Request } from 'express';
 import type { CacheService } from '../../cache/cache.service.ts';
 import type { ReadClient } from '../../cache/read-through/buffered-bytes.ts';
+import type { RequestSpan } from '../../cache/read-tracer.ts';
 import { type DirectedOutcome, outcomeName } from '../../cache/read-through/read-outcome.ts';
 import type { Query } from '../../redis/query.ts';
 import { type Representations, policyFor } from '../content/representations.ts';
@@ -37,14 +38,16 @@ export function respondToRead(
     new ReadResponse(keyResponse(outcome, conditions, policyFor(representation, outcome), rejection), 'http', [
       outcomeName(outcome),
     ]);
+  let span: RequestSpan | undefined;
+  const noteSpan = (started: RequestSpan): void => void (span = started);
   const respond = (outcome: DirectedOutcome): ReadResponse | Promise<ReadResponse> => {
-    const rejection = rejectionOf(cache, query, outcome);
+    const rejection = rejectionOf(cache, query, outcome, span);
     return rejection instanceof Promise
       ? rejection.then((problem) => render(outcome, problem))
       : render(outcome, rejection);
   };
   const { policy, variant } = representation;
   const directives = policy.honoursDirectives ? readDirectives(headers['cache-control'], headers.pragma) : undefined;
-  const read = cache.variants.read(query, variant?.conversion, directives, { client });
+  const read = cache.variants.read(query, variant?.conversion, directives, { client, noteSpan });
   return read instanceof Promise ? read.then(respond) : respond(read);
 }

@@ -1,5 +1,6 @@
 import type { Buffer } from 'node:buffer';
 import type { CacheService } from '../../cache/cache.service.ts';
+import type { RequestSpan } from '../../cache/read-tracer.ts';
 import type { DirectedOutcome } from '../../cache/read-through/read-outcome.ts';
 import type { Query } from '../../redis/query.ts';
 import { RESOURCES } from '../resources/resource.ts';
@@ -24,16 +25,19 @@ const UNKNOWN_COMMAND = /^ERR unknown command/;
 /**
  * Returns the problem of a query that Redis rejected, a promise if Redis must be asked for the type of the key; undefined if it
  * did not reject it, or there is nothing more to say than the outcome itself.
+ *
+ * @param span of the request; undefined if it is not sampled.
  */
 export function rejectionOf(
   cache: Pick<CacheService, 'queries'>,
   { key, command }: Pick<Query, 'key' | 'command'>,
   outcome: DirectedOutcome,
+  span: RequestSpan | undefined,
 ): Problem | Promise<Problem | undefined> | undefined {
-  if (outcome.kind === 'wrong-type') return wrongTypeProblems(cache, [key]).then(([first]) => first);
+  if (outcome.kind === 'wrong-type') return wrongTypeProblems(cache, [key], span).then(([first]) => first);
   if (outcome.kind !== 'error-reply') return undefined;
   const { message } = outcome;
-  if (WRONG_TYPE.test(message)) return wrongTypeProblems(cache, [key]).then(([first]) => first);
+  if (WRONG_TYPE.test(message)) return wrongTypeProblems(cache, [key], span).then(([first]) => first);
   if (UNKNOWN_COMMAND.test(message))
     return problem('unknown-command', `This Redis has no command ${String(command[0])}.`);
   // Only what the client has chosen can be invalid.
@@ -48,8 +52,9 @@ export function rejectionOf(
 export async function wrongTypeProblems(
   { queries }: Pick<CacheService, 'queries'>,
   keys: readonly Buffer[],
+  span: RequestSpan | undefined,
 ): Promise<readonly Problem[]> {
-  const outcomes = await queries.types(keys);
+  const outcomes = await queries.types(keys, span);
   return outcomes.map((outcome) =>
     outcome.kind === 'type' ? wrongTypeProblem(outcome.type) : OUTCOME_PROBLEMS['wrong-type'],
   );

@@ -3,7 +3,9 @@ import type { Request } from 'express';
 import { Access } from '../../access/access.ts';
 import { BufferedBytes, type ReadClient, type Reservation } from '../../cache/read-through/buffered-bytes.ts';
 import { CacheService } from '../../cache/cache.service.ts';
+import type { RequestSpan } from '../../cache/read-tracer.ts';
 import { outcomeName } from '../../cache/read-through/read-outcome.ts';
+import type { ReadOptions } from '../../cache/read-through/read-through.ts';
 import type { ReadCounter } from '../../instance/read-metrics.ts';
 import { AccessTokenGuard } from '../keys/access.guards.ts';
 import { CachingPolicy } from '../keys/caching-policy.ts';
@@ -50,14 +52,16 @@ export class MgetController {
       return new ReadResponse(problemResponse(keys), 'http', keys.code === 'bad-key' ? [keys.code] : []);
     }
     const reads = new CollectedReads();
+    let span: RequestSpan | undefined;
+    const traced = { client, noteSpan: (started: RequestSpan): void => void (span = started) };
     const maxBytes = maxResultsBytes(this.#buffered.limit);
     const response = await renderBuffered(this.#buffered, client, async (reservation) => {
-      const outcomes = await this.#read(keys, maxBytes, client, reservation);
+      const outcomes = await this.#read(keys, maxBytes, traced, reservation);
       if (reservation === undefined) for (const outcome of outcomes) count(outcome, reads);
       return {
         values: outcomes.flatMap((outcome) => ('value' in outcome ? [outcome.value] : [])),
         render: async (allocate) =>
-          mgetResponse(await this.#withTypes(keys, outcomes), this.#policy, allocate, maxBytes),
+          mgetResponse(await this.#withTypes(keys, outcomes, span), this.#policy, allocate, maxBytes),
       };
     });
     return new ReadResponse(response ?? OVERLOADED, 'http', reads.outcomes);
@@ -66,24 +70,28 @@ export class MgetController {
   async #read(
     keys: readonly Buffer[],
     maxBytes: number,
-    client: ReadClient,
+    traced: Pick<ReadOptions, 'client' | 'noteSpan'>,
     reservation: Reservation | undefined,
   ): Promise<MgetOutcome[]> {
     const allowed = keys.map((key) => this.#access.allowsKey(key));
     const outcomes = await this.#cache.readMany(
       keys.filter((_, i) => allowed[i]).map((key) => Query.get(key)),
       maxBytes,
-      { client, reservation, alreadyCounted: reservation !== undefined },
+      { ...traced, reservation, alreadyCounted: reservation !== undefined },
     );
     const inOrder = outcomes.values();
     return allowed.map((each): MgetOutcome => (each ? (inOrder.next().value ?? OMITTED) : NOT_ALLOWED));
   }
 
   /** Adds the problems of keys with another type, for which Redis is asked. */
-  async #withTypes(keys: readonly Buffer[], outcomes: readonly MgetOutcome[]): Promise<readonly MgetOutcome[]> {
+  async #withTypes(
+    keys: readonly Buffer[],
+    outcomes: readonly MgetOutcome[],
+    span: RequestSpan | undefined,
+  ): Promise<readonly MgetOutcome[]> {
     const wrong = keys.filter((_, i) => outcomes[i].kind === 'wrong-type');
     if (wrong.length === 0) return outcomes;
-    const problems = (await wrongTypeProblems(this.#cache, wrong)).values();
+    const problems = (await wrongTypeProblems(this.#cache, wrong, span)).values();
     return outcomes.map((outcome) =>
       outcome.kind === 'wrong-type' ? { ...outcome, problem: problems.next().value } : outcome,
     );

@@ -19,15 +19,23 @@ class ResponseClient implements ReadClient {
   /** Implements {@link ReadClient.describeRequest}. */
   describeRequest(): RequestDescription {
     const { req } = this.#response;
-    const { method, headers } = req;
+    const { method, headers, originalUrl } = req;
     const { path } = req.route as { readonly path: string };
+    const isUpstash = !path.startsWith('/v1/');
+    const route = path.replaceAll(/:(\w+)/g, '{$1}');
     return {
-      transport: path.startsWith('/v1/') ? 'http' : 'upstash',
-      http: { method, route: path.replaceAll(/:(\w+)/g, '{$1}') },
+      transport: isUpstash ? 'upstash' : 'http',
+      http: { method, route: isUpstash ? withCommand(route, originalUrl) : route },
       traceparent: headers.traceparent as string | undefined,
       tracestate: headers.tracestate as string | undefined,
     };
   }
+}
+
+/** Names the command in the route `/get/{key}`, which all command paths of Upstash's API are mapped to; there are few of them. */
+function withCommand(route: string, target: string): string {
+  const [, command = 'get'] = /^\/([a-z.-]+)/i.exec(target) ?? [];
+  return route.replace(/^\/get\//, `/${command.toLowerCase()}/`);
 }
 
 /** Yields the client of a request. */
