@@ -97,6 +97,9 @@ function applyPatch(directory: string, manifest: Manifest, { path, patch }: Patc
   const text = path === undefined ? patch : readFileSync(join(directory, path), 'utf8');
   const content = parse(text ?? '', { version: '1.1' }) as Json;
   if (Array.isArray(content)) return applyOperations(manifest, content as unknown as Operation[]);
+  if (!isObject(content) || !isObject(content.metadata) || content.kind !== manifest.kind) {
+    throw new Error(`a merge patch must have apiVersion, kind and metadata: ${text}`);
+  }
   const { apiVersion, kind, metadata } = manifest;
   Object.assign(manifest, merged(manifest, content), { apiVersion, kind, metadata });
 }

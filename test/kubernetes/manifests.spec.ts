@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { parseAllDocuments } from 'yaml';
+import { exportsTraces, samplerFrom } from '../../src/telemetry/otel-environment.ts';
 import { render } from './kustomization.ts';
 import type { Manifest } from './manifest.ts';
 import { overlay } from './monitoring.ts';
@@ -49,7 +50,10 @@ describe.each(folders)('deploy/kubernetes/%s', (folder) => {
 
 describe('overlay of the README of deploy/kubernetes', () => {
   const readme = readFileSync(join(overlay('.'), 'README.md'), 'utf8');
-  const [own, warm, tls] = [...readme.matchAll(/^```yaml\n(apiVersion: kustomize[^`]+)```/gm)].map(([, text]) => text);
+  const overlaysIn = (page: string): string[] =>
+    [...page.matchAll(/^```yaml\n(apiVersion: kustomize[^`]+)```/gm)].map(([, text]) => text);
+  const [own, warm, tls, traces] = overlaysIn(readme);
+  const [token] = overlaysIn(readFileSync(join(top, 'docs/redis.md'), 'utf8'));
 
   function withOverlay<T>(use: (folder: string) => T, text = own): T {
     const parent = mkdtempSync(join(tmpdir(), 'kustomize-'));
@@ -96,6 +100,52 @@ describe('overlay of the README of deploy/kubernetes', () => {
     expect(settings).toMatchObject({ HTTP_PORT: '8080' });
   });
 
+  it('exports traces to the collector that the NetworkPolicy allows, with the pod in each span', () => {
+    const component = withOverlay(render, TRACES);
+    expect(component.flatMap(problemsOf)).toEqual([]);
+    const settings = component.find(({ kind }) => kind === 'ConfigMap')?.data as Readonly<Record<string, string>>;
+    const warnings: string[] = [];
+    expect(exportsTraces(settings)).toBe(true);
+    expect(samplerFrom(settings, (text) => warnings.push(text))).toMatchObject({ parentBased: true, ratio: 0.01 });
+    expect(warnings).toEqual([]);
+    expect(settings).toMatchObject({ HTTP_PORT: '8080', OTEL_SERVICE_NAME: 'redis-http-cache-proxy' });
+    const { hostname, port } = new URL(settings.OTEL_EXPORTER_OTLP_ENDPOINT);
+    const namespace = { matchLabels: { 'kubernetes.io/metadata.name': hostname.split('.')[1] } };
+    const policyOf = (manifests: readonly Manifest[]) =>
+      manifests.find(({ metadata }) => metadata.name === 'redis-http-cache-proxy-traces')?.spec;
+    expect(policyOf(component)).toMatchObject({
+      policyTypes: ['Egress'],
+      egress: [{ to: [{ namespaceSelector: namespace }], ports: [{ port: Number(port) }] }],
+    });
+
+    const environment = environmentOf(component);
+    const known = new Set<string>();
+    for (const { name, value = '' } of environment) {
+      // Kubernetes replaces only variables that are defined before.
+      for (const [, used] of value.matchAll(/\$\((\w+)\)/g)) expect(known).toContain(used);
+      known.add(name);
+    }
+    const { value = '' } = environment.find(({ name }) => name === 'OTEL_RESOURCE_ATTRIBUTES') ?? {};
+    const attributes = new Map(value.split(',').map((pair) => pair.split('=', 2) as [string, string]));
+    expect(Object.fromEntries(attributes)).toEqual({
+      'service.namespace': '$(POD_NAMESPACE)',
+      'service.instance.id': '$(POD_NAMESPACE).$(POD_NAME).proxy',
+      'k8s.namespace.name': '$(POD_NAMESPACE)',
+      'k8s.deployment.name': 'redis-http-cache-proxy',
+      'k8s.pod.name': '$(POD_NAME)',
+      'k8s.pod.uid': '$(POD_UID)',
+      'k8s.container.name': 'proxy',
+      'k8s.node.name': '$(NODE_NAME)',
+    });
+
+    const changed = withOverlay(render, traces);
+    expect(changed.flatMap(problemsOf)).toEqual([]);
+    expect(policyOf(changed)).toMatchObject({ egress: [{ ports: [{ port: 443 }] }] });
+    expect(environmentOf(changed).map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_RESOURCE_ATTRIBUTES']),
+    );
+  });
+
   it('mounts the certificate that the settings name', () => {
     const manifests = withOverlay(render, tls);
     expect(manifests.flatMap(problemsOf)).toEqual([]);
@@ -114,17 +164,34 @@ describe('overlay of the README of deploy/kubernetes', () => {
     expect(files).toEqual(['tls.crt', 'tls.key', 'tls.crt', 'tls.key'].map((file) => `${mountPath}/${file}`));
   });
 
-  it.each([own, warm, tls])('is equal to the output of `kubectl kustomize`, if it is installed (%#)', (text) => {
-    const [rendered, expected] = withOverlay((folder) => [render(folder), renderedByKubectl(folder)], text);
-    if (expected !== undefined) expect(sorted(rendered ?? [])).toEqual(sorted(expected));
-  });
+  it.each([own, warm, tls, traces, token])(
+    'is equal to the output of `kubectl kustomize`, if it is installed (%#)',
+    (text) => {
+      const [rendered, expected] = withOverlay((folder) => [render(folder), renderedByKubectl(folder)], text);
+      if (expected !== undefined) expect(sorted(rendered ?? [])).toEqual(sorted(expected));
+    },
+  );
 });
 
-/** The parts of a Pod template that a warm start needs. */
+/** An overlay with the component alone. */
+const TRACES = `apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [../redis-http-cache-proxy/deploy/kubernetes/base]
+components: [../redis-http-cache-proxy/deploy/kubernetes/components/traces]
+`;
+
+/** Returns the environment variables of the proxy that are not in a ConfigMap. */
+function environmentOf(manifests: readonly Manifest[]) {
+  const { spec } = manifests.find(({ kind }) => kind === 'Deployment') as unknown as { spec: { template: Template } };
+  return spec.template.spec.containers[0].env;
+}
+
+/** The parts of a Pod template that the specs read. */
 interface Template {
   readonly spec: {
     readonly securityContext: object;
     readonly containers: readonly {
+      readonly env: readonly { readonly name: string; readonly value?: string }[];
       readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
       readonly startupProbe: { readonly periodSeconds: number; readonly failureThreshold: number };
     }[];
