@@ -44,14 +44,27 @@ export interface ServerParts {
  */
 export class ServerConnections {
   readonly #server: Server;
+  readonly #app: Express;
+  readonly #limit: ConnectionLimiter;
   readonly #fastPath: KeyFastPath | undefined;
   readonly #tls: TlsAcceptor | undefined;
   readonly #counts: ReadMetrics;
+  /** Lets node:http read a connection. */
+  readonly #accept: (socket: Socket) => void;
+  /** Lets the application handle a request. */
+  readonly #handle: RequestListener;
   readonly #logger = new Logger('HttpConnections');
   readonly #closingConnections = new ClosingConnections();
   /** Connections served by node:http, with their requests in flight. */
   readonly #serializers = new Map<Socket, PipelineSerializer>();
   readonly #probes: ProbeAdmission;
+  readonly #beyondLimit: ProbeOutcome = {
+    serve: (socket, head) => {
+      socket.once('close', () => this.#serializers.delete(socket));
+      this.#giveToHttp(socket, head);
+    },
+    reject: (socket) => this.#closingConnections.rejectWith(socket, TOO_MANY),
+  };
   /** Connections that close after the next response. */
   readonly #last = new WeakSet<Socket>();
   #closing = false;
@@ -60,80 +73,32 @@ export class ServerConnections {
   /** Intercepts the connections and requests of the server. */
   constructor({ server, app, limit, tls, fastPath, counts, threads }: ServerParts) {
     this.#server = server;
+    this.#app = app;
+    this.#limit = limit;
     this.#fastPath = fastPath;
     this.#tls = tls;
     this.#counts = counts;
     this.#probes = new ProbeAdmission(threads);
+    this.#accept = takeListeners<[Socket]>(server, 'connection');
+    this.#handle = takeListeners<Parameters<RequestListener>>(server, 'request');
+    const onExpectation: RequestListener = (request, response) => this.#onExpectation(request, response);
+    server
+      .on('connection', (socket: Socket) => this.#onConnection(socket))
+      .on('request', (request: IncomingMessage, response: ServerResponse) =>
+        this.#admit(request, response, () => this.#handle(request, response)),
+      )
+      .on('checkContinue', onExpectation)
+      .on('checkExpectation', onExpectation)
+      .on('clientError', (error: Error & ParserError, socket: Socket) => this.#onClientError(socket, error))
+      .on('connect', (request: IncomingMessage, socket: Socket) => this.#onConnect(request, socket))
+      // Without a listener node:http ignores the upgrade, but drops the requests that have arrived with it.
+      .on('upgrade', (request: IncomingMessage, stream: Duplex, rest: Buffer) =>
+        this.#onUpgrade(request, stream, rest),
+      );
     tls?.replyToPlainText(() => this.#closingConnections.finalResponse(TLS_REQUIRED));
-    const accept = server.listeners('connection') as ((socket: Socket) => void)[];
-    server.removeAllListeners('connection');
-    server.on('connection', (socket: Socket) => {
-      if (!limit.open()) return this.#probes.consider(socket, beyondLimit, tls);
-      socket.once('close', () => limit.close());
-      const connectedAt = fastPath?.ticks;
-      if (tls === undefined) serve(socket, connectedAt);
-      else tls.accept(socket, (secure) => serve(secure, connectedAt));
-    });
-    const serve = (socket: Socket, connectedAt: number | undefined): void => {
-      socket.once('close', () => this.#serializers.delete(socket));
-      if (fastPath === undefined) giveToHttp(socket);
-      else fastPath.accept(socket, connectedAt);
-    };
-    const giveToHttp = (socket: Socket, received?: Buffer): void => {
-      if (!this.#serializers.has(socket)) this.#serializers.set(socket, new PipelineSerializer(socket));
-      for (const listener of accept) listener.call(server, socket);
-      if (received === undefined) return;
-      socket.emit('data', received);
-      socket.resume();
-    };
-    const beyondLimit: ProbeOutcome = {
-      serve: (socket, head) => {
-        socket.once('close', () => this.#serializers.delete(socket));
-        giveToHttp(socket, head);
-      },
-      reject: (socket) => this.#closingConnections.rejectWith(socket, TOO_MANY),
-    };
     fastPath?.open({
-      handOver: giveToHttp,
+      handOver: (socket, received) => this.#giveToHttp(socket, received),
       onHeadersTimeout: (socket) => this.#rejectRest(socket, parserProblem({ code: 'ERR_HTTP_REQUEST_TIMEOUT' })),
-    });
-    const handle = server.listeners('request') as RequestListener[];
-    const start: RequestListener = (request, response) => {
-      for (const listener of handle) listener.call(server, request, response);
-    };
-    server.removeAllListeners('request');
-    server.on('request', (request: IncomingMessage, response: ServerResponse) =>
-      this.#admit(request, response, () => start(request, response)),
-    );
-    // Only after the previous responses: node:http would write the 100 into the body of one that is being sent.
-    const startExpected: RequestListener = (request, response) =>
-      this.#admit(request, response, () => {
-        const expectation = expectationOf(request);
-        if (expectation === 'unknown') return this.#rejectRequest(request, UNKNOWN_EXPECTATION);
-        if (expectation === 'continue') response.writeContinue();
-        start(request, response);
-      });
-    server.on('checkContinue', startExpected);
-    server.on('checkExpectation', startExpected);
-    server.on('clientError', (error: Error & ParserError, socket: Socket) => this.#onClientError(socket, error));
-    server.on('connect', (request: IncomingMessage, socket: Socket) => {
-      endOnFailure(socket);
-      const methods = allMethods(app);
-      const why = headProblem(request) ?? problem('method-not-allowed', 'CONNECT is not supported.');
-      this.#rejectRest(socket, why, why.status === 405 ? ['Allow', methods.join(', ')] : []);
-    });
-    // Without a listener node:http ignores the upgrade, but drops the requests that have arrived with it.
-    server.on('upgrade', (request: IncomingMessage, stream: Duplex, rest: Buffer) => {
-      const { socket } = request;
-      const keepOpen = endOnFailure(socket);
-      withoutUpgrade(request, stream, rest, (bytes, isLast) => {
-        if (bytes === 'too-large') return this.#rejectRest(socket, BODY_TOO_LARGE);
-        if (isLast) this.#last.add(socket);
-        this.#serializers.get(socket)?.afterAll(() => {
-          keepOpen();
-          giveToHttp(socket, bytes);
-        });
-      });
     });
   }
 
@@ -170,6 +135,61 @@ export class ServerConnections {
     this.#tls?.destroyHandshakes();
     this.#fastPath?.destroyIdle();
     for (const [socket, serializer] of this.#serializers) if (serializer.idle) socket.destroy();
+  }
+
+  #onConnection(socket: Socket): void {
+    const tls = this.#tls;
+    if (!this.#limit.open()) return this.#probes.consider(socket, this.#beyondLimit, tls);
+    socket.once('close', () => this.#limit.close());
+    const connectedAt = this.#fastPath?.ticks;
+    if (tls === undefined) this.#serve(socket, connectedAt);
+    else tls.accept(socket, (secure) => this.#serve(secure, connectedAt));
+  }
+
+  /** @param connectedAt ticks of the fast path when the client connected. */
+  #serve(socket: Socket, connectedAt: number | undefined): void {
+    socket.once('close', () => this.#serializers.delete(socket));
+    if (this.#fastPath === undefined) this.#giveToHttp(socket);
+    else this.#fastPath.accept(socket, connectedAt);
+  }
+
+  /** @param received bytes that have been read from the connection already. */
+  #giveToHttp(socket: Socket, received?: Buffer): void {
+    if (!this.#serializers.has(socket)) this.#serializers.set(socket, new PipelineSerializer(socket));
+    this.#accept(socket);
+    if (received === undefined) return;
+    socket.emit('data', received);
+    socket.resume();
+  }
+
+  /** Handles the Expect header only after the previous responses: node:http would write the 100 into the body of one. */
+  #onExpectation(request: IncomingMessage, response: ServerResponse): void {
+    this.#admit(request, response, () => {
+      const expectation = expectationOf(request);
+      if (expectation === 'unknown') return this.#rejectRequest(request, UNKNOWN_EXPECTATION);
+      if (expectation === 'continue') response.writeContinue();
+      this.#handle(request, response);
+    });
+  }
+
+  #onConnect(request: IncomingMessage, socket: Socket): void {
+    endOnFailure(socket);
+    const methods = allMethods(this.#app);
+    const why = headProblem(request) ?? problem('method-not-allowed', 'CONNECT is not supported.');
+    this.#rejectRest(socket, why, why.status === 405 ? ['Allow', methods.join(', ')] : []);
+  }
+
+  #onUpgrade(request: IncomingMessage, stream: Duplex, rest: Buffer): void {
+    const { socket } = request;
+    const keepOpen = endOnFailure(socket);
+    withoutUpgrade(request, stream, rest, (bytes, isLast) => {
+      if (bytes === 'too-large') return this.#rejectRest(socket, BODY_TOO_LARGE);
+      if (isLast) this.#last.add(socket);
+      this.#serializers.get(socket)?.afterAll(() => {
+        keepOpen();
+        this.#giveToHttp(socket, bytes);
+      });
+    });
   }
 
   #admit(request: IncomingMessage, response: ServerResponse, start: () => void): void {
@@ -211,6 +231,18 @@ export class ServerConnections {
 const TOO_MANY = problem('overloaded', 'Too many connections.');
 const TLS_REQUIRED = problem('bad-request', 'This port requires TLS; use https.');
 const UNKNOWN_EXPECTATION = problem('expectation-failed', 'Unsupported expectation (only 100-continue).');
+
+/** Removes the listeners of an event, and returns a function that calls them. */
+function takeListeners<Arguments extends unknown[]>(
+  server: Server,
+  event: 'connection' | 'request',
+): (...args: Arguments) => void {
+  const listeners = server.listeners(event) as ((...args: Arguments) => void)[];
+  server.removeAllListeners(event);
+  return (...args) => {
+    for (const listener of listeners) listener.apply(server, args);
+  };
+}
 
 /**
  * Destroys a connection that node:http has detached if it fails, or if its client does not read for too long. Returns a
