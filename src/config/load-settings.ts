@@ -69,15 +69,7 @@ export function loadSettings(
     const shown = secrets.has(name) ? '(not shown)' : JSON.stringify(given[name]);
     problems.push(`${names[name]}: invalid value ${shown}: expected ${accepted}`);
   });
-  if (values.UPSTASH_REST_API === 'on' && values.ACCESS_TOKEN === undefined) {
-    problems.push('UPSTASH_REST_API: "on" requires ACCESS_TOKEN');
-  }
-  if (values.OPS_HOST !== undefined && values.OPS_PORT === undefined) {
-    problems.push('OPS_HOST: requires OPS_PORT');
-  }
-  if (values.CACHE_WARMUP_WAIT_MS > 0 && values.CACHE_WARMUP_FILE === undefined) {
-    problems.push('CACHE_WARMUP_WAIT_MS: requires CACHE_WARMUP_FILE');
-  }
+  problems.push(...missingRequirements(values));
   const redis = redisSettings(values, variables, problems);
   const [httpTls, respTls] = (['HTTP', 'RESP'] as const).map((listener) =>
     listenerTls(listener, values, (name, problem) => problems.push(`${name}: ${problem}`)),
@@ -87,16 +79,37 @@ export function loadSettings(
   const settings = settingsFrom(Object.assign(values, fitted), { redis, httpTls, respTls }, variables);
   const notice = fittedNotice(fitted, memory);
   if (notice !== undefined) notices.push({ level: 'log', text: notice });
-  if (!redis.tlsRejectUnauthorized) {
-    notices.push(warning('REDIS_TLS_REJECT_UNAUTHORIZED: false, the certificate of Redis is not verified'));
-  }
-  const tooMuch = memoryWarning(settings, memory);
-  if (tooMuch !== undefined) notices.push(warning(tooMuch));
-  for (const expiry of [expiryWarning('HTTP', httpTls), expiryWarning('RESP', respTls)]) {
-    if (expiry !== undefined) notices.push(warning(expiry));
-  }
+  notices.push(...warningsAbout(settings, memory).map(warning));
   for (const each of notices) notify(each);
   return settings;
+}
+
+/** Returns a problem for each setting that has no effect, or must not be used, without another one. */
+function missingRequirements(values: Environment): string[] {
+  const problems: string[] = [];
+  if (values.UPSTASH_REST_API === 'on' && values.ACCESS_TOKEN === undefined) {
+    problems.push('UPSTASH_REST_API: "on" requires ACCESS_TOKEN');
+  }
+  if (values.OPS_HOST !== undefined && values.OPS_PORT === undefined) {
+    problems.push('OPS_HOST: requires OPS_PORT');
+  }
+  if (values.CACHE_WARMUP_WAIT_MS > 0 && values.CACHE_WARMUP_FILE === undefined) {
+    problems.push('CACHE_WARMUP_WAIT_MS: requires CACHE_WARMUP_FILE');
+  }
+  return problems;
+}
+
+/** Returns a warning for each valid setting that is probably not meant. @param memory the memory limit of the process in bytes. */
+function warningsAbout(settings: Settings, memory: number): string[] {
+  const { redis, http, resp } = settings;
+  return [
+    redis.tlsRejectUnauthorized
+      ? undefined
+      : 'REDIS_TLS_REJECT_UNAUTHORIZED: false, the certificate of Redis is not verified',
+    memoryWarning(settings, memory),
+    expiryWarning('HTTP', http.tls),
+    expiryWarning('RESP', resp.tls),
+  ].filter((text) => text !== undefined);
 }
 
 /** Returns the syntax errors of a `.env` file that may concern a setting; other programs may use the same file. */
@@ -184,45 +197,13 @@ function settingsFrom(
   variables: Variables,
 ): Settings {
   return deepFreeze({
-    http: {
-      host: values.HTTP_HOST,
-      port: values.HTTP_PORT,
-      contentType: values.HTTP_CONTENT_TYPE,
-      contentTypes: keyRules(values.HTTP_CONTENT_TYPES),
-      contentEncodings: keyRules(values.HTTP_CONTENT_ENCODINGS),
-      compression: values.HTTP_COMPRESSION === 'off' ? [] : (values.HTTP_COMPRESSION.split(',') as ContentCoding[]),
-      compressionMinBytes: values.HTTP_COMPRESSION_MIN_BYTES,
-      corsOrigins: values.HTTP_CORS_ORIGINS?.split(',') ?? [],
-      maxHeaderBytes: values.HTTP_MAX_HEADER_BYTES,
-      headersTimeoutMs: values.HTTP_HEADERS_TIMEOUT_MS,
-      requestTimeoutMs: values.HTTP_REQUEST_TIMEOUT_MS,
-      keepAliveTimeoutMs: values.HTTP_KEEP_ALIVE_TIMEOUT_MS,
-      requestCacheControl: values.HTTP_REQUEST_CACHE_CONTROL,
-      fastPath: values.HTTP_FAST_PATH,
-      tls: httpTls,
-    },
+    http: httpSettings(values, httpTls),
     resp: { port: values.RESP_PORT, idleTimeoutMs: values.RESP_IDLE_TIMEOUT_MS, tls: respTls },
     ops: { port: values.OPS_PORT, host: values.OPS_HOST ?? values.HTTP_HOST },
     upstash: { on: (values.UPSTASH_REST_API ?? 'on') === 'on' && values.ACCESS_TOKEN !== undefined },
     // A value larger than the buffer budget could never be loaded.
     redis: { ...redis, maxValueBytes: Math.min(redis.maxValueBytes, values.PROXY_MAX_BUFFERED_BYTES) },
-    cache: {
-      capacity: values.CACHE_CAPACITY,
-      maxBytes: values.CACHE_MAX_BYTES,
-      maxValueBytes: values.CACHE_MAX_VALUE_BYTES,
-      ttlMs: values.CACHE_TTL_MS,
-      ttlJitter: values.CACHE_TTL_JITTER,
-      negativeTtlMs: values.CACHE_NEGATIVE_TTL_MS,
-      staleIfErrorMs: values.CACHE_STALE_IF_ERROR_MS,
-      staleWhileRevalidateMs: values.CACHE_STALE_WHILE_REVALIDATE_MS,
-      refreshAhead: values.CACHE_REFRESH_AHEAD,
-      respectKeyTtl: values.CACHE_RESPECT_KEY_TTL,
-      coherence: values.CACHE_COHERENCE,
-      purgeChannel: values.CACHE_PURGE_CHANNEL,
-      warmupFile: values.CACHE_WARMUP_FILE,
-      warmupWaitMs: values.CACHE_WARMUP_WAIT_MS,
-      hotKeys: values.CACHE_HOT_KEYS,
-    },
+    cache: cacheSettings(values),
     proxy: {
       mode: values.PROXY_MODE,
       threads: values.PROXY_MODE === 'sequential' ? 1 : values.PROXY_THREADS,
@@ -243,6 +224,46 @@ function settingsFrom(
     shutdownGraceMs: values.SHUTDOWN_GRACE_MS,
     log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT },
   });
+}
+
+function httpSettings(values: Environment, tls: ListenerTls | undefined): Settings['http'] {
+  return {
+    host: values.HTTP_HOST,
+    port: values.HTTP_PORT,
+    contentType: values.HTTP_CONTENT_TYPE,
+    contentTypes: keyRules(values.HTTP_CONTENT_TYPES),
+    contentEncodings: keyRules(values.HTTP_CONTENT_ENCODINGS),
+    compression: values.HTTP_COMPRESSION === 'off' ? [] : (values.HTTP_COMPRESSION.split(',') as ContentCoding[]),
+    compressionMinBytes: values.HTTP_COMPRESSION_MIN_BYTES,
+    corsOrigins: values.HTTP_CORS_ORIGINS?.split(',') ?? [],
+    maxHeaderBytes: values.HTTP_MAX_HEADER_BYTES,
+    headersTimeoutMs: values.HTTP_HEADERS_TIMEOUT_MS,
+    requestTimeoutMs: values.HTTP_REQUEST_TIMEOUT_MS,
+    keepAliveTimeoutMs: values.HTTP_KEEP_ALIVE_TIMEOUT_MS,
+    requestCacheControl: values.HTTP_REQUEST_CACHE_CONTROL,
+    fastPath: values.HTTP_FAST_PATH,
+    tls,
+  };
+}
+
+function cacheSettings(values: Environment): Settings['cache'] {
+  return {
+    capacity: values.CACHE_CAPACITY,
+    maxBytes: values.CACHE_MAX_BYTES,
+    maxValueBytes: values.CACHE_MAX_VALUE_BYTES,
+    ttlMs: values.CACHE_TTL_MS,
+    ttlJitter: values.CACHE_TTL_JITTER,
+    negativeTtlMs: values.CACHE_NEGATIVE_TTL_MS,
+    staleIfErrorMs: values.CACHE_STALE_IF_ERROR_MS,
+    staleWhileRevalidateMs: values.CACHE_STALE_WHILE_REVALIDATE_MS,
+    refreshAhead: values.CACHE_REFRESH_AHEAD,
+    respectKeyTtl: values.CACHE_RESPECT_KEY_TTL,
+    coherence: values.CACHE_COHERENCE,
+    purgeChannel: values.CACHE_PURGE_CHANNEL,
+    warmupFile: values.CACHE_WARMUP_FILE,
+    warmupWaitMs: values.CACHE_WARMUP_WAIT_MS,
+    hotKeys: values.CACHE_HOT_KEYS,
+  };
 }
 
 /** Returns the rules of a setting that has been validated. */

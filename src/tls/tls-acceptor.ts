@@ -117,7 +117,7 @@ export class TlsAcceptor {
 
   /**
    * Destroys connections whose clients request updates of keys (RFC 8446, section 4.6.3) and do not read the replies: OpenSSL
-   * writes them to memory without a limit, and they restart the time-outs of whoever waits for the client to read.
+   * writes them to memory without a limit, and they restart the time-outs of a response that waits for the client to read.
    */
   destroyFlooding(): void {
     for (const secure of this.#open) {

@@ -15,7 +15,7 @@ export interface AcceptedCodings {
  */
 const MAX_HEADER_LENGTH = 1024;
 
-/** Of a request without the header: such a client need not know any coding. */
+/** The codings of a request without the header, whose client need not know any. */
 export const NO_CODINGS: AcceptedCodings = { accepted: new Set(), compression: undefined };
 
 /**

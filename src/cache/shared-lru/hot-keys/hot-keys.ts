@@ -25,6 +25,7 @@ const Word = {
 } as const;
 /** Indices of 64-bit floats in the header: when the interval ends, and since when reads are counted. */
 const Float = { INTERVAL_END: 2, SINCE: 3 } as const;
+
 /**
  * Counts the reads of the most read keys in the last minute, for all threads in one piece of shared memory. Hits are counted
  * when their touches are drained, other reads when they are decided under the lock.
