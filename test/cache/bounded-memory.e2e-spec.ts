@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { residentMiB } from '../support/well-behaved-client.ts';
 import { describeOwn } from '../support/only-own.ts';
@@ -11,6 +12,8 @@ import { BUSY_MS, Stopwatch } from '../support/stopwatch.ts';
 const LONG_MS = 180_000;
 const MiB = 2 ** 20;
 const VALUE_BYTES = 4 * MiB;
+/** Most of the memory in the tests with 16 MiB. */
+const LARGE_BYTES = 12 * MiB;
 const CLIENTS = 4;
 /** Values that one client requests repeatedly; too large to be cached. */
 const VALUES = 20;
@@ -29,15 +32,32 @@ const TRANSPORTS = {
   HTTP: {
     requests: (client: number) =>
       Buffer.from(indices.map((i) => `GET /v1/keys/${keyOf(client, i)} HTTP/1.1\r\nHost: x\r\n\r\n`).join('')),
+    large: Buffer.from('GET /v1/keys/large HTTP/1.1\r\nHost: x\r\n\r\n'),
+    tail: Buffer.alloc(0),
     head: HTTP_HEAD,
     expected: (client: number) => (index: number) => valueOf(client, index),
   },
   'the Redis protocol': {
     requests: (client: number) => Buffer.concat(indices.map((i) => request('GET', keyOf(client, i)))),
-    head: /^\$4194304\r\n/,
+    large: Buffer.from(request('GET', 'large')),
+    tail: Buffer.from('\r\n'),
+    head: /^\$(?:4194304|12582912)\r\n/,
     expected: (client: number) => (index: number) => Buffer.concat([valueOf(client, index), Buffer.from('\r\n')]),
   },
 };
+
+const reset = (socket: Socket): void => void socket.resetAndDestroy();
+const close = (socket: Socket): void => void socket.destroy();
+/** How clients abort, by HTTP_FAST_PATH. */
+const ABORTS = {
+  on: [
+    ['HTTP', 'reset', reset],
+    ['HTTP', 'closed', close],
+    ['the Redis protocol', 'reset', reset],
+    ['the Redis protocol', 'closed', close],
+  ],
+  off: [['HTTP', 'closed', close]],
+} as const;
 
 describeOwn('PROXY_MAX_BUFFERED_BYTES bounds the memory that slow readers of cold large values can take:', () => {
   let redis: TestRedis;
@@ -50,7 +70,7 @@ describeOwn('PROXY_MAX_BUFFERED_BYTES bounds the memory that slow readers of col
     for (let client = 0; client < CLIENTS; client++) {
       for (let i = 0; i < VALUES; i++) await redis.client.set(keyOf(client, i), valueOf(client, i));
     }
-    await redis.client.set('hot', 'value');
+    await redis.client.mset('hot', 'value', 'large', Buffer.alloc(LARGE_BYTES, 'l'));
     await redis.client.mset(...Array.from({ length: 2000 }, (_, i) => [`cold:${i}`, 'value']).flat());
   });
   afterAll(() => redis?.stop());
@@ -239,6 +259,31 @@ describeOwn('PROXY_MAX_BUFFERED_BYTES bounds the memory that slow readers of col
         slow.socket.destroy();
         const expected = (i: number): Buffer => Buffer.concat([i === 0 ? valueOf(0, 0) : small, Buffer.from(tail)]);
         expect(await client.read(keys.length, head, expected)).toBe(keys.length);
+      },
+      LONG_MS,
+    );
+  });
+
+  describe.each(['on', 'off'] as const)('with HTTP_FAST_PATH=%s and clients that abort,', (fastPath) => {
+    beforeAll(() => start({ HTTP_FAST_PATH: fastPath, PROXY_MAX_BUFFERED_BYTES: 16 * MiB }));
+    afterAll(() => proxy?.stop());
+
+    it.each(ABORTS[fastPath])(
+      'reads over %s stop waiting when their connections are %s, while another client holds the memory',
+      async (transport, _, abort) => {
+        const { requests, large, head, tail } = TRANSPORTS[transport];
+        const holder = await SlowClient.send(portOf(transport), large);
+        clients.push(holder);
+        await until('it holds its value', async () => (await metric('buffered_bytes')) >= LARGE_BYTES || undefined);
+        const aborting = await Promise.all(
+          Array.from({ length: 10 }, () => SlowClient.send(portOf(transport), requests(3))),
+        );
+        const waiting = async (): Promise<number> => metric('loads_waiting_for_memory');
+        await until('they wait', async () => (await waiting()) > 0 || undefined);
+        for (const { socket } of aborting) abort(socket);
+        await until('none of them waits', async () => (await waiting()) === 0 || undefined);
+        expect(await metric('buffered_bytes')).toBeGreaterThanOrEqual(LARGE_BYTES);
+        expect(await holder.read(1, head, () => Buffer.concat([Buffer.alloc(LARGE_BYTES, 'l'), tail]))).toBe(1);
       },
       LONG_MS,
     );

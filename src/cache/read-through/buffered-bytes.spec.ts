@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { BufferBudget, pagesFor } from '../../instance/buffer-budget.ts';
-import { BufferedBytes } from './buffered-bytes.ts';
+import { BufferedBytes, type Reservation } from './buffered-bytes.ts';
 import { bufferedBytes } from './buffered-bytes.spec-support.ts';
 import { InstanceMemory } from '../../instance/instance-memory.ts';
 import { RawReplyReader } from '../../redis/ioredis-internals/raw-reply-reader.ts';
@@ -192,6 +192,71 @@ describe('BufferedBytes', () => {
     client.disconnected = true;
     expect(await Promise.all([withdrawn, ...others])).toEqual(Array.from({ length: 100 }, () => undefined));
     expect(buffered.waiting).toBe(0);
+  });
+
+  it('ends the wait of clients that have closed their sending side, and lets none of them wait', async () => {
+    const buffered = bufferedBytes(InstanceMemory.create(), 0, MAX);
+    buffered.hold(new ArrayBuffer(MAX));
+    const client = Object.assign(readClient(), { mayBeClosed: false });
+    const withdrawn = buffered.reserve(MiB, client);
+    client.mayBeClosed = true;
+    expect([await withdrawn, await buffered.reserve(MiB, client), buffered.waiting]).toEqual([undefined, undefined, 0]);
+  });
+
+  it('releases what a client has reserved when it disconnects, although its load is in flight', async () => {
+    const instance = InstanceMemory.create();
+    const [one, other] = [0, 1].map((row) => bufferedBytes(instance, row, MAX));
+    const client = readClient();
+    const reservation = await one.reserve(14 * MiB, client);
+    if (reservation === undefined) throw new Error('nothing is reserved');
+    const next = other.reserve(14 * MiB, readClient());
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect([other.waiting, reservation.reservedBytes]).toEqual([1, 14 * MiB]);
+    client.disconnected = true;
+    expect(await next).toBeDefined();
+    expect([reservation.reservedBytes, reservation.allocate(MiB)]).toEqual([0, undefined]);
+    one.releaseUnused(reservation);
+    expect(other.waiting).toBe(0);
+  });
+
+  it('reserves memory for at most 8 MiB of loads at once, or for one that is longer, first come, first served', async () => {
+    const buffered = bufferedBytes(InstanceMemory.create(), 0, 16 * MAX);
+    const order: string[] = [];
+    const wait = async (name: string, bytes: number, client = readClient()): Promise<() => void> => {
+      const reservation = await buffered.reserveForLoad(bytes, client);
+      order.push(reservation === undefined ? `not ${name}` : name);
+      return () => reservation && buffered.releaseUnused(reservation);
+    };
+    const first = await wait('3 MiB', 3 * MiB);
+    const second = buffered.tryReserveForLoad(5 * MiB, readClient());
+    if (second === undefined) throw new Error('nothing is reserved');
+    const gone = readClient();
+    const [third, , last] = [wait('20 MiB', 20 * MiB), wait('gone', MiB, gone), wait('1 MiB', MiB)];
+    gone.disconnected = true;
+    first();
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    // They do not wait for memory: other reads may be granted it.
+    expect([order, buffered.waiting]).toEqual([['3 MiB', 'not gone'], 0]);
+    expect(buffered.tryReserveForLoad(100, readClient())).toBeUndefined();
+    expect(await buffered.reserve(20 * MiB, readClient())).toBeDefined();
+    buffered.releaseUnused(second);
+    (await third)();
+    (await last)();
+    expect(order).toEqual(['3 MiB', 'not gone', '20 MiB', '1 MiB']);
+    expect(buffered.tryReserveForLoad(8 * MiB, readClient())).toBeDefined();
+  });
+
+  it('drops the buffered replies of clients whose reads wait for the loads of others', async () => {
+    const buffered = bufferedBytes(InstanceMemory.create(), 0, MAX);
+    const held = new ArrayBuffer(8 * MiB);
+    const client = Object.assign(readClient(), { dropWaitingReplies: () => buffered.release(held) });
+    const other = buffered.reserveForLoad(8 * MiB, readClient());
+    expect(await other).toBeDefined();
+    buffered.hold(held);
+    const blocked = buffered.reserveForLoad(MiB, client);
+    expect(buffered.total).toBe(0);
+    buffered.releaseUnused((await other) as Reservation);
+    expect(await blocked).toBeDefined();
   });
 
   it('releases the bytes of a crashed thread and removes its waiting reads', async () => {

@@ -10,6 +10,11 @@ import { type InstanceMemory, RowCount } from '../../instance/instance-memory.ts
  * shared budget in steps of this size.
  */
 const STEP_BYTES = 64 * 1024;
+/**
+ * Bytes of values of known length that a thread loads at once, because they share its connection to Redis with the small values
+ * of other clients; a longer one is loaded on its own.
+ */
+const MAX_LOADING_PAGES = pagesFor(8 * 2 ** 20);
 /** Milliseconds between checks for memory released by other threads, while a read waits. */
 const POLL_MS = 10;
 
@@ -26,6 +31,11 @@ interface Allocation {
 export interface ReadClient {
   /** Whether the client has disconnected. */
   readonly disconnected: boolean;
+  /**
+   * Whether the client has disconnected, or may have, because it has closed its sending side: its reads do not wait for memory.
+   * Absent if {@link disconnected} is all that is known.
+   */
+  readonly mayBeClosed?: boolean;
   /**
    * Called while a read waits for memory: drops the replies that are buffered behind replies which are being read. Absent if
    * none are ever buffered.
@@ -48,7 +58,9 @@ export interface MemoryAccount extends ValueMemory {
 interface Waiter {
   readonly pages: number;
   readonly client: ReadClient | undefined;
-  readonly since: number;
+  /** Pages that count as being loaded; 0 unless the memory is for a load. */
+  readonly loadingPages: number;
+  since: number;
   readonly resolve: (reservation: Reservation | undefined) => void;
 }
 
@@ -79,6 +91,12 @@ export class BufferedBytes implements MemoryAccount {
   #smallBytes = 0;
   #smallReservedBytes = 0;
   #waiters: Waiter[] = [];
+  /** Reads that wait until the thread loads less, before they wait for memory. */
+  #loadWaiters: Waiter[] = [];
+  /** Pages of the values that are loaded, or wait for memory to be loaded. */
+  #loadingPages = 0;
+  /** Reservations that are in use. */
+  readonly #reservations = new Set<Reservation>();
   #timer: NodeJS.Timeout | undefined;
   /** Memory to release at the end of this tick. */
   #toRelease: ArrayBufferLike[] = [];
@@ -226,26 +244,86 @@ export class BufferedBytes implements MemoryAccount {
   /**
    * Waits until `bytes` bytes fit; first come, first served, over all threads.
    *
-   * @returns undefined if too many reads are waiting or the client has disconnected.
+   * @returns undefined if too many reads are waiting, or the client has disconnected or closed its sending side; a reservation
+   *   must be released with {@link releaseUnused}.
    */
   reserve(bytes: number, client: ReadClient | undefined): Promise<Reservation | undefined> {
-    if (this.waiting >= this.#limits.maxQueuedLoads) return Promise.resolve(undefined);
-    const pages = Math.min(pagesFor(bytes), this.#budget.maxPages);
+    if (this.#rejects(client)) return Promise.resolve(undefined);
     return new Promise((resolve) => {
-      this.#waiters.push({ pages, client, since: Math.floor(this.#clock()) | 0, resolve });
-      this.#timer ??= setInterval(() => this.#poll(), POLL_MS).unref();
+      this.#wait({ pages: this.#pagesOf(bytes), client, loadingPages: 0, since: 0, resolve });
       client?.dropWaitingReplies?.();
       this.#grantReservations();
     });
   }
 
-  /** Releases the unused part of a reservation. */
+  /** Waits as {@link reserve} does, to load a value of `bytes` bytes, until this thread also loads few other ones. */
+  reserveForLoad(bytes: number, client: ReadClient | undefined): Promise<Reservation | undefined> {
+    if (this.#rejects(client)) return Promise.resolve(undefined);
+    const pages = this.#pagesOf(bytes);
+    return new Promise((resolve) => {
+      this.#loadWaiters.push({ pages, client, loadingPages: pages, since: 0, resolve });
+      this.#startPolling();
+      client?.dropWaitingReplies?.();
+      this.#admitLoads();
+    });
+  }
+
+  /** Reserves as {@link reserveForLoad} does; returns undefined if the read would have to wait. */
+  tryReserveForLoad(bytes: number, client: ReadClient | undefined): Reservation | undefined {
+    const pages = this.#pagesOf(bytes);
+    if (this.#loadWaiters.length > 0 || !this.#mayLoad(pages)) return undefined;
+    if (this.#budget.waiting > 0 || !this.#budget.tryReserveLarge(pages)) return undefined;
+    this.#loadingPages += pages;
+    return this.#newReservation({ pages, client, loadingPages: pages });
+  }
+
+  /** Ends a reservation, and releases what is unused of it. */
   releaseUnused(reservation: Reservation): void {
+    if (this.#reservations.delete(reservation)) this.#loadingPages -= reservation.loadingPages;
+    this.#releasePages(reservation);
+    this.#admitLoads();
+  }
+
+  #releasePages(reservation: Reservation): void {
     const { pages } = reservation;
-    if (pages === 0) return;
     reservation.pages = 0;
-    this.#budget.releaseLarge(pages);
+    if (pages > 0) this.#budget.releaseLarge(pages);
+  }
+
+  #newReservation({ pages, client, loadingPages }: Pick<Waiter, 'pages' | 'client' | 'loadingPages'>): Reservation {
+    const reservation = new Reservation(this, pages, client, loadingPages);
+    this.#reservations.add(reservation);
+    this.#startPolling();
+    return reservation;
+  }
+
+  #pagesOf(bytes: number): number {
+    return Math.min(pagesFor(bytes), this.#budget.maxPages);
+  }
+
+  /** Whether a read may not wait for memory: too many do, or nobody waits for it. */
+  #rejects(client: ReadClient | undefined): boolean {
+    return this.waiting + this.#loadWaiters.length >= this.#limits.maxQueuedLoads || isGone(client);
+  }
+
+  #mayLoad(pages: number): boolean {
+    return this.#loadingPages === 0 || this.#loadingPages + pages <= MAX_LOADING_PAGES;
+  }
+
+  /** Lets reads wait for memory in order while the thread may load their values. */
+  #admitLoads(): void {
+    for (let first; (first = this.#loadWaiters.at(0)) !== undefined && this.#mayLoad(first.pages);) {
+      this.#loadWaiters.shift();
+      this.#loadingPages += first.pages;
+      this.#wait(first);
+    }
     this.#grantReservations();
+  }
+
+  #wait(waiter: Waiter): void {
+    waiter.since = Math.floor(this.#clock()) | 0;
+    this.#waiters.push(waiter);
+    this.#startPolling();
   }
 
   #charge(bytes: number, reservation: Reservation | undefined): Allocation | undefined {
@@ -288,15 +366,24 @@ export class BufferedBytes implements MemoryAccount {
     this.#budget.release(unusedBytes / PAGE_BYTES);
   }
 
+  #startPolling(): void {
+    this.#timer ??= setInterval(() => this.#poll(), POLL_MS).unref();
+  }
+
   #poll(): void {
-    const disconnected = this.#waiters.filter(({ client }) => client?.disconnected);
-    if (disconnected.length > 0) {
-      this.#waiters = this.#waiters.filter(({ client }) => !client?.disconnected);
-      for (const { resolve } of disconnected) resolve(undefined);
+    // A load in flight for a client that has disconnected needs no memory: others can use it before Redis replies.
+    for (const each of this.#reservations) if (each.client?.disconnected === true) this.#releasePages(each);
+    const waiting = [...this.#waiters, ...this.#loadWaiters];
+    const gone = new Set(waiting.filter(({ client }) => isGone(client)));
+    if (gone.size > 0) {
+      for (const { loadingPages } of this.#waiters.filter((each) => gone.has(each))) this.#loadingPages -= loadingPages;
+      this.#waiters = this.#waiters.filter((each) => !gone.has(each));
+      this.#loadWaiters = this.#loadWaiters.filter((each) => !gone.has(each));
+      for (const { resolve } of gone) resolve(undefined);
     }
     // What has been buffered since the reads began to wait.
-    for (const client of new Set(this.#waiters.map((waiter) => waiter.client))) client?.dropWaitingReplies?.();
-    this.#grantReservations();
+    for (const client of new Set(waiting.map((waiter) => waiter.client))) client?.dropWaitingReplies?.();
+    this.#admitLoads();
   }
 
   /** Resolves waiting reads in order while the first one fits. */
@@ -305,23 +392,35 @@ export class BufferedBytes implements MemoryAccount {
       this.#budget.noteWaiting(this.#waiters.length, first.since);
       if (!this.#budget.isOldest(first.since) || !this.#budget.tryReserveLarge(first.pages)) return;
       this.#waiters.shift();
-      first.resolve(new Reservation(this, first.pages));
+      first.resolve(this.#newReservation(first));
     }
     this.#budget.noteWaiting(0, 0);
+    if (this.#reservations.size > 0 || this.#loadWaiters.length > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
+}
+
+/** Whether nobody may wait for what a client has requested. */
+function isGone(client: ReadClient | undefined): boolean {
+  return client !== undefined && (client.mayBeClosed ?? client.disconnected);
 }
 
 /** Memory that a waiting read was granted; values are charged to it first and to the shared budget once it is used up. */
 export class Reservation implements MemoryAccount {
   /** Pages left. */
   pages: number;
+  /** The client of the read. */
+  readonly client: ReadClient | undefined;
+  /** Pages that count as being loaded. */
+  readonly loadingPages: number;
   readonly #buffered: BufferedBytes;
 
-  constructor(buffered: BufferedBytes, pages: number) {
+  constructor(buffered: BufferedBytes, pages: number, client: ReadClient | undefined, loadingPages: number) {
     this.#buffered = buffered;
     this.pages = pages;
+    this.client = client;
+    this.loadingPages = loadingPages;
   }
 
   get reservedBytes(): number {

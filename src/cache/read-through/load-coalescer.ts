@@ -91,7 +91,7 @@ export class LoadCoalescer {
   ): Promise<LoadOutcome> {
     const span = startSpan(this.#tracer, request);
     const load = new Load<LoadOutcome>(request, this.#inFlight, onBufferFull, span);
-    this.#loader.start([load]);
+    this.#loader.startFirst(load);
     return load.end;
   }
 

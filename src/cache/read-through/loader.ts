@@ -3,7 +3,8 @@ import type { Query, Rendered, StoredForm } from '../../redis/query.ts';
 import { BufferFull, type RedisReply, TOO_LARGE } from '../../redis/redis-reply.ts';
 import { PAGE_BYTES, pagesFor } from '../../instance/buffer-budget.ts';
 import type { ValueMemory } from '../../redis/connection/value-memory.ts';
-import type { BufferedBytes } from './buffered-bytes.ts';
+import type { BufferedBytes, Reservation } from './buffered-bytes.ts';
+import { LargeValues } from './large-values.ts';
 import type { ReadTracer } from '../read-tracer.ts';
 import type { Clock } from '../shared-lru/clock.ts';
 import { NO_ETAG, etagOf } from '../shared-lru/etag.ts';
@@ -73,6 +74,7 @@ export class Loader {
   readonly #buffered: BufferedBytes;
   readonly #variants: readonly VariantNumber[];
   readonly #random: () => number;
+  readonly #largeValues = new LargeValues();
   /** Whether a load that no request has joined yet is being started. */
   #isStartingRefresh = false;
 
@@ -90,10 +92,18 @@ export class Loader {
   }
 
   /** Starts loads that share one permit and one round trip; each ends individually. */
-  start(loads: readonly AnyLoad[]): void {
+  start(loads: readonly AnyLoad[], isFirst = false): void {
     const admission = this.#limiter.acquire();
-    if (admission instanceof Promise) void this.#queue(admission, loads);
-    else this.#proceed(admission, loads);
+    if (admission instanceof Promise) void this.#queue(admission, loads, isFirst);
+    else this.#proceed(admission, loads, isFirst);
+  }
+
+  /**
+   * Starts a load for a request that waits for nothing yet: a value that was large when it was loaded last, and would have to wait
+   * for memory, is not requested, and the load ends with that length.
+   */
+  startFirst(load: AnyLoad): void {
+    this.start([load], true);
   }
 
   /**
@@ -105,7 +115,7 @@ export class Loader {
     this.#counts.countRefresh(isAdmitted ? 'started' : 'dropped');
     load.end.catch(() => this.#counts.countLoadError());
     this.#isStartingRefresh = true;
-    if (isAdmitted) this.#fetchAll([load]);
+    if (isAdmitted) this.#fetchAll([load], true);
     else this.reject([load], 'overloaded');
     this.#isStartingRefresh = false;
   }
@@ -118,7 +128,7 @@ export class Loader {
   /** Starts loads, which share a permit that has been acquired. */
   startAdmitted(loads: readonly AnyLoad[]): void {
     if (loads.length === 0) this.#limiter.release();
-    else this.#fetchAll(loads);
+    else this.#fetchAll(loads, false);
   }
 
   /** Ends loads with a failure, without sending them. */
@@ -126,38 +136,61 @@ export class Loader {
     for (const load of loads) load.settle(this.#failed(load.request, failure));
   }
 
-  async #queue(queued: Promise<Admission>, loads: readonly AnyLoad[]): Promise<void> {
+  async #queue(queued: Promise<Admission>, loads: readonly AnyLoad[], isFirst: boolean): Promise<void> {
     const since = this.#clock();
     const admission = await queued;
     this.#counts.observeQueue(this.#clock() - since);
     if (admission === 'admitted') for (const { span } of loads) span?.onDequeued();
-    this.#proceed(admission, loads);
+    this.#proceed(admission, loads, isFirst);
   }
 
-  #proceed(admission: Admission, loads: readonly AnyLoad[]): void {
-    if (admission === 'admitted') this.#fetchAll(loads);
+  #proceed(admission: Admission, loads: readonly AnyLoad[], isFirst: boolean): void {
+    if (admission === 'admitted') this.#fetchAll(loads, isFirst);
     else this.reject(loads, 'overloaded');
   }
 
-  #fetchAll(loads: readonly AnyLoad[]): void {
+  /** @param reserves whether memory is reserved for values that were large when they were loaded last. */
+  #fetchAll(loads: readonly AnyLoad[], reserves: boolean): void {
     const requestedAt = this.#clock();
     let pending = loads.length;
     const finishOne = (): void => {
       if (--pending === 0) this.#limiter.release();
     };
     for (const load of loads) {
+      const { query, account } = load.request;
+      const room = reserves ? this.#tryReserve(load.request) : undefined;
+      if (room instanceof BufferFull) {
+        finishOne();
+        this.#finish(load, room, requestedAt);
+        continue;
+      }
+      const release = (): void => {
+        if (room !== undefined) this.#buffered.releaseUnused(room);
+      };
       this.#counts.countLoad();
       try {
         const onReply = (reply: RedisReply): void => {
           finishOne();
           this.#settle(load, reply, requestedAt);
+          release();
         };
-        this.#store.fetch(load.request.query, onReply, load.request.account);
+        this.#store.fetch(query, onReply, room ?? account);
       } catch (bug) {
         finishOne();
+        release();
         this.#fail(load, bug);
       }
     }
+  }
+
+  /**
+   * Reserves memory for a value that was large when it was loaded last; returns its length if it would have to wait for that, and
+   * undefined if it need not be reserved.
+   */
+  #tryReserve({ query, client }: LoadRequest): Reservation | BufferFull | undefined {
+    const bytes = this.#largeValues.bytesOf(query);
+    if (bytes === undefined) return undefined;
+    return this.#buffered.tryReserveForLoad(bytes, client) ?? new BufferFull(bytes);
   }
 
   #settle(load: AnyLoad, reply: RedisReply, requestedAt: number): void {
@@ -200,6 +233,7 @@ export class Loader {
       this.#fail(load, bug);
       return;
     }
+    this.#largeValues.note(load.request.query, reply);
     if (end.kind !== 'buffer-full') return load.settle(end);
     this.#abandon(load.request);
     load.settleBufferFull(end);
@@ -222,19 +256,16 @@ export class Loader {
         const { ttlMs = Infinity } = reply;
         // The key's TTL in Redis has run at most since the request was sent.
         const hardTtlMs = requestedAt + ttlMs - now;
-        return this.#storeValue(
-          load,
-          reply.value,
-          Math.min(this.#shortened(this.#lifetimes.ttlMs), hardTtlMs),
-          hardTtlMs,
-        );
+        const lifetimeMs = Math.min(this.#shortened(this.#lifetimes.ttlMs), hardTtlMs);
+        return this.#storeValue(load, reply.value, lifetimeMs, hardTtlMs, requestedAt);
       }
       case 'missing': {
         const { ttlMs = Infinity } = reply;
         const hardTtlMs = requestedAt + ttlMs - now;
-        if (reply.reply === undefined || query.form !== undefined) return this.#storeNegative(load, hardTtlMs);
+        if (reply.reply === undefined || query.form !== undefined)
+          return this.#storeNegative(load, hardTtlMs, requestedAt);
         const lifetimeMs = Math.min(this.#shortened(this.#lifetimes.negativeTtlMs), hardTtlMs);
-        return this.#storeValue(load, reply.reply, lifetimeMs, lifetimeMs);
+        return this.#storeValue(load, reply.reply, lifetimeMs, lifetimeMs, requestedAt);
       }
       case 'timeout':
       case 'unavailable':
@@ -243,7 +274,7 @@ export class Loader {
       case 'value-too-large':
       case 'wrong-type':
       case 'error-reply':
-        return this.#release(load.request, reply);
+        return this.#release(load.request, reply, requestedAt);
     }
   }
 
@@ -252,28 +283,47 @@ export class Loader {
    *
    * @param hardTtlMs milliseconds after which it must not be served at all, not even as stale.
    */
-  #storeValue(load: AnyLoad, value: Buffer, lifetimeMs: number, hardTtlMs: number): LoadOutcome {
-    const { lease, forward, query } = load.request;
+  #storeValue(load: AnyLoad, value: Buffer, lifetimeMs: number, hardTtlMs: number, requestedAt: number): LoadOutcome {
+    const { forward, query } = load.request;
     // Only HTTP has validators, and it reads values and rendered replies.
     const etag = query.selectorLength === 0 || query.form !== undefined ? etagOf(value) : NO_ETAG;
     const freshness = { ageMs: 0, lifetimeMs: Math.max(0, lifetimeMs) };
-    if (!this.#canStoreFor(lifetimeMs)) return this.#release(load.request, { kind: 'value', value, etag, freshness });
-    const stored = isStored(lease, (valid) =>
-      this.#lru.commit(valid, value, etag, lifetimeMs, hardTtlMs, load.place, this.#variantsOf(query)),
+    const loaded = { kind: 'value', value, etag, freshness } as const;
+    if (!this.#canStoreFor(lifetimeMs)) return this.#release(load.request, loaded, requestedAt);
+    const stored = this.#isStored(load.request, loaded, requestedAt, (lease, variants) =>
+      this.#lru.commit(lease, value, etag, lifetimeMs, hardTtlMs, load.place, variants),
     );
-    return { kind: 'value', value, etag, freshness, origin: stored ? 'stored' : 'not-stored', forward };
+    return { ...loaded, origin: stored ? 'stored' : 'not-stored', forward };
   }
 
   /** Stores, for at most `maxLifetimeMs`, that what a query reads does not exist. */
-  #storeNegative(load: AnyLoad, maxLifetimeMs: number): LoadOutcome {
-    const { query, lease, forward } = load.request;
+  #storeNegative(load: AnyLoad, maxLifetimeMs: number, requestedAt: number): LoadOutcome {
     const lifetimeMs = Math.min(this.#shortened(this.#lifetimes.negativeTtlMs), maxLifetimeMs);
     const freshness = { ageMs: 0, lifetimeMs: Math.max(0, lifetimeMs) };
-    if (!this.#canStoreFor(lifetimeMs)) return this.#release(load.request, { kind: 'absent', freshness });
-    const stored = isStored(lease, (valid) =>
-      this.#lru.commitNegative(valid, lifetimeMs, load.place, this.#variantsOf(query)),
+    const loaded = { kind: 'absent', freshness } as const;
+    if (!this.#canStoreFor(lifetimeMs)) return this.#release(load.request, loaded, requestedAt);
+    const stored = this.#isStored(load.request, loaded, requestedAt, (lease, variants) =>
+      this.#lru.commitNegative(lease, lifetimeMs, load.place, variants),
     );
-    return { kind: 'absent', freshness, origin: stored ? 'stored' : 'not-stored', forward };
+    return { ...loaded, origin: stored ? 'stored' : 'not-stored', forward: load.request.forward };
+  }
+
+  /** Stores a result under the lease of a load; without a valid one, ends what the result shows to be outdated. */
+  #isStored(
+    { query, lease }: LoadRequest,
+    loaded: KeyState,
+    requestedAt: number,
+    commit: (lease: Lease, variants: readonly EntryId[]) => FillResult,
+  ): boolean {
+    const variants = this.#variantsOf(query);
+    const result = lease === undefined ? 'void' : commit(lease, variants);
+    if (result === 'void') this.#dropOutdated(query, loaded, requestedAt, variants);
+    return result === 'stored';
+  }
+
+  #dropOutdated(query: Query, loaded: KeyState, requestedAt: number, variants: readonly EntryId[]): void {
+    const etag = loaded.kind === 'value' && loaded.etag !== NO_ETAG ? loaded.etag : undefined;
+    this.#lru.dropOutdated(query, etag, requestedAt, variants);
   }
 
   /** Shortens a TTL by a random share, so that entries that were loaded together do not expire together. */
@@ -291,8 +341,10 @@ export class Loader {
   }
 
   /** Ends a successful load without storing its result. */
-  #release({ query, lease, forward }: LoadRequest, loaded: KeyState): LoadOutcome {
-    if (lease !== undefined) this.#lru.abandon(lease, RESULTS[loaded.kind], this.#variantsOf(query));
+  #release({ query, lease, forward }: LoadRequest, loaded: KeyState, requestedAt: number): LoadOutcome {
+    const variants = this.#variantsOf(query);
+    const isEnded = lease !== undefined && this.#lru.abandon(lease, RESULTS[loaded.kind], variants);
+    if (!isEnded) this.#dropOutdated(query, loaded, requestedAt, variants);
     return { ...loaded, origin: 'not-stored', forward };
   }
 
@@ -328,10 +380,6 @@ function renderedReply(reply: ValueReply, rendered: Rendered, maxBufferedBytes: 
   // The next attempt needs memory for the reply as well, and each is charged in whole pages.
   const pages = pagesFor(value.length) + pagesFor(rendered.bytes);
   return pages > pagesFor(maxBufferedBytes) ? TOO_LARGE : new BufferFull(pages * PAGE_BYTES);
-}
-
-function isStored(lease: Lease | undefined, commit: (lease: Lease) => FillResult): boolean {
-  return lease !== undefined && commit(lease) === 'stored';
 }
 
 /** The state of a key as read from Redis. */

@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Query } from '../../redis/query.ts';
 import type { ValueMemory } from '../../redis/connection/value-memory.ts';
 import { BufferFull, type RedisReply } from '../../redis/redis-reply.ts';
+import type { BufferedBytes } from './buffered-bytes.ts';
 import { bufferedBytes } from './buffered-bytes.spec-support.ts';
 import { CoherenceState } from '../../instance/coherence-state.ts';
 import { InstanceMemory, InstanceWord } from '../../instance/instance-memory.ts';
@@ -1180,6 +1181,59 @@ describe('too many loads', () => {
     for (let i = 0; i < 9; i++) store.reply(valueReply('v'));
     expect(await waiting).toMatchObject({ kind: 'value' });
     await Promise.all(loads);
+  });
+});
+
+describe('a value that was large when it was loaded last', () => {
+  const BYTES = 3 * 2 ** 20;
+  const large = Buffer.alloc(BYTES);
+  const other = Query.get(Buffer.from('other'));
+  const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  let buffered: BufferedBytes;
+
+  beforeEach(async () => {
+    buffered = bufferedBytes(instance, 2, 4 * 2 ** 20);
+    reads = threadReads(lru, 2, LIFETIMES, buffered);
+    for (const query of [key, other]) {
+      const outcome = read(query);
+      store.reply({ kind: 'value', value: large, ttlMs: undefined });
+      expect(await outcome).toMatchObject({ kind: 'value', origin: 'not-stored' });
+    }
+    expect(store.requests).toBe(2);
+  });
+
+  it('is not requested before the load of another one, which takes the memory, has ended', async () => {
+    const [first, second, third] = [read(key), read(other), read(other)];
+    await settled();
+    expect(store.requests).toBe(3);
+    store.reply({ kind: 'value', value: large, ttlMs: undefined });
+    expect(await first).toMatchObject({ kind: 'value' });
+    await settled();
+    expect(store.requests).toBe(4);
+    store.reply(valueReply('short now'));
+    expect(await Promise.all([second, third])).toMatchObject([{ kind: 'value' }, { kind: 'value' }]);
+    expect([store.requests, store.pending, lru.stats().leases]).toEqual([4, 0, 0]);
+  });
+
+  it('is never requested for a client that disconnects while it waits for memory', async () => {
+    buffered.hold(large.buffer);
+    const client = { disconnected: false };
+    const waiting = reads.read(key, undefined, { client });
+    await settled();
+    expect([store.requests, buffered.waiting]).toEqual([2, 1]);
+    client.disconnected = true;
+    expect(await waiting).toMatchObject({ kind: 'overloaded' });
+    expect([store.requests, buffered.waiting, lru.stats().leases]).toEqual([2, 0, 0]);
+  });
+
+  it('is requested at once again after it was short, like any other', async () => {
+    const short = read(key);
+    store.reply(valueReply('short'));
+    await short;
+    now += 2000;
+    buffered.hold(large.buffer);
+    void read(key);
+    expect(store.requests).toBe(4);
   });
 });
 

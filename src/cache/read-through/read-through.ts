@@ -98,10 +98,20 @@ export class ReadThrough {
   }
 
   /** Reads within memory that has been reserved, without counting it; returns the size of a value that does not fit. */
-  readWithin(query: Query, account: Reservation, client: ReadClient | undefined): Promise<LoadEnd> {
-    const more = { maxAgeMs: Infinity, client, account, span: undefined } as const;
+  async readWithin(
+    query: Query,
+    account: Reservation,
+    { maxAgeMs, onlyIfCached, client }: Required<ReadDirectives> & Pick<LoadRequest, 'client'>,
+  ): Promise<DirectedOutcome | BufferFull> {
+    if (onlyIfCached) {
+      const found = this.#lru.readServable(query, maxAgeMs, (memory) => account.tryHoldForTick(memory));
+      if (found === undefined || found.kind === 'expired') return this.#lru.peek(query, maxAgeMs) ?? NOT_CACHED;
+      return found.kind === 'buffer-full' ? found : { ...found.found, kind: 'hit' };
+    }
+    const more = { maxAgeMs, client, account, span: undefined } as const;
     const request: LoadRequest = { query, lease: undefined, forward: 'uri-miss', ...more };
-    return this.#readInto(account, request, true);
+    const end = await this.#readInto(account, request, maxAgeMs === Infinity);
+    return end.kind === 'buffer-full' || maxAgeMs === Infinity ? end : withoutStale(end);
   }
 
   #readDirected(
@@ -166,7 +176,7 @@ export class ReadThrough {
   async #readOnceItFits(request: LoadRequest, bufferFull: BufferFull): Promise<LoadOutcome> {
     const { query, forward, client } = request;
     for (let { bytes } = bufferFull, canJoin = request.maxAgeMs === Infinity; ; canJoin = false) {
-      const reservation = await this.#buffered.reserve(bytes, client);
+      const reservation = await this.#buffered.reserveForLoad(bytes, client);
       if (reservation === undefined) return failedLoad(this.#lru, query, 'overloaded', 'not-stored', forward);
       try {
         const end = await this.#readInto(reservation, request, canJoin);

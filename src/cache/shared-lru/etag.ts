@@ -25,6 +25,10 @@ function wordAt(text: string, at: number): number {
   );
 }
 
+export function isSameEtag(a: Etag, b: Etag): boolean {
+  return a[0] === b[0] && a[1] === b[1] && a[2] === b[2];
+}
+
 /** Formats a validator for HTTP, quotes included: `"` + 24 hexadecimal digits + `"`. */
 export function formatEtag(etag: Etag): string {
   return `"${hexWord(etag[0])}${hexWord(etag[1])}${hexWord(etag[2])}"`;

@@ -9,10 +9,10 @@ import {
 import type { Clock } from './clock.ts';
 import { type SharedCounters, counter } from './counters.ts';
 import type { Entries } from './entries.ts';
-import { type Etag, NO_ETAG } from './etag.ts';
+import { type Etag, NO_ETAG, isSameEtag } from './etag.ts';
 import type { KeyIndex } from './index/key-index.ts';
 import type { Leases } from './leases.ts';
-import { NONE } from './memory/layout.ts';
+import { NONE, State } from './memory/layout.ts';
 import type { SharedLock } from './memory/shared-lock.ts';
 import { CHUNK_BYTES } from './reading/chunked-read.ts';
 import type { Slots } from './slots.ts';
@@ -112,13 +112,33 @@ export class Fills {
     });
   }
 
-  /** Ends a lease without storing anything; drops the entry that it replaces, and its variants, if Redis has replied. */
-  abandon(lease: Lease, result: LoadResult, variants: readonly EntryId[]): void {
+  /**
+   * Ends a lease without storing anything; drops the entry that it replaces, and its variants, if Redis has replied.
+   *
+   * @returns false, with nothing changed, if the lease had ended.
+   */
+  abandon(lease: Lease, result: LoadResult, variants: readonly EntryId[]): boolean {
     const now = this.#clock();
-    this.#lock.hold(() => {
-      if (!this.#leases.isValid(lease)) return;
+    return this.#lock.hold(() => {
+      if (!this.#leases.isValid(lease)) return false;
       if (isKeyStateKnown(result)) this.#replace(lease.slot, variants, now);
       this.#leases.endWith(lease.slot, result);
+      return true;
+    });
+  }
+
+  /** Drops what a load without a valid lease has shown to be outdated, as SharedLru.dropOutdated does. */
+  dropOutdated(id: EntryId, etag: Etag | undefined, requestedAt: number, variants: readonly EntryId[]): void {
+    const hash = this.#index.hashOf(id);
+    const now = this.#clock();
+    this.#lock.hold(() => {
+      const slot = this.#index.find(id, hash);
+      if (slot !== NONE && this.#slots.state(slot) === State.ENTRY) {
+        if (!this.#slots.isStoredBy(slot, requestedAt)) return;
+        if (etag !== undefined && isSameEtag(this.#slots.etag(slot), etag)) return;
+        this.#entries.dropOutdated(slot, now);
+      }
+      this.#endVariants(variants, now, requestedAt);
     });
   }
 
@@ -157,9 +177,15 @@ export class Fills {
   /** Drops the entry that a lease replaces, if any, and ends the entries and the leases of its variants. */
   #replace(lease: number, variants: readonly EntryId[], now: number): void {
     this.#entries.replace(lease, now);
+    this.#endVariants(variants, now, Infinity);
+  }
+
+  /** Ends variants that were stored at this time or before, and the leases of all. */
+  #endVariants(variants: readonly EntryId[], now: number, storedBy: number): void {
     for (const variant of variants) {
       const slot = this.#index.find(variant, this.#index.hashOf(variant));
-      if (slot !== NONE && this.#leases.endOf(slot)) this.#entries.dropOutdated(slot, now);
+      if (slot === NONE || !this.#leases.endOf(slot)) continue;
+      if (this.#slots.isStoredBy(slot, storedBy)) this.#entries.dropOutdated(slot, now);
     }
   }
 

@@ -1,5 +1,5 @@
 import { COUNTER_NAMES, type Counters } from './counters.ts';
-import type { Etag } from './etag.ts';
+import { type Etag, isSameEtag } from './etag.ts';
 import { EXPIRE_ALL_HISTORY_LENGTH, type LruLimits } from './memory/layout.ts';
 import { keyOf, nameOf } from './shared-memory.spec-support.ts';
 import type { CachedEntry, EntryId, FillResult, Forward, LoadResult, Place, Served, Stale } from './cache-types.ts';
@@ -13,7 +13,7 @@ export interface ReferenceLease {
   ended: boolean;
 }
 
-interface ReferenceEntry {
+export interface ReferenceEntry {
   readonly id: EntryId;
   /** `undefined`: the key is known not to exist. */
   readonly value: Buffer | undefined;
@@ -41,6 +41,7 @@ export type ReferenceLookup =
 /** `more`: a chunk of a fill that is not the last one. */
 export type ReferenceStep = FillResult | 'more';
 
+const NO_VARIANTS: readonly EntryId[] = [];
 const MAX_ID_BYTES = 64 * 1024;
 const MAX_SELECTOR_BYTES = 16_383;
 /** Results of loads to which Redis replied. */
@@ -133,8 +134,11 @@ export class ReferenceLru {
     return found.kind === 'hit' ? { ...found, kind: 'stale' } : undefined;
   }
 
-  /** @param longest bytes of the longest value for whose copy there is memory. */
-  lookup(id: EntryId, now: number, maxAgeMs: number, longest = Infinity): ReferenceLookup {
+  /**
+   * @param longest bytes of the longest value for whose copy there is memory.
+   * @param counted whether the read has been counted.
+   */
+  lookup(id: EntryId, now: number, maxAgeMs: number, longest = Infinity, counted = false): ReferenceLookup {
     const entry = this.#usableEntry(id, now);
     if (entry !== undefined) {
       const isFresh = this.#isFresh(entry, now, maxAgeMs);
@@ -146,11 +150,11 @@ export class ReferenceLru {
     const forward = entry === undefined ? 'uri-miss' : this.#isFresh(entry, now) ? 'request' : 'stale';
     const lease = this.#leases.get(nameOf(id));
     if (lease !== undefined && lease.until > now) {
-      this.#counters.collapsed++;
+      if (!counted) this.#counters.collapsed++;
       return { kind: 'loading', lease, forward };
     }
     if (lease !== undefined) this.#takeBack(lease);
-    this.#counters.misses++;
+    if (!counted) this.#counters.misses++;
     const granted = this.#grantLease(id, now);
     return granted === undefined ? { kind: 'unleased', forward } : { kind: 'miss', lease: granted, forward };
   }
@@ -166,38 +170,72 @@ export class ReferenceLru {
     lifetimeMs: number,
     hardTtlMs: number,
     place: Place,
+    variants = NO_VARIANTS,
+    source?: ReferenceEntry,
   ): ReferenceStep {
     if (lease.ended) return this.#voided();
     if (value.length > this.#limits.maxValueBytes) {
-      this.#outdate(lease.id, now);
+      this.#outdate(lease.id, now, variants);
       return this.#giveUp(lease);
     }
     // Another fill is writing.
     if (lease.written !== start) return this.#voided();
-    if (start === 0) this.#outdate(lease.id, now);
+    if (start === 0) this.#outdate(lease.id, now, variants);
     if (place === 'last') {
       const left = (start === 0 ? lease.id.id.length : 0) + value.length - start;
       if (!this.#hasRoomFor(left)) return this.#refuse(lease);
     } else if (lease.id.id.length + value.length > this.#limits.maxBytes) return this.#giveUp(lease);
     if (!this.#makeRoomFor(start === 0 ? lease.id.id.length + end : end - start)) return this.#giveUp(lease);
-    if (end === value.length) return this.#store(lease, value, etag, now, lifetimeMs, hardTtlMs, place);
+    if (end === value.length) return this.#store(lease, value, etag, now, lifetimeMs, hardTtlMs, place, source);
     lease.written = end;
     return 'more';
   }
 
-  fillMissing(lease: ReferenceLease, now: number, lifetimeMs: number, place: Place): ReferenceStep {
+  fillMissing(
+    lease: ReferenceLease,
+    now: number,
+    lifetimeMs: number,
+    place: Place,
+    variants = NO_VARIANTS,
+  ): ReferenceStep {
     if (lease.ended || lease.written > 0) return this.#voided();
-    this.#outdate(lease.id, now);
+    this.#outdate(lease.id, now, variants);
     if (place === 'last' && !this.#hasRoomFor(lease.id.id.length)) return this.#refuse(lease);
     if (lease.id.id.length > this.#limits.maxBytes || !this.#makeRoomFor(lease.id.id.length))
       return this.#giveUp(lease);
     return this.#store(lease, undefined, [0, 0, 0], now, lifetimeMs, lifetimeMs, place);
   }
 
-  release(lease: ReferenceLease, result: LoadResult, now: number): void {
-    if (lease.ended) return;
-    if (ANSWERS.includes(result)) this.#outdate(lease.id, now);
+  release(lease: ReferenceLease, result: LoadResult, now: number, variants = NO_VARIANTS): boolean {
+    if (lease.ended) return false;
+    if (ANSWERS.includes(result)) this.#outdate(lease.id, now, variants);
     this.#endLease(lease);
+    return true;
+  }
+
+  /** Returns an entry, expired or not. */
+  describe(id: EntryId, now: number): ReferenceEntry | undefined {
+    const entry = this.#entries.get(nameOf(id));
+    return entry !== undefined && this.#isUsable(entry, now) ? entry : undefined;
+  }
+
+  /** Ends what a load without a lease, requested at `requestedAt`, has shown to be outdated. Returns whether anything was. */
+  dropOutdated(
+    id: EntryId,
+    etag: Etag | undefined,
+    requestedAt: number,
+    now: number,
+    variants: readonly EntryId[],
+  ): boolean {
+    const before = this.#entries.size + this.#leases.size;
+    const entry = this.#entries.get(nameOf(id));
+    if (entry !== undefined) {
+      if (entry.stored > requestedAt) return false;
+      if (etag !== undefined && isSameEtag(entry.etag, etag)) return false;
+      this.#outdate(id, now);
+    }
+    for (const variant of variants) this.#endVariant(variant, now, requestedAt);
+    return this.#entries.size + this.#leases.size < before;
   }
 
   /** Returns the number of entries of the key that could be used. */
@@ -331,8 +369,21 @@ export class ReferenceLru {
       : -Infinity;
   }
 
-  /** Drops the entry, because Redis has replied. */
-  #outdate(id: EntryId, now: number): void {
+  /** Drops the entry, because Redis has replied, and ends its variants. */
+  #outdate(id: EntryId, now: number, variants = NO_VARIANTS): void {
+    this.#dropEntry(id, now);
+    for (const variant of variants) this.#endVariant(variant, now, Infinity);
+  }
+
+  /** Ends the lease of a variant, and drops it if it was stored at this time or before. */
+  #endVariant(id: EntryId, now: number, storedBy: number): void {
+    const lease = this.#leases.get(nameOf(id));
+    if (lease !== undefined) this.#endLease(lease);
+    const entry = this.#entries.get(nameOf(id));
+    if (entry !== undefined && entry.stored <= storedBy) this.#dropEntry(id, now);
+  }
+
+  #dropEntry(id: EntryId, now: number): void {
     const entry = this.#entries.get(nameOf(id));
     if (entry === undefined) return;
     this.#entries.delete(nameOf(id));
@@ -371,24 +422,25 @@ export class ReferenceLru {
     lifetimeMs: number,
     hardTtlMs: number,
     place: Place,
+    source?: ReferenceEntry,
   ): ReferenceStep {
     while (this.#entries.size >= this.#limits.capacity) {
       this.#entries.delete(this.#entries.keys().next().value ?? '');
       this.#counters.evictionsByCapacity++;
     }
     this.#endLease(lease);
-    const stored = Math.max(now, (this.#endings.at(-1) ?? -Infinity) + TICK_MS);
-    this.#latest = Math.max(stored, this.#latest);
-    const times = { stored, until: stored + lifetimeMs, gone: stored + hardTtlMs };
-    const entry: ReferenceEntry = {
-      id: lease.id,
-      value,
-      etag,
-      ...times,
-      retainMs: this.#retainFor(hardTtlMs - lifetimeMs),
-      ending: undefined,
-      isUnread: place === 'last',
-    };
+    const isUnread = place === 'last';
+    let entry: ReferenceEntry;
+    if (source !== undefined) {
+      const { stored, until, gone, retainMs, ending } = source;
+      entry = { id: lease.id, value, etag, stored, until, gone, retainMs, ending, isUnread };
+    } else {
+      const stored = Math.max(now, (this.#endings.at(-1) ?? -Infinity) + TICK_MS);
+      this.#latest = Math.max(stored, this.#latest);
+      const times = { stored, until: stored + lifetimeMs, gone: stored + hardTtlMs };
+      const retainMs = this.#retainFor(hardTtlMs - lifetimeMs);
+      entry = { id: lease.id, value, etag, ...times, retainMs, ending: undefined, isUnread };
+    }
     if (place === 'last') this.#putLast([[nameOf(lease.id), entry]]);
     else this.#entries.set(nameOf(lease.id), entry);
     return 'stored';

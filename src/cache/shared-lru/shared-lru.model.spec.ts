@@ -73,6 +73,11 @@ const HUGE_IDS = [
   // Its lengths without their limits would be those of the key "a", with a selector.
   get(Buffer.alloc(2 ** 17 + 1, 'a')),
 ];
+/** Ids whose entries are made of those of other ids, by the index of the latter. */
+const VARIANTS: ReadonlyMap<number, readonly number[]> = new Map([
+  [0, [1, 2]],
+  [3, [4]],
+]);
 const NOISE = randomBytes(64 * 1024);
 /** Bytes before and after an id in the buffer that it is a part of. */
 const MARGIN = Buffer.from('kkk');
@@ -115,6 +120,15 @@ type Plain =
       readonly lifetimeMs: number;
       readonly hardTtlMs: number;
       readonly hit: number;
+    }
+  /** Makes a variant of an entry. */
+  | { readonly act: 'fill variant'; readonly source: number; readonly variant: number; readonly size: number }
+  /** A load without a lease ends, which was requested `ago` milliseconds ago and has loaded the same value or another one. */
+  | {
+      readonly act: 'drop outdated';
+      readonly key: number;
+      readonly ago: number;
+      readonly loaded: 'same' | 'other' | 'none';
     }
   | { readonly act: 'walk' }
   | { readonly act: 'release'; readonly lease: number; readonly result: LoadResult }
@@ -205,6 +219,24 @@ const plain: fc.Arbitrary<Plain> = fc.oneof(
       keys: fc.array(key, { minLength: 1, maxLength: 4 }),
       order: fc.array(fc.nat({ max: 3 }), { minLength: 4, maxLength: 4 }),
       ...{ size, lifetimeMs, hardTtlMs, hit: fc.nat({ max: 8 }) },
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      act: fc.constant('fill variant' as const),
+      source: fc.constantFrom(...VARIANTS.keys()),
+      variant: fc.nat({ max: 1 }),
+      size,
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      act: fc.constant('drop outdated' as const),
+      key: fc.oneof(fc.constantFrom(...VARIANTS.keys()), key),
+      ago: fc.constantFrom(0, 1, 5, 20),
+      loaded: fc.constantFrom('same', 'other', 'none'),
     }),
   },
   { weight: 1, arbitrary: fc.constant({ act: 'walk' as const }) },
@@ -341,13 +373,28 @@ class Session {
         const pair = this.#leases.at(-1 - command.lease);
         if (pair === undefined) return;
         const { lifetimeMs: lifetime, place: where } = command;
-        const result = lru.commitNegative(pair.real, lifetime, where);
-        deepStrictEqual(result, this.reference.fillMissing(pair.reference, this.#now, lifetime, where));
+        const variants = variantsOf(pair.reference.id);
+        const result = lru.commitNegative(pair.real, lifetime, where, variants);
+        deepStrictEqual(result, this.reference.fillMissing(pair.reference, this.#now, lifetime, where, variants));
         break;
       }
       case 'fill as last':
         this.#fillAsLast(lru, command);
         break;
+      case 'fill variant':
+        this.#fillVariant(lru, command);
+        break;
+      case 'drop outdated': {
+        const id = idAt(command.key);
+        const cached = lru.describe(id)?.etag;
+        const etag: Etag | undefined =
+          command.loaded === 'none' ? undefined : command.loaded === 'same' ? cached : [++this.#generation, 0, 0];
+        const requestedAt = this.#now - command.ago;
+        lru.dropOutdated(id, etag, requestedAt, variantsOf(id));
+        const isEnded = this.reference.dropOutdated(id, etag, requestedAt, this.#now, variantsOf(id));
+        if (isEnded) this.reached.add(cached === undefined ? 'outdated variant' : 'outdated entry');
+        break;
+      }
       case 'walk':
         this.#walk(lru);
         break;
@@ -355,8 +402,9 @@ class Session {
         const pair = this.#leases.at(-1 - command.lease);
         if (pair === undefined) return;
         if (pair.isRefresh && !pair.reference.ended) this.reached.add('refresh failed');
-        lru.abandon(pair.real, command.result);
-        this.reference.release(pair.reference, command.result, this.#now);
+        const variants = variantsOf(pair.reference.id);
+        const isReleased = lru.abandon(pair.real, command.result, variants);
+        deepStrictEqual(isReleased, this.reference.release(pair.reference, command.result, this.#now, variants));
         break;
       }
       case 'purge': {
@@ -494,6 +542,31 @@ class Session {
     if (inOrder.length > 1) this.reached.add('stored as the last ones');
   }
 
+  /** Makes a variant of an entry, in one step for the model: no other thread acts between its chunks. */
+  #fillVariant(lru: SharedLru, { source, variant, size: bytes }: Extract<Plain, { act: 'fill variant' }>): void {
+    const variants = variantsOf(idAt(source));
+    const id = variants[variant % variants.length];
+    const found = lru.lookup(id, true, 0);
+    const expected = this.reference.lookup(id, this.#now, 0, Infinity, true);
+    deepStrictEqual(found.kind, expected.kind);
+    if (found.kind !== 'miss' || expected.kind !== 'miss') return;
+    this.#leases.push({ real: found.lease, reference: expected.lease, holder: lru, isRefresh: false });
+    const described = lru.describe(idAt(source));
+    const entry = this.reference.describe(idAt(source), this.#now);
+    deepStrictEqual(described?.etag, entry?.etag);
+    if (described === undefined || entry === undefined) return;
+    deepStrictEqual([described.lifetime.stored, described.lifetime.expires], [entry.stored, entry.until]);
+    const value = NOISE.subarray(0, bytes);
+    const etag: Etag = [++this.#generation, 1, bytes];
+    let result: ReferenceStep = 'more';
+    for (let start = 0; result === 'more'; start += STEP) {
+      const end = Math.min(bytes, start + STEP);
+      result = this.reference.fill(expected.lease, value, start, end, etag, this.#now, 0, 0, 'first', [], entry);
+    }
+    deepStrictEqual(lru.commitVariant(found.lease, value, etag, described.lifetime), result);
+    this.reached.add(`variant ${result}`);
+  }
+
   #walk(lru: SharedLru): void {
     const names: string[] = [];
     const walk = lru.walkByRecency();
@@ -521,9 +594,22 @@ class Session {
     const etag: Etag = [generation, -generation, bytes];
     let start = 0;
     let expected: ReferenceStep = 'more';
+    const variants = variantsOf(pair.reference.id);
+    const cached = variants.filter((id) => this.reference.describe(id, this.#now) !== undefined);
     const step = (): void => {
       const end = Math.min(bytes, start + STEP);
-      expected = this.reference.fill(pair.reference, value, start, end, etag, this.#now, lifetime, kept, where);
+      expected = this.reference.fill(
+        pair.reference,
+        value,
+        start,
+        end,
+        etag,
+        this.#now,
+        lifetime,
+        kept,
+        where,
+        variants,
+      );
       start = end;
     };
     this.#beforeStep = () => {
@@ -535,10 +621,11 @@ class Session {
       }
       step();
     };
-    const result = lru.commit(pair.real, value, etag, lifetime, kept, where);
+    const result = lru.commit(pair.real, value, etag, lifetime, kept, where, variants);
     this.#beforeStep = undefined;
     if (result === 'stored') this.#stored = { id: pair.reference.id, at: this.#now, lifetimeMs: lifetime };
     this.reached.add(pair.isRefresh ? `refresh ${result}` : result);
+    if (result !== 'void' && cached.length > 0) this.reached.add(`variants ended: ${result}`);
     deepStrictEqual(result, expected);
     return result;
   }
@@ -548,6 +635,12 @@ class Session {
     deepStrictEqual(entriesByRecency(this.#buffer), this.reference.entriesByRecency);
     deepStrictEqual(lru.stats(), this.reference.stats);
   }
+}
+
+/** Returns the ids of the variants of an entry. */
+function variantsOf(id: EntryId): readonly EntryId[] {
+  const indices = VARIANTS.get(IDS.findIndex((each) => nameOf(each) === nameOf(id))) ?? [];
+  return indices.map(idAt);
 }
 
 function idAt(index: number): EntryId {
@@ -568,6 +661,8 @@ const INTERESTING_STATES = [
   ...['refresh ahead', 'refresh of an expired value', 'revalidating', 'request joins a refresh', 'buffer-full'],
   ...['refresh stored', 'refresh void', 'refresh uncacheable', 'refresh failed', 'refresh without memory'],
   ...['full', 'refused', 'stored as the last ones', 'walked'],
+  ...['variant stored', 'variant uncacheable', 'outdated entry', 'outdated variant'],
+  ...['variants ended: stored', 'variants ended: uncacheable', 'variants ended: full'],
   ...['more touches than fit', 'several entries purged', 'several leases voided by a purge'],
 ];
 

@@ -342,9 +342,23 @@ export class SharedLru {
   /**
    * Ends a lease without storing anything and passes `result` to the waiting threads. An existing entry, with its variants,
    * is dropped if Redis has replied, and stays otherwise.
+   *
+   * @returns false, with nothing changed, if the lease had ended.
    */
-  abandon(lease: Lease, result: LoadResult = 'void', variants = NO_VARIANTS): void {
-    this.#fills.abandon(lease, result, variants);
+  abandon(lease: Lease, result: LoadResult = 'void', variants = NO_VARIANTS): boolean {
+    return this.#fills.abandon(lease, result, variants);
+  }
+
+  /**
+   * Drops an entry that is outdated by a load without a valid lease, which cannot replace it: it was stored before the load was
+   * requested, and differs from the result. Unless the entry stays, its variants that were stored before the load was requested
+   * end, with all their leases. A load in flight stays.
+   *
+   * @param etag of the value that was loaded; undefined if it has none.
+   * @param requestedAt time, by the cache's clock, at which the load was requested.
+   */
+  dropOutdated(id: EntryId, etag: Etag | undefined, requestedAt: number, variants = NO_VARIANTS): void {
+    this.#fills.dropOutdated(id, etag, requestedAt, variants);
   }
 
   /**

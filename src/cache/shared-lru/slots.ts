@@ -339,6 +339,11 @@ export class Slots {
     };
   }
 
+  /** Whether an entry was stored at this time or before. */
+  isStoredBy(slot: number, time: number): boolean {
+    return this.#floats[((slot * SLOT_WORDS) >>> 1) + (Slot.STORED >> 1)] <= time;
+  }
+
   /** Gives an entry the TTL of another one, so that both have the same age and expire at the same time. */
   copyLifetime(slot: number, { stored, expires, staleShare }: Lifetime): void {
     this.#words[slot * SLOT_WORDS + Slot.STATE] |= staleShare << STALE_SHIFT;

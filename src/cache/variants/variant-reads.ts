@@ -6,7 +6,7 @@ import type { BufferedBytes, MemoryAccount, ReadClient } from '../read-through/b
 import { type DirectedOutcome, type ValueOutcome, hasValue } from '../read-through/read-outcome.ts';
 import type { ReadDirectives, ReadOptions, ReadThrough } from '../read-through/read-through.ts';
 import type { CachedValue, EntryId, Lease, Lifetime } from '../shared-lru/cache-types.ts';
-import { type Etag, etagOf, formatEtag } from '../shared-lru/etag.ts';
+import { type Etag, etagOf, formatEtag, isSameEtag } from '../shared-lru/etag.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
 import { ContentCoder } from './content-coder.ts';
 import { COMPRESSED, DECOMPRESSED, type VariantNumber, variantIdOf } from './variant-id.ts';
@@ -42,8 +42,11 @@ interface WantedVariant {
   readonly query: Query;
   readonly id: EntryId;
   readonly conversion: Conversion;
+  readonly directives: ReadDirectives | undefined;
   readonly client: ReadClient | undefined;
 }
+
+const NO_DIRECTIVES: ReadDirectives = {};
 
 export interface VariantParts {
   readonly lru: SharedLru;
@@ -98,8 +101,8 @@ export class VariantReads {
     if (conversion === undefined) return this.#reads.read(query, directives, options);
     const id = variantIdOf(query, conversion.variant);
     const own = this.#lru.readServable(id, directives?.maxAgeMs ?? Infinity, this.#tryHold);
-    const { client } = options;
-    if (own?.kind === 'buffer-full') return this.#readOnceItFits({ query, id, conversion, client }, own.bytes);
+    const wanted: WantedVariant = { query, id, conversion, directives, client: options.client };
+    if (own?.kind === 'buffer-full') return this.#readOnceItFits(wanted, own.bytes);
     const mayServe = own !== undefined && (own.kind !== 'expired' || directives?.onlyIfCached !== true);
     if (mayServe && (own.kind === 'fresh' || this.#lru.describe(query) === undefined)) {
       // What it was made of has been evicted: it is served while that is loaded.
@@ -108,11 +111,8 @@ export class VariantReads {
       return { ...own.found, kind: own.kind === 'expired' ? 'revalidating' : 'hit', isVariant: true };
     }
     const outcome = this.#reads.read(query, directives, options);
-    const wanted: WantedVariant = { query, id, conversion, client };
-    const replace = (read: DirectedOutcome): DirectedOutcome | Promise<DirectedOutcome> => {
-      if (hasValue(read)) return this.#variantFor(read, wanted);
-      return directives?.maxAgeMs === undefined ? this.#orStale(read, id) : read;
-    };
+    const replace = (read: DirectedOutcome): DirectedOutcome | Promise<DirectedOutcome> =>
+      hasValue(read) ? this.#variantFor(read, wanted) : this.#orStale(read, wanted);
     return outcome instanceof Promise ? outcome.then(replace) : replace(outcome);
   }
 
@@ -127,8 +127,9 @@ export class VariantReads {
     return made instanceof Promise ? made.then(finish) : finish(made);
   }
 
-  /** Replaces a failed load of the value by an expired variant, if one may still be served. */
-  #orStale(outcome: DirectedOutcome, id: EntryId): DirectedOutcome {
+  /** Replaces a failed load of the value by an expired variant, if one may still be served and the request accepts it. */
+  #orStale(outcome: DirectedOutcome, { id, directives }: WantedVariant): DirectedOutcome {
+    if (directives?.maxAgeMs !== undefined || directives?.onlyIfCached === true) return outcome;
     if (outcome.kind !== 'timeout' && outcome.kind !== 'unavailable' && outcome.kind !== 'overloaded') return outcome;
     const stale = this.#lru.getStale(id);
     const { kind: failure, origin, forward } = outcome;
@@ -166,7 +167,7 @@ export class VariantReads {
   /** Returns the TTL of a value; undefined if it is not the one that is cached now. */
   #lifetimeOf(query: Query, etag: Etag): Lifetime | undefined {
     const cached = this.#lru.describe(query);
-    return cached !== undefined && isSame(cached.etag, etag) ? cached.lifetime : undefined;
+    return cached !== undefined && isSameEtag(cached.etag, etag) ? cached.lifetime : undefined;
   }
 
   /** Converts a value, and stores the variant under a lease that another thread does not have. */
@@ -235,23 +236,27 @@ export class VariantReads {
     this.#unconvertible.set(name, why);
   }
 
-  /** Waits until value and variant fit in the buffered-bytes limit together, without holding either, and reads them again. */
+  /**
+   * Waits until value and variant fit in the buffered-bytes limit together, without holding either, and reads them again, as the
+   * directives of the request permit.
+   */
   async #readOnceItFits(wanted: WantedVariant, neededBytes: number): Promise<DirectedOutcome> {
-    const { query, id, client } = wanted;
+    const { query, id, directives = NO_DIRECTIVES, client } = wanted;
+    const { maxAgeMs = Infinity, onlyIfCached = false } = directives;
     for (let bytes = neededBytes; ;) {
       // Each of the two is charged in whole pages.
       const account = await this.#buffered.reserve(bytes + 2 * this.#buffered.roundingBytes, client);
       if (account === undefined)
-        return this.#orStale({ kind: 'overloaded', origin: 'not-stored', forward: 'uri-miss' }, id);
+        return this.#orStale({ kind: 'overloaded', origin: 'not-stored', forward: 'uri-miss' }, wanted);
       try {
-        const own = this.#lru.readServable(id, Infinity, (memory) => account.tryHoldForTick(memory));
+        const own = this.#lru.readServable(id, maxAgeMs, (memory) => account.tryHoldForTick(memory));
         if (own?.kind === 'fresh') return { ...own.found, kind: 'hit', isVariant: true };
-        const outcome = await this.#reads.readWithin(query, account, client);
+        const outcome = await this.#reads.readWithin(query, account, { maxAgeMs, onlyIfCached, client });
         if (outcome.kind === 'buffer-full') {
           bytes = Math.max(bytes, outcome.bytes);
           continue;
         }
-        if (!hasValue(outcome)) return this.#orStale(outcome, id);
+        if (!hasValue(outcome)) return this.#orStale(outcome, wanted);
         const converted = await this.#findOrConvert(outcome, wanted, account);
         if (!(converted instanceof BufferFull)) return outcomeOf(outcome, converted);
         bytes = outcome.value.length + converted.bytes;
@@ -278,8 +283,4 @@ function outcomeOf(outcome: ValueOutcome, converted: Exclude<Converted, BufferFu
 
 function nameOf(etag: Etag, { variant, coding }: Conversion): string {
   return `${variant} ${coding} ${formatEtag(etag)}`;
-}
-
-function isSame(a: Etag, b: Etag): boolean {
-  return a[0] === b[0] && a[1] === b[1] && a[2] === b[2];
 }

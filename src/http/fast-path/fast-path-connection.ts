@@ -79,6 +79,11 @@ export class FastPathConnection implements PipelineProtocol<RenderedResponse>, I
     return this.#connection.isClosed;
   }
 
+  /** Implements {@link ReadClient.mayBeClosed}. */
+  get mayBeClosed(): boolean {
+    return this.#connection.mayBeClosed;
+  }
+
   /** Implements {@link ReadClient.dropWaitingReplies}. */
   dropWaitingReplies(): void {
     this.#connection.replies.dropWaiting(() => undefined);

@@ -16,6 +16,12 @@ class ResponseClient implements ReadClient {
     return this.#response.closed;
   }
 
+  /** Implements {@link ReadClient.mayBeClosed}. */
+  get mayBeClosed(): boolean {
+    const { closed, req } = this.#response;
+    return closed || req.socket.readableEnded;
+  }
+
   /** Implements {@link ReadClient.describeRequest}. */
   describeRequest(): RequestDescription {
     const { req } = this.#response;

@@ -42,7 +42,8 @@ describe('PipelinedConnection, whatever the order of events', () => {
           connection.wake();
         }
         await settled();
-        expect(socket.isPaused()).toBe(connection.isBlocked);
+        if (!connection.isBlocked) expect(socket.isPaused()).toBe(false);
+        if (connection.isBackpressured) expect(socket.isPaused()).toBe(true);
         expect(connection.replies.length).toBeLessThanOrEqual(128);
         expect(reads.length).toBeLessThanOrEqual(128);
         expect(protocol.bufferedBytes).toBeLessThanOrEqual(2 ** 20 + 2 * MAX_MEMORY);
@@ -106,6 +107,35 @@ describe('PipelinedConnection', () => {
     socket.readAll();
     await settled();
     expect([socket.isPaused(), socket.received.endsWith('\n1\n'), socket.timeoutMs]).toEqual([false, true, 0]);
+  });
+
+  it('keeps reading up to 16 KiB while no request may be executed, and executes them in order later', async () => {
+    const { socket, connection } = protocol;
+    protocol.isBlocked = true;
+    connection.wake();
+    const half = 'now 1\n'.repeat((8 * 1024) / 6);
+    await send(half);
+    expect([socket.isPaused(), protocol.requests]).toEqual([false, 0]);
+    await send(half + 'now 1\nnow 1\n');
+    expect([socket.isPaused(), protocol.requests]).toEqual([true, 0]);
+    protocol.isBlocked = false;
+    connection.wake();
+    await settled();
+    expect([socket.isPaused(), protocol.requests, connection.hasInput]).toEqual([false, 2732, false]);
+  });
+
+  it('notices that a client has disconnected, or closed its sending side, while its reads are in flight', async () => {
+    const { socket, connection } = protocol;
+    protocol.isBlocked = true;
+    connection.wake();
+    await settled();
+    expect([connection.isBlocked, connection.mayBeClosed, connection.isClosed]).toEqual([true, false, false]);
+    socket.push(null);
+    await settled();
+    expect([connection.mayBeClosed, connection.isClosed]).toEqual([true, false]);
+    socket.destroy();
+    await settled();
+    expect([connection.mayBeClosed, connection.isClosed]).toEqual([true, true]);
   });
 
   it('disconnects a client that reads none of its replies for the time limit', async () => {

@@ -8,6 +8,9 @@ import { CLOSE_GRACE_MS } from '../time-limits.ts';
 import { InputBuffer } from './input-buffer.ts';
 import { OrderedReplies, type Place, type ReadReply } from './ordered-replies.ts';
 
+/** Bytes that are received while no request may be executed: a client that disconnects then is noticed only if its socket is read. */
+const MAX_BLOCKED_INPUT_BYTES = 16 * 1024;
+
 /** Collects replies until they are sent with one write; shared by all connections of a thread, and empty between two steps. */
 interface PipelineOutput {
   /** Sends the collected replies. */
@@ -69,8 +72,9 @@ export interface PipelineProtocol<Reply> {
  * that does not depend on the protocol: reading, the order and limits of replies, back-pressure, time limits, closing, and
  * unexpected errors.
  *
- * - Reading pauses while too many replies are queued ({@link OrderedReplies.isFull}), while the client does not read, and
- *   while the protocol is blocked. Bytes received before are buffered.
+ * - No request is executed while too many replies are queued ({@link OrderedReplies.isFull}), while the client does not read,
+ *   and while the protocol is blocked. Bytes received before are buffered. Reading pauses while the client does not read, and
+ *   otherwise once 16 KiB are buffered.
  * - A client that neither reads its replies nor sends the rest of a request in time is disconnected.
  * - Each step ends with its replies written. If it throws, only this connection closes.
  * - The last reply is followed by a lingering close: closing a socket with unread input would reset it, and the client would
@@ -87,6 +91,8 @@ export class PipelinedConnection<Reply> {
   readonly #input = new InputBuffer();
   /** The client does not read. */
   #backpressured = false;
+  /** No request was to be executed at the end of the last step. */
+  #blocked = false;
   /** The socket does not read. */
   #paused = false;
   /** No more bytes are read; requests received before are still executed. */
@@ -122,6 +128,14 @@ export class PipelinedConnection<Reply> {
   /** Whether the client has disconnected, so that nothing needs to be read for it. */
   get isClosed(): boolean {
     return this.#socket.destroyed;
+  }
+
+  /**
+   * Whether the client has disconnected, or at least closed its sending side: until something is written to it, nothing tells
+   * the two apart.
+   */
+  get mayBeClosed(): boolean {
+    return this.#socket.destroyed || this.#socket.readableEnded;
   }
 
   /** Whether every request was executed, and the kernel has accepted all replies. */
@@ -265,12 +279,12 @@ export class PipelinedConnection<Reply> {
   #receive(chunk: Buffer): void {
     if (this.#ended) return;
     try {
-      if (this.#input.length === 0 && !this.#paused) {
+      if (this.#input.length === 0 && !this.#blocked) {
         const processed = this.#protocol.process(chunk);
         if (processed < chunk.length) this.#input.add(chunk, processed, chunk.length);
       } else {
         this.#input.add(chunk, 0, chunk.length);
-        if (!this.#paused) this.#processInput();
+        if (!this.#blocked) this.#processInput();
       }
       this.#afterStep();
       this.#context.pending.commit();
@@ -290,9 +304,11 @@ export class PipelinedConnection<Reply> {
     if (this.#halfClosed && !isBlocked) this.#ended = true;
     if (this.#ended) return this.#endIfDone();
     this.#watchIncompleteRequest(!isBlocked && (this.#input.length > 0 || this.#protocol.inRequest));
-    if (isBlocked === this.#paused) return;
-    this.#paused = isBlocked;
-    if (isBlocked) this.#socket.pause();
+    this.#blocked = isBlocked;
+    const pauses = isBlocked && (this.#backpressured || this.#input.length >= MAX_BLOCKED_INPUT_BYTES);
+    if (pauses === this.#paused) return;
+    this.#paused = pauses;
+    if (pauses) this.#socket.pause();
     else this.#socket.resume();
   }
 

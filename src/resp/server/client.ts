@@ -39,6 +39,8 @@ export interface Client {
   hasQueuedReplies: boolean;
   /** Whether the connection is closed, so that pending reads for it can be skipped. */
   disconnected: boolean;
+  /** Whether the connection is closed, or the client has closed its sending side. Absent: {@link disconnected} tells. */
+  readonly mayBeClosed?: boolean;
   /** Called when an expired value is served to the client because Redis is unavailable; set by its connection. */
   noteStale: () => void;
   /** Drops buffered replies while a read for the client waits for memory; set by its connection. */

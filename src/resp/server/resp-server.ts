@@ -264,6 +264,9 @@ export class RespServer {
       quitting: false,
       hasQueuedReplies: false,
       disconnected: false,
+      get mayBeClosed() {
+        return socket.destroyed || socket.readableEnded;
+      },
       dropWaitingReplies: () => undefined,
       describeRequest: describeRespRequest,
     };
