@@ -110,7 +110,7 @@ describeOwn('limits of the whole instance', () => {
   });
 
   it('a rejected client cannot keep its connection by sending single bytes', async () => {
-    await start({ PROXY_MAX_CONNECTIONS: 1 });
+    await start({ PROXY_MAX_CONNECTIONS: 1, PROXY_THREADS: 1 });
     await metric('connections');
     const socket = connect(Number(new URL(proxy.url).port), '127.0.0.1');
     sockets.push(socket);
@@ -149,22 +149,18 @@ describeOwn('limits of the whole instance', () => {
     expect(new Set(codes)).toEqual(new Set(['overloaded', 'redis-timeout']));
   });
 
-  it('HTTP_MAX_HEADER_BYTES: a larger request head is rejected', async () => {
-    await start({ HTTP_MAX_HEADER_BYTES: 4096 });
+  it('HTTP_MAX_HEADER_BYTES: a larger request head is rejected; HTTP_KEEP_ALIVE_TIMEOUT_MS: an idle connection is closed', async () => {
+    await start({ HTTP_MAX_HEADER_BYTES: 4096, HTTP_KEEP_ALIVE_TIMEOUT_MS: 100, PROXY_THREADS: 1 });
     const response = await exchange(proxy.url, `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(5000)}\r\n\r\n`);
     expect(response).toMatch(/^HTTP\/1.1 431 [^]*application\/problem\+json[^]*"code":"head-too-large"/);
+    expect(await exchange(proxy.url, 'GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n')).toMatch(/^HTTP\/1.1 200 /);
   });
 
   it('HTTP_HEADERS_TIMEOUT_MS: a late request head results in 408 and a closed connection', async () => {
-    await start({ HTTP_HEADERS_TIMEOUT_MS: 100 });
+    await start({ HTTP_HEADERS_TIMEOUT_MS: 100, PROXY_THREADS: 1 });
     expect(await exchange(proxy.url, 'GET / HTTP/1.1\r\nHost: x\r\n')).toMatch(
       /^HTTP\/1.1 408 [^]*"code":"request-timeout"/,
     );
-  });
-
-  it('HTTP_KEEP_ALIVE_TIMEOUT_MS: an idle connection is closed', async () => {
-    await start({ HTTP_KEEP_ALIVE_TIMEOUT_MS: 100 });
-    expect(await exchange(proxy.url, 'GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n')).toMatch(/^HTTP\/1.1 200 /);
   });
 });
 

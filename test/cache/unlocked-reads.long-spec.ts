@@ -9,7 +9,7 @@ import { describeOwn } from '../support/only-own.ts';
 import type { UnlockedReadsReport, UnlockedReadsTask } from './unlocked-reads-worker.ts';
 
 /** TORTURE_SECONDS makes the run longer: 600 for ten minutes. TORTURE_SEED repeats the actions of each thread. */
-const SECONDS = Number(process.env.TORTURE_SECONDS ?? 15);
+const SECONDS = Number(process.env.TORTURE_SECONDS ?? 8);
 const SEED = Number(process.env.TORTURE_SEED ?? randomInt(2 ** 31));
 const SHOW_MS = 10_000;
 

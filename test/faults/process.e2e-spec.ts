@@ -8,6 +8,8 @@ const DEBUGGABLE = ['--enable-debug-command', 'yes'];
 const SLOW_LOADING = [...DEBUGGABLE, '--key-load-delay', '2000', '--loading-process-events-interval-bytes', '1024'];
 
 const FILLING_KEYS = 5000;
+/** All threads have to notice the fault and its end. */
+const threads = 2;
 
 async function kill({ redis }: FaultScenario): Promise<void> {
   await redis.server?.stop('SIGKILL');
@@ -19,6 +21,7 @@ async function restart(scenario: FaultScenario): Promise<void> {
 
 describeOwn('cached keys are served, and misses get correct responses, while Redis', () => {
   itRecoversFrom('is killed and restarts with its data', {
+    threads,
     redis: DURABLE,
     inject: kill,
     misses: ['503 redis-unavailable'],
@@ -27,6 +30,7 @@ describeOwn('cached keys are served, and misses get correct responses, while Red
   });
 
   itRecoversFrom('is killed and restarts empty', {
+    threads,
     inject: kill,
     misses: ['503 redis-unavailable'],
     remove: restart,
@@ -34,6 +38,7 @@ describeOwn('cached keys are served, and misses get correct responses, while Red
   });
 
   itRecoversFrom('is suspended and resumed', {
+    threads,
     inject: ({ redis }) => redis.server?.signal('SIGSTOP'),
     misses: ['504 redis-timeout', '503 redis-unavailable'],
     remove: ({ redis }) => redis.server?.signal('SIGCONT'),
@@ -41,6 +46,7 @@ describeOwn('cached keys are served, and misses get correct responses, while Red
   });
 
   itRecoversFrom('is blocked by DEBUG SLEEP', {
+    threads,
     redis: DEBUGGABLE,
     inject: async ({ redis }) => {
       // Longer than all rounds of misses on a busy machine, each of which may wait for a probe.
@@ -53,6 +59,7 @@ describeOwn('cached keys are served, and misses get correct responses, while Red
   });
 
   itRecoversFrom('replies after the command timeout', {
+    threads,
     inject: ({ relay }) => {
       relay.delayMs = 1.5 * COMMAND_TIMEOUT_MS;
     },
@@ -62,6 +69,7 @@ describeOwn('cached keys are served, and misses get correct responses, while Red
   });
 
   itRecoversFrom('replies slowly, but within the command timeout', {
+    threads,
     inject: ({ relay }) => {
       relay.delayMs = 50;
     },
@@ -70,6 +78,7 @@ describeOwn('cached keys are served, and misses get correct responses, while Red
   });
 
   itRecoversFrom('is loading its data and replies with LOADING', {
+    threads,
     redis: SLOW_LOADING,
     inject: async ({ redis, proxy }) => {
       const filling = Array.from({ length: FILLING_KEYS }, (_, i) => [`filling-${i}`, 'x'.repeat(100)]);

@@ -10,66 +10,59 @@ import { TestProxy, launch } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 import { RespSocket, request, respPort } from '../support/resp.ts';
 
-describeOwn('the Redis protocol', () => {
-  let redis: TestRedis;
-  let proxy: TestProxy;
-  let sockets: RespSocket[];
+let redis: TestRedis;
+let proxy: TestProxy;
+let sockets: RespSocket[] = [];
 
-  beforeEach(async () => {
-    redis = await TestRedis.start();
-    await redis.client.mset({ key: 'value', other: 'second' });
-    sockets = [];
+async function startRedis(): Promise<void> {
+  redis = await TestRedis.start();
+  await redis.client.mset({ key: 'value', other: 'second' });
+}
+
+const start = async (settings: Record<string, string | number> = {}): Promise<TestProxy> =>
+  (proxy = await TestProxy.start({ REDIS_URL: redis.url, RESP_PORT: 0, ...settings }));
+
+function closeSockets(): void {
+  for (const { socket } of sockets) socket.destroy();
+  sockets = [];
+}
+
+async function stop(): Promise<void> {
+  closeSockets();
+  redis.server?.signal('SIGCONT');
+  await proxy.stop();
+  await redis.stop();
+}
+
+async function open(): Promise<RespSocket> {
+  const socket = await RespSocket.open(respPort(proxy));
+  sockets.push(socket);
+  return socket;
+}
+
+async function metric(name: string): Promise<number> {
+  const { text } = await proxy.get('/metrics');
+  return Number(
+    text
+      .split('\n')
+      .find((line) => line.startsWith(`redis_http_cache_proxy_${name} `))
+      ?.split(' ')
+      .at(-1),
+  );
+}
+
+const loadInFlight = (): Promise<true> =>
+  until('a load is in flight', async () => (await metric('loads_in_flight')) === 1 || undefined);
+
+describeOwn('the Redis protocol with its default settings', () => {
+  beforeAll(async () => {
+    await startRedis();
+    await start();
   });
-  afterEach(async () => {
-    redis.server?.signal('SIGCONT');
-    for (const { socket } of sockets) socket.destroy();
-    await proxy.stop();
-    await redis.stop();
-  });
-
-  const start = async (settings: Record<string, string | number> = {}): Promise<TestProxy> =>
-    (proxy = await TestProxy.start({ REDIS_URL: redis.url, RESP_PORT: 0, ...settings }));
-
-  async function open(): Promise<RespSocket> {
-    const socket = await RespSocket.open(respPort(proxy));
-    sockets.push(socket);
-    return socket;
-  }
-
-  async function metric(name: string): Promise<number> {
-    const { text } = await proxy.get('/metrics');
-    return Number(
-      text
-        .split('\n')
-        .find((line) => line.startsWith(`redis_http_cache_proxy_${name} `))
-        ?.split(' ')
-        .at(-1),
-    );
-  }
-
-  const loadInFlight = (): Promise<true> =>
-    until('a load is in flight', async () => (await metric('loads_in_flight')) === 1 || undefined);
-
-  it('replies to pipelined requests in order, and loads the misses among them concurrently', async () => {
-    await start({ REDIS_COMMAND_TIMEOUT_MS: 20_000, PROXY_THREADS: 1 });
-    const client = await open();
-    await client.send(request('GET', 'key')).expect('$5\r\nvalue\r\n');
-    redis.server?.signal('SIGSTOP');
-    client.send(
-      request('GET', 'other'),
-      request('GET', 'key'),
-      'PING\r\n',
-      request('GET', 'none'),
-      request('ECHO', 'x'),
-    );
-    await until('both loads are in flight', async () => ((await metric('loads_in_flight')) === 2 ? true : undefined));
-    expect(client.received).toBe('');
-    redis.server?.signal('SIGCONT');
-    await client.expect('$6\r\nsecond\r\n$5\r\nvalue\r\n+PONG\r\n$-1\r\n$1\r\nx\r\n');
-  });
+  afterEach(closeSockets);
+  afterAll(stop);
 
   it('shares its cache with HTTP, and counts reads by outcome', async () => {
-    await start();
     const client = await open();
     await client.send(request('GET', 'key')).expect('$5\r\nvalue\r\n');
     expect((await proxy.key('key')).headers['cache-status']).toMatch(/hit/);
@@ -88,7 +81,6 @@ describeOwn('the Redis protocol', () => {
   });
 
   it('serves binary keys and values of many sizes, from Redis and from the cache', async () => {
-    await start();
     const client = await open();
     for (const size of [0, 1, 100, 10_240, 16_384, 16_385, 65_536, 1_048_576, 1_048_577, 3_000_000]) {
       const key = randomBytes(20);
@@ -98,6 +90,65 @@ describeOwn('the Redis protocol', () => {
       await client.send(request('GET', key)).expect(reply);
       await client.send(request('GET', key), request('STRLEN', key)).expect(`${reply}:${size}\r\n`);
     }
+  });
+
+  it('replies to all requests before it closes the connection after a half-close or QUIT', async () => {
+    const client = await open();
+    client.send(request('GET', 'other'), '*1\r\n$4\r\nPI');
+    client.socket.end();
+    expect(await client.rest()).toBe('$6\r\nsecond\r\n');
+    const other = await open();
+    other.send(request('GET', 'none'), 'QUIT\r\nPING\r\n');
+    expect(await other.rest()).toBe('$-1\r\n+OK\r\n');
+  });
+
+  it('limits the memory of replies to a client that does not read, and continues when it reads', async () => {
+    const value = 'v'.repeat(16_000);
+    await redis.client.set('large', value);
+    const reply = `$16000\r\n${value}\r\n`;
+    const client = await open();
+    await client.send(request('GET', 'large')).expect(reply);
+    const resident = (): number =>
+      Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${proxy.child?.process.pid}/status`, 'utf8'))?.[1]);
+    const before = resident();
+    client.socket.pause();
+    const requests = 20_000;
+    client.send(Buffer.concat(Array.from({ length: requests }, () => request('GET', 'large'))));
+    await until('the proxy has stopped reading requests', async () => {
+      const hits = await metric('cache_hits_total');
+      await delay(200);
+      return (await metric('cache_hits_total')) === hits ? true : undefined;
+    });
+    // All replies together have 320 MB.
+    expect(resident() - before).toBeLessThan(40_000);
+    expect(await metric('cache_hits_total')).toBeLessThan(requests / 2);
+    let received = 0;
+    client.socket.removeAllListeners('data').on('data', (text: string) => (received += text.length));
+    client.socket.resume();
+    await until('all replies have arrived', () => (received === requests * reply.length ? true : undefined));
+  });
+});
+
+describeOwn('the Redis protocol', () => {
+  beforeEach(startRedis);
+  afterEach(stop);
+
+  it('replies to pipelined requests in order, and loads the misses among them concurrently', async () => {
+    await start({ REDIS_COMMAND_TIMEOUT_MS: 20_000, PROXY_THREADS: 1 });
+    const client = await open();
+    await client.send(request('GET', 'key')).expect('$5\r\nvalue\r\n');
+    redis.server?.signal('SIGSTOP');
+    client.send(
+      request('GET', 'other'),
+      request('GET', 'key'),
+      'PING\r\n',
+      request('GET', 'none'),
+      request('ECHO', 'x'),
+    );
+    await until('both loads are in flight', async () => ((await metric('loads_in_flight')) === 2 ? true : undefined));
+    expect(client.received).toBe('');
+    redis.server?.signal('SIGCONT');
+    await client.expect('$6\r\nsecond\r\n$5\r\nvalue\r\n+PONG\r\n$-1\r\n$1\r\nx\r\n');
   });
 
   it('replies with errors when Redis fails, also to MGET as a whole, and never reports an unreadable key as missing', async () => {
@@ -128,44 +179,6 @@ describeOwn('the Redis protocol', () => {
     for (const name of ['GET', 'MGET', 'EXISTS', 'STRLEN', 'PTTL']) {
       await client.send(request(name, 'key')).expect('-UNAVAILABLE Redis is unavailable\r\n');
     }
-  });
-
-  it('replies to all requests before it closes the connection after a half-close or QUIT', async () => {
-    await start();
-    const client = await open();
-    client.send(request('GET', 'other'), '*1\r\n$4\r\nPI');
-    client.socket.end();
-    expect(await client.rest()).toBe('$6\r\nsecond\r\n');
-    const other = await open();
-    other.send(request('GET', 'none'), 'QUIT\r\nPING\r\n');
-    expect(await other.rest()).toBe('$-1\r\n+OK\r\n');
-  });
-
-  it('limits the memory of replies to a client that does not read, and continues when it reads', async () => {
-    await start({ PROXY_THREADS: 1 });
-    const value = 'v'.repeat(16_000);
-    await redis.client.set('large', value);
-    const reply = `$16000\r\n${value}\r\n`;
-    const client = await open();
-    await client.send(request('GET', 'large')).expect(reply);
-    const resident = (): number =>
-      Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${proxy.child?.process.pid}/status`, 'utf8'))?.[1]);
-    const before = resident();
-    client.socket.pause();
-    const requests = 20_000;
-    client.send(Buffer.concat(Array.from({ length: requests }, () => request('GET', 'large'))));
-    await until('the proxy has stopped reading requests', async () => {
-      const hits = await metric('cache_hits_total');
-      await delay(200);
-      return (await metric('cache_hits_total')) === hits ? true : undefined;
-    });
-    // All replies together have 320 MB.
-    expect(resident() - before).toBeLessThan(40_000);
-    expect(await metric('cache_hits_total')).toBeLessThan(requests / 2);
-    let received = 0;
-    client.socket.removeAllListeners('data').on('data', (text: string) => (received += text.length));
-    client.socket.resume();
-    await until('all replies have arrived', () => (received === requests * reply.length ? true : undefined));
   });
 
   it('closes a connection whose client does not read or stops within a request, but not an idle one', async () => {
@@ -321,24 +334,18 @@ describeOwn('the Redis protocol', () => {
 });
 
 describeOwn('a connection of the Redis protocol', () => {
-  let redis: TestRedis;
-  let proxy: TestProxy;
   let client: RespSocket;
 
   beforeAll(async () => {
-    redis = await TestRedis.start();
-    await redis.client.set('other', 'second');
+    await startRedis();
     // Requests sent before the invalid one are always misses.
-    proxy = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 1, RESP_PORT: 0, CACHE_TTL_MS: 1 });
+    await start({ CACHE_TTL_MS: 1 });
   });
   beforeEach(async () => {
-    client = await RespSocket.open(respPort(proxy));
+    client = await open();
   });
-  afterEach(() => void client.socket.destroy());
-  afterAll(async () => {
-    await proxy?.stop();
-    await redis?.stop();
-  });
+  afterEach(closeSockets);
+  afterAll(stop);
 
   it.each<[what: string, bytes: string, last: string]>([
     ['an invalid count', '*x\r\n', '-ERR Protocol error: invalid multibulk length\r\n'],

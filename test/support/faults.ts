@@ -38,6 +38,8 @@ export interface Fault {
   readonly log?: RegExp;
   /** Milliseconds that recovery may take on an idle machine; default: a second. */
   readonly recoveryMs?: number;
+  /** Threads of the proxy, each with a connection and a circuit of its own; default: one. */
+  readonly threads?: number;
   /** Whether the cold keys are hashes of many fields, which are read as a whole; default: strings. */
   readonly hashes?: boolean;
   /** Whether Redis has its values again after the fault. Default: true. */
@@ -70,6 +72,7 @@ export class FaultScenario {
     url,
     misses,
     hashes = false,
+    threads = 1,
   }: Fault): Promise<FaultScenario> {
     const redis = await TestRedis.start(...args);
     const relay = await Relay.to(redis.port);
@@ -81,7 +84,7 @@ export class FaultScenario {
     await prepare?.(redis);
     const proxy = await TestProxy.start({
       REDIS_URL: url?.({ redis, relay } as FaultScenario) ?? `redis://127.0.0.1:${relay.port}`,
-      PROXY_THREADS: 2,
+      PROXY_THREADS: threads,
       // Misses that fail fast do so whatever the time-out, and a busy machine must not cause time-outs.
       REDIS_COMMAND_TIMEOUT_MS: misses.includes('504 redis-timeout') ? COMMAND_TIMEOUT_MS : 10_000,
       // A key wrongly cached as missing would stay so for long.
