@@ -5,7 +5,7 @@ import type { ReplacedNode } from '../redis/cluster/replaced-node.ts';
 import type { ReadServer, ServerList } from '../redis/masters.ts';
 import type { RedisLogins } from '../redis/redis-logins.ts';
 
-/** What a {@link ServerFollower} is made of. */
+/** Dependencies of a {@link ServerFollower}. */
 export interface FollowerParts {
   readonly settings: Settings;
   readonly memory: ThreadContext;
@@ -23,7 +23,7 @@ export interface ServerFollower {
   stop(): void;
 }
 
-/** Tells `connections` the servers, once they are known and whenever they change. */
+/** Calls `follow` of `connections` with the servers, once they are known and whenever they change. */
 export function followServers(
   servers: ServerList,
   connections: { follow(servers: readonly ReadServer[]): void; stop(): void },

@@ -10,7 +10,7 @@ import { MAX_BODY_BYTES, readPlainBody } from '../http/request/read-body.ts';
 import { renderBuffered } from '../http/response/buffered-response.ts';
 import type { HttpResponse } from '../http/response/http-response.ts';
 import { CollectedReads, ReadResponse } from '../http/response/read-response.ts';
-import { Client } from '../http/response/response-client.ts';
+import { Client } from '../http/request/request-client.ts';
 import { maxResultsBytes } from '../http/response/json/results-body.ts';
 import { COMMAND_ROUTE, commandFromTarget } from './command-path.ts';
 import { type RestRendering, commandResponse, errorResponse, pipelineResponse } from './rest-response.ts';

@@ -28,6 +28,7 @@ interface FillOptions {
   readonly variants: readonly EntryId[];
 }
 
+/** Parts of the cache that fills change, under the lock. */
 interface FillParts {
   readonly slots: Slots;
   readonly index: KeyIndex;

@@ -5,7 +5,7 @@ import { CacheService } from '../../cache/cache.service.ts';
 import { Query } from '../../redis/query.ts';
 import { Representations } from '../content/representations.ts';
 import type { ReadResponse } from '../response/read-response.ts';
-import { Client } from '../response/response-client.ts';
+import { Client } from '../request/request-client.ts';
 import { AccessTokenGuard, KeyAllowlistGuard } from './access.guards.ts';
 import { KEYS_PATH } from '../request/key-path.ts';
 import { KeyToRead } from './raw-key.ts';

@@ -16,7 +16,7 @@ import { renderBuffered } from '../response/buffered-response.ts';
 import { problemResponse } from '../response/http-response.ts';
 import { problem } from '../response/problem.ts';
 import { CollectedReads, ReadResponse } from '../response/read-response.ts';
-import { Client } from '../response/response-client.ts';
+import { Client } from '../request/request-client.ts';
 import { maxResultsBytes } from '../response/json/results-body.ts';
 import { parseMget } from './mget-request.ts';
 import { type MgetOutcome, mgetResponse } from './mget-response.ts';

@@ -12,7 +12,7 @@ import { unknownParameter } from '../request/unknown-input.ts';
 import { problemResponse } from '../response/http-response.ts';
 import { problem } from '../response/problem.ts';
 import { ReadResponse } from '../response/read-response.ts';
-import { Client } from '../response/response-client.ts';
+import { Client } from '../request/request-client.ts';
 import { RESOURCES, type Resource, type ResourceRead, readFromQuery } from './resource.ts';
 
 type Reading = ReadResponse | Promise<ReadResponse>;

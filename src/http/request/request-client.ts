@@ -2,10 +2,10 @@ import type { Response } from 'express';
 import { type ExecutionContext, createParamDecorator } from '@nestjs/common';
 import type { ReadClient } from '../../cache/read-through/buffered-bytes.ts';
 import type { RequestDescription } from '../../cache/read-tracer.ts';
-import { responseOf } from '../request/http-context.ts';
+import { responseOf } from './http-context.ts';
 
-/** The client of a response, which may disconnect while a read is in flight. */
-class ResponseClient implements ReadClient {
+/** The client of a request, which may disconnect while a read is in flight. */
+class RequestClient implements ReadClient {
   readonly #response: Response;
 
   constructor(response: Response) {
@@ -46,5 +46,5 @@ function withCommand(route: string, target: string): string {
 
 /** Yields the client of a request. */
 export const Client = createParamDecorator(
-  (_data: unknown, context: ExecutionContext): ReadClient => new ResponseClient(responseOf(context)),
+  (_data: unknown, context: ExecutionContext): ReadClient => new RequestClient(responseOf(context)),
 );
