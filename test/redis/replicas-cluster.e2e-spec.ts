@@ -52,10 +52,9 @@ describeOwn('replicas of a cluster', () => {
   async function selected(of: TestNode, known: number): Promise<TestNode | undefined> {
     const lines = await until('a server is selected', () => {
       const lines = messages().filter((message) => message.startsWith(`keys of ${of.address} `));
-      // At first a replica may not be in order yet.
-      const all = lines.slice(lines.findIndex((line) => line.includes('from replica')));
-      if (all.length === 0 || !all[0].includes('from replica')) return undefined;
-      return all.length > known ? all : undefined;
+      // At first a replica may not be in order yet; one that is outdated is left for another.
+      const first = lines.findIndex((line) => / from replica \S+$/.test(line));
+      return first >= 0 && lines.length > first + known ? lines.slice(first) : undefined;
     });
     const [, address] = /from replica (\S+)/.exec(lines[known]) ?? [];
     return cluster.replicas.find((replica) => replica.address === address);
