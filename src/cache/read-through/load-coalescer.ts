@@ -2,12 +2,13 @@ import type { Query } from '../../redis/query.ts';
 import type { BufferFull } from '../../redis/redis-reply.ts';
 import type { Forward, Lease, Lookup, Served } from '../shared-lru/cache-types.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
-import type { LoadSpan, ReadTracer, RequestSpan } from '../read-tracer.ts';
+import type { ReadTracer, RequestSpan } from '../read-tracer.ts';
 import type { MemoryAccount } from './buffered-bytes.ts';
 import { type InFlightLoad, InFlightLoads } from './in-flight-loads.ts';
-import { Load, type LoadRequest } from './load.ts';
+import { LoadBatch, collapsed } from './load-batch.ts';
+import { Load, type LoadRequest, reportBufferFull, startSpan } from './load.ts';
 import type { Loader } from './loader.ts';
-import { type Failure, type LoadEnd, type LoadOutcome, asCollapsed, failedLoad } from './read-outcome.ts';
+import { type LoadEnd, type LoadOutcome, asCollapsed, failedLoad } from './read-outcome.ts';
 
 /** Result of a lookup that the cache cannot serve. */
 export type Uncached = Exclude<LookedUp, Served>;
@@ -241,78 +242,6 @@ export class LoadCoalescer {
   }
 }
 
-/** Loads that are started together: one permit and one round trip. A value that does not fit is reported to the caller. */
-export class LoadBatch {
-  #loads: Load[] = [];
-  readonly #loader: Loader;
-  readonly #inFlight: InFlightLoads;
-  readonly #account: MemoryAccount;
-  /** Loads without a lease by query, to coalesce repeated queries of this batch. */
-  #unleased: Map<string, Load> | undefined;
-
-  readonly #tracer: ReadTracer | undefined;
-  /** Of the request that reads; undefined if it is not sampled. */
-  readonly span: RequestSpan | undefined;
-
-  constructor(
-    loader: Loader,
-    inFlight: InFlightLoads,
-    account: MemoryAccount,
-    { tracer, span }: { readonly tracer: ReadTracer | undefined; readonly span: RequestSpan | undefined },
-  ) {
-    this.#tracer = tracer;
-    this.span = span;
-    this.#loader = loader;
-    this.#inFlight = inFlight;
-    this.#account = account;
-  }
-
-  add(query: Query, lease: Lease | undefined, forward: Forward): Promise<LoadEnd> {
-    return lease === undefined ? this.#addUnleased(query, forward) : this.#add(query, lease, forward).end;
-  }
-
-  /** Number of loads. */
-  get size(): number {
-    return this.#loads.length;
-  }
-
-  /** Starts the loads and drops the references to them, so that awaiting the last one does not retain the other values. */
-  start(): void {
-    const loads = this.#clear();
-    if (loads.length > 0) this.#loader.start(loads);
-  }
-
-  /** Ends the loads with a failure, without sending them. */
-  reject(failure: Failure): void {
-    this.#loader.reject(this.#clear(), failure);
-  }
-
-  #clear(): readonly Load[] {
-    const loads = this.#loads;
-    this.#loads = [];
-    this.#unleased = undefined;
-    return loads;
-  }
-
-  #addUnleased(query: Query, forward: Forward): Promise<LoadEnd> {
-    const name = query.name;
-    const unleased = (this.#unleased ??= new Map<string, Load>());
-    const same = unleased.get(name);
-    if (same !== undefined) return collapsed(same.end, forward);
-    const load = this.#add(query, undefined, forward);
-    unleased.set(name, load);
-    return load.end;
-  }
-
-  #add(query: Query, lease: Lease | undefined, forward: Forward): Load {
-    const { span } = this;
-    const request = { query, lease, forward, maxAgeMs: Infinity, client: undefined, account: this.#account, span };
-    const load = new Load(request, this.#inFlight, reportBufferFull, startSpan(this.#tracer, request));
-    this.#loads.push(load);
-    return load;
-  }
-}
-
 async function warmUpEnd(query: Query, end: Promise<LoadEnd>): Promise<WarmUpEnd> {
   let ended: LoadEnd;
   try {
@@ -322,20 +251,6 @@ async function warmUpEnd(query: Query, end: Promise<LoadEnd>): Promise<WarmUpEnd
   }
   const bytes = ended.kind === 'value' ? ended.value.length : ended.kind === 'buffer-full' ? ended.bytes : 0;
   return { query, kind: ended.kind, bytes, isStored: 'origin' in ended && ended.origin === 'stored' };
-}
-
-/** Starts the span of a load, if its request is sampled. */
-function startSpan(tracer: ReadTracer | undefined, { query, span, lease }: LoadRequest): LoadSpan | undefined {
-  return span === undefined ? undefined : tracer?.startLoad(query, span, lease);
-}
-
-function reportBufferFull(_request: LoadRequest, bufferFull: BufferFull): LoadEnd {
-  return bufferFull;
-}
-
-async function collapsed(end: Promise<LoadEnd>, forward: Forward): Promise<LoadEnd> {
-  const ended = await end;
-  return ended.kind === 'buffer-full' ? ended : { ...ended, origin: 'collapsed', forward };
 }
 
 /** Returns the end of a load, or `buffer-full` once the load starts to wait for memory: the caller must not wait with it. */

@@ -3,7 +3,7 @@ import type { BufferFull } from '../../redis/redis-reply.ts';
 import type { ReadClient, MemoryAccount } from './buffered-bytes.ts';
 import type { Forward, Lease, Place } from '../shared-lru/cache-types.ts';
 import type { InFlightLoad, InFlightLoads } from './in-flight-loads.ts';
-import type { LoadSpan, RequestSpan } from '../read-tracer.ts';
+import type { LoadSpan, ReadTracer, RequestSpan } from '../read-tracer.ts';
 import type { LoadEnd, LoadOutcome } from './read-outcome.ts';
 
 /** A query to load, and for which request. */
@@ -85,4 +85,14 @@ export class Load<End extends LoadEnd = LoadEnd> {
   #unregister(): void {
     if (this.#entry !== undefined) this.#inFlight.remove(this.#entry);
   }
+}
+
+/** Starts the span of a load, if its request is sampled. */
+export function startSpan(tracer: ReadTracer | undefined, { query, span, lease }: LoadRequest): LoadSpan | undefined {
+  return span === undefined ? undefined : tracer?.startLoad(query, span, lease);
+}
+
+/** Returns the end of a load whose value does not fit: its reads wait for memory and are repeated. */
+export function reportBufferFull(_request: LoadRequest, bufferFull: BufferFull): LoadEnd {
+  return bufferFull;
 }

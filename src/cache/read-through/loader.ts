@@ -14,6 +14,7 @@ import type { EntryId, FillResult, Lease, LoadResult } from '../shared-lru/cache
 import { type VariantNumber, hasVariants, variantIdOf } from '../variants/variant-id.ts';
 import { type Failure, type LoadEnd, type LoadOutcome, type Loaded, failedLoad } from './read-outcome.ts';
 import type { ReadMetrics } from '../../instance/read-metrics.ts';
+import { NO_VARIANTS } from '../shared-lru/fills.ts';
 import type { SharedLru } from '../shared-lru/shared-lru.ts';
 
 /** The backing store (origin) that misses are loaded from. */
@@ -362,8 +363,6 @@ export class Loader {
     return failedLoad(this.#lru, query, failure, 'not-stored', forward);
   }
 }
-
-const NO_VARIANTS: readonly EntryId[] = [];
 
 type ValueReply = Extract<RedisReply, { kind: 'value' }>;
 
