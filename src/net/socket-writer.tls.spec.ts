@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { once } from 'node:events';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { TestAuthority } from '../../test/support/certificates.ts';
 import { Secret } from '../config/secret.ts';
@@ -112,6 +113,26 @@ describe.each(MODES)('SocketWriter over TLS $mode', ({ inUse, enter }) => {
     await until(() => writer.length === 0);
     expect([writer.isFull, held]).toEqual([false, 0]);
   });
+
+  it.each([1, LONG])(
+    'ends the connection if a client has reset it, with a write of %d bytes, while it is not read from',
+    async (length) => {
+      const { accepted, peer } = pair;
+      const errors: unknown[] = [];
+      accepted.on('error', (error: NodeJS.ErrnoException) => errors.push(error.code));
+      accepted.pause();
+      const gone = once(peer, 'close');
+      peer.destroy();
+      await gone;
+      // The client's system replies to the first bytes with a reset.
+      for (let i = 0; !accepted.destroyed && i < 1000; i++) {
+        writer.write(Buffer.alloc(length));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await until(() => held === 0 && accepted.destroyed);
+      expect(['EPIPE', 'ECONNRESET', 'EOF']).toContain(errors[0]);
+    },
+  );
 
   it('ends a direct write when the socket is destroyed, and accepts further ones', async () => {
     const { accepted } = pair;

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
+import { constants } from 'node:os';
 import { TLSSocket } from 'node:tls';
 import { getSystemErrorName } from 'node:util';
 import type { BufferAccounting } from './buffer-accounting.ts';
@@ -102,8 +103,9 @@ export class SocketWriter {
       this.#pending = bytes.length;
       gate.close();
       onWritten(result, bytes, this.#encrypted);
-    } else if (result !== 0) {
-      this.#socket.destroy(failure(result));
+    } else {
+      // Over TLS no write is complete at once: its failure has been reported to a request that nobody has.
+      this.#socket.destroy(failure(result === 0 ? -constants.errno.EPIPE : result));
     }
     return true;
   }
