@@ -50,13 +50,18 @@ export class BufferBudget {
     return false;
   }
 
-  /** Reserves pages for a large value if they fit its share, or the whole budget while there is no other large value. */
-  tryReserveLarge(pages: number): boolean {
+  /**
+   * Reserves pages for a large value if they fit its share, or the whole budget while there is no other large value.
+   *
+   * @param isOverdue whether they are reserved beyond the budget if there is no other large value: what small values occupy may
+   *   not be released before the read that waits has ended.
+   */
+  tryReserveLarge(pages: number, isOverdue = false): boolean {
     this.reserveLarge(pages);
     const total = this.#sum(RowWord.BUFFERED);
     if (total <= this.#maxLargePages) return true;
     const isOnly = this.#sum(RowWord.BUFFERED_LARGE) === pages;
-    if (isOnly && total <= this.maxPages + this.#idlePages) return true;
+    if (isOnly && (isOverdue || total <= this.maxPages + this.#idlePages)) return true;
     this.releaseLarge(pages);
     return false;
   }

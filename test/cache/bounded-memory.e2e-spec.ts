@@ -239,6 +239,19 @@ describeOwn('PROXY_MAX_BUFFERED_BYTES bounds the memory that slow readers of col
     });
     afterAll(() => proxy?.stop());
 
+    it(
+      'a read that waits for it does not wait for replies behind it that cannot be read again',
+      async () => {
+        const others = Array.from({ length: 100 }, () => request('COMMAND', 'DOCS'));
+        const requests = Buffer.concat([request('GET', keyOf(0, 0)), ...others]);
+        const client = await SlowClient.send(respPort(proxy), requests);
+        clients.push(client);
+        const expected = Buffer.concat([valueOf(0, 0), Buffer.from('\r\n')]);
+        expect(await client.read(1, /^\$\d+\r\n/, () => expected)).toBe(1);
+      },
+      LONG_MS,
+    );
+
     it.each([
       ['HTTP', (key: string) => `GET /v1/keys/${key} HTTP/1.1\r\nHost: x\r\n\r\n`, HTTP_HEAD, ''],
       ['the Redis protocol', (key: string) => request('GET', key), /^\$\d+\r\n/, '\r\n'],

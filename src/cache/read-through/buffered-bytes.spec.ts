@@ -259,6 +259,31 @@ describe('BufferedBytes', () => {
     expect(await blocked).toBeDefined();
   });
 
+  it('lets the only large value exceed the limit after a second if small allocations stay, and no second one', async () => {
+    let now = 0;
+    const buffered = bufferedBytes(InstanceMemory.create(), 0, MAX, () => now);
+    const small = Array.from({ length: 20 }, () => new ArrayBuffer(60 * KiB));
+    for (const each of small) buffered.hold(each);
+    const polled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 30));
+    const granted: string[] = [];
+    const wait = async (name: string): Promise<void> => {
+      const reservation = await buffered.reserve(MAX, readClient());
+      if (reservation === undefined) return;
+      granted.push(name);
+      expect(buffered.allocate(MAX, reservation)).toHaveLength(MAX);
+    };
+    void wait('first');
+    void wait('second');
+    now = 999;
+    await polled();
+    expect(granted).toEqual([]);
+    now = 1000;
+    await polled();
+    now = 60_000;
+    await polled();
+    expect([granted, buffered.total]).toEqual([['first'], MAX + 20 * 60 * KiB]);
+  });
+
   it('releases the bytes of a crashed thread and removes its waiting reads', async () => {
     const instance = InstanceMemory.create();
     const one = bufferedBytes(instance, 0, MAX);

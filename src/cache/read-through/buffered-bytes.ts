@@ -15,6 +15,11 @@ const STEP_BYTES = 64 * 1024;
  * of other clients; a longer one is loaded on its own.
  */
 const MAX_LOADING_PAGES = pagesFor(8 * 2 ** 20);
+/**
+ * Milliseconds after which the read that has waited longest no longer waits for small allocations: replies that cannot be read
+ * again, such as those to COMMAND, are in memory until the read before them has ended.
+ */
+const MAX_WAIT_FOR_SMALL_MS = 1000;
 /** Milliseconds between checks for memory released by other threads, while a read waits. */
 const POLL_MS = 10;
 
@@ -77,8 +82,8 @@ export interface BufferLimits {
  * the instance. The unit is the backing store, because a view keeps all of it alive; each is charged once, however many
  * references it has.
  *
- * A read that does not fit waits without holding any memory, and its client drops the replies behind it, so reads cannot
- * deadlock.
+ * A read that does not fit waits without holding any memory, and its client drops the replies behind it, except small ones that
+ * cannot be read again. For these, one large value at a time may exceed the limit, so reads cannot deadlock.
  */
 export class BufferedBytes implements MemoryAccount {
   readonly #budget: BufferBudget;
@@ -321,9 +326,14 @@ export class BufferedBytes implements MemoryAccount {
   }
 
   #wait(waiter: Waiter): void {
-    waiter.since = Math.floor(this.#clock()) | 0;
+    waiter.since = this.#now();
     this.#waiters.push(waiter);
     this.#startPolling();
+  }
+
+  /** Returns whole milliseconds, which wrap around. */
+  #now(): number {
+    return Math.floor(this.#clock()) | 0;
   }
 
   #charge(bytes: number, reservation: Reservation | undefined): Allocation | undefined {
@@ -390,7 +400,9 @@ export class BufferedBytes implements MemoryAccount {
   #grantReservations(): void {
     for (let first; (first = this.#waiters.at(0)) !== undefined;) {
       this.#budget.noteWaiting(this.#waiters.length, first.since);
-      if (!this.#budget.isOldest(first.since) || !this.#budget.tryReserveLarge(first.pages)) return;
+      if (!this.#budget.isOldest(first.since)) return;
+      const isOverdue = ((this.#now() - first.since) | 0) >= MAX_WAIT_FOR_SMALL_MS;
+      if (!this.#budget.tryReserveLarge(first.pages, isOverdue)) return;
       this.#waiters.shift();
       first.resolve(this.#newReservation(first));
     }
