@@ -164,7 +164,12 @@ describeOwn('mutual TLS', () => {
     try {
       await sentinels.master.client.set('key', 'value');
       const names = { REDIS_MODE: 'sentinel', REDIS_NODES: sentinels.addresses, REDIS_SENTINEL_NAME: sentinels.name };
+      const [{ client }] = sentinels.sentinels;
+      const subscribers = async (): Promise<number> => String(await client.client('LIST')).split(' sub=1 ').length - 1;
+      // That of the test.
+      expect(await subscribers()).toBe(1);
       expect((await (await startProxy({ ...names, ...tls.settings })).key('key')).text).toBe('value');
+      await until('it waits for failovers', async () => (await subscribers()) > 1 || undefined);
       await child?.stop();
       await sentinels.master.client.wait(1, 10_000);
       const proxy = await startProxy({ ...names, ...tls.settings, REDIS_READ_FROM: 'replica' });
