@@ -124,6 +124,30 @@ describe('PipelinedConnection', () => {
     expect([socket.isPaused(), protocol.requests, connection.hasInput]).toEqual([false, 2732, false]);
   });
 
+  it('executes what it has received while it was blocked once more arrives, if memory has become free meanwhile', async () => {
+    const { socket, memory } = protocol;
+    memory.left = 0;
+    await send('read 1\nnow 1\n');
+    expect(protocol.requests).toBe(1);
+    memory.left = 1e9;
+    await send('now 1\n');
+    expect([protocol.requests, protocol.connection.hasInput]).toEqual([3, false]);
+    jest.advanceTimersByTime(LIMITS.requestTimeoutMs);
+    expect(socket.destroyed).toBe(false);
+  });
+
+  it('replies to what a client has sent before it closed its sending side, if memory has become free meanwhile', async () => {
+    const { socket, memory, reads } = protocol;
+    memory.left = 0;
+    await send('read 1\nnow 1\n');
+    memory.left = 1e9;
+    socket.push(null);
+    await settled();
+    reads[0].end('');
+    await once(socket, 'close');
+    expect(socket.received).toBe('0\n1\n');
+  });
+
   it('notices that a client has disconnected, or closed its sending side, while its reads are in flight', async () => {
     const { socket, connection } = protocol;
     protocol.isBlocked = true;

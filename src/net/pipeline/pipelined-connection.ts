@@ -244,7 +244,7 @@ export class PipelinedConnection<Reply> {
   /** Stops reading, and closes the connection once the requests received so far have been replied to. */
   finish(): void {
     this.#halfClosed = true;
-    this.step(() => this.#afterStep());
+    this.step(() => this.resume());
   }
 
   /** Restarts the time limit for the rest of a request: one was completed. */
@@ -284,7 +284,8 @@ export class PipelinedConnection<Reply> {
         if (processed < chunk.length) this.#input.add(chunk, processed, chunk.length);
       } else {
         this.#input.add(chunk, 0, chunk.length);
-        if (!this.#blocked) this.#processInput();
+        // Other threads may have released memory since the last step.
+        if (!this.isBlocked) this.#processInput();
       }
       this.#afterStep();
       this.#context.pending.commit();
