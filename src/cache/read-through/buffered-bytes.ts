@@ -261,7 +261,7 @@ export class BufferedBytes implements MemoryAccount {
     });
   }
 
-  /** Waits as {@link reserve} does, to load a value of `bytes` bytes, until this thread also loads few other ones. */
+  /** Reserves memory to load a value of `bytes` bytes, as {@link reserve} does, once this thread loads few other ones. */
   reserveForLoad(bytes: number, client: ReadClient | undefined): Promise<Reservation | undefined> {
     if (this.#rejects(client)) return Promise.resolve(undefined);
     const pages = this.#pagesOf(bytes);
@@ -306,7 +306,7 @@ export class BufferedBytes implements MemoryAccount {
     return Math.min(pagesFor(bytes), this.#budget.maxPages);
   }
 
-  /** Whether a read may not wait for memory: too many do, or nobody waits for it. */
+  /** Whether a read may not wait for memory: too many reads do, or its client may have disconnected. */
   #rejects(client: ReadClient | undefined): boolean {
     return this.waiting + this.#loadWaiters.length >= this.#limits.maxQueuedLoads || isGone(client);
   }
@@ -413,7 +413,7 @@ export class BufferedBytes implements MemoryAccount {
   }
 }
 
-/** Whether nobody may wait for what a client has requested. */
+/** Whether a client has disconnected, or may have. */
 function isGone(client: ReadClient | undefined): boolean {
   return client !== undefined && (client.mayBeClosed ?? client.disconnected);
 }

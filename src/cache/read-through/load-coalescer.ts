@@ -92,7 +92,7 @@ export class LoadCoalescer {
   ): Promise<LoadOutcome> {
     const span = startSpan(this.#tracer, request);
     const load = new Load<LoadOutcome>(request, this.#inFlight, onBufferFull, span);
-    this.#loader.startFirst(load);
+    this.#loader.startUnreserved(load);
     return load.end;
   }
 

@@ -93,18 +93,16 @@ export class Loader {
   }
 
   /** Starts loads that share one permit and one round trip; each ends individually. */
-  start(loads: readonly AnyLoad[], isFirst = false): void {
-    const admission = this.#limiter.acquire();
-    if (admission instanceof Promise) void this.#queue(admission, loads, isFirst);
-    else this.#proceed(admission, loads, isFirst);
+  start(loads: readonly AnyLoad[]): void {
+    this.#start(loads, false);
   }
 
   /**
-   * Starts a load for a request that waits for nothing yet: a value that was large when it was loaded last, and would have to wait
-   * for memory, is not requested, and the load ends with that length.
+   * Starts a load for which no memory has been reserved: a value that was large when it was loaded last, and would have to wait for
+   * memory, is not requested, and the load ends with that length.
    */
-  startFirst(load: AnyLoad): void {
-    this.start([load], true);
+  startUnreserved(load: AnyLoad): void {
+    this.#start([load], true);
   }
 
   /**
@@ -137,16 +135,22 @@ export class Loader {
     for (const load of loads) load.settle(this.#failed(load.request, failure));
   }
 
-  async #queue(queued: Promise<Admission>, loads: readonly AnyLoad[], isFirst: boolean): Promise<void> {
+  #start(loads: readonly AnyLoad[], reserves: boolean): void {
+    const admission = this.#limiter.acquire();
+    if (admission instanceof Promise) void this.#queue(admission, loads, reserves);
+    else this.#proceed(admission, loads, reserves);
+  }
+
+  async #queue(queued: Promise<Admission>, loads: readonly AnyLoad[], reserves: boolean): Promise<void> {
     const since = this.#clock();
     const admission = await queued;
     this.#counts.observeQueue(this.#clock() - since);
     if (admission === 'admitted') for (const { span } of loads) span?.onDequeued();
-    this.#proceed(admission, loads, isFirst);
+    this.#proceed(admission, loads, reserves);
   }
 
-  #proceed(admission: Admission, loads: readonly AnyLoad[], isFirst: boolean): void {
-    if (admission === 'admitted') this.#fetchAll(loads, isFirst);
+  #proceed(admission: Admission, loads: readonly AnyLoad[], reserves: boolean): void {
+    if (admission === 'admitted') this.#fetchAll(loads, reserves);
     else this.reject(loads, 'overloaded');
   }
 

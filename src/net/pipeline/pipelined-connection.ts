@@ -8,7 +8,10 @@ import { CLOSE_GRACE_MS } from '../time-limits.ts';
 import { InputBuffer } from './input-buffer.ts';
 import { OrderedReplies, type Place, type ReadReply } from './ordered-replies.ts';
 
-/** Bytes that are received while no request may be executed: a client that disconnects then is noticed only if its socket is read. */
+/**
+ * Bytes that are buffered while no request may be executed, before reading pauses: only a socket that is read shows that its client
+ * has disconnected.
+ */
 const MAX_BLOCKED_INPUT_BYTES = 16 * 1024;
 
 /** Collects replies until they are sent with one write; shared by all connections of a thread, and empty between two steps. */
@@ -91,7 +94,7 @@ export class PipelinedConnection<Reply> {
   readonly #input = new InputBuffer();
   /** The client does not read. */
   #backpressured = false;
-  /** No request was to be executed at the end of the last step. */
+  /** No request could be executed at the end of the last step. */
   #blocked = false;
   /** The socket does not read. */
   #paused = false;
