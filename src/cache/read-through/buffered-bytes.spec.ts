@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
 import { BufferBudget, pagesFor } from '../../instance/buffer-budget.ts';
 import { BufferedBytes, type Reservation } from './buffered-bytes.ts';
@@ -282,6 +282,89 @@ describe('BufferedBytes', () => {
     now = 60_000;
     await polled();
     expect([granted, buffered.total]).toEqual([['first'], MAX + 20 * 60 * KiB]);
+  });
+
+  it('loses no memory and no waiting read, and grants in order, whatever clients and loads do', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'performance'] });
+    const sizes = fc.constantFrom(100, 300 * KiB, 3 * MiB, 5 * MiB, 9 * MiB, MAX);
+    const kinds = fc.constantFrom('read', 'load', 'load', 'allocate', 'end', 'free', 'close', 'disconnect', 'poll');
+    const steps = fc.array(fc.record({ kind: kinds, thread: fc.nat(1), size: sizes, pick: fc.nat(99) }), {
+      ...{ maxLength: 90, size: 'max' },
+    });
+    const property = fc.asyncProperty(steps, async (all) => {
+      const instance = InstanceMemory.create();
+      const threads = [0, 1].map((row) => bufferedBytes(instance, row, MAX, () => 0));
+      const clients: { disconnected: boolean; mayBeClosed: boolean }[] = [];
+      const granted: { thread: number; reservation: Reservation }[] = [];
+      const held: { thread: number; memory: ArrayBufferLike }[] = [];
+      /** Numbers of the last read and of the last load that each thread has granted. */
+      const last = threads.map(() => ({ read: -1, load: -1 }));
+      let pending = 0;
+      const wrong: string[] = [];
+      const wait = async (kind: 'read' | 'load', thread: number, size: number): Promise<void> => {
+        const buffered = threads[thread];
+        const client = { disconnected: false, mayBeClosed: false };
+        const number = clients.push(client);
+        pending++;
+        const reservation =
+          kind === 'read'
+            ? await buffered.reserve(size, client)
+            : (buffered.tryReserveForLoad(size, client) ?? (await buffered.reserveForLoad(size, client)));
+        pending--;
+        if (reservation === undefined) {
+          if (!client.mayBeClosed) wrong.push(`${kind} ${number} was rejected`);
+          return;
+        }
+        if (number <= last[thread][kind]) wrong.push(`${kind} ${number} was granted after ${last[thread][kind]}`);
+        last[thread][kind] = number;
+        granted.push({ thread, reservation });
+      };
+      const end = (pick: number): void => {
+        for (const { thread, reservation } of granted.splice(pick % Math.max(1, granted.length), 1)) {
+          threads[thread].releaseUnused(reservation);
+        }
+      };
+      const free = (pick: number): void => {
+        for (const { thread, memory } of held.splice(pick % Math.max(1, held.length), 1))
+          threads[thread].release(memory);
+      };
+      for (const { kind, thread, size, pick } of all) {
+        if (kind === 'read' || kind === 'load') void wait(kind, thread, size);
+        else if (kind === 'end') end(pick);
+        else if (kind === 'free') free(pick);
+        else if (kind === 'poll') jest.advanceTimersByTime(10);
+        else if (kind === 'allocate') {
+          const one = granted.at(pick % Math.max(1, granted.length));
+          const memory = one?.reservation.allocate(Math.min(size, one.reservation.reservedBytes));
+          if (one !== undefined && memory !== undefined) held.push({ thread: one.thread, memory: memory.buffer });
+        } else {
+          const client = clients.at(pick % Math.max(1, clients.length));
+          if (client !== undefined) Object.assign(client, { mayBeClosed: true, disconnected: kind === 'disconnect' });
+        }
+        await tick();
+        const reserved = granted.reduce((sum, { reservation }) => sum + reservation.reservedBytes, 0);
+        expect(threads[0].total + reserved).toBeLessThanOrEqual(MAX);
+      }
+      for (let left = 3 * all.length; left > 0 && granted.length + held.length + pending > 0; left--) {
+        end(0);
+        free(0);
+        jest.advanceTimersByTime(10);
+        await tick();
+      }
+      expect(wrong).toEqual([]);
+      expect([granted.length, held.length, pending, threads[0].waiting, threads[0].total]).toEqual([0, 0, 0, 0, 0]);
+      expect(jest.getTimerCount()).toBe(0);
+      for (const buffered of threads) {
+        const whole = buffered.tryReserveForLoad(MAX, undefined);
+        expect(whole?.reservedBytes).toBe(MAX);
+        if (whole !== undefined) buffered.releaseUnused(whole);
+      }
+    });
+    try {
+      await fc.assert(property, { numRuns: 50 });
+    } finally {
+      jest.useRealTimers();
+    }
   });
 
   it('releases the bytes of a crashed thread and removes its waiting reads', async () => {
