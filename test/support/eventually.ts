@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 
 const DEADLINE_MS = 60_000;
-const PAUSE_MS = 20;
+const PAUSE_MS = 40;
 
 /**
  * Calls `read` until its result equals `expected`; throws what `expect` throws if it does not in time. For whatever becomes
