@@ -37,8 +37,8 @@ export interface ReadClient {
   /** Whether the client has disconnected. */
   readonly disconnected: boolean;
   /**
-   * Whether the client has disconnected, or may have, because it has closed its sending side: its reads do not wait for memory.
-   * Absent if {@link disconnected} is all that is known.
+   * Whether the client has disconnected, or may have, because it has closed its sending side: its reads wait neither for memory
+   * nor for the loads of other large values. Absent if {@link disconnected} is all that is known.
    */
   readonly mayBeClosed?: boolean;
   /**
