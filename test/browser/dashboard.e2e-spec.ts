@@ -22,9 +22,9 @@ describeInBrowser('dashboard in a browser', () => {
 
   beforeAll(async () => {
     redis = await TestRedis.start();
-    const settings = { REDIS_URL: redis.url, PROXY_THREADS: 2 };
+    const settings = { REDIS_URL: redis.url };
     [proxy, withAccessToken, browser] = await Promise.all([
-      TestProxy.start({ ...settings, ADMIN_TOKEN: 'admin' }),
+      TestProxy.start({ ...settings, ADMIN_TOKEN: 'admin', PROXY_THREADS: 2 }),
       TestProxy.start({ ...settings, ACCESS_TOKEN: 'reader' }),
       launchChromium(),
     ]);
