@@ -13,6 +13,9 @@ const REFUSED = 'refused';
 const TIMES =
   /\r\nAge: (\d+)\r\nCache-Control: ([^\r]*max-age=(\d+))\r\nCache-Status: ([^\r]*?)(?:; ttl=(\d+))?(?=\r\n)/g;
 
+/** A problem that a cached value causes: it has the lifetime of the value, and no age. */
+const PROBLEM_TIMES = /(\r\nCache-Control: no-store\r\nCache-Status: [^\r]*?; hit); ttl=-?\d+(?=\r\n)/g;
+
 /** Whether two servers have sent the same responses, except for dates and ages. */
 export function areEqual(a: Outcome, b: Outcome): boolean {
   return same(withoutTime(a), withoutTime(b));
@@ -49,6 +52,7 @@ function strip(text: string): string {
       .replaceAll('; fwd=uri-miss; collapsed\r\n', '; fwd=uri-miss\r\n')
       .replace(/; fwd=request(?:; stored|; collapsed)(?=\r\n)/g, '; fwd=request')
       .replace(/(\r\nDate: )\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT(?=\r\n)/g, '$1')
+      .replace(PROBLEM_TIMES, '$1')
       .replace(TIMES, (all, age: string, control: string, lifetime: string, status: string, ttl?: string) => {
         const left = ttl === undefined ? Number(lifetime) : Number(ttl);
         const fits = Math.abs(Number(age) + left - Number(lifetime)) <= 1;
