@@ -221,8 +221,9 @@ export class LoadCoalescer {
         return { kind: result, origin: 'collapsed', forward };
       case 'timeout':
       case 'unavailable':
-      case 'overloaded':
         return failedLoad(this.#lru, query, result, 'collapsed', forward);
+      // It may have been a load in the background, which is dropped before there is no permit for a request.
+      case 'overloaded':
       case 'unshared':
         return this.load(query, { kind: 'unleased', forward }, this.#account, span);
       case 'void': {

@@ -727,6 +727,23 @@ describe('an entry that is refreshed in the background', () => {
     expect(instance.words[InstanceWord.LOADS]).toBe(0);
   });
 
+  it('is loaded for a request of another thread that has joined the load before it was dropped', async () => {
+    startWith({ refreshAhead: 0.5 });
+    await load(valueReply('old'));
+    now += 600;
+    const other = SharedLru.attach(lru.buffer, 2, () => now);
+    const found = other.lookup(key);
+    if (found.kind !== 'refresh') throw new Error(found.kind);
+    const outcome = reads.read(key, { maxAgeMs: 100 });
+    let isKnown = false;
+    other.abandon(found.lease, 'overloaded');
+    void Promise.resolve(outcome).then(() => (isKnown = true));
+    while (store.requests < 2 && !isKnown) await new Promise(setImmediate);
+    if (!isKnown) store.reply(valueReply('new'));
+    expect(await outcome).toMatchObject({ kind: 'value', value: Buffer.from('new') });
+    expect(instance.words[InstanceWord.LOADS]).toBe(0);
+  });
+
   it('is loaded before it expires if it is read in the last share of its TTL, without a lock or a load before', async () => {
     startWith({ refreshAhead: 0.2 });
     const hit = new HitBuffer();
