@@ -1,8 +1,10 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { until } from '../../test/support/processes.ts';
 import { TestRedis } from '../../test/support/redis.ts';
 import { loadSettings } from '../config/load-settings.ts';
-import { FailoverWatch } from './failover-watch.ts';
+import { FailoverWatch, leadsTo } from './failover-watch.ts';
 import { RedisLogins } from './redis-logins.ts';
 
 const [OLD, NEW] = ['old', 'new'];
@@ -54,6 +56,19 @@ beforeEach(async () => {
 afterEach(async () => {
   watch.close();
   await sentinel.stop();
+});
+
+it.each([
+  ['its address', '127.0.0.1', true],
+  ['its name, as sentinels with announce-hostnames list it', 'localhost', true],
+  ['another address', '127.0.0.2', false],
+  ['a name that does not exist', 'nobody.invalid', false],
+])('a connection is compared with a server by the port and %s', async (_, host, expected) => {
+  const socket = connect(sentinel.port, '127.0.0.1');
+  await once(socket, 'connect');
+  expect(await leadsTo(socket, { host, port: sentinel.port })).toBe(expected);
+  expect(await leadsTo(socket, { host, port: 1 })).toBe(false);
+  socket.destroy();
 });
 
 describe('FailoverWatch', () => {

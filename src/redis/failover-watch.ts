@@ -1,3 +1,5 @@
+import { lookup } from 'node:dns/promises';
+import type { Socket } from 'node:net';
 import { Redis, ReplyError } from 'ioredis';
 import type { RedisNode } from '../config/redis/redis-nodes.ts';
 import type { RedisLogin, Settings } from '../config/settings.ts';
@@ -41,6 +43,14 @@ export class FailoverWatch {
   close(): void {
     for (const subscription of this.#subscriptions) subscription.close();
   }
+}
+
+/** Whether a socket is connected to a server, which sentinels that announce names list by its name. */
+export async function leadsTo({ remoteAddress, remotePort }: Socket, { host, port }: RedisNode): Promise<boolean> {
+  if (remoteAddress === undefined || remotePort !== port) return false;
+  if (remoteAddress === host) return true;
+  const addresses = await lookup(host, { all: true }).catch(() => []);
+  return addresses.some(({ address }) => address === remoteAddress);
 }
 
 /** Returns the new master in a message; undefined if it concerns one with another name. */

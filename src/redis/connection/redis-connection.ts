@@ -11,7 +11,7 @@ import { ReplyReader } from '../ioredis-internals/reply-reader.ts';
 import { PlainReads } from './plain-batch.ts';
 import { type BatchObserver, type ReadBatch, withPttl } from './read-batch.ts';
 import { ReadCommands } from './read-commands.ts';
-import { FailoverWatch } from '../failover-watch.ts';
+import { FailoverWatch, leadsTo } from '../failover-watch.ts';
 import { Query } from '../query.ts';
 import { type RedisReader, type RedisState, isSameState } from '../redis-reader.ts';
 import { failureOf, errorCode } from '../redis-failure.ts';
@@ -131,7 +131,7 @@ export class RedisConnection implements RedisReader {
     });
     this.#redis.on('end', () => this.#reconnect());
     if (options.sentinels !== undefined) {
-      this.#failovers = new FailoverWatch(redis, logins, (master) => this.#leaveFormerMaster(master));
+      this.#failovers = new FailoverWatch(redis, logins, (master) => void this.#leaveFormerMaster(master));
     }
   }
 
@@ -381,9 +381,11 @@ export class RedisConnection implements RedisReader {
   }
 
   /** Closes the connection, in any state, unless it leads to the new master already. */
-  #leaveFormerMaster({ host, port }: RedisNode): void {
-    const { remoteAddress, remotePort } = this.#redis.stream ?? {};
-    if (remoteAddress !== host || remotePort !== port) this.#redis.disconnect(true);
+  async #leaveFormerMaster(master: RedisNode): Promise<void> {
+    const { stream } = this.#redis;
+    const isThere = stream !== undefined && (await leadsTo(stream, master));
+    if (this.#redis.stream !== stream) return this.#leaveFormerMaster(master);
+    if (!isThere && !this.#closed) this.#redis.disconnect(true);
   }
 
   /** Whether a read with this reply is sent again once the connection is ready; re-establishes one that is not authenticated. */
