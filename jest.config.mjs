@@ -42,10 +42,10 @@ export const HTTP_CONTRACT = [
 ];
 
 /**
- * Specs wait for time-outs, failovers and processes in half of their time, so that two per core leave little of it unused. At
- * most as many as `freePort` shares its ports among.
+ * Specs wait for time-outs, failovers and processes in half of their time, so that three on two cores leave little unused, and
+ * some for the processes they start. At most as many as `freePort` shares its ports among.
  */
-export const WORKERS = Math.min(8, 2 * availableParallelism());
+export const WORKERS = Math.min(8, Math.ceil(1.5 * availableParallelism()));
 
 /** Proxies that already run are shared by all specs, and so are their caches. */
 const sharedProxies = process.env.PROXY_URL !== undefined && process.env.PROXY_URL !== '';
