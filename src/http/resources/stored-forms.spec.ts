@@ -109,8 +109,11 @@ describe('JSON_FIELDS', () => {
   it('makes an object of fields whose names are text, also of __proto__', async () => {
     await fc.assert(
       fc.asyncProperty(hash(text), async (fields) => {
-        const expected = Object.fromEntries(fields.map(([name, value]) => [String(name), jsonOf(value)]));
-        expect(await parsed(JSON_FIELDS, array(fields.flat()))).toEqual(expected);
+        // Not parsed: Node.js 24.21 takes some names of one escaped character, after a backslash as a name, for backslashes.
+        const expected = fields.map(
+          ([name, value]) => `${JSON.stringify(String(name))}:${JSON.stringify(jsonOf(value))}`,
+        );
+        expect(String(await rendered(JSON_FIELDS, array(fields.flat())))).toBe(`{${expected.join()}}`);
       }),
     );
   });
