@@ -45,7 +45,7 @@ export const HTTP_CONTRACT = [
  * Specs wait for time-outs, failovers and processes in half of their time, so that three on two cores leave little unused, and
  * some for the processes they start. At most as many as `freePort` shares its ports among.
  */
-export const WORKERS = Math.min(8, Math.ceil(1.5 * availableParallelism()));
+const WORKERS = Math.min(8, Math.ceil(1.5 * availableParallelism()));
 
 /** Proxies that already run are shared by all specs, and so are their caches. */
 const sharedProxies = process.env.PROXY_URL !== undefined && process.env.PROXY_URL !== '';

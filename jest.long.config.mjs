@@ -1,5 +1,5 @@
 import { NODE_LINES, newestNode } from './deploy/local/newest-node.mjs';
-import { WORKERS, common, withoutFastPath } from './jest.config.mjs';
+import { common, withoutFastPath } from './jest.config.mjs';
 
 /**
  * Further specs that read keys over HTTP, and whose promises node:http must keep as well: limits, order, the end of connections.
@@ -37,7 +37,8 @@ export default {
   testSequencer: '<rootDir>/test/support/slowest-first.mjs',
   // Much more than any test takes, because the machine may be busy.
   testTimeout: 180_000,
-  maxWorkers: WORKERS,
+  // Some keep a core busy all the time, or measure how long something takes.
+  maxWorkers: '100%',
   projects: [
     { ...common, displayName: 'long', testMatch: ['<rootDir>/{bench,test}/**/*.long-spec.ts'] },
     {
