@@ -389,13 +389,17 @@ export class SharedLru {
   /** Prepares a purge of the keys that `selection` accepts; see {@link MatchingPurge}. */
   purgeMatching(selection: KeySelection): MatchingPurge {
     return new MatchingPurge(selection, this.#slots, this.#items, {
+      // Each step follows the last one closely: a thread that waits, for a hit perhaps, would find the lock held each time it wakes up.
       locked: (section) => {
         const now = this.#clock();
         this.#lock.hold(() => section(now));
+        this.#lock.giveWay();
       },
       tryLocked: (section) => {
         const now = this.#clock();
-        return this.#lock.tryHold(() => section(now));
+        const isMade = this.#lock.tryHold(() => section(now));
+        if (isMade) this.#lock.giveWay();
+        return isMade;
       },
       end: (slot, now) => this.#purgeSlot(slot, now),
       hasSelectors: () => this.#index.queries.serial > 0,

@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok } from 'node:assert';
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
 import { Query } from '../../../redis/query.ts';
 import type { EntryId, Lease } from '../cache-types.ts';
@@ -63,6 +63,22 @@ describe('A purge of matching keys', () => {
     checkInvariants(lru.buffer);
     return [purging.purged, steps];
   }
+
+  it('lets a thread that waits for the lock have it after each step, also after one that does not wait itself', () => {
+    const header = new Int32Array(lru.buffer);
+    // As if a thread waited, which finds the lock held each time it wakes up if the steps follow one another closely.
+    Atomics.store(header, Header.LOCK_WAITERS, 1);
+    const wait = jest.spyOn(Atomics, 'wait');
+    try {
+      const purge = lru.purgeMatching(startingWith('a'));
+      purge.step();
+      expect(wait).toHaveBeenCalledTimes(1);
+      purge.tryStep();
+      expect(wait).toHaveBeenCalledTimes(2);
+    } finally {
+      wait.mockRestore();
+    }
+  });
 
   it('ends the entries of all queries of matching keys, and no others', () => {
     const matching = [get('user:'), get('user:1'), hget('user:1', 'a'), hget('user:2', 'a'), hget('user:2', 'b')];
