@@ -13,7 +13,7 @@ export interface HitsTask {
 }
 
 const KEY_BYTES = 12;
-/** Reads before those that are measured, so that V8 has compiled them. */
+/** Reads that are not measured: V8 compiles the code during these. */
 const WARM_UP_READS = 100_000;
 
 /** Returns the key of a number: half of them begin with `a`. */

@@ -38,7 +38,7 @@ export class LargeValues {
   }
 }
 
-/** Returns the length of the value in a reply, or of one that did not fit in memory; 0 if there is none. */
+/** Returns the length of the value in a reply, or of a value that did not fit in memory; 0 for a reply without a value. */
 function bytesIn(reply: RedisReply): number {
   if (reply.kind === 'value') return reply.value.length;
   return reply.kind === 'buffer-full' ? reply.bytes : 0;

@@ -143,7 +143,7 @@ export class Fills {
     });
   }
 
-  /** Makes room for `more` of the `total` bytes of a leased item; if there is none, ends its lease and returns why. */
+  /** Makes room for `more` of the `total` bytes of a leased item. Without room, ends its lease and returns the result of the fill. */
   #makeRoom(slot: number, more: number, total: number, now: number, place: Place): FillResult | undefined {
     if (place === 'last') return this.#entries.takeFreeRoom(slot, more, total) ? undefined : this.#refuse(slot);
     return this.#entries.makeRoom(slot, more, total, now) ? undefined : this.#markUncacheable(slot);
