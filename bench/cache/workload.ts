@@ -1,6 +1,6 @@
 /** Keys, values and reads, which are the same for both caches. Keys are numbered from 0. */
 
-import { mulberry32 } from '../random.ts';
+import { mulberry32 } from '../../test/support/random.ts';
 
 /** Dimensions of a cache to compare. */
 export interface Shape {

@@ -1,4 +1,4 @@
-import { mulberry32 } from '../random.ts';
+import { mulberry32 } from '../../test/support/random.ts';
 import { Popularity } from './popularity.ts';
 import { Replica } from './replica.ts';
 

@@ -1,5 +1,5 @@
 /** Consistent hashing: most keys keep their replica when the number of replicas changes. */
-import { mulberry32 } from '../random.ts';
+import { mulberry32 } from '../../test/support/random.ts';
 
 /** Points per replica, as in `hash … consistent` of nginx. */
 const POINTS = 160;

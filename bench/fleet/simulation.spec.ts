@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { mulberry32 } from '../random.ts';
+import { mulberry32 } from '../../test/support/random.ts';
 import { type Fleet, PUSH_MS } from './fleet.ts';
 import { Popularity } from './popularity.ts';
 import { resize } from './resize.ts';

@@ -1,4 +1,4 @@
-import { mulberry32 } from '../random.ts';
+import { mulberry32 } from '../../test/support/random.ts';
 import { type Balancer, balancer } from './balancers.ts';
 import { type Fleet, PUSH_MS, type Run } from './fleet.ts';
 import { Popularity } from './popularity.ts';

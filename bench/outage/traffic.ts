@@ -1,5 +1,5 @@
 import { HttpConnection, requestFor } from '../peers/http-connection.ts';
-import { mulberry32 } from '../random.ts';
+import { mulberry32 } from '../../test/support/random.ts';
 
 const CONNECTIONS = 64;
 export const CACHED_KEYS = 1000;

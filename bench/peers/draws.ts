@@ -1,5 +1,5 @@
 /** Orders in which keys are read, as arrays of key numbers. */
-import { mulberry32 } from '../random.ts';
+import { mulberry32 } from '../../test/support/random.ts';
 
 const SEED = 7;
 

@@ -1,4 +1,4 @@
-import { mulberry32 } from '../random.ts';
+import { mulberry32 } from '../../test/support/random.ts';
 import { HttpConnection } from './http-connection.ts';
 import type { Latency, Load } from './load.ts';
 

@@ -1,6 +1,6 @@
 import { HttpConnection, requestFor } from '../peers/http-connection.ts';
 import { Popularity } from '../fleet/popularity.ts';
-import { mulberry32 } from '../random.ts';
+import { mulberry32 } from '../../test/support/random.ts';
 
 const CONNECTIONS = 24;
 /** Milliseconds between two readiness probes of a backend. */

@@ -1,4 +1,4 @@
-import { mulberry32 } from '../../bench/random.ts';
+import { mulberry32 } from '../support/random.ts';
 
 /** Seeded random choices, so that a run can be repeated as far as timing allows. */
 export class Random {

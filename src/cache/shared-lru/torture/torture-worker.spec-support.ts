@@ -4,6 +4,7 @@ import { monotonicClock } from '../clock.ts';
 import type { Etag } from '../etag.ts';
 import { type CachedValue, type EntryId, type FillResult, LOAD_RESULTS, type Lease } from '../cache-types.ts';
 import { SharedLru } from '../shared-lru.ts';
+import { mulberry32 } from '../../../../test/support/random.ts';
 
 export interface TortureOrders {
   readonly buffer: SharedArrayBuffer;
@@ -225,16 +226,6 @@ function raise(words: Int32Array, index: number, to: number): void {
     if (found === was) return;
     was = found;
   }
-}
-
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 function ensure(holds: boolean, message: string): void {
