@@ -23,6 +23,36 @@ const LOAD_LIMITS = { maxConcurrentLoads: 9, maxQueuedLoads: 9, queueTimeoutMs: 
 const LIFETIMES = { ttlMs: 60_000, ttlJitter: 0, negativeTtlMs: 0 };
 const KEY = Query.get(Buffer.from('k'));
 const OTHER = Query.get(Buffer.from('other'));
+
+type ReadThroughParts = ConstructorParameters<typeof ReadThrough>[0];
+type Store = ReadThroughParts['store'];
+
+interface Setup
+  extends Pick<ReadThroughParts, 'lru' | 'clock' | 'variants'>, Partial<Pick<ReadThroughParts, 'lifetimes'>> {
+  readonly fetch: Store['fetch'];
+  /** Maximum bytes of a value, and of what is buffered if that is limited. */
+  readonly maxBytes?: number;
+}
+
+/** Creates the reads of one thread, and those of variants of what they load. */
+function readsOf({ lru, fetch, clock, variants, lifetimes = LIFETIMES, maxBytes }: Setup) {
+  const instance = InstanceMemory.create();
+  const buffered = bufferedBytes(instance, 0, maxBytes);
+  const reads = new ReadThrough({
+    lru,
+    store: { fetch },
+    limiter: new LoadLimiter(instance, 0, 1, LOAD_LIMITS),
+    counts: new ReadMetrics(instance, 0),
+    coherence: new CoherenceState(instance),
+    clock,
+    buffered,
+    lifetimes,
+    variants,
+  });
+  const ofVariants = new VariantReads({ lru, reads, buffered, maxBytes: maxBytes ?? LIMITS.maxValueBytes });
+  return { reads, variants: ofVariants, buffered };
+}
+
 const textOf = (version: string) => `${version}: ${'some text '.repeat(500)}`;
 
 describe.each([
@@ -43,22 +73,9 @@ describe.each([
   beforeEach(async () => {
     now = 5000;
     lru = SharedLru.create(LIMITS, 1, () => now);
-    const instance = InstanceMemory.create();
-    const buffered = bufferedBytes(instance, 0);
-    reads = new ReadThrough({
-      lru,
-      store: {
-        fetch: (_, onReply) => onReply({ kind: 'value', value: store(textOf(inRedis)), ttlMs: undefined }),
-      },
-      limiter: new LoadLimiter(instance, 0, 1, LOAD_LIMITS),
-      counts: new ReadMetrics(instance, 0),
-      coherence: new CoherenceState(instance),
-      clock: () => now,
-      buffered,
-      lifetimes: LIFETIMES,
-      variants: [COMPRESSED.gzip, DECOMPRESSED],
-    });
-    variants = new VariantReads({ lru, reads, buffered, maxBytes: LIMITS.maxValueBytes });
+    const fetch: Store['fetch'] = (_, onReply) =>
+      onReply({ kind: 'value', value: store(textOf(inRedis)), ttlMs: undefined });
+    ({ reads, variants } = readsOf({ lru, fetch, clock: () => now, variants: [COMPRESSED.gzip, DECOMPRESSED] }));
     inRedis = 'old';
     await reads.read(KEY);
   });
@@ -168,25 +185,15 @@ describe('A value and its variants, whether loads have a lease or not,', () => {
         refreshAhead: 0.2,
       };
       this.#lru = SharedLru.create(limits, 1, () => this.now);
-      const instance = InstanceMemory.create();
-      const buffered = bufferedBytes(instance, 0);
-      this.#reads = new ReadThrough({
+      const { reads, variants } = readsOf({
         lru: this.#lru,
-        store: { fetch: (fetched, onReply) => this.#fetch(fetched, onReply) },
-        limiter: new LoadLimiter(instance, 0, 1, LOAD_LIMITS),
-        counts: new ReadMetrics(instance, 0),
-        coherence: new CoherenceState(instance),
+        fetch: (fetched, onReply) => this.#fetch(fetched, onReply),
         clock: () => this.now,
-        buffered,
         lifetimes: { ttlMs: 60, ttlJitter: 0, negativeTtlMs: 30 },
         variants: [COMPRESSED.gzip],
       });
-      this.#variants = new VariantReads({
-        lru: this.#lru,
-        reads: this.#reads,
-        buffered,
-        maxBytes: LIMITS.maxValueBytes,
-      });
+      this.#reads = reads;
+      this.#variants = variants;
     }
 
     async run(event: Event): Promise<void> {
@@ -307,26 +314,12 @@ describe('A variant that waits for memory', () => {
     fetched = 0;
     inRedis = 'old';
     lru = SharedLru.create({ ...LIMITS, maxBytes: 2 ** 22, maxValueBytes: MAX, staleMs: 60_000 }, 1, () => now);
-    const instance = InstanceMemory.create();
-    buffered = bufferedBytes(instance, 0, MAX);
-    const reads = new ReadThrough({
-      lru,
-      store: {
-        fetch: (_, onReply) => {
-          fetched++;
-          if (inRedis === undefined) onReply({ kind: 'timeout' });
-          else onReply({ kind: 'value', value: zlib.gzipSync(text(inRedis)), ttlMs: undefined });
-        },
-      },
-      limiter: new LoadLimiter(instance, 0, 1, LOAD_LIMITS),
-      counts: new ReadMetrics(instance, 0),
-      coherence: new CoherenceState(instance),
-      clock: () => now,
-      buffered,
-      lifetimes: LIFETIMES,
-      variants: [DECOMPRESSED],
-    });
-    variants = new VariantReads({ lru, reads, buffered, maxBytes: MAX });
+    const fetch: Store['fetch'] = (_, onReply) => {
+      fetched++;
+      if (inRedis === undefined) onReply({ kind: 'timeout' });
+      else onReply({ kind: 'value', value: zlib.gzipSync(text(inRedis)), ttlMs: undefined });
+    };
+    ({ buffered, variants } = readsOf({ lru, fetch, clock: () => now, variants: [DECOMPRESSED], maxBytes: MAX }));
     expect(await read(undefined)).toBe('old');
     await new Promise((resolve) => setImmediate(resolve));
     held = new ArrayBuffer(MAX);
