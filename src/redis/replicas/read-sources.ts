@@ -12,7 +12,7 @@ export interface ReadSource {
   /** `host:port` of the master in a cluster; REDIS_SENTINEL_NAME with sentinels. */
   readonly master: string;
   /** `none`: no server can be read. */
-  readonly role: 'replica' | 'master' | 'none';
+  readonly role: LoadRole | 'none';
   /** `host:port` of the server; undefined if there is none. */
   readonly address?: string;
   /** Set if and only if the role is `replica`. */
