@@ -214,16 +214,18 @@ describeOwn('PROXY_MAX_BUFFERED_BYTES bounds the memory that slow readers of col
     });
   }
 
-  /** Checks that reads for a value of 4 MiB, for which there is no memory, end when their clients abort. */
+  /** Checks that reads for values of 4 MiB, for which there is no memory, end when their clients abort. */
   async function abortWaiting(
     transport: keyof typeof TRANSPORTS,
     abort: (socket: Socket) => void,
     heldBytes: number,
   ): Promise<void> {
     const { requests } = TRANSPORTS[transport];
+    // Of different values: one that clients share is in memory once, and might fit.
     const aborting = await Promise.all(
-      Array.from({ length: 10 }, () => SlowClient.send(portOf(transport), requests(3))),
+      Array.from({ length: 10 }, (_, i) => SlowClient.send(portOf(transport), requests(i % CLIENTS))),
     );
+    clients.push(...aborting);
     const waiting = async (): Promise<number> => metric('loads_waiting_for_memory');
     await until('they wait', async () => (await waiting()) > 0 || undefined);
     for (const { socket } of aborting) abort(socket);
