@@ -36,7 +36,7 @@ interface Mutation {
 /**
  * FIFO queue of cache mutations issued by the main thread, executed immediately while the lock is free. The queue never blocks
  * on the cache lock, whose holder may be a crashed thread that only the main thread can clean up after; a mutation that finds
- * the lock held is retried later. Meanwhile no thread can read the cache either.
+ * the lock held is retried later. Threads still serve entries meanwhile, but not beyond the time they are trusted until.
  *
  * A purge of a key with many queries continues with one step in each turn of the event loop. Later purges need not wait for it;
  * all other mutations do.

@@ -138,7 +138,7 @@ describe('TrackingCoordinator', () => {
     feed.listener.onState(TRACKING);
     events = [];
     feed.listener.onState(LOST);
-    expect(events).toEqual(['resync: ECONNRESET', 'expire all in resync', 'invalidate all in resync']);
+    expect(events).toEqual(['expire all in resync', 'resync: ECONNRESET', 'invalidate all in resync']);
     expect([counts.losses, counts.lastLoss]).toEqual([1, NOW / 1000]);
     feed.listener.onState(TRACKING);
     expect(events.slice(3)).toEqual(['expire all in resync', 'tracking']);
@@ -160,7 +160,7 @@ describe('TrackingCoordinator', () => {
 
   it('counts no loss if tracking was never active', () => {
     feed.listener.onState(LOST);
-    expect([events, counts.losses]).toEqual([['resync: ECONNRESET', 'expire all in resync'], 0]);
+    expect([events, counts.losses]).toEqual([['expire all in resync', 'resync: ECONNRESET'], 0]);
   });
 });
 
@@ -234,7 +234,7 @@ describe('with several feeds', () => {
     feed.listener.onState(TRACKING);
     events = [];
     const other = add();
-    expect(events).toEqual(['resync: connection', 'expire all in resync', 'invalidate all in resync']);
+    expect(events).toEqual(['expire all in resync', 'resync: connection', 'invalidate all in resync']);
     other.listener.onState(TRACKING);
     expect(state.current).toBe('tracking');
   });
@@ -287,7 +287,7 @@ it('keeps the feeds of masters that stay, and adds that of a successor before it
   expect([events, feeds.size]).toEqual([[], 1]);
   // If the feed of the former master were removed first, the mode would be the one without feeds.
   follow('successor');
-  expect(events).toEqual(['resync: connection', 'expire all in resync', 'invalidate all in resync']);
+  expect(events).toEqual(['expire all in resync', 'resync: connection', 'invalidate all in resync']);
   expect([feed.stopped, feeds.get('successor')?.stopped]).toEqual([true, false]);
 });
 

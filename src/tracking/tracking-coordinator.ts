@@ -136,16 +136,17 @@ export class TrackingCoordinator {
   #updateMode(): void {
     const { mode, reason } = combinedMode([...this.#feeds.values()].map(({ state }) => state));
     if (mode === this.#targetMode) return;
-    const { queue, counts, relay, now } = this.#parts;
+    const { queue, state, counts, relay, onMode, now } = this.#parts;
     const isLoss = this.#targetMode === 'tracking';
     this.#targetMode = mode;
     const transition = ++this.#transitions;
     switch (mode) {
       case 'resync':
         // First disable storing, then expire all entries. In the reverse order, an entry stored in between would remain
-        // although its invalidations are missed.
-        this.#enter(mode, reason);
+        // although its invalidations are missed. The log comes last, because it takes time.
+        state.current = mode;
         queue.expireAll();
+        onMode(mode, reason);
         break;
       case 'tracking':
         // Invalidation messages arrive already. Everything read before they did must end first: entries of `ttl`, and loads
