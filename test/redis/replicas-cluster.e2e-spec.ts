@@ -38,6 +38,8 @@ describeOwn('replicas of a cluster', () => {
       const sizes = await Promise.all(cluster.replicas.map(({ client }) => client.dbsize()));
       return sizes.every((size) => size === 1) || undefined;
     });
+    // Otherwise a replica that is read may not be listed a moment later, and another one is.
+    await cluster.replicasListed();
   }, MAX_TEST_MS);
   afterEach(() => proxy.stop());
   afterAll(() => cluster.stop());

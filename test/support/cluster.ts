@@ -89,6 +89,14 @@ export class TestCluster {
     return node;
   }
 
+  /** Waits until every node lists all replicas, as it does once it has heard that they have received something. */
+  async replicasListed(): Promise<void> {
+    await until('all nodes list all replicas', async () => {
+      const lists = await Promise.all(this.nodes.map(({ client }) => client.cluster('SLOTS')));
+      return lists.every((slots) => listedReplicas(slots).size === this.replicas.length) || undefined;
+    });
+  }
+
   async stop(...added: readonly TestNode[]): Promise<void> {
     await stopAll([...this.nodes, ...added], this.#directory);
   }
@@ -148,6 +156,12 @@ async function inOrder(nodes: readonly TestNode[], replicas: readonly TestNode[]
     links.every((info) => /master_link_status:up/.test(info)) &&
     views.every((view) => (view.match(/\bslave\b/g) ?? []).length === replicas.length);
   return healthy || undefined;
+}
+
+/** Returns the ids of the replicas in a reply to CLUSTER SLOTS, whose entries are first slot, last slot, master, replicas. */
+function listedReplicas(slots: Awaited<ReturnType<Redis['cluster']>>): Set<string> {
+  const entries = slots as readonly (readonly (readonly unknown[])[])[];
+  return new Set(entries.flatMap((entry) => entry.slice(3).map(([, , id]) => String(id))));
 }
 
 async function stopAll(nodes: readonly TestNode[], directory: string): Promise<void> {
