@@ -179,6 +179,14 @@ const REDIS_UNREACHABLE: readonly Scenario[] = [
 
 const WRITES_BROKEN: readonly Scenario[] = [['GET /health/live 503', '/health/live']];
 
+const SETTINGS = {
+  PROXY_THREADS: 1,
+  REDIS_MAX_VALUE_BYTES: 1000,
+  PROXY_MAX_CONCURRENT_LOADS: 1,
+  PROXY_MAX_QUEUED_LOADS: 0,
+};
+const WITH_READERS = { ACCESS_TOKEN: 'reader', KEY_ALLOWLIST: 'text,cold', HTTP_CONTENT_ENCODINGS: 'text=gzip' };
+
 /** Headers of every response, and headers that the description of the content implies. */
 const UNDOCUMENTED = ['date', 'connection', 'keep-alive', 'content-type', 'content-length', 'x-content-type-options'];
 
@@ -191,6 +199,8 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
   let proxyWithoutToken: TestProxy;
   let proxyWithAccess: TestProxy;
   let brokenProxy: TestProxy;
+  /** The proxies with a short REDIS_COMMAND_TIMEOUT_MS. */
+  const impatient: TestProxy[] = [];
   let document: ApiDocument;
   /** A request that waits for Redis until Redis is stopped. */
   let first: Promise<TestResponse>;
@@ -198,25 +208,12 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
   beforeAll(async () => {
     redis = await TestRedis.start('--rename-command', 'GETEX', 'JSON.GET');
     redisWithoutModule = await TestRedis.start();
-    const settings = {
-      REDIS_URL: redis.url,
-      PROXY_THREADS: 1,
-      // Two consecutive time-outs must occur before the silence ends the connection.
-      REDIS_COMMAND_TIMEOUT_MS: 450,
-      REDIS_MAX_VALUE_BYTES: 1000,
-      PROXY_MAX_CONCURRENT_LOADS: 1,
-      PROXY_MAX_QUEUED_LOADS: 0,
-    };
+    const settings = { ...SETTINGS, REDIS_URL: redis.url };
     [proxy, proxyWithoutToken, proxyWithAccess, brokenProxy] = await Promise.all([
       TestProxy.start({ ...settings, ADMIN_TOKEN: 'admin' }),
       // Long enough for another request while one read is in flight.
       TestProxy.start({ ...settings, REDIS_COMMAND_TIMEOUT_MS: 60_000 }),
-      TestProxy.start({
-        ...settings,
-        ACCESS_TOKEN: 'reader',
-        KEY_ALLOWLIST: 'text,cold',
-        HTTP_CONTENT_ENCODINGS: 'text=gzip',
-      }),
+      TestProxy.start({ ...settings, ...WITH_READERS }),
       TestProxy.start({ ...settings, ...brokenWrites('throw'), HTTP_FAST_PATH: 'on' }),
     ]);
     proxyWithoutModule = await TestProxy.start({ ...settings, REDIS_URL: redisWithoutModule.url });
@@ -237,15 +234,22 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
   });
   afterAll(async () => {
     await Promise.all([proxy?.stop(), proxyWithoutToken?.stop(), proxyWithAccess?.stop(), brokenProxy?.stop()]);
-    await proxyWithoutModule?.stop();
+    await Promise.all([proxyWithoutModule, ...impatient].map((each) => each?.stop()));
     await redisWithoutModule?.stop();
     await redis?.stop();
   });
 
-  function itIsDocumented([kind, path, options]: Scenario, proxyOf: () => TestProxy = () => proxy): void {
+  const send = ([kind, path, options]: Scenario, to: TestProxy): Promise<TestResponse> =>
+    to.request(path, { method: kind.split(' ')[0], ...options });
+
+  function itIsDocumented(
+    scenario: Scenario,
+    responseTo: (scenario: Scenario) => TestResponse | Promise<TestResponse> = (each) => send(each, proxy),
+  ): void {
+    const [kind] = scenario;
     it(kind, async () => {
       const [method, route, status, code] = kind.split(' ');
-      const response = await proxyOf().request(path, { method, ...options });
+      const response = await responseTo(scenario);
       expect(response.status).toBe(Number(status));
       const description = document.paths[route][method.toLowerCase()].responses[status];
       expectDescribed(response, description, method, code);
@@ -298,15 +302,32 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
 
   describe('while Redis responds', () => {
     for (const scenario of [...WITH_REDIS, ...RESOURCES_WITH_REDIS]) itIsDocumented(scenario);
-    for (const scenario of WITHOUT_MODULE) itIsDocumented(scenario, () => proxyWithoutModule);
-    for (const scenario of WITHOUT_TOKEN) itIsDocumented(scenario, () => proxyWithoutToken);
-    for (const scenario of [...WITH_ACCESS, ...RESOURCES_WITH_ACCESS]) itIsDocumented(scenario, () => proxyWithAccess);
+    for (const scenario of WITHOUT_MODULE) itIsDocumented(scenario, (each) => send(each, proxyWithoutModule));
+    for (const scenario of WITHOUT_TOKEN) itIsDocumented(scenario, (each) => send(each, proxyWithoutToken));
+    for (const scenario of [...WITH_ACCESS, ...RESOURCES_WITH_ACCESS])
+      itIsDocumented(scenario, (each) => send(each, proxyWithAccess));
   });
 
   describe('while Redis does not respond', () => {
-    beforeAll(() => redis.server?.signal('SIGSTOP'));
-    for (const scenario of REDIS_SILENT) itIsDocumented(scenario);
-    for (const scenario of SILENT_WITH_ACCESS) itIsDocumented(scenario, () => proxyWithAccess);
+    const responses = new Map<Scenario, TestResponse>();
+    beforeAll(async () => {
+      const settings = { ...SETTINGS, REDIS_URL: redis.url, REDIS_COMMAND_TIMEOUT_MS: 300 };
+      const [open, withAccess] = await Promise.all([
+        TestProxy.start(settings),
+        TestProxy.start({ ...settings, ...WITH_READERS }),
+      ]);
+      impatient.push(open, withAccess);
+      redis.server?.signal('SIGSTOP');
+      // All at once, because two seconds of silence end the connections.
+      const sent = [
+        ...REDIS_SILENT.map((scenario) => [scenario, send(scenario, open)] as const),
+        ...SILENT_WITH_ACCESS.map((scenario) => [scenario, send(scenario, withAccess)] as const),
+      ];
+      for (const [scenario, response] of sent) responses.set(scenario, await response);
+    });
+    for (const scenario of [...REDIS_SILENT, ...SILENT_WITH_ACCESS]) {
+      itIsDocumented(scenario, (each) => responses.get(each) as TestResponse);
+    }
 
     describe('and no further read is admitted', () => {
       beforeAll(async () => {
@@ -318,7 +339,7 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
             undefined,
         );
       });
-      for (const scenario of OVERLOADED) itIsDocumented(scenario, () => proxyWithoutToken);
+      for (const scenario of OVERLOADED) itIsDocumented(scenario, (each) => send(each, proxyWithoutToken));
     });
   });
 
@@ -335,14 +356,14 @@ describeOwn('every answer is the one that /openapi.json describes', () => {
       );
     });
     for (const scenario of [...REDIS_UNREACHABLE, ...RESOURCES_UNREACHABLE]) itIsDocumented(scenario);
-    for (const scenario of UNREACHABLE_WITH_ACCESS) itIsDocumented(scenario, () => proxyWithAccess);
+    for (const scenario of UNREACHABLE_WITH_ACCESS) itIsDocumented(scenario, (each) => send(each, proxyWithAccess));
   });
 
   describe('when responses cannot be written', () => {
     beforeAll(() =>
       until('it is noticed', async () => (await brokenProxy.get('/health/live')).status === 503 || undefined),
     );
-    for (const scenario of WRITES_BROKEN) itIsDocumented(scenario, () => brokenProxy);
+    for (const scenario of WRITES_BROKEN) itIsDocumented(scenario, (each) => send(each, brokenProxy));
   });
 
   it('covers every documented response', () => {
