@@ -10,6 +10,8 @@ export class SteadyLoad {
   readonly outcomes = new Map<string, number>();
   /** Requests without a response, by the error's code. */
   readonly failures = new Map<string, number>();
+  /** Clients that have received a response: their connections have been accepted. */
+  readonly served = new Set<number>();
   readonly #clients: Promise<void>[];
   readonly #agents: Agent[] = [];
   #stopped = false;
@@ -55,6 +57,7 @@ export class SteadyLoad {
       try {
         const response = await sendRequest(proxy.url, `/v1/keys/${encodeURIComponent(key)}`, { agent });
         increment(this.outcomes, classify(response, key));
+        this.served.add(client);
         if (pauseMs > 0) await delay(pauseMs);
       } catch (error) {
         increment(this.failures, (error as NodeJS.ErrnoException).code ?? String(error));
