@@ -30,6 +30,16 @@ export function stepsOf(block: string): Step[] | undefined {
   return steps.map(({ command, output }) => ({ command, output: output.join('\n') }));
 }
 
+/** Whether a command only waits for what was done before. */
+export function isWait(command: string): boolean {
+  return command.startsWith('sleep ');
+}
+
+/** Whether the next command may have to be repeated until it shows what this one has changed, or has waited for. */
+export function mayTakeEffectLater(command: string): boolean {
+  return isWait(command) || /^redis-cli .*\b(?:set|publish) /.test(command);
+}
+
 /** Returns the settings of `make start NAME=value …`; undefined for other commands. */
 export function settingsOf(command: string): Readonly<Record<string, string>> | undefined {
   if (!command.startsWith('make start')) return undefined;
