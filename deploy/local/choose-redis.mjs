@@ -11,14 +11,15 @@ import { ping } from './redis-ping.mjs';
  * @param {string} defaultUrl
  * @param {() => string} program returns the path of redis-server; called only if it is needed
  * @param {(message: string) => void} say called with the choice and its reason
+ * @param {number} [pingTimeoutMs] milliseconds to wait for the one at the default address
  * @returns the temporary Redis; undefined if an existing one is used
  */
-export async function chooseRedis({ choosesRedis }, defaultUrl, program, say) {
+export async function chooseRedis({ choosesRedis }, defaultUrl, program, say, pingTimeoutMs) {
   if (choosesRedis) {
     say('Redis: the one in the settings. Nothing is written to it.');
     return undefined;
   }
-  const found = await ping(defaultUrl);
+  const found = await ping(defaultUrl, pingTimeoutMs);
   if (found === 'pong') {
     say(`Redis: the one at ${defaultUrl}. Nothing is written to it.`);
     return undefined;

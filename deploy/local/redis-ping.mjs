@@ -8,10 +8,11 @@ const TIMEOUT_MS = 1000;
  * Sends PING to an address without a client library, since libraries send other commands first, whose errors differ.
  *
  * @param {string} url redis://host:port, without an account
+ * @param {number} timeoutMs milliseconds to wait for the reply
  * @returns {Promise<'pong' | 'absent' | { problem: string }>} absent: connections are refused; a
  *   problem: the reason why the server there cannot be used
  */
-export function ping(url) {
+export function ping(url, timeoutMs = TIMEOUT_MS) {
   const { hostname, port } = new URL(url);
   return new Promise((resolve) => {
     const socket = connect({ host: hostname, port: Number(port) });
@@ -23,7 +24,7 @@ export function ping(url) {
       resolve(outcome);
     };
     const silent = () => settle(isConnected ? { problem: 'no reply to PING' } : 'absent');
-    const timeout = setTimeout(silent, TIMEOUT_MS);
+    const timeout = setTimeout(silent, timeoutMs);
     socket.setEncoding('latin1');
     socket.on('connect', () => {
       isConnected = true;

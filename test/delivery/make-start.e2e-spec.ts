@@ -19,6 +19,7 @@ type ChooseRedis = (
   defaultUrl: string,
   program: () => string,
   log: (message: string) => void,
+  pingTimeoutMs: number,
 ) => Promise<OwnRedis | undefined>;
 
 /** What a promise has started, to be stopped after it. */
@@ -112,8 +113,11 @@ describeOwn('make start', () => {
     expect(child.output).toContain(`${command}//127.0.0.1:${port}/v1/keys/my-key\n`);
   });
 
-  /** What it says of the Redis that it chooses where this one is at the default address. */
-  async function choice(defaultUrl: string): Promise<{ own: OwnRedis | undefined; messages: string[] }> {
+  /** What it says of the Redis that it chooses where this one, which replies to PING, is at the default address. */
+  async function choice(
+    defaultUrl: string,
+    pingTimeoutMs = 60_000,
+  ): Promise<{ own: OwnRedis | undefined; messages: string[] }> {
     const { chooseRedis } = (await import(chooser)) as { chooseRedis: ChooseRedis };
     const messages: string[] = [];
     const own = await chooseRedis(
@@ -121,6 +125,7 @@ describeOwn('make start', () => {
       defaultUrl,
       () => 'redis-server',
       (message) => messages.push(message),
+      pingTimeoutMs,
     );
     started.push(() => own?.stop());
     return {
@@ -159,7 +164,7 @@ describeOwn('make start', () => {
         /^Redis: the one at <default> cannot be used \(error: NOPERM .*\); started a temporary one at <own>/,
       ),
     ]);
-    expect((await choice(`redis://127.0.0.1:${await silentServer()}/0`)).messages).toEqual([
+    expect((await choice(`redis://127.0.0.1:${await silentServer()}/0`, 1000)).messages).toEqual([
       expect.stringMatching(
         /^Redis: the one at <default> cannot be used \(no reply to PING\); started a temporary one/,
       ),
