@@ -13,6 +13,8 @@ const SETTINGS = {
   ADMIN_TOKEN: 'operator',
   ACCESS_TOKEN: 'reader',
   REDIS_MAX_VALUE_BYTES: 4_194_304,
+  // What one test has cached is cached for the next.
+  CACHE_TTL_MS: 3_600_000,
   HTTP_CONTENT_TYPES: '*.html=text/html; charset=utf-8,*.json=application/json,*.txt=text/plain',
   HTTP_CONTENT_ENCODINGS: 'gzip:*=gzip,br:*=br,zstd:*=zstd',
   HTTP_COMPRESSION: 'br,gzip,zstd',

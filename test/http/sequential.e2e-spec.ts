@@ -33,7 +33,9 @@ describeOwn('PROXY_MODE=sequential: no client keeps the others waiting', () => {
     await redis.client.mset(...MANY.flatMap((key) => [key, 'x'.repeat(MEGABYTE)]));
     proxy = await TestProxy.start({
       ...{ REDIS_URL: redis.url, PROXY_MODE: 'sequential', RESP_PORT: 0, ACCESS_TOKEN: TOKEN },
-      ...{ REDIS_COMMAND_TIMEOUT_MS: 20_000, CACHE_MAX_VALUE_BYTES: 4 * MEGABYTE },
+      ...{ REDIS_COMMAND_TIMEOUT_MS: 60_000, CACHE_MAX_VALUE_BYTES: 4 * MEGABYTE },
+      // The slow client stays connected.
+      ...{ HTTP_HEADERS_TIMEOUT_MS: 600_000, HTTP_REQUEST_TIMEOUT_MS: 600_000 },
     });
     for (const key of ['hit', ...MANY]) expect((await proxy.key(key, READER)).status).toBe(200);
   });

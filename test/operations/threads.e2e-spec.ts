@@ -65,7 +65,6 @@ describeOwn('crash of a worker thread', () => {
       const crash = { level: 'error', message: expect.stringContaining('exited (code') };
       await eventually(() => proxy.log(), expect.arrayContaining([expect.objectContaining(crash)]));
     },
-    60_000,
   );
 
   it('flushes the cache if the thread held the cache lock, and keeps serving', async () => {

@@ -23,7 +23,11 @@ describeOwn('certificates are replaced while the proxy runs', () => {
   beforeAll(async () => {
     [certificates, redis] = await Promise.all([ListenerCertificates.create(), TestRedis.start()]);
     await redis.client.set('key', 'value');
-    const settings = { REDIS_URL: redis.url, PROXY_THREADS: 2, ...certificates.settings };
+    const settings = {
+      ...{ REDIS_URL: redis.url, PROXY_THREADS: 2, ...certificates.settings },
+      // A connection is silent until all threads have the next certificate.
+      ...{ HTTP_HEADERS_TIMEOUT_MS: 600_000, HTTP_REQUEST_TIMEOUT_MS: 600_000 },
+    };
     proxy = await TestProxy.start(settings, '/', true, [], certificates.client);
   });
   afterAll(async () => {
