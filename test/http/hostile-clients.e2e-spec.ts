@@ -275,7 +275,8 @@ describeOwn('clients that mean no good take nothing from the others:', () => {
     );
   });
 
-  describeOne('who send byte by byte', { HTTP_HEADERS_TIMEOUT_MS: 1000, HTTP_REQUEST_TIMEOUT_MS: 1000 }, () => {
+  const short = { HTTP_HEADERS_TIMEOUT_MS: 1000, HTTP_REQUEST_TIMEOUT_MS: 1000, REDIS_COMMAND_TIMEOUT_MS: 1000 };
+  describeOne('who send byte by byte', short, () => {
     /** Waits until all are disconnected. */
     async function drip(): Promise<void> {
       // After what has been received was read: writing to a connection that the proxy has closed would lose the response.

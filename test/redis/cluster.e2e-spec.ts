@@ -174,6 +174,7 @@ describeOwn('a cluster that loses a master', () => {
         `${ofLost.some((slot) => key(slot) === requestedKey) ? 'lost' : 'other'} ${status === 200 && text !== requestedKey ? 'false' : status}`;
       load = new SteadyLoad(proxy, slots.map((slot) => key(slot)), 8, classify, 10); // prettier-ignore
       await until('there is load', () => (load as SteadyLoad).total > 100 || undefined);
+      await cluster.detectFailures();
       lost.server.signal('SIGKILL');
       await until('it is missed', () => load?.outcomes.get('lost 503'));
       expect((await proxy.get('/health/ready')).status).toBe(200);
@@ -199,6 +200,7 @@ describeOwn('a cluster that loses a master', () => {
     const cluster = await TestCluster.start(3, 0);
     try {
       proxy = await startProxy(cluster);
+      await cluster.detectFailures();
       cluster.masters[2].server.signal('SIGKILL');
       await until('the cluster is down', async () => {
         const info = await cluster.masters[0].client.cluster('INFO');

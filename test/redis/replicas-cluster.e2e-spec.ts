@@ -186,6 +186,7 @@ describeOwn('replicas of a cluster', () => {
       await start({ REDIS_READ_FROM: 'replica', ...TRACKING });
       await untilCoherence(proxy, 'tracking');
       await until('the key is read', async () => (await proxy.key(key)).status === 200 || undefined);
+      await cluster.detectFailures();
       master.server.signal('SIGKILL');
       const successor = await until('a replica takes over', async () => {
         for (const replica of replicas) {

@@ -5,7 +5,7 @@ import { describeOwn } from '../support/only-own.ts';
 import { type Child, until } from '../support/processes.ts';
 import { type Settings, TestProxy, launch } from '../support/proxy.ts';
 import { TestSentinels } from '../support/sentinels.ts';
-import { BUSY_MS } from '../support/stopwatch.ts';
+import { BUSY_MS, Stopwatch } from '../support/stopwatch.ts';
 
 /** Caching is not tested here. */
 const SETTINGS: Settings = { REDIS_MODE: 'sentinel', PROXY_THREADS: 2, CACHE_TTL_MS: 1, REDIS_SENTINEL_NAME: 'main' };
@@ -49,11 +49,13 @@ describeOwn('the master of sentinels', () => {
       const load = new SteadyLoad(proxy as TestProxy, ['key', 'key', 'key'], 8, classify, 10);
       try {
         await until('there is load', () => load.total > 100 || undefined);
+        await redis.detectFailures();
         master.server.signal('SIGKILL');
-        const switchedAt = await redis.switched();
+        await redis.switched();
+        const watch = new Stopwatch();
         const before = load.outcomes.get('value') ?? 0;
         await until('it is read again', () => (load.outcomes.get('value') ?? 0) > before + 10 || undefined);
-        expect(performance.now() - switchedAt).toBeLessThan(1000 + BUSY_MS);
+        expect(watch.stop()).toBeLessThan(1000 + BUSY_MS);
         await replica.client.set('key', 'new');
         await proxy?.recovered();
         await untilResponse('/v1/keys/key', 200, 'new');
@@ -88,11 +90,12 @@ describeOwn('the master of sentinels', () => {
       await startProxy();
       await untilResponse('/v1/keys/key', 200, 'value');
       await redis.failOver();
-      const switchedAt = await redis.switched();
+      await redis.switched();
+      const watch = new Stopwatch();
       await until('it is one', async () => /role:master/.test(await replica.client.info('replication')) || undefined);
       await replica.client.set('key', 'new');
       await untilResponse('/v1/keys/key', 200, 'new');
-      expect(performance.now() - switchedAt).toBeLessThan(1000 + BUSY_MS);
+      expect(watch.stop()).toBeLessThan(1000 + BUSY_MS);
       await proxy?.recovered();
       await master.client.config('RESETSTAT');
       for (let i = 0; i < 50; i++) expect((await proxy?.key('key'))?.text).toBe('new');
@@ -107,7 +110,9 @@ describeOwn('the master of sentinels', () => {
       [{ REDIS_NODES: '127.0.0.1:1' }, /not reachable \(no sentinel is reachable\)/],
     ] as const;
     for (const [settings, reason] of cases) {
-      child = launch({ ...SETTINGS, REDIS_NODES: redis.addresses, ...settings });
+      // The threads wait for the first attempt to connect as long as that.
+      const timeout = { REDIS_CONNECT_TIMEOUT_MS: 1000 };
+      child = launch({ ...SETTINGS, REDIS_NODES: redis.addresses, ...timeout, ...settings });
       await until('it says why', () => reason.test(child?.output ?? '') || undefined);
       const base = await until('it listens', () => /listening on (http:[^"]+)"/.exec(child?.output ?? '')?.[1]);
       const response = await fetch(`${base}/v1/keys/key`);

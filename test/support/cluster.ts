@@ -8,8 +8,10 @@ import { redisClient } from './redis-client.ts';
 import type { Relay } from './relay.ts';
 
 const SLOTS = 16_384;
-/** cluster-node-timeout. A replica takes over after about one and a half of it. */
+/** cluster-node-timeout while the nodes get to know each other, and while they detect failures: a replica takes over after about one and a half of it. */
 const NODE_TIMEOUT_MS = 1000;
+/** The same otherwise: a busy machine may suspend a node for seconds. */
+const PATIENT_NODE_TIMEOUT_MS = 60_000;
 
 /** A node of a cluster, with a client. */
 export interface TestNode {
@@ -97,6 +99,11 @@ export class TestCluster {
     });
   }
 
+  /** Lets a replica take over soon after its master has stopped to reply. */
+  async detectFailures(): Promise<void> {
+    await this.#setNodeTimeout(NODE_TIMEOUT_MS);
+  }
+
   async stop(...added: readonly TestNode[]): Promise<void> {
     await stopAll([...this.nodes, ...added], this.#directory);
   }
@@ -113,6 +120,11 @@ export class TestCluster {
     await until('all nodes know each other', () => knowEachOther(nodes, nodes.length));
     for (const [i, { client }] of replicas.entries()) await client.cluster('REPLICATE', masters[i % masters.length].id);
     await until('the cluster is in order', () => inOrder(nodes, replicas));
+    await this.#setNodeTimeout(PATIENT_NODE_TIMEOUT_MS);
+  }
+
+  async #setNodeTimeout(ms: number): Promise<void> {
+    for (const { client } of this.nodes) await client.config('SET', 'cluster-node-timeout', ms);
   }
 }
 

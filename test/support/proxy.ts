@@ -229,7 +229,9 @@ export function launch(settings: Settings, cwd = '/', preload = true, flags: rea
     LOG_FORMAT: 'json',
     // A Redis or a thread that does not run for a second on a busy machine must not fail a read of a spec. Programs that
     // measure have the default.
-    ...(process.env.JEST_WORKER_ID === undefined ? {} : { REDIS_COMMAND_TIMEOUT_MS: '10000' }),
+    ...(process.env.JEST_WORKER_ID === undefined
+      ? {}
+      : { REDIS_COMMAND_TIMEOUT_MS: '10000', REDIS_CONNECT_TIMEOUT_MS: '10000' }),
     ...(process.env.TEST_FAST_PATH === undefined ? {} : { HTTP_FAST_PATH: process.env.TEST_FAST_PATH }),
     ...Object.fromEntries(values),
   };

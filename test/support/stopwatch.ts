@@ -2,7 +2,7 @@
  * Milliseconds that a busy machine may add to a duration that a promise limits. Small compared with what a violation waits
  * for: a connection that is never replaced, or a time-out that a test has set to many seconds.
  */
-export const BUSY_MS = 3000;
+export const BUSY_MS = 5000;
 /** Interval of the timer that measures how late this process runs. */
 const TICK_MS = 5;
 

@@ -80,6 +80,7 @@ describeOwn('tracking a cluster', () => {
       const [key] = KEYS;
       const replica = cluster.replicas[cluster.masters.indexOf(ownerOf(key))];
       await until('the replica has it', async () => (await replica.client.dbsize()) > 0 || undefined);
+      await cluster.detectFailures();
       ownerOf(key).server.signal('SIGKILL');
       await untilCoherence(proxy, 'resync');
       await until('the replica takes over', () => replica.client.set(key, 'new').catch(() => undefined));
