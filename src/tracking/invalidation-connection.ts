@@ -5,7 +5,7 @@ import { type ConnectionEnd, type Heartbeat, SubscriberConnection, isRefusal } f
 
 /** Channel on which Redis sends invalidation messages to RESP2 connections. */
 const CHANNEL = '__redis__:invalidate';
-const HEARTBEAT: Heartbeat = { intervalMs: 250, maxOutstanding: 2 };
+export const HEARTBEAT: Heartbeat = { intervalMs: 250, maxOutstanding: 2 };
 
 /**
  * Milliseconds after its acknowledgement within which a write has been received, or the connection closed. Redis writes the
@@ -19,6 +19,7 @@ export interface TrackedServer {
   /** ioredis options for a RESP2 connection that does not reconnect, without credentials. */
   readonly options: RedisOptions;
   readonly logins: SubscriberLogins;
+  readonly heartbeat: Heartbeat;
   /** Prefixes of the tracked keys; empty: all keys. */
   readonly prefixes: readonly Buffer[];
   /** Milliseconds within which tracking must be active. */
@@ -44,7 +45,7 @@ export interface ConnectionListener {
  * credentials change.
  */
 export function openInvalidationConnection(
-  { options, logins, prefixes, startMs, nodeId }: TrackedServer,
+  { options, logins, heartbeat, prefixes, startMs, nodeId }: TrackedServer,
   listener: ConnectionListener,
 ): RenewedSubscriber {
   const subscribe = async (redis: Redis): Promise<ConnectionEnd | undefined> => {
@@ -66,7 +67,7 @@ export function openInvalidationConnection(
     logins,
     renewedListener,
     (login, received) =>
-      new SubscriberConnection({ ...options, ...loginOptions(login) }, HEARTBEAT, startMs, { subscribe, ...received }),
+      new SubscriberConnection({ ...options, ...loginOptions(login) }, heartbeat, startMs, { subscribe, ...received }),
   );
 }
 

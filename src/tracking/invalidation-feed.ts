@@ -2,14 +2,25 @@ import { Buffer } from 'node:buffer';
 import type { RedisOptions } from 'ioredis';
 import { parseKeyPatterns } from '../config/key-pattern-syntax.ts';
 import type { Settings } from '../config/settings.ts';
-import { type ConnectionListener, type TrackedServer, openInvalidationConnection } from './invalidation-connection.ts';
+import {
+  type ConnectionListener,
+  HEARTBEAT,
+  type TrackedServer,
+  openInvalidationConnection,
+} from './invalidation-connection.ts';
 import { backOffMs } from '../redis/redis-options.ts';
 import { LoginChoice, RedisLogins } from '../redis/redis-logins.ts';
 import type { RenewedSubscriber } from './renewed-subscriber.ts';
-import { subscriberOptions } from './subscriber-connection.ts';
+import { type Heartbeat, subscriberOptions } from './subscriber-connection.ts';
 
-/** Milliseconds before tracking is requested again after a refusal. */
-const REFUSED_RETRY_MS = 5000;
+/** When a feed acts by itself. */
+export interface FeedTimes {
+  /** Milliseconds before tracking is requested again after a refusal. */
+  readonly refusedRetryMs: number;
+  readonly heartbeat: Heartbeat;
+}
+
+const TIMES: FeedTimes = { refusedRetryMs: 5000, heartbeat: HEARTBEAT };
 
 /** Whether a feed receives the invalidation messages of its Redis. */
 export type FeedState =
@@ -48,12 +59,13 @@ export class InvalidationFeed {
     options: RedisOptions,
     { redis, access }: Settings,
     nodeId = '',
-    refusedRetryMs = REFUSED_RETRY_MS,
+    { refusedRetryMs, heartbeat }: FeedTimes = TIMES,
     logins = new RedisLogins(redis),
   ) {
     this.#server = {
       options: subscriberOptions(options, 'redis-http-cache-proxy:invalidations'),
       logins: { logins, choice: new LoginChoice(logins) },
+      heartbeat,
       prefixes: literalPrefixes(access.keyPatterns),
       startMs: redis.connectTimeoutMs + redis.commandTimeoutMs,
       nodeId,

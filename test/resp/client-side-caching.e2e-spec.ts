@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { createClient, createClientPool } from 'redis';
-import { metric, untilCoherence } from '../support/coherence.ts';
+import { holdTracking, metric } from '../support/coherence.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
 import { TestProxy } from '../support/proxy.ts';
@@ -20,7 +20,9 @@ describeOwn('client-side caching of client libraries', () => {
       CACHE_COHERENCE: 'tracking',
       ACCESS_TOKEN: 'token',
     });
-    await untilCoherence(proxy, 'tracking');
+    // A client cannot start to track keys while the invalidation stream is lost.
+    await redis.client.set('key', 'value');
+    await holdTracking(proxy, 'key', { authorization: 'Bearer token' });
   });
   beforeEach(async () => {
     await redis.client.mset('key', 'value', 'other', 'second');

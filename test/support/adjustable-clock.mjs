@@ -29,6 +29,7 @@ function adjust({ kind, ms, total, at }) {
 
 function followTest() {
   const expected = new Map();
+  const intervals = controlIntervals();
   // Ends the proxy however its test has ended.
   process.on('disconnect', () => process.exit(1));
   process.channel?.unref();
@@ -47,10 +48,14 @@ function followTest() {
   process.on('message', (command) => {
     if (command.kind === 'advance' || command.kind === 'stop' || command.kind === 'start') {
       if (command.kind === 'stop') command.at = sharedNow();
+      if (command.kind === 'start') intervals.arePaused = false;
       adjust(command);
       expected.set(command.id, new Set([...workers.keys()]));
       threads.postMessage(command);
       if (workers.size === 0) process.send({ done: command.id });
+    } else if (command.kind === 'pause intervals') {
+      intervals.arePaused = true;
+      process.send({ done: command.id });
     } else if (command.kind === 'check') {
       void check(cache()).then((problem) => process.send({ done: command.id, problem }));
     } else {
@@ -61,6 +66,20 @@ function followTest() {
       if (!expected.has(command.id)) process.send({ done: command.id });
     }
   });
+}
+
+/** While they are paused, intervals of this thread do nothing when they fire: it sends no heartbeats. */
+function controlIntervals() {
+  const control = { arePaused: false };
+  const { setInterval } = globalThis;
+  globalThis.setInterval = (run, ...rest) =>
+    setInterval(
+      (...args) => {
+        if (!control.arePaused) run(...args);
+      },
+      ...rest,
+    );
+  return control;
 }
 
 /** Remembers the memory of the cache, the largest shared buffer. */

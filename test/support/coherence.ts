@@ -9,6 +9,34 @@ export async function coherenceOf(proxy: TestProxy): Promise<string | undefined>
   return json.coherence as string | undefined;
 }
 
+/** Milliseconds for which a heartbeat confirms that no write was missed. */
+const BOUND_MS = 750;
+
+/**
+ * Waits until a proxy is tracking, and keeps it so, however slow the machine is: its clock stops, so that entries stay trusted,
+ * and no heartbeat can be late. The stream is lost only if its connection is closed, until the clock is started.
+ *
+ * @param key that Redis has; it is cached afterwards.
+ * @param headers of requests.
+ */
+export async function holdTracking(
+  proxy: TestProxy,
+  key: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  await untilCoherence(proxy, 'tracking');
+  await proxy.stopClock();
+  // From now on entries are trusted once a heartbeat that has begun since is confirmed.
+  await proxy.advance(BOUND_MS);
+  await until('entries are trusted', async () => {
+    const response = await proxy.key(key, headers);
+    return String(response.headers['cache-status']).includes('; hit;') || undefined;
+  });
+  await proxy.pauseIntervals();
+  // The stream may have been lost meanwhile. If so, it comes back, and entries are trusted from then on.
+  await untilCoherence(proxy, 'tracking');
+}
+
 export async function untilCoherence(proxy: TestProxy, mode: CoherenceMode): Promise<void> {
   await until(`the proxy is in ${mode}`, async () => (await coherenceOf(proxy)) === mode || undefined);
 }

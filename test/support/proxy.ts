@@ -155,13 +155,25 @@ export class TestProxy {
   }
 
   /**
-   * Stops the clock of a proxy that the test has started, until the proxy is stopped: only {@link advance} moves it on, so
-   * ages are exact however slow the machine is. Timers and threads that are restarted are not affected.
+   * Stops the clock of a proxy that the test has started, until {@link startClock} or until the proxy is stopped: only
+   * {@link advance} moves it on, so ages are exact however slow the machine is. Timers and threads that are restarted are not
+   * affected.
    */
   async stopClock(): Promise<void> {
     if (this.child === undefined) return;
     await this.#command({ kind: 'stop' });
     this.#clockStopped = true;
+  }
+
+  /** Lets a clock that was stopped run again, from the present time on, and intervals that were paused fire. */
+  async startClock(): Promise<void> {
+    await this.#command({ kind: 'start' });
+    this.#clockStopped = false;
+  }
+
+  /** Lets no interval of the main thread fire, as those of heartbeats, until {@link startClock}. */
+  async pauseIntervals(): Promise<void> {
+    await this.#command({ kind: 'pause intervals' });
   }
 
   /** Whether {@link advance} accepts so many milliseconds. */
@@ -191,9 +203,13 @@ export class TestProxy {
 
   async stop(): Promise<number | null> {
     // The drain depends on the clock.
-    if (this.#clockStopped && this.child?.running === true) await this.#command({ kind: 'start' });
+    const { child } = this;
+    if (this.#clockStopped && child?.running === true) {
+      // It may be about to exit.
+      await Promise.race([this.startClock().catch(() => undefined), child.exit]);
+    }
     this.#clockStopped = false;
-    return this.child === undefined ? 0 : this.child.stop();
+    return child === undefined ? 0 : child.stop();
   }
 
   #command(command: object): Promise<CommandReply> {
