@@ -37,6 +37,8 @@ describeOwn('TLS on the ports of HTTP and the Redis protocol', () => {
       start({ PROXY_THREADS: 2 }),
       start({ HTTP_FAST_PATH: 'off', NODE_INTERNALS: 'off' }),
     ]);
+    // Ages are 0 or 1, as those of the threads differ by microseconds.
+    await Promise.all([proxy.stopClock(), withoutFastPath.stopClock()]);
   });
   afterAll(async () => {
     const codes = await Promise.all([proxy.stop(), withoutFastPath.stop()]);
@@ -64,7 +66,7 @@ describeOwn('TLS on the ports of HTTP and the Redis protocol', () => {
     ],
   ])('serves %s as without the fast path', async (_, bytes) => {
     const plain = (text: string): string =>
-      text.replace(/^(?:Date|Age|Cache-Control|Cache-Status|Keep-Alive): .*\r\n/gim, '');
+      text.replace(/^(?:Date|Age|Cache-Control|Cache-Status|Keep-Alive): .*\r\n|"age":[01],/gim, '');
     // The second time both have the values cached.
     for (let round = 0; round < 2; round++) {
       const [fast, other] = await Promise.all([proxy, withoutFastPath].map((each) => exchangeWith(each, bytes)));
