@@ -118,7 +118,7 @@ describeOwn('PROXY_MAX_BUFFERED_BYTES bounds the memory that slow readers of col
         const { grownMiB, slow } = await watch(firstMiB, 100);
         expect(grownMiB).toBeLessThan(BOUND_MiB + MARGIN_MiB);
         expect(slow).toBe(0);
-        expect(await metric('buffered_bytes')).toBeGreaterThan(0);
+        await until('values are held', async () => (await metric('buffered_bytes')) > 0 || undefined);
         for (const { socket } of clients.slice(1)) socket.destroy();
         expect(await clients[0].read(REQUESTS, head, expected(0))).toBe(REQUESTS);
         expect(residentMiB(proxy) - firstMiB).toBeLessThan(BOUND_MiB + MARGIN_MiB);
@@ -206,11 +206,18 @@ describeOwn('PROXY_MAX_BUFFERED_BYTES bounds the memory that slow readers of col
     );
   });
 
-  /** Waits until unread values take as many bytes, and no load does: so the kernel accepts nothing more of them. */
+  /**
+   * Waits until unread values take as many bytes, and no load does, twice without a load in between: so the kernel accepts
+   * nothing more of them.
+   */
   async function untilHeld(bytes: number): Promise<void> {
+    let before = -1;
     await until('clients hold values', async () => {
-      const isHeld = (await metric('buffered_bytes')) >= bytes;
-      return (isHeld && (await metric('loads_in_flight')) === 0) || undefined;
+      const loads = await metric('loads_total');
+      const isSame = loads === before;
+      before = loads;
+      const isHeld = (await metric('buffered_bytes')) >= bytes && (await metric('loads_in_flight')) === 0;
+      return (isHeld && isSame) || undefined;
     });
   }
 
@@ -330,7 +337,8 @@ describeOwn('PROXY_MAX_BUFFERED_BYTES bounds the memory that slow readers of col
         'all hold something',
         async () => (await metric('buffered_bytes')) >= CLIENTS * VALUE_BYTES || undefined,
       );
-      for (const thread of [0, 1]) await proxy.inject(thread, 'throw');
+      // At once: after the first crash the other thread would be the first one.
+      await Promise.all([0, 1].map((thread) => proxy.inject(thread, 'throw')));
       await until('both are back', () =>
         proxy.ready().then(
           () => true as const,

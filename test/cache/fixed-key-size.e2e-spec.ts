@@ -37,6 +37,7 @@ function useProxy(settings: Record<string, number>): { readonly proxy: TestProxy
       REDIS_URL: redis.url,
       ADMIN_TOKEN: 'admin',
       PROXY_THREADS: 2,
+      CACHE_TTL_MS: 3_600_000,
       ...settings,
     });
   });

@@ -31,6 +31,7 @@ describeLru(`the least recently used key goes first${reason === undefined ? '' :
       REDIS_URL: redis.url,
       PROXY_THREADS: 4,
       CACHE_CAPACITY: 3,
+      CACHE_TTL_MS: 3_600_000,
       ADMIN_TOKEN: 'admin',
     });
     capacity = (await proxy.stats()).capacity;

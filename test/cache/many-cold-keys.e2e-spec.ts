@@ -74,10 +74,10 @@ const CLIENTS = 4;
 const KEYS_PER_CLIENT = KEYS.length / CLIENTS;
 /** Requests that each client pipelines. */
 const REQUESTS = 20;
-/** Bytes per millisecond from Redis: all large values take five seconds, longer than a small read may. */
-const BYTES_PER_MS = (80 * MiB) / 1000;
-const REDIS_COMMAND_TIMEOUT_MS = 3000;
-const SMALL_READS = 20;
+/** Bytes per millisecond from Redis: all large values take fifteen seconds, longer than a small read may. */
+const BYTES_PER_MS = (27 * MiB) / 1000;
+const REDIS_COMMAND_TIMEOUT_MS = 10_000;
+const SMALL_READS = 8;
 
 /** A multi-key read in the syntax of each endpoint. */
 const FORMS: Readonly<

@@ -24,6 +24,7 @@ describeOwn('a request with Cache-Control', () => {
       CACHE_NEGATIVE_TTL_MS: TTL_MS,
       REDIS_COMMAND_TIMEOUT_MS: 4000,
     });
+    await proxy.stopClock();
   });
   afterEach(() => redis.server?.signal('SIGCONT'));
   afterAll(async () => {

@@ -16,7 +16,6 @@ const SETTINGS = {
   CACHE_TTL_MS: TTL_MS,
   CACHE_NEGATIVE_TTL_MS: TTL_MS,
   CACHE_STALE_IF_ERROR_MS: STALE_MS,
-  REDIS_COMMAND_TIMEOUT_MS: 2000,
   ADMIN_TOKEN: 'operator',
 };
 const STALE = /^redis-http-cache-proxy; hit; ttl=-(\d+); detail=stale-if-error$/;

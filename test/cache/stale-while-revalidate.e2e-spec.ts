@@ -21,6 +21,7 @@ async function start(settings: Readonly<Record<string, string | number>>): Promi
   await redis.client.set('hot', 'old');
   const url = { REDIS_URL: redis.url, CACHE_TTL_MS: TTL_MS, ADMIN_TOKEN: 'operator' };
   proxy = await TestProxy.start({ ...url, PROXY_THREADS: 2, REDIS_COMMAND_TIMEOUT_MS: 60_000, ...settings });
+  await proxy.stopClock();
   expect((await proxy.key('hot')).text).toBe('old');
   await redis.client.set('hot', 'new');
 }

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { eventually } from '../support/eventually.ts';
 import type { TestResponse } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
+import { until } from '../support/processes.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 
@@ -37,6 +38,9 @@ const PROXIES = {
   'little memory': { PROXY_MAX_BUFFERED_BYTES: 16 * 2 ** 20, CACHE_MAX_VALUE_BYTES: 2 * 2 ** 20 },
 } as const;
 
+/** Those whose tests depend on exact ages. Not those that depend on the order of use, as that needs a clock. */
+const WITH_STOPPED_CLOCK: readonly string[] = ['background', 'stale on error'] satisfies (keyof typeof PROXIES)[];
+
 let redis: TestRedis;
 const proxies = new Map<string, TestProxy>();
 let proxy: TestProxy;
@@ -55,6 +59,7 @@ async function use(name: keyof typeof PROXIES): Promise<void> {
       HTTP_CONTENT_ENCODINGS: 'decompressed:*=gzip',
       ...PROXIES[name],
     }));
+  if (!proxies.has(name) && WITH_STOPPED_CLOCK.includes(name)) await started.stopClock();
   proxies.set(name, started);
   proxy = started;
 }
@@ -65,7 +70,8 @@ describeOwn('Variants', () => {
   });
   afterEach(async () => {
     redis.server?.signal('SIGCONT');
-    expect(await proxy.problemInMemory()).toBeUndefined();
+    // A thread may still be at work.
+    await eventually(() => proxy.problemInMemory(), undefined);
   });
   afterAll(async () => {
     await Promise.all([...proxies.values()].map((each) => each.stop()));
@@ -233,11 +239,12 @@ describeOwn('Variants', () => {
     it('is served, or the value, while Redis is unavailable', async () => {
       await start('stale on error');
       const plain = { 'accept-encoding': name === 'compressed' ? 'identity' : 'gzip' };
-      await read({}, plain);
+      // The time-out is short.
+      await until('the value is cached', async () => (await read({}, plain))[0] === 200 || undefined);
       redis.server?.signal('SIGSTOP');
       expect((await read()).slice(0, 3)).toEqual([200, 'old', coding]);
       await proxy.advance(TTL_MS + 3000);
-      const STALE = expect.stringMatching(/^hit; ttl=-[3-9]; detail=stale-if-error$/);
+      const STALE = expect.stringMatching(/^hit; ttl=-[34]; detail=stale-if-error$/);
       expect(await read()).toEqual([200, 'old', coding, STALE]);
       // A form that was never made.
       const other = await read({}, { 'accept-encoding': name === 'compressed' ? 'br' : 'identity' });
