@@ -35,8 +35,9 @@ describe.each([
     for (const name of NAMES) {
       await cluster.firstMasterOf(calculateSlot(name)).client.hset(name, 'name', name);
     }
-    const nodes = { REDIS_MODE: 'cluster', REDIS_NODES: cluster.masters[0].address, REDIS_COMMAND_TIMEOUT_MS: '10000' };
-    reader = new ClusterReader(loadSettings(nodes, '/nowhere'));
+    const nodes = { REDIS_MODE: 'cluster', REDIS_NODES: cluster.masters[0].address };
+    const timeouts = { REDIS_COMMAND_TIMEOUT_MS: '10000', REDIS_CONNECT_TIMEOUT_MS: '10000' };
+    reader = new ClusterReader(loadSettings({ ...nodes, ...timeouts }, '/nowhere'));
     await reader.connect();
   });
   afterEach(async () => {

@@ -42,7 +42,8 @@ describe.each([
     await enter();
     redis = await TestRedis.start();
     for (const [i, name] of NAMES.entries()) await redis.client.rpush(name, ...Array<string>(LENGTHS[i]).fill(ELEMENT));
-    const settings = loadSettings({ REDIS_URL: redis.url, REDIS_COMMAND_TIMEOUT_MS: '30000' }, '/nowhere');
+    const timeouts = { REDIS_COMMAND_TIMEOUT_MS: '30000', REDIS_CONNECT_TIMEOUT_MS: '30000' };
+    const settings = loadSettings({ REDIS_URL: redis.url, ...timeouts }, '/nowhere');
     store = createRedisReader({ ...settings.redis, maxValueBytes: LIMIT }, settings.cache);
     await store.connect();
     const instance = InstanceMemory.create();

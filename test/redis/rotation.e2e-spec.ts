@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import type { Redis } from 'ioredis';
 import { TestCluster } from '../support/cluster.ts';
+import { eventually } from '../support/eventually.ts';
 import { SteadyLoad } from '../support/load.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
@@ -52,6 +53,19 @@ async function start(settings: Settings, keys = ['key']): Promise<TestProxy> {
 const lines = (text: string): number => proxy?.child?.output.split(text).length ?? 1;
 const untilLogged = (text: string): Promise<true> => until(text, () => (lines(text) > 1 ? true : undefined));
 
+/** Number of losses of a subscription, after `text` in the log, but those that were only due to a late reply to PING. */
+const losses = (text: string): number =>
+  proxy?.child?.output.match(new RegExp(`${text} \\((?!timeout\\))`, 'g'))?.length ?? 0;
+const STREAM_LOST = 'invalidation stream lost';
+const NOT_SUBSCRIBED = 'not subscribed to CACHE_PURGE_CHANNEL';
+
+/**
+ * Waits for another line with `text` after the first `known`. There may be more of them: on a busy machine a subscription may be
+ * lost because of a late reply to PING.
+ */
+const untilLoggedAgain = (text: string, known: number): Promise<true> =>
+  until(`${text}, again`, () => lines(text) > known || undefined);
+
 /** Waits until so many further requests have had responses. */
 async function underLoad(count = 200): Promise<void> {
   const before = load?.total ?? 0;
@@ -95,7 +109,9 @@ describeOwn('the credentials of Redis change while the proxy is under load', () 
     await untilLogged('subscribed to CACHE_PURGE_CHANNEL');
     const socket = await RespSocket.open(respPort(proxy as TestProxy));
     await underLoad();
-    for (const [at, password] of [NEW, NEWEST].entries()) {
+    for (const password of [NEW, NEWEST]) {
+      const known = lines('tracking active');
+      const subscribed = lines('subscribed to CACHE_PURGE_CHANNEL again');
       const failures = await loginFailures();
       await redis.client.config('SET', 'requirepass', password);
       await killConnections(redis.client);
@@ -104,8 +120,8 @@ describeOwn('the credentials of Redis change while the proxy is under load', () 
       socket.send(request('TTL', 'key'), request('TYPE', 'key'), request('STRLEN', 'key'));
       write(password);
       await socket.expect(':-1\r\n+string\r\n:5\r\n');
-      await until('it tracks again', () => lines('tracking active') === at + 3 || undefined);
-      await until('it is subscribed', () => lines('subscribed to CACHE_PURGE_CHANNEL again') === at + 2 || undefined);
+      await untilLoggedAgain('tracking active', known);
+      await untilLoggedAgain('subscribed to CACHE_PURGE_CHANNEL again', subscribed);
       await underLoad();
     }
     socket.socket.destroy();
@@ -119,15 +135,16 @@ describeOwn('the credentials of Redis change while the proxy is under load', () 
     write(NEW);
     await untilLogged('Redis rejects the changed credentials (WRONGPASS); connections keep the previous ones');
     await underLoad();
+    const known = lines('tracking active');
     await killConnections(redis.client);
-    await until('it tracks again', () => lines('tracking active') === 3 || undefined);
+    await untilLoggedAgain('tracking active', known);
     await underLoad();
     await redis.client.config('SET', 'requirepass', NEW);
     await untilLogged('Redis accepts the changed credentials');
     await underLoad();
     expectNoFailedRead();
-    // Subscribers are replaced without a loss of the stream.
-    expect(lines('invalidation stream lost') - 1).toBe(1);
+    // Subscribers are replaced without a loss of the stream, which was lost only with its connection.
+    expect(losses(STREAM_LOST)).toBeLessThanOrEqual(1);
     expect((await running.get('/health/ready')).status).toBe(200);
   });
 
@@ -155,19 +172,17 @@ describeOwn('the credentials of Redis change while the proxy is under load', () 
       return (users.length === 4 && users.every((user) => user === 'new')) || undefined;
     });
     await redis.client.call('ACL', 'DELUSER', 'old');
-    const { entries } = await running.stats();
-    expect(entries).toBe(1);
+    await eventually(async () => (await running.stats()).entries, 1);
     await redis.client.set('key', 'changed');
     await until('the write is seen', async () => (await running.key('key')).text === 'changed' || undefined);
-    await redis.client.publish('purges', 'key');
-    await until('the purge is applied', async () => {
+    await until('a purge is applied', async () => {
+      await redis.client.publish('purges', 'key');
       const { text } = await running.get('/metrics');
-      return text.includes('purge_messages_total{result="applied"} 1\n') || undefined;
+      return /purge_messages_total\{result="applied"\} [1-9]/.test(text) || undefined;
     });
     await underLoad();
     expectNoFailedRead();
-    expect(lines('invalidation stream lost')).toBe(1);
-    expect(lines('not subscribed')).toBe(1);
+    expect([losses(STREAM_LOST), losses(NOT_SUBSCRIBED)]).toEqual([0, 0]);
     expect(lines('REDIS_USERNAME_FILE, REDIS_PASSWORD_FILE reloaded: another user, another password')).toBe(2);
   });
 
@@ -215,7 +230,7 @@ describeOwn('the credentials of Redis change while the proxy is under load', () 
     await proxy?.ready();
     await redis.client.config('SET', 'requirepass', OLD);
     writeFileSync(join(file('..2'), 'redis'), OLD);
-    await until('it is used', () => lines('Redis accepts the changed credentials') === 3 || undefined);
+    await until('it is used', () => lines('Redis accepts the changed credentials') >= 3 || undefined);
     await underLoad();
     expect(Object.fromEntries(load?.outcomes ?? [])).toEqual({ 200: expect.any(Number) });
   });
@@ -229,8 +244,7 @@ describeOwn('the credentials of Redis change while the proxy is under load', () 
     expect((await (proxy as TestProxy).get('/health/ready')).status).toBe(503);
     write(NEW);
     await untilLogged('Redis is reachable');
-    await proxy?.ready();
-    expect((await proxy?.key('key'))?.text).toBe('value');
+    await until('the value', async () => (await proxy?.key('key'))?.text === 'value' || undefined);
   });
 });
 
@@ -249,11 +263,12 @@ describeOwn('the password of Redis is rotated', () => {
     await start({ ...mode, CACHE_COHERENCE: 'tracking' }, ['foo', 'bar']);
     await untilLogged('tracking active');
     await underLoad();
+    const known = lines('tracking active');
     await rotate(NEW);
     for (const { client } of cluster.nodes) await killConnections(client);
     await until('nodes reject the former password', async () => (await loginFailures()) > 1 || undefined);
     write(NEW);
-    await until('it tracks again', () => lines('tracking active') === 3 || undefined);
+    await untilLoggedAgain('tracking active', known);
     await underLoad();
     expectNoFailedRead();
   });

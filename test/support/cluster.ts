@@ -85,9 +85,11 @@ export class TestCluster {
   async add(): Promise<TestNode> {
     const node = await startNode(this.#directory, []);
     const [{ port, bus }] = this.masters;
+    await this.#setNodeTimeout(NODE_TIMEOUT_MS);
     await node.client.cluster('MEET', '127.0.0.1', port, bus);
     await until('all know the new node', () => knowEachOther([...this.nodes, node], this.nodes.length + 1));
     await until('it knows the slots', () => inOrder([...this.nodes, node], this.replicas));
+    await this.#setNodeTimeout(PATIENT_NODE_TIMEOUT_MS, node);
     return node;
   }
 
@@ -123,8 +125,8 @@ export class TestCluster {
     await this.#setNodeTimeout(PATIENT_NODE_TIMEOUT_MS);
   }
 
-  async #setNodeTimeout(ms: number): Promise<void> {
-    for (const { client } of this.nodes) await client.config('SET', 'cluster-node-timeout', ms);
+  async #setNodeTimeout(ms: number, ...added: readonly TestNode[]): Promise<void> {
+    for (const { client } of [...this.nodes, ...added]) await client.config('SET', 'cluster-node-timeout', ms);
   }
 }
 

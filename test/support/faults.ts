@@ -87,8 +87,9 @@ export class FaultScenario {
       PROXY_THREADS: threads,
       // Misses that fail fast do so whatever the time-out, and a busy machine must not cause time-outs.
       REDIS_COMMAND_TIMEOUT_MS: misses.includes('504 redis-timeout') ? COMMAND_TIMEOUT_MS : 10_000,
+      CACHE_TTL_MS: 3_600_000,
       // A key wrongly cached as missing would stay so for long.
-      CACHE_NEGATIVE_TTL_MS: 60_000,
+      CACHE_NEGATIVE_TTL_MS: 3_600_000,
       ...settings,
     });
     // On a busy machine the first loads may time out.
