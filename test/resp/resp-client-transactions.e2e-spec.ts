@@ -74,7 +74,7 @@ echo json_encode($found);`;
 const RUBY = `
 require 'redis'
 require 'json'
-client = Redis.new(port: ARGV[0].to_i)
+client = Redis.new(port: ARGV[0].to_i, timeout: 60)
 found = [client.multi { |each| each.get('key'); each.mget('key', 'none'); each.exists('key', 'none'); each.ttl('key') }]
 begin
   client.multi { |each| each.get('key'); each.set('key', 'x') }

@@ -254,14 +254,11 @@ describeOwn('Redis and the proxy', () => {
     await redis?.stop();
   });
 
-  it.each([2, 3])('send the same replies over RESP%i', async (protocol) => {
-    for (const socket of sockets) {
-      // Skips the reply to HELLO: the connection's id and the modules differ.
-      socket.send(request('HELLO', String(protocol)), request('ECHO', 'the end'));
-      await socket.until('$7\r\nthe end\r\n');
-    }
-    for (const command of SAME_REPLIES) {
-      // Keeps the rounded number of seconds the same for both requests.
+  /** Returns the replies of Redis and of the proxy. */
+  async function repliesTo(command: readonly (string | Buffer)[]): Promise<string[]> {
+    for (;;) {
+      const startedAt = performance.now();
+      // Keeps the rounded number of seconds the same for both requests if they are executed within 900 ms.
       if (command[1] === 'short') await redis.client.pexpire('short', 10_000_400);
       const replies = await Promise.all(
         sockets.map((socket) => {
@@ -271,6 +268,18 @@ describeOwn('Redis and the proxy', () => {
             : socket.send(request('ECHO', 'the end')).until('$7\r\nthe end\r\n');
         }),
       );
+      if (command[1] !== 'short' || performance.now() - startedAt < 900) return replies;
+    }
+  }
+
+  it.each([2, 3])('send the same replies over RESP%i', async (protocol) => {
+    for (const socket of sockets) {
+      // Skips the reply to HELLO: the connection's id and the modules differ.
+      socket.send(request('HELLO', String(protocol)), request('ECHO', 'the end'));
+      await socket.until('$7\r\nthe end\r\n');
+    }
+    for (const command of SAME_REPLIES) {
+      const replies = await repliesTo(command);
       expect([command, replies[1]]).toEqual([command, replies[0]]);
     }
   });
@@ -309,8 +318,11 @@ describeOwn('Redis and the proxy', () => {
       ['expiretime', 1],
       ['pexpiretime', 1000],
     ] as const) {
+      const startedAt = performance.now();
       const [expected, found] = await Promise.all([redis.port, respPort(proxy)].map((port) => query(port, name)));
-      expect(Math.abs(found - expected) / perSecond).toBeLessThanOrEqual(1);
+      // The proxy adds the remaining time to the time at which it has received that.
+      const limit = 1 + (performance.now() - startedAt) / 1000;
+      expect(Math.abs(found - expected) / perSecond).toBeLessThanOrEqual(limit);
     }
   });
 

@@ -83,7 +83,7 @@ describeOwn('transactions over the Redis protocol', () => {
       REDIS_COMMAND_TIMEOUT_MS: 20_000,
     });
     await until('the replica has the data', async () =>
-      (await replica.client.get('key')) === null ? undefined : true,
+      (await replica.client.exists('key', 'list')) === 2 ? true : undefined,
     );
   });
   beforeEach(() => {

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { eventually } from '../support/eventually.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { freePort, until } from '../support/processes.ts';
 import { TestProxy, launch } from '../support/proxy.ts';
@@ -152,26 +153,27 @@ describeOwn('the Redis protocol', () => {
   });
 
   it('replies with errors when Redis fails, also to MGET as a whole, and never reports an unreadable key as missing', async () => {
+    // Reads before the failure must not time out on a busy machine.
     await start({
-      // Three consecutive reads must time out before the connection is closed for being unresponsive.
-      REDIS_COMMAND_TIMEOUT_MS: 400,
+      REDIS_COMMAND_TIMEOUT_MS: 3000,
       PROXY_THREADS: 1,
-      PROXY_MAX_CONCURRENT_LOADS: 1,
+      PROXY_MAX_CONCURRENT_LOADS: 3,
       PROXY_MAX_QUEUED_LOADS: 0,
     });
     await redis.client.rpush('list', 'a');
     const client = await open();
     const wrong = '-WRONGTYPE Operation against a key holding the wrong kind of value\r\n';
     await client
-      .send(request('GET', 'list'), request('GET', 'key'))
-      .expect(wrong + '-OVERLOADED too many Redis reads are queued\r\n');
+      .send(request('GET', 'list'), request('GET', 'none'), request('GET', 'nobody'), request('GET', 'key'))
+      .expect(`${wrong}$-1\r\n$-1\r\n-OVERLOADED too many Redis reads are queued\r\n`);
     await client.send(request('STRLEN', 'list')).expect(wrong);
     await client.send(request('EXISTS', 'list')).expect(':1\r\n');
     await client.send(request('MGET', 'list')).expect('*1\r\n$-1\r\n');
     redis.server?.signal('SIGSTOP');
-    await client.send(request('GET', 'key')).expect('-TIMEOUT Redis did not reply in time\r\n');
-    await client.send(request('MGET', 'key')).expect('-TIMEOUT Redis did not reply in time\r\n');
-    await client.send(request('TTL', 'key')).expect('-TIMEOUT Redis did not reply in time\r\n');
+    // All at once: the connection is closed for being unresponsive after twice the time-out.
+    await client
+      .send(request('GET', 'key'), request('MGET', 'other'), request('TTL', 'key'))
+      .expect('-TIMEOUT Redis did not reply in time\r\n'.repeat(3));
     await redis.server?.stop('SIGKILL');
     await until('the lost connection is detected', async () =>
       (await metric('redis_connections')) === 0 ? true : undefined,
@@ -183,8 +185,10 @@ describeOwn('the Redis protocol', () => {
 
   it('closes a connection whose client does not read or stops within a request, but not an idle one', async () => {
     // The write timeout is the longer of the request timeout and three times the command timeout.
-    await start({ HTTP_REQUEST_TIMEOUT_MS: 300, REDIS_COMMAND_TIMEOUT_MS: 1000, PROXY_THREADS: 1 });
+    await start({ HTTP_REQUEST_TIMEOUT_MS: 1000, REDIS_COMMAND_TIMEOUT_MS: 1000, PROXY_THREADS: 1 });
     await redis.client.set('large', 'v'.repeat(16_000));
+    // Its load may time out on a busy machine.
+    await until('the value is cached', async () => (await proxy.key('large')).status === 200 || undefined);
     const [idle, incomplete, notReading] = [await open(), await open(), await open()];
     await notReading.send(request('GET', 'large')).expect(`$16000\r\n${'v'.repeat(16_000)}\r\n`);
     await until('all connections are counted', async () => ((await metric('connections')) === 4 ? true : undefined));
@@ -214,7 +218,7 @@ describeOwn('the Redis protocol', () => {
   });
 
   it('drains on SIGTERM: completes in-flight requests, closes idle connections and exits with status 0', async () => {
-    await start({ REDIS_COMMAND_TIMEOUT_MS: 20_000, PROXY_THREADS: 2 });
+    await start({ REDIS_COMMAND_TIMEOUT_MS: 20_000, PROXY_THREADS: 2, SHUTDOWN_GRACE_MS: 60_000 });
     const [idle, waiting, incomplete] = [await open(), await open(), await open()];
     await idle.send('PING\r\n').expect('+PONG\r\n');
     incomplete.send('*1\r\n$4\r\nPI');
@@ -267,7 +271,7 @@ describeOwn('the Redis protocol', () => {
     const clients = await Promise.all(Array.from({ length: 30 }, open));
     await Promise.all(clients.map((client) => client.send(request('GET', 'key')).expect('$5\r\nvalue\r\n')));
     // Each thread reads the probe's key once when it connects.
-    expect(await redis.calls('get')).toBe(1 + 3);
+    await eventually(() => redis.calls('get'), 1 + 3);
     const ids = await Promise.all(
       clients.map(async (client) => {
         client.send(request('CLIENT', 'ID'));
