@@ -298,6 +298,7 @@ describeOwn('the bound of CLIENT TRACKING', () => {
 
   it('holds when the invalidation stream stalls: everything is invalidated', async () => {
     await redis.client.set('k', 'old');
+    await untilPassedOn();
     const client = await open('ON');
     await client.send(request('GET', 'k')).expect(bulk('old'));
     relay.hold('feed');
@@ -313,9 +314,10 @@ describeOwn('the bound of CLIENT TRACKING', () => {
 
   it('reaches the clients of all threads', async () => {
     await redis.client.set('k', 'old');
+    await untilPassedOn();
     const clients = await Promise.all(Array.from({ length: 20 }, () => open('ON')));
     for (const client of clients) await client.send(request('GET', 'k')).expect(bulk('old'));
-    expect(await metric(proxy, 'tracking_clients')).toBe(20);
+    await eventually(() => metric(proxy, 'tracking_clients'), 20);
     await redis.client.set('k', 'new');
     for (const client of clients) await client.expect(push('k'));
   });
@@ -365,6 +367,7 @@ describeOwn('clients that track keys', () => {
   it('receive the same messages with PROXY_MODE=sequential', async () => {
     await startHeld({ PROXY_MODE: 'sequential' });
     await redis.client.set('k', 'old');
+    await untilPassedOn();
     const client = await open('ON');
     await client.send(request('GET', 'k')).expect(bulk('old'));
     await redis.client.set('k', 'new');
