@@ -27,6 +27,8 @@ const settingsWith = (password: string) =>
       REDIS_NODES: `127.0.0.1:1,127.0.0.1:${sentinel.port}`,
       REDIS_SENTINEL_NAME: 'main',
       REDIS_SENTINEL_PASSWORD: password,
+      REDIS_COMMAND_TIMEOUT_MS: '10000',
+      REDIS_CONNECT_TIMEOUT_MS: '10000',
     },
     '/nowhere',
   ).redis;

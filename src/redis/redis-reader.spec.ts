@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, type Server, type Socket, connect as connectTo, createServer } from 'node:net';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { until } from '../../test/support/processes.ts';
 import { TestRedis } from '../../test/support/redis.ts';
 import { loadSettings } from '../config/load-settings.ts';
 import { probeRedisBatches } from './ioredis-internals/probe.ts';
@@ -16,7 +17,8 @@ const TIMEOUT_MS = 500;
 let reader: RedisReader;
 
 async function connect(url: string, settings: Readonly<Record<string, string>> = {}): Promise<void> {
-  const environment = { REDIS_URL: url, REDIS_COMMAND_TIMEOUT_MS: '10000', ...settings };
+  const timeouts = { REDIS_COMMAND_TIMEOUT_MS: '10000', REDIS_CONNECT_TIMEOUT_MS: '10000' };
+  const environment = { REDIS_URL: url, ...timeouts, ...settings };
   const { redis, cache } = loadSettings(environment, '/nowhere');
   reader = createRedisReader(redis, cache);
   await reader.connect();
@@ -300,7 +302,16 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
       const waiting = fetchAll('b', 'a');
       await new Promise(setImmediate);
       redis.server?.signal('SIGCONT');
-      expect(await waiting).toEqual([value('of b'), value('of a')]);
+      const [b, a] = [value('of b'), value('of a')];
+      // Some time out as well if Redis does not continue at once.
+      const received = [await waiting];
+      await until('both are read', async () => {
+        received.push(await fetchAll('b', 'a'));
+        return received.at(-1)?.every(({ kind }) => kind === 'value') || undefined;
+      });
+      for (const replies of received) {
+        for (const [i, reply] of replies.entries()) if (reply.kind === 'value') expect(reply).toEqual([b, a][i]);
+      }
     });
 
     it('fail fast while Redis is unresponsive, and recover soon after it replies again', async () => {
@@ -358,7 +369,8 @@ describe.each(MODES)('$mode:', ({ inUse, enter }) => {
         if (probe !== 'permitted') await redis.client.call('ACL', 'SETUSER', 'default', '-get');
         const states = await stall();
         while (states.at(-1) !== 'closed') await new Promise(setImmediate);
-        expect(states).toEqual(['closed', 'open', 'half-open', 'closed']);
+        // Another probe is sent if Redis does not continue in time for the first one.
+        expect(states.join(' ')).toMatch(/^closed open (?:half-open open )*half-open closed$/);
         expect(await reader.ttl(Buffer.from('a'))).toEqual({ kind: 'missing' });
       },
     );

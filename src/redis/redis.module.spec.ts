@@ -37,7 +37,9 @@ describe('RedisModule', () => {
   });
 
   it('initialises and closes although Redis is unreachable', async () => {
-    module = await builderOf({ REDIS_URL: `redis://${UNREACHABLE}` }).compile();
+    // The module waits for the first attempt to connect, but only as long as that.
+    const settings = { REDIS_URL: `redis://${UNREACHABLE}`, REDIS_CONNECT_TIMEOUT_MS: '60000' };
+    module = await builderOf(settings).compile();
     const states: unknown[] = [];
     module.get(RedisReader).watch((state) => states.push(state));
     await module.init();

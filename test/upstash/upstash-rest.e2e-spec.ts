@@ -52,6 +52,7 @@ describeOwn("Upstash's REST API", () => {
       ADMIN_TOKEN: 'admin',
       LOG_LEVEL: 'trace',
       CACHE_MAX_VALUE_BYTES: 4 * MiB,
+      CACHE_TTL_MS: 3_600_000,
       REDIS_COMMAND_TIMEOUT_MS: 6000,
       PROXY_MAX_CONCURRENT_LOADS: 2,
       PROXY_MAX_QUEUED_LOADS: 0,

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
+import { until } from '../../../test/support/processes.ts';
 import { BufferBudget, pagesFor } from '../../instance/buffer-budget.ts';
 import { BufferedBytes, type Reservation } from './buffered-bytes.ts';
 import { bufferedBytes } from './buffered-bytes.spec-support.ts';
@@ -234,7 +235,7 @@ describe('BufferedBytes', () => {
     const [third, , last] = [wait('20 MiB', 20 * MiB), wait('gone', MiB, gone), wait('1 MiB', MiB)];
     gone.disconnected = true;
     first();
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await until('the wait of the client that is gone ends', () => order.length > 1 || undefined);
     // They do not wait for memory: other reads may be granted it.
     expect([order, buffered.waiting]).toEqual([['3 MiB', 'not gone'], 0]);
     expect(buffered.tryReserveForLoad(100, readClient())).toBeUndefined();
@@ -278,7 +279,7 @@ describe('BufferedBytes', () => {
     await polled();
     expect(granted).toEqual([]);
     now = 1000;
-    await polled();
+    await until('the first is granted', () => granted.length > 0 || undefined);
     now = 60_000;
     await polled();
     expect([granted, buffered.total]).toEqual([['first'], MAX + 20 * 60 * KiB]);

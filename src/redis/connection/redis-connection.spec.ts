@@ -13,10 +13,12 @@ import { UNLIMITED_MEMORY, type ValueMemory } from './value-memory.ts';
 
 /** More than a chunk of a socket. */
 const MAX_VALUE_BYTES = 200_000;
+/** However slow this machine is. */
+const TIMEOUTS = { REDIS_COMMAND_TIMEOUT_MS: '10000', REDIS_CONNECT_TIMEOUT_MS: '10000' };
 
 it('reconnects after ioredis has stopped to, as it may during a failover', async () => {
   const redis = await TestRedis.start();
-  const settings = loadSettings({ REDIS_URL: redis.url }, '/nowhere');
+  const settings = loadSettings({ REDIS_URL: redis.url, ...TIMEOUTS }, '/nowhere');
   const connection = new RedisConnection({ ...redisOptions(settings.redis), retryStrategy: () => null }, settings);
   let state: RedisState | undefined;
   connection.watch((now) => (state = now));
@@ -57,7 +59,8 @@ describe.each([
   beforeAll(async () => {
     await enter();
     redis = await TestRedis.start();
-    const settings = loadSettings({ REDIS_URL: redis.url, REDIS_MAX_VALUE_BYTES: String(MAX_VALUE_BYTES) }, '/nowhere');
+    const limits = { REDIS_MAX_VALUE_BYTES: String(MAX_VALUE_BYTES), ...TIMEOUTS };
+    const settings = loadSettings({ REDIS_URL: redis.url, ...limits }, '/nowhere');
     connection = new RedisConnection(redisOptions(settings.redis), settings);
     connection.watch((now) => (state = now));
     await connection.connect();

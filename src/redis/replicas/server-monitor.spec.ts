@@ -15,7 +15,8 @@ let lost: number;
 
 function create({ account = '', timeoutMs = 60_000, isReadOnly = false } = {}): void {
   const url = `redis://${account}127.0.0.1:${redis.port}/5`;
-  const settings = loadSettings({ REDIS_URL: url, REDIS_COMMAND_TIMEOUT_MS: '60000' }, '/nowhere');
+  const timeouts = { REDIS_COMMAND_TIMEOUT_MS: '60000', REDIS_CONNECT_TIMEOUT_MS: '60000' };
+  const settings = loadSettings({ REDIS_URL: url, ...timeouts }, '/nowhere');
   logins = new RedisLogins(settings.redis);
   monitor = new ServerMonitor(redisOptions(settings.redis), logins, isReadOnly, timeoutMs, () => lost++);
 }

@@ -16,7 +16,7 @@ import { Query } from '../../../redis/query.ts';
 
 /** TORTURE_SECONDS sets the duration. */
 const SECONDS = Number(process.env['TORTURE_SECONDS'] ?? 3);
-const TIMEOUT_MS = SECONDS * 1000 + 30_000;
+const TIMEOUT_MS = SECONDS * 1000 + 180_000;
 const THREADS = 3;
 
 const LIMITS: LruLimits = {

@@ -20,7 +20,7 @@ export interface TortureOrders {
   readonly stored: SharedArrayBuffer;
   /** Minimum generation of each key in the cache: the purge of the one before has returned. */
   readonly purged: SharedArrayBuffer;
-  /** Milliseconds to run; Infinity for a thread that will be killed. */
+  /** Minimum milliseconds to run; Infinity for a thread that will be killed. */
   readonly runMs: number;
 }
 
@@ -36,6 +36,8 @@ export interface TortureReport {
 
 const LARGE = 16 * 1024;
 const OPERATIONS_BETWEEN_LOOKS = 256;
+/** Minimum number of looks: a thread that could not run for long must reach the events of the test as well. */
+const MIN_LOOKS = 500;
 
 class Torture {
   readonly #orders: TortureOrders;
@@ -68,7 +70,7 @@ class Torture {
 
   run(): TortureReport {
     const until = performance.now() + this.#orders.runMs;
-    while (performance.now() < until) {
+    for (let looks = 0; looks < MIN_LOOKS || performance.now() < until; looks++) {
       for (let i = 0; i < OPERATIONS_BETWEEN_LOOKS; i++) this.#operate();
       this.#checkLimits();
     }
