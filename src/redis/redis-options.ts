@@ -44,6 +44,10 @@ function masterOptions(redis: Settings['redis']): RedisOptions {
     role: 'master',
     sentinelRetryStrategy: (attempt) => backOffMs(attempt),
     sentinelCommandTimeout: redis.commandTimeoutMs,
+    // A detector without connections: only with one does ioredis begin each search of the master at the sentinel that knew it last,
+    // instead of behind it, where there may be none.
+    failoverDetector: true,
+    sentinelMaxConnections: 0,
     enableTLSForSentinelMode: redis.tls,
     tls,
     sentinelTLS: tls,

@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { until } from '../../../test/support/processes.ts';
 import { TestRedis } from '../../../test/support/redis.ts';
@@ -32,6 +33,47 @@ it('reconnects after ioredis has stopped to, as it may during a failover', async
     connection.close();
     await redis.stop();
     await until('it has ended', () => (state?.reachable === false ? true : undefined));
+  }
+});
+
+it('finds the master again by the sentinel that has named it before, without the report that no sentinel does', async () => {
+  const redis = await TestRedis.start();
+  const replyTo = (command: string): string => {
+    const { port } = redis;
+    if (command.includes('get-master-addr-by-name'))
+      return `*2\r\n$9\r\n127.0.0.1\r\n$${String(port).length}\r\n${port}\r\n`;
+    return command.includes('sentinels') ? '*0\r\n' : '-ERR unknown command\r\n';
+  };
+  const sentinel = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.on('data', (data) => {
+      const [, ...commands] = data.toString().split(/\*\d+\r\n/);
+      socket.write(commands.map(replyTo).join(''));
+    });
+  });
+  await new Promise<void>((resolve) => sentinel.listen(0, '127.0.0.1', resolve));
+  const REDIS_NODES = `127.0.0.1:${(sentinel.address() as AddressInfo).port}`;
+  const settings = loadSettings({ REDIS_MODE: 'sentinel', REDIS_NODES, REDIS_SENTINEL_NAME: 'main' }, '/nowhere');
+  const connection = new RedisConnection(redisOptions(settings.redis), settings);
+  const states: RedisState[] = [];
+  connection.watch((now) => states.push(now));
+  const untilReachable = (reachable: boolean) =>
+    until('its state changes', () => states.at(-1)?.reachable === reachable || undefined);
+  try {
+    await connection.connect();
+    for (let losses = 0; losses < 2; losses++) {
+      await untilReachable(true);
+      states.length = 0;
+      await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+      await until('the connection is lost', () => states.length > 0 || undefined);
+      await untilReachable(true);
+      expect(states).not.toContainEqual({ reachable: false, reason: 'no sentinel knows the master' });
+    }
+  } finally {
+    connection.close();
+    await redis.stop();
+    await untilReachable(false);
+    await new Promise((resolve) => sentinel.close(resolve));
   }
 });
 
