@@ -26,6 +26,7 @@ export function readSettings(folder) {
   const given = { ...withoutEmpty(Object.fromEntries(inFile)), ...withoutEmpty(process.env) };
   return Object.freeze({
     choosesRedis: namesOfARedis.some((name) => name in given),
+    hasAccessToken: 'ACCESS_TOKEN' in given || 'ACCESS_TOKEN_FILE' in given,
     hasAdminToken: 'ADMIN_TOKEN' in given || 'ADMIN_TOKEN_FILE' in given,
     logFormat: given.LOG_FORMAT,
     httpTls: given.HTTP_TLS_CERT_FILE !== undefined,

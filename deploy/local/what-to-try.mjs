@@ -1,11 +1,13 @@
 /**
  * Returns sample commands for another terminal, each with a comment.
- * @param {{ base: string, ops: string, demo?: { etag?: string, cli?: string }, hasAdminToken: boolean,
+ * @param {{ base: string, ops: string, demo?: { etag?: string, cli?: string }, hasAccessToken: boolean, hasAdminToken: boolean,
  *   httpClientCertificates: boolean }} state `ops`: URL of the admin API; `demo` if the demo keys exist: an ETag of `user:42`, and a
  *   redis-cli command line if redis-cli is installed
  */
-export function whatToTry({ base, ops, demo, hasAdminToken, httpClientCertificates }) {
-  const steps = [...(demo ? demoSteps(`${base}/v1`, demo) : ownKeySteps(`${base}/v1/keys`))];
+export function whatToTry({ base, ops, demo, hasAccessToken, hasAdminToken, httpClientCertificates }) {
+  const reads = demo ? demoSteps(`${base}/v1`, demo) : ownKeySteps(`${base}/v1/keys`);
+  const token = hasAccessToken ? 'curl -H "Authorization: Bearer $ACCESS_TOKEN" ' : 'curl ';
+  const steps = reads.map(([about, command]) => [about, command.replace('curl ', token)]);
   if (hasAdminToken) {
     steps.push(['the counters of the cache', `curl -s -H "Authorization: Bearer $ADMIN_TOKEN" ${ops}/v1/cache`]);
   }
