@@ -3,7 +3,7 @@ import { itOwn } from '../support/only-own.ts';
 import { keyPrefix, removeKeys, RUNNING, TestProxy } from '../support/proxy.ts';
 import { TestRedis } from '../support/redis.ts';
 
-const OWN_TTL_MS = 30_000;
+const OWN_TTL_MS = 3_600_000;
 const ttlMs = RUNNING === undefined ? OWN_TTL_MS : Number(process.env.CACHE_TTL_MS ?? 60_000);
 
 const describeTwo = RUNNING === undefined || RUNNING.length > 1 ? describe : describe.skip;

@@ -16,8 +16,8 @@ describeOwn('values of 512 MiB', () => {
 
   beforeAll(async () => {
     redis = await TestRedis.start();
-    const settings = { REDIS_URL: redis.url, PROXY_THREADS: 2, RESP_PORT: 0, REDIS_COMMAND_TIMEOUT_MS: 60_000 };
-    proxy = await TestProxy.start(settings);
+    const settings = { PROXY_THREADS: 2, RESP_PORT: 0, REDIS_COMMAND_TIMEOUT_MS: 60_000, CACHE_TTL_MS: 3_600_000 };
+    proxy = await TestProxy.start({ REDIS_URL: redis.url, ...settings });
     await redis.client.mset('held', 'value of held', 'cold', 'value of cold');
     for (const key of ['longest-0', 'longest-1']) await redis.client.setrange(key, MAX_VALUE_BYTES - 1, 'x');
     await proxy.key('held');

@@ -40,8 +40,8 @@ afterEach(async () => {
 });
 
 const start = (): Promise<TestProxy> => {
-  const settings = { REDIS_URL: `redis://${NAME}:${redis.port}`, TEST_HOSTS_FILE: hosts, PROXY_THREADS: 2 };
-  return TestProxy.start(settings, '/', false);
+  const settings = { TEST_HOSTS_FILE: hosts, PROXY_THREADS: 2, CACHE_TTL_MS: 3_600_000 };
+  return TestProxy.start({ REDIS_URL: `redis://${NAME}:${redis.port}`, ...settings }, '/', false);
 };
 
 describeOwn('a host name of Redis', () => {

@@ -10,7 +10,7 @@ const PLAN: Plan = { rate: 500, outageMs: 2_000, normalMs: 500, returnMs: 5_000,
 describeOwn('an outage under load with 95 % hits', () => {
   it('does not affect hits; misses get 503 with Retry-After until Redis is back', async () => {
     let redis = await TestRedis.start(...DURABLE);
-    const proxy = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 2, REDIS_COMMAND_TIMEOUT_MS: 10_000 });
+    const proxy = await TestProxy.start({ REDIS_URL: redis.url, PROXY_THREADS: 2, CACHE_TTL_MS: 3_600_000 });
     try {
       await prepare(redis, proxy, PLAN);
       const outage = await playOutage(redis, proxy, PLAN);
