@@ -8,7 +8,7 @@ import { withoutPemText } from './config/pem-files.ts';
 import type { Settings } from './config/settings.ts';
 import { freePort } from './runtime/ports/free-port.ts';
 import type { Ports } from './runtime/listeners.ts';
-import { ProxyLogger } from './runtime/logger.ts';
+import { ProxyLogger, logLibraryWarnings } from './runtime/logger.ts';
 import { openFilesWarning } from './runtime/open-files.ts';
 import { canSharePorts, withAvailableHosts, withOneThread } from './runtime/ports/port-sharing.ts';
 import { shutdownOnSignal } from './runtime/shutdown.ts';
@@ -42,6 +42,7 @@ try {
 async function start(wanted: Settings): Promise<void> {
   const logger = new ProxyLogger(wanted.log);
   Logger.overrideLogger(logger);
+  logLibraryWarnings(logger);
   shutdownOnSignal(
     async () => supervisor?.drain(),
     wanted.shutdownGraceMs,

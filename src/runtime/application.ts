@@ -6,13 +6,15 @@ import { mountDocs } from '../openapi/mount-docs.ts';
 import { ProxyHttpAdapter } from '../http/server/proxy-http-adapter.ts';
 import { mountCommandPaths } from '../upstash/mount-command-paths.ts';
 import type { Ports } from './listeners.ts';
-import { ProxyLogger } from './logger.ts';
+import { ProxyLogger, logLibraryWarnings } from './logger.ts';
 
 /** Creates the application of a worker thread; it listens when it is initialised. */
 export async function createApplication(settings: Settings, ports: Ports): Promise<NestExpressApplication> {
+  const logger = new ProxyLogger(settings.log);
+  logLibraryWarnings(logger);
   const adapter = new ProxyHttpAdapter(settings);
   const app = await NestFactory.create<NestExpressApplication>(AppModule.forRoot(settings, ports), adapter, {
-    logger: new ProxyLogger(settings.log),
+    logger,
     bodyParser: false,
     abortOnError: false,
   });

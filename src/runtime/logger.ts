@@ -1,5 +1,6 @@
+import { format } from 'node:util';
 import { isMainThread, workerData } from 'node:worker_threads';
-import { ConsoleLogger, type LogLevel } from '@nestjs/common';
+import { ConsoleLogger, type LogLevel, type LoggerService } from '@nestjs/common';
 import type { ThreadData } from '../instance/thread-context.ts';
 import type { Settings } from '../config/settings.ts';
 
@@ -53,4 +54,18 @@ export class ProxyLogger extends ConsoleLogger {
       ...rest,
     } as unknown as ReturnType<ConsoleLogger['getJsonLogObject']>;
   }
+}
+
+/**
+ * Logs what libraries of this thread print with `console.warn`, as ioredis does, which would be lines without level and time.
+ * A text that follows itself is logged once, because each connection repeats it.
+ */
+export function logLibraryWarnings(logger: Pick<LoggerService, 'warn'>): void {
+  let last: string | undefined;
+  // eslint-disable-next-line no-console -- it is replaced, not called
+  console.warn = (...values: unknown[]): void => {
+    const text = format(...values).replace(/^\[(?:WARN|ERROR)\] /, '');
+    if (text !== last) logger.warn(text, 'Libraries');
+    last = text;
+  };
 }

@@ -4,6 +4,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+import { eventually } from '../support/eventually.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { Child, freePort, until } from '../support/processes.ts';
 import { launch, type Settings, TestProxy } from '../support/proxy.ts';
@@ -288,6 +289,18 @@ describeOwn('warnings at start-up', () => {
       "PROXY_MAX_CONNECTIONS=10000 and 75 files of the proxy's own exceed the limit of 500 open files (RLIMIT_NOFILE)",
     );
     expect(warningsOf(await startProxy({ PROXY_MAX_CONNECTIONS: 400 }))).toEqual([]);
+  });
+
+  it('of a password that Redis does not need, from ioredis, as a line of the log like all others', async () => {
+    const { port } = await startRedis();
+    const proxy = await startProxy({ REDIS_URL: `redis://:secret@127.0.0.1:${port}` });
+    expect((await proxy.get('/health/ready')).status).toBe(200);
+    const warning = {
+      level: 'warn',
+      context: 'Libraries',
+      message: expect.stringMatching(/does not require a password, but a password was supplied$/),
+    };
+    await eventually(() => proxy.log(), expect.arrayContaining([expect.objectContaining(warning)]));
   });
 });
 
