@@ -26,11 +26,27 @@ describe('LargeValues', () => {
     expect([values.bytesOf(KEY), values.bytesOf(get('other'))]).toEqual([expected, undefined]);
   });
 
-  it('assumes 1 MiB for a value that did not arrive in time, until another reply does', () => {
+  it('assumes 1 MiB for values that did not arrive in time while others are large, until one of them turns out to be short', () => {
+    const values = new LargeValues();
+    const [large, late, alsoLate] = [get('large'), get('late'), get('also late')];
+    const known = (): (number | undefined)[] => [large, late, alsoLate].map((query) => values.bytesOf(query));
+    values.note(large, value(2 * MiB));
+    for (const query of [large, late, alsoLate]) values.note(query, { kind: 'timeout' });
+    expect(known()).toEqual([2 * MiB, MiB, MiB]);
+    values.note(late, value(3 * MiB));
+    expect(known()).toEqual([2 * MiB, 3 * MiB, MiB]);
+    values.note(get('short'), value(1));
+    expect(known()).toEqual([2 * MiB, 3 * MiB, MiB]);
+    values.note(KEY, { kind: 'timeout' });
+    values.note(KEY, value(1));
+    expect(known()).toEqual([2 * MiB, 3 * MiB, undefined]);
+  });
+
+  it('assumes nothing for values that did not arrive in time while no value is large', () => {
     const values = new LargeValues();
     values.note(KEY, { kind: 'timeout' });
-    expect(values.bytesOf(KEY)).toBe(MiB);
-    values.note(KEY, value(1));
+    expect(values.bytesOf(KEY)).toBeUndefined();
+    values.note(get('large'), value(2 * MiB));
     expect(values.bytesOf(KEY)).toBeUndefined();
   });
 

@@ -16,25 +16,42 @@ const MAX_ID_BYTES = 512;
 export class LargeValues {
   /** Least recently loaded first. */
   readonly #bytes = new Map<string, number>();
+  /** Values of unknown length that did not arrive in time. */
+  readonly #late = new Set<string>();
 
   /** Returns the length in bytes that a value had; undefined if it was not large or is not known. */
   bytesOf(query: Query): number | undefined {
-    return this.#bytes.size === 0 ? undefined : this.#bytes.get(query.name);
+    if (this.#bytes.size === 0) return undefined;
+    const { name } = query;
+    return this.#bytes.get(name) ?? (this.#late.has(name) ? TIMED_OUT_BYTES : undefined);
   }
 
   /** Remembers the length of the value in the reply to a query, or forgets it if it is not large. */
   note(query: Query, reply: RedisReply): void {
     if (reply.kind === 'unavailable') return;
-    const bytes = reply.kind === 'timeout' ? (this.bytesOf(query) ?? TIMED_OUT_BYTES) : bytesIn(reply);
+    if (reply.kind === 'timeout') return this.#noteLate(query);
+    const bytes = bytesIn(reply);
     const isLarge = bytes > LARGE_BYTES && query.id.length <= MAX_ID_BYTES;
     if (!isLarge && this.#bytes.size === 0) return;
     const { name } = query;
     this.#bytes.delete(name);
-    if (!isLarge) return;
+    const wasLate = this.#late.delete(name);
+    if (!isLarge) {
+      // Redis itself was slow, and most of the others are short as well: they must not wait for each other.
+      if (wasLate || this.#bytes.size === 0) this.#late.clear();
+      return;
+    }
     this.#bytes.set(name, bytes);
     if (this.#bytes.size <= MAX_VALUES) return;
     const [oldest] = this.#bytes.keys();
     this.#bytes.delete(oldest);
+  }
+
+  #noteLate(query: Query): void {
+    // Without large values, Redis itself is slow.
+    if (this.#bytes.size === 0 || query.id.length > MAX_ID_BYTES) return;
+    const { name } = query;
+    if (!this.#bytes.has(name) && this.#late.size < MAX_VALUES) this.#late.add(name);
   }
 }
 
