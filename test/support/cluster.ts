@@ -13,6 +13,9 @@ const NODE_TIMEOUT_MS = 1000;
 /** The same otherwise: a busy machine may suspend a node for seconds. */
 const PATIENT_NODE_TIMEOUT_MS = 60_000;
 
+/** Whether replicas do not take over: not before all nodes know each other. */
+const NO_FAILOVER = 'cluster-replica-no-failover';
+
 /** A node of a cluster, with a client. */
 export interface TestNode {
   readonly port: number;
@@ -54,7 +57,7 @@ export class TestCluster {
       for (let i = 0; i < masters + replicas; i++) {
         const relay = relays.at(i % masters);
         const announced = relay === undefined ? [] : ['--cluster-announce-port', String(relay.port)];
-        const node = await startNode(directory, [...args, ...announced], tls);
+        const node = await startNode(directory, [`--${NO_FAILOVER}`, 'yes', ...args, ...announced], tls);
         nodes.push(node);
         if (relay !== undefined && i < masters) relay.target = node.port;
       }
@@ -121,8 +124,15 @@ export class TestCluster {
     for (const { port, bus } of nodes.slice(1)) await nodes[0].client.cluster('MEET', '127.0.0.1', port, bus);
     await until('all nodes know each other', () => knowEachOther(nodes, nodes.length));
     for (const [i, { client }] of replicas.entries()) await client.cluster('REPLICATE', masters[i % masters.length].id);
-    await until('the cluster is in order', () => inOrder(nodes, replicas));
-    await this.#setNodeTimeout(PATIENT_NODE_TIMEOUT_MS);
+    await until('the cluster is in order', async () => {
+      if ((await inOrder(nodes, replicas)) === undefined) return undefined;
+      await this.#setNodeTimeout(PATIENT_NODE_TIMEOUT_MS);
+      // A node that was suspended meanwhile would be taken for down for twice that time.
+      if (await inOrder(nodes, replicas)) return true;
+      await this.#setNodeTimeout(NODE_TIMEOUT_MS);
+      return undefined;
+    });
+    for (const { client } of nodes) await client.config('SET', NO_FAILOVER, 'no');
   }
 
   async #setNodeTimeout(ms: number, ...added: readonly TestNode[]): Promise<void> {
