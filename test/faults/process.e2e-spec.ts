@@ -11,6 +11,9 @@ const FILLING_KEYS = 5000;
 /** All threads have to notice the fault and its end. */
 const threads = 2;
 
+/** Without the relay, which is part of this process: if it could not run, connections would be closed as silent ones. */
+const url = ({ redis }: FaultScenario): string => redis.url;
+
 async function kill({ redis }: FaultScenario): Promise<void> {
   await redis.server?.stop('SIGKILL');
 }
@@ -39,6 +42,7 @@ describeOwn('cached keys are served, and misses get correct responses, while Red
 
   itRecoversFrom('is suspended and resumed', {
     threads,
+    url,
     inject: ({ redis }) => redis.server?.signal('SIGSTOP'),
     misses: ['504 redis-timeout', '503 redis-unavailable'],
     remove: ({ redis }) => redis.server?.signal('SIGCONT'),
@@ -47,6 +51,7 @@ describeOwn('cached keys are served, and misses get correct responses, while Red
 
   itRecoversFrom('is blocked by DEBUG SLEEP', {
     threads,
+    url,
     redis: DEBUGGABLE,
     inject: async ({ redis }) => {
       // Longer than all rounds of misses, each of which may wait for a probe, unless the machine is very busy.
@@ -80,6 +85,7 @@ describeOwn('cached keys are served, and misses get correct responses, while Red
 
   itRecoversFrom('is loading its data and replies with LOADING', {
     threads,
+    url,
     redis: SLOW_LOADING,
     inject: async ({ redis, proxy }) => {
       const filling = Array.from({ length: FILLING_KEYS }, (_, i) => [`filling-${i}`, 'x'.repeat(100)]);
