@@ -5,8 +5,8 @@ import { Header } from './layout.ts';
 const SPINS = 200;
 /** Maximum milliseconds that a waiter sleeps before it tries again; bounds the cost of a lost wake-up. */
 const SLEEP_MS = 5;
-/** Milliseconds after which a thread that gave way competes for the lock again: enough for a waiter to wake up. */
-const GIVE_WAY_MS = 0.05;
+/** Maximum milliseconds for which a thread gives way to a waiter that does not wake up: it may wait for a core, or have crashed. */
+const GIVE_WAY_MS = 0.5;
 
 /**
  * Lock in shared memory. The lock word holds the owner's id, so that the supervisor can tell whether the owner is still
@@ -67,10 +67,9 @@ export class SharedLock {
     return true;
   }
 
-  /** Lets waiting threads acquire the lock, which this thread has just released and is about to acquire again. */
+  /** Lets a waiting thread acquire the lock, which this thread has just released and is about to acquire again. */
   giveWay(): void {
     const waiters = Atomics.load(this.#header, Header.LOCK_WAITERS);
-    // Nobody notifies this word.
     if (waiters > 0) Atomics.wait(this.#header, Header.LOCK_WAITERS, waiters, GIVE_WAY_MS);
   }
 
@@ -97,6 +96,8 @@ export class SharedLock {
       const holder = Atomics.load(header, Header.LOCK);
       if (holder !== 0) Atomics.wait(header, Header.LOCK, holder, SLEEP_MS);
       Atomics.sub(header, Header.LOCK_WAITERS, 1);
+      // A thread that gives way waits for this. It takes longer to wake up than this one to acquire the lock.
+      Atomics.notify(header, Header.LOCK_WAITERS);
     }
   }
 }
