@@ -26,4 +26,9 @@ describe('withSection', () => {
     const marked = [...page.matchAll(/<!-- npm run bench:performance -- (\S+) -->/g)].map(([, name]) => name);
     expect(marked.sort()).toEqual([...SECTIONS.keys()].sort());
   });
+
+  it('has every measurement that CONTRIBUTING.md names, and no others', () => {
+    const [, list] = /one of these measurements \(([^)]+)\)/.exec(textOf('CONTRIBUTING.md')) ?? [];
+    expect(list.split(', ')).toEqual([...SECTIONS.keys()].map((name) => `\`${name}\``));
+  });
 });
