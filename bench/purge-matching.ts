@@ -35,7 +35,7 @@ interface Result {
 const lru = SharedLru.create({ ...limitsFor(ENTRIES), maxThreads: 1 }, 100, monotonicClock());
 
 const CASES: readonly (readonly [name: string, selection: string | SelectedKeys | undefined])[] = [
-  ['none, but as busy a thread', undefined],
+  ['no purge, the thread is busy otherwise', undefined],
   ['prefix of no key', keysWithPrefix(Buffer.from('none:'))],
   ['pattern of no key, `*:*9x`', keysMatching(Buffer.from('*:*9x'))],
   ['prefix of half the keys', keysWithPrefix(Buffer.from('a:'))],

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { until } from '../../test/support/processes.ts';
-import { TestRedis } from '../../test/support/redis.ts';
+import { PATIENT_TIMEOUTS, TestRedis } from '../../test/support/redis.ts';
 import { loadSettings } from '../config/load-settings.ts';
 import { FailoverWatch, leadsTo } from './failover-watch.ts';
 import { RedisLogins } from './redis-logins.ts';
@@ -27,8 +27,7 @@ const settingsWith = (password: string) =>
       REDIS_NODES: `127.0.0.1:1,127.0.0.1:${sentinel.port}`,
       REDIS_SENTINEL_NAME: 'main',
       REDIS_SENTINEL_PASSWORD: password,
-      REDIS_COMMAND_TIMEOUT_MS: '10000',
-      REDIS_CONNECT_TIMEOUT_MS: '10000',
+      ...PATIENT_TIMEOUTS,
     },
     '/nowhere',
   ).redis;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, type Server, type Socket, connect as connectTo, createServer } from 'node:net';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { until } from '../../test/support/processes.ts';
-import { TestRedis } from '../../test/support/redis.ts';
+import { PATIENT_TIMEOUTS, TestRedis } from '../../test/support/redis.ts';
 import { loadSettings } from '../config/load-settings.ts';
 import { probeRedisBatches } from './ioredis-internals/probe.ts';
 import { redisBatches } from './ioredis-internals/redis-batches.ts';
@@ -17,8 +17,7 @@ const TIMEOUT_MS = 500;
 let reader: RedisReader;
 
 async function connect(url: string, settings: Readonly<Record<string, string>> = {}): Promise<void> {
-  const timeouts = { REDIS_COMMAND_TIMEOUT_MS: '10000', REDIS_CONNECT_TIMEOUT_MS: '10000' };
-  const environment = { REDIS_URL: url, ...timeouts, ...settings };
+  const environment = { REDIS_URL: url, ...PATIENT_TIMEOUTS, ...settings };
   const { redis, cache } = loadSettings(environment, '/nowhere');
   reader = createRedisReader(redis, cache);
   await reader.connect();

@@ -38,7 +38,7 @@ const PROXIES = {
   'little memory': { PROXY_MAX_BUFFERED_BYTES: 16 * 2 ** 20, CACHE_MAX_VALUE_BYTES: 2 * 2 ** 20 },
 } as const;
 
-/** Those whose tests depend on exact ages. Not those that depend on the order of use, as that needs a clock. */
+/** Their tests expect exact ages. Those of eviction need a running clock, by whose time entries are ordered by their last use. */
 const WITH_STOPPED_CLOCK: readonly string[] = ['background', 'stale on error'] satisfies (keyof typeof PROXIES)[];
 
 let redis: TestRedis;

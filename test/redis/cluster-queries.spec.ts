@@ -9,6 +9,7 @@ import { Query } from '../../src/redis/query.ts';
 import type { RedisReply } from '../../src/redis/redis-reply.ts';
 import { TestCluster } from '../support/cluster.ts';
 import { until } from '../support/processes.ts';
+import { PATIENT_TIMEOUTS } from '../support/redis.ts';
 
 const NAMES = Array.from({ length: 30 }, (_, i) => `hash:${i}`);
 const bulk = (text: string): string => `$${text.length}\r\n${text}\r\n`;
@@ -36,8 +37,7 @@ describe.each([
       await cluster.firstMasterOf(calculateSlot(name)).client.hset(name, 'name', name);
     }
     const nodes = { REDIS_MODE: 'cluster', REDIS_NODES: cluster.masters[0].address };
-    const timeouts = { REDIS_COMMAND_TIMEOUT_MS: '10000', REDIS_CONNECT_TIMEOUT_MS: '10000' };
-    reader = new ClusterReader(loadSettings({ ...nodes, ...timeouts }, '/nowhere'));
+    reader = new ClusterReader(loadSettings({ ...nodes, ...PATIENT_TIMEOUTS }, '/nowhere'));
     await reader.connect();
   });
   afterEach(async () => {

@@ -53,7 +53,7 @@ async function start(settings: Settings, keys = ['key']): Promise<TestProxy> {
 const lines = (text: string): number => proxy?.child?.output.split(text).length ?? 1;
 const untilLogged = (text: string): Promise<true> => until(text, () => (lines(text) > 1 ? true : undefined));
 
-/** Number of losses of a subscription, after `text` in the log, but those that were only due to a late reply to PING. */
+/** Returns how often a loss was logged as `text` with its reason, except for the reason `timeout`, which a busy machine causes. */
 const losses = (text: string): number =>
   proxy?.child?.output.match(new RegExp(`${text} \\((?!timeout\\))`, 'g'))?.length ?? 0;
 const STREAM_LOST = 'invalidation stream lost';

@@ -140,7 +140,8 @@ describeOwn('TLS to Redis', () => {
     server = new Child('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', ''], {
       env: process.env,
     });
-    // Redis waits for the end of the line that it takes the handshake for, if there is none by chance.
+    // Redis parses the handshake as an inline command. If its random bytes contain no line feed, Redis waits for more until the
+    // proxy's time-out.
     await expectRefusal(/not reachable \([^)]+\)/, { REDIS_CONNECT_TIMEOUT_MS: 1000 });
   });
 

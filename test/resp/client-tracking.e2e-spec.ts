@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import { holdTracking, metric, untilCoherence, untilInvalidated } from '../support/coherence.ts';
+import { BOUND_MS, holdTracking, metric, untilCoherence, untilInvalidated } from '../support/coherence.ts';
 import { eventually } from '../support/eventually.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
@@ -16,8 +16,6 @@ const SETTINGS: Settings = {
   // The tests control all delays, because the machine may be busy.
   REDIS_COMMAND_TIMEOUT_MS: 60_000,
 };
-/** Staleness bound of the proxy. */
-const BOUND_MS = 750;
 const PUSH_ALL = '>2\r\n$10\r\ninvalidate\r\n_\r\n';
 
 let redis: TestRedis;

@@ -127,7 +127,7 @@ export class TestCluster {
     await until('the cluster is in order', async () => {
       if ((await inOrder(nodes, replicas)) === undefined) return undefined;
       await this.#setNodeTimeout(PATIENT_NODE_TIMEOUT_MS);
-      // A node that was suspended meanwhile would be taken for down for twice that time.
+      // A node that was marked as failed just before, because it was suspended, would stay marked for twice the longer timeout.
       if (await inOrder(nodes, replicas)) return true;
       await this.#setNodeTimeout(NODE_TIMEOUT_MS);
       return undefined;

@@ -9,8 +9,8 @@ export async function coherenceOf(proxy: TestProxy): Promise<string | undefined>
   return json.coherence as string | undefined;
 }
 
-/** Milliseconds for which a heartbeat confirms that no write was missed. */
-const BOUND_MS = 750;
+/** Milliseconds within which a write is visible, as the documentation promises: so long a heartbeat confirms that none was missed. */
+export const BOUND_MS = 750;
 
 /**
  * Waits until a proxy is tracking, and keeps it so, however slow the machine is: its clock stops, so that entries stay trusted,
@@ -41,16 +41,18 @@ export async function untilCoherence(proxy: TestProxy, mode: CoherenceMode): Pro
   await until(`the proxy is in ${mode}`, async () => (await coherenceOf(proxy)) === mode || undefined);
 }
 
-/** Returns the value of a metric without labels. */
+/** Returns the value of a metric; its name includes the labels, if it has some. */
 export async function metric(proxy: TestProxy, name: string): Promise<number> {
   const { text } = await proxy.get('/metrics');
   return Number(new RegExp(`^redis_http_cache_proxy_${name} (\\S+)$`, 'm').exec(text)?.[1]);
 }
 
-/** Waits until the proxy has received invalidations of `more` keys since its counter was `before`. */
-export async function untilInvalidated(proxy: TestProxy, before: number, more = 1): Promise<void> {
-  await until('the proxy receives the invalidation', async () => {
-    const now = await metric(proxy, 'coherence_invalidations_total');
-    return now >= before + more || undefined;
-  });
+/** Waits until a metric is at least this number. */
+export async function untilMetric(proxy: TestProxy, name: string, least: number): Promise<void> {
+  await until(`${name} is ${least}`, async () => (await metric(proxy, name)) >= least || undefined);
+}
+
+/** Waits until the proxy has received the invalidation of a key since its counter was `before`. */
+export async function untilInvalidated(proxy: TestProxy, before: number): Promise<void> {
+  await untilMetric(proxy, 'coherence_invalidations_total', before + 1);
 }

@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from 'node:tls';
 import { type Redis } from 'ioredis';
 import { Child, until } from './processes.ts';
+import { PATIENT_TIMEOUTS } from './redis.ts';
 import { type TestResponse, type TestRequest, sendRequest } from './http-client.ts';
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname;
@@ -243,11 +244,8 @@ export function launch(settings: Settings, cwd = '/', preload = true, flags: rea
     // Each further thread takes a quarter of a second of CPU time to start. A spec about threads sets more.
     PROXY_THREADS: '1',
     LOG_FORMAT: 'json',
-    // A Redis or a thread that does not run for a second on a busy machine must not fail a read of a spec. Programs that
-    // measure have the default.
-    ...(process.env.JEST_WORKER_ID === undefined
-      ? {}
-      : { REDIS_COMMAND_TIMEOUT_MS: '10000', REDIS_CONNECT_TIMEOUT_MS: '10000' }),
+    // Programs that measure have the default.
+    ...(process.env.JEST_WORKER_ID === undefined ? {} : PATIENT_TIMEOUTS),
     ...(process.env.TEST_FAST_PATH === undefined ? {} : { HTTP_FAST_PATH: process.env.TEST_FAST_PATH }),
     ...Object.fromEntries(values),
   };

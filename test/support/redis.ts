@@ -5,6 +5,9 @@ import type { Redis } from 'ioredis';
 import { Child, freePort, until } from './processes.ts';
 import { redisClient } from './redis-client.ts';
 
+/** Settings of time-outs, with which a Redis or a thread that does not run for seconds, on a busy machine, does not fail a read. */
+export const PATIENT_TIMEOUTS = { REDIS_COMMAND_TIMEOUT_MS: '10000', REDIS_CONNECT_TIMEOUT_MS: '10000' } as const;
+
 /** A real Redis, and a client that the test uses to write and inspect data. */
 export class TestRedis {
   readonly url: string;

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
-import { holdTracking, untilCoherence } from '../support/coherence.ts';
+import { BOUND_MS, holdTracking, untilCoherence } from '../support/coherence.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
 import { TestProxy } from '../support/proxy.ts';
@@ -11,7 +11,6 @@ import { respPort } from '../support/resp.ts';
 const FIELDS = 100_000;
 const BATCH = 1000;
 const WRITES = 3000;
-const BOUND_MS = 750;
 
 interface CacheStats {
   readonly entries: number;

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import calculateSlot from 'cluster-key-slot';
 import { TestCluster } from '../support/cluster.ts';
-import { metric } from '../support/coherence.ts';
+import { metric, untilMetric } from '../support/coherence.ts';
 import { eventually } from '../support/eventually.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
@@ -11,6 +11,8 @@ import { TestSentinels } from '../support/sentinels.ts';
 
 const CHANNEL = 'cache purges';
 const SETTINGS: Settings = { PROXY_THREADS: 2, CACHE_TTL_MS: 3_600_000, CACHE_PURGE_CHANNEL: CHANNEL };
+/** Metric of the messages that were applied. */
+const APPLIED = 'purge_messages_total{result="applied"}';
 const MAX_TEST_MS = 180_000;
 
 let proxies: TestProxy[] = [];
@@ -81,7 +83,7 @@ describeOwn('two proxies with CACHE_PURGE_CHANNEL', () => {
     await untilValues({ ab: 'new', 'user:2': 'new' });
     for (const proxy of proxies) {
       // A message is counted when its last entry has ended.
-      await eventually(() => metric(proxy, 'purge_messages_total{result="applied"}'), 4);
+      await eventually(() => metric(proxy, APPLIED), 4);
       expect(await metric(proxy, 'purge_messages_total{result="ignored"}')).toBe(0);
     }
   });
@@ -120,17 +122,14 @@ describeOwn('two proxies with CACHE_PURGE_CHANNEL', () => {
 
   it('apply a flood of messages, of which the last one takes effect as well', async () => {
     await cacheOld('c');
-    const applied = await Promise.all(proxies.map((proxy) => metric(proxy, 'purge_messages_total{result="applied"}')));
+    const applied = await Promise.all(proxies.map((proxy) => metric(proxy, APPLIED)));
     const pipeline = redis.client.pipeline();
     for (let i = 0; i < 5000; i++) pipeline.publish(CHANNEL, `prefix:none:${i}:`);
     pipeline.publish(CHANNEL, 'prefix:c');
     await pipeline.exec();
     await untilValues({ c: 'new' });
     for (const [i, proxy] of proxies.entries()) {
-      await until('all are applied', async () => {
-        const now = await metric(proxy, 'purge_messages_total{result="applied"}');
-        return now >= applied[i] + 5001 || undefined;
-      });
+      await untilMetric(proxy, APPLIED, applied[i] + 5001);
     }
   });
 });

@@ -1,7 +1,7 @@
 import { afterEach, it } from '@jest/globals';
 import calculateSlot from 'cluster-key-slot';
 import { TestCluster, type TestNode } from '../support/cluster.ts';
-import { holdTracking, metric, untilCoherence } from '../support/coherence.ts';
+import { holdTracking, metric, untilCoherence, untilMetric } from '../support/coherence.ts';
 import { describeOwn } from '../support/only-own.ts';
 import { until } from '../support/processes.ts';
 import { type Settings, TestProxy } from '../support/proxy.ts';
@@ -28,11 +28,6 @@ async function untilCached(key: string, value: string): Promise<void> {
 
 async function untilValue(key: string, value: string): Promise<void> {
   await until(`${key} is ${value}`, async () => (await proxy.key(key)).text === value || undefined);
-}
-
-/** Waits until a metric is at least this number. */
-async function untilMetric(name: string, least: number): Promise<void> {
-  await until(`${name} is ${least}`, async () => (await metric(proxy, name)) >= least || undefined);
 }
 
 describeOwn('tracking a cluster', () => {
@@ -64,7 +59,7 @@ describeOwn('tracking a cluster', () => {
         await untilValue(key, 'new');
         await untilCached(key, 'new');
       }
-      await untilMetric('coherence_invalidations_total', KEYS.length);
+      await untilMetric(proxy, 'coherence_invalidations_total', KEYS.length);
       const [key] = KEYS;
       const [from, to] = [ownerOf(key), cluster.masters[2]];
       const slot = calculateSlot(key);
@@ -75,7 +70,7 @@ describeOwn('tracking a cluster', () => {
       await untilCached(key, 'new');
       await to.client.set(key, 'newer');
       await untilValue(key, 'newer');
-      await untilMetric('coherence_invalidations_total', KEYS.length + 1);
+      await untilMetric(proxy, 'coherence_invalidations_total', KEYS.length + 1);
     },
     MAX_TEST_MS,
   );
@@ -90,7 +85,7 @@ describeOwn('tracking a cluster', () => {
       await cluster.detectFailures();
       const losses = await metric(proxy, 'coherence_losses_total');
       ownerOf(key).server.signal('SIGKILL');
-      await untilMetric('coherence_losses_total', losses + 1);
+      await untilMetric(proxy, 'coherence_losses_total', losses + 1);
       await until('the replica takes over', () => replica.client.set(key, 'new').catch(() => undefined));
       await untilCoherence(proxy, 'tracking');
       await untilValue(key, 'new');
@@ -122,7 +117,7 @@ describeOwn('tracking a master of sentinels', () => {
       const losses = await metric(proxy, 'coherence_losses_total');
       await redis.failOver();
       await redis.switched();
-      await untilMetric('coherence_losses_total', losses + 1);
+      await untilMetric(proxy, 'coherence_losses_total', losses + 1);
       await until('the new master takes writes', () => redis.replica.client.set('key', 'newer').catch(() => undefined));
       await untilValue('key', 'newer');
       await untilCoherence(proxy, 'tracking');

@@ -1,5 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { coherenceOf, holdTracking, metric, untilCoherence, untilInvalidated } from '../support/coherence.ts';
+import {
+  coherenceOf,
+  holdTracking,
+  metric,
+  untilCoherence,
+  untilInvalidated,
+  untilMetric,
+} from '../support/coherence.ts';
 import { eventually } from '../support/eventually.ts';
 import type { TestResponse } from '../support/http-client.ts';
 import { describeOwn } from '../support/only-own.ts';
@@ -40,8 +47,8 @@ async function stop(): Promise<void> {
 const statusOf = (response: TestResponse): string => String(response.headers['cache-status']);
 
 /**
- * Writes and waits for its invalidations, so that they are not mistaken for those of a later write; again if the stream was lost
- * meanwhile.
+ * Writes and waits until the invalidations of this write have been received: later ones can then be told from them. Writes again if
+ * the invalidation stream was lost meanwhile.
  */
 async function invalidate(write: () => Promise<unknown>, name: 'invalidations' | 'flushes', count = 1): Promise<void> {
   const total = `coherence_${name}_total`;
@@ -284,7 +291,7 @@ describeOwn('when the invalidation stream is lost', () => {
     });
     expect(lastOld - written).toBeLessThan(1000);
     // Threads stop trusting the entries on their own, perhaps before the main thread notices the loss.
-    await until('the loss is counted', async () => (await metric(proxy, 'coherence_losses_total')) >= 1 || undefined);
+    await untilMetric(proxy, 'coherence_losses_total', 1);
     await untilCoherence(proxy, 'tracking');
     expect(await metric(proxy, 'coherence_last_loss_timestamp_seconds')).toBeGreaterThan(Date.now() / 1000 - 60);
     // Late messages on the old connection are ignored.
@@ -305,7 +312,7 @@ describeOwn('when the invalidation stream is lost', () => {
     'because the connection was %s, all entries expire, and later writes are tracked again',
     async (_, loseConnection) => {
       await loseConnection();
-      await until('it is noticed', async () => (await metric(proxy, 'coherence_losses_total')) >= 1 || undefined);
+      await untilMetric(proxy, 'coherence_losses_total', 1);
       await untilCoherence(proxy, 'tracking');
       expect(statusOf(await proxy.key('other'))).toMatch(STORED);
       const old = await untilCached('key');

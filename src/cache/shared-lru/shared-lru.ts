@@ -397,9 +397,9 @@ export class SharedLru {
       },
       tryLocked: (section) => {
         const now = this.#clock();
-        const isMade = this.#lock.tryHold(() => section(now));
-        if (isMade) this.#lock.giveWay();
-        return isMade;
+        const hasRun = this.#lock.tryHold(() => section(now));
+        if (hasRun) this.#lock.giveWay();
+        return hasRun;
       },
       end: (slot, now) => this.#purgeSlot(slot, now),
       hasSelectors: () => this.#index.queries.serial > 0,

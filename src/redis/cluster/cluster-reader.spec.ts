@@ -3,6 +3,7 @@ import { type AddressInfo, type Server, type Socket, createServer } from 'node:n
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { until } from '../../../test/support/processes.ts';
+import { PATIENT_TIMEOUTS } from '../../../test/support/redis.ts';
 import { loadSettings } from '../../config/load-settings.ts';
 import { ClusterReader } from './cluster-reader.ts';
 import type { RedisState } from '../redis-reader.ts';
@@ -93,8 +94,6 @@ const handler =
 let address: Address;
 let reader: ClusterReader;
 const replaced: ReplacedNode[] = [];
-/** However slow this machine is. */
-const TIMEOUTS = { REDIS_COMMAND_TIMEOUT_MS: '10000', REDIS_CONNECT_TIMEOUT_MS: '10000' };
 const GET = Query.get(Buffer.from('key'));
 const HGETALL = Query.of(Buffer.from('key'), [Buffer.from('HGETALL')]);
 const read = (query = GET): Promise<RedisReply> =>
@@ -103,7 +102,7 @@ const read = (query = GET): Promise<RedisReply> =>
 beforeEach(async () => {
   address = await Address.listen();
   address.process = handler('old');
-  const nodes = { REDIS_MODE: 'cluster', REDIS_NODES: `127.0.0.1:${address.port}`, ...TIMEOUTS };
+  const nodes = { REDIS_MODE: 'cluster', REDIS_NODES: `127.0.0.1:${address.port}`, ...PATIENT_TIMEOUTS };
   reader = new ClusterReader(loadSettings(nodes, '/nowhere'));
   replaced.length = 0;
   reader.watchReplaced((node) => replaced.push(node));
@@ -195,7 +194,9 @@ describe('a cluster whose replicas are read', () => {
     reader.close();
     const states: RedisState[] = [];
     const nodes = { REDIS_MODE: 'cluster', REDIS_NODES: `127.0.0.1:${address.port}`, REDIS_READ_FROM: readFrom };
-    reader = new ClusterReader(loadSettings({ ...nodes, ...TIMEOUTS, CACHE_COHERENCE: 'tracking' }, '/nowhere'));
+    reader = new ClusterReader(
+      loadSettings({ ...nodes, ...PATIENT_TIMEOUTS, CACHE_COHERENCE: 'tracking' }, '/nowhere'),
+    );
     const master = `127.0.0.1:${address.port}`;
     const node = { host: '127.0.0.1', port: replica.port, id: 'replica' };
     const source = role === 'replica' ? { master, role, replica: node } : { master, role };

@@ -1,7 +1,7 @@
 import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { until } from '../../../test/support/processes.ts';
-import { TestRedis } from '../../../test/support/redis.ts';
+import { PATIENT_TIMEOUTS, TestRedis } from '../../../test/support/redis.ts';
 import { loadSettings } from '../../config/load-settings.ts';
 import type { RedisState } from '../redis-reader.ts';
 import { probeRedisBatches } from '../ioredis-internals/probe.ts';
@@ -14,12 +14,10 @@ import { UNLIMITED_MEMORY, type ValueMemory } from './value-memory.ts';
 
 /** More than a chunk of a socket. */
 const MAX_VALUE_BYTES = 200_000;
-/** However slow this machine is. */
-const TIMEOUTS = { REDIS_COMMAND_TIMEOUT_MS: '10000', REDIS_CONNECT_TIMEOUT_MS: '10000' };
 
 it('reconnects after ioredis has stopped to, as it may during a failover', async () => {
   const redis = await TestRedis.start();
-  const settings = loadSettings({ REDIS_URL: redis.url, ...TIMEOUTS }, '/nowhere');
+  const settings = loadSettings({ REDIS_URL: redis.url, ...PATIENT_TIMEOUTS }, '/nowhere');
   const connection = new RedisConnection({ ...redisOptions(settings.redis), retryStrategy: () => null }, settings);
   let state: RedisState | undefined;
   connection.watch((now) => (state = now));
@@ -101,7 +99,7 @@ describe.each([
   beforeAll(async () => {
     await enter();
     redis = await TestRedis.start();
-    const limits = { REDIS_MAX_VALUE_BYTES: String(MAX_VALUE_BYTES), ...TIMEOUTS };
+    const limits = { REDIS_MAX_VALUE_BYTES: String(MAX_VALUE_BYTES), ...PATIENT_TIMEOUTS };
     const settings = loadSettings({ REDIS_URL: redis.url, ...limits }, '/nowhere');
     connection = new RedisConnection(redisOptions(settings.redis), settings);
     connection.watch((now) => (state = now));
